@@ -1,0 +1,65 @@
+/**
+ * Arrays on the host: what enters and leaves an engine, what checkpoints hold, what images decode to.
+ *
+ * A `HostTensor<S, D>` is a typed array in row-major order with its shape. It owns no device memory, so it may be kept,
+ * copied between threads and buffered in streams without a scope.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { HostTensor } from "patchword/shapes"
+ *
+ * const codes = HostTensor.make([2, 3], "int32", Int32Array.of(1, 2, 3, 4, 5, 6))
+ * assert.strictEqual(HostTensor.size(codes.shape), 6)
+ * assert.deepStrictEqual(HostTensor.zeros([2, 2], "float32").data, new Float32Array(4))
+ * ```
+ */
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+
+/** The element types that the method needs: real values, codes and indices, masks. */
+export type DType = "float32" | "int32" | "bool"
+
+/** The typed array that stores elements of type `D`. */
+export type DataOf<D extends DType> = D extends "float32" ? Float32Array : D extends "int32" ? Int32Array : Uint8Array
+
+/** A row-major array with its shape. Invariant in both, as `Tensor` is. */
+export interface HostTensor<in out S extends Shape = Shape, out D extends DType = DType> {
+  readonly shape: S
+  readonly dtype: D
+  readonly data: DataOf<D>
+}
+
+/** Any host array, whatever its shape. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Any = HostTensor<any, DType>
+
+/** The number of elements of a shape; 1 for a scalar. */
+export const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1)
+
+/**
+ * Wraps a typed array, without a copy.
+ *
+ * @throws ShapeError when the array's length is not the shape's size.
+ */
+export const make = <const S extends Shape, D extends DType>(
+  shape: S,
+  dtype: D,
+  data: DataOf<D>
+): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => {
+  if (data.length !== size(shape)) {
+    throw new ShapeError.ShapeError(`host tensor: shape ${ShapeError.show(shape)} needs ${size(shape)} values but ${data.length} came`)
+  }
+  return { shape: shape as { -readonly [K in keyof S]: S[K] }, dtype, data }
+}
+
+const arrays = {
+  float32: (length: number) => new Float32Array(length),
+  int32: (length: number) => new Int32Array(length),
+  bool: (length: number) => new Uint8Array(length)
+} satisfies { readonly [D in DType]: (length: number) => DataOf<D> }
+
+/** An array of zeros. */
+export const zeros = <const S extends Shape, D extends DType>(
+  shape: S,
+  dtype: D
+): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => make(shape, dtype, arrays[dtype](size(shape)) as DataOf<D>)

@@ -1,0 +1,17 @@
+/**
+ * The one error of typed operations. The type parameter carries the sentence at compile time, the message at run time,
+ * and both read the same: `linear: input axis -1 is 768 but the weight expects 512`.
+ */
+import type { Shape } from "./Shape.ts"
+
+/** Thrown by an operation whose operands do not fit. As a type, `ShapeError<"sentence">` is what the compiler prints. */
+export class ShapeError<out M extends string = string> extends Error {
+  override readonly name = "ShapeError"
+  declare readonly shapeError: M
+  constructor(message: M) {
+    super(message)
+  }
+}
+
+/** A shape as it stands in messages: `[64, 197, 768]`. */
+export const show = (shape: Shape): string => `[${shape.join(", ")}]`
