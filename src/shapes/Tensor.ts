@@ -1,0 +1,52 @@
+/**
+ * The typed tensor: a TensorFlow.js tensor whose shape and element type the compiler knows.
+ *
+ * `Tensor<[B, 197, 768]>` is invariant in its shape: a `[B, 196, 768]` is never accepted in its place. There are two ways
+ * in: the typed operations of this room, and `assertShape` at an edge where the shape comes from outside.
+ */
+import type * as tf from "@tensorflow/tfjs"
+import type { DType } from "./HostTensor.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+
+declare const brand: unique symbol
+
+/** A tensor of shape `S` and element type `D`, alive in whatever backend runs it. */
+export interface Tensor<in out S extends Shape, in out D extends DType = "float32"> {
+  readonly shape: S
+  readonly dtype: D
+  readonly [brand]: (shape: S, dtype: D) => readonly [S, D]
+}
+
+/** Any tensor, whatever its shape and element type. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Any = Tensor<any, any>
+
+/** The TensorFlow.js tensor behind a typed one. */
+export const untyped = (tensor: Any): tf.Tensor => tensor as unknown as tf.Tensor
+
+/**
+ * Types a TensorFlow.js tensor without a check. This is the one escape hatch of the project: operations use it on results
+ * whose shape they have just established. Everywhere else, `assertShape` is the way in.
+ */
+export const unsafeTyped = <S extends Shape, D extends DType = "float32">(tensor: tf.Tensor): Tensor<S, D> =>
+  tensor as unknown as Tensor<S, D>
+
+/**
+ * Types a TensorFlow.js tensor that came from outside, after a look at its real shape.
+ *
+ * @throws ShapeError when the tensor is not what it is said to be.
+ */
+export const assertShape = <const S extends Shape, D extends DType>(
+  what: string,
+  tensor: tf.Tensor,
+  shape: S,
+  dtype: D
+): Tensor<{ -readonly [K in keyof S]: S[K] }, D> => {
+  if (tensor.dtype !== dtype || tensor.shape.length !== shape.length || tensor.shape.some((dim, axis) => dim !== shape[axis])) {
+    throw new ShapeError.ShapeError(
+      `${what}: expected ${dtype} ${ShapeError.show(shape)} but got ${tensor.dtype} ${ShapeError.show(tensor.shape)}`
+    )
+  }
+  return unsafeTyped(tensor)
+}
