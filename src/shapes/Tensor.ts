@@ -4,8 +4,9 @@
  * `Tensor<[B, 197, 768]>` is invariant in its shape: a `[B, 196, 768]` is never accepted in its place. There are two ways
  * in: the typed operations of this room, and `assertShape` at an edge where the shape comes from outside.
  */
-import type * as tf from "@tensorflow/tfjs"
-import type { DType } from "./HostTensor.ts"
+import * as tf from "@tensorflow/tfjs"
+import type { Dim, PlainNumber } from "./Dim.ts"
+import type { DType, HostTensor } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 
@@ -50,3 +51,26 @@ export const assertShape = <const S extends Shape, D extends DType>(
   }
   return unsafeTyped(tensor)
 }
+
+/** Refuses plain numbers among the sizes of a shape. */
+export type Known<S extends Shape> = {
+  readonly [K in keyof S]: S[K] extends Dim<string> ? S[K] : number extends S[K] ? PlainNumber : S[K]
+}
+
+type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
+
+/** A constant of the step: every element `value`. */
+export function fill<const S extends Shape>(shape: S & Known<S>, value: number): Tensor<Mutable<S>>
+export function fill(shape: Shape, value: number): Any {
+  return unsafeTyped(tf.fill([...shape], value))
+}
+
+/** A constant of the step: zeros. */
+export function zeros<const S extends Shape>(shape: S & Known<S>): Tensor<Mutable<S>>
+export function zeros(shape: Shape): Any {
+  return unsafeTyped(tf.zeros([...shape]))
+}
+
+/** A constant of the step from host values. */
+export const constant = <S extends Shape, D extends DType>(host: HostTensor<S, D>): Tensor<S, D> =>
+  unsafeTyped(tf.tensor(host.data, [...host.shape], host.dtype))

@@ -1,0 +1,47 @@
+/**
+ * Non-linearities of the networks.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Activation, Tensor } from "patchword/shapes"
+ *
+ * assert.deepStrictEqual(Activation.gelu(Tensor.zeros([2, 3])).shape, [2, 3])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Kernel from "./Kernel.ts"
+import type { Shape } from "./Shape.ts"
+import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+const geluGrad = tf.customGrad((x, save) => {
+  const input = x as tf.Tensor
+  const y = Kernel.fused(
+    "PatchwordGelu",
+    { x: input },
+    {},
+    () => [input.mul(0.5).mul(input.mul(Math.SQRT1_2).erf().add(1))]
+  )[0]!
+  ;(save as tf.GradSaveFunc)([input])
+  return {
+    value: y,
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+      const scaled = saved[0]!.mul(Math.SQRT1_2)
+      const cumulative = scaled.erf().mul(0.5).add(0.5)
+      const density = scaled.square().neg().exp().mul(scaled).mul(1 / Math.sqrt(Math.PI))
+      return dy.mul(cumulative.add(density))
+    }
+  }
+})
+
+/** The exact GELU, `x Φ(x)` by the error function. */
+export const gelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(geluGrad(untyped(x)))
+
+/** CLIP's GELU, `x σ(1.702 x)`. */
+export const quickGelu = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
+  unsafeTyped(untyped(x).mul(tf.sigmoid(untyped(x).mul(1.702))))
+
+/** `tanh x`. */
+export const tanh = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.tanh(untyped(x)))
+
+/** Softmax along the last axis. */
+export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.softmax(untyped(x)))

@@ -1,0 +1,140 @@
+/**
+ * Multi-head attention in its parts: splitting a projection into heads, the attention itself as one fused operation with
+ * its own gradient, the bias by relative position, and merging the heads.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Attention, Tensor } from "patchword/shapes"
+ *
+ * const { query, key, value } = Attention.splitHeads(Tensor.zeros([2, 5, 12]), 4, 2)
+ * const y = Attention.mergeHeads(Attention.attention(query, key, value), 4)
+ * assert.deepStrictEqual(y.shape, [2, 5, 4])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Div, Mul, Show } from "./Dim.ts"
+import type { HostTensor } from "./HostTensor.ts"
+import * as Kernel from "./Kernel.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/** Queries, keys and values per head, each `[B, H, N, C/H]`. */
+export interface Heads<B extends number, H extends number, N extends number, E extends number> {
+  readonly query: Tensor<[B, H, N, E]>
+  readonly key: Tensor<[B, H, N, E]>
+  readonly value: Tensor<[B, H, N, E]>
+}
+
+/**
+ * Cuts a joint projection `[B, N, 3C]` into queries, keys and values of `H` heads. Its channels are ordered as the
+ * official code orders them: first query, key, value, then the heads, then the channels of a head.
+ */
+export function splitHeads<B extends number, N extends number, C extends number, H extends number>(
+  x: Tensor<[B, N, Mul<3, C>]>,
+  width: C,
+  heads: H
+): Heads<B, H, N, Div<C, H>>
+export function splitHeads<X extends number, C extends number>(
+  x: Tensor<[number, number, X]> | Any,
+  width: C & ShapeError.ShapeError<`splitHeads: input axis -1 is ${Show<X>} but three times the width is ${Show<Mul<3, C>>}`>,
+  heads: number
+): never
+export function splitHeads(x: Any, width: number, heads: number): { query: Any; key: Any; value: Any } {
+  const [batch, tokens, channels] = x.shape
+  if (channels !== 3 * width) {
+    throw new ShapeError.ShapeError(`splitHeads: input axis -1 is ${channels} but three times the width is ${3 * width}`)
+  }
+  if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
+  const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
+    unsafeTyped(part.reshape([batch, tokens, heads, width / heads]).transpose([0, 2, 1, 3]))
+  ) as [Any, Any, Any]
+  return { query, key, value }
+}
+
+/** Puts the heads side by side again: `[B, H, N, C/H]` to `[B, N, C]`. */
+export const mergeHeads = <B extends number, H extends number, N extends number, C extends number>(
+  x: Tensor<[B, H, N, Div<C, H>]>,
+  width: C
+): Tensor<[B, N, C]> => {
+  const [batch, heads, tokens, channels] = untyped(x).shape as [number, number, number, number]
+  if (heads * channels !== width) {
+    throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
+  }
+  return unsafeTyped(untyped(x).transpose([0, 2, 1, 3]).reshape([batch, tokens, width]))
+}
+
+const weights = (query: tf.Tensor, key: tf.Tensor, scale: number, bias?: tf.Tensor): tf.Tensor => {
+  const scores = Kernel.product(query, key, { transposeB: true, alpha: scale })
+  return tf.softmax(bias === undefined ? scores : scores.add(bias))
+}
+
+const attentionGrad = (scale: number) =>
+  tf.customGrad((...args) => {
+    const save = args.at(-1) as tf.GradSaveFunc
+    const [query, key, value, bias] = args.slice(0, -1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?]
+    const probabilities = weights(query, key, scale, bias)
+    save([query, key, value, probabilities])
+    return {
+      value: Kernel.product(probabilities, value),
+      gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+        const [q, k, v, p] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+        const weighted = Kernel.product(dy, v, { transposeB: true }).mul(p)
+        const dScores = weighted.sub(p.mul(weighted.sum(-1, true)))
+        const gradients = [
+          Kernel.product(dScores, k, { alpha: scale }),
+          Kernel.product(dScores, q, { transposeA: true, alpha: scale }),
+          Kernel.product(p, dy, { transposeA: true })
+        ]
+        return bias === undefined ? gradients : [...gradients, dScores.sum(0, true)]
+      }
+    }
+  })
+
+/**
+ * `softmax(q kᵀ / √E + bias) v` per head, `[B, H, N, E]`; the bias `[H, N, N]` is the same for every sample.
+ */
+export function attention<B extends number, H extends number, N extends number, E extends number>(
+  query: Tensor<[B, H, N, E]>,
+  key: Tensor<[B, H, N, E]>,
+  value: Tensor<[B, H, N, E]>,
+  bias?: Tensor<[H, N, N]>
+): Tensor<[B, H, N, E]> {
+  const inputs = [query, key, value].map(untyped)
+  const [, heads, tokens, channels] = untyped(query).shape as [number, number, number, number]
+  if (bias !== undefined) {
+    const [h, n] = untyped(bias).shape
+    if (h !== heads || n !== tokens) {
+      throw new ShapeError.ShapeError(
+        `attention: the bias is ${ShapeError.show(bias.shape)} but ${heads} heads see ${tokens} tokens`
+      )
+    }
+    inputs.push(untyped(bias).expandDims(0))
+  }
+  return unsafeTyped(attentionGrad(channels ** -0.5)(...inputs))
+}
+
+/** The probabilities that `attention` weighs values with, `[B, H, N, N]`: for looking at, not for training. */
+export const attentionWeights = <B extends number, H extends number, N extends number, E extends number>(
+  query: Tensor<[B, H, N, E]>,
+  key: Tensor<[B, H, N, E]>,
+  bias?: Tensor<[H, N, N]>
+): Tensor<[B, H, N, N]> => {
+  const channels = untyped(query).shape.at(-1)!
+  return unsafeTyped(
+    weights(untyped(query), untyped(key), channels ** -0.5, bias === undefined ? undefined : untyped(bias))
+  )
+}
+
+/** Looks the bias of every pair of tokens up in a table `[R, H]` by a constant index `[N, N]`: to `[H, N, N]`. */
+export const relativeBias = <R extends number, H extends number, N extends number>(
+  table: Tensor<[R, H]>,
+  index: HostTensor<[N, N], "int32">
+): Tensor<[H, N, N]> => {
+  const [tokens] = index.shape
+  const rows = tf.gather(untyped(table), tf.tensor1d(index.data, "int32"))
+  return unsafeTyped(rows.reshape([tokens, tokens, untyped(table).shape[1]!]).transpose([2, 0, 1]))
+}
+
+/** The bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */
+export const queryValueBias = <C extends number>(query: Tensor<[C]>, value: Tensor<[C]>): Tensor<[Mul<3, C>]> =>
+  unsafeTyped(tf.concat([untyped(query), tf.zerosLike(untyped(query)), untyped(value)]))

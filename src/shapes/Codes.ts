@@ -1,0 +1,105 @@
+/**
+ * Discrete codes: the nearest row of a codebook, rows by code, sums by code.
+ *
+ * Nothing here has a gradient: a code is a choice. `straightThrough` is how a gradient passes a quantizer all the same.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Codes, HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
+ * assert.deepStrictEqual(Codes.nearest(codebook, codebook).shape, [2])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Show } from "./Dim.ts"
+import type { DType } from "./HostTensor.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/**
+ * Computes on the values of a tensor without leaving a trace for gradients. An index drawn from a taped tensor would
+ * otherwise be asked for a gradient that does not exist.
+ */
+export const untaped = (x: tf.Tensor, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor => {
+  const found: Array<tf.Tensor> = []
+  tf.customGrad((y) => {
+    found.push(tf.keep(compute(y as tf.Tensor)))
+    return { value: (y as tf.Tensor).clone(), gradFunc: (dy: tf.Tensor) => dy }
+  })(x)
+  const [kept] = found as [tf.Tensor]
+  const adopted = tf.clone(kept)
+  kept.dispose()
+  return adopted
+}
+
+/** The index of the largest value along the last axis, the lowest one on ties: `[..., K]` to `[...]`. */
+export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
+  unsafeTyped(untaped(untyped(x), (y) => tf.argMax(y, -1)))
+
+/**
+ * The code of each vector `[M, E]`: the row of the codebook `[K, E]` with the largest dot product, which on the unit
+ * sphere is the nearest one; the lowest on ties.
+ */
+export function nearest<M extends number, K extends number, E extends number>(
+  vectors: Tensor<[M, E]>,
+  codebook: Tensor<[K, E]>
+): Tensor<[M], "int32">
+export function nearest<M extends number, K extends number, E extends number, W extends number>(
+  vectors: Tensor<[M, E]>,
+  codebook:
+    & Tensor<[K, W]>
+    & ShapeError.ShapeError<`nearest: vectors have ${Show<E>} channels but the codebook has ${Show<W>}`>
+): never
+export function nearest(vectors: Any, codebook: Any): Any {
+  if (vectors.shape[1] !== codebook.shape[1]) {
+    throw new ShapeError.ShapeError(
+      `nearest: vectors have ${vectors.shape[1]} channels but the codebook has ${codebook.shape[1]}`
+    )
+  }
+  return unsafeTyped(untaped(untyped(vectors), (x) => tf.argMax(tf.matMul(x, untyped(codebook), false, true), 1)))
+}
+
+/** Rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
+export function lookup<L extends Shape, K extends number, E extends number>(
+  table: Tensor<[K, E]>,
+  codes: Tensor<L, "int32">
+): Tensor<[...L, E]>
+export function lookup<L extends Shape, D extends DType, K extends number, E extends number>(
+  table: Tensor<[K, E]>,
+  codes: Tensor<L, D> & ShapeError.ShapeError<`lookup: codes must be int32 but are ${D}`>
+): never
+export function lookup(table: Any, codes: Any): Any {
+  if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`lookup: codes must be int32 but are ${codes.dtype}`)
+  return unsafeTyped(tf.gather(untyped(table), untyped(codes)))
+}
+
+const straightThroughGrad = tf.customGrad((...args) => {
+  const quantized = args[1] as tf.Tensor
+  return { value: quantized.clone(), gradFunc: (dy: tf.Tensor) => [dy, tf.zerosLike(dy)] }
+})
+
+/** The quantized value forward, the identity to `x` backward: `x + stopGradient(quantized - x)` without its rounding. */
+export const straightThrough = <S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S> =>
+  unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
+
+/** The sum of the vectors `[M, E]` of each code: `[K, E]`, zero rows for codes that do not occur. */
+export const sumByCode = <M extends number, E extends number, K extends number>(
+  vectors: Tensor<[M, E]>,
+  codes: Tensor<[M], "int32">,
+  size: K
+): Tensor<[K, E]> => unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
+
+/** How often each code occurs among `[M]`: `[K]`. */
+export const countByCode = <M extends number, K extends number>(codes: Tensor<[M], "int32">, size: K): Tensor<[K]> => {
+  const raw = untyped(codes) as tf.Tensor1D
+  return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
+}
+
+/** Codes `[M]` as the codes of a batch, `[B, N]`. */
+export const asGrid = <M extends number, B extends number, N extends number>(
+  codes: Tensor<[M], "int32">,
+  batch: B,
+  tokens: N
+): Tensor<[B, N], "int32"> => unsafeTyped(untyped(codes).reshape([batch, tokens]))

@@ -1,0 +1,90 @@
+/**
+ * Sizes of axes that the compiler can tell apart, and arithmetic on them.
+ *
+ * A dimension is a literal (`768`) or a named size (`Dim<"batch">`) that a checked constructor made from a run-time
+ * number. Two names never mix, even when their sizes agree by chance, and a plain `number` is refused: it names nothing.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Dim } from "patchword/shapes"
+ *
+ * const batch = Dim.named("batch", 64)
+ * const tokens: Dim.Plus<Dim.Mul<Dim.Div<224, 16>, Dim.Div<224, 16>>, 1> = 197
+ * assert.strictEqual(batch * tokens, 12608)
+ * ```
+ */
+import type { Add, Divide, Mod, Multiply } from "ts-arithmetic"
+import * as ShapeError from "./ShapeError.ts"
+
+declare const dim: unique symbol
+
+/** A size known by its name. */
+export type Dim<Name extends string> = number & { readonly [dim]: Name }
+
+/** What the compiler says to a plain `number` where a dimension is asked. */
+export type PlainNumber = ShapeError.ShapeError<
+  "a plain number is not a dimension: write a literal, or name it with Dim.named"
+>
+
+/** A dimension as it stands in messages: its digits or its name. */
+export type Show<N> = N extends Dim<infer Name> ? Name : N extends number ? `${N}` : "?"
+
+/** A shape as it stands in messages. */
+export type ShowShape<S extends ReadonlyArray<unknown>> = `[${Join<S>}]`
+type Join<S extends ReadonlyArray<unknown>> = S extends readonly [infer H, ...infer T]
+  ? T extends readonly [] ? Show<H> : `${Show<H>}, ${Join<T>}`
+  : ""
+
+type Kind<N extends number> = N extends Dim<string> ? "named" : number extends N ? "plain" : "literal"
+
+/** Two sizes combined: digits where both are literals, a name made of both where one is named. */
+type Combine<A extends number, B extends number, Literal, Name extends string> = Kind<A> extends "plain" ? PlainNumber & number
+  : Kind<B> extends "plain" ? PlainNumber & number
+  : Kind<A> extends "named" ? Dim<Name>
+  : Kind<B> extends "named" ? Dim<Name>
+  : Literal
+
+/** `A · B`. */
+export type Mul<A extends number, B extends number> = Combine<A, B, Multiply<A, B>, `${Show<A>}*${Show<B>}`>
+
+/** `A + B`. */
+export type Plus<A extends number, B extends number> = Combine<A, B, Add<A, B>, `${Show<A>}+${Show<B>}`>
+
+/** `A / B`; a `ShapeError` where a literal is not divisible. */
+export type Div<A extends number, B extends number> = Combine<
+  A,
+  B,
+  Mod<A, B> extends 0 ? Divide<A, B> : ShapeError.ShapeError<`${Show<A>} is not divisible by ${Show<B>}`> & number,
+  `${Show<A>}/${Show<B>}`
+>
+
+/** The patches of an image of `H` by `W` pixels cut into squares of `P`. */
+export type Patches<H extends number, W extends number, P extends number> = Mul<Div<H, P>, Div<W, P>>
+
+/**
+ * Names a run-time size.
+ *
+ * @throws ShapeError when the size is not a positive integer.
+ */
+export const named = <const Name extends string>(name: Name, size: number): Dim<Name> => {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new ShapeError.ShapeError(`dim ${name}: expected a positive integer but got ${size}`)
+  }
+  return size as Dim<Name>
+}
+
+/** `a · b`, typed. */
+export const mul = <A extends number, B extends number>(a: A, b: B): Mul<A, B> => (a * b) as Mul<A, B>
+
+/** `a + b`, typed. */
+export const plus = <A extends number, B extends number>(a: A, b: B): Plus<A, B> => (a + b) as Plus<A, B>
+
+/**
+ * `a / b`, typed.
+ *
+ * @throws ShapeError when `a` is not divisible by `b`.
+ */
+export const div = <A extends number, B extends number>(a: A, b: B): Div<A, B> => {
+  if (a % b !== 0) throw new ShapeError.ShapeError(`${a} is not divisible by ${b}`)
+  return (a / b) as Div<A, B>
+}

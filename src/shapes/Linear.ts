@@ -1,0 +1,95 @@
+/**
+ * Matrix products. Weights keep the official layout `[out, in]`.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Linear, Tensor } from "patchword/shapes"
+ *
+ * const layer = { weight: Tensor.zeros([4, 3]), bias: Tensor.fill([4], 2) }
+ * assert.deepStrictEqual(Linear.linear(Tensor.zeros([2, 5, 3]), layer).shape, [2, 5, 4])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Show, ShowShape } from "./Dim.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/** Weight `[out, in]` and bias `[out]` of a linear layer. */
+export interface LinearParams<in out In extends number, in out Out extends number> {
+  readonly weight: Tensor<[Out, In]>
+  readonly bias: Tensor<[Out]>
+}
+
+const leading = (shape: Shape): string => shape.slice(0, -2).join()
+
+/** `x Wᵀ`: `[..., In]` by `[Out, In]` to `[..., Out]`. */
+export function project<L extends Shape, In extends number, Out extends number>(
+  x: Tensor<[...L, In]>,
+  weight: Tensor<[Out, In]>
+): Tensor<[...L, Out]>
+export function project<L extends Shape, In extends number, W extends number, Out extends number>(
+  x: Tensor<[...L, In]>,
+  weight:
+    & Tensor<[Out, W]>
+    & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
+): never
+export function project(x: Any, weight: Any): Any {
+  const [out, expected] = weight.shape
+  const width = x.shape.at(-1)!
+  if (width !== expected) {
+    throw new ShapeError.ShapeError(`linear: input axis -1 is ${width} but the weight expects ${expected}`)
+  }
+  const rows = untyped(x).reshape([-1, width])
+  return unsafeTyped(tf.matMul(rows, untyped(weight), false, true).reshape([...x.shape.slice(0, -1), out]))
+}
+
+/** `x Wᵀ + b`: `[..., In]` to `[..., Out]`. */
+export function linear<L extends Shape, In extends number, Out extends number>(
+  x: Tensor<[...L, In]>,
+  params: LinearParams<In, Out>
+): Tensor<[...L, Out]>
+export function linear<L extends Shape, In extends number, W extends number, Out extends number>(
+  x: Tensor<[...L, In]>,
+  params:
+    & LinearParams<W, Out>
+    & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
+): never
+export function linear(x: Any, params: LinearParams<number, number>): Any {
+  const y = project(x, params.weight)
+  return unsafeTyped(tf.add(untyped(y), untyped(params.bias)))
+}
+
+/** `a b`: `[..., M, K]` by `[..., K, N]` to `[..., M, N]`. */
+export function matMul<L extends Shape, M extends number, K extends number, N extends number>(
+  a: Tensor<[...L, M, K]>,
+  b: Tensor<[...L, K, N]>
+): Tensor<[...L, M, N]>
+export function matMul<A extends Shape, B extends Shape>(
+  a: Tensor<A>,
+  b: Tensor<B> & ShapeError.ShapeError<`matMul: ${ShowShape<A>} by ${ShowShape<B>} do not chain`>
+): never
+export function matMul(a: Any, b: Any): Any {
+  if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-2)) {
+    throw new ShapeError.ShapeError(`matMul: ${ShapeError.show(a.shape)} by ${ShapeError.show(b.shape)} do not chain`)
+  }
+  return unsafeTyped(tf.matMul(untyped(a), untyped(b)))
+}
+
+/** `a bᵀ`: `[..., M, K]` by `[..., N, K]` to `[..., M, N]`. */
+export function matMulTransposed<L extends Shape, M extends number, K extends number, N extends number>(
+  a: Tensor<[...L, M, K]>,
+  b: Tensor<[...L, N, K]>
+): Tensor<[...L, M, N]>
+export function matMulTransposed<A extends Shape, B extends Shape>(
+  a: Tensor<A>,
+  b: Tensor<B> & ShapeError.ShapeError<`matMulTransposed: ${ShowShape<A>} by ${ShowShape<B>} do not chain`>
+): never
+export function matMulTransposed(a: Any, b: Any): Any {
+  if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-1)) {
+    throw new ShapeError.ShapeError(
+      `matMulTransposed: ${ShapeError.show(a.shape)} by ${ShapeError.show(b.shape)} do not chain`
+    )
+  }
+  return unsafeTyped(tf.matMul(untyped(a), untyped(b), false, true))
+}

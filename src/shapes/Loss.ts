@@ -1,0 +1,102 @@
+/**
+ * Cross entropy and accuracy.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { HostTensor, Loss, Tensor } from "patchword/shapes"
+ *
+ * const labels = Tensor.constant(HostTensor.make([2], "int32", Int32Array.of(0, 1)))
+ * assert.deepStrictEqual(Loss.crossEntropy(Tensor.zeros([2, 10]), labels).shape, [])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import { untaped } from "./Codes.ts"
+import type { Show, ShowShape } from "./Dim.ts"
+import type { DType } from "./HostTensor.ts"
+import * as Kernel from "./Kernel.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+const logSoftmax = (x: tf.Tensor): tf.Tensor =>
+  Kernel.fused("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!
+
+const oneHot = (column: tf.Tensor, classes: number): tf.Tensor =>
+  tf.cast(tf.oneHot(column.squeeze([1]) as tf.Tensor1D, classes), "float32")
+
+const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
+  tf.customGrad((logits, saveUntyped) => {
+    const x = logits as tf.Tensor
+    const save = saveUntyped as tf.GradSaveFunc
+    const [rows, classes] = x.shape as [number, number]
+    const column = labels.reshape([rows, 1])
+    const logProbabilities = logSoftmax(x)
+    const picked = Kernel.fused(
+      "PatchwordGatherElements",
+      { x: logProbabilities, indices: column },
+      { axis: 1 },
+      () => [logProbabilities.mul(oneHot(column, classes)).sum(1, true)]
+    )[0]!
+    const likelihood = picked.sum().mul(-(1 - smoothing) / rows)
+    save([logProbabilities, column])
+    return {
+      value: smoothing === 0 ? likelihood : likelihood.sub(logProbabilities.mean().mul(smoothing)),
+      gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+        const [p, c] = saved as [tf.Tensor, tf.Tensor]
+        const share = dy.mul(1 / rows)
+        const probabilities = tf.exp(p).mul(share)
+        const uniform = smoothing === 0 ? probabilities : probabilities.sub(share.mul(smoothing / classes))
+        const hit = share.mul(1 - smoothing)
+        return Kernel.fused(
+          "PatchwordScatterElementsAdd",
+          { x: uniform, indices: c, updates: hit.neg().reshape([1, 1]).tile([rows, 1]) },
+          { axis: 1 },
+          () => [uniform.sub(oneHot(c, classes).mul(hit))]
+        )[0]!
+      }
+    }
+  })
+
+/**
+ * The mean over rows of `-log softmax(logits)[label]`, logits `[M, K]`, labels `[M]`. With label smoothing `s` a share
+ * `s` of each target is spread evenly over all classes.
+ */
+export function crossEntropy<M extends number, K extends number>(
+  logits: Tensor<[M, K]>,
+  labels: Tensor<[M], "int32">,
+  smoothing?: number
+): Tensor<[]>
+export function crossEntropy<M extends number, K extends number, R extends Shape, D extends DType>(
+  logits: Tensor<[M, K]>,
+  labels:
+    & Tensor<R, D>
+    & ShapeError.ShapeError<`crossEntropy: labels must be int32 [${Show<M>}] but are ${D} ${ShowShape<R>}`>,
+  smoothing?: number
+): never
+export function crossEntropy(logits: Any, labels: Any, smoothing = 0): Any {
+  if (labels.dtype !== "int32" || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0]) {
+    throw new ShapeError.ShapeError(
+      `crossEntropy: labels must be int32 [${logits.shape[0]}] but are ${labels.dtype} ${ShapeError.show(labels.shape)}`
+    )
+  }
+  return unsafeTyped(crossEntropyGrad(untyped(labels), smoothing)(untyped(logits)))
+}
+
+/** The mean over rows of `-Σ target · log softmax(logits)`, both `[M, K]` (mixup, cutmix). */
+export const softCrossEntropy = <M extends number, K extends number>(
+  logits: Tensor<[M, K]>,
+  targets: Tensor<[M, K]>
+): Tensor<[]> => {
+  const x = untyped(logits)
+  const normal = x.sub(tf.logSumExp(x, 1, true))
+  return unsafeTyped(tf.neg(normal.mul(untyped(targets)).sum(1)).mean())
+}
+
+/** The share of rows whose largest logit is the label's; has no gradient. */
+export const accuracy = <M extends number, K extends number>(
+  logits: Tensor<[M, K]>,
+  labels: Tensor<[M], "int32">
+): Tensor<[]> =>
+  unsafeTyped(
+    untaped(untyped(logits), (x) => tf.mean(tf.cast(tf.equal(tf.argMax(x, 1), untyped(labels)), "float32")))
+  )

@@ -1,0 +1,95 @@
+/**
+ * Layer normalisation and unit vectors.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Normalization, Tensor } from "patchword/shapes"
+ *
+ * const y = Normalization.layerNorm(Tensor.zeros([2, 4]), { weight: Tensor.fill([4], 1), bias: Tensor.fill([4], 3) }, 1e-6)
+ * assert.deepStrictEqual(y.shape, [2, 4])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Show } from "./Dim.ts"
+import * as Kernel from "./Kernel.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/** Weight and bias of a layer normalisation over `C` channels. */
+export interface NormParams<in out C extends number> {
+  readonly weight: Tensor<[C]>
+  readonly bias: Tensor<[C]>
+}
+
+const layerNormGrad = (epsilon: number) =>
+  tf.customGrad((...args) => {
+    const [x, weight, bias] = args.slice(0, 3) as [tf.Tensor, tf.Tensor, tf.Tensor]
+    const save = args[3] as tf.GradSaveFunc
+    const [y, mean, inverse] = Kernel.fused("PatchwordLayerNorm", { x, weight, bias }, { epsilon }, () => {
+      const moments = tf.moments(x, -1, true)
+      const inverseDeviation = tf.rsqrt(moments.variance.add(epsilon))
+      return [x.sub(moments.mean).mul(inverseDeviation).mul(weight).add(bias), moments.mean, inverseDeviation]
+    }) as [tf.Tensor, tf.Tensor, tf.Tensor]
+    save([x, weight, mean, inverse])
+    return {
+      value: y,
+      gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+        const [x0, w, m, r] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+        const width = x0.shape.at(-1)!
+        const rows = x0.size / width
+        const upstream = dy.reshape([rows, width])
+        const deviation = r.reshape([rows, 1])
+        const normal = x0.reshape([rows, width]).sub(m.reshape([rows, 1])).mul(deviation)
+        const column = w.reshape([width, 1])
+        const weighted = upstream.mul(normal)
+        const meanGradient = Kernel.product(upstream, column, { alpha: 1 / width }).mul(deviation)
+        const varianceGradient = Kernel.product(weighted, column, { alpha: 1 / width }).mul(deviation)
+        const dx = upstream.mul(w).mul(deviation).sub(meanGradient).sub(normal.mul(varianceGradient))
+        return [dx.reshape(x0.shape), weighted.sum(0), upstream.sum(0)]
+      }
+    }
+  })
+
+/** Normalises the last axis to mean 0 and variance 1 (biased, `epsilon` inside the root), then scales and shifts it. */
+export function layerNorm<L extends Shape, C extends number>(
+  x: Tensor<[...L, C]>,
+  params: NormParams<C>,
+  epsilon: number
+): Tensor<[...L, C]>
+export function layerNorm<L extends Shape, C extends number, W extends number>(
+  x: Tensor<[...L, C]>,
+  params:
+    & NormParams<W>
+    & ShapeError.ShapeError<`layerNorm: input axis -1 is ${Show<C>} but the parameters are for ${Show<W>} channels`>,
+  epsilon: number
+): never
+export function layerNorm(x: Any, params: NormParams<number>, epsilon: number): Any {
+  if (x.shape.at(-1) !== params.weight.shape[0]) {
+    throw new ShapeError.ShapeError(
+      `layerNorm: input axis -1 is ${x.shape.at(-1)} but the parameters are for ${params.weight.shape[0]} channels`
+    )
+  }
+  return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(params.weight), untyped(params.bias)))
+}
+
+/** Each vector of the last axis divided by its length, or by `epsilon` where it is shorter than that. */
+export const l2Normalize = <L extends Shape, C extends number>(
+  x: Tensor<[...L, C]>,
+  epsilon = 1e-12
+): Tensor<[...L, C]> => {
+  const raw = untyped(x)
+  const squares = raw.square().sum(-1, true)
+  // The root of the clamped square keeps the gradient of a zero vector finite.
+  return unsafeTyped(raw.div(tf.sqrt(tf.maximum(squares, epsilon * epsilon))))
+}
+
+/** The cosine between vectors of the last axis: `[..., C]` twice to `[...]`. Divides by the lengths, without an epsilon. */
+export const cosine = <L extends Shape, C extends number>(
+  a: Tensor<[...L, C]>,
+  b: Tensor<NoInfer<[...L, C]>>
+): Tensor<L> => {
+  const [x, y] = [untyped(a), untyped(b)]
+  const lengths = tf.mul(tf.sqrt(x.square().sum(-1)), tf.sqrt(y.square().sum(-1)))
+  return unsafeTyped(tf.div(x.mul(y).sum(-1), lengths))
+}

@@ -1,0 +1,179 @@
+/**
+ * From images to tokens and back: patches, the class token, masks.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Tensor, Tokens } from "patchword/shapes"
+ *
+ * const proj = { weight: Tensor.zeros([8, 3, 4, 4]), bias: Tensor.zeros([8]) }
+ * const patches = Tokens.patchEmbed(Tensor.zeros([2, 3, 12, 12]), proj)
+ * assert.deepStrictEqual(patches.shape, [2, 9, 8])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Div, Mul, Patches, Plus, Show, ShowShape } from "./Dim.ts"
+import type { LinearParams } from "./Linear.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/** A convolution whose stride is its kernel size: weight `[C, I, P, P]`, bias `[C]`. */
+export interface PatchParams<in out I extends number, in out P extends number, in out C extends number> {
+  readonly weight: Tensor<[C, I, P, P]>
+  readonly bias: Tensor<[C]>
+}
+
+/** Cuts images `[B, I, H, W]` into rows of patches, `[B, N, I·P·P]`, each in the order channel, row, column. */
+export const patchify = <B extends number, I extends number, H extends number, W extends number, P extends number>(
+  images: Tensor<[B, I, H, W]>,
+  patch: P
+): Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]> => {
+  const [batch, channels, height, width] = untyped(images).shape as [number, number, number, number]
+  if (height % patch !== 0 || width % patch !== 0) {
+    throw new ShapeError.ShapeError(`image: ${height % patch !== 0 ? height : width} is not divisible by ${patch}`)
+  }
+  const [rows, columns] = [height / patch, width / patch]
+  return unsafeTyped(
+    untyped(images)
+      .reshape([batch, channels, rows, patch, columns, patch])
+      .transpose([0, 2, 4, 1, 3, 5])
+      .reshape([batch, rows * columns, channels * patch * patch])
+  )
+}
+
+/** The inverse of `patchify`: `[B, N, I·P·P]` to `[B, I, H, W]`. */
+export const unpatchify = <B extends number, I extends number, H extends number, W extends number, P extends number>(
+  patches: Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]>,
+  size: { readonly channels: I; readonly height: H; readonly width: W; readonly patch: P }
+): Tensor<[B, I, H, W]> => {
+  const { channels, height, width, patch } = size
+  const batch = untyped(patches).shape[0]!
+  return unsafeTyped(
+    untyped(patches)
+      .reshape([batch, height / patch, width / patch, channels, patch, patch])
+      .transpose([0, 3, 1, 4, 2, 5])
+      .reshape([batch, channels, height, width])
+  )
+}
+
+/** Projects every patch: `[B, I, H, W]` to `[B, (H/P)·(W/P), C]`, row-major. */
+export function patchEmbed<
+  B extends number,
+  I extends number,
+  H extends number,
+  W extends number,
+  P extends number,
+  C extends number
+>(images: Tensor<[B, I, H, W]>, params: PatchParams<I, P, C>): Tensor<[B, Patches<H, W, P>, C]>
+export function patchEmbed<X extends Shape, I extends number, P extends number, C extends number>(
+  images:
+    & Tensor<X>
+    & ShapeError.ShapeError<`patchEmbed: images are ${ShowShape<X>} but the weight expects [B, ${Show<I>}, H, W]`>,
+  params: PatchParams<I, P, C>
+): never
+export function patchEmbed(images: Any, params: PatchParams<number, number, number>): Any {
+  const [width, channels, patch] = params.weight.shape
+  if (images.shape.length !== 4 || images.shape[1] !== channels) {
+    throw new ShapeError.ShapeError(
+      `patchEmbed: images are ${ShapeError.show(images.shape)} but the weight expects [B, ${channels}, H, W]`
+    )
+  }
+  const patches = untyped(patchify(images, patch))
+  const rows = patches.reshape([-1, patches.shape[2]!])
+  const weight = untyped(params.weight).reshape([width, -1])
+  const y = tf.matMul(rows, weight, false, true).add(untyped(params.bias))
+  return unsafeTyped(y.reshape([patches.shape[0]!, patches.shape[1]!, width]))
+}
+
+/** A convolution of one pixel seen as the linear layer it is. */
+export const pointwise = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
+  weight: unsafeTyped(untyped(params.weight).reshape([params.weight.shape[0], params.weight.shape[1]])),
+  bias: params.bias
+})
+
+/** One learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
+export const repeat = <B extends number, C extends number>(token: Tensor<[1, 1, C]>, batch: B): Tensor<[B, 1, C]> =>
+  unsafeTyped(untyped(token).tile([batch, 1, 1]))
+
+/** The class token before the patches: `[B, 1, C]` and `[B, N, C]` to `[B, N+1, C]`. */
+export const prepend = <B extends number, N extends number, C extends number>(
+  token: Tensor<[B, 1, C]>,
+  patches: Tensor<[B, N, C]>
+): Tensor<[B, Plus<N, 1>, C]> => unsafeTyped(tf.concat([untyped(token), untyped(patches)], 1))
+
+/** The class token of `[B, N+1, C]`: `[B, 1, C]`. */
+export const classToken = <B extends number, T extends number, C extends number>(
+  tokens: Tensor<[B, T, C]>
+): Tensor<[B, 1, C]> => {
+  const [batch, , width] = untyped(tokens).shape as [number, number, number]
+  return unsafeTyped(untyped(tokens).slice([0, 0, 0], [batch, 1, width]))
+}
+
+/** The patch tokens of `[B, N+1, C]`: `[B, N, C]`. */
+export function patchTokens<B extends number, N extends number, C extends number>(
+  tokens: Tensor<[B, Plus<N, 1>, C]>,
+  count: N
+): Tensor<[B, N, C]>
+export function patchTokens(tokens: Any, count: number): Any {
+  const [batch, total, width] = tokens.shape as [number, number, number]
+  if (total !== count + 1) {
+    throw new ShapeError.ShapeError(`patchTokens: ${count} patches and the class token are not ${total} tokens`)
+  }
+  return unsafeTyped(untyped(tokens).slice([0, 1, 0], [batch, count, width]))
+}
+
+/** Puts the mask token in the place of every masked patch: patches `[B, N, C]`, mask `[B, N]`, token `[1, 1, C]`. */
+export function replaceMasked<B extends number, N extends number, C extends number>(
+  patches: Tensor<[B, N, C]>,
+  mask: Tensor<[B, N], "bool">,
+  token: Tensor<[1, 1, C]>
+): Tensor<[B, N, C]>
+export function replaceMasked<B extends number, N extends number, C extends number, M extends Shape>(
+  patches: Tensor<[B, N, C]>,
+  mask:
+    & Tensor<M, "bool">
+    & ShapeError.ShapeError<`replaceMasked: the mask is ${ShowShape<M>} but the patches are ${ShowShape<[B, N]>}`>,
+  token: Tensor<[1, 1, C]>
+): never
+export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
+  const [batch, count] = patches.shape
+  if (mask.shape.length !== 2 || mask.shape[0] !== batch || mask.shape[1] !== count) {
+    throw new ShapeError.ShapeError(
+      `replaceMasked: the mask is ${ShapeError.show(mask.shape)} but the patches are ${ShapeError.show([batch, count])}`
+    )
+  }
+  const masked = tf.cast(untyped(mask), "float32").expandDims(2)
+  return unsafeTyped(untyped(patches).mul(tf.sub(1, masked)).add(masked.mul(untyped(token))))
+}
+
+/** Rows of `[B, N, C]`, counted row-major over batch and token: `[M]` of them to `[M, C]`. */
+export const selectRows = <B extends number, N extends number, C extends number, M extends number>(
+  x: Tensor<[B, N, C]>,
+  rows: Tensor<[M], "int32">
+): Tensor<[M, C]> => {
+  const raw = untyped(x)
+  return unsafeTyped(tf.gather(raw.reshape([-1, raw.shape[2]!]), untyped(rows)))
+}
+
+/** All tokens of a batch as rows: `[B, N, C]` to `[B·N, C]`. */
+export const rows = <B extends number, N extends number, C extends number>(x: Tensor<[B, N, C]>): Tensor<[Mul<B, N>, C]> => {
+  const raw = untyped(x)
+  return unsafeTyped(raw.reshape([-1, raw.shape[2]!]))
+}
+
+/** Rows as the tokens of a batch again: `[B·N, C]` to `[B, N, C]`. */
+export const batched = <B extends number, N extends number, C extends number>(
+  x: Tensor<[Mul<B, N>, C]>,
+  batch: B,
+  tokens: N
+): Tensor<[B, N, C]> => unsafeTyped(untyped(x).reshape([batch, tokens, -1]))
+
+/** The single token of every sample: `[B, 1, C]` to `[B, C]`. */
+export const single = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
+  unsafeTyped(untyped(x).squeeze([1]))
+
+/** The edge of a square grid of patches, checked. */
+export const gridOf = <H extends number, P extends number>(image: H, patch: P): Div<H, P> => {
+  if (image % patch !== 0) throw new ShapeError.ShapeError(`image: ${image} is not divisible by ${patch}`)
+  return (image / patch) as Div<H, P>
+}
