@@ -1,0 +1,38 @@
+/**
+ * What an engine runs: a pure synchronous function over records of typed tensors, with the shapes of its arguments.
+ *
+ * A step reads no values on the host, branches on no tensor and draws no randomness; whatever changes from call to call
+ * (masks, learning rates, drop-path factors) is part of the batch. That is what lets one definition run eagerly, as one
+ * ONNX program, or on another machine.
+ */
+import type { DType, HostTensor } from "./HostTensor.ts"
+import type { Shape } from "./Shape.ts"
+import type { Tensor } from "./Tensor.ts"
+
+/** The shape and element type of one argument. */
+export interface TensorSpec<in out S extends Shape = Shape, out D extends DType = DType> {
+  readonly shape: S
+  readonly dtype: D
+}
+
+/** A record of tensors described leaf by leaf. */
+export type SpecOf<T> = T extends Tensor<infer S, infer D> ? TensorSpec<S, D> : { readonly [K in keyof T]: SpecOf<T[K]> }
+
+/** A record of tensors as host arrays. */
+export type HostOf<T> = T extends Tensor<infer S, infer D> ? HostTensor<S, D> : { readonly [K in keyof T]: HostOf<T[K]> }
+
+/** A function of weights and a batch: features, codes, logits. */
+export interface Inference<in out W, in out B, in out O> {
+  readonly name: string
+  readonly weights: SpecOf<W>
+  readonly batch: SpecOf<B>
+  readonly run: (weights: W, batch: B) => O
+}
+
+/** A training step: state (parameters, optimizer moments, buffers) and a batch to metrics and the next state. */
+export interface TrainStep<in out S, in out B, in out M> {
+  readonly name: string
+  readonly state: SpecOf<S>
+  readonly batch: SpecOf<B>
+  readonly run: (state: S, batch: B) => { readonly metrics: M; readonly state: S }
+}
