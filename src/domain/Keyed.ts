@@ -1,0 +1,86 @@
+/**
+ * Randomness without state: a key names a stream of numbers, and the same key gives the same numbers in any process,
+ * on any machine, in any order of asking. A run can therefore stop and resume in the middle of an epoch with nothing
+ * stored but the step number.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Keyed } from "patchword/domain"
+ *
+ * const key = { seed: 0, purpose: "crop", epoch: 3, index: 41 }
+ * assert.strictEqual(Keyed.generator(key).uniform(), Keyed.generator(key).uniform())
+ * assert.notStrictEqual(Keyed.generator(key).uniform(), Keyed.generator({ ...key, index: 42 }).uniform())
+ * assert.deepStrictEqual([...Keyed.permutation(key, 4)].sort(), [0, 1, 2, 3])
+ * ```
+ */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64"
+import { uniformInt } from "pure-rand/distribution/uniformInt"
+import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus"
+
+/**
+ * The name of one stream: the run's seed, what the numbers are for (`"mask"`, `"crop"`), and for which epoch and which
+ * image, step or other index. The three numbers are integers; what has no epoch says 0.
+ */
+export interface Key {
+  readonly seed: number
+  readonly purpose: string
+  readonly epoch: number
+  readonly index: number
+}
+
+/** The numbers of one stream, in order. A generator is used by one consumer and thrown away. */
+export interface Generator {
+  /** A number in [0, 1), a multiple of 2^-53. */
+  readonly uniform: () => number
+  /** An integer from `min` to `max`, both inclusive. */
+  readonly integer: (min: number, max: number) => number
+  /** A normal number of mean 0 and deviation 1. */
+  readonly normal: () => number
+}
+
+const rotate = (word: number, by: number): number => (word << by) | (word >>> (32 - by))
+
+// MurmurHash3 (32 bit) of a list of words. Keys differ in a few low bits of a counter; a linear seeding would hand such
+// neighbours correlated streams.
+const murmur = (words: ReadonlyArray<number>, seed: number): number => {
+  let hash = seed
+  for (const word of words) {
+    hash ^= Math.imul(rotate(Math.imul(word, 0xcc9e2d51), 15), 0x1b873593)
+    hash = (Math.imul(rotate(hash, 13), 5) + 0xe6546b64) | 0
+  }
+  hash ^= words.length * 4
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
+}
+
+const words = (key: Key): ReadonlyArray<number> => [
+  ...[key.seed, key.epoch, key.index].flatMap((n) => [n | 0, Math.floor(n / 2 ** 32) | 0]),
+  ...Array.from(key.purpose, (character) => character.codePointAt(0) ?? 0)
+]
+
+/** The stream that a key names, from its first number. */
+export const generator = (key: Key): Generator => {
+  const name = words(key)
+  // 128 bits of state from four hashes of the key: a 32-bit seed would repeat among the 10^8 keys of a long run.
+  const random = xoroshiro128plusFromState([0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667].map((s) => murmur(name, s)))
+  const uniform = () => uniformFloat64(random)
+  return {
+    uniform,
+    integer: (min, max) => uniformInt(random, min, max),
+    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform())
+  }
+}
+
+/** The integers from 0 to `n - 1` in an order that depends on the key alone (Fisher and Yates). */
+export const permutation = (key: Key, n: number): Int32Array => {
+  const order = Int32Array.from({ length: n }, (_, i) => i)
+  const { integer } = generator(key)
+  for (let i = n - 1; i > 0; i--) {
+    const j = integer(0, i)
+    const held = order[i]!
+    order[i] = order[j]!
+    order[j] = held
+  }
+  return order
+}
