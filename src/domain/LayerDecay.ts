@@ -1,0 +1,31 @@
+/**
+ * Layer-wise decay of the learning rate: when a pretrained network is fine-tuned, the closer a parameter lies to the
+ * image, the smaller its steps (`optim_factory.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { LayerDecay } from "patchword/domain"
+ *
+ * assert.strictEqual(LayerDecay.layer("blocks.3.attn.qkv.weight", 12), 4)
+ * assert.strictEqual(LayerDecay.scale("head.weight", { decay: 0.65, depth: 12 }), 1)
+ * assert.ok(Math.abs(LayerDecay.scale("cls_token", { decay: 0.65, depth: 12 }) - 0.65 ** 13) < 1e-15)
+ * ```
+ */
+
+/**
+ * The layer that a parameter belongs to, by its official name: 0 for the embedding (patches, class and mask token,
+ * absolute positions), `i + 1` for block `i`, `depth + 1` for everything after and shared between blocks.
+ */
+export const layer = (name: string, depth: number): number => {
+  if (/^(cls_token|mask_token|pos_embed)$|^patch_embed\./.test(name)) return 0
+  const block = /^blocks\.(\d+)\./.exec(name)
+  return block === null ? depth + 1 : Number(block[1]) + 1
+}
+
+/** The factor of a parameter's learning rate, `decay^(depth + 1 - layer)`. It scales the floor of the schedule as well. */
+export const scale = (name: string, options: { readonly decay: number; readonly depth: number }): number =>
+  options.decay ** (options.depth + 1 - layer(name, options.depth))
+
+/** The factors of all `depth + 2` layers, from the embedding to the head. */
+export const scales = (options: { readonly decay: number; readonly depth: number }): ReadonlyArray<number> =>
+  Array.from({ length: options.depth + 2 }, (_, i) => options.decay ** (options.depth + 1 - i))

@@ -1,0 +1,51 @@
+/**
+ * Rates that change over a run or over the depth of a network: the learning rate and drop path.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Schedule } from "patchword/domain"
+ *
+ * const rate = Schedule.cosine({ peak: 1, floor: 0, warmup: 3, total: 7 })
+ * assert.deepStrictEqual([0, 1, 2, 3, 5].map((step) => +rate(step).toFixed(3)), [0, 0.5, 1, 1, 0.5])
+ * assert.deepStrictEqual(Schedule.dropPathRates(0.1, 3), [0, 0.05, 0.1])
+ * ```
+ */
+
+/** A cosine with linear warm-up; `warmup` and `total` count optimiser steps. */
+export interface Cosine {
+  readonly peak: number
+  readonly floor: number
+  readonly warmup: number
+  readonly total: number
+}
+
+/**
+ * The official learning rate at a step, counted from 0 (`utils.py`, `cosine_scheduler`).
+ *
+ * The warm-up runs from 0 to `peak` **inclusive** over `warmup` steps, so that step `warmup - 1` is already at the peak and
+ * step `warmup`, the cosine's first, is there again (a warm-up of one step is at 0). The cosine never quite reaches
+ * `floor` within `total` steps; from `total` on the rate is `floor`.
+ */
+export const cosine = ({ floor, peak, total, warmup }: Cosine) => (step: number): number => {
+  if (step < warmup) return warmup === 1 ? 0 : (step * peak) / (warmup - 1)
+  if (step >= total) return floor
+  return floor + 0.5 * (peak - floor) * (1 + Math.cos((Math.PI * (step - warmup)) / (total - warmup)))
+}
+
+const linspace = (from: number, to: number, count: number): ReadonlyArray<number> =>
+  Array.from({ length: count }, (_, i) => (count === 1 ? from : from + (i * (to - from)) / (count - 1)))
+
+/** The drop-path rate of each block: from 0 at the first to `rate` at the last, evenly. */
+export const dropPathRates = (rate: number, depth: number): ReadonlyArray<number> => linspace(0, rate, depth)
+
+/**
+ * The drop-path rates of the `headDepth` patch-aggregation blocks that follow block `earlyLayer`: those of the blocks whose
+ * depth they continue (`modeling_pretrain.py`).
+ */
+export const aggregationDropPathRates = (
+  rate: number,
+  depth: number,
+  earlyLayer: number,
+  headDepth: number
+): ReadonlyArray<number> =>
+  dropPathRates(rate, Math.max(depth, earlyLayer + headDepth)).slice(earlyLayer, earlyLayer + headDepth)

@@ -1,0 +1,38 @@
+/**
+ * Which parameters weight decay acts on, as the official stages have it (`optim_factory.py` and the models'
+ * `no_weight_decay`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { WeightDecay } from "patchword/domain"
+ *
+ * assert.ok(WeightDecay.decays("pretrain", "blocks.0.attn.qkv.weight", 2))
+ * assert.ok(WeightDecay.decays("pretrain", "mask_token", 3))
+ * assert.ok(!WeightDecay.decays("pretrain", "cls_token", 3))
+ * assert.ok(!WeightDecay.decays("tokenizer", "encoder.pos_embed", 3))
+ * ```
+ */
+
+/** The stages that train by AdamW. */
+export type Stage = "tokenizer" | "pretrain" | "finetune"
+
+const vit: ReadonlySet<string> = new Set(["pos_embed", "cls_token"])
+
+const spared: { readonly [S in Stage]: ReadonlySet<string> } = {
+  tokenizer: new Set([
+    "encoder.pos_embed",
+    "encoder.cls_token",
+    "decoder.pos_embed",
+    "decoder.cls_token",
+    "quantize.embedding.weight"
+  ]),
+  pretrain: vit,
+  finetune: vit
+}
+
+/**
+ * Whether a parameter decays in a stage, by its official name and the number of its axes. Vectors, biases, class tokens and
+ * absolute positions never do; the mask token, relative-position tables and the head over codes do.
+ */
+export const decays = (stage: Stage, name: string, rank: number): boolean =>
+  rank > 1 && !name.endsWith(".bias") && !spared[stage].has(name)
