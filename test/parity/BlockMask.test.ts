@@ -50,8 +50,8 @@ describe.each(sets)("BlockMask against the official generator, %s", (name, optio
     const total = 10_000
     const frequency = new Float64Array(options.height * options.width)
     const histogram = (key: string) => {
-      const official = golden(`${name}/${key}`).data
-      const sum = official.reduce((a: number, b: number) => a + b, 0)
+      const official = Array.from(golden(`${name}/${key}`).data)
+      const sum = official.reduce((a, b) => a + b, 0)
       const counts = new Float64Array(official.length)
       return {
         add: (value: number) => {
