@@ -1,0 +1,27 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Metrics from "../../src/domain/Metrics.ts"
+
+describe("Metrics", () => {
+  it("ranks equal logits by class number", () => {
+    const equal = Float32Array.of(1, 1, 1)
+    assert.deepStrictEqual([...Metrics.predictions(equal, 3)], [0])
+    assert.strictEqual(Metrics.topK(equal, Int32Array.of(1), 3, 1), 0)
+    assert.strictEqual(Metrics.topK(equal, Int32Array.of(1), 3, 2), 1)
+  })
+
+  it("counts NaN as wrong", () => {
+    assert.strictEqual(Metrics.topK(Float32Array.of(NaN, NaN), Int32Array.of(0), 2, 2), 0)
+  })
+
+  it("puts labels in rows and predictions in columns", () => {
+    const counts = Metrics.confusion(Int32Array.of(0, 1, 1, 1), Int32Array.of(0, 0, 1, 1), 3)
+    assert.deepStrictEqual([...counts], [1, 1, 0, 0, 2, 0, 0, 0, 0])
+    assert.deepStrictEqual(Metrics.classAccuracies(counts, 3), [0.5, 1, undefined])
+    assert.strictEqual(Metrics.meanClassAccuracy(counts, 3), 0.75)
+  })
+
+  it("refuses logits and labels that do not match", () => {
+    assert.throws(() => Metrics.predictions(new Float32Array(5), 3), /5 logits/)
+    assert.throws(() => Metrics.topK(new Float32Array(6), new Int32Array(3), 3, 1), /2 rows of logits but 3 labels/)
+  })
+})
