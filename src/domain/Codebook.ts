@@ -69,6 +69,8 @@ export interface Churn {
   readonly vanished: ReadonlyArray<number>
 }
 
+const ascending = (codes: ReadonlyArray<number>) => codes.toSorted((a, b) => a - b)
+
 /** Compares the codes of the same positions at two times, say after two epochs. */
 export const churn = (before: Int32Array, after: Int32Array): Churn => {
   if (before.length !== after.length) {
@@ -78,10 +80,9 @@ export const churn = (before: Int32Array, after: Int32Array): Churn => {
   }
   const changed = before.reduce((n, code, i) => n + (code === after[i] ? 0 : 1), 0)
   const [earlier, later] = [new Set(before), new Set(after)]
-  const ascending = (codes: Set<number>) => [...codes].toSorted((a, b) => a - b)
   return {
     changed: before.length === 0 ? 0 : changed / before.length,
-    appeared: ascending(later.difference(earlier)),
-    vanished: ascending(earlier.difference(later))
+    appeared: ascending([...later].filter((code) => !earlier.has(code))),
+    vanished: ascending([...earlier].filter((code) => !later.has(code)))
   }
 }

@@ -6,6 +6,7 @@ const draws = (k: Keyed.Key, n: number, of: (g: Keyed.Generator) => number) => {
   const g = Keyed.generator(k)
   return Array.from({ length: n }, () => of(g))
 }
+const first = (k: Keyed.Key) => Keyed.generator(k).uniform()
 const mean = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
 describe("Keyed", () => {
@@ -35,7 +36,6 @@ describe("Keyed", () => {
   })
 
   it("tells the fields of a key apart when their values are swapped or joined", () => {
-    const first = (k: Keyed.Key) => Keyed.generator(k).uniform()
     const all = [
       { ...key, seed: 1 },
       { ...key, epoch: 1 },

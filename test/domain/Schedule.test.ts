@@ -7,6 +7,8 @@ const closeTo = (actual: ReadonlyArray<number>, expected: ReadonlyArray<number>)
   actual.forEach((value, i) => assert.closeTo(value, expected[i]!, 5e-7))
 }
 
+const layers = (name: string) => LayerDecay.layer(name, 12)
+
 describe("Schedule", () => {
   it("is at the peak twice and never at the floor within the run", () => {
     const rate = Schedule.cosine({ peak: 1, floor: 0.1, warmup: 4, total: 10 })
@@ -45,7 +47,6 @@ describe("Schedule", () => {
 
 describe("LayerDecay", () => {
   it("tells layers by official names", () => {
-    const layers = (name: string) => LayerDecay.layer(name, 12)
     assert.deepStrictEqual(["cls_token", "mask_token", "pos_embed", "patch_embed.proj.bias"].map(layers), [0, 0, 0, 0])
     assert.deepStrictEqual(["blocks.0.gamma_1", "blocks.11.attn.relative_position_bias_table"].map(layers), [1, 12])
     assert.deepStrictEqual(["fc_norm.weight", "head.bias", "rel_pos_bias.relative_position_bias_table"].map(layers), [

@@ -1,0 +1,46 @@
+/**
+ * How an image file becomes a training or evaluation view.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.deepStrictEqual(Presets.base.pretrain.augment.cropScale, [0.2, 1])
+ * ```
+ */
+import { Schema } from "effect"
+import * as Quantity from "./Quantity.ts"
+
+/** The filters for resizing, in Pillow's definitions. */
+export const Interpolation = Schema.Literals(["bilinear", "bicubic", "lanczos"])
+
+/** The largest relative change of each property: a factor is drawn from `1 - x` to `1 + x`; 0 leaves it alone. */
+export const Jitter = Schema.Struct({
+  brightness: Quantity.NonNegative,
+  contrast: Quantity.NonNegative,
+  saturation: Quantity.NonNegative
+})
+
+/** Random views for training, the central view for evaluation, and normalisation for both. */
+export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/AugmentConfig")(
+  Schema.Struct({
+    /** Least and greatest area of the random crop, as a share of the image. */
+    cropScale: Quantity.Range.check(
+      Schema.makeFilter(([, high]: readonly [number, number]) => high <= 1, { expected: "shares of at most 1" })
+    ),
+    /** Least and greatest ratio of width to height of the random crop. */
+    cropRatio: Quantity.Range,
+    /** Probability of a horizontal flip. */
+    flip: Quantity.Share,
+    /** Random changes of colour. */
+    jitter: Jitter,
+    /** The filter that resizes the crop. */
+    interpolation: Interpolation,
+    /** Side of the central crop of evaluation, as a share of the shorter side of the resized image. */
+    evaluationCrop: Quantity.Factor,
+    /** Subtracted from each channel, which lies in [0, 1]. */
+    mean: Quantity.Channels,
+    /** What each channel is divided by afterwards. */
+    std: Schema.Tuple([Quantity.Positive, Quantity.Positive, Quantity.Positive])
+  })
+) {}

@@ -1,0 +1,11 @@
+/** What a frozen network tells about an image. */
+import { Schema } from "effect"
+import { Pooling } from "./VitConfig.ts"
+
+/** The fields that every evaluation of frozen features has. */
+export const fields = {
+  /** Mean of the patch tokens, or class token, of the last block. */
+  pooling: Pooling,
+  /** Whether the pretrained final layer norm is applied to the tokens before pooling. */
+  finalNorm: Schema.Boolean
+}

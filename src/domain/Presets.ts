@@ -1,0 +1,406 @@
+/**
+ * Published and ready-made configurations. Each value names where it is published: "table" is a table of the paper (arXiv
+ * 2208.06366), "command" the training commands of the official repository (`beit2/`), "code" a value fixed there.
+ *
+ * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
+ * follow the repository, `basePaper` and `largePaper` the paper. `tiny` is the demo's, made for two cores and minutes.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.strictEqual(Effect.runSync(Presets.preset("tiny")), Presets.tiny)
+ * const error = Effect.runSync(Effect.flip(Presets.preset("basse")))
+ * assert.match(error.message, /did you mean base\?/)
+ * ```
+ */
+import { Effect } from "effect"
+import { AugmentConfig } from "./AugmentConfig.ts"
+import { ConfigError } from "./Config.ts"
+import { FinetuneConfig } from "./FinetuneConfig.ts"
+import { KnnConfig } from "./KnnConfig.ts"
+import * as Nearest from "./Nearest.ts"
+import { OptimizerConfig } from "./OptimizerConfig.ts"
+import { Preset } from "./Preset.ts"
+import { PretrainConfig } from "./PretrainConfig.ts"
+import { ProbeConfig } from "./ProbeConfig.ts"
+import { TokenizerConfig } from "./TokenizerConfig.ts"
+import { VitConfig } from "./VitConfig.ts"
+
+const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
+
+const noJitter = { brightness: 0, contrast: 0, saturation: 0 }
+
+const baseVit = new VitConfig({
+  imageSize: 224, // tables 8-10
+  patchSize: 16, // tables 8-10
+  width: 768, // table 9, hidden size
+  depth: 12, // table 9, layers
+  heads: 12, // table 9
+  mlpRatio: 4, // table 9, FFN inner size 3072
+  layerScale: 0.1, // table 9
+  qkvBias: true, // code
+  absolutePositions: false, // command: --rel_pos_bias, no --abs_pos_emb
+  relativePositions: "shared", // code, pretraining: --shared_rel_pos_bias
+  dropPath: 0.1, // table 9: 0 for 300 epochs, 0.1 for 1600
+  pooling: "mean" // code, fine-tuning: --use_mean_pooling
+})
+
+const largeVit = new VitConfig({
+  ...baseVit,
+  width: 1024, // table 9
+  depth: 24, // table 9
+  heads: 16, // table 9
+  layerScale: 1e-5 // table 9
+})
+
+// The tokenizer of base serves large as well.
+const tokenizer = new TokenizerConfig({
+  seed: 0, // code
+  encoder: new VitConfig({
+    ...baseVit,
+    layerScale: 0, // code: init_values 0
+    absolutePositions: true, // code
+    relativePositions: "none", // code
+    dropPath: 0 // table 8
+  }),
+  decoderDepth: 3, // command: vqkd_encoder_base_decoder_3x768x12_clip
+  codebook: {
+    size: 8192, // table 8
+    dim: 32, // table 8
+    decay: 0.99, // section 3.1, command
+    kmeans: true, // command: --quantize_kmeans_init
+    revival: null // code: none
+  },
+  optimizer: new OptimizerConfig({
+    lr: 2e-4, // table 8; command: 5e-5 for every 128 images
+    minLr: 1e-5, // table 8
+    betas: [0.9, 0.99], // table 8
+    eps: 1e-8, // code
+    weightDecay: 1e-4, // table 8
+    clipNorm: null, // command: none
+    batchSize: 512, // table 8
+    unit: "epochs",
+    duration: 100, // table 8
+    warmup: 10 // command; table 8 has 5
+  }),
+  augment: {
+    cropScale: [0.08, 1], // code: --min_crop_scale
+    cropRatio: [3 / 4, 4 / 3], // code: torchvision
+    flip: 0.5, // code
+    jitter: noJitter, // code: --color_jitter 0
+    interpolation: "bicubic", // code
+    evaluationCrop: 224 / 256, // code
+    mean: [0.5, 0.5, 0.5], // code: pixels are mapped to [-1, 1]
+    std: [0.5, 0.5, 0.5]
+  }
+})
+
+const pretrainBase = new PretrainConfig({
+  seed: 0, // code
+  vit: baseVit,
+  mask: {
+    count: 75, // command: --num_mask_patches; section 3.2 says about 40 %
+    minBlock: 16, // code: --min_mask_patches_per_block
+    maxBlock: null, // code
+    minAspect: 0.3 // code
+  },
+  aggregation: {
+    earlyLayer: 9, // section 3.2, command
+    headDepth: 2, // section 3.2, command
+    sharedHead: true // section 3.2, command
+  },
+  optimizer: new OptimizerConfig({
+    lr: 1.5e-3, // table 9
+    minLr: 1e-5, // table 9
+    betas: [0.9, 0.999], // command, 1600 epochs; 0.98 for 300
+    eps: 1e-8, // table 9
+    weightDecay: 0.05, // table 9
+    clipNorm: 3, // table 9
+    batchSize: 2048, // table 9
+    unit: "epochs",
+    duration: 1600, // table 9
+    warmup: 10 // table 9
+  }),
+  augment: {
+    cropScale: [0.2, 1], // command
+    cropRatio: [3 / 4, 4 / 3], // code
+    flip: 0.5, // code
+    jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4 }, // table 9; fixed in code
+    interpolation: "bicubic", // command
+    evaluationCrop: 224 / 256, // code, fine-tuning; pretraining has no evaluation
+    ...imagenet // command: --imagenet_default_mean_and_std
+  }
+})
+
+const pretrainLarge = new PretrainConfig({
+  ...pretrainBase,
+  vit: largeVit,
+  aggregation: { earlyLayer: 21, headDepth: 2, sharedHead: true } // command
+})
+
+/** The 300-epoch run that belongs to a 1600-epoch one. */
+const shorter = (pretrain: PretrainConfig): PretrainConfig =>
+  new PretrainConfig({
+    ...pretrain,
+    vit: new VitConfig({ ...pretrain.vit, dropPath: 0 }), // table 9
+    optimizer: new OptimizerConfig({
+      ...pretrain.optimizer,
+      betas: [0.9, 0.98], // table 9, command
+      duration: 300 // table 9
+    })
+  })
+
+const finetune = new FinetuneConfig({
+  seed: 0, // code
+  vit: new VitConfig({
+    ...baseVit,
+    layerScale: 0.1, // command, for every size; the checkpoint's values replace it
+    relativePositions: "perBlock", // code: --rel_pos_bias
+    dropPath: 0.2 // command, after 1600 epochs of pretraining
+  }),
+  layerDecay: 0.6, // command, after 1600 epochs
+  labelSmoothing: 0.1, // table 10
+  headScale: 0.001, // code: --init_scale
+  mixup: { mixup: 0.8, cutmix: 1 }, // table 10, where the alphas are called probabilities
+  randAugment: { operations: 2, magnitude: 9, deviation: 0.5 }, // table 10; code: rand-m9-mstd0.5-inc1
+  erasing: 0.25, // table 10
+  optimizer: new OptimizerConfig({
+    lr: 5e-4, // table 10
+    minLr: 1e-6, // table 10
+    betas: [0.9, 0.999], // table 10
+    eps: 1e-8, // table 10
+    weightDecay: 0.05, // table 10
+    clipNorm: null, // table 10
+    batchSize: 1024, // table 10
+    unit: "epochs",
+    duration: 100, // table 10
+    warmup: 20 // table 10
+  }),
+  augment: {
+    cropScale: [0.08, 1], // code: timm
+    cropRatio: [3 / 4, 4 / 3], // code: timm
+    flip: 0.5, // code: timm
+    jitter: noJitter, // code: --color_jitter 0.4 has no effect beside RandAugment
+    interpolation: "bicubic", // code
+    evaluationCrop: 224 / 256, // code: crop_pct
+    ...imagenet // command
+  }
+})
+
+/** What differs between the fine-tuning runs of the paper and the repository. */
+const finetuneAs = (options: {
+  readonly vit: VitConfig
+  readonly lr: number
+  readonly layerDecay: number
+  readonly dropPath: number
+  readonly duration: number
+  readonly warmup: number
+}): FinetuneConfig =>
+  new FinetuneConfig({
+    ...finetune,
+    vit: new VitConfig({ ...finetune.vit, ...sizes(options.vit), dropPath: options.dropPath }),
+    layerDecay: options.layerDecay,
+    optimizer: new OptimizerConfig({
+      ...finetune.optimizer,
+      lr: options.lr,
+      duration: options.duration,
+      warmup: options.warmup
+    })
+  })
+
+const sizes = ({ depth, heads, width }: VitConfig) => ({ depth, heads, width })
+
+// Neither is in the paper. The probe's feature is: the class token for networks with patch aggregation (section 3.2).
+const probe = new ProbeConfig({
+  seed: 0,
+  pooling: "cls",
+  finalNorm: false,
+  standardise: true,
+  l2: [1e-6, 1e-5, 1e-4, 1e-3, 1e-2],
+  iterations: 1000
+})
+
+// As DINO evaluates (arXiv 2104.14294, section 4.1 and its code).
+const knn = new KnnConfig({ pooling: "cls", finalNorm: true, neighbours: 20, temperature: 0.07 })
+
+/** ViT-B/16 by the repository's commands, 1600 epochs of pretraining. */
+export const base = new Preset({ tokenizer, pretrain: pretrainBase, finetune, probe, knn })
+
+/** ViT-B/16 by the repository's commands, 300 epochs of pretraining. */
+export const base300 = new Preset({
+  ...base,
+  pretrain: shorter(pretrainBase),
+  finetune: finetuneAs({
+    vit: baseVit,
+    lr: 5e-4,
+    layerDecay: 0.65,
+    dropPath: 0.1,
+    duration: 100,
+    warmup: 20
+  })
+})
+
+/** ViT-L/16 by the repository's commands, 1600 epochs of pretraining. */
+export const large = new Preset({
+  ...base,
+  pretrain: pretrainLarge,
+  finetune: finetuneAs({
+    vit: largeVit,
+    lr: 2e-4,
+    layerDecay: 0.8,
+    dropPath: 0.2,
+    duration: 50,
+    warmup: 5
+  })
+})
+
+/** ViT-L/16 by the repository's commands, 300 epochs of pretraining. */
+export const large300 = new Preset({
+  ...large,
+  pretrain: shorter(pretrainLarge),
+  finetune: finetuneAs({
+    vit: largeVit,
+    lr: 5e-4,
+    layerDecay: 0.8,
+    dropPath: 0.2,
+    duration: 50,
+    warmup: 5
+  })
+})
+
+const tokenizerPaper = new TokenizerConfig({
+  ...tokenizer,
+  optimizer: new OptimizerConfig({
+    ...tokenizer.optimizer,
+    warmup: 5 // table 8; the command has 10
+  })
+})
+
+/**
+ * ViT-B/16 by the paper's tables 8 to 10 where these differ from the repository: a shorter warm-up of the tokenizer, and one
+ * fine-tuning for both lengths of pretraining, which the repository uses for 300 epochs only.
+ */
+export const basePaper = new Preset({ ...base, tokenizer: tokenizerPaper, finetune: base300.finetune })
+
+/** ViT-L/16 by the paper's tables 8 to 10 where these differ from the repository; see {@link basePaper}. */
+export const largePaper = new Preset({ ...large, tokenizer: tokenizerPaper, finetune: large300.finetune })
+
+const tinyVit = new VitConfig({
+  imageSize: 48,
+  patchSize: 8,
+  width: 128,
+  depth: 5,
+  heads: 4,
+  mlpRatio: 4,
+  layerScale: 0.1,
+  qkvBias: true,
+  absolutePositions: true,
+  relativePositions: "shared",
+  dropPath: 0,
+  pooling: "mean"
+})
+
+const tinyOptimizer = new OptimizerConfig({
+  lr: 2e-3,
+  minLr: 1e-5,
+  betas: [0.9, 0.99],
+  eps: 1e-8,
+  weightDecay: 1e-4,
+  clipNorm: 3,
+  batchSize: 64,
+  unit: "steps",
+  duration: 400,
+  warmup: 32 // 8 % of the steps, in every stage
+})
+
+const tinyAugment = new AugmentConfig({
+  cropScale: [0.5, 1],
+  cropRatio: [3 / 4, 4 / 3],
+  flip: 0.5,
+  jitter: { brightness: 0.3, contrast: 0.3, saturation: 0.3 },
+  interpolation: "bilinear",
+  evaluationCrop: 1,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.27, 0.27, 0.27]
+})
+
+/**
+ * The demo: images of 48 pixels, a tokenizer and a pretraining run of minutes on two cores. Two departures from the published
+ * method: hardly used codes are revived, which a codebook trained for 400 steps needs, and positions are absolute as well
+ * as relative.
+ */
+export const tiny = new Preset({
+  tokenizer: new TokenizerConfig({
+    seed: 0,
+    encoder: new VitConfig({ ...tinyVit, depth: 3, layerScale: 0, relativePositions: "none" }),
+    decoderDepth: 1,
+    codebook: { size: 256, dim: 32, decay: 0.99, kmeans: true, revival: { threshold: 0.02 } },
+    optimizer: tinyOptimizer,
+    augment: tinyAugment
+  }),
+  pretrain: new PretrainConfig({
+    seed: 0,
+    vit: tinyVit,
+    // Official masks draw rectangles from 16 of 75 patches on, a fifth; of 14 that is 3. But 3 patches are always a line, and
+    // the neighbours beside a line give its codes away; 4 is the least that can be a square.
+    mask: { count: 14, minBlock: 4, maxBlock: null, minAspect: 0.3 },
+    aggregation: { earlyLayer: 3, headDepth: 2, sharedHead: true },
+    optimizer: new OptimizerConfig({
+      ...tinyOptimizer,
+      lr: 3e-3,
+      betas: [0.9, 0.98],
+      weightDecay: 0.05,
+      duration: 1100,
+      warmup: 88
+    }),
+    augment: tinyAugment
+  }),
+  finetune: new FinetuneConfig({
+    seed: 0,
+    vit: new VitConfig({ ...tinyVit, relativePositions: "perBlock" }),
+    layerDecay: 1,
+    labelSmoothing: 0,
+    headScale: 0.001,
+    mixup: null,
+    randAugment: null,
+    erasing: 0,
+    optimizer: new OptimizerConfig({
+      ...tinyOptimizer,
+      lr: 1e-3,
+      betas: [0.9, 0.999],
+      weightDecay: 0.05,
+      duration: 300,
+      warmup: 24
+    }),
+    augment: tinyAugment
+  }),
+  probe: new ProbeConfig({
+    seed: 0,
+    pooling: "mean",
+    finalNorm: true,
+    standardise: true,
+    l2: [1e-3, 1e-2, 1e-1],
+    iterations: 300
+  }),
+  knn: new KnnConfig({ pooling: "mean", finalNorm: true, neighbours: 10, temperature: 0.1 })
+})
+
+/** Every preset by name. */
+export const all = { tiny, base, base300, basePaper, large, large300, largePaper }
+
+/** The name of a preset. */
+export type Name = keyof typeof all
+
+const isName = (name: string): name is Name => Object.hasOwn(all, name)
+
+/** The preset of that name; fails with a {@link ConfigError} that names the nearest one. */
+export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
+  if (isName(name)) return Effect.succeed(all[name])
+  const names = Object.keys(all)
+  const meant = Nearest.nearest(name, names)
+  const message = `expected one of ${names.join(", ")}, got "${name}"` +
+    (meant === undefined ? "" : `; did you mean ${meant}?`)
+  return Effect.fail(new ConfigError({ source: "preset", problems: [{ path: "", message }] }))
+}

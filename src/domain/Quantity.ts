@@ -1,0 +1,47 @@
+/** The kinds of number that configurations are made of, each with the words that an error says it in. */
+import { Schema } from "effect"
+
+/** A whole number of at least 1. */
+export const Count = Schema.Int.check(
+  Schema.makeFilter((n: number) => n >= 1, { expected: "a whole number of at least 1" })
+)
+
+/** A whole number of at least 0. */
+export const Whole = Schema.Int.check(
+  Schema.makeFilter((n: number) => n >= 0, { expected: "a whole number of at least 0" })
+)
+
+/** A number greater than 0. */
+export const Positive = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n > 0, { expected: "a number greater than 0" })
+)
+
+/** A number of at least 0. */
+export const NonNegative = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n >= 0, { expected: "a number of at least 0" })
+)
+
+/** A number from 0 to 1, both inclusive: a probability or a share. */
+export const Share = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n >= 0 && n <= 1, { expected: "a number from 0 to 1" })
+)
+
+/** A number from 0 (inclusive) to 1 (exclusive): the rate of something that must not happen always. */
+export const Rate = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n >= 0 && n < 1, { expected: "a number from 0 to below 1" })
+)
+
+/** A number greater than 0 and at most 1: a factor that shrinks or a part of something. */
+export const Factor = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n > 0 && n <= 1, { expected: "a number above 0 and at most 1" })
+)
+
+/** Two numbers greater than 0, the first at most the second. */
+export const Range = Schema.Tuple([Positive, Positive]).check(
+  Schema.makeFilter(([low, high]: readonly [number, number]) => low <= high, {
+    expected: "two numbers in ascending order"
+  })
+)
+
+/** One number per colour channel: red, green, blue. */
+export const Channels = Schema.Tuple([Schema.Finite, Schema.Finite, Schema.Finite])

@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Runtime, Schema } from "effect"
+import * as Config from "../../src/domain/Config.ts"
+import { Preset } from "../../src/domain/Preset.ts"
+import * as Presets from "../../src/domain/Presets.ts"
+
+type Plain = { [key: string]: unknown }
+
+const edited = (edit: (plain: Plain) => void): Plain => {
+  const plain: Plain = JSON.parse(JSON.stringify(Schema.encodeSync(Preset)(Presets.tiny)))
+  edit(plain)
+  return plain
+}
+
+const set = (path: string, value: unknown) => (plain: Plain) => {
+  const keys = path.split(".")
+  const last = keys.pop()!
+  const parent = keys.reduce<Plain>((at, key) => {
+    const next = at[key]
+    assert.isObject(next)
+    return next as Plain
+  }, plain)
+  if (value === undefined) delete parent[last]
+  else parent[last] = value
+}
+
+const failure = (input: unknown) => Effect.flip(Config.decode(Preset, "run.json")(input))
+
+const cases: ReadonlyArray<readonly [path: string, value: unknown, message: string]> = [
+  ["pretrain.optimizer.lr", -1, "expected a number greater than 0, got -1"],
+  ["pretrain.optimizer.lr", "fast", "expected number, got \"fast\""],
+  ["pretrain.optimizer.warmup", 1100, "expected fewer steps than the duration of 1100, got 1100"],
+  ["pretrain.optimizer.minLr", 1, "expected at most lr 0.003, got 1"],
+  ["pretrain.optimizer.unit", "days", "expected \"steps\" | \"epochs\", got \"days\""],
+  ["pretrain.optimizer.clipNorm", 0, "expected a number greater than 0, got 0"],
+  ["pretrain.optimizer.betas", [0.9, 1], "expected a number from 0 to below 1, got 1"],
+  ["pretrain.vit.patchSize", 7, "expected a divisor of imageSize 48, got 7"],
+  ["pretrain.vit.heads", 5, "expected a divisor of width 128, got 5"],
+  ["pretrain.vit.depth", 2.5, "expected an integer, got 2.5"],
+  ["pretrain.mask.count", 36, "expected fewer than the 36 patches, got 36"],
+  ["pretrain.mask.minBlock", 15, "expected at most mask.count 14, got 15"],
+  ["pretrain.mask.maxBlock", 3, "expected at least minBlock 4, got 3"],
+  ["pretrain.aggregation.earlyLayer", 6, "expected at most vit.depth 5, got 6"],
+  ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
+  ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],
+  ["tokenizer.codebook.size", 0, "expected a whole number of at least 1, got 0"],
+  ["finetune.layerDecay", 0, "expected a number above 0 and at most 1, got 0"],
+  ["finetune.randAugment", { operations: 2, magnitude: 11, deviation: 0 }, "expected a number from 0 to 10, got 11"],
+  ["knn.pooling", undefined, "missing key"],
+  ["tokenizer.codebook.revivel", null, "unknown key; did you mean revival?"],
+  ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature"]
+]
+
+describe("Config", () => {
+  it.effect.each(cases)("%s = %j", ([path, value, message]) =>
+    Effect.gen(function*() {
+      const error = yield* failure(edited(set(path, value)))
+      assert.strictEqual(error.problems.length, 1)
+      const [problem] = error.problems
+      assert.isTrue(problem.path.startsWith(path), problem.path)
+      assert.strictEqual(problem.message, message)
+    }))
+
+  it.effect("lists every problem in one sentence", () =>
+    Effect.gen(function*() {
+      const error = yield* failure(edited((plain) => {
+        set("pretrain.optimizer.lr", 0)(plain)
+        set("tokenizer.codebook.dimm", 4)(plain)
+        set("knn.neighbours", 0)(plain)
+      }))
+      assert.sameMembers(error.problems.map((problem) => problem.path), [
+        "pretrain.optimizer.lr",
+        "tokenizer.codebook.dimm",
+        "knn.neighbours"
+      ])
+      assert.match(
+        error.message,
+        /^run\.json is not a usable configuration: .*; .*; .*\. Correct this and run again\.$/
+      )
+      assert.strictEqual(error[Runtime.errorExitCode], 64)
+    }))
+
+  it.effect("says where text is no JSON", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Config.decodeJson(Preset, "run.json")("{"))
+      assert.strictEqual(
+        error.message,
+        "run.json is not a usable configuration: expected a valid JSON string, got \"{\". Correct this and run again."
+      )
+    }))
+
+  it.effect("refuses what is no object", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual((yield* failure(7)).problems, [{ path: "", message: "expected object, got 7" }])
+    }))
+})
