@@ -1,0 +1,64 @@
+/**
+ * JSON values: one spelling for equal values, and what differs between two of them. Configurations are compared and
+ * digested through this module.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Json } from "patchword/domain"
+ *
+ * assert.strictEqual(Json.canonical({ b: 1, a: [true, null] }), `{"a":[true,null],"b":1}`)
+ * assert.deepStrictEqual(Json.differences({ optimizer: { lr: 0.003 } }, { optimizer: { lr: 0.001 } }), [
+ *   { key: "optimizer.lr", stored: "0.003", asked: "0.001" }
+ * ])
+ * ```
+ */
+import { Schema } from "effect"
+
+/** A value that JSON can hold. */
+export type Json = Schema.Json
+
+/** One key at which two values differ; a side without the key reads `absent`. */
+export const Difference = Schema.Struct({ key: Schema.String, stored: Schema.String, asked: Schema.String })
+export type Difference = typeof Difference.Type
+
+const isObject = (value: Json | undefined): value is Schema.JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const sorted = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.keys(value).toSorted().map((key) => [key, sorted(value[key]!)]))
+}
+
+/** The compact text with the keys of every object sorted: equal values have equal texts. */
+export const canonical = (value: Json): string => JSON.stringify(sorted(value))
+
+const LONGEST = 60
+
+const show = (value: Json | undefined): string => {
+  if (value === undefined) return "absent"
+  const text = JSON.stringify(value)
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
+}
+
+/** The dot-joined keys at which two values differ, in the order of `stored`, then those that only `asked` has. */
+export const differences = (stored: Json, asked: Json): ReadonlyArray<Difference> => {
+  const found: Array<Difference> = []
+  const walk = (a: Json | undefined, b: Json | undefined, key: string): void => {
+    if ((isObject(a) && isObject(b)) || (Array.isArray(a) && Array.isArray(b))) {
+      const left = new Map<string, Json>(Object.entries(a))
+      const right = new Map<string, Json>(Object.entries(b))
+      for (const name of new Set([...left.keys(), ...right.keys()])) {
+        walk(left.get(name), right.get(name), key === "" ? name : `${key}.${name}`)
+      }
+    } else if (a === undefined || b === undefined || canonical(a) !== canonical(b)) {
+      found.push({ key, stored: show(a), asked: show(b) })
+    }
+  }
+  walk(stored, asked, "")
+  return found
+}
+
+/** The differences in a sentence: `optimizer.lr: 0.003 in the folder, 0.001 asked`. */
+export const showDifferences = (found: ReadonlyArray<Difference>): string =>
+  found.map(({ asked, key, stored }) => `${key || "the whole"}: ${stored} in the folder, ${asked} asked`).join("; ")

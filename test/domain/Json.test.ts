@@ -1,0 +1,49 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import * as Json from "../../src/domain/Json.ts"
+
+const json = fc.jsonValue() as fc.Arbitrary<Json.Json>
+
+const shuffled = (value: Json.Json): Json.Json => {
+  if (Array.isArray(value)) return value.map(shuffled)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).toReversed().map(([key, member]) => [key, shuffled(member)]))
+}
+
+describe("Json", () => {
+  it("spells equal values alike and loses nothing", () => {
+    fc.assert(fc.property(json, (value) => {
+      assert.strictEqual(Json.canonical(shuffled(value)), Json.canonical(value))
+      assert.deepEqual(JSON.parse(Json.canonical(value)), JSON.parse(JSON.stringify(value)))
+    }))
+  })
+
+  it("finds a difference exactly where the spelling differs", () => {
+    fc.assert(fc.property(json, json, (a, b) => {
+      assert.lengthOf(Json.differences(a, shuffled(a)), 0)
+      assert.strictEqual(Json.differences(a, b).length === 0, Json.canonical(a) === Json.canonical(b))
+    }))
+  })
+
+  it("names every key with both values", () => {
+    const found = Json.differences(
+      { a: { b: [1, 2], c: null, same: "s" }, gone: 1 },
+      { a: { b: [1, 3, 4], c: {}, same: "s" }, added: "x".repeat(100) }
+    )
+    assert.deepStrictEqual(found, [
+      { key: "a.b.1", stored: "2", asked: "3" },
+      { key: "a.b.2", stored: "absent", asked: "4" },
+      { key: "a.c", stored: "null", asked: "{}" },
+      { key: "gone", stored: "1", asked: "absent" },
+      { key: "added", stored: "absent", asked: `"${"x".repeat(59)}…` }
+    ])
+    assert.include(Json.showDifferences(found), "a.b.1: 2 in the folder, 3 asked; a.b.2: absent in the folder, 4 asked")
+  })
+
+  it("tells values of different kinds apart", () => {
+    assert.strictEqual(
+      Json.showDifferences(Json.differences([1], { 0: 1 })),
+      `the whole: [1] in the folder, {"0":1} asked`
+    )
+  })
+})
