@@ -1,0 +1,237 @@
+/**
+ * Files that are there whole or not at all. Everything is written beside its place, forced to the disk and renamed, so
+ * that a process killed at any instant leaves either the old or the new file.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Effect, FileSystem } from "effect"
+ * import { Files } from "patchword/layers"
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const files = yield* Files.make
+ *   const file = `${yield* fs.makeTempDirectoryScoped()}/report.json`
+ *   yield* files.write(file, "{}")
+ *   assert.strictEqual(yield* files.readText(file), "{}")
+ * })
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+ * ```
+ */
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Path, PlatformError, Runtime, Schema } from "effect"
+import { createHash, type Hash } from "node:crypto"
+import * as Safetensors from "../domain/Safetensors.ts"
+
+const sentences = {
+  missing: "there is no such file; check the path",
+  full: "the disk is full; free some space and run the command again",
+  denied: "permission is denied; change the rights of the file or choose another place",
+  other: "the operation failed"
+} as const
+
+/** An operation of the file system that failed. Exits with 66 when a file is missing, else with 74. */
+export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  path: Schema.String,
+  kind: Schema.Literals(["missing", "full", "denied", "other"]),
+  cause: Schema.Defect()
+}) {
+  override readonly [Runtime.errorExitCode]: number = this.kind === "missing" ? 66 : 74
+  override get message() {
+    const detail = this.kind === "other" && this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    return `${this.path}: ${sentences[this.kind]}${detail}`
+  }
+}
+
+const code = (cause: unknown): unknown =>
+  typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+
+const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
+  if (reason._tag === "NotFound") return "missing"
+  if (reason._tag === "PermissionDenied") return "denied"
+  const errno = code(reason.cause)
+  return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
+}
+
+/** Turns failures of the platform on `path` into {@link FileError}s. */
+export const onFailure = (path: string) =>
+<A, E, R>(
+  self: Effect.Effect<A, E | PlatformError.PlatformError, R>
+): Effect.Effect<A, Exclude<E, PlatformError.PlatformError> | FileError, R> =>
+  Effect.mapError(self, (error) =>
+    error instanceof PlatformError.PlatformError
+      ? new FileError({ path, kind: kindOf(error), cause: error })
+      : error as Exclude<E, PlatformError.PlatformError>)
+
+/** The SHA-256 of a text or of bytes, in hexadecimal. */
+export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
+
+/** Whether a process of this machine is running. */
+export const isAlive = (pid: number): Effect.Effect<boolean> =>
+  Effect.try({ try: () => process.kill(pid, 0), catch: code }).pipe(
+    // A process of another user exists but may not be signalled.
+    Effect.catch((errno) => Effect.succeed(errno === "EPERM"))
+  )
+
+/** The file system as the services below use it. */
+export interface Files {
+  readonly fs: FileSystem.FileSystem
+  readonly path: Path.Path
+  /** Writes a file in place and forces it to the disk; returns its SHA-256. For files in a folder not yet renamed. */
+  readonly writeParts: (file: string, parts: Iterable<Uint8Array>) => Effect.Effect<string, FileError>
+  /** Writes a file atomically, making its folder if needed. */
+  readonly write: (file: string, content: string | Iterable<Uint8Array>) => Effect.Effect<void, FileError>
+  /** Fills a folder beside `folder` and renames it into place; an existing folder is replaced. */
+  readonly writeFolder: <A, E>(
+    folder: string,
+    fill: (temporary: string) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | FileError>
+  readonly readText: (file: string) => Effect.Effect<string, FileError>
+  /** A safetensors file and its SHA-256, read one tensor at a time. */
+  readonly readTensors: (
+    file: string
+  ) => Effect.Effect<Safetensors.Decoded & { readonly sha256: string }, FileError | Safetensors.SafetensorsError>
+  /** Removes a folder so that no instant shows it half removed. */
+  readonly removeFolder: (folder: string) => Effect.Effect<void, FileError>
+  /** Removes what writers that died left in `folder`, and puts back what they were replacing. */
+  readonly sweep: (folder: string) => Effect.Effect<void, FileError>
+}
+
+const TEMPORARY = /^\.tmp-(\d+)-/
+const REPLACED = ".replaced-"
+
+/** The operations on files, over the platform's file system. */
+export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  let writers = 0
+
+  const temporary = (target: string) =>
+    path.join(path.dirname(target), `.tmp-${process.pid}-${writers++}-${path.basename(target)}`)
+
+  const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
+
+  // A rename is only durable once its folder is. Windows cannot open folders, so there it is left to the system.
+  const syncFolder = (folder: string) =>
+    fs.open(folder).pipe(Effect.flatMap((handle) => handle.sync), Effect.scoped, Effect.ignore)
+
+  const writeParts = Effect.fnUntraced(
+    function*(file: string, parts: Iterable<Uint8Array>) {
+      const handle = yield* fs.open(file, { flag: "w" })
+      const hash = createHash("sha256")
+      for (const part of parts) {
+        hash.update(part)
+        yield* handle.writeAll(part)
+      }
+      yield* handle.sync
+      return hash.digest("hex")
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
+
+  const write = Effect.fnUntraced(function*(file: string, content: string | Iterable<Uint8Array>) {
+    const folder = path.dirname(file)
+    yield* fs.makeDirectory(folder, { recursive: true })
+    yield* Effect.acquireUseRelease(
+      Effect.sync(() => temporary(file)),
+      (beside) =>
+        writeParts(beside, typeof content === "string" ? [new TextEncoder().encode(content)] : content).pipe(
+          Effect.andThen(fs.rename(beside, file)),
+          Effect.andThen(syncFolder(folder))
+        ),
+      discard
+    )
+  }, (self, file) => onFailure(file)(self))
+
+  const writeFolder = <A, E>(folder: string, fill: (temporary: string) => Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => temporary(folder)),
+      Effect.fnUntraced(function*(beside) {
+        const parent = path.dirname(folder)
+        const replaced = path.join(parent, `${REPLACED}${path.basename(folder)}`)
+        yield* discard(beside)
+        yield* fs.makeDirectory(beside, { recursive: true })
+        const filled = yield* fill(beside)
+        yield* syncFolder(beside)
+        yield* Effect.uninterruptible(Effect.gen(function*() {
+          // A folder that is not empty cannot be renamed onto. Between the two renames the old one is found by `sweep`.
+          const again = yield* fs.exists(folder)
+          if (again) yield* fs.rename(folder, replaced)
+          yield* fs.rename(beside, folder).pipe(
+            Effect.tapError(() => again ? Effect.ignore(fs.rename(replaced, folder)) : Effect.void)
+          )
+          yield* syncFolder(parent)
+          yield* discard(replaced)
+        }))
+        return filled
+      }),
+      discard
+    ).pipe(onFailure(folder))
+
+  const removeFolder = Effect.fnUntraced(function*(folder: string) {
+    const beside = temporary(folder)
+    yield* fs.rename(folder, beside)
+    yield* fs.remove(beside, { recursive: true, force: true })
+  }, (self, folder) => onFailure(folder)(self))
+
+  const sweep = Effect.fnUntraced(function*(folder: string) {
+    for (const name of yield* fs.readDirectory(folder)) {
+      const writer = TEMPORARY.exec(name)?.[1]
+      // A number of our own cannot be at work yet: it is that of an earlier process, as containers give them out again.
+      if (writer !== undefined && (Number(writer) === process.pid || !(yield* isAlive(Number(writer))))) {
+        yield* discard(path.join(folder, name))
+      }
+      if (name.startsWith(REPLACED)) {
+        const place = path.join(folder, name.slice(REPLACED.length))
+        yield* (yield* fs.exists(place))
+          ? discard(path.join(folder, name))
+          : fs.rename(path.join(folder, name), place)
+      }
+    }
+  }, (self, folder) => onFailure(folder)(self))
+
+  const readText = (file: string) => onFailure(file)(fs.readFileString(file))
+
+  const readBytes = Effect.fnUntraced(function*(handle: FileSystem.File, hash: Hash, length: number) {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      const count = yield* handle.read(bytes.subarray(filled))
+      if (count === 0) break
+      filled += count
+    }
+    const read = bytes.subarray(0, filled)
+    hash.update(read)
+    return read
+  })
+
+  const readTensors = Effect.fnUntraced(
+    function*(file: string) {
+      const handle = yield* fs.open(file)
+      const size = Number((yield* handle.stat).size)
+      const hash = createHash("sha256")
+      const prefix = yield* readBytes(handle, hash, 8)
+      const dataOffset = yield* Effect.fromResult(Safetensors.headerLength(prefix))
+      const rest = yield* readBytes(handle, hash, Math.min(dataOffset, size) - 8)
+      const header = yield* Effect.fromResult(Safetensors.readHeader(Buffer.concat([prefix, rest])))
+      yield* Effect.fromResult(Safetensors.checkLength(header, size))
+      const tensors: Array<readonly [string, Safetensors.Tensor]> = []
+      for (const entry of header.entries) {
+        const bytes = yield* readBytes(handle, hash, entry.end - entry.begin)
+        tensors.push([entry.name, yield* Effect.fromResult(Safetensors.decodeTensor(entry, bytes))])
+      }
+      return { tensors: Object.fromEntries(tensors), metadata: header.metadata, sha256: hash.digest("hex") }
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
+
+  return { fs, path, writeParts, write, writeFolder, readText, readTensors, removeFolder, sweep }
+})
+
+/** The file system and paths of Node.js. */
+export const layerNode: Layer.Layer<FileSystem.FileSystem | Path.Path> = Layer.merge(
+  NodeFileSystem.layer,
+  NodePath.layer
+)

@@ -1,0 +1,198 @@
+/**
+ * Weights as a value: arrays under their official state-dict names, and what produced them. Stages take weights and
+ * return weights; files of them are safetensors, readable by PyTorch and timm.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Weights } from "patchword/layers"
+ * import { HostTensor } from "patchword/shapes"
+ *
+ * const weights = Weights.make(Weights.flatten({ norm: { weight: HostTensor.zeros([4], "float32") } }))
+ * const spec = { norm: { weight: { shape: [4], dtype: "float32" } } } as const
+ * assert.deepStrictEqual(Result.getOrThrow(Weights.conform(spec, weights)).norm.weight.data, new Float32Array(4))
+ * ```
+ */
+import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as Safetensors from "../domain/Safetensors.ts"
+import { version } from "../domain/Version.ts"
+import type * as HostTensor from "../shapes/HostTensor.ts"
+import type { Shape } from "../shapes/Shape.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
+import * as Tree from "../shapes/Tree.ts"
+import * as Files from "./Files.ts"
+
+/** What produced a set of weights. */
+export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({
+  /** The stage that trained them, as `pretrain`. */
+  stage: Schema.String,
+  configDigest: Schema.String,
+  dataDigest: Schema.String,
+  /** The digest of the teacher's or the tokenizer's weights, where there was one. */
+  teacherDigest: Schema.optionalKey(Schema.String),
+  /** How many steps were taken. */
+  step: Schema.Int,
+  seed: Schema.Int,
+  /** The version of patchword. */
+  version: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(version)))
+}) {}
+
+/** Arrays by name. The arrays of a flat record, of a checkpoint, of a file. */
+export type Tensors = Readonly<Record<string, HostTensor.Any>>
+
+/** Arrays under their official names with their provenance; none for files from elsewhere. */
+export interface Weights {
+  readonly tensors: Tensors
+  readonly provenance: Option.Option<Provenance>
+}
+
+const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, given: Schema.String })
+
+/** The tensors are not those of the network. Exits with 65. */
+export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
+  missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
+  unexpected: Schema.Array(Schema.Struct({ name: Schema.String, given: Schema.String })),
+  misshaped: Schema.Array(Described)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const parts = [
+      ["missing", this.missing.map(({ expected, name }) => `${name} ${expected}`)],
+      ["unexpected", this.unexpected.map(({ given, name }) => `${name} ${given}`)],
+      [
+        "of another shape",
+        this.misshaped.map(({ expected, given, name }) => `${name} is ${given}, expected ${expected}`)
+      ]
+    ] as const
+    const list = parts.filter(([, names]) => names.length > 0).map(([what, names]) =>
+      `${names.length} ${what}: ${names.join(", ")}`
+    )
+    return `the tensors are not those of the network (${list.join("; ")}); use weights of the same architecture`
+  }
+}
+
+/** The file says what produced it in a form that is not ours. Exits with 65. */
+export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `its metadata "${PROVENANCE}" is invalid: ${this.problem}; remove that key or write the file again`
+  }
+}
+
+/** Why weights cannot be used. The exit code is that of the reason. */
+export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
+  /** The file, or the name of what the weights were for. */
+  source: Schema.String,
+  reason: Schema.Union([Mismatch, ProvenanceInvalid, Files.FileError, Safetensors.SafetensorsError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return `weights ${this.source}: ${this.reason.message}`
+  }
+}
+
+const PROVENANCE = "patchword.provenance"
+
+const ProvenanceText = Schema.fromJsonString(Provenance)
+
+/** Weights of the given arrays. */
+export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
+  tensors,
+  provenance: Option.fromNullishOr(provenance)
+})
+
+/** The arrays of a nested record under their dot-joined paths, which are the official names. */
+export const flatten = (record: object): Tensors => Object.fromEntries(Tree.leaves<HostTensor.Any>(record))
+
+/**
+ * Weights under other names: `name` returns the new name, or `undefined` to leave the tensor out. Takes a backbone out
+ * of a pretrained network, or translates foreign names.
+ */
+export const rename = (weights: Weights, name: (name: string) => string | undefined): Weights => ({
+  ...weights,
+  tensors: Object.fromEntries(
+    Object.entries(weights.tensors).flatMap(([old, tensor]) => {
+      const next = name(old)
+      return next === undefined ? [] : [[next, tensor]]
+    })
+  )
+})
+
+/**
+ * Reads a safetensors file. F16, BF16 and F64 tensors become float32, I64 and U8 become int32.
+ *
+ * Fails with 66 when there is no such file, with 65 when it is damaged, with 74 when it cannot be read.
+ */
+export const read = Effect.fn("Weights.read")(function*(file: string) {
+  const files = yield* Files.make
+  const { metadata, tensors } = yield* files.readTensors(file)
+  const text = metadata[PROVENANCE]
+  if (text === undefined) return make(tensors)
+  return make(
+    tensors,
+    yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
+      Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message }))
+    )
+  )
+}, (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason })))
+
+/** Writes a safetensors file atomically. Equal weights give equal bytes. Fails with 74. */
+export const write: (
+  file: string,
+  weights: Weights
+) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.write")(
+  function*(file, weights) {
+    const files = yield* Files.make
+    yield* files.write(file, Safetensors.encodeParts(weights.tensors, metadataOf(weights)))
+  },
+  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
+)
+
+// Loaders of PyTorch ask for the key `format`.
+const metadataOf = ({ provenance }: Weights): Readonly<Record<string, string>> => ({
+  format: "pt",
+  ...Option.match(provenance, {
+    onNone: () => ({}),
+    onSome: (known) => ({ [PROVENANCE]: Schema.encodeSync(ProvenanceText)(known) })
+  })
+})
+
+/** A record of specifications with every leaf replaced by a host array of its shape and element type. */
+export type Conformed<T> = T extends
+  { readonly shape: infer S extends Shape; readonly dtype: infer D extends HostTensor.DType }
+  ? HostTensor.HostTensor<S, D>
+  : { readonly [K in keyof T]: Conformed<T[K]> }
+
+const describe = (leaf: Tree.Leaf): string => `${ShapeError.show(leaf.shape)} ${leaf.dtype}`
+
+/**
+ * A record of the shapes that `spec` gives, filled from the tensors with the names of its paths. The edge at which
+ * arrays of unknown shape become typed ones.
+ *
+ * Fails with every missing, unexpected and misshaped tensor at once.
+ */
+export const conform = <T extends object>(
+  spec: T,
+  { tensors }: Weights,
+  source = "given"
+): Result.Result<Conformed<T>, WeightsError> => {
+  const expected = new Map(Tree.leaves(spec))
+  const given = new Map(Object.entries(tensors))
+  const pairs = [...expected].map(([name, leaf]) => ({ name, leaf, tensor: given.get(name) }))
+  const mismatch = new Mismatch({
+    missing: pairs.filter(({ tensor }) => tensor === undefined)
+      .map(({ leaf, name }) => ({ name, expected: describe(leaf) })),
+    unexpected: [...given].filter(([name]) => !expected.has(name))
+      .map(([name, tensor]) => ({ name, given: describe(tensor) })),
+    misshaped: pairs.flatMap(({ leaf, name, tensor }) =>
+      tensor === undefined || describe(tensor) === describe(leaf)
+        ? []
+        : [{ name, expected: describe(leaf), given: describe(tensor) }]
+    )
+  })
+  return mismatch.missing.length + mismatch.unexpected.length + mismatch.misshaped.length > 0
+    ? Result.fail(new WeightsError({ source, reason: mismatch }))
+    : Result.succeed(Tree.map<Conformed<T>>(spec, (_, name) => given.get(name)))
+}
