@@ -55,6 +55,7 @@ export const resize = (table: Float32Array, heads: number, from: Grid.Grid, to: 
         `but the table holds ${table.length} values`
     )
   }
+  if (Grid.equal(from, to)) return table.slice()
   const split = table.length - special * heads
   const patches = Grid.resample(
     table.subarray(0, split),
@@ -71,7 +72,7 @@ export const resize = (table: Float32Array, heads: number, from: Grid.Grid, to: 
 /**
  * The learned displacements `-(from - 1) .. from - 1` as they lie on the axis of a grid of `to` patches: symmetric about 0,
  * with gaps `1, q, q^2, ...`. `q` is bisected in [1.01, 1.5] until the last comes to lie at `to - 1`; where the grid shrinks
- * or grows too much it stays at an end of that range, and the table is cut off or extended by its border.
+ * or hardly grows, or grows too much, `q` stays at an end of that range, and the table is cut off or continued by its border.
  */
 export const axis = (from: number, to: number): ReadonlyArray<number> => {
   const reach = from - 1

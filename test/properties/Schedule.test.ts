@@ -1,0 +1,86 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import * as LayerDecay from "../../src/domain/LayerDecay.ts"
+import * as Schedule from "../../src/domain/Schedule.ts"
+import * as WeightDecay from "../../src/domain/WeightDecay.ts"
+
+const cosine: fc.Arbitrary<Schedule.Cosine> = fc.record({
+  floor: fc.double({ min: 0, max: 1, noNaN: true }),
+  above: fc.double({ min: 1e-6, max: 10, noNaN: true }),
+  warmup: fc.nat(40),
+  after: fc.integer({ min: 2, max: 200 })
+}).map(({ above, after, floor, warmup }) => ({ peak: floor + above, floor, warmup, total: warmup + after }))
+
+const rates = (of: Schedule.Cosine) => Array.from({ length: of.total + 1 }, (_, step) => Schedule.cosine(of)(step))
+
+describe("Schedule", () => {
+  it("rises from 0 to the peak, then falls to the floor", () => {
+    fc.assert(fc.property(cosine, (of) => {
+      const { floor, peak, total, warmup } = of
+      const all = rates(of)
+      const slack = 1e-12 * peak
+      if (warmup > 0) assert.strictEqual(all[0], 0)
+      assert.closeTo(all[warmup]!, peak, slack)
+      if (warmup > 1) assert.closeTo(all[warmup - 1]!, peak, slack)
+      assert.strictEqual(all[total], floor)
+      assert.isAbove(all[total - 1]!, floor)
+      all.slice(1).forEach((rate, step) => {
+        if (step + 1 < warmup) assert.isAbove(rate, all[step]!)
+        else if (step >= warmup) assert.isAtMost(rate, all[step]! + slack)
+      })
+      assert.isTrue(all.slice(warmup).every((rate) => rate >= floor && rate <= peak + slack))
+    }))
+  })
+
+  it("spaces drop-path rates evenly from 0 to the rate", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 0.9, noNaN: true }), fc.integer({ min: 2, max: 48 }), (rate, depth) => {
+        const all = Schedule.dropPathRates(rate, depth)
+        assert.strictEqual(all.length, depth)
+        assert.strictEqual(all[0], 0)
+        assert.closeTo(all[depth - 1]!, rate, 1e-12)
+        all.slice(1).forEach((r, i) => assert.closeTo(r - all[i]!, rate / (depth - 1), 1e-12))
+      })
+    )
+  })
+
+  it("gives aggregation blocks the rates of the depths they continue", () => {
+    const sizes = fc.tuple(fc.integer({ min: 1, max: 24 }), fc.nat(), fc.integer({ min: 1, max: 3 }))
+    fc.assert(fc.property(sizes, ([depth, draw, headDepth]) => {
+      const earlyLayer = 1 + (draw % depth)
+      const all = Schedule.aggregationDropPathRates(0.3, depth, earlyLayer, headDepth)
+      assert.strictEqual(all.length, headDepth)
+      if (earlyLayer + headDepth <= depth) {
+        assert.deepStrictEqual(all, Schedule.dropPathRates(0.3, depth).slice(earlyLayer, earlyLayer + headDepth))
+      } else assert.closeTo(all[headDepth - 1]!, 0.3, 1e-12)
+    }))
+  })
+})
+
+describe("LayerDecay", () => {
+  it("is geometric, from the embedding up to 1 at the head", () => {
+    const decays = fc.double({ min: 0.3, max: 1, noNaN: true })
+    fc.assert(fc.property(decays, fc.integer({ min: 1, max: 40 }), (decay, depth) => {
+      const all = LayerDecay.scales({ decay, depth })
+      assert.strictEqual(all.length, depth + 2)
+      assert.strictEqual(all.at(-1), 1)
+      all.slice(1).forEach((scale, i) => assert.closeTo(all[i]! / scale, decay, 1e-9))
+      assert.strictEqual(LayerDecay.scale("pos_embed", { decay, depth }), all[0])
+      assert.strictEqual(LayerDecay.scale("head.weight", { decay, depth }), 1)
+      for (let block = 0; block < depth; block++) {
+        assert.strictEqual(LayerDecay.scale(`blocks.${block}.mlp.fc1.bias`, { decay, depth }), all[block + 1])
+      }
+    }))
+  })
+})
+
+describe("WeightDecay", () => {
+  it("spares every vector and every bias in every stage", () => {
+    const stages = fc.constantFrom<WeightDecay.Stage>("tokenizer", "pretrain", "finetune")
+    fc.assert(fc.property(stages, fc.string(), fc.nat(4), (stage, name, rank) => {
+      assert.isFalse(WeightDecay.decays(stage, name, Math.min(rank, 1)))
+      assert.isFalse(WeightDecay.decays(stage, `${name}.bias`, rank))
+      assert.strictEqual(WeightDecay.decays(stage, `${name}.weight`, rank), rank > 1)
+    }))
+  })
+})
