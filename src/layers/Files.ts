@@ -53,6 +53,8 @@ const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
 }
 
+const exists = (error: PlatformError.PlatformError): boolean => error.reason._tag === "AlreadyExists"
+
 /** Turns failures of the platform on `path` into {@link FileError}s. */
 export const onFailure = (path: string) =>
 <A, E, R>(
@@ -81,6 +83,8 @@ export interface Files {
   readonly writeParts: (file: string, parts: Iterable<Uint8Array>) => Effect.Effect<string, FileError>
   /** Writes a file atomically, making its folder if needed. */
   readonly write: (file: string, content: string | Iterable<Uint8Array>) => Effect.Effect<void, FileError>
+  /** Creates a file with all of its content at once; `false` when there is one already. */
+  readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
   /** Fills a folder beside `folder` and renames it into place; an existing folder is replaced. */
   readonly writeFolder: <A, E>(
     folder: string,
@@ -100,93 +104,111 @@ export interface Files {
 const TEMPORARY = /^\.tmp-(\d+)-/
 const REPLACED = ".replaced-"
 
+// What this process is writing at the moment. Its number alone does not tell: containers give the same one out again.
+const active = new Set<string>()
+let writers = 0
+
 /** The operations on files, over the platform's file system. */
 export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  let writers = 0
-
-  const temporary = (target: string) =>
-    path.join(path.dirname(target), `.tmp-${process.pid}-${writers++}-${path.basename(target)}`)
 
   const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
+
+  /** Runs `use` with a name beside `target`; what is left there afterwards is removed. */
+  const beside = <A, E>(target: string, use: (temporary: string) => Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const temporary = path.join(
+          path.dirname(target),
+          `.tmp-${process.pid}-${writers++}-${path.basename(target)}`
+        )
+        active.add(temporary)
+        return temporary
+      }),
+      use,
+      (temporary) => Effect.andThen(discard(temporary), Effect.sync(() => active.delete(temporary)))
+    )
 
   // A rename is only durable once its folder is. Windows cannot open folders, so there it is left to the system.
   const syncFolder = (folder: string) =>
     fs.open(folder).pipe(Effect.flatMap((handle) => handle.sync), Effect.scoped, Effect.ignore)
 
-  const writeParts = Effect.fnUntraced(
-    function*(file: string, parts: Iterable<Uint8Array>) {
-      const handle = yield* fs.open(file, { flag: "w" })
-      const hash = createHash("sha256")
-      for (const part of parts) {
-        hash.update(part)
-        yield* handle.writeAll(part)
-      }
-      yield* handle.sync
-      return hash.digest("hex")
-    },
-    Effect.scoped,
-    (self, file) => onFailure(file)(self)
-  )
+  const put = Effect.fnUntraced(function*(file: string, parts: Iterable<Uint8Array>) {
+    const handle = yield* fs.open(file, { flag: "w" })
+    const hash = createHash("sha256")
+    for (const part of parts) {
+      hash.update(part)
+      yield* handle.writeAll(part)
+    }
+    yield* handle.sync
+    return hash.digest("hex")
+  }, Effect.scoped)
+
+  const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
 
   const write = Effect.fnUntraced(function*(file: string, content: string | Iterable<Uint8Array>) {
     const folder = path.dirname(file)
     yield* fs.makeDirectory(folder, { recursive: true })
-    yield* Effect.acquireUseRelease(
-      Effect.sync(() => temporary(file)),
-      (beside) =>
-        writeParts(beside, typeof content === "string" ? [new TextEncoder().encode(content)] : content).pipe(
-          Effect.andThen(fs.rename(beside, file)),
+    yield* beside(
+      file,
+      (temporary) =>
+        put(temporary, typeof content === "string" ? [new TextEncoder().encode(content)] : content).pipe(
+          Effect.andThen(fs.rename(temporary, file)),
           Effect.andThen(syncFolder(folder))
-        ),
-      discard
+        )
     )
   }, (self, file) => onFailure(file)(self))
 
+  const create = (file: string, content: string) =>
+    beside(file, (temporary) =>
+      put(temporary, [new TextEncoder().encode(content)]).pipe(
+        Effect.andThen(fs.link(temporary, file)),
+        // Some file systems have no links. There, a reader may see the file before its content.
+        Effect.catchIf((error) => !exists(error), () => fs.writeFileString(file, content, { flag: "wx" })),
+        Effect.as(true),
+        Effect.catchIf(exists, () => Effect.succeed(false))
+      )).pipe(onFailure(file))
+
   const writeFolder = <A, E>(folder: string, fill: (temporary: string) => Effect.Effect<A, E>) =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => temporary(folder)),
-      Effect.fnUntraced(function*(beside) {
+    beside(
+      folder,
+      Effect.fnUntraced(function*(temporary) {
         const parent = path.dirname(folder)
         const replaced = path.join(parent, `${REPLACED}${path.basename(folder)}`)
-        yield* discard(beside)
-        yield* fs.makeDirectory(beside, { recursive: true })
-        const filled = yield* fill(beside)
-        yield* syncFolder(beside)
+        yield* fs.makeDirectory(temporary, { recursive: true })
+        const filled = yield* Effect.mapError(fill(temporary), (error) =>
+          error instanceof FileError
+            ? new FileError({ path: error.path.replace(temporary, folder), kind: error.kind, cause: error.cause })
+            : error)
+        yield* syncFolder(temporary)
         yield* Effect.uninterruptible(Effect.gen(function*() {
           // A folder that is not empty cannot be renamed onto. Between the two renames the old one is found by `sweep`.
           const again = yield* fs.exists(folder)
           if (again) yield* fs.rename(folder, replaced)
-          yield* fs.rename(beside, folder).pipe(
+          yield* fs.rename(temporary, folder).pipe(
             Effect.tapError(() => again ? Effect.ignore(fs.rename(replaced, folder)) : Effect.void)
           )
           yield* syncFolder(parent)
           yield* discard(replaced)
         }))
         return filled
-      }),
-      discard
+      })
     ).pipe(onFailure(folder))
 
-  const removeFolder = Effect.fnUntraced(function*(folder: string) {
-    const beside = temporary(folder)
-    yield* fs.rename(folder, beside)
-    yield* fs.remove(beside, { recursive: true, force: true })
-  }, (self, folder) => onFailure(folder)(self))
+  // Renamed first, so that no instant shows it half removed.
+  const removeFolder = (folder: string) =>
+    beside(folder, (temporary) => fs.rename(folder, temporary)).pipe(onFailure(folder))
 
   const sweep = Effect.fnUntraced(function*(folder: string) {
     for (const name of yield* fs.readDirectory(folder)) {
-      const writer = TEMPORARY.exec(name)?.[1]
-      // A number of our own cannot be at work yet: it is that of an earlier process, as containers give them out again.
-      if (writer !== undefined && (Number(writer) === process.pid || !(yield* isAlive(Number(writer))))) {
-        yield* discard(path.join(folder, name))
-      }
+      const writer = Number(TEMPORARY.exec(name)?.[1])
+      const left = path.join(folder, name)
+      const dead = writer === process.pid ? !active.has(left) : !Number.isNaN(writer) && !(yield* isAlive(writer))
+      if (dead) yield* discard(left)
       if (name.startsWith(REPLACED)) {
         const place = path.join(folder, name.slice(REPLACED.length))
-        yield* (yield* fs.exists(place))
-          ? discard(path.join(folder, name))
-          : fs.rename(path.join(folder, name), place)
+        yield* (yield* fs.exists(place)) ? discard(left) : fs.rename(left, place)
       }
     }
   }, (self, folder) => onFailure(folder)(self))
@@ -227,7 +249,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     (self, file) => onFailure(file)(self)
   )
 
-  return { fs, path, writeParts, write, writeFolder, readText, readTensors, removeFolder, sweep }
+  return { fs, path, writeParts, write, create, writeFolder, readText, readTensors, removeFolder, sweep }
 })
 
 /** The file system and paths of Node.js. */

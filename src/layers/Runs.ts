@@ -35,7 +35,6 @@ import {
   Layer,
   Option,
   type Path,
-  PlatformError,
   Runtime,
   Schema,
   type Scope
@@ -192,15 +191,12 @@ const Holder = Schema.fromJsonString(Schema.Struct({
   started: Schema.NullOr(Schema.String)
 }))
 
-const hasTag = (tag: string) => (error: unknown): boolean =>
-  error instanceof PlatformError.PlatformError && error.reason._tag === tag
-
 /** Holds the folder's lock for the life of the scope; that of a process which is no longer running is taken over. */
 const lock = Effect.fnUntraced(function*(
-  { fs, path }: Files.Files,
-  directory: string
-): Effect.fn.Return<void, Locked | PlatformError.PlatformError, Scope.Scope> {
-  const file = path.join(directory, LOCK)
+  files: Files.Files,
+  store: Store
+): Effect.fn.Return<void, Locked | Files.FileError, Scope.Scope> {
+  const { fs, path } = files
   // Field 22 of the process's status, after the command's name, which may hold spaces. Only Linux has it.
   const startOf = (pid: number) =>
     fs.readFileString(`/proc/${pid}/stat`).pipe(
@@ -217,26 +213,34 @@ const lock = Effect.fnUntraced(function*(
     return holder.started === null || started === null || started === holder.started
   })
 
-  const takeOver: Effect.Effect<void, Locked | PlatformError.PlatformError> = Effect.gen(function*() {
-    const text = yield* fs.readFileString(file)
-    const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text))
-    if (Option.isSome(holder) && (yield* isHeld(holder.value))) return yield* new Locked(holder.value)
-    // Of two processes that see the same stale lock only one can move it away. Should it have moved the lock that the
-    // other has written since, it puts it back.
-    const aside = path.join(directory, `.tmp-${process.pid}-lock`)
-    yield* fs.rename(file, aside)
-    if ((yield* fs.readFileString(aside)) === text) yield* fs.remove(aside)
-    else yield* fs.rename(aside, file)
-  }).pipe(Effect.catchIf(hasTag("NotFound"), () => Effect.void))
+  const place = (name: string) => path.join(Option.getOrThrow(store.directory), name)
+  const release = (name: string) => Effect.ignore(fs.remove(place(name)))
 
-  const claim: Effect.Effect<void, Locked | PlatformError.PlatformError> = fs.writeFileString(file, mine, {
-    flag: "wx"
-  })
-    .pipe(Effect.catchIf(hasTag("AlreadyExists"), () => Effect.andThen(takeOver, claim)))
+  const claim = (name: string): Effect.Effect<void, Locked | Files.FileError> =>
+    Effect.gen(function*() {
+      if (yield* files.create(place(name), mine)) return
+      const text = yield* store.read(name)
+      if (Option.isNone(text)) return yield* claim(name)
+      const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
+      if (Option.isSome(holder) && (yield* isHeld(holder.value))) return yield* new Locked(holder.value)
+      // Of several processes that see the same stale lock one may replace it: the one that holds the lock of this name.
+      // The stale one is never away, so nobody can come in between.
+      const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`
+      const taken = yield* Effect.acquireUseRelease(
+        claim(takeOver),
+        Effect.fnUntraced(function*() {
+          const stale = Option.getOrNull(yield* store.read(name)) === text.value
+          if (stale) yield* store.write(name, mine)
+          return stale
+        }),
+        () => release(takeOver)
+      )
+      if (!taken) yield* claim(name)
+    })
 
-  yield* Effect.acquireRelease(claim, () =>
-    fs.readFileString(file).pipe(
-      Effect.flatMap((text) => text === mine ? fs.remove(file) : Effect.void),
+  yield* Effect.acquireRelease(claim(LOCK), () =>
+    store.read(LOCK).pipe(
+      Effect.flatMap((text) => Option.getOrNull(text) === mine ? release(LOCK) : Effect.void),
       Effect.ignore
     ))
 })
@@ -327,9 +331,9 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
 
   yield* fs.makeDirectory(directory, { recursive: true })
   const names = yield* fs.readDirectory(directory)
-  const found = names.filter((name) => name !== LOCK && !name.startsWith(".tmp-"))
+  const found = names.filter((name) => !name.startsWith(LOCK) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
-  yield* lock(files, directory)
+  yield* lock(files, store)
   yield* files.sweep(directory)
 
   // First of all: a folder without a config is no run.

@@ -216,6 +216,19 @@ describe("Checkpoints in a folder", () => {
       ])
     })))
 
+  it.effect("leaves alone what this process is writing", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const double = FileSystem.FileSystem.of({
+        ...fs,
+        open: (path, options) =>
+          path.includes("/state.")
+            ? Effect.andThen(Effect.orDie(using(folder, () => Effect.void)), fs.open(path, options))
+            : fs.open(path, options)
+      })
+      yield* usingDouble(folder, double, ({ save }) => save(snapshot(400)))
+      assert.deepStrictEqual(yield* using(folder, ({ latest }) => latest(request)), Option.some(snapshot(400)))
+    })))
+
   it.effect("puts back a checkpoint whose replacement never came", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       yield* using(folder, ({ save }) => save(snapshot(400)))
@@ -251,6 +264,7 @@ describe("Checkpoints in a folder", () => {
         const error = yield* usingDouble(folder, double, ({ save }) =>
           Effect.flip(save(snapshot(600))))
         assert.strictEqual(error[Runtime.errorExitCode], 74)
+        assert.include(error.message, `${stepFolder(folder, 600)}/${name}.`)
         assert.include(error.message, "the disk is full")
         assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/pretrain`), ["step-00000400"])
         assert.deepStrictEqual(yield* using(folder, ({ latest }) => latest(request)), Option.some(snapshot(400)))
