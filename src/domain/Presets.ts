@@ -1,6 +1,8 @@
 /**
- * Published and ready-made configurations. Each value names where it is published: "table" is a table of the paper (arXiv
- * 2208.06366), "command" the training commands of the official repository (`beit2/`), "code" a value fixed there.
+ * Published and ready-made configurations. Each value names where it is published: "section" and "table" are the paper's
+ * (arXiv 2208.06366; table 8 is on the tokenizer, 9 on pretraining, 10 on fine-tuning), "command" is a command of the
+ * official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
+ * `get_started_for_image_classification.md`), "code" a default or a fixed value there.
  *
  * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
  * follow the repository, `basePaper` and `largePaper` the paper. `tiny` is the demo's, made for two cores and minutes.
@@ -33,29 +35,29 @@ const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as 
 const noJitter = { brightness: 0, contrast: 0, saturation: 0 }
 
 const baseVit = new VitConfig({
-  imageSize: 224, // tables 8-10
-  patchSize: 16, // tables 8-10
-  width: 768, // table 9, hidden size
-  depth: 12, // table 9, layers
-  heads: 12, // table 9
-  mlpRatio: 4, // table 9, FFN inner size 3072
-  layerScale: 0.1, // table 9
+  imageSize: 224, // section 3.1
+  patchSize: 16, // section 3.1
+  width: 768, // code: beit_base_patch16_224_8k_vocab_cls_pt
+  depth: 12, // code
+  heads: 12, // code
+  mlpRatio: 4, // code
+  layerScale: 0.1, // command
   qkvBias: true, // code
-  absolutePositions: false, // command: --rel_pos_bias, no --abs_pos_emb
-  relativePositions: "shared", // code, pretraining: --shared_rel_pos_bias
-  dropPath: 0.1, // table 9: 0 for 300 epochs, 0.1 for 1600
-  pooling: "mean" // code, fine-tuning: --use_mean_pooling
+  absolutePositions: false, // code: --abs_pos_emb is off
+  relativePositions: "shared", // code: pretraining
+  dropPath: 0.1, // table 9, command: 0 for 300 epochs, 0.1 for 1600
+  pooling: "mean" // code: fine-tuning, --use_mean_pooling
 })
 
 const largeVit = new VitConfig({
   ...baseVit,
-  width: 1024, // table 9
-  depth: 24, // table 9
-  heads: 16, // table 9
-  layerScale: 1e-5 // table 9
+  width: 1024, // code: beit_large_patch16_224_8k_vocab_cls_pt
+  depth: 24, // code
+  heads: 16, // code
+  layerScale: 1e-5 // command
 })
 
-// The tokenizer of base serves large as well.
+// The tokenizer of base serves large as well (section 3.1).
 const tokenizer = new TokenizerConfig({
   seed: 0, // code
   encoder: new VitConfig({
@@ -65,32 +67,32 @@ const tokenizer = new TokenizerConfig({
     relativePositions: "none", // code
     dropPath: 0 // table 8
   }),
-  decoderDepth: 3, // command: vqkd_encoder_base_decoder_3x768x12_clip
+  decoderDepth: 3, // section 3.1; command: vqkd_encoder_base_decoder_3x768x12_clip
   codebook: {
-    size: 8192, // table 8
-    dim: 32, // table 8
-    decay: 0.99, // section 3.1, command
+    size: 8192, // section 3.1, table 8
+    dim: 32, // section 3.1, table 8
+    decay: 0.99, // code
     kmeans: true, // command: --quantize_kmeans_init
     revival: null // code: none
   },
   optimizer: new OptimizerConfig({
-    lr: 2e-4, // table 8; command: 5e-5 for every 128 images
+    lr: 2e-4, // table 8; code: 5e-5 for every 128 images
     minLr: 1e-5, // table 8
-    betas: [0.9, 0.99], // table 8
+    betas: [0.9, 0.99], // table 8, command
     eps: 1e-8, // code
-    weightDecay: 1e-4, // table 8
-    clipNorm: null, // command: none
-    batchSize: 512, // table 8
+    weightDecay: 1e-4, // table 8, command
+    clipNorm: null, // table 8, command: none
+    batchSize: 512, // table 8, command
     unit: "epochs",
-    duration: 100, // table 8
+    duration: 100, // table 8, command
     warmup: 10 // command; table 8 has 5
   }),
   augment: {
-    cropScale: [0.08, 1], // code: --min_crop_scale
+    cropScale: [0.08, 1], // command
     cropRatio: [3 / 4, 4 / 3], // code: torchvision
     flip: 0.5, // code
     jitter: noJitter, // code: --color_jitter 0
-    interpolation: "bicubic", // code
+    interpolation: "bicubic", // command
     evaluationCrop: 224 / 256, // code
     mean: [0.5, 0.5, 0.5], // code: pixels are mapped to [-1, 1]
     std: [0.5, 0.5, 0.5]
@@ -101,35 +103,35 @@ const pretrainBase = new PretrainConfig({
   seed: 0, // code
   vit: baseVit,
   mask: {
-    count: 75, // command: --num_mask_patches; section 3.2 says about 40 %
+    count: 75, // command; section 3.1: 40 %, about 75 patches
     minBlock: 16, // code: --min_mask_patches_per_block
     maxBlock: null, // code
     minAspect: 0.3 // code
   },
   aggregation: {
-    earlyLayer: 9, // section 3.2, command
-    headDepth: 2, // section 3.2, command
-    sharedHead: true // section 3.2, command
+    earlyLayer: 9, // section 3.1, command
+    headDepth: 2, // section 3.1, command
+    sharedHead: true // section 2.3, command
   },
   optimizer: new OptimizerConfig({
-    lr: 1.5e-3, // table 9
-    minLr: 1e-5, // table 9
-    betas: [0.9, 0.999], // command, 1600 epochs; 0.98 for 300
-    eps: 1e-8, // table 9
-    weightDecay: 0.05, // table 9
-    clipNorm: 3, // table 9
-    batchSize: 2048, // table 9
+    lr: 1.5e-3, // command
+    minLr: 1e-5, // code
+    betas: [0.9, 0.999], // command: 0.98 for 300 epochs, 0.999 for 1600
+    eps: 1e-8, // command
+    weightDecay: 0.05, // code
+    clipNorm: 3, // command
+    batchSize: 2048, // command
     unit: "epochs",
-    duration: 1600, // table 9
-    warmup: 10 // table 9
+    duration: 1600, // command
+    warmup: 10 // command
   }),
   augment: {
     cropScale: [0.2, 1], // command
     cropRatio: [3 / 4, 4 / 3], // code
     flip: 0.5, // code
-    jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4 }, // table 9; fixed in code
+    jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4 }, // code: fixed
     interpolation: "bicubic", // command
-    evaluationCrop: 224 / 256, // code, fine-tuning; pretraining has no evaluation
+    evaluationCrop: 224 / 256, // as the tokenizer's; pretraining has no evaluation of its own
     ...imagenet // command: --imagenet_default_mean_and_std
   }
 })
@@ -137,18 +139,18 @@ const pretrainBase = new PretrainConfig({
 const pretrainLarge = new PretrainConfig({
   ...pretrainBase,
   vit: largeVit,
-  aggregation: { earlyLayer: 21, headDepth: 2, sharedHead: true } // command
+  aggregation: { earlyLayer: 21, headDepth: 2, sharedHead: true } // section 3.1, command
 })
 
 /** The 300-epoch run that belongs to a 1600-epoch one. */
 const shorter = (pretrain: PretrainConfig): PretrainConfig =>
   new PretrainConfig({
     ...pretrain,
-    vit: new VitConfig({ ...pretrain.vit, dropPath: 0 }), // table 9
+    vit: new VitConfig({ ...pretrain.vit, dropPath: 0 }), // table 9, command
     optimizer: new OptimizerConfig({
       ...pretrain.optimizer,
-      betas: [0.9, 0.98], // table 9, command
-      duration: 300 // table 9
+      betas: [0.9, 0.98], // command
+      duration: 300 // command
     })
   })
 
@@ -156,27 +158,27 @@ const finetune = new FinetuneConfig({
   seed: 0, // code
   vit: new VitConfig({
     ...baseVit,
-    layerScale: 0.1, // command, for every size; the checkpoint's values replace it
-    relativePositions: "perBlock", // code: --rel_pos_bias
+    layerScale: 0.1, // code, for every size; the checkpoint's values replace it
+    relativePositions: "perBlock", // code
     dropPath: 0.2 // command, after 1600 epochs of pretraining
   }),
   layerDecay: 0.6, // command, after 1600 epochs
-  labelSmoothing: 0.1, // table 10
+  labelSmoothing: 0.1, // code: --smoothing
   headScale: 0.001, // code: --init_scale
-  mixup: { mixup: 0.8, cutmix: 1 }, // table 10, where the alphas are called probabilities
-  randAugment: { operations: 2, magnitude: 9, deviation: 0.5 }, // table 10; code: rand-m9-mstd0.5-inc1
-  erasing: 0.25, // table 10
+  mixup: { mixup: 0.8, cutmix: 1 }, // command; table 10 calls the alphas probabilities
+  randAugment: { operations: 2, magnitude: 9, deviation: 0.5 }, // code: rand-m9-mstd0.5-inc1
+  erasing: 0.25, // code: --reprob
   optimizer: new OptimizerConfig({
-    lr: 5e-4, // table 10
-    minLr: 1e-6, // table 10
-    betas: [0.9, 0.999], // table 10
-    eps: 1e-8, // table 10
-    weightDecay: 0.05, // table 10
-    clipNorm: null, // table 10
-    batchSize: 1024, // table 10
+    lr: 5e-4, // table 10, command
+    minLr: 1e-6, // code
+    betas: [0.9, 0.999], // code
+    eps: 1e-8, // code
+    weightDecay: 0.05, // command
+    clipNorm: null, // code
+    batchSize: 1024, // command
     unit: "epochs",
-    duration: 100, // table 10
-    warmup: 20 // table 10
+    duration: 100, // command
+    warmup: 20 // the paper; the commands show it for other checkpoints
   }),
   augment: {
     cropScale: [0.08, 1], // code: timm
@@ -189,7 +191,7 @@ const finetune = new FinetuneConfig({
   }
 })
 
-/** What differs between the fine-tuning runs of the paper and the repository. */
+/** What differs between the fine-tuning runs: command and, after 300 epochs of pretraining, table 10. */
 const finetuneAs = (options: {
   readonly vit: VitConfig
   readonly lr: number
@@ -222,7 +224,7 @@ const probe = new ProbeConfig({
   iterations: 1000
 })
 
-// As DINO evaluates (arXiv 2104.14294, section 4.1 and its code).
+// As DINO evaluates (arXiv 2104.14294 and its eval_knn.py).
 const knn = new KnnConfig({ pooling: "cls", finalNorm: true, neighbours: 20, temperature: 0.07 })
 
 /** ViT-B/16 by the repository's commands, 1600 epochs of pretraining. */

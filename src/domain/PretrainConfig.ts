@@ -31,7 +31,7 @@ export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")
 
 /**
  * Patch aggregation: a shallow head predicts the codes once more from the last class token and the patch tokens of an
- * earlier block, so that the class token has to gather what those do not tell (paper, section 2.4).
+ * earlier block, so that the class token has to gather what those do not tell (paper, section 2.3).
  */
 export class AggregationConfig extends Schema.Class<AggregationConfig>("patchword/AggregationConfig")({
   /** The block whose patch tokens the head sees, counted from 1. */
