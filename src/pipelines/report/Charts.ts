@@ -1,0 +1,99 @@
+/** Curves as charts: the measured series, smoothed over the raw one, before the band in which they are expected. */
+import type { Band, Report } from "../../domain/Report.ts"
+import { type Html, html } from "./Html.ts"
+import * as Numbers from "./Numbers.ts"
+import type { Curve } from "./PageData.ts"
+
+/** One line of a chart. */
+interface Line {
+  readonly name: string
+  readonly baseline: boolean
+  readonly raw: boolean
+}
+
+/** A chart as the script of the page takes it. */
+export interface Chart {
+  readonly title: string
+  readonly summary: string
+  readonly series: ReadonlyArray<Line>
+  /** Steps, then the values of each line at these steps; `null` where there is none. */
+  readonly data: ReadonlyArray<ReadonlyArray<number | null>>
+  readonly range: readonly [low: number, high: number]
+  readonly band: ReadonlyArray<readonly [step: number, low: number, high: number]>
+}
+
+// Fewer points are drawn as they are.
+const SMOOTHED_FROM = 120
+const WINDOWS = 40
+
+/** The mean of each value and those up to `window - 1` places before it. */
+export const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
+  let sum = 0
+  return Array.from(values, (value, i) => {
+    sum += value - (i >= window ? values[i - window]! : 0)
+    return sum / Math.min(i + 1, window)
+  })
+}
+
+const round = (value: number): number => Number(value.toPrecision(5))
+
+const lines = (curve: Curve): ReadonlyArray<Line & { readonly at: ReadonlyMap<number, number> }> => {
+  const steps = Array.from(curve.steps)
+  const line = (values: ArrayLike<number>, raw: boolean) => ({
+    name: curve.run ?? curve.metric,
+    baseline: curve.baseline ?? false,
+    raw,
+    at: new Map(steps.map((step, i) => [step, round(values[i]!)]))
+  })
+  if (steps.length < SMOOTHED_FROM) return [line(curve.values, false)]
+  return [line(curve.values, true), line(smooth(curve.values, Math.ceil(steps.length / WINDOWS)), false)]
+}
+
+const summary = (curve: Curve): string => {
+  const window = Math.ceil(curve.steps.length / WINDOWS)
+  const first = smooth(curve.values, window)[window - 1] ?? 0
+  const last = smooth(curve.values, window).at(-1) ?? 0
+  return `${curve.run === undefined ? "" : `${curve.run} `}${Numbers.short(first)} → ${Numbers.short(last)}`
+}
+
+const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: ReadonlyArray<Band>): Chart => {
+  const [{ metric, stage }] = curves
+  const series = curves.flatMap(lines)
+  const steps = [...new Set(curves.flatMap((curve) => Array.from(curve.steps)))].toSorted((a, b) => a - b)
+  const band = bands.find((one) => one.stage === stage && one.metric === metric)?.points ?? []
+  const heights = [
+    ...series.flatMap(({ at }) => [...at.values()]),
+    ...band.flatMap(({ high, low }) => [low, high])
+  ].filter(Number.isFinite)
+  const low = heights.reduce((a, b) => Math.min(a, b), Infinity)
+  const high = heights.reduce((a, b) => Math.max(a, b), -Infinity)
+  const margin = (high - low) * 0.06 || 1
+  return {
+    title: `${stage}: ${metric}`,
+    summary: curves.map(summary).join(", "),
+    series: series.map(({ baseline, name, raw }) => ({ name, baseline, raw })),
+    data: [steps, ...series.map(({ at }) => steps.map((step) => at.get(step) ?? null))],
+    range: heights.length === 0 ? [0, 1] : [low - margin, high + margin],
+    band: band.map(({ high: top, low: bottom, step }) => [step, bottom, top])
+  }
+}
+
+/** The charts of some curves, in the order in which their stages and metrics first occur. */
+export const charts = (curves: ReadonlyArray<Curve>, report: Report): ReadonlyArray<Chart> =>
+  Object.values(Object.groupBy(curves, ({ metric, stage }) => JSON.stringify([stage, metric])))
+    .flatMap((group = []) => {
+      const [first, ...rest] = group.filter(({ steps }) => steps.length > 0)
+      return first === undefined ? [] : [chart([first, ...rest], report.expected.curves)]
+    })
+
+/** The figures that the script fills. `from` is the place of the first in the list that the script reads. */
+export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
+  html`<div class="charts">${
+    all.map(({ band, summary: text, title }, i) => {
+      const expected = band.length > 0 ? html` <span class="key">expected</span>` : undefined
+      return html`<figure class="chart">
+<figcaption><b>${title}</b> <span class="muted">${text}</span>${expected}</figcaption>
+<div data-chart="${from + i}" role="img" aria-label="Chart of ${title} by step: ${text}"></div>
+</figure>`
+    })
+  }</div>`

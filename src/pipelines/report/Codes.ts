@@ -1,0 +1,145 @@
+/** What the codes mean: patches per code, images as codes, and codes predicted behind a mask. */
+import { Effect } from "effect"
+import type { Grid } from "../../domain/Grid.ts"
+import type { Picture } from "../../domain/Picture.ts"
+import { type Html, html } from "./Html.ts"
+import * as Numbers from "./Numbers.ts"
+import type { CodedImage, CodeRow, MaskedImage, PageData } from "./PageData.ts"
+import * as Pictures from "./Pictures.ts"
+
+// Width of a picture on the page, in CSS pixels.
+const WIDTH = 96
+
+const fit = (width: number): number => (width <= WIDTH ? Math.floor(WIDTH / width) : WIDTH / width)
+
+const cellSize = (grid: Grid): number => Math.max(4, Math.floor(WIDTH / grid.width))
+
+const grey: Pictures.Colour = [128, 128, 128]
+
+const show = (canvas: Pictures.Canvas, alt: string) => Pictures.image(canvas, alt, WIDTH / canvas.width)
+
+const original = (picture: Picture): Pictures.Canvas => {
+  const on = Pictures.canvas(picture.width, picture.height)
+  Pictures.paste(on, picture, 0, 0)
+  return on
+}
+
+const panels = (images: ReadonlyArray<readonly [label: string, image: Html]>, caption: Html): Html =>
+  html`<figure class="card"><div class="panels">${
+    images.map(([label, image]) => html`<span class="panel">${image}<span class="muted">${label}</span></span>`)
+  }</div><figcaption>${caption}</figcaption></figure>`
+
+/** Draws the mean patch of a code, or its colour where no mean is known, to fill a cell. */
+const patchOf = (means: PageData["means"]) => {
+  const colour = Pictures.colourOf(means)
+  return (on: Pictures.Canvas, code: number, left: number, top: number, size: number) => {
+    const mean = means.get(code)
+    if (mean === undefined) return Pictures.fill(on, colour(code), left, top, size, size)
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const at = 3 * (Math.floor(y * mean.height / size) * mean.width + Math.floor(x * mean.width / size))
+        Pictures.fill(on, [mean.data[at]!, mean.data[at + 1]!, mean.data[at + 2]!], left + x, top + y, 1, 1)
+      }
+    }
+  }
+}
+
+const row = Effect.fnUntraced(function*({ code, count, patches, share }: CodeRow, means: PageData["means"]) {
+  const zoom = fit(patches[0]!.width * 4)
+  const image = yield* Pictures.image(Pictures.strip(patches), `${patches.length} patches of code ${code}`, zoom)
+  const [r, g, b] = Pictures.colourOf(means)(code).map(Math.round)
+  return html`<li><span class="swatch" style="--code:rgb(${r!} ${g!} ${b!})"></span><span class="code"><b>${code}</b> <span class="muted">${
+    Numbers.percent(share)
+  }</span></span><span class="patches" title="${Numbers.count(count)} patches">${image}</span></li>`
+})
+
+/** The section of the codebook: rows of real patches, one row for each of the most used codes. */
+export const atlas = Effect.fnUntraced(function*(page: PageData) {
+  const rows = yield* Effect.forEach(
+    page.codes.filter(({ patches }) => patches.length > 0),
+    (codeRow) => row(codeRow, page.means)
+  )
+  return html`<p>Real patches that share a code, for the ${rows.length} most used codes, with the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.</p>
+<ol class="atlas">${rows}</ol>`
+})
+
+const coded = Effect.fnUntraced(
+  function*({ codes, cosine, grid, name, picture }: CodedImage, means: PageData["means"]) {
+    const size = cellSize(grid)
+    const colour = Pictures.colourOf(means)
+    const patch = patchOf(means)
+    const map = Pictures.cells(
+      grid,
+      size,
+      (on, cell, left, top) => Pictures.fill(on, colour(codes[cell]!), left, top, size - 1, size - 1)
+    )
+    const rebuilt = Pictures.cells(grid, size, (on, cell, left, top) => patch(on, codes[cell]!, left, top, size))
+    const distinct = new Set(Array.from(codes)).size
+    const images: Array<readonly [string, Html]> = [
+      ["image", yield* show(original(picture), name)],
+      ["codes", yield* show(map, `Codes of ${name}: ${distinct} different ones`)]
+    ]
+    if (means.size > 0) {
+      images.push(["mean patches", yield* show(rebuilt, `Mean patches of the codes of ${name}`)])
+    }
+    return panels(images, html`${name} <span class="muted">${distinct} codes, cosine ${cosine.toFixed(2)}</span>`)
+  }
+)
+
+/** The section of images beside their codes. */
+export const images = Effect.fnUntraced(function*({ coded: all, means }: PageData) {
+  const cards = yield* Effect.forEach(all, (image) => coded(image, means))
+  return html`<p>What is left of an image once each patch is one of the codebook’s words. The same colour is the same code on the whole page${
+    means.size > 0 ? "; the last picture puts the mean of all patches with a code in the place of each" : ""
+  }.</p>
+<div class="cards">${cards}</div>`
+})
+
+const ink: Pictures.Colour = [16, 16, 16]
+const paper: Pictures.Colour = [255, 255, 255]
+
+const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData["means"]) {
+  const { grid, mask, name, picture, predicted, truth } = example
+  const size = cellSize(grid)
+  const colour = Pictures.colourOf(means)
+  const visible = (on: Pictures.Canvas, cell: number, left: number, top: number, share: number) => {
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const column = Math.floor((cell % grid.width + x / size) * picture.width / grid.width)
+        const line = Math.floor((Math.floor(cell / grid.width) + y / size) * picture.height / grid.height)
+        const pixel = Pictures.pixel(picture, column, line)
+        Pictures.fill(on, Pictures.mix(pixel, grey, share), left + x, top + y, 1, 1)
+      }
+    }
+  }
+  const hit = (cell: number) => truth[cell] === predicted[cell]
+  const input = Pictures.cells(
+    grid,
+    size,
+    (on, cell, left, top) =>
+      mask[cell] ? Pictures.fill(on, grey, left, top, size - 1, size - 1) : visible(on, cell, left, top, 0)
+  )
+  const map = (codes: ArrayLike<number>, outlined: boolean) =>
+    Pictures.cells(grid, size, (on, cell, left, top) => {
+      if (!mask[cell]) return visible(on, cell, left, top, 0.75)
+      Pictures.fill(on, colour(codes[cell]!), left, top, size - 1, size - 1)
+      if (!outlined || !hit(cell)) return
+      Pictures.outline(on, ink, [left, top, size - 1], 2)
+      Pictures.outline(on, paper, [left, top, size - 1], 1)
+    })
+  const asked = Array.from({ length: grid.width * grid.height }, (_, cell) => cell).filter((cell) => mask[cell])
+  const hits = asked.filter(hit).length
+  const right = `${hits} of ${asked.length} right`
+  return panels([
+    ["masked", yield* show(input, `${name} with ${asked.length} patches masked`)],
+    ["true codes", yield* show(map(truth, false), `True codes of the masked patches of ${name}`)],
+    ["predicted", yield* show(map(predicted, true), `Predicted codes of the masked patches of ${name}: ${right}`)]
+  ], html`${name} <span class="muted">${right}</span>`)
+})
+
+/** The section of predictions behind the mask. */
+export const predictions = Effect.fnUntraced(function*({ masked: all, means }: PageData) {
+  const cards = yield* Effect.forEach(all, (example) => masked(example, means))
+  return html`<p>The task of pretraining: name the codes of the patches behind the mask from the rest of the image. Outlined patches were named exactly; a miss of nearly the same colour is often a code that means nearly the same.</p>
+<div class="cards">${cards}</div>`
+})

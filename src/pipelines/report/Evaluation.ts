@@ -1,0 +1,159 @@
+/** The evaluation of the frozen and fine-tuned networks: gains at a glance, every figure in a table, confusions. */
+import * as Report from "../../domain/Report.ts"
+import { type Html, html } from "./Html.ts"
+import * as Numbers from "./Numbers.ts"
+import type { PageData } from "./PageData.ts"
+
+const methods = [["probe", "Linear probe"], ["finetune", "Fine-tuning"], ["knn", "Nearest neighbours"]] as const
+
+const networks = [
+  ["random", "Random"],
+  ["tokenizer", "Tokenizer"],
+  ["pretrained", "Pretrained"]
+] as const
+
+type Network = typeof networks[number][0]
+
+interface Column {
+  readonly name: string
+  readonly count: number
+  readonly scores: Report.Scores
+}
+
+const newConcepts = (report: Report.Report): ReadonlyArray<Column> => [
+  { name: "in style", count: report.counts["in-new"], scores: report },
+  { name: "flat", count: report.counts["flat-new"], scores: report.rendition.flat },
+  { name: "3D", count: report.counts["3d-new"], scores: report.rendition["3d"] }
+]
+
+const seenConcepts = (report: Report.Report): ReadonlyArray<Column> => [
+  { name: "flat", count: report.counts["flat-seen"], scores: report.renditionSeen.flat },
+  { name: "3D", count: report.counts["3d-seen"], scores: report.renditionSeen["3d"] }
+]
+
+type Method = typeof methods[number][0]
+
+const score = (scores: Report.Scores, method: Method, network: Network): number | undefined => {
+  const row: { readonly [N in Network]?: number } = scores[method]
+  return row[network]
+}
+
+const best = (scores: Report.Scores, method: Method): number =>
+  Math.max(...networks.map(([network]) => score(scores, method, network) ?? 0))
+
+const cell = ({ scores }: Column, method: Method, network: Network): Html => {
+  const value = score(scores, method, network)
+  if (value === undefined) return html`<td class="number muted">–</td>`
+  const text = Numbers.percent(value)
+  const gain = network === "random" ? "" : Numbers.points(value - scores[method].random)
+  return html`<td class="number">${
+    value === best(scores, method) ? html`<strong>${text}</strong>` : text
+  }<span class="gain">${gain}</span></td>`
+}
+
+const table = (report: Report.Report): Html => {
+  const [fresh, seen] = [newConcepts(report), seenConcepts(report)]
+  const columns = [...fresh, ...seen]
+  return html`<p id="scores" class="note">Top-1 accuracy on frozen features and after fine-tuning. The best of each block is bold; differences to random initialisation in points.</p>
+<div class="scroll" role="region" aria-labelledby="scores" tabindex="0"><table class="scores" aria-labelledby="scores">
+<thead>
+<tr><td></td><th scope="colgroup" colspan="${fresh.length}">New concepts</th><th scope="colgroup" colspan="${seen.length}">Concepts of training</th></tr>
+<tr><td></td>${
+    columns.map(({ count, name }) =>
+      html`<th scope="col" class="number">${name}<span class="muted">${Numbers.count(count)} images</span></th>`
+    )
+  }</tr>
+</thead>
+${
+    methods.map(([method, title]) =>
+      html`<tbody>
+<tr><th scope="rowgroup" colspan="${columns.length + 1}"><span class="stay">${title}</span></th></tr>
+${
+        networks.filter(([network]) => score(report, method, network) !== undefined).map(([network, label]) =>
+          html`<tr><th scope="row">${label}</th>${columns.map((column) => cell(column, method, network))}</tr>\n`
+        )
+      }</tbody>`
+    )
+  }
+</table></div>`
+}
+
+const gains = (report: Report.Report): Html => {
+  const columns = newConcepts(report)
+  const rows = methods.map(([method, title]) => ({
+    title,
+    rows: columns.map(({ count, name, scores }) => ({
+      name,
+      random: scores[method].random,
+      pretrained: scores[method].pretrained,
+      noise: Report.deviation(scores[method].pretrained, count)
+    }))
+  }))
+  const values = rows.flatMap((group) =>
+    group.rows.flatMap(({ noise, pretrained, random }) => [random, pretrained - noise, pretrained + noise])
+  )
+  const low = Math.max(0, Math.floor(20 * Math.min(report.majority, ...values)) / 20)
+  const high = Math.min(1, Math.ceil(20 * Math.max(...values)) / 20)
+  const at = (value: number): string => ((value - low) / (high - low || 1)).toFixed(4)
+  return html`<div class="gains" style="--chance:${at(report.majority)}">
+<p class="key-line" aria-hidden="true"><span class="dot hollow"></span> random initialisation <span class="dot"></span> pretrained, ± one standard deviation <span class="tick"></span> largest class</p>
+${
+    rows.map(({ rows: group, title }) =>
+      html`<div class="gain-group"><h3>${title}</h3>${
+        group.map(({ name, noise, pretrained, random }) =>
+          html`<div class="gain-row"><span class="gain-name">${name}</span>
+<span class="track" role="img" aria-label="${title}, ${name}: ${Numbers.percent(random)} from random initialisation, ${
+            Numbers.percent(pretrained)
+          } pretrained" style="--from:${at(random)};--to:${at(pretrained)};--noise:${
+            (noise / (high - low || 1)).toFixed(4)
+          }"><i class="bar"></i><i class="noise"></i><i class="dot hollow"></i><i class="dot"></i></span>
+<span class="gain number">${Numbers.points(pretrained - random)}</span></div>`
+        )
+      }</div>`
+    )
+  }
+<p class="scale" aria-hidden="true"><span>${Math.round(100 * low)}\u202f%</span><span>${
+    Math.round(100 * high)
+  }\u202f%</span></p>
+</div>`
+}
+
+const confusion = (report: Report.Report, { confusion: found }: PageData): Html | undefined => {
+  if (found === undefined) return undefined
+  return html`<details><summary>Which classes are confused</summary>
+<p id="confusion" class="note">Images by true class (rows) and predicted class (columns): ${found.evaluation}.</p>
+<div class="scroll" role="region" aria-labelledby="confusion" tabindex="0"><table class="confusion" aria-labelledby="confusion">
+<thead><tr><td></td>${
+    report.classes.map((name, i) => html`<th scope="col" class="number"><abbr title="${name}">${i + 1}</abbr></th>`)
+  }<th scope="col" class="number">right</th></tr></thead>
+<tbody>${
+    found.counts.map((row, truth) => {
+      const all = Math.max(1, row.reduce((a, b) => a + b, 0))
+      return html`<tr><th scope="row">${truth + 1} ${report.classes[truth] ?? ""}</th>${
+        row.map((n, predicted) =>
+          html`<td class="number heat${predicted === truth ? " own" : ""}" style="--share:${
+            (n / all).toFixed(3)
+          }">${n}</td>`
+        )
+      }<td class="number">${Numbers.percent((row[truth] ?? 0) / all)}</td></tr>\n`
+    })
+  }</tbody></table></div></details>`
+}
+
+/** The section of the evaluation. */
+export const evaluation = (report: Report.Report, page: PageData): Html => {
+  const noise = (share: number, split: Report.Split) => (100 * Report.deviation(share, report.counts[split])).toFixed(1)
+  return html`<section aria-labelledby="evaluation"><h2 id="evaluation">Evaluation</h2>
+<p>What the networks know about ${report.classes.length} classes of ${page.subject}, on concepts that no stage was trained on: in the styles of training, and drawn in two styles that no stage has seen. Always naming the largest class is right in ${
+    Numbers.percent(report.majority)
+  } of cases.</p>
+${gains(report)}
+${table(report)}
+<p class="note after">One standard deviation of these figures is about ${
+    noise(report.probe.pretrained, "in-new")
+  } points in style and ${
+    noise(report.rendition["3d"].probe.pretrained, "3d-new")
+  } points on the 3D style, so smaller differences mean nothing. Patch aggregation, a part of the method, makes no difference that shows at this size: pretraining without it ends in the same place.</p>
+${confusion(report, page)}
+</section>`
+}

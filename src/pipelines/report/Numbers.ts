@@ -1,0 +1,26 @@
+/** Numbers as the page writes them. */
+
+// A space that neither breaks nor stretches, as before a unit.
+const SPACE = "\u202f"
+
+/** `0.4523` as `45.2 %`. */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)}${SPACE}%`
+
+/** A difference of two shares in points: `+9.2`. */
+export const points = (difference: number): string => {
+  const text = (100 * Math.abs(difference)).toFixed(1)
+  return `${text === "0.0" ? "±" : difference < 0 ? "−" : "+"}${text}`
+}
+
+/** A time: `7 min 12 s`, `43 s`, `0.4 s`. */
+export const duration = (seconds: number): string => {
+  if (seconds < 10) return `${seconds.toFixed(1)}${SPACE}s`
+  const whole = Math.round(seconds)
+  return whole < 60 ? `${whole}${SPACE}s` : `${Math.floor(whole / 60)}${SPACE}min ${whole % 60}${SPACE}s`
+}
+
+/** Four significant digits, no trailing zeros. */
+export const short = (value: number): string => String(Number(value.toPrecision(4)))
+
+/** A count with thin spaces between its thousands. */
+export const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, SPACE)

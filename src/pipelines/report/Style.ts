@@ -1,0 +1,145 @@
+/** The style of the page: system fonts, one accent, light and dark by the reader's preference, plain on paper. */
+
+export const style = `
+:root {
+  color-scheme: light dark;
+  --paper: light-dark(#fcfcfb, #15171a);
+  --raised: light-dark(#ffffff, #1c1f23);
+  --ink: light-dark(#1b1d21, #e8e9eb);
+  --muted: light-dark(#5d636d, #a0a6b0);
+  --line: light-dark(#e4e5e8, #31353b);
+  --accent: light-dark(#2f5bd0, #8fb0ff);
+  --band: light-dark(#f0dfb8, #4a3f22);
+  --no: light-dark(#a8321a, #ff9c85);
+}
+:root.light { color-scheme: light }
+* { box-sizing: border-box }
+html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth }
+body {
+  margin: 0 auto; max-width: 1080px; padding: clamp(1.5rem, 5vw, 4rem) clamp(1.25rem, 3vw, 1.5rem) 4rem;
+  background: var(--paper); color: var(--ink);
+  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  overflow-wrap: break-word;
+}
+h1 { margin: 0; max-width: 22em; font-size: clamp(1.6rem, 1.1rem + 2.2vw, 2.5rem); line-height: 1.2; letter-spacing: -.02em; text-wrap: balance }
+h2 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.3; letter-spacing: -.01em }
+h3 { margin: 0 0 .25rem; font-size: .9375rem }
+section { margin-top: 4.5rem }
+p { max-width: 44em; margin: 0 0 1.25rem }
+a { color: var(--accent) }
+a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px }
+.muted, .note { color: var(--muted) }
+.note { margin-top: 1rem; font-size: .875rem }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.kicker { margin: 0 0 1rem; color: var(--muted); font-size: .875rem }
+.lead { margin: 1.25rem 0 2.5rem; font-size: 1.125rem; color: var(--muted) }
+
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 150px), 1fr)); gap: 1px; margin: 0 0 1.5rem;
+  border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--line) }
+.tile { display: flex; flex-direction: column; padding: 1rem 1.125rem; background: var(--raised) }
+.tile dt { font-size: .8125rem; line-height: 1.35; color: var(--muted) }
+.tile dd { display: flex; flex: 1; flex-direction: column; margin: 0 }
+.value { font-size: 1.75rem; font-weight: 600; line-height: 1.4; letter-spacing: -.02em; font-variant-numeric: tabular-nums }
+.beside { font-size: .8125rem; line-height: 1.4 }
+.verdict { margin-top: auto; padding-top: .5rem; font-size: .8125rem }
+.yes { color: var(--accent); white-space: nowrap }
+.no { color: var(--no); white-space: nowrap }
+
+details { margin: .75rem 0 }
+summary { cursor: pointer; color: var(--accent); width: fit-content }
+details[open] > summary { margin-bottom: .75rem }
+nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: 2rem 0 0; padding: 0; list-style: none; font-size: .9375rem }
+
+.scroll { overflow-x: auto; max-width: 100% }
+table { border-collapse: collapse; font-size: .9375rem }
+caption { caption-side: bottom; padding-top: .75rem; text-align: left; color: var(--muted); font-size: .875rem }
+th, td { padding: .4rem .75rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: baseline; font-weight: 400 }
+th.number, td.number { text-align: right }
+thead th { font-weight: 600; vertical-align: bottom; white-space: nowrap }
+thead th .muted { display: block; font-weight: 400; font-size: .8125rem }
+tr > :first-child { padding-left: 0 }
+tbody th[scope=row] { white-space: nowrap }
+.scores { width: 100% }
+.scores thead tr:first-child > * { border-bottom: 0; padding-bottom: 0 }
+.scores [scope=colgroup] { text-align: right; color: var(--muted); font-weight: 400 }
+.scores [scope=rowgroup] { padding-top: 1.25rem; font-weight: 600 }
+.scores strong { font-weight: 700 }
+.stay { position: sticky; left: 0 }
+.gain { display: inline-block; min-width: 2.9em; color: var(--muted); font-size: .8125rem; text-align: right; font-variant-numeric: tabular-nums }
+
+.gains { max-width: 46rem; margin: 2rem 0 2.5rem }
+.gain-group { margin-bottom: 1.25rem }
+.gain-row { display: grid; grid-template-columns: 4rem 1fr 3rem; align-items: center; gap: .75rem; font-size: .875rem; line-height: 1.9 }
+.track { position: relative; height: 1.4em; margin: 0 6px; border-left: 0; background: linear-gradient(var(--line), var(--line)) center / 100% 1px no-repeat }
+.track::before, .tick { content: ""; border-left: 2px dotted var(--muted) }
+.track::before { position: absolute; top: 0; bottom: 0; left: calc(var(--chance) * 100%) }
+.tick { display: inline-block; height: 1em; margin-left: .75em; vertical-align: -.1em }
+.track > * { position: absolute; top: 50% }
+.track .bar { left: calc(min(var(--from), var(--to)) * 100%); width: calc(max(var(--to) - var(--from), var(--from) - var(--to)) * 100%); height: 3px; margin-top: -1.5px; background: color-mix(in oklab, var(--accent) 45%, var(--paper)) }
+.track .noise { left: calc((var(--to) - var(--noise)) * 100%); width: calc(var(--noise) * 200%); height: 9px; margin-top: -4.5px; border: solid var(--accent); border-width: 0 1.5px; background: linear-gradient(var(--accent), var(--accent)) center / 100% 1px no-repeat }
+.dot { display: inline-block; width: 11px; height: 11px; border: 2px solid var(--accent); border-radius: 50%; background: var(--accent) }
+.dot.hollow { border-color: var(--muted); background: var(--paper) }
+.track .dot { left: calc(var(--to) * 100%); margin: -5.5px 0 0 -5.5px }
+.track .dot.hollow { left: calc(var(--from) * 100%) }
+.key-line { color: var(--muted); font-size: .8125rem }
+.key-line .dot { margin-left: .75em; vertical-align: -.05em }
+.key-line .dot:first-child { margin-left: 0 }
+.scale { display: flex; justify-content: space-between; margin: 0 3.75rem 0 4.75rem; color: var(--muted); font-size: .8125rem }
+
+.confusion .heat { background: color-mix(in oklab, var(--accent) calc(var(--share) * 60%), transparent) }
+.confusion .own { font-weight: 700 }
+abbr { text-decoration: none }
+
+img { display: block; width: calc(var(--w) * var(--zoom) * 1px); height: auto; image-rendering: pixelated }
+.atlas { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 29rem), 1fr)); gap: .6rem 2.5rem; margin: 0; padding: 0; list-style: none }
+.atlas li { display: grid; grid-template-columns: auto 5.5rem 1fr; align-items: center; gap: .6rem }
+.swatch { width: .9rem; height: 1.5rem; border-radius: 3px; background: var(--code); print-color-adjust: exact }
+.code { font-size: .875rem; font-variant-numeric: tabular-nums; white-space: nowrap }
+.patches { overflow: hidden }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(304px, 1fr)); gap: 2rem 1.5rem }
+figure { margin: 0; min-width: 0 }
+.panels { display: flex; gap: 8px }
+.panel { font-size: .75rem; line-height: 1.7 }
+.panel img { border-radius: 4px }
+figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
+
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 2rem 1.5rem }
+.chart figcaption { margin: 0 0 .5rem }
+.chart figcaption b, .facts dt { font-weight: 600 }
+.key { white-space: nowrap; color: var(--muted) }
+.key::before { content: ""; display: inline-block; width: 1.1em; height: .75em; margin: 0 .35em 0 .6em; border-radius: 2px; background: var(--band); vertical-align: -.05em }
+.chart [data-chart] { min-height: 222px }
+.uplot { font-family: inherit; max-width: 100% }
+.u-legend { margin: 0 0 0 46px; font-size: .75rem; text-align: left; color: var(--muted); width: auto }
+.u-legend th, .u-legend td { padding: 1px; border: 0 }
+.u-legend .raw, .u-cursor-pt.raw { display: none }
+.u-inline tr { margin-right: 12px }
+
+.times { width: 100%; max-width: 46rem }
+.times tfoot > tr > * { border-bottom: 0; font-weight: 600 }
+.meter { width: 40% }
+.meter i { display: block; width: calc(var(--share) * 100%); min-width: 1px; height: .6em; border-radius: 2px; background: var(--accent); print-color-adjust: exact }
+.facts { margin: 0; font-size: .9375rem }
+.facts div { margin-bottom: .5rem }
+.facts dd { margin: 0; color: var(--muted) }
+pre { overflow-x: auto; max-height: 30rem; margin: 0; padding: 1rem; border: 1px solid var(--line); border-radius: 8px; background: var(--raised); font: .8125rem/1.5 ui-monospace, Menlo, Consolas, monospace }
+
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } }
+@media (max-width: 480px) {
+  .tiles { grid-template-columns: 1fr 1fr }
+  .atlas li { grid-template-columns: auto 1fr }
+  .patches { grid-column: 1 / -1 }
+  img { width: calc(var(--w) * var(--narrow) * 1px) }
+  section { margin-top: 3.5rem }
+}
+@media print {
+  :root { color-scheme: light; --paper: #fff }
+  body { max-width: none; padding: 0; font-size: 10pt }
+  nav, .u-legend { display: none }
+  section { margin-top: 2rem }
+  .scroll { overflow: visible }
+  figure, tr, .gain-group, .tile, .atlas li { break-inside: avoid }
+  h2 { break-after: avoid }
+  .dot, .bar, .noise, .heat { print-color-adjust: exact }
+}
+`
