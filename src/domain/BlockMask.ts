@@ -15,6 +15,7 @@
  * ```
  */
 import * as Keyed from "./Keyed.ts"
+import * as Rounding from "./Rounding.ts"
 
 /** What a mask should look like, in patches. */
 export interface Options {
@@ -52,13 +53,6 @@ export interface Block {
   readonly added: number
 }
 
-// Halves go to the even neighbour, as Python's round does; sizes of exactly 2.5 do occur.
-const round = (x: number): number => {
-  const floor = Math.floor(x)
-  const rest = x - floor
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
-}
-
 const attempts = 10
 
 /**
@@ -81,8 +75,8 @@ export const make = (options: Options, draws: Draws, trace?: (block: Block) => v
     for (let attempt = 0; attempt < attempts; attempt++) {
       const area = draws.uniform(minBlock, cap)
       const aspect = Math.exp(draws.uniform(Math.log(minAspect), Math.log(1 / minAspect)))
-      const h = round(Math.sqrt(area * aspect))
-      const w = round(Math.sqrt(area / aspect))
+      const h = Rounding.halfToEven(Math.sqrt(area * aspect))
+      const w = Rounding.halfToEven(Math.sqrt(area / aspect))
       if (w >= width || h >= height) continue
       const top = draws.integer(0, height - h)
       const left = draws.integer(0, width - w)

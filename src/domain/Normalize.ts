@@ -1,0 +1,69 @@
+/**
+ * From pictures to the numbers that networks take: float32 `[B, 3, H, W]`, from 0 to 1 for teachers and tokenizers,
+ * standardised per channel for the rest.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Normalize } from "patchword/domain"
+ *
+ * const picture = { width: 1, height: 1, data: Uint8Array.of(0, 51, 255) }
+ * const unit = Normalize.unit([picture])
+ * assert.deepStrictEqual([...unit], [0, Math.fround(0.2), 1])
+ * const channels = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
+ * assert.strictEqual(Normalize.standardise(unit, 1, channels)[2], 1)
+ * ```
+ */
+import type { Picture } from "./Picture.ts"
+
+/** Mean and standard deviation of each channel, of values from 0 to 1. */
+export interface Channels {
+  readonly mean: readonly [number, number, number]
+  readonly std: readonly [number, number, number]
+}
+
+const SHARES = Float32Array.from({ length: 256 }, (_, value) => value / 255)
+
+/** The pictures, all of one size, as `[B, 3, H, W]` with values from 0 to 1. */
+export const unit = (pictures: ReadonlyArray<Picture>): Float32Array => {
+  const first = pictures[0]
+  if (first === undefined) return new Float32Array(0)
+  const pixels = first.width * first.height
+  const values = new Float32Array(pictures.length * 3 * pixels)
+  pictures.forEach(({ data, height, width }, index) => {
+    if (width !== first.width || height !== first.height) {
+      throw new RangeError(
+        `a batch holds pictures of one size, but picture ${index} is ${width} × ${height} and the first is ${first.width} × ${first.height}`
+      )
+    }
+    for (let channel = 0; channel < 3; channel++) {
+      const plane = (index * 3 + channel) * pixels
+      for (let pixel = 0; pixel < pixels; pixel++) values[plane + pixel] = SHARES[data[pixel * 3 + channel]!]!
+    }
+  })
+  return values
+}
+
+const perChannel = (
+  values: Float32Array,
+  pixels: number,
+  { mean, std }: Channels,
+  change: (value: number, mean: number, std: number) => number
+): Float32Array => {
+  const means = Float32Array.from(mean)
+  const stds = Float32Array.from(std)
+  const changed = new Float32Array(values.length)
+  for (let plane = 0; plane * pixels < values.length; plane++) {
+    const m = means[plane % 3]!
+    const s = stds[plane % 3]!
+    for (let i = plane * pixels; i < (plane + 1) * pixels; i++) changed[i] = change(values[i]!, m, s)
+  }
+  return changed
+}
+
+/** `(value - mean) / std` per channel, of `[B, 3, H, W]` with `pixels = H * W`. */
+export const standardise = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
+  perChannel(values, pixels, channels, (value, mean, std) => Math.fround(value - mean) / std)
+
+/** The inverse of {@link standardise}: values from 0 to 1 again, as far as rounding allows. */
+export const restore = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
+  perChannel(values, pixels, channels, (value, mean, std) => value * std + mean)

@@ -1,0 +1,17 @@
+/**
+ * Rounding as Python does it, where official sizes and offsets depend on it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Rounding } from "patchword/domain"
+ *
+ * assert.deepStrictEqual([0.5, 1.5, 2.5, 2.6].map(Rounding.halfToEven), [0, 2, 2, 3])
+ * ```
+ */
+
+/** The nearest whole number; halves go to the even neighbour, as Python's `round` does. */
+export const halfToEven = (x: number): number => {
+  const down = Math.floor(x)
+  const rest = x - down
+  return rest > 0.5 || (rest === 0.5 && down % 2 !== 0) ? down + 1 : down
+}
