@@ -1,7 +1,6 @@
 /** Curves as charts: the measured series, smoothed over the raw one, before the band in which they are expected. */
 import type { Band, Report } from "../../domain/Report.ts"
 import { type Html, html } from "./Html.ts"
-import * as Numbers from "./Numbers.ts"
 import type { Curve } from "./PageData.ts"
 
 /** One line of a chart. */
@@ -15,6 +14,7 @@ interface Line {
 export interface Chart {
   readonly title: string
   readonly summary: string
+  readonly runs: number
   readonly series: ReadonlyArray<Line>
   /** Steps, then the values of each line at these steps; `null` where there is none. */
   readonly data: ReadonlyArray<ReadonlyArray<number | null>>
@@ -27,7 +27,7 @@ const SMOOTHED_FROM = 120
 const WINDOWS = 40
 
 /** The mean of each value and those up to `window - 1` places before it. */
-export const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
+const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
   let sum = 0
   return Array.from(values, (value, i) => {
     sum += value - (i >= window ? values[i - window]! : 0)
@@ -49,11 +49,13 @@ const lines = (curve: Curve): ReadonlyArray<Line & { readonly at: ReadonlyMap<nu
   return [line(curve.values, true), line(smooth(curve.values, Math.ceil(steps.length / WINDOWS)), false)]
 }
 
+const rough = (value: number): string => String(Number(value.toPrecision(3)))
+
 const summary = (curve: Curve): string => {
   const window = Math.ceil(curve.steps.length / WINDOWS)
   const first = smooth(curve.values, window)[window - 1] ?? 0
   const last = smooth(curve.values, window).at(-1) ?? 0
-  return `${curve.run === undefined ? "" : `${curve.run} `}${Numbers.short(first)} → ${Numbers.short(last)}`
+  return `${curve.run === undefined ? "" : `${curve.run} `}${rough(first)} → ${rough(last)}`
 }
 
 const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: ReadonlyArray<Band>): Chart => {
@@ -71,6 +73,7 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
   return {
     title: `${stage}: ${metric}`,
     summary: curves.map(summary).join(", "),
+    runs: curves.length,
     series: series.map(({ baseline, name, raw }) => ({ name, baseline, raw })),
     data: [steps, ...series.map(({ at }) => steps.map((step) => at.get(step) ?? null))],
     range: heights.length === 0 ? [0, 1] : [low - margin, high + margin],
@@ -89,9 +92,9 @@ export const charts = (curves: ReadonlyArray<Curve>, report: Report): ReadonlyAr
 /** The figures that the script fills. `from` is the place of the first in the list that the script reads. */
 export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
   html`<div class="charts">${
-    all.map(({ band, summary: text, title }, i) => {
+    all.map(({ band, runs, summary: text, title }, i) => {
       const expected = band.length > 0 ? html` <span class="key">expected</span>` : undefined
-      return html`<figure class="chart">
+      return html`<figure class="chart${runs > 1 ? "" : " single"}">
 <figcaption><b>${title}</b> <span class="muted">${text}</span>${expected}</figcaption>
 <div data-chart="${from + i}" role="img" aria-label="Chart of ${title} by step: ${text}"></div>
 </figure>`

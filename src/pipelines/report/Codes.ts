@@ -10,7 +10,8 @@ import * as Pictures from "./Pictures.ts"
 // Width of a picture on the page, in CSS pixels.
 const WIDTH = 96
 
-const fit = (width: number): number => (width <= WIDTH ? Math.floor(WIDTH / width) : WIDTH / width)
+// Patches in a row that is full.
+const FULL_ROW = 12
 
 const cellSize = (grid: Grid): number => Math.max(4, Math.floor(WIDTH / grid.width))
 
@@ -45,8 +46,10 @@ const patchOf = (means: PageData["means"]) => {
 }
 
 const row = Effect.fnUntraced(function*({ code, count, patches, share }: CodeRow, means: PageData["means"]) {
-  const zoom = fit(patches[0]!.width * 4)
-  const image = yield* Pictures.image(Pictures.strip(patches), `${patches.length} patches of code ${code}`, zoom)
+  const width = FULL_ROW * (patches[0]!.width + 1)
+  const zoom = (space: number) => Math.max(1, Math.floor(space / width))
+  const name = `${patches.length} patches of code ${code}`
+  const image = yield* Pictures.image(Pictures.strip(patches), name, zoom(336), zoom(220))
   const [r, g, b] = Pictures.colourOf(means)(code).map(Math.round)
   return html`<li><span class="swatch" style="--code:rgb(${r!} ${g!} ${b!})"></span><span class="code"><b>${code}</b> <span class="muted">${
     Numbers.percent(share)
@@ -117,7 +120,7 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
     grid,
     size,
     (on, cell, left, top) =>
-      mask[cell] ? Pictures.fill(on, grey, left, top, size - 1, size - 1) : visible(on, cell, left, top, 0)
+      mask[cell] ? Pictures.outline(on, grey, [left, top, size], 1) : visible(on, cell, left, top, 0)
   )
   const map = (codes: ArrayLike<number>, outlined: boolean) =>
     Pictures.cells(grid, size, (on, cell, left, top) => {

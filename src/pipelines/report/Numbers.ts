@@ -16,7 +16,9 @@ export const points = (difference: number): string => {
 export const duration = (seconds: number): string => {
   if (seconds < 10) return `${seconds.toFixed(1)}${SPACE}s`
   const whole = Math.round(seconds)
-  return whole < 60 ? `${whole}${SPACE}s` : `${Math.floor(whole / 60)}${SPACE}min ${whole % 60}${SPACE}s`
+  const minutes = whole < 60 ? [] : [`${Math.floor(whole / 60)}${SPACE}min`]
+  const rest = whole % 60 === 0 ? [] : [`${whole % 60}${SPACE}s`]
+  return [...minutes, ...rest].join(" ")
 }
 
 /** Four significant digits, no trailing zeros. */

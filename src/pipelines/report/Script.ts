@@ -48,7 +48,8 @@ export const script = `
       width,
       height: 190,
       scales: { x: { time: false }, y: { range: chart.range } },
-      axes: [{ ...axis, size: 28, grid: { show: false } }, { ...axis, size: 46, values: (_, at) => at.map(String) }],
+      axes: [{ ...axis, size: 28, grid: { show: false }, values: (_, at) => at.map(String) }, { ...axis, size: 46, values: (_, at) => at.map(String) }],
+      legend: { markers: { width: 0, fill: (u, i) => u.series[i].stroke() } },
       series: [{ label: "step", value: number }, ...chart.series.map(line)],
       cursor: { y: false, drag: { x: false, y: false } },
       hooks: { drawClear: chart.band.length > 0 ? [band(chart.band)] : [] }

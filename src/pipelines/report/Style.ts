@@ -29,12 +29,13 @@ p { max-width: 44em; margin: 0 0 1.25rem }
 a { color: var(--accent) }
 a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px }
 .muted, .note { color: var(--muted) }
-.note { margin-top: 1rem; font-size: .875rem }
+.note { margin-bottom: .5rem; font-size: .875rem }
+.note.after { margin: 1rem 0 }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .kicker { margin: 0 0 1rem; color: var(--muted); font-size: .875rem }
 .lead { margin: 1.25rem 0 2.5rem; font-size: 1.125rem; color: var(--muted) }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 150px), 1fr)); gap: 1px; margin: 0 0 1.5rem;
+.tiles { display: grid; grid-template-columns: repeat(6, 1fr); gap: 1px; margin: 0 0 1.5rem;
   border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--line) }
 .tile { display: flex; flex-direction: column; padding: 1rem 1.125rem; background: var(--raised) }
 .tile dt { font-size: .8125rem; line-height: 1.35; color: var(--muted) }
@@ -42,17 +43,19 @@ a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 2px 
 .value { font-size: 1.75rem; font-weight: 600; line-height: 1.4; letter-spacing: -.02em; font-variant-numeric: tabular-nums }
 .beside { font-size: .8125rem; line-height: 1.4 }
 .verdict { margin-top: auto; padding-top: .5rem; font-size: .8125rem }
-.yes { color: var(--accent); white-space: nowrap }
-.no { color: var(--no); white-space: nowrap }
+.bound { display: block; color: var(--muted) }
+.yes { color: var(--accent) }
+.no { color: var(--no) }
 
 details { margin: .75rem 0 }
 summary { cursor: pointer; color: var(--accent); width: fit-content }
 details[open] > summary { margin-bottom: .75rem }
+nav a { text-decoration: none }
+nav a:hover { text-decoration: underline }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: 2rem 0 0; padding: 0; list-style: none; font-size: .9375rem }
 
 .scroll { overflow-x: auto; max-width: 100% }
 table { border-collapse: collapse; font-size: .9375rem }
-caption { caption-side: bottom; padding-top: .75rem; text-align: left; color: var(--muted); font-size: .875rem }
 th, td { padding: .4rem .75rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: baseline; font-weight: 400 }
 th.number, td.number { text-align: right }
 thead th { font-weight: 600; vertical-align: bottom; white-space: nowrap }
@@ -61,13 +64,15 @@ tr > :first-child { padding-left: 0 }
 tbody th[scope=row] { white-space: nowrap }
 .scores { width: 100% }
 .scores thead tr:first-child > * { border-bottom: 0; padding-bottom: 0 }
-.scores [scope=colgroup] { text-align: right; color: var(--muted); font-weight: 400 }
+.scores [scope=colgroup] { text-align: center; color: var(--muted); font-weight: 400 }
+.scores tr > :first-child:not([colspan]) { position: sticky; left: 0; background: var(--paper) }
+.scores thead th.number { padding-right: 3.65rem }
 .scores [scope=rowgroup] { padding-top: 1.25rem; font-weight: 600 }
 .scores strong { font-weight: 700 }
 .stay { position: sticky; left: 0 }
-.gain { display: inline-block; min-width: 2.9em; color: var(--muted); font-size: .8125rem; text-align: right; font-variant-numeric: tabular-nums }
+.gain { display: inline-block; min-width: 3.6em; color: var(--muted); font-size: .8125rem; text-align: right; font-variant-numeric: tabular-nums }
 
-.gains { max-width: 46rem; margin: 2rem 0 2.5rem }
+.gains { max-width: 46rem; margin: 2rem 0 3rem }
 .gain-group { margin-bottom: 1.25rem }
 .gain-row { display: grid; grid-template-columns: 4rem 1fr 3rem; align-items: center; gap: .75rem; font-size: .875rem; line-height: 1.9 }
 .track { position: relative; height: 1.4em; margin: 0 6px; border-left: 0; background: linear-gradient(var(--line), var(--line)) center / 100% 1px no-repeat }
@@ -84,7 +89,7 @@ tbody th[scope=row] { white-space: nowrap }
 .key-line { color: var(--muted); font-size: .8125rem }
 .key-line .dot { margin-left: .75em; vertical-align: -.05em }
 .key-line .dot:first-child { margin-left: 0 }
-.scale { display: flex; justify-content: space-between; margin: 0 3.75rem 0 4.75rem; color: var(--muted); font-size: .8125rem }
+.scale { display: flex; justify-content: space-between; margin: -.75rem 3.1rem 0 4.2rem; color: var(--muted); font-size: .8125rem }
 
 .confusion .heat { background: color-mix(in oklab, var(--accent) calc(var(--share) * 60%), transparent) }
 .confusion .own { font-weight: 700 }
@@ -108,10 +113,14 @@ figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
 .chart figcaption b, .facts dt { font-weight: 600 }
 .key { white-space: nowrap; color: var(--muted) }
 .key::before { content: ""; display: inline-block; width: 1.1em; height: .75em; margin: 0 .35em 0 .6em; border-radius: 2px; background: var(--band); vertical-align: -.05em }
+.chart figcaption b { display: block }
+.chart figcaption b::first-letter { text-transform: uppercase }
 .chart [data-chart] { min-height: 222px }
 .uplot { font-family: inherit; max-width: 100% }
 .u-legend { margin: 0 0 0 46px; font-size: .75rem; text-align: left; color: var(--muted); width: auto }
-.u-legend th, .u-legend td { padding: 1px; border: 0 }
+.u-legend th, .u-legend td { padding: 1px; border: 0; font-weight: 400 }
+.u-legend .u-marker { width: 1em; height: 3px }
+.chart:not(:hover) .u-value, .chart:not(:hover) .u-legend tr:first-child, .chart.single:not(:hover) .u-legend { visibility: hidden }
 .u-legend .raw, .u-cursor-pt.raw { display: none }
 .u-inline tr { margin-right: 12px }
 
@@ -125,10 +134,14 @@ figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
 pre { overflow-x: auto; max-height: 30rem; margin: 0; padding: 1rem; border: 1px solid var(--line); border-radius: 8px; background: var(--raised); font: .8125rem/1.5 ui-monospace, Menlo, Consolas, monospace }
 
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } }
+@media (max-width: 960px) { .tiles { grid-template-columns: repeat(3, 1fr) } }
 @media (max-width: 480px) {
+  tbody th[scope=row] { min-width: 7em; white-space: normal }
   .tiles { grid-template-columns: 1fr 1fr }
-  .atlas li { grid-template-columns: auto 1fr }
-  .patches { grid-column: 1 / -1 }
+  .atlas li { grid-template-columns: auto 5.2rem 1fr; gap: .5rem }
+  .scores .gain { display: none }
+  .scores thead th.number { padding-right: .75rem }
+  .gain-row { grid-template-columns: 3.5rem 1fr 2.75rem; gap: .5rem }
   img { width: calc(var(--w) * var(--narrow) * 1px) }
   section { margin-top: 3.5rem }
 }
@@ -138,6 +151,9 @@ pre { overflow-x: auto; max-height: 30rem; margin: 0; padding: 1rem; border: 1px
   nav, .u-legend { display: none }
   section { margin-top: 2rem }
   .scroll { overflow: visible }
+  th, td { padding: .2rem .35rem; font-size: 9pt }
+  .scores .gain { min-width: 3.4em; font-size: 7.5pt }
+  .scores thead th.number { padding-right: calc(.35rem + 3.4 * 7.5pt) }
   figure, tr, .gain-group, .tile, .atlas li { break-inside: avoid }
   h2 { break-after: avoid }
   .dot, .bar, .noise, .heat { print-color-adjust: exact }

@@ -120,7 +120,9 @@ export const summary = (report: Report.Report, subject: string): Html => {
 <span class="beside">${beside}</span>${
         verdict === undefined
           ? undefined
-          : html`<span class="verdict">${reached(verdict)} (${bound(verdict.expectation)})</span>`
+          : html`<span class="verdict">${reached(verdict)} <span class="bound">${
+            bound(verdict.expectation)
+          }</span></span>`
       }</dd></div>`
     })
   }</dl>
