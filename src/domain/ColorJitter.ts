@@ -28,8 +28,11 @@ const luminance = (red: number, green: number, blue: number): number =>
 /** Every value moved from `origin` by the factor. */
 const scaled = ({ data, height, width }: Picture, origin: number, factor: number): Picture => {
   const single = Math.fround(factor)
-  const table = Uint8Array.from({ length: 256 }, (_, value) => blend(origin, value, single))
-  return { width, height, data: data.map((value) => table[value]!) }
+  const table = new Uint8Array(256)
+  for (let value = 0; value < 256; value++) table[value] = blend(origin, value, single)
+  const out = new Uint8Array(data.length)
+  for (let i = 0; i < data.length; i++) out[i] = table[data[i]!]!
+  return { width, height, data: out }
 }
 
 /** Darker for factors below 1, brighter above. */

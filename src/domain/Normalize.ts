@@ -35,35 +35,36 @@ export const unit = (pictures: ReadonlyArray<Picture>): Float32Array => {
         `a batch holds pictures of one size, but picture ${index} is ${width} × ${height} and the first is ${first.width} × ${first.height}`
       )
     }
-    for (let channel = 0; channel < 3; channel++) {
-      const plane = (index * 3 + channel) * pixels
-      for (let pixel = 0; pixel < pixels; pixel++) values[plane + pixel] = SHARES[data[pixel * 3 + channel]!]!
+    const red = index * 3 * pixels
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      values[red + pixel] = SHARES[data[pixel * 3]!]!
+      values[red + pixels + pixel] = SHARES[data[pixel * 3 + 1]!]!
+      values[red + 2 * pixels + pixel] = SHARES[data[pixel * 3 + 2]!]!
     }
   })
   return values
 }
 
+/** `value * scale + shift`, with one of each per channel. */
 const perChannel = (
   values: Float32Array,
   pixels: number,
-  { mean, std }: Channels,
-  change: (value: number, mean: number, std: number) => number
+  scales: ReadonlyArray<number>,
+  shifts: ReadonlyArray<number>
 ): Float32Array => {
-  const means = Float32Array.from(mean)
-  const stds = Float32Array.from(std)
   const changed = new Float32Array(values.length)
   for (let plane = 0; plane * pixels < values.length; plane++) {
-    const m = means[plane % 3]!
-    const s = stds[plane % 3]!
-    for (let i = plane * pixels; i < (plane + 1) * pixels; i++) changed[i] = change(values[i]!, m, s)
+    const scale = scales[plane % 3]!
+    const shift = shifts[plane % 3]!
+    for (let i = plane * pixels; i < (plane + 1) * pixels; i++) changed[i] = values[i]! * scale + shift
   }
   return changed
 }
 
 /** `(value - mean) / std` per channel, of `[B, 3, H, W]` with `pixels = H * W`. */
-export const standardise = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
-  perChannel(values, pixels, channels, (value, mean, std) => Math.fround(value - mean) / std)
+export const standardise = (values: Float32Array, pixels: number, { mean, std }: Channels): Float32Array =>
+  perChannel(values, pixels, std.map((s) => 1 / s), mean.map((m, channel) => -m / std[channel]!))
 
 /** The inverse of {@link standardise}: values from 0 to 1 again, as far as rounding allows. */
-export const restore = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
-  perChannel(values, pixels, channels, (value, mean, std) => value * std + mean)
+export const restore = (values: Float32Array, pixels: number, { mean, std }: Channels): Float32Array =>
+  perChannel(values, pixels, std, mean)

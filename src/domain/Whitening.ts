@@ -1,0 +1,157 @@
+/**
+ * Fewer, unrelated numbers that say nearly the same: rows are centred, projected on their principal components, brought
+ * to about equal variance and to unit length.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Whitening } from "patchword/domain"
+ *
+ * const rows = Float32Array.of(1, 1, 2, 2, 3, 3, 4, 5)
+ * const whitening = Whitening.fit(rows, 2, 1)
+ * const directions = Whitening.apply(whitening, rows)
+ * assert.deepStrictEqual([...directions].map(Math.abs), [1, 1, 1, 1])
+ * ```
+ */
+import { EigenvalueDecomposition, Matrix } from "ml-matrix"
+
+/** A fitted projection from `width` numbers to `components`. */
+export interface Whitening {
+  readonly width: number
+  readonly components: number
+  /** `[components, width]`: principal axes, each divided by the deviation along it. */
+  readonly axes: Float32Array
+  /** `[components]`: what the mean row projects to. */
+  readonly origin: Float32Array
+}
+
+// Of the largest variance, added to each: directions in which hardly anything varies are not blown up.
+const RIDGE = 0.02
+
+const moments = (rows: Float32Array, width: number) => {
+  const count = rows.length / width
+  const mean = new Float64Array(width)
+  for (let i = 0; i < rows.length; i++) mean[i % width]! += rows[i]! / count
+  const sums = new Float64Array(width * width)
+  const centred = new Float64Array(width)
+  for (let start = 0; start < rows.length; start += width) {
+    for (let i = 0; i < width; i++) centred[i] = rows[start + i]! - mean[i]!
+    for (let i = 0; i < width; i++) {
+      const value = centred[i]!
+      for (let j = i; j < width; j++) sums[i * width + j]! += value * centred[j]!
+    }
+  }
+  const covariance = Matrix.zeros(width, width)
+  for (let i = 0; i < width; i++) {
+    for (let j = i; j < width; j++) {
+      covariance.set(i, j, sums[i * width + j]! / count)
+      covariance.set(j, i, sums[i * width + j]! / count)
+    }
+  }
+  return { mean, covariance }
+}
+
+/**
+ * The first `components` principal components of rows of `width` numbers. The sign of an axis is that which makes its
+ * largest entry positive, so that equal rows give equal projections.
+ */
+export const fit = (rows: Float32Array, width: number, components: number): Whitening => {
+  const { covariance, mean } = moments(rows, width)
+  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true })
+  const order = realEigenvalues.map((_, i) => i).toSorted((a, b) => realEigenvalues[b]! - realEigenvalues[a]!)
+  const largest = realEigenvalues[order[0]!]!
+  const axes = new Float32Array(components * width)
+  const origin = new Float32Array(components)
+  for (let component = 0; component < components; component++) {
+    const axis = eigenvectorMatrix.getColumn(order[component]!)
+    const peak = axis.reduce((most, value) => Math.abs(value) > Math.abs(most) ? value : most, 0)
+    const deviation = Math.sqrt(Math.max(0, realEigenvalues[order[component]!]!) + RIDGE * largest)
+    const scale = (peak < 0 ? -1 : 1) / deviation
+    axis.forEach((value, i) => {
+      axes[component * width + i] = value * scale
+      origin[component]! += value * scale * mean[i]!
+    })
+  }
+  return { width, components, axes, origin }
+}
+
+/**
+ * The product of `rows`, `[M, width]`, and the transposed `axes`, `[components, width]`. In 64 bits, two rows and four
+ * axes at a time: this is what a batch costs, and so it costs a quarter.
+ */
+const multiply = (rows: Float32Array, axes: Float32Array, width: number, components: number): Float64Array => {
+  const count = rows.length / width
+  const quads = Math.ceil(components / 4)
+  const woven = new Float64Array(quads * width * 4)
+  axes.forEach((value, i) => {
+    const component = Math.floor(i / width)
+    woven[(Math.floor(component / 4) * width + i % width) * 4 + component % 4] = value
+  })
+  const product = new Float64Array(count * quads * 4)
+  const even = new Float64Array(width)
+  const odd = new Float64Array(width)
+  for (let row = 0; row < count; row += 2) {
+    const next = Math.min(row + 1, count - 1)
+    for (let i = 0; i < width; i++) {
+      even[i] = rows[row * width + i]!
+      odd[i] = rows[next * width + i]!
+    }
+    for (let quad = 0; quad < quads; quad++) {
+      let a = 0
+      let b = 0
+      let c = 0
+      let d = 0
+      let e = 0
+      let f = 0
+      let g = 0
+      let h = 0
+      let from = quad * width * 4
+      for (let i = 0; i < width; i++) {
+        const left = even[i]!
+        const right = odd[i]!
+        const p = woven[from]!
+        const q = woven[from + 1]!
+        const r = woven[from + 2]!
+        const s = woven[from + 3]!
+        a += p * left
+        b += q * left
+        c += r * left
+        d += s * left
+        e += p * right
+        f += q * right
+        g += r * right
+        h += s * right
+        from += 4
+      }
+      const first = (row * quads + quad) * 4
+      const second = (next * quads + quad) * 4
+      product[first] = a
+      product[first + 1] = b
+      product[first + 2] = c
+      product[first + 3] = d
+      product[second] = e
+      product[second + 1] = f
+      product[second + 2] = g
+      product[second + 3] = h
+    }
+  }
+  return product
+}
+
+/** Projects each row; the results, `[M, components]`, have unit length unless they are zero. */
+export const apply = ({ axes, components, origin, width }: Whitening, rows: Float32Array): Float32Array => {
+  const product = multiply(rows, axes, width, components)
+  const count = rows.length / width
+  const stride = product.length / count
+  const projected = new Float32Array(count * components)
+  for (let row = 0; row < count; row++) {
+    let squares = 0
+    for (let component = 0; component < components; component++) {
+      squares += (product[row * stride + component]! - origin[component]!) ** 2
+    }
+    const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares)
+    for (let component = 0; component < components; component++) {
+      projected[row * components + component] = (product[row * stride + component]! - origin[component]!) * scale
+    }
+  }
+  return projected
+}
