@@ -1,0 +1,65 @@
+/**
+ * From a decoded picture to what a network sees of it. A training view depends on its key alone: the same key gives the
+ * same pixels in any process.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ * import { Augment } from "patchword/layers"
+ *
+ * const { augment } = Presets.tiny.pretrain
+ * const picture = { width: 60, height: 50, data: new Uint8Array(60 * 50 * 3).fill(128) }
+ * const view = Augment.view(picture, 48, augment, { seed: 0, purpose: "view", epoch: 0, index: 7 })
+ * const { normalised, unit } = Augment.batch([view], augment)
+ * assert.deepStrictEqual(unit.shape, [1, 3, 48, 48])
+ * assert.notStrictEqual(normalised.data[0], unit.data[0])
+ * ```
+ */
+import * as ColorJitter from "../domain/ColorJitter.ts"
+import * as Crop from "../domain/Crop.ts"
+import * as Keyed from "../domain/Keyed.ts"
+import * as Normalize from "../domain/Normalize.ts"
+import type { Picture } from "../domain/Picture.ts"
+import * as Resample from "../domain/Resample.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+
+/** What {@link view} needs of an `AugmentConfig`. */
+export interface Random extends Crop.Bounds {
+  readonly flip: number
+  readonly jitter: ColorJitter.Amounts
+  readonly interpolation: Resample.Filter
+}
+
+/**
+ * The training view of a picture under a key, `size` × `size`: colours changed, perhaps mirrored, a random rectangle
+ * resized (the order of the official pretraining).
+ */
+export const view = (picture: Picture, size: number, config: Random, key: Keyed.Key): Picture => {
+  const draws = Keyed.generator(key)
+  const coloured = ColorJitter.random(picture, config.jitter, draws)
+  const turned = draws.uniform() < config.flip ? Crop.flip(coloured) : coloured
+  const box = Crop.random(turned.width, turned.height, config, draws)
+  return Resample.resize(turned, size, size, config.interpolation, box)
+}
+
+/** The view of evaluation, `size` × `size`: the centre, always the same. */
+export const evaluation: (picture: Picture, size: number, config: Crop.Evaluation) => Picture = Crop.central
+
+/** One batch of views in both forms that stages need, `[B, 3, H, W]`. */
+export interface Batch<B extends number> {
+  /** Values from 0 to 1: for teachers and tokenizers. */
+  readonly unit: HostTensor.HostTensor<[B, 3, number, number], "float32">
+  /** Mean and deviation taken out, channel by channel: for everything else. */
+  readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
+}
+
+/** Views of one size as a batch. */
+export const batch = (views: ReadonlyArray<Picture>, channels: Normalize.Channels): Batch<number> => {
+  const { height = 0, width = 0 } = views[0] ?? {}
+  const shape: [number, 3, number, number] = [views.length, 3, height, width]
+  const values = Normalize.unit(views)
+  return {
+    unit: HostTensor.make(shape, "float32", values),
+    normalised: HostTensor.make(shape, "float32", Normalize.standardise(values, width * height, channels))
+  }
+}
