@@ -1,0 +1,176 @@
+/**
+ * Labelled pictures in a fixed order, wherever they come from.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { ImageSet } from "patchword/layers"
+ *
+ * const grey = (value: number) => ({ width: 8, height: 8, data: new Uint8Array(192).fill(value) })
+ * const set = ImageSet.memory("greys", ["dark", "light"], [grey(10), grey(240)], [0, 1])
+ * const light = ImageSet.subset(set, [1])
+ * assert.deepStrictEqual([...light.labels], [1])
+ * assert.strictEqual((await Effect.runPromise(light.image(0))).data[0], 240)
+ * ```
+ */
+import { Effect, Runtime, Schema } from "effect"
+import { createHash } from "node:crypto"
+import type { Picture } from "../domain/Picture.ts"
+import * as Files from "./Files.ts"
+
+/** There is no such folder. Exits with 66. */
+export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMissing", {}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return "there is no such folder; check the path"
+  }
+}
+
+/** The folder holds no image. Exits with 66. */
+export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty", {
+  extensions: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `the folder holds no usable image; put images (${
+      this.extensions.join(", ")
+    }) into it, one sub-folder per class`
+  }
+}
+
+/** The asked split does not exist. Exits with 66. */
+export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
+  split: Schema.String,
+  splits: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `there is no split "${this.split}"; choose one of ${this.splits.join(", ")}`
+  }
+}
+
+/** The file is no image, or a damaged one. Exits with 65. */
+export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the image cannot be decoded (${this.problem}); repair or remove the file, or skip broken images`
+  }
+}
+
+/** The image has fewer pixels than needed. Exits with 65. */
+export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageTooSmall", {
+  width: Schema.Int,
+  height: Schema.Int,
+  minimum: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the image is ${this.width} × ${this.height} pixels, but both sides need at least ${this.minimum}; ` +
+      "remove the file, or skip broken images"
+  }
+}
+
+/** Packages that hold pictures are not installed. Exits with 66. */
+export class PackageMissing extends Schema.TaggedError<PackageMissing>()("PackageMissing", {
+  packages: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    const [are, them] = this.packages.length === 1 ? ["is", "it"] : ["are", "them"]
+    return `${this.packages.join(" and ")} ${are} not installed; get ${them} by: npm install ${this.packages.join(" ")}`
+  }
+}
+
+/** A package does not hold what it should. Exits with 65. */
+export class PackageDamaged extends Schema.TaggedError<PackageDamaged>()("PackageDamaged", {
+  package: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the package ${this.package} cannot be used (${this.problem}); install it again by: npm install ${this.package}`
+  }
+}
+
+/** Why images cannot be had. The exit code is that of the reason. */
+export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError", {
+  /** The folder, the file, or the name of the collection. */
+  source: Schema.String,
+  reason: Schema.Union([
+    FolderMissing,
+    FolderEmpty,
+    UnknownSplit,
+    ImageBroken,
+    ImageTooSmall,
+    PackageMissing,
+    PackageDamaged,
+    Files.FileError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return this.reason instanceof Files.FileError ? this.reason.message : `${this.source}: ${this.reason.message}`
+  }
+}
+
+/** Pictures with their classes. */
+export interface ImageSet {
+  readonly name: string
+  readonly length: number
+  readonly classes: ReadonlyArray<string>
+  /** The class of each picture, as an index into `classes`. */
+  readonly labels: Int32Array
+  /** A SHA-256 over the pictures, their order and their classes. */
+  readonly digest: string
+  /** What was left out because it could not be used, a sentence each. */
+  readonly skipped: ReadonlyArray<string>
+  readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
+  /** The path or the name of a picture, for reports. */
+  readonly describe: (index: number) => string
+}
+
+const outside = (name: string, index: number, length: number) =>
+  Effect.die(new RangeError(`image set ${name}: there is no image ${index}, only 0 to ${length - 1}`))
+
+/** A set of pictures in memory. `describe` gives their numbers unless told otherwise. */
+export const memory = (
+  name: string,
+  classes: ReadonlyArray<string>,
+  pictures: ReadonlyArray<Picture>,
+  labels: ArrayLike<number>,
+  describe: (index: number) => string = String
+): ImageSet => {
+  if (labels.length !== pictures.length) {
+    throw new RangeError(`image set ${name}: ${pictures.length} pictures came with ${labels.length} labels`)
+  }
+  const numbers = Int32Array.from(labels)
+  const hash = createHash("sha256").update(JSON.stringify([classes, ...numbers]))
+  for (const { data, height, width } of pictures) hash.update(`${width} ${height}\n`).update(data)
+  return {
+    name,
+    length: pictures.length,
+    classes,
+    labels: numbers,
+    digest: hash.digest("hex"),
+    skipped: [],
+    image: (index) => {
+      const picture = pictures[index]
+      return picture === undefined ? outside(name, index, pictures.length) : Effect.succeed(picture)
+    },
+    describe
+  }
+}
+
+/** The pictures at `indices`, in that order. The classes stay the same. */
+export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
+  const chosen = Int32Array.from(indices)
+  const at = (index: number) => chosen[index] ?? -1
+  return {
+    ...set,
+    length: chosen.length,
+    labels: chosen.map((index) => set.labels[index]!),
+    digest: Files.sha256(`${set.digest} ${chosen.join(" ")}`),
+    image: (index) => index in chosen ? set.image(at(index)) : outside(set.name, index, chosen.length),
+    describe: (index) => set.describe(at(index))
+  }
+}

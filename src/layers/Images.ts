@@ -1,0 +1,79 @@
+/**
+ * Where pictures come from: folders of the user, emoji out of npm packages, or memory.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Images, ImageSet } from "patchword/layers"
+ *
+ * const grey = { width: 8, height: 8, data: new Uint8Array(192).fill(128) }
+ * const images = Images.Images.layerMemory([ImageSet.memory("train", ["grey"], [grey], [0])])
+ * const program = Effect.gen(function*() {
+ *   const { load } = yield* Images.Images
+ *   const train = yield* load("train")
+ *   return yield* train.image(0)
+ * })
+ * assert.deepStrictEqual(await Effect.runPromise(Effect.provide(program, images)), grey)
+ * ```
+ */
+import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
+import * as Files from "./Files.ts"
+import { ImagesError, type ImageSet, UnknownSplit } from "./ImageSet.ts"
+import * as Emoji from "./internal/emoji.ts"
+import * as Folder from "./internal/folder.ts"
+
+/** How a folder is read. */
+export type FolderOptions = Folder.Options
+
+/** How the emoji are labelled and where their drawings are kept. */
+export type EmojiOptions = Emoji.Options
+
+/** The image sets of one source, by the names of its splits. */
+export class Images extends Context.Service<Images, {
+  readonly splits: ReadonlyArray<string>
+  /** The pictures of a split. Loaded once; asking again gives the same set. */
+  readonly load: (split: string) => Effect.Effect<ImageSet, ImagesError>
+}>()("patchword/layers/Images") {
+  /** Sets in memory, each a split of its name. */
+  static readonly layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> => {
+    const splits = sets.map(({ name }) => name)
+    return Layer.succeed(Images, {
+      splits,
+      load: (split) => {
+        const found = sets.find(({ name }) => name === split)
+        return found === undefined
+          ? Effect.fail(new ImagesError({ source: "images", reason: new UnknownSplit({ split, splits }) }))
+          : Effect.succeed(found)
+      }
+    })
+  }
+
+  static readonly layerFolderNoDeps = (
+    directory: string,
+    options: FolderOptions = {}
+  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
+    Layer.effect(Images, Folder.make(directory, options))
+
+  static readonly layerEmojiNoDeps = (
+    options: EmojiOptions = {}
+  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
+
+  /**
+   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB. If there is
+   * a sub-folder `train`, the sub-folders are the splits and hold the classes; else the only split is `train`.
+   *
+   * Fails with 66 when the folder is missing; `load` with 66 when it is empty, with 65 when an image is broken or too
+   * small, unless these are to be skipped.
+   */
+  static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
+    this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * 1 636 emoji drawn by six hands at 48 × 48 pixels on mid-grey, in 8 classes. `train` and `val` show four styles;
+   * `in-new` new things in these; `flat-new` and `3d-new` new things in new styles; `flat-seen` and `3d-seen` the things
+   * of `train` in new styles. The pictures are in npm packages; `load` fails with 66 and says which when they are not
+   * installed.
+   */
+  static readonly layerEmoji = (options?: EmojiOptions): Layer.Layer<Images> =>
+    this.layerEmojiNoDeps(options).pipe(Layer.provide(Files.layerNode))
+}

@@ -1,0 +1,44 @@
+/** Image files of any format, decoded to 8-bit RGB. */
+import { Effect } from "effect"
+import sharp from "sharp"
+import type { Picture } from "../../domain/Picture.ts"
+import { ImageBroken, ImageTooSmall } from "../ImageSet.ts"
+
+/** The endings of the files that are taken for images. */
+export const EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
+
+/** What transparent parts are laid on: mid-grey, since on white, white things vanish. */
+export const GROUND = 128
+
+/** Bounds on decoded pictures. */
+export interface Bounds {
+  readonly pixelLimit: number
+  readonly minimumSide: number
+  readonly shrinkTo?: number | undefined
+}
+
+/** Upright, opaque, 8-bit RGB: whatever the file's orientation tag, transparency, depth or colour space. */
+export const decode = Effect.fnUntraced(function*(bytes: Uint8Array, { minimumSide, pixelLimit, shrinkTo }: Bounds) {
+  const { data, info: { channels, height, width } } = yield* Effect.tryPromise({
+    try: () => {
+      // Like Pillow, a file that ends too early is refused, and one that is merely odd is read.
+      const upright = sharp(bytes, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
+      const sized = shrinkTo === undefined
+        ? upright
+        : upright.resize({ width: shrinkTo, height: shrinkTo, fit: "outside", withoutEnlargement: true })
+      return sized
+        .flatten({ background: { r: GROUND, g: GROUND, b: GROUND } })
+        .toColourspace("srgb")
+        .raw({ depth: "uchar" })
+        .toBuffer({ resolveWithObject: true })
+    },
+    catch: (cause) =>
+      new ImageBroken({
+        problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ")
+      })
+  })
+  if (channels !== 3) return yield* new ImageBroken({ problem: `it has ${channels} channels` })
+  if (Math.min(width, height) < minimumSide) return yield* new ImageTooSmall({ width, height, minimum: minimumSide })
+  const picture: Picture = { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
+  return picture
+})

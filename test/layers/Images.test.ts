@@ -1,0 +1,266 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Runtime } from "effect"
+import sharp from "sharp"
+import { type FolderOptions, Images } from "../../src/layers/Images.ts"
+import { ImagesError, memory } from "../../src/layers/ImageSet.ts"
+
+const orange = { create: { width: 20, height: 10, channels: 3, background: { r: 200, g: 100, b: 40 } } } as const
+
+const png = () => sharp(orange).png().toBuffer()
+
+const noise = () =>
+  sharp({ create: { ...orange.create, width: 120, height: 120, noise: { type: "gaussian", mean: 128, sigma: 40 } } })
+    .jpeg().toBuffer()
+
+const withFolder = <A, E, R>(
+  files: Readonly<Record<string, () => Promise<Uint8Array> | Uint8Array>>,
+  use: (folder: string) => Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const folder = yield* fs.makeTempDirectoryScoped()
+    for (const [name, content] of Object.entries(files)) {
+      const file = `${folder}/${name}`
+      yield* fs.makeDirectory(file.slice(0, file.lastIndexOf("/")), { recursive: true })
+      yield* fs.writeFile(file, yield* Effect.promise(async () => content()))
+    }
+    return yield* use(folder)
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+const load = (folder: string, split: string, options?: FolderOptions) =>
+  Images.use((images) => images.load(split)).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
+
+const splitsOf = (folder: string, options?: FolderOptions) =>
+  Images.useSync((images) => images.splits).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
+
+const refused = <A, R>(effect: Effect.Effect<A, ImagesError, R>, tag: ImagesError["reason"]["_tag"], code: number) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.instanceOf(error, ImagesError)
+    assert.strictEqual(error.reason._tag, tag)
+    assert.strictEqual(error[Runtime.errorExitCode], code)
+    return error.message
+  })
+
+const formats: ReadonlyArray<
+  readonly [
+    string,
+    () => Promise<Uint8Array> | Uint8Array,
+    readonly [number, number],
+    readonly [number, number, number]
+  ]
+> = [
+  ["rgb.png", png, [20, 10], [200, 100, 40]],
+  [
+    "grey.png",
+    () => sharp({ create: { ...orange.create, background: "#999" } }).greyscale().png().toBuffer(),
+    [20, 10],
+    [
+      153,
+      153,
+      153
+    ]
+  ],
+  ["deep.png", () => sharp(orange).toColourspace("rgb16").png().toBuffer(), [20, 10], [200, 100, 40]],
+  ["palette.png", () => sharp(orange).png({ palette: true }).toBuffer(), [20, 10], [200, 100, 40]],
+  [
+    "clear.png",
+    () =>
+      sharp({ create: { ...orange.create, channels: 4, background: { r: 255, g: 0, b: 0, alpha: 0 } } }).png()
+        .toBuffer(),
+    [20, 10],
+    [128, 128, 128]
+  ],
+  [
+    "half.webp",
+    () =>
+      sharp({ create: { ...orange.create, channels: 4, background: { r: 200, g: 0, b: 100, alpha: 0.5 } } })
+        .webp({ lossless: true }).toBuffer(),
+    [20, 10],
+    [164, 64, 114]
+  ],
+  [
+    "print.JPEG",
+    () =>
+      sharp({ create: { ...orange.create, background: { r: 170, g: 130, b: 110 } } }).toColourspace("cmyk").jpeg()
+        .toBuffer(),
+    [20, 10],
+    [170, 130, 110]
+  ],
+  ["turned.jpg", () => sharp(orange).withMetadata({ orientation: 6 }).jpeg({ quality: 100 }).toBuffer(), [10, 20], [
+    200,
+    100,
+    40
+  ]],
+  ["scan.tiff", () => sharp(orange).tiff().toBuffer(), [20, 10], [200, 100, 40]],
+  [
+    "drawn.svg",
+    () =>
+      Buffer.from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"4\"><rect width=\"8\" height=\"4\" fill=\"#00f\"/></svg>"
+      ),
+    [8, 4],
+    [0, 0, 255]
+  ]
+]
+
+describe("Images.layerFolder", () => {
+  it.effect.each(formats)(
+    "reads %s as upright opaque RGB",
+    ([name, content, [width, height], colour]) =>
+      withFolder({ [`any/${name}`]: content }, (folder) =>
+        Effect.gen(function*() {
+          const set = yield* load(folder, "train")
+          const picture = yield* set.image(0)
+          assert.deepStrictEqual([picture.width, picture.height, picture.data.length], [
+            width,
+            height,
+            width * height * 3
+          ])
+          const middle = (Math.floor(height / 2) * width + Math.floor(width / 2)) * 3
+          colour.forEach((value, channel) => assert.closeTo(picture.data[middle + channel]!, value, 8))
+        }))
+  )
+
+  it.effect("takes a class per sub-folder, in order of their names", () =>
+    withFolder({
+      "zebra/1.png": png,
+      "ape/b/2.png": png,
+      "ape/a.png": png,
+      "ape/notes.txt": () => Buffer.from("x"),
+      "ape/._a.png": () => Buffer.from("x"),
+      ".git/c.png": png
+    }, (folder) =>
+      Effect.gen(function*() {
+        const set = yield* load(folder, "train")
+        assert.deepStrictEqual(yield* splitsOf(folder), ["train"])
+        assert.deepStrictEqual(set.classes, ["ape", "zebra"])
+        assert.deepStrictEqual([...set.labels], [0, 0, 1])
+        assert.deepStrictEqual([0, 1, 2].map(set.describe), ["ape/a.png", "ape/b/2.png", "zebra/1.png"])
+      })))
+
+  it.effect("takes the sub-folders for splits if one is train, with the same classes in all", () =>
+    withFolder({ "train/a/1.png": png, "train/b/2.png": png, "val/b/3.png": png }, (folder) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* splitsOf(folder), ["train", "val"])
+        const val = yield* load(folder, "val")
+        assert.deepStrictEqual(val.classes, ["a", "b"])
+        assert.deepStrictEqual([...val.labels], [1])
+        assert.deepStrictEqual((yield* load(folder, "train", { splits: [] })).classes, ["train", "val"])
+        const message = yield* refused(load(folder, "test"), "UnknownSplit", 66)
+        assert.include(message, "there is no split \"test\"; choose one of train, val")
+      })))
+
+  it.effect("follows linked folders of classes", () =>
+    withFolder({ "real/inner/1.png": png, "data/a/2.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.symlink(`${folder}/real`, `${folder}/data/b`)
+        const set = yield* load(`${folder}/data`, "train")
+        assert.deepStrictEqual([0, 1].map(set.describe), ["a/2.png", "b/inner/1.png"])
+      })))
+
+  it.effect("takes images in no sub-folder for one class", () =>
+    withFolder({ "1.png": png, "2.png": png }, (folder) =>
+      Effect.map(load(folder, "train"), ({ classes, length }) => {
+        assert.strictEqual(length, 2)
+        assert.deepStrictEqual(classes, ["."])
+      })))
+
+  it.effect("says which file is broken", () =>
+    withFolder(
+      { "a/good.png": png, "a/cut.jpg": async () => (await noise()).subarray(0, 1500) },
+      (folder) =>
+        Effect.gen(function*() {
+          const message = yield* refused(load(folder, "train"), "ImageBroken", 65)
+          assert.include(message, "a/cut.jpg: the image cannot be decoded (")
+        })
+    ))
+
+  it.effect("leaves broken and small images out when told to, and says so", () =>
+    withFolder({
+      "a/good.png": png,
+      "a/cut.jpg": async () => (await noise()).subarray(0, 1500),
+      "a/text.png": () => Buffer.from("hello"),
+      "a/empty.png": () => new Uint8Array(0),
+      "a/small.svg": () => Buffer.from("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"4\"></svg>")
+    }, (folder) =>
+      Effect.gen(function*() {
+        const set = yield* load(folder, "train", { onBroken: "skip", minimumSide: 8 })
+        assert.strictEqual(set.length, 1)
+        assert.strictEqual(set.describe(0), "a/good.png")
+        assert.strictEqual(set.skipped.length, 4)
+        assert.include(
+          set.skipped.find((text) => text.includes("small.svg")),
+          "8 × 4 pixels, but both sides need at least 8"
+        )
+      })))
+
+  it.effect("refuses small and huge images", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
+      Effect.gen(function*() {
+        yield* refused(load(folder, "train", { minimumSide: 11 }), "ImageTooSmall", 65)
+        const message = yield* refused(load(folder, "train", { pixelLimit: 199 }), "ImageBroken", 65)
+        assert.include(message, "pixel limit")
+      })))
+
+  it.effect("refuses a missing and an empty folder", () =>
+    withFolder({ "a/notes.txt": () => Buffer.from("x") }, (folder) =>
+      Effect.gen(function*() {
+        yield* refused(load(`${folder}/none`, "train"), "FolderMissing", 66)
+        yield* refused(load(folder, "val", { splits: ["val"] }), "FolderMissing", 66)
+        const message = yield* refused(load(folder, "train"), "FolderEmpty", 66)
+        assert.include(message, "the folder holds no usable image")
+      })))
+
+  it.effect("has a digest of the files' bytes and classes", () =>
+    withFolder({ "a/1.png": png, "b/2.png": noise }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const digest = (options?: FolderOptions) => Effect.map(load(folder, "train", options), (set) => set.digest)
+        const first = yield* digest()
+        assert.strictEqual(yield* digest(), first)
+        assert.notStrictEqual(yield* digest({ shrinkTo: 4 }), first)
+        yield* fs.rename(`${folder}/a/1.png`, `${folder}/b/1.png`)
+        assert.notStrictEqual(yield* digest(), first)
+      })))
+
+  it.effect("decodes from the file again when it keeps nothing", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const kept = yield* load(folder, "train")
+        const read = yield* load(folder, "train", { memory: 0 })
+        assert.deepStrictEqual(yield* read.image(0), yield* kept.image(0))
+        yield* fs.remove(`${folder}/a/1.png`)
+        assert.strictEqual((yield* kept.image(0)).width, 20)
+        yield* refused(read.image(0), "FileError", 66)
+      })))
+
+  it.effect("can leave the files unopened until they are asked for", () =>
+    withFolder({ "a/1.png": () => Buffer.from("hello") }, (folder) =>
+      Effect.gen(function*() {
+        const set = yield* load(folder, "train", { check: "names" })
+        assert.strictEqual(set.length, 1)
+        yield* refused(set.image(0), "ImageBroken", 65)
+      })))
+
+  it.effect("shrinks large pictures on decoding", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const small = yield* (yield* load(folder, "train", { shrinkTo: 5 })).image(0)
+        assert.deepStrictEqual([small.width, small.height], [10, 5])
+        const same = yield* (yield* load(folder, "train", { shrinkTo: 50 })).image(0)
+        assert.deepStrictEqual([same.width, same.height], [20, 10])
+      })))
+})
+
+describe("Images.layerMemory", () => {
+  it.effect("gives its sets by name", () =>
+    Effect.gen(function*() {
+      const set = memory("train", ["a"], [], [])
+      const images = Images.layerMemory([set])
+      assert.strictEqual(yield* Effect.provide(Images.use(({ load }) => load("train")), images), set)
+      yield* refused(Effect.provide(Images.use(({ load }) => load("val")), images), "UnknownSplit", 66)
+    }))
+})
