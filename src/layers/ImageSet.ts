@@ -113,6 +113,10 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
   }
 }
 
+/** Says of failures where they happened. */
+export const within = (source: string) =>
+  Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))
+
 /** Pictures with their classes. */
 export interface ImageSet {
   readonly name: string

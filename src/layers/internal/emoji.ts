@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import sharp from "sharp"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
-import { ImagesError, memory, PackageDamaged, PackageMissing, UnknownSplit } from "../ImageSet.ts"
+import { memory, PackageDamaged, PackageMissing, UnknownSplit, within } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import { GROUND } from "./decode.ts"
 import { remember } from "./remember.ts"
@@ -155,9 +155,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const { fs, path } = files
   const require = createRequire(import.meta.url)
   const from = options.from ?? [path.dirname(fileURLToPath(import.meta.url)), process.cwd()]
-  const failure = (source: string) =>
-    Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))
-
   const splitText = yield* Effect.cached(
     fs.readFileString(fileURLToPath(new URL("../../../assets/emoji-split.json", import.meta.url))).pipe(Effect.orDie)
   )
@@ -321,7 +318,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       shown.map(({ label }) => label),
       (index) => shown[index]?.name ?? ""
     )
-  }, failure("emoji"))
+  }, within("emoji"))
 
   return { splits, load: yield* remember(load) }
 })

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
-import { FolderEmpty, FolderMissing, ImagesError, type ImageSet, UnknownSplit } from "../ImageSet.ts"
+import { FolderEmpty, FolderMissing, ImagesError, type ImageSet, UnknownSplit, within } from "../ImageSet.ts"
 import * as Decode from "./decode.ts"
 import { remember } from "./remember.ts"
 
@@ -50,9 +50,6 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     minimumSide: options.minimumSide ?? 1,
     shrinkTo: options.shrinkTo
   }
-  const failure = (source: string) =>
-    Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))
-
   const subfolders = Effect.fnUntraced(function*(folder: string) {
     const names = yield* fs.readDirectory(folder)
     const kinds = yield* Effect.forEach(names, (name) =>
@@ -71,10 +68,10 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       (name) =>
         Effect.map(
           fs.readDirectory(path.join(folder, name), { recursive: true }),
-          (names) => names.map((inner) => `${name}/${inner.replaceAll("\\", "/")}`)
+          (names) => names.map((file) => `${name}/${file.replaceAll("\\", "/")}`)
         )
     )
-    return [...yield* fs.readDirectory(folder), ...within.flat()].filter(isImage).toSorted().map((name): Entry => ({
+    return [...yield* fs.readDirectory(folder), ...inner.flat()].filter(isImage).toSorted().map((name): Entry => ({
       file: path.join(folder, name),
       name,
       class: name.includes("/") ? name.slice(0, name.indexOf("/")) : "."
@@ -86,7 +83,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     if (options.splits !== undefined) return options.splits
     const found = yield* subfolders(directory)
     return found.includes("train") ? found : []
-  }).pipe(Files.onFailure(directory), failure(directory))
+  }).pipe(Files.onFailure(directory), within(directory))
 
   const folders = new Map(
     splits.length === 0 ? [["train", directory]] : splits.map((split) => [split, path.join(directory, split)])
@@ -98,7 +95,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       Effect.gen(function*() {
         if (!(yield* fs.exists(folder))) return yield* new FolderMissing({})
         return [split, yield* list(folder)] as const
-      }).pipe(Files.onFailure(folder), failure(folder)))
+      }).pipe(Files.onFailure(folder), within(folder)))
     const classes = [...new Set(entries.flatMap(([, images]) => images.map((image) => image.class)))].toSorted()
     return { entries: new Map(entries), classes }
   }))
@@ -108,7 +105,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
   const load = Effect.fn("Images.load")(function*(split: string) {
     const folder = folders.get(split)
     if (folder === undefined) {
-      return yield* failure(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
+      return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
     }
     const { classes, entries } = yield* listing
     const kept = new Map<string, Picture>()
@@ -124,11 +121,11 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       const picture = yield* Decode.decode(bytes, bounds)
       keep(file, picture)
       return { bytes, picture }
-    }, (self, file) => failure(file)(self))
+    }, (self, file) => within(file)(self))
 
     const identify = ({ file }: Entry) =>
       options.check === "names"
-        ? fs.stat(file).pipe(Effect.map(({ size }) => String(size)), Files.onFailure(file), failure(file))
+        ? fs.stat(file).pipe(Effect.map(({ size }) => String(size)), Files.onFailure(file), within(file))
         : Effect.map(read(file), ({ bytes }) => Files.sha256(bytes))
 
     const skippable = ({ reason }: ImagesError) =>
@@ -148,7 +145,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       { concurrency: 8 }
     )
     const images = checked.flatMap(Option.toArray)
-    if (images.length === 0) return yield* failure(folder)(new FolderEmpty({ extensions: Decode.EXTENSIONS }))
+    if (images.length === 0) return yield* within(folder)(new FolderEmpty({ extensions: Decode.EXTENSIONS }))
 
     const hash = createHash("sha256").update(JSON.stringify([classes, bounds.shrinkTo ?? null]))
     for (const { entry, identity } of images) hash.update(`\n${entry.name}\n${identity}`)
