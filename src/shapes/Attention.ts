@@ -12,9 +12,10 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Div, Mul, Show } from "./Dim.ts"
+import type { Div, Mul, Show, ShowShape } from "./Dim.ts"
 import type { HostTensor } from "./HostTensor.ts"
 import * as Kernel from "./Kernel.ts"
+import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
@@ -30,19 +31,23 @@ export interface Heads<B extends number, H extends number, N extends number, E e
  * official code orders them: first query, key, value, then the heads, then the channels of a head.
  */
 export function splitHeads<B extends number, N extends number, C extends number, H extends number>(
-  x: Tensor<[B, N, Mul<3, C>]>,
+  x: Tensor<[B, N, NoInfer<Mul<3, C>>]>,
   width: C,
   heads: H
 ): Heads<B, H, N, Div<C, H>>
-export function splitHeads<X extends number, C extends number>(
-  x: Tensor<[number, number, X]> | Any,
-  width: C & ShapeError.ShapeError<`splitHeads: input axis -1 is ${Show<X>} but three times the width is ${Show<Mul<3, C>>}`>,
+export function splitHeads<B extends number, N extends number, X extends number, C extends number>(
+  x: Tensor<[B, N, X]>,
+  width:
+    & C
+    & ShapeError.ShapeError<`splitHeads: input axis -1 is ${Show<X>} but three times the width is ${Show<Mul<3, C>>}`>,
   heads: number
 ): never
 export function splitHeads(x: Any, width: number, heads: number): { query: Any; key: Any; value: Any } {
   const [batch, tokens, channels] = x.shape
   if (channels !== 3 * width) {
-    throw new ShapeError.ShapeError(`splitHeads: input axis -1 is ${channels} but three times the width is ${3 * width}`)
+    throw new ShapeError.ShapeError(
+      `splitHeads: input axis -1 is ${channels} but three times the width is ${3 * width}`
+    )
   }
   if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
   const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
@@ -52,10 +57,15 @@ export function splitHeads(x: Any, width: number, heads: number): { query: Any; 
 }
 
 /** Puts the heads side by side again: `[B, H, N, C/H]` to `[B, N, C]`. */
-export const mergeHeads = <B extends number, H extends number, N extends number, C extends number>(
-  x: Tensor<[B, H, N, Div<C, H>]>,
+export function mergeHeads<B extends number, H extends number, N extends number, C extends number>(
+  x: Tensor<[B, H, N, NoInfer<Div<C, H>>]>,
   width: C
-): Tensor<[B, N, C]> => {
+): Tensor<[B, N, C]>
+export function mergeHeads<B extends number, H extends number, N extends number, E extends number, C extends number>(
+  x: Tensor<[B, H, N, E]>,
+  width: C & ShapeError.ShapeError<`mergeHeads: ${Show<H>} heads of ${Show<E>} channels do not make ${Show<C>}`>
+): never
+export function mergeHeads(x: Any, width: number): Any {
   const [batch, heads, tokens, channels] = untyped(x).shape as [number, number, number, number]
   if (heads * channels !== width) {
     throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
@@ -95,15 +105,25 @@ const attentionGrad = (scale: number) =>
  */
 export function attention<B extends number, H extends number, N extends number, E extends number>(
   query: Tensor<[B, H, N, E]>,
-  key: Tensor<[B, H, N, E]>,
-  value: Tensor<[B, H, N, E]>,
-  bias?: Tensor<[H, N, N]>
-): Tensor<[B, H, N, E]> {
+  key: Tensor<NoInfer<[B, H, N, E]>>,
+  value: Tensor<NoInfer<[B, H, N, E]>>,
+  bias?: Tensor<NoInfer<[H, N, N]>>
+): Tensor<[B, H, N, E]>
+export function attention<B extends number, H extends number, N extends number, E extends number, S extends Shape>(
+  query: Tensor<[B, H, N, E]>,
+  key: Tensor<NoInfer<[B, H, N, E]>>,
+  value: Tensor<NoInfer<[B, H, N, E]>>,
+  bias:
+    & Tensor<S>
+    & ShapeError.ShapeError<`attention: the bias is ${ShowShape<S>} but ${Show<H>} heads see ${Show<N>} tokens`>
+): never
+export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
+  ShapeError.same("attention", query, key)
+  ShapeError.same("attention", key, value)
   const inputs = [query, key, value].map(untyped)
   const [, heads, tokens, channels] = untyped(query).shape as [number, number, number, number]
   if (bias !== undefined) {
-    const [h, n] = untyped(bias).shape
-    if (h !== heads || n !== tokens) {
+    if (!ShapeError.agree(bias.shape, [heads, tokens, tokens])) {
       throw new ShapeError.ShapeError(
         `attention: the bias is ${ShapeError.show(bias.shape)} but ${heads} heads see ${tokens} tokens`
       )
@@ -116,8 +136,8 @@ export function attention<B extends number, H extends number, N extends number, 
 /** The probabilities that `attention` weighs values with, `[B, H, N, N]`: for looking at, not for training. */
 export const attentionWeights = <B extends number, H extends number, N extends number, E extends number>(
   query: Tensor<[B, H, N, E]>,
-  key: Tensor<[B, H, N, E]>,
-  bias?: Tensor<[H, N, N]>
+  key: Tensor<NoInfer<[B, H, N, E]>>,
+  bias?: Tensor<NoInfer<[H, N, N]>>
 ): Tensor<[B, H, N, N]> => {
   const channels = untyped(query).shape.at(-1)!
   return unsafeTyped(

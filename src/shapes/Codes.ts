@@ -12,7 +12,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Show } from "./Dim.ts"
+import type { Mul, Show, ShowShape } from "./Dim.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -81,13 +81,20 @@ const straightThroughGrad = tf.customGrad((...args) => {
 })
 
 /** The quantized value forward, the identity to `x` backward: `x + stopGradient(quantized - x)` without its rounding. */
-export const straightThrough = <S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S> =>
-  unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
+export function straightThrough<S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S>
+export function straightThrough<S extends Shape, R extends Shape>(
+  x: Tensor<S>,
+  quantized: Tensor<R> & ShapeError.ShapeError<`straightThrough: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+): never
+export function straightThrough(x: Any, quantized: Any): Any {
+  ShapeError.same("straightThrough", x, quantized)
+  return unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
+}
 
 /** The sum of the vectors `[M, E]` of each code: `[K, E]`, zero rows for codes that do not occur. */
 export const sumByCode = <M extends number, E extends number, K extends number>(
   vectors: Tensor<[M, E]>,
-  codes: Tensor<[M], "int32">,
+  codes: Tensor<[NoInfer<M>], "int32">,
   size: K
 ): Tensor<[K, E]> => unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
 
@@ -97,9 +104,9 @@ export const countByCode = <M extends number, K extends number>(codes: Tensor<[M
   return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
 }
 
-/** Codes `[M]` as the codes of a batch, `[B, N]`. */
-export const asGrid = <M extends number, B extends number, N extends number>(
-  codes: Tensor<[M], "int32">,
+/** Codes `[B·N]` as the codes of a batch, `[B, N]`. */
+export const asGrid = <B extends number, N extends number>(
+  codes: Tensor<[NoInfer<Mul<B, N>>], "int32">,
   batch: B,
   tokens: N
 ): Tensor<[B, N], "int32"> => unsafeTyped(untyped(codes).reshape([batch, tokens]))

@@ -22,9 +22,7 @@ declare const dim: unique symbol
 export type Dim<Name extends string> = number & { readonly [dim]: Name }
 
 /** What the compiler says to a plain `number` where a dimension is asked. */
-export type PlainNumber = ShapeError.ShapeError<
-  "a plain number is not a dimension: write a literal, or name it with Dim.named"
->
+export type PlainNumber = "a plain number is not a dimension: write a literal, or name it with Dim.named"
 
 /** A dimension as it stands in messages: its digits or its name. */
 export type Show<N> = N extends Dim<infer Name> ? Name : N extends number ? `${N}` : "?"
@@ -38,8 +36,9 @@ type Join<S extends ReadonlyArray<unknown>> = S extends readonly [infer H, ...in
 type Kind<N extends number> = N extends Dim<string> ? "named" : number extends N ? "plain" : "literal"
 
 /** Two sizes combined: digits where both are literals, a name made of both where one is named. */
-type Combine<A extends number, B extends number, Literal, Name extends string> = Kind<A> extends "plain" ? PlainNumber & number
-  : Kind<B> extends "plain" ? PlainNumber & number
+type Combine<A extends number, B extends number, Literal, Name extends string> = Kind<A> extends "plain" ?
+  ShapeError.ShapeError<PlainNumber> & number
+  : Kind<B> extends "plain" ? ShapeError.ShapeError<PlainNumber> & number
   : Kind<A> extends "named" ? Dim<Name>
   : Kind<B> extends "named" ? Dim<Name>
   : Literal

@@ -12,60 +12,48 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { ShowShape } from "./Dim.ts"
+import type { Show, ShowShape } from "./Dim.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
-import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
-  if (a.shape.length !== b.shape.length || a.shape.some((dim, axis) => dim !== b.shape[axis])) {
-    throw new ShapeError.ShapeError(`${name}: left is ${ShapeError.show(a.shape)} but right is ${ShapeError.show(b.shape)}`)
-  }
+/** An operation on two operands of one shape. */
+export interface Pairwise<Name extends string> {
+  <S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S>
+  <S extends Shape, R extends Shape>(
+    a: Tensor<S>,
+    b: Tensor<R> & ShapeError.ShapeError<`${Name}: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+  ): Tensor<S>
 }
 
-const trailing = (name: string, x: { readonly shape: Shape }, y: { readonly shape: Shape }): void => {
-  const tail = x.shape.slice(x.shape.length - y.shape.length)
-  if (x.shape.length < y.shape.length || tail.some((dim, axis) => dim !== y.shape[axis])) {
-    throw new ShapeError.ShapeError(
-      `${name}: the trailing axes of ${ShapeError.show(x.shape)} are not ${ShapeError.show(y.shape)}`
-    )
-  }
+const pairwise = <Name extends string>(
+  name: Name,
+  compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor
+): Pairwise<Name> =>
+<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> => {
+  ShapeError.same(name, a, b)
+  return unsafeTyped(compute(untyped(a), untyped(b)))
 }
 
 /** `a + b` of one shape. */
-export function add<S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S>
-export function add<S extends Shape, R extends Shape>(
-  a: Tensor<S>,
-  b: Tensor<R> & ShapeError.ShapeError<`add: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
-): never
-export function add<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
-  same("add", a, b)
-  return unsafeTyped(tf.add(untyped(a), untyped(b)))
-}
+export const add: Pairwise<"add"> = pairwise("add", tf.add)
 
 /** `a - b` of one shape. */
-export const sub = <S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
-  same("sub", a, b)
-  return unsafeTyped(tf.sub(untyped(a), untyped(b)))
-}
+export const sub: Pairwise<"sub"> = pairwise("sub", tf.sub)
 
 /** `a · b` of one shape. */
-export const mul = <S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
-  same("mul", a, b)
-  return unsafeTyped(tf.mul(untyped(a), untyped(b)))
-}
+export const mul: Pairwise<"mul"> = pairwise("mul", tf.mul)
 
 /** `a / b` of one shape. */
-export const div = <S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
-  same("div", a, b)
-  return unsafeTyped(tf.div(untyped(a), untyped(b)))
-}
+export const div: Pairwise<"div"> = pairwise("div", tf.div)
 
 /** Every element times a constant known when the step is written. */
-export const scale = <S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> => unsafeTyped(tf.mul(untyped(x), factor))
+export const scale = <S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> =>
+  unsafeTyped(tf.mul(untyped(x), factor))
 
 /** Every element plus a constant known when the step is written. */
-export const shift = <S extends Shape>(x: Tensor<S>, offset: number): Tensor<S> => unsafeTyped(tf.add(untyped(x), offset))
+export const shift = <S extends Shape>(x: Tensor<S>, offset: number): Tensor<S> =>
+  unsafeTyped(tf.add(untyped(x), offset))
 
 /** Every element times a scalar tensor. */
 export const scaleBy = <S extends Shape>(x: Tensor<S>, factor: Tensor<[]>): Tensor<S> =>
@@ -75,26 +63,45 @@ export const scaleBy = <S extends Shape>(x: Tensor<S>, factor: Tensor<[]>): Tens
 export const shiftBy = <S extends Shape>(x: Tensor<S>, offset: Tensor<[]>): Tensor<S> =>
   unsafeTyped(tf.add(untyped(x), untyped(offset)))
 
-/** `x + bias` along the last axis: `[..., C]` plus `[C]`. */
-export const addBias = <L extends Shape, C extends number>(x: Tensor<[...L, C]>, bias: Tensor<[C]>): Tensor<[...L, C]> => {
-  trailing("addBias", x, bias)
-  return unsafeTyped(tf.add(untyped(x), untyped(bias)))
+/** An operation of every vector of the last axis with the same `[C]`. */
+export interface Channelwise<Name extends string> {
+  <L extends Shape, C extends number>(x: Tensor<[...L, C]>, channels: Tensor<[NoInfer<C>]>): Tensor<[...L, C]>
+  <L extends Shape, C extends number, W extends number>(
+    x: Tensor<[...L, C]>,
+    channels:
+      & Tensor<[W]>
+      & ShapeError.ShapeError<`${Name}: input axis -1 is ${Show<C>} but the other operand has ${Show<W>} channels`>
+  ): Tensor<[...L, C]>
 }
+
+const channelwise = <Name extends string>(
+  name: Name,
+  compute: (x: tf.Tensor, channels: tf.Tensor) => tf.Tensor
+): Channelwise<Name> =>
+(x: Any, channels: Any): Any => {
+  const [width, expected] = [x.shape.at(-1), channels.shape[0]]
+  if (width !== expected) {
+    throw new ShapeError.ShapeError(`${name}: input axis -1 is ${width} but the other operand has ${expected} channels`)
+  }
+  return unsafeTyped(compute(untyped(x), untyped(channels)))
+}
+
+/** `x + bias` along the last axis: `[..., C]` plus `[C]`. */
+export const addBias: Channelwise<"addBias"> = channelwise("addBias", tf.add)
 
 /** Every channel times its own factor: `[..., C]` by `[C]` (layer scale). */
-export const scaleChannels = <L extends Shape, C extends number>(
-  x: Tensor<[...L, C]>,
-  factors: Tensor<[C]>
-): Tensor<[...L, C]> => {
-  trailing("scaleChannels", x, factors)
-  return unsafeTyped(tf.mul(untyped(x), untyped(factors)))
-}
+export const scaleChannels: Channelwise<"scaleChannels"> = channelwise("scaleChannels", tf.mul)
 
 /** Every sample times its own factor: `[B, ...]` by `[B]` (drop path). */
-export const scaleSamples = <B extends number, R extends Shape>(
+export function scaleSamples<B extends number, R extends Shape>(
   x: Tensor<[B, ...R]>,
-  factors: Tensor<[B]>
-): Tensor<[B, ...R]> => {
+  factors: Tensor<[NoInfer<B>]>
+): Tensor<[B, ...R]>
+export function scaleSamples<B extends number, R extends Shape, W extends number>(
+  x: Tensor<[B, ...R]>,
+  factors: Tensor<[W]> & ShapeError.ShapeError<`scaleSamples: ${Show<W>} factors for ${Show<B>} samples`>
+): never
+export function scaleSamples(x: Any, factors: Any): Any {
   if (x.shape[0] !== factors.shape[0]) {
     throw new ShapeError.ShapeError(`scaleSamples: ${factors.shape[0]} factors for ${x.shape[0]} samples`)
   }
@@ -102,12 +109,21 @@ export const scaleSamples = <B extends number, R extends Shape>(
 }
 
 /** The same `y` added to every sample: `[B, ...R]` plus `[1, ...R]` (absolute positions). */
-export const addToSamples = <B extends number, R extends Shape>(
+export function addToSamples<B extends number, R extends Shape>(
   x: Tensor<[B, ...R]>,
-  y: Tensor<[1, ...R]>
-): Tensor<[B, ...R]> => {
-  const { shape } = untyped(y)
-  trailing("addToSamples", x, { shape: shape.slice(1) })
+  y: Tensor<[1, ...NoInfer<R>]>
+): Tensor<[B, ...R]>
+export function addToSamples<B extends number, R extends Shape, Y extends Shape>(
+  x: Tensor<[B, ...R]>,
+  y: Tensor<Y> & ShapeError.ShapeError<`addToSamples: samples are ${ShowShape<R>} but ${ShowShape<Y>} is added`>
+): never
+export function addToSamples(x: Any, y: Any): Any {
+  const sample = x.shape.slice(1)
+  if (!ShapeError.agree([1, ...sample], y.shape)) {
+    throw new ShapeError.ShapeError(
+      `addToSamples: samples are ${ShapeError.show(sample)} but ${ShapeError.show(y.shape)} is added`
+    )
+  }
   return unsafeTyped(tf.add(untyped(x), untyped(y)))
 }
 
@@ -136,24 +152,38 @@ export const less = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "b
   unsafeTyped(tf.less(untyped(x), bound))
 
 /** `a` where the condition holds, else `b`. */
-export const where = <S extends Shape>(condition: Tensor<S, "bool">, a: Tensor<S>, b: Tensor<S>): Tensor<S> => {
-  same("where", a, b)
+export const where = <S extends Shape>(
+  condition: Tensor<S, "bool">,
+  a: Tensor<NoInfer<S>>,
+  b: Tensor<NoInfer<S>>
+): Tensor<S> => {
+  ShapeError.same("where", condition, a)
+  ShapeError.same("where", a, b)
   return unsafeTyped(tf.where(untyped(condition), untyped(a), untyped(b)))
 }
 
 /** Row `k` of `a` where the condition holds at `k`, else row `k` of `b`: `[K]` with `[K, C]`. */
 export const whereRows = <K extends number, C extends number>(
   condition: Tensor<[K], "bool">,
-  a: Tensor<[K, C]>,
-  b: Tensor<[K, C]>
+  a: Tensor<[NoInfer<K>, C]>,
+  b: Tensor<NoInfer<[K, C]>>
 ): Tensor<[K, C]> => {
-  same("whereRows", a, b)
+  ShapeError.same("whereRows", a, b)
   return unsafeTyped(tf.where(untyped(condition).expandDims(1), untyped(a), untyped(b)))
 }
 
-/** `x` where a scalar condition holds, else zero everywhere. */
+const select = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+  Kernel.fused("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
+
+/** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
+export const choose = <S extends Shape>(condition: Tensor<[], "bool">, a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
+  same("choose", a, b)
+  return unsafeTyped(select(untyped(condition), untyped(a), untyped(b)))
+}
+
+/** `x` if a scalar condition holds, else zero everywhere. Has no gradient: for updates. */
 export const keepIf = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
-  unsafeTyped(tf.where(untyped(condition), untyped(x), tf.zerosLike(untyped(x))))
+  unsafeTyped(select(untyped(condition), untyped(x), tf.scalar(0)))
 
 /** Truth as 1 and 0. */
 export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> =>

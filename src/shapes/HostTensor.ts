@@ -47,7 +47,9 @@ export const make = <const S extends Shape, D extends DType>(
   data: DataOf<D>
 ): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => {
   if (data.length !== size(shape)) {
-    throw new ShapeError.ShapeError(`host tensor: shape ${ShapeError.show(shape)} needs ${size(shape)} values but ${data.length} came`)
+    throw new ShapeError.ShapeError(
+      `host tensor: shape ${ShapeError.show(shape)} needs ${size(shape)} values but ${data.length} came`
+    )
   }
   return { shape: shape as { -readonly [K in keyof S]: S[K] }, dtype, data }
 }

@@ -11,6 +11,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Show, ShowShape } from "./Dim.ts"
+import * as Elementwise from "./Elementwise.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -18,7 +19,7 @@ import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 /** Weight `[out, in]` and bias `[out]` of a linear layer. */
 export interface LinearParams<in out In extends number, in out Out extends number> {
   readonly weight: Tensor<[Out, In]>
-  readonly bias: Tensor<[Out]>
+  readonly bias: Tensor<[NoInfer<Out>]>
 }
 
 const leading = (shape: Shape): string => shape.slice(0, -2).join()
@@ -56,8 +57,7 @@ export function linear<L extends Shape, In extends number, W extends number, Out
     & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
 ): never
 export function linear(x: Any, params: LinearParams<number, number>): Any {
-  const y = project(x, params.weight)
-  return unsafeTyped(tf.add(untyped(y), untyped(params.bias)))
+  return Elementwise.addBias(project(x, params.weight), params.bias)
 }
 
 /** `a b`: `[..., M, K]` by `[..., K, N]` to `[..., M, N]`. */

@@ -57,46 +57,68 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
     }
   })
 
+/** What is said of labels that do not go with their logits. */
+export type WrongLabels<Name extends string, M extends number, S extends Shape, D extends DType> =
+  ShapeError.ShapeError<
+    `${Name}: labels must be int32 [${Show<M>}] but are ${D} ${ShowShape<S>}`
+  >
+
+const checkLabels = (name: string, logits: Any, labels: Any): void => {
+  const [rows] = logits.shape
+  if (labels.dtype !== "int32" || !ShapeError.agree(labels.shape, [rows])) {
+    throw new ShapeError.ShapeError(
+      `${name}: labels must be int32 [${rows}] but are ${labels.dtype} ${ShapeError.show(labels.shape)}`
+    )
+  }
+}
+
 /**
  * The mean over rows of `-log softmax(logits)[label]`, logits `[M, K]`, labels `[M]`. With label smoothing `s` a share
  * `s` of each target is spread evenly over all classes.
  */
 export function crossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
-  labels: Tensor<[M], "int32">,
+  labels: Tensor<[NoInfer<M>], "int32">,
   smoothing?: number
 ): Tensor<[]>
-export function crossEntropy<M extends number, K extends number, R extends Shape, D extends DType>(
+export function crossEntropy<M extends number, K extends number, S extends Shape, D extends DType>(
   logits: Tensor<[M, K]>,
-  labels:
-    & Tensor<R, D>
-    & ShapeError.ShapeError<`crossEntropy: labels must be int32 [${Show<M>}] but are ${D} ${ShowShape<R>}`>,
+  labels: Tensor<S, D> & WrongLabels<"crossEntropy", M, S, D>,
   smoothing?: number
 ): never
 export function crossEntropy(logits: Any, labels: Any, smoothing = 0): Any {
-  if (labels.dtype !== "int32" || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0]) {
-    throw new ShapeError.ShapeError(
-      `crossEntropy: labels must be int32 [${logits.shape[0]}] but are ${labels.dtype} ${ShapeError.show(labels.shape)}`
-    )
-  }
+  checkLabels("crossEntropy", logits, labels)
   return unsafeTyped(crossEntropyGrad(untyped(labels), smoothing)(untyped(logits)))
 }
 
 /** The mean over rows of `-Σ target · log softmax(logits)`, both `[M, K]` (mixup, cutmix). */
-export const softCrossEntropy = <M extends number, K extends number>(
+export function softCrossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
-  targets: Tensor<[M, K]>
-): Tensor<[]> => {
+  targets: Tensor<NoInfer<[M, K]>>
+): Tensor<[]>
+export function softCrossEntropy<S extends Shape, R extends Shape>(
+  logits: Tensor<S>,
+  targets: Tensor<R> & ShapeError.ShapeError<`softCrossEntropy: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+): never
+export function softCrossEntropy(logits: Any, targets: Any): Any {
+  ShapeError.same("softCrossEntropy", logits, targets)
   const x = untyped(logits)
   const normal = x.sub(tf.logSumExp(x, 1, true))
   return unsafeTyped(tf.neg(normal.mul(untyped(targets)).sum(1)).mean())
 }
 
 /** The share of rows whose largest logit is the label's; has no gradient. */
-export const accuracy = <M extends number, K extends number>(
+export function accuracy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
-  labels: Tensor<[M], "int32">
-): Tensor<[]> =>
-  unsafeTyped(
+  labels: Tensor<[NoInfer<M>], "int32">
+): Tensor<[]>
+export function accuracy<M extends number, K extends number, S extends Shape, D extends DType>(
+  logits: Tensor<[M, K]>,
+  labels: Tensor<S, D> & WrongLabels<"accuracy", M, S, D>
+): never
+export function accuracy(logits: Any, labels: Any): Any {
+  checkLabels("accuracy", logits, labels)
+  return unsafeTyped(
     untaped(untyped(logits), (x) => tf.mean(tf.cast(tf.equal(tf.argMax(x, 1), untyped(labels)), "float32")))
   )
+}

@@ -89,6 +89,7 @@ export const cosine = <L extends Shape, C extends number>(
   a: Tensor<[...L, C]>,
   b: Tensor<NoInfer<[...L, C]>>
 ): Tensor<L> => {
+  ShapeError.same("cosine", a, b)
   const [x, y] = [untyped(a), untyped(b)]
   const lengths = tf.mul(tf.sqrt(x.square().sum(-1)), tf.sqrt(y.square().sum(-1)))
   return unsafeTyped(tf.div(x.mul(y).sum(-1), lengths))

@@ -25,8 +25,9 @@ export const sumLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>)
   unsafeTyped(tf.sum(untyped(x), -1))
 
 /** The mean over the tokens: `[B, N, C]` to `[B, C]`. */
-export const meanTokens = <B extends number, N extends number, C extends number>(x: Tensor<[B, N, C]>): Tensor<[B, C]> =>
-  unsafeTyped(tf.mean(untyped(x), 1))
+export const meanTokens = <B extends number, N extends number, C extends number>(
+  x: Tensor<[B, N, C]>
+): Tensor<[B, C]> => unsafeTyped(tf.mean(untyped(x), 1))
 
 /** The length of all leaves of a record seen as one vector. */
 export const globalNorm = (tree: object): Tensor<[]> => {

@@ -15,3 +15,11 @@ export class ShapeError<out M extends string = string> extends Error {
 
 /** A shape as it stands in messages: `[64, 197, 768]`. */
 export const show = (shape: Shape): string => `[${shape.join(", ")}]`
+
+/** Whether two shapes agree, axis by axis. */
+export const agree = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
+
+/** Refuses two operands of different shapes. */
+export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
+  if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)
+}

@@ -16,10 +16,12 @@ export interface TensorSpec<in out S extends Shape = Shape, out D extends DType 
 }
 
 /** A record of tensors described leaf by leaf. */
-export type SpecOf<T> = T extends Tensor<infer S, infer D> ? TensorSpec<S, D> : { readonly [K in keyof T]: SpecOf<T[K]> }
+export type SpecOf<T> = T extends Tensor<infer S, infer D> ? TensorSpec<S, D>
+  : { readonly [K in keyof T]: SpecOf<T[K]> }
 
 /** A record of tensors as host arrays. */
-export type HostOf<T> = T extends Tensor<infer S, infer D> ? HostTensor<S, D> : { readonly [K in keyof T]: HostOf<T[K]> }
+export type HostOf<T> = T extends Tensor<infer S, infer D> ? HostTensor<S, D>
+  : { readonly [K in keyof T]: HostOf<T[K]> }
 
 /** A function of weights and a batch: features, codes, logits. */
 export interface Inference<in out W, in out B, in out O> {

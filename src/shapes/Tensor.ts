@@ -44,7 +44,7 @@ export const assertShape = <const S extends Shape, D extends DType>(
   shape: S,
   dtype: D
 ): Tensor<{ -readonly [K in keyof S]: S[K] }, D> => {
-  if (tensor.dtype !== dtype || tensor.shape.length !== shape.length || tensor.shape.some((dim, axis) => dim !== shape[axis])) {
+  if (tensor.dtype !== dtype || !ShapeError.agree(tensor.shape, shape)) {
     throw new ShapeError.ShapeError(
       `${what}: expected ${dtype} ${ShapeError.show(shape)} but got ${tensor.dtype} ${ShapeError.show(tensor.shape)}`
     )
@@ -52,9 +52,12 @@ export const assertShape = <const S extends Shape, D extends DType>(
   return unsafeTyped(tensor)
 }
 
-/** Refuses plain numbers among the sizes of a shape. */
+/** Refuses plain numbers, and arithmetic that did not work out, among the sizes of a shape. */
 export type Known<S extends Shape> = {
-  readonly [K in keyof S]: S[K] extends Dim<string> ? S[K] : number extends S[K] ? PlainNumber : S[K]
+  readonly [K in keyof S]: S[K] extends ShapeError.ShapeError ? never
+    : S[K] extends Dim<string> ? S[K]
+    : number extends S[K] ? ShapeError.ShapeError<PlainNumber>
+    : S[K]
 }
 
 type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }

@@ -12,6 +12,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Div, Mul, Patches, Plus, Show, ShowShape } from "./Dim.ts"
+import type { DType } from "./HostTensor.ts"
 import type { LinearParams } from "./Linear.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -43,11 +44,19 @@ export const patchify = <B extends number, I extends number, H extends number, W
 
 /** The inverse of `patchify`: `[B, N, I·P·P]` to `[B, I, H, W]`. */
 export const unpatchify = <B extends number, I extends number, H extends number, W extends number, P extends number>(
-  patches: Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]>,
+  patches: Tensor<[B, NoInfer<Patches<H, W, P>>, NoInfer<Mul<I, Mul<P, P>>>]>,
   size: { readonly channels: I; readonly height: H; readonly width: W; readonly patch: P }
 ): Tensor<[B, I, H, W]> => {
   const { channels, height, width, patch } = size
   const batch = untyped(patches).shape[0]!
+  const expected = [batch, gridOf(height, patch) * gridOf(width, patch), channels * patch * patch]
+  if (!ShapeError.agree(untyped(patches).shape, expected)) {
+    throw new ShapeError.ShapeError(
+      `unpatchify: patches are ${ShapeError.show(untyped(patches).shape)} but the image needs ${
+        ShapeError.show(expected)
+      }`
+    )
+  }
   return unsafeTyped(
     untyped(patches)
       .reshape([batch, height / patch, width / patch, channels, patch, patch])
@@ -111,9 +120,15 @@ export const classToken = <B extends number, T extends number, C extends number>
 
 /** The patch tokens of `[B, N+1, C]`: `[B, N, C]`. */
 export function patchTokens<B extends number, N extends number, C extends number>(
-  tokens: Tensor<[B, Plus<N, 1>, C]>,
+  tokens: Tensor<[B, NoInfer<Plus<N, 1>>, C]>,
   count: N
 ): Tensor<[B, N, C]>
+export function patchTokens<B extends number, T extends number, C extends number, N extends number>(
+  tokens: Tensor<[B, T, C]>,
+  count:
+    & N
+    & ShapeError.ShapeError<`patchTokens: ${Show<N>} patches and the class token are not ${Show<T>} tokens`>
+): never
 export function patchTokens(tokens: Any, count: number): Any {
   const [batch, total, width] = tokens.shape as [number, number, number]
   if (total !== count + 1) {
@@ -125,21 +140,23 @@ export function patchTokens(tokens: Any, count: number): Any {
 /** Puts the mask token in the place of every masked patch: patches `[B, N, C]`, mask `[B, N]`, token `[1, 1, C]`. */
 export function replaceMasked<B extends number, N extends number, C extends number>(
   patches: Tensor<[B, N, C]>,
-  mask: Tensor<[B, N], "bool">,
-  token: Tensor<[1, 1, C]>
+  mask: Tensor<NoInfer<[B, N]>, "bool">,
+  token: Tensor<NoInfer<[1, 1, C]>>
 ): Tensor<[B, N, C]>
-export function replaceMasked<B extends number, N extends number, C extends number, M extends Shape>(
+export function replaceMasked<B extends number, N extends number, C extends number, S extends Shape, D extends DType>(
   patches: Tensor<[B, N, C]>,
   mask:
-    & Tensor<M, "bool">
-    & ShapeError.ShapeError<`replaceMasked: the mask is ${ShowShape<M>} but the patches are ${ShowShape<[B, N]>}`>,
-  token: Tensor<[1, 1, C]>
+    & Tensor<S, D>
+    & ShapeError.ShapeError<`replaceMasked: the mask must be bool ${ShowShape<[B, N]>} but is ${D} ${ShowShape<S>}`>,
+  token: Tensor<NoInfer<[1, 1, C]>>
 ): never
 export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
-  const [batch, count] = patches.shape
-  if (mask.shape.length !== 2 || mask.shape[0] !== batch || mask.shape[1] !== count) {
+  const expected = patches.shape.slice(0, 2)
+  if (mask.dtype !== "bool" || !ShapeError.agree(mask.shape, expected)) {
     throw new ShapeError.ShapeError(
-      `replaceMasked: the mask is ${ShapeError.show(mask.shape)} but the patches are ${ShapeError.show([batch, count])}`
+      `replaceMasked: the mask must be bool ${ShapeError.show(expected)} but is ${mask.dtype} ${
+        ShapeError.show(mask.shape)
+      }`
     )
   }
   const masked = tf.cast(untyped(mask), "float32").expandDims(2)
@@ -156,14 +173,16 @@ export const selectRows = <B extends number, N extends number, C extends number,
 }
 
 /** All tokens of a batch as rows: `[B, N, C]` to `[B·N, C]`. */
-export const rows = <B extends number, N extends number, C extends number>(x: Tensor<[B, N, C]>): Tensor<[Mul<B, N>, C]> => {
+export const rows = <B extends number, N extends number, C extends number>(
+  x: Tensor<[B, N, C]>
+): Tensor<[Mul<B, N>, C]> => {
   const raw = untyped(x)
   return unsafeTyped(raw.reshape([-1, raw.shape[2]!]))
 }
 
 /** Rows as the tokens of a batch again: `[B·N, C]` to `[B, N, C]`. */
 export const batched = <B extends number, N extends number, C extends number>(
-  x: Tensor<[Mul<B, N>, C]>,
+  x: Tensor<[NoInfer<Mul<B, N>>, C]>,
   batch: B,
   tokens: N
 ): Tensor<[B, N, C]> => unsafeTyped(untyped(x).reshape([batch, tokens, -1]))

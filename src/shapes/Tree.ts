@@ -46,7 +46,9 @@ export const map = <A>(tree: object, replace: (leaf: Leaf, path: string) => unkn
   const walk = (node: unknown, path: string): unknown => {
     if (typeof node !== "object" || node === null) return node
     if (isLeaf(node)) return replace(node, path)
-    if (Array.isArray(node)) return node.map((child, index) => walk(child, path === "" ? `${index}` : `${path}.${index}`))
+    if (Array.isArray(node)) {
+      return node.map((child, index) => walk(child, path === "" ? `${index}` : `${path}.${index}`))
+    }
     return Object.fromEntries(
       Object.entries(node)
         .filter(([, child]) => child !== undefined)

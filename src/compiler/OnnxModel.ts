@@ -1,0 +1,108 @@
+/** ONNX models as bytes. The messages are those of onnx.proto that a traced program uses, with its field numbers. */
+import protobuf from "protobufjs"
+import type { Graph, Value } from "./Graph.ts"
+
+const field = (id: number, type: string, rule?: "repeated") => (rule === undefined ? { id, type } : { id, type, rule })
+
+const schema = protobuf.Root.fromJSON({
+  nested: {
+    Attribute: {
+      fields: {
+        name: field(1, "string"),
+        f: field(2, "float"),
+        i: field(3, "int64"),
+        s: field(4, "bytes"),
+        ints: field(8, "int64", "repeated"),
+        type: field(20, "int32")
+      }
+    },
+    Node: {
+      fields: {
+        input: field(1, "string", "repeated"),
+        output: field(2, "string", "repeated"),
+        name: field(3, "string"),
+        opType: field(4, "string"),
+        attribute: field(5, "Attribute", "repeated"),
+        domain: field(7, "string")
+      }
+    },
+    Tensor: {
+      fields: {
+        dims: field(1, "int64", "repeated"),
+        dataType: field(2, "int32"),
+        name: field(8, "string"),
+        rawData: field(9, "bytes")
+      }
+    },
+    Dimension: { fields: { dimValue: field(1, "int64") } },
+    Shape: { fields: { dim: field(1, "Dimension", "repeated") } },
+    TensorType: { fields: { elemType: field(1, "int32"), shape: field(2, "Shape") } },
+    Type: { fields: { tensorType: field(1, "TensorType") } },
+    ValueInfo: { fields: { name: field(1, "string"), type: field(2, "Type") } },
+    Graph: {
+      fields: {
+        node: field(1, "Node", "repeated"),
+        name: field(2, "string"),
+        initializer: field(5, "Tensor", "repeated"),
+        input: field(11, "ValueInfo", "repeated"),
+        output: field(12, "ValueInfo", "repeated")
+      }
+    },
+    Opset: { fields: { domain: field(1, "string"), version: field(2, "int64") } },
+    Model: {
+      fields: {
+        irVersion: field(1, "int64"),
+        producerName: field(2, "string"),
+        graph: field(7, "Graph"),
+        opsetImport: field(8, "Opset", "repeated")
+      }
+    }
+  }
+})
+
+const ELEMENT = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
+const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
+
+/** The attribute of a node: an integer, a list of integers, or a real number. */
+export type Attribute = number | ReadonlyArray<number> | { readonly float: number } | string
+
+const attribute = (name: string, value: Attribute) => {
+  if (typeof value === "number") return { name, i: value, type: ATTRIBUTE.int }
+  if (typeof value === "string") return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE.string }
+  if ("float" in value) return { name, f: value.float, type: ATTRIBUTE.float }
+  return { name, ints: [...value], type: ATTRIBUTE.ints }
+}
+
+const valueInfo = ({ dtype, name, shape }: Value) => ({
+  name,
+  type: { tensorType: { elemType: ELEMENT[dtype], shape: { dim: shape.map((dimValue) => ({ dimValue })) } } }
+})
+
+/** The bytes of a graph as a model that ONNX Runtime loads. Equal graphs give equal bytes. */
+export const encode = (graph: Graph): Uint8Array => {
+  const model = schema.lookupType("Model")
+  return model.encode(model.create({
+    irVersion: 8,
+    producerName: "patchword",
+    opsetImport: [{ domain: "", version: 17 }, { domain: "com.microsoft", version: 1 }],
+    graph: {
+      name: graph.name,
+      node: graph.nodes.map((node, index) => ({
+        input: node.inputs,
+        output: node.outputs,
+        name: `${node.operation}_${index}`,
+        opType: node.operation,
+        attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
+        ...(node.domain === undefined ? {} : { domain: node.domain })
+      })),
+      initializer: graph.constants.map(({ data, dtype, name, shape }) => ({
+        dims: shape,
+        dataType: ELEMENT[dtype],
+        name,
+        rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      })),
+      input: graph.inputs.map(valueInfo),
+      output: graph.outputs.map(valueInfo)
+    }
+  })).finish()
+}

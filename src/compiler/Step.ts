@@ -1,1 +1,0 @@
-export type { HostOf, Inference, SpecOf, TensorSpec, TrainStep } from "../shapes/Step.ts"

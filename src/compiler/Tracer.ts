@@ -1,0 +1,138 @@
+/**
+ * The values of a traced step: what a tensor is while nothing is computed. A value is a name in the graph, or a constant
+ * that has not needed a name yet; reshapes of it share the name until an operator needs the other shape.
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { DType } from "../shapes/HostTensor.ts"
+import type { Shape } from "../shapes/Shape.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
+import * as Graph from "./Graph.ts"
+
+type Data = Float32Array | Int32Array | Uint8Array
+
+/** What stands behind one or more tensors of equal elements. */
+interface Value {
+  readonly shape: Shape
+  readonly dtype: DType
+  name?: string
+  /** The elements of a constant: all of them, or the one that fills it. */
+  readonly data?: Data
+  readonly splat?: number
+  readonly reshaped: Map<string, string>
+}
+
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
+
+const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1)
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
+
+/** A step asked for what only a running program has, or for an operation without a translation. */
+export class NotTraceable extends Error {
+  override readonly name = "NotTraceable"
+}
+
+const EXPAND_ABOVE = 4096
+
+/** One trace: the graph so far and the values of its tensors. */
+export class Tracer {
+  readonly graph = Graph.builder()
+  readonly inputs: Array<Graph.Value> = []
+  private readonly values = new Map<object, { value: Value; references: number }>()
+
+  valueOf(tensor: tf.TensorInfo): Value {
+    const found = this.values.get(tensor.dataId)
+    if (found === undefined) {
+      throw new NotTraceable(
+        `a tensor of shape ${ShapeError.show(tensor.shape)} was made outside the step; pass it in with the batch or the state`
+      )
+    }
+    return found.value
+  }
+
+  private add(value: Value, shape: Shape = value.shape): tf.TensorInfo {
+    const dataId = {}
+    this.values.set(dataId, { value, references: 1 })
+    return { dataId, shape: [...shape], dtype: value.dtype }
+  }
+
+  /** A tensor that an operator computes. */
+  computed(name: string, shape: Shape, dtype: tf.DataType): tf.TensorInfo {
+    return this.add({ shape, dtype: dtype as DType, name, reshaped: new Map() })
+  }
+
+  /** The same elements under another shape. */
+  alias(tensor: tf.TensorInfo, shape: Shape): tf.TensorInfo {
+    return this.add(this.valueOf(tensor), shape)
+  }
+
+  filled(splat: number, shape: Shape, dtype: tf.DataType): tf.TensorInfo {
+    return this.add({ shape, dtype: dtype as DType, splat, reshaped: new Map() })
+  }
+
+  constant(values: ArrayLike<number>, shape: Shape, dtype: DType): tf.TensorInfo {
+    const first = values[0]
+    if (values.length > 1 && Array.prototype.every.call(values, (v: number) => v === first)) {
+      return this.filled(first!, shape, dtype)
+    }
+    return this.add({ shape, dtype, data: arrays[dtype].from(values), reshaped: new Map() })
+  }
+
+  input(name: string, shape: Shape, dtype: DType): tf.TensorInfo {
+    this.inputs.push({ name, shape, dtype })
+    return this.computed(name, shape, dtype)
+  }
+
+  /** The elements of a constant, `undefined` for anything computed. */
+  elements(tensor: tf.TensorInfo): Data | undefined {
+    const { data, dtype, shape, splat } = this.valueOf(tensor)
+    return data ?? (splat === undefined ? undefined : new arrays[dtype](size(shape)).fill(splat))
+  }
+
+  /** The number that fills a constant, if one does. */
+  splat(tensor: tf.TensorInfo): number | undefined {
+    const { data, splat } = this.valueOf(tensor)
+    return splat ?? (data?.length === 1 ? data[0] : undefined)
+  }
+
+  scalar(value: number, dtype: tf.DataType): string {
+    return this.graph.constant(arrays[dtype as DType].of(value), [], dtype as DType)
+  }
+
+  /** The name under which operators read a tensor, in the tensor's own shape. */
+  name(tensor: tf.TensorInfo): string {
+    const value = this.valueOf(tensor)
+    value.name ??= value.splat !== undefined && size(value.shape) > EXPAND_ABOVE
+      ? this.graph.emit("Expand", [this.scalar(value.splat, value.dtype), this.graph.integers(value.shape)])
+      : this.graph.constant(this.elements(tensor)!, value.shape, value.dtype)
+    if (sameShape(value.shape, tensor.shape)) return value.name
+    const key = tensor.shape.join()
+    const known = value.reshaped.get(key)
+    if (known !== undefined) return known
+    const reshaped = this.graph.emit("Reshape", [value.name, this.graph.integers(tensor.shape)])
+    value.reshaped.set(key, reshaped)
+    return reshaped
+  }
+
+  retain(dataId: object): void {
+    const found = this.values.get(dataId)
+    if (found !== undefined) found.references++
+  }
+
+  release(dataId: object, force: boolean): boolean {
+    const found = this.values.get(dataId)
+    if (found === undefined) return true
+    found.references--
+    if (!force && found.references > 0) return false
+    this.values.delete(dataId)
+    return true
+  }
+
+  references(dataId: object): number {
+    return this.values.get(dataId)?.references ?? 0
+  }
+
+  get held(): number {
+    return this.values.size
+  }
+}

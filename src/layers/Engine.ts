@@ -1,0 +1,205 @@
+/**
+ * Where steps run. An engine owns the memory of what it was given: a handle's state and programs live as long as the scope
+ * in which it was opened, and what one run needs dies with the run, on success, failure and interruption alike.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Engine } from "patchword/layers"
+ * import { Elementwise, HostTensor, type Step, type Tensor } from "patchword/shapes"
+ *
+ * type Row = Tensor.Tensor<[3]>
+ * const spec = { shape: [3], dtype: "float32" } as const
+ * const sum: Step.Inference<{ readonly w: Row }, { readonly x: Row }, { readonly y: Row }> = {
+ *   name: "sum",
+ *   weights: { w: { shape: [3], dtype: "float32" } },
+ *   batch: { x: { shape: [3], dtype: "float32" } },
+ *   run: ({ w }, { x }) => ({ y: Elementwise.add(w, x) })
+ * }
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const engine = yield* Engine.Engine
+ *   const handle = yield* engine.infer(sum, { w: HostTensor.make([3], "float32", Float32Array.of(1, 2, 3)) })
+ *   const { y } = yield* handle.run({ x: HostTensor.make([3], "float32", Float32Array.of(1, 1, 1)) })
+ *   assert.deepStrictEqual(y.data, Float32Array.of(2, 3, 4))
+ * }))
+ * await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerReference)))
+ * assert.deepStrictEqual(spec.shape, [3])
+ * ```
+ */
+import { Context, type Effect, Layer, Runtime, Schema, type Scope } from "effect"
+import type * as HostTensor from "../shapes/HostTensor.ts"
+import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
+import * as Onnx from "./engine/onnx.ts"
+import type * as Protocol from "./engine/protocol.ts"
+import * as Reference from "./engine/reference.ts"
+
+/** The device has not enough memory for the program or its batch. */
+export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
+  override get message() {
+    return `there is not enough memory (${this.detail}); lower the batch size or choose a smaller network`
+  }
+}
+
+/** The loss of a step is not a finite number. */
+export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", { step: Schema.Int, loss: Schema.String }) {
+  override get message() {
+    return `the loss of step ${this.step} is ${this.loss}.`
+  }
+}
+
+/** The engine has no such operation. */
+export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
+  operation: Schema.String
+}) {
+  override get message() {
+    return `this engine cannot do ${this.operation}; use Engine.layerOnnx`
+  }
+}
+
+/** The step does what only a running program could. */
+export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
+  override get message() {
+    return `the step cannot be compiled: ${this.problem}`
+  }
+}
+
+/** The step's operands do not fit together. */
+export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
+  override get message() {
+    return `the step is wrong: ${this.problem}`
+  }
+}
+
+/** The handle was used after its scope had closed. */
+export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
+  override get message() {
+    return "the handle's scope is closed; open another handle"
+  }
+}
+
+/** What should run programs cannot be loaded. Exits with 69. */
+export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
+  provider: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the provider "${this.provider}" cannot be used (${this.detail}); choose "cpu" or install what it needs`
+  }
+}
+
+/** An input is not what the step declares. Exits with 65. */
+export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
+  input: Schema.String,
+  expected: Schema.String,
+  given: Schema.String
+}) {
+  override get message() {
+    return `${this.input} must be ${this.expected} but is ${this.given}`
+  }
+}
+
+/** The thread that ran programs has ended. */
+export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
+  override get message() {
+    return `the engine's worker thread has ended (${this.detail}); build the engine's layer again`
+  }
+}
+
+/** Anything else that the runtime reports. */
+export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+const reasons = [
+  OutOfMemory,
+  NonFinite,
+  UnsupportedOperation,
+  NotTraceable,
+  WrongShape,
+  Disposed,
+  ProviderUnavailable,
+  BadInput,
+  WorkerLost,
+  Failed
+] as const
+
+/** Why an engine could not do what it was asked. Exits with 70, or as its reason says. */
+export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
+  /** The name of the step. */
+  program: Schema.String,
+  reason: Schema.Union(reasons)
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason._tag === "ProviderUnavailable"
+    ? 69
+    : this.reason._tag === "BadInput"
+    ? 65
+    : 70
+  override get message() {
+    return `engine, ${this.program}: ${this.reason.message}`
+  }
+}
+
+/** A training step with its state, alive until its scope closes. */
+export interface TrainHandle<S, B, M> {
+  /**
+   * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
+   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` is not finite.
+   */
+  readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
+  /** A copy of the present state. */
+  readonly state: Effect.Effect<HostOf<S>, EngineError>
+}
+
+/** An inference with its weights, alive until its scope closes. */
+export interface InferHandle<B, O> {
+  readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<O>, EngineError>
+}
+
+/** A model from elsewhere, alive until its scope closes. */
+export interface ModelHandle {
+  readonly inputs: ReadonlyArray<Protocol.Port>
+  readonly outputs: ReadonlyArray<Protocol.Port>
+  readonly run: (
+    inputs: Readonly<Record<string, HostTensor.Any>>
+  ) => Effect.Effect<Readonly<Record<string, HostTensor.Any>>, EngineError>
+}
+
+/** What an engine's handles hold at the moment. */
+export type Memory = Protocol.Memory
+
+/** How `layerOnnx` runs programs. */
+export interface OnnxOptions {
+  /** ONNX Runtime's execution provider; default `cpu`. */
+  readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
+  /** Threads of one operator; default all cores. The same count gives the same bytes. */
+  readonly threads?: number
+}
+
+/** Something that runs steps. */
+export class Engine extends Context.Service<Engine, {
+  /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
+  readonly name: string
+  readonly train: <S, B, M>(
+    step: TrainStep<S, B, M>,
+    initial: HostOf<S>
+  ) => Effect.Effect<TrainHandle<S, B, M>, EngineError, Scope.Scope>
+  readonly infer: <W, B, O>(
+    inference: Inference<W, B, O>,
+    weights: HostOf<W>
+  ) => Effect.Effect<InferHandle<B, O>, EngineError, Scope.Scope>
+  /** Opens an ONNX model made by any tool. `name` stands in errors. */
+  readonly load: (name: string, model: Uint8Array) => Effect.Effect<ModelHandle, EngineError, Scope.Scope>
+  readonly memory: Effect.Effect<Memory, EngineError>
+}>()("patchword/layers/Engine") {
+  /**
+   * Compiled programs on ONNX Runtime in a worker thread of their own, so that the thread which asks stays free.
+   * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
+   */
+  static readonly layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, Onnx.make(options))
+
+  /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
+  static readonly layerReference: Layer.Layer<Engine> = Layer.effect(Engine, Reference.make)
+}

@@ -1,0 +1,61 @@
+/** What an engine and its worker thread say to each other. */
+import type { DType } from "../../shapes/HostTensor.ts"
+
+/** An array as it crosses threads. */
+export interface Packed {
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: DType
+  readonly data: Float32Array | Int32Array | Uint8Array
+}
+
+export type Arrays = Readonly<Record<string, Packed>>
+
+/** A state that every run replaces. */
+export interface Update {
+  readonly input: string
+  readonly output: string
+  readonly inPlace: boolean
+}
+
+/** How sessions are made. */
+export interface Options {
+  readonly provider: string
+  readonly threads: number
+}
+
+/** An input or output of a model, `-1` where its size is free. */
+export interface Port {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: string
+}
+
+/** What is held by open models. */
+export interface Memory {
+  readonly handles: number
+  readonly tensors: number
+  readonly bytes: number
+}
+
+/** Each call with its answer. */
+export interface Calls {
+  /** Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace. */
+  readonly open: {
+    readonly ask: { readonly model: Uint8Array; readonly held: Arrays; readonly updates: ReadonlyArray<Update> }
+    readonly answer: { readonly handle: number; readonly inputs: ReadonlyArray<Port>; readonly outputs: ReadonlyArray<Port> }
+  }
+  /** Runs a model and answers with its outputs, but for the updates. */
+  readonly run: { readonly ask: { readonly handle: number; readonly inputs: Arrays }; readonly answer: Arrays }
+  /** The present values of what is held. */
+  readonly read: { readonly ask: { readonly handle: number }; readonly answer: Arrays }
+  readonly close: { readonly ask: { readonly handle: number }; readonly answer: undefined }
+  readonly memory: { readonly ask: undefined; readonly answer: Memory }
+}
+
+export type Name = keyof Calls
+
+export type Request = { readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] } }[Name]
+
+export type Response =
+  | { readonly id: number; readonly answer: Calls[Name]["answer"] }
+  | { readonly id: number; readonly failure: string }

@@ -1,0 +1,124 @@
+/** Steps run eagerly on TensorFlow.js's cpu backend. */
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import type { DType } from "../../shapes/HostTensor.ts"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
+import { type Any, untyped } from "../../shapes/Tensor.ts"
+import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
+import { Disposed, Engine, EngineError, UnsupportedOperation } from "../Engine.ts"
+import * as Check from "./check.ts"
+
+const BACKEND = "cpu"
+
+/** Runs `body` on the cpu backend and frees whatever it made but did not return. The backend that was set stays set. */
+const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
+  Effect.try({
+    try: () => {
+      const previous = tf.engine().backendName
+      // Setting a backend that exists is synchronous up to its promise, and so is all of `body`.
+      tf.engine().findBackend(BACKEND)
+      void tf.setBackend(BACKEND)
+      tf.engine().startScope("reference")
+      try {
+        return body()
+      } finally {
+        tf.engine().endScope()
+        if (previous !== undefined && previous !== BACKEND) void tf.setBackend(previous)
+      }
+    },
+    catch: (cause) => new EngineError({ program, reason: Check.reasonOf(cause) })
+  })
+
+const upload = (spec: object, arrays: ReadonlyMap<string, HostTensor.Any>): object =>
+  Tree.map<object>(spec, (leaf, path) => tf.tensor(arrays.get(path)!.data.slice(), [...leaf.shape], leaf.dtype as DType))
+
+const download = <T>(tree: object): T =>
+  Tree.map<T>(tree, (leaf) => {
+    const tensor = untyped(leaf as Any)
+    return { shape: [...tensor.shape], dtype: tensor.dtype, data: tensor.dataSync().slice() }
+  })
+
+const tensors = (tree: object): ReadonlyArray<tf.Tensor> => Tree.leaves<Any>(tree).map(([, leaf]) => untyped(leaf))
+
+export const make = Effect.gen(function*() {
+  // TensorFlow.js would advertise its other packages on the console.
+  tf.env().set("PROD", true)
+  const held = new Set<{ tree: object }>()
+
+  const hold = Effect.fnUntraced(function*(program: string, spec: object, arrays: ReadonlyMap<string, HostTensor.Any>) {
+    const owner = yield* Effect.acquireRelease(
+      onCpu(program, () => {
+        const made = { tree: upload(spec, arrays) }
+        for (const tensor of tensors(made.tree)) tf.keep(tensor)
+        held.add(made)
+        return made
+      }),
+      (made) =>
+        Effect.sync(() => {
+          held.delete(made)
+          for (const tensor of tensors(made.tree)) tensor.dispose()
+        })
+    )
+    const use = <A>(body: (owned: { tree: object }) => A): Effect.Effect<A, EngineError> =>
+      Effect.suspend(() =>
+        held.has(owner)
+          ? onCpu(program, () => body(owner))
+          : Effect.fail(new EngineError({ program, reason: new Disposed({}) }))
+      )
+    return use
+  })
+
+  return Engine.of({
+    name: "reference",
+    train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
+      const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
+      const use = yield* hold(step.name, step.state as object, arrays)
+      let steps = 0
+      return {
+        run: (batch: HostOf<B>) =>
+          Check.arrays(step.name, "batch", step.batch as object, batch as object).pipe(
+            Effect.flatMap((given) =>
+              use((owner) => {
+                const result = step.run(owner.tree as S, upload(step.batch as object, given) as B)
+                const metrics = download<HostOf<M>>(result.metrics as object)
+                const next = Tree.map<object>(result.state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
+                for (const tensor of tensors(owner.tree)) tensor.dispose()
+                owner.tree = next
+                steps++
+                return metrics
+              })
+            ),
+            Effect.flatMap((metrics) => Check.finite(step.name, steps, metrics))
+          ),
+        state: use((owner) => download<HostOf<S>>(owner.tree))
+      }
+    }),
+    infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
+      const arrays = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
+      const use = yield* hold(inference.name, inference.weights as object, arrays)
+      return {
+        run: (batch: HostOf<B>) =>
+          Check.arrays(inference.name, "batch", inference.batch as object, batch as object).pipe(
+            Effect.flatMap((given) =>
+              use((owner) =>
+                download<HostOf<O>>(
+                  inference.run(owner.tree as W, upload(inference.batch as object, given) as B) as object
+                )
+              )
+            )
+          )
+      }
+    }),
+    load: (name) =>
+      Effect.fail(new EngineError({ program: name, reason: new UnsupportedOperation({ operation: "foreign models" }) })),
+    memory: Effect.sync(() => {
+      const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
+      return {
+        handles: held.size,
+        tensors: all.length,
+        bytes: all.reduce((sum, tensor) => sum + tensor.size * tf.util.bytesPerElement(tensor.dtype), 0)
+      }
+    })
+  })
+})
