@@ -63,7 +63,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
 
   // Folders of classes may be links, which a recursive listing does not follow.
   const list = Effect.fnUntraced(function*(folder: string) {
-    const within = yield* Effect.forEach(
+    const inner = yield* Effect.forEach(
       yield* subfolders(folder),
       (name) =>
         Effect.map(
