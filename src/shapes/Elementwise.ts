@@ -13,6 +13,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Show, ShowShape } from "./Dim.ts"
+import * as Kernel from "./Kernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -111,7 +112,7 @@ export function scaleSamples(x: Any, factors: Any): Any {
 /** The same `y` added to every sample: `[B, ...R]` plus `[1, ...R]` (absolute positions). */
 export function addToSamples<B extends number, R extends Shape>(
   x: Tensor<[B, ...R]>,
-  y: Tensor<[1, ...NoInfer<R>]>
+  y: Tensor<NoInfer<[1, ...R]>>
 ): Tensor<[B, ...R]>
 export function addToSamples<B extends number, R extends Shape, Y extends Shape>(
   x: Tensor<[B, ...R]>,
@@ -177,7 +178,7 @@ const select = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
 
 /** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
 export const choose = <S extends Shape>(condition: Tensor<[], "bool">, a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
-  same("choose", a, b)
+  ShapeError.same("choose", a, b)
   return unsafeTyped(select(untyped(condition), untyped(a), untyped(b)))
 }
 

@@ -1,0 +1,8 @@
+// error: Type '197' is not assignable to type '196'
+// thrown: addToSamples: samples are [197, 8] but [1, 196, 8] is added
+import { Elementwise, Tensor, Tokens } from "../../../src/shapes/index.ts"
+
+const decode = <B extends number>(tokens: Tensor.Tensor<[B, 196, 8]>) =>
+  Elementwise.addToSamples(tokens, Tensor.zeros([1, 196, 8]))
+const patches = Tensor.zeros([2, 196, 8])
+decode(Tokens.prepend(Tensor.zeros([2, 1, 8]), patches))
