@@ -87,3 +87,12 @@ export const div = <A extends number, B extends number>(a: A, b: B): Div<A, B> =
   if (a % b !== 0) throw new ShapeError.ShapeError(`${a} is not divisible by ${b}`)
   return (a / b) as Div<A, B>
 }
+
+/**
+ * Refuses a size that another does not divide; `what` names the two in the message.
+ *
+ * @throws ShapeError
+ */
+export const divisible = (what: string, a: number, b: number): void => {
+  if (a % b !== 0) throw new ShapeError.ShapeError(`${what}: ${a} is not divisible by ${b}`)
+}

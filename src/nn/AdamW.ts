@@ -1,0 +1,101 @@
+/**
+ * AdamW with decoupled weight decay and clipping by the global norm, as PyTorch computes it.
+ *
+ * An update is taken only if the norm of all gradients is finite: a broken step leaves every value as it was, to the bit.
+ * Because every new value depends on that norm, which has read all gradients, an engine may write the new state over the
+ * old one.
+ */
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import type { HostTensor } from "../shapes/HostTensor.ts"
+import * as HostTensors from "../shapes/HostTensor.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { SpecOf } from "../shapes/Step.ts"
+import * as Tensor from "../shapes/Tensor.ts"
+
+type Scalar = Tensor.Tensor<[]>
+
+/** Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). */
+export interface State<P> {
+  readonly parameters: P
+  readonly first: P
+  readonly second: P
+}
+
+/** What changes from step to step. Made on the host by `hyper`. */
+export interface Hyper {
+  /** The learning rate. */
+  readonly rate: Scalar
+  /** `√(1-β₂ᵗ) / (1-β₁ᵗ)`. */
+  readonly correction: Scalar
+  /** `ε √(1-β₂ᵗ)`. */
+  readonly epsilon: Scalar
+}
+
+/** What does not. */
+export interface Options {
+  readonly betas: readonly [number, number]
+  readonly weightDecay: number
+  /** The greatest global norm; null for no clipping. */
+  readonly clipNorm: number | null
+  /** Whether a parameter decays. */
+  readonly decays: (name: string, rank: number) => boolean
+  /** The factor of a parameter's learning rate; 1 when absent. */
+  readonly scale?: (name: string) => number
+}
+
+const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
+
+/** The specification of `Hyper` in a batch. */
+export const hyperSpec: SpecOf<Hyper> = { rate: scalarSpec, correction: scalarSpec, epsilon: scalarSpec }
+
+const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
+
+/** The per-step numbers of step `step`, counted from 0, at a learning rate. */
+export const hyper = (
+  step: number,
+  rate: number,
+  { betas: [beta1, beta2], eps }: { readonly betas: readonly [number, number]; readonly eps: number }
+) => {
+  const root = Math.sqrt(1 - beta2 ** (step + 1))
+  return { rate: scalar(rate), correction: scalar(root / (1 - beta1 ** (step + 1))), epsilon: scalar(eps * root) }
+}
+
+/** The state after one step, the norm of the gradients before clipping, and whether it was finite. */
+export const update = <P extends object>(
+  state: State<P>,
+  gradients: P,
+  hyper: Hyper,
+  { betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options
+) => {
+  const norm = Reduction.globalNorm(gradients)
+  const finite = Elementwise.isFinite(norm)
+  const one = Tensor.fill([], 1)
+  const either = (taken: Scalar, kept: number) => Elementwise.choose(finite, taken, Tensor.fill([], kept))
+  const clip = clipNorm === null
+    ? one
+    : Elementwise.atMost(Elementwise.scale(Elementwise.reciprocal(Elementwise.shift(norm, 1e-6)), clipNorm), 1)
+  const keep1 = either(Tensor.fill([], beta1), 1)
+  const keep2 = either(Tensor.fill([], beta2), 1)
+  const take1 = either(Elementwise.scale(clip, 1 - beta1), 0)
+  const take2 = either(Elementwise.scale(Elementwise.square(clip), 1 - beta2), 0)
+  const step = either(Elementwise.mul(hyper.rate, hyper.correction), 0)
+  const decay = either(Elementwise.scale(hyper.rate, weightDecay), 0)
+
+  const next = Gradient.updateEach(state, gradients, (leaf, gradient, name) => {
+    const factor = scale(name)
+    const sound = Elementwise.keepIf(finite, gradient)
+    const first = Elementwise.add(Elementwise.scaleBy(leaf.first, keep1), Elementwise.scaleBy(sound, take1))
+    const second = Elementwise.add(
+      Elementwise.scaleBy(leaf.second, keep2),
+      Elementwise.scaleBy(Elementwise.square(sound), take2)
+    )
+    const direction = Elementwise.div(first, Elementwise.shiftBy(Elementwise.sqrt(second), hyper.epsilon))
+    const decayed = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
+      ? Elementwise.scaleBy(leaf.parameter, Elementwise.sub(one, Elementwise.scale(decay, factor)))
+      : leaf.parameter
+    const parameter = Elementwise.sub(decayed, Elementwise.scaleBy(direction, Elementwise.scale(step, factor)))
+    return { parameter, first, second }
+  })
+  return { state: next, norm, finite }
+}

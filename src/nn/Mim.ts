@@ -1,0 +1,165 @@
+/**
+ * Masked image modelling: masked patches become a mask token, and the network predicts the codes that the tokenizer gave
+ * them. With patch aggregation a shallow head predicts them once more from the last class token and an earlier block's
+ * patch tokens, so that the class token learns to gather (paper, sections 2.3 and 2.4; `modeling_pretrain.py`).
+ */
+import type * as Dim from "../shapes/Dim.ts"
+import * as Linear from "../shapes/Linear.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tokens from "../shapes/Tokens.ts"
+import * as Block from "./Block.ts"
+import * as Parameter from "./Parameter.ts"
+import * as Vit from "./Vit.ts"
+
+/** A network that predicts one of `K` codes. The parameters with `cls_pt` are those of patch aggregation. */
+export interface MimParams<
+  in out P extends number,
+  in out C extends number,
+  in out F extends number,
+  in out H extends number,
+  in out R extends number,
+  in out T extends number,
+  in out K extends number
+> extends Vit.VitParams<3, P, C, F, H, R, T> {
+  readonly mask_token: Tensor<[1, 1, C]>
+  readonly norm: Normalization.NormParams<C>
+  readonly lm_head: Linear.LinearParams<C, K>
+  readonly cls_pt_layers?: ReadonlyArray<Block.BlockParams<C, F, H, R>>
+  readonly cls_pt_norm?: Normalization.NormParams<C>
+  readonly cls_pt_lm_head?: Linear.LinearParams<C, K>
+}
+
+/** Patch aggregation: which block's patches the head sees (counted from 1), its depth, and whether it shares the output. */
+export interface Aggregation {
+  readonly earlyLayer: number
+  readonly headDepth: number
+  readonly sharedHead: boolean
+}
+
+/** The sizes and the kind of a network. */
+export interface MimOptions<
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  T extends number,
+  K extends number
+> extends Omit<Vit.VitOptions<3, P, C, F, H, R, T>, "regime" | "channels"> {
+  readonly codes: K
+  readonly aggregation: Aggregation | null
+}
+
+const head = <C extends number, K extends number>(
+  width: C,
+  codes: K
+): Parameter.ParametersOf<Linear.LinearParams<C, K>> => ({
+  weight: Parameter.normal([codes, width], "pretraining"),
+  bias: Parameter.zeros([codes])
+})
+
+/** The parameters of a network. */
+export const spec = <
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  T extends number,
+  K extends number
+>(options: MimOptions<P, C, F, H, R, T, K>): Parameter.ParametersOf<MimParams<P, C, F, H, R, T, K>> => {
+  const { aggregation, codes, width } = options
+  const ownTable = options.relativePositions === "perBlock"
+  return {
+    ...Vit.spec({ ...options, channels: 3, regime: "pretraining" }),
+    mask_token: Parameter.normal([1, 1, width], "pretraining"),
+    norm: Block.norm(width),
+    lm_head: head(width, codes),
+    ...(aggregation === null ? {} : {
+      cls_pt_layers: Array.from(
+        { length: aggregation.headDepth },
+        (_, k) => Block.spec({ ...options, ownTable, regime: "aggregation", place: aggregation.earlyLayer + k })
+      ),
+      ...(aggregation.sharedHead ? {} : { cls_pt_norm: Block.norm(width), cls_pt_lm_head: head(width, codes) })
+    })
+  }
+}
+
+/** What a forward pass needs beside parameters, images and masks. */
+export interface Context<B extends number, T extends number, H extends number> extends Vit.Context<B, T, H> {
+  readonly earlyLayer: number
+  /** One entry per aggregation block. */
+  readonly headDropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+}
+
+/** Patch tokens of the last block and, with aggregation, of the head; not normed yet, `[B, N, C]`. */
+export interface Hidden<B extends number, N extends number, C extends number> {
+  readonly last: Tensor<[B, N, C]>
+  readonly aggregated: Tensor<[B, N, C]> | undefined
+}
+
+/** Runs the network over images `[B, 3, Y, X]` whose patches are masked where `mask` `[B, N]` says so. */
+export const hidden = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(
+  params: MimParams<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>,
+  images: Tensor<[B, 3, Y, X]>,
+  mask: Tensor<[B, Dim.Patches<Y, X, P>], "bool">,
+  context: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
+): Hidden<B, Dim.Patches<Y, X, P>, C> => {
+  const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
+  const count = patches.shape[1]
+  const tokens = Vit.withClassToken(params, Tokens.replaceMasked(patches, mask, params.mask_token))
+  const outputs = Vit.blocks(params, tokens, context)
+  const last = outputs.at(-1) ?? tokens
+  if (params.cls_pt_layers === undefined) return { last: Tokens.patchTokens(last, count), aggregated: undefined }
+
+  const early = outputs[context.earlyLayer - 1] ?? tokens
+  const bias = Vit.sharedBias(params, context.index)
+  let mixed = Tokens.prepend(Tokens.classToken(last), Tokens.patchTokens(early, count))
+  for (const [place, block] of params.cls_pt_layers.entries()) {
+    const { heads, index } = context
+    mixed = Block.forward(block, mixed, { heads, bias, index, dropPath: context.headDropPath?.[place] })
+  }
+  return { last: Tokens.patchTokens(last, count), aggregated: Tokens.patchTokens(mixed, count) }
+}
+
+/** Logits over the codes for the chosen rows of `[B·N]` patches: `[M, K]` of the last block and of the aggregation head. */
+export const logits = <
+  B extends number,
+  N extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  T extends number,
+  K extends number,
+  M extends number
+>(
+  params: MimParams<P, C, F, H, R, T, K>,
+  { aggregated, last }: Hidden<B, N, C>,
+  rows: Tensor<[M], "int32">
+): { readonly last: Tensor<[M, K]>; readonly aggregated: Tensor<[M, K]> | undefined } => {
+  const out = (
+    tokens: Tensor<[B, N, C]>,
+    norm: Normalization.NormParams<C>,
+    output: Linear.LinearParams<C, K>
+  ): Tensor<[M, K]> =>
+    Linear.linear(Normalization.layerNorm(Tokens.selectRows(tokens, rows), norm, Block.EPSILON), output)
+  return {
+    last: out(last, params.norm, params.lm_head),
+    aggregated: aggregated === undefined
+      ? undefined
+      : out(aggregated, params.cls_pt_norm ?? params.norm, params.cls_pt_lm_head ?? params.lm_head)
+  }
+}

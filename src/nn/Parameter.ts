@@ -1,0 +1,111 @@
+/**
+ * Parameters before they have values: shape, initialisation, and by its path the official name.
+ *
+ * The official code initialises in three ways: fine-tuning and the tokenizer draw from a normal distribution that is as
+ * good as uncut, pretraining cuts it at one standard deviation, and the aggregation blocks, which are made after the
+ * global initialisation, keep PyTorch's default.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Parameter } from "patchword/nn"
+ *
+ * const spec = { weight: Parameter.normal([4, 3], "finetuning"), bias: Parameter.zeros([4]) }
+ * const { weight } = Parameter.initialise<{ readonly weight: Tensor.Tensor<[4, 3]> }>({ weight: spec.weight }, 0)
+ * assert.deepStrictEqual(weight.shape, [4, 3])
+ *
+ * import type { Tensor } from "patchword/shapes"
+ * ```
+ */
+import * as Keyed from "../domain/Keyed.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import type { Shape } from "../shapes/Shape.ts"
+import type { HostOf, TensorSpec } from "../shapes/Step.ts"
+import type { Any, Tensor } from "../shapes/Tensor.ts"
+import * as Tree from "../shapes/Tree.ts"
+
+/** How a network's weights begin. */
+export type Regime = "pretraining" | "finetuning" | "aggregation"
+
+/** The distribution of a parameter's first values. */
+export type Init =
+  | { readonly _tag: "Normal"; readonly deviation: number; readonly cut: number }
+  | { readonly _tag: "Uniform"; readonly bound: number }
+  | { readonly _tag: "Constant"; readonly value: number }
+
+/** A parameter to be: every drawn value is multiplied by `factor`. */
+export interface Parameter<in out S extends Shape> extends TensorSpec<S, "float32"> {
+  readonly init: Init
+  readonly factor: number
+}
+
+/** A record of tensors as a record of parameters to be. */
+export type ParametersOf<T> = T extends Any ? Parameter<T["shape"]> : { readonly [K in keyof T]: ParametersOf<T[K]> }
+
+type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
+
+const DEVIATION = 0.02
+
+const make = <const S extends Shape>(shape: S, init: Init, factor = 1): Parameter<Mutable<S>> => ({
+  shape: shape as Mutable<S>,
+  dtype: "float32",
+  init,
+  factor
+})
+
+/** Every value the same. */
+export const constant = <const S extends Shape>(shape: S, value: number) => make(shape, { _tag: "Constant", value })
+
+/** Zeros. */
+export const zeros = <const S extends Shape>(shape: S) => constant(shape, 0)
+
+/** Ones. */
+export const ones = <const S extends Shape>(shape: S) => constant(shape, 1)
+
+/** Uniform within `1/√fanIn`, PyTorch's default for linear layers and convolutions. */
+export const byFanIn = <const S extends Shape>(shape: S, fanIn: number, factor = 1) =>
+  make(shape, { _tag: "Uniform", bound: 1 / Math.sqrt(fanIn) }, factor)
+
+/**
+ * The weight of a linear layer, a token or a position table: normal with deviation 0.02, cut at one deviation for
+ * pretraining and at an absolute 2 otherwise.
+ */
+export const normal = <const S extends Shape>(shape: S, regime: Regime, factor = 1) =>
+  make(shape, { _tag: "Normal", deviation: DEVIATION, cut: regime === "pretraining" ? DEVIATION : 2 }, factor)
+
+/** The weight of a linear layer in a block. Aggregation blocks keep PyTorch's default. */
+export const linearWeight = <const S extends readonly [number, number]>(shape: S, regime: Regime, factor = 1) =>
+  regime === "aggregation" ? byFanIn(shape, shape[1], factor) : normal(shape, regime, factor)
+
+/** The bias of a linear layer with `fanIn` inputs in a block. */
+export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regime: Regime) =>
+  regime === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
+
+const drawer = (init: Init, { normal: gauss, uniform }: Keyed.Generator): () => number => {
+  switch (init._tag) {
+    case "Constant":
+      return () => init.value
+    case "Uniform":
+      return () => (2 * uniform() - 1) * init.bound
+    case "Normal":
+      return () => {
+        for (;;) {
+          const value = gauss() * init.deviation
+          if (Math.abs(value) <= init.cut) return value
+        }
+      }
+  }
+}
+
+/** First values of every parameter, each drawn from a stream of its own: adding a parameter changes no other one. */
+export const initialise = <T>(spec: ParametersOf<T>, seed: number): HostOf<T> =>
+  Tree.map<HostOf<T>>(spec as object, (leaf, path) => {
+    const { factor, init, shape } = leaf as Parameter<Shape>
+    const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
+    return HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, () => draw() * factor))
+  })
+
+/** Zeros in the shape of a record: the moments before the first step. */
+export const zerosLike = <T>(spec: ParametersOf<T>): HostOf<T> =>
+  Tree.map<HostOf<T>>(spec as object, ({ shape }) => HostTensor.zeros(shape, "float32"))
+
+export type { Tensor }

@@ -1,0 +1,91 @@
+/**
+ * The quantizer of VQ-KD: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
+ * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ */
+import * as Codes from "../shapes/Codes.ts"
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+
+/** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
+export interface QuantizerState<in out K extends number, in out E extends number> {
+  readonly embedding: { readonly weight: Tensor<[K, E]> }
+  /** A moving average of each code's count. */
+  readonly cluster_size: Tensor<[K]>
+}
+
+/** What quantizing vectors gives. */
+export interface Quantized<M extends number, E extends number> {
+  /** The vectors on the unit sphere. */
+  readonly unit: Tensor<[M, E]>
+  readonly codes: Tensor<[M], "int32">
+  /** The codes' vectors, through which the gradient of `unit` passes unchanged. */
+  readonly quantized: Tensor<[M, E]>
+  /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
+  readonly commitment: Tensor<[]>
+}
+
+/** Quantizes vectors `[M, E]`. No gradient reaches the codebook. */
+export const quantize = <M extends number, K extends number, E extends number>(
+  codebook: Tensor<[K, E]>,
+  vectors: Tensor<[M, E]>
+): Quantized<M, E> => {
+  const unit = Normalization.l2Normalize(vectors)
+  const codes = Codes.nearest(unit, codebook)
+  const chosen = Elementwise.stopGradient(Codes.lookup(codebook, codes))
+  return {
+    unit,
+    codes,
+    quantized: Codes.straightThrough(unit, chosen),
+    commitment: Reduction.mean(Elementwise.square(Elementwise.sub(chosen, unit)))
+  }
+}
+
+/** How the codebook follows. */
+export interface FollowOptions<M extends number> {
+  /** The share of a code that stays. */
+  readonly decay: number
+  /** The revival of codes that are hardly used; null as published. */
+  readonly revival: {
+    /** A code is revived when its count falls below this share of a uniformly used code's. */
+    readonly threshold: number
+  } | null
+  /** The number of vectors, which uniform use is reckoned by. */
+  readonly vectors: M
+}
+
+/**
+ * The codebook after a batch: every code that was used turns towards the mean direction of its vectors, by the same share
+ * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
+ * batch's vector at `rows` and its count that of a uniformly used code.
+ */
+export const follow = <M extends number, K extends number, E extends number>(
+  state: QuantizerState<K, E>,
+  { codes, unit }: { readonly codes: Tensor<[M], "int32">; readonly unit: Tensor<[M, E]> },
+  { decay, revival, vectors }: FollowOptions<M>,
+  rows?: Tensor<[K], "int32">
+): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
+  const codebook = state.embedding.weight
+  const [size] = codebook.shape
+  const counts = Codes.countByCode(codes, size)
+  const mean = Normalization.l2Normalize(Codes.sumByCode(unit, codes, size))
+  const target = Elementwise.whereRows(Elementwise.less(counts, 0.5), codebook, mean)
+  const moved = Normalization.l2Normalize(
+    Elementwise.add(Elementwise.scale(codebook, decay), Elementwise.scale(target, 1 - decay))
+  )
+  const used = Elementwise.add(Elementwise.scale(state.cluster_size, decay), Elementwise.scale(counts, 1 - decay))
+  if (revival === null || rows === undefined) {
+    return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
+  }
+  const uniform = vectors / size
+  const dead = Elementwise.less(used, revival.threshold * uniform)
+  const fresh = Codes.lookup(unit, rows)
+  return {
+    state: {
+      embedding: { weight: Elementwise.whereRows(dead, fresh, moved) },
+      cluster_size: Elementwise.where(dead, Elementwise.shift(Elementwise.scale(used, 0), uniform), used)
+    },
+    counts
+  }
+}
