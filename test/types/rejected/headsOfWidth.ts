@@ -1,4 +1,4 @@
-// error: 768 is not divisible by 7
-import { Dim, Tensor } from "../../../src/shapes/index.ts"
+// error: heads: 768 is not divisible by 7
+import * as Vit from "../../../src/nn/Vit.ts"
 
-Tensor.zeros([2, 7, 197, Dim.div(768, 7)])
+Vit.dims({ image: 224, patch: 16, width: 768, heads: 7 })

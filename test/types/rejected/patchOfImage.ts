@@ -1,4 +1,4 @@
-// error: 224 is not divisible by 15
-import { Dim, Tensor } from "../../../src/shapes/index.ts"
+// error: image: 224 is not divisible by 15
+import * as Vit from "../../../src/nn/Vit.ts"
 
-Tensor.zeros([2, Dim.div(224, 15), 8])
+Vit.dims({ image: 224, patch: 15, width: 768, heads: 12 })

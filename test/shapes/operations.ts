@@ -1,0 +1,342 @@
+import * as tf from "@tensorflow/tfjs"
+import fc from "fast-check"
+import * as Keyed from "../../src/domain/Keyed.ts"
+import {
+  Activation,
+  Attention,
+  Codes,
+  Elementwise,
+  HostTensor,
+  Linear,
+  Loss,
+  Normalization,
+  Reduction,
+  Tensor,
+  Tokens
+} from "../../src/shapes/index.ts"
+
+tf.env().set("PROD", true)
+
+type Any = Tensor.Any
+type Inputs = Readonly<Record<string, Any>>
+
+export interface Sizes {
+  readonly batch: number
+  readonly tokens: number
+  readonly heads: number
+  readonly channels: number
+  readonly width: number
+  readonly out: number
+  readonly rows: number
+  readonly codes: number
+  readonly patch: number
+  readonly down: number
+  readonly across: number
+}
+
+export const sizes: fc.Arbitrary<Sizes> = fc.record({
+  batch: fc.integer({ min: 1, max: 3 }),
+  tokens: fc.integer({ min: 1, max: 5 }),
+  heads: fc.integer({ min: 1, max: 3 }),
+  channels: fc.integer({ min: 3, max: 5 }),
+  out: fc.integer({ min: 1, max: 5 }),
+  rows: fc.integer({ min: 1, max: 6 }),
+  codes: fc.integer({ min: 2, max: 7 }),
+  patch: fc.integer({ min: 1, max: 3 }),
+  down: fc.integer({ min: 1, max: 3 }),
+  across: fc.integer({ min: 1, max: 3 })
+}).map((size) => ({ ...size, width: size.heads * size.channels }))
+
+type Argument = ReadonlyArray<number> | { readonly bool: ReadonlyArray<number> } | {
+  readonly codes: ReadonlyArray<number>
+  readonly below: number
+}
+
+type Arguments<K extends string = string> = (size: Sizes) => Readonly<Record<K, Argument>>
+
+export interface Operation {
+  readonly name: string
+  readonly gradient: boolean
+  readonly arguments: Arguments
+  run(inputs: Inputs, size: Sizes): Any | Inputs
+}
+
+const operation = <K extends string>(
+  name: string,
+  args: Arguments<K>,
+  run: (inputs: Readonly<Record<K, Any>>, size: Sizes) => Any | Inputs,
+  options: { readonly gradient: boolean } = { gradient: true }
+): Operation => ({ name, arguments: args, run, ...options })
+
+const discrete = { gradient: false }
+
+const grid = ({ batch, tokens, width }: Sizes) => [batch, tokens, width]
+const two = (size: Sizes) => ({ a: grid(size), b: grid(size) })
+const one = (size: Sizes) => ({ x: grid(size) })
+const scalar = (size: Sizes) => ({ x: grid(size), y: [] })
+const channels = (size: Sizes) => ({ x: grid(size), y: [size.width] })
+const heads = ({ batch, heads, tokens, channels }: Sizes) => [batch, heads, tokens, channels]
+const attention = (size: Sizes) => ({ query: heads(size), key: heads(size), value: heads(size) })
+const bias = ({ heads, tokens }: Sizes) => [heads, tokens, tokens]
+const layer = ({ rows, width, out }: Sizes) => ({ x: [rows, width], weight: [out, width], bias: [out] })
+const logits = ({ rows, codes }: Sizes) => ({ x: [rows, codes], labels: { codes: [rows], below: codes } })
+const image = ({ batch, patch, down, across }: Sizes) => [batch, 3, down * patch, across * patch]
+const patches = ({ batch, patch, down, across }: Sizes) => [batch, down * across, 3 * patch * patch]
+const codebook = ({ rows, codes, width }: Sizes) => ({ x: [rows, width], table: [codes, width] })
+const rowCodes = ({ rows, codes }: Sizes) => ({ codes: [rows], below: codes })
+
+export const operations: ReadonlyArray<Operation> = [
+  operation("Elementwise.add", two, ({ a, b }) => Elementwise.add(a, b)),
+  operation("Elementwise.sub", two, ({ a, b }) => Elementwise.sub(a, b)),
+  operation("Elementwise.mul", two, ({ a, b }) => Elementwise.mul(a, b)),
+  operation("Elementwise.div", two, ({ a, b }) => Elementwise.div(a, Elementwise.shift(Elementwise.square(b), 1))),
+  operation("Elementwise.scale", one, ({ x }) => Elementwise.scale(x, 0.3)),
+  operation("Elementwise.shift", one, ({ x }) => Elementwise.shift(x, 0.3)),
+  operation("Elementwise.scaleBy", scalar, ({ x, y }) => Elementwise.scaleBy(x, y)),
+  operation("Elementwise.shiftBy", scalar, ({ x, y }) => Elementwise.shiftBy(x, y)),
+  operation("Elementwise.addBias", channels, ({ x, y }) => Elementwise.addBias(x, y)),
+  operation("Elementwise.scaleChannels", channels, ({ x, y }) => Elementwise.scaleChannels(x, y)),
+  operation(
+    "Elementwise.scaleSamples",
+    (size) => ({ x: grid(size), y: [size.batch] }),
+    ({ x, y }) => Elementwise.scaleSamples(x, y)
+  ),
+  operation(
+    "Elementwise.addToSamples",
+    (size) => ({ x: grid(size), y: [1, size.tokens, size.width] }),
+    ({ x, y }) => Elementwise.addToSamples(x, y)
+  ),
+  operation("Elementwise.square", one, ({ x }) => Elementwise.square(x)),
+  operation("Elementwise.sqrt", one, ({ x }) => Elementwise.sqrt(Elementwise.shift(Elementwise.square(x), 1))),
+  operation(
+    "Elementwise.reciprocal",
+    one,
+    ({ x }) => Elementwise.reciprocal(Elementwise.shift(Elementwise.square(x), 1))
+  ),
+  operation("Elementwise.atMost", one, ({ x }) => Elementwise.atMost(x, 0.5), discrete),
+  operation("Elementwise.atLeast", one, ({ x }) => Elementwise.atLeast(x, 0.5), discrete),
+  operation("Elementwise.isFinite", one, ({ x }) => Elementwise.isFinite(x), discrete),
+  operation("Elementwise.less", one, ({ x }) => Elementwise.less(x, 0.5), discrete),
+  operation(
+    "Elementwise.where",
+    (size) => ({ ...two(size), mask: { bool: grid(size) } }),
+    ({ a, b, mask }) => Elementwise.where(mask, a, b)
+  ),
+  operation(
+    "Elementwise.choose",
+    (size) => ({ ...two(size), mask: { bool: [] } }),
+    ({ a, b, mask }) => Elementwise.choose(mask, a, b),
+    discrete
+  ),
+  operation(
+    "Elementwise.whereRows",
+    ({ rows, width }) => ({ a: [rows, width], b: [rows, width], mask: { bool: [rows] } }),
+    ({ a, b, mask }) => Elementwise.whereRows(mask, a, b)
+  ),
+  operation(
+    "Elementwise.keepIf",
+    (size) => ({ ...one(size), mask: { bool: [] } }),
+    ({ x, mask }) => Elementwise.keepIf(mask, x),
+    discrete
+  ),
+  operation(
+    "Elementwise.toFloat",
+    (size) => ({ mask: { bool: grid(size) } }),
+    ({ mask }) => Elementwise.toFloat(mask),
+    discrete
+  ),
+  operation("Elementwise.stopGradient", one, ({ x }) => Elementwise.stopGradient(x), discrete),
+
+  operation("Activation.gelu", one, ({ x }) => Activation.gelu(x)),
+  operation("Activation.quickGelu", one, ({ x }) => Activation.quickGelu(x)),
+  operation("Activation.tanh", one, ({ x }) => Activation.tanh(x)),
+  operation("Activation.softmax", one, ({ x }) => Activation.softmax(x)),
+
+  operation(
+    "Attention.splitHeads",
+    ({ batch, tokens, width }) => ({ x: [batch, tokens, 3 * width] }),
+    ({ x }, { width, heads: count }) => ({ ...Attention.splitHeads(x, width, count) })
+  ),
+  operation(
+    "Attention.mergeHeads",
+    (size) => ({ x: heads(size) }),
+    ({ x }, { width }) => Attention.mergeHeads(x, width)
+  ),
+  operation("Attention.attention", attention, ({ query, key, value }) => Attention.attention(query, key, value)),
+  operation(
+    "Attention.attention with a bias",
+    (size) => ({ ...attention(size), bias: bias(size) }),
+    (x) => Attention.attention(x.query, x.key, x.value, x.bias)
+  ),
+  operation(
+    "Attention.attentionWeights",
+    (size) => ({ query: heads(size), key: heads(size), bias: bias(size) }),
+    (x) => Attention.attentionWeights(x.query, x.key, x.bias),
+    { gradient: false }
+  ),
+  operation(
+    "Attention.relativeBias",
+    (size) => ({ table: [size.codes, size.heads] }),
+    ({ table }, { tokens, codes }) =>
+      Attention.relativeBias(
+        table,
+        HostTensor.make(
+          [tokens, tokens],
+          "int32",
+          Int32Array.from({ length: tokens * tokens }, (_, pair) => (pair * 5) % codes)
+        )
+      )
+  ),
+  operation(
+    "Attention.queryValueBias",
+    ({ width }) => ({ query: [width], value: [width] }),
+    ({ query, value }) => Attention.queryValueBias(query, value)
+  ),
+
+  operation("Linear.project", layer, ({ x, weight }) => Linear.project(x, weight)),
+  operation("Linear.linear", layer, ({ x, weight, bias: offset }) => Linear.linear(x, { weight, bias: offset })),
+  operation(
+    "Linear.matMul",
+    ({ batch, tokens, width, out }) => ({ a: [batch, tokens, width], b: [batch, width, out] }),
+    ({ a, b }) => Linear.matMul(a, b)
+  ),
+  operation(
+    "Linear.matMulTransposed",
+    ({ batch, tokens, width, out }) => ({ a: [batch, tokens, width], b: [batch, out, width] }),
+    ({ a, b }) => Linear.matMulTransposed(a, b)
+  ),
+
+  operation(
+    "Normalization.layerNorm",
+    (size) => ({ x: grid(size), weight: [size.width], bias: [size.width] }),
+    ({ x, weight, bias: offset }) => Normalization.layerNorm(x, { weight, bias: offset }, 1e-3)
+  ),
+  operation("Normalization.l2Normalize", one, ({ x }) => Normalization.l2Normalize(x)),
+  operation("Normalization.cosine", two, ({ a, b }) => Normalization.cosine(a, b)),
+
+  operation("Reduction.mean", one, ({ x }) => Reduction.mean(x)),
+  operation("Reduction.sum", one, ({ x }) => Reduction.sum(x)),
+  operation("Reduction.sumLast", one, ({ x }) => Reduction.sumLast(x)),
+  operation("Reduction.meanTokens", one, ({ x }) => Reduction.meanTokens(x)),
+  operation("Reduction.globalNorm", two, (tree) => Reduction.globalNorm(tree)),
+
+  operation("Loss.crossEntropy", logits, ({ x, labels: y }) => Loss.crossEntropy(x, y)),
+  operation("Loss.crossEntropy with smoothing", logits, ({ x, labels: y }) => Loss.crossEntropy(x, y, 0.1)),
+  operation(
+    "Loss.softCrossEntropy",
+    ({ rows, codes }) => ({ x: [rows, codes], targets: [rows, codes] }),
+    ({ x, targets }) => Loss.softCrossEntropy(x, targets)
+  ),
+  operation("Loss.accuracy", logits, ({ x, labels: y }) => Loss.accuracy(x, y), discrete),
+
+  operation("Tokens.patchify", (size) => ({ x: image(size) }), ({ x }, { patch }) => Tokens.patchify(x, patch)),
+  operation(
+    "Tokens.unpatchify",
+    (size) => ({ x: patches(size) }),
+    ({ x }, { patch, down, across }) =>
+      Tokens.unpatchify(x, { channels: 3, height: down * patch, width: across * patch, patch })
+  ),
+  operation(
+    "Tokens.patchEmbed",
+    (size) => ({ x: image(size), weight: [size.width, 3, size.patch, size.patch], bias: [size.width] }),
+    ({ x, weight, bias: offset }) => Tokens.patchEmbed(x, { weight, bias: offset })
+  ),
+  operation(
+    "Tokens.pointwise",
+    (size) => ({ x: grid(size), weight: [size.out, size.width, 1, 1], bias: [size.out] }),
+    ({ x, weight, bias: offset }) => Linear.linear(x, Tokens.pointwise({ weight, bias: offset }))
+  ),
+  operation("Tokens.repeat", ({ width }) => ({ x: [1, 1, width] }), ({ x }, { batch }) => Tokens.repeat(x, batch)),
+  operation(
+    "Tokens.prepend",
+    (size) => ({ token: [size.batch, 1, size.width], x: grid(size) }),
+    ({ token, x }) => Tokens.prepend(token, x)
+  ),
+  operation("Tokens.classToken", one, ({ x }) => Tokens.classToken(x)),
+  operation(
+    "Tokens.patchTokens",
+    ({ batch, tokens, width }) => ({ x: [batch, tokens + 1, width] }),
+    ({ x }, { tokens }) => Tokens.patchTokens(x, tokens)
+  ),
+  operation(
+    "Tokens.replaceMasked",
+    (size) => ({ x: grid(size), token: [1, 1, size.width], mask: { bool: [size.batch, size.tokens] } }),
+    ({ x, mask, token }) => Tokens.replaceMasked(x, mask, token)
+  ),
+  operation(
+    "Tokens.selectRows",
+    (size) => ({ ...one(size), rows: { codes: [size.rows], below: size.batch * size.tokens } }),
+    ({ x, rows }) => Tokens.selectRows(x, rows)
+  ),
+  operation("Tokens.rows", one, ({ x }) => Tokens.rows(x)),
+  operation(
+    "Tokens.batched",
+    ({ batch, tokens, width }) => ({ x: [batch * tokens, width] }),
+    ({ x }, { batch, tokens }) => Tokens.batched(x, batch, tokens)
+  ),
+  operation("Tokens.single", ({ batch, width }) => ({ x: [batch, 1, width] }), ({ x }) => Tokens.single(x)),
+
+  operation("Codes.argMax", one, ({ x }) => Codes.argMax(x), discrete),
+  operation("Codes.nearest", codebook, ({ x, table }) => Codes.nearest(x, table), discrete),
+  operation(
+    "Codes.lookup",
+    (size) => ({ table: [size.codes, size.width], codes: rowCodes(size) }),
+    ({ table, codes }) => Codes.lookup(table, codes)
+  ),
+  operation("Codes.straightThrough", two, ({ a, b }) => Codes.straightThrough(a, b), discrete),
+  operation(
+    "Codes.sumByCode",
+    (size) => ({ x: [size.rows, size.width], codes: rowCodes(size) }),
+    ({ x, codes }, size) => Codes.sumByCode(x, codes, size.codes),
+    discrete
+  ),
+  operation(
+    "Codes.countByCode",
+    (size) => ({ codes: rowCodes(size) }),
+    ({ codes }, size) => Codes.countByCode(codes, size.codes),
+    discrete
+  ),
+  operation(
+    "Codes.asGrid",
+    ({ batch, tokens, codes }) => ({ codes: { codes: [batch * tokens], below: codes } }),
+    ({ codes }, { batch, tokens }) => Codes.asGrid(codes, batch, tokens),
+    discrete
+  )
+]
+
+export type Host = Readonly<Record<string, HostTensor.Any>>
+
+const mapValues = <A, B>(record: Readonly<Record<string, A>>, f: (value: A, key: string) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]))
+
+const draw = (argument: Argument, random: Keyed.Generator): HostTensor.Any => {
+  if ("bool" in argument) {
+    const values = Uint8Array.from({ length: HostTensor.size(argument.bool) }, () => random.integer(0, 1))
+    return HostTensor.make(argument.bool, "bool", values)
+  }
+  if ("codes" in argument) {
+    const values = Int32Array.from(
+      { length: HostTensor.size(argument.codes) },
+      () => random.integer(0, argument.below - 1)
+    )
+    return HostTensor.make(argument.codes, "int32", values)
+  }
+  return HostTensor.make(argument, "float32", Float32Array.from({ length: HostTensor.size(argument) }, random.normal))
+}
+
+export const inputs = (
+  operation: Operation,
+  size: Sizes,
+  seed: number
+): { readonly floats: Host; readonly rest: Host } => {
+  const drawn = Object.entries(operation.arguments(size)).map(([name, argument]) =>
+    [name, draw(argument, Keyed.generator({ seed, purpose: name, epoch: 0, index: 0 }))] as const
+  )
+  return {
+    floats: Object.fromEntries(drawn.filter(([, { dtype }]) => dtype === "float32")),
+    rest: Object.fromEntries(drawn.filter(([, { dtype }]) => dtype !== "float32"))
+  }
+}
+
+export const upload = (host: Host): Inputs =>
+  mapValues(host, (value) => Tensor.constant<ReadonlyArray<number>, HostTensor.DType>(value))
