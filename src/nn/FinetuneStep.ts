@@ -1,0 +1,151 @@
+/** Fine-tuning a classifier, step by step, and using it. */
+import type * as Dim from "../shapes/Dim.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import * as Loss from "../shapes/Loss.ts"
+import type { Inference, TrainStep } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as AdamW from "./AdamW.ts"
+import type * as Block from "./Block.ts"
+import * as Classifier from "./Classifier.ts"
+import type * as Parameter from "./Parameter.ts"
+import * as Vit from "./Vit.ts"
+
+/** The sizes of a classifier over `K` classes. */
+export interface Sizes<
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+> {
+  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly hidden: F
+  readonly relativeRows: R
+  readonly depth: number
+  readonly absolutePositions: boolean
+  readonly relativePositions: "none" | "shared" | "perBlock"
+  readonly qkvBias: boolean
+  readonly layerScale: number
+  readonly pooling: "mean" | "cls"
+  readonly headScale: number
+  readonly classes: K
+}
+
+/** The classifier's parameters, by sizes. */
+export type Params<
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+> = Classifier.ClassifierParams<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>
+
+/** The parameters of a classifier of these sizes. */
+export const spec = <
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>({ vit, ...sizes }: Sizes<I, P, C, F, H, R, K>): Parameter.ParametersOf<Params<I, P, C, F, H, R, K>> =>
+  Classifier.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>({
+    ...sizes,
+    ...vit,
+    channels: 3,
+    regime: "finetuning"
+  })
+
+const context = <B extends number, T extends number, H extends number>(
+  vit: { readonly image: number; readonly patch: number; readonly heads: H; readonly tokens: T },
+  dropPath?: ReadonlyArray<Block.DropPath<B>>
+): Vit.Context<B, T, H> => {
+  const side = vit.image / vit.patch
+  return { heads: vit.heads, index: Vit.relativeIndex({ height: side, width: side }, vit.tokens), dropPath }
+}
+
+/** What a step is given. */
+export interface Batch<B extends number, I extends number> {
+  /** Standardised. */
+  readonly images: Tensor<[B, 3, I, I]>
+  readonly labels: Tensor<[B], "int32">
+  /** Factors for every block; absent when nothing is dropped. */
+  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly hyper: AdamW.Hyper
+}
+
+/** What a step measures. */
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly accuracy: Tensor<[]>
+  readonly gradientNorm: Tensor<[]>
+}
+
+/** One step of supervised training. */
+export const step = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(
+  sizes: Sizes<I, P, C, F, H, R, K>,
+  batch: { readonly size: B; readonly dropPath: boolean },
+  { adamw, labelSmoothing }: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
+): TrainStep<AdamW.State<Params<I, P, C, F, H, R, K>>, Batch<B, I>, Metrics> => {
+  const { depth, vit } = sizes
+  const parameters = spec(sizes)
+  const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
+  return {
+    name: "finetune",
+    state: { parameters, first: parameters, second: parameters },
+    batch: {
+      images: { shape: [batch.size, 3, vit.image, vit.image], dtype: "float32" },
+      labels: { shape: [batch.size], dtype: "int32" },
+      ...(batch.dropPath ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) } : {}),
+      hyper: AdamW.hyperSpec
+    },
+    run: (state, { dropPath, hyper, images, labels }) => {
+      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+        const logits = Classifier.forward(params, images, vit.patches, context(vit, dropPath))
+        return {
+          loss: Loss.crossEntropy(logits, labels, labelSmoothing),
+          aux: { accuracy: Loss.accuracy(logits, labels) }
+        }
+      }, state.parameters)
+      const updated = AdamW.update(state, gradients, hyper, adamw)
+      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+    }
+  }
+}
+
+/** Logits `[B, K]` of standardised images. */
+export const logits = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(sizes: Sizes<I, P, C, F, H, R, K>, batchSize: B): Inference<
+  { readonly parameters: Params<I, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, I, I]> },
+  { readonly logits: Tensor<[B, K]> }
+> => ({
+  name: "logits",
+  weights: { parameters: spec(sizes) },
+  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => ({
+    logits: Classifier.forward(parameters, images, sizes.vit.patches, context(sizes.vit))
+  })
+})

@@ -1,0 +1,226 @@
+/** Pretraining by masked image modelling, step by step, and using the backbone. */
+import type * as Dim from "../shapes/Dim.ts"
+import * as Codes from "../shapes/Codes.ts"
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import * as Loss from "../shapes/Loss.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { Inference, TrainStep } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tokens from "../shapes/Tokens.ts"
+import * as AdamW from "./AdamW.ts"
+import * as Block from "./Block.ts"
+import * as Mim from "./Mim.ts"
+import type * as Parameter from "./Parameter.ts"
+import * as Vit from "./Vit.ts"
+
+/** The sizes of a network that predicts `K` codes. */
+export interface Sizes<
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+> {
+  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly hidden: F
+  readonly relativeRows: R
+  readonly depth: number
+  readonly absolutePositions: boolean
+  readonly relativePositions: "none" | "shared" | "perBlock"
+  readonly qkvBias: boolean
+  readonly layerScale: number
+  readonly codes: K
+  readonly aggregation: Mim.Aggregation | null
+}
+
+/** The network's parameters, by sizes. */
+export type Params<
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+> = Mim.MimParams<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>
+
+/** The parameters of a network of these sizes. */
+export const spec = <
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>({ vit, ...sizes }: Sizes<I, P, C, F, H, R, K>): Parameter.ParametersOf<Params<I, P, C, F, H, R, K>> =>
+  Mim.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>({ ...sizes, ...vit })
+
+const grid = (sizes: { readonly vit: { readonly image: number; readonly patch: number } }) => {
+  const side = sizes.vit.image / sizes.vit.patch
+  return { height: side, width: side }
+}
+
+/** What a step is given: `M` masked patches in a batch of `B` images. */
+export interface Batch<B extends number, I extends number, N extends number, M extends number> {
+  /** Standardised. */
+  readonly images: Tensor<[B, 3, I, I]>
+  readonly mask: Tensor<[B, N], "bool">
+  /** The masked patches, counted row-major over `[B, N]`, and the codes that the tokenizer gave them. */
+  readonly rows: Tensor<[M], "int32">
+  readonly labels: Tensor<[M], "int32">
+  /** Factors for every block of the network and then of the head; absent when nothing is dropped. */
+  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly hyper: AdamW.Hyper
+}
+
+/** What a step measures: of the last block (`1`) and of the aggregation head (`2`, absent without one). */
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly loss_1: Tensor<[]>
+  readonly accuracy_1: Tensor<[]>
+  readonly loss_2?: Tensor<[]>
+  readonly accuracy_2?: Tensor<[]>
+  readonly gradientNorm: Tensor<[]>
+}
+
+/** One step of masked image modelling. */
+export const step = <
+  B extends number,
+  M extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(
+  sizes: Sizes<I, P, C, F, H, R, K>,
+  batch: { readonly size: B; readonly masked: M; readonly dropPath: boolean },
+  adamw: AdamW.Options
+): TrainStep<
+  AdamW.State<Params<I, P, C, F, H, R, K>>,
+  Batch<B, I, Dim.Patches<I, I, P>, M>,
+  Metrics
+> => {
+  const { aggregation, depth, vit } = sizes
+  const parameters = spec(sizes)
+  const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
+  const dropped = depth + (aggregation?.headDepth ?? 0)
+  return {
+    name: "pretrain",
+    state: { parameters, first: parameters, second: parameters },
+    batch: {
+      images: { shape: [batch.size, 3, vit.image, vit.image], dtype: "float32" },
+      mask: { shape: [batch.size, vit.patches], dtype: "bool" },
+      rows: { shape: [batch.masked], dtype: "int32" },
+      labels: { shape: [batch.masked], dtype: "int32" },
+      ...(batch.dropPath ? { dropPath: Array.from({ length: dropped }, () => ({ attention: factors, mlp: factors })) } : {}),
+      hyper: AdamW.hyperSpec
+    },
+    run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
+      const index = Vit.relativeIndex(grid(sizes), vit.tokens)
+      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+        const tokens = Mim.hidden(params, images, mask, {
+          heads: vit.heads,
+          index,
+          earlyLayer: aggregation?.earlyLayer ?? depth,
+          dropPath: dropPath?.slice(0, depth),
+          headDropPath: dropPath?.slice(depth)
+        })
+        const { aggregated, last } = Mim.logits(params, tokens, rows)
+        const loss_1 = Loss.crossEntropy(last, labels)
+        const first = { loss_1, accuracy_1: Loss.accuracy(last, labels) }
+        if (aggregated === undefined) return { loss: loss_1, aux: first }
+        const loss_2 = Loss.crossEntropy(aggregated, labels)
+        return {
+          loss: Elementwise.add(loss_1, loss_2),
+          aux: { ...first, loss_2, accuracy_2: Loss.accuracy(aggregated, labels) }
+        }
+      }, state.parameters)
+      const updated = AdamW.update(state, gradients, hyper, adamw)
+      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+    }
+  }
+}
+
+/** For every patch `[B, N]` the most probable code by the last block, with the losses of both heads on the masked rows. */
+export const predict = <
+  B extends number,
+  M extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(sizes: Sizes<I, P, C, F, H, R, K>, batch: { readonly size: B; readonly masked: M }): Inference<
+  { readonly parameters: Params<I, P, C, F, H, R, K> },
+  {
+    readonly images: Tensor<[B, 3, I, I]>
+    readonly mask: Tensor<[B, Dim.Patches<I, I, P>], "bool">
+    readonly rows: Tensor<[M], "int32">
+    readonly labels: Tensor<[M], "int32">
+  },
+  { readonly predicted: Tensor<[M], "int32">; readonly loss: Tensor<[]> }
+> => ({
+  name: "predict",
+  weights: { parameters: spec(sizes) },
+  batch: {
+    images: { shape: [batch.size, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" },
+    mask: { shape: [batch.size, sizes.vit.patches], dtype: "bool" },
+    rows: { shape: [batch.masked], dtype: "int32" },
+    labels: { shape: [batch.masked], dtype: "int32" }
+  },
+  run: ({ parameters }, { images, labels, mask, rows }) => {
+    const tokens = Mim.hidden(parameters, images, mask, {
+      heads: sizes.vit.heads,
+      index: Vit.relativeIndex(grid(sizes), sizes.vit.tokens),
+      earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
+    })
+    const { last } = Mim.logits(parameters, tokens, rows)
+    return { predicted: Codes.argMax(last), loss: Loss.crossEntropy(last, labels) }
+  }
+})
+
+/** One vector per standardised image: mean patch token or class token of the last block, normed or raw, `[B, C]`. */
+export const features = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(
+  sizes: Sizes<I, P, C, F, H, R, K>,
+  batchSize: B,
+  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+): Inference<
+  { readonly parameters: Params<I, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, I, I]> },
+  { readonly features: Tensor<[B, C]> }
+> => ({
+  name: "features",
+  weights: { parameters: spec(sizes) },
+  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.forward(parameters, images, {
+      heads: sizes.vit.heads,
+      index: Vit.relativeIndex(grid(sizes), sizes.vit.tokens)
+    })
+    const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, Block.EPSILON) : tokens
+    return {
+      features: pooling === "mean"
+        ? Reduction.meanTokens(Tokens.patchTokens(normed, sizes.vit.patches))
+        : Tokens.single(Tokens.classToken(normed))
+    }
+  }
+})

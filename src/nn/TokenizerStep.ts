@@ -1,0 +1,279 @@
+/** Training the tokenizer, step by step, and using it. */
+import * as Dim from "../shapes/Dim.ts"
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { Inference, TrainStep } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as AdamW from "./AdamW.ts"
+import type * as Parameter from "./Parameter.ts"
+import * as Quantizer from "./Quantizer.ts"
+import type * as Vit from "./Vit.ts"
+import * as Vqkd from "./Vqkd.ts"
+
+/** The sizes of a tokenizer, its codebook, and its teacher. */
+export interface Sizes<
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+> {
+  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly hidden: F
+  readonly depth: number
+  readonly decoderDepth: number
+  readonly qkvBias: boolean
+  readonly codes: K
+  readonly codeWidth: E
+  readonly teacherWidth: O
+}
+
+/** The parameters of a tokenizer of these sizes. */
+export const spec = <
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>({ vit, ...sizes }: Sizes<I, P, C, F, H, K, E, O>): Parameter.ParametersOf<
+  Vqkd.VqkdParams<P, C, F, H, Dim.Patches<I, I, P>, E, O>
+> =>
+  Vqkd.spec<P, C, F, H, Dim.Patches<I, I, P>, E, O>({ ...sizes, ...vit })
+
+/** The state of training: parameters, moments, and the codebook, which the optimizer does not touch. */
+export interface State<
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  N extends number,
+  K extends number,
+  E extends number,
+  O extends number
+> extends AdamW.State<Vqkd.VqkdParams<P, C, F, H, N, E, O>> {
+  readonly quantize: Quantizer.QuantizerState<K, E>
+}
+
+/** What a step is given. */
+export interface Batch<B extends number, I extends number, N extends number, K extends number, O extends number> {
+  /** From 0 to 1. */
+  readonly images: Tensor<[B, 3, I, I]>
+  /** The teacher's features. */
+  readonly targets: Tensor<[B, N, O]>
+  readonly hyper: AdamW.Hyper
+  /** For each code the row of `[B·N]` vectors that would revive it; absent without revival. */
+  readonly revive?: Tensor<[K], "int32">
+}
+
+/** What a step measures. */
+export interface Metrics<K extends number> {
+  readonly loss: Tensor<[]>
+  readonly reconstruction: Tensor<[]>
+  readonly commitment: Tensor<[]>
+  readonly gradientNorm: Tensor<[]>
+  /** How many patches of the batch got each code. */
+  readonly counts: Tensor<[K]>
+}
+
+/** How the tokenizer is trained. */
+export interface Options {
+  readonly decay: number
+  readonly revival: { readonly threshold: number } | null
+  readonly adamw: AdamW.Options
+}
+
+/** One step of VQ-KD on batches of `B` images. */
+export const step = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(
+  sizes: Sizes<I, P, C, F, H, K, E, O>,
+  batchSize: B,
+  { adamw, decay, revival }: Options
+): TrainStep<
+  State<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
+  Batch<B, I, Dim.Patches<I, I, P>, K, O>,
+  Metrics<K>
+> => {
+  const { codeWidth, codes, teacherWidth, vit } = sizes
+  const parameters = spec(sizes)
+  const vectors = Dim.mul(batchSize, vit.patches)
+  return {
+    name: "tokenizer",
+    state: {
+      parameters,
+      first: parameters,
+      second: parameters,
+      quantize: {
+        embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } },
+        cluster_size: { shape: [codes], dtype: "float32" }
+      }
+    },
+    batch: {
+      images: { shape: [batchSize, 3, vit.image, vit.image], dtype: "float32" },
+      targets: { shape: [batchSize, vit.patches, teacherWidth], dtype: "float32" },
+      hyper: AdamW.hyperSpec,
+      ...(revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } })
+    },
+    run: ({ quantize, ...state }, { hyper, images, revive, targets }) => {
+      const codebook = quantize.embedding.weight
+      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+        const { cosine, quantized } = Vqkd.forward(params, codebook, images, targets, vit.heads)
+        const reconstruction = Vqkd.reconstruction(cosine)
+        const { codes: chosen, commitment, unit } = quantized
+        return {
+          loss: Elementwise.add(reconstruction, commitment),
+          aux: { reconstruction, commitment, unit, codes: chosen }
+        }
+      }, state.parameters)
+      const updated = AdamW.update(state, gradients, hyper, adamw)
+      const followed = Quantizer.follow(quantize, aux, { decay, revival, vectors }, revive)
+      const keep = <S extends ReadonlyArray<number>>(next: Tensor<S>, old: Tensor<S>) =>
+        Elementwise.choose(updated.finite, next, old)
+      return {
+        metrics: {
+          loss,
+          reconstruction: aux.reconstruction,
+          commitment: aux.commitment,
+          gradientNorm: updated.norm,
+          counts: followed.counts
+        },
+        state: {
+          ...updated.state,
+          quantize: {
+            embedding: { weight: keep(followed.state.embedding.weight, codebook) },
+            cluster_size: keep(followed.state.cluster_size, quantize.cluster_size)
+          }
+        }
+      }
+    }
+  }
+}
+
+/** A trained tokenizer. */
+export interface Weights<
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  N extends number,
+  K extends number,
+  E extends number,
+  O extends number
+> {
+  readonly parameters: Vqkd.VqkdParams<P, C, F, H, N, E, O>
+  readonly codebook: Tensor<[K, E]>
+}
+
+/** Images from 0 to 1 to codes, `[B, N]`, and to vectors before quantization, `[B·N, E]`. */
+export const encode = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, I, I]> },
+  {
+    readonly codes: Tensor<[Dim.Mul<B, Dim.Patches<I, I, P>>], "int32">
+    readonly vectors: Tensor<[Dim.Mul<B, Dim.Patches<I, I, P>>, E]>
+  }
+> => ({
+  name: "encode",
+  weights: weightsSpec(sizes),
+  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  run: ({ codebook, parameters }, { images }) => {
+    const vectors = Vqkd.encode(parameters, images, sizes.vit.heads)
+    return { codes: Quantizer.quantize(codebook, vectors).codes, vectors }
+  }
+})
+
+/** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
+export const reconstruct = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, I, I]>; readonly targets: Tensor<[B, Dim.Patches<I, I, P>, O]> },
+  {
+    readonly codes: Tensor<[B, Dim.Patches<I, I, P>], "int32">
+    readonly cosine: Tensor<[B, Dim.Patches<I, I, P>]>
+  }
+> => ({
+  name: "reconstruct",
+  weights: weightsSpec(sizes),
+  batch: {
+    images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" },
+    targets: { shape: [batchSize, sizes.vit.patches, sizes.teacherWidth], dtype: "float32" }
+  },
+  run: ({ codebook, parameters }, { images, targets }) => {
+    const { codes, cosine } = Vqkd.forward(parameters, codebook, images, targets, sizes.vit.heads)
+    return { codes, cosine }
+  }
+})
+
+/** The mean of the encoder's normed patch tokens, `[B, C]`. */
+export const features = <
+  B extends number,
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, I, I]> },
+  { readonly features: Tensor<[B, C]> }
+> => ({
+  name: "tokenizer features",
+  weights: weightsSpec(sizes),
+  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => ({
+    features: Reduction.meanTokens(Vqkd.encodeTokens(parameters, images, sizes.vit.heads))
+  })
+})
+
+const weightsSpec = <
+  I extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(sizes: Sizes<I, P, C, F, H, K, E, O>) =>
+  ({
+    parameters: spec(sizes),
+    codebook: { shape: [sizes.codes, sizes.codeWidth] as [K, E], dtype: "float32" }
+  }) as const
+
