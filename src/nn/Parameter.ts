@@ -10,17 +10,16 @@
  * import { Parameter } from "patchword/nn"
  *
  * const spec = { weight: Parameter.normal([4, 3], "finetuning"), bias: Parameter.zeros([4]) }
- * const { weight } = Parameter.initialise<{ readonly weight: Tensor.Tensor<[4, 3]> }>({ weight: spec.weight }, 0)
+ * const { bias, weight } = Parameter.initialise(spec, 0)
  * assert.deepStrictEqual(weight.shape, [4, 3])
- *
- * import type { Tensor } from "patchword/shapes"
+ * assert.deepStrictEqual(bias.data, new Float32Array(4))
  * ```
  */
 import * as Keyed from "../domain/Keyed.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { Shape } from "../shapes/Shape.ts"
-import type { HostOf, TensorSpec } from "../shapes/Step.ts"
-import type { Any, Tensor } from "../shapes/Tensor.ts"
+import type { TensorSpec } from "../shapes/Step.ts"
+import type { Any } from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
 
 /** How a network's weights begin. */
@@ -96,16 +95,19 @@ const drawer = (init: Init, { normal: gauss, uniform }: Keyed.Generator): () => 
   }
 }
 
+/** A record of parameters to be as a record of host arrays. */
+export type ValuesOf<T> = T extends { readonly shape: infer S extends Shape; readonly init: Init }
+  ? HostTensor.HostTensor<S, "float32">
+  : { readonly [K in keyof T]: ValuesOf<T[K]> }
+
 /** First values of every parameter, each drawn from a stream of its own: adding a parameter changes no other one. */
-export const initialise = <T>(spec: ParametersOf<T>, seed: number): HostOf<T> =>
-  Tree.map<HostOf<T>>(spec as object, (leaf, path) => {
+export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T> =>
+  Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
     const { factor, init, shape } = leaf as Parameter<Shape>
     const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
     return HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, () => draw() * factor))
   })
 
 /** Zeros in the shape of a record: the moments before the first step. */
-export const zerosLike = <T>(spec: ParametersOf<T>): HostOf<T> =>
-  Tree.map<HostOf<T>>(spec as object, ({ shape }) => HostTensor.zeros(shape, "float32"))
-
-export type { Tensor }
+export const zerosLike = <T extends object>(spec: T): ValuesOf<T> =>
+  Tree.map<ValuesOf<T>>(spec, ({ shape }) => HostTensor.zeros(shape, "float32"))

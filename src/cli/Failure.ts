@@ -1,0 +1,21 @@
+/** How a failure reaches a person: one paragraph on standard error, and an exit code by kind. */
+import { Effect, Predicate, Runtime, Schema } from "effect"
+import { CliError } from "effect/cli"
+
+/** A failure that says all it has to say in its message. */
+export class Failure extends Schema.TaggedError<Failure>()("Failure", { text: Schema.String, code: Schema.Int }) {
+  override readonly [Runtime.errorExitCode] = this.code
+  override readonly [CliError.userMessage] = this.text
+  override get message() {
+    return this.text
+  }
+}
+
+const codeOf = (error: unknown): number => {
+  const code = Predicate.hasProperty(error, Runtime.errorExitCode) ? error[Runtime.errorExitCode] : undefined
+  return typeof code === "number" ? code : 1
+}
+
+/** Every typed error as its message and exit code, without a stack trace. */
+export const plain = <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.mapError(self, (error) => new Failure({ text: error.message, code: codeOf(error) }))

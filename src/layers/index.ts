@@ -1,0 +1,11 @@
+/** The outside world as Effect services. */
+export * as Augment from "./Augment.ts"
+export * as Checkpoints from "./Checkpoints.ts"
+export * as Engine from "./Engine.ts"
+export * as Files from "./Files.ts"
+export * as Images from "./Images.ts"
+export * as ImageSet from "./ImageSet.ts"
+export * as Progress from "./Progress.ts"
+export * as Runs from "./Runs.ts"
+export * as Teacher from "./Teacher.ts"
+export * as Weights from "./Weights.ts"

@@ -1,0 +1,18 @@
+/** The factors by which drop path keeps or drops the branches of each sample: drawn on the host, given to the step. */
+import * as Keyed from "../domain/Keyed.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+
+/**
+ * Factors for blocks of the given rates, `[B]` for each of a block's two branches: 0 with probability `rate`, else
+ * `1 / (1 - rate)`, drawn from `floor(1 - rate + u)` as timm draws them.
+ */
+export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: Keyed.Key) => {
+  const { uniform } = Keyed.generator(key)
+  const factors = (rate: number) =>
+    HostTensor.make(
+      [batchSize],
+      "float32",
+      Float32Array.from({ length: batchSize }, () => Math.floor(1 - rate + uniform()) / (1 - rate))
+    )
+  return rates.map((rate) => ({ attention: factors(rate), mlp: factors(rate) }))
+}

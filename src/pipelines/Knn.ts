@@ -1,0 +1,87 @@
+/**
+ * Classification by the nearest neighbours in feature space, without any training: what the features alone know.
+ */
+import { Effect } from "effect"
+import type { KnnConfig } from "../domain/KnnConfig.ts"
+import * as Metrics from "../domain/Metrics.ts"
+import { Engine } from "../layers/Engine.ts"
+import * as Dim from "../shapes/Dim.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Linear from "../shapes/Linear.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import type { Inference } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import type { FeatureSet } from "./FeatureSet.ts"
+
+const QUERIES = 256
+
+const similarities = <N extends number, Q extends number, C extends number>(
+  bank: N,
+  queries: Q,
+  width: C
+): Inference<
+  { readonly bank: Tensor<[N, C]> },
+  { readonly queries: Tensor<[Q, C]> },
+  { readonly similarity: Tensor<[Q, N]> }
+> => ({
+  name: "knn",
+  weights: { bank: { shape: [bank, width], dtype: "float32" } },
+  batch: { queries: { shape: [queries, width], dtype: "float32" } },
+  run: (weights, batch) => ({
+    similarity: Linear.matMulTransposed(
+      Normalization.l2Normalize(batch.queries),
+      Normalization.l2Normalize(weights.bank)
+    )
+  })
+})
+
+// Equal similarities rank by their place in the bank, so that the result does not depend on the order of the search.
+const nearest = (similarity: Float32Array, count: number): ReadonlyArray<number> => {
+  const found: Array<number> = []
+  for (let index = 0; index < similarity.length; index++) {
+    if (found.length === count && similarity[index]! <= similarity[found[count - 1]!]!) continue
+    const place = found.findIndex((other) => similarity[index]! > similarity[other]!)
+    found.splice(place === -1 ? found.length : place, 0, index)
+    if (found.length > count) found.pop()
+  }
+  return found
+}
+
+const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, config: KnnConfig): Float32Array => {
+  const weights = new Float32Array(classes)
+  for (const index of nearest(similarity, config.neighbours)) {
+    weights[bank.labels[index]!]! += Math.exp(similarity[index]! / config.temperature)
+  }
+  return weights
+}
+
+/**
+ * The share of `test` that is classified right by its nearest neighbours in `bank`: cosine similarity, each neighbour's
+ * vote weighted by `exp(similarity / temperature)`.
+ */
+export const knn = Effect.fn("knn")(function*(
+  config: KnnConfig,
+  classes: number,
+  bank: FeatureSet,
+  tests: ReadonlyArray<FeatureSet>
+) {
+  const engine = yield* Engine
+  const width = Dim.named("width", bank.features.shape[1])
+  const inference = similarities(Dim.named("bank", bank.features.shape[0]), Dim.named("queries", QUERIES), width)
+  const handle = yield* engine.infer(inference, {
+    bank: HostTensor.make(inference.weights.bank.shape, "float32", bank.features.data)
+  })
+  return yield* Effect.forEach(tests, Effect.fnUntraced(function*(test) {
+    const rows = new Float32Array(test.labels.length * classes)
+    for (let start = 0; start < test.labels.length; start += QUERIES) {
+      const queries = HostTensor.zeros(inference.batch.queries.shape, "float32")
+      queries.data.set(test.features.data.subarray(start * width, (start + QUERIES) * width))
+      const { similarity } = yield* handle.run({ queries })
+      const [, size] = similarity.shape
+      for (let row = 0; row < Math.min(QUERIES, test.labels.length - start); row++) {
+        rows.set(votes(similarity.data.subarray(row * size, (row + 1) * size), bank, classes, config), (start + row) * classes)
+      }
+    }
+    return Metrics.topK(rows, test.labels, classes, 1)
+  }))
+}, Effect.scoped)

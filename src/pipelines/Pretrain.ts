@@ -1,0 +1,152 @@
+/** The second stage: predicting the visual words behind masks (paper, sections 2.3 and 2.4). */
+import { Effect } from "effect"
+import { PretrainConfig } from "../domain/PretrainConfig.ts"
+import type * as Keyed from "../domain/Keyed.ts"
+import * as Schedule from "../domain/Schedule.ts"
+import * as WeightDecay from "../domain/WeightDecay.ts"
+import { Engine } from "../layers/Engine.ts"
+import { Images } from "../layers/Images.ts"
+import * as Weights from "../layers/Weights.ts"
+import * as AdamW from "../nn/AdamW.ts"
+import * as Parameter from "../nn/Parameter.ts"
+import * as PretrainStep from "../nn/PretrainStep.ts"
+import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Dim from "../shapes/Dim.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Batches from "./Batches.ts"
+import * as DropPath from "./DropPath.ts"
+import * as Masking from "./Masking.ts"
+import * as Sizes from "./Sizes.ts"
+import * as Stage from "./Stage.ts"
+import type { StageOptions, Tokenizer } from "./TrainTokenizer.ts"
+import * as TrainTokenizer from "./TrainTokenizer.ts"
+import * as Training from "./Training.ts"
+
+/** A network that was, or is to be, pretrained: arrays under their official names. */
+export interface Backbone {
+  readonly config: PretrainConfig
+  /** How many codes it predicts. */
+  readonly codes: number
+  readonly tensors: Weights.Tensors
+}
+
+/** A backbone's sizes as its networks have them. */
+export const sizesOf = ({ codes, config }: Pick<Backbone, "codes" | "config">) => Sizes.backbone(config, codes)
+
+/** A backbone's arrays as its inferences name them. */
+export const weightsOf = ({ tensors }: Backbone): Weights.Tensors => Stage.renamed(tensors, (name) => `parameters.${name}`)
+
+/** The network as it is before pretraining: the baseline of every evaluation. */
+export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
+  config,
+  codes,
+  tensors: Weights.flatten(Parameter.initialise(PretrainStep.spec(sizesOf({ config, codes })), config.seed))
+})
+
+/**
+ * Pretrains a network on the codes that a tokenizer gives the same crops.
+ *
+ * Fails with `ConfigError` when tokenizer and network see different grids, with `TooFewImages`, with `TrainingError` when a
+ * step gives no finite loss, and as the engine, the images and the run fail.
+ */
+export const pretrain = Effect.fn("pretrain")(function*(
+  config: PretrainConfig,
+  tokenizer: Tokenizer,
+  { checkpointEvery = 100, split = "train", stage = "pretrain" }: StageOptions = {}
+) {
+  const { aggregation, mask, optimizer, seed, vit } = config
+  const { encoder } = tokenizer.config
+  yield* Stage.refuse(stage, {
+    "vit.imageSize": [
+      encoder.imageSize !== vit.imageSize || encoder.patchSize !== vit.patchSize,
+      `expected the tokenizer's ${encoder.imageSize} pixels in patches of ${encoder.patchSize}, got ${vit.imageSize} in ${vit.patchSize}`
+    ]
+  })
+  const engine = yield* Engine
+  const set = yield* (yield* Images).load(split)
+  const codes = tokenizer.config.codebook.size
+  const sizes = sizesOf({ config, codes })
+  const batchSize = Dim.named("batch", optimizer.batchSize)
+  const masked = Dim.named("masked", optimizer.batchSize * mask.count)
+  const { batch, stepsPerEpoch } = yield* Batches.training({
+    stage,
+    set,
+    seed,
+    batchSize,
+    size: vit.imageSize,
+    augment: config.augment
+  })
+  const rates = [
+    ...Schedule.dropPathRates(vit.dropPath, vit.depth),
+    ...(aggregation === null
+      ? []
+      : Schedule.aggregationDropPathRates(vit.dropPath, vit.depth, aggregation.earlyLayer, aggregation.headDepth))
+  ]
+  const dropPath = vit.dropPath > 0
+  const step = PretrainStep.step(sizes, { size: batchSize, masked, dropPath }, {
+    betas: optimizer.betas,
+    weightDecay: optimizer.weightDecay,
+    clipNorm: optimizer.clipNorm,
+    decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
+  })
+  const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), batchSize)
+  const encoderHandle = yield* engine.infer(encode, yield* Stage.fill(encode, TrainTokenizer.weightsOf(tokenizer)))
+  const key = (purpose: string, epoch: number, index: number): Keyed.Key => ({
+    seed,
+    purpose: `${stage}/${purpose}`,
+    epoch,
+    index
+  })
+
+  const { total } = optimizer.steps(stepsPerEpoch)
+  const rate = optimizer.learningRate(stepsPerEpoch)
+  const plain = Stage.plain(PretrainConfig, config)
+  const dataDigest = `${set.digest} ${Stage.digest(tokenizer.tensors)}`
+  const tensors = yield* Stage.once(
+    { stage, config: plain, dataDigest, seed, step: total },
+    Training.train({
+      stage,
+      step,
+      config: plain,
+      dataDigest,
+      seed,
+      steps: total,
+      batchSize,
+      stepsPerEpoch,
+      checkpointEvery,
+      initial: Effect.sync(() => {
+        const spec = PretrainStep.spec(sizes)
+        return {
+          parameters: Parameter.initialise(spec, seed),
+          first: Parameter.zerosLike(spec),
+          second: Parameter.zerosLike(spec)
+        }
+      }),
+      batch: Effect.fnUntraced(function*(index) {
+        const { epoch, indices, normalised, unit } = yield* batch(index)
+        const hidden = Masking.draw(config.masking, indices.map((place) => key("mask", epoch, place)))
+        const found = yield* encoderHandle.run({
+          images: HostTensor.make(encode.batch.images.shape, "float32", unit.data)
+        })
+        return {
+          images: HostTensor.make(step.batch.images.shape, "float32", normalised.data),
+          mask: HostTensor.make(step.batch.mask.shape, "bool", hidden.mask),
+          rows: HostTensor.make([masked], "int32", hidden.rows),
+          labels: HostTensor.make([masked], "int32", hidden.rows.map((row) => found.codes.data[row]!)),
+          hyper: AdamW.hyper(index, rate(index), optimizer),
+          ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", 0, index)) } : {})
+        }
+      }),
+      measure: ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }) => ({
+        loss: loss.data[0]!,
+        loss_1: loss_1.data[0]!,
+        accuracy_1: accuracy_1.data[0]!,
+        ...(loss_2 === undefined ? {} : { loss_2: loss_2.data[0]! }),
+        ...(accuracy_2 === undefined ? {} : { accuracy_2: accuracy_2.data[0]! }),
+        gradientNorm: gradientNorm.data[0]!
+      })
+    }).pipe(Effect.map(({ parameters }) => Weights.flatten(parameters)))
+  )
+  const backbone: Backbone = { config, codes, tensors }
+  return backbone
+}, Effect.scoped)

@@ -1,0 +1,203 @@
+/** The first stage: learning a visual vocabulary (paper, section 2.2). */
+import { Effect } from "effect"
+import * as Codebook from "../domain/Codebook.ts"
+import * as Keyed from "../domain/Keyed.ts"
+import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
+import * as WeightDecay from "../domain/WeightDecay.ts"
+import { Engine } from "../layers/Engine.ts"
+import { Images } from "../layers/Images.ts"
+import { Teacher } from "../layers/Teacher.ts"
+import * as Weights from "../layers/Weights.ts"
+import * as AdamW from "../nn/AdamW.ts"
+import * as Kmeans from "../nn/Kmeans.ts"
+import * as Parameter from "../nn/Parameter.ts"
+import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Dim from "../shapes/Dim.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Batches from "./Batches.ts"
+import * as Sizes from "./Sizes.ts"
+import * as Stage from "./Stage.ts"
+import * as Training from "./Training.ts"
+
+/** A trained tokenizer: arrays under their official names, the codebook as `quantize.embedding.weight`. */
+export interface Tokenizer {
+  readonly config: TokenizerConfig
+  readonly teacherWidth: number
+  readonly tensors: Weights.Tensors
+}
+
+/** What a training stage may be told beside its configuration. */
+export interface StageOptions {
+  /** The name under which the run keeps the stage. */
+  readonly stage?: string
+  /** The split that is trained on; default `train`. */
+  readonly split?: string
+  /** Steps between checkpoints; default 100. */
+  readonly checkpointEvery?: number
+}
+
+/** A tokenizer's sizes as its networks have them. */
+export const sizesOf = ({ config, teacherWidth }: Pick<Tokenizer, "config" | "teacherWidth">) =>
+  Sizes.tokenizer(config, teacherWidth)
+
+/** A tokenizer's arrays as its inferences name them. */
+export const weightsOf = ({ tensors }: Tokenizer): Weights.Tensors =>
+  Stage.renamed(
+    tensors,
+    (name) =>
+      name === "quantize.embedding.weight" ? "codebook" : name === "quantize.cluster_size" ? undefined : `parameters.${name}`
+  )
+
+const supported = ({ encoder }: TokenizerConfig) =>
+  Stage.refuse("tokenizer", {
+    "encoder.absolutePositions": [!encoder.absolutePositions, "expected true: a tokenizer has absolute positions"],
+    "encoder.relativePositions": [
+      encoder.relativePositions !== "none",
+      `expected "none", got "${encoder.relativePositions}": a tokenizer has absolute positions only`
+    ],
+    "encoder.layerScale": [encoder.layerScale !== 0, `expected 0, got ${encoder.layerScale}: a tokenizer has none`],
+    "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
+  })
+
+const unit = (rows: number, width: number, draws: Keyed.Generator): Float32Array => {
+  const values = Float32Array.from({ length: rows * width }, () => draws.normal())
+  for (let row = 0; row < rows; row++) {
+    const vector = values.subarray(row * width, (row + 1) * width)
+    const length = Math.hypot(...vector)
+    vector.forEach((value, i) => (vector[i] = value / length))
+  }
+  return values
+}
+
+// Without replacement where there are enough vectors, as the official code draws them.
+const startRows = (vectors: number, codes: number, key: Keyed.Key): Int32Array => {
+  if (vectors >= codes) return Keyed.permutation(key, vectors).slice(0, codes)
+  const { integer } = Keyed.generator(key)
+  return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
+}
+
+/**
+ * Trains a tokenizer on the features of the teacher in the environment.
+ *
+ * Fails with `ConfigError` for what a tokenizer does not have, with `TooFewImages`, with `TrainingError` when a step gives
+ * no finite loss, and as the engine, the images, the teacher and the run fail.
+ */
+export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
+  config: TokenizerConfig,
+  { checkpointEvery = 100, split = "train", stage = "tokenizer" }: StageOptions = {}
+) {
+  yield* supported(config)
+  const engine = yield* Engine
+  const teacher = yield* Teacher
+  const set = yield* (yield* Images).load(split)
+  const { codebook, encoder, optimizer, seed } = config
+  const sizes = sizesOf({ config, teacherWidth: teacher.width })
+  const batchSize = Dim.named("batch", optimizer.batchSize)
+  const { batch, stepsPerEpoch } = yield* Batches.training({
+    stage,
+    set,
+    seed,
+    batchSize,
+    size: encoder.imageSize,
+    augment: config.augment
+  })
+  const step = TokenizerStep.step(sizes, batchSize, {
+    decay: codebook.decay,
+    revival: codebook.revival,
+    adamw: {
+      betas: optimizer.betas,
+      weightDecay: optimizer.weightDecay,
+      clipNorm: optimizer.clipNorm,
+      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
+    }
+  })
+  const vectors = Dim.mul(batchSize, sizes.vit.patches)
+  const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch: 0, index })
+
+  const images = (values: Float32Array) => HostTensor.make(step.batch.images.shape, "float32", values)
+
+  const kmeans = Effect.fnUntraced(function*(parameters: Parameter.ValuesOf<ReturnType<typeof parametersSpec>>) {
+    const first = yield* batch(0)
+    const encode = yield* engine.infer(TokenizerStep.encode(sizes, batchSize), {
+      parameters,
+      codebook: HostTensor.zeros(step.state.quantize.embedding.weight.shape, "float32")
+    })
+    const encoded = yield* encode.run({ images: images(first.unit.data) })
+    const cluster = yield* engine.infer(Kmeans.inference(vectors, sizes.codes, sizes.codeWidth), {})
+    return yield* cluster.run({
+      vectors: encoded.vectors,
+      start: HostTensor.make([sizes.codes], "int32", startRows(vectors, sizes.codes, key("kmeans", 0)))
+    })
+  }, Effect.scoped)
+
+  const parametersSpec = () => TokenizerStep.spec(sizes)
+
+  const initial = Effect.gen(function*() {
+    const parameters = Parameter.initialise(parametersSpec(), seed)
+    const shape = step.state.quantize.embedding.weight.shape
+    const begun = codebook.kmeans
+      ? yield* kmeans(parameters)
+      : {
+        means: HostTensor.make(shape, "float32", unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))),
+        counts: HostTensor.zeros([sizes.codes], "float32")
+      }
+    return {
+      parameters,
+      first: Parameter.zerosLike(parametersSpec()),
+      second: Parameter.zerosLike(parametersSpec()),
+      quantize: {
+        embedding: { weight: begun.means },
+        // Revival compares a code's moving count with uniform use, so it starts from the counts of the first batch; the
+        // published statistic, which nothing depends on, starts from zero.
+        cluster_size: codebook.revival === null ? HostTensor.zeros([sizes.codes], "float32") : begun.counts
+      }
+    }
+  })
+
+  const { total } = optimizer.steps(stepsPerEpoch)
+  const rate = optimizer.learningRate(stepsPerEpoch)
+  const plain = Stage.plain(TokenizerConfig, config)
+  const dataDigest = `${set.digest} ${teacher.digest}`
+  const tensors = yield* Stage.once(
+    { stage, config: plain, dataDigest, seed, step: total },
+    Training.train({
+      stage,
+      step,
+      config: plain,
+      dataDigest,
+      seed,
+      steps: total,
+      batchSize,
+      stepsPerEpoch,
+      checkpointEvery,
+      initial,
+      batch: Effect.fnUntraced(function*(index) {
+        const { unit: pixels } = yield* batch(index)
+        const targets = yield* teacher.features(pixels)
+        const { integer } = Keyed.generator(key("revive", index))
+        return {
+          images: images(pixels.data),
+          targets: HostTensor.make(step.batch.targets.shape, "float32", targets.data),
+          hyper: AdamW.hyper(index, rate(index), optimizer),
+          ...(codebook.revival === null ? {} : {
+            revive: HostTensor.make(
+              [sizes.codes],
+              "int32",
+              Int32Array.from({ length: sizes.codes }, () => integer(0, vectors - 1))
+            )
+          })
+        }
+      }),
+      measure: ({ commitment, counts, gradientNorm, loss, reconstruction }) => ({
+        loss: loss.data[0]!,
+        cosine: 1 - reconstruction.data[0]!,
+        commitment: commitment.data[0]!,
+        gradientNorm: gradientNorm.data[0]!,
+        usage: Codebook.usage(counts.data),
+        perplexity: Codebook.perplexity(counts.data)
+      })
+    }).pipe(Effect.map(({ parameters, quantize }) => Weights.flatten({ ...parameters, quantize })))
+  )
+  const tokenizer: Tokenizer = { config, teacherWidth: teacher.width, tensors }
+  return tokenizer
+}, Effect.scoped)

@@ -1,0 +1,151 @@
+/**
+ * The loop that every training stage shares: batches in, steps taken, rows logged, checkpoints kept.
+ *
+ * A stage is resumed from its newest checkpoint, and since a batch depends on its step number alone, a run that was
+ * killed at any moment and started again ends with the bytes of one that never stopped.
+ */
+import { Clock, Effect, Exit, Option, Ref, Result, Runtime, Schema, type Scope, Stream } from "effect"
+import * as Json from "../domain/Json.ts"
+import { Checkpoints, type CheckpointsError } from "../layers/Checkpoints.ts"
+import { Engine, EngineError } from "../layers/Engine.ts"
+import * as Files from "../layers/Files.ts"
+import { Progress } from "../layers/Progress.ts"
+import { Runs, type RunsError } from "../layers/Runs.ts"
+import * as Weights from "../layers/Weights.ts"
+import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import * as Tree from "../shapes/Tree.ts"
+
+/** The state of every training step: the parameters, their two moments, and buffers of the step's own. */
+export interface TrainState {
+  readonly parameters: object
+  readonly first: object
+  readonly second: object
+}
+
+/** A stage had to stop because a step could not be taken. Exits with 70. */
+export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
+  stage: Schema.String,
+  step: Schema.Int,
+  /** The batch of the failed step, in the run folder, for replay. */
+  batch: Schema.String,
+  reason: EngineError
+}) {
+  override readonly [Runtime.errorExitCode] = 70
+  override get message() {
+    return `${this.stage}: step ${this.step} failed: ${this.reason.message} The state before the step was kept and its ` +
+      `batch was saved as ${this.batch}; lower the learning rate, or look at the batch, and start the run again`
+  }
+}
+
+/** What a stage tells the loop. */
+export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
+  readonly stage: string
+  readonly step: TrainStep<S, B, M>
+  /** What identifies the stage's computation: a checkpoint of anything else is refused. */
+  readonly config: Json.Json
+  readonly dataDigest: string
+  readonly seed: number
+  readonly steps: number
+  readonly batchSize: number
+  readonly stepsPerEpoch: number
+  readonly checkpointEvery: number
+  /** The state before the first step; not asked for on resume. */
+  readonly initial: Effect.Effect<HostOf<S>, E1, R1>
+  /** The batch of one step, a function of the step number alone. */
+  readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
+  /** The row that a step adds to the log. */
+  readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
+}
+
+const split = (state: object) => {
+  const tensors = Object.entries(Weights.flatten(state))
+  const isMoment = (name: string) => name.startsWith("first.") || name.startsWith("second.")
+  return {
+    weights: Object.fromEntries(tensors.filter(([name]) => !isMoment(name))),
+    optimizer: Object.fromEntries(tensors.filter(([name]) => isMoment(name)))
+  }
+}
+
+const PREFETCH = 2
+
+/**
+ * Takes all steps of a stage that are not taken yet and returns its last state.
+ *
+ * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept. On
+ * interruption the state is saved before the effect ends.
+ */
+export const train = Effect.fn("train")(function*<S extends TrainState, B extends object, M, E1, R1, E2, R2>(
+  options: Training<S, B, M, E1, R1, E2, R2>
+): Effect.fn.Return<
+  HostOf<S>,
+  E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
+  R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
+> {
+  const { batchSize, config, dataDigest, seed, stage, step, steps, stepsPerEpoch } = options
+  const engine = yield* Engine
+  const checkpoints = yield* Checkpoints
+  const runs = yield* Runs
+  const progress = yield* Progress
+  const request = { stage, config, dataDigest }
+  const digest = Files.sha256(Json.canonical(config))
+
+  const latest = yield* checkpoints.latest(request)
+  const start = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
+  const initial = Option.isNone(latest)
+    ? yield* options.initial
+    : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
+  yield* runs.rewind(stage, start + 1)
+  const handle = yield* engine.train(step, initial)
+
+  const done = yield* Ref.make(start)
+  const saved = yield* Ref.make(start)
+  const save = Effect.fn("train.save")(function*() {
+    const taken = yield* Ref.get(done)
+    if (taken === (yield* Ref.get(saved))) return
+    yield* checkpoints.save({
+      ...request,
+      ...split(yield* handle.state),
+      configDigest: digest,
+      step: taken,
+      epoch: Math.floor(taken / stepsPerEpoch),
+      extra: {}
+    })
+    yield* Ref.set(saved, taken)
+  })
+  yield* Effect.addFinalizer((exit) =>
+    Exit.hasInterrupts(exit) ? save().pipe(Effect.ignore({ log: true })) : Effect.void
+  )
+
+  const keep = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
+    const name = `replay/${stage}-step-${number}`
+    const provenance = new Weights.Provenance({ stage, configDigest: digest, dataDigest, step: number, seed })
+    yield* runs.saveWeights(name, Weights.make(Weights.flatten(batch), provenance))
+    return yield* new TrainingError({ stage, step: number, batch: name, reason })
+  })
+
+  const began = yield* Clock.currentTimeMillis
+  yield* Stream.range(start, steps - 1).pipe(
+    Stream.rechunk(1),
+    Stream.mapEffect((index) => Effect.map(options.batch(index), (batch) => ({ number: index + 1, batch }))),
+    Stream.buffer({ capacity: PREFETCH }),
+    Stream.runForEach(Effect.fnUntraced(function*({ batch, number }) {
+      const metrics = yield* handle.run(batch).pipe(Effect.catchTag("EngineError", (reason) => keep(number, batch, reason)))
+      yield* Ref.set(done, number)
+      const row = options.measure(metrics)
+      yield* runs.log({ stage, step: number, ...row })
+      const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
+      const imagesPerSecond = (number - start) * batchSize / elapsed
+      yield* progress.report({ stage, step: number, total: steps, metrics: row, imagesPerSecond })
+      if (number % options.checkpointEvery === 0 && number < steps) yield* save()
+    }))
+  )
+  const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
+  if (steps > start) yield* runs.timing({ stage, step: steps, seconds: elapsed, steps: steps - start })
+  return yield* handle.state
+})
+
+const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, stage: string) =>
+  Result.map(
+    Weights.conform(step.state, Weights.make(tensors), `${stage} checkpoint`),
+    () => Tree.map<HostOf<S>>(step.state, (_, path) => tensors[path])
+  )
