@@ -1,0 +1,93 @@
+/**
+ * Minimises a smooth convex function of a few thousand numbers by L-BFGS (Nocedal and Wright, algorithm 7.5) with a
+ * backtracking line search. The function is evaluated by whoever asks: `minimise` is a generator that hands out points and is
+ * given values and gradients, so that it knows nothing of devices.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Lbfgs } from "patchword/domain"
+ *
+ * const search = Lbfgs.minimise(Float64Array.of(3, -2), { iterations: 50 })
+ * let next = search.next()
+ * while (!next.done) {
+ *   const [x, y] = next.value as unknown as [number, number]
+ *   next = search.next({ value: x * x + 10 * y * y, gradient: Float64Array.of(2 * x, 20 * y) })
+ * }
+ * assert.ok(Math.hypot(...next.value) < 1e-4)
+ * ```
+ */
+
+/** The function at a point. */
+export interface Evaluation {
+  readonly value: number
+  readonly gradient: Float64Array
+}
+
+/** When to stop. */
+export interface Options {
+  readonly iterations: number
+  /** The length of the gradient under which the point is good enough; default 1e-5. */
+  readonly tolerance?: number
+}
+
+const MEMORY = 10
+const SUFFICIENT = 1e-4
+const HALVINGS = 30
+
+const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0)
+
+const along = (a: Float64Array, factor: number, b: Float64Array): Float64Array => a.map((value, i) => value + factor * b[i]!)
+
+interface Pair {
+  readonly step: Float64Array
+  readonly change: Float64Array
+  readonly rho: number
+}
+
+const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64Array => {
+  let q: Float64Array = gradient.slice()
+  const alphas: Array<number> = []
+  for (const { change, rho, step } of pairs.toReversed()) {
+    const alpha = rho * dot(step, q)
+    alphas.unshift(alpha)
+    q = along(q, -alpha, change)
+  }
+  const last = pairs.at(-1)
+  const scale = last === undefined ? 1 / Math.max(1, Math.sqrt(dot(gradient, gradient))) : 1 / (last.rho * dot(last.change, last.change))
+  let r: Float64Array = q.map((value) => value * scale)
+  pairs.forEach(({ change, rho, step }, i) => {
+    r = along(r, alphas[i]! - rho * dot(change, r), step)
+  })
+  return r.map((value) => -value)
+}
+
+/** Yields points to evaluate and returns the best one. */
+export function* minimise(
+  start: Float64Array,
+  { iterations, tolerance = 1e-5 }: Options
+): Generator<Float64Array, Float64Array, Evaluation> {
+  let point = start
+  let here: Evaluation = yield point
+  let pairs: ReadonlyArray<Pair> = []
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
+    const heading = direction(here.gradient, pairs)
+    const slope = dot(heading, here.gradient)
+    let length = 1
+    let next = along(point, length, heading)
+    let there: Evaluation = yield next
+    for (let halving = 0; halving < HALVINGS && !(there.value <= here.value + SUFFICIENT * length * slope); halving++) {
+      length /= 2
+      next = along(point, length, heading)
+      there = yield next
+    }
+    if (!(there.value < here.value)) break
+    const step = along(next, -1, point)
+    const change = along(there.gradient, -1, here.gradient)
+    const curvature = dot(step, change)
+    if (curvature > 1e-12) pairs = [...pairs, { step, change, rho: 1 / curvature }].slice(-MEMORY)
+    point = next
+    here = there
+  }
+  return point
+}

@@ -1,0 +1,243 @@
+/**
+ * The whole method in one program: tokenizer, pretraining, evaluation, report. It is what `npm start` runs, and an example of
+ * how stages compose: each takes the value of the one before it.
+ */
+import { Clock, Effect, Option, Schema } from "effect"
+import * as Metrics from "../domain/Metrics.ts"
+import type { Preset } from "../domain/Preset.ts"
+import * as PresetModule from "../domain/Preset.ts"
+import * as Report from "../domain/Report.ts"
+import { version } from "../domain/Version.ts"
+import { Engine } from "../layers/Engine.ts"
+import { Images } from "../layers/Images.ts"
+import type { ImageSet } from "../layers/ImageSet.ts"
+import { Progress } from "../layers/Progress.ts"
+import { type Row, Runs } from "../layers/Runs.ts"
+import { Teacher } from "../layers/Teacher.ts"
+import * as Atlas from "./Atlas.ts"
+import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./Evaluate.ts"
+import { features, type Network } from "./Features.ts"
+import { accuracies, classify, finetune } from "./Finetune.ts"
+import { knn } from "./Knn.ts"
+import { pretrain, untrained } from "./Pretrain.ts"
+import { probe } from "./Probe.ts"
+import * as ReportPage from "./ReportPage.ts"
+import * as Stage from "./Stage.ts"
+import { trainTokenizer } from "./TrainTokenizer.ts"
+
+/** The held-out sets: new concepts in the styles of training, then in styles never seen, then known concepts in those. */
+const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
+
+const Seconds = Schema.Struct({ seconds: Schema.Finite })
+
+/** What the demo is told beside its configuration. */
+export interface DemoOptions {
+  /** The configuration's name, for the report. */
+  readonly preset: string
+  /** What the images show, for the report; default `emoji`. */
+  readonly subject?: string
+  readonly credits?: ReadonlyArray<ReportPage.Credit>
+}
+
+// The time of a stage is that of the process which finished it; a resumed run remembers it.
+const timed = <A, E, R>(stage: string, self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const runs = yield* Runs
+    const name = `${stage}-seconds`
+    const began = yield* Clock.currentTimeMillis
+    const value = yield* self
+    const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
+    const known = Option.flatMap(yield* runs.result(name), Schema.decodeUnknownOption(Seconds))
+    if (Option.isNone(known)) yield* runs.done(name, { seconds: elapsed })
+    return { value, seconds: Option.getOrElse(known, () => ({ seconds: elapsed })).seconds }
+  })
+
+const curve = (rows: ReadonlyArray<Row>, stage: string, metric: string, extra: Partial<ReportPage.Curve> = {}): ReportPage.Curve => {
+  const own = rows.filter((row) => row.stage === stage && typeof row[metric] === "number")
+  return { stage, metric, ...extra, steps: own.map((row) => row.step), values: own.map((row) => Number(row[metric])) }
+}
+
+const majority = (set: ImageSet): number => {
+  const counts = new Map<number, number>()
+  for (const label of set.labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+  return Math.max(...counts.values()) / set.length
+}
+
+const spaced = (length: number, count: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.min(length, count) }, (_, i) => Math.floor(i * length / Math.min(length, count)))
+
+const codedImages = (set: ImageSet, preset: Preset, encoded: ReadonlyArray<EncodedImage>) =>
+  Effect.forEach(spaced(set.length, 12), (index) =>
+    Effect.map(set.image(index), (picture): ReportPage.CodedImage => ({
+      name: set.describe(index),
+      picture,
+      grid: preset.tokenizer.encoder.grid,
+      codes: encoded[index]!.codes,
+      cosine: encoded[index]!.cosine
+    })))
+
+const maskedImages = (set: ImageSet, preset: Preset, predicted: ReadonlyArray<PredictedImage>) =>
+  Effect.forEach(spaced(set.length, 9), (index) =>
+    Effect.map(set.image(index), (picture): ReportPage.MaskedImage => ({
+      name: set.describe(index),
+      picture,
+      grid: preset.pretrain.vit.grid,
+      ...predicted[index]!
+    })))
+
+/**
+ * Runs every stage that the run has not finished, evaluates, and writes `report.json` and `report.html`.
+ *
+ * Fails as its stages fail.
+ */
+export const demo = Effect.fn("demo")(function*(
+  preset: Preset,
+  { credits = [], preset: name, subject = "emoji" }: DemoOptions
+) {
+  const engine = yield* Engine
+  const runs = yield* Runs
+  const teacher = yield* Teacher
+  const progress = yield* Progress
+  const { load } = yield* Images
+  const sets = yield* timed(
+    "images",
+    Effect.forEach(["train", "val", ...TESTS] as const, (split) => Effect.map(load(split), (set) => [split, set] as const))
+  )
+  const setOf = new Map(sets.value)
+  const set = (split: Report.Split): ImageSet => setOf.get(split)!
+  const tests = TESTS.map(set)
+  const { classes } = set("train")
+
+  const tokenizer = yield* timed("tokenizer", trainTokenizer(preset.tokenizer))
+  const backbone = yield* timed("pretrain", pretrain(preset.pretrain, tokenizer.value))
+  const random = untrained(preset.pretrain, tokenizer.value.config.codebook.size)
+
+  const coded = yield* timed("evaluation", Effect.gen(function*() {
+    yield* progress.message("evaluating the tokenizer and the pretrained network")
+    const vocabulary = yield* evaluateTokenizer(tokenizer.value, set("in-new"))
+    const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
+
+    const frozen = Effect.fnUntraced(function*(network: Network) {
+      const [train, validation, ...held] = yield* features(network, [set("train"), set("val"), ...tests], preset.probe)
+      const bank = { train: train!, validation: validation!, tests: held }
+      const probed = yield* probe(preset.probe, classes.length, bank)
+      const near = yield* features(network, [set("train"), ...tests], preset.knn)
+      const [knnTrain, ...knnTests] = near
+      return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, knnTrain!, knnTests) }
+    })
+    yield* progress.message("probing frozen features")
+    return {
+      vocabulary,
+      masked,
+      random: yield* frozen(random),
+      tokenizer: yield* frozen(tokenizer.value),
+      pretrained: yield* frozen(backbone.value)
+    }
+  }))
+  const { masked, vocabulary } = coded.value
+
+  const scratch = yield* timed("finetune-random", finetune(preset.finetune, undefined, { stage: "finetune-random" }))
+  const tuned = yield* timed("finetune-pretrained", finetune(preset.finetune, backbone.value, { stage: "finetune-pretrained" }))
+  const tunedRandom = yield* accuracies(scratch.value, tests)
+  const tunedPretrained = yield* accuracies(tuned.value, tests)
+  const [logits] = yield* classify(tuned.value, [set("in-new")])
+
+  const scores = (index: number): Report.Scores => ({
+    probe: {
+      random: coded.value.random.probe[index]!,
+      tokenizer: coded.value.tokenizer.probe[index]!,
+      pretrained: coded.value.pretrained.probe[index]!
+    },
+    knn: {
+      random: coded.value.random.knn[index]!,
+      tokenizer: coded.value.tokenizer.knn[index]!,
+      pretrained: coded.value.pretrained.knn[index]!
+    },
+    finetune: { random: tunedRandom[index]!, pretrained: tunedPretrained[index]! }
+  })
+  const stages = {
+    images: sets,
+    tokenizer,
+    pretrain: backbone,
+    evaluation: coded,
+    "finetune from random": scratch,
+    "finetune from pretrained": tuned
+  }
+  const rows = yield* runs.readLog
+  const steps = rows.filter((row) => row.stage === "pretrain").length
+  const [first, ...others] = classes as [string, ...Array<string>]
+  const report: Report.Report = {
+    preset: name,
+    seed: preset.pretrain.seed,
+    engine: engine.name,
+    tokenizer: {
+      cosine: vocabulary.cosine,
+      usage: vocabulary.usage,
+      codebookSize: preset.tokenizer.codebook.size,
+      perplexity: vocabulary.perplexity
+    },
+    pretrain: { maskedAccuracy: masked.maskedAccuracy, majority: masked.majority, steps, loss: masked.loss },
+    ...scores(0),
+    rendition: { flat: scores(1), "3d": scores(2) },
+    renditionSeen: { flat: scores(3), "3d": scores(4) },
+    majority: majority(set("in-new")),
+    classes: [first, ...others],
+    counts: {
+      train: set("train").length,
+      val: set("val").length,
+      "in-new": set("in-new").length,
+      "flat-new": set("flat-new").length,
+      "3d-new": set("3d-new").length,
+      "flat-seen": set("flat-seen").length,
+      "3d-seen": set("3d-seen").length
+    },
+    seconds: Object.fromEntries(Object.entries(stages).map(([stage, { seconds }]) => [stage, seconds])),
+    expected: name === "tiny"
+      ? { figures: Report.tinyFigures, curves: Report.tinyCurves }
+      : { figures: [], curves: [] }
+  }
+
+  const held = set("in-new")
+  const pictures = yield* Effect.forEach(vocabulary.images, ({ codes }, index) =>
+    Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes })))
+  const atlas = Atlas.make(pictures, {
+    patch: preset.tokenizer.encoder.patchSize,
+    size: preset.tokenizer.codebook.size,
+    rows: 16,
+    patches: 12
+  })
+  const confusion = Metrics.confusion(Metrics.predictions(logits!, classes.length), held.labels, classes.length)
+  const page: ReportPage.PageData = {
+    subject,
+    curves: [
+      curve(rows, "tokenizer", "loss"),
+      curve(rows, "tokenizer", "cosine"),
+      curve(rows, "pretrain", "loss_1"),
+      curve(rows, "pretrain", "accuracy_1"),
+      { ...curve(rows, "finetune-random", "accuracy"), stage: "finetune", run: "from random", baseline: true },
+      { ...curve(rows, "finetune-pretrained", "accuracy"), stage: "finetune", run: "from pretrained" }
+    ],
+    codebook: [curve(rows, "tokenizer", "usage"), curve(rows, "tokenizer", "perplexity")],
+    codes: atlas.rows,
+    means: atlas.means,
+    coded: yield* codedImages(held, preset, vocabulary.images),
+    masked: yield* maskedImages(held, preset, masked.images),
+    confusion: {
+      evaluation: "fine-tuned from pretrained weights, new concepts in the styles of training",
+      counts: classes.map((_, row) => Array.from(confusion.subarray(row * classes.length, (row + 1) * classes.length)))
+    },
+    credits,
+    provenance: [
+      ["patchword", version],
+      ["engine", engine.name],
+      ["teacher", `${teacher.name} ${teacher.digest.slice(0, 12)}`],
+      ["training images", `${set("train").length}, ${set("train").digest.slice(0, 12)}`],
+      ["tokenizer", Stage.digest(tokenizer.value.tensors).slice(0, 12)],
+      ["backbone", Stage.digest(backbone.value.tensors).slice(0, 12)]
+    ],
+    config: Stage.plain(PresetModule.Preset, preset)
+  }
+  yield* runs.writeReport(yield* Effect.orDie(Schema.encodeEffect(Report.Report)(report)), yield* ReportPage.render(report, page))
+  return report
+}, Effect.scoped)
+

@@ -1,0 +1,178 @@
+/** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
+import { Effect } from "effect"
+import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
+import type * as Keyed from "../domain/Keyed.ts"
+import * as LayerDecay from "../domain/LayerDecay.ts"
+import * as Metrics from "../domain/Metrics.ts"
+import * as Schedule from "../domain/Schedule.ts"
+import * as WeightDecay from "../domain/WeightDecay.ts"
+import { Engine } from "../layers/Engine.ts"
+import { Images } from "../layers/Images.ts"
+import type { ImageSet } from "../layers/ImageSet.ts"
+import * as Weights from "../layers/Weights.ts"
+import * as AdamW from "../nn/AdamW.ts"
+import * as FinetuneStep from "../nn/FinetuneStep.ts"
+import * as Parameter from "../nn/Parameter.ts"
+import * as Dim from "../shapes/Dim.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Batches from "./Batches.ts"
+import * as DropPath from "./DropPath.ts"
+import type { Backbone } from "./Pretrain.ts"
+import * as Sizes from "./Sizes.ts"
+import * as Stage from "./Stage.ts"
+import type { StageOptions } from "./TrainTokenizer.ts"
+import * as Training from "./Training.ts"
+
+/** A trained classifier: arrays under their official names. */
+export interface Classifier {
+  readonly config: FinetuneConfig
+  readonly classes: ReadonlyArray<string>
+  readonly tensors: Weights.Tensors
+}
+
+const SHARED = "rel_pos_bias.relative_position_bias_table"
+
+/**
+ * The backbone's arrays as a classifier takes them over: a table of relative positions that all blocks shared becomes one of
+ * each block, and what only pretraining needed is left out, its final norm included (`run_class_finetuning.py`).
+ */
+export const inherited = ({ tensors }: Backbone, config: FinetuneConfig): Weights.Tensors => {
+  const table = tensors[SHARED]
+  const own = config.vit.relativePositions === "perBlock" && table !== undefined
+    ? Object.fromEntries(
+      Array.from({ length: config.vit.depth }, (_, i) => [`blocks.${i}.attn.relative_position_bias_table`, table])
+    )
+    : {}
+  const kept = Stage.renamed(
+    tensors,
+    (name) => /^(cls_token|pos_embed|patch_embed\.|blocks\.)/.test(name) || (name === SHARED && config.vit.relativePositions === "shared") ? name : undefined
+  )
+  return { ...kept, ...own }
+}
+
+const supported = (stage: string, { erasing, mixup, randAugment }: FinetuneConfig) =>
+  Stage.refuse(stage, {
+    mixup: [mixup !== null, "expected null: mixing images is not done yet"],
+    randAugment: [randAugment !== null, "expected null: RandAugment is not done yet"],
+    erasing: [erasing !== 0, `expected 0, got ${erasing}: random erasing is not done yet`]
+  })
+
+/**
+ * Trains a classifier from a backbone, or from random values when there is none.
+ *
+ * Fails with `ConfigError` for augmentations that are not done yet, with `WeightsError` when the backbone does not fit, with
+ * `TrainingError` when a step gives no finite loss, and as the engine, the images and the run fail.
+ */
+export const finetune = Effect.fn("finetune")(function*(
+  config: FinetuneConfig,
+  backbone: Backbone | undefined,
+  { checkpointEvery = 100, split = "train", stage = "finetune" }: StageOptions = {}
+) {
+  yield* supported(stage, config)
+  const set = yield* (yield* Images).load(split)
+  const { optimizer, seed, vit } = config
+  const sizes = Sizes.classifier(config, set.classes.length)
+  const batchSize = Dim.named("batch", optimizer.batchSize)
+  const { batch, stepsPerEpoch } = yield* Batches.training({
+    stage: "finetune",
+    set,
+    seed,
+    batchSize,
+    size: vit.imageSize,
+    augment: config.augment
+  })
+  const dropPath = vit.dropPath > 0
+  const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
+  const step = FinetuneStep.step(sizes, { size: batchSize, dropPath }, {
+    labelSmoothing: config.labelSmoothing,
+    adamw: {
+      betas: optimizer.betas,
+      weightDecay: optimizer.weightDecay,
+      clipNorm: optimizer.clipNorm,
+      decays: (name, rank) => WeightDecay.decays("finetune", name, rank),
+      scale: (name) => LayerDecay.scale(name, { decay: config.layerDecay, depth: vit.depth })
+    }
+  })
+  const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `finetune/${purpose}`, epoch: 0, index })
+  const { total } = optimizer.steps(stepsPerEpoch)
+  const rate = optimizer.learningRate(stepsPerEpoch)
+  const plain = Stage.plain(FinetuneConfig, config)
+  const dataDigest = `${set.digest} ${backbone === undefined ? "random" : Stage.digest(backbone.tensors)}`
+
+  const initial = Effect.gen(function*() {
+    const spec = FinetuneStep.spec(sizes)
+    const fresh = Parameter.initialise(spec, seed)
+    const logits = FinetuneStep.logits(sizes, batchSize)
+    const { parameters } = yield* Stage.fill(
+      logits,
+      Stage.renamed(
+        { ...Weights.flatten(fresh), ...(backbone === undefined ? {} : inherited(backbone, config)) },
+        (name) => `parameters.${name}`
+      )
+    )
+    return { parameters, first: Parameter.zerosLike(spec), second: Parameter.zerosLike(spec) }
+  })
+
+  const tensors = yield* Stage.once(
+    { stage, config: plain, dataDigest, seed, step: total },
+    Training.train({
+      stage,
+      step,
+      config: plain,
+      dataDigest,
+      seed,
+      steps: total,
+      batchSize,
+      stepsPerEpoch,
+      checkpointEvery,
+      initial,
+      batch: Effect.fnUntraced(function*(index) {
+        const { labels, normalised } = yield* batch(index)
+        return {
+          images: HostTensor.make(step.batch.images.shape, "float32", normalised.data),
+          labels: HostTensor.make([batchSize], "int32", labels),
+          hyper: AdamW.hyper(index, rate(index), optimizer),
+          ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", index)) } : {})
+        }
+      }),
+      measure: ({ accuracy, gradientNorm, loss }) => ({
+        loss: loss.data[0]!,
+        accuracy: accuracy.data[0]!,
+        gradientNorm: gradientNorm.data[0]!
+      })
+    }).pipe(Effect.map(({ parameters }) => Weights.flatten(parameters)))
+  )
+  const classifier: Classifier = { config, classes: set.classes, tensors }
+  return classifier
+}, Effect.scoped)
+
+const BATCH = 128
+
+/** What a classifier thinks of sets of images: logits `[N, K]` of each, row-major. */
+export const classify = Effect.fn("classify")(function*(classifier: Classifier, sets: ReadonlyArray<ImageSet>) {
+  const engine = yield* Engine
+  const { classes, config, tensors } = classifier
+  const inference = FinetuneStep.logits(Sizes.classifier(config, classes.length), Dim.named("batch", BATCH))
+  const handle = yield* engine.infer(
+    inference,
+    yield* Stage.fill(inference, Stage.renamed(tensors, (name) => `parameters.${name}`))
+  )
+  return yield* Effect.forEach(sets, (set) =>
+    Effect.map(
+      Batches.evaluation(
+        { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
+        ({ normalised, valid }) =>
+          Effect.map(
+            handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data) }),
+            ({ logits }) => Array.from(logits.data.subarray(0, valid * classes.length))
+          )
+      ),
+      (parts) => Float32Array.from(parts.flat())
+    ))
+}, Effect.scoped)
+
+/** The share of each set that a classifier gets right. */
+export const accuracies = Effect.fn("accuracies")(function*(classifier: Classifier, sets: ReadonlyArray<ImageSet>) {
+  const logits = yield* classify(classifier, sets)
+  return sets.map((set, i) => Metrics.topK(logits[i]!, set.labels, classifier.classes.length, 1))
+})
