@@ -3,6 +3,7 @@
  * recorded, forward and backward, as fast as JavaScript can call it.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type DType, size } from "../shapes/HostTensor.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Kernels from "./Kernels.ts"
 import { NotTraceable, Tracer } from "./Tracer.ts"
@@ -13,22 +14,21 @@ const FOLDED_UP_TO = 65_536
 
 class TraceBackend extends tf.KernelBackend {
   tracer = new Tracer()
-  // Where the engine looks for data before it asks another backend for it.
-  readonly data = { has: () => true }
 
   override write(values: tf.BackendValues | null, shape: Array<number>, dtype: tf.DataType): object {
-    const numbers = values === null ? [] : Array.from(values as ArrayLike<number>)
-    return this.tracer.constant(numbers, shape, dtype as "float32").dataId
+    return this.tracer.constant((values ?? []) as ArrayLike<number>, shape, dtype as DType).dataId
   }
   override readSync(dataId: object): tf.BackendValues {
-    return this.refuse(dataId)
+    throw this.refusal(dataId)
   }
+  // Nobody waits for the promise while a step is traced, so its failure would never be seen.
   override read(dataId: object): Promise<tf.BackendValues> {
-    return this.refuse(dataId)
+    this.tracer.refusal = this.refusal(dataId)
+    return new Promise(() => {})
   }
-  private refuse(dataId: object): never {
+  private refusal(dataId: object): NotTraceable {
     const { shape } = this.tracer.valueOf({ dataId, shape: [], dtype: "float32" })
-    throw new NotTraceable(
+    return new NotTraceable(
       `a step asked for the values of a tensor of shape ${ShapeError.show(shape)}; there are none while it is traced ` +
         "(no dataSync, data, array or print, and no branch on a tensor)"
     )
@@ -64,38 +64,42 @@ class TraceBackend extends tf.KernelBackend {
   override dispose(): void {}
 }
 
+interface CpuBackend extends tf.KernelBackend {
+  readonly makeTensorInfo: (shape: ReadonlyArray<number>, dtype: string, values: unknown) => tf.TensorInfo
+  readonly data: { readonly get: (id: object) => { readonly values: ArrayLike<number> } }
+}
+
 // Small constants are computed now, on the cpu backend, rather than by every run of the program.
 const folded = (
   name: string,
   tracer: Tracer,
   inputs: tf.NamedTensorInfoMap,
-  attributes: tf.NamedAttrMap | undefined
-): tf.TensorInfo | undefined => {
-  const all = Object.values(inputs).filter((x) => x !== undefined)
-  const cpu = tf.engine().findBackend("cpu") as tf.KernelBackend & {
-    makeTensorInfo: (shape: ReadonlyArray<number>, dtype: string, values: unknown) => tf.TensorInfo
-    data: { get: (id: object) => { values: ArrayLike<number> } }
-  }
+  attributes: tf.NamedAttrMap | undefined,
+  emitted: Kernels.Emitted | undefined
+): Kernels.Emitted | undefined => {
+  const given = Object.entries(inputs).flatMap(([key, x]) => (x === undefined ? [] : [[key, x] as const]))
   const kernel = tf.getKernel(name, "cpu")
-  if (kernel === undefined || cpu === null || all.length === 0 || name.startsWith("Patchword")) return undefined
-  const values = all.map((x) =>
-    x.shape.reduce((a, b) => a * b, 1) <= FOLDED_UP_TO ? tracer.elements(x) : undefined
-  )
-  if (values.some((v) => v === undefined)) return undefined
-  const given = all.map((x, i) => cpu.makeTensorInfo(x.shape, x.dtype, values[i]))
-  const named = Object.fromEntries(Object.keys(inputs).map((key, i) => [key, given[i]!]))
+  const small = [...given.map(([, x]) => x), ...[emitted ?? []].flat()].every((x) => size(x.shape) <= FOLDED_UP_TO)
+  const values = small ? given.map(([, x]) => tracer.elements(x)) : [undefined]
+  if (kernel === undefined || values.includes(undefined)) return undefined
+  const cpu = tf.engine().findBackend("cpu") as CpuBackend
+  const uploaded = given.map(([key, x], i) => [key, cpu.makeTensorInfo(x.shape, x.dtype, values[i])] as const)
   const result = kernel.kernelFunc({
-    inputs: Array.isArray(inputs) ? given as unknown as tf.NamedTensorInfoMap : named,
+    // TensorFlow.js types lists of tensors as records of tensors.
+    inputs: (Array.isArray(inputs)
+      ? uploaded.map(([, x]) => x)
+      : Object.fromEntries(uploaded)) as tf.NamedTensorInfoMap,
     backend: cpu,
     ...(attributes === undefined ? {} : { attrs: attributes })
   })
-  if (Array.isArray(result)) return undefined
-  const found = cpu.data.get(result.dataId).values
-  const constant = tracer.constant(found, result.shape, result.dtype as "float32")
-  for (const info of [...given, result]) cpu.disposeData(info.dataId)
-  return constant
+  const constants = [result].flat().map((x) =>
+    tracer.constant(cpu.data.get(x.dataId).values, x.shape, x.dtype as DType)
+  )
+  for (const x of [...uploaded.map(([, info]) => info), ...[result].flat()]) cpu.disposeData(x.dataId)
+  return Array.isArray(result) ? constants : constants[0]
 }
 
+// These cost nothing until an operator needs their result.
 const LAZY = new Set(["Identity", "Reshape", "ExpandDims", "Squeeze", "Fill", "ZerosLike", "OnesLike", "Cast"])
 
 const register = (): void => {
@@ -110,10 +114,10 @@ const register = (): void => {
       backendName: NAME,
       kernelFunc: ({ attrs, backend, inputs }) => {
         const { tracer } = backend as TraceBackend
-        const constant = LAZY.has(kernelName) ? undefined : folded(kernelName, tracer, inputs, attrs)
-        if (constant !== undefined) return constant
-        if (kernel === undefined) throw Kernels.untranslated(kernelName, Object.values(inputs).filter((x) => x !== undefined))
-        return kernel(tracer, inputs, attrs ?? {})
+        const emitted = kernel?.(tracer, inputs, attrs ?? {})
+        const result = LAZY.has(kernelName) ? emitted : folded(kernelName, tracer, inputs, attrs, emitted) ?? emitted
+        if (result === undefined) throw Kernels.untranslated(kernelName, Object.values(inputs))
+        return result
       }
     })
   }
@@ -128,19 +132,24 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
  */
 export const record = <A>(body: (tracer: Tracer, tensorOf: TensorOf) => A): A => {
   const engine = tf.engine()
-  if (engine.findBackendFactory(NAME) === undefined || engine.findBackendFactory(NAME) === null) register()
+  if (engine.findBackendFactory(NAME) === null) register()
+  // Chooses one if none has been chosen yet.
+  tf.backend()
   const previous = engine.backendName
   const backend = engine.findBackend(NAME) as TraceBackend
+  const outer = backend.tracer
   backend.tracer = new Tracer()
   // Setting a backend that exists already is synchronous up to its promise.
   void tf.setBackend(NAME)
   engine.startScope("trace")
-  const tensorOf = (info: tf.TensorInfo) => engine.makeTensorFromTensorInfo(info, backend)
+  // Not an Effect: a step is a plain function, and so is its compilation; and what `body` throws has to pass unchanged.
   try {
-    return body(backend.tracer, tensorOf)
+    const result = body(backend.tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
+    if (backend.tracer.refusal !== undefined) throw backend.tracer.refusal
+    return result
   } finally {
     engine.endScope()
-    if (previous !== undefined && previous !== "") void tf.setBackend(previous)
-    backend.tracer = new Tracer()
+    backend.tracer = outer
+    void tf.setBackend(previous)
   }
 }

@@ -20,7 +20,8 @@ export interface Constant extends Value {
 /** One operator. */
 export interface Node {
   readonly operation: string
-  readonly domain?: string
+  /** The operator set; empty for that of ONNX itself. */
+  readonly domain: string
   readonly inputs: ReadonlyArray<string>
   readonly outputs: ReadonlyArray<string>
   readonly attributes: Readonly<Record<string, Attribute>>
@@ -56,6 +57,8 @@ export interface Builder {
     attributes?: Readonly<Record<string, Attribute>>,
     domain?: string
   ) => string
+  /** Emits a copy of a value under a name of the caller's. */
+  readonly copy: (value: string, name: string) => void
   readonly constant: (data: Constant["data"], shape: Shape, dtype: Element) => string
   /** A list of integers as operators take them for shapes and axes. */
   readonly integers: (values: ReadonlyArray<number>) => string
@@ -68,9 +71,9 @@ export const builder = (): Builder => {
   const small = new Map<string, string>()
   let count = 0
   const fresh = () => `v${count++}`
-  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain) => {
+  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain = "") => {
     const outputs = Array.from({ length: results }, fresh)
-    nodes.push({ operation, inputs, outputs, attributes, ...(domain === undefined ? {} : { domain }) })
+    nodes.push({ operation, domain, inputs, outputs, attributes })
     return outputs
   }
   const constant: Builder["constant"] = (data, shape, dtype) => {
@@ -87,6 +90,9 @@ export const builder = (): Builder => {
     constants,
     emitMany,
     emit: (operation, inputs, attributes, domain) => emitMany(operation, inputs, 1, attributes, domain)[0]!,
+    copy: (value, name) => {
+      nodes.push({ operation: "Identity", domain: "", inputs: [value], outputs: [name], attributes: {} })
+    },
     constant,
     integers: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], "int64")
   }

@@ -93,7 +93,7 @@ export const encode = (graph: Graph): Uint8Array => {
         name: `${node.operation}_${index}`,
         opType: node.operation,
         attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
-        ...(node.domain === undefined ? {} : { domain: node.domain })
+        domain: node.domain
       })),
       initializer: graph.constants.map(({ data, dtype, name, shape }) => ({
         dims: shape,

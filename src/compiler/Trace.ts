@@ -6,6 +6,7 @@
  * run by whatever runs ONNX.
  */
 import type { DType } from "../shapes/HostTensor.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import { type Any, untyped } from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
@@ -32,6 +33,8 @@ export interface Program {
   readonly inputs: ReadonlyArray<Graph.Value>
   /** `metrics.<path>` and `next.<path>`, or `output.<path>`. */
   readonly outputs: ReadonlyArray<Graph.Value>
+  /** The record of metrics or of outputs, with a specification for every leaf. */
+  readonly result: object
   readonly updates: ReadonlyArray<Update>
   /** Number of operators. */
   readonly nodes: number
@@ -40,39 +43,75 @@ export interface Program {
 const declare = (tracer: Tracer, tensorOf: Backend.TensorOf, group: string, spec: object): object =>
   Tree.map<object>(spec, (leaf, path) => tensorOf(tracer.input(`${group}.${path}`, leaf.shape, leaf.dtype as DType)))
 
-// What a name stands for is renamed to the output where a node of its own computes it, so that it is written where it is
-// wanted; inputs, constants and values that are wanted twice are copied.
-const name = (tracer: Tracer, groups: Readonly<Record<string, object>>): Graph.Graph => {
-  const produced = new Set(tracer.graph.nodes.flatMap((node) => node.outputs))
-  const renamed = new Map<string, string>()
-  const copies: Array<Graph.Node> = []
-  const outputs = Object.entries(groups).flatMap(([group, tree]) =>
-    Tree.leaves<Any>(tree).map(([path, leaf]): Graph.Value => {
-      const wanted = `${group}.${path}`
-      const source = tracer.name(untyped(leaf))
-      if (produced.has(source) && !renamed.has(source)) renamed.set(source, wanted)
-      else copies.push({ operation: "Identity", inputs: [source], outputs: [wanted], attributes: {} })
-      return { name: wanted, shape: leaf.shape, dtype: leaf.dtype }
-    })
-  )
-  const called = (value: string) => renamed.get(value) ?? value
-  const nodes = [...tracer.graph.nodes, ...copies].map((node) => ({
-    ...node,
-    inputs: node.inputs.map(called),
-    outputs: node.outputs.map(called)
-  }))
-  const needed = new Set(outputs.map((output) => output.name))
-  const kept = nodes.toReversed().filter((node) => {
+const specOf = (tree: object): object => Tree.map<object>(tree, ({ dtype, shape }) => ({ dtype, shape: [...shape] }))
+
+/** The nodes that some output needs, in order. */
+const live = (nodes: ReadonlyArray<Graph.Node>, needed: Set<string>): ReadonlyArray<Graph.Node> =>
+  nodes.toReversed().filter((node) => {
     if (!node.outputs.some((output) => needed.has(output))) return false
     for (const input of node.inputs) needed.add(input)
     return true
-  }).reverse()
+  }).toReversed()
+
+// What a name stands for is renamed to the output where a node of its own computes it, so that it is written where it is
+// wanted; inputs, constants and values that are wanted twice are copied.
+const finish = (called: string, tracer: Tracer, groups: Readonly<Record<string, object>>): Graph.Graph => {
+  const results = Object.entries(groups).flatMap(([group, tree]) =>
+    Tree.leaves<Any>(tree).map(([path, leaf]) => ({
+      leaf,
+      wanted: `${group}.${path}`,
+      source: tracer.name(untyped(leaf))
+    }))
+  )
+  const produced = new Set(tracer.graph.nodes.flatMap((node) => node.outputs))
+  const renamed = new Map<string, string>()
+  for (const { source, wanted } of results) {
+    if (!produced.has(source) || renamed.has(source)) tracer.graph.copy(source, wanted)
+    else renamed.set(source, wanted)
+  }
+  const final = (value: string) => renamed.get(value) ?? value
+  const nodes = tracer.graph.nodes.map(({ attributes, domain, inputs, operation, outputs }) => ({
+    operation,
+    domain,
+    inputs: inputs.map(final),
+    outputs: outputs.map(final),
+    attributes
+  }))
+  const needed = new Set(results.map(({ wanted }) => wanted))
   return {
-    name: "step",
-    nodes: kept,
+    name: called,
+    nodes: live(nodes, needed),
     constants: tracer.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: tracer.inputs.filter((input) => needed.has(input.name)),
-    outputs
+    outputs: results.map(({ leaf: { dtype, shape }, wanted }) => ({ name: wanted, shape, dtype }))
+  }
+}
+
+const program = (graph: Graph.Graph, result: object, updates: ReadonlyArray<Update>): Program => ({
+  name: graph.name,
+  bytes: OnnxModel.encode(graph),
+  inputs: graph.inputs,
+  outputs: graph.outputs,
+  result: specOf(result),
+  updates,
+  nodes: graph.nodes.length
+})
+
+const show = (leaf: Tree.Leaf | undefined): string =>
+  leaf === undefined ? "missing" : `${leaf.dtype} ${ShapeError.show(leaf.shape)}`
+
+/**
+ * Refuses a step that does not return a state like the one it takes: it is fed back.
+ *
+ * @throws ShapeError
+ */
+export const keepsShapes = (state: object, next: object): void => {
+  const before = new Map(Tree.leaves(state))
+  const after = new Map(Tree.leaves(next))
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const [old, young] = [before, after].map((leaves) => leaves.get(path))
+    if (show(old) === show(young)) continue
+    throw new ShapeError.ShapeError(`step: state.${path} is ${show(old)} but the step makes it ${show(young)}`)
   }
 }
 
@@ -80,20 +119,21 @@ const name = (tracer: Tracer, groups: Readonly<Record<string, object>>): Graph.G
  * Compiles a training step.
  *
  * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its
- * operands do not fit.
+ * operands do not fit, or when it does not return a state like the one it takes.
  */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program =>
   Backend.record((tracer, tensorOf) => {
     const state = declare(tracer, tensorOf, "state", step.state as object) as S
     const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
-    const result = step.run(state, batch)
-    const graph = name(tracer, { metrics: result.metrics as object, next: result.state as object })
-    const inputs = new Set(graph.inputs.map((input) => input.name))
-    const updates = graph.outputs.filter((output) => output.name.startsWith("next.")).map(({ name: output }) => {
-      const input = `state.${output.slice("next.".length)}`
-      return { input, output, inPlace: inputs.has(input) && InPlace.safe(graph, input, output) }
+    const { metrics, state: next } = step.run(state, batch) as { metrics: object; state: object }
+    keepsShapes(step.state as object, next)
+    const graph = finish(step.name, tracer, { metrics, next })
+    const safe = InPlace.of(graph)
+    const updates = Tree.leaves(next).map(([path]) => {
+      const [input, output] = [`state.${path}`, `next.${path}`] as const
+      return { input, output, inPlace: safe(input, output) }
     })
-    return program(step.name, graph, updates)
+    return program(graph, metrics, updates)
   })
 
 /** Compiles an inference; throws as `trainStep` does. */
@@ -101,14 +141,6 @@ export const inference = <W, B, O>(step: Inference<W, B, O>): Program =>
   Backend.record((tracer, tensorOf) => {
     const weights = declare(tracer, tensorOf, "weights", step.weights as object) as W
     const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
-    return program(step.name, name(tracer, { output: step.run(weights, batch) as object }), [])
+    const output = step.run(weights, batch) as object
+    return program(finish(step.name, tracer, { output }), output, [])
   })
-
-const program = (called: string, graph: Graph.Graph, updates: ReadonlyArray<Update>): Program => ({
-  name: called,
-  bytes: OnnxModel.encode(graph),
-  inputs: graph.inputs,
-  outputs: graph.outputs,
-  updates,
-  nodes: graph.nodes.length
-})

@@ -3,7 +3,7 @@
  * that has not needed a name yet; reshapes of it share the name until an operator needs the other shape.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { DType } from "../shapes/HostTensor.ts"
+import { type DType, size } from "../shapes/HostTensor.ts"
 import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Graph from "./Graph.ts"
@@ -23,9 +23,8 @@ interface Value {
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 
-const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1)
-
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
 /** A step asked for what only a running program has, or for an operation without a translation. */
 export class NotTraceable extends Error {
@@ -38,13 +37,17 @@ const EXPAND_ABOVE = 4096
 export class Tracer {
   readonly graph = Graph.builder()
   readonly inputs: Array<Graph.Value> = []
+  /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
+  refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
 
   valueOf(tensor: tf.TensorInfo): Value {
     const found = this.values.get(tensor.dataId)
     if (found === undefined) {
       throw new NotTraceable(
-        `a tensor of shape ${ShapeError.show(tensor.shape)} was made outside the step; pass it in with the batch or the state`
+        `a tensor of shape ${
+          ShapeError.show(tensor.shape)
+        } was made outside the step; pass it in with the batch or the state`
       )
     }
     return found.value
@@ -71,11 +74,12 @@ export class Tracer {
   }
 
   constant(values: ArrayLike<number>, shape: Shape, dtype: DType): tf.TensorInfo {
-    const first = values[0]
-    if (values.length > 1 && Array.prototype.every.call(values, (v: number) => v === first)) {
-      return this.filled(first!, shape, dtype)
+    const data = new arrays[dtype](values)
+    const [first] = data
+    if (first !== undefined && data.length > 1 && data.every((value) => value === first)) {
+      return this.filled(first, shape, dtype)
     }
-    return this.add({ shape, dtype, data: arrays[dtype].from(values), reshaped: new Map() })
+    return this.add({ shape, dtype, data, reshaped: new Map() })
   }
 
   input(name: string, shape: Shape, dtype: DType): tf.TensorInfo {

@@ -9,11 +9,11 @@
  * import { Elementwise, HostTensor, type Step, type Tensor } from "patchword/shapes"
  *
  * type Row = Tensor.Tensor<[3]>
- * const spec = { shape: [3], dtype: "float32" } as const
+ * const row = { shape: [3] as [3], dtype: "float32" } as const
  * const sum: Step.Inference<{ readonly w: Row }, { readonly x: Row }, { readonly y: Row }> = {
  *   name: "sum",
- *   weights: { w: { shape: [3], dtype: "float32" } },
- *   batch: { x: { shape: [3], dtype: "float32" } },
+ *   weights: { w: row },
+ *   batch: { x: row },
  *   run: ({ w }, { x }) => ({ y: Elementwise.add(w, x) })
  * }
  * const program = Effect.scoped(Effect.gen(function*() {
@@ -23,129 +23,38 @@
  *   assert.deepStrictEqual(y.data, Float32Array.of(2, 3, 4))
  * }))
  * await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerReference)))
- * assert.deepStrictEqual(spec.shape, [3])
  * ```
  */
-import { Context, type Effect, Layer, Runtime, Schema, type Scope } from "effect"
+import { Context, type Effect, Layer, type Scope } from "effect"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
+import type { EngineError } from "./engine/EngineError.ts"
 import * as Onnx from "./engine/onnx.ts"
 import type * as Protocol from "./engine/protocol.ts"
 import * as Reference from "./engine/reference.ts"
 
-/** The device has not enough memory for the program or its batch. */
-export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
-  override get message() {
-    return `there is not enough memory (${this.detail}); lower the batch size or choose a smaller network`
-  }
-}
-
-/** The loss of a step is not a finite number. */
-export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", { step: Schema.Int, loss: Schema.String }) {
-  override get message() {
-    return `the loss of step ${this.step} is ${this.loss}.`
-  }
-}
-
-/** The engine has no such operation. */
-export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
-  operation: Schema.String
-}) {
-  override get message() {
-    return `this engine cannot do ${this.operation}; use Engine.layerOnnx`
-  }
-}
-
-/** The step does what only a running program could. */
-export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
-  override get message() {
-    return `the step cannot be compiled: ${this.problem}`
-  }
-}
-
-/** The step's operands do not fit together. */
-export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
-  override get message() {
-    return `the step is wrong: ${this.problem}`
-  }
-}
-
-/** The handle was used after its scope had closed. */
-export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
-  override get message() {
-    return "the handle's scope is closed; open another handle"
-  }
-}
-
-/** What should run programs cannot be loaded. Exits with 69. */
-export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
-  provider: Schema.String,
-  detail: Schema.String
-}) {
-  override get message() {
-    return `the provider "${this.provider}" cannot be used (${this.detail}); choose "cpu" or install what it needs`
-  }
-}
-
-/** An input is not what the step declares. Exits with 65. */
-export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
-  input: Schema.String,
-  expected: Schema.String,
-  given: Schema.String
-}) {
-  override get message() {
-    return `${this.input} must be ${this.expected} but is ${this.given}`
-  }
-}
-
-/** The thread that ran programs has ended. */
-export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
-  override get message() {
-    return `the engine's worker thread has ended (${this.detail}); build the engine's layer again`
-  }
-}
-
-/** Anything else that the runtime reports. */
-export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Schema.String }) {
-  override get message() {
-    return this.detail
-  }
-}
-
-const reasons = [
-  OutOfMemory,
-  NonFinite,
-  UnsupportedOperation,
-  NotTraceable,
-  WrongShape,
-  Disposed,
-  ProviderUnavailable,
+export {
   BadInput,
+  Disposed,
+  EngineError,
+  Failed,
+  NonFinite,
+  NotTraceable,
+  OutOfMemory,
+  ProviderUnavailable,
+  type Reason,
+  Torn,
+  UnsupportedOperation,
   WorkerLost,
-  Failed
-] as const
-
-/** Why an engine could not do what it was asked. Exits with 70, or as its reason says. */
-export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
-  /** The name of the step. */
-  program: Schema.String,
-  reason: Schema.Union(reasons)
-}) {
-  override readonly [Runtime.errorExitCode] = this.reason._tag === "ProviderUnavailable"
-    ? 69
-    : this.reason._tag === "BadInput"
-    ? 65
-    : 70
-  override get message() {
-    return `engine, ${this.program}: ${this.reason.message}`
-  }
-}
+  WrongShape
+} from "./engine/EngineError.ts"
 
 /** A training step with its state, alive until its scope closes. */
 export interface TrainHandle<S, B, M> {
   /**
    * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
-   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` is not finite.
+   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` is not finite. After a failure of the
+   * runtime itself the state cannot be trusted, and everything fails with `Torn`.
    */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
   /** A copy of the present state. */
@@ -173,7 +82,7 @@ export type Memory = Protocol.Memory
 export interface OnnxOptions {
   /** ONNX Runtime's execution provider; default `cpu`. */
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
-  /** Threads of one operator; default all cores. The same count gives the same bytes. */
+  /** Threads of one operator; default all physical cores. The same count gives the same bytes. */
   readonly threads?: number
 }
 

@@ -1,40 +1,79 @@
-/** The checks that every engine makes of what it is given. */
+/** What every engine checks of what it is given, and says of what goes wrong. */
 import { Effect } from "effect"
-import type { HostOf } from "../../shapes/Step.ts"
-import type * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Tracer from "../../compiler/Tracer.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
-import { NotTraceable as NotTraceableThrown } from "../../compiler/Tracer.ts"
+import type { HostOf } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import { BadInput, EngineError, Failed, NonFinite, NotTraceable, OutOfMemory, WrongShape } from "../Engine.ts"
+import {
+  BadInput,
+  EngineError,
+  Failed,
+  NonFinite,
+  NotTraceable,
+  OutOfMemory,
+  type Reason,
+  UnsupportedOperation,
+  WrongShape
+} from "./EngineError.ts"
 
-const describe = (leaf: Tree.Leaf): string => `${leaf.dtype} ${ShapeError.show(leaf.shape)}`
+const describe = ({ dtype, shape }: Tree.Leaf): string => `${dtype} ${ShapeError.show(shape)}`
+
+const given = (array: HostTensor.Any | undefined): string => {
+  if (array === undefined) return "missing"
+  const [expected, { length }] = [HostTensor.size(array.shape), array.data]
+  return length === expected ? describe(array) : `${describe(array)} with ${length} values`
+}
+
+/** One array, if it is as expected. `-1` stands for any size. */
+export const array = (
+  program: string,
+  input: string,
+  expected: Tree.Leaf,
+  found: HostTensor.Any | undefined
+): Effect.Effect<HostTensor.Any, EngineError> => {
+  const fits = found !== undefined && found.dtype === expected.dtype && found.shape.length === expected.shape.length &&
+    expected.shape.every((dim, axis) => dim === -1 || dim === found.shape[axis]) &&
+    found.data.length === HostTensor.size(found.shape)
+  if (fits) return Effect.succeed(found)
+  const reason = new BadInput({ input, expected: describe(expected), given: given(found) })
+  return Effect.fail(new EngineError({ program, reason }))
+}
 
 /** The arrays of a record by path, if they are those of the specification. */
-export const arrays = Effect.fnUntraced(function*(program: string, group: string, spec: object, given: object) {
-  const found = new Map(Tree.leaves<HostTensor.Any>(given))
-  for (const [path, leaf] of Tree.leaves(spec)) {
-    const array = found.get(path)
-    if (array === undefined || describe(array) !== describe(leaf)) {
-      const reason = new BadInput({
-        input: `${group}.${path}`,
-        expected: describe(leaf),
-        given: array === undefined ? "missing" : describe(array)
-      })
-      return yield* new EngineError({ program, reason })
-    }
-  }
-  return found
-})
+export const arrays = (
+  program: string,
+  group: string,
+  spec: object,
+  record: object
+): Effect.Effect<ReadonlyMap<string, HostTensor.Any>, EngineError> => {
+  const found = new Map(Tree.leaves<HostTensor.Any>(record))
+  const checked = Effect.forEach(
+    Tree.leaves(spec),
+    ([path, leaf]) =>
+      Effect.map(array(program, `${group}.${path}`, leaf, found.get(path)), (one) => [path, one] as const)
+  )
+  return Effect.map(checked, (entries) => new Map(entries))
+}
 
-const ALLOCATION = /alloc|out of memory|bad_alloc|array buffer allocation/i
+const ALLOCATION = /failed to allocate|bad_alloc|out of memory|allocation failed|array length/i
+// Of TensorFlow.js, and of ONNX Runtime.
+const UNSUPPORTED = /Kernel '(\w+)' not registered|Could not find an implementation for (\w+)/
 
 /** The reason for what a runtime threw or reported. */
-export const reasonOf = (cause: unknown): EngineError["reason"] => {
+export const reasonOf = (cause: unknown): Reason => {
   const detail = cause instanceof Error ? cause.message : String(cause)
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
-  if (cause instanceof NotTraceableThrown) return new NotTraceable({ problem: detail })
+  if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
+  const [, kernel, operator] = UNSUPPORTED.exec(detail) ?? []
+  const operation = kernel ?? operator
+  if (operation !== undefined) return new UnsupportedOperation({ operation })
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
+
+/** The result of `body`, or the reason why it throws. */
+export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
+  Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause) }) })
 
 /** Fails when a metric called `loss` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Effect.Effect<HostOf<M>, EngineError> => {

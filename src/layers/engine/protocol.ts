@@ -1,4 +1,5 @@
 /** What an engine and its worker thread say to each other. */
+import type { Update } from "../../compiler/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
 /** An array as it crosses threads. */
@@ -10,17 +11,22 @@ export interface Packed {
 
 export type Arrays = Readonly<Record<string, Packed>>
 
-/** A state that every run replaces. */
-export interface Update {
-  readonly input: string
-  readonly output: string
-  readonly inPlace: boolean
+/** A copy of arrays for another thread, and the buffers to hand over: nothing is copied a second time. */
+export const packed = (
+  entries: Iterable<readonly [string, Packed]>
+): { readonly arrays: Arrays; readonly buffers: ReadonlyArray<ArrayBuffer> } => {
+  const copies = Array.from(
+    entries,
+    ([name, { data, dtype, shape }]) => [name, { dtype, shape, data: data.slice() }] as const
+  )
+  return { arrays: Object.fromEntries(copies), buffers: copies.map(([, { data }]) => data.buffer) }
 }
 
 /** How sessions are made. */
 export interface Options {
   readonly provider: string
-  readonly threads: number
+  /** All physical cores when absent. */
+  readonly threads: number | undefined
 }
 
 /** An input or output of a model, `-1` where its size is free. */
@@ -39,10 +45,19 @@ export interface Memory {
 
 /** Each call with its answer. */
 export interface Calls {
+  /** What the worker runs on. */
+  readonly start: {
+    readonly ask: undefined
+    readonly answer: { readonly threads: number; readonly providers: ReadonlyArray<string> }
+  }
   /** Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace. */
   readonly open: {
     readonly ask: { readonly model: Uint8Array; readonly held: Arrays; readonly updates: ReadonlyArray<Update> }
-    readonly answer: { readonly handle: number; readonly inputs: ReadonlyArray<Port>; readonly outputs: ReadonlyArray<Port> }
+    readonly answer: {
+      readonly handle: number
+      readonly inputs: ReadonlyArray<Port>
+      readonly outputs: ReadonlyArray<Port>
+    }
   }
   /** Runs a model and answers with its outputs, but for the updates. */
   readonly run: { readonly ask: { readonly handle: number; readonly inputs: Arrays }; readonly answer: Arrays }
@@ -54,7 +69,9 @@ export interface Calls {
 
 export type Name = keyof Calls
 
-export type Request = { readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] } }[Name]
+export type Request = {
+  readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] }
+}[Name]
 
 export type Response =
   | { readonly id: number; readonly answer: Calls[Name]["answer"] }

@@ -1,37 +1,42 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
+import * as Trace from "../../compiler/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
-import { type Any, untyped } from "../../shapes/Tensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
+import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import { Disposed, Engine, EngineError, UnsupportedOperation } from "../Engine.ts"
+import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
+import { Disposed, EngineError, UnsupportedOperation } from "./EngineError.ts"
 
 const BACKEND = "cpu"
 
-/** Runs `body` on the cpu backend and frees whatever it made but did not return. The backend that was set stays set. */
+/** Runs `body` on the cpu backend and frees whatever it made but did not keep. The backend that was set stays set. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
-  Effect.try({
-    try: () => {
-      const previous = tf.engine().backendName
-      // Setting a backend that exists is synchronous up to its promise, and so is all of `body`.
-      tf.engine().findBackend(BACKEND)
-      void tf.setBackend(BACKEND)
-      tf.engine().startScope("reference")
-      try {
-        return body()
-      } finally {
-        tf.engine().endScope()
-        if (previous !== undefined && previous !== BACKEND) void tf.setBackend(previous)
-      }
-    },
-    catch: (cause) => new EngineError({ program, reason: Check.reasonOf(cause) })
+  Check.attempt(program, () => {
+    // Chooses a backend if none has been chosen yet.
+    tf.backend()
+    const previous = tf.engine().backendName
+    // Setting a backend that exists is synchronous up to its promise, and so is all of `body`.
+    tf.engine().findBackend(BACKEND)
+    void tf.setBackend(BACKEND)
+    tf.engine().startScope("reference")
+    // Not acquireUseRelease: nothing of another fiber may run while the global backend is not its own.
+    try {
+      return body()
+    } finally {
+      tf.engine().endScope()
+      void tf.setBackend(previous)
+    }
   })
 
 const upload = (spec: object, arrays: ReadonlyMap<string, HostTensor.Any>): object =>
-  Tree.map<object>(spec, (leaf, path) => tf.tensor(arrays.get(path)!.data.slice(), [...leaf.shape], leaf.dtype as DType))
+  Tree.map<object>(
+    spec,
+    (leaf, path) => tf.tensor(arrays.get(path)!.data.slice(), [...leaf.shape], leaf.dtype as DType)
+  )
 
 const download = <T>(tree: object): T =>
   Tree.map<T>(tree, (leaf) => {
@@ -41,7 +46,8 @@ const download = <T>(tree: object): T =>
 
 const tensors = (tree: object): ReadonlyArray<tf.Tensor> => Tree.leaves<Any>(tree).map(([, leaf]) => untyped(leaf))
 
-export const make = Effect.gen(function*() {
+/** An engine that runs steps as they are written. */
+export const make = Effect.sync(() => {
   // TensorFlow.js would advertise its other packages on the console.
   tf.env().set("PROD", true)
   const held = new Set<{ tree: object }>()
@@ -69,28 +75,26 @@ export const make = Effect.gen(function*() {
     return use
   })
 
-  return Engine.of({
+  const service: Engine["Service"] = {
     name: "reference",
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
       const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const use = yield* hold(step.name, step.state as object, arrays)
       let steps = 0
       return {
-        run: (batch: HostOf<B>) =>
-          Check.arrays(step.name, "batch", step.batch as object, batch as object).pipe(
-            Effect.flatMap((given) =>
-              use((owner) => {
-                const result = step.run(owner.tree as S, upload(step.batch as object, given) as B)
-                const metrics = download<HostOf<M>>(result.metrics as object)
-                const next = Tree.map<object>(result.state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
-                for (const tensor of tensors(owner.tree)) tensor.dispose()
-                owner.tree = next
-                steps++
-                return metrics
-              })
-            ),
-            Effect.flatMap((metrics) => Check.finite(step.name, steps, metrics))
-          ),
+        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+          const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+          const taken = yield* use((owner) => {
+            const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
+            Trace.keepsShapes(step.state as object, state as object)
+            const measured = download<HostOf<M>>(metrics as object)
+            const next = Tree.map<object>(state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
+            for (const tensor of tensors(owner.tree)) tensor.dispose()
+            owner.tree = next
+            return { measured, number: ++steps }
+          })
+          return yield* Check.finite(step.name, taken.number, taken.measured)
+        }),
         state: use((owner) => download<HostOf<S>>(owner.tree))
       }
     }),
@@ -98,20 +102,18 @@ export const make = Effect.gen(function*() {
       const arrays = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
       const use = yield* hold(inference.name, inference.weights as object, arrays)
       return {
-        run: (batch: HostOf<B>) =>
-          Check.arrays(inference.name, "batch", inference.batch as object, batch as object).pipe(
-            Effect.flatMap((given) =>
-              use((owner) =>
-                download<HostOf<O>>(
-                  inference.run(owner.tree as W, upload(inference.batch as object, given) as B) as object
-                )
-              )
-            )
+        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+          const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
+          return yield* use(({ tree }) =>
+            download<HostOf<O>>(inference.run(tree as W, upload(inference.batch as object, given) as B) as object)
           )
+        })
       }
     }),
     load: (name) =>
-      Effect.fail(new EngineError({ program: name, reason: new UnsupportedOperation({ operation: "foreign models" }) })),
+      Effect.fail(
+        new EngineError({ program: name, reason: new UnsupportedOperation({ operation: "foreign models" }) })
+      ),
     memory: Effect.sync(() => {
       const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
       return {
@@ -120,5 +122,6 @@ export const make = Effect.gen(function*() {
         bytes: all.reduce((sum, tensor) => sum + tensor.size * tf.util.bytesPerElement(tensor.dtype), 0)
       }
     })
-  })
+  }
+  return service
 })

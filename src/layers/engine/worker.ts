@@ -1,7 +1,11 @@
 /** The thread in which ONNX Runtime lives: it holds models and states, and takes one call at a time. */
-import { InferenceSession, Tensor } from "onnxruntime-node"
+import { existsSync, readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
-import type { Arrays, Calls, Memory, Name, Options, Packed, Port, Request, Response, Update } from "./protocol.ts"
+import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node"
+import type { Update } from "../../compiler/Trace.ts"
+import * as Protocol from "./protocol.ts"
+import type { Calls, Memory, Name, Options, Packed, Port, Request, Response } from "./protocol.ts"
 
 interface Model {
   readonly session: InferenceSession
@@ -12,22 +16,35 @@ interface Model {
   readonly results: ReadonlyArray<string>
 }
 
+/** An answer and the buffers that go with it. */
+type Answer = readonly [answer: Calls[Name]["answer"], buffers?: ReadonlyArray<ArrayBuffer>]
+
 const options = workerData as Options
 const models = new Map<number, Model>()
 let opened = 0
 
+// Two threads of one core share its arithmetic units: products of matrices gain nothing from the second.
+const physicalCores = (): number => {
+  const threading = "/sys/devices/system/cpu/smt/active"
+  const shared = existsSync(threading) && readFileSync(threading, "utf8").trim() === "1"
+  return Math.max(1, Math.floor(availableParallelism() / (shared ? 2 : 1)))
+}
+
+const threads = options.threads ?? physicalCores()
+
 const tensor = ({ data, dtype, shape }: Packed): Tensor => new Tensor(dtype, data, [...shape])
 
-const empty = (like: Tensor): Tensor => {
-  const { constructor } = like.data as Float32Array
-  return new Tensor(like.type, new (constructor as Float32ArrayConstructor)(like.size) as never, [...like.dims])
-}
+const empty = (like: Tensor): Tensor =>
+  new Tensor(like.type, (like.data as Float32Array).slice().fill(0), [...like.dims])
 
-const packed = ({ data, dims, type }: Tensor): Packed => {
-  // Indices of models made elsewhere are 64-bit.
-  if (data instanceof BigInt64Array) return { shape: dims, dtype: "int32", data: Int32Array.from(data, Number) }
-  return { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
-}
+// Indices of models made elsewhere are 64-bit, on the way in and on the way out.
+const widened = ({ data, shape }: Packed): Tensor =>
+  new Tensor("int64", BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
+
+const array = ({ data, dims, type }: Tensor): Packed =>
+  data instanceof BigInt64Array
+    ? { shape: dims, dtype: "int32", data: Int32Array.from(data, Number) }
+    : { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
 
 const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port> =>
   metadata.map((value) => ({
@@ -36,15 +53,15 @@ const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port>
     dtype: value.isTensor ? value.type : "unknown"
   }))
 
-const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Calls["open"]["answer"]> => {
+const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Answer> => {
   const session = await InferenceSession.create(model, {
     executionProviders: [options.provider],
-    intraOpNumThreads: options.threads,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: "sequential",
     graphOptimizationLevel: "all"
   })
-  const tensors = new Map(Object.entries(held).map(([name, array]) => [name, tensor(array)]))
+  const tensors = new Map(Object.entries(held).map(([name, value]) => [name, tensor(value)]))
   const replaced = new Set(updates.map((update) => update.output))
   const handle = opened++
   models.set(handle, {
@@ -54,14 +71,18 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Cal
     spare: new Map(updates.filter((update) => !update.inPlace).map(({ input }) => [input, empty(tensors.get(input)!)])),
     results: session.outputNames.filter((name) => !replaced.has(name))
   })
-  return { handle, inputs: ports(session.inputMetadata), outputs: ports(session.outputMetadata) }
+  return [{ handle, inputs: ports(session.inputMetadata), outputs: ports(session.outputMetadata) }]
 }
 
-const run = async ({ handle, inputs }: Calls["run"]["ask"]): Promise<Arrays> => {
+const run = async ({ handle, inputs }: Calls["run"]["ask"]): Promise<Answer> => {
   const { held, results, session, spare, updates } = models.get(handle)!
-  const wanted = new Set(session.inputNames)
-  const given = [...held, ...Object.entries(inputs).map(([name, array]) => [name, tensor(array)] as const)]
-  const feeds = Object.fromEntries(given.filter(([name]) => wanted.has(name)))
+  // Inputs that the program does not read are not among its inputs.
+  const feeds = Object.fromEntries(
+    ports(session.inputMetadata).map(({ dtype, name }) => {
+      const value = held.get(name)
+      return [name, value ?? (dtype === "int64" ? widened(inputs[name]!) : tensor(inputs[name]!))]
+    })
+  )
   const fetches: Record<string, Tensor | null> = Object.fromEntries(results.map((name) => [name, null]))
   for (const { inPlace, input, output } of updates) fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
   const found = await session.run(feeds, fetches)
@@ -71,28 +92,36 @@ const run = async ({ handle, inputs }: Calls["run"]["ask"]): Promise<Arrays> => 
     held.set(input, next)
     spare.set(input, present)
   }
-  return Object.fromEntries(results.map((name) => [name, packed(found[name] as Tensor)]))
+  const { arrays, buffers } = Protocol.packed(results.map((name) => [name, array(found[name] as Tensor)]))
+  return [arrays, buffers]
 }
 
-const read = ({ handle }: Calls["read"]["ask"]): Arrays =>
-  Object.fromEntries(Array.from(models.get(handle)!.held, ([name, value]) => [name, packed(value)]))
+const read = ({ handle }: Calls["read"]["ask"]): Answer => {
+  const { arrays, buffers } = Protocol.packed(
+    Array.from(models.get(handle)!.held, ([name, value]) => [name, array(value)])
+  )
+  return [arrays, buffers]
+}
 
-const close = async ({ handle }: Calls["close"]["ask"]): Promise<undefined> => {
+const close = async ({ handle }: Calls["close"]["ask"]): Promise<Answer> => {
   const model = models.get(handle)
   models.delete(handle)
   await model?.session.release()
+  return [undefined]
 }
-
-const bytes = (tensors: Iterable<Tensor>): number =>
-  Array.from(tensors, ({ data }) => (data as Float32Array).byteLength).reduce((sum, n) => sum + n, 0)
 
 const memory = (): Memory => {
-  const tensors = Array.from(models.values()).flatMap(({ held, spare }) => [...held.values(), ...spare.values()])
-  return { handles: models.size, tensors: tensors.length, bytes: bytes(tensors) }
+  const tensors = Array.from(models.values()).flatMap(({ held, spare }) => [held, spare]).flatMap((map) =>
+    Array.from(map.values())
+  )
+  const bytes = tensors.reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0)
+  return { handles: models.size, tensors: tensors.length, bytes }
 }
 
-const answer = (request: Request): Calls[Name]["answer"] | Promise<Calls[Name]["answer"]> => {
+const answer = (request: Request): Answer | Promise<Answer> => {
   switch (request.name) {
+    case "start":
+      return [{ threads, providers: listSupportedBackends().map(({ name }) => name) }]
     case "open":
       return open(request.ask)
     case "run":
@@ -102,7 +131,7 @@ const answer = (request: Request): Calls[Name]["answer"] | Promise<Calls[Name]["
     case "close":
       return close(request.ask)
     case "memory":
-      return memory()
+      return [memory()]
   }
 }
 
@@ -110,11 +139,10 @@ const port = parentPort!
 let last: Promise<void> = Promise.resolve()
 port.on("message", (request: Request) => {
   last = last.then(() => answer(request)).then(
-    (found) => port.postMessage({ id: request.id, answer: found } satisfies Response),
+    ([found, buffers = []]) => port.postMessage({ id: request.id, answer: found } satisfies Response, buffers),
     (cause: unknown) =>
-      port.postMessage({
-        id: request.id,
-        failure: cause instanceof Error ? cause.message : String(cause)
-      } satisfies Response)
+      port.postMessage(
+        { id: request.id, failure: cause instanceof Error ? cause.message : String(cause) } satisfies Response
+      )
   )
 })

@@ -1,0 +1,65 @@
+/** Reading and adding at places that are themselves data. */
+import type { DType } from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import { NotTraceable, type Tracer } from "../Tracer.ts"
+import { axisOf, cast, type Info, type Kernels, operator, size } from "./Kernel.ts"
+
+/** Adds `updates` to zeros of `shape`, at the rows that `places` name: `[count, depth]`. */
+const scattered = (t: Tracer, places: Info, updates: Info, shape: Shape): Info => {
+  const zeros = t.graph.emit("Expand", [t.scalar(0, updates.dtype), t.graph.integers(shape)])
+  const names = [zeros, cast(t, t.name(places), "int64"), t.name(updates)]
+  return t.computed(t.graph.emit("ScatterND", names, { reduction: "add" }), shape, updates.dtype)
+}
+
+export const kernels: Kernels = {
+  GatherV2: (t, { indices, x }: { indices: Info; x: Info }, { axis = 0, batchDims = 0 }) => {
+    if (batchDims !== 0) throw new NotTraceable("GatherV2 with batch axes has no translation into a program")
+    const only = axisOf(axis, x.shape.length)
+    const shape = [...x.shape.slice(0, only), ...indices.shape, ...x.shape.slice(only + 1)]
+    return t.computed(t.graph.emit("Gather", [t.name(x), t.name(indices)], { axis: only }), shape, x.dtype)
+  },
+  GatherNd: (t, { indices, params }: { indices: Info; params: Info }) => {
+    const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(indices.shape.at(-1))]
+    const places = cast(t, t.name(indices), "int64")
+    return t.computed(t.graph.emit("GatherND", [t.name(params), places]), shape, params.dtype)
+  },
+  ScatterNd: (t, { indices, updates }: { indices: Info; updates: Info }, { shape }: { shape: Array<number> }) =>
+    scattered(t, indices, updates, shape),
+  UnsortedSegmentSum: (
+    t,
+    { segmentIds, x }: { segmentIds: Info; x: Info },
+    { numSegments }: { numSegments: number }
+  ) => {
+    const count = size(segmentIds.shape)
+    const row = x.shape.slice(segmentIds.shape.length)
+    return scattered(t, t.alias(segmentIds, [count, 1]), t.alias(x, [count, ...row]), [numSegments, ...row])
+  },
+  OneHot: (t, { indices }: { indices: Info }, attributes) => {
+    const { depth, dtype = "int32", offValue, onValue } = attributes as {
+      depth: number
+      dtype?: DType
+      offValue: number
+      onValue: number
+    }
+    const values = t.graph.constant(Float32Array.of(offValue, onValue), [2], "float32")
+    const count = t.graph.constant(BigInt64Array.of(BigInt(depth)), [], "int64")
+    const hot = t.graph.emit("OneHot", [cast(t, t.name(indices), "int64"), count, values], { axis: -1 })
+    return t.computed(dtype === "float32" ? hot : cast(t, hot, dtype), [...indices.shape, depth], dtype)
+  },
+  TopK: (t, { x }: { x: Info }, { k, sorted }: { k: number; sorted: boolean }) => {
+    const shape = [...x.shape.slice(0, -1), k]
+    const inputs = [t.name(x), t.graph.integers([k])]
+    const [values, indices] = t.graph.emitMany("TopK", inputs, 2, { axis: -1, sorted: Number(sorted) }) as [
+      string,
+      string
+    ]
+    return [t.computed(values, shape, x.dtype), t.computed(cast(t, indices, "int32"), shape, "int32")]
+  },
+  PatchwordGatherElements: operator("GatherElements", ["x", "indices"], "indices", ({ axis }) => ({ axis: axis! })),
+  PatchwordScatterElementsAdd: operator(
+    "ScatterElements",
+    ["x", "indices", "updates"],
+    "x",
+    ({ axis }) => ({ axis: axis!, reduction: "add" })
+  )
+}

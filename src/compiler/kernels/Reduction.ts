@@ -1,0 +1,91 @@
+/** Sums, extremes and products. */
+import type { Tracer } from "../Tracer.ts"
+import {
+  axesOf,
+  axisOf,
+  broadcast,
+  cast,
+  type Info,
+  type Kernel,
+  type Kernels,
+  MICROSOFT,
+  reduced,
+  size
+} from "./Kernel.ts"
+
+interface Axes {
+  readonly axis?: number | ReadonlyArray<number>
+  readonly reductionIndices?: number | ReadonlyArray<number>
+  readonly keepDims?: boolean
+}
+
+const emitted = (t: Tracer, operation: string, name: string, axes: ReadonlyArray<number>, keepdims: number): string =>
+  // Of all reductions only this one takes its axes as an input, as long as the operator set is 17.
+  operation === "ReduceSum"
+    ? t.graph.emit(operation, [name, t.graph.integers(axes)], { keepdims })
+    : t.graph.emit(operation, [name], { axes, keepdims })
+
+const reduction = (operation: string, through?: "int32"): Kernel => (t, { x }: { x: Info }, attributes: Axes) => {
+  const axes = axesOf(attributes.axis ?? attributes.reductionIndices, x.shape.length)
+  const keepDims = attributes.keepDims === true
+  const shape = reduced(x.shape, axes, keepDims)
+  if (axes.every((axis) => x.shape[axis] === 1)) return t.alias(x, shape)
+  const name = through === undefined ? t.name(x) : cast(t, t.name(x), through)
+  const result = emitted(t, operation, name, axes, Number(keepDims))
+  return t.computed(through === undefined ? result : cast(t, result, x.dtype), shape, x.dtype)
+}
+
+const extreme = (operation: string): Kernel => (t, { x }: { x: Info }, { axis }: Axes) => {
+  const only = axisOf(axis, x.shape.length)
+  const index = t.graph.emit(operation, [t.name(x)], { axis: only, keepdims: 0 })
+  return t.computed(cast(t, index, "int32"), reduced(x.shape, [only], false), "int32")
+}
+
+interface Product {
+  readonly alpha?: number
+  readonly transposeA?: boolean
+  readonly transposeB?: boolean
+}
+
+const matMul: Kernel = (
+  t,
+  { a, b }: { a: Info; b: Info },
+  { alpha = 1, transposeA = false, transposeB = false }: Product
+) => {
+  const rows = a.shape.at(transposeA ? -1 : -2)!
+  const columns = b.shape.at(transposeB ? -2 : -1)!
+  const shape = [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns]
+  const names = [t.name(a), t.name(b)]
+  const options = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }
+  const plain = !transposeA && !transposeB && alpha === 1
+  const name = plain ? t.graph.emit("MatMul", names) : t.graph.emit("FusedMatMul", names, options, MICROSOFT)
+  return t.computed(name, shape, "float32")
+}
+
+export const kernels: Kernels = {
+  Sum: reduction("ReduceSum"),
+  Mean: reduction("ReduceMean"),
+  Max: reduction("ReduceMax"),
+  Min: reduction("ReduceMin"),
+  Prod: reduction("ReduceProd"),
+  All: reduction("ReduceMin", "int32"),
+  Any: reduction("ReduceMax", "int32"),
+  ArgMax: extreme("ArgMax"),
+  ArgMin: extreme("ArgMin"),
+  Cumsum: (t, { x }: { x: Info }, { axis, exclusive, reverse }) => {
+    const along = t.graph.constant(Int32Array.of(axisOf(axis, x.shape.length)), [], "int32")
+    const options = { exclusive: Number(exclusive), reverse: Number(reverse) }
+    return t.computed(t.graph.emit("CumSum", [t.name(x), along], options), x.shape, x.dtype)
+  },
+  AddN: (t, inputs) => {
+    const all = Object.values<Info>(inputs)
+    const [first, ...rest] = all.filter((x) => t.splat(x) !== 0)
+    if (first === undefined) return t.alias(all[0]!, all[0]!.shape)
+    if (rest.length === 0) return t.alias(first, first.shape)
+    return t.computed(t.graph.emit("Sum", [first, ...rest].map((x) => t.name(x))), first.shape, first.dtype)
+  },
+  BatchMatMul: matMul,
+  PatchwordMatMul: matMul,
+  PatchwordSumSquares: (t, { x }: { x: Info }) =>
+    t.computed(t.graph.emit("ReduceSumSquare", [t.name(t.alias(x, [size(x.shape)]))], { keepdims: 0 }), [], "float32")
+}

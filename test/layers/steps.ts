@@ -1,0 +1,83 @@
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Gradient from "../../src/shapes/Gradient.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Linear from "../../src/shapes/Linear.ts"
+import * as Reduction from "../../src/shapes/Reduction.ts"
+import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
+import type { Tensor } from "../../src/shapes/Tensor.ts"
+import * as AdamW from "../../src/nn/AdamW.ts"
+
+export interface Line {
+  readonly weight: Tensor<[2, 3]>
+  readonly bias: Tensor<[2]>
+}
+
+export type State = AdamW.State<Line>
+
+export interface Batch {
+  readonly x: Tensor<[4, 3]>
+  readonly y: Tensor<[4, 2]>
+  readonly hyper: AdamW.Hyper
+}
+
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly norms: ReadonlyArray<Tensor<[]>>
+}
+
+const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
+  ({ shape, dtype: "float32" }) as { readonly shape: { -readonly [K in keyof S]: S[K] }; readonly dtype: "float32" }
+
+const line = { weight: f32(2, 3), bias: f32(2) }
+
+export const regression: TrainStep<State, Batch, Metrics> = {
+  name: "regression",
+  state: { parameters: line, first: line, second: line },
+  batch: { x: f32(4, 3), y: f32(4, 2), hyper: AdamW.hyperSpec },
+  run: (state, { hyper, x, y }) => {
+    const { gradients, loss } = Gradient.valueAndGradient(
+      (p: Line) => ({
+        loss: Reduction.mean(Elementwise.square(Elementwise.sub(Linear.linear(x, p), y))),
+        aux: {}
+      }),
+      state.parameters
+    )
+    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true } as const
+    const updated = AdamW.update(state, gradients, hyper, options)
+    return { metrics: { loss, norms: [updated.norm, Reduction.globalNorm(state.parameters)] }, state: updated.state }
+  }
+}
+
+export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArray<Tensor<[4, 2]>>> = {
+  name: "affine",
+  weights: line,
+  batch: { x: f32(4, 3) },
+  run: (p, { x }) => {
+    const y = Linear.linear(x, p)
+    return [y, Elementwise.scale(y, 2)]
+  }
+}
+
+export const values = <const S extends ReadonlyArray<number>>(shape: S, at: (index: number) => number) =>
+  HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, (_, i) => at(i)))
+
+const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
+  weight: values([2, 3], at),
+  bias: values([2], (i) => at(i + 6))
+})
+
+export const initial = (): HostOf<State> => ({
+  parameters: fixedLine((i) => Math.sin(i + 1)),
+  first: fixedLine(() => 0),
+  second: fixedLine(() => 0)
+})
+
+export const batch = (step: number): HostOf<Batch> => ({
+  x: values([4, 3], (i) => Math.cos(i * 3 + step)),
+  y: values([4, 2], (i) => Math.sin(i * 5 + step)),
+  hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8 })
+})
+
+export const weights = (): HostOf<Line> => initial().parameters
+
+export const x = (): HostOf<{ readonly x: Tensor<[4, 3]> }> => ({ x: batch(0).x })
