@@ -30,8 +30,9 @@ export const valueAndGradient = <P extends object, A extends object>(
   const { value, grads } = tf.engine().gradients(
     () => {
       const { loss, aux } = lossOf(params)
-      // The engine frees everything that its forward pass does not return; these must outlive it.
-      found.push(Tree.map<A>(aux, (leaf) => tf.keep(untyped(leaf as Any))))
+      // The engine frees everything that its forward pass does not return; these must outlive it. They are copies, which
+      // can be freed though the loss or a parameter is among them.
+      found.push(Tree.map<A>(aux, (leaf) => tf.keep(untyped(leaf as Any).clone())))
       return untyped(loss)
     },
     leaves.map(([, leaf]) => untyped(leaf)),
