@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import * as Trace from "../../src/compiler/Trace.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import type { HostTensor } from "../../src/shapes/HostTensor.ts"
+import type { TrainStep } from "../../src/shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+import * as Steps from "../layers/steps.ts"
+
+const SIDE = 32
+
+type Square = Tensor<[32, 32]>
+
+interface Pair {
+  readonly a: Square
+  readonly b: Square
+}
+
+type Step = TrainStep<Pair, { readonly x: Square }, { readonly sum: Tensor<[]> }>
+
+const spec = { shape: [SIDE, SIDE] as [32, 32], dtype: "float32" } as const
+
+const step = (name: string, run: (state: { a: tf.Tensor; b: tf.Tensor }, x: tf.Tensor) => [tf.Tensor, tf.Tensor, tf.Tensor?]) => {
+  const made: Step = {
+    name,
+    state: { a: spec, b: spec },
+    batch: { x: spec },
+    run: (state, batch) => {
+      const [a, b, metric] = run({ a: untyped(state.a), b: untyped(state.b) }, untyped(batch.x))
+      return {
+        metrics: { sum: unsafeTyped((metric ?? a).sum()) },
+        state: { a: unsafeTyped(a), b: unsafeTyped(b) }
+      }
+    }
+  }
+  return made
+}
+
+const inPlace = (made: Step) =>
+  Object.fromEntries(Trace.trainStep(made).updates.map((update) => [update.input.slice("state.".length), update.inPlace]))
+
+const safe: ReadonlyArray<readonly [string, Step]> = [
+  ["an update of a value by itself", step("own", ({ a, b }, x) => [a.mul(0.5).add(x), b.sub(x)])],
+  [
+    "updates behind a norm that has read everything",
+    step("barrier", ({ a, b }, x) => {
+      const [da, db] = [x.matMul(b), a.matMul(x)]
+      const norm = tf.sqrt(da.square().sum().add(db.square().sum())).add(1)
+      return [a.sub(da.div(norm)), b.sub(db.div(norm)), norm]
+    })
+  ],
+  ["a value that is kept", step("kept", ({ a, b }, x) => [a, b.add(x)])],
+  ["a value that is replaced unread", step("replaced", ({ b }, x) => [x.mul(2), b.add(x)])],
+  [
+    "a choice between the old value and a new one",
+    step("choice", ({ a, b }, x) => [tf.where(x.sum().greater(0), a.add(x), a), b.add(1)])
+  ]
+]
+
+const unsafe: ReadonlyArray<readonly [string, Step, { readonly a: boolean; readonly b: boolean }]> = [
+  [
+    "a metric that reads what is replaced",
+    step("late", ({ a, b }, x) => [a.add(x), b.add(x), a.matMul(x)]),
+    { a: false, b: true }
+  ],
+  ["values that change places", step("swap", ({ a, b }) => [b.clone(), a.clone()]), { a: false, b: false }],
+  [
+    "a gradient that is taken without a barrier",
+    step("descent", ({ a, b }, x) => [a.sub(b.matMul(x)), b.sub(a.matMul(x))]),
+    { a: false, b: false }
+  ],
+  [
+    "an average that follows the old value",
+    step("follow", ({ a, b }, x) => [a.add(x), b.mul(0.9).add(a.mul(0.1))]),
+    { a: false, b: true }
+  ],
+  [
+    "a view that is read late",
+    step("view", ({ a, b }, x) => [a.add(x), b.add(1), a.reshape([SIDE * SIDE, 1]).mul(x.reshape([1, SIDE * SIDE]))]),
+    { a: false, b: true }
+  ],
+  [
+    "a product that is fused with its scale",
+    step("scaled", ({ a, b }, x) => [a.matMul(x).mul(0.5), b.add(1), x]),
+    { a: false, b: true }
+  ],
+  [
+    "a product that is fused with what it is added to",
+    step("added", ({ a, b }, x) => [x.matMul(a).add(a), b.matMul(x).add(b), x]),
+    { a: false, b: false }
+  ],
+  [
+    "a normalisation of rows",
+    step("rows", ({ a, b }, x) => {
+      const centred = a.sub(a.mean(-1, true))
+      return [centred.div(tf.sqrt(centred.square().mean(-1, true).add(1e-6))), b.add(1), x]
+    }),
+    { a: false, b: true }
+  ]
+]
+
+const started = () => ({
+  a: Steps.values([SIDE, SIDE], (i) => Math.sin(i + 1) / 8),
+  b: Steps.values([SIDE, SIDE], (i) => Math.cos(i * 3) / 8)
+})
+
+const run = (made: Step) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const handle = yield* engine.train(made, started())
+    const metrics = yield* Effect.forEach([1, 2, 3], (step) => handle.run({ x: Steps.values([SIDE, SIDE], (i) => Math.sin(i * step) / 8) }))
+    return { metrics, state: yield* handle.state }
+  }).pipe(Effect.scoped)
+
+const agrees = Effect.fnUntraced(function*(made: Step) {
+  const compiled = yield* Effect.provide(run(made), Engine.layerOnnx())
+  const eager = new Map(Tree.leaves<HostTensor>(yield* Effect.provide(run(made), Engine.layerReference)))
+  for (const [path, { data }] of Tree.leaves<HostTensor>(compiled)) {
+    data.forEach((value, i) => assert.approximately(value, eager.get(path)!.data[i]!, 1e-3, `${made.name} ${path}`))
+  }
+})
+
+describe("updates in place", () => {
+  for (const [name, made] of safe) {
+    it.effect(`are made for ${name}`, () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(inPlace(made), { a: true, b: true })
+        yield* agrees(made)
+      }))
+  }
+
+  for (const [name, made, expected] of unsafe) {
+    it.effect(`are not made for ${name}`, () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(inPlace(made), expected)
+        yield* agrees(made)
+      }))
+  }
+})
