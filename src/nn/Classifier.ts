@@ -64,7 +64,7 @@ export const spec = <
 /** One vector per image: tokens `[B, N+1, C]` to `[B, C]`. */
 export const pool = <B extends number, N extends number, C extends number>(
   params: { readonly norm?: Normalization.NormParams<C>; readonly fc_norm?: Normalization.NormParams<C> },
-  tokens: Tensor<[B, Dim.Plus<N, 1>, C]>,
+  tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
   patches: N
 ): Tensor<[B, C]> => {
   if (params.fc_norm !== undefined) {

@@ -177,7 +177,7 @@ export const withClassToken = <
   R extends number,
   N extends number
 >(
-  params: VitParams<I, P, C, F, H, R, Dim.Plus<N, 1>>,
+  params: VitParams<I, P, C, F, H, R, NoInfer<Dim.Plus<N, 1>>>,
   patches: Tensor<[B, N, C]>
 ): Tensor<[B, Dim.Plus<N, 1>, C]> => {
   const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, patches.shape[0]), patches)

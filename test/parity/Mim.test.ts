@@ -125,7 +125,7 @@ describe.each(Object.keys(variants))("%s", (name) => {
           given.parameters.mask_token
         )
         const { cls_pt_norm: aggregationNorm = given.parameters.norm } = given.parameters
-        const tokens = Vit.withClassToken<4, 3, 8, 32, 128, 2, 52, 16>(given.parameters, embedded)
+        const tokens = Vit.withClassToken(given.parameters, embedded)
         return {
           logits: Mim.logits(given.parameters, hidden, given.rows),
           normed: {
