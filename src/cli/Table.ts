@@ -12,10 +12,17 @@ const row = (name: string, pick: (scores: Scores) => number | undefined, report:
 export const render = (report: Report): string =>
   [
     "",
-    `tokenizer: cosine ${report.tokenizer.cosine.toFixed(3)}, ${report.tokenizer.usage} of ${report.tokenizer.codebookSize} codes used, perplexity ${report.tokenizer.perplexity.toFixed(0)}`,
-    `pretraining: ${percent(report.pretrain.maskedAccuracy).trim()} % of masked codes right (most frequent code ${percent(report.pretrain.majority).trim()} %)`,
+    `tokenizer: cosine ${
+      report.tokenizer.cosine.toFixed(3)
+    }, ${report.tokenizer.usage} of ${report.tokenizer.codebookSize} codes used, perplexity ${
+      report.tokenizer.perplexity.toFixed(0)
+    }`,
+    `pretraining: ${percent(report.pretrain.maskedAccuracy).trim()} % of masked codes right (most frequent code ${
+      percent(report.pretrain.majority).trim()
+    } %)`,
     "",
-    "top-1, %".padEnd(26) + ["in-new", "flat-new", "3d-new", "flat-sn", "3d-seen"].map((name) => name.padStart(8)).join(""),
+    "top-1, %".padEnd(26) +
+    ["in-new", "flat-new", "3d-new", "flat-sn", "3d-seen"].map((name) => name.padStart(8)).join(""),
     row("probe, random", ({ probe }) => probe.random, report),
     row("probe, tokenizer", ({ probe }) => probe.tokenizer, report),
     row("probe, pretrained", ({ probe }) => probe.pretrained, report),

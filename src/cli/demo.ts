@@ -37,9 +37,15 @@ export const demo = Command.make("demo", {
     Flag.withDescription("configuration: tiny takes minutes on two cores"),
     Flag.withDefault("tiny")
   ),
-  out: Flag.String("out").pipe(Flag.withDescription("run folder; an unfinished run there goes on"), Flag.withDefault("runs/demo")),
+  out: Flag.String("out").pipe(
+    Flag.withDescription("run folder; an unfinished run there goes on"),
+    Flag.withDefault("runs/demo")
+  ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("names every random number"), Flag.withDefault(0)),
-  threads: Flag.Int("threads").pipe(Flag.withDescription("threads of the engine; 0 for all cores"), Flag.withDefault(0)),
+  threads: Flag.Int("threads").pipe(
+    Flag.withDescription("threads of the engine; 0 for all cores"),
+    Flag.withDefault(0)
+  ),
   set: Flag.KeyValuePair("set").pipe(
     Flag.withDescription("a value over the preset's, as pretrain.optimizer.lr=0.001"),
     Flag.withDefault({})
@@ -52,7 +58,12 @@ export const demo = Command.make("demo", {
     const config = yield* Effect.orDie(Schema.encodeEffect(Preset.Preset)(preset))
     const services = Layer.mergeAll(
       Engine.layerOnnx(threads > 0 ? { threads } : {}),
-      Teacher.layerHog({ patchSize: encoder.patchSize, imageSize: encoder.imageSize, seed: preset.tokenizer.seed, augment }),
+      Teacher.layerHog({
+        patchSize: encoder.patchSize,
+        imageSize: encoder.imageSize,
+        seed: preset.tokenizer.seed,
+        augment
+      }),
       Runs.layer(out, { config })
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))
     const report = yield* Demo.demo(preset, { preset: name, credits }).pipe(Effect.provide(services))
@@ -61,7 +72,9 @@ export const demo = Command.make("demo", {
     yield* Console.log(
       missed.length === 0
         ? `Every expected figure was reached. Look at ${out}/report.html`
-        : `Below what is expected: ${missed.map(({ expectation }) => expectation.figure).join(", ")}. Look at ${out}/report.html`
+        : `Below what is expected: ${
+          missed.map(({ expectation }) => expectation.figure).join(", ")
+        }. Look at ${out}/report.html`
     )
   }).pipe(Failure.plain)).pipe(
     Command.withDescription(

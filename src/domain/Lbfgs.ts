@@ -36,7 +36,8 @@ const HALVINGS = 30
 
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0)
 
-const along = (a: Float64Array, factor: number, b: Float64Array): Float64Array => a.map((value, i) => value + factor * b[i]!)
+const along = (a: Float64Array, factor: number, b: Float64Array): Float64Array =>
+  a.map((value, i) => value + factor * b[i]!)
 
 interface Pair {
   readonly step: Float64Array
@@ -53,7 +54,9 @@ const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64A
     q = along(q, -alpha, change)
   }
   const last = pairs.at(-1)
-  const scale = last === undefined ? 1 / Math.max(1, Math.sqrt(dot(gradient, gradient))) : 1 / (last.rho * dot(last.change, last.change))
+  const scale = last === undefined
+    ? 1 / Math.max(1, Math.sqrt(dot(gradient, gradient)))
+    : 1 / (last.rho * dot(last.change, last.change))
   let r: Float64Array = q.map((value) => value * scale)
   pairs.forEach(({ change, rho, step }, i) => {
     r = along(r, alphas[i]! - rho * dot(change, r), step)

@@ -110,7 +110,9 @@ export const step = <
     batch: {
       images: { shape: [batch.size, 3, vit.image, vit.image], dtype: "float32" },
       labels: { shape: [batch.size], dtype: "int32" },
-      ...(batch.dropPath ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) } : {}),
+      ...(batch.dropPath
+        ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) }
+        : {}),
       hyper: AdamW.hyperSpec
     },
     run: (state, { dropPath, hyper, images, labels }) => {

@@ -105,7 +105,11 @@ export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T>
   Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
     const { factor, init, shape } = leaf as Parameter<Shape>
     const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
-    return HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, () => draw() * factor))
+    return HostTensor.make(
+      shape,
+      "float32",
+      Float32Array.from({ length: HostTensor.size(shape) }, () => draw() * factor)
+    )
   })
 
 /** Zeros in the shape of a record: the moments before the first step. */

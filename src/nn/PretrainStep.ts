@@ -1,6 +1,6 @@
 /** Pretraining by masked image modelling, step by step, and using the backbone. */
-import type * as Dim from "../shapes/Dim.ts"
 import * as Codes from "../shapes/Codes.ts"
+import type * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as Loss from "../shapes/Loss.ts"
@@ -120,7 +120,9 @@ export const step = <
       mask: { shape: [batch.size, vit.patches], dtype: "bool" },
       rows: { shape: [batch.masked], dtype: "int32" },
       labels: { shape: [batch.masked], dtype: "int32" },
-      ...(batch.dropPath ? { dropPath: Array.from({ length: dropped }, () => ({ attention: factors, mlp: factors })) } : {}),
+      ...(batch.dropPath
+        ? { dropPath: Array.from({ length: dropped }, () => ({ attention: factors, mlp: factors })) }
+        : {}),
       hyper: AdamW.hyperSpec
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {

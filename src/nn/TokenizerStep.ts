@@ -44,8 +44,7 @@ export const spec = <
   O extends number
 >({ vit, ...sizes }: Sizes<I, P, C, F, H, K, E, O>): Parameter.ParametersOf<
   Vqkd.VqkdParams<P, C, F, H, Dim.Patches<I, I, P>, E, O>
-> =>
-  Vqkd.spec<P, C, F, H, Dim.Patches<I, I, P>, E, O>({ ...sizes, ...vit })
+> => Vqkd.spec<P, C, F, H, Dim.Patches<I, I, P>, E, O>({ ...sizes, ...vit })
 
 /** The state of training: parameters, moments, and the codebook, which the optimizer does not touch. */
 export interface State<
@@ -276,4 +275,3 @@ const weightsSpec = <
     parameters: spec(sizes),
     codebook: { shape: [sizes.codes, sizes.codeWidth] as [K, E], dtype: "float32" }
   }) as const
-

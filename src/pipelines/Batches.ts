@@ -102,14 +102,17 @@ export const evaluation = <A, E, R>(
 ) => {
   const { augment, batchSize, set, size } = options
   const starts = Array.from({ length: Math.ceil(set.length / batchSize) }, (_, i) => i * batchSize)
-  return Effect.forEach(starts, Effect.fnUntraced(function*(start) {
-    const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-    const views = yield* Effect.forEach(
-      indices,
-      (index) => Effect.map(set.image(index), (picture) => Augment.evaluation(picture, size, augment)),
-      { concurrency: DECODERS }
-    )
-    const valid = Math.min(batchSize, set.length - start)
-    return yield* use({ epoch: 0, indices, valid, labels: labelsOf(set, indices), ...Augment.batch(views, augment) })
-  }))
+  return Effect.forEach(
+    starts,
+    Effect.fnUntraced(function*(start) {
+      const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
+      const views = yield* Effect.forEach(
+        indices,
+        (index) => Effect.map(set.image(index), (picture) => Augment.evaluation(picture, size, augment)),
+        { concurrency: DECODERS }
+      )
+      const valid = Math.min(batchSize, set.length - start)
+      return yield* use({ epoch: 0, indices, valid, labels: labelsOf(set, indices), ...Augment.batch(views, augment) })
+    })
+  )
 }

@@ -52,7 +52,12 @@ const timed = <A, E, R>(stage: string, self: Effect.Effect<A, E, R>) =>
     return { value, seconds: Option.getOrElse(known, () => ({ seconds: elapsed })).seconds }
   })
 
-const curve = (rows: ReadonlyArray<Row>, stage: string, metric: string, extra: Partial<ReportPage.Curve> = {}): ReportPage.Curve => {
+const curve = (
+  rows: ReadonlyArray<Row>,
+  stage: string,
+  metric: string,
+  extra: Partial<ReportPage.Curve> = {}
+): ReportPage.Curve => {
   const own = rows.filter((row) => row.stage === stage && typeof row[metric] === "number")
   return { stage, metric, ...extra, steps: own.map((row) => row.step), values: own.map((row) => Number(row[metric])) }
 }
@@ -101,7 +106,10 @@ export const demo = Effect.fn("demo")(function*(
   const { load } = yield* Images
   const sets = yield* timed(
     "images",
-    Effect.forEach(["train", "val", ...TESTS] as const, (split) => Effect.map(load(split), (set) => [split, set] as const))
+    Effect.forEach(
+      ["train", "val", ...TESTS] as const,
+      (split) => Effect.map(load(split), (set) => [split, set] as const)
+    )
   )
   const setOf = new Map(sets.value)
   const set = (split: Report.Split): ImageSet => setOf.get(split)!
@@ -112,32 +120,42 @@ export const demo = Effect.fn("demo")(function*(
   const backbone = yield* timed("pretrain", pretrain(preset.pretrain, tokenizer.value))
   const random = untrained(preset.pretrain, tokenizer.value.config.codebook.size)
 
-  const coded = yield* timed("evaluation", Effect.gen(function*() {
-    yield* progress.message("evaluating the tokenizer and the pretrained network")
-    const vocabulary = yield* evaluateTokenizer(tokenizer.value, set("in-new"))
-    const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
+  const coded = yield* timed(
+    "evaluation",
+    Effect.gen(function*() {
+      yield* progress.message("evaluating the tokenizer and the pretrained network")
+      const vocabulary = yield* evaluateTokenizer(tokenizer.value, set("in-new"))
+      const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
 
-    const frozen = Effect.fnUntraced(function*(network: Network) {
-      const [train, validation, ...held] = yield* features(network, [set("train"), set("val"), ...tests], preset.probe)
-      const bank = { train: train!, validation: validation!, tests: held }
-      const probed = yield* probe(preset.probe, classes.length, bank)
-      const near = yield* features(network, [set("train"), ...tests], preset.knn)
-      const [knnTrain, ...knnTests] = near
-      return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, knnTrain!, knnTests) }
+      const frozen = Effect.fnUntraced(function*(network: Network) {
+        const [train, validation, ...held] = yield* features(
+          network,
+          [set("train"), set("val"), ...tests],
+          preset.probe
+        )
+        const bank = { train: train!, validation: validation!, tests: held }
+        const probed = yield* probe(preset.probe, classes.length, bank)
+        const near = yield* features(network, [set("train"), ...tests], preset.knn)
+        const [knnTrain, ...knnTests] = near
+        return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, knnTrain!, knnTests) }
+      })
+      yield* progress.message("probing frozen features")
+      return {
+        vocabulary,
+        masked,
+        random: yield* frozen(random),
+        tokenizer: yield* frozen(tokenizer.value),
+        pretrained: yield* frozen(backbone.value)
+      }
     })
-    yield* progress.message("probing frozen features")
-    return {
-      vocabulary,
-      masked,
-      random: yield* frozen(random),
-      tokenizer: yield* frozen(tokenizer.value),
-      pretrained: yield* frozen(backbone.value)
-    }
-  }))
+  )
   const { masked, vocabulary } = coded.value
 
   const scratch = yield* timed("finetune-random", finetune(preset.finetune, undefined, { stage: "finetune-random" }))
-  const tuned = yield* timed("finetune-pretrained", finetune(preset.finetune, backbone.value, { stage: "finetune-pretrained" }))
+  const tuned = yield* timed(
+    "finetune-pretrained",
+    finetune(preset.finetune, backbone.value, { stage: "finetune-pretrained" })
+  )
   const tunedRandom = yield* accuracies(scratch.value, tests)
   const tunedPretrained = yield* accuracies(tuned.value, tests)
   const [logits] = yield* classify(tuned.value, [set("in-new")])
@@ -198,8 +216,10 @@ export const demo = Effect.fn("demo")(function*(
   }
 
   const held = set("in-new")
-  const pictures = yield* Effect.forEach(vocabulary.images, ({ codes }, index) =>
-    Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes })))
+  const pictures = yield* Effect.forEach(
+    vocabulary.images,
+    ({ codes }, index) => Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes }))
+  )
   const atlas = Atlas.make(pictures, {
     patch: preset.tokenizer.encoder.patchSize,
     size: preset.tokenizer.codebook.size,
@@ -237,7 +257,9 @@ export const demo = Effect.fn("demo")(function*(
     ],
     config: Stage.plain(PresetModule.Preset, preset)
   }
-  yield* runs.writeReport(yield* Effect.orDie(Schema.encodeEffect(Report.Report)(report)), yield* ReportPage.render(report, page))
+  yield* runs.writeReport(
+    yield* Effect.orDie(Schema.encodeEffect(Report.Report)(report)),
+    yield* ReportPage.render(report, page)
+  )
   return report
 }, Effect.scoped)
-

@@ -34,7 +34,8 @@ export interface TokenizerEvaluation {
   readonly images: ReadonlyArray<EncodedImage>
 }
 
-const average = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
+const average = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
 /** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
 export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(function*(tokenizer: Tokenizer, set: ImageSet) {
@@ -130,7 +131,9 @@ export const evaluatePretraining = Effect.fn("evaluatePretraining")(function*(
   )
   const images = parts.flatMap((part) => part.images)
   const masked = images.flatMap((image) =>
-    Array.from(image.mask.keys()).filter((i) => image.mask[i] === 1).map((i) => [image.truth[i]!, image.predicted[i]!] as const)
+    Array.from(image.mask.keys()).filter((i) => image.mask[i] === 1).map((i) =>
+      [image.truth[i]!, image.predicted[i]!] as const
+    )
   )
   const counts = Codebook.count(masked.map(([truth]) => truth), backbone.codes)
   const evaluated: PretrainEvaluation = {

@@ -36,13 +36,19 @@ const open = Effect.fnUntraced(function*(network: Network, options: FeatureOptio
     const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(network)))
     const { shape } = inference.batch.images
     return (batch: Batches.EvaluationBatch) =>
-      Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch.unit.data) }), (out) => rows(out.features))
+      Effect.map(
+        handle.run({ images: HostTensor.make(shape, "float32", batch.unit.data) }),
+        (out) => rows(out.features)
+      )
   }
   const inference = PretrainStep.features(Pretrain.sizesOf(network), batchSize, options)
   const handle = yield* engine.infer(inference, yield* Stage.fill(inference, Pretrain.weightsOf(network)))
   const { shape } = inference.batch.images
   return (batch: Batches.EvaluationBatch) =>
-    Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch.normalised.data) }), (out) => rows(out.features))
+    Effect.map(
+      handle.run({ images: HostTensor.make(shape, "float32", batch.normalised.data) }),
+      (out) => rows(out.features)
+    )
 })
 
 /** The features of the central views of whole sets. Fails as the engine and the images fail. */
@@ -54,17 +60,23 @@ export const features = Effect.fn("features")(function*(
   const run = yield* open(network, options)
   const { config } = network
   const { imageSize, width } = "encoder" in config ? config.encoder : config.vit
-  return yield* Effect.forEach(sets, Effect.fnUntraced(function*(set) {
-    const parts = yield* Batches.evaluation(
-      { set, batchSize: BATCH, size: imageSize, augment: config.augment },
-      (batch) => Effect.map(run(batch), (rows) => rows.subarray(0, batch.valid * width))
-    )
-    const values = new Float32Array(set.length * width)
-    parts.reduce((offset, part) => {
-      values.set(part, offset)
-      return offset + part.length
-    }, 0)
-    const found: FeatureSet = { features: HostTensor.make([set.length, width], "float32", values), labels: set.labels }
-    return found
-  }))
+  return yield* Effect.forEach(
+    sets,
+    Effect.fnUntraced(function*(set) {
+      const parts = yield* Batches.evaluation(
+        { set, batchSize: BATCH, size: imageSize, augment: config.augment },
+        (batch) => Effect.map(run(batch), (rows) => rows.subarray(0, batch.valid * width))
+      )
+      const values = new Float32Array(set.length * width)
+      parts.reduce((offset, part) => {
+        values.set(part, offset)
+        return offset + part.length
+      }, 0)
+      const found: FeatureSet = {
+        features: HostTensor.make([set.length, width], "float32", values),
+        labels: set.labels
+      }
+      return found
+    })
+  )
 }, Effect.scoped)

@@ -20,8 +20,8 @@ import * as DropPath from "./DropPath.ts"
 import type { Backbone } from "./Pretrain.ts"
 import * as Sizes from "./Sizes.ts"
 import * as Stage from "./Stage.ts"
-import type { StageOptions } from "./TrainTokenizer.ts"
 import * as Training from "./Training.ts"
+import type { StageOptions } from "./TrainTokenizer.ts"
 
 /** A trained classifier: arrays under their official names. */
 export interface Classifier {
@@ -45,7 +45,11 @@ export const inherited = ({ tensors }: Backbone, config: FinetuneConfig): Weight
     : {}
   const kept = Stage.renamed(
     tensors,
-    (name) => /^(cls_token|pos_embed|patch_embed\.|blocks\.)/.test(name) || (name === SHARED && config.vit.relativePositions === "shared") ? name : undefined
+    (name) =>
+      /^(cls_token|pos_embed|patch_embed\.|blocks\.)/.test(name) ||
+        (name === SHARED && config.vit.relativePositions === "shared")
+        ? name
+        : undefined
   )
   return { ...kept, ...own }
 }

@@ -71,17 +71,23 @@ export const knn = Effect.fn("knn")(function*(
   const handle = yield* engine.infer(inference, {
     bank: HostTensor.make(inference.weights.bank.shape, "float32", bank.features.data)
   })
-  return yield* Effect.forEach(tests, Effect.fnUntraced(function*(test) {
-    const rows = new Float32Array(test.labels.length * classes)
-    for (let start = 0; start < test.labels.length; start += QUERIES) {
-      const queries = HostTensor.zeros(inference.batch.queries.shape, "float32")
-      queries.data.set(test.features.data.subarray(start * width, (start + QUERIES) * width))
-      const { similarity } = yield* handle.run({ queries })
-      const [, size] = similarity.shape
-      for (let row = 0; row < Math.min(QUERIES, test.labels.length - start); row++) {
-        rows.set(votes(similarity.data.subarray(row * size, (row + 1) * size), bank, classes, config), (start + row) * classes)
+  return yield* Effect.forEach(
+    tests,
+    Effect.fnUntraced(function*(test) {
+      const rows = new Float32Array(test.labels.length * classes)
+      for (let start = 0; start < test.labels.length; start += QUERIES) {
+        const queries = HostTensor.zeros(inference.batch.queries.shape, "float32")
+        queries.data.set(test.features.data.subarray(start * width, (start + QUERIES) * width))
+        const { similarity } = yield* handle.run({ queries })
+        const [, size] = similarity.shape
+        for (let row = 0; row < Math.min(QUERIES, test.labels.length - start); row++) {
+          rows.set(
+            votes(similarity.data.subarray(row * size, (row + 1) * size), bank, classes, config),
+            (start + row) * classes
+          )
+        }
       }
-    }
-    return Metrics.topK(rows, test.labels, classes, 1)
-  }))
+      return Metrics.topK(rows, test.labels, classes, 1)
+    })
+  )
 }, Effect.scoped)

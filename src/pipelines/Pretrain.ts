@@ -1,7 +1,7 @@
 /** The second stage: predicting the visual words behind masks (paper, sections 2.3 and 2.4). */
 import { Effect } from "effect"
-import { PretrainConfig } from "../domain/PretrainConfig.ts"
 import type * as Keyed from "../domain/Keyed.ts"
+import { PretrainConfig } from "../domain/PretrainConfig.ts"
 import * as Schedule from "../domain/Schedule.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
 import { Engine } from "../layers/Engine.ts"
@@ -18,9 +18,9 @@ import * as DropPath from "./DropPath.ts"
 import * as Masking from "./Masking.ts"
 import * as Sizes from "./Sizes.ts"
 import * as Stage from "./Stage.ts"
+import * as Training from "./Training.ts"
 import type { StageOptions, Tokenizer } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
-import * as Training from "./Training.ts"
 
 /** A network that was, or is to be, pretrained: arrays under their official names. */
 export interface Backbone {
@@ -34,7 +34,8 @@ export interface Backbone {
 export const sizesOf = ({ codes, config }: Pick<Backbone, "codes" | "config">) => Sizes.backbone(config, codes)
 
 /** A backbone's arrays as its inferences name them. */
-export const weightsOf = ({ tensors }: Backbone): Weights.Tensors => Stage.renamed(tensors, (name) => `parameters.${name}`)
+export const weightsOf = ({ tensors }: Backbone): Weights.Tensors =>
+  Stage.renamed(tensors, (name) => `parameters.${name}`)
 
 /** The network as it is before pretraining: the baseline of every evaluation. */
 export const untrained = (config: PretrainConfig, codes: number): Backbone => ({

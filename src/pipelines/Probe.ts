@@ -96,8 +96,10 @@ export const probe = Effect.fn("probe")(function*(
   })
 
   const held = scaled(validation, scale)
-  const fitted = yield* Effect.forEach(config.l2, (l2) =>
-    Effect.map(fit(l2), (point) => ({ l2, point, score: accuracy(held, validation.labels, point, classes) })))
+  const fitted = yield* Effect.forEach(
+    config.l2,
+    (l2) => Effect.map(fit(l2), (point) => ({ l2, point, score: accuracy(held, validation.labels, point, classes) }))
+  )
   const best = fitted.reduce((one, other) => (other.score > one.score ? other : one))
   const probed: Probed = {
     l2: best.l2,

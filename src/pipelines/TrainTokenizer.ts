@@ -45,7 +45,11 @@ export const weightsOf = ({ tensors }: Tokenizer): Weights.Tensors =>
   Stage.renamed(
     tensors,
     (name) =>
-      name === "quantize.embedding.weight" ? "codebook" : name === "quantize.cluster_size" ? undefined : `parameters.${name}`
+      name === "quantize.embedding.weight"
+        ? "codebook"
+        : name === "quantize.cluster_size"
+        ? undefined
+        : `parameters.${name}`
   )
 
 const supported = ({ encoder }: TokenizerConfig) =>
@@ -138,7 +142,11 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
     const begun = codebook.kmeans
       ? yield* kmeans(parameters)
       : {
-        means: HostTensor.make(shape, "float32", unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))),
+        means: HostTensor.make(
+          shape,
+          "float32",
+          unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))
+        ),
         counts: HostTensor.zeros([sizes.codes], "float32")
       }
     return {

@@ -129,7 +129,9 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     Stream.mapEffect((index) => Effect.map(options.batch(index), (batch) => ({ number: index + 1, batch }))),
     Stream.buffer({ capacity: PREFETCH }),
     Stream.runForEach(Effect.fnUntraced(function*({ batch, number }) {
-      const metrics = yield* handle.run(batch).pipe(Effect.catchTag("EngineError", (reason) => keep(number, batch, reason)))
+      const metrics = yield* handle.run(batch).pipe(
+        Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
+      )
       yield* Ref.set(done, number)
       const row = options.measure(metrics)
       yield* runs.log({ stage, step: number, ...row })
