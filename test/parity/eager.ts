@@ -23,7 +23,7 @@ export const close = (
   assert.strictEqual(actual.length, expected.length, what)
   const values = Array.from(expected)
   const rms = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length)
-  const worst = values.reduce((most, x, i) => Math.max(most, Math.abs(x - actual[i]!) || 0), 0)
+  const worst = values.reduce((most, x, i) => Math.max(most, Math.abs(x - actual[i]!)), 0)
   assert.isTrue(Array.from(actual).every(Number.isFinite), `${what} is finite`)
   assert.isAtMost(worst, Math.max(relative * rms + 1e-7, absolute ?? 0), what)
 }
@@ -53,9 +53,8 @@ export const fixture = (name: string) => {
     keys,
     tensor,
     numbers,
-    scalar: (key: string): number => numbers(key)[0]!,
-    matches: (key: string, actual: { readonly data: ArrayLike<number> }) =>
-      close(key, actual.data, numbers(key), bound(key)),
+    matches: (key: string, actual: { readonly data: ArrayLike<number> }, arranged = (values: Float32Array) => values) =>
+      close(key, actual.data, arranged(numbers(key)), bound(key)),
     bound,
     unsettled
   }
