@@ -64,7 +64,7 @@ const inputs = <B extends number>(fixture: Eager.Fixture, size: B, batches: Read
 })
 
 const begin = (fixture: Eager.Fixture, spec: object): HostOf<State> =>
-  Eager.fill<State>({ parameters: spec, first: spec, second: spec }, (path) => {
+  Eager.filled<State>({ parameters: spec, first: spec, second: spec }, (path) => {
     const [group, ...name] = path.split(".")
     const values = fixture.numbers(`state/${name.join(".")}`)
     return group === "parameters" ? values : values.map(() => 0)
@@ -233,7 +233,7 @@ describe("finetune_rect", () => {
     const context = { heads: 2, index: Vit.relativeIndex({ height: 3, width: 5 }, 16) } as const
     const found = Eager.eagerly(
       {
-        params: Eager.fill<Rectangular>(spec, (path) => fixture.numbers(`state/${path}`)),
+        params: Eager.filled<Rectangular>(spec, (path) => fixture.numbers(`state/${path}`)),
         pictures: HostTensor.make([4, 3, 24, 40], "float32", fixture.numbers("input/images_0")),
         classes: HostTensor.make([4], "int32", Int32Array.from(fixture.tensor("input/labels_0").data))
       },

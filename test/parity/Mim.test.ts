@@ -79,7 +79,7 @@ const inputs = ({ numbers, tensor }: Eager.Fixture, batch: number) => {
 }
 
 const begin = (fixture: Eager.Fixture, spec: object): HostOf<State> =>
-  Eager.fill<State>({ parameters: spec, first: spec, second: spec }, (path) => {
+  Eager.filled<State>({ parameters: spec, first: spec, second: spec }, (path) => {
     const [group, ...name] = path.split(".")
     const values = fixture.numbers(`state/${name.join(".")}`)
     return group === "parameters" ? values : values.map(() => 0)
@@ -91,7 +91,7 @@ describe.each(Object.keys(variants))("%s", (name) => {
   const sizes = variants[name]!
   const fixture = Eager.fixture(name)
   const spec = specOf(name)
-  const parameters = Eager.fill<Params>(spec, (path) => fixture.numbers(`state/${path}`))
+  const parameters = Eager.filled<Params>(spec, (path) => fixture.numbers(`state/${path}`))
   const context = {
     heads: vit.heads,
     index: Vit.relativeIndex({ height: 4, width: 4 }, vit.tokens),

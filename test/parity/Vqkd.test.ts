@@ -42,7 +42,7 @@ describe.each(["vqkd_clip_dec1", "vqkd_dino_dec3"])("%s", (name) => {
   } as const
   const step = (adamw: AdamW.Options) => TokenizerStep.step(sizes, 4, { decay: 0.99, revival: null, adamw })
   const { state: spec } = step(plain)
-  const begin: HostOf<State> = Eager.fill<State>(spec, (path) => {
+  const begin: HostOf<State> = Eager.filled<State>(spec, (path) => {
     const [group, ...rest] = path.split(".")
     if (path === "quantize.cluster_size") return new Float32Array(64)
     if (group === "quantize") return fixture.numbers(`state/${path}`)

@@ -64,7 +64,7 @@ export type Fixture = ReturnType<typeof fixture>
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 
-export const fill = <T>(spec: object, valuesOf: (path: string) => ArrayLike<number>): HostOf<T> =>
+export const filled = <T>(spec: object, valuesOf: (path: string) => ArrayLike<number>): HostOf<T> =>
   Tree.map<HostOf<T>>(spec, ({ dtype, shape }, path) => {
     const data = arrays[dtype as HostTensor.DType].from(valuesOf(path))
     assert.strictEqual(data.length, shape.reduce((a, b) => a * b, 1), path)
