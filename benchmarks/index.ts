@@ -1,0 +1,19 @@
+/** `npm run bench -- NAME [arguments]`: runs a benchmark of this folder, or lists them. */
+import { spawnSync } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const folder = new URL(".", import.meta.url)
+const names = readdirSync(folder)
+  .filter((file) => file.endsWith(".ts") && !["index.ts", "steps.ts"].includes(file))
+  .map((file) => file.slice(0, -3))
+const [name, ...rest] = process.argv.slice(2)
+if (name === undefined || !names.includes(name)) {
+  process.stdout.write(`npm run bench -- NAME, one of: ${names.join(", ")}\n`)
+  process.exit(name === undefined ? 0 : 64)
+}
+const file = fileURLToPath(new URL(`${name}.ts`, folder))
+const { status } = spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", file, ...rest], {
+  stdio: "inherit"
+})
+process.exit(status ?? 1)
