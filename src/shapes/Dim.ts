@@ -16,7 +16,8 @@
 import type { Add, Divide, Mod, Multiply } from "ts-arithmetic"
 import * as ShapeError from "./ShapeError.ts"
 
-declare const dim: unique symbol
+/** What marks a dimension in the types; it is never a value. */
+export declare const dim: unique symbol
 
 /** A size known by its name. */
 export type Dim<Name extends string> = number & { readonly [dim]: Name }
