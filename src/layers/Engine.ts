@@ -84,6 +84,11 @@ export interface OnnxOptions {
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
   /** Threads of one operator; default all physical cores. The same count gives the same bytes. */
   readonly threads?: number
+  /**
+   * Whether idle threads wait in a loop. Default no: beside anything else that computes (image decoding, another engine)
+   * a step then takes two thirds of the time.
+   */
+  readonly spinning?: boolean
 }
 
 /** Something that runs steps. */

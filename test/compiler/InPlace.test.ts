@@ -22,7 +22,10 @@ type Step = TrainStep<Pair, { readonly x: Square }, { readonly sum: Tensor<[]> }
 
 const spec = { shape: [SIDE, SIDE] as [32, 32], dtype: "float32" } as const
 
-const step = (name: string, run: (state: { a: tf.Tensor; b: tf.Tensor }, x: tf.Tensor) => [tf.Tensor, tf.Tensor, tf.Tensor?]) => {
+const step = (
+  name: string,
+  run: (state: { a: tf.Tensor; b: tf.Tensor }, x: tf.Tensor) => [tf.Tensor, tf.Tensor, tf.Tensor?]
+) => {
   const made: Step = {
     name,
     state: { a: spec, b: spec },
@@ -39,7 +42,9 @@ const step = (name: string, run: (state: { a: tf.Tensor; b: tf.Tensor }, x: tf.T
 }
 
 const inPlace = (made: Step) =>
-  Object.fromEntries(Trace.trainStep(made).updates.map((update) => [update.input.slice("state.".length), update.inPlace]))
+  Object.fromEntries(
+    Trace.trainStep(made).updates.map((update) => [update.input.slice("state.".length), update.inPlace])
+  )
 
 const safe: ReadonlyArray<readonly [string, Step]> = [
   ["an update of a value by itself", step("own", ({ a, b }, x) => [a.mul(0.5).add(x), b.sub(x)])],
@@ -110,7 +115,8 @@ const run = (made: Step) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const handle = yield* engine.train(made, started())
-    const metrics = yield* Effect.forEach([1, 2, 3], (step) => handle.run({ x: Steps.values([SIDE, SIDE], (i) => Math.sin(i * step) / 8) }))
+    const metrics = yield* Effect.forEach([1, 2, 3], (step) =>
+      handle.run({ x: Steps.values([SIDE, SIDE], (i) => Math.sin(i * step) / 8) }))
     return { metrics, state: yield* handle.state }
   }).pipe(Effect.scoped)
 

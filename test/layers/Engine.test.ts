@@ -156,7 +156,10 @@ for (const [name, layer] of engines) {
           batch: {},
           run: ({ w }) => ({ metrics: {}, state: { w: unsafeTyped(tf.transpose(untyped(w))) } })
         }
-        const turn = Effect.flatMap(engine.train(step, { w: Steps.values([2, 3], () => 0) }), (handle) => handle.run({}))
+        const turn = Effect.flatMap(
+          engine.train(step, { w: Steps.values([2, 3], () => 0) }),
+          (handle) => handle.run({})
+        )
         const error = yield* Effect.flip(turn)
         assert.match(error.message, /turn: .*state\.w is float32 \[2, 3\] but the step makes it float32 \[3, 2\]/)
       }).pipe(Effect.provide(layer)))
@@ -204,7 +207,10 @@ describe("the worker", () => {
         weights: { w: { shape: [1], dtype: "float32" } },
         batch: { x: { shape: [1], dtype: "float32" } },
         run: ({ w }, { x }) => {
-          const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
+          const [rows, columns] = [
+            untyped(w).reshape([1, 1]).tile([side, 1]),
+            untyped(x).reshape([1, 1]).tile([1, side])
+          ]
           return { y: unsafeTyped(rows.add(columns).exp().max()) }
         }
       }
@@ -235,7 +241,9 @@ describe("the worker", () => {
   it.effect("ends with its layer, also when a handle is still open", () =>
     Effect.gen(function*() {
       const outer = yield* Scope.make()
-      const handle = yield* Engine.use((engine) => Scope.provide(engine.train(Steps.regression, Steps.initial()), outer)).pipe(
+      const handle = yield* Engine.use((engine) =>
+        Scope.provide(engine.train(Steps.regression, Steps.initial()), outer)
+      ).pipe(
         Effect.provide(Engine.layerOnnx())
       )
       assert.strictEqual((yield* reasonOf(handle.run(Steps.batch(0))))._tag, "WorkerLost")
@@ -245,7 +253,9 @@ describe("the worker", () => {
 
   it.effect("says what a provider lacks", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Effect.provide(Engine.useSync(({ name }) => name), Engine.layerOnnx({ provider: "coreml" })))
+      const error = yield* Effect.flip(
+        Effect.provide(Engine.useSync(({ name }) => name), Engine.layerOnnx({ provider: "coreml" }))
+      )
       assert.match(error.message, /the provider "coreml" cannot be used/)
       assert.strictEqual(error[Runtime.errorExitCode], 69)
     }).pipe(Effect.when(Effect.sync(() => process.platform !== "darwin"))))

@@ -1,3 +1,4 @@
+import * as AdamW from "../../src/nn/AdamW.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -5,7 +6,6 @@ import * as Linear from "../../src/shapes/Linear.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
-import * as AdamW from "../../src/nn/AdamW.ts"
 
 export interface Line {
   readonly weight: Tensor<[2, 3]>

@@ -27,7 +27,11 @@ const startWorker = Effect.fnUntraced(function*(file: URL, options: Options) {
   let calls = 0
   const worker = yield* Effect.acquireRelease(
     Effect.sync(() => new Worker(file, { workerData: options, execArgv: ["--disable-warning=ExperimentalWarning"] })),
-    (running) => Effect.promise(() => running.terminate())
+    (running) => {
+      // Whoever closes the layer waits for its end.
+      running.ref()
+      return Effect.promise(() => running.terminate())
+    }
   )
   const end = (detail: string) => {
     lost ??= new WorkerLost({ detail })
@@ -37,10 +41,11 @@ const startWorker = Effect.fnUntraced(function*(file: URL, options: Options) {
   worker.on("error", (error) => end(error.message))
   worker.on("exit", (code) => end(`exit code ${code}`))
   worker.on("message", (response: Response) => {
-    waiting.get(response.id)?.(response)
+    const settle = waiting.get(response.id)
     waiting.delete(response.id)
-    // The layer's scope ends the worker; it must not keep a process alive that has nothing else to do.
+    // The worker must not keep a process alive that has nothing else to do. Before settling: that may call again.
     if (waiting.size === 0) worker.unref()
+    settle?.(response)
   })
 
   const call: Call = (program, name, ask, buffers = []) =>
@@ -68,8 +73,11 @@ const record = <T>(group: string, spec: object, arrays: Arrays): T =>
   Tree.map<T>(spec, (_, path) => arrays[`${group}.${path}`])
 
 /** An engine on a worker thread of its own. `file` is the worker's program. */
-export const make = Effect.fnUntraced(function*({ provider = "cpu", threads }: OnnxOptions, file: URL = workerFile) {
-  const call = yield* startWorker(file, { provider, threads })
+export const make = Effect.fnUntraced(function*(
+  { provider = "cpu", spinning = false, threads }: OnnxOptions,
+  file: URL = workerFile
+) {
+  const call = yield* startWorker(file, { provider, threads, spinning })
   const unavailable = (detail: string) =>
     new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail }) })
   const started = yield* call("start", "start", undefined).pipe(

@@ -58,6 +58,7 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
     executionProviders: [options.provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    extra: { session: { intra_op: { allow_spinning: options.spinning ? "1" : "0" } } },
     executionMode: "sequential",
     graphOptimizationLevel: "all"
   })
