@@ -55,10 +55,24 @@ export interface FollowOptions<M extends number> {
   readonly vectors: M
 }
 
+/** How many steps a revived code may stay unused before it is revived again. */
+export const PATIENCE = 20
+
+/**
+ * The moving count that a code starts with when codes are revived, at first and after its revival: so low that it falls
+ * under the threshold after `PATIENCE` steps without use. A code in use is far above it by then.
+ */
+export const freshCount = (options: {
+  readonly decay: number
+  readonly threshold: number
+  readonly vectors: number
+  readonly size: number
+}): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
+
 /**
  * The codebook after a batch: every code that was used turns towards the mean direction of its vectors, by the same share
  * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
- * batch's vector at `rows` and its count that of a uniformly used code.
+ * batch's vector at `rows` and its count a fresh one.
  */
 export const follow = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
@@ -78,13 +92,13 @@ export const follow = <M extends number, K extends number, E extends number>(
   if (revival === null || rows === undefined) {
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
-  const uniform = vectors / size
-  const dead = Elementwise.less(used, revival.threshold * uniform)
+  const dead = Elementwise.less(used, revival.threshold * vectors / size)
   const fresh = Codes.lookup(unit, rows)
+  const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {
     state: {
       embedding: { weight: Elementwise.whereRows(dead, fresh, moved) },
-      cluster_size: Elementwise.where(dead, Elementwise.shift(Elementwise.scale(used, 0), uniform), used)
+      cluster_size: Elementwise.where(dead, Elementwise.shift(Elementwise.scale(used, 0), begun), used)
     },
     counts
   }

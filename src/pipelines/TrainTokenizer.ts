@@ -11,6 +11,7 @@ import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
 import * as Kmeans from "../nn/Kmeans.ts"
 import * as Parameter from "../nn/Parameter.ts"
+import * as Quantizer from "../nn/Quantizer.ts"
 import * as TokenizerStep from "../nn/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -139,25 +140,27 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const initial = Effect.gen(function*() {
     const parameters = Parameter.initialise(parametersSpec(), seed)
     const shape = step.state.quantize.embedding.weight.shape
-    const begun = codebook.kmeans
-      ? yield* kmeans(parameters)
-      : {
-        means: HostTensor.make(
-          shape,
-          "float32",
-          unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))
-        ),
-        counts: HostTensor.zeros([sizes.codes], "float32")
-      }
+    const means = codebook.kmeans
+      ? (yield* kmeans(parameters)).means
+      : HostTensor.make(
+        shape,
+        "float32",
+        unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))
+      )
     return {
       parameters,
       first: Parameter.zerosLike(parametersSpec()),
       second: Parameter.zerosLike(parametersSpec()),
       quantize: {
-        embedding: { weight: begun.means },
-        // Revival compares a code's moving count with uniform use, so it starts from the counts of the first batch; the
-        // published statistic, which nothing depends on, starts from zero.
-        cluster_size: codebook.revival === null ? HostTensor.zeros([sizes.codes], "float32") : begun.counts
+        embedding: { weight: means },
+        // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
+        cluster_size: HostTensor.make(
+          [sizes.codes],
+          "float32",
+          new Float32Array(codebook.size).fill(
+            codebook.revival === null ? 0 : Quantizer.freshCount({ ...codebook, ...codebook.revival, vectors })
+          )
+        )
       }
     }
   })

@@ -16,11 +16,8 @@
 import type { Add, Divide, Mod, Multiply } from "ts-arithmetic"
 import * as ShapeError from "./ShapeError.ts"
 
-/** What marks a dimension in the types; it is never a value. */
-export declare const dim: unique symbol
-
 /** A size known by its name. */
-export type Dim<Name extends string> = number & { readonly [dim]: Name }
+export type Dim<Name extends string> = number & { readonly "~patchword/dim": Name }
 
 /** What the compiler says to a plain `number` where a dimension is asked. */
 export type PlainNumber = "a plain number is not a dimension: write a literal, or name it with Dim.named"
