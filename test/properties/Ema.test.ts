@@ -107,14 +107,16 @@ describe("the moving average of directions", () => {
         const before = beginning(problem)
         const plain = followed(before, vectors, { decay, revival: null })
         const revived = followed(before, vectors, { decay, revival: { threshold } }, rows)
-        const uniform = count / size
+        const least = threshold * count / size
+        const begun = Quantizer.freshCount({ decay, threshold, vectors: count, size })
+        assert.closeTo(begun * decay ** Quantizer.PATIENCE, least, 1e-9)
         const [kept, fresh] = [Vectors.rows(plain.state.embedding.weight), Vectors.rows(plain.unit)]
         Vectors.rows(revived.state.embedding.weight).forEach((code, at) => {
           const used = plain.state.cluster_size.data[at]!
-          if (Math.abs(used - threshold * uniform) < 1e-5) return
-          const dead = used < threshold * uniform
+          if (Math.abs(used - least) < 1e-5) return
+          const dead = used < least
           assert.deepStrictEqual(code, dead ? fresh[rows[at]!]! : kept[at]!)
-          assert.strictEqual(revived.state.cluster_size.data[at], dead ? Math.fround(uniform) : used)
+          assert.strictEqual(revived.state.cluster_size.data[at], dead ? Math.fround(begun) : used)
         })
       })
     )
