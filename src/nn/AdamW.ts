@@ -4,6 +4,16 @@
  * An update is taken only if the norm of all gradients is finite: a broken step leaves every value as it was, to the bit.
  * Because every new value depends on that norm, which has read all gradients, an engine may write the new state over the
  * old one.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { AdamW } from "patchword/nn"
+ *
+ * const { correction, epsilon, rate } = AdamW.hyper(0, 1e-3, { betas: [0.9, 0.999], eps: 1e-8 })
+ * assert.strictEqual(rate.data[0], Math.fround(1e-3))
+ * assert.ok(Math.abs(correction.data[0]! - Math.sqrt(0.001) / 0.1) < 1e-6)
+ * assert.ok(epsilon.data[0]! < 1e-8)
+ * ```
  */
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"

@@ -3,6 +3,17 @@
  *
  * Queries and values have a bias, keys have none. Layer scale stands inside drop path. Layer norm's epsilon is 1e-6 and
  * GELU the exact one throughout (`modeling_finetune.py`, class `Block`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Block } from "patchword/nn"
+ *
+ * const sizes = { width: 8, hidden: 32, heads: 2, relativeRows: 12 }
+ * const options = { ...sizes, ownTable: false, qkvBias: true, layerScale: 0, regime: "finetuning", place: 0 } as const
+ * const { attn, mlp } = Block.spec(options)
+ * assert.deepStrictEqual(attn.qkv.weight.shape, [24, 8])
+ * assert.deepStrictEqual(mlp.fc1.weight.shape, [32, 8])
+ * ```
  */
 import * as Activation from "../shapes/Activation.ts"
 import * as Attention from "../shapes/Attention.ts"

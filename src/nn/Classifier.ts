@@ -1,6 +1,16 @@
 /**
  * The transformer with a classifier on top, as it is fine-tuned: on the mean of the patch tokens or on the class token
  * (`modeling_finetune.py`, `VisionTransformer`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Classifier } from "patchword/nn"
+ * import { Tensor } from "patchword/shapes"
+ *
+ * const norm = { weight: Tensor.fill([8], 1), bias: Tensor.zeros([8]) }
+ * const pooled = Classifier.pool({ fc_norm: norm }, Tensor.zeros([2, 5, 8]), 4)
+ * assert.deepStrictEqual(pooled.shape, [2, 8])
+ * ```
  */
 import type * as Dim from "../shapes/Dim.ts"
 import * as Linear from "../shapes/Linear.ts"

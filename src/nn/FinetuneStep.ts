@@ -1,4 +1,29 @@
-/** Fine-tuning a classifier, step by step, and using it. */
+/**
+ * Fine-tuning a classifier, step by step, and using it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { FinetuneStep, Vit } from "patchword/nn"
+ *
+ * const { batch } = FinetuneStep.logits(
+ *   {
+ *     vit: Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *     hidden: 3072,
+ *     relativeRows: 732,
+ *     depth: 12,
+ *     absolutePositions: false,
+ *     relativePositions: "perBlock",
+ *     qkvBias: true,
+ *     layerScale: 0.1,
+ *     pooling: "mean",
+ *     headScale: 0.001,
+ *     classes: 1000
+ *   },
+ *   64
+ * )
+ * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
+ * ```
+ */
 import type * as Dim from "../shapes/Dim.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as Loss from "../shapes/Loss.ts"
@@ -20,7 +45,7 @@ export interface Sizes<
   R extends number,
   K extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
   readonly hidden: F
   readonly relativeRows: R
   readonly depth: number

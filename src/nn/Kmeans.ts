@@ -1,6 +1,16 @@
 /**
  * Spherical k-means, by which a codebook begins: ten rounds over one batch from rows of that batch
  * (`norm_ema_quantizer.py`, `kmeans`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Kmeans } from "patchword/nn"
+ * import { HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(1, 0, 0, 1, 0, 1)))
+ * const start = Tensor.constant(HostTensor.make([2], "int32", Int32Array.of(0, 1)))
+ * assert.deepStrictEqual(Kmeans.kmeans(vectors, start).means.shape, [2, 2])
+ * ```
  */
 import * as Codes from "../shapes/Codes.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"

@@ -1,4 +1,15 @@
-/** Multinomial logistic regression: its loss and gradient over all examples at once, for a solver to use. */
+/**
+ * Multinomial logistic regression: its loss and gradient over all examples at once, for a solver to use.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { LinearProbe } from "patchword/nn"
+ *
+ * const { batch, weights } = LinearProbe.objective(1000, 768, 10)
+ * assert.deepStrictEqual(weights.features.shape, [1000, 768])
+ * assert.deepStrictEqual(batch.classifier.weight.shape, [10, 768])
+ * ```
+ */
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as Linear from "../shapes/Linear.ts"

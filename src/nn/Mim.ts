@@ -2,6 +2,29 @@
  * Masked image modelling: masked patches become a mask token, and the network predicts the codes that the tokenizer gave
  * them. With patch aggregation a shallow head predicts them once more from the last class token and an earlier block's
  * patch tokens, so that the class token learns to gather (paper, sections 2.3 and 2.4; `modeling_pretrain.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Mim } from "patchword/nn"
+ *
+ * const { cls_pt_layers: head, mask_token: token } = Mim.spec({
+ *   patch: 16,
+ *   width: 768,
+ *   hidden: 3072,
+ *   heads: 12,
+ *   relativeRows: 732,
+ *   tokens: 197,
+ *   depth: 12,
+ *   codes: 8192,
+ *   absolutePositions: false,
+ *   relativePositions: "shared",
+ *   qkvBias: true,
+ *   layerScale: 0.1,
+ *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
+ * })
+ * assert.strictEqual(head?.length, 2)
+ * assert.deepStrictEqual(token.shape, [1, 1, 768])
+ * ```
  */
 import type * as Dim from "../shapes/Dim.ts"
 import * as Linear from "../shapes/Linear.ts"

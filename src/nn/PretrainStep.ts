@@ -1,4 +1,32 @@
-/** Pretraining by masked image modelling, step by step, and using the backbone. */
+/**
+ * Pretraining by masked image modelling, step by step, and using the backbone.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { PretrainStep, Vit } from "patchword/nn"
+ *
+ * const sizes = {
+ *   vit: Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *   hidden: 3072,
+ *   relativeRows: 732,
+ *   depth: 12,
+ *   absolutePositions: false,
+ *   relativePositions: "shared",
+ *   qkvBias: true,
+ *   layerScale: 0.1,
+ *   codes: 8192,
+ *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
+ * } as const
+ * const { batch } = PretrainStep.step(sizes, { size: 64, masked: 4800, dropPath: true }, {
+ *   betas: [0.9, 0.98],
+ *   weightDecay: 0.05,
+ *   clipNorm: 3,
+ *   decays: (_, rank) => rank > 1
+ * })
+ * assert.deepStrictEqual(batch.mask.shape, [64, 196])
+ * assert.strictEqual(batch.dropPath?.length, 14)
+ * ```
+ */
 import * as Codes from "../shapes/Codes.ts"
 import type * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -25,7 +53,7 @@ export interface Sizes<
   R extends number,
   K extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
   readonly hidden: F
   readonly relativeRows: R
   readonly depth: number

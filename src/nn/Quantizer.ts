@@ -1,6 +1,17 @@
 /**
  * The quantizer of VQ-KD: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
  * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Quantizer } from "patchword/nn"
+ * import { HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
+ * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(2, 1, 1, 3, 5, 0)))
+ * const { codes, quantized } = Quantizer.quantize(codebook, vectors)
+ * assert.deepStrictEqual([codes.shape, quantized.shape], [[3], [3, 2]])
+ * ```
  */
 import * as Codes from "../shapes/Codes.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"

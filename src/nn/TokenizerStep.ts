@@ -1,4 +1,17 @@
-/** Training the tokenizer, step by step, and using it. */
+/**
+ * Training the tokenizer, step by step, and using it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { TokenizerStep, Vit } from "patchword/nn"
+ *
+ * const vit = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
+ * const network = { vit, hidden: 3072, depth: 12, decoderDepth: 3, qkvBias: true, teacherWidth: 512 } as const
+ * const { batch, weights } = TokenizerStep.encode({ ...network, codes: 8192, codeWidth: 32 }, 64)
+ * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
+ * assert.deepStrictEqual(weights.codebook.shape, [8192, 32])
+ * ```
+ */
 import * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
@@ -22,7 +35,7 @@ export interface Sizes<
   E extends number,
   O extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>>
+  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
   readonly hidden: F
   readonly depth: number
   readonly decoderDepth: number

@@ -1,6 +1,27 @@
 /**
  * The tokenizer: vector-quantised knowledge distillation. An encoder's tokens are quantized, and a small decoder rebuilds
  * a teacher's patch features from the codes alone (paper, section 2.2; `modeling_vqkd.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Vqkd } from "patchword/nn"
+ *
+ * const { decoder, encode_task_layer: task } = Vqkd.spec({
+ *   patch: 16,
+ *   width: 768,
+ *   hidden: 3072,
+ *   heads: 12,
+ *   patches: 196,
+ *   tokens: 197,
+ *   depth: 12,
+ *   decoderDepth: 3,
+ *   codeWidth: 32,
+ *   teacherWidth: 512,
+ *   qkvBias: true
+ * })
+ * assert.deepStrictEqual(task[2].weight.shape, [32, 768])
+ * assert.deepStrictEqual(decoder.patch_embed.proj.weight.shape, [768, 32, 1, 1])
+ * ```
  */
 import * as Activation from "../shapes/Activation.ts"
 import * as Codes from "../shapes/Codes.ts"
