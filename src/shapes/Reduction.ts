@@ -29,7 +29,7 @@ export const meanTokens = <B extends number, N extends number, C extends number>
   x: Tensor<[B, N, C]>
 ): Tensor<[B, C]> => unsafeTyped(tf.mean(untyped(x), 1))
 
-/** The length of all leaves of a record seen as one vector. */
+/** The length of all leaves of a record seen as one vector. Has no gradient: for updates. */
 export const globalNorm = (tree: object): Tensor<[]> => {
   const squares = Tree.leaves<Any>(tree).map(([, leaf]) => {
     const x = untyped(leaf)

@@ -218,7 +218,7 @@ export const operations: ReadonlyArray<Operation> = [
   operation("Reduction.sum", one, ({ x }) => Reduction.sum(x)),
   operation("Reduction.sumLast", one, ({ x }) => Reduction.sumLast(x)),
   operation("Reduction.meanTokens", one, ({ x }) => Reduction.meanTokens(x)),
-  operation("Reduction.globalNorm", two, (tree) => Reduction.globalNorm(tree)),
+  operation("Reduction.globalNorm", two, (tree) => Reduction.globalNorm(tree), discrete),
 
   operation("Loss.crossEntropy", logits, ({ x, labels: y }) => Loss.crossEntropy(x, y)),
   operation("Loss.crossEntropy with smoothing", logits, ({ x, labels: y }) => Loss.crossEntropy(x, y, 0.1)),

@@ -1,0 +1,73 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, ManagedRuntime } from "effect"
+import fc from "fast-check"
+import { Engine } from "../../src/layers/Engine.ts"
+import { Elementwise, Gradient, HostTensor, Reduction, type Step, Tensor, Tree } from "../../src/shapes/index.ts"
+import { type Host, inputs, type Operation, operations, type Sizes, sizes } from "./operations.ts"
+
+type Tensors = Readonly<Record<string, Tensor.Any>>
+
+const ramp = (shape: ReadonlyArray<number>) =>
+  Tensor.constant(
+    HostTensor.make(
+      shape,
+      "float32",
+      Float32Array.from({ length: HostTensor.size(shape) }, (_, at) => Math.sin(at + 1))
+    )
+  )
+
+const weighted = (output: object): Tensor.Tensor<[]> =>
+  Tree.leaves<Tensor.Any>(output)
+    .map(([, leaf]) => Reduction.sum(Elementwise.mul(leaf, ramp(leaf.shape))))
+    .reduce((total, part) => Elementwise.add(total, part))
+
+const inference = (operation: Operation, size: Sizes, floats: Host, rest: Host) => {
+  const spec = (host: Host) => Tree.map<Tensors>(host, ({ shape, dtype }) => ({ shape, dtype }))
+  const described: Step.Inference<Tensors, Tensors, Tensors> = {
+    name: operation.name,
+    weights: spec(floats),
+    batch: spec(rest),
+    run: (weights, batch) => {
+      if (!operation.gradient) return { output: operation.run({ ...weights, ...batch }, size) as Tensor.Any }
+      const { aux, gradients } = Gradient.valueAndGradient((params) => {
+        const output = operation.run({ ...params, ...batch }, size)
+        return { loss: weighted(output), aux: { output } }
+      }, weights)
+      return { ...gradients, ...aux } as Tensors
+    }
+  }
+  return described
+}
+
+const compute = (operation: Operation, size: Sizes, floats: Host, rest: Host) =>
+  Effect.scoped(Effect.gen(function*() {
+    const engine = yield* Engine
+    const handle = yield* engine.infer(inference(operation, size, floats, rest), floats)
+    return Tree.leaves<HostTensor.Any>(yield* handle.run(rest))
+  }))
+
+const close = (actual: HostTensor.Any, expected: HostTensor.Any, name: string): void => {
+  assert.deepStrictEqual(actual.shape, expected.shape, name)
+  assert.strictEqual(actual.dtype, expected.dtype, name)
+  const largest = Math.max(0, ...Array.from(expected.data, Math.abs))
+  expected.data.forEach((x, index) => assert.closeTo(actual.data[index]!, x, 1e-5 * largest + 1e-6, `${name} ${index}`))
+}
+
+describe("one definition on both engines", () => {
+  const compiled = ManagedRuntime.make(Engine.layerOnnx({ threads: 1 }))
+  const reference = ManagedRuntime.make(Engine.layerReference)
+  afterAll(() => Promise.all([compiled.dispose(), reference.dispose()]))
+
+  it.each(operations)("$name", (operation) =>
+    fc.assert(
+      fc.asyncProperty(sizes, fc.nat(), async (size, seed) => {
+        const { floats, rest } = inputs(operation, size, seed)
+        const program = compute(operation, size, floats, rest)
+        const [actual, expected] = await Promise.all([compiled.runPromise(program), reference.runPromise(program)])
+        assert.deepStrictEqual(actual.map(([path]) => path).toSorted(), expected.map(([path]) => path).toSorted())
+        const byPath = new Map(actual)
+        for (const [path, leaf] of expected) close(byPath.get(path)!, leaf, path)
+      }),
+      { numRuns: 5 }
+    ))
+})
