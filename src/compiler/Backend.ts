@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs"
 import { type DType, size } from "../shapes/HostTensor.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Kernels from "./Kernels.ts"
+import * as OnBackend from "./OnBackend.ts"
 import { NotTraceable, Tracer } from "./Tracer.ts"
 
 const NAME = "patchword-trace"
@@ -133,23 +134,16 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 export const record = <A>(body: (tracer: Tracer, tensorOf: TensorOf) => A): A => {
   const engine = tf.engine()
   if (engine.findBackendFactory(NAME) === null) register()
-  // Chooses one if none has been chosen yet.
-  tf.backend()
-  const previous = engine.backendName
   const backend = engine.findBackend(NAME) as TraceBackend
+  // A step that compiles another one goes on with its own trace.
   const outer = backend.tracer
-  backend.tracer = new Tracer()
-  // Setting a backend that exists already is synchronous up to its promise.
-  void tf.setBackend(NAME)
-  engine.startScope("trace")
-  // Not an Effect: a step is a plain function, and so is its compilation; and what `body` throws has to pass unchanged.
-  try {
-    const result = body(backend.tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
-    if (backend.tracer.refusal !== undefined) throw backend.tracer.refusal
+  const tracer = new Tracer()
+  return OnBackend.run(NAME, () => {
+    backend.tracer = tracer
+    const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
+    if (tracer.refusal !== undefined) throw tracer.refusal
     return result
-  } finally {
-    engine.endScope()
+  }, () => {
     backend.tracer = outer
-    void tf.setBackend(previous)
-  }
+  })
 }

@@ -6,6 +6,7 @@ import * as OnnxModel from "../../src/compiler/OnnxModel.ts"
 import { Engine, type EngineError } from "../../src/layers/Engine.ts"
 import * as Onnx from "../../src/layers/engine/onnx.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
@@ -327,8 +328,11 @@ describe("the reference engine", () => {
         state: { w: { shape: [2], dtype: "float32" } },
         batch: {},
         run: ({ w }) => {
-          const loss = Reduction.sum(Elementwise.square(w))
-          untyped(loss).reshape([7])
+          const { loss } = Gradient.valueAndGradient((p: { readonly w: Tensor<[2]> }) => {
+            const sum = Reduction.sum(Elementwise.square(p.w))
+            untyped(sum).reshape([7])
+            return { loss: sum, aux: {} }
+          }, { w })
           return { metrics: { loss }, state: { w } }
         }
       }

@@ -101,12 +101,8 @@ export const kernels: Kernels = {
       x.dtype
     ),
   Softmax: operator("Softmax", ["logits"], "logits", ({ dim }) => ({ axis: dim ?? -1 })),
-  // A condition of lower rank chooses whole rows.
-  Select: (t, { condition, e, t: then }: { condition: Info; e: Info; t: Info }) => {
-    const missing = condition.shape.length === 0 ? 0 : then.shape.length - condition.shape.length
-    const spread = t.alias(condition, [...condition.shape, ...Array.from({ length: missing }, () => 1)])
-    return where(t, spread, then, e, then.dtype)
-  },
+  Select: (t, { condition, e, t: then }: { condition: Info; e: Info; t: Info }) =>
+    where(t, condition, then, e, then.dtype),
   Cast: (t, { x }: { x: Info }, { dtype }: { dtype: tf.DataType }) => {
     if (dtype === x.dtype) return t.alias(x, x.shape)
     const splat = t.splat(x)

@@ -4,8 +4,9 @@ import type { Shape } from "../../shapes/Shape.ts"
 import { sameShape, type Tracer } from "../Tracer.ts"
 import { axesOf, axisOf, expanded, type Info, type Kernel, type Kernels, reduced, size } from "./Kernel.ts"
 
-const reshape = (shapeOf: (shape: Shape, attributes: never) => Shape, input = "x"): Kernel => (t, inputs, attributes) =>
-  t.alias(inputs[input], shapeOf(inputs[input].shape, attributes as never))
+const reshape =
+  <A>(shapeOf: (shape: Shape, attributes: A) => Shape, input = "x"): Kernel => (t, inputs, attributes: A) =>
+    t.alias(inputs[input], shapeOf(inputs[input].shape, attributes))
 
 const inserted = (shape: Shape, axis: number, dim: number): Array<number> =>
   shape.toSpliced(axis < 0 ? axis + shape.length + 1 : axis, 0, dim)

@@ -1,6 +1,7 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
+import * as OnBackend from "../../compiler/OnBackend.ts"
 import * as Trace from "../../compiler/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
@@ -11,26 +12,9 @@ import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
 import { Disposed, EngineError, UnsupportedOperation } from "./EngineError.ts"
 
-const BACKEND = "cpu"
-
-/** Runs `body` on the cpu backend and frees whatever it made but did not keep. The backend that was set stays set. */
+/** Runs `body` on the cpu backend and frees whatever it made but did not keep. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
-  Check.attempt(program, () => {
-    // Chooses a backend if none has been chosen yet.
-    tf.backend()
-    const previous = tf.engine().backendName
-    // Setting a backend that exists is synchronous up to its promise, and so is all of `body`.
-    tf.engine().findBackend(BACKEND)
-    void tf.setBackend(BACKEND)
-    tf.engine().startScope("reference")
-    // Not acquireUseRelease: nothing of another fiber may run while the global backend is not its own.
-    try {
-      return body()
-    } finally {
-      tf.engine().endScope()
-      void tf.setBackend(previous)
-    }
-  })
+  Check.attempt(program, () => OnBackend.run("cpu", body))
 
 const upload = (spec: object, arrays: ReadonlyMap<string, HostTensor.Any>): object =>
   Tree.map<object>(

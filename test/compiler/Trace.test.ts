@@ -1,0 +1,227 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import * as Trace from "../../src/compiler/Trace.ts"
+import * as Tracer from "../../src/compiler/Tracer.ts"
+import * as Gradient from "../../src/shapes/Gradient.ts"
+import * as ShapeError from "../../src/shapes/ShapeError.ts"
+import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import * as Steps from "../layers/steps.ts"
+
+type Row = Tensor<[2, 3]>
+
+const spec = { shape: [2, 3] as [2, 3], dtype: "float32" } as const
+
+const inference = (
+  run: (x: tf.Tensor) => Record<string, tf.Tensor>
+): Inference<object, { readonly x: Row }, object> => ({
+  name: "one",
+  weights: {},
+  batch: { x: spec },
+  run: (_, { x }) => Object.fromEntries(Object.entries(run(untyped(x))).map(([key, y]) => [key, unsafeTyped(y)]))
+})
+
+const compile = (run: (x: tf.Tensor) => Record<string, tf.Tensor>) => Trace.inference(inference(run))
+
+const thrown = (run: (x: tf.Tensor) => unknown): Error => {
+  let found: Error | undefined
+  assert.throws(() => {
+    try {
+      compile((x) => ({ y: (run(x), x) }))
+    } catch (error) {
+      found = error as Error
+      throw error
+    }
+  })
+  return found!
+}
+
+describe("a program", () => {
+  it("names what goes in and out by its path", () => {
+    const program = Trace.trainStep(Steps.regression)
+    assert.strictEqual(program.name, "regression")
+    assert.deepStrictEqual(program.inputs.map(({ name }) => name).toSorted(), [
+      "batch.hyper.correction",
+      "batch.hyper.epsilon",
+      "batch.hyper.rate",
+      "batch.x",
+      "batch.y",
+      "state.first.bias",
+      "state.first.weight",
+      "state.parameters.bias",
+      "state.parameters.weight",
+      "state.second.bias",
+      "state.second.weight"
+    ])
+    assert.deepStrictEqual(program.outputs.slice(0, 3), [
+      { name: "metrics.loss", shape: [], dtype: "float32" },
+      { name: "metrics.norms.0", shape: [], dtype: "float32" },
+      { name: "metrics.norms.1", shape: [], dtype: "float32" }
+    ])
+    assert.deepStrictEqual(program.result, {
+      loss: { shape: [], dtype: "float32" },
+      norms: [{ shape: [], dtype: "float32" }, { shape: [], dtype: "float32" }]
+    })
+    assert.deepStrictEqual(program.updates.map(({ input, output }) => [input, output])[0], [
+      "state.parameters.weight",
+      "next.parameters.weight"
+    ])
+  })
+
+  it("has the same bytes whenever the same step is compiled", () => {
+    const first = Trace.trainStep(Steps.regression).bytes
+    compile((x) => ({ y: x.exp() }))
+    assert.deepStrictEqual(Trace.trainStep(Steps.regression).bytes, first)
+  })
+
+  it("reads only what the step needs", () => {
+    const { inputs, nodes } = compile((x) => {
+      x.matMul(x, false, true).exp()
+      return { y: tf.ones([2]) }
+    })
+    assert.deepStrictEqual(inputs, [])
+    assert.strictEqual(nodes, 1)
+  })
+
+  it("leaves out what changes nothing", () => {
+    const { nodes } = compile((x) => ({
+      y: x.mul(1).add(0).sub(0).div(1).reshape([6]).expandDims(0).reshape([2, 3]).exp()
+    }))
+    assert.strictEqual(nodes, 1)
+    assert.strictEqual(compile((x) => ({ y: x.mul(tf.zeros([2, 3])).add(x).exp() })).nodes, 1)
+    assert.strictEqual(compile((x) => ({ y: x.reshape([1, 2, 3]).transpose([1, 2, 0]).squeeze().exp() })).nodes, 1)
+    assert.strictEqual(compile((x) => ({ y: x.sum([], true).slice([0, 0], [2, 3]).tile([1, 1]).exp() })).nodes, 1)
+  })
+
+  it("computes small constants when it is compiled", () => {
+    const { nodes } = compile((x) => ({ y: x.add(tf.tensor([1, 2, 3]).exp().mul(tf.range(0, 3)).sum()) }))
+    assert.strictEqual(nodes, 1)
+    const parts = compile((x) => {
+      const [a, b] = tf.split(tf.tensor([1, 2, 3, 4, 5, 6]), 2) as [tf.Tensor, tf.Tensor]
+      return { y: x.add(a).mul(b) }
+    })
+    assert.strictEqual(parts.nodes, 2)
+  })
+
+  it("does not carry constants that one value fills, nor those that are larger than what they are made of", () => {
+    const filled = compile((x) => ({ y: x.add(tf.fill([1000, 2, 3], 7)) }))
+    const spread = compile((x) => ({
+      y: x.sum().add(tf.oneHot(tf.tensor1d([1, 2, 3], "int32"), 1_000_000).cast("float32"))
+    }))
+    assert.isBelow(filled.bytes.length, 1000)
+    assert.isBelow(spread.bytes.length, 2000)
+  })
+
+  it("shares equal reshapes", () => {
+    const { nodes } = compile((x) => {
+      const flat = x.exp()
+      return { a: flat.reshape([3, 2]).matMul(x), b: flat.reshape([3, 2]).sin(), c: flat.reshape([3, 2]).cos() }
+    })
+    assert.strictEqual(nodes, 1 + 1 + 3)
+  })
+
+  it("copies what is wanted twice, and what is only passed on", () => {
+    const { nodes, outputs } = compile((x) => {
+      const y = x.exp()
+      return { a: y, b: y, c: x }
+    })
+    assert.strictEqual(nodes, 3)
+    assert.deepStrictEqual(outputs.map(({ name }) => name), ["output.a", "output.b", "output.c"])
+  })
+})
+
+describe("a step that cannot be compiled", () => {
+  const values = /asked for the values of a tensor of shape \[2, 3\].*no dataSync, data, array or print/
+
+  it("is told that values do not exist while it is traced", () => {
+    assert.match(thrown((x) => x.dataSync()).message, values)
+    assert.match(thrown((x) => x.arraySync()).message, values)
+    assert.match(thrown((x) => x.toString()).message, values)
+    assert.match(thrown((x) => x.data()).message, values)
+    assert.match(thrown((x) => void x.array()).message, values)
+    assert.match(thrown((x) => (x.sum().dataSync()[0]! > 0 ? x : x.neg())).message, /tensor of shape \[\]/)
+    assert.instanceOf(thrown((x) => x.dataSync()), Tracer.NotTraceable)
+  })
+
+  it("is told which operation has no translation, and of what", () => {
+    const error = thrown((x) => tf.image.resizeBilinear(x.reshape([1, 2, 3, 1]) as tf.Tensor4D, [4, 6]))
+    assert.instanceOf(error, Tracer.NotTraceable)
+    assert.strictEqual(error.message, "ResizeBilinear of [1, 2, 3, 1] has no translation into a program")
+  })
+
+  it("is told that a tensor comes from elsewhere", () => {
+    const outside = tf.tensor([1, 2, 3])
+    assert.match(thrown((x) => x.add(outside)).message, /tensor of shape \[3\] was made outside the step/)
+    assert.deepStrictEqual([...outside.dataSync()], [1, 2, 3])
+    outside.dispose()
+  })
+
+  it("is told how its state changes", () => {
+    const step: TrainStep<{ readonly w: Row }, object, object> = {
+      name: "turn",
+      state: { w: spec },
+      batch: {},
+      run: ({ w }) => ({ metrics: {}, state: { w: unsafeTyped(untyped(w).transpose()) } })
+    }
+    assert.throws(
+      () => Trace.trainStep(step),
+      ShapeError.ShapeError,
+      "state.w is float32 [2, 3] but the step makes it float32 [3, 2]"
+    )
+    assert.throws(
+      () => Trace.trainStep({ ...step, run: () => ({ metrics: {}, state: {} as { w: Row } }) }),
+      "state.w is float32 [2, 3] but the step makes it missing"
+    )
+  })
+})
+
+describe("compiling leaves nothing behind", () => {
+  const held = () => [tf.memory().numTensors, tf.memory().numDataBuffers, tf.memory().numBytes, tf.getBackend()]
+
+  it("on success", () => {
+    tf.ones([1]).dispose()
+    const before = held()
+    Trace.trainStep(Steps.regression)
+    Trace.inference(Steps.affine)
+    assert.deepStrictEqual(held(), before)
+  })
+
+  it("when the step throws, wherever it does", () => {
+    tf.ones([1]).dispose()
+    const before = held()
+    const nested = (x: tf.Tensor, fail: () => tf.Tensor) =>
+      tf.tidy(() => tf.grad((y) => tf.tidy(() => y.exp().mul(fail())).sum())(x))
+    const failures: ReadonlyArray<(x: tf.Tensor) => unknown> = [
+      (x) => x.exp().dataSync(),
+      (x) => nested(x, () => x.reshape([7])),
+      (x) => nested(x, () => tf.tensor(x.exp().dataSync())),
+      (x) => tf.image.resizeBilinear(x.reshape([1, 2, 3, 1]) as tf.Tensor4D, [4, 6]),
+      (x) => x.exp().data()
+    ]
+    for (const failure of failures) thrown(failure)
+    assert.deepStrictEqual(held(), before)
+  })
+
+  it("when a gradient has no translation", () => {
+    tf.ones([1]).dispose()
+    const before = held()
+    const untranslated = tf.customGrad((x) => ({
+      value: (x as tf.Tensor).exp().sum(),
+      gradFunc: () => tf.image.resizeBilinear((x as tf.Tensor).reshape([1, 1, 1, 6]) as tf.Tensor4D, [2, 3]).squeeze()
+    }))
+    const failing = (p: { readonly x: Any }) => ({ loss: unsafeTyped<[]>(untranslated(untyped(p.x))), aux: {} })
+    const error = thrown((x) => Gradient.valueAndGradient(failing, { x: unsafeTyped(x) }))
+    assert.strictEqual(error.message, "ResizeBilinear of [1, 1, 1, 6] has no translation into a program")
+    assert.deepStrictEqual(held(), before)
+  })
+
+  it("not even on a trace that is under way", () => {
+    const outer = compile((x) => {
+      const y = x.exp()
+      const inner = compile((z) => ({ y: z.sin().cos() }))
+      assert.strictEqual(inner.nodes, 2)
+      return { y: y.add(x) }
+    })
+    assert.strictEqual(outer.nodes, 2)
+  })
+})
