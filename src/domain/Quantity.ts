@@ -1,4 +1,15 @@
-/** The kinds of number that configurations are made of, each with the words that an error says it in. */
+/**
+ * The kinds of number that configurations are made of, each with the words that an error says it in.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Schema } from "effect"
+ * import { Quantity } from "patchword/domain"
+ *
+ * assert.strictEqual(Schema.decodeUnknownSync(Quantity.Share)(0.4), 0.4)
+ * assert.throws(() => Schema.decodeUnknownSync(Quantity.Count)(0), /a whole number of at least 1/)
+ * ```
+ */
 import { Schema } from "effect"
 
 /** A whole number of at least 1. */

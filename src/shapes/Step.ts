@@ -4,6 +4,22 @@
  * A step reads no values on the host, branches on no tensor and draws no randomness; whatever changes from call to call
  * (masks, learning rates, drop-path factors) is part of the batch. That is what lets one definition run eagerly, as one
  * ONNX program, or on another machine.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Elementwise, type Step, Tensor } from "patchword/shapes"
+ *
+ * interface Row {
+ *   readonly x: Tensor.Tensor<[3]>
+ * }
+ * const double: Step.Inference<{}, Row, Row> = {
+ *   name: "double",
+ *   weights: {},
+ *   batch: { x: { shape: [3], dtype: "float32" } },
+ *   run: (_, { x }) => ({ x: Elementwise.scale(x, 2) })
+ * }
+ * assert.deepStrictEqual(double.run({}, { x: Tensor.fill([3], 1) }).x.shape, [3])
+ * ```
  */
 import type { DType, HostTensor } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"

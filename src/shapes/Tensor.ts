@@ -3,6 +3,16 @@
  *
  * `Tensor<[B, 197, 768]>` is invariant in its shape: a `[B, 196, 768]` is never accepted in its place. There are two ways
  * in: the typed operations of this room, and `assertShape` at an edge where the shape comes from outside.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Dim, HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const batch = Dim.named("batch", 2)
+ * const x: Tensor.Tensor<[Dim.Dim<"batch">, 3]> = Tensor.fill([batch, 3], 1)
+ * assert.deepStrictEqual(x.shape, [2, 3])
+ * assert.strictEqual(Tensor.constant(HostTensor.zeros([4], "int32")).dtype, "int32")
+ * ```
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Dim, PlainNumber } from "./Dim.ts"

@@ -1,0 +1,102 @@
+import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { absolutePaths, arrows, casts, type File, filesUnder, hatches, hiddenInputs, root } from "./rules.ts"
+
+const sources = filesUnder("src")
+const fixture = (path: string, text: string): File => ({ path, text })
+
+const count = (found: ReadonlyArray<string>): Readonly<Record<string, number>> => {
+  const counts: Record<string, number> = {}
+  for (const line of found) counts[line] = (counts[line] ?? 0) + 1
+  return counts
+}
+
+describe("rooms", () => {
+  it("know only the rooms above them and their own packages", () => {
+    assert.isAbove(sources.length, 100)
+    assert.deepStrictEqual(sources.flatMap(arrows), [])
+  })
+
+  it.each([
+    ["src/shapes/X.ts", "import * as Keyed from \"../domain/Keyed.ts\"", "shapes does not know domain"],
+    ["src/domain/X.ts", "import type { Tensor } from \"../shapes/Tensor.ts\"", "domain does not know shapes"],
+    ["src/nn/X.ts", "import { trace } from \"../compiler/Trace.ts\"", "nn does not know compiler"],
+    ["src/nn/X.ts", "import { Effect } from \"effect\"", "nn does not use effect"],
+    ["src/compiler/kernels/X.ts", "export { x } from \"../../nn/Vit.ts\"", "compiler does not know nn"],
+    ["src/layers/X.ts", "const knn = import(\"../pipelines/Knn.ts\")", "layers does not know pipelines"],
+    ["src/pipelines/report/X.ts", "import \"../../cli/bin.ts\"", "pipelines does not know cli"],
+    ["src/domain/X.ts", "import { readFileSync } from \"node:fs\"", "domain does not use node:fs"],
+    ["src/pipelines/X.ts", "import * as tf from \"@tensorflow/tfjs\"", "pipelines does not use @tensorflow/tfjs"],
+    ["src/util/X.ts", "", "no room has this file"]
+  ])(
+    "refuse: %s with %s",
+    (path, text, said) => assert.deepStrictEqual(arrows(fixture(path, text)), [`${path}: ${said}`])
+  )
+
+  it("ignore comments and documentation", () => {
+    const text = "/**\n * import { Engine } from \"patchword/layers\"\n */\n// import \"../cli/bin.ts\"\n"
+    assert.deepStrictEqual(arrows(fixture("src/domain/X.ts", text)), [])
+  })
+})
+
+describe("hidden inputs", () => {
+  it("are read by the command line alone", () => {
+    const found = sources.filter(({ path }) => !path.startsWith("src/cli/")).flatMap(hiddenInputs)
+    assert.deepStrictEqual(found, ["src/compiler/OnBackend.ts: try"])
+  })
+
+  it.each([
+    ["Date.now", "const t = Date.now()"],
+    ["Math.random", "const x = Math.random()"],
+    ["console", "console.log(1)"],
+    ["process.env", "const home = process.env.HOME"],
+    ["new Date", "const d = new Date()"],
+    ["performance.now", "performance.now()"],
+    ["timer", "setTimeout(f, 1)"],
+    ["try", "try { f() } catch {}"]
+  ])("are seen: %s", (name, text) => assert.deepStrictEqual(hiddenInputs(fixture("x", text)), [`x: ${name}`]))
+})
+
+describe("the escape hatch", () => {
+  it("is used where steps meet engines, and nowhere else", () => {
+    const found = sources.filter(({ path }) => !path.startsWith("src/shapes/")).flatMap(hatches)
+    assert.deepStrictEqual(count(found), {
+      "src/compiler/Trace.ts: untyped": 1,
+      "src/layers/engine/reference.ts: untyped": 3
+    })
+  })
+
+  it("is seen", () => {
+    const text =
+      "import { unsafeTyped, untyped } from \"../shapes/Tensor.ts\"\nunsafeTyped<[2]>(untyped(x))\nxs.map(untyped)"
+    assert.deepStrictEqual(count(hatches(fixture("x", text))), { "x: unsafeTyped": 1, "x: untyped": 2 })
+  })
+})
+
+describe("casts past the compiler", () => {
+  it("are the two that make the escape hatch", () => {
+    assert.deepStrictEqual(count(sources.flatMap(casts)), { "src/shapes/Tensor.ts: as unknown as": 2 })
+  })
+
+  it("are seen", () => {
+    const text = "x as any; x as never; x as unknown as Y"
+    assert.deepStrictEqual(casts(fixture("x", text)), ["x: as any", "x: as never", "x: as unknown as"])
+  })
+})
+
+describe("paths", () => {
+  it("are relative", () => {
+    const top = readdirSync(root).filter((name) => /\.(?:md|json|ts)$/.test(name) && name !== "package-lock.json")
+    const files = [
+      ...["src", "examples", "benchmarks", "scripts", "assets", ".ci"].flatMap(filesUnder),
+      ...filesUnder("test").filter(({ path }) => path.endsWith(".ts")),
+      ...top.map((path) => fixture(path, readFileSync(`${root}${path}`, "utf8")))
+    ]
+    assert.deepStrictEqual(files.flatMap(absolutePaths), [])
+  })
+
+  it("are seen when they are not", () => {
+    const text = ["", "home", "someone", "x"].join("/")
+    assert.deepStrictEqual(absolutePaths(fixture("x", `read("${text}")`)), ["x: absolute path"])
+  })
+})
