@@ -1,20 +1,23 @@
 import { Effect, Layer } from "effect"
-import { Presets } from "patchword/domain"
+import { type Preset, Presets } from "patchword/domain"
 import { Engine, Images, Runs, Teacher } from "patchword/layers"
-import { pretrain, probe, trainTokenizer } from "patchword/pipelines"
+import { features, pretrain, probe, trainTokenizer } from "patchword/pipelines"
 
-const { pretrain: mim, probe: linear, tokenizer: vqkd } = Presets.tiny
-
-const program = Effect.gen(function*() {
-  const tokenizer = yield* trainTokenizer(vqkd)
-  const backbone = yield* pretrain(mim, tokenizer)
-  return yield* probe(linear, backbone, { train: "train", validation: "val", tests: ["test"] })
+/** Learns from the split `train` and tells how well a linear probe knows the split `test`. */
+export const learn = Effect.fn("learn")(function*(preset: Preset.Preset) {
+  const { load } = yield* Images.Images
+  const [train, val, test] = yield* Effect.all([load("train"), load("val"), load("test")])
+  const tokenizer = yield* trainTokenizer(preset.tokenizer)
+  const backbone = yield* pretrain(preset.pretrain, tokenizer)
+  const [seen, chosen, held] = yield* features(backbone, [train, val, test], preset.probe)
+  return yield* probe(preset.probe, train.classes.length, { train: seen!, validation: chosen!, tests: [held!] })
 })
 
-const services = Layer.mergeAll(
-  Engine.layerOnnx(),
-  Teacher.layerHog(),
-  Runs.layer("runs/birds", { config: { preset: "tiny" } })
-).pipe(Layer.provideMerge(Images.layerFolder("birds")))
-
-console.log(await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(services))))
+/** On a folder of images, with everything that it needs: `Effect.runPromise(birds)`. */
+export const birds = learn(Presets.tiny).pipe(Effect.provide(
+  Layer.mergeAll(
+    Engine.Engine.layerOnnx(),
+    Teacher.Teacher.layerHog({ ...Presets.tiny.tokenizer, patchSize: 8, imageSize: 48 }),
+    Runs.Runs.layer("runs/birds", { config: { preset: "tiny" } })
+  ).pipe(Layer.provideMerge(Images.Images.layerFolder("birds")))
+))
