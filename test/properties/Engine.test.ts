@@ -1,0 +1,170 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
+import fc from "fast-check"
+import { Engine, type EngineError, type InferHandle, NonFinite, type TrainHandle } from "../../src/layers/Engine.ts"
+import type { HostOf } from "../../src/shapes/Step.ts"
+import { untyped } from "../../src/shapes/Tensor.ts"
+import * as Steps from "../layers/steps.ts"
+
+type Kind = "train" | "infer" | "untraceable" | "run" | "wrong" | "broken" | "interrupted" | "read" | "close"
+
+interface Action {
+  readonly kind: Kind
+  readonly which: number
+}
+
+const kind = fc.constantFrom<Kind>(
+  "train",
+  "infer",
+  "untraceable",
+  "run",
+  "wrong",
+  "broken",
+  "interrupted",
+  "read",
+  "close"
+)
+
+const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(fc.record({ kind, which: fc.nat(9) }), {
+  minLength: 1,
+  maxLength: 12
+})
+
+interface Trainee {
+  readonly scope: Scope.Closeable
+  readonly handle: TrainHandle<Steps.State, Steps.Batch, Steps.Metrics>
+  steps: number
+  broken: number
+}
+
+interface Student {
+  readonly scope: Scope.Closeable
+  readonly handle: InferHandle<{ readonly x: Steps.Batch["x"] }, unknown>
+}
+
+const untraceable: typeof Steps.regression = {
+  ...Steps.regression,
+  name: "untraceable",
+  run: (state, batch) => {
+    untyped(batch.x).exp().reshape([5])
+    return Steps.regression.run(state, batch)
+  }
+}
+
+const broken = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: Steps.values([4, 3], () => Infinity) })
+
+const wrong = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: { ...Steps.batch(0).x, data: new Float32Array(5) } })
+
+const tagOf = <A>(effect: Effect.Effect<A, EngineError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
+
+const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
+  const engine = yield* Engine
+  const trainees: Array<Trainee> = []
+  const students: Array<Student> = []
+  const closed: Array<Trainee> = []
+
+  const act = Effect.fnUntraced(function*({ kind, which }: Action) {
+    const trainee = trainees[which % Math.max(1, trainees.length)]
+    const student = students[which % Math.max(1, students.length)]
+    switch (kind) {
+      case "train": {
+        const scope = yield* Scope.make()
+        trainees.push({
+          scope,
+          steps: 0,
+          broken: 0,
+          handle: yield* Scope.provide(engine.train(Steps.regression, Steps.initial()), scope)
+        })
+        return
+      }
+      case "infer": {
+        const scope = yield* Scope.make()
+        students.push({ scope, handle: yield* Scope.provide(engine.infer(Steps.affine, Steps.weights()), scope) })
+        return
+      }
+      case "untraceable": {
+        const ran = Effect.flatMap(engine.train(untraceable, Steps.initial()), (handle) => handle.run(Steps.batch(0)))
+        assert.include(["Failed", "WrongShape"], yield* tagOf(Effect.scoped(ran)))
+        return
+      }
+      case "run":
+        if (trainee !== undefined) {
+          yield* trainee.handle.run(Steps.batch(trainee.steps))
+          trainee.steps++
+        }
+        if (student !== undefined) yield* student.handle.run(Steps.x())
+        return
+      case "wrong":
+        if (trainee !== undefined) assert.strictEqual(yield* tagOf(trainee.handle.run(wrong())), "BadInput")
+        return
+      case "broken":
+        if (trainee !== undefined) {
+          const { reason } = yield* Effect.flip(trainee.handle.run(broken()))
+          trainee.broken++
+          assert.deepStrictEqual(reason, new NonFinite({ step: trainee.steps + trainee.broken, loss: "Infinity" }))
+        }
+        return
+      case "interrupted":
+        if (trainee !== undefined) {
+          const fiber = yield* Effect.forkChild(trainee.handle.run(Steps.batch(trainee.steps)), {
+            startImmediately: true
+          })
+          yield* Fiber.interrupt(fiber)
+          trainee.steps++
+        }
+        if (student !== undefined) {
+          yield* Fiber.interrupt(yield* Effect.forkChild(student.handle.run(Steps.x()), { startImmediately: true }))
+        }
+        return
+      case "read":
+        if (trainee !== undefined) yield* trainee.handle.state
+        return
+      case "close":
+        if (trainee !== undefined) {
+          yield* Scope.close(trainee.scope, Exit.void)
+          closed.push(...trainees.splice(trainees.indexOf(trainee), 1))
+        }
+        if (student !== undefined) {
+          yield* Scope.close(student.scope, Exit.fail("for any reason"))
+          students.splice(students.indexOf(student), 1)
+        }
+    }
+  })
+
+  const before = yield* engine.memory
+  for (const action of script) {
+    yield* act(action)
+    assert.strictEqual((yield* engine.memory).handles, before.handles + trainees.length + students.length)
+  }
+  for (const { handle, steps } of trainees) {
+    const other = yield* Scope.make()
+    const fresh = yield* Scope.provide(engine.train(Steps.regression, Steps.initial()), other)
+    for (let step = 0; step < steps; step++) yield* fresh.run(Steps.batch(step))
+    assert.deepStrictEqual(yield* handle.state, yield* fresh.state)
+    yield* Scope.close(other, Exit.void)
+  }
+  for (const { scope } of [...trainees, ...students]) yield* Scope.close(scope, Exit.void)
+  for (const { handle } of closed) assert.strictEqual(yield* tagOf(handle.state), "Disposed")
+  assert.deepStrictEqual(yield* engine.memory, before)
+})
+
+const engines = [["onnx", Engine.layerOnnx({ threads: 1 }), 40], ["reference", Engine.layerReference, 60]] as const
+
+for (const [name, layer, runs] of engines) {
+  describe(`whatever is done with handles of the ${name} engine`, () => {
+    const runtime = ManagedRuntime.make(Layer.fresh<Engine, EngineError, never>(layer))
+    beforeAll(() => runtime.runPromise(Effect.asVoid(Engine)))
+    afterAll(() => runtime.dispose())
+
+    it("they hold what they should, and nothing when they are closed", async () => {
+      const tensors = tf.memory().numTensors
+      await fc.assert(
+        fc.asyncProperty(actions, (script) => runtime.runPromise(play(script))).afterEach(() => {
+          assert.strictEqual(tf.memory().numTensors, tensors)
+        }),
+        { numRuns: runs }
+      )
+    })
+  })
+}
