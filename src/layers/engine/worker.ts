@@ -9,6 +9,8 @@ import type { Calls, Memory, Name, Options, Packed, Port, Request, Response } fr
 
 interface Model {
   readonly session: InferenceSession
+  /** What the program reads; it may need less than it is given. */
+  readonly inputs: ReadonlyArray<Port>
   readonly held: Map<string, Tensor>
   readonly updates: ReadonlyArray<Update>
   /** Second buffers of the updates that may not be made in place. */
@@ -60,30 +62,31 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
     interOpNumThreads: 1,
     extra: { session: { intra_op: { allow_spinning: options.spinning ? "1" : "0" } } },
     executionMode: "sequential",
-    graphOptimizationLevel: "all"
+    graphOptimizationLevel: "all",
+    // What goes wrong is thrown; it need not be printed as well.
+    logSeverityLevel: 4
   })
   const tensors = new Map(Object.entries(held).map(([name, value]) => [name, tensor(value)]))
   const replaced = new Set(updates.map((update) => update.output))
   const handle = opened++
+  const inputs = ports(session.inputMetadata)
   models.set(handle, {
     session,
+    inputs,
     held: tensors,
     updates,
     spare: new Map(updates.filter((update) => !update.inPlace).map(({ input }) => [input, empty(tensors.get(input)!)])),
     results: session.outputNames.filter((name) => !replaced.has(name))
   })
-  return [{ handle, inputs: ports(session.inputMetadata), outputs: ports(session.outputMetadata) }]
+  return [{ handle, inputs, outputs: ports(session.outputMetadata) }]
 }
 
-const run = async ({ handle, inputs }: Calls["run"]["ask"]): Promise<Answer> => {
-  const { held, results, session, spare, updates } = models.get(handle)!
-  // Inputs that the program does not read are not among its inputs.
-  const feeds = Object.fromEntries(
-    ports(session.inputMetadata).map(({ dtype, name }) => {
-      const value = held.get(name)
-      return [name, value ?? (dtype === "int64" ? widened(inputs[name]!) : tensor(inputs[name]!))]
-    })
-  )
+const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answer> => {
+  const { held, inputs, results, session, spare, updates } = models.get(handle)!
+  const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
+    const value = held.get(name)
+    return [name, value ?? (dtype === "int64" ? widened(given[name]!) : tensor(given[name]!))]
+  }))
   const fetches: Record<string, Tensor | null> = Object.fromEntries(results.map((name) => [name, null]))
   for (const { inPlace, input, output } of updates) fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
   const found = await session.run(feeds, fetches)
