@@ -177,7 +177,11 @@ const select = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
   Kernel.fused("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
 
 /** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
-export const choose = <S extends Shape>(condition: Tensor<[], "bool">, a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S> => {
+export const choose = <S extends Shape>(
+  condition: Tensor<[], "bool">,
+  a: Tensor<S>,
+  b: Tensor<NoInfer<S>>
+): Tensor<S> => {
   ShapeError.same("choose", a, b)
   return unsafeTyped(select(untyped(condition), untyped(a), untyped(b)))
 }

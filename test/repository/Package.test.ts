@@ -1,0 +1,116 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Version from "../../src/domain/Version.ts"
+import { root } from "./rules.ts"
+
+interface Manifest {
+  readonly version: string
+  readonly bin: Readonly<Record<string, string>>
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly files: ReadonlyArray<string>
+}
+
+const manifest: Manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
+const compiler = join(root, "node_modules/typescript/bin/tsc")
+const folder = mkdtempSync(join(tmpdir(), "patchword-package-"))
+const [staged, consumer] = [join(folder, "staged"), join(folder, "consumer")]
+
+const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" })
+  assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`)
+  return stdout
+}
+
+const consumerSource = `
+import { Effect } from "effect"
+import { Engine } from "patchword/layers"
+import { Vit } from "patchword/nn"
+import { Dim, Linear, Tensor } from "patchword/shapes"
+
+const base = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
+export const tokens: 197 = base.tokens
+export const layer = Engine.Engine.layerOnnx()
+export const program: Effect.Effect<Dim.Dim<"batch">> = Effect.sync(() => Dim.named("batch", 2))
+export const y: Tensor.Tensor<[2, 4]> = Linear.project(Tensor.zeros([2, 3]), Tensor.zeros([4, 3]))
+// @ts-expect-error
+Linear.project(Tensor.zeros([2, 3]), Tensor.zeros([4, 5]))
+`
+
+const engineSource = `
+import { Effect } from "effect"
+import { Engine } from "patchword/layers"
+import { Elementwise, HostTensor } from "patchword/shapes"
+
+const row = { x: { shape: [2], dtype: "float32" } }
+const double = { name: "double", weights: row, batch: row, run: (w, b) => ({ y: Elementwise.add(w.x, b.x) }) }
+const x = HostTensor.make([2], "float32", Float32Array.of(1, 2))
+const program = Effect.scoped(Effect.gen(function*() {
+  const handle = yield* (yield* Engine.Engine).infer(double, { x })
+  return yield* handle.run({ x })
+}))
+const { y } = await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerOnnx())))
+console.log(y.data.join())
+`
+
+describe("the package", () => {
+  beforeAll(() => {
+    mkdirSync(staged)
+    mkdirSync(consumer)
+    run(root, process.execPath, compiler, "-p", "tsconfig.build.json", "--outDir", join(staged, "dist"))
+    for (const file of ["package.json", ...manifest.files].filter((name) => name !== "dist")) {
+      cpSync(join(root, file), join(staged, file), { recursive: true })
+    }
+    const [packed] = JSON.parse(run(staged, "npm", "pack", "--json", "--pack-destination", folder))
+    writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", type: "module", private: true }))
+    const quick = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
+    run(consumer, "npm", "install", ...quick, join(folder, packed.filename))
+  }, 180_000)
+
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it("has the version that the library states", () => assert.strictEqual(manifest.version, Version.version))
+
+  it("holds every file that it promises", () => {
+    const installed = join(consumer, "node_modules/patchword")
+    const promised = [...manifest.files, ...Object.values(manifest.bin)]
+    assert.deepStrictEqual(promised.filter((file) => !existsSync(join(installed, file))), [])
+  })
+
+  it("imports under every name that it exports", () => {
+    const names = Object.keys(manifest.exports).filter((name) => name !== "./package.json")
+    const source = names.map((name, index) => `import * as m${index} from "patchword${name.slice(1)}"`)
+    const sizes = `console.log(JSON.stringify([${names.map((_, index) => `Object.keys(m${index}).length`).join()}]))`
+    writeFileSync(join(consumer, "all.mjs"), [...source, sizes].join("\n"))
+    const counts: ReadonlyArray<number> = JSON.parse(
+      run(consumer, process.execPath, "all.mjs").trim().split("\n").at(-1)!
+    )
+    assert.isAtLeast(counts.length, 6)
+    assert.isTrue(counts.every((members) => members > 0))
+  })
+
+  it("runs a step on its default engine", () => {
+    writeFileSync(join(consumer, "engine.mjs"), engineSource)
+    assert.strictEqual(run(consumer, process.execPath, "engine.mjs").trim(), "2,4")
+  })
+
+  it("has a command that says its version", () => {
+    const command = join(consumer, "node_modules/.bin/patchword")
+    assert.include(run(consumer, process.execPath, command, "--version"), Version.version)
+  })
+
+  it("type-checks where it is used", () => {
+    writeFileSync(join(consumer, "use.ts"), consumerSource)
+    const flags = ["--strict", "--noEmit", "--skipLibCheck", "--module", "nodenext", "--target", "es2024"]
+    run(consumer, process.execPath, compiler, ...flags, "use.ts")
+  })
+
+  it("installs neither Node nor pictures", () => {
+    const modules = readdirSync(join(consumer, "node_modules"))
+    const unwanted = /^(?:node|@iconify-json|@lobehub|@sparticuz|playwright-core|typescript|vitest)$/
+    assert.include(modules, "patchword")
+    assert.deepStrictEqual(modules.filter((name) => unwanted.test(name)), [])
+  })
+})
