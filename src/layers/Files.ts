@@ -44,7 +44,9 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
 }
 
 const code = (cause: unknown): string | undefined =>
-  typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+  typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined
 
 const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (reason._tag === "NotFound") return "missing"
