@@ -32,8 +32,10 @@ export class TrainingError extends Schema.TaggedError<TrainingError>()("Training
 }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    return `${this.stage}: step ${this.step} failed: ${this.reason.message} The state before the step was kept and its ` +
-      `batch was saved as ${this.batch}; lower the learning rate, or look at the batch, and start the run again`
+    const state = this.reason.reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
+    return `${this.stage}: step ${this.step} failed: ${this.reason.message}. The run keeps ${state}its batch as ` +
+      `${this.batch}; mend what the batch was made of and start the run again, or begin another run with a lower ` +
+      "learning rate or a smaller batch"
   }
 }
 
@@ -71,8 +73,8 @@ const PREFETCH = 2
 /**
  * Takes all steps of a stage that are not taken yet and returns its last state.
  *
- * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept. On
- * interruption the state is saved before the effect ends.
+ * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept, and in the
+ * first case the state before it. On interruption the state is saved before the effect ends.
  */
 export const train = Effect.fn("train")(function*<S extends TrainState, B extends object, M, E1, R1, E2, R2>(
   options: Training<S, B, M, E1, R1, E2, R2>
@@ -120,6 +122,8 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     const name = `replay/${stage}-step-${number}`
     const provenance = new Weights.Provenance({ stage, configDigest: digest, dataDigest, step: number, seed })
     yield* runs.saveWeights(name, Weights.make(Weights.flatten(batch), provenance))
+    // Of a step that only gave no finite loss, the state is that of the step before.
+    if (reason.reason._tag === "NonFinite") yield* save()
     return yield* new TrainingError({ stage, step: number, batch: name, reason })
   })
 

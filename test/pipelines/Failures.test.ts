@@ -1,0 +1,163 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer, Option, Runtime } from "effect"
+import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
+import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
+import { VitConfig } from "../../src/domain/VitConfig.ts"
+import { Checkpoints } from "../../src/layers/Checkpoints.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import { Images } from "../../src/layers/Images.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import { Teacher } from "../../src/layers/Teacher.ts"
+import { finetune } from "../../src/pipelines/Finetune.ts"
+import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import type { TrainingError } from "../../src/pipelines/Training.ts"
+import { type Tokenizer, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { machine, micro, optimizer, set } from "./kit.ts"
+
+const preset = micro({ duration: 6 })
+
+const untrained: Tokenizer = { config: preset.tokenizer, teacherWidth: 8, tensors: {} }
+
+const tokenizerWith = (encoder: Partial<VitConfig>) =>
+  new TokenizerConfig({ ...preset.tokenizer, encoder: new VitConfig({ ...preset.tokenizer.encoder, ...encoder }) })
+
+const finetuneWith = (options: Partial<FinetuneConfig>) => new FinetuneConfig({ ...preset.finetune, ...options })
+
+const fresh = Effect.provide(Runs.layerMemory(), { local: true })
+
+const tagged = <E extends { readonly _tag: string }, T extends E["_tag"]>(error: E, tag: T) => {
+  assert.strictEqual(error._tag, tag)
+  return error as Extract<E, { readonly _tag: T }>
+}
+
+const nanAt = (call: number) => {
+  let calls = 0
+  return Teacher.use((teacher) =>
+    Effect.succeed(Teacher.of({
+      ...teacher,
+      features: (images) =>
+        Effect.map(teacher.features(images), (found) => {
+          calls++
+          return calls === call ? { ...found, data: found.data.map((value, i) => (i === 5 ? NaN : value)) } : found
+        })
+    }))
+  )
+}
+
+describe("stages refuse", () => {
+  layer(machine)((it) => {
+    it.effect("a tokenizer with what tokenizers do not have, naming every key", () =>
+      Effect.gen(function*() {
+        const config = tokenizerWith({
+          relativePositions: "shared",
+          absolutePositions: false,
+          layerScale: 0.1,
+          dropPath: 0.2
+        })
+        const error = tagged(yield* Effect.flip(fresh(trainTokenizer(config))), "ConfigError")
+        assert.strictEqual(error[Runtime.errorExitCode], 64)
+        assert.deepStrictEqual(error.problems.map(({ path }) => path), [
+          "encoder.absolutePositions",
+          "encoder.relativePositions",
+          "encoder.layerScale",
+          "encoder.dropPath"
+        ])
+        assert.include(error.message, `expected "none", got "shared"`)
+      }))
+
+    it.effect("a grid that is not the tokenizer's", () =>
+      Effect.gen(function*() {
+        const config = new PretrainConfig({
+          ...preset.pretrain,
+          vit: new VitConfig({ ...preset.pretrain.vit, patchSize: 4 })
+        })
+        const error = tagged(yield* Effect.flip(fresh(pretrain(config, untrained))), "ConfigError")
+        assert.include(error.message, "expected the tokenizer's 32 pixels in patches of 8, got 32 in 4")
+      }))
+
+    it.effect("augmentations that are not done", () =>
+      Effect.gen(function*() {
+        const config = finetuneWith({
+          mixup: { mixup: 0.8, cutmix: 1 },
+          randAugment: { operations: 2, magnitude: 9, deviation: 0.5 },
+          erasing: 0.25
+        })
+        const error = tagged(yield* Effect.flip(fresh(finetune(config, undefined))), "ConfigError")
+        assert.deepStrictEqual(error.problems.map(({ path }) => path), ["mixup", "randAugment", "erasing"])
+      }))
+
+    it.effect("fewer images than a batch takes", () =>
+      Effect.gen(function*() {
+        const few = Layer.fresh(Images.layerMemory([set("train", 7)]))
+        const error = tagged(
+          yield* Effect.flip(fresh(trainTokenizer(preset.tokenizer)).pipe(Effect.provide(few))),
+          "TooFewImages"
+        )
+        assert.strictEqual(error[Runtime.errorExitCode], 66)
+        assert.include(error.message, "train holds 7 images but a batch takes 8")
+      }))
+
+    it.effect("another configuration or other data for a stage that the run has finished", () =>
+      fresh(Effect.gen(function*() {
+        yield* trainTokenizer(preset.tokenizer)
+        const other = new TokenizerConfig({ ...preset.tokenizer, seed: 1 })
+        const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
+        assert.strictEqual(error[Runtime.errorExitCode], 73)
+        const data = Images.layerMemory([set("train", 16)])
+        tagged(yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(data))), "OtherStage")
+        yield* trainTokenizer(other, { stage: "second" })
+      })))
+  })
+})
+
+describe("a step that is not finite", () => {
+  layer(machine)((it) => {
+    it.effect("keeps its batch and the state before it, from which the stage goes on", () =>
+      Effect.gen(function*() {
+        const { tensors } = yield* fresh(trainTokenizer(preset.tokenizer))
+        yield* fresh(Effect.gen(function*() {
+          const engine = yield* Engine
+          const runs = yield* Runs
+          const before = yield* engine.memory
+          const error: TrainingError = tagged(
+            yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Teacher, nanAt(4)))),
+            "TrainingError"
+          )
+          assert.deepStrictEqual(yield* engine.memory, before)
+          assert.strictEqual(error[Runtime.errorExitCode], 70)
+          assert.strictEqual(error.reason.reason._tag, "NonFinite")
+          assert.deepStrictEqual([error.stage, error.step], ["tokenizer", 4])
+          assert.include(
+            error.message,
+            "keeps the state before it as a checkpoint and its batch as replay/tokenizer-step-4;"
+          )
+          const batch = Option.getOrThrow(yield* runs.weights(error.batch)).tensors
+          assert.deepStrictEqual(batch["images"]!.shape, [8, 3, 32, 32])
+          assert.isNaN(batch["targets"]!.data[5])
+          assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [3])
+          assert.deepStrictEqual((yield* runs.readLog).map(({ step }) => step), [1, 2, 3])
+          assert.isTrue(Option.isNone(yield* runs.result("tokenizer")))
+
+          const resumed = yield* trainTokenizer(preset.tokenizer)
+          assert.deepStrictEqual(Safetensors.encode(resumed.tensors), Safetensors.encode(tensors))
+          assert.deepStrictEqual((yield* runs.readLog).map(({ step }) => step), [1, 2, 3, 4, 5, 6])
+        }))
+      }))
+
+    it.effect("is where a learning rate beyond all measure ends", () =>
+      Effect.gen(function*() {
+        const config = new PretrainConfig({
+          ...preset.pretrain,
+          optimizer: optimizer({ lr: 1e30, warmup: 0, duration: 6, clipNorm: null })
+        })
+        const tokenizer = yield* trainTokenizer(preset.tokenizer)
+        const error = tagged(yield* Effect.flip(pretrain(config, tokenizer)), "TrainingError")
+        const rows = (yield* (yield* Runs).readLog).filter(({ stage }) => stage === "pretrain")
+        assert.strictEqual(error.step, rows.length + 1)
+        assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
+        assert.strictEqual(error.batch, `replay/pretrain-step-${error.step}`)
+      }).pipe(fresh))
+  })
+})

@@ -1,0 +1,82 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import { Checkpoints } from "../../src/layers/Checkpoints.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import { Progress } from "../../src/layers/Progress.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import { finetune } from "../../src/pipelines/Finetune.ts"
+import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import { type StageOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { machine, micro, recording } from "./kit.ts"
+
+const STEPS = 8
+
+const preset = micro({ duration: STEPS })
+
+const program = Effect.fnUntraced(function*(options: StageOptions) {
+  const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
+  const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
+  const classifier = yield* finetune(preset.finetune, backbone, options)
+  const { readLog } = yield* Runs
+  return {
+    log: yield* readLog,
+    bytes: [tokenizer, backbone, classifier].map(({ tensors }) =>
+      Buffer.from(Safetensors.encode(tensors)).toString("hex")
+    )
+  }
+})
+
+const interruptedAt = Effect.fnUntraced(function*(stage: string, step: number, options: StageOptions) {
+  const reached = yield* Deferred.make<void>()
+  const progress = recording(
+    [],
+    (report) => report.stage === stage && report.step === step ? Deferred.succeed(reached, undefined) : Effect.void
+  )
+  const fiber = yield* Effect.forkChild(program(options).pipe(Effect.provideService(Progress, progress)))
+  yield* Deferred.await(reached)
+  yield* Fiber.interrupt(fiber)
+})
+
+describe("a run that is interrupted and started again", () => {
+  layer(machine)((it) => {
+    it.effect("ends with the bytes and the log of one that never stopped", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const before = yield* engine.memory
+        const unbroken = yield* program({}).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        const broken = yield* Effect.gen(function*() {
+          const { steps } = yield* Checkpoints
+          for (const [stage, step] of [["tokenizer", 1], ["tokenizer", 5], ["pretrain", 3], ["finetune", 7]] as const) {
+            yield* interruptedAt(stage, step, { checkpointEvery: 100 })
+            assert.isAtLeast((yield* steps(stage)).at(-1)!, step)
+            assert.deepStrictEqual(yield* engine.memory, before)
+          }
+          return yield* program({ checkpointEvery: 2 })
+        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        assert.deepStrictEqual(broken, unbroken)
+        assert.strictEqual(unbroken.log.length, 3 * STEPS)
+      }))
+
+    it.effect("goes on after its last step", () =>
+      Effect.gen(function*() {
+        const { tensors } = yield* trainTokenizer(preset.tokenizer).pipe(
+          Effect.provide(Runs.layerMemory(), { local: true })
+        )
+        yield* Effect.gen(function*() {
+          const progress = recording([], ({ step }) => step === STEPS ? Effect.interrupt : Effect.void)
+          yield* trainTokenizer(preset.tokenizer).pipe(
+            Effect.provideService(Progress, progress),
+            Effect.exit
+          )
+          assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [STEPS])
+          const seen: Array<string> = []
+          const resumed = yield* trainTokenizer(preset.tokenizer).pipe(
+            Effect.provideService(Progress, recording(seen))
+          )
+          assert.deepStrictEqual(seen, [])
+          assert.deepStrictEqual(Safetensors.encode(resumed.tensors), Safetensors.encode(tensors))
+        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+      }))
+  })
+})

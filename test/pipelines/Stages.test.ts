@@ -1,0 +1,91 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import { Progress } from "../../src/layers/Progress.ts"
+import { type Row, Runs } from "../../src/layers/Runs.ts"
+import type { Tensors } from "../../src/layers/Weights.ts"
+import { features } from "../../src/pipelines/Features.ts"
+import { accuracies, finetune } from "../../src/pipelines/Finetune.ts"
+import { knn } from "../../src/pipelines/Knn.ts"
+import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import { probe } from "../../src/pipelines/Probe.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { classes, machine, micro, recording, sets } from "./kit.ts"
+
+const preset = micro({ duration: 40, warmup: 4 })
+
+const average = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+const losses = (rows: ReadonlyArray<Row>, stage: string) =>
+  rows.filter((row) => row.stage === stage).map(({ loss }) => Number(loss))
+
+const bytes = (tensors: Tensors) => Buffer.from(Safetensors.encode(tensors)).toString("base64")
+
+const stages = Effect.gen(function*() {
+  const tokenizer = yield* trainTokenizer(preset.tokenizer)
+  const backbone = yield* pretrain(preset.pretrain, tokenizer)
+  const classifier = yield* finetune(preset.finetune, backbone)
+  return { tokenizer, backbone, classifier }
+})
+
+describe("the stages", () => {
+  layer(machine)((it) => {
+    it.effect("run one after another, learn, and are not run again", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const runs = yield* Runs
+        const before = yield* engine.memory
+        const trained = yield* stages
+        const { backbone, classifier, tokenizer } = trained
+        assert.deepStrictEqual(yield* engine.memory, before)
+
+        const log = yield* runs.readLog
+        for (const stage of ["tokenizer", "pretrain", "finetune"]) {
+          const values = losses(log, stage)
+          assert.strictEqual(values.length, 40)
+          assert.isBelow(average(values.slice(-8)), 0.95 * average(values.slice(0, 8)), stage)
+        }
+        assert.isTrue(log.filter(({ stage }) => stage === "tokenizer").every(({ usage }) => Number(usage) <= 16))
+
+        for (const network of [backbone, tokenizer]) {
+          const [train, validation, test] = yield* features(network, sets, preset.probe)
+          assert.deepStrictEqual(train!.features.shape, [24, 16])
+          assert.deepStrictEqual(Array.from(test!.labels.subarray(0, 4)), [0, 1, 2, 0])
+          const probed = yield* probe(preset.probe, classes.length, {
+            train: train!,
+            validation: validation!,
+            tests: [train!, test!]
+          })
+          assert.isAtLeast(probed.accuracies[0]!, 0.6)
+          const [near] = yield* knn(preset.knn, classes.length, train!, [test!])
+          assert.isTrue(near! >= 0 && near! <= 1)
+        }
+        const [known] = yield* accuracies(classifier, sets)
+        assert.isAbove(known!, 1 / 3)
+        assert.deepStrictEqual(yield* engine.memory, before)
+
+        const seen: Array<string> = []
+        const again = yield* Effect.provideService(stages, Progress, recording(seen))
+        assert.deepStrictEqual(seen, [])
+        assert.deepStrictEqual(yield* runs.readLog, log)
+        for (const stage of ["tokenizer", "backbone", "classifier"] as const) {
+          assert.strictEqual(bytes(again[stage].tensors), bytes(trained[stage].tensors))
+        }
+      }).pipe(Effect.provide(Runs.layerMemory())))
+
+    it.effect("give the same bytes in another run, and others under another seed", () =>
+      Effect.gen(function*() {
+        const short = micro({ duration: 3, warmup: 1 }).tokenizer
+        const train = (seed: number) =>
+          trainTokenizer(new TokenizerConfig({ ...short, seed })).pipe(
+            Effect.provide(Runs.layerMemory(), { local: true }),
+            Effect.map(({ tensors }) => bytes(tensors))
+          )
+        const one = yield* train(1)
+        assert.strictEqual(yield* train(1), one)
+        assert.notStrictEqual(yield* train(2), one)
+      }))
+  })
+})

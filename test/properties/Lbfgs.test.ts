@@ -1,0 +1,66 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import * as Lbfgs from "../../src/domain/Lbfgs.ts"
+
+type Objective = (point: Float64Array) => Lbfgs.Evaluation
+
+const minimise = (start: Float64Array, iterations: number, objective: Objective) => {
+  const search = Lbfgs.minimise(start, { iterations, tolerance: 1e-8 })
+  const values: Array<number> = []
+  let next = search.next()
+  while (next.done !== true) {
+    const evaluation = objective(next.value)
+    values.push(evaluation.value)
+    next = search.next(evaluation)
+  }
+  return { point: next.value, values }
+}
+
+const number = (limit: number) => fc.double({ min: -limit, max: limit, noNaN: true })
+
+const quadratic = fc.integer({ min: 1, max: 6 }).chain((size) =>
+  fc.record({
+    root: fc.array(fc.array(number(2), { minLength: size, maxLength: size }), { minLength: size, maxLength: size }),
+    ridge: fc.double({ min: 0.1, max: 2, noNaN: true }),
+    centre: fc.array(number(10), { minLength: size, maxLength: size }),
+    start: fc.array(number(10), { minLength: size, maxLength: size })
+  })
+)
+
+const multiply = (rows: ReadonlyArray<ReadonlyArray<number>>, vector: ReadonlyArray<number>) =>
+  rows.map((row) => row.reduce((sum, value, i) => sum + value * vector[i]!, 0))
+
+const transpose = (rows: ReadonlyArray<ReadonlyArray<number>>) => rows.map((_, i) => rows.map((row) => row[i]!))
+
+describe("Lbfgs", () => {
+  it("finds the minimum of strictly convex quadratics", () =>
+    fc.assert(fc.property(quadratic, ({ centre, ridge, root, start }) => {
+      const objective: Objective = (point) => {
+        const offset = Array.from(point, (value, i) => value - centre[i]!)
+        const projected = multiply(root, offset)
+        const gradient = multiply(transpose(root), projected).map((value, i) => value + ridge * offset[i]!)
+        return {
+          value: offset.reduce((sum, value, i) => sum + value * gradient[i]!, 0) / 2,
+          gradient: Float64Array.from(gradient)
+        }
+      }
+      const { point } = minimise(Float64Array.from(start), 500, objective)
+      centre.forEach((value, i) => assert.closeTo(point[i]!, value, 1e-4))
+    })))
+
+  it("returns no worse a point than it began with, after however few iterations", () =>
+    fc.assert(fc.property(fc.tuple(number(3), number(3)), fc.integer({ min: 1, max: 8 }), ([x, y], iterations) => {
+      const rosenbrock: Objective = ([a = 0, b = 0]) => ({
+        value: (1 - a) ** 2 + 100 * (b - a * a) ** 2,
+        gradient: Float64Array.of(2 * (a - 1) - 400 * a * (b - a * a), 200 * (b - a * a))
+      })
+      const { point, values } = minimise(Float64Array.of(x, y), iterations, rosenbrock)
+      assert.isAtMost(rosenbrock(point).value, values[0]!)
+      assert.isAtMost(rosenbrock(point).value, Math.min(...values))
+    })))
+
+  it("stops where the gradient vanishes", () => {
+    const { values } = minimise(Float64Array.of(1, 2), 10, () => ({ value: 0, gradient: new Float64Array(2) }))
+    assert.strictEqual(values.length, 1)
+  })
+})
