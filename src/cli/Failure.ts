@@ -19,3 +19,13 @@ const codeOf = (error: unknown): number => {
 /** Every typed error as its message and exit code, without a stack trace. */
 export const plain = <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
   Effect.mapError(self, (error) => new Failure({ text: error.message, code: codeOf(error) }))
+
+/** A command line that was not understood; what is wrong with it has been shown. Exits with 64. */
+export class Misuse extends Schema.TaggedError<Misuse>()("Misuse", {}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override readonly [Runtime.errorReported] = false
+}
+
+/** Gives command lines that were not understood their exit code, which otherwise is that of any failure. */
+export const misuse = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Misuse, R> =>
+  Effect.mapError(self, (error) => error instanceof CliError.ShowHelp && error.errors.length > 0 ? new Misuse() : error)

@@ -44,6 +44,7 @@ export const demo = Command.make("demo", {
   seed: Flag.Int("seed").pipe(Flag.withDescription("names every random number"), Flag.withDefault(0)),
   threads: Flag.Int("threads").pipe(
     Flag.withDescription("threads of the engine; 0 for all cores"),
+    Flag.filter((threads) => threads >= 0, (threads) => `expected at least 0, got ${threads}`),
     Flag.withDefault(0)
   ),
   set: Flag.KeyValuePair("set").pipe(

@@ -33,7 +33,8 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
     const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
-    return `${this.source} is not a usable configuration: ${problems.join("; ")}. Correct this and run again.`
+    const text = `${this.source} is not a usable configuration: ${problems.join("; ")}`
+    return `${text}${text.endsWith("?") ? "" : "."} Correct this and run again.`
   }
 }
 

@@ -34,7 +34,7 @@ export class TrainingError extends Schema.TaggedError<TrainingError>()("Training
   override get message() {
     const state = this.reason.reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
     return `${this.stage}: step ${this.step} failed: ${this.reason.message}. The run keeps ${state}its batch as ` +
-      `${this.batch}; mend what the batch was made of and start the run again, or begin another run with a lower ` +
+      `stages/${this.batch}.safetensors; mend what the batch was made of and start the run again, or begin another run with a lower ` +
       "learning rate or a smaller batch"
   }
 }

@@ -131,7 +131,7 @@ describe("a step that is not finite", () => {
           assert.deepStrictEqual([error.stage, error.step], ["tokenizer", 4])
           assert.include(
             error.message,
-            "keeps the state before it as a checkpoint and its batch as replay/tokenizer-step-4;"
+            "keeps the state before it as a checkpoint and its batch as stages/replay/tokenizer-step-4.safetensors;"
           )
           const batch = Option.getOrThrow(yield* runs.weights(error.batch)).tensors
           assert.deepStrictEqual(batch["images"]!.shape, [8, 3, 32, 32])

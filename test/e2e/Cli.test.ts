@@ -1,0 +1,83 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { Preset } from "../../src/domain/Preset.ts"
+import { tiny } from "../../src/domain/Presets.ts"
+import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import { optimizer } from "../pipelines/kit.ts"
+import { ended, start } from "./child.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-cli-"))
+
+const patchword = (...args: ReadonlyArray<string>) => ended(start("src/cli/bin.ts", args))
+
+const refusal = async (code: number, ...args: ReadonlyArray<string>): Promise<string> => {
+  const end = await patchword(...args)
+  assert.strictEqual(end.code, code, `${end.stdout}\n${end.stderr}`)
+  const lines = end.stderr.split("\n").map((line) => line.trim()).filter((line) => line !== "" && line !== "ERROR")
+  assert.strictEqual(lines.length, 1, end.stderr)
+  assert.notMatch(end.stderr, /^\s+at |node:internal|\.ts:\d/m)
+  return lines[0]!
+}
+
+describe("the command", () => {
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.concurrent("describes itself", async () => {
+    const { code, stderr, stdout } = await patchword("--help")
+    assert.strictEqual(code, 0, stderr)
+    assert.strictEqual(stderr, "")
+    assert.include(stdout, "demo")
+    const demo = await patchword("demo", "--help")
+    assert.strictEqual(demo.code, 0, demo.stderr)
+    for (const flag of ["--preset", "--out", "--seed", "--threads", "--set"]) assert.include(demo.stdout, flag)
+  })
+
+  it.concurrent.each([
+    [["--preset", "tinny"], ["\"tinny\"", "did you mean tiny?"]],
+    [
+      ["--set", "pretrain.optimizer.lr=-1", "--set", "pretrain.optimizer.lrr=1", "--set", "pretrian.seed=1"],
+      [
+        "pretrain.optimizer.lr: expected a number greater than 0, got -1",
+        "pretrain.optimizer.lrr: unknown key; did you mean lr?",
+        "pretrian: unknown key; did you mean pretrain?"
+      ]
+    ],
+    [["--set", "pretrain.mask.count=36"], ["pretrain.mask.count: expected fewer than the 36 patches, got 36"]],
+    [["--seed", "abc"], ["--seed"]],
+    [["--threads", "-2"], ["expected at least 0, got -2"]]
+  ])("refuses %j", async (args, said) => {
+    const out = join(folder, args.join("-"))
+    const text = await refusal(64, "demo", ...args, "--out", out)
+    for (const part of said) assert.include(text, part)
+    assert.notInclude(readdirSync(folder), args.join("-"))
+  })
+
+  it.concurrent("refuses what it does not know", async () => {
+    const { code, stderr } = await patchword("dmo")
+    assert.strictEqual(code, 64)
+    assert.include(stderr, "Unknown subcommand \"dmo\"")
+    assert.notMatch(stderr, /^\s+at /m)
+  })
+
+  it.concurrent("refuses the run folder of another configuration, naming the keys", async () => {
+    const out = join(folder, "other")
+    const other = new Preset({
+      ...tiny,
+      pretrain: new PretrainConfig({ ...tiny.pretrain, optimizer: optimizer({ ...tiny.pretrain.optimizer, lr: 0.5 }) })
+    })
+    const config = await Effect.runPromise(Schema.encodeEffect(Preset)(other))
+    await Effect.runPromise(Effect.provide(Effect.void, Runs.layer(out, { config })))
+    const text = await refusal(73, "demo", "--out", out)
+    assert.include(text, "pretrain.optimizer.lr: 0.5 in the folder, 0.003 asked")
+    assert.notInclude(text, "mask")
+  })
+
+  it.concurrent("refuses a folder that is no run", async () => {
+    assert.include(await refusal(73, "demo", "--out", "test"), "it is no run folder")
+  })
+})
