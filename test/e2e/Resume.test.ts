@@ -27,10 +27,10 @@ const contents = (folder: string): Readonly<Record<string, string>> =>
 const killedAt = async (folder: string, wanted: number): Promise<number> => {
   const child = start(SCRIPT, [folder])
   const end = ended(child)
-  let running = true
-  void end.then(() => (running = false))
   const before = rows(folder)
-  while (running && (rows(folder) < wanted || rows(folder) === before)) await setTimeout(2)
+  while (child.exitCode === null && (rows(folder) < wanted || rows(folder) === before)) {
+    await setTimeout(2)
+  }
   child.kill("SIGKILL")
   const { signal, stderr } = await end
   assert.strictEqual(signal, "SIGKILL", stderr)
