@@ -49,6 +49,8 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
     seed: Schema.Int,
     /** The network. */
     vit: VitConfig,
+    /** Standard deviation of the first weights. They are cut at one, which leaves 0.54 of it (`init_std`). */
+    initStd: Quantity.Positive,
     mask: MaskConfig,
     /** Null to predict from the last block alone. */
     aggregation: Schema.NullOr(AggregationConfig),

@@ -6,10 +6,11 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Block } from "patchword/nn"
+ * import { Block, Parameter } from "patchword/nn"
  *
  * const sizes = { width: 8, hidden: 32, heads: 2, relativeRows: 12 }
- * const options = { ...sizes, ownTable: false, qkvBias: true, layerScale: 0, regime: "finetuning", place: 0 } as const
+ * const regime = Parameter.finetuning
+ * const options = { ...sizes, ownTable: false, qkvBias: true, layerScale: 0, regime, place: 0 } as const
  * const { attn, mlp } = Block.spec(options)
  * assert.deepStrictEqual(attn.qkv.weight.shape, [24, 8])
  * assert.deepStrictEqual(mlp.fc1.weight.shape, [32, 8])

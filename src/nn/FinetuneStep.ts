@@ -32,7 +32,7 @@ import type { Tensor } from "../shapes/Tensor.ts"
 import * as AdamW from "./AdamW.ts"
 import type * as Block from "./Block.ts"
 import * as Classifier from "./Classifier.ts"
-import type * as Parameter from "./Parameter.ts"
+import * as Parameter from "./Parameter.ts"
 import * as Vit from "./Vit.ts"
 
 /** The sizes of a classifier over `K` classes. */
@@ -83,7 +83,7 @@ export const spec = <
     ...sizes,
     ...vit,
     channels: 3,
-    regime: "finetuning"
+    regime: Parameter.finetuning
   })
 
 const context = <B extends number, T extends number, H extends number>(

@@ -20,6 +20,7 @@
  *   relativePositions: "shared",
  *   qkvBias: true,
  *   layerScale: 0.1,
+ *   initStd: 0.02,
  *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
  * })
  * assert.strictEqual(head?.length, 2)
@@ -71,14 +72,17 @@ export interface MimOptions<
   K extends number
 > extends Omit<Vit.VitOptions<3, P, C, F, H, R, T>, "regime" | "channels"> {
   readonly codes: K
+  /** Deviation of the first weights, before they are cut. */
+  readonly initStd: number
   readonly aggregation: Aggregation | null
 }
 
 const head = <C extends number, K extends number>(
   width: C,
-  codes: K
+  codes: K,
+  regime: Parameter.Regime
 ): Parameter.ParametersOf<Linear.LinearParams<C, K>> => ({
-  weight: Parameter.normal([codes, width], "pretraining"),
+  weight: Parameter.normal([codes, width], regime),
   bias: Parameter.zeros([codes])
 })
 
@@ -92,19 +96,20 @@ export const spec = <
   T extends number,
   K extends number
 >(options: MimOptions<P, C, F, H, R, T, K>): Parameter.ParametersOf<MimParams<P, C, F, H, R, T, K>> => {
-  const { aggregation, codes, width } = options
+  const { aggregation, codes, initStd, width } = options
+  const regime = Parameter.pretraining(initStd)
   const ownTable = options.relativePositions === "perBlock"
   return {
-    ...Vit.spec({ ...options, channels: 3, regime: "pretraining" }),
-    mask_token: Parameter.normal([1, 1, width], "pretraining"),
+    ...Vit.spec({ ...options, channels: 3, regime }),
+    mask_token: Parameter.normal([1, 1, width], regime),
     norm: Block.norm(width),
-    lm_head: head(width, codes),
+    lm_head: head(width, codes, regime),
     ...(aggregation === null ? {} : {
       cls_pt_layers: Array.from(
         { length: aggregation.headDepth },
-        (_, k) => Block.spec({ ...options, ownTable, regime: "aggregation", place: aggregation.earlyLayer + k })
+        (_, k) => Block.spec({ ...options, ownTable, regime: Parameter.aggregation, place: aggregation.earlyLayer + k })
       ),
-      ...(aggregation.sharedHead ? {} : { cls_pt_norm: Block.norm(width), cls_pt_lm_head: head(width, codes) })
+      ...(aggregation.sharedHead ? {} : { cls_pt_norm: Block.norm(width), cls_pt_lm_head: head(width, codes, regime) })
     })
   }
 }

@@ -9,7 +9,7 @@
  * import assert from "node:assert"
  * import { Parameter } from "patchword/nn"
  *
- * const spec = { weight: Parameter.normal([4, 3], "finetuning"), bias: Parameter.zeros([4]) }
+ * const spec = { weight: Parameter.normal([4, 3], Parameter.finetuning), bias: Parameter.zeros([4]) }
  * const { bias, weight } = Parameter.initialise(spec, 0)
  * assert.deepStrictEqual(weight.shape, [4, 3])
  * assert.deepStrictEqual(bias.data, new Float32Array(4))
@@ -23,7 +23,22 @@ import type { Any } from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
 
 /** How a network's weights begin. */
-export type Regime = "pretraining" | "finetuning" | "aggregation"
+export interface Regime {
+  readonly name: "pretraining" | "finetuning" | "aggregation"
+  /** Of the normal distribution that weights are drawn from. */
+  readonly deviation: number
+  /** What is further from zero is drawn again. */
+  readonly cut: number
+}
+
+/** Fine-tuned networks and tokenizers: deviation 0.02, cut at an absolute 2, which is as good as uncut. */
+export const finetuning: Regime = { name: "finetuning", deviation: 0.02, cut: 2 }
+
+/** Pretrained networks: cut at one deviation, which leaves 0.54 of it. */
+export const pretraining = (deviation: number): Regime => ({ name: "pretraining", deviation, cut: deviation })
+
+/** Aggregation blocks. Nothing in them is drawn from a normal distribution. */
+export const aggregation: Regime = { ...finetuning, name: "aggregation" }
 
 /** The distribution of a parameter's first values. */
 export type Init =
@@ -41,8 +56,6 @@ export interface Parameter<in out S extends Shape> extends TensorSpec<S, "float3
 export type ParametersOf<T> = T extends Any ? Parameter<T["shape"]> : { readonly [K in keyof T]: ParametersOf<T[K]> }
 
 type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
-
-const DEVIATION = 0.02
 
 const make = <const S extends Shape>(shape: S, init: Init, factor = 1): Parameter<Mutable<S>> => ({
   shape: shape as Mutable<S>,
@@ -64,20 +77,17 @@ export const ones = <const S extends Shape>(shape: S) => constant(shape, 1)
 export const byFanIn = <const S extends Shape>(shape: S, fanIn: number, factor = 1) =>
   make(shape, { _tag: "Uniform", bound: 1 / Math.sqrt(fanIn) }, factor)
 
-/**
- * The weight of a linear layer, a token or a position table: normal with deviation 0.02, cut at one deviation for
- * pretraining and at an absolute 2 otherwise.
- */
-export const normal = <const S extends Shape>(shape: S, regime: Regime, factor = 1) =>
-  make(shape, { _tag: "Normal", deviation: DEVIATION, cut: regime === "pretraining" ? DEVIATION : 2 }, factor)
+/** The weight of a linear layer, a token or a position table: from the normal distribution of the regime. */
+export const normal = <const S extends Shape>(shape: S, { cut, deviation }: Regime, factor = 1) =>
+  make(shape, { _tag: "Normal", deviation, cut }, factor)
 
 /** The weight of a linear layer in a block. Aggregation blocks keep PyTorch's default. */
 export const linearWeight = <const S extends readonly [number, number]>(shape: S, regime: Regime, factor = 1) =>
-  regime === "aggregation" ? byFanIn(shape, shape[1], factor) : normal(shape, regime, factor)
+  regime.name === "aggregation" ? byFanIn(shape, shape[1], factor) : normal(shape, regime, factor)
 
 /** The bias of a linear layer with `fanIn` inputs in a block. */
 export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regime: Regime) =>
-  regime === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
+  regime.name === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
 
 const drawer = (init: Init, { normal: gauss, uniform }: Keyed.Generator): () => number => {
   switch (init._tag) {

@@ -14,6 +14,7 @@
  *   relativePositions: "shared",
  *   qkvBias: true,
  *   layerScale: 0.1,
+ *   initStd: 0.02,
  *   codes: 8192,
  *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
  * } as const
@@ -61,6 +62,7 @@ export interface Sizes<
   readonly relativePositions: "none" | "shared" | "perBlock"
   readonly qkvBias: boolean
   readonly layerScale: number
+  readonly initStd: number
   readonly codes: K
   readonly aggregation: Mim.Aggregation | null
 }

@@ -124,7 +124,7 @@ export const spec = <
     cls_token: Parameter.normal([1, 1, width], regime),
     ...(options.absolutePositions ? { pos_embed: Parameter.normal([1, tokens, width], regime) } : {}),
     patch_embed: {
-      proj: regime === "pretraining"
+      proj: regime.name === "pretraining"
         ? { weight: Parameter.normal(weight, regime), bias: Parameter.zeros([width]) }
         : { weight: Parameter.byFanIn(weight, fanIn), bias: Parameter.byFanIn([width], fanIn) }
     },

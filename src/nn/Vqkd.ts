@@ -89,8 +89,8 @@ const taskLayer = <C extends number, O extends number>(
   width: C,
   out: O
 ): Parameter.ParametersOf<TaskLayer<C, O>> => ({
-  0: { weight: Parameter.normal([width, width], "finetuning"), bias: Parameter.zeros([width]) },
-  2: { weight: Parameter.normal([out, width], "finetuning"), bias: Parameter.zeros([out]) }
+  0: { weight: Parameter.normal([width, width], Parameter.finetuning), bias: Parameter.zeros([width]) },
+  2: { weight: Parameter.normal([out, width], Parameter.finetuning), bias: Parameter.zeros([out]) }
 })
 
 /** The parameters of a tokenizer. */
@@ -112,7 +112,7 @@ export const spec = <
     relativePositions: "none",
     relativeRows: 1,
     layerScale: 0,
-    regime: "finetuning"
+    regime: Parameter.finetuning
   } as const
   return {
     encoder: { ...Vit.spec({ ...shared, channels: 3, patch, depth }), fc_norm: Block.norm(width) },

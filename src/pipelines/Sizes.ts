@@ -40,6 +40,7 @@ export const tokenizer = (config: TokenizerConfig, teacherWidth: number) => ({
 export const backbone = (config: PretrainConfig, codes: number) => ({
   ...positioned(config.vit),
   codes: Dim.named("codes", codes),
+  initStd: config.initStd,
   aggregation: config.aggregation
 })
 

@@ -39,7 +39,7 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.vit.depth", 2.5, "expected an integer, got 2.5"],
   ["pretrain.mask.count", 36, "expected fewer than the 36 patches, got 36"],
   ["pretrain.mask.minBlock", 15, "expected at most mask.count 14, got 15"],
-  ["pretrain.mask.maxBlock", 3, "expected at least minBlock 4, got 3"],
+  ["pretrain.mask.maxBlock", 2, "expected at least minBlock 3, got 2"],
   ["pretrain.aggregation.earlyLayer", 6, "expected at most vit.depth 5, got 6"],
   ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
   ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],

@@ -33,6 +33,7 @@ const tokenizer = TokenizerStep.step(
 const pretrain = PretrainStep.step(
   {
     ...network,
+    initStd: 0.02,
     relativePositions: "shared",
     codes: 5,
     aggregation: { earlyLayer: 1, headDepth: 1, sharedHead: true }
@@ -42,7 +43,7 @@ const pretrain = PretrainStep.step(
 )
 
 const plain = PretrainStep.step(
-  { ...network, relativePositions: "perBlock", codes: 5, aggregation: null },
+  { ...network, initStd: 0.02, relativePositions: "perBlock", codes: 5, aggregation: null },
   { size: 3, masked: 6, dropPath: false },
   { ...adamw, clipNorm: null }
 )

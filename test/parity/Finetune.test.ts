@@ -5,6 +5,7 @@ import * as AdamW from "../../src/nn/AdamW.ts"
 import * as Block from "../../src/nn/Block.ts"
 import * as Classifier from "../../src/nn/Classifier.ts"
 import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Parameter from "../../src/nn/Parameter.ts"
 import * as Vit from "../../src/nn/Vit.ts"
 import * as Attention from "../../src/shapes/Attention.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
@@ -221,7 +222,7 @@ describe("finetune_rect", () => {
     qkvBias: true,
     layerScale: 0,
     headScale: 1,
-    regime: "finetuning"
+    regime: Parameter.finetuning
   })
   type Rectangular = Classifier.ClassifierParams<8, 32, 128, 2, 48, 16, 10>
 

@@ -24,6 +24,7 @@ const network = { ...common, relativeRows: 732, absolutePositions: false, layerS
 
 const pretrain = PretrainStep.spec({
   ...network,
+  initStd: 0.02,
   relativePositions: "shared",
   codes: 8192,
   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
@@ -98,15 +99,15 @@ describe("initialisation", () => {
       const { weight } = Parameter.initialise({ weight: Parameter.normal([20_000], regime) }, 1)
       return statistics(weight.data.map(Math.abs)).max
     }
-    assert.isAtMost(most("pretraining"), 0.02)
-    assert.isAbove(most("pretraining"), 0.0199)
-    assert.isAbove(most("finetuning"), 0.06)
+    assert.isAtMost(most(Parameter.pretraining(0.02)), 0.02)
+    assert.isAbove(most(Parameter.pretraining(0.02)), 0.0199)
+    assert.isAbove(most(Parameter.finetuning), 0.06)
   })
 
   it("draws each parameter from a stream of its own", () => {
-    const alone = Parameter.initialise({ b: Parameter.normal([4], "finetuning") }, 3)
+    const alone = Parameter.initialise({ b: Parameter.normal([4], Parameter.finetuning) }, 3)
     const together = Parameter.initialise(
-      { a: Parameter.normal([9], "finetuning"), b: Parameter.normal([4], "finetuning") },
+      { a: Parameter.normal([9], Parameter.finetuning), b: Parameter.normal([4], Parameter.finetuning) },
       3
     )
     assert.deepStrictEqual(alone.b, together.b)

@@ -27,6 +27,7 @@ const common = {
   qkvBias: true,
   absolutePositions: false,
   layerScale: 0.1,
+  initStd: 0.02,
   aggregation: null
 } as const
 
