@@ -9,6 +9,7 @@ import * as WeightDecay from "../domain/WeightDecay.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
+import * as Transfer from "../layers/Transfer.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
 import * as FinetuneStep from "../nn/FinetuneStep.ts"
@@ -28,30 +29,6 @@ export interface Classifier {
   readonly config: FinetuneConfig
   readonly classes: ReadonlyArray<string>
   readonly tensors: Weights.Tensors
-}
-
-const SHARED = "rel_pos_bias.relative_position_bias_table"
-
-/**
- * The backbone's arrays as a classifier takes them over: a table of relative positions that all blocks shared becomes one of
- * each block, and what only pretraining needed is left out, its final norm included (`run_class_finetuning.py`).
- */
-export const inherited = ({ tensors }: Backbone, config: FinetuneConfig): Weights.Tensors => {
-  const table = tensors[SHARED]
-  const own = config.vit.relativePositions === "perBlock" && table !== undefined
-    ? Object.fromEntries(
-      Array.from({ length: config.vit.depth }, (_, i) => [`blocks.${i}.attn.relative_position_bias_table`, table])
-    )
-    : {}
-  const kept = Stage.renamed(
-    tensors,
-    (name) =>
-      /^(cls_token|pos_embed|patch_embed\.|blocks\.)/.test(name) ||
-        (name === SHARED && config.vit.relativePositions === "shared")
-        ? name
-        : undefined
-  )
-  return { ...kept, ...own }
 }
 
 const supported = (stage: string, { erasing, mixup, randAugment }: FinetuneConfig) =>
@@ -107,13 +84,10 @@ export const finetune = Effect.fn("finetune")(function*(
     const spec = FinetuneStep.spec(sizes)
     const fresh = Parameter.initialise(spec, seed)
     const logits = FinetuneStep.logits(sizes, batchSize)
-    const { parameters } = yield* Stage.fill(
-      logits,
-      Stage.renamed(
-        { ...Weights.flatten(fresh), ...(backbone === undefined ? {} : inherited(backbone, config)) },
-        (name) => `parameters.${name}`
-      )
-    )
+    const own = Weights.flatten(fresh)
+    const grids = backbone && { grid: vit.grid, from: backbone.config.vit.grid }
+    const loaded = grids ? yield* Effect.fromResult(Transfer.load(own, backbone.tensors, grids, stage)) : own
+    const { parameters } = yield* Stage.fill(logits, Stage.renamed(loaded, (name) => `parameters.${name}`))
     return { parameters, first: Parameter.zerosLike(spec), second: Parameter.zerosLike(spec) }
   })
 
