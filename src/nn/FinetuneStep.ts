@@ -37,7 +37,8 @@ import * as Vit from "./Vit.ts"
 
 /** The sizes of a classifier over `K` classes. */
 export interface Sizes<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -45,12 +46,12 @@ export interface Sizes<
   R extends number,
   K extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
+  readonly vit: Vit.Dims<Y, X, P, C, H, NoInfer<Dim.Patches<Y, X, P>>, NoInfer<Dim.Plus<Dim.Patches<Y, X, P>, 1>>>
   readonly hidden: F
   readonly relativeRows: R
   readonly depth: number
   readonly absolutePositions: boolean
-  readonly relativePositions: "none" | "shared" | "perBlock"
+  readonly relativePositions: Vit.RelativePositions
   readonly qkvBias: boolean
   readonly layerScale: number
   readonly pooling: "mean" | "cls"
@@ -60,26 +61,28 @@ export interface Sizes<
 
 /** The classifier's parameters, by sizes. */
 export type Params<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
-> = Classifier.ClassifierParams<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>
+> = Classifier.ClassifierParams<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>
 
 /** The parameters of a classifier of these sizes. */
 export const spec = <
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
->({ vit, ...sizes }: Sizes<I, P, C, F, H, R, K>): Parameter.ParametersOf<Params<I, P, C, F, H, R, K>> =>
-  Classifier.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>({
+>({ vit, ...sizes }: Sizes<Y, X, P, C, F, H, R, K>): Parameter.ParametersOf<Params<Y, X, P, C, F, H, R, K>> =>
+  Classifier.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>({
     ...sizes,
     ...vit,
     channels: 3,
@@ -87,17 +90,14 @@ export const spec = <
   })
 
 const context = <B extends number, T extends number, H extends number>(
-  vit: { readonly image: number; readonly patch: number; readonly heads: H; readonly tokens: T },
+  vit: Vit.Dims<number, number, number, number, H, number, T>,
   dropPath?: ReadonlyArray<Block.DropPath<B>>
-): Vit.Context<B, T, H> => {
-  const side = vit.image / vit.patch
-  return { heads: vit.heads, index: Vit.relativeIndex({ height: side, width: side }, vit.tokens), dropPath }
-}
+): Vit.Context<B, T, H> => ({ heads: vit.heads, index: Vit.relativeIndex(Vit.grid(vit), vit.tokens), dropPath })
 
 /** What a step is given. */
-export interface Batch<B extends number, I extends number> {
+export interface Batch<B extends number, Y extends number, X extends number> {
   /** Standardised. */
-  readonly images: Tensor<[B, 3, I, I]>
+  readonly images: Tensor<[B, 3, Y, X]>
   readonly labels: Tensor<[B], "int32">
   /** Factors for every block; absent when nothing is dropped. */
   readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
@@ -114,7 +114,8 @@ export interface Metrics {
 /** One step of supervised training. */
 export const step = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -122,10 +123,10 @@ export const step = <
   R extends number,
   K extends number
 >(
-  sizes: Sizes<I, P, C, F, H, R, K>,
+  sizes: Sizes<Y, X, P, C, F, H, R, K>,
   batch: { readonly size: B; readonly dropPath: boolean },
   { adamw, labelSmoothing }: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
-): TrainStep<AdamW.State<Params<I, P, C, F, H, R, K>>, Batch<B, I>, Metrics> => {
+): TrainStep<AdamW.State<Params<Y, X, P, C, F, H, R, K>>, Batch<B, Y, X>, Metrics> => {
   const { depth, vit } = sizes
   const parameters = spec(sizes)
   const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
@@ -133,7 +134,7 @@ export const step = <
     name: "finetune",
     state: { parameters, first: parameters, second: parameters },
     batch: {
-      images: { shape: [batch.size, 3, vit.image, vit.image], dtype: "float32" },
+      images: { shape: [batch.size, 3, ...vit.image], dtype: "float32" },
       labels: { shape: [batch.size], dtype: "int32" },
       ...(batch.dropPath
         ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) }
@@ -157,21 +158,22 @@ export const step = <
 /** Logits `[B, K]` of standardised images. */
 export const logits = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
->(sizes: Sizes<I, P, C, F, H, R, K>, batchSize: B): Inference<
-  { readonly parameters: Params<I, P, C, F, H, R, K> },
-  { readonly images: Tensor<[B, 3, I, I]> },
+>(sizes: Sizes<Y, X, P, C, F, H, R, K>, batchSize: B): Inference<
+  { readonly parameters: Params<Y, X, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, Y, X]> },
   { readonly logits: Tensor<[B, K]> }
 > => ({
   name: "logits",
   weights: { parameters: spec(sizes) },
-  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
   run: ({ parameters }, { images }) => ({
     logits: Classifier.forward(parameters, images, sizes.vit.patches, context(sizes.vit))
   })

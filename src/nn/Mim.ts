@@ -98,7 +98,7 @@ export const spec = <
 >(options: MimOptions<P, C, F, H, R, T, K>): Parameter.ParametersOf<MimParams<P, C, F, H, R, T, K>> => {
   const { aggregation, codes, initStd, width } = options
   const regime = Parameter.pretraining(initStd)
-  const ownTable = options.relativePositions === "perBlock"
+  const ownTable = Vit.ownTable(options.relativePositions)
   return {
     ...Vit.spec({ ...options, channels: 3, regime }),
     mask_token: Parameter.normal([1, 1, width], regime),

@@ -46,7 +46,8 @@ import * as Vit from "./Vit.ts"
 
 /** The sizes of a network that predicts `K` codes. */
 export interface Sizes<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -54,12 +55,12 @@ export interface Sizes<
   R extends number,
   K extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
+  readonly vit: Vit.Dims<Y, X, P, C, H, NoInfer<Dim.Patches<Y, X, P>>, NoInfer<Dim.Plus<Dim.Patches<Y, X, P>, 1>>>
   readonly hidden: F
   readonly relativeRows: R
   readonly depth: number
   readonly absolutePositions: boolean
-  readonly relativePositions: "none" | "shared" | "perBlock"
+  readonly relativePositions: Vit.RelativePositions
   readonly qkvBias: boolean
   readonly layerScale: number
   readonly initStd: number
@@ -69,36 +70,33 @@ export interface Sizes<
 
 /** The network's parameters, by sizes. */
 export type Params<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
-> = Mim.MimParams<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>
+> = Mim.MimParams<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>
 
 /** The parameters of a network of these sizes. */
 export const spec = <
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
->({ vit, ...sizes }: Sizes<I, P, C, F, H, R, K>): Parameter.ParametersOf<Params<I, P, C, F, H, R, K>> =>
-  Mim.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<I, I, P>, 1>, K>({ ...sizes, ...vit })
-
-const grid = (sizes: { readonly vit: { readonly image: number; readonly patch: number } }) => {
-  const side = sizes.vit.image / sizes.vit.patch
-  return { height: side, width: side }
-}
+>({ vit, ...sizes }: Sizes<Y, X, P, C, F, H, R, K>): Parameter.ParametersOf<Params<Y, X, P, C, F, H, R, K>> =>
+  Mim.spec<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>({ ...sizes, ...vit })
 
 /** What a step is given: `M` masked patches in a batch of `B` images. */
-export interface Batch<B extends number, I extends number, N extends number, M extends number> {
+export interface Batch<B extends number, Y extends number, X extends number, N extends number, M extends number> {
   /** Standardised. */
-  readonly images: Tensor<[B, 3, I, I]>
+  readonly images: Tensor<[B, 3, Y, X]>
   readonly mask: Tensor<[B, N], "bool">
   /** The masked patches, counted row-major over `[B, N]`, and the codes that the tokenizer gave them. */
   readonly rows: Tensor<[M], "int32">
@@ -122,7 +120,8 @@ export interface Metrics {
 export const step = <
   B extends number,
   M extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -130,12 +129,12 @@ export const step = <
   R extends number,
   K extends number
 >(
-  sizes: Sizes<I, P, C, F, H, R, K>,
+  sizes: Sizes<Y, X, P, C, F, H, R, K>,
   batch: { readonly size: B; readonly masked: M; readonly dropPath: boolean },
   adamw: AdamW.Options
 ): TrainStep<
-  AdamW.State<Params<I, P, C, F, H, R, K>>,
-  Batch<B, I, Dim.Patches<I, I, P>, M>,
+  AdamW.State<Params<Y, X, P, C, F, H, R, K>>,
+  Batch<B, Y, X, Dim.Patches<Y, X, P>, M>,
   Metrics
 > => {
   const { aggregation, depth, vit } = sizes
@@ -146,7 +145,7 @@ export const step = <
     name: "pretrain",
     state: { parameters, first: parameters, second: parameters },
     batch: {
-      images: { shape: [batch.size, 3, vit.image, vit.image], dtype: "float32" },
+      images: { shape: [batch.size, 3, ...vit.image], dtype: "float32" },
       mask: { shape: [batch.size, vit.patches], dtype: "bool" },
       rows: { shape: [batch.masked], dtype: "int32" },
       labels: { shape: [batch.masked], dtype: "int32" },
@@ -156,7 +155,7 @@ export const step = <
       hyper: AdamW.hyperSpec
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
-      const index = Vit.relativeIndex(grid(sizes), vit.tokens)
+      const index = Vit.relativeIndex(Vit.grid(vit), vit.tokens)
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
         const tokens = Mim.hidden(params, images, mask, {
           heads: vit.heads,
@@ -185,18 +184,19 @@ export const step = <
 export const predict = <
   B extends number,
   M extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
   H extends number,
   R extends number,
   K extends number
->(sizes: Sizes<I, P, C, F, H, R, K>, batch: { readonly size: B; readonly masked: M }): Inference<
-  { readonly parameters: Params<I, P, C, F, H, R, K> },
+>(sizes: Sizes<Y, X, P, C, F, H, R, K>, batch: { readonly size: B; readonly masked: M }): Inference<
+  { readonly parameters: Params<Y, X, P, C, F, H, R, K> },
   {
-    readonly images: Tensor<[B, 3, I, I]>
-    readonly mask: Tensor<[B, Dim.Patches<I, I, P>], "bool">
+    readonly images: Tensor<[B, 3, Y, X]>
+    readonly mask: Tensor<[B, Dim.Patches<Y, X, P>], "bool">
     readonly rows: Tensor<[M], "int32">
     readonly labels: Tensor<[M], "int32">
   },
@@ -205,7 +205,7 @@ export const predict = <
   name: "predict",
   weights: { parameters: spec(sizes) },
   batch: {
-    images: { shape: [batch.size, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" },
+    images: { shape: [batch.size, 3, ...sizes.vit.image], dtype: "float32" },
     mask: { shape: [batch.size, sizes.vit.patches], dtype: "bool" },
     rows: { shape: [batch.masked], dtype: "int32" },
     labels: { shape: [batch.masked], dtype: "int32" }
@@ -213,7 +213,7 @@ export const predict = <
   run: ({ parameters }, { images, labels, mask, rows }) => {
     const tokens = Mim.hidden(parameters, images, mask, {
       heads: sizes.vit.heads,
-      index: Vit.relativeIndex(grid(sizes), sizes.vit.tokens),
+      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens),
       earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
     })
     const { last } = Mim.logits(parameters, tokens, rows)
@@ -224,7 +224,8 @@ export const predict = <
 /** One vector per standardised image: mean patch token or class token of the last block, normed or raw, `[B, C]`. */
 export const features = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -232,21 +233,21 @@ export const features = <
   R extends number,
   K extends number
 >(
-  sizes: Sizes<I, P, C, F, H, R, K>,
+  sizes: Sizes<Y, X, P, C, F, H, R, K>,
   batchSize: B,
   { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
 ): Inference<
-  { readonly parameters: Params<I, P, C, F, H, R, K> },
-  { readonly images: Tensor<[B, 3, I, I]> },
+  { readonly parameters: Params<Y, X, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, Y, X]> },
   { readonly features: Tensor<[B, C]> }
 > => ({
   name: "features",
   weights: { parameters: spec(sizes) },
-  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.forward(parameters, images, {
       heads: sizes.vit.heads,
-      index: Vit.relativeIndex(grid(sizes), sizes.vit.tokens)
+      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens)
     })
     const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, Block.EPSILON) : tokens
     return {

@@ -26,7 +26,8 @@ import * as Vqkd from "./Vqkd.ts"
 
 /** The sizes of a tokenizer, its codebook, and its teacher. */
 export interface Sizes<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -35,7 +36,7 @@ export interface Sizes<
   E extends number,
   O extends number
 > {
-  readonly vit: Vit.Dims<I, P, C, H, NoInfer<Dim.Patches<I, I, P>>, NoInfer<Dim.Plus<Dim.Patches<I, I, P>, 1>>>
+  readonly vit: Vit.Dims<Y, X, P, C, H, NoInfer<Dim.Patches<Y, X, P>>, NoInfer<Dim.Plus<Dim.Patches<Y, X, P>, 1>>>
   readonly hidden: F
   readonly depth: number
   readonly decoderDepth: number
@@ -47,7 +48,8 @@ export interface Sizes<
 
 /** The parameters of a tokenizer of these sizes. */
 export const spec = <
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -55,9 +57,9 @@ export const spec = <
   K extends number,
   E extends number,
   O extends number
->({ vit, ...sizes }: Sizes<I, P, C, F, H, K, E, O>): Parameter.ParametersOf<
-  Vqkd.VqkdParams<P, C, F, H, Dim.Patches<I, I, P>, E, O>
-> => Vqkd.spec<P, C, F, H, Dim.Patches<I, I, P>, E, O>({ ...sizes, ...vit })
+>({ vit, ...sizes }: Sizes<Y, X, P, C, F, H, K, E, O>): Parameter.ParametersOf<
+  Vqkd.VqkdParams<P, C, F, H, Dim.Patches<Y, X, P>, E, O>
+> => Vqkd.spec<P, C, F, H, Dim.Patches<Y, X, P>, E, O>({ ...sizes, ...vit })
 
 /** The state of training: parameters, moments, and the codebook, which the optimizer does not touch. */
 export interface State<
@@ -74,9 +76,16 @@ export interface State<
 }
 
 /** What a step is given. */
-export interface Batch<B extends number, I extends number, N extends number, K extends number, O extends number> {
+export interface Batch<
+  B extends number,
+  Y extends number,
+  X extends number,
+  N extends number,
+  K extends number,
+  O extends number
+> {
   /** From 0 to 1. */
-  readonly images: Tensor<[B, 3, I, I]>
+  readonly images: Tensor<[B, 3, Y, X]>
   /** The teacher's features. */
   readonly targets: Tensor<[B, N, O]>
   readonly hyper: AdamW.Hyper
@@ -104,7 +113,8 @@ export interface Options {
 /** One step of VQ-KD on batches of `B` images. */
 export const step = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -113,12 +123,12 @@ export const step = <
   E extends number,
   O extends number
 >(
-  sizes: Sizes<I, P, C, F, H, K, E, O>,
+  sizes: Sizes<Y, X, P, C, F, H, K, E, O>,
   batchSize: B,
   { adamw, decay, revival }: Options
 ): TrainStep<
-  State<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
-  Batch<B, I, Dim.Patches<I, I, P>, K, O>,
+  State<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
+  Batch<B, Y, X, Dim.Patches<Y, X, P>, K, O>,
   Metrics<K>
 > => {
   const { codeWidth, codes, teacherWidth, vit } = sizes
@@ -136,7 +146,7 @@ export const step = <
       }
     },
     batch: {
-      images: { shape: [batchSize, 3, vit.image, vit.image], dtype: "float32" },
+      images: { shape: [batchSize, 3, ...vit.image], dtype: "float32" },
       targets: { shape: [batchSize, vit.patches, teacherWidth], dtype: "float32" },
       hyper: AdamW.hyperSpec,
       ...(revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } })
@@ -194,7 +204,8 @@ export interface Weights<
 /** Images from 0 to 1 to codes, `[B, N]`, and to vectors before quantization, `[B·N, E]`. */
 export const encode = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -202,17 +213,17 @@ export const encode = <
   K extends number,
   E extends number,
   O extends number
->(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
-  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
-  { readonly images: Tensor<[B, 3, I, I]> },
+>(sizes: Sizes<Y, X, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, Y, X]> },
   {
-    readonly codes: Tensor<[Dim.Mul<B, Dim.Patches<I, I, P>>], "int32">
-    readonly vectors: Tensor<[Dim.Mul<B, Dim.Patches<I, I, P>>, E]>
+    readonly codes: Tensor<[Dim.Mul<B, Dim.Patches<Y, X, P>>], "int32">
+    readonly vectors: Tensor<[Dim.Mul<B, Dim.Patches<Y, X, P>>, E]>
   }
 > => ({
   name: "encode",
   weights: weightsSpec(sizes),
-  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
   run: ({ codebook, parameters }, { images }) => {
     const vectors = Vqkd.encode(parameters, images, sizes.vit.heads)
     return { codes: Quantizer.quantize(codebook, vectors).codes, vectors }
@@ -222,7 +233,8 @@ export const encode = <
 /** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
 export const reconstruct = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -230,18 +242,18 @@ export const reconstruct = <
   K extends number,
   E extends number,
   O extends number
->(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
-  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
-  { readonly images: Tensor<[B, 3, I, I]>; readonly targets: Tensor<[B, Dim.Patches<I, I, P>, O]> },
+>(sizes: Sizes<Y, X, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, Y, X]>; readonly targets: Tensor<[B, Dim.Patches<Y, X, P>, O]> },
   {
-    readonly codes: Tensor<[B, Dim.Patches<I, I, P>], "int32">
-    readonly cosine: Tensor<[B, Dim.Patches<I, I, P>]>
+    readonly codes: Tensor<[B, Dim.Patches<Y, X, P>], "int32">
+    readonly cosine: Tensor<[B, Dim.Patches<Y, X, P>]>
   }
 > => ({
   name: "reconstruct",
   weights: weightsSpec(sizes),
   batch: {
-    images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" },
+    images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" },
     targets: { shape: [batchSize, sizes.vit.patches, sizes.teacherWidth], dtype: "float32" }
   },
   run: ({ codebook, parameters }, { images, targets }) => {
@@ -253,7 +265,8 @@ export const reconstruct = <
 /** The mean of the encoder's normed patch tokens, `[B, C]`. */
 export const features = <
   B extends number,
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -261,21 +274,22 @@ export const features = <
   K extends number,
   E extends number,
   O extends number
->(sizes: Sizes<I, P, C, F, H, K, E, O>, batchSize: B): Inference<
-  Weights<P, C, F, H, Dim.Patches<I, I, P>, K, E, O>,
-  { readonly images: Tensor<[B, 3, I, I]> },
+>(sizes: Sizes<Y, X, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, Y, X]> },
   { readonly features: Tensor<[B, C]> }
 > => ({
   name: "tokenizer features",
   weights: weightsSpec(sizes),
-  batch: { images: { shape: [batchSize, 3, sizes.vit.image, sizes.vit.image], dtype: "float32" } },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
   run: ({ parameters }, { images }) => ({
     features: Reduction.meanTokens(Vqkd.encodeTokens(parameters, images, sizes.vit.heads))
   })
 })
 
 const weightsSpec = <
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -283,7 +297,7 @@ const weightsSpec = <
   K extends number,
   E extends number,
   O extends number
->(sizes: Sizes<I, P, C, F, H, K, E, O>) =>
+>(sizes: Sizes<Y, X, P, C, F, H, K, E, O>) =>
   ({
     parameters: spec(sizes),
     codebook: { shape: [sizes.codes, sizes.codeWidth] as [K, E], dtype: "float32" }

@@ -8,8 +8,11 @@
  * const base = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
  * const tokens: 197 = base.tokens
  * assert.strictEqual(tokens, 197)
+ * const wide = Vit.dims({ image: [224, 448], patch: 16, width: 768, heads: 12 })
+ * assert.deepStrictEqual(Vit.grid(wide), { height: 14, width: 28 })
  * ```
  */
+import type { Grid } from "../domain/Grid.ts"
 import * as RelativePosition from "../domain/RelativePosition.ts"
 import * as Attention from "../shapes/Attention.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -21,16 +24,23 @@ import * as Tokens from "../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
 import * as Parameter from "./Parameter.ts"
 
-/** The sizes of a transformer over square images. */
+/** An image's sides in pixels: one number where they are equal, height and width where they need not be. */
+export type Sides = number | readonly [height: number, width: number]
+
+type Height<S extends Sides> = S extends readonly [infer Y extends number, number] ? Y : S & number
+type Width<S extends Sides> = S extends readonly [number, infer X extends number] ? X : S & number
+
+/** The sizes of a transformer over images of `Y` by `X` pixels. */
 export interface Dims<
-  I extends number,
+  Y extends number,
+  X extends number,
   P extends number,
   C extends number,
   H extends number,
   N extends number,
   T extends number
 > {
-  readonly image: I
+  readonly image: readonly [height: Y, width: X]
   readonly patch: P
   readonly width: C
   readonly heads: H
@@ -48,21 +58,35 @@ type Divisor<A extends number, B extends number, What extends string> = Dim.Div<
  *
  * @throws ShapeError
  */
-export const dims = <const I extends number, const P extends number, const C extends number, const H extends number>(
+export const dims = <const S extends Sides, const P extends number, const C extends number, const H extends number>(
   options: {
-    readonly image: I
-    readonly patch: P & Divisor<I, P, "image">
+    readonly image: S
+    readonly patch: P & Divisor<Height<S>, P, "image"> & Divisor<Width<S>, P, "image">
     readonly width: C
     readonly heads: H & Divisor<C, H, "heads">
   }
-): Dims<I, P, C, H, Dim.Patches<I, I, P>, Dim.Plus<Dim.Patches<I, I, P>, 1>> => {
-  const { heads, image, patch, width } = options
-  Dim.divisible("image", image, patch)
+): Dims<
+  Height<S>,
+  Width<S>,
+  P,
+  C,
+  H,
+  Dim.Patches<Height<S>, Width<S>, P>,
+  Dim.Plus<Dim.Patches<Height<S>, Width<S>, P>, 1>
+> => {
+  const { heads, patch, width } = options
+  const sides: Sides = options.image
+  const image = (typeof sides === "number" ? [sides, sides] : sides) as [Height<S>, Width<S>]
+  for (const side of image) Dim.divisible("image", side, patch)
   Dim.divisible("heads", width, heads)
-  const side = Dim.div<I, P>(image, patch)
-  const patches = Dim.mul(side, side)
+  const patches = Dim.mul(Dim.div<Height<S>, P>(image[0], patch), Dim.div<Width<S>, P>(image[1], patch))
   return { image, patch, width, heads, patches, tokens: Dim.plus(patches, 1) }
 }
+
+/** Rows and columns of patches. */
+export const grid = (
+  { image: [height, width], patch }: { readonly image: readonly [number, number]; readonly patch: number }
+): Grid => ({ height: height / patch, width: width / patch })
 
 /** What comes before and between the blocks. `I` channels in, `R` rows in a relative-position table. */
 export interface VitParams<
@@ -80,6 +104,12 @@ export interface VitParams<
   readonly rel_pos_bias?: { readonly relative_position_bias_table: Tensor<[R, H]> }
   readonly blocks: ReadonlyArray<Block.BlockParams<C, F, H, R>>
 }
+
+/** Whose tables bias attention by relative position: one of all blocks, one of each block, or both added up. */
+export type RelativePositions = "none" | "shared" | "perBlock" | "both"
+
+/** Whether every block has a table of its own. */
+export const ownTable = (positions: RelativePositions): boolean => positions === "perBlock" || positions === "both"
 
 /** The sizes and the kind of a transformer. */
 export interface VitOptions<
@@ -100,7 +130,7 @@ export interface VitOptions<
   readonly tokens: T
   readonly depth: number
   readonly absolutePositions: boolean
-  readonly relativePositions: "none" | "shared" | "perBlock"
+  readonly relativePositions: RelativePositions
   readonly qkvBias: boolean
   readonly layerScale: number
   readonly regime: Parameter.Regime
@@ -119,7 +149,6 @@ export const spec = <
   const { channels, depth, heads, patch, regime, relativeRows, tokens, width } = options
   const fanIn = channels * patch * patch
   const weight: [C, I, P, P] = [width, channels, patch, patch]
-  const ownTable = options.relativePositions === "perBlock"
   return {
     cls_token: Parameter.normal([1, 1, width], regime),
     ...(options.absolutePositions ? { pos_embed: Parameter.normal([1, tokens, width], regime) } : {}),
@@ -128,18 +157,19 @@ export const spec = <
         ? { weight: Parameter.normal(weight, regime), bias: Parameter.zeros([width]) }
         : { weight: Parameter.byFanIn(weight, fanIn), bias: Parameter.byFanIn([width], fanIn) }
     },
-    ...(options.relativePositions === "shared"
+    ...(options.relativePositions === "shared" || options.relativePositions === "both"
       ? { rel_pos_bias: { relative_position_bias_table: Parameter.zeros([relativeRows, heads]) } }
       : {}),
-    blocks: Array.from({ length: depth }, (_, place) => Block.spec({ ...options, ownTable, place }))
+    blocks: Array.from(
+      { length: depth },
+      (_, place) => Block.spec({ ...options, ownTable: ownTable(options.relativePositions), place })
+    )
   }
 }
 
 /** The rows of a relative-position table for every pair of tokens on a grid of patches. */
-export const relativeIndex = <T extends number>(
-  grid: { readonly height: number; readonly width: number },
-  tokens: T
-): Block.RelativeIndex<T> => HostTensor.make([tokens, tokens], "int32", RelativePosition.index(grid))
+export const relativeIndex = <T extends number>(grid: Grid, tokens: T): Block.RelativeIndex<T> =>
+  HostTensor.make([tokens, tokens], "int32", RelativePosition.index(grid))
 
 /** What a forward pass needs beside parameters and images. */
 export interface Context<B extends number, T extends number, H extends number> {

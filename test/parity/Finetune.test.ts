@@ -20,8 +20,8 @@ import * as Eager from "./eager.ts"
 
 const vit = Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 })
 
-type Sizes = FinetuneStep.Sizes<32, 8, 32, 128, 2, 52, 10>
-type Params = FinetuneStep.Params<32, 8, 32, 128, 2, 52, 10>
+type Sizes = FinetuneStep.Sizes<32, 32, 8, 32, 128, 2, 52, 10>
+type Params = FinetuneStep.Params<32, 32, 8, 32, 128, 2, 52, 10>
 type State = AdamW.State<Params>
 
 const common = {

@@ -15,8 +15,8 @@ import * as Eager from "./eager.ts"
 
 const vit = Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 })
 
-type Sizes = PretrainStep.Sizes<32, 8, 32, 128, 2, 52, 64>
-type Params = PretrainStep.Params<32, 8, 32, 128, 2, 52, 64>
+type Sizes = PretrainStep.Sizes<32, 32, 8, 32, 128, 2, 52, 64>
+type Params = PretrainStep.Params<32, 32, 8, 32, 128, 2, 52, 64>
 type State = AdamW.State<Params>
 
 const common = {
