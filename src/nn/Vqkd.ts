@@ -30,6 +30,7 @@ import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
 import * as Reduction from "../shapes/Reduction.ts"
+import type { Shape } from "../shapes/Shape.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tokens from "../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
@@ -130,6 +131,10 @@ const task = <L extends [number, number], C extends number, O extends number>(
   x: Tensor<[...L, C]>
 ): Tensor<[...L, O]> => Linear.linear(Activation.tanh(Linear.linear(x, layer[0])), layer[2])
 
+/** Images as the encoder sees them: values from 0 to 1 become values from -1 to 1. */
+export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> =>
+  Elementwise.shift(Elementwise.scale(images, 2), -1)
+
 /** The encoder's patch tokens after their norm: images from 0 to 1, `[B, 3, Y, X]`, to `[B, N, C]`. */
 export const encodeTokens = <
   B extends number,
@@ -146,9 +151,7 @@ export const encodeTokens = <
   images: Tensor<[B, 3, Y, X]>,
   heads: H
 ): Tensor<[B, Dim.Patches<Y, X, P>, C]> => {
-  // Pixels from -1 to 1, the official preprocessing.
-  const pixels = Elementwise.shift(Elementwise.scale(images, 2), -1)
-  const patches = Tokens.patchEmbed(pixels, encoder.patch_embed.proj)
+  const patches = Tokens.patchEmbed(preprocess(images), encoder.patch_embed.proj)
   const tokens = Vit.withClassToken(encoder, patches)
   const last = Vit.blocks(encoder, tokens, { heads }).at(-1) ?? tokens
   return Normalization.layerNorm(Tokens.patchTokens(last, patches.shape[1]), encoder.fc_norm, Block.EPSILON)
@@ -172,6 +175,27 @@ export const encode = <
 ): Tensor<[Dim.Mul<B, Dim.Patches<Y, X, P>>, E]> =>
   Tokens.rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
 
+/** The decoder's patch tokens after their norm, from quantized patches: `[B, N, E]` to `[B, N, C]`. */
+export const decodeTokens = <
+  B extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  N extends number,
+  E extends number,
+  O extends number
+>(
+  { decoder }: VqkdParams<P, C, F, H, N, E, O>,
+  quantized: Tensor<[B, N, E]>,
+  heads: H
+): Tensor<[B, N, C]> => {
+  const patches = Linear.linear(quantized, Tokens.pointwise(decoder.patch_embed.proj))
+  const tokens = Vit.withClassToken(decoder, patches)
+  const last = Vit.blocks(decoder, tokens, { heads }).at(-1) ?? tokens
+  return Normalization.layerNorm(Tokens.patchTokens(last, quantized.shape[1]), decoder.fc_norm, Block.EPSILON)
+}
+
 /** The teacher's features as rebuilt from quantized patches, `[B, N, E]` to `[B, N, O]`. */
 export const decode = <
   B extends number,
@@ -183,16 +207,10 @@ export const decode = <
   E extends number,
   O extends number
 >(
-  { decode_task_layer, decoder }: VqkdParams<P, C, F, H, N, E, O>,
+  params: VqkdParams<P, C, F, H, N, E, O>,
   quantized: Tensor<[B, N, E]>,
   heads: H
-): Tensor<[B, N, O]> => {
-  const patches = Linear.linear(quantized, Tokens.pointwise(decoder.patch_embed.proj))
-  const tokens = Vit.withClassToken(decoder, patches)
-  const last = Vit.blocks(decoder, tokens, { heads }).at(-1) ?? tokens
-  const normed = Normalization.layerNorm(Tokens.patchTokens(last, quantized.shape[1]), decoder.fc_norm, Block.EPSILON)
-  return task(decode_task_layer, normed)
-}
+): Tensor<[B, N, O]> => task(params.decode_task_layer, decodeTokens(params, quantized, heads))
 
 /** Everything that a pass through the tokenizer gives. */
 export interface Pass<B extends number, N extends number, M extends number, E extends number> {

@@ -1,0 +1,53 @@
+/** `npm run parity -- FOLDER [--engine reference] [--only NAME]`: compares ours with a folder of official numbers. */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import { Engine } from "../../src/layers/Engine.ts"
+import * as Runner from "./runner.ts"
+
+const usage = "npm run parity -- FOLDER [--engine onnx|reference] [--only NAME]\n"
+
+const parsed = () => {
+  try {
+    const { positionals: [folder, ...more], values } = parseArgs({
+      allowPositionals: true,
+      options: { engine: { type: "string", default: "onnx" }, only: { type: "string" } }
+    })
+    const layer = { onnx: Engine.layerOnnx(), reference: Engine.layerReference }[values.engine]
+    return folder === undefined || more.length > 0 || layer === undefined ? undefined : { folder, layer, ...values }
+  } catch {
+    return undefined
+  }
+}
+
+const given = parsed()
+if (given === undefined) {
+  process.stderr.write(usage)
+  process.exit(64)
+}
+const { engine, folder, layer, only } = given
+const found = Runner.names(folder).filter((name) => only === undefined || name === only)
+if (found.length === 0) {
+  process.stderr.write(`there are no fixtures in ${folder}\n`)
+  process.exit(66)
+}
+
+const print = (text: string) => void process.stdout.write(`${text}\n`)
+const program = Effect.gen(function*() {
+  const outcomes = yield* Effect.forEach(
+    found,
+    (name) => Effect.tap(Runner.run(folder, name), (outcome) => Effect.sync(() => Runner.lines(outcome).forEach(print)))
+  )
+  const strays = only === undefined ? Runner.strays(folder, outcomes) : []
+  for (const file of strays) print(`UNREAD ${file}`)
+  const sum = (of: (outcome: Runner.Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0)
+  const checks = outcomes.flatMap((outcome) => outcome.checks)
+  const wrong = outcomes.filter((outcome) => Runner.problems(outcome).length > 0).length
+  print(
+    `${engine}: ${found.length - wrong} of ${found.length} fixtures hold; ${checks.length} checks, ` +
+      `${checks.filter(Runner.isOut).length} out, ${sum(({ unread }) => unread.length) + strays.length} unread, ` +
+      `${sum(({ left }) => left.reduce((total, { what }) => total + what.length, 0))} left on purpose, ` +
+      `${sum(({ failure }) => (failure === undefined ? 0 : 1))} failed`
+  )
+  return wrong === 0 && strays.length === 0
+})
+process.exitCode = (await Effect.runPromise(Effect.provide(program, layer))) ? 0 : 1

@@ -1,0 +1,94 @@
+import { Cause, Effect, type Scope } from "effect"
+import { readdirSync } from "node:fs"
+import type { Engine } from "../../src/layers/Engine.ts"
+import { type Check, type Fixture, open, type Report } from "./fixture.ts"
+import * as Teacher from "./fixtures/teacher.ts"
+import { vqkd } from "./fixtures/vqkd.ts"
+
+type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
+
+const handlers: Readonly<Record<string, Handler>> = {
+  teacher_clip: Teacher.teacherClip,
+  teacher_dino: Teacher.teacherDino,
+  vqkd
+}
+
+/** Files that belong to a fixture and are no fixture of their own. */
+const attachments = /^masks_trace_/
+
+const handlerOf = (name: string): Handler | undefined =>
+  Object.entries(handlers).find(([prefix]) => name === prefix || name.startsWith(`${prefix}_`))?.[1]
+
+const stem = (file: string) => file.slice(0, file.lastIndexOf("."))
+
+/** The fixtures of a folder by name. */
+export const names = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder).filter((file) => file.endsWith(".json") && !attachments.test(file)).map(stem).toSorted()
+
+/** A fixture's report, why it could not be finished if it could not, and the files that it read. */
+export interface Outcome extends Report {
+  readonly failure?: string
+  readonly files: ReadonlyArray<string>
+}
+
+/** Compares everything that a fixture holds with what the engine in the environment gives. */
+export const run = Effect.fnUntraced(function*(folder: string, name: string) {
+  const fixture = open(folder, name)
+  const handler = handlerOf(name)
+  const failure = handler === undefined
+    ? "there is no check for it"
+    : yield* Effect.scoped(Effect.suspend(() => handler(fixture))).pipe(
+      Effect.as(undefined),
+      Effect.catchCause((cause) => Effect.succeed(Cause.pretty(cause)))
+    )
+  const outcome: Outcome = {
+    ...fixture.report(),
+    files: [`${name}.json`, `${name}.safetensors`, ...fixture.attached],
+    ...(failure === undefined ? {} : { failure })
+  }
+  return outcome
+})
+
+export const isOut = ({ bound, error }: Check) => !(error <= bound)
+
+/** What is wrong: tensors over their bound, keys that nothing read, and what stopped the fixture. */
+export const problems = ({ checks, failure, name, unread }: Outcome): ReadonlyArray<string> => [
+  ...checks.filter(isOut).map((check) => `${check.tensor}: ${describe(check)}`),
+  ...unread.map((key) => `${key}: unread`),
+  ...(failure === undefined ? [] : [`${name}: ${failure}`])
+]
+
+const share = ({ bound, error }: Check) => (error === 0 ? 0 : error / bound)
+
+const describe = ({ bound, error, rms }: Check): string =>
+  bound === 0
+    ? error === 0 ? "exact" : `${error} differ`
+    : rms === 0
+    ? `${error.toExponential(1)} of ${bound.toExponential(1)}`
+    : `${(error / rms).toExponential(1)} rms of ${(bound / rms).toExponential(1)}`
+
+const line = (mark: string, ...columns: ReadonlyArray<string>) =>
+  [mark.padEnd(6), ...columns.map((column, at) => column.padEnd([24, 16, 12, 28][at] ?? 0))].join(" ").trimEnd()
+
+/** One line per part of a fixture, then what is wrong with it. */
+export const lines = (outcome: Outcome): ReadonlyArray<string> => {
+  const { checks, failure, left, name, unread } = outcome
+  const parts = Map.groupBy(checks, ({ part }) => part)
+  return [
+    ...Array.from(parts, ([part, group]) => {
+      const worst = group.reduce((a, b) => (share(b) > share(a) || a.bound === 0 && b.error === 0 ? b : a))
+      const count = `${group.length} check${group.length === 1 ? "" : "s"}`
+      return line(group.some(isOut) ? "OUT" : "ok", name, part, count, describe(worst), worst.tensor)
+    }),
+    ...checks.filter(isOut).map((check) => line("", name, check.part, "", describe(check), check.tensor)),
+    ...left.map(({ what, why }) => line("left", name, `${what.length} keys`, why)),
+    ...(unread.length === 0 ? [] : [line("UNREAD", name, `${unread.length} keys`, unread.join(", "))]),
+    ...(failure === undefined ? [] : [line("FAILED", name, failure)])
+  ]
+}
+
+/** The files of a folder that belong to no fixture. */
+export const strays = (folder: string, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
+  const known = new Set(["README.md", ...outcomes.flatMap(({ files }) => files)])
+  return readdirSync(folder).filter((file) => !known.has(file))
+}
