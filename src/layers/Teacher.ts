@@ -21,18 +21,27 @@
  * assert.deepStrictEqual(shape, [2, 36, 48])
  * ```
  */
-import { Context, Effect, Layer, Runtime, Schema } from "effect"
+import { Context, Effect, Layer, Result, Runtime, Schema, Scope } from "effect"
+import * as Grid from "../domain/Grid.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as Normalize from "../domain/Normalize.ts"
 import * as OrientedGradients from "../domain/OrientedGradients.ts"
+import * as Safetensors from "../domain/Safetensors.ts"
 import * as Whitening from "../domain/Whitening.ts"
+import * as Clip from "../nn/Clip.ts"
+import * as Dino from "../nn/Dino.ts"
+import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
+import * as Tree from "../shapes/Tree.ts"
 import * as Augment from "./Augment.ts"
 import { Engine, EngineError } from "./Engine.ts"
 import * as Files from "./Files.ts"
 import { Images } from "./Images.ts"
 import { ImagesError } from "./ImageSet.ts"
+import { remember } from "./internal/remember.ts"
+import * as Weights from "./Weights.ts"
 
 /** The images have sides that the teacher does not take. Exits with 65. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
@@ -73,7 +82,15 @@ export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
 /** Why a teacher gives no features. The exit code is that of the reason. */
 export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherError", {
   teacher: Schema.String,
-  reason: Schema.Union([WrongImages, WrongMeasures, WrongModel, ImagesError, EngineError, Files.FileError])
+  reason: Schema.Union([
+    WrongImages,
+    WrongMeasures,
+    WrongModel,
+    ImagesError,
+    EngineError,
+    Weights.WeightsError,
+    Files.FileError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -109,6 +126,12 @@ export interface OnnxOptions {
   readonly channels?: Normalize.Channels
 }
 
+/** How a published network is a teacher. */
+export interface NetworkOptions {
+  /** Attention heads; of 64 channels each when absent, as in every published teacher. */
+  readonly heads?: number
+}
+
 /** How many images are described at a time while fitting. */
 const CHUNK = 64
 
@@ -119,7 +142,10 @@ export class Teacher extends Context.Service<Teacher, {
   readonly width: number
   /** A SHA-256 of everything that the features depend on. */
   readonly digest: string
-  /** Features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row, of unit length. */
+  /**
+   * Features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row. Their lengths do not
+   * matter to the tokenizer, which compares directions.
+   */
   readonly features: <B extends number, H extends number, W extends number>(
     images: HostTensor.HostTensor<[B, 3, H, W], "float32">
   ) => Effect.Effect<HostTensor.HostTensor<[B, number, number], "float32">, TeacherError>
@@ -137,7 +163,267 @@ export class Teacher extends Context.Service<Teacher, {
    */
   static readonly layerOnnx = (file: string, options: OnnxOptions): Layer.Layer<Teacher, TeacherError, Engine> =>
     Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * The image tower of a CLIP under OpenAI's names (`visual.…`; others are left alone), from weights or a safetensors file.
+   * The teacher of the published tokenizers. Images of any size that its patches tile are shown as they are.
+   *
+   * Fails with 66 when there is no such file, with 65 when tensors are missing or have other shapes.
+   */
+  static readonly layerClip = (
+    weights: Weights.Weights | string,
+    options: NetworkOptions = {}
+  ): Layer.Layer<Teacher, TeacherError, Engine> => layerNetwork("clip", weights, options, clip)
+
+  /** A vision transformer of DINO under its official names; see {@link Teacher.layerClip}. */
+  static readonly layerDino = (
+    weights: Weights.Weights | string,
+    options: NetworkOptions = {}
+  ): Layer.Layer<Teacher, TeacherError, Engine> => layerNetwork("dino", weights, options, dino)
 }
+
+/** The sizes of one run. */
+interface Batch {
+  readonly size: number
+  readonly height: number
+  readonly width: number
+}
+
+/** A published network with its weights. */
+interface Network {
+  readonly patch: number
+  /** Numbers per patch. */
+  readonly width: number
+  readonly channels: Normalize.Channels
+  readonly digest: string
+  /** Features of batches of standardised images. */
+  readonly open: (
+    batch: Batch
+  ) => Effect.Effect<
+    (pixels: Float32Array) => Effect.Effect<Float32Array, EngineError>,
+    EngineError,
+    Engine | Scope.Scope
+  >
+}
+
+/** Sizes of axes of tensors. Fails with all tensors that are missing or of another rank. */
+const sizesOf = <K extends string>(
+  { tensors }: Weights.Weights,
+  source: string,
+  axes: Readonly<Record<K, readonly [name: string, axis: number, rank: number]>>
+): Effect.Effect<Readonly<Record<K, number>>, Weights.WeightsError> => {
+  const asked = Object.entries<readonly [string, number, number]>(axes)
+    .map(([key, [name, axis, rank]]) => ({ key, name, axis, rank, shape: tensors[name]?.shape as Shape | undefined }))
+  const wrong = asked.filter(({ rank, shape }) => shape?.length !== rank)
+    .map(({ name, rank, shape }) => ({ name, expected: `${rank} axes`, shape }))
+  const mismatch = new Weights.Mismatch({
+    missing: wrong.filter(({ shape }) => shape === undefined).map(({ expected, name }) => ({ name, expected })),
+    unexpected: [],
+    misshaped: wrong.flatMap(({ expected, name, shape }) =>
+      shape === undefined ? [] : [{ name, expected, given: ShapeError.show(shape) }]
+    )
+  })
+  return wrong.length > 0
+    ? Effect.fail(new Weights.WeightsError({ source, reason: mismatch }))
+    : Effect.succeed(
+      Object.fromEntries(asked.map(({ axis, key, shape }) => [key, shape![axis]!])) as Readonly<Record<K, number>>
+    )
+}
+
+/** How many blocks there are, by the highest number in their names. */
+const depthOf = ({ tensors }: Weights.Weights, prefix: string): number =>
+  Object.keys(tensors).reduce(
+    (depth, name) =>
+      name.startsWith(prefix) ? Math.max(depth, Number.parseInt(name.slice(prefix.length), 10) + 1) : depth,
+    0
+  )
+
+/** What shapes alone do not say: the heads, and that the positions are those of a square. */
+const measured = (
+  source: string,
+  positions: string,
+  { tokens, width }: { readonly tokens: number; readonly width: number },
+  { heads = width / 64 }: NetworkOptions
+) => {
+  const side = Math.sqrt(tokens - 1)
+  if (Number.isInteger(side) && side > 0 && Number.isInteger(heads) && heads > 0 && width % heads === 0) {
+    return Effect.succeed({ grid: Grid.square(side), heads: Dim.named("heads", heads) })
+  }
+  const misshaped = {
+    name: positions,
+    expected: `one row more than a square number, and a width that ${heads} heads divide`,
+    given: ShapeError.show([tokens, width])
+  }
+  return Effect.fail(
+    new Weights.WeightsError({
+      source,
+      reason: new Weights.Mismatch({ missing: [], unexpected: [], misshaped: [misshaped] })
+    })
+  )
+}
+
+/** The tensors that a network has names for, in its shapes, and a digest of them. */
+const fitted = <T extends object>(spec: T, weights: Weights.Weights, source: string, heads: number) => {
+  const known = new Set(Tree.leaves(spec).map(([path]) => path))
+  const own = Weights.rename(weights, (name) => (known.has(name) ? name : undefined))
+  return Effect.fromResult(Result.map(Weights.conform(spec, own, source), (parameters) => ({
+    parameters,
+    digest: Files.sha256(`${Files.sha256(Safetensors.encode(own.tensors))} ${heads}`)
+  })))
+}
+
+const named = (batch: Batch) =>
+  ({
+    size: Dim.named("images", batch.size),
+    height: Dim.named("height", batch.height),
+    width: Dim.named("width", batch.width)
+  }) as const
+
+const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: string, options: NetworkOptions) {
+  const positions = "visual.positional_embedding"
+  const blocks = "visual.transformer.resblocks."
+  const found = yield* sizesOf(weights, source, {
+    width: ["visual.class_embedding", 0, 1],
+    patch: ["visual.conv1.weight", 2, 4],
+    tokens: [positions, 0, 2],
+    out: ["visual.proj", 1, 2],
+    hidden: [`${blocks}0.mlp.c_fc.weight`, 0, 2]
+  })
+  const sizes = {
+    ...(yield* measured(source, positions, found, options)),
+    patch: Dim.named("patch", found.patch),
+    width: Dim.named("width", found.width),
+    hidden: Dim.named("hidden", found.hidden),
+    tokens: Dim.named("positions", found.tokens),
+    out: Dim.named("out", found.out),
+    depth: depthOf(weights, blocks)
+  }
+  const { digest, parameters } = yield* fitted(Clip.spec(sizes), weights, source, sizes.heads)
+  const network: Network = {
+    patch: found.patch,
+    width: found.out,
+    channels: Clip.CHANNELS,
+    digest,
+    open: Effect.fnUntraced(function*(batch) {
+      const inference = Clip.features(sizes, named(batch))
+      const handle = yield* (yield* Engine).infer(inference, parameters)
+      return (pixels) =>
+        Effect.map(
+          handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", pixels) }),
+          ({ target }) => target.data
+        )
+    })
+  }
+  return network
+})
+
+const dino = Effect.fnUntraced(function*(weights: Weights.Weights, source: string, options: NetworkOptions) {
+  const found = yield* sizesOf(weights, source, {
+    width: ["cls_token", 2, 3],
+    patch: ["patch_embed.proj.weight", 2, 4],
+    tokens: ["pos_embed", 1, 3],
+    hidden: ["blocks.0.mlp.fc1.weight", 0, 2]
+  })
+  const sizes = {
+    ...(yield* measured(source, "pos_embed", found, options)),
+    patch: Dim.named("patch", found.patch),
+    width: Dim.named("width", found.width),
+    hidden: Dim.named("hidden", found.hidden),
+    tokens: Dim.named("positions", found.tokens),
+    depth: depthOf(weights, "blocks.")
+  }
+  const { digest, parameters } = yield* fitted(Dino.spec(sizes), weights, source, sizes.heads)
+  const network: Network = {
+    patch: found.patch,
+    width: found.width,
+    channels: Dino.CHANNELS,
+    digest,
+    open: Effect.fnUntraced(function*(batch) {
+      const inference = Dino.features(sizes, named(batch))
+      const handle = yield* (yield* Engine).infer(inference, parameters)
+      return (pixels) =>
+        Effect.map(
+          handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", pixels) }),
+          ({ target }) => target.data
+        )
+    })
+  }
+  return network
+})
+
+const layerNetwork = (
+  name: string,
+  weights: Weights.Weights | string,
+  options: NetworkOptions,
+  published: typeof clip
+): Layer.Layer<Teacher, TeacherError, Engine> =>
+  Layer.effect(Teacher, makeNetwork(name, weights, options, published)).pipe(Layer.provide(Files.layerNode))
+
+const makeNetwork = Effect.fn("Teacher.layerNetwork")(
+  function*(name: string, given: Weights.Weights | string, options: NetworkOptions, published: typeof clip) {
+    const weights = typeof given === "string" ? yield* Weights.read(given) : given
+    const network = yield* published(weights, typeof given === "string" ? given : name, options)
+    const { channels, patch, width: channel } = network
+    const scope = yield* Scope.Scope
+    const engine = yield* Engine
+
+    // Programs have fixed shapes and hold the weights, so there is one for each size of images: for batches as large as
+    // the first of that size. Others are shown to it part by part, the last part filled up with nothing.
+    const sizes = new Map<string, number>()
+    const opened = yield* remember((key) => {
+      const [height, width] = key.split("x").map(Number) as [number, number]
+      return network.open({ size: sizes.get(key)!, height, width }).pipe(
+        Scope.provide(scope),
+        Effect.provideService(Engine, engine)
+      )
+    })
+
+    const features = Effect.fnUntraced(
+      function*<B extends number, H extends number, W extends number>(
+        images: HostTensor.HostTensor<[B, 3, H, W], "float32">
+      ) {
+        const [batch, , height, width] = images.shape
+        if (height % patch !== 0 || width % patch !== 0) {
+          return yield* new WrongImages({
+            given: ShapeError.show(images.shape),
+            expected: `[B, 3, H, W] with sides that are multiples of ${patch}`
+          })
+        }
+        const key = `${height}x${width}`
+        const size = sizes.get(key) ?? batch
+        sizes.set(key, size)
+        const run = yield* opened(key)
+        const tokens = (height / patch) * (width / patch)
+        const pixels = Normalize.standardise(images.data, height * width, channels)
+        const data = yield* inParts(pixels, batch, size, run)
+        return HostTensor.make([batch, tokens, channel], "float32", data)
+      },
+      wrapped(name)
+    )
+    return Teacher.of({ name, width: channel, digest: network.digest, features })
+  },
+  (self, name) => wrapped(name)(self)
+)
+
+/** The results, one after another, of images shown `size` at a time. The last part is filled up with zeros. */
+const inParts = Effect.fnUntraced(function*<E>(
+  pixels: Float32Array,
+  batch: number,
+  size: number,
+  run: (pixels: Float32Array) => Effect.Effect<Float32Array, E>
+) {
+  const image = pixels.length / batch
+  const starts = Array.from({ length: Math.ceil(batch / size) }, (_, i) => i * size)
+  const parts = yield* Effect.forEach(starts, (start) => {
+    const part = new Float32Array(size * image)
+    part.set(pixels.subarray(start * image, (start + size) * image))
+    return run(part)
+  })
+  const row = (parts[0]?.length ?? 0) / size
+  const all = new Float32Array(batch * row)
+  parts.forEach((part, i) => all.set(part.subarray(0, (batch - i * size) * row), i * size * row))
+  return all
+})
 
 const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 
@@ -172,6 +458,19 @@ const makeOnnx = Effect.fn("Teacher.layerOnnx")(
       return { data: found.data, tokens, width }
     })
 
+    const patchesOf = (
+      found: { readonly data: Float32Array; readonly tokens: number; readonly width: number },
+      size: number
+    ) => {
+      const row = (found.tokens - skip) * found.width
+      const patches = new Float32Array(size * row)
+      for (let i = 0; i < size; i++) {
+        const from = (i * found.tokens + skip) * found.width
+        patches.set(found.data.subarray(from, from + row), i * row)
+      }
+      return patches
+    }
+
     const features = Effect.fnUntraced(
       function*<B extends number, H extends number, W extends number>(
         images: HostTensor.HostTensor<[B, 3, H, W], "float32">
@@ -179,22 +478,19 @@ const makeOnnx = Effect.fn("Teacher.layerOnnx")(
         const [batch, , height, width] = images.shape
         const pixels = Normalize.standardise(images.data, height * width, channels)
         const size = fixed > 0 ? fixed : batch
-        const image = 3 * height * width
-        const starts = Array.from({ length: Math.ceil(batch / size) }, (_, i) => i * size)
-        const parts = yield* Effect.forEach(starts, (start) => {
-          const chunk = new Float32Array(size * image)
-          chunk.set(pixels.subarray(start * image, (start + size) * image))
-          return once(chunk, [size, 3, height, width])
-        })
-        const [first] = parts as [(typeof parts)[number]]
-        const row = (first.tokens - skip) * first.width
-        const kept = new Float32Array(batch * row)
-        for (let i = 0; i < batch; i++) {
-          const { data, tokens, width: channel } = parts[Math.floor(i / size)]!
-          const from = ((i % size) * tokens + skip) * channel
-          kept.set(data.subarray(from, from + row), i * row)
-        }
-        return HostTensor.make([batch, first.tokens - skip, first.width], "float32", kept)
+        let [tokens, channel] = [0, 0]
+        const kept = yield* inParts(
+          pixels,
+          batch,
+          size,
+          (part) =>
+            Effect.map(once(part, [size, 3, height, width]), (found) => {
+              tokens = found.tokens - skip
+              channel = found.width
+              return patchesOf(found, size)
+            })
+        )
+        return HostTensor.make([batch, tokens, channel], "float32", kept)
       },
       wrapped(file)
     )

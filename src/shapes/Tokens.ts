@@ -12,7 +12,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Div, Mul, Patches, Plus, Show, ShowShape } from "./Dim.ts"
-import type { DType } from "./HostTensor.ts"
+import type { DType, HostTensor } from "./HostTensor.ts"
 import type { LinearParams } from "./Linear.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -81,7 +81,22 @@ export function patchEmbed<X extends Shape, I extends number, P extends number, 
   params: PatchParams<I, P, C>
 ): never
 export function patchEmbed(images: Any, params: PatchParams<number, number, number>): Any {
-  const [width, channels, patch] = params.weight.shape
+  return embedded(images, params.weight, params.bias)
+}
+
+/** Projects every patch without a bias: `[B, I, H, W]` by `[C, I, P, P]` to `[B, (H/P)·(W/P), C]`, row-major. */
+export const patchProject = <
+  B extends number,
+  I extends number,
+  H extends number,
+  W extends number,
+  P extends number,
+  C extends number
+>(images: Tensor<[B, I, H, W]>, weight: Tensor<[C, NoInfer<I>, P, P]>): Tensor<[B, Patches<H, W, P>, C]> =>
+  embedded(images, weight)
+
+const embedded = (images: Any, weight: Any, bias?: Any): Any => {
+  const [width, channels, patch] = weight.shape
   if (images.shape.length !== 4 || images.shape[1] !== channels) {
     throw new ShapeError.ShapeError(
       `patchEmbed: images are ${ShapeError.show(images.shape)} but the weight expects [B, ${channels}, H, W]`
@@ -89,9 +104,9 @@ export function patchEmbed(images: Any, params: PatchParams<number, number, numb
   }
   const patches = untyped(patchify(images, patch))
   const rows = patches.reshape([-1, patches.shape[2]!])
-  const weight = untyped(params.weight).reshape([width, -1])
-  const y = tf.matMul(rows, weight, false, true).add(untyped(params.bias))
-  return unsafeTyped(y.reshape([patches.shape[0]!, patches.shape[1]!, width]))
+  const y = tf.matMul(rows, untyped(weight).reshape([width, -1]), false, true)
+  const biased = bias === undefined ? y : y.add(untyped(bias))
+  return unsafeTyped(biased.reshape([patches.shape[0]!, patches.shape[1]!, width]))
 }
 
 /** A convolution of one pixel seen as the linear layer it is. */
@@ -103,6 +118,26 @@ export const pointwise = <I extends number, C extends number>(params: PatchParam
 /** One learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
 export const repeat = <B extends number, C extends number>(token: Tensor<[1, 1, C]>, batch: B): Tensor<[B, 1, C]> =>
   unsafeTyped(untyped(token).tile([batch, 1, 1]))
+
+/** A vector as the single token of a single sample: `[C]` to `[1, 1, C]`. */
+export const lone = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
+  unsafeTyped(untyped(vector).reshape([1, 1, -1]))
+
+/** A table of tokens as a single sample: `[T, C]` to `[1, T, C]`. */
+export const sample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
+  unsafeTyped(untyped(table).expandDims(0))
+
+/** Tokens made of others: sums of the `T` tokens of a sample by constant weights, `[1, T, C]` to `[1, N, C]`. */
+export const blend = <N extends number, T extends number, C extends number>(
+  weights: HostTensor<[N, T], "float32">,
+  table: Tensor<[1, T, C]>
+): Tensor<[1, N, C]> => {
+  const [, tokens] = untyped(table).shape
+  if (tokens !== weights.shape[1]) {
+    throw new ShapeError.ShapeError(`blend: weights for ${weights.shape[1]} tokens but there are ${tokens}`)
+  }
+  return unsafeTyped(tf.matMul(tf.tensor(weights.data, [1, ...weights.shape], "float32"), untyped(table)))
+}
 
 /** The class token before the patches: `[B, 1, C]` and `[B, N, C]` to `[B, N+1, C]`. */
 export const prepend = <B extends number, N extends number, C extends number>(

@@ -242,11 +242,31 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x, weight, bias: offset }) => Tokens.patchEmbed(x, { weight, bias: offset })
   ),
   operation(
+    "Tokens.patchProject",
+    (size) => ({ x: image(size), weight: [size.width, 3, size.patch, size.patch] }),
+    ({ x, weight }) => Tokens.patchProject(x, weight)
+  ),
+  operation(
     "Tokens.pointwise",
     (size) => ({ x: grid(size), weight: [size.out, size.width, 1, 1], bias: [size.out] }),
     ({ x, weight, bias: offset }) => Linear.linear(x, Tokens.pointwise({ weight, bias: offset }))
   ),
   operation("Tokens.repeat", ({ width }) => ({ x: [1, 1, width] }), ({ x }, { batch }) => Tokens.repeat(x, batch)),
+  operation("Tokens.lone", ({ width }) => ({ x: [width] }), ({ x }) => Tokens.lone(x)),
+  operation("Tokens.sample", ({ rows, width }) => ({ x: [rows, width] }), ({ x }) => Tokens.sample(x)),
+  operation(
+    "Tokens.blend",
+    ({ tokens, width }) => ({ x: [1, tokens, width] }),
+    ({ x }, { rows, tokens }) =>
+      Tokens.blend(
+        HostTensor.make(
+          [rows, tokens],
+          "float32",
+          Float32Array.from({ length: rows * tokens }, (_, at) => Math.cos(at))
+        ),
+        x
+      )
+  ),
   operation(
     "Tokens.prepend",
     (size) => ({ token: [size.batch, 1, size.width], x: grid(size) }),
