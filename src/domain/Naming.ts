@@ -16,6 +16,7 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import * as Safetensors from "./Safetensors.ts"
 import type { Tensor } from "./Safetensors.ts"
 
 /** Who names: the official code, timm, or the files of Hugging Face's transformers. */
@@ -245,12 +246,6 @@ const renaming = (pattern: string) => {
   }
 }
 
-const arrays = {
-  float32: (length: number) => new Float32Array(length),
-  int32: (length: number) => new Int32Array(length),
-  bool: (length: number) => new Uint8Array(length)
-}
-
 type Named = readonly [name: string, tensor: Tensor]
 
 /** Three arrays one after another along their first axis; `undefined` where they are not three of one kind. */
@@ -259,7 +254,7 @@ const joined = (parts: ReadonlyArray<Tensor>): Tensor | undefined => {
   if (first === undefined || parts.length !== 3 || first.shape.length === 0) return undefined
   const kind = ({ dtype, shape }: Tensor) => `${dtype} ${shape.join()}`
   if (parts.some((part) => kind(part) !== kind(first))) return undefined
-  const data = arrays[first.dtype](3 * first.data.length)
+  const data = Safetensors.zeros(first.dtype, 3 * first.data.length)
   parts.forEach((part, i) => data.set(part.data, i * first.data.length))
   return { ...first, shape: [3 * first.shape[0]!, ...first.shape.slice(1)], data }
 }
@@ -346,7 +341,7 @@ export const to = (naming: Naming, tensors: Tensors, network: Network): Result.R
       [rename(name, foreign)!, changed],
       ...zeros === undefined
         ? []
-        : [[zeros, { shape: [length], dtype: tensor.dtype, data: arrays[tensor.dtype](length) }] as const]
+        : [[zeros, { shape: [length], dtype: tensor.dtype, data: Safetensors.zeros(tensor.dtype, length) }] as const]
     ]
   })
   const homeless = kept.filter((_, i) => translated[i]!.length === 0).map(([name]) => name)

@@ -32,6 +32,15 @@ export interface Tensor {
   readonly data: Float32Array | Int32Array | Uint8Array
 }
 
+const arrays = {
+  float32: (length: number) => new Float32Array(length),
+  int32: (length: number) => new Int32Array(length),
+  bool: (length: number) => new Uint8Array(length)
+} satisfies { readonly [D in DType]: (length: number) => Tensor["data"] }
+
+/** The elements of an array, all zero. */
+export const zeros = (dtype: DType, length: number): Tensor["data"] => arrays[dtype](length)
+
 /** What is wrong with a file. */
 export const Reason = Schema.TaggedUnion({
   /** The file ends before the header or the tensor does. */

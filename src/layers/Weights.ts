@@ -1,6 +1,7 @@
 /**
  * Weights as a value: arrays under their official state-dict names, and what produced them. Stages take weights and
- * return weights; files of them are safetensors, readable by PyTorch and timm.
+ * return weights. Files of them are safetensors, under the names of the official code, of timm or of Hugging Face; the
+ * official checkpoints, which are PyTorch's, are read as well.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,6 +15,9 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as Naming from "../domain/Naming.ts"
+import * as Pickle from "../domain/Pickle.ts"
+import * as Pth from "../domain/Pth.ts"
 import * as Safetensors from "../domain/Safetensors.ts"
 import { version } from "../domain/Version.ts"
 import type * as HostTensor from "../shapes/HostTensor.ts"
@@ -21,6 +25,7 @@ import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Files from "./Files.ts"
+import * as pth from "./internal/pth.ts"
 
 /** What produced a set of weights. */
 export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({
@@ -85,7 +90,15 @@ export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("
 export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
   /** The file, or the name of what the weights were for. */
   source: Schema.String,
-  reason: Schema.Union([Mismatch, ProvenanceInvalid, Files.FileError, Safetensors.SafetensorsError])
+  reason: Schema.Union([
+    Mismatch,
+    ProvenanceInvalid,
+    Files.FileError,
+    Safetensors.SafetensorsError,
+    Pth.PthError,
+    Pickle.PickleError,
+    Naming.NamingError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -121,31 +134,61 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
 })
 
 /**
- * Reads a safetensors file. F16, BF16 and F64 tensors become float32, I64 and U8 become int32.
+ * Reads a safetensors file or a checkpoint of PyTorch, whichever it is. F16, BF16 and F64 tensors become float32, I64 and
+ * U8 become int32. Nothing that a checkpoint may hold besides tensors is executed.
  *
- * Fails with 66 when there is no such file, with 65 when it is damaged, with 74 when it cannot be read.
+ * Told the network, it translates the names that timm or Hugging Face give its tensors into the official ones, whoever
+ * named them; otherwise names stay as they are.
+ *
+ * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, or is of no
+ * naming known for the network, with 74 when it cannot be read.
  */
-export const read = Effect.fn("Weights.read")(function*(file: string) {
-  const files = yield* Files.make
-  const { metadata, tensors } = yield* files.readTensors(file)
-  const text = metadata[PROVENANCE]
-  if (text === undefined) return make(tensors)
-  return make(
-    tensors,
-    yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
-      Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message }))
+export const read = Effect.fn("Weights.read")(
+  function*(file: string, { network }: { readonly network?: Naming.Network } = {}) {
+    const { fs, readTensors } = yield* Files.make
+    const checkpoint = yield* Effect.gen(function*() {
+      const handle = yield* fs.open(file)
+      return (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
+    }).pipe(Effect.scoped, Files.onFailure(file))
+    const { metadata, tensors }: Safetensors.Decoded = checkpoint === undefined
+      ? yield* readTensors(file)
+      : { metadata: {}, tensors: checkpoint }
+    const named: Tensors = network === undefined ? tensors : yield* Effect.fromResult(Naming.official(tensors, network))
+    const text = metadata[PROVENANCE]
+    if (text === undefined) return make(named)
+    return make(
+      named,
+      yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
+        Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message }))
+      )
     )
-  )
-}, (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason })))
+  },
+  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
+)
 
-/** Writes a safetensors file atomically. Equal weights give equal bytes. Fails with 74. */
+/** Under whose names weights are written, and of which network they are. */
+export interface Names {
+  readonly naming: Naming.Naming
+  readonly network: Naming.Network
+}
+
+/**
+ * Writes a safetensors file atomically, under official names or those that `names` asks for. Equal weights give equal
+ * bytes. Fails with 65 when the network has no place for one of the tensors under those names, with 74 when the file
+ * cannot be written.
+ */
 export const write: (
   file: string,
-  weights: Weights
+  weights: Weights,
+  names?: Names
 ) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.write")(
-  function*(file, weights) {
+  function*(file, weights, names) {
     const files = yield* Files.make
-    yield* files.write(file, Safetensors.encodeParts(weights.tensors, metadataOf(weights)))
+    const { tensors } = weights
+    const named = names === undefined
+      ? tensors
+      : yield* Effect.fromResult(Naming.to(names.naming, tensors, names.network))
+    yield* files.write(file, Safetensors.encodeParts(named, metadataOf(weights)))
   },
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )

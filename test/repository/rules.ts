@@ -33,6 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: [
       "@effect/platform-node",
       "@tensorflow/tfjs",
+      "@zip.js/zip.js",
       "cli-progress",
       "effect",
       "node:",

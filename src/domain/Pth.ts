@@ -1,0 +1,263 @@
+/**
+ * The checkpoints that PyTorch saves since version 1.6: a zip archive of `data.pkl`, a pickle of the nested record in which
+ * every tensor is a view of a storage, and of the storages themselves under `data/`. Opening archives is left to the
+ * caller; {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one tensor.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Pth } from "patchword/domain"
+ *
+ * const storage = { key: "0", dtype: "F32", length: 6 }
+ * const bytes = new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6).buffer)
+ * const transposed: Pth.View = { name: "w", storage, offset: 0, shape: [3, 2], strides: [1, 3] }
+ * const { data } = Result.getOrThrow(Result.flatMap(Pth.storage(storage, bytes), (array) => Pth.tensor(transposed, array)))
+ * assert.deepStrictEqual(data, Float32Array.of(1, 4, 2, 5, 3, 6))
+ * ```
+ *
+ * Sources: `torch/serialization.py`, `torch/_utils.py`.
+ */
+import { Result, Runtime, Schema } from "effect"
+import * as Pickle from "./Pickle.ts"
+import * as Safetensors from "./Safetensors.ts"
+
+/** What is wrong with a checkpoint. */
+export const Reason = Schema.TaggedUnion({
+  /** It is of the format before version 1.6, which is no archive. */
+  Legacy: {},
+  /** The archive cannot be read. */
+  Archive: { problem: Schema.String },
+  /** The archive lacks a record. */
+  MissingRecord: { record: Schema.String },
+  /** A record does not have the length of its storage. */
+  WrongLength: { record: Schema.String, expected: Schema.Int, given: Schema.Int },
+  /** It was saved on a machine of another byte order. */
+  ByteOrder: { given: Schema.String },
+  /** A 64-bit integer does not fit in 32 bits. */
+  OutOfRange: { record: Schema.String, value: Schema.String },
+  /** There are no tensors where checkpoints have them. */
+  NoTensors: { keys: Schema.Array(Schema.String) },
+  /** A tensor reaches out of its storage. */
+  OutOfStorage: { tensor: Schema.String, needed: Schema.Finite, given: Schema.Int }
+})
+export type Reason = typeof Reason.Type
+
+/** A checkpoint of PyTorch that cannot be read. Exits with 65. */
+export class PthError extends Schema.TaggedError<PthError>()("PthError", { reason: Reason }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `PyTorch checkpoint: ${
+      Reason.match(this.reason, {
+        Legacy: () =>
+          "it is of the format before PyTorch 1.6; load it in PyTorch and save it again: torch.save(torch.load(...), ...)",
+        Archive: ({ problem }) =>
+          `the zip archive cannot be read (${problem}); it is cut off or damaged, so copy it again`,
+        MissingRecord: ({ record }) => `the archive has no ${record}; save it with torch.save, or copy it again`,
+        WrongLength: ({ expected, given, record }) =>
+          `${record} has ${given} bytes but ${expected} are expected; the file is damaged, so copy it again`,
+        ByteOrder: ({ given }) =>
+          `its byte order is ${given} but little is expected; save it on a machine of that order`,
+        OutOfRange: ({ record, value }) =>
+          `${record} holds ${value}, which does not fit in int32; save that tensor as int32 or float32`,
+        NoTensors: ({ keys }) =>
+          `there are no tensors in it, nor in its ${ROOTS.join(", ")}, but ${keys.join(", ") || "nothing"}; save the ` +
+          "tensors: torch.save(model.state_dict(), ...)",
+        OutOfStorage: ({ given, needed, tensor }) =>
+          `tensor "${tensor}" needs ${needed} elements of a storage of ${given}; the file is damaged, so copy it again`
+      })
+    }`
+  }
+}
+
+/** The record of the pickle. All records are in one folder, of any name. */
+export const PICKLE = "data.pkl"
+
+/** The record of the byte order, which is little where there is none. */
+export const BYTE_ORDER = "byteorder"
+
+/** Where the tensors of a checkpoint are, one in the other: the first that is there. */
+const ROOTS = ["model", "module", "state_dict"] as const
+
+/** An array without a shape, which tensors may share. */
+export interface Storage {
+  readonly key: string
+  /** As safetensors calls it, a key of `Safetensors.DTYPES`. */
+  readonly dtype: string
+  /** In elements. */
+  readonly length: number
+}
+
+/** A tensor as a part of a storage. */
+export interface View {
+  readonly name: string
+  readonly storage: Storage
+  /** In elements, as the strides. */
+  readonly offset: number
+  readonly shape: ReadonlyArray<number>
+  readonly strides: ReadonlyArray<number>
+}
+
+/** The record of a storage. */
+export const recordOf = ({ key }: Storage): string => `data/${key}`
+
+const storages: Readonly<Record<string, string>> = {
+  "torch.FloatStorage": "F32",
+  "torch.HalfStorage": "F16",
+  "torch.BFloat16Storage": "BF16",
+  "torch.DoubleStorage": "F64",
+  "torch.LongStorage": "I64",
+  "torch.IntStorage": "I32",
+  "torch.ByteStorage": "U8",
+  "torch.BoolStorage": "BOOL"
+}
+
+class Stored implements Storage {
+  readonly key: string
+  readonly dtype: string
+  readonly length: number
+  constructor(key: string, dtype: string, length: number) {
+    this.key = key
+    this.dtype = dtype
+    this.length = length
+  }
+}
+
+class Part {
+  readonly view: Omit<View, "name">
+  constructor(view: Omit<View, "name">) {
+    this.view = view
+  }
+}
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const isStorageId = Schema.is(
+  Schema.Tuple([
+    Schema.Literal("storage"),
+    Schema.instanceOf(Pickle.Reference),
+    Schema.String,
+    Schema.NullOr(Schema.String),
+    Count
+  ])
+)
+const isPlace = Schema.is(Schema.Tuple([Count, Schema.Array(Count), Schema.Array(Count)]))
+
+const persistent = (id: unknown): unknown => {
+  if (!isStorageId(id)) return undefined
+  const [, { name }, key, , length] = id
+  const dtype = storages[name]
+  return dtype === undefined ? undefined : new Stored(key, dtype, length)
+}
+
+const rebuild = ([storage, ...place]: ReadonlyArray<unknown>): unknown => {
+  const [offset, shape, strides] = place
+  const given: unknown = [offset, shape, strides]
+  return storage instanceof Stored && isPlace(given) && given[1].length === given[2].length
+    ? new Part({ storage, offset: given[0], shape: given[1], strides: given[2] })
+    : undefined
+}
+
+// Numbers of numpy, which stand among the options of an optimizer, are not used.
+const unused: Pickle.Global = { call: () => new Map() }
+
+const globals: Readonly<Record<string, Pickle.Global>> = {
+  ...Object.fromEntries(Object.keys(storages).map((name) => [name, { call: () => undefined }])),
+  "torch._utils._rebuild_tensor_v2": { call: rebuild },
+  "torch._utils._rebuild_parameter": { call: ([tensor]) => tensor instanceof Part ? tensor : undefined },
+  "torch.Size": { call: ([sizes]) => sizes },
+  "collections.OrderedDict": { call: (args) => args.length === 0 ? new Map() : undefined },
+  "argparse.Namespace": {
+    call: () => new Map(),
+    build: (namespace, state) => {
+      if (!(namespace instanceof Map) || !(state instanceof Map)) return
+      for (const [name, value] of state) namespace.set(name, value)
+    }
+  },
+  "numpy.dtype": unused,
+  "numpy.core.multiarray.scalar": unused,
+  "numpy._core.multiarray.scalar": unused,
+  "_codecs.encode": unused
+}
+
+// A damaged record may hold itself, hence the limit.
+const unwrapped = (value: unknown, depth: number): unknown => {
+  if (!(value instanceof Map) || depth === 0) return value
+  const inner = ROOTS.map((key): unknown => value.get(key)).find((next) => next instanceof Map)
+  return inner === undefined ? value : unwrapped(inner, depth - 1)
+}
+
+/**
+ * The tensors of a checkpoint, told from its pickle. They are taken from its `model`, `module` or `state_dict`, one in the
+ * other, where it has them; the prefix `module.` that training on several devices adds to all names is removed.
+ */
+export const views = (
+  pickle: Uint8Array
+): Result.Result<ReadonlyArray<View>, PthError | Pickle.PickleError> =>
+  Result.flatMap(Pickle.decode(pickle, { globals, persistent }), (value) => {
+    const root = unwrapped(value, ROOTS.length)
+    const entries: ReadonlyArray<readonly [unknown, unknown]> = root instanceof Map ? [...root] : []
+    const found = entries.flatMap(([name, part]) =>
+      typeof name === "string" && part instanceof Part ? [{ name, ...part.view }] : []
+    )
+    if (found.length === 0) return fail({ _tag: "NoTensors", keys: entries.map(([key]) => String(key)) })
+    const parallel = found.every(({ name }) => name.startsWith("module."))
+    return Result.succeed(
+      parallel ? found.map((view) => ({ ...view, name: view.name.slice("module.".length) })) : found
+    )
+  })
+
+const fail = (reason: Reason) => Result.fail(new PthError({ reason }))
+
+/**
+ * A storage from the bytes of its record. F16, BF16 and F64 become float32, I64 and U8 become int32. The array may share
+ * the memory of `bytes`.
+ */
+export const storage = (
+  storage: Storage,
+  bytes: Uint8Array
+): Result.Result<Pick<Safetensors.Tensor, "dtype" | "data">, PthError> => {
+  const { decode, size } = Safetensors.DTYPES[storage.dtype]!
+  const record = recordOf(storage)
+  const expected = storage.length * size
+  if (bytes.length !== expected) return fail({ _tag: "WrongLength", record, expected, given: bytes.length })
+  return Result.mapError(
+    decode(bytes, record),
+    ({ reason }) =>
+      new PthError({ reason: { _tag: "OutOfRange", record, value: reason._tag === "OutOfRange" ? reason.value : "" } })
+  )
+}
+
+const LONGEST = 2 ** 31 - 1
+
+/** A tensor as a row-major array of its own, except where it is the whole of its storage, as which it then is returned. */
+export const tensor = (
+  { name, offset, shape, strides }: View,
+  { data, dtype }: Pick<Safetensors.Tensor, "dtype" | "data">
+): Result.Result<Safetensors.Tensor, PthError> => {
+  const length = shape.reduce((product, dim) => product * dim, 1)
+  const end = length === 0 ? 0 : offset + shape.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis]!, 1)
+  if (end > data.length || length > LONGEST) {
+    return fail({ _tag: "OutOfStorage", tensor: name, needed: Math.max(end, length), given: data.length })
+  }
+  const rowMajor = shape.every((dim, axis) =>
+    dim === 1 || strides[axis] === shape.slice(axis + 1).reduce((product, next) => product * next, 1)
+  )
+  if (rowMajor) {
+    return Result.succeed({
+      shape,
+      dtype,
+      data: length === data.length ? data : data.slice(offset, offset + length)
+    })
+  }
+  const gathered = Safetensors.zeros(dtype, length)
+  const index = shape.map(() => 0)
+  for (let i = 0, at = offset; i < length; i++) {
+    gathered[i] = data[at]!
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]!
+      if (++index[axis]! < shape[axis]!) break
+      at -= shape[axis]! * strides[axis]!
+      index[axis] = 0
+    }
+  }
+  return Result.succeed({ shape, dtype, data: gathered })
+}
