@@ -8,6 +8,10 @@ export interface Group {
   readonly params: ReadonlyArray<string>
 }
 
+/** The weight decay of those that decay. */
+export const decayOf = (groups: ReadonlyArray<Group>): number =>
+  groups.reduce((most, { weight_decay }) => Math.max(most, weight_decay), 0)
+
 /** Compares which parameters an optimizer decays, and how fast it learns each, with official groups. */
 export const check = (
   fixture: Fixture,

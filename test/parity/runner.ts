@@ -2,12 +2,14 @@ import { Cause, Effect, type Scope } from "effect"
 import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
+import { mim } from "./fixtures/mim.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
 
 type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
 
 const handlers: Readonly<Record<string, Handler>> = {
+  mim,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
   vqkd
@@ -80,7 +82,9 @@ export const lines = (outcome: Outcome): ReadonlyArray<string> => {
       const count = `${group.length} check${group.length === 1 ? "" : "s"}`
       return line(group.some(isOut) ? "OUT" : "ok", name, part, count, describe(worst), worst.tensor)
     }),
-    ...checks.filter(isOut).map((check) => line("", name, check.part, "", describe(check), check.tensor)),
+    ...checks.filter((check) => isOut(check) || check.noise === true).map((check) =>
+      line(isOut(check) ? "" : "noise", name, check.part, "", describe(check), check.tensor)
+    ),
     ...left.map(({ what, why }) => line("left", name, `${what.length} keys`, why)),
     ...(unread.length === 0 ? [] : [line("UNREAD", name, `${unread.length} keys`, unread.join(", "))]),
     ...(failure === undefined ? [] : [line("FAILED", name, failure)])
