@@ -4,10 +4,10 @@ import * as HostTensor from "../shapes/HostTensor.ts"
 
 /**
  * Factors for blocks of the given rates, `[B]` for each of a block's two branches: 0 with probability `rate`, else
- * `1 / (1 - rate)`, drawn from `floor(1 - rate + u)` as timm draws them.
+ * `1 / (1 - rate)`, made of numbers `u` from 0 to 1 by `floor(1 - rate + u)` as timm makes them. Each block takes a number
+ * for every sample and its attention, then for every sample and its MLP.
  */
-export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: Keyed.Key) => {
-  const { uniform } = Keyed.generator(key)
+export const make = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, uniform: () => number) => {
   const factors = (rate: number) =>
     HostTensor.make(
       [batchSize],
@@ -16,3 +16,7 @@ export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: 
     )
   return rates.map((rate) => ({ attention: factors(rate), mlp: factors(rate) }))
 }
+
+/** `make` of numbers drawn by a key. */
+export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: Keyed.Key) =>
+  make(rates, batchSize, Keyed.generator(key).uniform)

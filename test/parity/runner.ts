@@ -2,6 +2,7 @@ import { Cause, Effect, type Scope } from "effect"
 import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
+import { finetune } from "./fixtures/finetune.ts"
 import { mim } from "./fixtures/mim.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
@@ -9,6 +10,7 @@ import { vqkd } from "./fixtures/vqkd.ts"
 type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
 
 const handlers: Readonly<Record<string, Handler>> = {
+  finetune,
   mim,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,

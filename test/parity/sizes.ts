@@ -1,10 +1,13 @@
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as Vit from "../../src/nn/Vit.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import type { Fixture } from "./fixture.ts"
 
 /** A side in pixels, or height and width. */
 export const Sides = Schema.Union([Schema.Int, Schema.Tuple([Schema.Int, Schema.Int])])
+
+/** An official switch that is off where it is not named. */
+export const flag = Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 
 export const named = (sides: typeof Sides.Type) => {
   const [height, width] = typeof sides === "number" ? [sides, sides] : sides
