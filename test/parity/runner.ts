@@ -4,6 +4,7 @@ import type { Engine } from "../../src/layers/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
 import { finetune } from "./fixtures/finetune.ts"
 import { mim } from "./fixtures/mim.ts"
+import { quantizer } from "./fixtures/quantizer.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
 
@@ -12,6 +13,7 @@ type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope
 const handlers: Readonly<Record<string, Handler>> = {
   finetune,
   mim,
+  quantizer,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
   vqkd
