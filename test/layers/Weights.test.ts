@@ -56,6 +56,48 @@ describe("Weights", () => {
       assert.isTrue(Option.isNone((yield* Weights.read(`${folder}/w`)).provenance))
     })))
 
+  it.effect("writes the names of others and reads them back as official ones", () =>
+    inFolder(Effect.fnUntraced(function*(folder) {
+      const tensors = {
+        "patch_embed.proj.weight": HostTensor.zeros([2, 3, 4, 4], "float32"),
+        "blocks.0.attn.qkv.weight": HostTensor.make([3, 1], "float32", Float32Array.of(1, 2, 3)),
+        "head.bias": HostTensor.make([2], "float32", Float32Array.of(4, 5))
+      }
+      const weights = Weights.make(tensors, provenance)
+      const network = "classifier"
+      const names = [
+        ["timm", "patch_embed.proj.weight,blocks.0.attn.qkv.weight,head.bias"],
+        [
+          "huggingface",
+          "beit.embeddings.patch_embeddings.projection.weight,beit.encoder.layer.0.attention.attention.query.weight," +
+          "beit.encoder.layer.0.attention.attention.key.weight,beit.encoder.layer.0.attention.attention.value.weight," +
+          "classifier.bias"
+        ]
+      ] as const
+      for (const [naming, expected] of names) {
+        const file = `${folder}/${naming}.safetensors`
+        yield* Weights.write(file, weights, { naming, network })
+        assert.sameMembers(Object.keys((yield* Weights.read(file)).tensors), expected.split(","))
+        const read = yield* Weights.read(file, { network })
+        assert.deepStrictEqual(read.tensors, tensors)
+        assert.deepStrictEqual(read.provenance, Option.some(provenance))
+      }
+    })))
+
+  it.effect("refuses names of no naming, and networks that others do not have", () =>
+    inFolder(Effect.fnUntraced(function*(folder) {
+      const file = `${folder}/w.safetensors`
+      yield* Weights.write(file, Weights.make({ x: HostTensor.zeros([1], "float32") }))
+      const unknown = yield* Effect.flip(Weights.read(file, { network: "dino" }))
+      assert.strictEqual(unknown.reason._tag, "NamingError")
+      assert.strictEqual(unknown[Runtime.errorExitCode], 65)
+      assert.include(unknown.message, `${file}: the names are of no known naming`)
+      const absent = yield* Effect.flip(
+        Weights.write(file, Weights.make({}), { naming: "timm", network: "pretrained" })
+      )
+      assert.strictEqual(absent.reason._tag, "NamingError")
+    })))
+
   it.effect("names the file and what is wrong with it", () =>
     inFolder(Effect.fnUntraced(function*(folder) {
       const fs = yield* FileSystem.FileSystem
