@@ -143,8 +143,11 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
  * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, or is of no
  * naming known for the network, with 74 when it cannot be read.
  */
-export const read = Effect.fn("Weights.read")(
-  function*(file: string, { network }: { readonly network?: Naming.Network } = {}) {
+export const read: (
+  file: string,
+  options?: { readonly network?: Naming.Network }
+) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
+  function*(file, { network } = {}) {
     const { fs, readTensors } = yield* Files.make
     const checkpoint = yield* Effect.gen(function*() {
       const handle = yield* fs.open(file)
