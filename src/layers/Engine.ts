@@ -85,10 +85,11 @@ export interface OnnxOptions {
   /** Threads of one operator; default all physical cores. The same count gives the same bytes. */
   readonly threads?: number
   /**
-   * Whether idle threads wait in a loop. Default no: beside anything else that computes (image decoding, another engine)
-   * a step then takes two thirds of the time.
+   * For how many microseconds an idle thread waits for work before it sleeps; default 50. Waking a thread takes longer than
+   * many an operator does, so a step of a small network that never waits (0) takes up to twice the time; one that waits
+   * for long takes time from whatever else computes (image decoding, another engine).
    */
-  readonly spinning?: boolean
+  readonly spin?: number
 }
 
 /** Something that runs steps. */

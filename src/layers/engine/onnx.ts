@@ -74,10 +74,10 @@ const record = <T>(group: string, spec: object, arrays: Arrays): T =>
 
 /** An engine on a worker thread of its own. `file` is the worker's program. */
 export const make = Effect.fnUntraced(function*(
-  { provider = "cpu", spinning = false, threads }: OnnxOptions,
+  { provider = "cpu", spin = 50, threads }: OnnxOptions,
   file: URL = workerFile
 ) {
-  const call = yield* startWorker(file, { provider, threads, spinning })
+  const call = yield* startWorker(file, { provider, threads, spin })
   const unavailable = (detail: string) =>
     new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail }) })
   const started = yield* call("start", "start", undefined).pipe(

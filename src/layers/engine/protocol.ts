@@ -27,7 +27,7 @@ export interface Options {
   readonly provider: string
   /** All physical cores when absent. */
   readonly threads: number | undefined
-  readonly spinning: boolean
+  readonly spin: number
 }
 
 /** An input or output of a model, `-1` where its size is free. */

@@ -60,7 +60,9 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
     executionProviders: [options.provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    extra: { session: { intra_op: { allow_spinning: options.spinning ? "1" : "0" } } },
+    extra: {
+      session: { intra_op: { allow_spinning: options.spin > 0 ? "1" : "0", spin_duration_us: String(options.spin) } }
+    },
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     // What goes wrong is thrown; it need not be printed as well.
