@@ -25,10 +25,13 @@ const geluGrad = tf.customGrad((x, save) => {
   return {
     value: y,
     gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
-      const scaled = saved[0]!.mul(Math.SQRT1_2)
-      const cumulative = scaled.erf().mul(0.5).add(0.5)
-      const density = scaled.square().neg().exp().mul(scaled).mul(1 / Math.sqrt(Math.PI))
-      return dy.mul(cumulative.add(density))
+      const before = saved[0]!
+      return Kernel.fused("PatchwordGeluGradient", { x: before, dy }, {}, () => {
+        const scaled = before.mul(Math.SQRT1_2)
+        const cumulative = scaled.erf().mul(0.5).add(0.5)
+        const density = scaled.square().neg().exp().mul(scaled).mul(1 / Math.sqrt(Math.PI))
+        return [dy.mul(cumulative.add(density))]
+      })[0]!
     }
   }
 })

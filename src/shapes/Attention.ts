@@ -50,9 +50,9 @@ export function splitHeads(x: Any, width: number, heads: number): { query: Any; 
     )
   }
   if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
-  const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
-    unsafeTyped(part.reshape([batch, tokens, heads, width / heads]).transpose([0, 2, 1, 3]))
-  ) as [Any, Any, Any]
+  const shape = [batch, heads, tokens, width / heads]
+  const turned = untyped(x).reshape([batch, tokens, 3, heads, width / heads]).transpose([2, 0, 3, 1, 4])
+  const [query, key, value] = tf.split(turned, 3).map((part) => unsafeTyped(part.reshape(shape))) as [Any, Any, Any]
   return { query, key, value }
 }
 

@@ -15,5 +15,16 @@ export const kernels: Kernels = {
     return [x.shape, rows, rows].map((shape, i) => t.computed(results[i]!, shape, "float32"))
   },
   PatchwordGelu: operator("Gelu", ["x"], "x", undefined, MICROSOFT),
+  /** `dy (Φ(x) + x φ(x))`. Every operator is a pass over memory, so constants go where they cost none. */
+  PatchwordGeluGradient: (t, { dy, x }: { dy: Info; x: Info }) => {
+    const emit = (operation: string, ...names: ReadonlyArray<string>) => t.graph.emit(operation, names)
+    const scalar = (value: number) => t.scalar(value, "float32")
+    const scaled = emit("Mul", t.name(x), scalar(Math.SQRT1_2))
+    const halves = { alpha: { float: 0.5 }, beta: { float: 0.5 } }
+    const cumulative = t.graph.emit("HardSigmoid", [emit("Erf", scaled)], halves)
+    const density = emit("Exp", emit("Sub", scalar(-Math.log(Math.PI) / 2), emit("Mul", scaled, scaled)))
+    const slope = emit("Add", cumulative, emit("Mul", scaled, density))
+    return t.computed(emit("Mul", t.name(dy), slope), x.shape, "float32")
+  },
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }
