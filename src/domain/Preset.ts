@@ -16,6 +16,7 @@ import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { KnnConfig } from "./KnnConfig.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
 import { ProbeConfig } from "./ProbeConfig.ts"
+import { SegmentationConfig } from "./SegmentationConfig.ts"
 import { TokenizerConfig } from "./TokenizerConfig.ts"
 
 /** One configuration for each stage. */
@@ -24,5 +25,7 @@ export class Preset extends Schema.Class<Preset>("patchword/Preset")({
   pretrain: PretrainConfig,
   finetune: FinetuneConfig,
   probe: ProbeConfig,
-  knn: KnnConfig
+  knn: KnnConfig,
+  /** Null where nobody published one. */
+  segmentation: Schema.NullOr(SegmentationConfig)
 }) {}

@@ -1,8 +1,9 @@
 /**
  * Published and ready-made configurations. Each value names where it is published: "section" and "table" are the paper's
- * (arXiv 2208.06366; table 8 is on the tokenizer, 9 on pretraining, 10 on fine-tuning), "command" is a command of the
- * official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
- * `get_started_for_image_classification.md`), "code" a default or a fixed value there.
+ * (arXiv 2208.06366; table 8 is on the tokenizer, 9 on pretraining, 10 on fine-tuning, 11 on segmentation), "command" is a
+ * command of the official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
+ * `get_started_for_image_classification.md`), "code" a default or a fixed value there (for segmentation, a file of
+ * `semantic_segmentation/configs`).
  *
  * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
  * follow the repository, `basePaper` and `largePaper` the paper. `tiny` is the demo's, made for two cores and minutes.
@@ -27,6 +28,7 @@ import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { Preset } from "./Preset.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
 import { ProbeConfig } from "./ProbeConfig.ts"
+import { SegmentationConfig } from "./SegmentationConfig.ts"
 import { TokenizerConfig } from "./TokenizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
@@ -56,6 +58,9 @@ const largeVit = new VitConfig({
   heads: 16, // code
   layerScale: 1e-5 // command
 })
+
+/** What makes a network base or large. */
+const sizes = ({ depth, heads, width }: VitConfig) => ({ depth, heads, width })
 
 // The tokenizer of base serves large as well (section 3.1).
 const tokenizer = new TokenizerConfig({
@@ -213,7 +218,49 @@ const finetuneAs = (options: {
     })
   })
 
-const sizes = ({ depth, heads, width }: VitConfig) => ({ depth, heads, width })
+const segmentation = new SegmentationConfig({
+  seed: 0, // code
+  vit: new VitConfig({
+    ...baseVit,
+    imageSize: 512, // table 11, code
+    layerScale: 0.1, // code; the checkpoint's values replace it
+    relativePositions: "perBlock", // code
+    dropPath: 0.15 // code
+  }),
+  taps: [4, 6, 8, 12], // code: 3, 5, 7 and 11, counted from 0
+  channels: 768, // code
+  auxiliary: 0.4, // code
+  layerDecay: 0.75, // code
+  lr: 5e-5, // code
+  betas: [0.9, 0.999], // code
+  weightDecay: 0.05, // table 11, code
+  batchSize: 16, // table 11, code: 8 times 2
+  steps: 160_000, // table 11, code
+  warmup: 1500, // table 11, code
+  resize: [2048, 512], // code
+  scale: [0.5, 2], // code
+  stride: 341 // code
+})
+
+const segmentationLarge = new SegmentationConfig({
+  ...segmentation,
+  vit: new VitConfig({
+    ...segmentation.vit,
+    ...sizes(largeVit),
+    layerScale: 1e-6, // code
+    dropPath: 0.2 // table 11, code
+  }),
+  taps: [8, 12, 16, 24], // code
+  channels: 1024, // code
+  layerDecay: 0.9, // code
+  lr: 4e-5 // code
+})
+
+/** What the paper searched for segmentation (table 11); the repository's files hold one value of each. */
+export const segmentationSearch = {
+  lr: [5e-5, 8e-5, 1e-4],
+  layerDecay: [0.75, 0.8, 0.85]
+} as const
 
 // Neither is in the paper. The probe's feature is: the class token for networks with patch aggregation (section 3.2).
 const probe = new ProbeConfig({
@@ -229,7 +276,7 @@ const probe = new ProbeConfig({
 const knn = new KnnConfig({ pooling: "cls", finalNorm: true, neighbours: 20, temperature: 0.07 })
 
 /** ViT-B/16 by the repository's commands, 1600 epochs of pretraining. */
-export const base = new Preset({ tokenizer, pretrain: pretrainBase, finetune, probe, knn })
+export const base = new Preset({ tokenizer, pretrain: pretrainBase, finetune, probe, knn, segmentation })
 
 /** ViT-B/16 by the repository's commands, 300 epochs of pretraining. */
 export const base300 = new Preset({
@@ -256,7 +303,8 @@ export const large = new Preset({
     dropPath: 0.2,
     duration: 50,
     warmup: 5
-  })
+  }),
+  segmentation: segmentationLarge
 })
 
 /** ViT-L/16 by the repository's commands, 300 epochs of pretraining. */
@@ -282,12 +330,21 @@ const tokenizerPaper = new TokenizerConfig({
 })
 
 /**
- * ViT-B/16 by the paper's tables 8 to 10 where these differ from the repository: a shorter warm-up of the tokenizer, and one
- * fine-tuning for both lengths of pretraining, which the repository uses for 300 epochs only.
+ * ViT-B/16 by the paper's tables 8 to 11 where these differ from the repository: a shorter warm-up of the tokenizer, one
+ * fine-tuning for both lengths of pretraining, which the repository uses for 300 epochs only, and less drop path in
+ * segmentation.
  */
-export const basePaper = new Preset({ ...base, tokenizer: tokenizerPaper, finetune: base300.finetune })
+export const basePaper = new Preset({
+  ...base,
+  tokenizer: tokenizerPaper,
+  finetune: base300.finetune,
+  segmentation: new SegmentationConfig({
+    ...segmentation,
+    vit: new VitConfig({ ...segmentation.vit, dropPath: 0.1 }) // table 11
+  })
+})
 
-/** ViT-L/16 by the paper's tables 8 to 10 where these differ from the repository; see {@link basePaper}. */
+/** ViT-L/16 by the paper's tables 8 to 11 where these differ from the repository; see {@link basePaper}. */
 export const largePaper = new Preset({ ...large, tokenizer: tokenizerPaper, finetune: large300.finetune })
 
 const tinyVit = new VitConfig({
@@ -387,7 +444,8 @@ export const tiny = new Preset({
     l2: [1e-3, 1e-2, 1e-1],
     iterations: 300
   }),
-  knn: new KnnConfig({ pooling: "mean", finalNorm: true, neighbours: 10, temperature: 0.1 })
+  knn: new KnnConfig({ pooling: "mean", finalNorm: true, neighbours: 10, temperature: 0.1 }),
+  segmentation: null
 })
 
 /** Every preset by name. */

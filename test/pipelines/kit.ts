@@ -82,6 +82,7 @@ export const optimizer = (options: Partial<OptimizerConfig>) =>
 
 export const micro = (options: Partial<OptimizerConfig> = {}): Preset =>
   new Preset({
+    segmentation: null,
     tokenizer: new TokenizerConfig({
       ...tiny.tokenizer,
       encoder: new VitConfig({ ...vit, layerScale: 0, relativePositions: "none", dropPath: 0 }),
