@@ -150,6 +150,8 @@ export const open = (folder: string, name: string) => {
     checks.push({ part, tensor: what, error, bound: 0, rms: Number.NaN })
   }
 
+  const tolerance = (name: string): Bound => said(json.tolerance[name])
+
   const widened = (key: string): number => json.tolerance_exceptions?.[key]?.tolerance_abs ?? 0
 
   return {
@@ -164,7 +166,7 @@ export const open = (folder: string, name: string) => {
     tensor,
     numbers,
     bound,
-    widened,
+    tolerance,
     compare,
     equals,
     keys: (group: string): ReadonlyArray<string> =>
@@ -211,6 +213,11 @@ export const open = (folder: string, name: string) => {
     same: (key: string, actual: { readonly data: Values }) => {
       compared.add(key)
       equals(partOf(key), key, actual.data, tensor(key).data)
+    },
+    /** Compares a statistic with the reference of that key, as distances that have to be small. */
+    deviates: (key: string, distances: ReadonlyArray<number>, within: Bound) => {
+      compared.add(key)
+      compare(partOf(key), key, distances, distances.map(() => 0), within)
     },
     /** A reference tensor as an input of the given shape. */
     host: <S extends Shape, D extends HostTensor.DType>(spec: TensorSpec<S, D>, key: string) => {

@@ -3,8 +3,10 @@ import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
 import { finetune } from "./fixtures/finetune.ts"
+import { masks } from "./fixtures/masks.ts"
 import { mim } from "./fixtures/mim.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
+import { relpos } from "./fixtures/relpos.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
 
@@ -12,8 +14,10 @@ type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope
 
 const handlers: Readonly<Record<string, Handler>> = {
   finetune,
+  masks,
   mim,
   quantizer,
+  relpos,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
   vqkd
