@@ -1,0 +1,193 @@
+/**
+ * `npm run interop`: writes weights under the names of the official code, of timm and of Hugging Face, has timm and
+ * transformers compute with them, compares that with what we compute, and reads back what they save.
+ *
+ * PyTorch, timm and transformers are installed from PyPI into a virtual environment in the temporary folder of the system,
+ * which is kept for the next time. `npm run interop -- --python FILE` uses an interpreter that has them.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Result } from "effect"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as Grid from "../src/domain/Grid.ts"
+import * as Keyed from "../src/domain/Keyed.ts"
+import type { Naming, Network } from "../src/domain/Naming.ts"
+import * as Safetensors from "../src/domain/Safetensors.ts"
+import { Engine } from "../src/layers/Engine.ts"
+import * as Weights from "../src/layers/Weights.ts"
+import * as Clip from "../src/nn/Clip.ts"
+import * as Dino from "../src/nn/Dino.ts"
+import * as FinetuneStep from "../src/nn/FinetuneStep.ts"
+import * as Mim from "../src/nn/Mim.ts"
+import * as PretrainStep from "../src/nn/PretrainStep.ts"
+import * as Vit from "../src/nn/Vit.ts"
+import * as HostTensor from "../src/shapes/HostTensor.ts"
+import type { HostOf, Inference } from "../src/shapes/Step.ts"
+import * as Tree from "../src/shapes/Tree.ts"
+
+const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
+const TOLERANCE = 1e-5
+
+const vit = Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 })
+const batch = { size: 2, height: 32, width: 32 } as const
+const common = {
+  vit,
+  hidden: 128,
+  relativeRows: 52,
+  depth: 3,
+  absolutePositions: false,
+  qkvBias: true,
+  layerScale: 0.1
+} as const
+const tower = { patch: 8, width: 32, hidden: 128, heads: 2, depth: 3, grid: Grid.square(4), tokens: 17 } as const
+
+const noise = (purpose: string, length: number): Float32Array => {
+  const { normal } = Keyed.generator({ seed: 0, purpose, epoch: 0, index: 0 })
+  return Float32Array.from({ length }, normal)
+}
+
+const images = HostTensor.make([2, 3, 32, 32], "float32", noise("images", 2 * 3 * 32 * 32))
+const mask = HostTensor.make([2, 16], "bool", Uint8Array.from(noise("mask", 32), (x) => (x > 0.3 ? 1 : 0)))
+const rows = HostTensor.make([32], "int32", Int32Array.from({ length: 32 }, (_, i) => i))
+
+/** What an inference gives with random weights, every one of which counts. */
+const computed = Effect.fnUntraced(
+  function*<W, B, O>(
+    network: Network,
+    namings: ReadonlyArray<Naming>,
+    inference: Inference<W, B, O>,
+    batch: HostOf<B>,
+    output: (outputs: HostOf<O>) => HostTensor.Any
+  ) {
+    const weights = Tree.map<HostOf<W>>(inference.weights as object, ({ shape }, name) => {
+      const about = /norm|ln_.*weight$/.test(name) ? 1 : 0
+      return HostTensor.make(shape, "float32", noise(name, HostTensor.size(shape)).map((x) => about + 0.15 * x))
+    })
+    const handle = yield* (yield* Engine).infer(inference, weights)
+    const { data } = output(yield* handle.run(batch))
+    const tensors = Weights.flatten(weights as object)
+    const official = Weights.rename(Weights.make(tensors), (name) => name.replace(/^parameters\./, "")).tensors
+    return { network, namings, tensors: official, data }
+  },
+  Effect.scoped
+)
+
+/** An inference on the same weights and batches that gives something else. */
+const looking = <W, B, O, P>(inference: Inference<W, B, O>, run: (weights: W, batch: B) => P): Inference<W, B, P> => ({
+  ...inference,
+  run
+})
+
+const predicting = PretrainStep.predict(
+  { ...common, relativePositions: "shared", initStd: 0.02, codes: 24, aggregation: null },
+  { size: 2, masked: 32 }
+)
+
+const networks = Effect.all([
+  computed(
+    "classifier",
+    ["official", "timm", "huggingface"],
+    FinetuneStep.logits({ ...common, relativePositions: "perBlock", pooling: "mean", headScale: 1, classes: 24 }, 2),
+    { images },
+    ({ logits }) => logits
+  ),
+  computed(
+    "pretrained",
+    ["huggingface"],
+    looking(predicting, ({ parameters }, { images, mask, rows }) => {
+      const index = Vit.relativeIndex(Grid.square(4), 17)
+      const tokens = Mim.hidden(parameters, images, mask, { heads: 2, index, earlyLayer: common.depth })
+      return { logits: Mim.logits(parameters, tokens, rows).last }
+    }),
+    { images, mask, rows, labels: HostTensor.zeros([32], "int32") },
+    ({ logits }) => logits
+  ),
+  computed(
+    "clip",
+    ["timm", "huggingface"],
+    Clip.features({ ...tower, out: 24 }, batch),
+    { images },
+    ({ target }) => target
+  ),
+  computed("dino", ["official", "timm", "huggingface"], Dino.features(tower, batch), { images }, ({ target }) => target)
+])
+
+const succeed = (command: string, ...args: ReadonlyArray<string>): void => {
+  const { status } = spawnSync(command, args, { stdio: ["ignore", 2, 2] })
+  if (status !== 0) {
+    process.stderr.write(`interop did not run: ${command} ${args.join(" ")} failed\n`)
+    process.exit(69)
+  }
+}
+
+const environment = (): string => {
+  const folder = join(tmpdir(), `patchword-interop-${PACKAGES.join("-").replaceAll(/[^\w.-]/g, "")}`)
+  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
+  if (!existsSync(join(folder, "complete"))) {
+    rmSync(folder, { recursive: true, force: true })
+    succeed("python3", "-m", "venv", folder)
+    succeed(python, "-m", "pip", "install", "--quiet", ...PACKAGES)
+    writeFileSync(join(folder, "complete"), "")
+  }
+  return python
+}
+
+const program = Effect.gen(function*() {
+  const { values } = parseArgs({ options: { python: { type: "string" } } })
+  const python = values.python ?? environment()
+  const folder = mkdtempSync(join(tmpdir(), "patchword-interop-run-"))
+  const known = yield* networks
+  const cases = known.flatMap(({ namings, ...network }) => namings.map((naming) => ({ ...network, naming })))
+  const at = (network: Network, naming: Naming) => join(folder, `${network}-${naming}`)
+
+  for (const { naming, network, tensors } of cases) {
+    mkdirSync(at(network, naming))
+    const file = join(at(network, naming), "model.safetensors")
+    yield* Weights.write(file, Weights.make(tensors), { naming, network })
+  }
+  writeFileSync(join(folder, "input.safetensors"), Safetensors.encode({ images, mask }))
+  const sizes = { image: 32, patch: 8, width: 32, depth: common.depth, heads: 2, out: 24 }
+  const plan = { ...sizes, cases: cases.map(({ naming, network }) => [network, naming]) }
+  writeFileSync(join(folder, "plan.json"), JSON.stringify(plan))
+  succeed(python, fileURLToPath(new URL("interop.py", import.meta.url)), folder)
+
+  const outputs = Result.getOrThrow(Safetensors.decode(readFileSync(join(folder, "output.safetensors")))).tensors
+  let failed = 0
+  process.stdout.write(`${["network", "naming", "tensors", "difference", "read back", ""].map(pad).join("")}\n`)
+  for (const { data, naming, network, tensors } of cases) {
+    const theirs = outputs[`${network}-${naming}`]!.data
+    const difference = theirs.length === data.length
+      ? Math.max(...Array.from(data, (x, i) => Math.abs(x - theirs[i]!)))
+      : Infinity
+    const again = naming === "huggingface" ? "again/model.safetensors" : "again/model.pth"
+    const read = yield* Weights.read(join(at(network, naming), again), { network })
+    const same = Result.isSuccess(Weights.conform(tensors, read)) &&
+      Object.entries(tensors).every(([name, { data }]) => Buffer.from(data.buffer).equals(bytes(read.tensors[name]!)))
+    const ok = difference <= TOLERANCE && same
+    if (!ok) failed++
+    const count = `${Object.keys(tensors).length}`
+    const columns = [
+      network,
+      naming,
+      count,
+      difference.toExponential(1),
+      same ? "equal" : "different",
+      ok ? "ok" : "OFF"
+    ]
+    process.stdout.write(`${columns.map(pad).join("").trimEnd()}\n`)
+  }
+  rmSync(folder, { recursive: true })
+  process.stdout.write(`${cases.length - failed} passed, ${failed} failed\n`)
+  return failed
+})
+
+const pad = (text: string): string => text.padEnd(13)
+
+const bytes = ({ data }: HostTensor.Any): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+
+const failed = await Effect.runPromise(Effect.provide(program, [NodeServices.layer, Engine.layerOnnx()]))
+process.exit(failed === 0 ? 0 : 1)
