@@ -16,7 +16,7 @@ import { type Row, Runs } from "../layers/Runs.ts"
 import { Teacher } from "../layers/Teacher.ts"
 import * as Atlas from "./Atlas.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./Evaluate.ts"
-import { features, type Network } from "./Features.ts"
+import { type FeatureOptions, features, type Network } from "./Features.ts"
 import { accuracies, classify, finetune } from "./Finetune.ts"
 import { knn } from "./Knn.ts"
 import { pretrain, untrained } from "./Pretrain.ts"
@@ -128,16 +128,16 @@ export const demo = Effect.fn("demo")(function*(
       const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
 
       const frozen = Effect.fnUntraced(function*(network: Network) {
-        const [train, validation, ...held] = yield* features(
-          network,
-          [set("train"), set("val"), ...tests],
-          preset.probe
-        )
-        const bank = { train: train!, validation: validation!, tests: held }
+        const bankOf = (options: FeatureOptions) =>
+          Effect.map(
+            features(network, [set("train"), set("val"), ...tests], options),
+            ([train, validation, ...held]) => ({ train: train!, validation: validation!, tests: held })
+          )
+        const bank = yield* bankOf(preset.probe)
+        const same = preset.knn.pooling === preset.probe.pooling && preset.knn.finalNorm === preset.probe.finalNorm
+        const near = same ? bank : yield* bankOf(preset.knn)
         const probed = yield* probe(preset.probe, classes.length, bank)
-        const near = yield* features(network, [set("train"), ...tests], preset.knn)
-        const [knnTrain, ...knnTests] = near
-        return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, knnTrain!, knnTests) }
+        return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, near.train, near.tests) }
       })
       yield* progress.message("probing frozen features")
       return {
