@@ -17,21 +17,29 @@ import * as Quantity from "./Quantity.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** The codebook and how it learns (`norm_ema_quantizer.py`). */
-export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")({
-  /** Number of codes. */
-  size: Quantity.Count,
-  /** Channels of a code. */
-  dim: Quantity.Count,
-  /** How much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
-  decay: Quantity.Rate,
-  /** Whether k-means over the first batch sets the codes; random directions otherwise. */
-  kmeans: Schema.Boolean,
-  /**
-   * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times that
-   * of a uniformly used code. Null is the method as published, which revives no code.
-   */
-  revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share }))
-}) {}
+export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
+  Schema.Struct({
+    /** Number of codes. */
+    size: Quantity.Count,
+    /** Channels of a code. */
+    dim: Quantity.Count,
+    /** How much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
+    decay: Quantity.Rate,
+    /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+    kmeans: Schema.Boolean,
+    /**
+     * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times
+     * that of a uniformly used code. Null is the method as published, which revives no code.
+     */
+    revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share }))
+  }).check(
+    Schema.makeFilter(({ decay, revival }) =>
+      revival === null || decay > 0
+        ? []
+        : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }]
+    )
+  )
+) {}
 
 /** A tokenizer and its training. The width of the teacher's features comes with the teacher. */
 export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/TokenizerConfig")({

@@ -43,6 +43,8 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.aggregation.earlyLayer", 6, "expected at most vit.depth 5, got 6"],
   ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
   ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],
+  ["tokenizer.codebook.decay", 0, "expected a number above 0, for revival needs running counts, got 0"],
+  ["pretrain.initStd", 0, "expected a number greater than 0, got 0"],
   ["tokenizer.codebook.size", 0, "expected a whole number of at least 1, got 0"],
   ["finetune.layerDecay", 0, "expected a number above 0 and at most 1, got 0"],
   ["finetune.randAugment", { operations: 2, magnitude: 11, deviation: 0 }, "expected a number from 0 to 10, got 11"],
