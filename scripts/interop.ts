@@ -100,8 +100,8 @@ const networks = Effect.all([
     ["huggingface"],
     looking(predicting, ({ parameters }, { images, mask, rows }) => {
       const index = Vit.relativeIndex(Grid.square(4), 17)
-      const tokens = Mim.hidden(parameters, images, mask, { heads: 2, index, earlyLayer: common.depth })
-      return { logits: Mim.logits(parameters, tokens, rows).last }
+      const tokens = Mim.hidden(parameters, images, mask, rows, { heads: 2, index, earlyLayer: common.depth })
+      return { logits: Mim.logits(parameters, tokens).last }
     }),
     { images, mask, rows, labels: HostTensor.zeros([32], "int32") },
     ({ logits }) => logits

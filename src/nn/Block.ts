@@ -23,6 +23,7 @@ import * as Elementwise from "../shapes/Elementwise.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
+import type { Shape } from "../shapes/Shape.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Parameter from "./Parameter.ts"
 
@@ -156,14 +157,51 @@ export const attention = <B extends number, T extends number, C extends number, 
   return Linear.linear(Attention.mergeHeads(Attention.attention(query, key, value, bias), x.shape[2]), params.proj)
 }
 
-const residual = <B extends number, T extends number, C extends number>(
-  x: Tensor<[B, T, C]>,
-  branch: Tensor<[B, T, C]>,
+const residual = <B extends number, R extends Shape, C extends number>(
+  x: Tensor<[B, ...R, C]>,
+  branch: Tensor<[B, ...R, C]>,
   gamma: Tensor<[C]> | undefined,
   dropPath: Tensor<[B]> | undefined
-): Tensor<[B, T, C]> => {
-  const scaled = gamma === undefined ? branch : Elementwise.scaleChannels(branch, gamma)
-  return Elementwise.add(x, dropPath === undefined ? scaled : Elementwise.scaleSamples(scaled, dropPath))
+): Tensor<[B, ...R, C]> => {
+  const scaled = gamma === undefined ? branch : Elementwise.scaleChannels<[B, ...R], C>(branch, gamma)
+  return Elementwise.add(x, dropPath === undefined ? scaled : Elementwise.scaleSamples<B, [...R, C]>(scaled, dropPath))
+}
+
+/** The first half of the block, in which tokens see each other: `[B, T, C]` to `[B, T, C]`. */
+export const attend = <
+  B extends number,
+  T extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  params: BlockParams<C, F, H, R>,
+  x: Tensor<[B, T, C]>,
+  context: Context<B, T, H>
+): Tensor<[B, T, C]> =>
+  residual<B, [T], C>(
+    x,
+    attention(params.attn, Normalization.layerNorm(x, params.norm1, EPSILON), context),
+    params.gamma_1,
+    context.dropPath?.attention
+  )
+
+/** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
+export const transform = <
+  B extends number,
+  S extends Shape,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  { gamma_2, mlp, norm2 }: BlockParams<C, F, H, R>,
+  x: Tensor<[B, ...S, C]>,
+  dropPath: Tensor<[B]> | undefined
+): Tensor<[B, ...S, C]> => {
+  const hidden = Linear.linear<[B, ...S], C, F>(Normalization.layerNorm<[B, ...S], C>(x, norm2, EPSILON), mlp.fc1)
+  return residual<B, S, C>(x, Linear.linear<[B, ...S], F, C>(Activation.gelu(hidden), mlp.fc2), gamma_2, dropPath)
 }
 
 /** The block, `[B, T, C]` to `[B, T, C]`. */
@@ -178,14 +216,4 @@ export const forward = <
   params: BlockParams<C, F, H, R>,
   x: Tensor<[B, T, C]>,
   context: Context<B, T, H>
-): Tensor<[B, T, C]> => {
-  const { dropPath } = context
-  const attended = residual(
-    x,
-    attention(params.attn, Normalization.layerNorm(x, params.norm1, EPSILON), context),
-    params.gamma_1,
-    dropPath?.attention
-  )
-  const hidden = Linear.linear(Normalization.layerNorm(attended, params.norm2, EPSILON), params.mlp.fc1)
-  return residual(attended, Linear.linear(Activation.gelu(hidden), params.mlp.fc2), params.gamma_2, dropPath?.mlp)
-}
+): Tensor<[B, T, C]> => transform<B, [T], C, F, H, R>(params, attend(params, x, context), context.dropPath?.mlp)

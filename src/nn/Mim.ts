@@ -30,6 +30,7 @@
 import type * as Dim from "../shapes/Dim.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
+import type { Shape } from "../shapes/Shape.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tokens from "../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
@@ -121,13 +122,56 @@ export interface Context<B extends number, T extends number, H extends number> e
   readonly headDropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
 }
 
-/** Patch tokens of the last block and, with aggregation, of the head; not normed yet, `[B, N, C]`. */
-export interface Hidden<B extends number, N extends number, C extends number> {
-  readonly last: Tensor<[B, N, C]>
-  readonly aggregated: Tensor<[B, N, C]> | undefined
+/** Chosen patch tokens of the last block and, with aggregation, of the head; not normed yet, `[M, C]`. */
+export interface Hidden<M extends number, C extends number> {
+  readonly last: Tensor<[M, C]>
+  readonly aggregated: Tensor<[M, C]> | undefined
 }
 
-/** Runs the network over images `[B, 3, Y, X]` whose patches are masked where `mask` `[B, N]` says so. */
+// Behind the attention of the last block no token depends on another. Only those that are asked for go through the rest.
+const through = <
+  B extends number,
+  N extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  blocks: ReadonlyArray<Block.BlockParams<C, F, H, R>>,
+  tokens: Tensor<[B, Dim.Plus<N, 1>, C]>,
+  patches: N,
+  contextOf: (place: number) => Block.Context<B, Dim.Plus<N, 1>, H>
+) => {
+  const outputs: Array<Tensor<[B, Dim.Plus<N, 1>, C]>> = []
+  for (const [place, block] of blocks.slice(0, -1).entries()) {
+    outputs.push(Block.forward(block, outputs.at(-1) ?? tokens, contextOf(place)))
+  }
+  const final = blocks.at(-1)
+  const input = outputs.at(-1) ?? tokens
+  const context = contextOf(blocks.length - 1)
+  const attended = final === undefined ? input : Block.attend(final, input, context)
+  const factors = context.dropPath?.mlp
+  const finish = <D extends number, S extends Shape>(
+    x: Tensor<[D, ...S, C]>,
+    dropPath: Tensor<[D]> | undefined
+  ): Tensor<[D, ...S, C]> => (final === undefined ? x : Block.transform<D, S, C, F, H, R>(final, x, dropPath))
+  return {
+    /** Outputs of all blocks but the last. */
+    outputs,
+    all: () => finish<B, [Dim.Plus<N, 1>]>(attended, factors),
+    classToken: () => finish<B, [1]>(Tokens.classToken(attended), factors),
+    patchTokens: <M extends number>(rows: Tensor<[M], "int32">) =>
+      finish<M, []>(
+        Tokens.selectRows(Tokens.patchTokens(attended, patches), rows),
+        factors === undefined ? undefined : Tokens.factorsOfRows(factors, patches, rows)
+      )
+  }
+}
+
+/**
+ * Runs the network over images `[B, 3, Y, X]` whose patches are masked where `mask` `[B, N]` says so, and gives the patch
+ * tokens at some rows of `[B·N]`.
+ */
 export const hidden = <
   B extends number,
   Y extends number,
@@ -137,34 +181,40 @@ export const hidden = <
   F extends number,
   H extends number,
   R extends number,
-  K extends number
+  K extends number,
+  M extends number
 >(
   params: MimParams<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>,
   images: Tensor<[B, 3, Y, X]>,
   mask: Tensor<[B, Dim.Patches<Y, X, P>], "bool">,
-  context: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
-): Hidden<B, Dim.Patches<Y, X, P>, C> => {
+  rows: Tensor<[M], "int32">,
+  { dropPath, earlyLayer, headDropPath, heads, index }: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
+): Hidden<M, C> => {
   const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
   const count = patches.shape[1]
   const tokens = Vit.withClassToken(params, Tokens.replaceMasked(patches, mask, params.mask_token))
-  const outputs = Vit.blocks(params, tokens, context)
-  const last = outputs.at(-1) ?? tokens
-  if (params.cls_pt_layers === undefined) return { last: Tokens.patchTokens(last, count), aggregated: undefined }
+  const bias = Vit.sharedBias(params, index)
+  const trunk = through(
+    params.blocks,
+    tokens,
+    count,
+    (place) => ({ heads, bias, index, dropPath: dropPath?.[place] })
+  )
+  const last = trunk.patchTokens(rows)
+  if (params.cls_pt_layers === undefined) return { last, aggregated: undefined }
 
-  const early = outputs[context.earlyLayer - 1] ?? tokens
-  const bias = Vit.sharedBias(params, context.index)
-  let mixed = Tokens.prepend(Tokens.classToken(last), Tokens.patchTokens(early, count))
-  for (const [place, block] of params.cls_pt_layers.entries()) {
-    const { heads, index } = context
-    mixed = Block.forward(block, mixed, { heads, bias, index, dropPath: context.headDropPath?.[place] })
-  }
-  return { last: Tokens.patchTokens(last, count), aggregated: Tokens.patchTokens(mixed, count) }
+  const early = Tokens.patchTokens(trunk.outputs[earlyLayer - 1] ?? trunk.all(), count)
+  const head = through(
+    params.cls_pt_layers,
+    Tokens.prepend(trunk.classToken(), early),
+    count,
+    (place) => ({ heads, bias, index, dropPath: headDropPath?.[place] })
+  )
+  return { last, aggregated: head.patchTokens(rows) }
 }
 
-/** Logits over the codes for the chosen rows of `[B·N]` patches: `[M, K]` of the last block and of the aggregation head. */
+/** Logits over the codes, `[M, K]`, from the last block and from the aggregation head. */
 export const logits = <
-  B extends number,
-  N extends number,
   P extends number,
   C extends number,
   F extends number,
@@ -175,15 +225,13 @@ export const logits = <
   M extends number
 >(
   params: MimParams<P, C, F, H, R, T, K>,
-  { aggregated, last }: Hidden<B, N, C>,
-  rows: Tensor<[M], "int32">
+  { aggregated, last }: Hidden<M, C>
 ): { readonly last: Tensor<[M, K]>; readonly aggregated: Tensor<[M, K]> | undefined } => {
   const out = (
-    tokens: Tensor<[B, N, C]>,
+    tokens: Tensor<[M, C]>,
     norm: Normalization.NormParams<C>,
     output: Linear.LinearParams<C, K>
-  ): Tensor<[M, K]> =>
-    Linear.linear(Normalization.layerNorm(Tokens.selectRows(tokens, rows), norm, Block.EPSILON), output)
+  ): Tensor<[M, K]> => Linear.linear(Normalization.layerNorm(tokens, norm, Block.EPSILON), output)
   return {
     last: out(last, params.norm, params.lm_head),
     aggregated: aggregated === undefined

@@ -157,14 +157,14 @@ export const step = <
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
       const index = Vit.relativeIndex(Vit.grid(vit), vit.tokens)
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
-        const tokens = Mim.hidden(params, images, mask, {
+        const tokens = Mim.hidden(params, images, mask, rows, {
           heads: vit.heads,
           index,
           earlyLayer: aggregation?.earlyLayer ?? depth,
           dropPath: dropPath?.slice(0, depth),
           headDropPath: dropPath?.slice(depth)
         })
-        const { aggregated, last } = Mim.logits(params, tokens, rows)
+        const { aggregated, last } = Mim.logits(params, tokens)
         const loss_1 = Loss.crossEntropy(last, labels)
         const first = { loss_1, accuracy_1: Loss.accuracy(last, labels) }
         if (aggregated === undefined) return { loss: loss_1, aux: first }
@@ -211,12 +211,12 @@ export const predict = <
     labels: { shape: [batch.masked], dtype: "int32" }
   },
   run: ({ parameters }, { images, labels, mask, rows }) => {
-    const tokens = Mim.hidden(parameters, images, mask, {
+    const tokens = Mim.hidden(parameters, images, mask, rows, {
       heads: sizes.vit.heads,
       index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens),
       earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
     })
-    const { last } = Mim.logits(parameters, tokens, rows)
+    const { last } = Mim.logits(parameters, tokens)
     return { predicted: Codes.argMax(last), loss: Loss.crossEntropy(last, labels) }
   }
 })

@@ -207,6 +207,16 @@ export const selectRows = <B extends number, N extends number, C extends number,
   return unsafeTyped(tf.gather(raw.reshape([-1, raw.shape[2]!]), untyped(rows)))
 }
 
+/** A factor for every sample as one for each of the chosen rows of `[B, N, C]`: `[B]` to `[M]` (drop path). */
+export const factorsOfRows = <B extends number, M extends number>(
+  factors: Tensor<[B]>,
+  tokens: number,
+  rows: Tensor<[M], "int32">
+): Tensor<[M]> => {
+  const raw = untyped(factors)
+  return unsafeTyped(tf.gather(raw.expandDims(1).tile([1, tokens]).reshape([-1]), untyped(rows)))
+}
+
 /** All tokens of a batch as rows: `[B, N, C]` to `[B·N, C]`. */
 export const rows = <B extends number, N extends number, C extends number>(
   x: Tensor<[B, N, C]>

@@ -288,6 +288,11 @@ export const operations: ReadonlyArray<Operation> = [
     (size) => ({ ...one(size), rows: { codes: [size.rows], below: size.batch * size.tokens } }),
     ({ x, rows }) => Tokens.selectRows(x, rows)
   ),
+  operation(
+    "Tokens.factorsOfRows",
+    (size) => ({ x: [size.batch], rows: { codes: [size.rows], below: size.batch * size.tokens } }),
+    ({ x, rows }, { tokens }) => Tokens.factorsOfRows(x, tokens, rows)
+  ),
   operation("Tokens.rows", one, ({ x }) => Tokens.rows(x)),
   operation(
     "Tokens.batched",
