@@ -237,6 +237,9 @@ const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = 
 
 const fail = (network: Network, reason: Reason) => Result.fail(new NamingError({ network, reason }))
 
+const nobody = (network: Network, naming: Naming) =>
+  fail(network, { _tag: "NoNetwork", naming, known: Naming.literals.filter((one) => one in networks[network]) })
+
 /** A function from the names that `pattern` fits to the same names by a template. */
 const renaming = (pattern: string) => {
   const expression = new RegExp(`^${pattern.replaceAll(".", "\\.").replace("*", "(?<block>\\d+)")}(?<rest>\\..+)?$`)
@@ -280,13 +283,21 @@ export const detect = (names: ReadonlyArray<string>, network: Network): Result.R
 }
 
 /**
- * The tensors of a network under their official names, whoever named them. What a file has for other purposes, as index
- * buffers or the text tower of CLIP, is left out. Names that are none of the network's stay as they are, so that whoever
- * fills a network lists them.
+ * The tensors of a network under their official names, whoever named them; `named` says who, where the names alone do not.
+ * What a file has for other purposes, as index buffers or the text tower of CLIP, is left out. Names that are none of the
+ * network's stay as they are, so that whoever fills a network lists them.
+ *
+ * Fails when nobody said who named them and the names do not say, and when there is no such network there.
  */
-export const official = (tensors: Tensors, network: Network): Result.Result<Tensors, NamingError> =>
-  Result.map(detect(Object.keys(tensors), network), (naming) => {
-    const { ignored, rules = [] } = networks[network][naming]!
+export const official = (
+  tensors: Tensors,
+  network: Network,
+  named?: Naming
+): Result.Result<Tensors, NamingError> =>
+  Result.flatMap(named === undefined ? detect(Object.keys(tensors), network) : Result.succeed(named), (naming) => {
+    const names = networks[network][naming]
+    if (names === undefined) return nobody(network, naming)
+    const { ignored, rules = [] } = names
     const readers = rules.flatMap(({ change, foreign, official }) =>
       [foreign].flat().map((pattern, part) => ({ rename: renaming(pattern), official, foreign, part, change }))
     )
@@ -308,7 +319,7 @@ export const official = (tensors: Tensors, network: Network): Result.Result<Tens
       const whole = joined(parts.map(([, tensor]) => tensor))
       found.push(...whole === undefined ? parts : [[name, whole] as const])
     }
-    return Object.fromEntries(found)
+    return Result.succeed(Object.fromEntries(found))
   })
 
 /**
@@ -320,9 +331,7 @@ export const official = (tensors: Tensors, network: Network): Result.Result<Tens
 export const to = (naming: Naming, tensors: Tensors, network: Network): Result.Result<Tensors, NamingError> => {
   const known = networks[network]
   const names = known[naming]
-  if (names === undefined) {
-    return fail(network, { _tag: "NoNetwork", naming, known: Naming.literals.filter((one) => one in known) })
-  }
+  if (names === undefined) return nobody(network, naming)
   const kept = Object.entries(tensors)
     .filter(([name]) => !known.official?.ignored?.test(name) && !names.left?.test(name))
   if (names.rules === undefined) return Result.succeed(Object.fromEntries(kept))

@@ -156,7 +156,7 @@ const rebuild = ([storage, ...place]: ReadonlyArray<unknown>): unknown => {
     : undefined
 }
 
-// Numbers of numpy, which stand among the options of an optimizer, are not used.
+// Numbers of numpy and sets, which stand among the options of a training run, are not used.
 const unused: Pickle.Global = { call: () => new Map() }
 
 const globals: Readonly<Record<string, Pickle.Global>> = {
@@ -175,7 +175,9 @@ const globals: Readonly<Record<string, Pickle.Global>> = {
   "numpy.dtype": unused,
   "numpy.core.multiarray.scalar": unused,
   "numpy._core.multiarray.scalar": unused,
-  "_codecs.encode": unused
+  "_codecs.encode": unused,
+  "builtins.set": unused,
+  "__builtin__.set": unused
 }
 
 // A damaged record may hold itself, hence the limit.

@@ -35,6 +35,8 @@ export interface Grids {
 }
 
 const ENCODER = /^(?:cls_token$|pos_embed$|patch_embed\.|rel_pos_bias\.|blocks\.)/
+const HEAD = /^head\./
+const BEHIND = /^(?:mask_token$|(?:fc_)?norm\.|head\.|lm_head\.|cls_pt_)/
 const INDEX = /relative_position_index$/
 const TABLE = /relative_position_bias_table$/
 const SHARED = "rel_pos_bias.relative_position_bias_table"
@@ -69,11 +71,11 @@ const positions = (tensor: HostTensor.Any, grids: Grids, resize: Resize): HostTe
  *
  * Its encoder comes from the checkpoint, whole: a table of relative positions that all blocks shared becomes one of each
  * block where the network wants that, and tables are resized to its grid, relative ones by a cubic spline, absolute ones
- * bicubically. What follows the encoder (norms, the head) is the checkpoint's where it has one of that shape, else the
- * network's own: a pretrained network's final norm is used by classifiers of the class token, and left out by those of
- * mean tokens. What only pretraining needs is left out.
+ * bicubically. What follows the encoder (norms, the head) is the checkpoint's where it has that, else the network's own: a
+ * pretrained network's final norm is used by classifiers of the class token, and left out by those of mean tokens. A head
+ * for another number of classes begins anew. What only pretraining needs is left out.
  *
- * Fails with every tensor of the encoder that is missing, unexpected or misshaped.
+ * Fails with every tensor that is missing, unexpected or misshaped.
  */
 export const load = (
   network: Weights.Tensors,
@@ -82,12 +84,12 @@ export const load = (
   source = "checkpoint"
 ): Result.Result<Weights.Tensors, Weights.WeightsError> => {
   const own = Object.keys(network).filter((name) => OWN.test(name))
-  const encoder = Object.entries(checkpoint)
-    .filter(([name]) => ENCODER.test(name) && !INDEX.test(name))
+  const given = Object.entries(checkpoint)
+    .filter(([name]) => !INDEX.test(name))
     .flatMap(([name, tensor]) =>
       (name === SHARED && own.length > 0 ? own : [name]).map((name) => [name, tensor] as const)
     )
-    .map(([name, tensor]) => [
+    .map(([name, tensor]): readonly [string, HostTensor.Any] => [
       name,
       TABLE.test(name)
         ? table(tensor, grids)
@@ -95,10 +97,12 @@ export const load = (
         ? positions(tensor, grids, Positions.resize)
         : tensor
     ])
-  const rest = Object.entries(network)
-    .filter(([name]) => !ENCODER.test(name))
-    .map(([name, tensor]) => [name, `${checkpoint[name]?.shape}` === `${tensor.shape}` ? checkpoint[name] : tensor])
-  const tensors: Weights.Tensors = Object.fromEntries([...encoder, ...rest])
+    .filter(([name, { shape }]) => {
+      const wanted = network[name]
+      return wanted === undefined ? !BEHIND.test(name) : !HEAD.test(name) || `${shape}` === `${wanted.shape}`
+    })
+  const kept = Object.entries(network).filter(([name]) => !ENCODER.test(name))
+  const tensors: Weights.Tensors = Object.fromEntries([...kept, ...given])
   return Result.map(Weights.conform(network, Weights.make(tensors), source), () => tensors)
 }
 

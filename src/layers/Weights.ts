@@ -138,16 +138,16 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
  * U8 become int32. Nothing that a checkpoint may hold besides tensors is executed.
  *
  * Told the network, it translates the names that timm or Hugging Face give its tensors into the official ones, whoever
- * named them; otherwise names stay as they are.
+ * named them; `naming` says who, where the names alone do not. Told no network, it leaves names as they are.
  *
  * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, or is of no
  * naming known for the network, with 74 when it cannot be read.
  */
 export const read: (
   file: string,
-  options?: { readonly network?: Naming.Network }
+  options?: { readonly network?: Naming.Network; readonly naming?: Naming.Naming }
 ) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
-  function*(file, { network } = {}) {
+  function*(file, { naming, network } = {}) {
     const { fs, readTensors } = yield* Files.make
     const checkpoint = yield* Effect.gen(function*() {
       const handle = yield* fs.open(file)
@@ -156,7 +156,9 @@ export const read: (
     const { metadata, tensors }: Safetensors.Decoded = checkpoint === undefined
       ? yield* readTensors(file)
       : { metadata: {}, tensors: checkpoint }
-    const named: Tensors = network === undefined ? tensors : yield* Effect.fromResult(Naming.official(tensors, network))
+    const named: Tensors = network === undefined
+      ? tensors
+      : yield* Effect.fromResult(Naming.official(tensors, network, naming))
     const text = metadata[PROVENANCE]
     if (text === undefined) return make(named)
     return make(

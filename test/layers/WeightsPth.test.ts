@@ -75,6 +75,43 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       assert.deepStrictEqual(yield* keys(dict({ optimizer: dict({ lr: rate }), args, model: state })), ["w"])
     }))
 
+  it.effect("does not even look for what an optimizer holds, nor at sets", () =>
+    Effect.gen(function*() {
+      const absent: Torch.Storage = { key: "9", type: "Double", data: new Uint8Array(0), length: 1 << 20 }
+      const moments = Torch.tensor({ storage: absent, shape: [1024, 1024] })
+      const optimizer = dict({ state: { dict: [[0, dict({ step: 7, exp_avg: moments, exp_avg_sq: moments })]] } })
+      const sets = ["__builtin__.set", "builtins.set"].map((call): Torch.Python => ({ call, args: [["a"]] }))
+      const value = dict({ module: state, optimizer, csr_tensor_module_names: sets })
+      assert.deepStrictEqual(yield* keys(value), ["w"])
+    }))
+
+  it.effect("gives every view of one storage its own elements", () =>
+    Effect.gen(function*() {
+      const columns = { storage, shape: [3, 2], strides: [1, 3] }
+      const shared = Torch.stateDict({
+        whole: { storage, shape: [2, 3] },
+        tied: { storage, shape: [2, 3] },
+        columns,
+        row: { storage, offset: 3, shape: [3] },
+        repeated: { storage, offset: 1, shape: [2, 2], strides: [0, 1] },
+        last: { storage, offset: 5, shape: [] },
+        none: { storage, shape: [0, 3] }
+      })
+      const { tensors } = yield* written(shared, [storage])
+      assert.deepStrictEqual(
+        Object.entries(tensors).map(([name, { data, shape }]) => [name, shape, [...data]]),
+        [
+          ["whole", [2, 3], [1, 2, 3, 4, 5, 6]],
+          ["tied", [2, 3], [1, 2, 3, 4, 5, 6]],
+          ["columns", [3, 2], [1, 4, 2, 5, 3, 6]],
+          ["row", [3], [4, 5, 6]],
+          ["repeated", [2, 2], [2, 3, 2, 3]],
+          ["last", [], [6]],
+          ["none", [0, 3], []]
+        ]
+      )
+    }))
+
   it.effect("says what is missing, and in which file", () =>
     Effect.gen(function*() {
       const { "archive/data/0": _, ...lost } = records
@@ -115,6 +152,16 @@ describe("Weights.read of PyTorch's checkpoints", () => {
         assert.strictEqual(error[Runtime.errorExitCode], 65)
         assert.match(error.message, /it calls (?:posix|os)\.system, which weights do not need/)
       }
+    }))
+
+  it.effect("refuses compiled programs, as which CLIP was published", () =>
+    Effect.gen(function*() {
+      const network: Torch.Python = { object: "__torch__.multimodal.Multimodal", state: { training: false } }
+      const error = yield* failure(Torch.file(network, [storage]))
+      assert.match(
+        error.message,
+        /it calls __torch__\.multimodal\.Multimodal, .*load it in PyTorch and save its tensors alone/
+      )
     }))
 
   it.effect("fails typed on archives that are cut off or damaged anywhere", () =>

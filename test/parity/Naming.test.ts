@@ -105,6 +105,18 @@ describe("Naming", () => {
     assert.include(both.message, "those of official and huggingface at once")
   })
 
+  it("believes who is said to have named them", () => {
+    const { "beit.embeddings.patch_embeddings.projection.weight": _, ...part } = theirs
+    const marker = "patch_embed.proj.weight"
+    assert.strictEqual(failure(Naming.official(part, "classifier")).reason._tag, "Unclear")
+    equal(
+      Naming.official(part, "classifier", "huggingface"),
+      without(Result.getOrThrow(Naming.official(theirs, "classifier")), new RegExp(`^${marker}$`))
+    )
+    equal(Naming.official(part, "classifier", "official"), part)
+    assert.strictEqual(failure(Naming.official(part, "tokenizer", "timm")).reason._tag, "NoNetwork")
+  })
+
   it("says who has no such network, and what there is no place for", () => {
     assert.strictEqual(
       failure(Naming.to("timm", state("mim_cls_shared"), "pretrained")).message,

@@ -1,9 +1,11 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Result, Runtime } from "effect"
+import { Effect, FileSystem, Result, Runtime } from "effect"
 import * as Grid from "../../src/domain/Grid.ts"
 import * as Transfer from "../../src/layers/Transfer.ts"
-import type * as Weights from "../../src/layers/Weights.ts"
+import * as Weights from "../../src/layers/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Torch from "../layers/torch.ts"
 import * as Golden from "./golden.ts"
 
 const golden = Golden.tensors("relpos")
@@ -59,6 +61,38 @@ describe("Transfer.load against the official loading", () => {
   })
 })
 
+describe("a pretrained network in a file", () => {
+  const expected = load(before, pretrained)
+
+  const archive = Effect.promise(() => {
+    const index = { key: "index", type: "Long", data: BigInt64Array.of(0n), length: 1 }
+    const tensors = Object.entries(pretrained).map(([name, { data, shape }], i) => {
+      const storage = { key: `${i}`, type: "Float", data, length: data.length }
+      return [name, { storage, shape }] as const
+    })
+    const state = Torch.stateDict({
+      ...Object.fromEntries(tensors),
+      "rel_pos_bias.relative_position_index": { storage: index, shape: [17, 17], strides: [0, 0] }
+    })
+    const value = { dict: [["model", state], ["epoch", 1599], ["scaler", { dict: [] }]] } as const
+    return Torch.file(value, [index, ...tensors.map(([, { storage }]) => storage)])
+  })
+
+  it.effect("fills a classifier for bigger images, by whomever it was written", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const network = "pretrained"
+      yield* fs.writeFile(`${folder}/w.pth`, yield* archive)
+      yield* Weights.write(`${folder}/official`, Weights.make(pretrained), { naming: "official", network })
+      yield* Weights.write(`${folder}/huggingface`, Weights.make(pretrained), { naming: "huggingface", network })
+      for (const file of ["w.pth", "official", "huggingface"]) {
+        const { tensors } = yield* Weights.read(`${folder}/${file}`, { network })
+        assert.deepStrictEqual(load(before, tensors), expected, file)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
+
 describe("Transfer.load", () => {
   const norm = HostTensor.zeros([24], "float32")
 
@@ -90,6 +124,19 @@ describe("Transfer.load", () => {
     const checkpoint = { [name]: HostTensor.make([18, 2], "float32", new Float32Array(36).fill(2)) }
     const loaded = load(network, checkpoint, { grid: { height: 2, width: 5 }, from: { height: 2, width: 3 } })
     close(loaded[name]!, { shape: [30, 2], dtype: "float32", data: new Float32Array(60).fill(2) }, 1e-6)
+  })
+
+  it("lists norms of another width, and what no network has", () => {
+    const wide = HostTensor.zeros([25], "float32")
+    const { message } = Result.getOrThrow(Result.flip(Transfer.load(
+      before,
+      { ...pretrained, "fc_norm.bias": wide, "head.bias": wide, "decoder.x": norm, "norm.weight": wide },
+      grids
+    )))
+    assert.include(
+      message,
+      "(1 unexpected: decoder.x [24] float32; 1 of another shape: fc_norm.bias is [25] float32, expected [24] float32)"
+    )
   })
 
   it("lists at once all of the encoder that does not fit", () => {
