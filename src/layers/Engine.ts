@@ -53,8 +53,8 @@ export {
 export interface TrainHandle<S, B, M> {
   /**
    * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
-   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` is not finite. After a failure of the
-   * runtime itself the state cannot be trusted, and everything fails with `Torn`.
+   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` or `gradientNorm` is not finite.
+   * After a failure of the runtime itself the state cannot be trusted, and everything fails with `Torn`.
    */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
   /** A copy of the present state. */

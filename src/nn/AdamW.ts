@@ -71,15 +71,19 @@ export const hyper = (
   return { rate: scalar(rate), correction: scalar(root / (1 - beta1 ** (step + 1))), epsilon: scalar(eps * root) }
 }
 
-/** The state after one step, the norm of the gradients before clipping, and whether it was finite. */
+/**
+ * The state after one step, the norm of the gradients before clipping, and whether it and the loss were finite. If not, the
+ * state stays as it was: a loss can overflow whose gradients do not.
+ */
 export const update = <P extends object>(
   state: State<P>,
   gradients: P,
   hyper: Hyper,
-  { betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options
+  { betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
+  loss?: Scalar
 ) => {
   const norm = Reduction.globalNorm(gradients)
-  const finite = Elementwise.isFinite(norm)
+  const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
   const one = Tensor.fill([], 1)
   const either = (taken: Scalar, kept: number) => Elementwise.choose(finite, taken, Tensor.fill([], kept))
   const clip = clipNorm === null

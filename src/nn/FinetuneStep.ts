@@ -149,7 +149,7 @@ export const step = <
           aux: { accuracy: Loss.accuracy(logits, labels) }
         }
       }, state.parameters)
-      const updated = AdamW.update(state, gradients, hyper, adamw)
+      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
       return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
     }
   }

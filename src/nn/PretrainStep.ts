@@ -174,7 +174,7 @@ export const step = <
           aux: { ...first, loss_2, accuracy_2: Loss.accuracy(aggregated, labels) }
         }
       }, state.parameters)
-      const updated = AdamW.update(state, gradients, hyper, adamw)
+      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
       return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
     }
   }

@@ -162,7 +162,7 @@ export const step = <
           aux: { reconstruction, commitment, unit, codes: chosen }
         }
       }, state.parameters)
-      const updated = AdamW.update(state, gradients, hyper, adamw)
+      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
       const followed = Quantizer.follow(quantize, aux, { decay, revival, vectors }, revive)
       const keep = <S extends ReadonlyArray<number>>(next: Tensor<S>, old: Tensor<S>) =>
         Elementwise.choose(updated.finite, next, old)

@@ -43,7 +43,7 @@ export const regression: TrainStep<State, Batch, Metrics> = {
       state.parameters
     )
     const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true } as const
-    const updated = AdamW.update(state, gradients, hyper, options)
+    const updated = AdamW.update(state, gradients, hyper, options, loss)
     return { metrics: { loss, norms: [updated.norm, Reduction.globalNorm(state.parameters)] }, state: updated.state }
   }
 }

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Trace from "../../src/compiler/Trace.ts"
-import { Engine } from "../../src/layers/Engine.ts"
+import { Engine, NonFinite } from "../../src/layers/Engine.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import { cases } from "./steps.ts"
+import { cases, casesOf } from "./steps.ts"
 
 interface Case<S, B, M> {
   readonly step: TrainStep<S, B, M>
@@ -14,6 +14,8 @@ interface Case<S, B, M> {
 }
 
 const RELATIVE = 1e-5
+
+const engines = [["onnx", Engine.layerOnnx()], ["reference", Engine.layerReference]] as const
 
 const leaves = (tree: object) => Tree.leaves<HostTensor.Any>(tree)
 
@@ -25,8 +27,8 @@ const trained = <S extends object, B, M extends object>({ batch, state, step }: 
     return { metrics, state: yield* handle.state }
   }).pipe(Effect.scoped)
 
-const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
-  it.effect("does the same compiled and step by step", () =>
+const agree = <S extends object, B, M extends object>(given: Case<S, B, M>, name: string) => {
+  it.effect(name, () =>
     Effect.gen(function*() {
       const compiled = yield* Effect.provide(trained(given), Engine.layerOnnx())
       const eager = new Map(leaves(yield* Effect.provide(trained(given), Engine.layerReference)))
@@ -36,6 +38,38 @@ const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
         data.forEach((x, at) => assert.closeTo(x, expected[at]!, RELATIVE * size, path))
       }
     }))
+}
+
+interface Overflow {
+  readonly metric: "loss" | "gradientNorm"
+  readonly values: Readonly<Record<string, number>>
+}
+
+const keeps = <S extends object, B, M extends object>(
+  { batch, state, step }: Case<S, B, M>,
+  { metric, values }: Overflow
+) => {
+  it.effect.each(engines)(`keeps its state when its ${metric} overflows, %s`, ([, layer]) =>
+    Effect.gen(function*() {
+      const before = Tree.map<HostOf<S>>(state(0), (leaf, path) => {
+        const { data, dtype, shape } = leaf as HostTensor.Any
+        const value = values[path.replace(/^parameters\./, "")]
+        return value === undefined
+          ? leaf
+          : { shape, dtype, data: data.map((_, at) => (at % 2 === 0 ? value : 0 - value)) }
+      })
+      const handle = yield* (yield* Engine).train(step, before)
+      const { message, reason } = yield* Effect.flip(handle.run(batch(1)))
+      assert.instanceOf(reason, NonFinite)
+      assert.strictEqual(reason.metric, metric)
+      assert.match(message, new RegExp(`the ${metric} of step 1 is (?:Infinity|NaN); lower the learning rate or look`))
+      const kept = new Map(leaves(yield* handle.state))
+      for (const [path, { data }] of leaves(before)) assert.deepStrictEqual(kept.get(path)!.data, data, path)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+}
+
+const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
+  agree(given, "does the same compiled and step by step")
 
   it.effect("keeps its compiled state when a gradient is not finite", () =>
     Effect.gen(function*() {
@@ -50,6 +84,10 @@ const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
       for (const [path, { data }] of leaves(before)) {
         assert.deepStrictEqual(kept.get(path)!.data, data, path)
       }
+      yield* handle.run(given.batch(2))
+      const unharmed = yield* engine.train(given.step, before)
+      yield* unharmed.run(given.batch(2))
+      assert.deepStrictEqual(yield* handle.state, yield* unharmed.state)
     }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx())))
 
   it("replaces parameters and moments in place", () => {
@@ -59,7 +97,43 @@ const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
   })
 }
 
-describe("tokenizer", () => check(cases.tokenizer))
-describe("pretrain", () => check(cases.pretrain))
-describe("pretrain without aggregation", () => check(cases.plain))
-describe("finetune", () => check(cases.finetune))
+const toHead = (norm: string, head: string): Overflow => ({
+  metric: "gradientNorm",
+  values: { [`${norm}.bias`]: 1e25, [`${head}.weight`]: 0 }
+})
+
+const ofLogits = (head: string): Overflow => ({ metric: "loss", values: { [`${head}.bias`]: 3e38 } })
+
+describe("tokenizer", () => {
+  check(cases.tokenizer)
+  keeps(cases.tokenizer, toHead("encoder.fc_norm", "encode_task_layer.0"))
+})
+
+describe("pretrain", () => {
+  check(cases.pretrain)
+  keeps(cases.pretrain, toHead("norm", "lm_head"))
+  keeps(cases.pretrain, ofLogits("lm_head"))
+})
+
+describe("pretrain without aggregation", () => {
+  check(cases.plain)
+  keeps(cases.plain, toHead("norm", "lm_head"))
+  keeps(cases.plain, ofLogits("lm_head"))
+})
+
+describe("finetune", () => {
+  check(cases.finetune)
+  keeps(cases.finetune, toHead("fc_norm", "head"))
+  keeps(cases.finetune, ofLogits("head"))
+})
+
+describe.each([
+  ["a batch of one", { image: 16, batch: 1 }],
+  ["a grid of one patch", { image: 8, batch: 3 }]
+])("%s does the same compiled and step by step", (_, sizes) => {
+  const { finetune, plain, pretrain, tokenizer } = casesOf(sizes)
+  agree(tokenizer, "as a tokenizer")
+  agree(pretrain, "in pretraining")
+  agree(plain, "in pretraining without aggregation")
+  agree(finetune, "in fine-tuning")
+})

@@ -1,9 +1,11 @@
 import * as Keyed from "../../src/domain/Keyed.ts"
+import * as RelativePosition from "../../src/domain/RelativePosition.ts"
 import * as AdamW from "../../src/nn/AdamW.ts"
 import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
 import * as PretrainStep from "../../src/nn/PretrainStep.ts"
 import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
 import * as Vit from "../../src/nn/Vit.ts"
+import * as Dim from "../../src/shapes/Dim.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
@@ -12,75 +14,91 @@ const betas = [0.9, 0.98] as const
 
 const adamw: AdamW.Options = { betas, weightDecay: 0.05, clipNorm: 1, decays: (_, rank) => rank > 1 }
 
-const vit = Vit.dims({ image: 16, patch: 8, width: 8, heads: 2 })
+export interface Sizes {
+  readonly image: number
+  readonly batch: number
+}
 
-const network = {
-  vit,
-  hidden: 12,
-  relativeRows: 12,
-  depth: 2,
-  absolutePositions: false,
-  qkvBias: true,
-  layerScale: 0.1
-} as const
-
-const tokenizer = TokenizerStep.step(
-  { vit, hidden: 12, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
-  3,
-  { decay: 0.9, revival: { threshold: 0.5 }, adamw }
-)
-
-const pretrain = PretrainStep.step(
-  {
-    ...network,
-    initStd: 0.02,
-    relativePositions: "shared",
-    codes: 5,
-    aggregation: { earlyLayer: 1, headDepth: 1, sharedHead: true }
-  },
-  { size: 3, masked: 6, dropPath: true },
-  adamw
-)
-
-const plain = PretrainStep.step(
-  { ...network, initStd: 0.02, relativePositions: "perBlock", codes: 5, aggregation: null },
-  { size: 3, masked: 6, dropPath: false },
-  { ...adamw, clipNorm: null }
-)
-
-const finetune = FinetuneStep.step(
-  { ...network, relativePositions: "perBlock", pooling: "mean", headScale: 1, classes: 5 },
-  { size: 3, dropPath: true },
-  { adamw: { ...adamw, scale: (path) => (path.startsWith("blocks") ? 0.5 : 1) }, labelSmoothing: 0.1 }
-)
+const stepsOf = ({ batch, image }: Sizes) => {
+  const side = Dim.named("image", image)
+  const size = Dim.named("batch", batch)
+  const vit = Vit.dims({ image: side, patch: Dim.named("patch", 8), width: Dim.named("width", 8), heads: 2 })
+  const hidden = 12
+  const relativeRows = Dim.named("relativeRows", RelativePosition.rows(Vit.grid(vit)))
+  const masked = Dim.named("masked", Math.max(1, Math.floor((batch * vit.patches) / 2)))
+  const network = {
+    vit,
+    hidden,
+    relativeRows,
+    depth: 2,
+    absolutePositions: false,
+    qkvBias: true,
+    layerScale: 0.1
+  } as const
+  return {
+    tokenizer: TokenizerStep.step(
+      { vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
+      size,
+      { decay: 0.9, revival: { threshold: 0.5 }, adamw }
+    ),
+    pretrain: PretrainStep.step(
+      {
+        ...network,
+        initStd: 0.02,
+        relativePositions: "shared",
+        codes: 5,
+        aggregation: { earlyLayer: 1, headDepth: 1, sharedHead: true }
+      },
+      { size, masked, dropPath: true },
+      adamw
+    ),
+    plain: PretrainStep.step(
+      { ...network, initStd: 0.02, relativePositions: "perBlock", codes: 5, aggregation: null },
+      { size, masked, dropPath: false },
+      { ...adamw, clipNorm: null }
+    ),
+    finetune: FinetuneStep.step(
+      { ...network, relativePositions: "perBlock", pooling: "mean", headScale: 1, classes: 5 },
+      { size, dropPath: true },
+      { adamw: { ...adamw, scale: (path) => (path.startsWith("blocks") ? 0.5 : 1) }, labelSmoothing: 0.1 }
+    )
+  }
+}
 
 type Values = Float32Array | Int32Array | Uint8Array
 
-const draw = (leaf: Tree.Leaf, path: string, seed: number): Values => {
+const draw = (leaf: Tree.Leaf, path: string, seed: number, patches: number): Values => {
   const { integer, normal } = Keyed.generator({ seed, purpose: path, epoch: 0, index: 0 })
   const length = HostTensor.size(leaf.shape)
   if (leaf.dtype === "bool") return Uint8Array.from({ length }, (_, at) => (at % 2))
-  if (path === "rows") return Int32Array.from({ length }, (_, at) => 2 * at + 1)
+  if (path === "rows") return Int32Array.from({ length }, (_, at) => (2 * at + 1) % patches)
+  if (path === "revive") return Int32Array.from({ length }, () => integer(0, Math.min(4, patches - 1)))
   if (leaf.dtype === "int32") return Int32Array.from({ length }, () => integer(0, 4))
   if (/^second|cluster_size|dropPath/.test(path)) return Float32Array.from({ length }, () => normal() ** 2)
   return Float32Array.from({ length }, () => 0.3 * normal())
 }
 
-const drawn = <T>(spec: object, seed: number): HostOf<T> =>
-  Tree.map<HostOf<T>>(spec, (leaf, path) => ({ ...leaf, data: draw(leaf, path, seed) }))
+const drawn = <T>(spec: object, seed: number, patches: number): HostOf<T> =>
+  Tree.map<HostOf<T>>(spec, (leaf, path) => ({ ...leaf, data: draw(leaf, path, seed, patches) }))
 
-const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(step: TrainStep<S, B, M>) => ({
+const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(step: TrainStep<S, B, M>, patches: number) => ({
   step,
-  state: (seed: number): HostOf<S> => drawn<S>(step.state as object, seed),
+  state: (seed: number): HostOf<S> => drawn<S>(step.state as object, seed, patches),
   batch: (seed: number): HostOf<B> => ({
-    ...drawn<B>(step.batch, seed),
+    ...drawn<B>(step.batch, seed, patches),
     hyper: AdamW.hyper(3, 1e-2, { betas, eps: 1e-8 })
   })
 })
 
-export const cases = {
-  tokenizer: caseOf(tokenizer),
-  pretrain: caseOf(pretrain),
-  plain: caseOf(plain),
-  finetune: caseOf(finetune)
+export const casesOf = (sizes: Sizes) => {
+  const { finetune, plain, pretrain, tokenizer } = stepsOf(sizes)
+  const patches = sizes.batch * (sizes.image / 8) ** 2
+  return {
+    tokenizer: caseOf(tokenizer, patches),
+    pretrain: caseOf(pretrain, patches),
+    plain: caseOf(plain, patches),
+    finetune: caseOf(finetune, patches)
+  }
 }
+
+export const cases = casesOf({ image: 16, batch: 3 })

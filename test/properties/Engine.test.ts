@@ -102,7 +102,8 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         if (trainee !== undefined) {
           const { reason } = yield* Effect.flip(trainee.handle.run(broken()))
           trainee.broken++
-          assert.deepStrictEqual(reason, new NonFinite({ step: trainee.steps + trainee.broken, loss: "Infinity" }))
+          const step = trainee.steps + trainee.broken
+          assert.deepStrictEqual(reason, new NonFinite({ step, metric: "loss", value: "Infinity" }))
         }
         return
       case "interrupted":

@@ -9,11 +9,15 @@ export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory"
   }
 }
 
-/** The loss of a step is not a finite number. Exits with 70. */
-export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", { step: Schema.Int, loss: Schema.String }) {
+/** The loss of a step or the norm of its gradients is not a finite number. Exits with 70. */
+export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
+  step: Schema.Int,
+  metric: Schema.Literals(["loss", "gradientNorm"]),
+  value: Schema.String
+}) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    return `the loss of step ${this.step} is ${this.loss}; lower the learning rate or look at the batch`
+    return `the ${this.metric} of step ${this.step} is ${this.value}; lower the learning rate or look at the batch`
   }
 }
 

@@ -75,11 +75,11 @@ export const reasonOf = (cause: unknown): Reason => {
 export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
   Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause) }) })
 
-/** Fails when a metric called `loss` is not finite. */
+/** Fails when a metric called `loss` or `gradientNorm` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Effect.Effect<HostOf<M>, EngineError> => {
-  const [, loss] = Tree.leaves<HostTensor.Any>(metrics as object).find(([path]) => path === "loss") ?? []
-  const value = loss?.data[0]
-  return value === undefined || Number.isFinite(value)
-    ? Effect.succeed(metrics)
-    : Effect.fail(new EngineError({ program, reason: new NonFinite({ step, loss: String(value) }) }))
+  const measured = new Map(Tree.leaves<HostTensor.Any>(metrics as object))
+  const metric = (["loss", "gradientNorm"] as const).find((name) => !Number.isFinite(measured.get(name)?.data[0] ?? 0))
+  if (metric === undefined) return Effect.succeed(metrics)
+  const value = String(measured.get(metric)!.data[0])
+  return Effect.fail(new EngineError({ program, reason: new NonFinite({ step, metric, value }) }))
 }
