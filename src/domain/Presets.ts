@@ -371,8 +371,8 @@ const tinyOptimizer = new OptimizerConfig({
   clipNorm: 3,
   batchSize: 64,
   unit: "steps",
-  duration: 400,
-  warmup: 32 // 8 % of the steps, in every stage
+  duration: 300,
+  warmup: 24 // 8 % of the steps, in every stage
 })
 
 const tinyAugment = new AugmentConfig({
@@ -388,7 +388,7 @@ const tinyAugment = new AugmentConfig({
 
 /**
  * The demo: images of 48 pixels, a tokenizer and a pretraining run of minutes on two cores. Two departures from the published
- * method: hardly used codes are revived, which a codebook trained for 400 steps needs, and positions are absolute as well
+ * method: hardly used codes are revived, which a codebook trained for 300 steps needs, and positions are absolute as well
  * as relative.
  */
 export const tiny = new Preset({
@@ -412,8 +412,8 @@ export const tiny = new Preset({
       lr: 3e-3,
       betas: [0.9, 0.98],
       weightDecay: 0.05,
-      duration: 1100,
-      warmup: 88
+      duration: 1000,
+      warmup: 80
     }),
     augment: tinyAugment
   }),
@@ -431,8 +431,8 @@ export const tiny = new Preset({
       lr: 1e-3,
       betas: [0.9, 0.999],
       weightDecay: 0.05,
-      duration: 300,
-      warmup: 24
+      duration: 200,
+      warmup: 16
     }),
     augment: tinyAugment
   }),

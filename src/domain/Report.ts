@@ -188,5 +188,39 @@ export const tinyFigures: ReadonlyArray<Expectation> = [
   { figure: "seconds", atMost: 480 }
 ]
 
-/** Where the curves of such a run are expected, with a margin for other seeds. */
-export const tinyCurves: ReadonlyArray<Band> = []
+const band = (
+  stage: string,
+  metric: string,
+  margin: number,
+  means: ReadonlyArray<readonly [number, number]>
+): Band => ({
+  stage,
+  metric,
+  points: means.map(([step, mean]) => ({ step, low: Math.max(0, mean - margin), high: mean + margin }))
+})
+
+/** Where the smoothed curves of such a run are expected: around those of the default seed, with a margin for others. */
+export const tinyCurves: ReadonlyArray<Band> = [
+  band("tokenizer", "loss", 0.03, [[25, 0.67], [50, 0.62], [100, 0.57], [150, 0.53], [200, 0.505], [300, 0.48]]),
+  band("tokenizer", "cosine", 0.03, [[25, 0.34], [50, 0.385], [100, 0.44], [150, 0.48], [200, 0.5], [300, 0.525]]),
+  band("tokenizer", "usage", 25, [[25, 111], [50, 115], [100, 165], [200, 211], [300, 229]]),
+  band("tokenizer", "perplexity", 20, [[25, 50], [50, 64], [100, 99], [200, 144], [300, 168]]),
+  band("pretrain", "loss_1", 0.15, [
+    [50, 4.9],
+    [100, 4.59],
+    [200, 4.3],
+    [400, 4],
+    [600, 3.77],
+    [800, 3.61],
+    [1000, 3.53]
+  ]),
+  band("pretrain", "accuracy_1", 0.025, [
+    [50, 0.05],
+    [100, 0.08],
+    [200, 0.106],
+    [400, 0.14],
+    [600, 0.17],
+    [800, 0.193],
+    [1000, 0.208]
+  ])
+]

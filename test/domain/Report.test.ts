@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Config from "../../src/domain/Config.ts"
+import { tiny } from "../../src/domain/Presets.ts"
 import * as Report from "../../src/domain/Report.ts"
 import { report } from "../e2e/sample.ts"
 
@@ -83,5 +84,15 @@ describe("Report", () => {
   it("knows how uncertain an accuracy is", () => {
     assert.closeTo(Report.deviation(0.5, 100), 0.05, 1e-12)
     assert.strictEqual(Report.deviation(0.5, 0), 0)
+  })
+
+  it("expects the curves of the demo to the last step of its preset", () => {
+    const lasts = Report.tinyCurves.map(({ metric, points, stage }) => [stage, metric, points.at(-1)!.step])
+    const steps = { tokenizer: tiny.tokenizer.optimizer.duration, pretrain: tiny.pretrain.optimizer.duration }
+    assert.deepStrictEqual(lasts, [
+      ...["loss", "cosine", "usage", "perplexity"].map((metric) => ["tokenizer", metric, steps.tokenizer]),
+      ...["loss_1", "accuracy_1"].map((metric) => ["pretrain", metric, steps.pretrain])
+    ])
+    assert.isTrue(Report.tinyCurves.every(({ points }) => points.every(({ high, low }) => 0 <= low && low < high)))
   })
 })
