@@ -33,9 +33,11 @@ export interface Options {
   readonly patches: number
 }
 
-/** Rows of patches for the most used codes, and the mean patch of every code that occurs. */
+/** Rows of patches for the most used codes that show something, and the mean patch of every code that occurs. */
 export interface Atlas {
   readonly rows: ReadonlyArray<CodeRow>
+  /** Codes used more than the last row's whose patches are of one colour: empty ground, which a row would show in vain. */
+  readonly plain: ReadonlyArray<CodeRow>
   readonly means: ReadonlyMap<number, Picture>
 }
 
@@ -63,6 +65,18 @@ const mean = (patches: ReadonlyArray<Picture>, side: number): Picture => {
 const spread = <A>(all: ReadonlyArray<A>, count: number): ReadonlyArray<A> =>
   all.length <= count ? all : Array.from({ length: count }, (_, i) => all[Math.floor(i * all.length / count)]!)
 
+const FLAT = 4 // of 255, within each channel
+const MOSTLY = 0.75
+
+const flat = ({ data }: Picture): boolean =>
+  [0, 1, 2].every((channel) => {
+    const values = data.filter((_, i) => i % 3 === channel)
+    return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b)) <= FLAT
+  })
+
+const plain = ({ patches }: CodeRow): boolean =>
+  patches[0]!.data.length > 3 && patches.filter(flat).length > MOSTLY * patches.length
+
 /** The atlas of encoded pictures. */
 export const make = (encoded: ReadonlyArray<Encoded>, { patch, patches, rows, size }: Options): Atlas => {
   const places = new Map<number, Array<readonly [picture: Picture, index: number]>>()
@@ -77,13 +91,14 @@ export const make = (encoded: ReadonlyArray<Encoded>, { patch, patches, rows, si
     list.map(([picture, index]) => cut(picture, patch, index))
   const counts = Codebook.count(encoded.flatMap(({ codes }) => Array.from(codes)), size)
   const total = counts.reduce((sum, n) => sum + n, 0)
+  const found: { rows: Array<CodeRow>; plain: Array<CodeRow> } = { rows: [], plain: [] }
+  for (const { code, count } of Codebook.mostUsed(counts, size)) {
+    if (found.rows.length === rows) break
+    const row = { code, count, share: count / total, patches: cutAll(spread(places.get(code)!, patches)) }
+    found[plain(row) ? "plain" : "rows"].push(row)
+  }
   return {
-    rows: Codebook.mostUsed(counts, rows).map(({ code, count }) => ({
-      code,
-      count,
-      share: count / total,
-      patches: cutAll(spread(places.get(code)!, patches))
-    })),
+    ...found,
     means: new Map([...places].map(([code, list]) => [code, mean(cutAll(spread(list, 64)), patch)]))
   }
 }

@@ -239,6 +239,7 @@ export const demo = Effect.fn("demo")(function*(
     ],
     codebook: [curve(rows, "tokenizer", "usage"), curve(rows, "tokenizer", "perplexity")],
     codes: atlas.rows,
+    plain: atlas.plain,
     means: atlas.means,
     coded: yield* codedImages(held, preset, vocabulary.images),
     masked: yield* maskedImages(held, preset, masked.images),

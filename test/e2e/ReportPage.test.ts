@@ -198,7 +198,16 @@ describe("ReportPage", () => {
     it.effect("leaves out what it was not given", () =>
       Effect.gen(function*() {
         const { browser } = yield* Fixture
-        const empty = { curves: [], codebook: [], codes: [], means: new Map(), coded: [], masked: [], credits: [] }
+        const empty = {
+          curves: [],
+          codebook: [],
+          codes: [],
+          plain: [],
+          means: new Map(),
+          coded: [],
+          masked: [],
+          credits: []
+        }
         const { confusion: _, ...rest } = sample.page
         const html = yield* ReportPage.render(
           { ...sample.report, expected: { figures: [], curves: [] } },

@@ -168,6 +168,7 @@ export const page: PageData = {
     curve({ stage: "tokenizer", metric: "perplexity" }, 40, fall(60, 165), 0.02)
   ],
   codes,
+  plain: [{ code: 255, count: 90, share: 0.104, patches: codes[0]!.patches }],
   means: new Map([...byCode].map(([code, [first]]) => [code, first!])),
   coded: coded.slice(0, 6),
   masked: masked.slice(0, 6),

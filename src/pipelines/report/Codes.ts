@@ -56,13 +56,23 @@ const row = Effect.fnUntraced(function*({ code, count, patches, share }: CodeRow
   }</span></span><span class="patches" title="${Numbers.count(count)} patches">${image}</span></li>`
 })
 
-/** The section of the codebook: rows of real patches, one row for each of the most used codes. */
+const ground = (plain: PageData["plain"]): string => {
+  if (plain.length === 0) return ""
+  const share = Numbers.percent(plain.reduce((sum, code) => sum + code.share, 0))
+  return plain.length === 1
+    ? ` One more code stands for patches of a single colour, ${share} of all; it has no row.`
+    : ` ${plain.length} more codes stand for patches of a single colour, ${share} of all; they have no row.`
+}
+
+/** The section of the codebook: rows of real patches, one row for each of the most used codes that show something. */
 export const atlas = Effect.fnUntraced(function*(page: PageData) {
   const rows = yield* Effect.forEach(
     page.codes.filter(({ patches }) => patches.length > 0),
     (codeRow) => row(codeRow, page.means)
   )
-  return html`<p>Real patches that share a code, for the ${rows.length} most used codes, with the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.</p>
+  return html`<p>Real patches that share a code, for the ${rows.length} most used codes, with the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.${
+    ground(page.plain)
+  }</p>
 <ol class="atlas">${rows}</ol>`
 })
 

@@ -64,8 +64,10 @@ export interface PageData {
   readonly curves: ReadonlyArray<Curve>
   /** The use of the codebook while it was trained. */
   readonly codebook: ReadonlyArray<Curve>
-  /** The most used codes, most used first. */
+  /** The most used codes with something to show, most used first. */
   readonly codes: ReadonlyArray<CodeRow>
+  /** Codes used as much whose patches are of one colour; they get a sentence. */
+  readonly plain: ReadonlyArray<CodeRow>
   /** The mean patch of each code that was seen; gives the code its colour. May be empty. */
   readonly means: ReadonlyMap<number, Picture>
   readonly coded: ReadonlyArray<CodedImage>

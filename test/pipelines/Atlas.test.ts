@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Atlas from "../../src/pipelines/Atlas.ts"
+
+const picture = {
+  width: 4,
+  height: 2,
+  data: Uint8Array.from([
+    ...[9, 9, 9, 9, 9, 9, 0, 0, 0, 255, 0, 0],
+    ...[9, 9, 9, 9, 9, 9, 0, 0, 255, 0, 255, 0]
+  ])
+}
+const encoded = [
+  { picture, codes: Int32Array.of(3, 1) },
+  { picture, codes: Int32Array.of(3, 2) },
+  { picture, codes: Int32Array.of(3, 2) }
+]
+const options = { patch: 2, size: 5, rows: 1, patches: 4 }
+
+describe("Atlas", () => {
+  it("names plain codes beside the rows of the others", () => {
+    const { plain, rows } = Atlas.make(encoded, options)
+    assert.deepStrictEqual(rows.map(({ code, count, share }) => [code, count, share]), [[2, 2, 1 / 3]])
+    assert.deepStrictEqual(plain.map(({ code, count }) => [code, count]), [[3, 3]])
+    assert.deepStrictEqual([...rows[0]!.patches[0]!.data.subarray(0, 6)], [0, 0, 0, 255, 0, 0])
+  })
+
+  it("takes all codes that occur when there are fewer than rows", () => {
+    const { means, plain, rows } = Atlas.make(encoded, { ...options, rows: 9 })
+    assert.deepStrictEqual(rows.map(({ code }) => code), [2, 1])
+    assert.deepStrictEqual(plain.map(({ code }) => code), [3])
+    assert.deepStrictEqual([...means.keys()].toSorted(), [1, 2, 3])
+  })
+})
