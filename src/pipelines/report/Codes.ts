@@ -70,7 +70,7 @@ export const atlas = Effect.fnUntraced(function*(page: PageData) {
     page.codes.filter(({ patches }) => patches.length > 0),
     (codeRow) => row(codeRow, page.means)
   )
-  return html`<p>Real patches that share a code, for the ${rows.length} most used codes, with the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.${
+  return html`<p>Real patches that share a code, for the ${rows.length} most used codes with something to see, and the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.${
     ground(page.plain)
   }</p>
 <ol class="atlas">${rows}</ol>`
