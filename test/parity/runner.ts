@@ -3,23 +3,39 @@ import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
 import { finetune } from "./fixtures/finetune.ts"
+import * as Hf from "./fixtures/hf.ts"
+import { imageOps } from "./fixtures/imageOps.ts"
 import { masks } from "./fixtures/masks.ts"
 import { mim } from "./fixtures/mim.ts"
+import { misc } from "./fixtures/misc.ts"
+import { mixup } from "./fixtures/mixup.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
 import { relpos } from "./fixtures/relpos.ts"
+import { segmentation } from "./fixtures/segmentation.ts"
 import * as Teacher from "./fixtures/teacher.ts"
+import * as Timm from "./fixtures/timm.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
 
 type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
 
 const handlers: Readonly<Record<string, Handler>> = {
   finetune,
+  hf_beit_classifier: Hf.classifier,
+  hf_beit_mim: Hf.pretrained,
+  hf_clip_vision: Hf.clip,
+  hf_dino_vit: Hf.dino,
+  image_ops: imageOps,
   masks,
   mim,
+  misc,
+  mixup,
   quantizer,
   relpos,
+  seg_backbone: segmentation,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
+  timm_beit: Timm.beit,
+  timm_clip_names: Timm.clipNames,
   vqkd
 }
 
@@ -93,7 +109,9 @@ export const lines = (outcome: Outcome): ReadonlyArray<string> => {
     ...checks.filter((check) => isOut(check) || check.noise === true).map((check) =>
       line(isOut(check) ? "" : "noise", name, check.part, "", describe(check), check.tensor)
     ),
-    ...left.map(({ what, why }) => line("left", name, `${what.length} keys`, why)),
+    ...left.filter(({ what }) => what.length > 0).map(({ what, why }) =>
+      line("left", name, `${what.length} keys`, why)
+    ),
     ...(unread.length === 0 ? [] : [line("UNREAD", name, `${unread.length} keys`, unread.join(", "))]),
     ...(failure === undefined ? [] : [line("FAILED", name, failure)])
   ]
