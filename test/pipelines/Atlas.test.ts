@@ -4,10 +4,9 @@ import * as Atlas from "../../src/pipelines/Atlas.ts"
 const picture = {
   width: 4,
   height: 2,
-  data: Uint8Array.from([
-    ...[9, 9, 9, 9, 9, 9, 0, 0, 0, 255, 0, 0],
-    ...[9, 9, 9, 9, 9, 9, 0, 0, 255, 0, 255, 0]
-  ])
+  data: Uint8Array.from(
+    [[9, 9, 9, 9, 9, 9], [0, 0, 0, 255, 0, 0], [9, 9, 9, 9, 9, 9], [0, 0, 255, 0, 255, 0]].flat()
+  )
 }
 const encoded = [
   { picture, codes: Int32Array.of(3, 1) },
