@@ -15,6 +15,9 @@
  */
 import * as Grid from "./Grid.ts"
 
+/** What runs between the displacements of a learned table: the official spline, or timm's straight lines. */
+export type Interpolation = "cubic" | "linear"
+
 /** The rows that hold the class token's biases. */
 const special = 3
 
@@ -47,8 +50,16 @@ export const index = (grid: Grid.Grid): Int32Array => {
  * far ones reach the new border; between them runs a cubic spline (`run_class_finetuning.py`, whose
  * `scipy.interpolate.interp2d` this equals). The class token's three rows are copied. The official code knows square grids
  * only; here each axis is treated on its own, and an axis of unchanged length is left alone.
+ *
+ * With `"linear"` straight lines run between the displacements, as timm has it (`resize_rel_pos_bias_table`).
  */
-export const resize = (table: Float32Array, heads: number, from: Grid.Grid, to: Grid.Grid): Float32Array => {
+export const resize = (
+  table: Float32Array,
+  heads: number,
+  from: Grid.Grid,
+  to: Grid.Grid,
+  interpolation: Interpolation = "cubic"
+): Float32Array => {
   if (table.length !== rows(from) * heads) {
     throw new RangeError(
       `relative positions: a grid of ${from.height}x${from.width} has ${rows(from)} rows of ${heads} heads, ` +
@@ -60,8 +71,8 @@ export const resize = (table: Float32Array, heads: number, from: Grid.Grid, to: 
   const patches = Grid.resample(
     table.subarray(0, split),
     heads,
-    axisWeights(from.height, to.height),
-    axisWeights(from.width, to.width)
+    axisWeights(from.height, to.height, interpolation),
+    axisWeights(from.width, to.width, interpolation)
   )
   const resized = new Float32Array(rows(to) * heads)
   resized.set(patches)
@@ -92,13 +103,13 @@ export const axis = (from: number, to: number): ReadonlyArray<number> => {
   return [...positive.map((x) => -x).toReversed(), 0, ...positive]
 }
 
-const axisWeights = (from: number, to: number): Grid.Weights => {
+const axisWeights = (from: number, to: number, interpolation: Interpolation): Grid.Weights => {
   if (from === to) return Grid.identity(2 * from - 1)
   const knots = axis(from, to)
   const reach = knots.at(-1)!
   const queries = Array.from({ length: 2 * to - 1 }, (_, i) => Math.min(Math.max(i - to + 1, -reach), reach))
-  // A spline is linear in its values: the splines through the unit vectors are the columns of the weights.
-  const columns = knots.map((_, j) => spline(knots, knots.map((__, i) => (i === j ? 1 : 0))))
+  // A curve is linear in its values: the curves through the unit vectors are the columns of the weights.
+  const columns = knots.map((_, j) => curves[interpolation](knots, knots.map((__, i) => (i === j ? 1 : 0))))
   return queries.map((x) => Float64Array.from(columns, (column) => column(x)))
 }
 
@@ -154,3 +165,12 @@ const lagrange = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>) => (x: n
     (sum, y, i) => sum + xs.reduce((term, knot, j) => (i === j ? term : (term * (x - knot)) / (xs[i]! - knot)), y),
     0
   )
+
+const polyline = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>) => (x: number): number => {
+  if (xs.length === 1) return ys[0]!
+  const right = Math.max(1, xs.findIndex((knot) => knot >= x))
+  const [from, to] = [xs[right - 1]!, xs[right]!]
+  return ys[right - 1]! + (ys[right]! - ys[right - 1]!) * (x - from) / (to - from)
+}
+
+const curves = { cubic: spline, linear: polyline }

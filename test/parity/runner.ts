@@ -36,6 +36,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   teacher_dino: Teacher.teacherDino,
   timm_beit: Timm.beit,
   timm_clip_names: Timm.clipNames,
+  timm_relpos_resize: Timm.relativePositions,
   vqkd
 }
 
