@@ -17,8 +17,10 @@ import type { Picture } from "./Picture.ts"
 /** The largest relative change of each property; 0 leaves it alone. */
 export type Amounts = typeof Jitter.Type
 
-// Pillow computes in 32-bit floats and truncates. The factor is rounded to 32 bits by the callers.
-const blend = (from: number, to: number, factor: number): number =>
+/**
+ * A value moved from `from` towards `to`, or past it, by a factor of 32 bits: Pillow computes in 32-bit floats and truncates.
+ */
+export const blend = (from: number, to: number, factor: number): number =>
   Math.trunc(Math.min(255, Math.max(0, Math.fround(from + Math.fround(factor * (to - from))))))
 
 /** Pillow's luminance of a colour, 0 to 255. */

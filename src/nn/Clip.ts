@@ -134,6 +134,8 @@ const blockOf = <C extends number, F extends number>(
 
 /** What a tower says of images. */
 export interface Outputs<B extends number, N extends number, C extends number, O extends number> {
+  /** All tokens of the last block, class token first, before the final norm. */
+  readonly last: Tensor<[B, Dim.Plus<N, 1>, C]>
   /** The patch tokens after the final norm. */
   readonly patches: Tensor<[B, N, C]>
   /** These, projected: what the tokenizer learns to rebuild. Not of unit length. */
@@ -178,6 +180,7 @@ export const forward = <
   const normed = Normalization.layerNorm(last, visual.ln_post, EPSILON)
   const normedPatches = Tokens.patchTokens(normed, count)
   return {
+    last,
     patches: normedPatches,
     target: Tokens.batched(Linear.matMul(Tokens.rows(normedPatches), visual.proj), batch, count),
     pooled: Linear.matMul(Tokens.single(Tokens.classToken(normed)), visual.proj)

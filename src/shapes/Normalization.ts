@@ -73,6 +73,39 @@ export function layerNorm(x: Any, params: NormParams<number>, epsilon: number): 
   return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(params.weight), untyped(params.bias)))
 }
 
+/** Weight, bias and the statistics that training has gathered of a batch normalisation over `C` channels. */
+export interface BatchNormParams<in out C extends number> extends NormParams<C> {
+  readonly running_mean: Tensor<[C]>
+  readonly running_var: Tensor<[C]>
+}
+
+/** Normalises every channel of a map `[B, C, H, W]` by the gathered statistics, then scales and shifts it. */
+export function batchNorm<B extends number, C extends number, H extends number, W extends number>(
+  x: Tensor<[B, C, H, W]>,
+  params: BatchNormParams<C>,
+  epsilon: number
+): Tensor<[B, C, H, W]>
+export function batchNorm<B extends number, C extends number, H extends number, W extends number, D extends number>(
+  x: Tensor<[B, C, H, W]>,
+  params:
+    & BatchNormParams<D>
+    & ShapeError.ShapeError<`batchNorm: input axis 1 is ${Show<C>} but the parameters are for ${Show<D>} channels`>,
+  epsilon: number
+): never
+export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: number): Any {
+  const channels = params.weight.shape[0]
+  if (x.shape[1] !== channels) {
+    throw new ShapeError.ShapeError(
+      `batchNorm: input axis 1 is ${x.shape[1]} but the parameters are for ${channels} channels`
+    )
+  }
+  const { bias, running_mean: mean, running_var: variance, weight } = params
+  const factor = untyped(weight).mul(tf.rsqrt(untyped(variance).add(epsilon)))
+  const offset = untyped(bias).sub(untyped(mean).mul(factor))
+  const perChannel = [1, channels, 1, 1]
+  return unsafeTyped(untyped(x).mul(factor.reshape(perChannel)).add(offset.reshape(perChannel)))
+}
+
 /** Each vector of the last axis divided by its length, or by `epsilon` where it is shorter than that. */
 export const l2Normalize = <L extends Shape, C extends number>(
   x: Tensor<[...L, C]>,

@@ -2,6 +2,7 @@
 export * as Activation from "./Activation.ts"
 export * as Attention from "./Attention.ts"
 export * as Codes from "./Codes.ts"
+export * as Convolution from "./Convolution.ts"
 export * as Dim from "./Dim.ts"
 export * as Elementwise from "./Elementwise.ts"
 export * as Gradient from "./Gradient.ts"

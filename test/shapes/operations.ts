@@ -5,6 +5,7 @@ import {
   Activation,
   Attention,
   Codes,
+  Convolution,
   Elementwise,
   HostTensor,
   Linear,
@@ -211,6 +212,16 @@ export const operations: ReadonlyArray<Operation> = [
     (size) => ({ x: grid(size), weight: [size.width], bias: [size.width] }),
     ({ x, weight, bias: offset }) => Normalization.layerNorm(x, { weight, bias: offset }, 1e-3)
   ),
+  operation(
+    "Normalization.batchNorm",
+    (size) => ({ x: image(size), weight: [3], bias: [3], mean: [3], spread: [3] }),
+    ({ x, weight, bias: offset, mean, spread }) =>
+      Normalization.batchNorm(
+        x,
+        { weight, bias: offset, running_mean: mean, running_var: Elementwise.square(spread) },
+        1e-3
+      )
+  ),
   operation("Normalization.l2Normalize", one, ({ x }) => Normalization.l2Normalize(x)),
   operation("Normalization.cosine", two, ({ a, b }) => Normalization.cosine(a, b)),
 
@@ -300,6 +311,18 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x }, { batch, tokens }) => Tokens.batched(x, batch, tokens)
   ),
   operation("Tokens.single", ({ batch, width }) => ({ x: [batch, 1, width] }), ({ x }) => Tokens.single(x)),
+
+  operation(
+    "Convolution.map",
+    ({ batch, down, across, width }) => ({ x: [batch, down * across, width] }),
+    ({ x }, { down, across }) => Convolution.map(x, down, across)
+  ),
+  operation(
+    "Convolution.transposed",
+    (size) => ({ x: image(size), weight: [3, size.out, size.patch, size.patch], bias: [size.out] }),
+    ({ x, weight, bias: offset }) => Convolution.transposed(x, { weight, bias: offset })
+  ),
+  operation("Convolution.maxPool", (size) => ({ x: image(size) }), ({ x }, { patch }) => Convolution.maxPool(x, patch)),
 
   operation("Codes.argMax", one, ({ x }) => Codes.argMax(x), discrete),
   operation("Codes.nearest", codebook, ({ x, table }) => Codes.nearest(x, table), discrete),

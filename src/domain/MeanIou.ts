@@ -1,0 +1,89 @@
+/**
+ * How well maps of predicted classes meet maps of labels: intersection over union, gathered over all images of a set before
+ * any division, as segmentation on ADE20K is measured (mmsegmentation's `intersect_and_union`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { MeanIou } from "patchword/domain"
+ *
+ * const counts = MeanIou.add(MeanIou.empty(3), Int32Array.of(0, 0, 1, 1), Int32Array.of(0, 1, 1, 255))
+ * const { iou, meanIou, pixelAccuracy } = MeanIou.scores(counts)
+ * assert.deepStrictEqual(iou, [0.5, 0.5, undefined])
+ * assert.strictEqual(meanIou, 0.5)
+ * assert.strictEqual(pixelAccuracy, 2 / 3)
+ * ```
+ */
+
+/** Pixels of each class: labelled so, predicted so, and both. Pixels without a label are counted nowhere. */
+export interface Counts {
+  readonly labelled: Float64Array
+  readonly predicted: Float64Array
+  readonly both: Float64Array
+}
+
+/** The label of pixels that do not count. */
+export const IGNORED = 255
+
+/** No pixels yet. */
+export const empty = (classes: number): Counts => ({
+  labelled: new Float64Array(classes),
+  predicted: new Float64Array(classes),
+  both: new Float64Array(classes)
+})
+
+/** Counts with the pixels of another image, or of several. Pixels whose label is `ignored` are left out. */
+export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, ignored: number = IGNORED): Counts => {
+  if (predicted.length !== labels.length) {
+    throw new RangeError(`mean IoU: ${predicted.length} predictions but ${labels.length} labels`)
+  }
+  const classes = counts.both.length
+  const next = { labelled: counts.labelled.slice(), predicted: counts.predicted.slice(), both: counts.both.slice() }
+  labels.forEach((label, i) => {
+    if (label === ignored) return
+    const guess = predicted[i]!
+    if (!(label >= 0 && label < classes && guess >= 0 && guess < classes)) {
+      throw new RangeError(`mean IoU: pixel ${i} is ${guess} with label ${label}, but there are ${classes} classes`)
+    }
+    next.labelled[label]!++
+    next.predicted[guess]!++
+    if (label === guess) next.both[label]!++
+  })
+  return next
+}
+
+/** What the counts come to; shares from 0 to 1. */
+export interface Scores {
+  /** For each class; `undefined` for those that are neither labelled nor predicted. */
+  readonly iou: ReadonlyArray<number | undefined>
+  /** Over the classes that have one. */
+  readonly meanIou: number
+  /** The mean, over the classes that have labels, of the share of their pixels that is found. */
+  readonly meanAccuracy: number
+  /** The share of labelled pixels that is right. */
+  readonly pixelAccuracy: number
+}
+
+const total = (values: Iterable<number>): number => {
+  let sum = 0
+  for (const value of values) sum += value
+  return sum
+}
+
+const ratio = (part: number, whole: number): number | undefined => (whole === 0 ? undefined : part / whole)
+
+const meanOf = (shares: ReadonlyArray<number | undefined>): number => {
+  const known = shares.filter((share) => share !== undefined)
+  return ratio(total(known), known.length) ?? 0
+}
+
+/** The scores of gathered counts; 0 where nothing counts. */
+export const scores = ({ both, labelled, predicted }: Counts): Scores => {
+  const hits = Array.from(both)
+  const iou = hits.map((hit, label) => ratio(hit, labelled[label]! + predicted[label]! - hit))
+  return {
+    iou,
+    meanIou: meanOf(iou),
+    meanAccuracy: meanOf(hits.map((hit, label) => ratio(hit, labelled[label]!))),
+    pixelAccuracy: ratio(total(hits), total(labelled)) ?? 0
+  }
+}

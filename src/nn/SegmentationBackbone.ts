@@ -1,0 +1,268 @@
+/**
+ * The network below a segmentation head: patch tokens of four blocks, without a norm, as a pyramid of maps at 1/4, 1/8, 1/16
+ * and 1/32 of the image's size (`semantic_segmentation/backbone/beit.py`). Transposed convolutions enlarge the first maps,
+ * pooling shrinks the last.
+ *
+ * Its one batch normalisation uses the statistics in the weights, as evaluation does. There is no training of
+ * segmentation here.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { SegmentationBackbone } from "patchword/nn"
+ *
+ * const { batch, weights } = SegmentationBackbone.features16(
+ *   {
+ *     image: [512, 512],
+ *     width: 768,
+ *     heads: 12,
+ *     hidden: 3072,
+ *     tokens: 1025,
+ *     relativeRows: 3972,
+ *     depth: 12,
+ *     taps: [4, 6, 8, 12]
+ *   } as const,
+ *   2
+ * )
+ * assert.deepStrictEqual(batch.images.shape, [2, 3, 512, 512])
+ * assert.deepStrictEqual(weights.fpn1[3].weight.shape, [768, 768, 2, 2])
+ * ```
+ */
+import * as Activation from "../shapes/Activation.ts"
+import * as Convolution from "../shapes/Convolution.ts"
+import type * as Dim from "../shapes/Dim.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
+import type { Inference, SpecOf } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tokens from "../shapes/Tokens.ts"
+import * as Parameter from "./Parameter.ts"
+import { norm, tensor } from "./TeacherVit.ts"
+import * as Vit from "./Vit.ts"
+
+/** The batch normalisation's epsilon, PyTorch's default. */
+export const EPSILON = 1e-5
+
+/** Doubles a map's sides. */
+export type Double<C extends number> = Convolution.TransposedParams<C, C, 2>
+
+/** What the pyramid adds to a network of 16-pixel patches, under the official names. */
+export interface Pyramid16<in out C extends number> {
+  readonly fpn1: {
+    readonly 0: Double<C>
+    readonly 1: Normalization.BatchNormParams<C>
+    readonly 3: Double<C>
+  }
+  readonly fpn2: { readonly 0: Double<C> }
+}
+
+/** What the pyramid adds to a network of 8-pixel patches. */
+export interface Pyramid8<in out C extends number> {
+  readonly fpn1: { readonly 0: Double<C> }
+}
+
+/** Maps of four blocks, each `[B, C, H, W]`. */
+export type Taps<B extends number, C extends number, H extends number, W extends number> = readonly [
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>
+]
+
+/** Four maps over a grid of `H` by `W` patches of 16 pixels. */
+export interface Maps16<B extends number, C extends number, H extends number, W extends number> {
+  readonly f1: Tensor<[B, C, Dim.Mul<Dim.Mul<H, 2>, 2>, Dim.Mul<Dim.Mul<W, 2>, 2>]>
+  readonly f2: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
+  readonly f3: Tensor<[B, C, H, W]>
+  readonly f4: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
+}
+
+/** Four maps over a grid of `H` by `W` patches of 8 pixels. */
+export interface Maps8<B extends number, C extends number, H extends number, W extends number> {
+  readonly f1: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
+  readonly f2: Tensor<[B, C, H, W]>
+  readonly f3: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
+  readonly f4: Tensor<[B, C, Dim.Div<H, 4>, Dim.Div<W, 4>]>
+}
+
+/** The pyramid over the maps of 16-pixel patches. */
+export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
+  { fpn1, fpn2 }: Pyramid16<C>,
+  [first, second, third, fourth]: Taps<B, C, H, W>
+): Maps16<B, C, H, W> => {
+  const half = Normalization.batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
+  return {
+    // Named type arguments: to infer products of products the compiler goes too deep.
+    f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(Activation.gelu(half), fpn1[3]),
+    f2: Convolution.transposed(second, fpn2[0]),
+    f3: third,
+    f4: Convolution.maxPool(fourth, 2)
+  }
+}
+
+/** The pyramid over the maps of 8-pixel patches. */
+export const pyramid8 = <B extends number, C extends number, H extends number, W extends number>(
+  { fpn1 }: Pyramid8<C>,
+  [first, second, third, fourth]: Taps<B, C, H, W>
+): Maps8<B, C, H, W> => ({
+  f1: Convolution.transposed(first, fpn1[0]),
+  f2: second,
+  f3: Convolution.maxPool(third, 2),
+  f4: Convolution.maxPool(fourth, 4)
+})
+
+/** The sizes of a backbone over images of `Y` by `X` pixels. */
+export interface Sizes<
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  T extends number
+> {
+  readonly image: readonly [height: Y, width: X]
+  readonly width: C
+  readonly heads: H
+  readonly hidden: F
+  /** Patches and the class token. */
+  readonly tokens: T
+  /** Rows of each block's table of relative positions. */
+  readonly relativeRows: R
+  readonly depth: number
+  /** The blocks whose tokens make the maps, counted from 1. */
+  readonly taps: readonly [number, number, number, number]
+}
+
+/** Maps of the patch tokens after four blocks, for images `[B, 3, Y, X]` that are standardised. */
+export const taps = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  params: Vit.VitParams<3, P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>>,
+  images: Tensor<[B, 3, Y, X]>,
+  { heads, places }: { readonly heads: H; readonly places: readonly [number, number, number, number] }
+): Taps<B, C, Dim.Div<Y, P>, Dim.Div<X, P>> => {
+  const [, , height, width] = images.shape
+  const patch = params.patch_embed.proj.weight.shape[2]
+  const [rows, columns] = [Tokens.gridOf(height, patch), Tokens.gridOf(width, patch)]
+  const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
+  const tokens = Vit.withClassToken(params, patches)
+  const index = Vit.relativeIndex({ height: rows, width: columns }, tokens.shape[1])
+  const outputs = Vit.blocks(params, tokens, { heads, index })
+  const mapOf = (place: number) => {
+    const output = outputs[place - 1]
+    if (output === undefined) {
+      throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
+    }
+    return Convolution.map(Tokens.patchTokens(output, patches.shape[1]), rows, columns)
+  }
+  return [mapOf(places[0]), mapOf(places[1]), mapOf(places[2]), mapOf(places[3])]
+}
+
+const spec = <
+  P extends number,
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  T extends number
+>(sizes: Sizes<Y, X, C, F, H, R, T>, patch: P) =>
+  Vit.spec<3, P, C, F, H, R, T>({
+    ...sizes,
+    channels: 3,
+    patch,
+    absolutePositions: false,
+    relativePositions: "perBlock",
+    qkvBias: true,
+    layerScale: 0.1,
+    regime: Parameter.finetuning
+  })
+
+const double = <C extends number>(width: C): SpecOf<Double<C>> => ({
+  weight: tensor([width, width, 2, 2]),
+  bias: tensor([width])
+})
+
+const statistics = <C extends number>(width: C): SpecOf<Normalization.BatchNormParams<C>> => ({
+  ...norm(width),
+  running_mean: tensor([width]),
+  running_var: tensor([width])
+})
+
+/** A backbone of 16-pixel patches. */
+export type Params16<
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+> = Vit.VitParams<3, 16, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, 16>, 1>> & Pyramid16<C>
+
+/** The maps of standardised images by 16-pixel patches. */
+export const features16 = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  sizes: Sizes<Y, X, C, F, H, R, NoInfer<Dim.Plus<Dim.Patches<Y, X, 16>, 1>>>,
+  batchSize: B
+): Inference<
+  Params16<Y, X, C, F, H, R>,
+  { readonly images: Tensor<[B, 3, Y, X]> },
+  Maps16<B, C, Dim.Div<Y, 16>, Dim.Div<X, 16>>
+> => ({
+  name: "segmentation backbone",
+  weights: {
+    ...spec(sizes, 16),
+    fpn1: { 0: double(sizes.width), 1: statistics(sizes.width), 3: double(sizes.width) },
+    fpn2: { 0: double(sizes.width) }
+  },
+  batch: { images: { shape: [batchSize, 3, ...sizes.image], dtype: "float32" } },
+  run: (params, { images }) => pyramid16(params, taps(params, images, { heads: sizes.heads, places: sizes.taps }))
+})
+
+/** A backbone of 8-pixel patches. */
+export type Params8<
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+> = Vit.VitParams<3, 8, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, 8>, 1>> & Pyramid8<C>
+
+/** The maps of standardised images by 8-pixel patches. */
+export const features8 = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number
+>(
+  sizes: Sizes<Y, X, C, F, H, R, NoInfer<Dim.Plus<Dim.Patches<Y, X, 8>, 1>>>,
+  batchSize: B
+): Inference<
+  Params8<Y, X, C, F, H, R>,
+  { readonly images: Tensor<[B, 3, Y, X]> },
+  Maps8<B, C, Dim.Div<Y, 8>, Dim.Div<X, 8>>
+> => ({
+  name: "segmentation backbone",
+  weights: { ...spec(sizes, 8), fpn1: { 0: double(sizes.width) } },
+  batch: { images: { shape: [batchSize, 3, ...sizes.image], dtype: "float32" } },
+  run: (params, { images }) => pyramid8(params, taps(params, images, { heads: sizes.heads, places: sizes.taps }))
+})

@@ -1,0 +1,97 @@
+/**
+ * Maps, `[B, C, H, W]`: larger ones by transposed convolutions, smaller ones by pooling. Strides are those of the official
+ * segmentation backbone, the kernel's own size, so windows never overlap.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Convolution, Tensor } from "patchword/shapes"
+ *
+ * const map = Convolution.map(Tensor.zeros([2, 12, 8]), 3, 4)
+ * const double = { weight: Tensor.zeros([8, 5, 2, 2]), bias: Tensor.zeros([5]) }
+ * assert.deepStrictEqual(Convolution.transposed(map, double).shape, [2, 5, 6, 8])
+ * assert.deepStrictEqual(Convolution.maxPool(Tensor.zeros([2, 8, 6, 4]), 2).shape, [2, 8, 3, 2])
+ * ```
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Div, Mul, Show, ShowShape } from "./Dim.ts"
+import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+
+/** Patch tokens as a map: `[B, H·W, C]`, row-major, to `[B, C, H, W]`. */
+export function map<B extends number, C extends number, H extends number, W extends number>(
+  tokens: Tensor<[B, NoInfer<Mul<H, W>>, C]>,
+  height: H,
+  width: W
+): Tensor<[B, C, H, W]>
+export function map<B extends number, N extends number, C extends number, H extends number, W extends number>(
+  tokens: Tensor<[B, N, C]>,
+  height: H & ShapeError.ShapeError<`map: ${Show<N>} tokens do not fill ${Show<H>} rows of ${Show<W>}`>,
+  width: W
+): never
+export function map(tokens: Any, height: number, width: number): Any {
+  const [batch, count, channels] = tokens.shape
+  if (count !== height * width) {
+    throw new ShapeError.ShapeError(`map: ${count} tokens do not fill ${height} rows of ${width}`)
+  }
+  return unsafeTyped(untyped(tokens).transpose([0, 2, 1]).reshape([batch, channels, height, width]))
+}
+
+/** A transposed convolution whose stride is its kernel's size: weight `[I, O, K, K]`, bias `[O]`. */
+export interface TransposedParams<in out I extends number, in out O extends number, in out K extends number> {
+  readonly weight: Tensor<[I, O, K, K]>
+  readonly bias: Tensor<[NoInfer<O>]>
+}
+
+/** Every pixel becomes a square of `K` by `K`: `[B, I, H, W]` to `[B, O, H·K, W·K]`. */
+export function transposed<
+  B extends number,
+  I extends number,
+  O extends number,
+  H extends number,
+  W extends number,
+  K extends number
+>(x: Tensor<[B, I, H, W]>, params: TransposedParams<I, O, K>): Tensor<[B, O, Mul<H, K>, Mul<W, K>]>
+export function transposed<X extends Shape, I extends number, O extends number, K extends number>(
+  x:
+    & Tensor<X>
+    & ShapeError.ShapeError<`transposed: the map is ${ShowShape<X>} but the weight expects [B, ${Show<I>}, H, W]`>,
+  params: TransposedParams<I, O, K>
+): never
+export function transposed(x: Any, { bias, weight }: TransposedParams<number, number, number>): Any {
+  const [into, out, kernel] = weight.shape
+  const [batch, channels, height, width] = x.shape
+  if (x.shape.length !== 4 || channels !== into) {
+    throw new ShapeError.ShapeError(
+      `transposed: the map is ${ShapeError.show(x.shape)} but the weight expects [B, ${into}, H, W]`
+    )
+  }
+  const rows = untyped(x).transpose([0, 2, 3, 1]).reshape([-1, into])
+  const squares = tf.matMul(rows, untyped(weight).reshape([into, -1]))
+    .reshape([batch, height, width, out, kernel, kernel])
+    .transpose([0, 3, 1, 4, 2, 5])
+    .reshape([batch, out, height * kernel, width * kernel])
+  return unsafeTyped(squares.add(untyped(bias).reshape([1, out, 1, 1])))
+}
+
+/**
+ * The largest of every square of `K` by `K`: `[B, C, H, W]` to `[B, C, H/K, W/K]`. Its gradient goes to every pixel that is
+ * the largest; PyTorch's goes to the first of them.
+ *
+ * @throws ShapeError when the squares do not tile the map.
+ */
+export const maxPool = <
+  B extends number,
+  C extends number,
+  H extends number,
+  W extends number,
+  K extends number
+>(x: Tensor<[B, C, H, W]>, size: K): Tensor<[B, C, Div<H, K>, Div<W, K>]> => {
+  const [batch, channels, height, width] = untyped(x).shape as [number, number, number, number]
+  if (height % size !== 0 || width % size !== 0) {
+    throw new ShapeError.ShapeError(`maxPool: ${height % size !== 0 ? height : width} is not divisible by ${size}`)
+  }
+  return unsafeTyped(
+    untyped(x).reshape([batch, channels, height / size, size, width / size, size]).max([3, 5])
+  )
+}
