@@ -230,6 +230,10 @@ const discrete: Readonly<Record<string, Cases>> = {
   Prod: along((x, axis, keep) => tf.prod(x, axis, keep)),
   Round: unary(tf.round),
   ScatterNd: indexed((x, i) => tf.scatterND(i.reshape([-1, 1]), x, [5, ...x.shape.slice(1)]), ([first]) => [first!]),
+  "ScatterNd, by two numbers": indexed(
+    (x, i) => tf.scatterND(tf.concat([i.reshape([-1, 1]), i.reshape([-1, 1])], 1), x, [5, 7, ...x.shape.slice(1)]),
+    ([first]) => [first!]
+  ),
   Sign: unary(tf.sign),
   Step: unary((x) => tf.step(x, -0.5)),
   "TopK, values": unary((x) => tf.topk(x.reshape([-1]), 1).values),

@@ -4,11 +4,27 @@ import type { Shape } from "../../shapes/Shape.ts"
 import { NotTraceable, type Tracer } from "../Tracer.ts"
 import { axisOf, cast, type Info, type Kernels, operator, size } from "./Kernel.ts"
 
-/** Adds `updates` to zeros of `shape`, at the rows that `places` name: `[count, depth]`. */
+/**
+ * Adds `updates` to zeros of `shape`, at the places that the rows of `places` `[..., depth]` name.
+ *
+ * `ScatterElements`, element by element, since ONNX Runtime's `ScatterND` adds in several threads at once: where a place is
+ * named twice, updates get lost.
+ */
 const scattered = (t: Tracer, places: Info, updates: Info, shape: Shape): Info => {
-  const zeros = t.graph.emit("Expand", [t.scalar(0, updates.dtype), t.graph.integers(shape)])
-  const names = [zeros, cast(t, t.name(places), "int64"), t.name(updates)]
-  return t.computed(t.graph.emit("ScatterND", names, { reduction: "add" }), shape, updates.dtype)
+  const count = size(places.shape.slice(0, -1))
+  const depth = places.shape.at(-1) ?? 0
+  const row = size(shape.slice(depth))
+  const lengths = shape.slice(0, depth)
+  const strides = lengths.map((_, axis) => size(lengths.slice(axis + 1)))
+  const listed = t.name(t.alias(places, [count, depth]))
+  const flat = depth === 1
+    ? listed
+    : t.graph.emit("MatMul", [listed, t.graph.constant(Int32Array.from(strides), [depth, 1], "int32")])
+  const zeros = t.graph.emit("Expand", [t.scalar(0, updates.dtype), t.graph.integers([size(lengths), row])])
+  const indices = t.graph.emit("Expand", [flat, t.graph.integers([count, row])])
+  const rows = t.name(t.alias(updates, [count, row]))
+  const sums = t.graph.emit("ScatterElements", [zeros, indices, rows], { axis: 0, reduction: "add" })
+  return t.alias(t.computed(sums, [size(lengths), row], updates.dtype), shape)
 }
 
 export const kernels: Kernels = {
