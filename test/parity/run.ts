@@ -39,15 +39,8 @@ const program = Effect.gen(function*() {
   )
   const strays = only === undefined ? Runner.strays(folder, outcomes) : []
   for (const file of strays) print(`UNREAD ${file}`)
-  const sum = (of: (outcome: Runner.Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0)
-  const checks = outcomes.flatMap((outcome) => outcome.checks)
-  const wrong = outcomes.filter((outcome) => Runner.problems(outcome).length > 0).length
-  print(
-    `${engine}: ${found.length - wrong} of ${found.length} fixtures hold; ${checks.length} checks, ` +
-      `${checks.filter(Runner.isOut).length} out, ${sum(({ unread }) => unread.length) + strays.length} unread, ` +
-      `${sum(({ left }) => left.reduce((total, { what }) => total + what.length, 0))} left on purpose, ` +
-      `${sum(({ failure }) => (failure === undefined ? 0 : 1))} failed`
-  )
-  return wrong === 0 && strays.length === 0
+  const { holds, text } = Runner.verdict(outcomes, strays)
+  print(`${engine}: ${text}`)
+  return holds
 })
 process.exitCode = (await Effect.runPromise(Effect.provide(program, layer))) ? 0 : 1

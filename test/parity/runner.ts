@@ -58,23 +58,34 @@ export interface Outcome extends Report {
   readonly files: ReadonlyArray<string>
 }
 
-/** Compares everything that a fixture holds with what the engine in the environment gives. */
-export const run = Effect.fnUntraced(function*(folder: string, name: string) {
-  const fixture = open(folder, name)
-  const handler = handlerOf(name)
+const failed = <E>(cause: Cause.Cause<E>) => Effect.succeed(Cause.pretty(cause))
+
+const check = Effect.fnUntraced(function*(fixture: Fixture, files: ReadonlyArray<string>) {
+  const handler = handlerOf(fixture.name)
   const failure = handler === undefined
     ? "there is no check for it"
     : yield* Effect.scoped(Effect.suspend(() => handler(fixture))).pipe(
       Effect.as(undefined),
-      Effect.catchCause((cause) => Effect.succeed(Cause.pretty(cause)))
+      Effect.catchCause(failed)
     )
+  const report = fixture.report()
+  const reason = failure ?? (report.checks.length === 0 ? "nothing of it was compared" : undefined)
   const outcome: Outcome = {
-    ...fixture.report(),
-    files: [`${name}.json`, `${name}.safetensors`, ...fixture.attached],
-    ...(failure === undefined ? {} : { failure })
+    ...report,
+    files: [...files, ...fixture.attached],
+    ...(reason === undefined ? {} : { failure: reason })
   }
   return outcome
 })
+
+/** Compares everything that a fixture holds with what the engine in the environment gives. */
+export const run = (folder: string, name: string): Effect.Effect<Outcome, never, Engine> => {
+  const files = [`${name}.json`, `${name}.safetensors`]
+  const nothing = { name, checks: [], left: [], unread: [], files }
+  return Effect.suspend(() => check(open(folder, name), files)).pipe(
+    Effect.catchCause((cause) => Effect.map(failed(cause), (failure): Outcome => ({ ...nothing, failure })))
+  )
+}
 
 export const isOut = ({ bound, error }: Check) => !(error <= bound)
 
@@ -118,8 +129,22 @@ export const lines = (outcome: Outcome): ReadonlyArray<string> => {
   ]
 }
 
-/** The files of a folder that belong to no fixture. */
+/** The files of a folder that could belong to a fixture, and do not. */
 export const strays = (folder: string, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
-  const known = new Set(["README.md", ...outcomes.flatMap(({ files }) => files)])
-  return readdirSync(folder).filter((file) => !known.has(file))
+  const known = new Set(outcomes.flatMap(({ files }) => files))
+  return readdirSync(folder).filter((file) => /\.(?:json|safetensors)$/.test(file) && !known.has(file))
+}
+
+/** One line of counts, and whether everything holds. */
+export const verdict = (outcomes: ReadonlyArray<Outcome>, strays: ReadonlyArray<string>) => {
+  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0)
+  const wrong = outcomes.filter((outcome) => problems(outcome).length > 0).length
+  return {
+    holds: wrong === 0 && strays.length === 0,
+    text: `${outcomes.length - wrong} of ${outcomes.length} fixtures hold; ` +
+      `${sum(({ checks }) => checks.length)} checks, ${sum(({ checks }) => checks.filter(isOut).length)} out, ` +
+      `${sum(({ unread }) => unread.length) + strays.length} unread, ` +
+      `${sum(({ left }) => left.reduce((total, { what }) => total + what.length, 0))} left on purpose, ` +
+      `${sum(({ failure }) => (failure === undefined ? 0 : 1))} failed`
+  }
 }
