@@ -6,6 +6,7 @@ import {
   Activation,
   Attention,
   Codes,
+  Convolution,
   Elementwise,
   Gradient,
   HostTensor,
@@ -19,7 +20,7 @@ import {
 } from "../../src/shapes/index.ts"
 import { type Host, inputs, type Operation, operations, type Sizes, sizes, upload } from "../shapes/operations.ts"
 
-const rooms = { Activation, Attention, Codes, Elementwise, Linear, Loss, Normalization, Reduction, Tokens }
+const rooms = { Activation, Attention, Codes, Convolution, Elementwise, Linear, Loss, Normalization, Reduction, Tokens }
 const helpers = ["Codes.untaped", "Tokens.gridOf"]
 
 const unit = (seed: number, purpose: string, shape: ReadonlyArray<number>) => {

@@ -86,6 +86,14 @@ const patches = ({ batch, patch, down, across }: Sizes) => [batch, down * across
 const codebook = ({ rows, codes, width }: Sizes) => ({ x: [rows, width], table: [codes, width] })
 const rowCodes = ({ rows, codes }: Sizes) => ({ codes: [rows], below: codes })
 
+const apart = ([batch, channels, height, width]: ReadonlyArray<number>, size: number): Any => {
+  const places = Float32Array.from({ length: batch! * channels! * height! * width! }, (_, i) => {
+    const place = Math.floor(i / width!) % height! % size * size + i % width! % size
+    return 5 * place % size ** 2
+  })
+  return Tensor.constant(HostTensor.make([batch!, channels!, height!, width!], "float32", places))
+}
+
 export const operations: ReadonlyArray<Operation> = [
   operation("Elementwise.add", two, ({ a, b }) => Elementwise.add(a, b)),
   operation("Elementwise.sub", two, ({ a, b }) => Elementwise.sub(a, b)),
@@ -218,7 +226,7 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x, weight, bias: offset, mean, spread }) =>
       Normalization.batchNorm(
         x,
-        { weight, bias: offset, running_mean: mean, running_var: Elementwise.square(spread) },
+        { weight, bias: offset, running_mean: mean, running_var: Elementwise.shift(Elementwise.square(spread), 1) },
         1e-3
       )
   ),
@@ -322,7 +330,14 @@ export const operations: ReadonlyArray<Operation> = [
     (size) => ({ x: image(size), weight: [3, size.out, size.patch, size.patch], bias: [size.out] }),
     ({ x, weight, bias: offset }) => Convolution.transposed(x, { weight, bias: offset })
   ),
-  operation("Convolution.maxPool", (size) => ({ x: image(size) }), ({ x }, { patch }) => Convolution.maxPool(x, patch)),
+  operation(
+    "Convolution.maxPool",
+    (size) => ({ x: image(size) }),
+    ({ x }, { patch }) => {
+      const pooled = Convolution.maxPool(Elementwise.add(Elementwise.scale(x, 0.1), apart(x.shape, patch)), patch)
+      return Elementwise.scale(pooled, 10)
+    }
+  ),
 
   operation("Codes.argMax", one, ({ x }) => Codes.argMax(x), discrete),
   operation("Codes.nearest", codebook, ({ x, table }) => Codes.nearest(x, table), discrete),
