@@ -65,6 +65,11 @@ export const nearest = (
   return { code, margin: second - best }
 }
 
+/** The smallest distance by which any vector's second nearest code is farther than its nearest. */
+export const margin = (unit: ArrayLike<number>, codebook: ArrayLike<number>, width: number): number =>
+  Array.from({ length: unit.length / width }, (_, vector) => nearest(unit, codebook, width, vector).margin)
+    .reduce((least, x) => Math.min(least, x), Infinity)
+
 /** One line that counts the codes and names those that differ. */
 export const tell = (name: string, { excused, near, wrong }: Comparison, count: number): string =>
   [

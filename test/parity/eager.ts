@@ -41,12 +41,6 @@ export const fixture = (name: string) => {
   const keys = (group: string): Array<string> =>
     Golden.keys(name).filter((key) => key.startsWith(`${group}/`)).map((key) => key.slice(group.length + 1)).toSorted()
   const numbers = (key: string): Float32Array => Float32Array.from(tensor(key).data)
-  const unsettled = (path: string): ReadonlySet<number> => {
-    const gradient = numbers(`grad/${path}`)
-    const rms = Math.sqrt(gradient.reduce((sum, x) => sum + x * x, 0) / gradient.length)
-    const noise = bound("grad/").relative * rms
-    return new Set(Array.from(gradient.keys()).filter((at) => Math.abs(gradient[at]!) < noise))
-  }
   return {
     config,
     info,
@@ -55,8 +49,7 @@ export const fixture = (name: string) => {
     numbers,
     matches: (key: string, actual: { readonly data: ArrayLike<number> }, arranged = (values: Float32Array) => values) =>
       close(key, actual.data, arranged(numbers(key)), bound(key)),
-    bound,
-    unsettled
+    bound
   }
 }
 

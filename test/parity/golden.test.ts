@@ -95,7 +95,8 @@ describe("the runner", () => {
         assert.isFalse(unknown.holds)
         assert.include(unknown.problems, "novel: there is no check for it")
         const poor = yield* found("mim_plain_abs", {
-          change: ({ "state/norm.weight": _, ...tensors }) => tensors
+          change: (tensors) =>
+            Object.fromEntries(Object.entries(tensors).filter(([name]) => name !== "state/norm.weight"))
         })
         assert.include(poor.problems.join(), "norm.weight")
         const empty = yield* found("masks", { change: () => ({}) })
