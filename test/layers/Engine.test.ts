@@ -140,7 +140,7 @@ for (const [name, layer] of engines) {
         const before = yield* handle.state
         const broken = { ...Steps.batch(1), x: Steps.values([4, 3], () => NaN) }
         const error = yield* Effect.flip(handle.run(broken))
-        assert.match(error.message, /regression: the loss of step 2 is NaN/)
+        assert.match(error.message, /regression: the loss of step 2 since this start is NaN/)
         assert.strictEqual(error[Runtime.errorExitCode], 70)
         assert.deepStrictEqual(yield* handle.state, before)
         yield* handle.run(Steps.batch(1))

@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer, Option, Runtime } from "effect"
+import { Effect, Layer, Option, Result, Runtime, Schema } from "effect"
 import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
@@ -14,7 +14,7 @@ import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { TrainingError } from "../../src/pipelines/Training.ts"
 import { type Tokenizer, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
-import { machine, micro, optimizer, set } from "./kit.ts"
+import { images, machine, micro, optimizer, set } from "./kit.ts"
 
 const preset = micro({ duration: 6 })
 
@@ -31,6 +31,18 @@ const tagged = <E extends { readonly _tag: string }, T extends E["_tag"]>(error:
   assert.strictEqual(error._tag, tag)
   return error as Extract<E, { readonly _tag: T }>
 }
+
+const single = Layer.provide(
+  Teacher.layerHog({
+    patchSize: 8,
+    imageSize: 8,
+    components: 8,
+    fitOn: 24,
+    seed: 0,
+    augment: preset.tokenizer.augment
+  }),
+  images
+)
 
 const nanAt = (call: number) => {
   let calls = 0
@@ -112,6 +124,38 @@ describe("stages refuse", () => {
   })
 })
 
+describe("stages take", () => {
+  layer(machine)((it) => {
+    it.effect("batches of one image", () =>
+      Effect.gen(function*() {
+        const one = micro({ batchSize: 1, duration: 3, warmup: 1 })
+        const tokenizer = yield* trainTokenizer(one.tokenizer)
+        const backbone = yield* pretrain(one.pretrain, tokenizer)
+        const classifier = yield* finetune(one.finetune, backbone)
+        const rows = yield* (yield* Runs).readLog
+        assert.strictEqual(rows.length, 9)
+        assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
+        assert.isTrue(Object.values(classifier.tensors).every(({ data }) => data.every(Number.isFinite)))
+      }).pipe(fresh))
+
+    it.effect("images of one patch, which leave nothing to predict from", () =>
+      Effect.gen(function*() {
+        const small = { imageSize: 8, patchSize: 8 }
+        const config = tokenizerWith(small)
+        const tokenizer = yield* trainTokenizer(config).pipe(Effect.provide(single))
+        assert.isTrue(Object.values(tokenizer.tensors).every(({ data }) => data.every(Number.isFinite)))
+        const vit = new VitConfig({ ...preset.finetune.vit, ...small })
+        yield* finetune(finetuneWith({ vit }), undefined)
+        const rows = yield* (yield* Runs).readLog
+        assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
+        const mask = { ...preset.pretrain.mask, count: 1, minBlock: 1 }
+        const plain = Schema.encodeSync(PretrainConfig)(preset.pretrain)
+        const refused = Schema.decodeUnknownResult(PretrainConfig)({ ...plain, mask, vit: { ...plain.vit, ...small } })
+        assert.isTrue(Result.isFailure(refused))
+      }).pipe(fresh))
+  })
+})
+
 describe("a step that is not finite", () => {
   layer(machine)((it) => {
     it.effect("keeps its batch and the state before it, from which the stage goes on", () =>
@@ -158,6 +202,13 @@ describe("a step that is not finite", () => {
         assert.strictEqual(error.step, rows.length + 1)
         assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
         assert.strictEqual(error.batch, `replay/pretrain-step-${error.step}`)
+        assert.deepStrictEqual(yield* (yield* Checkpoints).steps("pretrain"), [error.step - 1])
+
+        const again = tagged(yield* Effect.flip(pretrain(config, tokenizer)), "TrainingError")
+        assert.deepStrictEqual([again.step, again.batch], [error.step, error.batch])
+        assert.strictEqual(again.reason.reason._tag, "NonFinite")
+        const rowsAfter = (yield* (yield* Runs).readLog).filter(({ stage }) => stage === "pretrain")
+        assert.deepStrictEqual(rowsAfter, rows)
       }).pipe(fresh))
   })
 })

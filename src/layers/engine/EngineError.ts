@@ -17,7 +17,8 @@ export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
 }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    return `the ${this.metric} of step ${this.step} is ${this.value}; lower the learning rate or look at the batch`
+    const step = `step ${this.step} since this start`
+    return `the ${this.metric} of ${step} is ${this.value}; lower the learning rate or look at the batch`
   }
 }
 
