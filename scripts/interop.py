@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from timm.layers import QuickGELU
 from timm.models.beit import Beit
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from transformers import (
     BeitConfig,
     BeitForImageClassification,
@@ -100,7 +100,10 @@ def from_hf(place, load, config):
 
 
 def from_timm(place, model):
-    model.load_state_dict(load_file(place / "model.safetensors"), strict=True)
+    state = load_file(place / "model.safetensors")
+    if "visual.class_embedding" in state:
+        state = checkpoint_filter_fn(state, model)
+    model.load_state_dict(state, strict=True)
     (place / "again").mkdir()
     torch.save({"model": model.state_dict(), "epoch": 0}, place / "again" / "model.pth")
     return model

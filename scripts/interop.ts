@@ -108,7 +108,7 @@ const networks = Effect.all([
   ),
   computed(
     "clip",
-    ["timm", "huggingface"],
+    ["official", "timm", "huggingface"],
     Clip.features({ ...tower, out: 24 }, batch),
     { images },
     ({ target }) => target
