@@ -25,6 +25,8 @@ export interface Node {
   readonly inputs: ReadonlyArray<string>
   readonly outputs: ReadonlyArray<string>
   readonly attributes: Readonly<Record<string, Attribute>>
+  /** Multiplications and additions of a matrix product, 0 for everything else. */
+  readonly flops: number
 }
 
 /** A whole program. */
@@ -48,14 +50,16 @@ export interface Builder {
     inputs: ReadonlyArray<string>,
     count: number,
     attributes?: Readonly<Record<string, Attribute>>,
-    domain?: string
+    domain?: string,
+    flops?: number
   ) => ReadonlyArray<string>
   /** Emits an operator with one result and returns its name. */
   readonly emit: (
     operation: string,
     inputs: ReadonlyArray<string>,
     attributes?: Readonly<Record<string, Attribute>>,
-    domain?: string
+    domain?: string,
+    flops?: number
   ) => string
   /** Emits a copy of a value under a name of the caller's. */
   readonly copy: (value: string, name: string) => void
@@ -71,9 +75,9 @@ export const builder = (): Builder => {
   const small = new Map<string, string>()
   let count = 0
   const fresh = () => `v${count++}`
-  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain = "") => {
+  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain = "", flops = 0) => {
     const outputs = Array.from({ length: results }, fresh)
-    nodes.push({ operation, domain, inputs, outputs, attributes })
+    nodes.push({ operation, domain, inputs, outputs, attributes, flops })
     return outputs
   }
   const constant: Builder["constant"] = (data, shape, dtype) => {
@@ -89,9 +93,9 @@ export const builder = (): Builder => {
     nodes,
     constants,
     emitMany,
-    emit: (operation, inputs, attributes, domain) => emitMany(operation, inputs, 1, attributes, domain)[0]!,
+    emit: (operation, inputs, ...rest) => emitMany(operation, inputs, 1, ...rest)[0]!,
     copy: (value, name) => {
-      nodes.push({ operation: "Identity", domain: "", inputs: [value], outputs: [name], attributes: {} })
+      nodes.push({ operation: "Identity", domain: "", inputs: [value], outputs: [name], attributes: {}, flops: 0 })
     },
     constant,
     integers: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], "int64")

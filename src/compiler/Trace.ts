@@ -38,6 +38,8 @@ export interface Program {
   readonly updates: ReadonlyArray<Update>
   /** Number of operators. */
   readonly nodes: number
+  /** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
+  readonly flops: number
 }
 
 const declare = (tracer: Tracer, tensorOf: Backend.TensorOf, group: string, spec: object): object =>
@@ -70,12 +72,10 @@ const finish = (called: string, tracer: Tracer, groups: Readonly<Record<string, 
     else renamed.set(source, wanted)
   }
   const final = (value: string) => renamed.get(value) ?? value
-  const nodes = tracer.graph.nodes.map(({ attributes, domain, inputs, operation, outputs }) => ({
-    operation,
-    domain,
+  const nodes = tracer.graph.nodes.map(({ inputs, outputs, ...node }) => ({
+    ...node,
     inputs: inputs.map(final),
-    outputs: outputs.map(final),
-    attributes
+    outputs: outputs.map(final)
   }))
   const needed = new Set(results.map(({ wanted }) => wanted))
   return {
@@ -94,7 +94,8 @@ const program = (graph: Graph.Graph, result: object, updates: ReadonlyArray<Upda
   outputs: graph.outputs,
   result: specOf(result),
   updates,
-  nodes: graph.nodes.length
+  nodes: graph.nodes.length,
+  flops: graph.nodes.reduce((sum, { flops }) => sum + flops, 0)
 })
 
 const show = (leaf: Tree.Leaf | undefined): string =>

@@ -68,6 +68,17 @@ describe("a program", () => {
     ])
   })
 
+  it("counts what its matrix products take", () => {
+    assert.strictEqual(compile((x) => ({ y: x.add(1) })).flops, 0)
+    assert.strictEqual(compile((x) => ({ y: tf.matMul(x, x, false, true) })).flops, 2 * 2 * 3 * 2)
+    assert.strictEqual(compile((x) => (tf.matMul(x, x, true), { y: tf.matMul(x, x, true) })).flops, 3 * 3 * 2 * 2)
+    const batched = compile((x) => ({ y: tf.matMul(x.reshape([2, 1, 3]), x.reshape([2, 3, 1])) }))
+    assert.strictEqual(batched.flops, 2 * 3 * 2)
+    const { flops } = Trace.inference(Steps.affine)
+    assert.strictEqual(flops, 2 * 4 * 3 * 2)
+    assert.strictEqual(Trace.trainStep(Steps.regression).flops, 2 * flops)
+  })
+
   it("has the same bytes whenever the same step is compiled", () => {
     const first = Trace.trainStep(Steps.regression).bytes
     compile((x) => ({ y: x.exp() }))

@@ -272,8 +272,15 @@ describe("the worker", () => {
       const model = OnnxModel.encode({
         name: "pick",
         nodes: [
-          { operation: "Gather", domain: "", inputs: ["table", "rows"], outputs: ["picked"], attributes: { axis: 0 } },
-          { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {} }
+          {
+            operation: "Gather",
+            domain: "",
+            inputs: ["table", "rows"],
+            outputs: ["picked"],
+            attributes: { axis: 0 },
+            flops: 0
+          },
+          { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {}, flops: 0 }
         ],
         constants: [],
         inputs: [{ name: "table", shape: [3, 2], dtype: "float32" }, { name: "rows", shape: [2], dtype: "int64" }],

@@ -58,7 +58,10 @@ const matMul: Kernel = (
   const names = [t.name(a), t.name(b)]
   const options = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }
   const plain = !transposeA && !transposeB && alpha === 1
-  const name = plain ? t.graph.emit("MatMul", names) : t.graph.emit("FusedMatMul", names, options, MICROSOFT)
+  const flops = 2 * size(shape) * a.shape.at(transposeA ? -2 : -1)!
+  const name = plain
+    ? t.graph.emit("MatMul", names, {}, "", flops)
+    : t.graph.emit("FusedMatMul", names, options, MICROSOFT, flops)
   return t.computed(name, shape, "float32")
 }
 
