@@ -82,7 +82,7 @@ export type Memory = Protocol.Memory
 export interface OnnxOptions {
   /** ONNX Runtime's execution provider; default `cpu`. */
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
-  /** Threads of one operator; default all physical cores. The same count gives the same bytes. */
+  /** Threads of one operator; default all physical cores. The same count gives the same bytes, another rounds otherwise. */
   readonly threads?: number
   /**
    * For how many microseconds an idle thread waits for work before it sleeps; default 50. Waking a thread takes longer than
