@@ -1,13 +1,80 @@
-/** The training steps that benchmarks run: pretraining of a preset, with random weights and data. */
-import type { Preset } from "../src/domain/Preset.ts"
+/** The training steps that benchmarks run: those of a preset, with random weights and data. */
+import { Preset } from "../src/domain/Preset.ts"
+import { base } from "../src/domain/Presets.ts"
+import { MaskConfig, PretrainConfig } from "../src/domain/PretrainConfig.ts"
+import { TokenizerConfig } from "../src/domain/TokenizerConfig.ts"
+import { VitConfig } from "../src/domain/VitConfig.ts"
 import * as WeightDecay from "../src/domain/WeightDecay.ts"
 import * as AdamW from "../src/nn/AdamW.ts"
 import * as Parameter from "../src/nn/Parameter.ts"
 import * as PretrainStep from "../src/nn/PretrainStep.ts"
+import * as TokenizerStep from "../src/nn/TokenizerStep.ts"
 import * as Masking from "../src/pipelines/Masking.ts"
 import * as Sizes from "../src/pipelines/Sizes.ts"
 import * as Dim from "../src/shapes/Dim.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
+import type { Shape } from "../src/shapes/Shape.ts"
+
+/** The width of CLIP's features. */
+export const TEACHER_WIDTH = 512
+
+const smallVit = { imageSize: 64, patchSize: 8, width: 192, heads: 3, depth: 4 }
+
+/** A network between the demo's and the published ones: 64 pixels, width 192, depth 4, the published codebook. */
+export const small = new Preset({
+  ...base,
+  tokenizer: new TokenizerConfig({
+    ...base.tokenizer,
+    encoder: new VitConfig({ ...base.tokenizer.encoder, ...smallVit })
+  }),
+  pretrain: new PretrainConfig({
+    ...base.pretrain,
+    vit: new VitConfig({ ...base.pretrain.vit, ...smallVit }),
+    mask: new MaskConfig({ ...base.pretrain.mask, count: 26, minBlock: 6 }),
+    aggregation: { earlyLayer: 3, headDepth: 2, sharedHead: true }
+  })
+})
+
+const waves = <S extends Shape>(shape: S): HostTensor.HostTensor<S, "float32"> => ({
+  shape,
+  dtype: "float32",
+  data: Float32Array.from({ length: HostTensor.size(shape) }, (_, i) => Math.sin(i))
+})
+
+const optimized = <T extends object>(spec: T) => ({
+  parameters: Parameter.initialise(spec, 0),
+  first: Parameter.zerosLike(spec),
+  second: Parameter.zerosLike(spec)
+})
+
+/** A preset's tokenizer step at a batch size, its first state, and one batch. */
+export const tokenizing = (preset: Preset, size: number) => {
+  const { codebook, optimizer } = preset.tokenizer
+  const sizes = Sizes.tokenizer(preset.tokenizer, TEACHER_WIDTH)
+  const step = TokenizerStep.step(sizes, Dim.named("batch", size), {
+    decay: codebook.decay,
+    revival: null,
+    adamw: {
+      betas: optimizer.betas,
+      weightDecay: optimizer.weightDecay,
+      clipNorm: optimizer.clipNorm,
+      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
+    }
+  })
+  const state = () => ({
+    ...optimized(TokenizerStep.spec(sizes)),
+    quantize: {
+      embedding: { weight: waves(step.state.quantize.embedding.weight.shape) },
+      cluster_size: HostTensor.zeros([sizes.codes], "float32")
+    }
+  })
+  const batch = {
+    images: waves(step.batch.images.shape),
+    targets: waves(step.batch.targets.shape),
+    hyper: AdamW.hyper(0, optimizer.lr, optimizer)
+  }
+  return { step, state, batch }
+}
 
 /** A preset's pretraining step at a batch size, its first state, and one batch. */
 export const pretraining = (preset: Preset, batchSize: number) => {
@@ -21,23 +88,13 @@ export const pretraining = (preset: Preset, batchSize: number) => {
     clipNorm: optimizer.clipNorm,
     decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
   })
-  const spec = PretrainStep.spec(sizes)
-  const state = () => ({
-    parameters: Parameter.initialise(spec, 0),
-    first: Parameter.zerosLike(spec),
-    second: Parameter.zerosLike(spec)
-  })
+  const state = () => optimized(PretrainStep.spec(sizes))
   const hidden = Masking.draw(
     masking,
     Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))
   )
-  const { shape } = step.batch.images
   const batch = {
-    images: HostTensor.make(
-      shape,
-      "float32",
-      Float32Array.from({ length: HostTensor.size(shape) }, (_, i) => Math.sin(i))
-    ),
+    images: waves(step.batch.images.shape),
     mask: HostTensor.make(step.batch.mask.shape, "bool", hidden.mask),
     rows: HostTensor.make([masked], "int32", hidden.rows),
     labels: HostTensor.make([masked], "int32", hidden.rows.map((row) => row % codes)),

@@ -7,8 +7,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Result } from "effect"
-import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -28,8 +27,8 @@ import * as Vit from "../src/nn/Vit.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import type { HostOf, Inference } from "../src/shapes/Step.ts"
 import * as Tree from "../src/shapes/Tree.ts"
+import * as Python from "./python.ts"
 
-const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
 const TOLERANCE = 1e-5
 
 const vit = Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 })
@@ -116,29 +115,9 @@ const networks = Effect.all([
   computed("dino", ["official", "timm", "huggingface"], Dino.features(tower, batch), { images }, ({ target }) => target)
 ])
 
-const succeed = (command: string, ...args: ReadonlyArray<string>): void => {
-  const { status } = spawnSync(command, args, { stdio: ["ignore", 2, 2] })
-  if (status !== 0) {
-    process.stderr.write(`interop did not run: ${command} ${args.join(" ")} failed\n`)
-    process.exit(69)
-  }
-}
-
-const environment = (): string => {
-  const folder = join(tmpdir(), `patchword-interop-${PACKAGES.join("-").replaceAll(/[^\w.-]/g, "")}`)
-  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
-  if (!existsSync(join(folder, "complete"))) {
-    rmSync(folder, { recursive: true, force: true })
-    succeed("python3", "-m", "venv", folder)
-    succeed(python, "-m", "pip", "install", "--quiet", ...PACKAGES)
-    writeFileSync(join(folder, "complete"), "")
-  }
-  return python
-}
-
 const program = Effect.gen(function*() {
   const { values } = parseArgs({ options: { python: { type: "string" } } })
-  const python = values.python ?? environment()
+  const python = values.python ?? Python.environment()
   const folder = mkdtempSync(join(tmpdir(), "patchword-interop-run-"))
   const known = yield* networks
   const cases = known.flatMap(({ namings, ...network }) => namings.map((naming) => ({ ...network, naming })))
@@ -153,7 +132,7 @@ const program = Effect.gen(function*() {
   const sizes = { image: 32, patch: 8, width: 32, depth: common.depth, heads: 2, out: 24 }
   const plan = { ...sizes, cases: cases.map(({ naming, network }) => [network, naming]) }
   writeFileSync(join(folder, "plan.json"), JSON.stringify(plan))
-  succeed(python, fileURLToPath(new URL("interop.py", import.meta.url)), folder)
+  Python.succeed(python, fileURLToPath(new URL("interop.py", import.meta.url)), folder)
 
   const outputs = Result.getOrThrow(Safetensors.decode(readFileSync(join(folder, "output.safetensors")))).tensors
   let failed = 0

@@ -1,0 +1,188 @@
+"""One training step of BEiT v2 in PyTorch, timed: the measure that our own steps are held to.
+
+The networks are those of the paper: masked image modelling with patch aggregation (`mim`) and the tokenizer (`vqkd`), with
+PyTorch's own fast parts: scaled_dot_product_attention, fused AdamW, autocast for bf16. Reads its sizes as JSON from the
+command line, prints one line of JSON.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+given = json.loads(sys.argv[1])
+torch.manual_seed(0)
+torch.set_num_threads(given["threads"])
+side = given["image"] // given["patch"]
+patches, width, heads, depth = side * side, given["width"], given["heads"], given["depth"]
+batch, codes, code_width, teacher = given["batch"], given["codes"], given["codeWidth"], given["teacher"]
+
+
+class Block(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, 1e-6), nn.LayerNorm(width, 1e-6)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_bias, self.v_bias = (nn.Parameter(torch.zeros(width)) for _ in range(2))
+        self.proj = nn.Linear(width, width)
+        self.fc1, self.fc2 = nn.Linear(width, given["hidden"]), nn.Linear(given["hidden"], width)
+        self.gammas = nn.ParameterList([nn.Parameter(torch.full((width,), scale)) for _ in range(2 if scale else 0)])
+
+    def forward(self, x, bias=None):
+        b, t, _ = x.shape
+        joint = F.linear(self.norm1(x), self.qkv.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
+        q, k, v = joint.reshape(b, t, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        mask = None if bias is None else bias.to(q.dtype)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, -1)
+        x = x + self.scaled(self.proj(y), 0)
+        return x + self.scaled(self.fc2(F.gelu(self.fc1(self.norm2(x)))), 1)
+
+    def scaled(self, y, place):
+        return y * self.gammas[place] if len(self.gammas) else y
+
+
+def tokens(self, images):
+    x = self.embed(images).flatten(2).transpose(1, 2)
+    return torch.cat((self.cls.expand(len(x), -1, -1), x), 1)
+
+
+class Mim(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, given["patch"], given["patch"])
+        self.cls, self.mask = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, 1, width))
+        self.table = nn.Parameter(torch.zeros((2 * side - 1) ** 2 + 3, heads))
+        self.blocks = nn.ModuleList([Block(0.1) for _ in range(depth)])
+        self.head = nn.ModuleList([Block(0.1) for _ in range(given["headDepth"])])
+        self.norm, self.lm = nn.LayerNorm(width, 1e-6), nn.Linear(width, codes)
+        at = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")).flatten(1)
+        apart = at[:, :, None] - at[:, None, :] + side - 1
+        index = torch.zeros(patches + 1, patches + 1, dtype=torch.long)
+        index[1:, 1:] = apart[0] * (2 * side - 1) + apart[1]
+        top = (2 * side - 1) ** 2
+        index[0, :], index[:, 0], index[0, 0] = top, top + 1, top + 2
+        self.register_buffer("index", index)
+
+    def forward(self, images, hidden, labels):
+        x = self.embed(images).flatten(2).transpose(1, 2)
+        x = torch.where(hidden[..., None], self.mask.to(x.dtype), x)
+        x = torch.cat((self.cls.expand(len(x), -1, -1), x), 1)
+        bias = self.table[self.index].permute(2, 0, 1)
+        early = None
+        for place, block in enumerate(self.blocks, 1):
+            x = block(x, bias)
+            if place == given["earlyLayer"]:
+                early = x[:, 1:]
+        mixed = torch.cat((x[:, :1], early), 1)
+        for block in self.head:
+            mixed = block(mixed, bias)
+        return sum(F.cross_entropy(self.lm(self.norm(y[:, 1:][hidden])), labels) for y in (x, mixed))
+
+
+class Vqkd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, given["patch"], given["patch"])
+        self.cls, self.positions = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, patches + 1, width))
+        self.encoder = nn.ModuleList([Block(0) for _ in range(depth)])
+        self.down = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, code_width))
+        self.up = nn.Conv2d(code_width, width, 1)
+        self.decoder_cls = nn.Parameter(torch.zeros(1, 1, width))
+        self.decoder_positions = nn.Parameter(torch.zeros(1, patches + 1, width))
+        self.decoder = nn.ModuleList([Block(0) for _ in range(given["decoderDepth"])])
+        self.norms = nn.ModuleList([nn.LayerNorm(width, 1e-6) for _ in range(2)])
+        self.out = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, teacher))
+        self.register_buffer("book", F.normalize(torch.randn(codes, code_width), dim=-1))
+        self.register_buffer("counts", torch.zeros(codes))
+
+    def forward(self, images, targets):
+        x = tokens(self, images) + self.positions
+        for block in self.encoder:
+            x = block(x)
+        z = F.normalize(self.down(self.norms[0](x[:, 1:])).float(), dim=-1)
+        flat = z.reshape(-1, code_width)
+        with torch.no_grad():
+            chosen = (flat @ self.book.T).argmax(-1)
+            hot = F.one_hot(chosen, codes).type(flat.dtype)
+            bins = hot.sum(0)
+            self.counts.mul_(0.99).add_(bins, alpha=0.01)
+            sums = flat.T @ hot
+            moved = F.normalize((sums / bins.clamp(min=1)).T, dim=-1)
+            moved = torch.where((bins == 0)[:, None], self.book, moved)
+            picked = self.book[chosen].reshape(z.shape)
+            self.book.copy_(F.normalize(self.book * 0.99 + moved * 0.01, dim=-1))
+        commitment = F.mse_loss(z, picked)
+        x = z + (picked - z).detach()
+        x = self.up(x.transpose(1, 2).reshape(len(x), code_width, side, side)).flatten(2).transpose(1, 2)
+        x = torch.cat((self.decoder_cls.expand(len(x), -1, -1), x), 1) + self.decoder_positions
+        for block in self.decoder:
+            x = block(x)
+        y = self.out(self.norms[1](x[:, 1:]))
+        return (1 - F.cosine_similarity(y.float(), targets, dim=-1)).mean() + commitment
+
+
+def fastest(run, times):
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - start)
+    return sorted(found)
+
+
+def product(rows, inner, columns):
+    x = torch.randn(rows, inner, dtype=dtype)
+    layers = [torch.randn(columns, inner, dtype=dtype) for _ in range(8)]
+
+    def run():
+        for layer in layers:
+            F.linear(x, layer)
+
+    return 2 * rows * inner * columns * len(layers) / fastest(run, 7)[0] / 1e9
+
+
+dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[given["precision"]]
+model = Mim() if given["stage"] == "mim" else Vqkd()
+images = torch.randn(batch, 3, given["image"], given["image"])
+if given["stage"] == "mim":
+    hidden = torch.zeros(batch, patches, dtype=torch.bool)
+    hidden[:, : given["masked"]] = True
+    inputs = (images, hidden, torch.randint(codes, (batch * given["masked"],)))
+else:
+    inputs = (images, F.normalize(torch.randn(batch, patches, teacher), dim=-1))
+optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+
+
+def step():
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        loss = model(*inputs)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 3.0)
+    optimizer.step()
+    return loss.item()
+
+
+fastest(step, 2)
+times = fastest(step, given["steps"])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+rows = batch * (patches + 1)
+shapes = [(rows, width, given["hidden"]), (rows, given["hidden"], width), (rows, width, 3 * width)]
+work = [a * b * c for a, b, c in shapes]
+rate = sum(work) / sum(share / product(*shape) for share, shape in zip(work, shapes))
+middle = times[len(times) // 2]
+print(
+    json.dumps(
+        {
+            "engine": f"PyTorch {torch.__version__}, {given['threads']} threads",
+            "stepMs": {"median": 1000 * middle, "least": 1000 * times[0], "most": 1000 * times[-1]},
+            "imagesPerSecond": batch / middle,
+            "matmulGigaflopsPerSecond": rate,
+            "peakMegabytes": round(peak),
+        }
+    )
+)

@@ -1,0 +1,116 @@
+/**
+ * Our training steps beside PyTorch's, in turn and in the same minutes: `npm run bench -- peers [--models small,base]
+ * [--stages mim,vqkd] [--precisions fp32,bf16] [--rounds 2] [--steps 8] [--keep]`.
+ *
+ * PyTorch is installed from PyPI outside of the repository (several GB on Linux; `--python FILE` uses an interpreter that
+ * has it). For each step: both rates, their ratio, and the ratio that is left when each is divided by its library's own rate
+ * at matrix products. `--keep` writes the figures to `benchmarks/results/`, with the machine and the versions.
+ */
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { availableParallelism, cpus, totalmem } from "node:os"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as Python from "../scripts/python.ts"
+import * as Presets from "../src/domain/Presets.ts"
+import { small, TEACHER_WIDTH } from "./steps.ts"
+
+const BATCH: Readonly<Record<string, number>> = { small: 16 }
+const BATCH_OF_OTHERS = 8
+
+const { values } = parseArgs({
+  options: {
+    models: { type: "string", default: "small,base" },
+    stages: { type: "string", default: "mim,vqkd" },
+    precisions: { type: "string", default: "fp32" },
+    rounds: { type: "string", default: "2" },
+    steps: { type: "string", default: "8" },
+    python: { type: "string" },
+    keep: { type: "boolean", default: false }
+  }
+})
+
+interface Figures {
+  readonly engine: string
+  readonly imagesPerSecond: number
+  readonly matmulGigaflopsPerSecond: number
+  readonly peakMegabytes: number
+}
+
+const run = (command: string, ...args: ReadonlyArray<string>): Figures => {
+  const { status, stdout } = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", 2] })
+  if (status === 0) return JSON.parse(stdout)
+  process.stderr.write(`${command} ${args.join(" ")} failed\n`)
+  process.exit(69)
+}
+
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const best = (all: ReadonlyArray<Figures>) => all.reduce((a, b) => (b.imagesPerSecond > a.imagesPerSecond ? b : a))
+const digits = (value: number) => Number(value.toPrecision(3))
+
+const python = values.python ?? Python.environment()
+const threads = availableParallelism()
+const rows: Array<Record<string, string | number>> = []
+for (const model of values.models.split(",")) {
+  const { pretrain, tokenizer } = model === "small" ? small : await Effect.runPromise(Presets.preset(model))
+  const batch = BATCH[model] ?? BATCH_OF_OTHERS
+  for (const stage of values.stages.split(",")) {
+    const { depth, heads, hidden, imageSize, patchSize, width } = stage === "mim" ? pretrain.vit : tokenizer.encoder
+    const sizes = {
+      stage,
+      batch,
+      threads,
+      depth,
+      heads,
+      hidden,
+      width,
+      image: imageSize,
+      patch: patchSize,
+      codes: tokenizer.codebook.size,
+      codeWidth: tokenizer.codebook.dim,
+      teacher: TEACHER_WIDTH,
+      decoderDepth: tokenizer.decoderDepth,
+      masked: pretrain.mask.count,
+      ...pretrain.aggregation,
+      steps: Number(values.steps)
+    }
+    for (const precision of values.precisions.split(",")) {
+      const ours: Array<Figures> = []
+      const theirs: Array<Figures> = []
+      const asked = ["--model", model, "--stage", stage, "--batch", `${batch}`, "--threads", `${threads}`, "--json"]
+      for (let round = 0; round < Number(values.rounds); round++) {
+        const step = [file("step.ts"), ...asked, "--steps", values.steps]
+        ours.push(run(process.execPath, "--disable-warning=ExperimentalWarning", ...step))
+        theirs.push(run(python, file("peer.py"), JSON.stringify({ ...sizes, precision })))
+      }
+      const [mine, peer] = [best(ours), best(theirs)]
+      const ratio = mine.imagesPerSecond / peer.imagesPerSecond
+      const products = mine.matmulGigaflopsPerSecond / peer.matmulGigaflopsPerSecond
+      const row = {
+        model,
+        stage,
+        batch,
+        ours: mine.engine,
+        peer: `${peer.engine}, ${precision}`,
+        imagesPerSecond: digits(mine.imagesPerSecond),
+        peerImagesPerSecond: digits(peer.imagesPerSecond),
+        ratio: digits(ratio),
+        productRatio: digits(products),
+        ratioBesideProducts: digits(ratio / products),
+        megabytes: mine.peakMegabytes,
+        peerMegabytes: peer.peakMegabytes
+      }
+      rows.push(row)
+      process.stdout.write(`${JSON.stringify(row)}\n`)
+    }
+  }
+}
+if (values.keep) {
+  const machine = { processor: cpus()[0]!.model, cores: threads, gigabytes: Math.round(totalmem() / 2 ** 30) }
+  mkdirSync(file("results"), { recursive: true })
+  writeFileSync(
+    file("results/peers.json"),
+    `${JSON.stringify({ machine, node: process.version, rounds: Number(values.rounds), rows }, undefined, 2)}\n`
+  )
+}

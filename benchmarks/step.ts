@@ -1,0 +1,155 @@
+/**
+ * What a training step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd [--engine onnx] [--threads N]
+ * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
+ *
+ * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
+ * rate of multiplications and additions as a share of that.
+ */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import * as Trace from "../src/compiler/Trace.ts"
+import * as Presets from "../src/domain/Presets.ts"
+import type { VitConfig } from "../src/domain/VitConfig.ts"
+import { Engine } from "../src/layers/Engine.ts"
+import * as HostTensor from "../src/shapes/HostTensor.ts"
+import * as Linear from "../src/shapes/Linear.ts"
+import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
+import type { Tensor } from "../src/shapes/Tensor.ts"
+import * as Tokens from "../src/shapes/Tokens.ts"
+import * as Tree from "../src/shapes/Tree.ts"
+import { pretraining, small, tokenizing } from "./steps.ts"
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: "base" },
+    batch: { type: "string", default: "8" },
+    stage: { type: "string", default: "mim" },
+    engine: { type: "string", default: "onnx" },
+    threads: { type: "string" },
+    steps: { type: "string", default: "8" },
+    json: { type: "boolean", default: false }
+  }
+})
+
+const WARM_UP = 2
+const REPEATS = 8
+
+const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<typeof Engine.layerOnnx>>> = {
+  onnx: Engine.layerOnnx(values.threads === undefined ? {} : { threads: Number(values.threads) }),
+  reference: Engine.layerReference
+}
+
+const milliseconds = Effect.fnUntraced(function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number) {
+  const found: Array<number> = []
+  for (let i = 0; i < times; i++) {
+    const start = performance.now()
+    yield* effect
+    found.push(performance.now() - start)
+  }
+  return found.toSorted((a, b) => a - b)
+})
+
+const middle = (sorted: ReadonlyArray<number>) => sorted[Math.floor(sorted.length / 2)]!
+const digits = (value: number) => Number(value.toPrecision(4))
+
+interface Product {
+  readonly rows: number
+  readonly inner: number
+  readonly columns: number
+}
+
+/** The engine's billions of operations per second at a product that is taken with several weights in turn. */
+const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
+  const weight = { shape: [columns, inner], dtype: "float32" } as const
+  const inference: Inference<
+    { readonly layers: ReadonlyArray<Tensor<[number, number]>> },
+    { readonly x: Tensor<[1, number, number]>; readonly row: Tensor<[1], "int32"> },
+    { readonly picked: ReadonlyArray<Tensor<[1, number]>> }
+  > = {
+    name: "product",
+    weights: { layers: Array.from({ length: REPEATS }, () => ({ ...weight, shape: [...weight.shape] })) },
+    batch: { x: { shape: [1, rows, inner], dtype: "float32" }, row: { shape: [1], dtype: "int32" } },
+    run: (w, { row, x }) => ({
+      picked: w.layers.map((layer) => Tokens.selectRows(Linear.project(x, layer), row))
+    })
+  }
+  const noise = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i))
+  const handle = yield* (yield* Engine).infer(inference, {
+    layers: inference.weights.layers.map(() => HostTensor.make([columns, inner], "float32", noise(columns * inner)))
+  })
+  const times = yield* milliseconds(
+    handle.run({
+      x: HostTensor.make([1, rows, inner], "float32", noise(rows * inner)),
+      row: HostTensor.make([1], "int32", Int32Array.of(rows - 1))
+    }),
+    WARM_UP + 5
+  )
+  return digits(2 * rows * inner * columns * REPEATS / times[0]! / 1e6)
+}, Effect.scoped)
+
+const measured = Effect.fnUntraced(function*<S extends object, B, M>(
+  { batch, state, step }: { step: TrainStep<S, B, M>; state: () => HostOf<S>; batch: HostOf<B> },
+  { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
+) {
+  const engine = yield* Engine
+  const size = Number(values.batch)
+  const [trace] = yield* milliseconds(Effect.sync(() => Trace.trainStep(step)), 1)
+  const { flops } = Trace.trainStep(step)
+  const times = yield* Effect.scoped(Effect.gen(function*() {
+    const initial = state()
+    const began = performance.now()
+    const handle = yield* engine.train(step, initial)
+    const opened = performance.now()
+    yield* handle.run(batch)
+    const first = performance.now()
+    yield* milliseconds(handle.run(batch), WARM_UP - 1)
+    const steps = yield* milliseconds(handle.run(batch), Number(values.steps))
+    return { open: opened - began, first: first - opened, steps }
+  }))
+  const peak = process.resourceUsage().maxRSS / 1024
+  const rows = size * tokens
+  const products = [
+    { rows, inner: width, columns: hidden },
+    { rows, inner: hidden, columns: width },
+    { rows, inner: width, columns: 3 * width }
+  ]
+  const rates = yield* Effect.forEach(products, product)
+  const work = products.map((one) => one.rows * one.inner * one.columns)
+  const total = work.reduce((a, b) => a + b, 0)
+  const matmul = total / work.reduce((sum, share, i) => sum + share / rates[i]!, 0)
+  const rate = flops / middle(times.steps) / 1e6
+  return {
+    engine: engine.name,
+    model: values.model,
+    stage: values.stage,
+    batch: size,
+    precision: "fp32",
+    millions: digits(Tree.leaves(step.state).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) / 3e6),
+    teraflopsPerStep: digits(flops / 1e12),
+    seconds: { trace: digits(trace! / 1000), open: digits(times.open / 1000), first: digits(times.first / 1000) },
+    stepMs: { median: digits(middle(times.steps)), least: digits(times.steps[0]!), most: digits(times.steps.at(-1)!) },
+    imagesPerSecond: digits(1000 * size / middle(times.steps)),
+    gigaflopsPerSecond: digits(rate),
+    matmulGigaflopsPerSecond: digits(matmul),
+    efficiency: digits(rate / matmul),
+    peakMegabytes: Math.round(peak)
+  }
+})
+
+const widths = ({ hidden, tokens, width }: VitConfig) => ({ hidden, tokens, width })
+
+const program = Effect.gen(function*() {
+  const preset = values.model === "small" ? small : yield* Presets.preset(values.model)
+  const size = Number(values.batch)
+  return yield* values.stage === "vqkd"
+    ? measured(tokenizing(preset, size), widths(preset.tokenizer.encoder))
+    : measured(pretraining(preset, size), widths(preset.pretrain.vit))
+})
+
+const layer = layers[values.engine]
+if (layer === undefined || !["mim", "vqkd"].includes(values.stage)) {
+  process.stderr.write("expected --stage mim or vqkd and --engine onnx or reference\n")
+  process.exit(64)
+}
+const result = await Effect.runPromise(Effect.provide(program, layer))
+process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`)

@@ -1,0 +1,29 @@
+/** Python with packages from PyPI, in a virtual environment outside of the repository that is kept for the next time. */
+import { spawnSync } from "node:child_process"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** Runs a command, whose output goes to standard error; ends this process with 69 when it fails. */
+export const succeed = (command: string, ...args: ReadonlyArray<string>): void => {
+  const { status } = spawnSync(command, args, { stdio: ["ignore", 2, 2] })
+  if (status !== 0) {
+    process.stderr.write(`${command} ${args.join(" ")} failed\n`)
+    process.exit(69)
+  }
+}
+
+const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
+
+/** The interpreter of an environment with PyTorch, timm and transformers, which is made when there is none. */
+export const environment = (): string => {
+  const folder = join(tmpdir(), `patchword-python-${PACKAGES.join("-").replaceAll(/[^\w.-]/g, "")}`)
+  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
+  if (!existsSync(join(folder, "complete"))) {
+    rmSync(folder, { recursive: true, force: true })
+    succeed("python3", "-m", "venv", folder)
+    succeed(python, "-m", "pip", "install", "--quiet", ...PACKAGES)
+    writeFileSync(join(folder, "complete"), "")
+  }
+  return python
+}
