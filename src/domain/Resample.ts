@@ -1,5 +1,5 @@
 /**
- * Resizing of pictures as Pillow does it, bit for bit: antialiased filters, one horizontal and one vertical pass, and
+ * Resizing of pictures as Pillow does it, bit for bit: antialiased filters, one pass along rows and one along columns, and
  * rounding to 8 bits after each. Other libraries' filters of the same names give other pixels, and a tokenizer fed with
  * these gives other codes.
  *
@@ -136,6 +136,9 @@ export const cut = (picture: Picture, box: Box): Picture => {
 /**
  * `picture`, or its part inside `box`, at another size. Pixels outside the box contribute nothing, as after
  * torchvision's `resized_crop`; an axis that keeps its length is not filtered.
+ *
+ * Rows are filtered first, but where the height shrinks by more than twice as many pixels as the width, columns are. This
+ * is the order of Pillow 13; older ones always began with rows, and differ from it there by the rounding in between.
  */
 export const resize = (picture: Picture, width: number, height: number, filter: Filter, box?: Box): Picture => {
   const from = box ?? { left: 0, top: 0, width: picture.width, height: picture.height }
@@ -143,6 +146,19 @@ export const resize = (picture: Picture, width: number, height: number, filter: 
     if (from.height === height) return box === undefined ? picture : cut(picture, from)
     return vertical(picture, from, height, filter)
   }
+  if (from.height === height) return horizontal(picture, from, width, filter)
+  const shorter = from.height - height
+  return shorter > 0 && shorter > 2 * (from.width - width)
+    ? horizontal(vertical(picture, from, height, filter), { left: 0, top: 0, width: from.width, height }, width, filter)
+    : vertical(
+      horizontal(picture, from, width, filter),
+      { left: 0, top: 0, width, height: from.height },
+      height,
+      filter
+    )
+}
+
+const horizontal = (picture: Picture, from: Box, width: number, filter: Filter): Picture => {
   const data = new Uint8Array(width * from.height * 3)
   pass(picture.data, data, tableOf(from.width, width, KERNELS[filter]), {
     offset: (from.top * picture.width + from.left) * 3,
@@ -152,8 +168,7 @@ export const resize = (picture: Picture, width: number, height: number, filter: 
     outStep: 3,
     outLineStep: width * 3
   })
-  const wide = { width, height: from.height, data }
-  return from.height === height ? wide : vertical(wide, { ...from, left: 0, top: 0, width }, height, filter)
+  return { width, height: from.height, data }
 }
 
 const vertical = (picture: Picture, from: Box, height: number, filter: Filter): Picture => {
