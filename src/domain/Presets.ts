@@ -6,7 +6,8 @@
  * `semantic_segmentation/configs`).
  *
  * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
- * follow the repository, `basePaper` and `largePaper` the paper. `tiny` is the demo's, made for two cores and minutes.
+ * follow the repository, `basePaper` and `largePaper` the paper. `24x544`, `huge14` and `giant14` are the repository's other
+ * sizes, without a published recipe. `tiny` is the demo's, made for two cores and minutes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -347,6 +348,71 @@ export const basePaper = new Preset({
 /** ViT-L/16 by the paper's tables 8 to 11 where these differ from the repository; see {@link basePaper}. */
 export const largePaper = new Preset({ ...large, tokenizer: tokenizerPaper, finetune: large300.finetune })
 
+/**
+ * A network of the repository for which no recipe and no weights are published: sizes are the code's, all else is that of
+ * `large`. Its tokenizer is base's, with the network's patches. Aggregation is where the code registers it.
+ */
+const sized = (
+  options: Pick<VitConfig, "depth" | "heads" | "mlpRatio" | "patchSize" | "width"> & {
+    /** Masked patches: 40 %, as in section 3.1. */
+    readonly masked: number
+    readonly aggregation: PretrainConfig["aggregation"]
+  }
+): Preset => {
+  const { aggregation, masked, patchSize, ...network } = options
+  return new Preset({
+    ...large,
+    tokenizer: new TokenizerConfig({
+      ...large.tokenizer,
+      encoder: new VitConfig({ ...large.tokenizer.encoder, patchSize })
+    }),
+    pretrain: new PretrainConfig({
+      ...large.pretrain,
+      vit: new VitConfig({ ...large.pretrain.vit, ...network, patchSize }),
+      mask: { ...large.pretrain.mask, count: masked },
+      aggregation
+    }),
+    finetune: new FinetuneConfig({
+      ...large.finetune,
+      vit: new VitConfig({ ...large.finetune.vit, ...network, patchSize })
+    }),
+    segmentation: null
+  })
+}
+
+/** The deep and narrow network of the repository, `beit_24x544_patch16_224`. */
+export const deepNarrow = sized({
+  width: 544, // code
+  depth: 24, // code
+  heads: 16, // code
+  mlpRatio: 4, // code
+  patchSize: 16, // code
+  masked: 75,
+  aggregation: { earlyLayer: 21, headDepth: 2, sharedHead: true } // as large's, for as many blocks
+})
+
+/** ViT-H/14 of the repository, `beit_huge_patch14_224`. */
+export const huge14 = sized({
+  width: 1280, // code
+  depth: 32, // code
+  heads: 16, // code
+  mlpRatio: 4, // code
+  patchSize: 14, // code
+  masked: 102,
+  aggregation: null // code: registered without
+})
+
+/** ViT-g/14 of the repository, `beit_giant_patch14_224`, which registers it for fine-tuning only. */
+export const giant14 = sized({
+  width: 1408, // code
+  depth: 40, // code
+  heads: 16, // code
+  mlpRatio: 6144 / 1408, // code
+  patchSize: 14, // code
+  masked: 102,
+  aggregation: null
+})
+
 const tinyVit = new VitConfig({
   imageSize: 48,
   patchSize: 8,
@@ -449,7 +515,18 @@ export const tiny = new Preset({
 })
 
 /** Every preset by name. */
-export const all = { tiny, base, base300, basePaper, large, large300, largePaper }
+export const all = {
+  tiny,
+  base,
+  base300,
+  basePaper,
+  large,
+  large300,
+  largePaper,
+  "24x544": deepNarrow,
+  huge14,
+  giant14
+}
 
 /** The name of a preset. */
 export type Name = keyof typeof all

@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Trace from "../../src/compiler/Trace.ts"
+import * as Presets from "../../src/domain/Presets.ts"
+import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as PretrainStep from "../../src/nn/PretrainStep.ts"
+import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Sizes from "../../src/pipelines/Sizes.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+
+const count = (spec: object) => Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
+
+const classifier = (name: string) =>
+  Effect.map(Presets.preset(name), ({ finetune }) => FinetuneStep.logits(Sizes.classifier(finetune, 1000), 1))
+
+describe("the published networks", () => {
+  it.effect.each(
+    [
+      ["base", 86_530_984],
+      ["large", 304_430_568],
+      ["24x544", 86_658_408],
+      ["huge14", 632_251_368],
+      ["giant14", 1_012_922_856]
+    ] as const
+  )("%s classifies with %d parameters", ([name, parameters]) =>
+    Effect.gen(function*() {
+      assert.strictEqual(count((yield* classifier(name)).weights), parameters)
+    }))
+
+  it.effect.each([["base", 17.5], ["large", 61.6]] as const)(
+    "%s takes %d billion multiply-adds",
+    ([name, published]) =>
+      Effect.gen(function*() {
+        const { flops } = Trace.inference(yield* classifier(name))
+        assert.closeTo(flops / 2e9, published, 0.1)
+      })
+  )
+
+  it.each([["base", Presets.base, 106_143_056], ["large", Presets.large, 336_728_512]] as const)(
+    "%s is pretrained with %d parameters",
+    (_, { pretrain, tokenizer }, parameters) => {
+      const sizes = Sizes.backbone(pretrain, tokenizer.codebook.size)
+      assert.strictEqual(count(PretrainStep.spec(sizes)), parameters)
+      const plain = PretrainStep.spec({ ...sizes, aggregation: null })
+      assert.strictEqual(count(plain), parameters === 106_143_056 ? 91_965_776 : 311_534_016)
+    }
+  )
+
+  it("learn the words of a tokenizer with the published number of parameters", () => {
+    const sizes = Sizes.tokenizer(Presets.base.tokenizer, 512)
+    assert.strictEqual(count(TokenizerStep.spec(sizes)), 108_829_216)
+    assert.strictEqual(count(TokenizerStep.spec({ ...sizes, decoderDepth: 1 })), 94_655_008)
+  })
+})
