@@ -17,9 +17,11 @@
  */
 import * as ColorJitter from "../domain/ColorJitter.ts"
 import * as Crop from "../domain/Crop.ts"
+import type { FinetuneConfig } from "../domain/FinetuneConfig.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as Normalize from "../domain/Normalize.ts"
 import type { Picture } from "../domain/Picture.ts"
+import * as RandAugment from "../domain/RandAugment.ts"
 import * as Resample from "../domain/Resample.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 
@@ -40,6 +42,30 @@ export const view = (picture: Picture, size: number, config: Random, key: Keyed.
   const turned = draws.uniform() < config.flip ? Crop.flip(coloured) : coloured
   const box = Crop.random(turned.width, turned.height, config, draws)
   return Resample.resize(turned, size, size, config.interpolation, box)
+}
+
+/**
+ * The training view of a picture for a classifier: a random rectangle resized, perhaps mirrored, and then, with `randAugment`,
+ * changed by its operations, else in its colours (the order of timm's transform, which the official fine-tuning uses).
+ */
+export const classified = (
+  picture: Picture,
+  size: number,
+  config: Random & Pick<Normalize.Channels, "mean">,
+  randAugment: FinetuneConfig["randAugment"],
+  key: Keyed.Key
+): Picture => {
+  const draws = Keyed.generator(key)
+  const box = Crop.random(picture.width, picture.height, config, draws)
+  const cropped = Resample.resize(picture, size, size, config.interpolation, box)
+  const turned = draws.uniform() < config.flip ? Crop.flip(cropped) : cropped
+  if (randAugment === null) return ColorJitter.random(turned, config.jitter, draws)
+  const [red, green, blue] = config.mean.map((mean) => Math.min(255, Math.round(255 * mean))) as [
+    number,
+    number,
+    number
+  ]
+  return RandAugment.random(turned, randAugment, [red, green, blue], draws)
 }
 
 /** The view of evaluation, `size` × `size`: the centre, always the same. */

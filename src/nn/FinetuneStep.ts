@@ -95,10 +95,13 @@ const context = <B extends number, T extends number, H extends number>(
 ): Vit.Context<B, T, H> => ({ heads: vit.heads, index: Vit.relativeIndex(Vit.grid(vit), vit.tokens), dropPath })
 
 /** What a step is given. */
-export interface Batch<B extends number, Y extends number, X extends number> {
+export interface Batch<B extends number, Y extends number, X extends number, K extends number> {
   /** Standardised. */
   readonly images: Tensor<[B, 3, Y, X]>
+  /** What the accuracy is measured by and, without `targets`, what is learned. */
   readonly labels: Tensor<[B], "int32">
+  /** Shares of the classes, where images are mixed. */
+  readonly targets?: Tensor<[B, K]>
   /** Factors for every block; absent when nothing is dropped. */
   readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
   readonly hyper: AdamW.Hyper
@@ -111,7 +114,7 @@ export interface Metrics {
   readonly gradientNorm: Tensor<[]>
 }
 
-/** One step of supervised training. */
+/** One step of supervised training; of mixed images by their targets, which hold the label smoothing already. */
 export const step = <
   B extends number,
   Y extends number,
@@ -124,9 +127,9 @@ export const step = <
   K extends number
 >(
   sizes: Sizes<Y, X, P, C, F, H, R, K>,
-  batch: { readonly size: B; readonly dropPath: boolean },
+  batch: { readonly size: B; readonly dropPath: boolean; readonly mixed: boolean },
   { adamw, labelSmoothing }: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
-): TrainStep<AdamW.State<Params<Y, X, P, C, F, H, R, K>>, Batch<B, Y, X>, Metrics> => {
+): TrainStep<AdamW.State<Params<Y, X, P, C, F, H, R, K>>, Batch<B, Y, X, K>, Metrics> => {
   const { depth, vit } = sizes
   const parameters = spec(sizes)
   const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
@@ -136,16 +139,19 @@ export const step = <
     batch: {
       images: { shape: [batch.size, 3, ...vit.image], dtype: "float32" },
       labels: { shape: [batch.size], dtype: "int32" },
+      ...(batch.mixed ? { targets: { shape: [batch.size, sizes.classes], dtype: "float32" } as const } : {}),
       ...(batch.dropPath
         ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) }
         : {}),
       hyper: AdamW.hyperSpec
     },
-    run: (state, { dropPath, hyper, images, labels }) => {
+    run: (state, { dropPath, hyper, images, labels, targets }) => {
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
         const logits = Classifier.forward(params, images, vit.patches, context(vit, dropPath))
         return {
-          loss: Loss.crossEntropy(logits, labels, labelSmoothing),
+          loss: targets === undefined
+            ? Loss.crossEntropy(logits, labels, labelSmoothing)
+            : Loss.softCrossEntropy(logits, targets),
           aux: { accuracy: Loss.accuracy(logits, labels) }
         }
       }, state.parameters)

@@ -5,6 +5,7 @@
 import { Effect, Runtime, Schema } from "effect"
 import type { AugmentConfig } from "../domain/AugmentConfig.ts"
 import * as Keyed from "../domain/Keyed.ts"
+import type { Picture } from "../domain/Picture.ts"
 import * as Augment from "../layers/Augment.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
@@ -49,8 +50,11 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly batchSize: number
   readonly size: number
   readonly augment: AugmentConfig
+  /** The view of a picture under a key; that of pretraining when absent. */
+  readonly view?: (picture: Picture, key: Keyed.Key) => Picture
 }): Effect.fn.Return<TrainingBatches, TooFewImages> {
   const { augment, batchSize, seed, set, size, stage } = options
+  const { view = (picture, key) => Augment.view(picture, size, augment, key) } = options
   const stepsPerEpoch = Math.floor(set.length / batchSize)
   if (stepsPerEpoch === 0) return yield* new TooFewImages({ set: set.name, images: set.length, batchSize })
 
@@ -73,7 +77,7 @@ export const training = Effect.fnUntraced(function*(options: {
         (index) =>
           Effect.map(
             set.image(index),
-            (picture) => Augment.view(picture, size, augment, { seed, purpose: `${stage}/view`, epoch, index })
+            (picture) => view(picture, { seed, purpose: `${stage}/view`, epoch, index })
           ),
         { concurrency: DECODERS }
       )

@@ -1,11 +1,14 @@
 /** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
 import { Effect } from "effect"
 import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
-import type * as Keyed from "../domain/Keyed.ts"
+import * as Keyed from "../domain/Keyed.ts"
 import * as LayerDecay from "../domain/LayerDecay.ts"
 import * as Metrics from "../domain/Metrics.ts"
+import * as Mixup from "../domain/Mixup.ts"
+import * as RandomErasing from "../domain/RandomErasing.ts"
 import * as Schedule from "../domain/Schedule.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
+import * as Augment from "../layers/Augment.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
@@ -31,27 +34,37 @@ export interface Classifier {
   readonly tensors: Weights.Tensors
 }
 
-const supported = (stage: string, { erasing, mixup, randAugment }: FinetuneConfig) =>
-  Stage.refuse(stage, {
-    mixup: [mixup !== null, "expected null: mixing images is not done yet"],
-    randAugment: [randAugment !== null, "expected null: RandAugment is not done yet"],
-    erasing: [erasing !== 0, `expected 0, got ${erasing}: random erasing is not done yet`]
+/** The images of a batch with rectangles of noise, each by the key of its image. */
+const erased = (
+  images: Batches.ImageBatch,
+  probability: number,
+  keyOf: (epoch: number, index: number) => Keyed.Key
+) => {
+  const { normalised: { data, shape: [, channels, height, width] }, epoch, indices } = images
+  if (probability === 0) return data
+  const size = channels * height * width
+  const changed = data.slice()
+  indices.forEach((index, place) => {
+    const image = data.subarray(place * size, (place + 1) * size)
+    const draws = Keyed.generator(keyOf(epoch, index))
+    changed.set(RandomErasing.erase(image, { height, width }, probability, draws), place * size)
   })
+  return changed
+}
 
 /**
  * Trains a classifier from a backbone, or from random values when there is none.
  *
- * Fails with `ConfigError` for augmentations that are not done yet, with `WeightsError` when the backbone does not fit, with
- * `TrainingError` when a step gives no finite loss, and as the engine, the images and the run fail.
+ * Fails with `WeightsError` when the backbone does not fit, with `TrainingError` when a step gives no finite loss, and as the
+ * engine, the images and the run fail.
  */
 export const finetune = Effect.fn("finetune")(function*(
   config: FinetuneConfig,
   backbone: Backbone | undefined,
   { checkpointEvery = 100, split = "train", stage = "finetune" }: StageOptions = {}
 ) {
-  yield* supported(stage, config)
   const set = yield* (yield* Images).load(split)
-  const { optimizer, seed, vit } = config
+  const { augment, mixup, optimizer, seed, vit } = config
   const sizes = Sizes.classifier(config, set.classes.length)
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, stepsPerEpoch } = yield* Batches.training({
@@ -60,11 +73,12 @@ export const finetune = Effect.fn("finetune")(function*(
     seed,
     batchSize,
     size: vit.imageSize,
-    augment: config.augment
+    augment,
+    view: (picture, key) => Augment.classified(picture, vit.imageSize, augment, config.randAugment, key)
   })
   const dropPath = vit.dropPath > 0
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
-  const step = FinetuneStep.step(sizes, { size: batchSize, dropPath }, {
+  const step = FinetuneStep.step(sizes, { size: batchSize, dropPath, mixed: mixup !== null }, {
     labelSmoothing: config.labelSmoothing,
     adamw: {
       betas: optimizer.betas,
@@ -74,7 +88,24 @@ export const finetune = Effect.fn("finetune")(function*(
       scale: (name) => LayerDecay.scale(name, { decay: config.layerDecay, depth: vit.depth })
     }
   })
-  const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `finetune/${purpose}`, epoch: 0, index })
+  const key = (purpose: string, index: number, epoch = 0): Keyed.Key => ({
+    seed,
+    purpose: `finetune/${purpose}`,
+    epoch,
+    index
+  })
+  const mixed = (images: Float32Array, labels: Int32Array, index: number) => {
+    if (mixup === null) return { images, labels }
+    const [height, width] = sizes.vit.image
+    const shape = [batchSize, 3, height, width] as const
+    const mix = Mixup.draw(mixup, { height, width }, Keyed.generator(key("mixup", index)))
+    const options = { classes: sizes.classes, smoothing: config.labelSmoothing }
+    return {
+      images: Mixup.images({ data: images, shape }, mix),
+      labels: Mixup.majority(labels, mix),
+      targets: Mixup.targets(labels, mix, options)
+    }
+  }
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
   const plain = Stage.plain(FinetuneConfig, config)
@@ -105,10 +136,15 @@ export const finetune = Effect.fn("finetune")(function*(
       checkpointEvery,
       initial,
       batch: Effect.fnUntraced(function*(index) {
-        const { labels, normalised } = yield* batch(index)
+        const views = yield* batch(index)
+        const whole = erased(views, config.erasing, (epoch, place) => key("erasing", place, epoch))
+        const { images, labels, targets } = mixed(whole, views.labels, index)
         return {
-          images: HostTensor.make(step.batch.images.shape, "float32", normalised.data),
+          images: HostTensor.make(step.batch.images.shape, "float32", images),
           labels: HostTensor.make([batchSize], "int32", labels),
+          ...(targets === undefined
+            ? {}
+            : { targets: HostTensor.make([batchSize, sizes.classes], "float32", targets) }),
           hyper: AdamW.hyper(index, rate(index), optimizer),
           ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", index)) } : {})
         }

@@ -59,7 +59,7 @@ const stepsOf = ({ batch, image }: Sizes) => {
     ),
     finetune: FinetuneStep.step(
       { ...network, relativePositions: "perBlock", pooling: "mean", headScale: 1, classes: 5 },
-      { size, dropPath: true },
+      { size, dropPath: true, mixed: false },
       { adamw: { ...adamw, scale: (path) => (path.startsWith("blocks") ? 0.5 : 1) }, labelSmoothing: 0.1 }
     )
   }

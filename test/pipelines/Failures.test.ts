@@ -20,10 +20,10 @@ const preset = micro({ duration: 6 })
 
 const untrained: Tokenizer = { config: preset.tokenizer, teacherWidth: 8, tensors: {} }
 
+const finetuneWith = (options: Partial<FinetuneConfig>) => new FinetuneConfig({ ...preset.finetune, ...options })
+
 const tokenizerWith = (encoder: Partial<VitConfig>) =>
   new TokenizerConfig({ ...preset.tokenizer, encoder: new VitConfig({ ...preset.tokenizer.encoder, ...encoder }) })
-
-const finetuneWith = (options: Partial<FinetuneConfig>) => new FinetuneConfig({ ...preset.finetune, ...options })
 
 const fresh = Effect.provide(Runs.layerMemory(), { local: true })
 
@@ -87,17 +87,6 @@ describe("stages refuse", () => {
         })
         const error = tagged(yield* Effect.flip(fresh(pretrain(config, untrained))), "ConfigError")
         assert.include(error.message, "expected the tokenizer's 32 pixels in patches of 8, got 32 in 4")
-      }))
-
-    it.effect("augmentations that are not done", () =>
-      Effect.gen(function*() {
-        const config = finetuneWith({
-          mixup: { mixup: 0.8, cutmix: 1 },
-          randAugment: { operations: 2, magnitude: 9, deviation: 0.5 },
-          erasing: 0.25
-        })
-        const error = tagged(yield* Effect.flip(fresh(finetune(config, undefined))), "ConfigError")
-        assert.deepStrictEqual(error.problems.map(({ path }) => path), ["mixup", "randAugment", "erasing"])
       }))
 
     it.effect("fewer images than a batch takes", () =>

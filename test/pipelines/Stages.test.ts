@@ -1,5 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
 import { Engine } from "../../src/layers/Engine.ts"
@@ -74,6 +75,30 @@ describe("the stages", () => {
           assert.strictEqual(bytes(again[stage].tensors), bytes(trained[stage].tensors))
         }
       }).pipe(Effect.provide(Runs.layerMemory())))
+
+    it.effect("learn from mixed, changed and erased images, the same ones in another run", () =>
+      Effect.gen(function*() {
+        const config = new FinetuneConfig({
+          ...preset.finetune,
+          labelSmoothing: 0.1,
+          mixup: { mixup: 0.8, cutmix: 1 },
+          randAugment: { operations: 2, magnitude: 9, deviation: 0.5 },
+          erasing: 0.25
+        })
+        const run = (config: FinetuneConfig) =>
+          Effect.gen(function*() {
+            const { tensors } = yield* finetune(config, undefined)
+            return { tensors: bytes(tensors), log: yield* (yield* Runs).readLog }
+          }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        const one = yield* run(config)
+        assert.deepStrictEqual(yield* run(config), one)
+        const values = losses(one.log, "finetune")
+        assert.isBelow(average(values.slice(-8)), average(values.slice(0, 8)))
+        for (const change of [{ mixup: null }, { randAugment: null }, { erasing: 0 }]) {
+          const other = yield* run(new FinetuneConfig({ ...config, ...change }))
+          assert.notStrictEqual(other.tensors, one.tensors, Object.keys(change).join())
+        }
+      }))
 
     it.effect("give the same bytes in another run, and others under another seed", () =>
       Effect.gen(function*() {
