@@ -9,12 +9,23 @@ import * as Kernels from "./Kernels.ts"
 import * as OnBackend from "./OnBackend.ts"
 import { NotTraceable, Tracer } from "./Tracer.ts"
 
-const NAME = "patchword-trace"
+// A backend with the fused kernels of typed operations, and one without: there they are made of plain kernels.
+const NAMES = { fused: "patchword-trace", plain: "patchword-trace-plain" } as const
 
 const FOLDED_UP_TO = 65_536
 
+/** Sees every kernel that a step calls, with what it gives. */
+export type Watch = (
+  tracer: Tracer,
+  kernel: string,
+  inputs: tf.NamedTensorInfoMap,
+  attributes: tf.NamedAttrMap | undefined,
+  results: Kernels.Emitted
+) => void
+
 class TraceBackend extends tf.KernelBackend {
   tracer = new Tracer()
+  watch: Watch | undefined = undefined
 
   override write(values: tf.BackendValues | null, shape: Array<number>, dtype: tf.DataType): object {
     return this.tracer.constant((values ?? []) as ArrayLike<number>, shape, dtype as DType).dataId
@@ -103,21 +114,23 @@ const folded = (
 // These cost nothing until an operator needs their result.
 const LAZY = new Set(["Identity", "Reshape", "ExpandDims", "Squeeze", "Fill", "ZerosLike", "OnesLike", "Cast"])
 
-const register = (): void => {
+const register = (backendName: string, fused: boolean): void => {
   // TensorFlow.js would advertise its other packages on the console when the cpu backend folds a constant.
   tf.env().set("PROD", true)
-  tf.registerBackend(NAME, () => new TraceBackend(), 0)
+  tf.registerBackend(backendName, () => new TraceBackend(), 0)
   const known = tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName)
   for (const kernelName of new Set([...known, ...Object.keys(Kernels.kernels)])) {
+    if (!fused && kernelName.startsWith(Kernels.FUSED)) continue
     const kernel = Kernels.kernels[kernelName]
     tf.registerKernel({
       kernelName,
-      backendName: NAME,
+      backendName,
       kernelFunc: ({ attrs, backend, inputs }) => {
-        const { tracer } = backend as TraceBackend
+        const { tracer, watch } = backend as TraceBackend
         const emitted = kernel?.(tracer, inputs, attrs ?? {})
         const result = LAZY.has(kernelName) ? emitted : folded(kernelName, tracer, inputs, attrs, emitted) ?? emitted
         if (result === undefined) throw Kernels.untranslated(kernelName, Object.values(inputs))
+        watch?.(tracer, kernelName, inputs, attrs, result)
         return result
       }
     })
@@ -129,21 +142,24 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
  * Runs `body` with the tracing backend in place, synchronously, and restores the backend that was there. Tensors made
- * meanwhile are gone afterwards, also when `body` throws.
+ * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called, and none of the
+ * fused ones, which only programs have.
  */
-export const record = <A>(body: (tracer: Tracer, tensorOf: TensorOf) => A): A => {
+export const record = <A>(body: (tracer: Tracer, tensorOf: TensorOf) => A, watch?: Watch): A => {
   const engine = tf.engine()
-  if (engine.findBackendFactory(NAME) === null) register()
-  const backend = engine.findBackend(NAME) as TraceBackend
+  const fused = watch === undefined
+  const name = NAMES[fused ? "fused" : "plain"]
+  if (engine.findBackendFactory(name) === null) register(name, fused)
+  const backend = engine.findBackend(name) as TraceBackend
   // A step that compiles another one goes on with its own trace.
-  const outer = backend.tracer
+  const outer = { tracer: backend.tracer, watch: backend.watch }
   const tracer = new Tracer()
-  return OnBackend.run(NAME, () => {
-    backend.tracer = tracer
+  return OnBackend.run(name, () => {
+    Object.assign(backend, { tracer, watch })
     const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
     if (tracer.refusal !== undefined) throw tracer.refusal
     return result
   }, () => {
-    backend.tracer = outer
+    Object.assign(backend, outer)
   })
 }

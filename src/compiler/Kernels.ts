@@ -1,4 +1,4 @@
-/** What each TensorFlow.js kernel is in ONNX. Names that start with `Patchword` are fused kernels of typed operations. */
+/** What each TensorFlow.js kernel is in ONNX. */
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Elementwise from "./kernels/Elementwise.ts"
 import * as Fused from "./kernels/Fused.ts"
@@ -9,6 +9,9 @@ import * as Reduction from "./kernels/Reduction.ts"
 import { NotTraceable } from "./Tracer.ts"
 
 export type { Emitted } from "./kernels/Kernel.ts"
+
+/** With what the names of fused kernels of typed operations start. */
+export const FUSED = "Patchword"
 
 /** Every kernel that has a translation. */
 export const kernels: Kernels = {

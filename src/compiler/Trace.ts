@@ -45,7 +45,29 @@ export interface Program {
 const declare = (tracer: Tracer, tensorOf: Backend.TensorOf, group: string, spec: object): object =>
   Tree.map<object>(spec, (leaf, path) => tensorOf(tracer.input(`${group}.${path}`, leaf.shape, leaf.dtype as DType)))
 
-const specOf = (tree: object): object => Tree.map<object>(tree, ({ dtype, shape }) => ({ dtype, shape: [...shape] }))
+/** A training step called on traced inputs, `state.<path>` and `batch.<path>`: its metrics and next state. */
+export const called = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  tracer: Tracer,
+  tensorOf: Backend.TensorOf
+): { readonly metrics: object; readonly next: object } => {
+  const state = declare(tracer, tensorOf, "state", step.state as object) as S
+  const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
+  const { metrics, state: next } = step.run(state, batch) as { metrics: object; state: object }
+  keepsShapes(step.state as object, next)
+  return { metrics, next }
+}
+
+/** The record of an inference called on traced inputs, `weights.<path>` and `batch.<path>`. */
+export const inferred = <W, B, O>(step: Inference<W, B, O>, tracer: Tracer, tensorOf: Backend.TensorOf): object => {
+  const weights = declare(tracer, tensorOf, "weights", step.weights as object) as W
+  const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
+  return step.run(weights, batch) as object
+}
+
+/** What the leaves of a record of tensors are. */
+export const specOf = (tree: object): object =>
+  Tree.map<object>(tree, ({ dtype, shape }) => ({ dtype, shape: [...shape] }))
 
 /** The nodes that some output needs, in order. */
 const live = (nodes: ReadonlyArray<Graph.Node>, needed: Set<string>): ReadonlyArray<Graph.Node> =>
@@ -124,10 +146,7 @@ export const keepsShapes = (state: object, next: object): void => {
  */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program =>
   Backend.record((tracer, tensorOf) => {
-    const state = declare(tracer, tensorOf, "state", step.state as object) as S
-    const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
-    const { metrics, state: next } = step.run(state, batch) as { metrics: object; state: object }
-    keepsShapes(step.state as object, next)
+    const { metrics, next } = called(step, tracer, tensorOf)
     const graph = finish(step.name, tracer, { metrics, next })
     const safe = InPlace.of(graph)
     const updates = Tree.leaves(next).map(([path]) => {
@@ -140,8 +159,6 @@ export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program =>
 /** Compiles an inference; throws as `trainStep` does. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Program =>
   Backend.record((tracer, tensorOf) => {
-    const weights = declare(tracer, tensorOf, "weights", step.weights as object) as W
-    const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
-    const output = step.run(weights, batch) as object
+    const output = inferred(step, tracer, tensorOf)
     return program(finish(step.name, tracer, { output }), output, [])
   })

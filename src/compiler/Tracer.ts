@@ -8,7 +8,8 @@ import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Graph from "./Graph.ts"
 
-type Data = Float32Array | Int32Array | Uint8Array
+/** Elements of a constant. */
+export type Data = Float32Array | Int32Array | Uint8Array
 
 /** What stands behind one or more tensors of equal elements. */
 interface Value {
@@ -85,6 +86,12 @@ export class Tracer {
   input(name: string, shape: Shape, dtype: DType): tf.TensorInfo {
     this.inputs.push({ name, shape, dtype })
     return this.computed(name, shape, dtype)
+  }
+
+  /** What fills a constant, or else its elements; `undefined` for anything computed. */
+  contents(tensor: tf.TensorInfo): number | Data | undefined {
+    const { data, splat } = this.valueOf(tensor)
+    return splat ?? data
   }
 
   /** The elements of a constant, `undefined` for anything computed. */

@@ -32,6 +32,7 @@ import type { EngineError } from "./engine/EngineError.ts"
 import * as Onnx from "./engine/onnx.ts"
 import type * as Protocol from "./engine/protocol.ts"
 import * as Reference from "./engine/reference.ts"
+import * as TensorFlow from "./engine/tensorflow.ts"
 
 export {
   BadInput,
@@ -92,6 +93,12 @@ export interface OnnxOptions {
   readonly spin?: number
 }
 
+/** How `layerTensorFlow` runs steps. */
+export interface TensorFlowOptions {
+  /** The package with TensorFlow's library; default `tfjs-node-gpu` where it is installed, else `tfjs-node`. */
+  readonly package?: "tfjs-node-gpu" | "tfjs-node"
+}
+
 /** Something that runs steps. */
 export class Engine extends Context.Service<Engine, {
   /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
@@ -114,6 +121,18 @@ export class Engine extends Context.Service<Engine, {
    */
   static readonly layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
     Layer.effect(Engine, Onnx.make(options))
+
+  /**
+   * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
+   * CUDA, or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
+   * bring, and fails with `ProviderUnavailable`, which says how to install it. Every tensor that a step makes is freed with
+   * the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as it was.
+   *
+   * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
+   * `TF_FORCE_GPU_ALLOW_GROWTH`.
+   */
+  static readonly layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, TensorFlow.make(options))
 
   /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
   static readonly layerReference: Layer.Layer<Engine> = Layer.effect(Engine, Reference.make)

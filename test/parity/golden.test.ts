@@ -6,16 +6,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
-import { Engine } from "../../src/layers/Engine.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { onnx, present, reference, tensorflow } from "../layers/engines.ts"
 import * as Runner from "./runner.ts"
 
 const golden = fileURLToPath(new URL("../golden", import.meta.url))
-const engines = { onnx: Engine.layerOnnx(), reference: Engine.layerReference }
 const names = Runner.names(golden)
 
-describe.each(Object.keys(engines) as ReadonlyArray<keyof typeof engines>)("official fixtures, %s", (engine) => {
-  layer(engines[engine])((it) => {
+describe.each(present([onnx, reference, tensorflow]))("official fixtures, $name", (engine) => {
+  layer(engine.layer)((it) => {
     it.effect.each(names)("%s", (name) =>
       Effect.gen(function*() {
         const outcome = yield* Runner.run(golden, name)
@@ -57,7 +56,7 @@ const found = (name: string, options: Parameters<typeof put>[2]) =>
   })
 
 describe("the runner", () => {
-  layer(engines.reference)((it) => {
+  layer(reference.layer)((it) => {
     it.effect("finds one element that is out, in results and in states", () =>
       Effect.gen(function*() {
         const result = yield* found("timm_relpos_resize", { change: off("table_6x6_timm_default", 1e-4) })

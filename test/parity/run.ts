@@ -1,10 +1,10 @@
-/** `npm run parity -- FOLDER [--engine reference] [--only NAME]`: compares ours with a folder of official numbers. */
+/** `npm run parity -- FOLDER [--engine reference|tensorflow] [--only NAME]`: compares ours with a folder of official numbers. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { Engine } from "../../src/layers/Engine.ts"
 import * as Runner from "./runner.ts"
 
-const usage = "npm run parity -- FOLDER [--engine onnx|reference] [--only NAME]\n"
+const usage = "npm run parity -- FOLDER [--engine onnx|reference|tensorflow] [--only NAME]\n"
 
 const parsed = () => {
   try {
@@ -12,7 +12,11 @@ const parsed = () => {
       allowPositionals: true,
       options: { engine: { type: "string", default: "onnx" }, only: { type: "string" } }
     })
-    const layer = { onnx: Engine.layerOnnx(), reference: Engine.layerReference }[values.engine]
+    const layer = {
+      onnx: Engine.layerOnnx(),
+      reference: Engine.layerReference,
+      tensorflow: Engine.layerTensorFlow()
+    }[values.engine]
     return folder === undefined || more.length > 0 || layer === undefined ? undefined : { folder, layer, ...values }
   } catch {
     return undefined

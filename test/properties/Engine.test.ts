@@ -3,11 +3,23 @@ import * as tf from "@tensorflow/tfjs"
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
 import fc from "fast-check"
 import { Engine, type EngineError, type InferHandle, NonFinite, type TrainHandle } from "../../src/layers/Engine.ts"
-import type { HostOf } from "../../src/shapes/Step.ts"
-import { untyped } from "../../src/shapes/Tensor.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import { type Candidate, present, reference, tensorflow } from "../layers/engines.ts"
 import * as Steps from "../layers/steps.ts"
 
-type Kind = "train" | "infer" | "untraceable" | "run" | "wrong" | "broken" | "interrupted" | "read" | "close"
+type Kind =
+  | "train"
+  | "infer"
+  | "untraceable"
+  | "run"
+  | "wrong"
+  | "broken"
+  | "astray"
+  | "interrupted"
+  | "read"
+  | "close"
 
 interface Action {
   readonly kind: Kind
@@ -21,6 +33,7 @@ const kind = fc.constantFrom<Kind>(
   "run",
   "wrong",
   "broken",
+  "astray",
   "interrupted",
   "read",
   "close"
@@ -49,6 +62,18 @@ const untraceable: typeof Steps.regression = {
   run: (state, batch) => {
     untyped(batch.x).exp().reshape([5])
     return Steps.regression.run(state, batch)
+  }
+}
+
+type Row = Tensor<[3]>
+
+const astray: TrainStep<{ readonly w: Row }, { readonly rows: Tensor<[2], "int32"> }, { readonly loss: Tensor<[]> }> = {
+  name: "astray",
+  state: { w: { shape: [3], dtype: "float32" } },
+  batch: { rows: { shape: [2], dtype: "int32" } },
+  run: ({ w }, { rows }) => {
+    const picked = untyped(w).exp().gather(untyped(rows))
+    return { metrics: { loss: unsafeTyped(picked.sum()) }, state: { w: unsafeTyped(untyped(w).add(picked.sum())) } }
   }
 }
 
@@ -86,6 +111,15 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
       case "untraceable": {
         const ran = Effect.flatMap(engine.train(untraceable, Steps.initial()), (handle) => handle.run(Steps.batch(0)))
         assert.include(["Failed", "WrongShape"], yield* tagOf(Effect.scoped(ran)))
+        return
+      }
+      case "astray": {
+        const rows = HostTensor.make([2], "int32", Int32Array.of(0, which))
+        const handle = yield* engine.train(astray, { w: Steps.values([3], (i) => i) })
+        const held = yield* engine.memory
+        const ran = yield* Effect.exit(handle.run({ rows }))
+        assert.isTrue(which > 2 || Exit.isSuccess(ran))
+        assert.deepStrictEqual(yield* engine.memory, held)
         return
       }
       case "run":
@@ -135,7 +169,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
 
   const before = yield* engine.memory
   for (const action of script) {
-    yield* act(action)
+    yield* Effect.scoped(act(action))
     assert.strictEqual((yield* engine.memory).handles, before.handles + trainees.length + students.length)
   }
   for (const { handle, steps } of trainees) {
@@ -150,9 +184,9 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   assert.deepStrictEqual(yield* engine.memory, before)
 })
 
-const engines = [["onnx", Engine.layerOnnx({ threads: 1 }), 40], ["reference", Engine.layerReference, 60]] as const
+const oneThread: Candidate = { name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }
 
-for (const [name, layer, runs] of engines) {
+for (const { layer, name } of present([oneThread, reference, tensorflow])) {
   describe(`whatever is done with handles of the ${name} engine`, () => {
     const runtime = ManagedRuntime.make(Layer.fresh<Engine, EngineError, never>(layer))
     beforeAll(() => runtime.runPromise(Effect.asVoid(Engine)))
@@ -164,7 +198,7 @@ for (const [name, layer, runs] of engines) {
         fc.asyncProperty(actions, (script) => runtime.runPromise(play(script))).afterEach(() => {
           assert.strictEqual(tf.memory().numTensors, tensors)
         }),
-        { numRuns: runs }
+        { numRuns: 40 }
       )
     })
   })

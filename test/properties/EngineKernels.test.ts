@@ -2,15 +2,18 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
-import { Engine } from "../../src/layers/Engine.ts"
+import { Engine, type EngineError } from "../../src/layers/Engine.ts"
 import type { DType, HostTensor } from "../../src/shapes/HostTensor.ts"
 import * as HostTensors from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
 import { type Any, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import { present, tensorflow } from "../layers/engines.ts"
 
 const RUNS = 6
 
-const compiled = ManagedRuntime.make(Engine.layerOnnx({ threads: 1 }))
+const compiled = present([{ name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }, tensorflow]).map(
+  ({ layer, name }) => ({ name, runtime: ManagedRuntime.make(layer) })
+)
 const eager = ManagedRuntime.make(Engine.layerReference)
 
 interface Case {
@@ -33,8 +36,8 @@ const results = (step: Case) =>
     return yield* handle.run(Object.fromEntries(step.inputs.map((input, i) => [`x${i}`, input])))
   }).pipe(Effect.scoped)
 
-const agrees = async (step: Case) => {
-  const [found, expected] = await Promise.all([compiled.runPromise(results(step)), eager.runPromise(results(step))])
+const agrees = (runtime: ManagedRuntime.ManagedRuntime<Engine, EngineError>) => async (step: Case) => {
+  const [found, expected] = await Promise.all([runtime.runPromise(results(step)), eager.runPromise(results(step))])
   assert.strictEqual(found.length, expected.length)
   for (const [i, { data, dtype, shape }] of expected.entries()) {
     assert.deepStrictEqual([found[i]!.dtype, found[i]!.shape], [dtype, shape])
@@ -241,24 +244,30 @@ const discrete: Readonly<Record<string, Cases>> = {
   "whole numbers": pair((a, b) => a.floor().cast("int32").add(b.floor().cast("int32")).sum(), -5, 5)
 }
 
-beforeAll(() => compiled.runPromise(Effect.flatMap(Engine, ({ memory }) => memory)))
+const memory = Effect.flatMap(Engine, (engine) => engine.memory)
+
 afterAll(async () => {
-  const idle = { handles: 0, tensors: 0, bytes: 0 }
-  const memory = Effect.flatMap(Engine, (engine) => engine.memory)
-  assert.deepStrictEqual(await compiled.runPromise(memory), idle)
-  assert.deepStrictEqual(await eager.runPromise(memory), idle)
+  assert.deepStrictEqual(await eager.runPromise(memory), { handles: 0, tensors: 0, bytes: 0 })
   assert.strictEqual(tf.memory().numTensors, 0)
-  await Promise.all([compiled.dispose(), eager.dispose()])
+  await eager.dispose()
 })
 
-describe("a compiled kernel computes what the cpu backend does", () => {
-  for (const [name, cases] of Object.entries({ ...discrete, ...differentiable })) {
-    it(name, () => fc.assert(fc.asyncProperty(cases, agrees), { numRuns: RUNS }))
-  }
-})
+describe.each(compiled)("on the $name engine", ({ runtime }) => {
+  beforeAll(() => runtime.runPromise(memory))
+  afterAll(async () => {
+    assert.deepStrictEqual(await runtime.runPromise(memory), { handles: 0, tensors: 0, bytes: 0 })
+    await runtime.dispose()
+  })
 
-describe("a compiled gradient is that of the cpu backend", () => {
-  for (const [name, cases] of Object.entries(differentiable)) {
-    it(name, () => fc.assert(fc.asyncProperty(cases, (one) => agrees(gradient(one))), { numRuns: RUNS }))
-  }
+  describe("a kernel computes what the cpu backend does", () => {
+    for (const [name, cases] of Object.entries({ ...discrete, ...differentiable })) {
+      it(name, () => fc.assert(fc.asyncProperty(cases, agrees(runtime)), { numRuns: RUNS }))
+    }
+  })
+
+  describe("a gradient is that of the cpu backend", () => {
+    for (const [name, cases] of Object.entries(differentiable)) {
+      it(name, () => fc.assert(fc.asyncProperty(cases, (one) => agrees(runtime)(gradient(one))), { numRuns: RUNS }))
+    }
+  })
 })

@@ -61,6 +61,7 @@ describe("the escape hatch", () => {
   it("is used where steps meet engines, and nowhere else", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/shapes/")).flatMap(hatches)
     assert.deepStrictEqual(count(found), {
+      "src/compiler/Tape.ts: untyped": 1,
       "src/compiler/Trace.ts: untyped": 1,
       "src/layers/engine/reference.ts: untyped": 3
     })

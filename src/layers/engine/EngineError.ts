@@ -59,11 +59,14 @@ export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
 /** What should run programs cannot be loaded. Exits with 69. */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   provider: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  /** What to do. */
+  remedy: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
-    return `the provider "${this.provider}" cannot be used (${this.detail}); choose "cpu" or install what it needs`
+    const { detail, provider, remedy = "choose \"cpu\" or install what it needs" } = this
+    return `the provider "${provider}" cannot be used (${detail}); ${remedy}`
   }
 }
 

@@ -56,7 +56,7 @@ export const arrays = (
   return Effect.map(checked, (entries) => new Map(entries))
 }
 
-const ALLOCATION = /failed to allocate|bad_alloc|out of memory|allocation failed|array length/i
+const ALLOCATION = /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length/i
 // Of TensorFlow.js, and of ONNX Runtime.
 const UNSUPPORTED = /Kernel '(\w+)' not registered|Could not find an implementation for (\w+)/
 
@@ -70,6 +70,10 @@ export const reasonOf = (cause: unknown): Reason => {
   if (operation !== undefined) return new UnsupportedOperation({ operation })
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
+
+/** What an engine says that only runs steps. */
+export const foreign = (program: string): Effect.Effect<never, EngineError> =>
+  Effect.fail(new EngineError({ program, reason: new UnsupportedOperation({ operation: "foreign models" }) }))
 
 /** The result of `body`, or the reason why it throws. */
 export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>

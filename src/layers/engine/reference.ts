@@ -10,7 +10,7 @@ import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
-import { Disposed, EngineError, UnsupportedOperation } from "./EngineError.ts"
+import { Disposed, EngineError } from "./EngineError.ts"
 
 /** Runs `body` on the cpu backend and frees whatever it made but did not keep. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
@@ -94,10 +94,7 @@ export const make = Effect.sync(() => {
         })
       }
     }),
-    load: (name) =>
-      Effect.fail(
-        new EngineError({ program: name, reason: new UnsupportedOperation({ operation: "foreign models" }) })
-      ),
+    load: Check.foreign,
     memory: Effect.sync(() => {
       const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
       return {

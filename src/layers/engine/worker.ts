@@ -1,11 +1,12 @@
 /** The thread in which ONNX Runtime lives: it holds models and states, and takes one call at a time. */
 import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { parentPort, workerData } from "node:worker_threads"
+import { workerData } from "node:worker_threads"
 import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node"
 import type { Update } from "../../compiler/Trace.ts"
 import * as Protocol from "./protocol.ts"
-import type { Calls, Memory, Name, Options, Packed, Port, Request, Response } from "./protocol.ts"
+import type { Calls, Memory, Options, Packed, Port } from "./protocol.ts"
+import { type Answer, serve } from "./serve.ts"
 
 interface Model {
   readonly session: InferenceSession
@@ -17,9 +18,6 @@ interface Model {
   readonly spare: Map<string, Tensor>
   readonly results: ReadonlyArray<string>
 }
-
-/** An answer and the buffers that go with it. */
-type Answer = readonly [answer: Calls[Name]["answer"], buffers?: ReadonlyArray<ArrayBuffer>]
 
 const options = workerData as Options
 const models = new Map<number, Model>()
@@ -55,7 +53,7 @@ const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port>
     dtype: value.isTensor ? value.type : "unknown"
   }))
 
-const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Answer> => {
+const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Answer<"open">> => {
   const session = await InferenceSession.create(model, {
     executionProviders: [options.provider],
     intraOpNumThreads: threads,
@@ -83,7 +81,7 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
   return [{ handle, inputs, outputs: ports(session.outputMetadata) }]
 }
 
-const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answer> => {
+const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answer<"run">> => {
   const { held, inputs, results, session, spare, updates } = models.get(handle)!
   const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
     const value = held.get(name)
@@ -102,14 +100,14 @@ const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answ
   return [arrays, buffers]
 }
 
-const read = ({ handle }: Calls["read"]["ask"]): Answer => {
+const read = ({ handle }: Calls["read"]["ask"]): Answer<"read"> => {
   const { arrays, buffers } = Protocol.packed(
     Array.from(models.get(handle)!.held, ([name, value]) => [name, array(value)])
   )
   return [arrays, buffers]
 }
 
-const close = async ({ handle }: Calls["close"]["ask"]): Promise<Answer> => {
+const close = async ({ handle }: Calls["close"]["ask"]): Promise<Answer<"close">> => {
   const model = models.get(handle)
   models.delete(handle)
   await model?.session.release()
@@ -124,31 +122,11 @@ const memory = (): Memory => {
   return { handles: models.size, tensors: tensors.length, bytes }
 }
 
-const answer = (request: Request): Answer | Promise<Answer> => {
-  switch (request.name) {
-    case "start":
-      return [{ threads, providers: listSupportedBackends().map(({ name }) => name) }]
-    case "open":
-      return open(request.ask)
-    case "run":
-      return run(request.ask)
-    case "read":
-      return read(request.ask)
-    case "close":
-      return close(request.ask)
-    case "memory":
-      return [memory()]
-  }
-}
-
-const port = parentPort!
-let last: Promise<void> = Promise.resolve()
-port.on("message", (request: Request) => {
-  last = last.then(() => answer(request)).then(
-    ([found, buffers = []]) => port.postMessage({ id: request.id, answer: found } satisfies Response, buffers),
-    (cause: unknown) =>
-      port.postMessage(
-        { id: request.id, failure: cause instanceof Error ? cause.message : String(cause) } satisfies Response
-      )
-  )
+serve({
+  start: () => [{ threads, providers: listSupportedBackends().map(({ name }) => name) }],
+  open,
+  run,
+  read,
+  close,
+  memory: () => [memory()]
 })

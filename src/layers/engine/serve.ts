@@ -1,0 +1,28 @@
+/** The worker's end of the protocol: one call at a time, in order. */
+import { parentPort } from "node:worker_threads"
+import type { Calls, Name, Request, Response } from "./protocol.ts"
+
+/** An answer and the buffers that go with it. */
+export type Answer<N extends Name = Name> = readonly [
+  answer: Calls[N]["answer"],
+  buffers?: ReadonlyArray<ArrayBuffer>
+]
+
+/** What a worker does on each call. */
+export type Handlers = { readonly [N in Name]: (ask: Calls[N]["ask"]) => Answer<N> | Promise<Answer<N>> }
+
+/** Answers every call of the thread that started this one. */
+export const serve = (handlers: Handlers): void => {
+  const port = parentPort!
+  const answer = <N extends Name>(name: N, ask: Calls[N]["ask"]): Answer<N> | Promise<Answer<N>> => handlers[name](ask)
+  let last: Promise<void> = Promise.resolve()
+  port.on("message", (request: Request) => {
+    last = last.then(() => answer(request.name, request.ask)).then(
+      ([found, buffers = []]) => port.postMessage({ id: request.id, answer: found } satisfies Response, buffers),
+      (cause: unknown) =>
+        port.postMessage(
+          { id: request.id, failure: cause instanceof Error ? cause.message : String(cause) } satisfies Response
+        )
+    )
+  })
+}

@@ -1,0 +1,241 @@
+import { assert } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Exit, Fiber, Result, Runtime, Scope } from "effect"
+import { Engine, type EngineError } from "../../src/layers/Engine.ts"
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Gradient from "../../src/shapes/Gradient.ts"
+import type * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Reduction from "../../src/shapes/Reduction.ts"
+import type { TrainStep } from "../../src/shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+import { type Candidate, on, reference } from "./engines.ts"
+import * as Steps from "./steps.ts"
+
+export const trained = Effect.gen(function*() {
+  const engine = yield* Engine
+  const handle = yield* engine.train(Steps.regression, Steps.initial())
+  const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batch(step)))
+  return { metrics, state: yield* handle.state }
+}).pipe(Effect.scoped)
+
+const close = (a: object, b: object) => {
+  const expected = new Map(Tree.leaves<HostTensor.Any>(b))
+  const found = Tree.leaves<HostTensor.Any>(a)
+  assert.deepStrictEqual(found.map(([path]) => path), [...expected.keys()])
+  for (const [path, leaf] of found) {
+    assert.deepStrictEqual(leaf.shape, expected.get(path)!.shape)
+    leaf.data.forEach((value, i) => assert.approximately(value, expected.get(path)!.data[i]!, 1e-5, path))
+  }
+}
+
+export const reasonOf = <A, R>(effect: Effect.Effect<A, EngineError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+const one = { shape: [1] as [1], dtype: "float32" } as const
+
+const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
+  name: "greedy",
+  state: { w: one },
+  batch: { x: one },
+  run: ({ w }, { x }) => {
+    const side = 2 ** 23
+    const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
+    return { metrics: {}, state: { w: unsafeTyped(untyped(w).add(rows.add(columns).exp().max())) } }
+  }
+}
+
+/** What every engine does. `spare` is what it holds beside a state. */
+export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 }): void =>
+  on(candidate, (it) => {
+    it.effect("takes five steps as the reference does", () =>
+      Effect.gen(function*() {
+        const found = yield* trained
+        const expected = yield* Effect.provide(trained, reference.layer)
+        close(found.metrics, expected.metrics)
+        close(found.state, expected.state)
+        const losses = found.metrics.map(({ loss }) => loss.data[0]!)
+        assert.isBelow(losses[4]!, losses[0]!)
+      }))
+
+    it.effect("gives the same bytes for the same steps", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* trained, yield* trained)
+      }))
+
+    it.effect("returns records with lists in them", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.infer(Steps.affine, Steps.weights())
+        const outputs = yield* handle.run(Steps.x())
+        assert.isTrue(Array.isArray(outputs))
+        assert.deepStrictEqual(outputs.map(({ shape }) => shape), [[4, 2], [4, 2]])
+        outputs[1]!.data.forEach((value, i) => assert.approximately(value, 2 * outputs[0]!.data[i]!, 1e-6))
+      }))
+
+    it.effect("leaves the arrays it is given alone", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const [state, batch] = [Steps.initial(), Steps.batch(0)]
+        const handle = yield* engine.train(Steps.regression, state)
+        yield* handle.run(batch)
+        const first = yield* handle.state
+        yield* handle.run(batch)
+        assert.deepStrictEqual(state, Steps.initial())
+        assert.deepStrictEqual(batch, Steps.batch(0))
+        assert.notDeepEqual(yield* handle.state, first)
+      }))
+
+    it.effect("says which input is not what the step declares", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.regression, Steps.initial())
+        const batch = Steps.batch(0)
+        const wrong = { ...batch, x: Steps.values([4, 2], () => 0) } as unknown as typeof batch
+        const error = yield* Effect.flip(handle.run(wrong))
+        assert.strictEqual(
+          error.message,
+          "engine, regression: batch.x must be float32 [4, 3] but is float32 [4, 2]"
+        )
+        assert.strictEqual(error[Runtime.errorExitCode], 65)
+        const { hyper: _, ...lacking } = batch
+        const missing = yield* Effect.flip(handle.run(lacking as typeof batch))
+        assert.match(missing.message, /batch\.hyper\.rate must be float32 \[\] but is missing/)
+        const short = { ...batch, y: { ...batch.y, data: new Float32Array(7) } }
+        assert.match((yield* Effect.flip(handle.run(short))).message, /float32 \[4, 2\] with 7 values/)
+        const { parameters: __, ...stateless } = Steps.initial()
+        const opened = engine.train(Steps.regression, stateless as ReturnType<typeof Steps.initial>)
+        assert.match((yield* Effect.flip(opened)).message, /state\.parameters\.weight must be .* is missing/)
+        yield* handle.run(batch)
+      }))
+
+    it.effect("refuses handles whose scope is closed", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const scope = yield* Scope.make()
+        const handle = yield* Scope.provide(engine.train(Steps.regression, Steps.initial()), scope)
+        const infer = yield* Scope.provide(engine.infer(Steps.affine, Steps.weights()), scope)
+        yield* handle.run(Steps.batch(0))
+        yield* Scope.close(scope, Exit.void)
+        const reasons = [
+          yield* reasonOf(handle.run(Steps.batch(1))),
+          yield* reasonOf(handle.state),
+          yield* reasonOf(infer.run(Steps.x()))
+        ]
+        assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), ["Disposed", "Disposed", "Disposed"])
+      }))
+
+    it.effect("counts what handles hold", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const empty = yield* engine.memory
+        assert.deepStrictEqual(empty, { handles: 0, tensors: 0, bytes: 0 })
+        const held = yield* Effect.scoped(Effect.gen(function*() {
+          yield* engine.train(Steps.regression, Steps.initial())
+          yield* engine.infer(Steps.affine, Steps.weights())
+          return yield* engine.memory
+        }))
+        assert.deepStrictEqual(held, { handles: 2, tensors: 8 + spare.tensors, bytes: 4 * 8 * 4 + spare.bytes })
+        assert.deepStrictEqual(yield* engine.memory, empty)
+      }))
+
+    it.effect("says at which step the loss was not finite, and goes on", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.regression, Steps.initial())
+        yield* handle.run(Steps.batch(0))
+        const before = yield* handle.state
+        const broken = { ...Steps.batch(1), x: Steps.values([4, 3], () => NaN) }
+        const error = yield* Effect.flip(handle.run(broken))
+        assert.match(error.message, /regression: the loss of step 2 since this start is NaN/)
+        assert.strictEqual(error[Runtime.errorExitCode], 70)
+        assert.deepStrictEqual(yield* handle.state, before)
+        yield* handle.run(Steps.batch(1))
+        assert.notDeepEqual(yield* handle.state, before)
+      }))
+
+    it.effect("refuses a step that changes the shape of its state", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const spec = { shape: [2, 3] as [2, 3], dtype: "float32" } as const
+        const step: TrainStep<{ readonly w: Tensor<[2, 3]> }, object, object> = {
+          name: "turn",
+          state: { w: spec },
+          batch: {},
+          run: ({ w }) => ({ metrics: {}, state: { w: unsafeTyped(tf.transpose(untyped(w))) } })
+        }
+        const turn = Effect.flatMap(
+          engine.train(step, { w: Steps.values([2, 3], () => 0) }),
+          (handle) => handle.run({})
+        )
+        const error = yield* Effect.flip(turn)
+        assert.match(error.message, /turn: .*state\.w is float32 \[2, 3\] but the step makes it float32 \[3, 2\]/)
+      }))
+
+    it.effect("restores the backend that was set", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const before = tf.getBackend()
+        const handle = yield* engine.infer(Steps.affine, Steps.weights())
+        yield* handle.run(Steps.x())
+        assert.strictEqual(tf.getBackend(), before)
+        assert.deepStrictEqual([...tf.tensor([1, 2]).mul(2).dataSync()], [2, 4])
+      }))
+
+    it.effect("takes each step whole, whoever is interrupted", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.regression, Steps.initial())
+        const fiber = yield* Effect.forkChild(handle.run(Steps.batch(0)), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        const interrupted = yield* handle.state
+        const other = yield* engine.train(Steps.regression, Steps.initial())
+        yield* other.run(Steps.batch(0))
+        assert.deepStrictEqual(interrupted, yield* other.state)
+        const broken = { ...Steps.batch(1), x: Steps.values([4, 3], () => NaN) }
+        assert.match((yield* Effect.flip(handle.run(broken))).message, /step 2/)
+      }))
+
+    it.effect("says that memory is short and lives on, the state as it was or said to be torn", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const w = Steps.values([1], () => 1)
+        const handle = yield* engine.train(greedy, { w })
+        const held = yield* engine.memory
+        const error = yield* Effect.flip(handle.run({ x: w }))
+        assert.strictEqual(error.reason._tag, "OutOfMemory", error.message)
+        assert.strictEqual(error[Runtime.errorExitCode], 70)
+        assert.deepStrictEqual(yield* engine.memory, held)
+        const state = yield* Effect.result(handle.state)
+        if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { w })
+        else assert.strictEqual(state.failure.reason._tag, "Torn")
+        const other = yield* engine.infer(Steps.affine, Steps.weights())
+        yield* other.run(Steps.x())
+      }))
+
+    it.effect("frees what a failing step made", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const step: TrainStep<{ readonly w: Tensor<[2]> }, object, { readonly loss: Tensor<[]> }> = {
+          name: "failing",
+          state: { w: { shape: [2], dtype: "float32" } },
+          batch: {},
+          run: ({ w }) => {
+            const { loss } = Gradient.valueAndGradient((p: { readonly w: Tensor<[2]> }) => {
+              const sum = Reduction.sum(Elementwise.square(p.w))
+              untyped(sum).reshape([7])
+              return { loss: sum, aux: {} }
+            }, { w })
+            return { metrics: { loss }, state: { w } }
+          }
+        }
+        const before = { engine: yield* engine.memory, tensors: tf.memory().numTensors }
+        const failing = Effect.flatMap(
+          engine.train(step, { w: Steps.values([2], (i) => i) }),
+          (handle) => handle.run({})
+        )
+        const error = yield* Effect.flip(Effect.scoped(failing))
+        assert.strictEqual(error.reason._tag, "Failed")
+        assert.deepStrictEqual({ engine: yield* engine.memory, tensors: tf.memory().numTensors }, before)
+      }))
+  })
