@@ -160,6 +160,8 @@ export const open = (folder: string, name: string) => {
     name,
     folder,
     config: json.config,
+    /** What is said in words of how the numbers were made. */
+    notes: [json.notes ?? []].flat().join("\n"),
     /** The tolerances as they are written. */
     tolerances: json.tolerance,
     /** The greatest error of the official code's own float32 run in a group, as a share of the root mean square. */

@@ -39,7 +39,7 @@ export const relativePositions = (
   }
 ): Vit.RelativePositions => (own ? (shared ? "both" : "perBlock") : shared ? "shared" : "none")
 
-/** A number of an official configuration, with the official default of it. */
+/** The width inside the perceptrons, of which official configurations give the ratio to the outer one, or leave it at 4. */
 export const hidden = ({ embed_dim: width, mlp_ratio: ratio = 4 }: {
   readonly embed_dim: number
   readonly mlp_ratio?: number
