@@ -5,11 +5,13 @@
  *
  * The npm package holds the kernels of TensorFlow.js and the source of a binding; TensorFlow's library and the compiled
  * binding are downloaded by its install script from a host of its own. Where that host cannot be reached, or with
- * `--from pypi`, the library is taken from TensorFlow's wheel on PyPI (Linux, 207 MB, or 0.6 GB with CUDA and 2.7 GB of
- * NVIDIA's libraries) and the binding is compiled here, which takes pip, a C++ compiler and half a minute.
+ * `--from pypi`, the library is taken from TensorFlow's wheel on PyPI (Linux, 207 MB) and the binding is compiled here: that
+ * takes pip, a C++ compiler and 20 seconds.
  *
- * `--library cuda` is chosen where `nvidia-smi` finds a GPU. NVIDIA's libraries are those that the wheel asks for, unpacked
- * to `deps/nvidia` in the package, where the wheel's libraries look for them: `$ORIGIN/../nvidia/NAME/lib`.
+ * `--library cuda` is chosen where `nvidia-smi` finds a GPU: the wheel with CUDA (0.6 GB), and those of NVIDIA's packages
+ * that it asks for (4.2 GB unpacked, two minutes), put into `deps/nvidia`, where the wheel's libraries look for them:
+ * `$ORIGIN/../nvidia/NAME/lib`. The driver has to be there. On a machine without a GPU all of it installs, loads and
+ * computes on the processor; on a GPU it has not been run yet.
  */
 import { Console, Duration, Effect, Schema } from "effect"
 import { spawnSync } from "node:child_process"
