@@ -96,9 +96,8 @@ const measured = Effect.fnUntraced(function*<S extends object, B, M>(
   const [trace] = yield* milliseconds(Effect.sync(() => Trace.trainStep(step)), 1)
   const { flops } = Trace.trainStep(step)
   const times = yield* Effect.scoped(Effect.gen(function*() {
-    const initial = state()
     const began = performance.now()
-    const handle = yield* engine.train(step, initial)
+    const handle = yield* engine.train(step, state())
     const opened = performance.now()
     yield* handle.run(batch)
     const first = performance.now()

@@ -91,13 +91,16 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
   const request = { stage, config, dataDigest }
   const digest = Files.sha256(Json.canonical(config))
 
-  const latest = yield* checkpoints.latest(request)
-  const start = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
-  const initial = Option.isNone(latest)
-    ? yield* options.initial
-    : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
-  yield* runs.rewind(stage, start + 1)
-  const handle = yield* engine.train(step, initial)
+  // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
+  const { handle, start } = yield* Effect.gen(function*() {
+    const latest = yield* checkpoints.latest(request)
+    const taken = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
+    const initial = Option.isNone(latest)
+      ? yield* options.initial
+      : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
+    yield* runs.rewind(stage, taken + 1)
+    return { handle: yield* engine.train(step, initial), start: taken }
+  })
 
   const done = yield* Ref.make(start)
   const saved = yield* Ref.make(start)
