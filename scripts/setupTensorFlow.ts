@@ -13,13 +13,12 @@
  * `$ORIGIN/../nvidia/NAME/lib`. The driver has to be there. On a machine without a GPU all of it installs, loads and
  * computes on the processor; on a GPU it has not been run yet.
  */
-import { Console, Duration, Effect, Schema } from "effect"
+import { Console, Effect, Schema } from "effect"
 import { spawnSync } from "node:child_process"
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { fail, main, online, pip, root, run, SetupError, temporary, timed } from "./setup.ts"
 
 const PACKAGES = { "tfjs-node-gpu": "gpu", "tfjs-node": "cpu" } as const
 const VERSION = "4.22.0"
@@ -33,52 +32,6 @@ const HEADERS = "node-api-headers@1.9.0"
 const LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]
 const ADDON = "lib/napi-v8/tfjs_binding.node"
 const USAGE = "npm run setup:tensorflow [-- --package tfjs-node-gpu|tfjs-node] [--from own|pypi] [--library cpu|cuda]"
-
-class SetupError extends Schema.TaggedError<SetupError>()("SetupError", {
-  step: Schema.String,
-  detail: Schema.String,
-  remedy: Schema.String,
-  code: Schema.Int
-}) {
-  override get message() {
-    return `setup of TensorFlow, ${this.step}: ${this.detail}; ${this.remedy}`
-  }
-}
-
-const root = fileURLToPath(new URL("..", import.meta.url))
-
-const fail = (step: string, detail: string, remedy: string, code = 69) =>
-  Effect.fail(new SetupError({ step, detail, remedy, code }))
-
-type Command = readonly [string, ...ReadonlyArray<string>]
-
-interface Options {
-  readonly cwd?: string
-  readonly env?: Readonly<Record<string, string | undefined>>
-  readonly remedy: string
-}
-
-const run = (step: string, { cwd = root, env = {}, remedy }: Options, [command, ...args]: Command) =>
-  Effect.suspend(() => {
-    const { error, status, stderr, stdout } = spawnSync(command, args, {
-      cwd,
-      encoding: "utf8",
-      env: { ...process.env, ...env },
-      maxBuffer: 2 ** 26
-    })
-    if (status === 0) return Effect.succeed(stdout)
-    if (error !== undefined) return fail(step, `${command} does not run (${error.message})`, remedy)
-    const said = `${stderr}${stdout}`.trim().split("\n").slice(-12).join("\n")
-    return fail(step, `${command} ended with ${status ?? "a signal"} (${said})`, remedy)
-  })
-
-const timed = <A, E>(title: string, step: Effect.Effect<A, E>) =>
-  Effect.gen(function*() {
-    yield* Console.log(`- ${title}`)
-    const [duration, value] = yield* Effect.timed(step)
-    yield* Console.log(`  ${Duration.toSeconds(duration).toFixed(1)} s`)
-    return value
-  })
 
 const options = Effect.try({
   try: () => {
@@ -164,11 +117,6 @@ const nvidia = (wheel: string): ReadonlyArray<string> => {
   )
 }
 
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "patchword-tensorflow-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
-
 const fromPypi = Effect.fnUntraced(function*(home: string, library: "cpu" | "cuda") {
   if (process.platform !== "linux") {
     return yield* fail(
@@ -179,8 +127,6 @@ const fromPypi = Effect.fnUntraced(function*(home: string, library: "cpu" | "cud
   }
   const folder = yield* temporary
   const { name, version } = WHEELS[library]
-  const pip = ["python3", "-m", "pip", "--quiet", "--disable-pip-version-check"] as const
-  const online = { remedy: "install Python 3 with pip, and let it reach PyPI" }
   const any = ["--no-deps", "--only-binary=:all:", "--python-version", "3.11"]
   const wanted = `${name}==${version}`
   yield* timed(
@@ -274,15 +220,4 @@ const program = Effect.gen(function*() {
   yield* Console.log(yield* look(name))
 })
 
-process.exitCode = await Effect.runPromise(
-  program.pipe(
-    Effect.scoped,
-    Effect.match({
-      onSuccess: () => 0,
-      onFailure: ({ code, message }) => {
-        process.stderr.write(`${message}\n`)
-        return code
-      }
-    })
-  )
-)
+await main("TensorFlow", Effect.scoped(program))
