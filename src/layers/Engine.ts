@@ -30,6 +30,7 @@ import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import type { EngineError } from "./engine/EngineError.ts"
 import * as Onnx from "./engine/onnx.ts"
+import * as OpenVino from "./engine/openvino.ts"
 import type * as Protocol from "./engine/protocol.ts"
 import * as Reference from "./engine/reference.ts"
 import * as TensorFlow from "./engine/tensorflow.ts"
@@ -42,6 +43,7 @@ export {
   NonFinite,
   NotTraceable,
   OutOfMemory,
+  PrecisionUnavailable,
   ProviderUnavailable,
   type Reason,
   Torn,
@@ -97,6 +99,28 @@ export interface OnnxOptions {
 export interface TensorFlowOptions {
   /** The package with TensorFlow's library; default `tfjs-node-gpu` where it is installed, else `tfjs-node`. */
   readonly package?: "tfjs-node-gpu" | "tfjs-node"
+  /**
+   * What oneDNN, the library of TensorFlow's kernels on a processor, may round the factors of a matrix product to; all
+   * else is fp32 always. Default `fp32`. `bf16` needs Linux and a processor
+   * that multiplies it (AMX, AVX-512 BF16). TensorFlow takes one precision for all engines of a process.
+   */
+  readonly precision?: "fp32" | "bf16"
+}
+
+/** How `layerOpenVino` runs programs. */
+export interface OpenVinoOptions {
+  /**
+   * The folder with OpenVINO's libraries (`libopenvino_c`); default the first of the one that `npm run setup:openvino` makes,
+   * those in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and where the system looks.
+   */
+  readonly library?: string
+  /** Threads of one operator; default all physical cores. */
+  readonly threads?: number
+  /**
+   * What matrix products, and operators between them, compute in; the state, its update and everything between engine and
+   * caller are fp32 always. Default `fp32`. `bf16` needs a processor that multiplies it (AMX, AVX-512 BF16).
+   */
+  readonly precision?: "fp32" | "bf16"
 }
 
 /** Something that runs steps. */
@@ -125,14 +149,23 @@ export class Engine extends Context.Service<Engine, {
   /**
    * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
    * CUDA, or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
-   * bring, and fails with `ProviderUnavailable`, which says how to install it. Every tensor that a step makes is freed with
-   * the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as it was.
+   * bring, and fails with `ProviderUnavailable`, which says how to install it, or with `PrecisionUnavailable`. Every tensor
+   * that a step makes is freed with the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as
+   * it was.
    *
    * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
    * `TF_FORCE_GPU_ALLOW_GROWTH`.
    */
   static readonly layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
     Layer.effect(Engine, TensorFlow.make(options))
+
+  /**
+   * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
+   * its Python package, which patchword does not bring: fails with `ProviderUnavailable`, which says how to get them, or with
+   * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
+   */
+  static readonly layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, OpenVino.make(options))
 
   /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
   static readonly layerReference: Layer.Layer<Engine> = Layer.effect(Engine, Reference.make)

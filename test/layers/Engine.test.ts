@@ -1,17 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Runtime, Scope } from "effect"
+import { Effect, Exit, Layer, Result, Runtime, Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import * as OnnxModel from "../../src/compiler/OnnxModel.ts"
 import { Engine } from "../../src/layers/Engine.ts"
 import * as Onnx from "../../src/layers/engine/onnx.ts"
+import { multipliesBf16 } from "../../src/layers/engine/processor.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import { contract, reasonOf } from "./EngineContract.ts"
-import { absent, onnx, present, reference, tensorflow } from "./engines.ts"
+import { contract, reasonOf, trained } from "./EngineContract.ts"
+import { absent, onnx, openvino, present, reference, tensorflow } from "./engines.ts"
 import * as Steps from "./steps.ts"
 
 contract(onnx, { tensors: 2, bytes: 8 * 4 })
 contract(reference)
 contract(tensorflow)
+contract(openvino, { tensors: 6, bytes: 24 * 4 })
 
 describe("the worker", () => {
   it.effect("is lost for everyone when it ends", () =>
@@ -27,7 +32,7 @@ describe("the worker", () => {
       assert.match(error.message, /affine: the engine's worker thread has ended \(exit code 3\)/)
     }))
 
-  it.effect.each(present([onnx, tensorflow]))(
+  it.effect.each(present([onnx, openvino, tensorflow]))(
     "of $name ends with its layer, also when a handle is open",
     ({ layer }) =>
       Effect.gen(function*() {
@@ -61,48 +66,109 @@ describe("the worker", () => {
       assert.strictEqual(error[Runtime.errorExitCode], 69)
     }))
 
-  it.effect("names what it runs on", () =>
+  it.effect("says where it looked for OpenVINO, and how to get it", () =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* Engine.useSync(({ name }) => name), "onnx cpu, 1 thread")
-    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))))
+      const folder = mkdtempSync(join(tmpdir(), "openvino-"))
+      const start = Effect.flip(Effect.provide(Engine.useSync(() => {}), Engine.layerOpenVino({ library: folder })))
+      const absent = yield* start
+      assert.strictEqual(absent.reason._tag, "ProviderUnavailable")
+      assert.include(absent.message, `no libopenvino_c in ${folder}`)
+      assert.include(absent.message, "pip install openvino")
+      assert.include(absent.message, "npm run setup:openvino")
+      assert.strictEqual(absent[Runtime.errorExitCode], 69)
+      const file = join(folder, process.platform === "win32" ? "openvino_c.dll" : "libopenvino_c.so.2641")
+      writeFileSync(file, "no library")
+      const broken = yield* start
+      assert.strictEqual(broken.reason._tag, "ProviderUnavailable")
+      assert.include(broken.message, `${file} does not load`)
+      rmSync(folder, { recursive: true })
+    }))
 
-  it.effect("runs models made elsewhere, with 64-bit indices and free sizes", () =>
+  it.effect.each(
+    present([
+      { ...openvino, layer: Engine.layerOpenVino({ precision: "bf16" }) },
+      {
+        ...tensorflow,
+        layer: Engine.layerTensorFlow({ precision: "bf16" }),
+        ...(multipliesBf16() ? { missing: "" } : {})
+      }
+    ])
+  )("of $name computes in bf16, or says that the processor cannot", ({ layer }) =>
     Effect.gen(function*() {
-      const engine = yield* Engine
-      const model = OnnxModel.encode({
-        name: "pick",
-        nodes: [
-          {
-            operation: "Gather",
-            domain: "",
-            inputs: ["table", "rows"],
-            outputs: ["picked"],
-            attributes: { axis: 0 },
-            flops: 0
-          },
-          { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {}, flops: 0 }
-        ],
-        constants: [],
-        inputs: [{ name: "table", shape: [3, 2], dtype: "float32" }, { name: "rows", shape: [2], dtype: "int64" }],
-        outputs: [{ name: "picked", shape: [2, 2], dtype: "float32" }, { name: "size", shape: [2], dtype: "int64" }]
-      })
-      const handle = yield* engine.load("pick", model)
-      assert.deepStrictEqual(handle.inputs, [
-        { name: "table", shape: [3, 2], dtype: "float32" },
-        { name: "rows", shape: [2], dtype: "int64" }
-      ])
-      const table = Steps.values([3, 2], (i) => i)
-      const rows = HostTensor.make([2], "int32", Int32Array.of(2, 0))
-      const outputs = yield* handle.run({ table, rows })
-      assert.deepStrictEqual(outputs, {
-        picked: Steps.values([2, 2], (i) => [4, 5, 0, 1][i]!),
-        size: HostTensor.make([2], "int32", Int32Array.of(2, 2))
-      })
-      const error = yield* Effect.flip(handle.run({ table, rows: HostTensor.make([1], "int32", Int32Array.of(2)) }))
-      assert.match(error.message, /pick: rows must be int32 \[2\] but is int32 \[1\]/)
-      const broken = yield* Effect.flip(engine.load("noise", new Uint8Array(8)))
-      assert.strictEqual(broken.reason._tag, "Failed")
-    }).pipe(Effect.provide(onnx.layer)))
+      const found = yield* Effect.result(Effect.provide(trained, layer))
+      if (multipliesBf16()) {
+        const { metrics } = Result.getOrThrow(found)
+        const expected = yield* Effect.provide(trained, reference.layer)
+        metrics.forEach(({ loss }, i) => assert.approximately(loss.data[0]!, expected.metrics[i]!.loss.data[0]!, 0.02))
+      } else {
+        const error = Result.getOrThrow(Result.flip(found))
+        assert.strictEqual(error.reason._tag, "PrecisionUnavailable")
+        assert.match(error.message, /the precision "bf16" cannot be used \(.* processor.*\); choose "fp32"/)
+        assert.strictEqual(error[Runtime.errorExitCode], 69)
+      }
+    }))
+
+  it.each([
+    ["flags\t\t: fpu avx512f avx512_bf16 amx_tile", true],
+    ["flags : fpu amx_bf16", true],
+    ["Features : fp asimd bf16", true],
+    ["flags : fpu avx512f avx512_vnni", false],
+    ["bugs : bf16", false],
+    ["", false]
+  ])("%j says whether a processor multiplies bf16: %s", (information, can) => {
+    assert.strictEqual(multipliesBf16(information), can)
+  })
+
+  it.effect.each(
+    present([
+      { name: "onnx cpu, 1 thread", layer: Engine.layerOnnx({ threads: 1 }) },
+      { ...openvino, name: "openvino 2026.4.1 fp32, 1 thread", layer: Engine.layerOpenVino({ threads: 1 }) }
+    ])
+  )("names what it runs on: $name", ({ layer, name }) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* Engine.useSync(({ name }) => name), name)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect.each(present([onnx, openvino]))(
+    "of $name runs models made elsewhere, with 64-bit indices",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const model = OnnxModel.encode({
+          name: "pick",
+          nodes: [
+            {
+              operation: "Gather",
+              domain: "",
+              inputs: ["table", "rows"],
+              outputs: ["picked"],
+              attributes: { axis: 0 },
+              flops: 0
+            },
+            { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {}, flops: 0 }
+          ],
+          constants: [],
+          inputs: [{ name: "table", shape: [3, 2], dtype: "float32" }, { name: "rows", shape: [2], dtype: "int64" }],
+          outputs: [{ name: "picked", shape: [2, 2], dtype: "float32" }, { name: "size", shape: [2], dtype: "int64" }]
+        })
+        const handle = yield* engine.load("pick", model)
+        assert.deepStrictEqual(handle.inputs, [
+          { name: "table", shape: [3, 2], dtype: "float32" },
+          { name: "rows", shape: [2], dtype: "int64" }
+        ])
+        const table = Steps.values([3, 2], (i) => i)
+        const rows = HostTensor.make([2], "int32", Int32Array.of(2, 0))
+        const outputs = yield* handle.run({ table, rows })
+        assert.deepStrictEqual(outputs, {
+          picked: Steps.values([2, 2], (i) => [4, 5, 0, 1][i]!),
+          size: HostTensor.make([2], "int32", Int32Array.of(2, 2))
+        })
+        const error = yield* Effect.flip(handle.run({ table, rows: HostTensor.make([1], "int32", Int32Array.of(2)) }))
+        assert.match(error.message, /pick: rows must be int32 \[2\] but is int32 \[1\]/)
+        const broken = yield* Effect.flip(engine.load("noise", new Uint8Array(8)))
+        assert.strictEqual(broken.reason._tag, "Failed")
+      }).pipe(Effect.provide(layer))
+  )
 
   it.effect("starts as a thread of its own", () =>
     Effect.callback<void>((resume) => {

@@ -200,15 +200,17 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
       Effect.gen(function*() {
         const engine = yield* Engine
         const w = Steps.values([1], () => 1)
-        const handle = yield* engine.train(greedy, { w })
+        const opened = yield* Effect.result(engine.train(greedy, { w }))
         const held = yield* engine.memory
-        const error = yield* Effect.flip(handle.run({ x: w }))
+        const error = yield* Effect.flip(Effect.flatMap(Effect.fromResult(opened), (handle) => handle.run({ x: w })))
         assert.strictEqual(error.reason._tag, "OutOfMemory", error.message)
         assert.strictEqual(error[Runtime.errorExitCode], 70)
         assert.deepStrictEqual(yield* engine.memory, held)
-        const state = yield* Effect.result(handle.state)
-        if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { w })
-        else assert.strictEqual(state.failure.reason._tag, "Torn")
+        if (Result.isSuccess(opened)) {
+          const state = yield* Effect.result(opened.success.state)
+          if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { w })
+          else assert.strictEqual(state.failure.reason._tag, "Torn")
+        }
         const other = yield* engine.infer(Steps.affine, Steps.weights())
         yield* other.run(Steps.x())
       }))

@@ -28,6 +28,14 @@ export const tensorflow: Candidate = {
   ...(absent.length < packages.length ? {} : { missing: "not installed, see npm run setup:tensorflow" })
 }
 
+export const openvino: Candidate = {
+  name: "openvino",
+  layer: Engine.layerOpenVino(),
+  ...(existsSync(new URL("../../node_modules/.cache/openvino", import.meta.url))
+    ? {}
+    : { missing: "not set up, see npm run setup:openvino" })
+}
+
 export const present = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>
   candidates.filter(({ missing, name }) => {
     if (missing === undefined) return true

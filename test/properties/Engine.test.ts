@@ -6,7 +6,7 @@ import { Engine, type EngineError, type InferHandle, NonFinite, type TrainHandle
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import { type Candidate, present, reference, tensorflow } from "../layers/engines.ts"
+import { type Candidate, openvino, present, reference, tensorflow } from "../layers/engines.ts"
 import * as Steps from "../layers/steps.ts"
 
 type Kind =
@@ -186,7 +186,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
 
 const oneThread: Candidate = { name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }
 
-for (const { layer, name } of present([oneThread, reference, tensorflow])) {
+for (const { layer, name } of present([oneThread, openvino, reference, tensorflow])) {
   describe(`whatever is done with handles of the ${name} engine`, () => {
     const runtime = ManagedRuntime.make(Layer.fresh<Engine, EngineError, never>(layer))
     beforeAll(() => runtime.runPromise(Effect.asVoid(Engine)))
@@ -198,7 +198,7 @@ for (const { layer, name } of present([oneThread, reference, tensorflow])) {
         fc.asyncProperty(actions, (script) => runtime.runPromise(play(script))).afterEach(() => {
           assert.strictEqual(tf.memory().numTensors, tensors)
         }),
-        { numRuns: 40 }
+        { numRuns: name === openvino.name ? 15 : 40 }
       )
     })
   })

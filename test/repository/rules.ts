@@ -36,6 +36,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "@zip.js/zip.js",
       "cli-progress",
       "effect",
+      "koffi",
       "node:",
       "onnxruntime-node",
       "sharp"

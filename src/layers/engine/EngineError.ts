@@ -70,6 +70,19 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   }
 }
 
+/** The precision cannot be had on this processor or by this engine. Exits with 69. */
+export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
+  precision: Schema.String,
+  detail: Schema.String,
+  /** What to do. */
+  remedy: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 69
+  override get message() {
+    return `the precision "${this.precision}" cannot be used (${this.detail}); ${this.remedy}`
+  }
+}
+
 /** An input is not what the program takes. Exits with 65. */
 export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   input: Schema.String,
@@ -115,6 +128,7 @@ const reasons = [
   WrongShape,
   Disposed,
   ProviderUnavailable,
+  PrecisionUnavailable,
   BadInput,
   WorkerLost,
   Torn,

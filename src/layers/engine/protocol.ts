@@ -49,7 +49,11 @@ export interface Calls {
   /** What the worker runs on. */
   readonly start: {
     readonly ask: undefined
-    readonly answer: { readonly threads: number; readonly providers: ReadonlyArray<string> }
+    readonly answer: {
+      readonly threads: number
+      readonly providers: ReadonlyArray<string>
+      readonly precisions: ReadonlyArray<string>
+    }
   }
   /** Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace. */
   readonly open: {

@@ -4,7 +4,8 @@ import { serialize } from "node:v8"
 import * as Tape from "../../compiler/Tape.ts"
 import type { TensorFlowOptions } from "../Engine.ts"
 import * as Check from "./check.ts"
-import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import { multipliesBf16 } from "./processor.ts"
 import * as Thread from "./thread.ts"
 
 const VERSION = "4.22.0"
@@ -15,12 +16,32 @@ const program = ({ result, tape, updates }: Tape.Recorded): Thread.Program => ({
   updates
 })
 
+type Precision = NonNullable<TensorFlowOptions["precision"]>
+
+// TensorFlow asks for its precision with the first product, once for all engines of a process.
+let settled: Precision | undefined
+
+const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\"") =>
+  Effect.fail(new EngineError({ program: "start", reason: new PrecisionUnavailable({ precision, detail, remedy }) }))
+
+const settle = (precision: Precision) =>
+  Effect.suspend(() => {
+    if (precision === "bf16" && !multipliesBf16()) {
+      return refuse(precision, "this processor does not multiply it, or does not say so")
+    }
+    settled ??= precision
+    if (settled === precision) return Effect.void
+    const detail = `TensorFlow computes in ${settled} in this process already`
+    return refuse(precision, detail, "use a process of its own for each")
+  })
+
 /** An engine on a worker thread of its own. */
-export const make = Effect.fnUntraced(function*({ package: chosen }: TensorFlowOptions) {
+export const make = Effect.fnUntraced(function*({ package: chosen, precision = "fp32" }: TensorFlowOptions) {
+  yield* settle(precision)
   const packages = (chosen === undefined ? ["tfjs-node-gpu", "tfjs-node"] : [chosen]).map((name) =>
     `@tensorflow/${name}`
   )
-  const call = yield* Thread.start(Thread.file("tensorflowWorker"), { packages })
+  const call = yield* Thread.start(Thread.file("tensorflowWorker"), { packages, precision })
   const remedy = `install it with "npm install ${packages[0]}@${VERSION}", or in a checkout of patchword with ` +
     `"npm run setup:tensorflow"`
   const started = yield* call("start", "start", undefined).pipe(
@@ -31,8 +52,11 @@ export const make = Effect.fnUntraced(function*({ package: chosen }: TensorFlowO
       })
     )
   )
+  if (!started.precisions.includes(precision)) {
+    return yield* refuse(precision, "TensorFlow.js leaves a GPU no choice")
+  }
   const service = Thread.engine(call, {
-    name: `tensorflow ${started.providers.join()}`,
+    name: `tensorflow ${started.providers.join()} ${precision}`,
     trainStep: (step) => program(Tape.trainStep(step)),
     inference: (inference) => program(Tape.inference(inference))
   })

@@ -1,5 +1,6 @@
 /** The thread in which TensorFlow lives: it holds tapes and states, and takes one call at a time. */
 import * as tf from "@tensorflow/tfjs"
+import koffi from "koffi"
 import { availableParallelism } from "node:os"
 import util from "node:util"
 import { deserialize } from "node:v8"
@@ -22,7 +23,10 @@ interface Model {
   readonly updates: ReadonlyArray<Update>
 }
 
-const { packages } = workerData as { readonly packages: ReadonlyArray<string> }
+const { packages, precision } = workerData as {
+  readonly packages: ReadonlyArray<string>
+  readonly precision: "fp32" | "bf16"
+}
 const models = new Map<number, Model>()
 let opened = 0
 
@@ -40,6 +44,12 @@ const start = async (): Promise<Answer<"start">> => {
     isArray: Array.isArray,
     isNullOrUndefined: (value: unknown) => value === null || value === undefined
   })
+  // Node keeps a copy of the environment for each worker; the library reads the process's own.
+  if (process.platform === "linux") {
+    const set = koffi.load(null).func("int setenv(str name, str value, int overwrite)")
+    set("TF_SET_ONEDNN_FPMATH_MODE", precision === "bf16" ? "BF16" : "", 1)
+    if (precision === "bf16") set("TF_ENABLE_ONEDNN_OPTS", "1", 1)
+  }
   const failures: Array<string> = []
   for (const name of packages) {
     if (tf.getBackend() === "tensorflow") break
@@ -51,7 +61,8 @@ const start = async (): Promise<Answer<"start">> => {
   const { binding, isUsingGpuDevice } = backend as Backend
   return [{
     threads: availableParallelism(),
-    providers: [`${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`]
+    providers: [`${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`],
+    precisions: [isUsingGpuDevice ? "fp32" : precision]
   }]
 }
 

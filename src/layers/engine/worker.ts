@@ -1,9 +1,8 @@
 /** The thread in which ONNX Runtime lives: it holds models and states, and takes one call at a time. */
-import { existsSync, readFileSync } from "node:fs"
-import { availableParallelism } from "node:os"
 import { workerData } from "node:worker_threads"
 import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node"
 import type { Update } from "../../compiler/Trace.ts"
+import { physicalCores } from "./processor.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Memory, Options, Packed, Port } from "./protocol.ts"
 import { type Answer, serve } from "./serve.ts"
@@ -22,13 +21,6 @@ interface Model {
 const options = workerData as Options
 const models = new Map<number, Model>()
 let opened = 0
-
-// Two threads of one core share its arithmetic units: products of matrices gain nothing from the second.
-const physicalCores = (): number => {
-  const threading = "/sys/devices/system/cpu/smt/active"
-  const shared = existsSync(threading) && readFileSync(threading, "utf8").trim() === "1"
-  return Math.max(1, Math.floor(availableParallelism() / (shared ? 2 : 1)))
-}
 
 const threads = options.threads ?? physicalCores()
 
@@ -123,7 +115,7 @@ const memory = (): Memory => {
 }
 
 serve({
-  start: () => [{ threads, providers: listSupportedBackends().map(({ name }) => name) }],
+  start: () => [{ threads, providers: listSupportedBackends().map(({ name }) => name), precisions: ["fp32"] }],
   open,
   run,
   read,

@@ -1,0 +1,62 @@
+/** Compiled programs on OpenVINO in a worker thread. */
+import { Config, Effect, Option } from "effect"
+import { globSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Trace from "../../compiler/Trace.ts"
+import type { OpenVinoOptions } from "../Engine.ts"
+import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import type { Options } from "./openvinoWorker.ts"
+import { physicalCores } from "./processor.ts"
+import * as Thread from "./thread.ts"
+
+const REMEDY = "install it with \"pip install openvino\" and name the package's folder openvino/libs in the option " +
+  "library, or run \"npm run setup:openvino\" in a checkout of patchword"
+
+/** Where `setup:openvino` unpacks the library. */
+const checkout = fileURLToPath(new URL("../../../node_modules/.cache/openvino", import.meta.url))
+
+const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
+
+/** This checkout's, that of OpenVINO's own `setupvars` and that of Python's present environment. */
+const usual = Effect.gen(function*() {
+  const archives = yield* variable("INTEL_OPENVINO_DIR")
+  const environments = yield* variable("VIRTUAL_ENV")
+  return [
+    checkout,
+    ...archives.flatMap((folder) => globSync(["runtime/lib/*", "runtime/bin/*/Release"].map((at) => join(folder, at)))),
+    ...environments.flatMap((folder) => globSync(join(folder, "[Ll]ib/{,python3*/}site-packages/openvino/libs")))
+  ]
+})
+
+// No update is made in place: in OpenVINO's order of operators, a later one may still read what it replaces.
+const apart = <T extends { readonly updates: ReadonlyArray<Trace.Update> }>(program: T): T => ({
+  ...program,
+  updates: program.updates.map((update) => ({ ...update, inPlace: false }))
+})
+
+/** An engine on a worker thread of its own. */
+export const make = Effect.fnUntraced(function*(
+  { library, precision = "fp32", threads = physicalCores() }: OpenVinoOptions
+) {
+  const folders = library === undefined ? yield* usual : [library]
+  const options: Options = { folders, system: library === undefined, precision, threads }
+  const call = yield* Thread.start(Thread.file("openvinoWorker"), options)
+  const unavailable = (reason: ProviderUnavailable | PrecisionUnavailable) =>
+    new EngineError({ program: "start", reason })
+  const started = yield* call("start", "start", undefined).pipe(
+    Effect.mapError(({ reason: { message: detail } }) =>
+      unavailable(new ProviderUnavailable({ provider: "openvino", detail, remedy: REMEDY }))
+    )
+  )
+  const name = `openvino ${started.providers.join()}`
+  if (!started.precisions.includes(precision)) {
+    const detail = `${name} has no arithmetic in it on this processor`
+    return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
+  }
+  return Thread.engine(call, {
+    name: `${name} ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    trainStep: (step) => apart(Trace.trainStep(step)),
+    inference: Trace.inference
+  })
+})

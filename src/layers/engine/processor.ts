@@ -1,0 +1,15 @@
+/** What is known of this machine's processor. */
+import { existsSync, readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+
+const text = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8") : "")
+
+/** How many cores this process may use. Two threads of one core share its arithmetic units: products gain nothing. */
+export const physicalCores = (): number => {
+  const shared = text("/sys/devices/system/cpu/smt/active").trim() === "1"
+  return Math.max(1, Math.floor(availableParallelism() / (shared ? 2 : 1)))
+}
+
+/** Whether the processor multiplies numbers of type bf16. Only Linux says so. */
+export const multipliesBf16 = (information = text("/proc/cpuinfo")): boolean =>
+  /^(?:flags|Features)\s*:.*\s(?:avx512_bf16|amx_bf16|bf16)(?:\s|$)/m.test(information)
