@@ -97,7 +97,7 @@ const measured = Effect.fnUntraced(function*<S extends object, B, M>(
   const { flops } = Trace.trainStep(step)
   const times = yield* Effect.scoped(Effect.gen(function*() {
     const began = performance.now()
-    const handle = yield* engine.train(step, state())
+    const handle = yield* Effect.suspend(() => engine.train(step, state()))
     const opened = performance.now()
     yield* handle.run(batch)
     const first = performance.now()

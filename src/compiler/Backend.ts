@@ -9,9 +9,6 @@ import * as Kernels from "./Kernels.ts"
 import * as OnBackend from "./OnBackend.ts"
 import { NotTraceable, Tracer } from "./Tracer.ts"
 
-// A backend with the fused kernels of typed operations, and one without: there they are made of plain kernels.
-const NAMES = { fused: "patchword-trace", plain: "patchword-trace-plain" } as const
-
 const FOLDED_UP_TO = 65_536
 
 /** Sees every kernel that a step calls, with what it gives. */
@@ -114,13 +111,13 @@ const folded = (
 // These cost nothing until an operator needs their result.
 const LAZY = new Set(["Identity", "Reshape", "ExpandDims", "Squeeze", "Fill", "ZerosLike", "OnesLike", "Cast"])
 
-const register = (backendName: string, fused: boolean): void => {
+const register = (backendName: string, fusion: Kernels.Fusion): void => {
   // TensorFlow.js would advertise its other packages on the console when the cpu backend folds a constant.
   tf.env().set("PROD", true)
   tf.registerBackend(backendName, () => new TraceBackend(), 0)
   const known = tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName)
   for (const kernelName of new Set([...known, ...Object.keys(Kernels.kernels)])) {
-    if (!fused && kernelName.startsWith(Kernels.FUSED)) continue
+    if (!Kernels.has(kernelName, fusion)) continue
     const kernel = Kernels.kernels[kernelName]
     tf.registerKernel({
       kernelName,
@@ -142,14 +139,17 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
  * Runs `body` with the tracing backend in place, synchronously, and restores the backend that was there. Tensors made
- * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called, and none of the
- * fused ones, which only programs have.
+ * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called.
  */
-export const record = <A>(body: (tracer: Tracer, tensorOf: TensorOf) => A, watch?: Watch): A => {
+export const record = <A>(
+  fusion: Kernels.Fusion,
+  body: (tracer: Tracer, tensorOf: TensorOf) => A,
+  watch?: Watch
+): A => {
   const engine = tf.engine()
-  const fused = watch === undefined
-  const name = NAMES[fused ? "fused" : "plain"]
-  if (engine.findBackendFactory(name) === null) register(name, fused)
+  // Fused kernels that a backend lacks are made of plain ones.
+  const name = `patchword-trace-${fusion}`
+  if (engine.findBackendFactory(name) === null) register(name, fusion)
   const backend = engine.findBackend(name) as TraceBackend
   // A step that compiles another one goes on with its own trace.
   const outer = { tracer: backend.tracer, watch: backend.watch }

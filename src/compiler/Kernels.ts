@@ -10,8 +10,17 @@ import { NotTraceable } from "./Tracer.ts"
 
 export type { Emitted } from "./kernels/Kernel.ts"
 
-/** With what the names of fused kernels of typed operations start. */
-export const FUSED = "Patchword"
+/**
+ * Which fused kernels of typed operations a trace has: none, those that are operators of a graph, or those too that stay
+ * outside of it (`Apart`).
+ */
+export type Fusion = "none" | "graph" | "apart"
+
+const APART = new Set(["PatchwordAdamW"])
+
+/** Whether a trace has the kernel of this name. */
+export const has = (name: string, fusion: Fusion): boolean =>
+  !name.startsWith("Patchword") || fusion === "apart" || (fusion === "graph" && !APART.has(name))
 
 /** Every kernel that has a translation. */
 export const kernels: Kernels = {

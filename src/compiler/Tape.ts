@@ -119,7 +119,7 @@ const recorded = (
 ): Recorded => {
   const recorder = new Recorder()
   const declared: Array<Port> = []
-  return Backend.record((tracer, tensorOf) => {
+  return Backend.record("none", (tracer, tensorOf) => {
     const { groups, result, updates } = body(tracer, (info) => {
       declared.push({ tensor: recorder.add(info), name: tracer.inputs.at(-1)!.name })
       return tensorOf(info)

@@ -10,6 +10,7 @@ import * as ShapeError from "../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import { type Any, untyped } from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
+import type { Factors } from "../shapes/Update.ts"
 import * as Backend from "./Backend.ts"
 import type * as Graph from "./Graph.ts"
 import * as InPlace from "./InPlace.ts"
@@ -24,6 +25,19 @@ export interface Update {
   readonly inPlace: boolean
 }
 
+/**
+ * AdamW of one parameter (`Update.adamw`), which is left to whoever runs the program: after the graph, in place, and with
+ * every gradient at hand, it takes one pass over memory where operators take fourteen. All are names: of inputs that are
+ * replaced, and of outputs.
+ */
+export interface Adamw {
+  readonly parameter: string
+  readonly first: string
+  readonly second: string
+  readonly gradient: string
+  readonly factors: Readonly<Record<keyof Factors, string | undefined>>
+}
+
 /** A compiled step. */
 export interface Program {
   readonly name: string
@@ -31,11 +45,12 @@ export interface Program {
   readonly bytes: Uint8Array
   /** Inputs that the step really reads: `state.<path>` or `weights.<path>`, and `batch.<path>`. */
   readonly inputs: ReadonlyArray<Graph.Value>
-  /** `metrics.<path>` and `next.<path>`, or `output.<path>`. */
+  /** `metrics.<path>`, `next.<path>` and what `adamw` reads, or `output.<path>`. */
   readonly outputs: ReadonlyArray<Graph.Value>
   /** The record of metrics or of outputs, with a specification for every leaf. */
   readonly result: object
   readonly updates: ReadonlyArray<Update>
+  readonly adamw: ReadonlyArray<Adamw>
   /** Number of operators. */
   readonly nodes: number
   /** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
@@ -77,21 +92,27 @@ const live = (nodes: ReadonlyArray<Graph.Node>, needed: Set<string>): ReadonlyAr
     return true
   }).toReversed()
 
+/** A value that a program hands out, and what the trace calls it. */
+interface Result extends Graph.Value {
+  readonly source: string
+}
+
+const resultsOf = (tracer: Tracer, group: string, tree: object): ReadonlyArray<Result> =>
+  Tree.leaves<Any>(tree).map(([path, leaf]) => ({
+    name: `${group}.${path}`,
+    shape: leaf.shape,
+    dtype: leaf.dtype,
+    source: tracer.name(untyped(leaf))
+  }))
+
 // What a name stands for is renamed to the output where a node of its own computes it, so that it is written where it is
 // wanted; inputs, constants and values that are wanted twice are copied.
-const finish = (called: string, tracer: Tracer, groups: Readonly<Record<string, object>>): Graph.Graph => {
-  const results = Object.entries(groups).flatMap(([group, tree]) =>
-    Tree.leaves<Any>(tree).map(([path, leaf]) => ({
-      leaf,
-      wanted: `${group}.${path}`,
-      source: tracer.name(untyped(leaf))
-    }))
-  )
+const finish = (called: string, tracer: Tracer, results: ReadonlyArray<Result>): Graph.Graph => {
   const produced = new Set(tracer.graph.nodes.flatMap((node) => node.outputs))
   const renamed = new Map<string, string>()
-  for (const { source, wanted } of results) {
-    if (!produced.has(source) || renamed.has(source)) tracer.graph.copy(source, wanted)
-    else renamed.set(source, wanted)
+  for (const { name, source } of results) {
+    if (!produced.has(source) || renamed.has(source)) tracer.graph.copy(source, name)
+    else renamed.set(source, name)
   }
   const final = (value: string) => renamed.get(value) ?? value
   const nodes = tracer.graph.nodes.map(({ inputs, outputs, ...node }) => ({
@@ -99,23 +120,64 @@ const finish = (called: string, tracer: Tracer, groups: Readonly<Record<string, 
     inputs: inputs.map(final),
     outputs: outputs.map(final)
   }))
-  const needed = new Set(results.map(({ wanted }) => wanted))
+  const needed = new Set(results.map(({ name }) => name))
   return {
     name: called,
     nodes: live(nodes, needed),
     constants: tracer.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: tracer.inputs.filter((input) => needed.has(input.name)),
-    outputs: results.map(({ leaf: { dtype, shape }, wanted }) => ({ name: wanted, shape, dtype }))
+    outputs: results.map(({ dtype, name, shape }) => ({ name, shape, dtype }))
   }
 }
 
-const program = (graph: Graph.Graph, result: object, updates: ReadonlyArray<Update>): Program => ({
+const MOMENTS = ["parameter", "first", "second"] as const
+
+interface Split {
+  readonly adamw: ReadonlyArray<Adamw>
+  /** What the graph has to hand out instead of the next states that `adamw` makes. */
+  readonly results: ReadonlyArray<Result>
+}
+
+/** The updates that the graph leaves out: those of a parameter and two moments by themselves. */
+const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
+  const bySource = new Map(next.map((result) => [result.source, result]))
+  const adamw: Array<Adamw> = []
+  const results = new Map(next.map((result) => [result.name, result]))
+  for (const { inputs, outputs } of tracer.apart) {
+    const replaced = outputs.map((output) => bySource.get(output)?.name ?? "")
+    const own = MOMENTS.map((key) => inputs[key]!.name.replace(/^state\./, "next."))
+    if (own.some((name, i) => name !== replaced[i])) continue
+    for (const name of own) results.delete(name)
+    const { first, gradient, parameter, second, ...factors } = inputs
+    const handOut = (value: Graph.Value, name: string) => {
+      results.set(name, { ...value, name, source: value.name })
+      return name
+    }
+    const named = Object.entries(factors).map(([key, value]) => [key, handOut(value, `factor.${value.name}`)])
+    adamw.push({
+      parameter: parameter!.name,
+      first: first!.name,
+      second: second!.name,
+      gradient: handOut(gradient!, parameter!.name.replace("state.", "gradient.")),
+      factors: Object.fromEntries(named)
+    })
+  }
+  return { adamw, results: Array.from(results.values()) }
+}
+
+const program = (
+  graph: Graph.Graph,
+  result: object,
+  updates: ReadonlyArray<Update>,
+  adamw: ReadonlyArray<Adamw>
+): Program => ({
   name: graph.name,
   bytes: OnnxModel.encode(graph),
   inputs: graph.inputs,
   outputs: graph.outputs,
   result: specOf(result),
   updates,
+  adamw,
   nodes: graph.nodes.length,
   flops: graph.nodes.reduce((sum, { flops }) => sum + flops, 0)
 })
@@ -138,27 +200,36 @@ export const keepsShapes = (state: object, next: object): void => {
   }
 }
 
+const compiled = <S, B, M>(step: TrainStep<S, B, M>, fusion: "apart" | "graph"): Program | undefined =>
+  Backend.record(fusion, (tracer, tensorOf) => {
+    const { metrics, next } = called(step, tracer, tensorOf)
+    const { adamw, results } = split(tracer, resultsOf(tracer, "next", next))
+    const graph = finish(step.name, tracer, [...resultsOf(tracer, "metrics", metrics), ...results])
+    const later = new Set(tracer.apart.flatMap(({ outputs }) => outputs))
+    if (graph.nodes.some(({ inputs }) => inputs.some((input) => later.has(input)))) return undefined
+    const safe = InPlace.of(graph)
+    const updates = results.filter(({ name }) => name.startsWith("next.")).map(({ name: output }) => {
+      const input = output.replace("next.", "state.")
+      return { input, output, inPlace: safe(input, output) }
+    })
+    return program(graph, metrics, updates, adamw)
+  })
+
 /**
- * Compiles a training step.
+ * Compiles a training step, `apart` without the updates that it may leave to whoever runs it: all of those or, where the
+ * graph itself reads what one makes, none.
  *
  * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its
  * operands do not fit, or when it does not return a state like the one it takes.
  */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program =>
-  Backend.record((tracer, tensorOf) => {
-    const { metrics, next } = called(step, tracer, tensorOf)
-    const graph = finish(step.name, tracer, { metrics, next })
-    const safe = InPlace.of(graph)
-    const updates = Tree.leaves(next).map(([path]) => {
-      const [input, output] = [`state.${path}`, `next.${path}`] as const
-      return { input, output, inPlace: safe(input, output) }
-    })
-    return program(graph, metrics, updates)
-  })
+export const trainStep = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  { apart = false }: { readonly apart?: boolean } = {}
+): Program => (apart ? compiled(step, "apart") : undefined) ?? compiled(step, "graph")!
 
 /** Compiles an inference; throws as `trainStep` does. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Program =>
-  Backend.record((tracer, tensorOf) => {
+  Backend.record("graph", (tracer, tensorOf) => {
     const output = inferred(step, tracer, tensorOf)
-    return program(finish(step.name, tracer, { output }), output, [])
+    return program(finish(step.name, tracer, resultsOf(tracer, "output", output)), output, [], [])
   })

@@ -34,10 +34,18 @@ export class NotTraceable extends Error {
 
 const EXPAND_ABOVE = 4096
 
+/** A kernel that a program leaves to whoever runs it: it is called after the graph. */
+export interface Apart {
+  readonly inputs: Readonly<Record<string, Graph.Value>>
+  /** The names of its results, in the kernel's order. */
+  readonly outputs: ReadonlyArray<string>
+}
+
 /** One trace: the graph so far and the values of its tensors. */
 export class Tracer {
   readonly graph = Graph.builder()
   readonly inputs: Array<Graph.Value> = []
+  readonly apart: Array<Apart> = []
   /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
@@ -123,6 +131,16 @@ export class Tracer {
     const reshaped = this.graph.emit("Reshape", [value.name, this.graph.integers(tensor.shape)])
     value.reshaped.set(key, reshaped)
     return reshaped
+  }
+
+  /** The results of a kernel that is no part of the graph, like some of its inputs. */
+  setApart(inputs: Readonly<Record<string, tf.TensorInfo>>, like: ReadonlyArray<string>): Array<tf.TensorInfo> {
+    const values = Object.entries(inputs).map(([key, info]) =>
+      [key, { name: this.name(info), shape: info.shape, dtype: info.dtype as DType }] as const
+    )
+    const outputs = like.map((key) => `apart.${this.apart.length}.${key}`)
+    this.apart.push({ inputs: Object.fromEntries(values), outputs })
+    return like.map((key, i) => this.computed(outputs[i]!, inputs[key]!.shape, inputs[key]!.dtype))
   }
 
   retain(dataId: object): void {

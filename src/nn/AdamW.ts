@@ -16,12 +16,12 @@
  * ```
  */
 import * as Elementwise from "../shapes/Elementwise.ts"
-import * as Gradient from "../shapes/Gradient.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 import * as HostTensors from "../shapes/HostTensor.ts"
 import * as Reduction from "../shapes/Reduction.ts"
 import type { SpecOf } from "../shapes/Step.ts"
 import * as Tensor from "../shapes/Tensor.ts"
+import * as Update from "../shapes/Update.ts"
 
 type Scalar = Tensor.Tensor<[]>
 
@@ -89,27 +89,30 @@ export const update = <P extends object>(
   const clip = clipNorm === null
     ? one
     : Elementwise.atMost(Elementwise.scale(Elementwise.reciprocal(Elementwise.shift(norm, 1e-6)), clipNorm), 1)
-  const keep1 = either(Tensor.fill([], beta1), 1)
-  const keep2 = either(Tensor.fill([], beta2), 1)
-  const take1 = either(Elementwise.scale(clip, 1 - beta1), 0)
-  const take2 = either(Elementwise.scale(Elementwise.square(clip), 1 - beta2), 0)
+  const keepFirst = either(Tensor.fill([], beta1), 1)
+  const keepSecond = either(Tensor.fill([], beta2), 1)
+  const takeFirst = either(Elementwise.scale(clip, 1 - beta1), 0)
+  const takeSecond = either(Elementwise.scale(Elementwise.square(clip), 1 - beta2), 0)
   const step = either(Elementwise.mul(hyper.rate, hyper.correction), 0)
   const decay = either(Elementwise.scale(hyper.rate, weightDecay), 0)
 
-  const next = Gradient.updateEach(state, gradients, (leaf, gradient, name) => {
-    const factor = scale(name)
-    const sound = Elementwise.keepIf(finite, gradient)
-    const first = Elementwise.add(Elementwise.scaleBy(leaf.first, keep1), Elementwise.scaleBy(sound, take1))
-    const second = Elementwise.add(
-      Elementwise.scaleBy(leaf.second, keep2),
-      Elementwise.scaleBy(Elementwise.square(sound), take2)
-    )
-    const direction = Elementwise.div(first, Elementwise.shiftBy(Elementwise.sqrt(second), hyper.epsilon))
-    const decayed = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
-      ? Elementwise.scaleBy(leaf.parameter, Elementwise.sub(one, Elementwise.scale(decay, factor)))
-      : leaf.parameter
-    const parameter = Elementwise.sub(decayed, Elementwise.scaleBy(direction, Elementwise.scale(step, factor)))
-    return { parameter, first, second }
+  // Parameters that share a factor share the scalars.
+  const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
+  const lengthsAt = (factor: number) => {
+    const known = lengths.get(factor)
+    if (known !== undefined) return known
+    const made = {
+      step: Elementwise.scale(step, factor),
+      keep: Elementwise.sub(one, Elementwise.scale(decay, factor))
+    }
+    lengths.set(factor, made)
+    return made
+  }
+  const next = Update.each(state, gradients, (leaf, gradient, name) => {
+    const { keep, step: length } = lengthsAt(scale(name))
+    const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
+    const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
+    return Update.adamw(leaf, gradient, decaying ? { ...factors, keep } : factors)
   })
   return { state: next, norm, finite }
 }

@@ -13,7 +13,6 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -49,30 +48,4 @@ export const valueAndGradient = <P extends object, A extends object>(
     leaves.map(([path, leaf], index) => [path, grads[index] ?? tf.zerosLike(untyped(leaf))] as const)
   )
   return { loss: unsafeTyped(value), aux, gradients: Tree.map<P>(params, (_, path) => gradients.get(path)) }
-}
-
-/** One parameter of an optimizer's update with its gradient and its two moments. */
-export interface Moments<in out S extends Shape> {
-  readonly parameter: Tensor<S>
-  readonly first: Tensor<S>
-  readonly second: Tensor<S>
-}
-
-/** Applies an update rule to every parameter of a record. */
-export const updateEach = <P extends object>(
-  state: { readonly parameters: P; readonly first: P; readonly second: P },
-  gradients: P,
-  rule: <S extends Shape>(leaf: Moments<S>, gradient: Tensor<S>, path: string) => Moments<S>
-): { readonly parameters: P; readonly first: P; readonly second: P } => {
-  const [byGradient, byFirst, bySecond] = [gradients, state.first, state.second].map((tree) =>
-    new Map(Tree.leaves<Tensor<Shape>>(tree))
-  ) as [Map<string, Tensor<Shape>>, Map<string, Tensor<Shape>>, Map<string, Tensor<Shape>>]
-  const updated = new Map(
-    Tree.leaves<Tensor<Shape>>(state.parameters).map(([path, parameter]) => {
-      const leaf = { parameter, first: byFirst.get(path)!, second: bySecond.get(path)! }
-      return [path, rule(leaf, byGradient.get(path)!, path)] as const
-    })
-  )
-  const pick = (member: keyof Moments<Shape>) => Tree.map<P>(state.parameters, (_, path) => updated.get(path)![member])
-  return { parameters: pick("parameter"), first: pick("first"), second: pick("second") }
 }

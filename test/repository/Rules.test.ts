@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { absolutePaths, arrows, casts, type File, filesUnder, hatches, hiddenInputs, root } from "./rules.ts"
 
-const sources = filesUnder("src")
+const sources = filesUnder("src").filter(({ path }) => path.endsWith(".ts"))
 const fixture = (path: string, text: string): File => ({ path, text })
 
 const count = (found: ReadonlyArray<string>): Readonly<Record<string, number>> => {

@@ -26,5 +26,6 @@ export const kernels: Kernels = {
     const slope = emit("Add", cumulative, emit("Mul", scaled, density))
     return t.computed(emit("Mul", t.name(dy), slope), x.shape, "float32")
   },
+  PatchwordAdamW: (t, inputs: Record<string, Info>) => t.setApart(inputs, ["parameter", "first", "second"]),
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }

@@ -21,7 +21,8 @@ export const make = Effect.fnUntraced(function*(
   }
   return Thread.engine(call, {
     name: `onnx ${provider}, ${started.threads} ${started.threads === 1 ? "thread" : "threads"}`,
-    trainStep: Trace.trainStep,
+    // What is updated apart is in this process's memory.
+    trainStep: (step) => Trace.trainStep(step, { apart: provider === "cpu" }),
     inference: Trace.inference,
     // Providers are loaded with the first program that wants them.
     opening: (error) => provider !== "cpu" && error.reason instanceof Failed ? unavailable(error.reason.detail) : error

@@ -1,5 +1,5 @@
 /** What an engine and its worker thread say to each other. */
-import type { Update } from "../../compiler/Trace.ts"
+import type { Adamw, Update } from "../../compiler/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
 /** An array as it crosses threads. */
@@ -55,9 +55,17 @@ export interface Calls {
       readonly precisions: ReadonlyArray<string>
     }
   }
-  /** Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace. */
+  /**
+   * Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace, and `adamw` those
+   * that the worker itself replaces after each.
+   */
   readonly open: {
-    readonly ask: { readonly model: Uint8Array; readonly held: Arrays; readonly updates: ReadonlyArray<Update> }
+    readonly ask: {
+      readonly model: Uint8Array
+      readonly held: Arrays
+      readonly updates: ReadonlyArray<Update>
+      readonly adamw: ReadonlyArray<Adamw>
+    }
     readonly answer: {
       readonly handle: number
       readonly inputs: ReadonlyArray<Port>

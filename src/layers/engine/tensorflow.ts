@@ -13,7 +13,8 @@ const VERSION = "4.22.0"
 const program = ({ result, tape, updates }: Tape.Recorded): Thread.Program => ({
   bytes: new Uint8Array(serialize(tape)),
   result,
-  updates
+  updates,
+  adamw: []
 })
 
 type Precision = NonNullable<TensorFlowOptions["precision"]>

@@ -1,7 +1,7 @@
 /** Steps in a worker thread: what every engine does that runs its programs there. */
 import { Effect, Semaphore } from "effect"
 import { Worker } from "node:worker_threads"
-import type { Update } from "../../compiler/Trace.ts"
+import type { Adamw, Update } from "../../compiler/Trace.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -75,6 +75,7 @@ export interface Program {
   /** The record of metrics or of outputs, with a specification for every leaf. */
   readonly result: object
   readonly updates: ReadonlyArray<Update>
+  readonly adamw: ReadonlyArray<Adamw>
 }
 
 /** How steps become programs, and what the engine is called. */
@@ -101,14 +102,13 @@ export const engine = (
 ): Engine["Service"] => {
   const open = Effect.fnUntraced(function*(
     program: string,
-    model: Uint8Array,
-    held: Entries,
-    updates: ReadonlyArray<Update>
+    { adamw, bytes: model, updates }: Omit<Program, "result">,
+    held: Entries
   ) {
     let closed = false
     const kept = Protocol.packed(held)
     const { handle, inputs, outputs } = yield* Effect.acquireRelease(
-      call(program, "open", { model, held: kept.arrays, updates }, kept.buffers).pipe(Effect.mapError(opening)),
+      call(program, "open", { model, held: kept.arrays, updates, adamw }, kept.buffers).pipe(Effect.mapError(opening)),
       (opened) => {
         closed = true
         // A worker that is gone holds nothing any more.
@@ -134,7 +134,7 @@ export const engine = (
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const program = yield* Check.attempt(step.name, () => trainStep(step))
-      const { read, run } = yield* open(step.name, program.bytes, under("state", held), program.updates)
+      const { read, run } = yield* open(step.name, program, under("state", held))
       const lock = yield* Semaphore.make(1)
       const inPlace = program.updates.some((update) => update.inPlace)
       let steps = 0
@@ -167,7 +167,7 @@ export const engine = (
     infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
       const held = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
       const program = yield* Check.attempt(inference.name, () => compileInference(inference))
-      const { run } = yield* open(inference.name, program.bytes, under("weights", held), [])
+      const { run } = yield* open(inference.name, program, under("weights", held))
       return {
         run: Effect.fnUntraced(function*(batch: HostOf<B>) {
           const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
@@ -176,7 +176,7 @@ export const engine = (
       }
     }),
     load: Effect.fnUntraced(function*(name, model) {
-      const { inputs, outputs, run } = yield* open(name, model, [], [])
+      const { inputs, outputs, run } = yield* open(name, { bytes: model, updates: [], adamw: [] }, [])
       return {
         inputs,
         outputs,

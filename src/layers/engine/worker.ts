@@ -2,6 +2,7 @@
 import { workerData } from "node:worker_threads"
 import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node"
 import type { Update } from "../../compiler/Trace.ts"
+import * as Adamw from "./adamw.ts"
 import { physicalCores } from "./processor.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Memory, Options, Packed, Port } from "./protocol.ts"
@@ -15,7 +16,11 @@ interface Model {
   readonly updates: ReadonlyArray<Update>
   /** Second buffers of the updates that may not be made in place. */
   readonly spare: Map<string, Tensor>
+  readonly gradients: ReadonlyMap<string, Tensor>
+  readonly calls: Adamw.Layout["calls"]
+  /** What runs answer with, and what they make for the update. */
   readonly results: ReadonlyArray<string>
+  readonly factors: ReadonlyArray<string>
 }
 
 const options = workerData as Options
@@ -45,7 +50,7 @@ const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port>
     dtype: value.isTensor ? value.type : "unknown"
   }))
 
-const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Answer<"open">> => {
+const open = async ({ adamw, held, model, updates }: Calls["open"]["ask"]): Promise<Answer<"open">> => {
   const session = await InferenceSession.create(model, {
     executionProviders: [options.provider],
     intraOpNumThreads: threads,
@@ -54,12 +59,17 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
       session: { intra_op: { allow_spinning: options.spin > 0 ? "1" : "0", spin_duration_us: String(options.spin) } }
     },
     executionMode: "sequential",
+    enableMemPattern: false,
     graphOptimizationLevel: "all",
     // What goes wrong is thrown; it need not be printed as well.
     logSeverityLevel: 4
   })
-  const tensors = new Map(Object.entries(held).map(([name, value]) => [name, tensor(value)]))
+  const apart = Adamw.layout(adamw, held)
+  const tensors = new Map(Object.entries(held).map(([name, value]) => [name, tensor(apart.held.get(name) ?? value)]))
+  const gradients = new Map(Array.from(apart.gradients, ([name, value]) => [name, tensor(value)]))
   const replaced = new Set(updates.map((update) => update.output))
+  const factors = new Set(adamw.flatMap((call) => Object.values(call.factors)))
+  const given = session.outputNames.filter((name) => !replaced.has(name) && !gradients.has(name))
   const handle = opened++
   const inputs = ports(session.inputMetadata)
   models.set(handle, {
@@ -68,18 +78,24 @@ const open = async ({ held, model, updates }: Calls["open"]["ask"]): Promise<Ans
     held: tensors,
     updates,
     spare: new Map(updates.filter((update) => !update.inPlace).map(({ input }) => [input, empty(tensors.get(input)!)])),
-    results: session.outputNames.filter((name) => !replaced.has(name))
+    gradients,
+    calls: apart.calls,
+    results: given.filter((name) => !factors.has(name)),
+    factors: given.filter((name) => factors.has(name))
   })
   return [{ handle, inputs, outputs: ports(session.outputMetadata) }]
 }
 
 const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answer<"run">> => {
-  const { held, inputs, results, session, spare, updates } = models.get(handle)!
+  const { calls, factors, gradients, held, inputs, results, session, spare, updates } = models.get(handle)!
   const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
     const value = held.get(name)
     return [name, value ?? (dtype === "int64" ? widened(given[name]!) : tensor(given[name]!))]
   }))
-  const fetches: Record<string, Tensor | null> = Object.fromEntries(results.map((name) => [name, null]))
+  const fetches: Record<string, Tensor | null> = Object.fromEntries([
+    ...[...results, ...factors].map((name) => [name, null] as const),
+    ...gradients
+  ])
   for (const { inPlace, input, output } of updates) fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
   const found = await session.run(feeds, fetches)
   for (const { inPlace, input } of updates) {
@@ -88,6 +104,7 @@ const run = async ({ handle, inputs: given }: Calls["run"]["ask"]): Promise<Answ
     held.set(input, next)
     spare.set(input, present)
   }
+  Adamw.update(calls, (name) => Number((found[name]!.data as Float32Array)[0]))
   const { arrays, buffers } = Protocol.packed(results.map((name) => [name, array(found[name] as Tensor)]))
   return [arrays, buffers]
 }
@@ -107,8 +124,8 @@ const close = async ({ handle }: Calls["close"]["ask"]): Promise<Answer<"close">
 }
 
 const memory = (): Memory => {
-  const tensors = Array.from(models.values()).flatMap(({ held, spare }) => [held, spare]).flatMap((map) =>
-    Array.from(map.values())
+  const tensors = Array.from(models.values()).flatMap(({ gradients, held, spare }) => [held, spare, gradients]).flatMap(
+    (map) => Array.from(map.values())
   )
   const bytes = tensors.reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0)
   return { handles: models.size, tensors: tensors.length, bytes }

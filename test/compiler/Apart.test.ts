@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node"
+import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
+import { assembled } from "../../scripts/kernels.ts"
+import * as Trace from "../../src/compiler/Trace.ts"
+import * as Presets from "../../src/domain/Presets.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import type * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Reduction from "../../src/shapes/Reduction.ts"
+import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+import * as Steps from "../layers/steps.ts"
+
+const STEPS = 3
+
+const named = (group: string, record: object) =>
+  Tree.leaves<HostTensor.Any>(record).map(([path, { data, dtype, shape }]) =>
+    [`${group}.${path}`, new OnnxTensor(dtype, data, [...shape])] as const
+  )
+
+const inGraph = async <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batch: HostOf<B>) => {
+  const { bytes, inputs } = Trace.trainStep(step)
+  const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 4 })
+  const given = new Map<string, OnnxTensor>([...named("state", state as object), ...named("batch", batch as object)])
+  for (let i = 0; i < STEPS; i++) {
+    const results = await session.run(Object.fromEntries(inputs.map(({ name }) => [name, given.get(name)!])))
+    for (const [path] of Tree.leaves(state as object)) given.set(`state.${path}`, results[`next.${path}`] as OnnxTensor)
+  }
+  return Tree.map<HostOf<S>>(state as object, (_, path) => given.get(`state.${path}`)!.data)
+}
+
+const onEngine = <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batch: HostOf<B>) =>
+  Effect.gen(function*() {
+    const handle = yield* (yield* Engine).train(step, state)
+    yield* Effect.repeat(handle.run(batch), { times: STEPS - 1 })
+    return Tree.map<object>((yield* handle.state) as object, (leaf) => (leaf as HostTensor.Any).data)
+  }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1 })))
+
+const equal = Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batch: HostOf<B>) {
+  const expected = yield* Effect.promise(() => inGraph(step, state, batch))
+  assert.deepStrictEqual(yield* onEngine(step, state, batch), expected)
+})
+
+const reading = (of: keyof Steps.State): typeof Steps.regression => ({
+  ...Steps.regression,
+  run: (state, batch) => {
+    const { metrics, state: next } = Steps.regression.run(state, batch)
+    return { metrics: { ...metrics, norms: [Reduction.globalNorm(next[of])] }, state: next }
+  }
+})
+
+describe("updates that a program leaves out", () => {
+  it("are those of all parameters", () => {
+    const { adamw, updates } = Trace.trainStep(Steps.regression, { apart: true })
+    assert.deepStrictEqual(
+      adamw.map(({ first, gradient, parameter, second }) => [parameter, first, second, gradient]),
+      [
+        ["state.parameters.weight", "state.first.weight", "state.second.weight", "gradient.parameters.weight"],
+        ["state.parameters.bias", "state.first.bias", "state.second.bias", "gradient.parameters.bias"]
+      ]
+    )
+    assert.deepStrictEqual(updates, [])
+  })
+
+  it.effect("give the bits that the graph would", () => equal(Steps.regression, Steps.initial(), Steps.batch(0)))
+
+  it.effect("of pretraining give the bits that the graph would", () => {
+    const { batch, state, step } = pretraining(Presets.tiny, 4)
+    return equal(step, state(), batch)
+  })
+
+  it.effect("of a tokenizer give the bits that the graph would, beside those that stay", () => {
+    const { batch, state, step } = tokenizing(Presets.tiny, 4)
+    const { updates } = Trace.trainStep(step, { apart: true })
+    assert.deepStrictEqual(updates.map(({ input }) => input), [
+      "state.quantize.embedding.weight",
+      "state.quantize.cluster_size"
+    ])
+    return equal(step, state(), batch)
+  })
+
+  for (const  of of["parameters", "first", "second"] as const) {
+    it.effect(`are none where the graph reads what they make: ${of}`, () => {
+      assert.deepStrictEqual(Trace.trainStep(reading(of), { apart: true }).adamw, [])
+      return equal(reading(of), Steps.initial(), Steps.batch(0))
+    })
+  }
+
+  it.effect("are none where states change places", () => {
+    const swapped: typeof Steps.regression = {
+      ...Steps.regression,
+      run: (state, batch) => {
+        const { metrics, state: { first, parameters, second } } = Steps.regression.run(state, batch)
+        return { metrics, state: { parameters: first, first: parameters, second } }
+      }
+    }
+    assert.deepStrictEqual(Trace.trainStep(swapped, { apart: true }).adamw, [])
+    return equal(swapped, Steps.initial(), Steps.batch(0))
+  })
+
+  it("run on the kernel that its source says", async () => {
+    const file = new URL("../../src/layers/engine/adamwWasm.ts", import.meta.url)
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("adamw"))
+  })
+})
