@@ -16,7 +16,7 @@ import * as Steps from "./steps.ts"
 contract(onnx, { tensors: 2, bytes: 8 * 4 })
 contract(reference)
 contract(tensorflow)
-contract(openvino, { tensors: 6, bytes: 24 * 4 })
+contract(openvino, { tensors: 2, bytes: 8 * 4 })
 
 describe("the worker", () => {
   it.effect("is lost for everyone when it ends", () =>

@@ -196,6 +196,24 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         assert.match((yield* Effect.flip(handle.run(broken))).message, /step 2/)
       }))
 
+    it.effect("keeps apart what runs at once, and nothing of a run", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const alone = yield* engine.train(Steps.regression, Steps.initial())
+        const handles = yield* Effect.forEach([0, 1, 2], () => engine.train(Steps.regression, Steps.initial()))
+        const held = yield* engine.memory
+        const steps = [0, 1, 2, 3]
+        yield* Effect.forEach(
+          handles,
+          (handle) => Effect.forEach(steps, (step) => handle.run(Steps.batch(step)), { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        yield* Effect.forEach(steps, (step) => alone.run(Steps.batch(step)))
+        const expected = yield* alone.state
+        for (const handle of handles) assert.deepStrictEqual(yield* handle.state, expected)
+        assert.deepStrictEqual(yield* engine.memory, held)
+      }))
+
     it.effect("says that memory is short and lives on, the state as it was or said to be torn", () =>
       Effect.gen(function*() {
         const engine = yield* Engine

@@ -29,7 +29,7 @@ const usual = Effect.gen(function*() {
   ]
 })
 
-// No update is made in place: in OpenVINO's order of operators, a later one may still read what it replaces.
+// No update of the graph's own is made in place: in OpenVINO's order, a later operator may still read what it replaces.
 const apart = <T extends { readonly updates: ReadonlyArray<Trace.Update> }>(program: T): T => ({
   ...program,
   updates: program.updates.map((update) => ({ ...update, inPlace: false }))
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function*(
   }
   return Thread.engine(call, {
     name: `${name} ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
-    trainStep: (step) => apart(Trace.trainStep(step)),
+    trainStep: (step) => apart(Trace.trainStep(step, { apart: true })),
     inference: Trace.inference
   })
 })

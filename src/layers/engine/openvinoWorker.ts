@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
 import type { Update } from "../../compiler/Trace.ts"
+import * as Adamw from "./adamw.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./openvinoLibrary.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Packed } from "./protocol.ts"
@@ -24,8 +25,11 @@ interface Model {
   readonly updates: ReadonlyArray<Update>
   /** Second buffers of the updates. */
   readonly spare: Map<string, Tensor>
-  /** What runs answer with. */
+  readonly gradients: ReadonlyMap<string, Tensor>
+  readonly calls: Adamw.Layout["calls"]
+  /** What runs answer with, and what they make for the update. */
   readonly results: ReadonlyArray<string>
+  readonly factors: ReadonlyArray<string>
   /** What the last run was given: OpenVINO remembers it until the next. */
   given: ReadonlyArray<Tensor>
 }
@@ -68,19 +72,27 @@ const packed = ({ data, dtype, shape }: Elements): Packed =>
     ? { shape, dtype: "int32", data: Int32Array.from(data, Number) }
     : { shape, dtype: dtype as Packed["dtype"], data }
 
-const open = ({ held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"open"> => {
+const open = ({ adamw, held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"open"> => {
   const compiled = openvino!.compile(model)
   const { inputs, outputs } = compiled
-  const held = tensors(Object.entries(arrays))
+  const layout = Adamw.layout(adamw, arrays)
+  const held = tensors(Object.entries(arrays).map(([name, array]) => [name, layout.held.get(name) ?? array]))
+  const gradients = tensors(layout.gradients)
   const replaced = new Set(updates.map((update) => update.output))
+  const factors = new Set(adamw.flatMap((update) => Object.values(update.factors)))
+  const made = outputs.map(({ name }) => name).filter((name) => !replaced.has(name) && !gradients.has(name))
   for (const { name } of inputs) if (held.has(name)) compiled.bind(name, held.get(name)!)
+  for (const [name, tensor] of gradients) compiled.bind(name, tensor)
   const handle = opened++
   models.set(handle, {
     compiled,
     held,
     updates,
     spare: tensors(updates.map(({ input }) => [input, { ...arrays[input]!, data: arrays[input]!.data.slice() }])),
-    results: outputs.map(({ name }) => name).filter((name) => !replaced.has(name)),
+    gradients,
+    calls: layout.calls,
+    results: made.filter((name) => !factors.has(name)),
+    factors: made.filter((name) => factors.has(name)),
     given: []
   })
   return [{ handle, inputs, outputs }]
@@ -88,7 +100,7 @@ const open = ({ held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"o
 
 const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
   const model = models.get(handle)!
-  const { compiled, held, results, spare, updates } = model
+  const { calls, compiled, factors, held, results, spare, updates } = model
   const given = tensors(
     compiled.inputs.filter(({ name }) => !held.has(name)).map(({ dtype, name }) => {
       const { data, ...array } = inputs[name]!
@@ -103,12 +115,14 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
   model.given = [...given.values()]
   compiled.run()
   const { arrays, buffers } = Protocol.packed(results.map((name) => [name, packed(compiled.result(name))]))
+  const made = new Map(factors.map((name) => [name, Number(compiled.result(name).data[0])]))
   for (const { input } of updates) {
     const [present, next] = [held.get(input)!, spare.get(input)!]
     held.set(input, next)
     spare.set(input, present)
     compiled.bind(input, next)
   }
+  Adamw.update(calls, (name) => made.get(name)!)
   return [arrays, buffers]
 }
 
@@ -119,7 +133,8 @@ const read = ({ handle }: Calls["read"]["ask"]): Answer<"read"> => {
   return [arrays, buffers]
 }
 
-const owned = ({ held, spare }: Model): ReadonlyArray<Tensor> => [...held.values(), ...spare.values()]
+const owned = ({ gradients, held, spare }: Model): ReadonlyArray<Tensor> =>
+  [held, spare, gradients].flatMap((map) => Array.from(map.values()))
 
 const close = ({ handle }: Calls["close"]["ask"]): Answer<"close"> => {
   const model = models.get(handle)!
