@@ -25,15 +25,11 @@
  * await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerReference)))
  * ```
  */
-import { Context, type Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import type { EngineError } from "./engine/EngineError.ts"
-import * as Onnx from "./engine/onnx.ts"
-import * as OpenVino from "./engine/openvino.ts"
 import type * as Protocol from "./engine/protocol.ts"
-import * as Reference from "./engine/reference.ts"
-import * as TensorFlow from "./engine/tensorflow.ts"
 
 export {
   BadInput,
@@ -95,6 +91,19 @@ export interface OnnxOptions {
   readonly spin?: number
 }
 
+/** How `layerOnnxWeb` runs programs. */
+export interface OnnxWebOptions {
+  /** On WebAssembly or on the browser's WebGPU; default `wasm`. */
+  readonly provider?: "wasm" | "webgpu"
+  /** Threads of one operator; default 1. More need a page that is isolated from other origins. */
+  readonly threads?: number
+  /**
+   * The address of onnxruntime-web's `ort-wasm-simd-threaded.wasm`, for WebGPU that of its
+   * `ort-wasm-simd-threaded.asyncify.wasm`; default where a bundler has put it, or beside the package's script.
+   */
+  readonly wasm?: string
+}
+
 /** How `layerTensorFlow` runs steps. */
 export interface TensorFlowOptions {
   /** The package with TensorFlow's library; default `tfjs-node-gpu` where it is installed, else `tfjs-node`. */
@@ -123,6 +132,12 @@ export interface OpenVinoOptions {
   readonly precision?: "fp32" | "bf16"
 }
 
+// Each engine is loaded by whoever builds its layer: a browser would not find what the others need.
+const loaded = <O, E>(
+  load: () => Promise<{ readonly make: (options: O) => Effect.Effect<Engine["Service"], E, Scope.Scope> }>,
+  options: O
+): Effect.Effect<Engine["Service"], E, Scope.Scope> => Effect.flatMap(Effect.promise(load), ({ make }) => make(options))
+
 /** Something that runs steps. */
 export class Engine extends Context.Service<Engine, {
   /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
@@ -144,7 +159,16 @@ export class Engine extends Context.Service<Engine, {
    * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
    */
   static readonly layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, Onnx.make(options))
+    Layer.effect(Engine, loaded(() => import("./engine/onnx.ts"), options))
+
+  /**
+   * The same compiled programs on onnxruntime-web, in a browser and in the thread that builds the layer: in a page, build
+   * it in a worker. It needs the package `onnxruntime-web`, which patchword does not bring: fails with
+   * `ProviderUnavailable`, which says how to install it, or why the browser cannot. A failed step leaves its state as it
+   * was.
+   */
+  static readonly layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, loaded(() => import("./engine/web.ts"), options))
 
   /**
    * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
@@ -157,7 +181,7 @@ export class Engine extends Context.Service<Engine, {
    * `TF_FORCE_GPU_ALLOW_GROWTH`.
    */
   static readonly layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, TensorFlow.make(options))
+    Layer.effect(Engine, loaded(() => import("./engine/tensorflow.ts"), options))
 
   /**
    * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
@@ -165,8 +189,11 @@ export class Engine extends Context.Service<Engine, {
    * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
    */
   static readonly layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, OpenVino.make(options))
+    Layer.effect(Engine, loaded(() => import("./engine/openvino.ts"), options))
 
   /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
-  static readonly layerReference: Layer.Layer<Engine> = Layer.effect(Engine, Reference.make)
+  static readonly layerReference: Layer.Layer<Engine> = Layer.effect(
+    Engine,
+    loaded(() => import("./engine/reference.ts"), undefined)
+  )
 }

@@ -39,6 +39,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "koffi",
       "node:",
       "onnxruntime-node",
+      "onnxruntime-web",
       "sharp"
     ]
   },

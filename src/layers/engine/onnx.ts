@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import * as Trace from "../../compiler/Trace.ts"
 import type { OnnxOptions } from "../Engine.ts"
-import { EngineError, Failed, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
 
 /** An engine on a worker thread of its own. `file` is the worker's program. */
@@ -11,20 +12,18 @@ export const make = Effect.fnUntraced(function*(
   file: URL = Thread.file("worker")
 ) {
   const call = yield* Thread.start(file, { provider, threads, spin })
-  const unavailable = (detail: string) =>
-    new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail }) })
   const started = yield* call("start", "start", undefined).pipe(
-    Effect.mapError(({ reason }) => unavailable(reason.message))
+    Effect.mapError(({ reason: { message: detail } }) =>
+      new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail }) })
+    )
   )
-  if (!started.providers.includes(provider)) {
-    return yield* unavailable(`this build of ONNX Runtime has ${started.providers.join(", ")}`)
-  }
-  return Thread.engine(call, {
+  return Service.make(call, {
     name: `onnx ${provider}, ${started.threads} ${started.threads === 1 ? "thread" : "threads"}`,
-    // What is updated apart is in this process's memory.
-    trainStep: (step) => Trace.trainStep(step, { apart: provider === "cpu" }),
-    inference: Trace.inference,
-    // Providers are loaded with the first program that wants them.
-    opening: (error) => provider !== "cpu" && error.reason instanceof Failed ? unavailable(error.reason.detail) : error
+    trainStep: (step) =>
+      // What is updated apart is in this process's memory, and only there can a program write over it.
+      provider === "webgpu"
+        ? Service.anew(Trace.trainStep(step))
+        : Trace.trainStep(step, { apart: provider === "cpu" }),
+    inference: Trace.inference
   })
 })

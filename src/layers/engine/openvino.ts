@@ -8,6 +8,7 @@ import type { OpenVinoOptions } from "../Engine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./openvinoWorker.ts"
 import { physicalCores } from "./processor.ts"
+import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
 
 const REMEDY = "install it with \"pip install openvino\" and name the package's folder openvino/libs in the option " +
@@ -29,12 +30,6 @@ const usual = Effect.gen(function*() {
   ]
 })
 
-// No update of the graph's own is made in place: in OpenVINO's order, a later operator may still read what it replaces.
-const apart = <T extends { readonly updates: ReadonlyArray<Trace.Update> }>(program: T): T => ({
-  ...program,
-  updates: program.updates.map((update) => ({ ...update, inPlace: false }))
-})
-
 /** An engine on a worker thread of its own. */
 export const make = Effect.fnUntraced(function*(
   { library, precision = "fp32", threads = physicalCores() }: OpenVinoOptions
@@ -54,9 +49,10 @@ export const make = Effect.fnUntraced(function*(
     const detail = `${name} has no arithmetic in it on this processor`
     return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
   }
-  return Thread.engine(call, {
+  return Service.make(call, {
     name: `${name} ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
-    trainStep: (step) => apart(Trace.trainStep(step, { apart: true })),
+    // In OpenVINO's order, a later operator may still read what an update in place would replace.
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: true })),
     inference: Trace.inference
   })
 })

@@ -6,8 +6,8 @@ import type { Update } from "../../compiler/Trace.ts"
 import * as Adamw from "./adamw.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./openvinoLibrary.ts"
 import * as Protocol from "./protocol.ts"
-import type { Calls, Packed } from "./protocol.ts"
-import { type Answer, serve } from "./serve.ts"
+import type { Answer, Calls, Packed } from "./protocol.ts"
+import { serve } from "./serve.ts"
 
 /** What the thread is started with. */
 export interface Options {

@@ -82,6 +82,15 @@ export interface Calls {
 
 export type Name = keyof Calls
 
+/** An answer and the buffers that go with it. */
+export type Answer<N extends Name = Name> = readonly [
+  answer: Calls[N]["answer"],
+  buffers?: ReadonlyArray<ArrayBuffer>
+]
+
+/** What a worker does on each call. */
+export type Handlers = { readonly [N in Name]: (ask: Calls[N]["ask"]) => Answer<N> | Promise<Answer<N>> }
+
 export type Request = {
   readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] }
 }[Name]

@@ -31,78 +31,81 @@ const download = <T>(tree: object): T =>
 const tensors = (tree: object): ReadonlyArray<tf.Tensor> => Tree.leaves<Any>(tree).map(([, leaf]) => untyped(leaf))
 
 /** An engine that runs steps as they are written. */
-export const make = Effect.sync(() => {
-  // TensorFlow.js would advertise its other packages on the console.
-  tf.env().set("PROD", true)
-  const held = new Set<{ tree: object }>()
+export const make = (): Effect.Effect<Engine["Service"]> =>
+  Effect.sync(() => {
+    // TensorFlow.js would advertise its other packages on the console.
+    tf.env().set("PROD", true)
+    const held = new Set<{ tree: object }>()
 
-  const hold = Effect.fnUntraced(function*(program: string, spec: object, arrays: ReadonlyMap<string, HostTensor.Any>) {
-    const owner = yield* Effect.acquireRelease(
-      onCpu(program, () => {
-        const made = { tree: upload(spec, arrays) }
-        for (const tensor of tensors(made.tree)) tf.keep(tensor)
-        held.add(made)
-        return made
-      }),
-      (made) =>
-        Effect.sync(() => {
-          held.delete(made)
-          for (const tensor of tensors(made.tree)) tensor.dispose()
-        })
-    )
-    const use = <A>(body: (owned: { tree: object }) => A): Effect.Effect<A, EngineError> =>
-      Effect.suspend(() =>
-        held.has(owner)
-          ? onCpu(program, () => body(owner))
-          : Effect.fail(new EngineError({ program, reason: new Disposed({}) }))
-      )
-    return use
-  })
-
-  const service: Engine["Service"] = {
-    name: "reference",
-    train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
-      const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
-      const use = yield* hold(step.name, step.state as object, arrays)
-      let steps = 0
-      return {
-        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
-          const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
-          const taken = yield* use((owner) => {
-            const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
-            Trace.keepsShapes(step.state as object, state as object)
-            const measured = download<HostOf<M>>(metrics as object)
-            const next = Tree.map<object>(state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
-            for (const tensor of tensors(owner.tree)) tensor.dispose()
-            owner.tree = next
-            return { measured, number: ++steps }
-          })
-          return yield* Check.finite(step.name, taken.number, taken.measured)
-        }),
-        state: use((owner) => download<HostOf<S>>(owner.tree))
-      }
-    }),
-    infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
-      const arrays = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
-      const use = yield* hold(inference.name, inference.weights as object, arrays)
-      return {
-        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
-          const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
-          return yield* use(({ tree }) =>
-            download<HostOf<O>>(inference.run(tree as W, upload(inference.batch as object, given) as B) as object)
+    const hold = Effect.fnUntraced(
+      function*(program: string, spec: object, arrays: ReadonlyMap<string, HostTensor.Any>) {
+        const owner = yield* Effect.acquireRelease(
+          onCpu(program, () => {
+            const made = { tree: upload(spec, arrays) }
+            for (const tensor of tensors(made.tree)) tf.keep(tensor)
+            held.add(made)
+            return made
+          }),
+          (made) =>
+            Effect.sync(() => {
+              held.delete(made)
+              for (const tensor of tensors(made.tree)) tensor.dispose()
+            })
+        )
+        const use = <A>(body: (owned: { tree: object }) => A): Effect.Effect<A, EngineError> =>
+          Effect.suspend(() =>
+            held.has(owner)
+              ? onCpu(program, () => body(owner))
+              : Effect.fail(new EngineError({ program, reason: new Disposed({}) }))
           )
-        })
+        return use
       }
-    }),
-    load: Check.foreign,
-    memory: Effect.sync(() => {
-      const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
-      return {
-        handles: held.size,
-        tensors: all.length,
-        bytes: all.reduce((sum, tensor) => sum + tensor.size * tf.util.bytesPerElement(tensor.dtype), 0)
-      }
-    })
-  }
-  return service
-})
+    )
+
+    const service: Engine["Service"] = {
+      name: "reference",
+      train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
+        const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
+        const use = yield* hold(step.name, step.state as object, arrays)
+        let steps = 0
+        return {
+          run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+            const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+            const taken = yield* use((owner) => {
+              const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
+              Trace.keepsShapes(step.state as object, state as object)
+              const measured = download<HostOf<M>>(metrics as object)
+              const next = Tree.map<object>(state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
+              for (const tensor of tensors(owner.tree)) tensor.dispose()
+              owner.tree = next
+              return { measured, number: ++steps }
+            })
+            return yield* Check.finite(step.name, taken.number, taken.measured)
+          }),
+          state: use((owner) => download<HostOf<S>>(owner.tree))
+        }
+      }),
+      infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
+        const arrays = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
+        const use = yield* hold(inference.name, inference.weights as object, arrays)
+        return {
+          run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+            const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
+            return yield* use(({ tree }) =>
+              download<HostOf<O>>(inference.run(tree as W, upload(inference.batch as object, given) as B) as object)
+            )
+          })
+        }
+      }),
+      load: Check.foreign,
+      memory: Effect.sync(() => {
+        const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
+        return {
+          handles: held.size,
+          tensors: all.length,
+          bytes: all.reduce((sum, tensor) => sum + tensor.size * tf.util.bytesPerElement(tensor.dtype), 0)
+        }
+      })
+    }
+    return service
+  })

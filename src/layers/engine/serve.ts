@@ -1,15 +1,6 @@
 /** The worker's end of the protocol: one call at a time, in order. */
 import { parentPort } from "node:worker_threads"
-import type { Calls, Name, Request, Response } from "./protocol.ts"
-
-/** An answer and the buffers that go with it. */
-export type Answer<N extends Name = Name> = readonly [
-  answer: Calls[N]["answer"],
-  buffers?: ReadonlyArray<ArrayBuffer>
-]
-
-/** What a worker does on each call. */
-export type Handlers = { readonly [N in Name]: (ask: Calls[N]["ask"]) => Answer<N> | Promise<Answer<N>> }
+import type { Answer, Calls, Handlers, Name, Request, Response } from "./protocol.ts"
 
 /** Answers every call of the thread that started this one. */
 export const serve = (handlers: Handlers): void => {

@@ -6,11 +6,12 @@ import type { TensorFlowOptions } from "../Engine.ts"
 import * as Check from "./check.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import { multipliesBf16 } from "./processor.ts"
+import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
 
 const VERSION = "4.22.0"
 
-const program = ({ result, tape, updates }: Tape.Recorded): Thread.Program => ({
+const program = ({ result, tape, updates }: Tape.Recorded): Service.Program => ({
   bytes: new Uint8Array(serialize(tape)),
   result,
   updates,
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function*({ package: chosen, precision = "
   if (!started.precisions.includes(precision)) {
     return yield* refuse(precision, "TensorFlow.js leaves a GPU no choice")
   }
-  const service = Thread.engine(call, {
+  const service = Service.make(call, {
     name: `tensorflow ${started.providers.join()} ${precision}`,
     trainStep: (step) => program(Tape.trainStep(step)),
     inference: (inference) => program(Tape.inference(inference))

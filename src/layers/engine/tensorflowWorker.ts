@@ -8,8 +8,8 @@ import { workerData } from "node:worker_threads"
 import type { Call, Constant, Tape } from "../../compiler/Tape.ts"
 import type { Update } from "../../compiler/Trace.ts"
 import * as Protocol from "./protocol.ts"
-import type { Arrays, Calls, Packed } from "./protocol.ts"
-import { type Answer, serve } from "./serve.ts"
+import type { Answer, Arrays, Calls, Packed } from "./protocol.ts"
+import { serve } from "./serve.ts"
 
 /** What the packages' backend says of itself. */
 interface Backend {

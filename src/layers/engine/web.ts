@@ -1,0 +1,59 @@
+/** Compiled programs on ONNX Runtime's WebAssembly builds: for browsers, without anything of Node. */
+import { Effect, Semaphore } from "effect"
+import * as Trace from "../../compiler/Trace.ts"
+import type { OnnxWebOptions } from "../Engine.ts"
+import * as Check from "./check.ts"
+import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import type { Calls } from "./protocol.ts"
+import * as Service from "./service.ts"
+import * as Sessions from "./sessions.ts"
+
+const REMEDY =
+  "install it with \"npm install onnxruntime-web@1.30.0\", and name the address of its .wasm file in the option " +
+  "wasm where a bundler does not"
+
+/** What this package shares with onnxruntime-node, and its settings. */
+interface Package {
+  readonly InferenceSession: { readonly create: Sessions.Runtime["create"] }
+  readonly Tensor: Sessions.Runtime["Tensor"]
+  readonly env: typeof import("onnxruntime-web").env
+}
+
+const packages: Readonly<Record<NonNullable<OnnxWebOptions["provider"]>, () => Promise<Package>>> = {
+  wasm: () => import("onnxruntime-web/wasm"),
+  webgpu: () => import("onnxruntime-web/webgpu")
+}
+
+/** An engine in this thread. */
+export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1, wasm }: OnnxWebOptions) {
+  const unavailable = (cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    return new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail, remedy: REMEDY }) })
+  }
+  const { InferenceSession, Tensor, env } = yield* Effect.tryPromise({ try: packages[provider], catch: unavailable })
+  env.logLevel = "fatal"
+  env.wasm.numThreads = threads
+  if (wasm !== undefined) env.wasm.wasmPaths = { wasm }
+  const handlers = Sessions.handlers({
+    started: { threads, providers: [provider], precisions: ["fp32"] },
+    Tensor,
+    create: InferenceSession.create,
+    state: provider === "webgpu" ? "device" : "made"
+  }, { executionProviders: [provider], enableMemPattern: false, graphOptimizationLevel: "all", logSeverityLevel: 4 })
+  yield* Effect.tryPromise({ try: async () => handlers.start(undefined), catch: unavailable })
+  // A build of ONNX Runtime takes one call at a time.
+  const lock = yield* Semaphore.make(1)
+  const call: Service.Call = (program, name, ask) => {
+    const answer = async (): Promise<Calls[typeof name]["answer"]> => (await handlers[name](ask))[0]
+    const asked = Effect.tryPromise({
+      try: answer,
+      catch: (cause) => new EngineError({ program, reason: Check.reasonOf(cause) })
+    })
+    return Effect.uninterruptible(lock.withPermit(asked))
+  }
+  return Service.make(call, {
+    name: `onnx web ${provider}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: provider === "wasm" })),
+    inference: Trace.inference
+  })
+})
