@@ -1,6 +1,7 @@
 /**
- * What a training step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd [--engine onnx] [--threads N]
- * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
+ * What a training step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd
+ * [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--threads N] [--steps 8] [--json]`. Models are
+ * `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
  * rate of multiplications and additions as a share of that.
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     batch: { type: "string", default: "8" },
     stage: { type: "string", default: "mim" },
     engine: { type: "string", default: "onnx" },
+    precision: { type: "string", default: "fp32" },
     threads: { type: "string" },
     steps: { type: "string", default: "8" },
     json: { type: "boolean", default: false }
@@ -34,8 +36,12 @@ const { values } = parseArgs({
 const WARM_UP = 2
 const REPEATS = 8
 
+const threads = values.threads === undefined ? {} : { threads: Number(values.threads) }
+const precision = values.precision === "bf16" ? "bf16" : "fp32"
 const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<typeof Engine.layerOnnx>>> = {
-  onnx: Engine.layerOnnx(values.threads === undefined ? {} : { threads: Number(values.threads) }),
+  onnx: Engine.layerOnnx(threads),
+  openvino: Engine.layerOpenVino({ ...threads, precision }),
+  tensorflow: Engine.layerTensorFlow({ precision }),
   reference: Engine.layerReference
 }
 
@@ -122,7 +128,7 @@ const measured = Effect.fnUntraced(function*<S extends object, B, M>(
     model: values.model,
     stage: values.stage,
     batch: size,
-    precision: "fp32",
+    precision,
     millions: digits(Tree.leaves(step.state).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) / 3e6),
     teraflopsPerStep: digits(flops / 1e12),
     seconds: { trace: digits(trace! / 1000), open: digits(times.open / 1000), first: digits(times.first / 1000) },
@@ -146,8 +152,12 @@ const program = Effect.gen(function*() {
 })
 
 const layer = layers[values.engine]
-if (layer === undefined || !["mim", "vqkd"].includes(values.stage)) {
-  process.stderr.write("expected --stage mim or vqkd and --engine onnx or reference\n")
+const able = precision === "fp32" || ["openvino", "tensorflow"].includes(values.engine)
+if (layer === undefined || !["mim", "vqkd"].includes(values.stage) || values.precision !== precision || !able) {
+  process.stderr.write(
+    "expected --stage mim or vqkd, --engine onnx, openvino, tensorflow or reference, and --precision fp32 or, on openvino " +
+      "and tensorflow, bf16\n"
+  )
   process.exit(64)
 }
 const result = await Effect.runPromise(Effect.provide(program, layer))

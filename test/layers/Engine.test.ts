@@ -10,10 +10,11 @@ import * as Onnx from "../../src/layers/engine/onnx.ts"
 import { multipliesBf16 } from "../../src/layers/engine/processor.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { contract, reasonOf, trained } from "./EngineContract.ts"
-import { absent, onnx, openvino, present, reference, tensorflow } from "./engines.ts"
+import { absent, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
 import * as Steps from "./steps.ts"
 
 contract(onnx, { tensors: 2, bytes: 8 * 4 })
+contract(web, { tensors: 2, bytes: 8 * 4 })
 contract(reference)
 contract(tensorflow)
 contract(openvino, { tensors: 2, bytes: 8 * 4 })
@@ -129,7 +130,7 @@ describe("the worker", () => {
       assert.strictEqual(yield* Engine.useSync(({ name }) => name), name)
     }).pipe(Effect.provide(layer)))
 
-  it.effect.each(present([onnx, openvino]))(
+  it.effect.each(present([onnx, openvino, web]))(
     "of $name runs models made elsewhere, with 64-bit indices",
     ({ layer }) =>
       Effect.gen(function*() {
@@ -165,6 +166,15 @@ describe("the worker", () => {
         })
         const error = yield* Effect.flip(handle.run({ table, rows: HostTensor.make([1], "int32", Int32Array.of(2)) }))
         assert.match(error.message, /pick: rows must be int32 \[2\] but is int32 \[1\]/)
+        const odd = OnnxModel.encode({
+          name: "odd",
+          nodes: [{ operation: "Odd", domain: "", inputs: ["x"], outputs: ["y"], attributes: {}, flops: 0 }],
+          constants: [],
+          inputs: [{ name: "x", shape: [2], dtype: "float32" }],
+          outputs: [{ name: "y", shape: [2], dtype: "float32" }]
+        })
+        const unsupported = yield* Effect.flip(engine.load("odd", odd))
+        assert.strictEqual(unsupported.message, "engine, odd: this engine cannot do Odd; use another engine")
         const broken = yield* Effect.flip(engine.load("noise", new Uint8Array(8)))
         assert.strictEqual(broken.reason._tag, "Failed")
       }).pipe(Effect.provide(layer))

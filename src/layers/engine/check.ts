@@ -60,15 +60,19 @@ export const arrays = (
 const ALLOCATION =
   /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc/i
 // Of TensorFlow.js, of ONNX Runtime, and of OpenVINO.
-const UNSUPPORTED =
-  /Kernel '(\w+)' not registered|Could not find an implementation for (\w+)|No conversion rule found for operations: ([\w.]+)/
+const UNSUPPORTED = [
+  /Kernel '(\w+)' not registered/,
+  /Could not find an implementation for (\w+)/,
+  /No Op registered for (\w+)/,
+  /No conversion rule found for operations: ([\w.]+)/
+]
 
 /** The reason for what a runtime threw or reported. */
 export const reasonOf = (cause: unknown): Reason => {
   const detail = cause instanceof Error ? cause.message : String(cause)
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
   if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
-  const operation = UNSUPPORTED.exec(detail)?.slice(1).find((found) => found !== undefined)
+  const operation = UNSUPPORTED.map((pattern) => pattern.exec(detail)?.[1]).find((found) => found !== undefined)
   if (operation !== undefined) return new UnsupportedOperation({ operation })
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
