@@ -20,6 +20,8 @@ export const absent = packages.filter((name) => !isInstalled(name))
 
 export const onnx: Candidate = { name: "onnx", layer: Engine.layerOnnx() }
 
+export const web: Candidate = { name: "onnx web", layer: Engine.layerOnnxWeb() }
+
 export const reference: Candidate = { name: "reference", layer: Engine.layerReference }
 
 export const tensorflow: Candidate = {

@@ -58,7 +58,7 @@ export const arrays = (
 
 // The last is what OpenVINO says of an array that no memory could hold.
 const ALLOCATION =
-  /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc/i
+  /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc|shape is too large/i
 // Of TensorFlow.js, of ONNX Runtime, and of OpenVINO.
 const UNSUPPORTED = [
   /Kernel '(\w+)' not registered/,

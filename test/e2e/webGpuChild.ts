@@ -1,0 +1,6 @@
+import { Effect } from "effect"
+import { Engine } from "../../src/layers/Engine.ts"
+import { all } from "./webPrograms.ts"
+
+const found = await Effect.runPromise(Effect.provide(all, Engine.layerOnnx({ provider: "webgpu" })))
+process.stdout.write(JSON.stringify(found))

@@ -1,0 +1,9 @@
+import { Effect } from "effect"
+import { Engine, type OnnxWebOptions } from "../../src/layers/Engine.ts"
+import { all, type Found } from "./webPrograms.ts"
+
+declare global {
+  var patchword: (options: OnnxWebOptions) => Promise<Found>
+}
+
+globalThis.patchword = (options) => Effect.runPromise(Effect.provide(all, Engine.layerOnnxWeb(options)))

@@ -1,0 +1,61 @@
+import { Effect } from "effect"
+import * as Keyed from "../../src/domain/Keyed.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Vit from "../../src/nn/Vit.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+import * as Regression from "../layers/steps.ts"
+import { cases } from "../nn/steps.ts"
+
+export type Numbers = Readonly<Record<string, ReadonlyArray<number>>>
+
+const vit = Vit.dims({ image: 64, patch: 8, width: 48, heads: 3 })
+const tokenizer = {
+  vit,
+  hidden: 96,
+  depth: 3,
+  decoderDepth: 1,
+  qkvBias: true,
+  codes: 64,
+  codeWidth: 8,
+  teacherWidth: 16
+} as const
+
+const noise = <T>(spec: object): HostOf<T> =>
+  Tree.map<HostOf<T>>(spec, (leaf, path) => {
+    const { normal } = Keyed.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
+    return { ...leaf, data: Float32Array.from({ length: HostTensor.size(leaf.shape) }, () => 0.2 * normal()) }
+  })
+
+const numbers = (tree: object): Numbers =>
+  Object.fromEntries(Tree.leaves<HostTensor.Any>(tree).map(([path, { data }]) => [path, [...data]]))
+
+const inferred = <W, B, O>(inference: Inference<W, B, O>) =>
+  Effect.gen(function*() {
+    const handle = yield* (yield* Engine).infer(inference, noise<W>(inference.weights as object))
+    return numbers((yield* handle.run(noise<B>(inference.batch as object))) as object)
+  }).pipe(Effect.scoped)
+
+const trained = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  initial: HostOf<S>,
+  batches: ReadonlyArray<HostOf<B>>
+) =>
+  Effect.gen(function*() {
+    const handle = yield* (yield* Engine).train(step, initial)
+    const metrics = yield* Effect.forEach(batches, (batch) => handle.run(batch))
+    return numbers({ metrics, state: yield* handle.state })
+  }).pipe(Effect.scoped)
+
+export const programs = {
+  codes: inferred(TokenizerStep.encode(tokenizer, 2)),
+  regression: trained(Regression.regression, Regression.initial(), [0, 1, 2, 3, 4].map(Regression.batch)),
+  pretrain: trained(cases.pretrain.step, cases.pretrain.state(0), [cases.pretrain.batch(1)]),
+  tokenizer: trained(cases.tokenizer.step, cases.tokenizer.state(0), [cases.tokenizer.batch(1)])
+} as const
+
+export type Found = Readonly<Record<keyof typeof programs, Numbers>>
+
+export const all: Effect.Effect<Found, unknown, Engine> = Effect.all(programs)
