@@ -1,10 +1,12 @@
 /**
- * Our training steps beside PyTorch's, in turn and in the same minutes: `npm run bench -- peers [--models small,base]
- * [--stages mim,vqkd] [--precisions fp32,bf16] [--rounds 2] [--steps 8] [--keep]`.
+ * Our steps beside PyTorch's, in turn and in the same minutes: `npm run bench -- peers [--models small,base]
+ * [--stages mim,vqkd,features,codes] [--batch N] [--precisions fp32,bf16] [--engine onnx] [--rounds 2] [--steps 8]
+ * [--keep NAME]`. ONNX Runtime's steps are
+ * fp32 beside either of PyTorch's.
  *
  * PyTorch is installed from PyPI outside of the repository (several GB on Linux; `--python FILE` uses an interpreter that
  * has it). For each step: both rates, their ratio, and the ratio that is left when each is divided by its library's own rate
- * at matrix products. `--keep` writes the figures to `benchmarks/results/`, with the machine and the versions.
+ * at matrix products. `--keep` writes the figures to `benchmarks/results/NAME.json`, with the machine and the versions.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -18,16 +20,19 @@ import { small, TEACHER_WIDTH } from "./steps.ts"
 
 const BATCH: Readonly<Record<string, number>> = { small: 16 }
 const BATCH_OF_OTHERS = 8
+const BACKBONE = new Set(["mim", "features"])
 
 const { values } = parseArgs({
   options: {
     models: { type: "string", default: "small,base" },
     stages: { type: "string", default: "mim,vqkd" },
+    batch: { type: "string" },
     precisions: { type: "string", default: "fp32" },
+    engine: { type: "string", default: "onnx" },
     rounds: { type: "string", default: "2" },
     steps: { type: "string", default: "8" },
     python: { type: "string" },
-    keep: { type: "boolean", default: false }
+    keep: { type: "string" }
   }
 })
 
@@ -54,9 +59,9 @@ const threads = availableParallelism()
 const rows: Array<Record<string, string | number>> = []
 for (const model of values.models.split(",")) {
   const { pretrain, tokenizer } = model === "small" ? small : await Effect.runPromise(Presets.preset(model))
-  const batch = BATCH[model] ?? BATCH_OF_OTHERS
+  const batch = Number(values.batch ?? BATCH[model] ?? BATCH_OF_OTHERS)
   for (const stage of values.stages.split(",")) {
-    const { depth, heads, hidden, imageSize, patchSize, width } = stage === "mim" ? pretrain.vit : tokenizer.encoder
+    const { depth, heads, hidden, imageSize, patchSize, width } = BACKBONE.has(stage) ? pretrain.vit : tokenizer.encoder
     const sizes = {
       stage,
       batch,
@@ -80,7 +85,8 @@ for (const model of values.models.split(",")) {
       const theirs: Array<Figures> = []
       const asked = ["--model", model, "--stage", stage, "--batch", `${batch}`, "--threads", `${threads}`, "--json"]
       for (let round = 0; round < Number(values.rounds); round++) {
-        const step = [file("step.ts"), ...asked, "--steps", values.steps]
+        const own = ["--engine", values.engine, ...(values.engine === "onnx" ? [] : ["--precision", precision])]
+        const step = [file("step.ts"), ...asked, ...own, "--steps", values.steps]
         ours.push(run(process.execPath, "--disable-warning=ExperimentalWarning", ...step))
         theirs.push(run(python, file("peer.py"), JSON.stringify({ ...sizes, precision })))
       }
@@ -106,11 +112,11 @@ for (const model of values.models.split(",")) {
     }
   }
 }
-if (values.keep) {
+if (values.keep !== undefined) {
   const machine = { processor: cpus()[0]!.model, cores: threads, gigabytes: Math.round(totalmem() / 2 ** 30) }
   mkdirSync(file("results"), { recursive: true })
   writeFileSync(
-    file("results/peers.json"),
+    file(`results/${values.keep}.json`),
     `${JSON.stringify({ machine, node: process.version, rounds: Number(values.rounds), rows }, undefined, 2)}\n`
   )
 }
