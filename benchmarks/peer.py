@@ -1,7 +1,8 @@
-"""One training step of BEiT v2 in PyTorch, timed: the measure that our own steps are held to.
+"""One step of BEiT v2 in PyTorch, timed: the measure that our own steps are held to.
 
-The networks are those of the paper: masked image modelling with patch aggregation (`mim`) and the tokenizer (`vqkd`), with
-PyTorch's own fast parts: scaled_dot_product_attention, fused AdamW, autocast for bf16. Reads its sizes as JSON from the
+The networks are those of the paper, in training, masked image modelling with patch aggregation (`mim`) and the tokenizer
+(`vqkd`), and in use, the backbone's mean patch token (`features`) and the tokenizer's codes (`codes`), with PyTorch's own
+fast parts: scaled_dot_product_attention, fused AdamW, autocast for bf16. Reads its sizes as JSON from the
 command line, prints one line of JSON.
 """
 
@@ -67,11 +68,20 @@ class Mim(nn.Module):
         index[0, :], index[:, 0], index[0, 0] = top, top + 1, top + 2
         self.register_buffer("index", index)
 
+    def bias(self):
+        return self.table[self.index].permute(2, 0, 1)
+
+    def features(self, images):
+        x, bias = tokens(self, images), self.bias()
+        for block in self.blocks:
+            x = block(x, bias)
+        return self.norm(x)[:, 1:].mean(1)
+
     def forward(self, images, hidden, labels):
         x = self.embed(images).flatten(2).transpose(1, 2)
         x = torch.where(hidden[..., None], self.mask.to(x.dtype), x)
         x = torch.cat((self.cls.expand(len(x), -1, -1), x), 1)
-        bias = self.table[self.index].permute(2, 0, 1)
+        bias = self.bias()
         early = None
         for place, block in enumerate(self.blocks, 1):
             x = block(x, bias)
@@ -99,11 +109,17 @@ class Vqkd(nn.Module):
         self.register_buffer("book", F.normalize(torch.randn(codes, code_width), dim=-1))
         self.register_buffer("counts", torch.zeros(codes))
 
-    def forward(self, images, targets):
+    def unit(self, images):
         x = tokens(self, images) + self.positions
         for block in self.encoder:
             x = block(x)
-        z = F.normalize(self.down(self.norms[0](x[:, 1:])).float(), dim=-1)
+        return F.normalize(self.down(self.norms[0](x[:, 1:])).float(), dim=-1)
+
+    def codes(self, images):
+        return (self.unit(images) @ self.book.T).argmax(-1)
+
+    def forward(self, images, targets):
+        z = self.unit(images)
         flat = z.reshape(-1, code_width)
         with torch.no_grad():
             chosen = (flat @ self.book.T).argmax(-1)
@@ -146,27 +162,44 @@ def product(rows, inner, columns):
 
 
 dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[given["precision"]]
-model = Mim() if given["stage"] == "mim" else Vqkd()
+stage = given["stage"]
+model = Mim() if stage in ("mim", "features") else Vqkd()
 images = torch.randn(batch, 3, given["image"], given["image"])
-if given["stage"] == "mim":
+if stage == "mim":
     hidden = torch.zeros(batch, patches, dtype=torch.bool)
     hidden[:, : given["masked"]] = True
     inputs = (images, hidden, torch.randint(codes, (batch * given["masked"],)))
 else:
     inputs = (images, F.normalize(torch.randn(batch, patches, teacher), dim=-1))
-optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
-def step():
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        loss = model(*inputs)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 3.0)
-    optimizer.step()
-    return loss.item()
+def training():
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+
+    def step():
+        with autocast():
+            loss = model(*inputs)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 3.0)
+        optimizer.step()
+        return loss.item()
+
+    return step
 
 
+def inference():
+    use = getattr(model.eval(), stage)
+
+    def step():
+        with torch.inference_mode(), autocast():
+            return use(images)
+
+    return step
+
+
+step = training() if stage in ("mim", "vqkd") else inference()
 fastest(step, 2)
 times = fastest(step, given["steps"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

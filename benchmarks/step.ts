@@ -1,24 +1,25 @@
 /**
- * What a training step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd
+ * What a step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd|features|codes
  * [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--threads N] [--steps 8] [--json]`. Models are
  * `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
  * rate of multiplications and additions as a share of that.
  */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { parseArgs } from "node:util"
 import * as Trace from "../src/compiler/Trace.ts"
+import type { Preset } from "../src/domain/Preset.ts"
 import * as Presets from "../src/domain/Presets.ts"
 import type { VitConfig } from "../src/domain/VitConfig.ts"
-import { Engine } from "../src/layers/Engine.ts"
+import { Engine, type EngineError } from "../src/layers/Engine.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Linear from "../src/shapes/Linear.ts"
 import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
 import type { Tensor } from "../src/shapes/Tensor.ts"
 import * as Tokens from "../src/shapes/Tokens.ts"
 import * as Tree from "../src/shapes/Tree.ts"
-import { pretraining, small, tokenizing } from "./steps.ts"
+import { describing, encoding, pretraining, small, tokenizing } from "./steps.ts"
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,7 @@ const { values } = parseArgs({
   }
 })
 
+const SIZE = Number(values.batch)
 const WARM_UP = 2
 const REPEATS = 8
 
@@ -93,26 +95,50 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
   return digits(2 * rows * inner * columns * REPEATS / times[0]! / 1e6)
 }, Effect.scoped)
 
-const measured = Effect.fnUntraced(function*<S extends object, B, M>(
-  { batch, state, step }: { step: TrainStep<S, B, M>; state: () => HostOf<S>; batch: HostOf<B> },
+/** Something to time: what it compiles to, its weights or states, and a handle on an engine. */
+interface Work {
+  readonly trace: () => Trace.Program
+  readonly held: object
+  readonly open: (
+    engine: Engine["Service"]
+  ) => Effect.Effect<Effect.Effect<unknown, EngineError>, EngineError, Scope.Scope>
+}
+
+const training = <S extends object, B, M>(
+  { batch, state, step }: { step: TrainStep<S, B, M>; state: () => HostOf<S>; batch: HostOf<B> }
+) => ({
+  trace: () => Trace.trainStep(step),
+  held: step.state,
+  open: (engine: Engine["Service"]) => Effect.map(engine.train(step, state()), (handle) => handle.run(batch))
+})
+
+const inferring = <W extends object, B, O>(
+  { batch, inference, weights }: { inference: Inference<W, B, O>; weights: () => HostOf<W>; batch: HostOf<B> }
+) => ({
+  trace: () => Trace.inference(inference),
+  held: inference.weights,
+  open: (engine: Engine["Service"]) => Effect.map(engine.infer(inference, weights()), (handle) => handle.run(batch))
+})
+
+const measured = Effect.fnUntraced(function*(
+  { held, open, trace: compile }: Work,
   { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
 ) {
   const engine = yield* Engine
-  const size = Number(values.batch)
-  const [trace] = yield* milliseconds(Effect.sync(() => Trace.trainStep(step)), 1)
-  const { flops } = Trace.trainStep(step)
+  const [trace] = yield* milliseconds(Effect.sync(compile), 1)
+  const { flops } = compile()
   const times = yield* Effect.scoped(Effect.gen(function*() {
     const began = performance.now()
-    const handle = yield* Effect.suspend(() => engine.train(step, state()))
+    const run = yield* Effect.suspend(() => open(engine))
     const opened = performance.now()
-    yield* handle.run(batch)
+    yield* run
     const first = performance.now()
-    yield* milliseconds(handle.run(batch), WARM_UP - 1)
-    const steps = yield* milliseconds(handle.run(batch), Number(values.steps))
+    yield* milliseconds(run, WARM_UP - 1)
+    const steps = yield* milliseconds(run, Number(values.steps))
     return { open: opened - began, first: first - opened, steps }
   }))
   const peak = process.resourceUsage().maxRSS / 1024
-  const rows = size * tokens
+  const rows = SIZE * tokens
   const products = [
     { rows, inner: width, columns: hidden },
     { rows, inner: hidden, columns: width },
@@ -127,13 +153,13 @@ const measured = Effect.fnUntraced(function*<S extends object, B, M>(
     engine: engine.name,
     model: values.model,
     stage: values.stage,
-    batch: size,
+    batch: SIZE,
     precision,
-    millions: digits(Tree.leaves(step.state).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) / 3e6),
+    megabytesHeld: digits(Tree.leaves(held).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) * 4 / 1e6),
     teraflopsPerStep: digits(flops / 1e12),
     seconds: { trace: digits(trace! / 1000), open: digits(times.open / 1000), first: digits(times.first / 1000) },
     stepMs: { median: digits(middle(times.steps)), least: digits(times.steps[0]!), most: digits(times.steps.at(-1)!) },
-    imagesPerSecond: digits(1000 * size / middle(times.steps)),
+    imagesPerSecond: digits(1000 * SIZE / middle(times.steps)),
     gigaflopsPerSecond: digits(rate),
     matmulGigaflopsPerSecond: digits(matmul),
     efficiency: digits(rate / matmul),
@@ -143,22 +169,23 @@ const measured = Effect.fnUntraced(function*<S extends object, B, M>(
 
 const widths = ({ hidden, tokens, width }: VitConfig) => ({ hidden, tokens, width })
 
-const program = Effect.gen(function*() {
-  const preset = values.model === "small" ? small : yield* Presets.preset(values.model)
-  const size = Number(values.batch)
-  return yield* values.stage === "vqkd"
-    ? measured(tokenizing(preset, size), widths(preset.tokenizer.encoder))
-    : measured(pretraining(preset, size), widths(preset.pretrain.vit))
-})
+const stages: Readonly<Record<string, (preset: Preset) => ReturnType<typeof measured>>> = {
+  mim: (preset) => measured(training(pretraining(preset, SIZE)), widths(preset.pretrain.vit)),
+  vqkd: (preset) => measured(training(tokenizing(preset, SIZE)), widths(preset.tokenizer.encoder)),
+  features: (preset) => measured(inferring(describing(preset, SIZE)), widths(preset.pretrain.vit)),
+  codes: (preset) => measured(inferring(encoding(preset, SIZE)), widths(preset.tokenizer.encoder))
+}
 
+const stage = stages[values.stage]
 const layer = layers[values.engine]
 const able = precision === "fp32" || ["openvino", "tensorflow"].includes(values.engine)
-if (layer === undefined || !["mim", "vqkd"].includes(values.stage) || values.precision !== precision || !able) {
+if (layer === undefined || stage === undefined || values.precision !== precision || !able) {
   process.stderr.write(
-    "expected --stage mim or vqkd, --engine onnx, openvino, tensorflow or reference, and --precision fp32 or, on openvino " +
+    "expected --stage mim, vqkd, features or codes, --engine onnx, openvino, tensorflow or reference, and --precision fp32 or, on openvino " +
       "and tensorflow, bf16\n"
   )
   process.exit(64)
 }
-const result = await Effect.runPromise(Effect.provide(program, layer))
+const preset = values.model === "small" ? small : await Effect.runPromise(Presets.preset(values.model))
+const result = await Effect.runPromise(Effect.provide(stage(preset), layer))
 process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`)

@@ -102,3 +102,22 @@ export const pretraining = (preset: Preset, batchSize: number) => {
   }
   return { step, state, batch }
 }
+
+/** A preset's tokenizer that turns images to codes, random weights, and one batch. */
+export const encoding = (preset: Preset, size: number) => {
+  const { state } = tokenizing(preset, size)
+  const inference = TokenizerStep.encode(Sizes.tokenizer(preset.tokenizer, TEACHER_WIDTH), Dim.named("batch", size))
+  const weights = () => {
+    const { parameters, quantize } = state()
+    return { parameters, codebook: quantize.embedding.weight }
+  }
+  return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
+}
+
+/** A preset's backbone that turns images to mean patch tokens, random weights, and one batch. */
+export const describing = (preset: Preset, size: number) => {
+  const sizes = Sizes.backbone(preset.pretrain, preset.tokenizer.codebook.size)
+  const inference = PretrainStep.features(sizes, Dim.named("batch", size), { pooling: "mean", finalNorm: true })
+  const weights = () => ({ parameters: Parameter.initialise(PretrainStep.spec(sizes), 0) })
+  return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
+}
