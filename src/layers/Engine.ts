@@ -74,6 +74,9 @@ export interface ModelHandle {
   ) => Effect.Effect<Readonly<Record<string, HostTensor.Any>>, EngineError>
 }
 
+/** What an engine runs on. */
+export type About = Protocol.About
+
 /** What an engine's handles hold at the moment. */
 export type Memory = Protocol.Memory
 
@@ -142,6 +145,7 @@ const loaded = <O, E>(
 export class Engine extends Context.Service<Engine, {
   /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
   readonly name: string
+  readonly about: About
   readonly train: <S, B, M>(
     step: TrainStep<S, B, M>,
     initial: HostOf<S>

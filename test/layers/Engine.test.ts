@@ -47,14 +47,20 @@ describe("the worker", () => {
       })
   )
 
-  it.effect("says what a provider lacks", () =>
+  it.effect.each(
+    [
+      ["coreml", /backend not found.*use macOS/],
+      ["dml", /backend not found.*use Windows/],
+      ["cuda", /load shared library.*ONNXRUNTIME_NODE_INSTALL=cuda12/]
+    ] as const
+  )("says why %s cannot be had, and takes no other provider for it", ([provider, why]) =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(
-        Effect.provide(Engine.useSync(({ name }) => name), Engine.layerOnnx({ provider: "coreml" }))
-      )
-      assert.match(error.message, /the provider "coreml" cannot be used/)
+      const error = yield* Effect.flip(Effect.provide(Engine.useSync(() => {}), Engine.layerOnnx({ provider })))
+      assert.strictEqual(error.reason._tag, "ProviderUnavailable")
+      assert.include(error.message, `the provider "${provider}" cannot be used`)
+      assert.match(error.message, why)
       assert.strictEqual(error[Runtime.errorExitCode], 69)
-    }).pipe(Effect.when(Effect.sync(() => process.platform !== "darwin"))))
+    }).pipe(Effect.when(Effect.sync(() => process.platform === "linux"))))
 
   it.effect.each(absent)("says how to install @tensorflow/%s", (name) =>
     Effect.gen(function*() {

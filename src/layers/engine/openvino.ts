@@ -39,18 +39,19 @@ export const make = Effect.fnUntraced(function*(
   const call = yield* Thread.start(Thread.file("openvinoWorker"), options)
   const unavailable = (reason: ProviderUnavailable | PrecisionUnavailable) =>
     new EngineError({ program: "start", reason })
-  const started = yield* call("start", "start", undefined).pipe(
+  const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason: { message: detail } }) =>
       unavailable(new ProviderUnavailable({ provider: "openvino", detail, remedy: REMEDY }))
     )
   )
-  const name = `openvino ${started.providers.join()}`
-  if (!started.precisions.includes(precision)) {
+  const name = `openvino ${about.version}`
+  if (!about.precisions.includes(precision)) {
     const detail = `${name} has no arithmetic in it on this processor`
     return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
   }
   return Service.make(call, {
-    name: `${name} ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    name: `${name} ${precision}`,
+    about,
     // In OpenVINO's order, a later operator may still read what an update in place would replace.
     trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: true })),
     inference: Trace.inference

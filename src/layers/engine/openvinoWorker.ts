@@ -61,7 +61,7 @@ const start = async (): Promise<Answer<"start">> => {
   // Unasked, OpenVINO computes in whatever is fastest.
   configure("INFERENCE_PRECISION_HINT", precision === "bf16" ? "bf16" : "f32")
   configure("INFERENCE_NUM_THREADS", String(threads))
-  return [{ threads, providers: [version], precisions: ["fp32", ...(capabilities.includes("BF16") ? ["bf16"] : [])] }]
+  return [{ version, threads, precisions: ["fp32", ...(capabilities.includes("BF16") ? ["bf16"] : [])] }]
 }
 
 const tensors = (arrays: Iterable<readonly [string, Elements]>): Map<string, Tensor> =>

@@ -37,6 +37,15 @@ export interface Port {
   readonly dtype: string
 }
 
+/** What runs programs. */
+export interface About {
+  /** Of the library. */
+  readonly version: string
+  readonly threads: number
+  /** What it can compute matrix products in. */
+  readonly precisions: ReadonlyArray<string>
+}
+
 /** What is held by open models. */
 export interface Memory {
   readonly handles: number
@@ -47,14 +56,7 @@ export interface Memory {
 /** Each call with its answer. */
 export interface Calls {
   /** What the worker runs on. */
-  readonly start: {
-    readonly ask: undefined
-    readonly answer: {
-      readonly threads: number
-      readonly providers: ReadonlyArray<string>
-      readonly precisions: ReadonlyArray<string>
-    }
-  }
+  readonly start: { readonly ask: undefined; readonly answer: About }
   /**
    * Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace, and `adamw` those
    * that the worker itself replaces after each.

@@ -8,7 +8,7 @@ import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
 import { Disposed, EngineError, Torn, WorkerLost } from "./EngineError.ts"
 import * as Protocol from "./protocol.ts"
-import type { Arrays, Calls, Name } from "./protocol.ts"
+import type { About, Arrays, Calls, Name } from "./protocol.ts"
 
 /** Asks whoever runs programs. */
 export type Call = <N extends Name>(
@@ -36,6 +36,7 @@ export const anew = <T extends { readonly updates: ReadonlyArray<Update> }>(prog
 /** How steps become programs, and what the engine is called. */
 export interface Kind {
   readonly name: string
+  readonly about: About
   readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
   readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
 }
@@ -51,7 +52,7 @@ const record = <T>(group: string, spec: object, arrays: Arrays): T =>
 /** An engine whose programs run where `call` leads. */
 export const make = (
   call: Call,
-  { inference: compileInference, name, trainStep }: Kind
+  { about, inference: compileInference, name, trainStep }: Kind
 ): Engine["Service"] => {
   const open = Effect.fnUntraced(function*(
     program: string,
@@ -83,7 +84,8 @@ export const make = (
   })
 
   return {
-    name,
+    name: `${name}, ${about.threads} ${about.threads === 1 ? "thread" : "threads"}`,
+    about,
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const program = yield* Check.attempt(step.name, () => trainStep(step))

@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function*({ package: chosen, precision = "
   const call = yield* Thread.start(Thread.file("tensorflowWorker"), { packages, precision })
   const remedy = `install it with "npm install ${packages[0]}@${VERSION}", or in a checkout of patchword with ` +
     `"npm run setup:tensorflow"`
-  const started = yield* call("start", "start", undefined).pipe(
+  const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason }) =>
       new EngineError({
         program: "start",
@@ -54,11 +54,12 @@ export const make = Effect.fnUntraced(function*({ package: chosen, precision = "
       })
     )
   )
-  if (!started.precisions.includes(precision)) {
+  if (!about.precisions.includes(precision)) {
     return yield* refuse(precision, "TensorFlow.js leaves a GPU no choice")
   }
   const service = Service.make(call, {
-    name: `tensorflow ${started.providers.join()} ${precision}`,
+    name: `tensorflow ${about.version} ${precision}`,
+    about,
     trainStep: (step) => program(Tape.trainStep(step)),
     inference: (inference) => program(Tape.inference(inference))
   })

@@ -7,6 +7,7 @@ import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
 import type { Call, Constant, Tape } from "../../compiler/Tape.ts"
 import type { Update } from "../../compiler/Trace.ts"
+import { multipliesBf16 } from "./processor.ts"
 import * as Protocol from "./protocol.ts"
 import type { Answer, Arrays, Calls, Packed } from "./protocol.ts"
 import { serve } from "./serve.ts"
@@ -60,9 +61,9 @@ const start = async (): Promise<Answer<"start">> => {
   const backend: object = tf.backend()
   const { binding, isUsingGpuDevice } = backend as Backend
   return [{
+    version: `${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`,
     threads: availableParallelism(),
-    providers: [`${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`],
-    precisions: [isUsingGpuDevice ? "fp32" : precision]
+    precisions: isUsingGpuDevice || !multipliesBf16() ? ["fp32"] : ["fp32", "bf16"]
   }]
 }
 

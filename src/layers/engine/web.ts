@@ -34,8 +34,9 @@ export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1
   env.logLevel = "fatal"
   env.wasm.numThreads = threads
   if (wasm !== undefined) env.wasm.wasmPaths = { wasm }
+  const about = { version: env.versions.common, threads, precisions: ["fp32"] }
   const handlers = Sessions.handlers({
-    started: { threads, providers: [provider], precisions: ["fp32"] },
+    started: about,
     Tensor,
     create: InferenceSession.create,
     state: provider === "webgpu" ? "device" : "made"
@@ -52,7 +53,8 @@ export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1
     return Effect.uninterruptible(lock.withPermit(asked))
   }
   return Service.make(call, {
-    name: `onnx web ${provider}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    name: `onnx web ${provider}`,
+    about,
     trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: provider === "wasm" })),
     inference: Trace.inference
   })

@@ -1,6 +1,6 @@
 /** The thread in which ONNX Runtime lives. */
 import { workerData } from "node:worker_threads"
-import { InferenceSession, Tensor } from "onnxruntime-node"
+import { env, InferenceSession, Tensor } from "onnxruntime-node"
 import { physicalCores } from "./processor.ts"
 import type { Options } from "./protocol.ts"
 import { serve } from "./serve.ts"
@@ -8,8 +8,11 @@ import * as Sessions from "./sessions.ts"
 
 const { provider, spin, threads = physicalCores() } = workerData as Options
 
+// What goes wrong is thrown; it need not be printed as well.
+env.logLevel = "fatal"
+
 const runtime: Sessions.Runtime = {
-  started: { threads, providers: [provider], precisions: ["fp32"] },
+  started: { version: env.versions.common, threads, precisions: ["fp32"] },
   Tensor,
   create: (model, options) => InferenceSession.create(model, options),
   // Only the binding of this provider hands out what is on its device.
@@ -24,6 +27,5 @@ serve(Sessions.handlers(runtime, {
   executionMode: "sequential",
   enableMemPattern: false,
   graphOptimizationLevel: "all",
-  // What goes wrong is thrown; it need not be printed as well.
   logSeverityLevel: 4
 }))
