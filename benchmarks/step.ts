@@ -1,6 +1,6 @@
 /**
  * What a step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd|features|codes
- * [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--threads N] [--steps 8] [--json]`. Models are
+ * [--depth N] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--threads N] [--steps 8] [--json]`. Models are
  * `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
@@ -19,12 +19,13 @@ import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
 import type { Tensor } from "../src/shapes/Tensor.ts"
 import * as Tokens from "../src/shapes/Tokens.ts"
 import * as Tree from "../src/shapes/Tree.ts"
-import { describing, encoding, pretraining, small, tokenizing } from "./steps.ts"
+import { describing, encoding, ofDepth, pretraining, small, tokenizing } from "./steps.ts"
 
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: "base" },
     batch: { type: "string", default: "8" },
+    depth: { type: "string" },
     stage: { type: "string", default: "mim" },
     engine: { type: "string", default: "onnx" },
     precision: { type: "string", default: "fp32" },
@@ -107,7 +108,7 @@ interface Work {
 const training = <S extends object, B, M>(
   { batch, state, step }: { step: TrainStep<S, B, M>; state: () => HostOf<S>; batch: HostOf<B> }
 ) => ({
-  trace: () => Trace.trainStep(step),
+  trace: () => Trace.trainStep(step, { apart: true }),
   held: step.state,
   open: (engine: Engine["Service"]) => Effect.map(engine.train(step, state()), (handle) => handle.run(batch))
 })
@@ -153,6 +154,7 @@ const measured = Effect.fnUntraced(function*(
     engine: engine.name,
     model: values.model,
     stage: values.stage,
+    depth: (BACKBONE.has(values.stage) ? preset.pretrain.vit : preset.tokenizer.encoder).depth,
     batch: SIZE,
     precision,
     megabytesHeld: digits(Tree.leaves(held).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) * 4 / 1e6),
@@ -168,6 +170,8 @@ const measured = Effect.fnUntraced(function*(
 })
 
 const widths = ({ hidden, tokens, width }: VitConfig) => ({ hidden, tokens, width })
+
+const BACKBONE = new Set(["mim", "features"])
 
 const stages: Readonly<Record<string, (preset: Preset) => ReturnType<typeof measured>>> = {
   mim: (preset) => measured(training(pretraining(preset, SIZE)), widths(preset.pretrain.vit)),
@@ -186,6 +190,7 @@ if (layer === undefined || stage === undefined || values.precision !== precision
   )
   process.exit(64)
 }
-const preset = values.model === "small" ? small : await Effect.runPromise(Presets.preset(values.model))
+const named = values.model === "small" ? small : await Effect.runPromise(Presets.preset(values.model))
+const preset = values.depth === undefined ? named : ofDepth(named, Number(values.depth))
 const result = await Effect.runPromise(Effect.provide(stage(preset), layer))
 process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`)

@@ -35,6 +35,22 @@ export const small = new Preset({
   })
 })
 
+/** A preset with networks of another depth, whose early layer stays where it is in proportion. */
+export const ofDepth = (preset: Preset, depth: number): Preset => {
+  const { pretrain, tokenizer } = preset
+  const early = pretrain.aggregation
+  const earlyLayer = early === null ? 0 : Math.round(early.earlyLayer * depth / pretrain.vit.depth)
+  return new Preset({
+    ...preset,
+    tokenizer: new TokenizerConfig({ ...tokenizer, encoder: new VitConfig({ ...tokenizer.encoder, depth }) }),
+    pretrain: new PretrainConfig({
+      ...pretrain,
+      vit: new VitConfig({ ...pretrain.vit, depth }),
+      aggregation: early === null ? null : { ...early, earlyLayer }
+    })
+  })
+}
+
 const waves = <S extends Shape>(shape: S): HostTensor.HostTensor<S, "float32"> => ({
   shape,
   dtype: "float32",

@@ -16,7 +16,7 @@ const { step } = pretraining(await Effect.runPromise(Presets.preset(name)), Numb
 
 const timed = () => {
   const start = performance.now()
-  const program = Trace.trainStep(step)
+  const program = Trace.trainStep(step, { apart: true })
   return [performance.now() - start, program] as const
 }
 
@@ -32,7 +32,8 @@ console.log(JSON.stringify({
   bestMs: Math.round(best),
   bytes: program.bytes.length,
   operators: program.nodes,
-  states: program.updates.length,
+  updatedApart: program.adamw.length,
+  otherStates: program.updates.length,
   notInPlace: program.updates.filter((update) => !update.inPlace).length,
   megabytesGrown: Math.round(grown / 2 ** 20)
 }))
