@@ -21,6 +21,7 @@
  * Format: https://github.com/huggingface/safetensors#format
  */
 import { Result, Runtime, Schema } from "effect"
+import * as Half from "./Half.ts"
 
 /** The element types that arrays have on the host. */
 export type DType = "float32" | "int32" | "bool"
@@ -148,18 +149,6 @@ const halves = (bytes: Uint8Array): Uint16Array => {
   return new Uint16Array(source.buffer, source.byteOffset, source.length / 2)
 }
 
-const halfToFloat = (bits: number): number => {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 0x1f
-  const mantissa = bits & 0x3ff
-  if (exponent === 0) return sign * mantissa * 2 ** -24
-  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
-}
-
-// Looking a half up is several times faster than computing it, and a large model has 300 million of them.
-let halfTable: Float32Array | undefined
-
 /** The element types that are read, with their sizes in bytes and what they become on the host. */
 export const DTYPES: Readonly<
   Record<string, {
@@ -186,10 +175,7 @@ export const DTYPES: Readonly<
   },
   F16: {
     size: 2,
-    decode: (bytes) => {
-      const table = halfTable ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits))
-      return float32(Float32Array.from(halves(bytes), (bits) => table[bits]!))
-    }
+    decode: (bytes) => float32(Half.decode(halves(bytes)))
   },
   BF16: {
     size: 2,
