@@ -235,6 +235,10 @@ const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = 
   }
 }
 
+/** Who has names for a network that differ from the official ones, after the official code. */
+export const namings = (network: Network): ReadonlyArray<Naming> =>
+  Naming.literals.filter((naming) => naming === "official" || networks[network][naming]?.rules !== undefined)
+
 const fail = (network: Network, reason: Reason) => Result.fail(new NamingError({ network, reason }))
 
 const nobody = (network: Network, naming: Naming) =>

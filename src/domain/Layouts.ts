@@ -1,0 +1,313 @@
+/**
+ * What the tensors of a file are, told from their names and shapes: the known networks, whoever named them.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Layouts } from "patchword/domain"
+ *
+ * const [nearest] = Layouts.recognise({
+ *   cls_token: [1, 1, 192],
+ *   pos_embed: [1, 197, 192],
+ *   "patch_embed.proj.weight": [192, 3, 16, 16],
+ *   "patch_embed.proj.bias": [192]
+ * })
+ * assert.strictEqual(nearest?.layout.network, "dino")
+ * assert.strictEqual(nearest.sizes["patch"], 16)
+ * assert.ok(nearest.missing.includes("norm.weight"))
+ * ```
+ */
+import { Result } from "effect"
+import * as Naming from "./Naming.ts"
+
+/** The shapes of tensors by their names. */
+export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
+
+/** A network under the names of one naming. */
+export interface Layout {
+  readonly network: Naming.Network
+  readonly naming: Naming.Naming
+  /** What files of it are, in a few words. */
+  readonly title: string
+}
+
+/** How well tensors are those of a layout. Its names are the official ones, whatever the naming. */
+export interface Match {
+  readonly layout: Layout
+  /** Tensors of the right name and shape, as a share of all that are there or should be. */
+  readonly share: number
+  readonly missing: ReadonlyArray<string>
+  readonly unexpected: ReadonlyArray<string>
+  readonly misshaped: ReadonlyArray<{ readonly name: string; readonly expected: string; readonly given: string }>
+  /** What shapes tell: `width`, `patch`, `tokens`, `depth`, `codes`, … */
+  readonly sizes: Readonly<Record<string, number>>
+}
+
+/**
+ * Shapes by names, where `*` is the number of a block. An axis is a number, a size, or a multiple of a size; names that
+ * end in `?` may be absent.
+ */
+type Template = Readonly<Record<string, string>>
+
+const under = (prefix: string, template: Template): Template =>
+  Object.fromEntries(Object.entries(template).map(([name, shape]) => [`${prefix}${name}`, shape]))
+
+const optional = (template: Template): Template =>
+  Object.fromEntries(Object.entries(template).map(([name, shape]) => [name.endsWith("?") ? name : `${name}?`, shape]))
+
+const block: Template = {
+  "norm1.weight": "width",
+  "norm1.bias": "width",
+  "attn.qkv.weight": "3*width width",
+  "attn.proj.weight": "width width",
+  "attn.proj.bias": "width",
+  "norm2.weight": "width",
+  "norm2.bias": "width",
+  "mlp.fc1.weight": "hidden width",
+  "mlp.fc1.bias": "hidden",
+  "mlp.fc2.weight": "width hidden",
+  "mlp.fc2.bias": "width"
+}
+
+const beitBlock: Template = {
+  ...block,
+  "attn.q_bias?": "width",
+  "attn.v_bias?": "width",
+  "attn.relative_position_bias_table?": "relativePositions heads",
+  "gamma_1?": "width",
+  "gamma_2?": "width"
+}
+
+const linear = (name: string, out: string, into: string): Template => ({
+  [`${name}.weight`]: `${out} ${into}`,
+  [`${name}.bias`]: out
+})
+
+const norm = (name: string): Template => ({ [`${name}.weight`]: "width", [`${name}.bias`]: "width" })
+
+const stem: Template = {
+  "cls_token": "1 1 width",
+  "patch_embed.proj.weight": "width 3 patch patch",
+  "patch_embed.proj.bias": "width"
+}
+
+const beit: Template = {
+  ...stem,
+  "pos_embed?": "1 tokens width",
+  "rel_pos_bias.relative_position_bias_table?": "relativePositions heads",
+  ...under("blocks.*.", beitBlock)
+}
+
+const vqkd = (prefix: string): Template => ({
+  ...under(`${prefix}.`, {
+    "cls_token": "1 1 width",
+    "pos_embed": "1 tokens width",
+    "patch_embed.proj.bias": "width",
+    ...under("blocks.*.", beitBlock),
+    ...optional(norm("norm")),
+    ...optional(norm("fc_norm"))
+  })
+})
+
+const templates: Readonly<Record<Naming.Network, Template>> = {
+  tokenizer: {
+    ...vqkd("encoder"),
+    "encoder.patch_embed.proj.weight": "width 3 patch patch",
+    ...vqkd("decoder"),
+    "decoder.patch_embed.proj.weight": "width codeWidth 1 1",
+    ...linear("encode_task_layer.0", "width", "width"),
+    ...linear("encode_task_layer.2", "codeWidth", "width"),
+    "quantize.embedding.weight": "codes codeWidth",
+    "quantize.cluster_size?": "codes",
+    "quantize.embedding.cluster_size?": "codes",
+    "quantize.embedding.embed_avg?": "codes codeWidth",
+    "quantize.embedding.initted?": "1",
+    ...linear("decode_task_layer.0", "width", "width"),
+    ...linear("decode_task_layer.2", "teacherWidth", "width")
+  },
+  pretrained: {
+    ...beit,
+    "mask_token": "1 1 width",
+    ...norm("norm"),
+    ...linear("lm_head", "codes", "width"),
+    ...optional(under("cls_pt_layers.*.", beitBlock)),
+    ...optional(norm("cls_pt_norm")),
+    ...optional(linear("cls_pt_lm_head", "codes", "width"))
+  },
+  classifier: {
+    ...beit,
+    ...optional(norm("norm")),
+    ...optional(norm("fc_norm")),
+    ...linear("head", "classes", "width")
+  },
+  clip: {
+    "visual.class_embedding": "width",
+    "visual.positional_embedding": "tokens width",
+    "visual.conv1.weight": "width 3 patch patch",
+    ...norm("visual.ln_pre"),
+    ...norm("visual.ln_post"),
+    "visual.proj": "width out",
+    ...under("visual.transformer.resblocks.*.", {
+      "attn.in_proj_weight": "3*width width",
+      "attn.in_proj_bias": "3*width",
+      ...linear("attn.out_proj", "width", "width"),
+      ...norm("ln_1"),
+      ...norm("ln_2"),
+      ...linear("mlp.c_fc", "hidden", "width"),
+      ...linear("mlp.c_proj", "width", "hidden")
+    })
+  },
+  dino: {
+    ...stem,
+    "pos_embed": "1 tokens width",
+    ...under("blocks.*.", { ...block, "attn.qkv.bias": "3*width" }),
+    ...norm("norm")
+  }
+}
+
+const titles: Readonly<Record<Naming.Network, string>> = {
+  tokenizer: "a tokenizer of BEiT v2 (VQ-KD)",
+  pretrained: "a pretrained BEiT",
+  classifier: "a BEiT classifier",
+  clip: "the image tower of CLIP",
+  dino: "a DINO vision transformer"
+}
+
+const namers: Readonly<Record<Naming.Naming, string>> = {
+  official: "under its official names",
+  timm: "under the names of timm",
+  huggingface: "under the names of Hugging Face"
+}
+
+/** All layouts that are told apart. */
+export const layouts: ReadonlyArray<Layout> = Naming.Network.literals.flatMap((network) =>
+  Naming.namings(network).map((naming) => ({ network, naming, title: `${titles[network]} ${namers[naming]}` }))
+)
+
+const show = (shape: ReadonlyArray<number>): string => `[${shape.join(", ")}]`
+
+interface Axis {
+  readonly times: number
+  readonly size: string
+}
+
+const axesOf = (text: string): ReadonlyArray<Axis> =>
+  text.split(" ").map((axis) => {
+    const [first = "", second] = axis.split("*")
+    return second !== undefined
+      ? { times: Number(first), size: second }
+      : /^\d+$/.test(first)
+      ? { times: Number(first), size: "1" }
+      : { times: 1, size: first }
+  })
+
+/** The numbers that most tensors agree on, size by size. */
+const vote = (tensors: ReadonlyArray<readonly [axes: ReadonlyArray<Axis>, shape: ReadonlyArray<number>]>) => {
+  const votes = new Map<string, Map<number, number>>()
+  for (const [axes, shape] of tensors) {
+    if (axes.length !== shape.length) continue
+    axes.forEach(({ size, times }, i) => {
+      const value = shape[i]! / times
+      const counts = votes.get(size) ?? new Map<number, number>()
+      votes.set(size, counts.set(value, (counts.get(value) ?? 0) + 1))
+    })
+  }
+  votes.delete("1")
+  return Object.fromEntries(
+    Array.from(votes, ([size, counts]) => [size, [...counts].reduce((a, b) => (b[1] > a[1] ? b : a))[0]] as const)
+  )
+}
+
+/** How many blocks a stack has, by the highest number after its prefix. */
+const depths = (names: ReadonlyArray<string>, template: Template): ReadonlyMap<string, number> => {
+  const prefixes = new Set(Object.keys(template).flatMap((name) => name.includes("*") ? name.split("*")[0]! : []))
+  return new Map(Array.from(prefixes, (prefix) => [
+    prefix,
+    Math.max(
+      0,
+      ...names.filter((name) => name.startsWith(prefix))
+        .map((name) => Number.parseInt(name.slice(prefix.length), 10) + 1)
+        .filter((depth) => !Number.isNaN(depth))
+    )
+  ]))
+}
+
+const stacks: Readonly<Record<string, string>> = {
+  "decoder.blocks.": "decoderDepth",
+  "cls_pt_layers.": "headDepth"
+}
+
+const compare = (layout: Layout, shapes: Shapes): Match => {
+  const template = templates[layout.network]
+  const names = Object.keys(shapes)
+  const found = depths(names, template)
+  const expected = new Map(
+    Object.entries(template).flatMap(([pattern, text]) => {
+      const required = !pattern.endsWith("?")
+      const name = required ? pattern : pattern.slice(0, -1)
+      const prefix = name.split("*")[0]!
+      const depth = name.includes("*") ? Math.max(found.get(prefix)!, required ? 1 : 0) : 1
+      return Array.from(
+        { length: depth },
+        (_, i) => [name.replace("*", String(i)), { required, text, axes: axesOf(text) }] as const
+      )
+    })
+  )
+  const there = names.flatMap((name) => {
+    const asked = expected.get(name)
+    return asked === undefined ? [] : [{ name, ...asked, shape: shapes[name]! }]
+  })
+  const sizes: Readonly<Record<string, number>> = vote(there.map(({ axes, shape }) => [axes, shape]))
+  const sized = (axis: Axis) => axis.times * (axis.size === "1" ? 1 : sizes[axis.size] ?? NaN)
+  const misshaped = there
+    .filter(({ axes, shape }) => axes.length !== shape.length || axes.some((axis, i) => sized(axis) !== shape[i]))
+    .map(({ axes, name, shape, text }) => {
+      const numbers = axes.map(sized)
+      return { name, expected: numbers.some(Number.isNaN) ? `[${text}]` : show(numbers), given: show(shape) }
+    })
+  const missing = [...expected].filter(([name, { required }]) => required && !(name in shapes)).map(([name]) => name)
+  const unexpected = names.filter((name) => !expected.has(name))
+  const right = there.length - misshaped.length
+  const blocks = Array.from(found, ([prefix, depth]) => [stacks[prefix] ?? "depth", depth] as const)
+  return {
+    layout,
+    share: right / Math.max(1, missing.length + names.length),
+    missing,
+    unexpected,
+    misshaped,
+    sizes: { ...sizes, ...Object.fromEntries(blocks.filter(([, depth]) => depth > 0)) }
+  }
+}
+
+/**
+ * The layouts that tensors have anything of, the nearest first, one for each network. A name may belong to several: BEiT
+ * and DINO share most of theirs.
+ */
+export const recognise = (shapes: Shapes): ReadonlyArray<Match> => {
+  // Only names and shapes count, so the arrays that are translated hold nothing.
+  const hollow: Naming.Tensors = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, { shape, dtype: "float32", data: new Float32Array(0) }])
+  )
+  const matches = layouts.flatMap((layout) => {
+    const translated = Result.getOrElse(Naming.official(hollow, layout.network, layout.naming), () => hollow)
+    const own = Object.fromEntries(Object.entries(translated).map(([name, { shape }]) => [name, shape]))
+    const match = compare(layout, own)
+    return match.share > 0 ? [match] : []
+  }).toSorted((a, b) => b.share - a.share)
+  return matches.filter(({ layout }, i) => i === matches.findIndex((other) => other.layout.network === layout.network))
+}
+
+/** The least share at which a layout is worth naming. */
+const NEAR = 0.5
+
+/** What tensors look like, in words; `undefined` when they look like nothing known. */
+export const describe = (shapes: Shapes): string | undefined => {
+  const [nearest] = recognise(shapes)
+  if (nearest === undefined || nearest.share < NEAR) return undefined
+  const { layout, missing, misshaped, share } = nearest
+  const percent = share === 1 ? "all" : `${Math.floor(100 * share)} %`
+  const lacking = [
+    ...missing.length === 0 ? [] : [`${missing[0]} is missing`],
+    ...misshaped.slice(0, 1).map(({ expected, given, name }) => `${name} is ${given} instead of ${expected}`)
+  ]
+  return `${layout.title} (${percent} of its tensors${lacking.length === 0 ? "" : `; ${lacking.join(", ")}`})`
+}
