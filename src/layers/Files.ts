@@ -19,7 +19,7 @@
  * ```
  */
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Effect, FileSystem, Layer, Path, PlatformError, Runtime, Schema } from "effect"
+import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
 import * as Safetensors from "../domain/Safetensors.ts"
 
@@ -66,6 +66,15 @@ export const onFailure = (path: string) =>
     error instanceof PlatformError.PlatformError
       ? new FileError({ path, kind: kindOf(error), cause: error })
       : error as Exclude<E, PlatformError.PlatformError>)
+
+/** What an effect reads, or nothing where there is no such file. */
+export const ifThere = <A, R>(
+  self: Effect.Effect<A, FileError, R>
+): Effect.Effect<Option.Option<A>, FileError, R> =>
+  self.pipe(
+    Effect.map(Option.some),
+    Effect.catchIf((error) => error.kind === "missing", () => Effect.succeedNone)
+  )
 
 /** The SHA-256 of a text or of bytes, in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")

@@ -27,25 +27,17 @@
  * await Effect.runPromise(program.pipe(Effect.provide(Runs.Runs.layerMemory())))
  * ```
  */
-import {
-  Context,
-  DateTime,
-  Effect,
-  type FileSystem,
-  Layer,
-  Option,
-  type Path,
-  Runtime,
-  Schema,
-  type Scope
-} from "effect"
+import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Runtime, Schema } from "effect"
 import { findPackageJSON } from "node:module"
 import * as os from "node:os"
 import * as Json from "../domain/Json.ts"
 import { version } from "../domain/Version.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Files from "./Files.ts"
+import * as Lock from "./internal/lock.ts"
 import * as Weights from "./Weights.ts"
+
+export { Locked } from "./internal/lock.ts"
 
 /** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
 export const Row = Schema.StructWithRest(Schema.Struct({ stage: Schema.String, step: Schema.Int }), [
@@ -73,15 +65,6 @@ export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: S
   }
 }
 
-/** Another process uses the folder. Exits with 73. */
-export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
-  override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `process ${this.pid} on ${this.host} is using it; wait until that ends, ` +
-      "or delete the file lock in the folder if no such process is running patchword"
-  }
-}
-
 /** A file of the folder is not what was written. Exits with 65. */
 export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
   file: Schema.String,
@@ -96,7 +79,7 @@ export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
 /** Why a run folder cannot be used. The exit code is that of the reason. */
 export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
   directory: Schema.String,
-  reason: Schema.Union([OtherConfig, NotARun, Locked, Unreadable, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([OtherConfig, NotARun, Lock.Locked, Unreadable, Files.FileError, Weights.WeightsError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -108,7 +91,6 @@ const CONFIG = "config.json"
 const ENVIRONMENT = "environment.json"
 const LOG = "log.jsonl"
 const TIMINGS = "timings.jsonl"
-const LOCK = "lock"
 const stageResult = (stage: string) => `stages/${stage}.json`
 const stageWeights = (stage: string) => `stages/${stage}.safetensors`
 
@@ -184,67 +166,6 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
   }
 }
 
-const Holder = Schema.fromJsonString(Schema.Struct({
-  pid: Schema.Int,
-  host: Schema.String,
-  /** When the process started, in the words of the system: tells it from a later one with the same number. */
-  started: Schema.NullOr(Schema.String)
-}))
-
-/** Holds the folder's lock for the life of the scope; that of a process which is no longer running is taken over. */
-const lock = Effect.fnUntraced(function*(
-  files: Files.Files,
-  store: Store
-): Effect.fn.Return<void, Locked | Files.FileError, Scope.Scope> {
-  const { fs, path } = files
-  // Field 22 of the process's status, after the command's name, which may hold spaces. Only Linux has it.
-  const startOf = (pid: number) =>
-    fs.readFileString(`/proc/${pid}/stat`).pipe(
-      Effect.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null),
-      Effect.catch(() => Effect.succeed(null))
-    )
-  const host = os.hostname()
-  const mine = Schema.encodeSync(Holder)({ pid: process.pid, host, started: yield* startOf(process.pid) })
-
-  const isHeld = Effect.fnUntraced(function*(holder: typeof Holder.Type) {
-    if (holder.host !== host) return true
-    if (!(yield* Files.isAlive(holder.pid))) return false
-    const started = yield* startOf(holder.pid)
-    return holder.started === null || started === null || started === holder.started
-  })
-
-  const place = (name: string) => path.join(Option.getOrThrow(store.directory), name)
-  const release = (name: string) => Effect.ignore(fs.remove(place(name)))
-
-  const claim = (name: string): Effect.Effect<void, Locked | Files.FileError> =>
-    Effect.gen(function*() {
-      if (yield* files.create(place(name), mine)) return
-      const text = yield* store.read(name)
-      if (Option.isNone(text)) return yield* claim(name)
-      const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
-      if (Option.isSome(holder) && (yield* isHeld(holder.value))) return yield* new Locked(holder.value)
-      // Of several processes that see the same stale lock one may replace it: the one that holds the lock of this name.
-      // The stale one is never away, so nobody can come in between.
-      const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`
-      const taken = yield* Effect.acquireUseRelease(
-        claim(takeOver),
-        Effect.fnUntraced(function*() {
-          const stale = Option.getOrNull(yield* store.read(name)) === text.value
-          if (stale) yield* store.write(name, mine)
-          return stale
-        }),
-        () => release(takeOver)
-      )
-      if (!taken) yield* claim(name)
-    })
-
-  yield* Effect.acquireRelease(claim(LOCK), () =>
-    store.read(LOCK).pipe(
-      Effect.flatMap((text) => Option.getOrNull(text) === mine ? release(LOCK) : Effect.void),
-      Effect.ignore
-    ))
-})
-
 const PACKAGES = [
   "effect",
   "@effect/platform-node",
@@ -289,11 +210,7 @@ const folderStore = (
   const at = (name: string) => path.join(directory, name)
   return {
     directory: Option.some(directory),
-    read: (name) =>
-      files.readText(at(name)).pipe(
-        Effect.map(Option.some),
-        Effect.catchIf((error) => error.kind === "missing", () => Effect.succeedNone)
-      ),
+    read: (name) => Files.ifThere(files.readText(at(name))),
     write: (name, text) => files.write(at(name), text),
     append: (name, text) => Files.onFailure(at(name))(fs.writeFileString(at(name), text, { flag: "a" })),
     readWeights: (name) =>
@@ -331,9 +248,9 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
 
   yield* fs.makeDirectory(directory, { recursive: true })
   const names = yield* fs.readDirectory(directory)
-  const found = names.filter((name) => !name.startsWith(LOCK) && !name.startsWith(".tmp-"))
+  const found = names.filter((name) => !name.startsWith(Lock.NAME) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
-  yield* lock(files, store)
+  yield* Lock.hold(files, directory)
   yield* files.sweep(directory)
 
   // First of all: a folder without a config is no run.
