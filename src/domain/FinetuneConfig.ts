@@ -12,6 +12,7 @@ import { Schema } from "effect"
 import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import * as Quantity from "./Quantity.ts"
+import { Sampling } from "./Sampling.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** Mixing of image pairs; both numbers are the alphas of symmetric beta distributions, 0 to leave one of the two out. */
@@ -45,5 +46,6 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
   /** Probability that a random rectangle is replaced by noise. */
   erasing: Quantity.Share,
   optimizer: OptimizerConfig,
-  augment: AugmentConfig
+  augment: AugmentConfig,
+  sampling: Schema.optionalKey(Sampling)
 }) {}

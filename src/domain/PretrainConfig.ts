@@ -15,6 +15,7 @@ import { AugmentConfig } from "./AugmentConfig.ts"
 import type * as BlockMask from "./BlockMask.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import * as Quantity from "./Quantity.ts"
+import { Sampling } from "./Sampling.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** The blockwise masks, in patches; see `BlockMask`. */
@@ -55,7 +56,8 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
     /** Null to predict from the last block alone. */
     aggregation: Schema.NullOr(AggregationConfig),
     optimizer: OptimizerConfig,
-    augment: AugmentConfig
+    augment: AugmentConfig,
+    sampling: Schema.optionalKey(Sampling)
   }).check(
     Schema.makeFilter(({ aggregation, mask, vit }) => [
       ...(mask.count < vit.patches

@@ -95,7 +95,7 @@ const chosen = ({ labels, perClass = Infinity, seed, share = 1 }: Options): Int3
     const order = Keyed.permutation({ seed, purpose: "subset", epoch: 0, index: label }, members.length)
     return Array.from(order.subarray(0, many), (at) => members[at]!)
   })
-  return Int32Array.from(kept).sort()
+  return Int32Array.from(kept).toSorted()
 }
 
 /** The first `length` images of an epoch that takes one of each class in turn. */
@@ -150,7 +150,7 @@ export const make = (options: Options): Sampler => {
       (_, at) => once[Math.floor((at % images.length) / repeats)]!
     )
     const seen = new Int32Array(labels.length)
-    const times = places.map((place) => seen[place]++)
+    const times = places.map((place) => seen[place]!++)
     return { epoch, places, times }
   }
   let order = { epoch: -1, places: new Int32Array(0), times: new Int32Array(0) }

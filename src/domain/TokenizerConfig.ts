@@ -14,6 +14,7 @@ import { Schema } from "effect"
 import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import * as Quantity from "./Quantity.ts"
+import { Sampling } from "./Sampling.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** The codebook and how it learns (`norm_ema_quantizer.py`). */
@@ -51,7 +52,8 @@ export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/To
   decoderDepth: Quantity.Count,
   codebook: CodebookConfig,
   optimizer: OptimizerConfig,
-  augment: AugmentConfig
+  augment: AugmentConfig,
+  sampling: Schema.optionalKey(Sampling)
 }) {
   /** The decoder: a transformer over the grid of codes, each code being a patch of one pixel with `codebook.dim` channels. */
   get decoder(): VitConfig {

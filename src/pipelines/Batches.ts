@@ -4,8 +4,9 @@
  */
 import { Effect, Runtime, Schema } from "effect"
 import type { AugmentConfig } from "../domain/AugmentConfig.ts"
-import * as Keyed from "../domain/Keyed.ts"
+import type * as Keyed from "../domain/Keyed.ts"
 import type { Picture } from "../domain/Picture.ts"
+import * as Sampling from "../domain/Sampling.ts"
 import * as Augment from "../layers/Augment.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
@@ -18,7 +19,7 @@ export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImag
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `${this.set} holds ${this.images} images but a batch takes ${this.batchSize}; add images or lower optimizer.batchSize`
+    return `${this.set} has ${this.images} images to use but a batch takes ${this.batchSize}; add images or lower optimizer.batchSize`
   }
 }
 
@@ -27,6 +28,8 @@ export interface ImageBatch {
   readonly epoch: number
   /** Places in the image set. */
   readonly indices: ReadonlyArray<number>
+  /** What names each image's random numbers within the epoch: its place, or another number when it is shown again. */
+  readonly draws: ReadonlyArray<number>
   readonly labels: Int32Array
   /** `[B, 3, H, W]` from 0 to 1. */
   readonly unit: HostTensor<[number, 3, number, number], "float32">
@@ -36,7 +39,7 @@ export interface ImageBatch {
 
 const DECODERS = 8
 
-/** Random views of a set in random order, epoch by epoch; the images beyond the last whole batch of an epoch are left out. */
+/** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
   readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet["image"]>>>
@@ -50,38 +53,34 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly batchSize: number
   readonly size: number
   readonly augment: AugmentConfig
+  /** What an epoch takes of the set; by default every image once, less those beyond the last whole batch. */
+  readonly sampling?: typeof Sampling.Sampling.Type | undefined
+  /** Which of several readers this is; `batchSize` is the number of images of each. */
+  readonly shard?: Sampling.Shard
   /** The view of a picture under a key; that of pretraining when absent. */
   readonly view?: (picture: Picture, key: Keyed.Key) => Picture
 }): Effect.fn.Return<TrainingBatches, TooFewImages> {
-  const { augment, batchSize, seed, set, size, stage } = options
+  const { augment, batchSize, sampling, seed, set, shard = { index: 0, count: 1 }, size, stage } = options
   const { view = (picture, key) => Augment.view(picture, size, augment, key) } = options
-  const stepsPerEpoch = Math.floor(set.length / batchSize)
-  if (stepsPerEpoch === 0) return yield* new TooFewImages({ set: set.name, images: set.length, batchSize })
-
-  // The order of one epoch is drawn once: steps are asked for in turn.
-  let order: { readonly epoch: number; readonly places: Int32Array } = { epoch: -1, places: new Int32Array(0) }
-  const placesOf = (epoch: number) => {
-    if (order.epoch !== epoch) {
-      order = { epoch, places: Keyed.permutation({ seed, purpose: `${stage}/order`, epoch, index: 0 }, set.length) }
-    }
-    return order.places
+  const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, shard })
+  const { images, stepsPerEpoch } = sampler
+  if (stepsPerEpoch === 0) {
+    return yield* new TooFewImages({ set: set.name, images, batchSize: batchSize * shard.count })
   }
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(step) {
-      const epoch = Math.floor(step / stepsPerEpoch)
-      const first = (step % stepsPerEpoch) * batchSize
-      const indices = Array.from(placesOf(epoch).subarray(first, first + batchSize))
+      const { draws, epoch, places: indices } = sampler.batch(step)
       const views = yield* Effect.forEach(
         indices,
-        (index) =>
+        (place, at) =>
           Effect.map(
-            set.image(index),
-            (picture) => view(picture, { seed, purpose: `${stage}/view`, epoch, index })
+            set.image(place),
+            (picture) => view(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
           ),
         { concurrency: DECODERS }
       )
-      return { epoch, indices, labels: labelsOf(set, indices), ...Augment.batch(views, augment) }
+      return { epoch, indices, draws, labels: labelsOf(set, indices), ...Augment.batch(views, augment) }
     })
   }
 })
@@ -116,7 +115,14 @@ export const evaluation = <A, E, R>(
         { concurrency: DECODERS }
       )
       const valid = Math.min(batchSize, set.length - start)
-      return yield* use({ epoch: 0, indices, valid, labels: labelsOf(set, indices), ...Augment.batch(views, augment) })
+      return yield* use({
+        epoch: 0,
+        indices,
+        draws: indices,
+        valid,
+        labels: labelsOf(set, indices),
+        ...Augment.batch(views, augment)
+      })
     })
   )
 }

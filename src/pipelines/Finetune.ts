@@ -40,14 +40,14 @@ const erased = (
   probability: number,
   keyOf: (epoch: number, index: number) => Keyed.Key
 ) => {
-  const { normalised: { data, shape: [, channels, height, width] }, epoch, indices } = images
+  const { draws, epoch, normalised: { data, shape: [, channels, height, width] } } = images
   if (probability === 0) return data
   const size = channels * height * width
   const changed = data.slice()
-  indices.forEach((index, place) => {
+  draws.forEach((draw, place) => {
     const image = data.subarray(place * size, (place + 1) * size)
-    const draws = Keyed.generator(keyOf(epoch, index))
-    changed.set(RandomErasing.erase(image, { height, width }, probability, draws), place * size)
+    const generator = Keyed.generator(keyOf(epoch, draw))
+    changed.set(RandomErasing.erase(image, { height, width }, probability, generator), place * size)
   })
   return changed
 }
@@ -74,6 +74,7 @@ export const finetune = Effect.fn("finetune")(function*(
     batchSize,
     size: vit.imageSize,
     augment,
+    sampling: config.sampling,
     view: (picture, key) => Augment.classified(picture, vit.imageSize, augment, config.randAugment, key)
   })
   const dropPath = vit.dropPath > 0
@@ -137,7 +138,7 @@ export const finetune = Effect.fn("finetune")(function*(
       initial,
       batch: Effect.fnUntraced(function*(index) {
         const views = yield* batch(index)
-        const whole = erased(views, config.erasing, (epoch, place) => key("erasing", place, epoch))
+        const whole = erased(views, config.erasing, (epoch, draw) => key("erasing", draw, epoch))
         const { images, labels, targets } = mixed(whole, views.labels, index)
         return {
           images: HostTensor.make(step.batch.images.shape, "float32", images),

@@ -75,7 +75,8 @@ export const pretrain = Effect.fn("pretrain")(function*(
     seed,
     batchSize,
     size: vit.imageSize,
-    augment: config.augment
+    augment: config.augment,
+    sampling: config.sampling
   })
   const rates = [
     ...Schedule.dropPathRates(vit.dropPath, vit.depth),
@@ -124,8 +125,8 @@ export const pretrain = Effect.fn("pretrain")(function*(
         }
       }),
       batch: Effect.fnUntraced(function*(index) {
-        const { epoch, indices, normalised, unit } = yield* batch(index)
-        const hidden = Masking.draw(config.masking, indices.map((place) => key("mask", epoch, place)))
+        const { draws, epoch, normalised, unit } = yield* batch(index)
+        const hidden = Masking.draw(config.masking, draws.map((draw) => key("mask", epoch, draw)))
         const found = yield* encoderHandle.run({
           images: HostTensor.make(encode.batch.images.shape, "float32", unit.data)
         })

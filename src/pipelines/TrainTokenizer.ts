@@ -104,7 +104,8 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
     seed,
     batchSize,
     size: encoder.imageSize,
-    augment: config.augment
+    augment: config.augment,
+    sampling: config.sampling
   })
   const step = TokenizerStep.step(sizes, batchSize, {
     decay: codebook.decay,

@@ -97,7 +97,7 @@ describe("stages refuse", () => {
           "TooFewImages"
         )
         assert.strictEqual(error[Runtime.errorExitCode], 66)
-        assert.include(error.message, "train holds 7 images but a batch takes 8")
+        assert.include(error.message, "train has 7 images to use but a batch takes 8")
       }))
 
     it.effect("another configuration or other data for a stage that the run has finished", () =>

@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Config from "../../src/domain/Config.ts"
+import * as Keyed from "../../src/domain/Keyed.ts"
+import { Preset } from "../../src/domain/Preset.ts"
+import * as Augment from "../../src/layers/Augment.ts"
+import * as Batches from "../../src/pipelines/Batches.ts"
+import { micro, set } from "./kit.ts"
+
+const train = set("train", 24)
+const { augment } = micro().pretrain
+const asked = { stage: "pretrain", set: train, seed: 3, batchSize: 6, size: 32, augment }
+
+const bytes = ({ unit }: Batches.ImageBatch, at: number) => {
+  const length = unit.data.length / unit.shape[0]
+  return unit.data.subarray(at * length, (at + 1) * length)
+}
+
+describe("training batches", () => {
+  it.effect("by default show the views of the epoch's permutation", () =>
+    Effect.gen(function*() {
+      const { batch, stepsPerEpoch } = yield* Batches.training(asked)
+      assert.strictEqual(stepsPerEpoch, 4)
+      const { draws, epoch, indices, normalised, unit } = yield* batch(5)
+      const order = Keyed.permutation({ seed: 3, purpose: "pretrain/order", epoch: 1, index: 0 }, 24)
+      assert.deepStrictEqual([epoch, indices], [1, [...order.subarray(6, 12)]])
+      assert.deepStrictEqual(draws, indices)
+      const views = yield* Effect.forEach(indices, (index) =>
+        Effect.map(
+          train.image(index),
+          (picture) => Augment.view(picture, 32, augment, { seed: 3, purpose: "pretrain/view", epoch: 1, index })
+        ))
+      assert.deepStrictEqual({ normalised, unit }, Augment.batch(views, augment))
+    }))
+
+  it.effect("show a repeated image in another view", () =>
+    Effect.gen(function*() {
+      const { batch } = yield* Batches.training({ ...asked, sampling: { repeats: 3 } })
+      const found = yield* batch(0)
+      assert.deepStrictEqual(found.indices.map((place) => place === found.indices[0]), [
+        true,
+        true,
+        true,
+        false,
+        false,
+        false
+      ])
+      assert.notDeepEqual(bytes(found, 0), bytes(found, 1))
+      assert.notDeepEqual(bytes(found, 1), bytes(found, 2))
+    }))
+
+  it.effect("of two readers are the halves of one reader's", () =>
+    Effect.gen(function*() {
+      const whole = yield* (yield* Batches.training(asked)).batch(2)
+      for (const index of [0, 1]) {
+        const { batch } = yield* Batches.training({ ...asked, batchSize: 3, shard: { index, count: 2 } })
+        const half = yield* batch(2)
+        half.indices.forEach((place, at) => {
+          assert.strictEqual(place, whole.indices[2 * at + index])
+          assert.deepStrictEqual(bytes(half, at), bytes(whole, 2 * at + index))
+        })
+      }
+    }))
+
+  it.effect("fail when the part that is used, or all readers' share, is less than one", () =>
+    Effect.gen(function*() {
+      const few = yield* Effect.flip(Batches.training({ ...asked, sampling: { perClass: 1 } }))
+      assert.include(few.message, "train has 3 images to use but a batch takes 6")
+      const many = yield* Effect.flip(Batches.training({ ...asked, shard: { index: 0, count: 5 } }))
+      assert.include(many.message, "24 images to use but a batch takes 30")
+    }))
+
+  it.effect("are configured by a key that may be absent, and whose parts are checked", () =>
+    Effect.gen(function*() {
+      const plain = JSON.parse(JSON.stringify(micro()))
+      const read = (sampling: object) =>
+        Config.decode(Preset, "run.json")({ ...plain, pretrain: { ...plain.pretrain, sampling } })
+      assert.deepStrictEqual((yield* read({ repeats: 3 })).pretrain.sampling, { repeats: 3 })
+      const { problems } = yield* Effect.flip(read({ balnced: true, share: 2 }))
+      assert.deepStrictEqual(problems.map(({ path }) => path).toSorted(), [
+        "pretrain.sampling.balnced",
+        "pretrain.sampling.share"
+      ])
+    }))
+})
