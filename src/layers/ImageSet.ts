@@ -38,6 +38,46 @@ export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty"
   }
 }
 
+/** The folder holds none of the files that make the collection. Exits with 66. */
+export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissing", { wanted: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `the folder holds no ${this.wanted}; check the path, and that the archive is unpacked there`
+  }
+}
+
+/** The file ends too early. Exits with 65. */
+export class FileTruncated extends Schema.TaggedError<FileTruncated>()("FileTruncated", {
+  expected: Schema.Int,
+  found: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the file should have ${this.expected} bytes but has ${this.found}; it is cut off, so get it again`
+  }
+}
+
+/** The file is not of the format that it should be. Exits with 65. */
+export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the file cannot be used (${this.problem}); repair it or get it again`
+  }
+}
+
+/** An image has a label that is none of the classes. Exits with 65. */
+export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnknown", {
+  image: Schema.String,
+  label: Schema.String,
+  classes: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.image} has the label "${this.label}", which is none of the ${this.classes} classes; ` +
+      "correct the label or the list of classes"
+  }
+}
+
 /** The asked split does not exist. Exits with 66. */
 export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
   split: Schema.String,
@@ -99,6 +139,10 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
   reason: Schema.Union([
     FolderMissing,
     FolderEmpty,
+    FilesMissing,
+    FileTruncated,
+    FileDamaged,
+    LabelUnknown,
     UnknownSplit,
     ImageBroken,
     ImageTooSmall,
@@ -133,7 +177,8 @@ export interface ImageSet {
   readonly describe: (index: number) => string
 }
 
-const outside = (name: string, index: number, length: number) =>
+/** What asking for a picture that a set does not have ends with: a mistake of the program, not of the data. */
+export const outside = (name: string, index: number, length: number): Effect.Effect<never> =>
   Effect.die(new RangeError(`image set ${name}: there is no image ${index}, only 0 to ${length - 1}`))
 
 /** A set of pictures in memory. `describe` gives their numbers unless told otherwise. */

@@ -19,6 +19,7 @@
 import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import * as Files from "./Files.ts"
 import { ImagesError, type ImageSet, UnknownSplit } from "./ImageSet.ts"
+import * as Cifar from "./internal/cifar.ts"
 import * as Emoji from "./internal/emoji.ts"
 import * as Folder from "./internal/folder.ts"
 
@@ -58,6 +59,10 @@ export class Images extends Context.Service<Images, {
     options: EmojiOptions = {}
   ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
 
+  static readonly layerCifarNoDeps = (
+    directory: string
+  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
+
   /**
    * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB. If there is
    * a sub-folder `train`, the sub-folders are the splits and hold the classes; else the only split is `train`.
@@ -67,6 +72,17 @@ export class Images extends Context.Service<Images, {
    */
   static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
     this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,
+   * `test.bin`, `fine_label_names.txt`; its fine labels) as their authors publish them in binary, with the splits `train`
+   * and `test`. A loaded split is held in memory: 154 MB for `train`.
+   *
+   * Fails with 66 when the folder or its list of classes is missing; `load` with 66 when a batch is missing, with 65 when
+   * one is cut off or has a label that is no class.
+   */
+  static readonly layerCifar = (directory: string): Layer.Layer<Images, ImagesError> =>
+    this.layerCifarNoDeps(directory).pipe(Layer.provide(Files.layerNode))
 
   /**
    * 1 636 emoji drawn by six hands at 48 × 48 pixels on mid-grey, in 8 classes. `train` and `val` show four styles;

@@ -36,11 +36,15 @@ const rooms: Readonly<Record<string, Room>> = {
       "@zip.js/zip.js",
       "cli-progress",
       "effect",
+      "hyparquet",
+      "hyparquet-compressors",
       "koffi",
       "node:",
       "onnxruntime-node",
       "onnxruntime-web",
-      "sharp"
+      "sharp",
+      "tar-stream",
+      "yaml"
     ]
   },
   pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "sharp"] },
