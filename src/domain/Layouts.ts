@@ -6,14 +6,13 @@
  * import { Layouts } from "patchword/domain"
  *
  * const [nearest] = Layouts.recognise({
- *   cls_token: [1, 1, 192],
- *   pos_embed: [1, 197, 192],
- *   "patch_embed.proj.weight": [192, 3, 16, 16],
- *   "patch_embed.proj.bias": [192]
+ *   "visual.class_embedding": [768],
+ *   "visual.positional_embedding": [197, 768],
+ *   "visual.conv1.weight": [768, 3, 16, 16]
  * })
- * assert.strictEqual(nearest?.layout.network, "dino")
+ * assert.strictEqual(nearest?.layout.network, "clip")
  * assert.strictEqual(nearest.sizes["patch"], 16)
- * assert.ok(nearest.missing.includes("norm.weight"))
+ * assert.ok(nearest.missing.includes("visual.proj"))
  * ```
  */
 import { Result } from "effect"

@@ -37,6 +37,7 @@ import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Augment from "./Augment.ts"
 import { Engine, EngineError } from "./Engine.ts"
+import * as FeatureCache from "./FeatureCache.ts"
 import * as Files from "./Files.ts"
 import { Images } from "./Images.ts"
 import { ImagesError } from "./ImageSet.ts"
@@ -89,6 +90,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     ImagesError,
     EngineError,
     Weights.WeightsError,
+    FeatureCache.FeatureCacheError,
     Files.FileError
   ])
 }) {
@@ -180,6 +182,19 @@ export class Teacher extends Context.Service<Teacher, {
     weights: Weights.Weights | string,
     options: NetworkOptions = {}
   ): Layer.Layer<Teacher, TeacherError, Engine> => layerNetwork("dino", weights, options, dino)
+
+  /**
+   * What another teacher said, from a folder that `cacheFeatures` filled; the other one is not needed. Of float32 these are
+   * its features and its digest; float16 has a digest of its own.
+   *
+   * Fails with 66 when the folder holds no cache, with 65 when that is damaged; `features` with 66 for images that it does
+   * not hold.
+   */
+  static readonly layerCached = (
+    directory: string,
+    options: FeatureCache.OpenOptions = {}
+  ): Layer.Layer<Teacher, TeacherError> =>
+    Layer.effect(Teacher, makeCached(directory, options)).pipe(Layer.provide(Files.layerNode))
 }
 
 /** The sizes of one run. */
@@ -558,6 +573,29 @@ const makeHog = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
       }).pipe(wrap)
   })
 }, (self) => wrap(self))
+
+const makeCached = Effect.fn("Teacher.layerCached")(
+  function*(directory: string, options: FeatureCache.OpenOptions) {
+    const { about, read } = yield* FeatureCache.reader(directory, options)
+    const { digest, dtype, image, teacher: name, tokens, width } = about
+    return Teacher.of({
+      name,
+      width,
+      digest: dtype === "float32" ? digest : Files.sha256(`${digest} ${dtype}`),
+      features: Effect.fnUntraced(function*(images) {
+        const [batch, , ...sides] = images.shape
+        if (sides[0] !== image[0] || sides[1] !== image[1]) {
+          return yield* new WrongImages({
+            given: ShapeError.show(images.shape),
+            expected: `[B, 3, ${image[0]}, ${image[1]}], as the cache holds,`
+          })
+        }
+        return HostTensor.make([batch, tokens, width], "float32", yield* read(FeatureCache.keys(images)))
+      }, wrapped(name))
+    })
+  },
+  (self, directory) => wrapped(`from ${directory}`)(self)
+)
 
 const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength)

@@ -3,6 +3,7 @@ import { Reader, ZipReader } from "@zip.js/zip.js"
 import { Effect, type FileSystem, PlatformError } from "effect"
 import * as Pth from "../../domain/Pth.ts"
 import type * as Safetensors from "../../domain/Safetensors.ts"
+import { readAt } from "./readAt.ts"
 
 class FileReader extends Reader<FileSystem.File> {
   readonly file: FileSystem.File
@@ -16,17 +17,6 @@ class FileReader extends Reader<FileSystem.File> {
     return Effect.runPromise(readAt(this.file, index, length))
   }
 }
-
-const readAt = Effect.fnUntraced(function*(file: FileSystem.File, index: number, length: number) {
-  const bytes = new Uint8Array(length)
-  let filled = 0
-  while (filled < length) {
-    const count = yield* file.read(bytes.subarray(filled), { position: BigInt(index + filled) })
-    if (count === 0) break
-    filled += count
-  }
-  return bytes.subarray(0, filled)
-})
 
 const attempt = <A>(read: () => Promise<A>) =>
   Effect.tryPromise({

@@ -1,0 +1,56 @@
+/**
+ * Numbers of SHA-256 digests in the order in which they came: a hash table in typed arrays, which takes some 50 bytes of
+ * memory a digest and has no limit that matters.
+ */
+
+/** The length of a key in bytes. */
+export const KEY = 32
+
+export class KeyIndex {
+  #keys = new Uint8Array(16 * KEY)
+  /** Numbers of keys plus one; 0 where the slot is free. Never more than half of the slots are taken. */
+  #slots = new Int32Array(32)
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  #keyAt(number: number): Uint8Array {
+    return this.#keys.subarray(number * KEY, (number + 1) * KEY)
+  }
+
+  /** The slot of a key, or the free one where it would be put. */
+  #slotOf(key: Uint8Array): number {
+    const mask = this.#slots.length - 1
+    // Digests are as good as random, so any of their bytes will do.
+    let slot = (key[0]! | (key[1]! << 8) | (key[2]! << 16) | (key[3]! << 24)) & mask
+    for (;;) {
+      const taken = this.#slots[slot]!
+      if (taken === 0 || Buffer.compare(this.#keyAt(taken - 1), key) === 0) return slot
+      slot = (slot + 1) & mask
+    }
+  }
+
+  /** The number of a key, or -1. */
+  find(key: Uint8Array): number {
+    return this.#slots[this.#slotOf(key)]! - 1
+  }
+
+  /** Gives a key the next number. A key that comes twice is found under its last one. */
+  add(key: Uint8Array): void {
+    if (2 * (this.#length + 1) > this.#slots.length) this.#grow()
+    this.#keys.set(key, this.#length * KEY)
+    this.#slots[this.#slotOf(key)] = ++this.#length
+  }
+
+  #grow(): void {
+    const keys = new Uint8Array(2 * this.#keys.length)
+    keys.set(this.#keys)
+    this.#keys = keys
+    this.#slots = new Int32Array(2 * this.#slots.length)
+    for (let number = 0; number < this.#length; number++) {
+      this.#slots[this.#slotOf(this.#keyAt(number))] = number + 1
+    }
+  }
+}

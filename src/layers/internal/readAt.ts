@@ -1,0 +1,14 @@
+/** Bytes from the middle of a file. */
+import { Effect, type FileSystem } from "effect"
+
+/** The bytes at a place; fewer where the file ends before. */
+export const readAt = Effect.fnUntraced(function*(file: FileSystem.File, position: number, length: number) {
+  const bytes = new Uint8Array(length)
+  let filled = 0
+  while (filled < length) {
+    const count = yield* file.read(bytes.subarray(filled), { position: BigInt(position + filled) })
+    if (count === 0) break
+    filled += count
+  }
+  return bytes.subarray(0, filled)
+})
