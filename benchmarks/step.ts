@@ -1,7 +1,7 @@
 /**
  * What a step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd|features|codes
- * [--depth N] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--threads N] [--steps 8] [--json]`. Models are
- * `small` (64 pixels, width 192, depth 4) and the presets.
+ * [--depth N] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--memory high|low] [--threads N]
+ * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
  * rate of multiplications and additions as a share of that.
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     stage: { type: "string", default: "mim" },
     engine: { type: "string", default: "onnx" },
     precision: { type: "string", default: "fp32" },
+    memory: { type: "string", default: "high" },
     threads: { type: "string" },
     steps: { type: "string", default: "8" },
     json: { type: "boolean", default: false }
@@ -41,8 +42,9 @@ const REPEATS = 8
 
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) }
 const precision = values.precision === "bf16" ? "bf16" : "fp32"
+const memory = values.memory === "low" ? "low" : "high"
 const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<typeof Engine.layerOnnx>>> = {
-  onnx: Engine.layerOnnx(threads),
+  onnx: Engine.layerOnnx({ ...threads, memory }),
   openvino: Engine.layerOpenVino({ ...threads, precision }),
   tensorflow: Engine.layerTensorFlow({ precision }),
   reference: Engine.layerReference
@@ -157,6 +159,7 @@ const measured = Effect.fnUntraced(function*(
     depth: (BACKBONE.has(values.stage) ? preset.pretrain.vit : preset.tokenizer.encoder).depth,
     batch: SIZE,
     precision,
+    memory,
     megabytesHeld: digits(Tree.leaves(held).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) * 4 / 1e6),
     teraflopsPerStep: digits(flops / 1e12),
     seconds: { trace: digits(trace! / 1000), open: digits(times.open / 1000), first: digits(times.first / 1000) },

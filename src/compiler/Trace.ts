@@ -15,6 +15,8 @@ import * as Backend from "./Backend.ts"
 import type * as Graph from "./Graph.ts"
 import * as InPlace from "./InPlace.ts"
 import * as OnnxModel from "./OnnxModel.ts"
+import * as Recompute from "./Recompute.ts"
+import * as Schedule from "./Schedule.ts"
 import type { Tracer } from "./Tracer.ts"
 
 /** A state that a program replaces: the output that holds its next value, and the input that it is fed as. */
@@ -107,7 +109,12 @@ const resultsOf = (tracer: Tracer, group: string, tree: object): ReadonlyArray<R
 
 // What a name stands for is renamed to the output where a node of its own computes it, so that it is written where it is
 // wanted; inputs, constants and values that are wanted twice are copied.
-const finish = (called: string, tracer: Tracer, results: ReadonlyArray<Result>): Graph.Graph => {
+const finish = (
+  called: string,
+  tracer: Tracer,
+  results: ReadonlyArray<Result>,
+  recompute = false
+): Graph.Graph => {
   const produced = new Set(tracer.graph.nodes.flatMap((node) => node.outputs))
   const renamed = new Map<string, string>()
   for (const { name, source } of results) {
@@ -115,7 +122,8 @@ const finish = (called: string, tracer: Tracer, results: ReadonlyArray<Result>):
     else renamed.set(source, name)
   }
   const final = (value: string) => renamed.get(value) ?? value
-  const nodes = tracer.graph.nodes.map(({ inputs, outputs, ...node }) => ({
+  const made = recompute ? Recompute.apply(tracer.graph, tracer.boundaries) : tracer.graph.nodes
+  const nodes = made.map(({ inputs, outputs, ...node }) => ({
     ...node,
     inputs: inputs.map(final),
     outputs: outputs.map(final)
@@ -123,7 +131,7 @@ const finish = (called: string, tracer: Tracer, results: ReadonlyArray<Result>):
   const needed = new Set(results.map(({ name }) => name))
   return {
     name: called,
-    nodes: live(nodes, needed),
+    nodes: Schedule.lean(live(nodes, needed)),
     constants: tracer.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: tracer.inputs.filter((input) => needed.has(input.name)),
     outputs: results.map(({ dtype, name, shape }) => ({ name, shape, dtype }))
@@ -200,11 +208,15 @@ export const keepsShapes = (state: object, next: object): void => {
   }
 }
 
-const compiled = <S, B, M>(step: TrainStep<S, B, M>, fusion: "apart" | "graph"): Program | undefined =>
+const compiled = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  fusion: "apart" | "graph",
+  recompute: boolean
+): Program | undefined =>
   Backend.record(fusion, (tracer, tensorOf) => {
     const { metrics, next } = called(step, tracer, tensorOf)
     const { adamw, results } = split(tracer, resultsOf(tracer, "next", next))
-    const graph = finish(step.name, tracer, [...resultsOf(tracer, "metrics", metrics), ...results])
+    const graph = finish(step.name, tracer, [...resultsOf(tracer, "metrics", metrics), ...results], recompute)
     const later = new Set(tracer.apart.flatMap(({ outputs }) => outputs))
     if (graph.nodes.some(({ inputs }) => inputs.some((input) => later.has(input)))) return undefined
     const safe = InPlace.of(graph)
@@ -217,15 +229,15 @@ const compiled = <S, B, M>(step: TrainStep<S, B, M>, fusion: "apart" | "graph"):
 
 /**
  * Compiles a training step, `apart` without the updates that it may leave to whoever runs it: all of those or, where the
- * graph itself reads what one makes, none.
+ * graph itself reads what one makes, none. `recompute` keeps of the forward pass only what is at boundaries.
  *
  * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its
  * operands do not fit, or when it does not return a state like the one it takes.
  */
 export const trainStep = <S, B, M>(
   step: TrainStep<S, B, M>,
-  { apart = false }: { readonly apart?: boolean } = {}
-): Program => (apart ? compiled(step, "apart") : undefined) ?? compiled(step, "graph")!
+  { apart = false, recompute = false }: { readonly apart?: boolean; readonly recompute?: boolean } = {}
+): Program => (apart ? compiled(step, "apart", recompute) : undefined) ?? compiled(step, "graph", recompute)!
 
 /** Compiles an inference; throws as `trainStep` does. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Program =>

@@ -41,11 +41,19 @@ export interface Apart {
   readonly outputs: ReadonlyArray<string>
 }
 
+/** A value at which a network may be cut, and its gradient. */
+export interface Boundary {
+  readonly value: string
+  readonly gradient: string
+  readonly rank: number
+}
+
 /** One trace: the graph so far and the values of its tensors. */
 export class Tracer {
   readonly graph = Graph.builder()
   readonly inputs: Array<Graph.Value> = []
   readonly apart: Array<Apart> = []
+  readonly boundaries: Array<Boundary> = []
   /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()

@@ -92,6 +92,11 @@ export interface OnnxOptions {
    * for long takes time from whatever else computes (image decoding, another engine).
    */
   readonly spin?: number
+  /**
+   * `low` keeps of a training step's forward pass only what enters each block of a network, and computes the rest again
+   * for the gradients: the same numbers for about a third more time. Default `high`.
+   */
+  readonly memory?: "high" | "low"
 }
 
 /** How `layerOnnxWeb` runs programs. */

@@ -20,6 +20,7 @@ import * as Activation from "../shapes/Activation.ts"
 import * as Attention from "../shapes/Attention.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
@@ -177,15 +178,13 @@ export const attend = <
   R extends number
 >(
   params: BlockParams<C, F, H, R>,
-  x: Tensor<[B, T, C]>,
+  tokens: Tensor<[B, T, C]>,
   context: Context<B, T, H>
-): Tensor<[B, T, C]> =>
-  residual<B, [T], C>(
-    x,
-    attention(params.attn, Normalization.layerNorm(x, params.norm1, EPSILON), context),
-    params.gamma_1,
-    context.dropPath?.attention
-  )
+): Tensor<[B, T, C]> => {
+  const x = Gradient.boundary(tokens)
+  const branch = attention(params.attn, Normalization.layerNorm(x, params.norm1, EPSILON), context)
+  return residual<B, [T], C>(x, branch, params.gamma_1, context.dropPath?.attention)
+}
 
 /** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
 export const transform = <

@@ -13,6 +13,8 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
+import * as Kernel from "./Kernel.ts"
+import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -49,3 +51,19 @@ export const valueAndGradient = <P extends object, A extends object>(
   )
   return { loss: unsafeTyped(value), aux, gradients: Tree.map<P>(params, (_, path) => gradients.get(path)) }
 }
+
+const boundaryGrad = tf.customGrad((x, save) => {
+  const input = x as tf.Tensor
+  ;(save as tf.GradSaveFunc)([input])
+  return {
+    value: input.clone(),
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) =>
+      Kernel.fused("PatchwordBoundary", { x: saved[0]!, dy }, {}, () => [dy.clone()])[0]!
+  }
+})
+
+/**
+ * The value itself, as the place where a network may be cut: a compiler that is to save memory keeps what is at boundaries
+ * and computes what lies between them again when gradients need it.
+ */
+export const boundary = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(boundaryGrad(untyped(x)))

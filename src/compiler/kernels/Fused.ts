@@ -26,6 +26,10 @@ export const kernels: Kernels = {
     const slope = emit("Add", cumulative, emit("Mul", scaled, density))
     return t.computed(emit("Mul", t.name(dy), slope), x.shape, "float32")
   },
+  PatchwordBoundary: (t, { dy, x }: { dy: Info; x: Info }) => {
+    t.boundaries.push({ value: t.name(x), gradient: t.name(dy), rank: dy.shape.length })
+    return t.alias(dy, dy.shape)
+  },
   PatchwordAdamW: (t, inputs: Record<string, Info>) => t.setApart(inputs, ["parameter", "first", "second"]),
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }

@@ -18,7 +18,7 @@ const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
 
 /** An engine on a worker thread of its own. `file` is the worker's program. */
 export const make = Effect.fnUntraced(function*(
-  { provider = "cpu", spin = 50, threads }: OnnxOptions,
+  { memory = "high", provider = "cpu", spin = 50, threads }: OnnxOptions,
   file: URL = Thread.file("worker")
 ) {
   const call = yield* Thread.start(file, { provider, threads, spin })
@@ -30,14 +30,15 @@ export const make = Effect.fnUntraced(function*(
       })
     )
   )
+  const recompute = memory === "low"
   return Service.make(call, {
     name: `onnx ${provider}`,
     about,
     trainStep: (step) =>
       // What is updated apart is in this process's memory, and only there can a program write over it.
       provider === "webgpu"
-        ? Service.anew(Trace.trainStep(step))
-        : Trace.trainStep(step, { apart: provider === "cpu" }),
+        ? Service.anew(Trace.trainStep(step, { recompute }))
+        : Trace.trainStep(step, { apart: provider === "cpu", recompute }),
     inference: Trace.inference
   })
 })

@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
+import * as Trace from "../../src/compiler/Trace.ts"
+import * as Presets from "../../src/domain/Presets.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
+
+interface Work<S, B, M> {
+  readonly step: TrainStep<S, B, M>
+  readonly state: () => HostOf<S>
+  readonly batch: HostOf<B>
+}
+
+const trained = <S, B, M>({ batch, state, step }: Work<S, B, M>, memory: "high" | "low") =>
+  Effect.gen(function*() {
+    const handle = yield* (yield* Engine).train(step, state())
+    const metrics = yield* Effect.forEach([1, 2, 3], () => handle.run(batch))
+    return { metrics, state: yield* handle.state }
+  }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1, memory })))
+
+const check = <S, B, M>(name: string, make: () => Work<S, B, M>, blocks: number) =>
+  describe(name, () => {
+    it("computes more nodes, and counts the same multiplications", () => {
+      const { step } = make()
+      const [kept, again] = [false, true].map((recompute) => Trace.trainStep(step, { apart: true, recompute }))
+      assert.isAbove(again!.nodes, kept!.nodes + blocks * 15)
+      assert.strictEqual(again!.flops, kept!.flops)
+    })
+
+    it.effect("gives the same bytes", () =>
+      Effect.gen(function*() {
+        const work = make()
+        assert.deepStrictEqual(yield* trained(work, "low"), yield* trained(work, "high"))
+      }))
+  })
+
+describe("what lies between boundaries, computed again", () => {
+  check("in pretraining", () => pretraining(Presets.tiny, 4), 6)
+  check("in a tokenizer", () => tokenizing(Presets.tiny, 4), 4)
+})
