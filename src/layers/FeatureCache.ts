@@ -16,7 +16,7 @@
  * assert.strictEqual((bytes / 1e9).toFixed(0), "257")
  * ```
  */
-import { Effect, type FileSystem, Option, type Path, Runtime, Schema, type Scope } from "effect"
+import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import { statfs } from "node:fs/promises"
 import * as Half from "../domain/Half.ts"
@@ -144,13 +144,20 @@ const MANIFEST = "cache.json"
 const Shard = Schema.Struct({ file: Schema.String, images: Schema.Int, sha256: Schema.String })
 type Shard = typeof Shard.Type
 
+/** How many steps of a series of batches are in the shards. */
+const Walk = Schema.Struct({
+  /** For certain: less than `taken` since a shard was damaged. */
+  certain: Schema.Int,
+  taken: Schema.Int
+})
+type Walk = typeof Walk.Type
+
 const Manifest = Schema.fromJsonString(
   Schema.Struct({
     format: Schema.Literal(1),
     about: About,
     shards: Schema.Array(Shard),
-    /** How many steps of which series of batches are in the shards. */
-    walks: Schema.Record(Schema.String, Schema.Int)
+    walks: Schema.Record(Schema.String, Walk)
   }),
   { space: 2 }
 )
@@ -188,7 +195,7 @@ interface Opened {
   readonly index: KeyIndex
   /** The number of the first image of each shard. */
   readonly starts: ReadonlyArray<number>
-  readonly damaged: ReadonlyArray<CacheDamaged>
+  readonly damaged: ReadonlyArray<{ readonly error: CacheDamaged; readonly images: number }>
 }
 
 const open = Effect.fnUntraced(function*(
@@ -231,17 +238,17 @@ const open = Effect.fnUntraced(function*(
   const index = new KeyIndex()
   const starts: Array<number> = []
   const shards: Array<Shard> = []
-  const lost: Array<CacheDamaged> = []
+  const damaged: Array<Opened["damaged"][number]> = []
   for (const shard of manifest.shards) {
     const found = yield* Effect.catchTag(keysOf(shard), "CacheDamaged", (error) => Effect.succeed(error))
-    if (found instanceof CacheDamaged) lost.push(found)
+    if (found instanceof CacheDamaged) damaged.push({ error: found, images: shard.images })
     else {
       starts.push(index.length)
       shards.push(shard)
       for (let i = 0; i < shard.images; i++) index.add(found.subarray(i * KEY, (i + 1) * KEY))
     }
   }
-  return Option.some({ manifest: { ...manifest, shards }, index, starts, damaged: lost })
+  return Option.some({ manifest: { ...manifest, shards }, index, starts, damaged })
 })
 
 /** A cache that is read. */
@@ -266,7 +273,7 @@ export const reader: (
     const opened = yield* open(files, directory, options)
     if (Option.isNone(opened)) return yield* new NoCache({})
     const { damaged: [damaged], index, manifest: { about, shards }, starts } = opened.value
-    if (damaged !== undefined) return yield* damaged
+    if (damaged !== undefined) return yield* damaged.error
     const length = rowBytes(about)
 
     const row = Effect.fnUntraced(function*(number: number) {
@@ -318,14 +325,17 @@ export interface Writer {
     keys: ReadonlyArray<Uint8Array>,
     features: Float32Array
   ) => Effect.Effect<void, FeatureCacheError>
-  /** How many steps of a series of batches are in its shards. */
+  /** How many steps of a series of batches are in its shards for certain; the others are to be shown again. */
   readonly walked: (series: string) => number
   /** Says that the images of all steps of a series before `steps` were appended. */
   readonly reached: (series: string, steps: number) => void
   /** Writes what is appended but in no shard yet. Happens at the end of the scope as well. */
   readonly flush: Effect.Effect<void, FeatureCacheError>
-  /** Fails when the disk has too little room for the features of so many more images. */
-  readonly reserve: (images: number) => Effect.Effect<void, FeatureCacheError>
+  /** The most bytes that the first steps of a series will add. Fails when the disk has less room. */
+  readonly reserve: (
+    series: string,
+    asked: { readonly steps: number; readonly batchSize: number }
+  ) => Effect.Effect<number, FeatureCacheError>
 }
 
 const SHARD = /^shard-(\d{5,})\.bin$/
@@ -363,9 +373,13 @@ export const writer: (
     const identity = (one: About): Json.Json => ({ ...one, teacher: about.teacher })
     const differences = Json.differences(identity(found.about), identity(about))
     if (differences.length > 0) return yield* new OtherFeatures({ differences })
-    if (damaged[0] !== undefined && onDamaged === "fail") return yield* damaged[0]
+    if (damaged[0] !== undefined && onDamaged === "fail") return yield* damaged[0].error
 
-    let manifest: Manifest = damaged.length === 0 ? found : { ...found, walks: {} }
+    let manifest: Manifest = damaged.length === 0
+      ? found
+      : { ...found, walks: Record.map(found.walks, ({ taken }): Walk => ({ certain: 0, taken })) }
+    const lost = damaged.reduce((sum, { images }) => sum + images, 0)
+    const walkOf = (series: string): Walk => manifest.walks[series] ?? { certain: 0, taken: 0 }
     const save = (next: Manifest) =>
       Effect.tap(
         files.write(path.join(directory, MANIFEST), `${Schema.encodeSync(Manifest)(next)}\n`),
@@ -383,8 +397,13 @@ export const writer: (
     const pending: Array<{ readonly key: Uint8Array; readonly row: Uint8Array }> = []
     let position: { readonly series: string; readonly steps: number } | undefined
 
+    const walkTo = ({ series, steps }: { readonly series: string; readonly steps: number }): Walk => {
+      const { certain, taken } = walkOf(series)
+      return { certain: Math.max(certain, steps), taken: Math.max(taken, steps) }
+    }
+
     const flush = Effect.gen(function*() {
-      const walks = position === undefined ? manifest.walks : { ...manifest.walks, [position.series]: position.steps }
+      const walks = position === undefined ? manifest.walks : { ...manifest.walks, [position.series]: walkTo(position) }
       if (pending.length === 0) {
         if (Json.canonical(walks) !== Json.canonical(manifest.walks)) yield* save({ ...manifest, walks })
         return
@@ -417,14 +436,19 @@ export const writer: (
       }
     }, failed(directory))
 
-    const reserve = Effect.fnUntraced(function*(images: number) {
-      const needed = bytes({ images, ...about })
-      const { bavail, bsize } = yield* Effect.tryPromise({
-        try: () => statfs(directory),
-        catch: (cause) => new Files.FileError({ path: directory, kind: "other", cause })
-      })
-      if (needed > bavail * bsize) return yield* new TooLittleRoom({ needed, free: bavail * bsize })
-    }, failed(directory))
+    const reserve = Effect.fnUntraced(
+      function*(series: string, { batchSize, steps }: { readonly steps: number; readonly batchSize: number }) {
+        const images = Math.max(0, steps - walkOf(series).taken) * batchSize + lost
+        const needed = bytes({ images, ...about })
+        const { bavail, bsize } = yield* Effect.tryPromise({
+          try: () => statfs(directory),
+          catch: (cause) => new Files.FileError({ path: directory, kind: "other", cause })
+        })
+        const free = bavail * bsize
+        return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
+      },
+      failed(directory)
+    )
 
     yield* Effect.addFinalizer(() => Effect.ignore(flush, { log: true }))
 
@@ -432,7 +456,7 @@ export const writer: (
       images: () => index.length,
       has: (key) => index.find(key) >= 0,
       append,
-      walked: (series) => manifest.walks[series] ?? 0,
+      walked: (series) => walkOf(series).certain,
       reached: (series, steps) => {
         position = { series, steps }
       },

@@ -81,10 +81,36 @@ const startRows = (vectors: number, codes: number, key: Keyed.Key): Int32Array =
   return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
 }
 
+/** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
+export const batches = Effect.fnUntraced(function*(
+  { augment, encoder, optimizer, sampling, seed }: TokenizerConfig,
+  { split = "train", stage = "tokenizer" }: Pick<StageOptions, "split" | "stage"> = {}
+) {
+  const set = yield* (yield* Images).load(split)
+  const { batchSize } = optimizer
+  const found = yield* Batches.training({ stage, set, seed, batchSize, size: encoder.imageSize, augment, sampling })
+  return { ...found, set }
+})
+
+/** The teacher's features of a batch. Fails with `ConfigError` when they are not of the tokenizer's patches. */
+export const targetsOf = Effect.fnUntraced(function*({ encoder }: TokenizerConfig, images: Batches.ImageBatch["unit"]) {
+  const teacher = yield* Teacher
+  const targets = yield* teacher.features(images)
+  const [, patches] = targets.shape
+  const { imageSize, patchSize } = encoder
+  yield* Stage.refuse("tokenizer", {
+    "encoder.patchSize": [
+      patches !== encoder.patches,
+      `expected a size that gives the ${patches} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}`
+    ]
+  })
+  return targets
+})
+
 /**
  * Trains a tokenizer on the features of the teacher in the environment.
  *
- * Fails with `ConfigError` for what a tokenizer does not have, with `TooFewImages`, with `TrainingError` when a step gives
+ * Fails with `ConfigError` for what a tokenizer does not have and for a teacher with other patches, with `TooFewImages`, with `TrainingError` when a step gives
  * no finite loss, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
@@ -94,19 +120,10 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   yield* supported(config)
   const engine = yield* Engine
   const teacher = yield* Teacher
-  const set = yield* (yield* Images).load(split)
-  const { codebook, encoder, optimizer, seed } = config
+  const { codebook, optimizer, seed } = config
   const sizes = sizesOf({ config, teacherWidth: teacher.width })
   const batchSize = Dim.named("batch", optimizer.batchSize)
-  const { batch, stepsPerEpoch } = yield* Batches.training({
-    stage,
-    set,
-    seed,
-    batchSize,
-    size: encoder.imageSize,
-    augment: config.augment,
-    sampling: config.sampling
-  })
+  const { batch, set, stepsPerEpoch } = yield* batches(config, { stage, split })
   const step = TokenizerStep.step(sizes, batchSize, {
     decay: codebook.decay,
     revival: codebook.revival,
@@ -185,7 +202,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       initial,
       batch: Effect.fnUntraced(function*(index) {
         const { unit: pixels } = yield* batch(index)
-        const targets = yield* teacher.features(pixels)
+        const targets = yield* targetsOf(config, pixels)
         const { integer } = Keyed.generator(key("revive", index))
         return {
           images: images(pixels.data),

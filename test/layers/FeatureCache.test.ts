@@ -222,7 +222,23 @@ describe("FeatureCache", () => {
     "says before it starts when the disk has too little room",
     Effect.scoped(Effect.gen(function*() {
       const directory = yield* folder
-      const error = yield* Effect.flip(fill(directory, {}, ({ reserve }) => Effect.andThen(reserve(10), reserve(1e15))))
+      const row = FeatureCache.bytes({ images: 1, ...about })
+      yield* fill(directory, {}, ({ append, reached, reserve }) =>
+        Effect.gen(function*() {
+          assert.strictEqual(yield* reserve("train", { steps: 5, batchSize: 4 }), 20 * row)
+          yield* append(keys.slice(0, 4), values.subarray(0, 24))
+          reached("train", 1)
+        }))
+      yield* change(directory, "shard-00000.bin", flipped)
+      yield* fill(
+        directory,
+        { onDamaged: "recompute" },
+        ({ reserve }) =>
+          Effect.map(reserve("train", { steps: 5, batchSize: 4 }), (needed) => assert.strictEqual(needed, 19 * row))
+      )
+      const error = yield* Effect.flip(
+        fill(directory, {}, ({ reserve }) => reserve("train", { steps: 1e14, batchSize: 10 }))
+      )
       assert.strictEqual(error[Runtime.errorExitCode], 74)
       assert.match(error.message, /the features need up to 5\.60e\+7 GB but the disk has [\d.e+]+ GB left/)
     }))

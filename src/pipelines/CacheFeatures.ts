@@ -1,0 +1,93 @@
+/** Before the first stage: what the teacher says of all that a tokenizer will be shown, so that training needs no teacher. */
+import { Effect, Schema, Stream } from "effect"
+import * as Json from "../domain/Json.ts"
+import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
+import * as FeatureCache from "../layers/FeatureCache.ts"
+import * as Files from "../layers/Files.ts"
+import { Progress } from "../layers/Progress.ts"
+import { Teacher } from "../layers/Teacher.ts"
+import type { StageOptions } from "./TrainTokenizer.ts"
+import * as TrainTokenizer from "./TrainTokenizer.ts"
+
+/** What is cached, and how. */
+export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOptions, "stage" | "split"> {
+  /** How many steps of the training; all when absent. */
+  readonly steps?: number
+  /** Default `float16`. */
+  readonly dtype?: FeatureCache.DType
+}
+
+/** What a cache holds in the end. */
+export interface Cached {
+  readonly about: FeatureCache.About
+  readonly images: number
+  /** On disk. */
+  readonly bytes: number
+}
+
+const PREFETCH = 2
+
+/**
+ * Fills a folder with the teacher's features of the very views that the steps of a training will see, told by its
+ * configuration; afterwards `Teacher.layerCached` is a teacher for it. What the folder holds already is not computed again,
+ * whoever put it there, and a cache that was interrupted goes on after its last shard.
+ *
+ * Fails with 74 before it starts when the disk has too little room, with `ConfigError` for a teacher with other patches,
+ * with `TooFewImages`, and as the images, the teacher and the cache fail.
+ */
+export const cacheFeatures = Effect.fn("cacheFeatures")(
+  function*(config: TokenizerConfig, directory: string, options: CacheOptions = {}) {
+    const { dtype = "float16", split = "train", stage = "tokenizer" } = options
+    const teacher = yield* Teacher
+    const progress = yield* Progress
+    const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
+    const { encoder, optimizer } = config
+    const { batchSize } = optimizer
+    const steps = options.steps ?? optimizer.steps(stepsPerEpoch).total
+    const about: FeatureCache.About = {
+      teacher: teacher.name,
+      digest: teacher.digest,
+      image: [encoder.imageSize, encoder.imageSize],
+      tokens: encoder.patches,
+      width: teacher.width,
+      dtype
+    }
+    const cache = yield* FeatureCache.writer(directory, about, options)
+    const plain = Schema.encodeSync(TokenizerConfig)(config)
+    // What decides which views a step sees.
+    const series = Files.sha256(Json.canonical({
+      set: set.digest,
+      stage,
+      seed: config.seed,
+      imageSize: encoder.imageSize,
+      batchSize,
+      augment: plain.augment,
+      sampling: plain.sampling ?? null
+    }))
+    const start = cache.walked(series)
+    const bytes = yield* cache.reserve(series, { steps, batchSize })
+    yield* progress.message(
+      `cache: ${Math.max(0, steps - start)} steps to go, up to ${(bytes / 1e9).toPrecision(3)} GB in ${dtype}`
+    )
+
+    yield* Stream.range(start, steps - 1).pipe(
+      Stream.rechunk(1),
+      Stream.mapEffect((step) =>
+        Effect.map(batch(step), ({ unit }) => ({ step, unit, keys: FeatureCache.keys(unit) }))
+      ),
+      Stream.buffer({ capacity: PREFETCH }),
+      Stream.runForEach(Effect.fnUntraced(function*({ keys, step, unit }) {
+        // The whole batch, as training would ask for it: the same batch gives the same bytes.
+        if (!keys.every(cache.has)) yield* cache.append(keys, (yield* TrainTokenizer.targetsOf(config, unit)).data)
+        cache.reached(series, step + 1)
+        yield* progress.report({ stage: "cache", step: step + 1, total: steps, metrics: { images: cache.images() } })
+      }))
+    )
+    yield* cache.flush
+    const images = cache.images()
+    const cached: Cached = { about, images, bytes: FeatureCache.bytes({ images, ...about }) }
+    return cached
+  },
+  Effect.scoped,
+  Effect.provide(Files.layerNode)
+)

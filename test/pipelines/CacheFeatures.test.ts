@@ -1,0 +1,126 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Exit, FileSystem, Layer, Runtime } from "effect"
+import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
+import { VitConfig } from "../../src/domain/VitConfig.ts"
+import * as FeatureCache from "../../src/layers/FeatureCache.ts"
+import { Progress } from "../../src/layers/Progress.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import { Teacher } from "../../src/layers/Teacher.ts"
+import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { engine, images, micro, recording, teacher } from "./kit.ts"
+
+const STEPS = 5
+const config = micro({ duration: STEPS, warmup: 1 }).tokenizer
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+const trained = Effect.gen(function*() {
+  const { tensors } = yield* trainTokenizer(config)
+  return { tensors, log: yield* (yield* Runs).readLog }
+}).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+
+const fromCache = (directory: string) => Effect.provide(trained, Teacher.layerCached(directory), { local: true })
+
+const counting = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
+  let calls = 0
+  const original = yield* Teacher
+  const counted = Teacher.of({
+    ...original,
+    features: (images) => Effect.suspend(() => (calls++, original.features(images)))
+  })
+  const exit = yield* Effect.exit(Effect.provideService(use, Teacher, counted))
+  return { exit, calls }
+})
+
+const taught = Effect.provide(Layer.provide(teacher, images), { local: true })
+
+describe("cacheFeatures", () => {
+  layer(Layer.mergeAll(engine, images, NodeServices.layer))((it) => {
+    it.effect("lets a training without a teacher give the same bytes, or as float16 has them", () =>
+      Effect.gen(function*() {
+        const [exact, half] = [yield* folder, yield* folder]
+        const { cached, rounded, truth } = yield* Effect.gen(function*() {
+          return {
+            truth: yield* trained,
+            cached: yield* cacheFeatures(config, exact, { dtype: "float32" }),
+            rounded: yield* cacheFeatures(config, half)
+          }
+        }).pipe(taught)
+        assert.strictEqual(cached.images, STEPS * 8)
+        assert.strictEqual(rounded.bytes, STEPS * 8 * (16 * 8 * 2 + 32))
+
+        const same = yield* fromCache(exact)
+        assert.deepStrictEqual(same.log, truth.log)
+        assert.deepStrictEqual(same.tensors, truth.tensors)
+
+        const near = yield* fromCache(half)
+        near.log.forEach(({ loss }, i) => {
+          const exactly = Number(truth.log[i]!["loss"])
+          assert.closeTo(Number(loss), exactly, 1e-3 * Math.abs(exactly))
+        })
+        assert.notDeepEqual(near.tensors, truth.tensors)
+      }).pipe(Effect.scoped))
+
+    it.effect("goes on where it was interrupted, and computes nothing twice", () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        const seen: Array<string> = []
+        const stopping = recording(seen, ({ step }) => step === 2 ? Effect.interrupt : Effect.void)
+        const cut = yield* counting(
+          Effect.provideService(cacheFeatures(config, directory, { shardBytes: 3000 }), Progress, stopping)
+        )
+        assert.isTrue(Exit.isFailure(cut.exit) && Exit.hasInterrupts(cut.exit))
+        assert.deepStrictEqual([seen, cut.calls], [["cache 1", "cache 2"], 2])
+
+        const rest = yield* counting(
+          Effect.provideService(cacheFeatures(config, directory, { shardBytes: 3000 }), Progress, recording(seen))
+        )
+        assert.strictEqual(rest.calls, STEPS - 2)
+        assert.deepStrictEqual(seen.slice(2), ["cache 3", "cache 4", "cache 5"])
+
+        const more = yield* counting(cacheFeatures(config, directory, { steps: STEPS + 1 }))
+        assert.strictEqual(more.calls, 1)
+        const none = yield* counting(cacheFeatures(config, directory))
+        assert.strictEqual(none.calls, 0)
+        assert.strictEqual((yield* fromCache(directory)).log.length, STEPS)
+      }).pipe(taught, Effect.scoped))
+
+    it.effect("computes anew what was damaged, when told to", () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        const fs = yield* FileSystem.FileSystem
+        yield* cacheFeatures(config, directory, { shardBytes: 8 * (16 * 8 * 2 + 32) })
+        yield* fs.writeFile(`${directory}/shard-00001.bin`, new Uint8Array(3))
+        const refused = yield* Effect.flip(cacheFeatures(config, directory))
+        assert.strictEqual(refused[Runtime.errorExitCode], 65)
+        assert.include(refused.message, "shard-00001.bin is damaged (it has 3 bytes instead of 2304)")
+        const { calls, exit } = yield* counting(cacheFeatures(config, directory, { onDamaged: "recompute" }))
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.strictEqual(calls, 1)
+        assert.strictEqual((yield* FeatureCache.reader(directory)).images, STEPS * 8)
+      }).pipe(taught, Effect.scoped))
+
+    it.effect("refuses a training that sees other views, a teacher of other patches, and a disk that is too small", () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        yield* cacheFeatures(config, directory, { steps: 1 })
+        const absent = yield* Effect.flip(fromCache(directory))
+        assert.strictEqual(absent[Runtime.errorExitCode], 66)
+        assert.include(absent.message, "image 0 of the batch is none of the 8 whose features it holds")
+
+        const coarse = new TokenizerConfig({ ...config, encoder: new VitConfig({ ...config.encoder, patchSize: 16 }) })
+        const other = yield* Effect.flip(cacheFeatures(coarse, yield* folder))
+        assert.strictEqual(other[Runtime.errorExitCode], 64)
+        assert.include(
+          other.message,
+          "encoder.patchSize: expected a size that gives the 16 patches of the teacher hog in 32 pixels, got 16"
+        )
+
+        const { calls, exit } = yield* counting(cacheFeatures(config, yield* folder, { steps: 1e12 }))
+        assert.isTrue(Exit.isFailure(exit))
+        assert.strictEqual(calls, 0)
+      }).pipe(taught, Effect.scoped))
+  })
+})
