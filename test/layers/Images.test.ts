@@ -1,9 +1,11 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Runtime } from "effect"
+import { Effect, FileSystem } from "effect"
 import sharp from "sharp"
 import { type FolderOptions, Images } from "../../src/layers/Images.ts"
-import { ImagesError, memory } from "../../src/layers/ImageSet.ts"
+import { memory } from "../../src/layers/ImageSet.ts"
+import { Progress, type Report, silent } from "../../src/layers/Progress.ts"
+import * as Contract from "./ImagesContract.ts"
+import { refused } from "./ImagesContract.ts"
 
 const orange = { create: { width: 20, height: 10, channels: 3, background: { r: 200, g: 100, b: 40 } } } as const
 
@@ -15,32 +17,19 @@ const noise = () =>
 
 const withFolder = <A, E, R>(
   files: Readonly<Record<string, () => Promise<Uint8Array> | Uint8Array>>,
-  use: (folder: string) => Effect.Effect<A, E, R>
+  use: (folder: string) => Effect.Effect<A, E, R | FileSystem.FileSystem>
 ) =>
   Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const folder = yield* fs.makeTempDirectoryScoped()
-    for (const [name, content] of Object.entries(files)) {
-      const file = `${folder}/${name}`
-      yield* fs.makeDirectory(file.slice(0, file.lastIndexOf("/")), { recursive: true })
-      yield* fs.writeFile(file, yield* Effect.promise(async () => content()))
-    }
-    return yield* use(folder)
-  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+    const made = yield* Effect.forEach(Object.entries(files), ([name, content]) =>
+      Effect.promise(async () => [name, await content()] as const))
+    return yield* Contract.withFolder(Object.fromEntries(made), use)
+  })
 
 const load = (folder: string, split: string, options?: FolderOptions) =>
-  Images.use((images) => images.load(split)).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
+  Contract.load(Images.layerFolder(folder, options), split)
 
 const splitsOf = (folder: string, options?: FolderOptions) =>
   Images.useSync((images) => images.splits).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
-
-const refused = <A, R>(effect: Effect.Effect<A, ImagesError, R>, tag: ImagesError["reason"]["_tag"], code: number) =>
-  Effect.map(Effect.flip(effect), (error) => {
-    assert.instanceOf(error, ImagesError)
-    assert.strictEqual(error.reason._tag, tag)
-    assert.strictEqual(error[Runtime.errorExitCode], code)
-    return error.message
-  })
 
 const formats: ReadonlyArray<
   readonly [
@@ -104,6 +93,18 @@ const formats: ReadonlyArray<
   ]
 ]
 
+Contract.behaves("a folder", {
+  side: 8,
+  files: async (all) =>
+    Object.fromEntries(
+      await Promise.all(all.map(async ({ label, picture }, i) => [
+        `${Contract.CLASSES[label]}/${i}.png`,
+        await Contract.encoded(picture)
+      ]))
+    ),
+  layer: Images.layerFolder
+})
+
 describe("Images.layerFolder", () => {
   it.effect.each(formats)(
     "reads %s as upright opaque RGB",
@@ -159,6 +160,60 @@ describe("Images.layerFolder", () => {
         const set = yield* load(`${folder}/data`, "train")
         assert.deepStrictEqual([0, 1].map(set.describe), ["a/2.png", "b/inner/1.png"])
       })))
+
+  it.effect("does not walk in circles along links", () =>
+    withFolder({ "a/inner/1.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.symlink(folder, `${folder}/a/inner/up`)
+        yield* fs.symlink(`${folder}/nowhere`, `${folder}/a/lost`)
+        const set = yield* load(folder, "train")
+        assert.strictEqual(set.length, 1)
+        yield* fs.symlink(`${folder}/nowhere`, `${folder}/a/lost.png`)
+        const message = yield* refused(load(folder, "train"), "FileError", 66)
+        assert.include(message, "a/lost.png: there is no such file")
+      })))
+
+  it.effect("keeps the list of files between runs and lists changed folders again", () =>
+    withFolder({ "data/a/b/1.png": png, "data/c/2.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const data = `${folder}/data`
+        const names = Effect.map(
+          load(data, "train", { cache: `${folder}/cache`, check: "names" }),
+          (set) => Array.from({ length: set.length }, (_, i) => set.describe(i))
+        )
+        yield* fs.utimes(`${data}/a/b`, 1, 1)
+        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/2.png"])
+
+        yield* fs.copyFile(`${data}/c/2.png`, `${data}/a/b/3.png`)
+        yield* fs.utimes(`${data}/a/b`, 1, 1)
+        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/2.png"])
+
+        yield* fs.rename(`${data}/c/2.png`, `${data}/c/4.png`)
+        yield* fs.utimes(`${data}/c`, 1, 1)
+        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/4.png"])
+
+        const [index] = yield* fs.readDirectory(`${folder}/cache`)
+        yield* fs.writeFileString(`${folder}/cache/${index}`, "{")
+        assert.deepStrictEqual(yield* names, ["a/b/1.png", "a/b/3.png", "c/4.png"])
+      })))
+
+  it.effect("tells how far it is with many images", () => {
+    const reports: Array<Report> = []
+    const small = { width: 1, height: 1, data: Uint8Array.of(1, 2, 3) }
+    return Effect.gen(function*() {
+      const image = yield* Effect.promise(() => Contract.encoded(small))
+      const files = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`a/${i}.png`, () => image]))
+      yield* withFolder(files, (folder) => load(folder, "train"))
+      assert.deepStrictEqual(reports.map(({ stage, step, total }) => [stage, step, total]), [
+        ["check train", 1000, 1000]
+      ])
+    }).pipe(Effect.provideService(Progress, {
+      ...silent,
+      report: (report) => Effect.sync(() => void reports.push(report))
+    }))
+  })
 
   it.effect("takes images in no sub-folder for one class", () =>
     withFolder({ "1.png": png, "2.png": png }, (folder) =>
