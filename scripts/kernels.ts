@@ -1,16 +1,20 @@
 /**
- * Assembles `src/layers/engine/*.wat` into the modules beside them: `npm run build:kernels`. What it writes is committed,
+ * Assembles the `.wat` files of `src` into the modules beside them: `npm run build:kernels`. What it writes is committed,
  * so that nobody needs an assembler to run it, and a test compares both.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import wabt from "wabt"
 
-const FOLDER = new URL("../src/layers/engine/", import.meta.url)
+/** Every kernel, by its path in `src` without the extension. */
+export const kernels = ["layers/engine/adamw", "layers/internal/views"]
+
+const at = (path: string) => new URL(`../src/${path}`, import.meta.url)
 
 /** The module of a kernel, as TypeScript. */
-export const assembled = async (name: string): Promise<string> => {
+export const assembled = async (path: string): Promise<string> => {
   const { parseWat } = await wabt()
-  const module = parseWat(`${name}.wat`, readFileSync(new URL(`${name}.wat`, FOLDER), "utf8"), { simd: true })
+  const name = path.slice(path.lastIndexOf("/") + 1)
+  const module = parseWat(`${name}.wat`, readFileSync(at(`${path}.wat`), "utf8"), { simd: true })
   const { buffer } = module.toBinary({})
   module.destroy()
   const base64 = Buffer.from(buffer).toString("base64").match(/.{1,110}/g)!
@@ -19,5 +23,5 @@ export const assembled = async (name: string): Promise<string> => {
 }
 
 if (import.meta.main) {
-  for (const name of ["adamw"]) writeFileSync(new URL(`${name}Wasm.ts`, FOLDER), await assembled(name))
+  for (const path of kernels) writeFileSync(at(`${path}Wasm.ts`), await assembled(path))
 }

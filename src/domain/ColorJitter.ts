@@ -59,25 +59,35 @@ export const saturation = ({ data, height, width }: Picture, factor: number): Pi
   return { width, height, data: out }
 }
 
-const CHANGES = [
-  { property: "brightness", apply: brightness },
-  { property: "contrast", apply: contrast },
-  { property: "saturation", apply: saturation }
-] as const
+const CHANGES = { brightness, contrast, saturation }
+
+const PROPERTIES = ["brightness", "contrast", "saturation"] as const
+
+/** One change of all pixels. */
+export interface Change {
+  readonly property: keyof typeof CHANGES
+  readonly factor: number
+}
 
 /**
- * Each property with an amount `a` above 0 changed by a factor from `max(0, 1 - a)` to `1 + a`, in random order, as
- * torchvision's `ColorJitter` does.
+ * A change of each property with an amount `a` above 0, by a factor from `max(0, 1 - a)` to `1 + a`, in random order, as
+ * torchvision's `ColorJitter` draws them.
  */
-export const random = (picture: Picture, amounts: Amounts, { integer, uniform }: Generator): Picture => {
-  const left = CHANGES.filter(({ property }) => amounts[property] > 0).map(({ apply, property }) => {
+export const draw = (amounts: Amounts, { integer, uniform }: Generator): ReadonlyArray<Change> => {
+  const left = PROPERTIES.filter((property) => amounts[property] > 0).map((property): Change => {
     const amount = amounts[property]
     const least = Math.max(0, 1 - amount)
-    return { apply, factor: least + (1 + amount - least) * uniform() }
+    return { property, factor: least + (1 + amount - least) * uniform() }
   })
-  let changed = picture
-  while (left.length > 0) {
-    for (const { apply, factor } of left.splice(integer(0, left.length - 1), 1)) changed = apply(changed, factor)
-  }
-  return changed
+  const drawn: Array<Change> = []
+  while (left.length > 0) drawn.push(...left.splice(integer(0, left.length - 1), 1))
+  return drawn
 }
+
+/** The changes one after another. */
+export const apply = (picture: Picture, changes: ReadonlyArray<Change>): Picture =>
+  changes.reduce((changed, { factor, property }) => CHANGES[property](changed, factor), picture)
+
+/** Changes drawn and applied. */
+export const random = (picture: Picture, amounts: Amounts, draws: Generator): Picture =>
+  apply(picture, draw(amounts, draws))

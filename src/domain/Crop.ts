@@ -78,13 +78,18 @@ export interface Evaluation {
 
 /**
  * The central square of `size` pixels after the shorter side was brought to `size / evaluationCrop`, with the official
- * rounding of sides and offsets.
+ * rounding of sides and offsets. `resize` may be another way to the same pixels.
  */
-export const central = (picture: Picture, size: number, { evaluationCrop, interpolation }: Evaluation): Picture => {
+export const central = (
+  picture: Picture,
+  size: number,
+  { evaluationCrop, interpolation }: Evaluation,
+  resize: typeof Resample.resize = Resample.resize
+): Picture => {
   const short = Math.trunc(size / evaluationCrop)
   const { height, width } = picture
   const long = (side: number, other: number) => side <= other ? short : Math.trunc((short * side) / other)
-  const resized = Resample.resize(picture, long(width, height), long(height, width), interpolation)
+  const resized = resize(picture, long(width, height), long(height, width), interpolation)
   if (resized.width === size && resized.height === size) return resized
   return Resample.cut(resized, {
     left: Rounding.halfToEven((resized.width - size) / 2),

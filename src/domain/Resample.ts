@@ -50,15 +50,20 @@ const KERNELS: Readonly<Record<Filter, Kernel>> = {
 // Pillow's fixed point: 32 bits less 8 of the pixel and 2 of head-room.
 const BITS = 22
 
-/** For every output position: the first input it reads, how many, and their weights (`taps` places each). */
-interface Table {
+/**
+ * For every output position: the first input it reads, how many, and their weights, whole numbers worth 2^-22 each (`taps`
+ * places per position).
+ */
+export interface Table {
   readonly taps: number
   readonly first: Int32Array
   readonly count: Int32Array
   readonly weights: Int32Array
 }
 
-const tableOf = (length: number, out: number, { support, weight }: Kernel): Table => {
+/** How a filter brings `length` pixels to `out`. */
+export const table = (length: number, out: number, filter: Filter): Table => {
+  const { support, weight } = KERNELS[filter]
   const scale = length / out
   const stretch = Math.max(scale, 1)
   const reach = support * stretch
@@ -96,8 +101,7 @@ interface Layout {
   readonly outLineStep: number
 }
 
-const pass = (source: Uint8Array, target: Uint8Array, table: Table, layout: Layout): void => {
-  const { count, first, taps, weights } = table
+const pass = (source: Uint8Array, target: Uint8Array, { count, first, taps, weights }: Table, layout: Layout): void => {
   const { lines, step } = layout
   for (let line = 0; line < lines; line++) {
     const start = layout.offset + line * layout.lineStep
@@ -134,11 +138,17 @@ export const cut = (picture: Picture, box: Box): Picture => {
 }
 
 /**
+ * Whether columns are filtered before rows: where the height shrinks by more than twice as many pixels as the width. This is
+ * the order of Pillow 13; older ones always began with rows, and differ from it there by the rounding in between.
+ */
+export const columnsFirst = (from: Pick<Box, "width" | "height">, width: number, height: number): boolean => {
+  const shorter = from.height - height
+  return shorter > 0 && shorter > 2 * (from.width - width)
+}
+
+/**
  * `picture`, or its part inside `box`, at another size. Pixels outside the box contribute nothing, as after
  * torchvision's `resized_crop`; an axis that keeps its length is not filtered.
- *
- * Rows are filtered first, but where the height shrinks by more than twice as many pixels as the width, columns are. This
- * is the order of Pillow 13; older ones always began with rows, and differ from it there by the rounding in between.
  */
 export const resize = (picture: Picture, width: number, height: number, filter: Filter, box?: Box): Picture => {
   const from = box ?? { left: 0, top: 0, width: picture.width, height: picture.height }
@@ -147,8 +157,7 @@ export const resize = (picture: Picture, width: number, height: number, filter: 
     return vertical(picture, from, height, filter)
   }
   if (from.height === height) return horizontal(picture, from, width, filter)
-  const shorter = from.height - height
-  return shorter > 0 && shorter > 2 * (from.width - width)
+  return columnsFirst(from, width, height)
     ? horizontal(vertical(picture, from, height, filter), { left: 0, top: 0, width: from.width, height }, width, filter)
     : vertical(
       horizontal(picture, from, width, filter),
@@ -160,7 +169,7 @@ export const resize = (picture: Picture, width: number, height: number, filter: 
 
 const horizontal = (picture: Picture, from: Box, width: number, filter: Filter): Picture => {
   const data = new Uint8Array(width * from.height * 3)
-  pass(picture.data, data, tableOf(from.width, width, KERNELS[filter]), {
+  pass(picture.data, data, table(from.width, width, filter), {
     offset: (from.top * picture.width + from.left) * 3,
     step: 3,
     lineStep: picture.width * 3,
@@ -173,7 +182,7 @@ const horizontal = (picture: Picture, from: Box, width: number, filter: Filter):
 
 const vertical = (picture: Picture, from: Box, height: number, filter: Filter): Picture => {
   const data = new Uint8Array(from.width * height * 3)
-  pass(picture.data, data, tableOf(from.height, height, KERNELS[filter]), {
+  pass(picture.data, data, table(from.height, height, filter), {
     offset: (from.top * picture.width + from.left) * 3,
     step: picture.width * 3,
     lineStep: 3,

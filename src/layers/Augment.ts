@@ -22,8 +22,9 @@ import * as Keyed from "../domain/Keyed.ts"
 import * as Normalize from "../domain/Normalize.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as RandAugment from "../domain/RandAugment.ts"
-import * as Resample from "../domain/Resample.ts"
+import type * as Resample from "../domain/Resample.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Views from "./internal/views.ts"
 
 /** What {@link view} needs of an `AugmentConfig`. */
 export interface Random extends Crop.Bounds {
@@ -38,10 +39,10 @@ export interface Random extends Crop.Bounds {
  */
 export const view = (picture: Picture, size: number, config: Random, key: Keyed.Key): Picture => {
   const draws = Keyed.generator(key)
-  const coloured = ColorJitter.random(picture, config.jitter, draws)
-  const turned = draws.uniform() < config.flip ? Crop.flip(coloured) : coloured
-  const box = Crop.random(turned.width, turned.height, config, draws)
-  return Resample.resize(turned, size, size, config.interpolation, box)
+  const changes = ColorJitter.draw(config.jitter, draws)
+  const mirrored = draws.uniform() < config.flip
+  const box = Crop.random(picture.width, picture.height, config, draws)
+  return Views.view(picture, { changes, mirrored, box, width: size, height: size, filter: config.interpolation })
 }
 
 /**
@@ -57,9 +58,9 @@ export const classified = (
 ): Picture => {
   const draws = Keyed.generator(key)
   const box = Crop.random(picture.width, picture.height, config, draws)
-  const cropped = Resample.resize(picture, size, size, config.interpolation, box)
+  const cropped = Views.resize(picture, size, size, config.interpolation, box)
   const turned = draws.uniform() < config.flip ? Crop.flip(cropped) : cropped
-  if (randAugment === null) return ColorJitter.random(turned, config.jitter, draws)
+  if (randAugment === null) return Views.recolour(turned, ColorJitter.draw(config.jitter, draws))
   const [red, green, blue] = config.mean.map((mean) => Math.min(255, Math.round(255 * mean))) as [
     number,
     number,
@@ -69,7 +70,8 @@ export const classified = (
 }
 
 /** The view of evaluation, `size` × `size`: the centre, always the same. */
-export const evaluation: (picture: Picture, size: number, config: Crop.Evaluation) => Picture = Crop.central
+export const evaluation = (picture: Picture, size: number, config: Crop.Evaluation): Picture =>
+  Crop.central(picture, size, config, Views.resize)
 
 /** One batch of views in both forms that stages need, `[B, 3, H, W]`. */
 export interface Batch<B extends number> {

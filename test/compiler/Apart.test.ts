@@ -102,6 +102,6 @@ describe("updates that a program leaves out", () => {
 
   it("run on the kernel that its source says", async () => {
     const file = new URL("../../src/layers/engine/adamwWasm.ts", import.meta.url)
-    assert.strictEqual(readFileSync(file, "utf8"), await assembled("adamw"))
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/engine/adamw"))
   })
 })

@@ -1,0 +1,157 @@
+/** Views of pictures by a WebAssembly kernel: the bytes that `ColorJitter`, `Crop.flip` and `Resample` give, in less time. */
+import type * as ColorJitter from "../../domain/ColorJitter.ts"
+import * as Crop from "../../domain/Crop.ts"
+import type { Picture } from "../../domain/Picture.ts"
+import * as Resample from "../../domain/Resample.ts"
+import { viewsWasm } from "./viewsWasm.ts"
+
+/** What is done to a picture, in this order. */
+export interface View {
+  /** At most one of each property. */
+  readonly changes: ReadonlyArray<ColorJitter.Change>
+  readonly mirrored: boolean
+  readonly box: Resample.Box
+  readonly width: number
+  readonly height: number
+  readonly filter: Resample.Filter
+}
+
+type Kernel = (...numbers: ReadonlyArray<number>) => number
+
+const wasm = new WebAssembly.Module(Uint8Array.from(atob(viewsWasm), (byte) => byte.charCodeAt(0)))
+
+const instantiate = () => {
+  const { colour, columns, memory, rows } = new WebAssembly.Instance(wasm).exports
+  return {
+    memory: memory as WebAssembly.Memory,
+    colour: colour as Kernel,
+    columns: columns as Kernel,
+    rows: rows as Kernel
+  }
+}
+
+const shared = instantiate()
+// A memory never shrinks: what a very large picture needs is not kept.
+const KEPT = 64 * 2 ** 20
+const PAGE = 2 ** 16
+// What the kernel may read or write behind a place.
+const SLACK = 64
+
+const aligned = (bytes: number): number => Math.ceil(bytes / SLACK) * SLACK
+
+/** Pixels in the memory, the first at `at`, each row `step` bytes after the one before. */
+interface Area {
+  readonly at: number
+  readonly step: number
+  readonly width: number
+  readonly height: number
+}
+
+// The kernel multiplies numbers of 16 bits: weights are halved at this bit.
+const HALF = 11
+
+/** A filter as the kernel takes it, for a line that is read from its end if `mirrored`. */
+const passOf = (length: number, out: number, filter: Resample.Filter, mirrored: boolean) => {
+  const { count, first, taps, weights } = Resample.table(length, out, filter)
+  const pairs = Math.ceil(count.reduce((most, many) => Math.max(most, many), 1) / 2)
+  const halves = new Int16Array(out * pairs * 4)
+  for (let position = 0; position < out; position++) {
+    const many = count[position]!
+    for (let tap = 0; tap < many; tap++) {
+      const weight = weights[position * taps + (mirrored ? many - 1 - tap : tap)]!
+      const at = (position * pairs + (tap >> 1)) * 4 + (tap & 1)
+      halves[at] = weight & (2 ** HALF - 1)
+      halves[at + 2] = weight >> HALF
+    }
+    if (mirrored) first[position] = length - first[position]! - many
+  }
+  return { first, halves, pairs }
+}
+
+/** The view of a picture. */
+export const view = (picture: Picture, { box, changes, filter, height, mirrored, width }: View): Picture => {
+  const pixels = picture.width * picture.height
+  const { colour, columns, memory, rows } = pixels * 3 > KEPT ? instantiate() : shared
+  let free = 0
+  const room = (bytes: number): number => {
+    const at = free
+    free += aligned(bytes + SLACK)
+    const missing = free - memory.buffer.byteLength
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
+    return at
+  }
+  const put = (values: Uint8Array | Int16Array | Int32Array | Float32Array): number => {
+    const at = room(values.byteLength)
+    new Uint8Array(memory.buffer, at).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    return at
+  }
+
+  /** Changes an area, perhaps into another place, and returns the sum of its luminances if it is to be measured. */
+  const change = (area: Area, list: typeof changes, mean: number, to: number, measure: boolean): number => {
+    const triples = list.flatMap(({ factor, property }) => [
+      property === "saturation" ? 1 : 0,
+      factor,
+      property === "contrast" ? mean : 0
+    ])
+    const at = put(Float32Array.from(triples))
+    const { height: lines, step, width: across } = area
+    return colour(area.at, step, to, to === 0 ? 0 : 3 * across, across, lines, at, list.length, measure ? 1 : 0)
+  }
+  // Contrast depends on all of the picture, the other changes on no pixel beyond the box.
+  const contrast = Math.max(0, changes.findIndex(({ property }) => property === "contrast"))
+  const [before, after] = [changes.slice(0, contrast), changes.slice(contrast)]
+  let area: Area = { at: put(picture.data), step: 3 * picture.width, width: picture.width, height: picture.height }
+  let mean = 0
+  if (after[0]?.property === "contrast") {
+    const at = before.length === 0 ? 0 : room(3 * pixels)
+    mean = Math.trunc(change(area, before, 0, at, true) / pixels + 0.5)
+    if (at !== 0) area = { ...area, at }
+  }
+  const left = mirrored ? picture.width - box.left - box.width : box.left
+  area = { at: area.at + box.top * area.step + left * 3, step: area.step, width: box.width, height: box.height }
+  if (after.length > 0) {
+    const at = room(3 * box.width * box.height)
+    change(area, after, mean, at, false)
+    area = { ...area, at, step: 3 * box.width }
+  }
+
+  const across = (from: Area): Area => {
+    if (from.width === width) return from
+    const { first, halves, pairs } = passOf(from.width, width, filter, mirrored)
+    // The kernel writes a byte behind each line.
+    const step = aligned(3 * width + 1)
+    const at = room(step * from.height)
+    rows(from.at, from.step, at, step, from.height, width, put(first), put(halves), pairs)
+    return { at, step, width, height: from.height }
+  }
+  const down = (from: Area): Area => {
+    if (from.height === height) return from
+    const { first, halves, pairs } = passOf(from.height, height, filter, false)
+    const step = 3 * from.width
+    const at = room(step * height)
+    // Where a position has an odd number of taps, a line beyond the last is read and weighs nothing.
+    room(from.step)
+    columns(from.at, from.step, at, step, step, height, put(first), put(halves), pairs)
+    return { at, step, width: from.width, height }
+  }
+  area = Resample.columnsFirst(box, width, height) ? across(down(area)) : down(across(area))
+
+  const data = new Uint8Array(3 * width * height)
+  const bytes = new Uint8Array(memory.buffer)
+  for (let line = 0; line < height; line++) {
+    const from = area.at + line * area.step
+    data.set(bytes.subarray(from, from + 3 * width), 3 * width * line)
+  }
+  const result = { width, height, data }
+  return mirrored && box.width === width ? Crop.flip(result) : result
+}
+
+const whole = ({ height, width }: Picture): Resample.Box => ({ left: 0, top: 0, width, height })
+
+/** `Resample.resize`. */
+export const resize: typeof Resample.resize = (picture, width, height, filter, box = whole(picture)) =>
+  view(picture, { changes: [], mirrored: false, box, width, height, filter })
+
+/** `ColorJitter.apply`. */
+export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Change>): Picture =>
+  view(picture, { ...whole(picture), changes, mirrored: false, box: whole(picture), filter: "bilinear" })

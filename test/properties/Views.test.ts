@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { readFileSync } from "node:fs"
+import { assembled } from "../../scripts/kernels.ts"
+import * as ColorJitter from "../../src/domain/ColorJitter.ts"
+import * as Crop from "../../src/domain/Crop.ts"
+import * as Keyed from "../../src/domain/Keyed.ts"
+import type { Picture } from "../../src/domain/Picture.ts"
+import * as Resample from "../../src/domain/Resample.ts"
+import * as Views from "../../src/layers/internal/views.ts"
+
+const side = fc.integer({ min: 1, max: 70 })
+const filter = fc.constantFrom<Resample.Filter>("bilinear", "bicubic", "lanczos")
+const noise = (width: number, height: number, index: number): Picture => {
+  const { integer } = Keyed.generator({ seed: 0, purpose: "noise", epoch: 0, index })
+  return { width, height, data: Uint8Array.from({ length: width * height * 3 }, () => integer(0, 255)) }
+}
+const picture = fc.tuple(side, side, fc.nat()).map(([width, height, index]) => noise(width, height, index))
+const factor = fc.double({ min: 0, max: 2, noNaN: true })
+const changes = fc.tuple(
+  fc.shuffledSubarray(["brightness", "contrast", "saturation"] as const),
+  fc.tuple(factor, factor, factor)
+).map(([properties, factors]) =>
+  properties.map((property, i): ColorJitter.Change => ({ property, factor: factors[i]! }))
+)
+const part = fc.tuple(
+  fc.double({ min: 0, max: 0.99, noNaN: true }),
+  fc.double({ min: 0, max: 0.99, noNaN: true })
+)
+
+const within = (length: number, [low, share]: readonly [number, number]): readonly [number, number] => {
+  const first = Math.floor(low * length)
+  return [first, 1 + Math.floor(share * (length - first))]
+}
+
+const expected = (original: Picture, asked: Views.View): Picture => {
+  const coloured = ColorJitter.apply(original, asked.changes)
+  const turned = asked.mirrored ? Crop.flip(coloured) : coloured
+  return Resample.resize(turned, asked.width, asked.height, asked.filter, asked.box)
+}
+
+const view = fc.record({
+  picture,
+  across: part,
+  along: part,
+  asked: fc.record({ changes, mirrored: fc.boolean(), width: side, height: side, filter })
+}).map(({ across, along, asked, picture: original }) => {
+  const [left, width] = within(original.width, across)
+  const [top, height] = within(original.height, along)
+  return { original, asked: { ...asked, box: { left, top, width, height } } }
+})
+
+describe("views by the kernel", () => {
+  it("are made by what its source says", async () => {
+    const file = new URL("../../src/layers/internal/viewsWasm.ts", import.meta.url)
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/internal/views"))
+  })
+
+  it("have the bytes of the operations one by one", () => {
+    fc.assert(
+      fc.property(view, ({ asked, original }) => {
+        assert.deepStrictEqual(Views.view(original, asked), expected(original, asked))
+      }),
+      { numRuns: 1500 }
+    )
+  })
+
+  it("have them where an axis, or both, keep their length", () => {
+    fc.assert(
+      fc.property(view, fc.constantFrom("width", "height", "both"), ({ asked, original }, kept) => {
+        const width = kept === "height" ? asked.width : asked.box.width
+        const height = kept === "width" ? asked.height : asked.box.height
+        const same = { ...asked, width, height }
+        assert.deepStrictEqual(Views.view(original, same), expected(original, same))
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it("have them for pictures larger than the memory that is kept", () => {
+    const original = {
+      width: 5000,
+      height: 4500,
+      data: Buffer.alloc(5000 * 4500 * 3, Uint8Array.from({ length: 9973 }, (_, i) => i * 31 % 251))
+    }
+    const asked: Views.View = {
+      changes: [],
+      mirrored: true,
+      box: { left: 30, top: 4000, width: 4900, height: 500 },
+      width: 20,
+      height: 10,
+      filter: "lanczos"
+    }
+    assert.deepStrictEqual(Views.view(original, asked), expected(original, asked))
+  })
+})
