@@ -34,6 +34,8 @@ import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
+import type { HostOf, Inference } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Augment from "./Augment.ts"
 import { Engine, EngineError } from "./Engine.ts"
@@ -134,6 +136,32 @@ export interface NetworkOptions {
   readonly heads?: number
 }
 
+/** The sizes of one run of a network. */
+export interface Batch {
+  readonly size: number
+  readonly height: number
+  readonly width: number
+}
+
+/** Features `[B, N, T]` of standardised pixels `[B, 3, H, W]`, row by row. */
+export type Run = (pixels: Float32Array) => Effect.Effect<Float32Array, EngineError>
+
+/** A network that teaches, with its weights. */
+export interface Network {
+  readonly patch: number
+  /** Numbers per patch. */
+  readonly width: number
+  readonly channels: Normalize.Channels
+  /** A SHA-256 of its architecture and weights. */
+  readonly digest: string
+  /** The side of the only images that it takes; any that its patches tile when absent. */
+  readonly side?: number
+  /** What runs on batches of one size, for as long as the scope is open. */
+  readonly open: (
+    batch: Batch
+  ) => Effect.Effect<Run, EngineError | Weights.WeightsError, Engine | Scope.Scope>
+}
+
 /** How many images are described at a time while fitting. */
 const CHUNK = 64
 
@@ -175,13 +203,17 @@ export class Teacher extends Context.Service<Teacher, {
   static readonly layerClip = (
     weights: Weights.Weights | string,
     options: NetworkOptions = {}
-  ): Layer.Layer<Teacher, TeacherError, Engine> => layerNetwork("clip", weights, options, clip)
+  ): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("clip", weights, options, clip)
+
+  /** Any network of which the engine runs an inference; see {@link open}. */
+  static readonly layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
+    Layer.effect(Teacher, makeNetwork(name, Effect.succeed(network)))
 
   /** A vision transformer of DINO under its official names; see {@link Teacher.layerClip}. */
   static readonly layerDino = (
     weights: Weights.Weights | string,
     options: NetworkOptions = {}
-  ): Layer.Layer<Teacher, TeacherError, Engine> => layerNetwork("dino", weights, options, dino)
+  ): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("dino", weights, options, dino)
 
   /**
    * What another teacher said, from a folder that `cacheFeatures` filled; the other one is not needed. Of float32 these are
@@ -195,30 +227,6 @@ export class Teacher extends Context.Service<Teacher, {
     options: FeatureCache.OpenOptions = {}
   ): Layer.Layer<Teacher, TeacherError> =>
     Layer.effect(Teacher, makeCached(directory, options)).pipe(Layer.provide(Files.layerNode))
-}
-
-/** The sizes of one run. */
-interface Batch {
-  readonly size: number
-  readonly height: number
-  readonly width: number
-}
-
-/** A published network with its weights. */
-interface Network {
-  readonly patch: number
-  /** Numbers per patch. */
-  readonly width: number
-  readonly channels: Normalize.Channels
-  readonly digest: string
-  /** Features of batches of standardised images. */
-  readonly open: (
-    batch: Batch
-  ) => Effect.Effect<
-    (pixels: Float32Array) => Effect.Effect<Float32Array, EngineError>,
-    EngineError,
-    Engine | Scope.Scope
-  >
 }
 
 /** Sizes of axes of tensors. Fails with all tensors that are missing or of another rank. */
@@ -319,15 +327,7 @@ const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     width: found.out,
     channels: Clip.CHANNELS,
     digest,
-    open: Effect.fnUntraced(function*(batch) {
-      const inference = Clip.features(sizes, named(batch))
-      const handle = yield* (yield* Engine).infer(inference, parameters)
-      return (pixels) =>
-        Effect.map(
-          handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", pixels) }),
-          ({ target }) => target.data
-        )
-    })
+    open: (batch) => open(Clip.features(sizes, named(batch)), parameters, ({ target }) => target.data)
   }
   return network
 })
@@ -353,32 +353,40 @@ const dino = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     width: found.width,
     channels: Dino.CHANNELS,
     digest,
-    open: Effect.fnUntraced(function*(batch) {
-      const inference = Dino.features(sizes, named(batch))
-      const handle = yield* (yield* Engine).infer(inference, parameters)
-      return (pixels) =>
-        Effect.map(
-          handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", pixels) }),
-          ({ target }) => target.data
-        )
-    })
+    open: (batch) => open(Dino.features(sizes, named(batch)), parameters, ({ target }) => target.data)
   }
   return network
 })
 
-const layerNetwork = (
+/** What runs an inference of images on the engine; `features` are the ones among its outputs. */
+export const open = Effect.fnUntraced(function*<W, I extends [number, number, number, number], O>(
+  inference: Inference<W, { readonly images: Tensor<I> }, O>,
+  weights: HostOf<W>,
+  features: (outputs: HostOf<O>) => Float32Array
+) {
+  const handle = yield* (yield* Engine).infer(inference, weights)
+  const { shape } = inference.batch.images
+  const run: Run = (pixels) => Effect.map(handle.run({ images: HostTensor.make(shape, "float32", pixels) }), features)
+  return run
+})
+
+const layerPublished = (
   name: string,
-  weights: Weights.Weights | string,
+  given: Weights.Weights | string,
   options: NetworkOptions,
   published: typeof clip
-): Layer.Layer<Teacher, TeacherError, Engine> =>
-  Layer.effect(Teacher, makeNetwork(name, weights, options, published)).pipe(Layer.provide(Files.layerNode))
+): Layer.Layer<Teacher, TeacherError, Engine> => {
+  const network = Effect.gen(function*() {
+    const weights = typeof given === "string" ? yield* Weights.read(given) : given
+    return yield* published(weights, typeof given === "string" ? given : name, options)
+  })
+  return Layer.effect(Teacher, makeNetwork(name, network)).pipe(Layer.provide(Files.layerNode))
+}
 
 const makeNetwork = Effect.fn("Teacher.layerNetwork")(
-  function*(name: string, given: Weights.Weights | string, options: NetworkOptions, published: typeof clip) {
-    const weights = typeof given === "string" ? yield* Weights.read(given) : given
-    const network = yield* published(weights, typeof given === "string" ? given : name, options)
-    const { channels, patch, width: channel } = network
+  function*<R>(name: string, made: Effect.Effect<Network, TeacherError["reason"], R>) {
+    const network = yield* made
+    const { channels, patch, side, width: channel } = network
     const scope = yield* Scope.Scope
     const engine = yield* Engine
 
@@ -398,11 +406,11 @@ const makeNetwork = Effect.fn("Teacher.layerNetwork")(
         images: HostTensor.HostTensor<[B, 3, H, W], "float32">
       ) {
         const [batch, , height, width] = images.shape
-        if (height % patch !== 0 || width % patch !== 0) {
-          return yield* new WrongImages({
-            given: ShapeError.show(images.shape),
-            expected: `[B, 3, H, W] with sides that are multiples of ${patch}`
-          })
+        const sides = side === undefined
+          ? `H, W] with sides that are multiples of ${patch}`
+          : `${side}, ${side}]`
+        if (side === undefined ? height % patch !== 0 || width % patch !== 0 : height !== side || width !== side) {
+          return yield* new WrongImages({ given: ShapeError.show(images.shape), expected: `[B, 3, ${sides}` })
         }
         const key = `${height}x${width}`
         const size = sizes.get(key) ?? batch

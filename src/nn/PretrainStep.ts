@@ -257,3 +257,32 @@ export const features = <
     }
   }
 })
+
+/** The patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
+export const patchFeatures = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(sizes: Sizes<Y, X, P, C, F, H, R, K>, batchSize: B): Inference<
+  { readonly parameters: Params<Y, X, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, Y, X]> },
+  { readonly target: Tensor<[B, Dim.Patches<Y, X, P>, C]> }
+> => ({
+  name: "patch features",
+  weights: { parameters: spec(sizes) },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.forward(parameters, images, {
+      heads: sizes.vit.heads,
+      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens)
+    })
+    const normed = Normalization.layerNorm(tokens, parameters.norm, Block.EPSILON)
+    return { target: Tokens.patchTokens(normed, sizes.vit.patches) }
+  }
+})

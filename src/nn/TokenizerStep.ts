@@ -287,6 +287,29 @@ export const features = <
   })
 })
 
+/** The encoder's normed patch tokens, `[B, N, C]`, of images from 0 to 1. */
+export const patchFeatures = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  K extends number,
+  E extends number,
+  O extends number
+>(sizes: Sizes<Y, X, P, C, F, H, K, E, O>, batchSize: B): Inference<
+  Weights<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
+  { readonly images: Tensor<[B, 3, Y, X]> },
+  { readonly target: Tensor<[B, Dim.Patches<Y, X, P>, C]> }
+> => ({
+  name: "tokenizer patch features",
+  weights: weightsSpec(sizes),
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => ({ target: Vqkd.encodeTokens(parameters, images, sizes.vit.heads) })
+})
+
 const weightsSpec = <
   Y extends number,
   X extends number,

@@ -1,6 +1,7 @@
 /** The stages, one exported program each, and what they share. Composed in plain code: each takes the value of another. */
 export * as Atlas from "./Atlas.ts"
 export * as Batches from "./Batches.ts"
+export * as Bootstrap from "./Bootstrap.ts"
 export { type Cached, cacheFeatures, type CacheOptions } from "./CacheFeatures.ts"
 export { demo } from "./Demo.ts"
 export { evaluatePretraining, evaluateTokenizer } from "./Evaluate.ts"

@@ -1,0 +1,64 @@
+/** Learning from oneself: an earlier network of ours as the teacher of the next tokenizer. */
+import { Effect, type Layer } from "effect"
+import * as Json from "../domain/Json.ts"
+import { PretrainConfig } from "../domain/PretrainConfig.ts"
+import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
+import type { Engine } from "../layers/Engine.ts"
+import * as Files from "../layers/Files.ts"
+import { type Network, open, Teacher, type TeacherError } from "../layers/Teacher.ts"
+import * as PretrainStep from "../nn/PretrainStep.ts"
+import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Dim from "../shapes/Dim.ts"
+import type { Backbone } from "./Pretrain.ts"
+import * as Pretrain from "./Pretrain.ts"
+import * as Stage from "./Stage.ts"
+import type { Tokenizer } from "./TrainTokenizer.ts"
+import * as TrainTokenizer from "./TrainTokenizer.ts"
+
+const digestOf = (config: Json.Json, tensors: Backbone["tensors"]): string =>
+  Files.sha256(`${Json.canonical(config)} ${Stage.digest(tensors)}`)
+
+/**
+ * A pretrained network as a teacher: the patch tokens of its last block after its norm. Takes images of the size that it
+ * was pretrained on.
+ */
+export const layerBackbone = (backbone: Backbone): Layer.Layer<Teacher, TeacherError, Engine> => {
+  const { config: { augment, vit }, tensors } = backbone
+  const network: Network = {
+    patch: vit.patchSize,
+    side: vit.imageSize,
+    width: vit.width,
+    channels: augment,
+    digest: digestOf(Stage.plain(PretrainConfig, backbone.config), tensors),
+    open: Effect.fnUntraced(function*({ size }) {
+      const inference = PretrainStep.patchFeatures(Pretrain.sizesOf(backbone), Dim.named("images", size))
+      return yield* open(
+        inference,
+        yield* Stage.fill(inference, Pretrain.weightsOf(backbone)),
+        ({ target }) => target.data
+      )
+    })
+  }
+  return Teacher.layerNetwork("backbone", network)
+}
+
+/** An earlier tokenizer as a teacher: the patch tokens of its encoder. Takes images of the size that it was trained on. */
+export const layerTokenizer = (tokenizer: Tokenizer): Layer.Layer<Teacher, TeacherError, Engine> => {
+  const { config: { encoder }, tensors } = tokenizer
+  const network: Network = {
+    patch: encoder.patchSize,
+    side: encoder.imageSize,
+    width: encoder.width,
+    channels: { mean: [0, 0, 0], std: [1, 1, 1] },
+    digest: digestOf(Stage.plain(TokenizerConfig, tokenizer.config), tensors),
+    open: Effect.fnUntraced(function*({ size }) {
+      const inference = TokenizerStep.patchFeatures(TrainTokenizer.sizesOf(tokenizer), Dim.named("images", size))
+      return yield* open(
+        inference,
+        yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)),
+        ({ target }) => target.data
+      )
+    })
+  }
+  return Teacher.layerNetwork("tokenizer", network)
+}
