@@ -22,12 +22,19 @@ import { ImagesError, type ImageSet, UnknownSplit } from "./ImageSet.ts"
 import * as Cifar from "./internal/cifar.ts"
 import * as Emoji from "./internal/emoji.ts"
 import * as Folder from "./internal/folder.ts"
+import * as WebDataset from "./internal/webdataset.ts"
 
 /** How a folder is read. */
 export type FolderOptions = Folder.Options
 
 /** How the emoji are labelled and where their drawings are kept. */
 export type EmojiOptions = Emoji.Options
+
+/** The tar shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
+export type Shards = WebDataset.Shards
+
+/** How tar shards are read. */
+export type WebDatasetOptions = WebDataset.Options
 
 /** The image sets of one source, by the names of its splits. */
 export class Images extends Context.Service<Images, {
@@ -59,6 +66,12 @@ export class Images extends Context.Service<Images, {
     options: EmojiOptions = {}
   ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
 
+  static readonly layerWebDatasetNoDeps = (
+    shards: Shards,
+    options: WebDatasetOptions = {}
+  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+    Layer.effect(Images, WebDataset.make(shards, options))
+
   static readonly layerCifarNoDeps = (
     directory: string
   ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
@@ -72,6 +85,18 @@ export class Images extends Context.Service<Images, {
    */
   static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
     this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name, a `.cls`
+   * with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Images without either
+   * are one class, `.`. A shard is listed once; images are read from their places in it. Compressed shards are unpacked
+   * into the cache.
+   *
+   * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a label is no class, and as
+   * that of {@link layerFolder} does for images; with 74 when a shard cannot be unpacked.
+   */
+  static readonly layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
+    this.layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
 
   /**
    * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,
