@@ -23,24 +23,44 @@ export interface Channels {
 
 const SHARES = Float32Array.from({ length: 256 }, (_, value) => value / 255)
 
+/** What the 256 values of a channel become: red, green, blue. */
+export type Tables = readonly [red: Float32Array, green: Float32Array, blue: Float32Array]
+
+/** The tables of values from 0 to 1. */
+export const shares: Tables = [SHARES, SHARES, SHARES]
+
+/** The tables of standardised values: what {@link standardise} makes of {@link shares}. */
+export const standards = (channels: Channels): Tables => {
+  const planes = standardise(Float32Array.from([...SHARES, ...SHARES, ...SHARES]), 256, channels)
+  return [planes.subarray(0, 256), planes.subarray(256, 512), planes.subarray(512)]
+}
+
+/** Writes a picture by tables into `values`, from `at` on, as planes of red, green and blue. */
+export const write = ({ data, height, width }: Picture, tables: Tables, values: Float32Array, at: number): void => {
+  const [reds, greens, blues] = tables
+  const pixels = width * height
+  const [green, blue] = [at + pixels, at + 2 * pixels]
+  for (let pixel = 0, from = 0; pixel < pixels; pixel++, from += 3) {
+    values[at + pixel] = reds[data[from]!]!
+    values[green + pixel] = greens[data[from + 1]!]!
+    values[blue + pixel] = blues[data[from + 2]!]!
+  }
+}
+
 /** The pictures, all of one size, as `[B, 3, H, W]` with values from 0 to 1. */
 export const unit = (pictures: ReadonlyArray<Picture>): Float32Array => {
   const first = pictures[0]
   if (first === undefined) return new Float32Array(0)
-  const pixels = first.width * first.height
-  const values = new Float32Array(pictures.length * 3 * pixels)
-  pictures.forEach(({ data, height, width }, index) => {
+  const size = 3 * first.width * first.height
+  const values = new Float32Array(pictures.length * size)
+  pictures.forEach((picture, index) => {
+    const { height, width } = picture
     if (width !== first.width || height !== first.height) {
       throw new RangeError(
         `a batch holds pictures of one size, but picture ${index} is ${width} × ${height} and the first is ${first.width} × ${first.height}`
       )
     }
-    const red = index * 3 * pixels
-    for (let pixel = 0; pixel < pixels; pixel++) {
-      values[red + pixel] = SHARES[data[pixel * 3]!]!
-      values[red + pixels + pixel] = SHARES[data[pixel * 3 + 1]!]!
-      values[red + 2 * pixels + pixel] = SHARES[data[pixel * 3 + 2]!]!
-    }
+    write(picture, shares, values, index * size)
   })
   return values
 }

@@ -10,7 +10,7 @@
  * const { augment } = Presets.tiny.pretrain
  * const picture = { width: 60, height: 50, data: new Uint8Array(60 * 50 * 3).fill(128) }
  * const view = Augment.view(picture, 48, augment, { seed: 0, purpose: "view", epoch: 0, index: 7 })
- * const { normalised, unit } = Augment.batch([view], augment)
+ * const { normalised, unit } = Augment.batch([view], 48, augment)
  * assert.deepStrictEqual(unit.shape, [1, 3, 48, 48])
  * assert.notStrictEqual(normalised.data[0], unit.data[0])
  * ```
@@ -81,13 +81,32 @@ export interface Batch<B extends number> {
   readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
 }
 
-/** Views of one size as a batch. */
-export const batch = (views: ReadonlyArray<Picture>, channels: Normalize.Channels): Batch<number> => {
-  const { height = 0, width = 0 } = views[0] ?? {}
-  const shape: [number, 3, number, number] = [views.length, 3, height, width]
-  const values = Normalize.unit(views)
-  return {
-    unit: HostTensor.make(shape, "float32", values),
-    normalised: HostTensor.make(shape, "float32", Normalize.standardise(values, width * height, channels))
+/** Room for a batch of `count` views of `size` × `size` pixels, and how one is put at a place of it. */
+export const room = (count: number, size: number, channels: Normalize.Channels) => {
+  const shape: [number, 3, number, number] = [count, 3, size, size]
+  const batch: Batch<number> = {
+    unit: HostTensor.zeros(shape, "float32"),
+    normalised: HostTensor.zeros(shape, "float32")
   }
+  const standards = Normalize.standards(channels)
+  return {
+    batch,
+    put: (place: number, picture: Picture): void => {
+      if (picture.width !== size || picture.height !== size) {
+        throw new RangeError(
+          `a batch of ${size} × ${size} pixels cannot hold a view of ${picture.width} × ${picture.height}`
+        )
+      }
+      const at = place * 3 * size * size
+      Normalize.write(picture, Normalize.shares, batch.unit.data, at)
+      Normalize.write(picture, standards, batch.normalised.data, at)
+    }
+  }
+}
+
+/** Views of `size` × `size` pixels as a batch. */
+export const batch = (views: ReadonlyArray<Picture>, size: number, channels: Normalize.Channels): Batch<number> => {
+  const { batch, put } = room(views.length, size, channels)
+  views.forEach((picture, place) => put(place, picture))
+  return batch
 }

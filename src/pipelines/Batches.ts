@@ -39,6 +39,25 @@ export interface ImageBatch {
 
 const DECODERS = 8
 
+/** Views of images, put into a batch as they come. */
+const viewsOf = Effect.fnUntraced(function*(
+  { augment, places, set, size }: {
+    readonly set: ImageSet
+    readonly places: ReadonlyArray<number>
+    readonly size: number
+    readonly augment: AugmentConfig
+  },
+  view: (picture: Picture, at: number) => Picture
+) {
+  const { batch, put } = Augment.room(places.length, size, augment)
+  yield* Effect.forEach(
+    places,
+    (place, at) => Effect.map(set.image(place), (picture) => put(at, view(picture, at))),
+    { concurrency: DECODERS, discard: true }
+  )
+  return batch
+})
+
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
@@ -71,16 +90,11 @@ export const training = Effect.fnUntraced(function*(options: {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(step) {
       const { draws, epoch, places: indices } = sampler.batch(step)
-      const views = yield* Effect.forEach(
-        indices,
-        (place, at) =>
-          Effect.map(
-            set.image(place),
-            (picture) => view(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
-          ),
-        { concurrency: DECODERS }
+      const shown = yield* viewsOf(
+        { set, places: indices, size, augment },
+        (picture, at) => view(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
       )
-      return { epoch, indices, draws, labels: labelsOf(set, indices), ...Augment.batch(views, augment) }
+      return { epoch, indices, draws, labels: labelsOf(set, indices), ...shown }
     })
   }
 })
@@ -109,10 +123,9 @@ export const evaluation = <A, E, R>(
     starts,
     Effect.fnUntraced(function*(start) {
       const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-      const views = yield* Effect.forEach(
-        indices,
-        (index) => Effect.map(set.image(index), (picture) => Augment.evaluation(picture, size, augment)),
-        { concurrency: DECODERS }
+      const shown = yield* viewsOf(
+        { set, places: indices, size, augment },
+        (picture) => Augment.evaluation(picture, size, augment)
       )
       const valid = Math.min(batchSize, set.length - start)
       return yield* use({
@@ -121,7 +134,7 @@ export const evaluation = <A, E, R>(
         draws: indices,
         valid,
         labels: labelsOf(set, indices),
-        ...Augment.batch(views, augment)
+        ...shown
       })
     })
   )

@@ -30,7 +30,7 @@ describe("training batches", () => {
           train.image(index),
           (picture) => Augment.view(picture, 32, augment, { seed: 3, purpose: "pretrain/view", epoch: 1, index })
         ))
-      assert.deepStrictEqual({ normalised, unit }, Augment.batch(views, augment))
+      assert.deepStrictEqual({ normalised, unit }, Augment.batch(views, 32, augment))
     }))
 
   it.effect("show a repeated image in another view", () =>
