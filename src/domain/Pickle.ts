@@ -65,6 +65,8 @@ export interface Global {
 export interface Options {
   /** By name with the module, as `collections.OrderedDict`. */
   readonly globals?: Readonly<Record<string, Global>>
+  /** What names that are not listed stand for; `undefined` for nothing. */
+  readonly others?: (name: string) => Global | undefined
   /** What an identifier of something outside of the pickle stands for; `undefined` for nothing. */
   readonly persistent?: (id: unknown) => unknown
 }
@@ -123,7 +125,7 @@ class Reading {
   }
 }
 
-const run = (bytes: Uint8Array, { globals = {}, persistent }: Options): unknown => {
+const run = (bytes: Uint8Array, { globals = {}, others, persistent }: Options): unknown => {
   const read = new Reading(bytes)
   const memo = new Map<number, unknown>()
   const makers = new WeakMap<object, Global>()
@@ -156,7 +158,7 @@ const run = (bytes: Uint8Array, { globals = {}, persistent }: Options): unknown 
   const text = (value: unknown): string => typeof value === "string" ? value : invalid("a name is missing")
   const refer = (module: string, name: string): Reference => {
     const full = `${module}.${name}`
-    const global = Object.hasOwn(globals, full) ? globals[full] : undefined
+    const global = Object.hasOwn(globals, full) ? globals[full] : others?.(full)
     return global === undefined ? fail({ _tag: "Refused", name: full }) : new Reference(full, global)
   }
   const call = (args: unknown, callee: unknown): void => {

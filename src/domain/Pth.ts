@@ -1,6 +1,8 @@
 /**
  * The checkpoints that PyTorch saves since version 1.6: a zip archive of `data.pkl`, a pickle of the nested record in which
- * every tensor is a view of a storage, and of the storages themselves under `data/`. Opening archives is left to the
+ * every tensor is a view of a storage, and of the storages themselves under `data/`. The archives of compiled programs
+ * (TorchScript), as which CLIP was published, are the same but for the record: it is a tree of modules. Their code is left
+ * alone. Opening archives is left to the
  * caller; {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one tensor.
  *
  * ```ts
@@ -129,6 +131,11 @@ class Part {
   }
 }
 
+/** A module of a compiled program: its tensors, its modules and other things, by name. */
+class Module {
+  readonly members = new Map<unknown, unknown>()
+}
+
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const isStorageId = Schema.is(
   Schema.Tuple([
@@ -156,7 +163,18 @@ const rebuild = ([storage, ...place]: ReadonlyArray<unknown>): unknown => {
     : undefined
 }
 
-// Numbers of numpy and sets, which stand among the options of a training run, are not used.
+const compiled: Pickle.Global = {
+  call: () => new Module(),
+  build: (module, state) => {
+    if (!(module instanceof Module) || !(state instanceof Map)) return
+    for (const [name, value] of state) module.members.set(name, value)
+  }
+}
+
+/** Classes of compiled programs have names of their own. */
+const others = (name: string): Pickle.Global | undefined => name.startsWith("__torch__.") ? compiled : undefined
+
+// Numbers of numpy and sets, which stand among the options of a training run, and lists of modules are not used.
 const unused: Pickle.Global = { call: () => new Map() }
 
 const globals: Readonly<Record<string, Pickle.Global>> = {
@@ -172,6 +190,10 @@ const globals: Readonly<Record<string, Pickle.Global>> = {
       for (const [name, value] of state) namespace.set(name, value)
     }
   },
+  ...Object.fromEntries(
+    ["build_boollist", "build_doublelist", "build_intlist", "build_tensorlist", "restore_type_tag"]
+      .map((name) => [`torch.jit._pickle.${name}`, unused])
+  ),
   "numpy.dtype": unused,
   "numpy.core.multiarray.scalar": unused,
   "numpy._core.multiarray.scalar": unused,
@@ -188,15 +210,41 @@ const unwrapped = (value: unknown, depth: number): unknown => {
 }
 
 /**
+ * The tensors of a tree of modules under the names of the paths to them. A module that occurs again is left alone, so that
+ * a damaged tree, which may hold itself, has an end.
+ */
+const flattened = (root: Module): ReadonlyArray<readonly [string, unknown]> => {
+  const seen = new Set<Module>()
+  const found: Array<readonly [string, unknown]> = []
+  const open: Array<readonly [string, unknown]> = [["", root]]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [path, value] = next
+    if (!(value instanceof Module)) found.push(next)
+    else if (!seen.has(value)) {
+      seen.add(value)
+      open.push(
+        ...Array.from(value.members, ([name, member]) => [path === "" ? `${name}` : `${path}.${name}`, member] as const)
+          .toReversed()
+      )
+    }
+  }
+  return found
+}
+
+/**
  * The tensors of a checkpoint, told from its pickle. They are taken from its `model`, `module` or `state_dict`, one in the
  * other, where it has them; the prefix `module.` that training on several devices adds to all names is removed.
  */
 export const views = (
   pickle: Uint8Array
 ): Result.Result<ReadonlyArray<View>, PthError | Pickle.PickleError> =>
-  Result.flatMap(Pickle.decode(pickle, { globals, persistent }), (value) => {
+  Result.flatMap(Pickle.decode(pickle, { globals, others, persistent }), (value) => {
     const root = unwrapped(value, ROOTS.length)
-    const entries: ReadonlyArray<readonly [unknown, unknown]> = root instanceof Map ? [...root] : []
+    const entries: ReadonlyArray<readonly [unknown, unknown]> = root instanceof Map
+      ? [...root]
+      : root instanceof Module
+      ? flattened(root)
+      : []
     const found = entries.flatMap(([name, part]) =>
       typeof name === "string" && part instanceof Part ? [{ name, ...part.view }] : []
     )

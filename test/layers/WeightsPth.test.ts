@@ -154,14 +154,40 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       }
     }))
 
-  it.effect("refuses compiled programs, as which CLIP was published", () =>
+  it.effect("reads the tensors of compiled programs, as which CLIP was published, and runs no code", () =>
     Effect.gen(function*() {
-      const network: Torch.Python = { object: "__torch__.multimodal.Multimodal", state: { training: false } }
-      const error = yield* failure(Torch.file(network, [storage]))
-      assert.match(
-        error.message,
-        /it calls __torch__\.multimodal\.Multimodal, .*load it in PyTorch and save its tensors alone/
+      const { tensors } = yield* reading(readFileSync(given("torch_script.pt")))
+      const { shapes, values } = JSON.parse(readFileSync(given("torch_script.json"), "utf8"))
+      assert.deepStrictEqual(
+        Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, [...shape]])),
+        shapes
       )
+      for (const [name, expected] of Object.entries(values)) {
+        assert.deepStrictEqual(Array.from(tensors[name]!.data), expected, name)
+      }
+      assert.strictEqual(tensors["input_resolution"]!.dtype, "int32")
+      assert.strictEqual(tensors["visual.proj"]!.dtype, "float32")
+    }))
+
+  it.effect("reads a program's modules once, and refuses one without tensors or with calls of others", () =>
+    Effect.gen(function*() {
+      const part = (state: Readonly<Record<string, Torch.Python>>): Torch.Python => ({
+        object: "__torch__.multimodal.Part",
+        state
+      })
+      const inner = part({ training: false, w: Torch.tensor({ storage, shape: [6] }) })
+      const sizes: Torch.Python = { call: "torch.jit._pickle.build_intlist", args: [[1, 2]] }
+      assert.deepStrictEqual(yield* keys(part({ visual: inner, sizes, text: part({ visual: inner }) })), [
+        "visual.w",
+        "text.visual.w"
+      ])
+      const empty = yield* failure(Torch.file(part({ training: false }), []))
+      assert.include(empty.message, "there are no tensors in it")
+      const itself = Buffer.from("\x80\x02c__torch__\nM\n)\x81q\0}(X\x04\0\0\0selfh\0ub.", "latin1")
+      const round = yield* failure(Torch.archive({ "archive/data.pkl": itself }))
+      assert.include(round.message, "there are no tensors in it")
+      const harm = yield* failure(Torch.file(part({ w: { call: "os.system", args: ["true"] } }), []))
+      assert.include(harm.message, "it calls os.system, which weights do not need")
     }))
 
   it.effect("fails typed on archives that are cut off or damaged anywhere", () =>
