@@ -37,7 +37,8 @@ export interface ImageBatch {
   readonly normalised: HostTensor<[number, 3, number, number], "float32">
 }
 
-const DECODERS = 8
+/** How many images of a batch are decoded at once. */
+export const DECODERS = 8
 
 /** Views of images, put into a batch as they come. */
 const viewsOf = Effect.fnUntraced(function*(
