@@ -29,6 +29,7 @@ const program = Effect.gen(function*() {
     lagMs: {
       median: milliseconds(delay.percentile(50)),
       p99: milliseconds(delay.percentile(99)),
+      "p99.9": milliseconds(delay.percentile(99.9)),
       max: milliseconds(delay.max)
     }
   }

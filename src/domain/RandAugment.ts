@@ -199,7 +199,7 @@ export const levels = {
 } as const
 
 /** One operation at a magnitude; `sign` is 1 or -1, by chance. */
-type Operation = (picture: Picture, magnitude: number, sign: number, fill: Colour) => Picture
+export type Operation = (picture: Picture, magnitude: number, sign: number, fill: Colour) => Picture
 
 const signed = (
   apply: (picture: Picture, argument: number, fill: Colour) => Picture,
@@ -208,7 +208,8 @@ const signed = (
 ): Operation =>
 (picture, magnitude, sign, fill) => apply(picture, origin + sign * level(magnitude), fill)
 
-const unsigned =
+/** An operation that knows no sign, by what a magnitude means to it. */
+export const unsigned =
   (apply: (picture: Picture, argument: number) => Picture, level: (magnitude: number) => number): Operation =>
   (picture, magnitude) => apply(picture, level(magnitude))
 

@@ -1,5 +1,6 @@
 /** The method without a device: configurations, masks, schedules, positions, statistics. Pure. */
 export * as AugmentConfig from "./AugmentConfig.ts"
+export * as AutoAugment from "./AutoAugment.ts"
 export * as BlockMask from "./BlockMask.ts"
 export * as Codebook from "./Codebook.ts"
 export * as ColorJitter from "./ColorJitter.ts"

@@ -15,6 +15,7 @@
  * assert.notStrictEqual(normalised.data[0], unit.data[0])
  * ```
  */
+import * as AutoAugment from "../domain/AutoAugment.ts"
 import * as ColorJitter from "../domain/ColorJitter.ts"
 import * as Crop from "../domain/Crop.ts"
 import type { FinetuneConfig } from "../domain/FinetuneConfig.ts"
@@ -46,27 +47,29 @@ export const view = (picture: Picture, size: number, config: Random, key: Keyed.
 }
 
 /**
- * The training view of a picture for a classifier: a random rectangle resized, perhaps mirrored, and then, with `randAugment`,
- * changed by its operations, else in its colours (the order of timm's transform, which the official fine-tuning uses).
+ * The training view of a picture for a classifier: a random rectangle resized, perhaps mirrored, and then, with
+ * `randAugment` or `autoAugment`, changed by their operations, else in its colours (the order of timm's transform, which the official fine-tuning uses).
  */
 export const classified = (
   picture: Picture,
   size: number,
   config: Random & Pick<Normalize.Channels, "mean">,
-  randAugment: FinetuneConfig["randAugment"],
+  { autoAugment, randAugment }: Pick<FinetuneConfig, "autoAugment" | "randAugment">,
   key: Keyed.Key
 ): Picture => {
   const draws = Keyed.generator(key)
   const box = Crop.random(picture.width, picture.height, config, draws)
   const cropped = Views.resize(picture, size, size, config.interpolation, box)
   const turned = draws.uniform() < config.flip ? Crop.flip(cropped) : cropped
-  if (randAugment === null) return Views.recolour(turned, ColorJitter.draw(config.jitter, draws))
   const [red, green, blue] = config.mean.map((mean) => Math.min(255, Math.round(255 * mean))) as [
     number,
     number,
     number
   ]
-  return RandAugment.random(turned, randAugment, [red, green, blue], draws)
+  if (autoAugment !== undefined) return AutoAugment.random(turned, autoAugment, [red, green, blue], draws)
+  return randAugment === null
+    ? Views.recolour(turned, ColorJitter.draw(config.jitter, draws))
+    : RandAugment.random(turned, randAugment, [red, green, blue], draws)
 }
 
 /** The view of evaluation, `size` × `size`: the centre, always the same. */

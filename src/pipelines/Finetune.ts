@@ -75,7 +75,7 @@ export const finetune = Effect.fn("finetune")(function*(
     size: vit.imageSize,
     augment,
     sampling: config.sampling,
-    view: (picture, key) => Augment.classified(picture, vit.imageSize, augment, config.randAugment, key)
+    view: (picture, key) => Augment.classified(picture, vit.imageSize, augment, config, key)
   })
   const dropPath = vit.dropPath > 0
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)

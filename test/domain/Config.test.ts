@@ -48,6 +48,7 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["tokenizer.codebook.size", 0, "expected a whole number of at least 1, got 0"],
   ["finetune.layerDecay", 0, "expected a number above 0 and at most 1, got 0"],
   ["finetune.randAugment", { operations: 2, magnitude: 11, deviation: 0 }, "expected a number from 0 to 10, got 11"],
+  ["finetune.autoAugment", "v1", "expected \"original\" | \"originalr\" | \"v0\" | \"v0r\", got \"v1\""],
   ["knn.pooling", undefined, "missing key"],
   ["tokenizer.codebook.revivel", null, "unknown key; did you mean revival?"],
   ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature"]
@@ -61,6 +62,15 @@ describe("Config", () => {
       const [problem] = error.problems
       assert.isTrue(problem.path.startsWith(path), problem.path)
       assert.strictEqual(problem.message, message)
+    }))
+
+  it.effect("refuses two kinds of augmentation at once", () =>
+    Effect.gen(function*() {
+      const error = yield* failure(edited((plain) => {
+        set("finetune.randAugment", { operations: 2, magnitude: 9, deviation: 0.5 })(plain)
+        set("finetune.autoAugment", "v0")(plain)
+      }))
+      assert.match(error.message, /finetune\.autoAugment: expected none beside randAugment/)
     }))
 
   it.effect("lists every problem in one sentence", () =>

@@ -94,7 +94,11 @@ describe("the stages", () => {
         assert.deepStrictEqual(yield* run(config), one)
         const values = losses(one.log, "finetune")
         assert.isBelow(average(values.slice(-8)), average(values.slice(0, 8)))
-        for (const change of [{ mixup: null }, { randAugment: null }, { erasing: 0 }]) {
+        for (
+          const change of [{ mixup: null }, { randAugment: null }, { randAugment: null, autoAugment: "v0" as const }, {
+            erasing: 0
+          }]
+        ) {
           const other = yield* run(new FinetuneConfig({ ...config, ...change }))
           assert.notStrictEqual(other.tensors, one.tensors, Object.keys(change).join())
         }
