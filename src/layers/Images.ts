@@ -22,6 +22,8 @@ import { ImagesError, type ImageSet, UnknownSplit } from "./ImageSet.ts"
 import * as Cifar from "./internal/cifar.ts"
 import * as Emoji from "./internal/emoji.ts"
 import * as Folder from "./internal/folder.ts"
+import * as Parquet from "./internal/parquet.ts"
+import type * as InShards from "./internal/shards.ts"
 import * as WebDataset from "./internal/webdataset.ts"
 
 /** How a folder is read. */
@@ -30,8 +32,11 @@ export type FolderOptions = Folder.Options
 /** How the emoji are labelled and where their drawings are kept. */
 export type EmojiOptions = Emoji.Options
 
-/** The tar shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
-export type Shards = WebDataset.Shards
+/** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
+export type Shards = InShards.Shards
+
+/** How Parquet files are read. */
+export type ParquetOptions = Parquet.Options
 
 /** How tar shards are read. */
 export type WebDatasetOptions = WebDataset.Options
@@ -72,6 +77,12 @@ export class Images extends Context.Service<Images, {
   ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
     Layer.effect(Images, WebDataset.make(shards, options))
 
+  static readonly layerParquetNoDeps = (
+    shards: Shards,
+    options: ParquetOptions = {}
+  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+    Layer.effect(Images, Parquet.make(shards, options))
+
   static readonly layerCifarNoDeps = (
     directory: string
   ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
@@ -97,6 +108,18 @@ export class Images extends Context.Service<Images, {
    */
   static readonly layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
     this.layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * Parquet files with a column of encoded images (bytes, or structs with the field `bytes`, as Hugging Face writes them)
+   * and a column of labels: numbers, counted from 0, or names. The names of the classes are those that the file's own
+   * description gives, unless told otherwise; without a column `label`, all images are one class, `.`.
+   *
+   * Images are read by pages where the file has an index of its pages, else by row groups, so small ones serve random
+   * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, or a label is
+   * no class, and as that of {@link layerFolder} does for images.
+   */
+  static readonly layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
+    this.layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
 
   /**
    * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,

@@ -3,7 +3,7 @@ import { Effect, FileSystem } from "effect"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Tar from "tar-stream"
 import { Images, type WebDatasetOptions } from "../../src/layers/Images.ts"
-import { expand } from "../../src/layers/internal/webdataset.ts"
+import { expand } from "../../src/layers/internal/shards.ts"
 import {
   behaves,
   CLASSES,

@@ -7,11 +7,11 @@ import { createGunzip } from "node:zlib"
 import * as Tar from "tar-stream"
 import * as Files from "../Files.ts"
 import { FileDamaged, FileTruncated, UnknownSplit, within } from "../ImageSet.ts"
-import { Progress } from "../Progress.ts"
 import { EXTENSIONS } from "./decode.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
+import * as Shards from "./shards.ts"
 
 /** How tar shards are read. */
 export interface Options extends Encoded.Options {
@@ -25,9 +25,6 @@ export interface Options extends Encoded.Options {
    */
   readonly cache?: string
 }
-
-/** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
-export type Shards = Readonly<Record<string, string | ReadonlyArray<string>>>
 
 /** The samples of a shard, a column each. */
 const Index = Schema.fromJsonString(Schema.Struct({
@@ -53,23 +50,6 @@ interface Member {
   readonly offset: number
   readonly size: number
   readonly text: string
-}
-
-/** The names that a pattern with `{a,b}` and `{000..146}` stands for. */
-export const expand = (pattern: string): ReadonlyArray<string> => {
-  const found = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern)
-  if (found === null) return [pattern]
-  const [, before = "", inside = "", after = ""] = found
-  const range = /^(\d+)\.\.(\d+)$/.exec(inside)
-  const first = Number(range?.[1])
-  const parts = range === null
-    ? inside.split(",")
-    : Array.from(
-      { length: Math.max(0, Number(range[2]) - first + 1) },
-      (_, i) => String(first + i).padStart(range[1]!.length, "0")
-    )
-  const rest = expand(after)
-  return parts.flatMap((part) => rest.map((end) => `${before}${part}${end}`))
 }
 
 // Up to the first dot of the last part, files of a sample are called the same. Hidden files belong to none.
@@ -112,7 +92,7 @@ const damaged = (cause: unknown): FileDamaged | FileTruncated =>
     ? cause
     : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
 
-export const make = Effect.fnUntraced(function*(shards: Shards, options: Options) {
+export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: Options) {
   const files = yield* Files.make
   const { fs, path } = files
   const makeSet = Encoded.make(options)
@@ -226,24 +206,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards, options: Options
   }, (self, shard) => within(shard)(self))
 
   const samplesOf = yield* remember((split: string) =>
-    Effect.gen(function*() {
-      const named = shards[split] ?? []
-      const all = (typeof named === "string" ? [named] : named).flatMap(expand)
-      const progress = yield* Progress
-      const found: Array<Sample> = []
-      for (const [done, shard] of all.entries()) {
-        for (const sample of yield* open(shard)) found.push(sample)
-        if (all.length > 1) {
-          yield* progress.report({
-            stage: `list ${split}`,
-            step: done + 1,
-            total: all.length,
-            metrics: { images: found.length }
-          })
-        }
-      }
-      return found
-    })
+    Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (samples) => samples.flat())
   )
 
   // Labels mean the same in every split, also where one lacks a class.
