@@ -195,10 +195,12 @@ export class Teacher extends Context.Service<Teacher, {
     Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
 
   /**
-   * The image tower of a CLIP under OpenAI's names (`visual.…`; others are left alone), from weights or a safetensors file.
-   * The teacher of the published tokenizers. Images of any size that its patches tile are shown as they are.
+   * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights or a file of `Weights.read`:
+   * safetensors, also in shards, or what OpenAI published. Other tensors are left alone. The teacher of the published
+   * tokenizers. Images of any size that its patches tile are shown as they are.
    *
-   * Fails with 66 when there is no such file, with 65 when tensors are missing or have other shapes.
+   * Fails with 66 when there is no such file, with 65 when tensors are missing or have other shapes, and says what the file
+   * looks like instead.
    */
   static readonly layerClip = (
     weights: Weights.Weights | string,
@@ -209,7 +211,7 @@ export class Teacher extends Context.Service<Teacher, {
   static readonly layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
     Layer.effect(Teacher, makeNetwork(name, Effect.succeed(network)))
 
-  /** A vision transformer of DINO under its official names; see {@link Teacher.layerClip}. */
+  /** A vision transformer of DINO under any of their names; see {@link Teacher.layerClip}. */
   static readonly layerDino = (
     weights: Weights.Weights | string,
     options: NetworkOptions = {}
@@ -371,14 +373,18 @@ export const open = Effect.fnUntraced(function*<W, I extends [number, number, nu
 })
 
 const layerPublished = (
-  name: string,
+  name: "clip" | "dino",
   given: Weights.Weights | string,
   options: NetworkOptions,
   published: typeof clip
 ): Layer.Layer<Teacher, TeacherError, Engine> => {
   const network = Effect.gen(function*() {
+    const source = typeof given === "string" ? given : name
     const weights = typeof given === "string" ? yield* Weights.read(given) : given
-    return yield* published(weights, typeof given === "string" ? given : name, options)
+    return yield* Weights.official(weights, name, { source }).pipe(
+      Effect.flatMap((official) => published(official, source, options)),
+      Weights.describing(weights.tensors)
+    )
   })
   return Layer.effect(Teacher, makeNetwork(name, network)).pipe(Layer.provide(Files.layerNode))
 }

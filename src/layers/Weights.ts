@@ -15,6 +15,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as Layouts from "../domain/Layouts.ts"
 import * as Naming from "../domain/Naming.ts"
 import * as Pickle from "../domain/Pickle.ts"
 import * as Pth from "../domain/Pth.ts"
@@ -86,6 +87,14 @@ export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("
   }
 }
 
+/** The index of a file in shards does not say where tensors are. Exits with 65. */
+export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the index of its shards is invalid: ${this.problem}; copy the index and all of its shards again`
+  }
+}
+
 /** Why weights cannot be used. The exit code is that of the reason. */
 export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
   /** The file, or the name of what the weights were for. */
@@ -93,18 +102,30 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
   reason: Schema.Union([
     Mismatch,
     ProvenanceInvalid,
+    IndexInvalid,
     Files.FileError,
     Safetensors.SafetensorsError,
     Pth.PthError,
     Pickle.PickleError,
     Naming.NamingError
-  ])
+  ]),
+  /** What the tensors look like, where that is known; see `Layouts.describe`. */
+  nearest: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    return `weights ${this.source}: ${this.reason.message}`
+    const nearest = this.nearest === undefined ? "" : `. The tensors look like ${this.nearest}`
+    return `weights ${this.source}: ${this.reason.message}${nearest}`
   }
 }
+
+/** Says of failures what the tensors look like. */
+export const describing = (tensors: Tensors) =>
+  Effect.mapError((error: WeightsError) => {
+    const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]))
+    const nearest = Layouts.describe(shapes)
+    return nearest === undefined ? error : new WeightsError({ source: error.source, reason: error.reason, nearest })
+  })
 
 const PROVENANCE = "patchword.provenance"
 
@@ -133,9 +154,67 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
   )
 })
 
+const Index = Schema.fromJsonString(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
+
+const INDEX = ".index.json"
+
+const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
+  Safetensors.Decoded,
+  WeightsError["reason"],
+  FileSystem.FileSystem | Path.Path
+> {
+  const { fs, readTensors } = yield* Files.make
+  const checkpoint = yield* Effect.gen(function*() {
+    const handle = yield* fs.open(file)
+    return (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
+  }).pipe(Effect.scoped, Files.onFailure(file))
+  return checkpoint === undefined ? yield* readTensors(file) : { metadata: {}, tensors: checkpoint }
+})
+
+const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
+  Safetensors.Decoded,
+  WeightsError["reason"],
+  FileSystem.FileSystem | Path.Path
+> {
+  const { path, readText } = yield* Files.make
+  const invalid = (problem: string) => new IndexInvalid({ problem })
+  const { weight_map } = yield* Schema.decodeEffect(Index)(yield* readText(file)).pipe(
+    Effect.mapError((error) => invalid(error.message))
+  )
+  const names = [...new Set(Object.values(weight_map))]
+  const outside = names.find((name) => path.basename(name) !== name || name === "..")
+  if (outside !== undefined) return yield* invalid(`the shard ${outside} is not beside it`)
+  const tensors: Record<string, HostTensor.Any> = {}
+  for (const name of names) {
+    const shard = yield* readOne(path.join(path.dirname(file), name))
+    for (const [tensor, place] of Object.entries(weight_map)) {
+      if (place !== name) continue
+      const found = shard.tensors[tensor]
+      if (found === undefined) return yield* invalid(`${tensor} should be in ${name}, but is not`)
+      tensors[tensor] = found
+    }
+  }
+  return { metadata: {}, tensors }
+})
+
+/** The same weights under official names; see {@link read}. */
+export const official = (
+  weights: Weights,
+  network: Naming.Network,
+  { naming, source = "given" }: { readonly naming?: Naming.Naming; readonly source?: string } = {}
+): Effect.Effect<Weights, WeightsError> =>
+  Effect.fromResult(Naming.official(weights.tensors, network, naming)).pipe(
+    Effect.mapBoth({
+      onFailure: (reason) => new WeightsError({ source, reason }),
+      onSuccess: (tensors) => ({ ...weights, tensors })
+    }),
+    describing(weights.tensors)
+  )
+
 /**
- * Reads a safetensors file or a checkpoint of PyTorch, whichever it is. F16, BF16 and F64 tensors become float32, I64 and
- * U8 become int32. Nothing that a checkpoint may hold besides tensors is executed.
+ * Reads a safetensors file, the index of one in shards (`….index.json`), or a checkpoint or a compiled program of PyTorch,
+ * whichever it is. F16, BF16 and F64 tensors become float32, I64 and U8 become int32. Nothing that a checkpoint may hold
+ * besides tensors is executed.
  *
  * Told the network, it translates the names that timm or Hugging Face give its tensors into the official ones, whoever
  * named them; `naming` says who, where the names alone do not. Told no network, it leaves names as they are.
@@ -148,27 +227,19 @@ export const read: (
   options?: { readonly network?: Naming.Network; readonly naming?: Naming.Naming }
 ) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
   function*(file, { naming, network } = {}) {
-    const { fs, readTensors } = yield* Files.make
-    const checkpoint = yield* Effect.gen(function*() {
-      const handle = yield* fs.open(file)
-      return (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
-    }).pipe(Effect.scoped, Files.onFailure(file))
-    const { metadata, tensors }: Safetensors.Decoded = checkpoint === undefined
-      ? yield* readTensors(file)
-      : { metadata: {}, tensors: checkpoint }
-    const named: Tensors = network === undefined
-      ? tensors
-      : yield* Effect.fromResult(Naming.official(tensors, network, naming))
+    const failed = Effect.mapError((reason: WeightsError["reason"]) => new WeightsError({ source: file, reason }))
+    const { metadata, tensors } = yield* failed(file.endsWith(INDEX) ? readShards(file) : readOne(file))
     const text = metadata[PROVENANCE]
-    if (text === undefined) return make(named)
-    return make(
-      named,
-      yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
-        Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message }))
+    const provenance = text === undefined
+      ? undefined
+      : yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
+        Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
+        failed
       )
-    )
-  },
-  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
+    const weights = make(tensors, provenance)
+    if (network === undefined) return weights
+    return yield* official(weights, network, { source: file, ...(naming !== undefined && { naming }) })
+  }
 )
 
 /** Under whose names weights are written, and of which network they are. */
