@@ -1,4 +1,19 @@
-/** Learning from oneself: an earlier network of ours as the teacher of the next tokenizer. */
+/**
+ * Learning from oneself: an earlier network of ours as the teacher of the next tokenizer.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Layer } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { Engine, Teacher } from "patchword/layers"
+ * import { Bootstrap, untrained } from "patchword/pipelines"
+ *
+ * const backbone = untrained(Presets.tiny.pretrain, 512)
+ * const teacher = Bootstrap.layerBackbone(backbone).pipe(Layer.provide(Engine.Engine.layerReference))
+ * const width = Teacher.Teacher.useSync((made) => made.width)
+ * assert.strictEqual(await Effect.runPromise(Effect.provide(width, teacher)), backbone.config.vit.width)
+ * ```
+ */
 import { Effect, type Layer } from "effect"
 import * as Json from "../domain/Json.ts"
 import { PretrainConfig } from "../domain/PretrainConfig.ts"
