@@ -34,8 +34,13 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
     flip: Quantity.Share,
     /** Random changes of colour. */
     jitter: Jitter,
-    /** The filter that resizes the crop. */
-    interpolation: Interpolation,
+    /**
+     * The filter that resizes the crop. `random` draws bilinear or bicubic for each training view, and is bicubic for
+     * evaluation.
+     */
+    interpolation: Schema.Literals([...Interpolation.literals, "random"]),
+    /** The filter of the view that the tokenizer sees in pretraining; `interpolation` when absent. */
+    secondInterpolation: Schema.optionalKey(Interpolation),
     /** Side of the central crop of evaluation, as a share of the shorter side of the resized image. */
     evaluationCrop: Quantity.Factor,
     /** Subtracted from each channel, which lies in [0, 1]. */

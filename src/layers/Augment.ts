@@ -31,19 +31,49 @@ import * as Views from "./internal/views.ts"
 export interface Random extends Crop.Bounds {
   readonly flip: number
   readonly jitter: ColorJitter.Amounts
-  readonly interpolation: Resample.Filter
+  readonly interpolation: Resample.Filter | "random"
+}
+
+const filterOf = ({ interpolation }: Pick<Random, "interpolation">, { uniform }: Keyed.Generator): Resample.Filter =>
+  interpolation !== "random" ? interpolation : uniform() < 0.5 ? "bilinear" : "bicubic"
+
+/** What is drawn for a view, whatever its size. */
+const drawn = (picture: Picture, config: Random, draws: Keyed.Generator) => {
+  const changes = ColorJitter.draw(config.jitter, draws)
+  const mirrored = draws.uniform() < config.flip
+  const box = Crop.random(picture.width, picture.height, config, draws)
+  return { changes, mirrored, box, filter: filterOf(config, draws) }
 }
 
 /**
  * The training view of a picture under a key, `size` × `size`: colours changed, perhaps mirrored, a random rectangle
  * resized (the order of the official pretraining).
  */
-export const view = (picture: Picture, size: number, config: Random, key: Keyed.Key): Picture => {
-  const draws = Keyed.generator(key)
-  const changes = ColorJitter.draw(config.jitter, draws)
-  const mirrored = draws.uniform() < config.flip
-  const box = Crop.random(picture.width, picture.height, config, draws)
-  return Views.view(picture, { changes, mirrored, box, width: size, height: size, filter: config.interpolation })
+export const view = (picture: Picture, size: number, config: Random, key: Keyed.Key): Picture =>
+  Views.view(picture, { ...drawn(picture, config, Keyed.generator(key)), width: size, height: size })
+
+/** The same picture for a network and for the tokenizer that tells it what to predict. */
+export interface Pair {
+  readonly first: Picture
+  readonly second: Picture
+}
+
+/**
+ * Both views of pretraining: the same rectangle in the same colours, resized once for the network and, where size or filter
+ * differ, once more for the tokenizer (`RandomResizedCropAndInterpolationWithTwoPic`).
+ */
+export const views = (
+  picture: Picture,
+  size: number,
+  config: Random & { readonly secondInterpolation?: Resample.Filter },
+  secondSize: number,
+  key: Keyed.Key
+): Pair => {
+  const common = drawn(picture, config, Keyed.generator(key))
+  const first = Views.view(picture, { ...common, width: size, height: size })
+  const filter = config.secondInterpolation ?? common.filter
+  if (secondSize === size && filter === common.filter) return { first, second: first }
+  return { first, second: Views.view(picture, { ...common, filter, width: secondSize, height: secondSize }) }
 }
 
 /**
@@ -59,7 +89,7 @@ export const classified = (
 ): Picture => {
   const draws = Keyed.generator(key)
   const box = Crop.random(picture.width, picture.height, config, draws)
-  const cropped = Views.resize(picture, size, size, config.interpolation, box)
+  const cropped = Views.resize(picture, size, size, filterOf(config, draws), box)
   const turned = draws.uniform() < config.flip ? Crop.flip(cropped) : cropped
   const [red, green, blue] = config.mean.map((mean) => Math.min(255, Math.round(255 * mean))) as [
     number,
@@ -73,8 +103,17 @@ export const classified = (
 }
 
 /** The view of evaluation, `size` × `size`: the centre, always the same. */
-export const evaluation = (picture: Picture, size: number, config: Crop.Evaluation): Picture =>
-  Crop.central(picture, size, config, Views.resize)
+export const evaluation = (
+  picture: Picture,
+  size: number,
+  { evaluationCrop, interpolation }: Pick<Crop.Evaluation, "evaluationCrop"> & Pick<Random, "interpolation">
+): Picture =>
+  Crop.central(
+    picture,
+    size,
+    { evaluationCrop, interpolation: interpolation === "random" ? "bicubic" : interpolation },
+    Views.resize
+  )
 
 /** One batch of views in both forms that stages need, `[B, 3, H, W]`. */
 export interface Batch<B extends number> {
@@ -84,25 +123,35 @@ export interface Batch<B extends number> {
   readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
 }
 
-/** Room for a batch of `count` views of `size` × `size` pixels, and how one is put at a place of it. */
-export const room = (count: number, size: number, channels: Normalize.Channels) => {
-  const shape: [number, 3, number, number] = [count, 3, size, size]
-  const batch: Batch<number> = {
-    unit: HostTensor.zeros(shape, "float32"),
-    normalised: HostTensor.zeros(shape, "float32")
+const rooms = (count: number, size: number): HostTensor.HostTensor<[number, 3, number, number], "float32"> =>
+  HostTensor.zeros([count, 3, size, size], "float32")
+
+const write = (
+  picture: Picture,
+  table: ReturnType<typeof Normalize.standards>,
+  { data, shape: [, channels, side] }: Batch<number>["unit"],
+  place: number
+): void => {
+  if (picture.width !== side || picture.height !== side) {
+    throw new RangeError(
+      `a batch of ${side} × ${side} pixels cannot hold a view of ${picture.width} × ${picture.height}`
+    )
   }
+  Normalize.write(picture, table, data, place * channels * side * side)
+}
+
+/**
+ * Room for a batch of `count` views of `size` × `size` pixels, and how one is put at a place of it; where the two forms show
+ * different views, with the one in [0, 1] of `secondSize`.
+ */
+export const room = (count: number, size: number, channels: Normalize.Channels, secondSize = size) => {
+  const batch: Batch<number> = { unit: rooms(count, secondSize), normalised: rooms(count, size) }
   const standards = Normalize.standards(channels)
   return {
     batch,
-    put: (place: number, picture: Picture): void => {
-      if (picture.width !== size || picture.height !== size) {
-        throw new RangeError(
-          `a batch of ${size} × ${size} pixels cannot hold a view of ${picture.width} × ${picture.height}`
-        )
-      }
-      const at = place * 3 * size * size
-      Normalize.write(picture, Normalize.shares, batch.unit.data, at)
-      Normalize.write(picture, standards, batch.normalised.data, at)
+    put: (place: number, first: Picture, second = first): void => {
+      write(second, Normalize.shares, batch.unit, place)
+      write(first, standards, batch.normalised, place)
     }
   }
 }

@@ -31,7 +31,7 @@ export interface ImageBatch {
   /** What names each image's random numbers within the epoch: its place, or another number when it is shown again. */
   readonly draws: ReadonlyArray<number>
   readonly labels: Int32Array
-  /** `[B, 3, H, W]` from 0 to 1. */
+  /** `[B, 3, H, W]` from 0 to 1; of pretraining, what the tokenizer sees. */
   readonly unit: HostTensor<[number, 3, number, number], "float32">
   /** `[B, 3, H, W]`, standardised. */
   readonly normalised: HostTensor<[number, 3, number, number], "float32">
@@ -42,18 +42,23 @@ export const DECODERS = 8
 
 /** Views of images, put into a batch as they come. */
 const viewsOf = Effect.fnUntraced(function*(
-  { augment, places, set, size }: {
+  { augment, places, secondSize, set, size }: {
     readonly set: ImageSet
     readonly places: ReadonlyArray<number>
     readonly size: number
+    readonly secondSize?: number | undefined
     readonly augment: AugmentConfig
   },
-  view: (picture: Picture, at: number) => Picture
+  views: (picture: Picture, at: number) => Augment.Pair
 ) {
-  const { batch, put } = Augment.room(places.length, size, augment)
+  const { batch, put } = Augment.room(places.length, size, augment, secondSize)
   yield* Effect.forEach(
     places,
-    (place, at) => Effect.map(set.image(place), (picture) => put(at, view(picture, at))),
+    (place, at) =>
+      Effect.map(set.image(place), (picture) => {
+        const { first, second } = views(picture, at)
+        put(at, first, second)
+      }),
     { concurrency: DECODERS, discard: true }
   )
   return batch
@@ -72,6 +77,8 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly seed: number
   readonly batchSize: number
   readonly size: number
+  /** The side of the views from 0 to 1 where these are views of their own, as the tokenizer's in pretraining. */
+  readonly secondSize?: number
   readonly augment: AugmentConfig
   /** What an epoch takes of the set; by default every image once, less those beyond the last whole batch. */
   readonly sampling?: typeof Sampling.Sampling.Type | undefined
@@ -80,8 +87,13 @@ export const training = Effect.fnUntraced(function*(options: {
   /** The view of a picture under a key; that of pretraining when absent. */
   readonly view?: (picture: Picture, key: Keyed.Key) => Picture
 }): Effect.fn.Return<TrainingBatches, TooFewImages> {
-  const { augment, batchSize, sampling, seed, set, shard = { index: 0, count: 1 }, size, stage } = options
-  const { view = (picture, key) => Augment.view(picture, size, augment, key) } = options
+  const { augment, batchSize, sampling, secondSize, seed, set, shard = { index: 0, count: 1 }, size, stage } = options
+  const { view } = options
+  const views = (picture: Picture, key: Keyed.Key): Augment.Pair => {
+    if (secondSize !== undefined) return Augment.views(picture, size, augment, secondSize, key)
+    const first = view?.(picture, key) ?? Augment.view(picture, size, augment, key)
+    return { first, second: first }
+  }
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {
@@ -92,8 +104,8 @@ export const training = Effect.fnUntraced(function*(options: {
     batch: Effect.fnUntraced(function*(step) {
       const { draws, epoch, places: indices } = sampler.batch(step)
       const shown = yield* viewsOf(
-        { set, places: indices, size, augment },
-        (picture, at) => view(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
+        { set, places: indices, size, secondSize, augment },
+        (picture, at) => views(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
       )
       return { epoch, indices, draws, labels: labelsOf(set, indices), ...shown }
     })
@@ -126,7 +138,10 @@ export const evaluation = <A, E, R>(
       const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
       const shown = yield* viewsOf(
         { set, places: indices, size, augment },
-        (picture) => Augment.evaluation(picture, size, augment)
+        (picture) => {
+          const first = Augment.evaluation(picture, size, augment)
+          return { first, second: first }
+        }
       )
       const valid = Math.min(batchSize, set.length - start)
       return yield* use({

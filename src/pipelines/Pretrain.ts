@@ -1,5 +1,6 @@
 /** The second stage: predicting the visual words behind masks (paper, sections 2.3 and 2.4). */
 import { Effect } from "effect"
+import * as Grid from "../domain/Grid.ts"
 import type * as Keyed from "../domain/Keyed.ts"
 import { PretrainConfig } from "../domain/PretrainConfig.ts"
 import * as Schedule from "../domain/Schedule.ts"
@@ -59,8 +60,8 @@ export const pretrain = Effect.fn("pretrain")(function*(
   const { encoder } = tokenizer.config
   yield* Stage.refuse(stage, {
     "vit.imageSize": [
-      encoder.imageSize !== vit.imageSize || encoder.patchSize !== vit.patchSize,
-      `expected the tokenizer's ${encoder.imageSize} pixels in patches of ${encoder.patchSize}, got ${vit.imageSize} in ${vit.patchSize}`
+      !Grid.equal(encoder.grid, vit.grid),
+      `expected as many patches as the tokenizer's ${encoder.imageSize} pixels in patches of ${encoder.patchSize} make, got ${vit.imageSize} in ${vit.patchSize}`
     ]
   })
   const engine = yield* Engine
@@ -75,6 +76,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
     seed,
     batchSize,
     size: vit.imageSize,
+    secondSize: encoder.imageSize,
     augment: config.augment,
     sampling: config.sampling
   })

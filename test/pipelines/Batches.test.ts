@@ -33,6 +33,48 @@ describe("training batches", () => {
       assert.deepStrictEqual({ normalised, unit }, Augment.batch(views, 32, augment))
     }))
 
+  it.effect("of pretraining show the tokenizer the same rectangle in another size and by another filter", () =>
+    Effect.gen(function*() {
+      const twice = { ...augment, secondInterpolation: "lanczos" as const }
+      const { batch } = yield* Batches.training({ ...asked, augment: twice, secondSize: 48 })
+      const { indices, normalised, unit } = yield* batch(0)
+      const alone = (size: number, change: Partial<typeof augment>) =>
+        Effect.forEach(
+          indices,
+          (index) =>
+            Effect.map(train.image(index), (picture) =>
+              Augment.view(picture, size, { ...augment, ...change }, {
+                seed: 3,
+                purpose: "pretrain/view",
+                epoch: 0,
+                index
+              }))
+        )
+      assert.deepStrictEqual(normalised, Augment.batch(yield* alone(32, {}), 32, augment).normalised)
+      assert.deepStrictEqual(unit, Augment.batch(yield* alone(48, { interpolation: "lanczos" }), 48, augment).unit)
+    }))
+
+  it.effect("draw a filter for each view where it is random", () =>
+    Effect.gen(function*() {
+      const picture = yield* train.image(0)
+      const view = (index: number, interpolation: "bilinear" | "bicubic" | "random") =>
+        Augment.view(picture, 20, { ...augment, interpolation }, { seed: 3, purpose: "view", epoch: 0, index })
+      const drawn = Array.from({ length: 24 }, (_, index) =>
+        (["bilinear", "bicubic"] as const).filter((filter) =>
+          Buffer.compare(view(index, filter).data, view(index, "random").data) === 0
+        ))
+      assert.isTrue(drawn.every((filters) =>
+        filters.length >= 1
+      ))
+      for (const filter of ["bilinear", "bicubic"]) {
+        assert.isAtLeast(drawn.filter((filters) => filters.length === 1 && filters[0] === filter).length, 4, filter)
+      }
+      assert.deepStrictEqual(
+        Augment.evaluation(picture, 20, { ...augment, interpolation: "random" }),
+        Augment.evaluation(picture, 20, { ...augment, interpolation: "bicubic" })
+      )
+    }))
+
   it.effect("show a repeated image in another view", () =>
     Effect.gen(function*() {
       const { batch } = yield* Batches.training({ ...asked, sampling: { repeats: 3 } })

@@ -86,7 +86,10 @@ describe("stages refuse", () => {
           vit: new VitConfig({ ...preset.pretrain.vit, patchSize: 4 })
         })
         const error = tagged(yield* Effect.flip(fresh(pretrain(config, untrained))), "ConfigError")
-        assert.include(error.message, "expected the tokenizer's 32 pixels in patches of 8, got 32 in 4")
+        assert.include(
+          error.message,
+          "expected as many patches as the tokenizer's 32 pixels in patches of 8 make, got 32 in 4"
+        )
       }))
 
     it.effect("fewer images than a batch takes", () =>

@@ -1,8 +1,11 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { AugmentConfig } from "../../src/domain/AugmentConfig.ts"
 import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
+import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
+import { VitConfig } from "../../src/domain/VitConfig.ts"
 import { Engine } from "../../src/layers/Engine.ts"
 import { Progress } from "../../src/layers/Progress.ts"
 import { type Row, Runs } from "../../src/layers/Runs.ts"
@@ -103,6 +106,25 @@ describe("the stages", () => {
           assert.notStrictEqual(other.tensors, one.tensors, Object.keys(change).join())
         }
       }))
+
+    it.effect("pretrain a network on codes of images of another size with as many patches", () =>
+      Effect.gen(function*() {
+        const short = micro({ duration: 2, warmup: 1 })
+        const { augment, vit } = short.pretrain
+        const tokenizer = yield* trainTokenizer(short.tokenizer)
+        const { log } = yield* Effect.gen(function*() {
+          yield* pretrain(
+            new PretrainConfig({
+              ...short.pretrain,
+              vit: new VitConfig({ ...vit, imageSize: vit.imageSize / 2, patchSize: vit.patchSize / 2 }),
+              augment: new AugmentConfig({ ...augment, interpolation: "random", secondInterpolation: "lanczos" })
+            }),
+            tokenizer
+          )
+          return { log: yield* (yield* Runs).readLog }
+        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        assert.lengthOf(losses(log, "pretrain"), 2)
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("give the same bytes in another run, and others under another seed", () =>
       Effect.gen(function*() {
