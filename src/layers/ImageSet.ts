@@ -15,6 +15,7 @@
  */
 import { Effect, Runtime, Schema } from "effect"
 import { createHash } from "node:crypto"
+import * as Config from "../domain/Config.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Files from "./Files.ts"
 
@@ -148,12 +149,14 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
     ImageTooSmall,
     PackageMissing,
     PackageDamaged,
+    Config.ConfigError,
     Files.FileError
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    return this.reason instanceof Files.FileError ? this.reason.message : `${this.source}: ${this.reason.message}`
+    const named = this.reason instanceof Files.FileError || this.reason instanceof Config.ConfigError
+    return named ? this.reason.message : `${this.source}: ${this.reason.message}`
   }
 }
 

@@ -22,6 +22,7 @@ import { ImagesError, type ImageSet, UnknownSplit } from "./ImageSet.ts"
 import * as Cifar from "./internal/cifar.ts"
 import * as Emoji from "./internal/emoji.ts"
 import * as Folder from "./internal/folder.ts"
+import * as Manifest from "./internal/manifest.ts"
 import * as Parquet from "./internal/parquet.ts"
 import type * as InShards from "./internal/shards.ts"
 import * as WebDataset from "./internal/webdataset.ts"
@@ -31,6 +32,9 @@ export type FolderOptions = Folder.Options
 
 /** How the emoji are labelled and where their drawings are kept. */
 export type EmojiOptions = Emoji.Options
+
+/** How what a manifest describes is read. */
+export type ManifestOptions = Manifest.Options
 
 /** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
 export type Shards = InShards.Shards
@@ -83,6 +87,12 @@ export class Images extends Context.Service<Images, {
   ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
     Layer.effect(Images, Parquet.make(shards, options))
 
+  static readonly layerManifestNoDeps = (
+    file: string,
+    options: ManifestOptions = {}
+  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
+    Layer.effect(Images, Manifest.make(file, options))
+
   static readonly layerCifarNoDeps = (
     directory: string
   ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
@@ -120,6 +130,28 @@ export class Images extends Context.Service<Images, {
    */
   static readonly layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
     this.layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
+
+  /**
+   * A collection that a YAML or JSON file describes, as ImageNet and its test sets:
+   *
+   * ```yaml
+   * root: ILSVRC                              # the paths below are relative to it; by default the manifest's folder
+   * synsets: LOC_synset_mapping.txt           # lines "n01440764 tench, Tinca tinca"; or classes: [..], or a file of names
+   * splits:
+   *   train: { folder: train }                # a folder per class
+   *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
+   *   adversarial: { folder: imagenet-a, subset: imagenet-a }
+   *   sketch: { folder: sketch }
+   * ```
+   *
+   * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of
+   * the 1000 classes under the labels that they have among all; see `ImageNetSubset` for how a classifier is tested on it.
+   *
+   * Fails with 64 when the manifest is none, with 66 when a file is missing; `load` also with 65 when a label is no class,
+   * and as that of {@link layerFolder} does for images.
+   */
+  static readonly layerManifest = (file: string, options?: ManifestOptions): Layer.Layer<Images, ImagesError> =>
+    this.layerManifestNoDeps(file, options).pipe(Layer.provide(Files.layerNode))
 
   /**
    * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,

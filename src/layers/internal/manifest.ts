@@ -1,0 +1,140 @@
+/** Collections that a small file describes: where the images of each split lie, and what their classes are called. */
+import { Effect, Schema } from "effect"
+import * as Yaml from "yaml"
+import * as Config from "../../domain/Config.ts"
+import * as ImageNetSubset from "../../domain/ImageNetSubset.ts"
+import * as Files from "../Files.ts"
+import { FolderMissing, LabelUnknown, UnknownSplit, within } from "../ImageSet.ts"
+import * as Encoded from "./encoded.ts"
+import * as Labels from "./labels.ts"
+import { remember } from "./remember.ts"
+import * as Scan from "./scan.ts"
+
+/** How what a manifest describes is read. */
+export interface Options extends Encoded.Options {
+  /** A folder that keeps the lists of files between runs, as of a folder of images. By default nothing is kept. */
+  readonly cache?: string
+}
+
+const Split = Schema.Struct({
+  /** Where the images lie: a folder per class, unless there is a list. Default the root. */
+  folder: Schema.optionalKey(Schema.String),
+  /** A file with a line per image: its path in the folder, then its label. */
+  list: Schema.optionalKey(Schema.String),
+  /** The classes of ImageNet that may occur. The labels stay those of all 1000. */
+  subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"]))
+})
+
+/** A manifest. Paths in it are relative to `root`, and `root` to its own folder. */
+const Manifest = Schema.Struct({
+  root: Schema.optionalKey(Schema.String),
+  /** The names of the classes, or a file with one on each line. By default those that the images have. */
+  classes: Schema.optionalKey(Schema.Union([Schema.NonEmptyArray(Schema.String), Schema.String])),
+  /** A file with a class on each line: what folders and lists call it, then its name for readers. */
+  synsets: Schema.optionalKey(Schema.String),
+  splits: Schema.Record(Schema.String, Split)
+}).check(
+  Schema.makeFilter(({ classes, synsets }) =>
+    classes === undefined || synsets === undefined || "classes and synsets are both given; keep one of them"
+  )
+)
+
+const IMAGENET_CLASSES = 1000
+
+const linesOf = (text: string): ReadonlyArray<string> =>
+  text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+
+export const make = Effect.fnUntraced(function*(file: string, options: Options) {
+  const { fs, path, readText } = yield* Files.make
+  const scan = yield* Scan.make(options.cache)
+  const makeSet = Encoded.make(options)
+
+  const manifest = yield* Effect.gen(function*() {
+    const text = yield* readText(file)
+    const value = yield* Effect.try({
+      try: (): unknown => Yaml.parse(text),
+      catch: (cause) =>
+        new Config.ConfigError({
+          source: file,
+          problems: [{ path: "", message: cause instanceof Error ? cause.message.split("\n")[0]! : String(cause) }]
+        })
+    })
+    return yield* Config.decode(Manifest, file)(value)
+  }).pipe(within(file))
+  const splits = Object.keys(manifest.splits)
+  const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
+
+  /** What the labels are called, and what the classes are. */
+  const named = yield* Effect.cached(Effect.gen(function*() {
+    const { classes, synsets } = manifest
+    if (synsets !== undefined) {
+      const lines = linesOf(yield* within(at(synsets))(readText(at(synsets))))
+      const keys = lines.map((line) => line.split(/\s/, 1)[0]!)
+      return { keys, classes: lines.map((line, i) => line.slice(keys[i]!.length).trim() || keys[i]!) }
+    }
+    if (classes === undefined) return undefined
+    const names = typeof classes === "string"
+      ? linesOf(yield* within(at(classes))(readText(at(classes))))
+      : classes
+    return { keys: names, classes: names }
+  }))
+
+  const listed = Effect.fnUntraced(function*(list: string, folder: string) {
+    const lines = linesOf(yield* within(list)(readText(list)))
+    return yield* Effect.forEach(lines, (line) => {
+      const [, name, text] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
+      const image = path.join(folder, name ?? line)
+      const label: Labels.Label = text !== undefined && /^\d+$/.test(text) ? Number(text) : text
+      return fs.stat(image).pipe(
+        Effect.map(({ size }) => ({ image: { name: name ?? line, size: Number(size) }, label })),
+        Files.onFailure(image),
+        within(image)
+      )
+    }, { concurrency: 16 })
+  })
+
+  const found = yield* remember(Effect.fnUntraced(function*(split: string) {
+    const { folder = "", list } = manifest.splits[split]!
+    const place = at(folder)
+    if (list !== undefined) return yield* listed(at(list), place)
+    const images = yield* Effect.gen(function*() {
+      if (!(yield* fs.exists(place))) return yield* new FolderMissing({})
+      return yield* scan.images(place, `scan ${split}`)
+    }).pipe(Files.onFailure(place), within(place))
+    return images.map((image) => ({ image, label: Scan.classOf(image.name) }))
+  }))
+
+  // Labels mean the same in every split, also where one lacks a class.
+  const everyLabel = yield* Effect.cached(
+    Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap((some) => some.map(({ label }) => label))))
+  )
+
+  const load = Effect.fn("Images.load")(function*(split: string) {
+    const described = manifest.splits[split]
+    if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
+    const names = yield* named
+    const all = yield* found(split)
+    const { classes, toIndices } = Labels.make(names === undefined ? yield* everyLabel : [], names?.keys)
+    const folder = at(described.folder ?? "")
+    const describe = (index: number) => all[index]!.image.name
+    const labels = yield* within(folder)(toIndices(all.map(({ label }) => label), describe))
+    if (described.subset !== undefined) {
+      if (classes.length !== IMAGENET_CLASSES) {
+        const message = `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${classes.length}`
+        const problem = { path: `splits.${split}.subset`, message }
+        return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
+      }
+      const allowed = ImageNetSubset.mask(described.subset)
+      const wrong = labels.findIndex((label) => allowed[label] !== 1)
+      if (wrong !== -1) {
+        const count = ImageNetSubset.classes(described.subset).length
+        const label = String(all[wrong]!.label)
+        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes: count }))
+      }
+    }
+    const images = all.map(({ image }) => image)
+    return yield* makeSet(scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images }))
+  })
+
+  return { splits, load: yield* remember(load) }
+})

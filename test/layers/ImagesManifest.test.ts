@@ -1,0 +1,148 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
+import { Images, type ManifestOptions } from "../../src/layers/Images.ts"
+import {
+  behaves,
+  CLASSES,
+  type Content,
+  encoded,
+  load,
+  refused,
+  type Sample,
+  samples,
+  withFolder
+} from "./ImagesContract.ts"
+
+const SYNSETS = CLASSES.map((name, i) => `n0${i} ${name}\n`).join("")
+
+const images = async (all: ReadonlyArray<Sample>, folderOf: (sample: Sample) => string) =>
+  Object.fromEntries(
+    await Promise.all(
+      all.map(async (sample, i) => [`${folderOf(sample)}/${i}.png`, await encoded(sample.picture)] as const)
+    )
+  )
+
+const open = (options?: ManifestOptions) => (folder: string) => Images.layerManifest(`${folder}/images.yaml`, options)
+
+behaves("a manifest of synset folders", {
+  side: 8,
+  files: async (all) => ({
+    "images.yaml": "root: data\nsynsets: words.txt\nsplits:\n  train: { folder: train }\n",
+    "data/words.txt": SYNSETS,
+    ...await images(all, ({ label }) => `data/train/n0${label}`)
+  }),
+  layer: open()
+})
+
+behaves("a manifest in JSON of a list", {
+  side: 8,
+  files: async (all) => ({
+    "images.yaml": JSON.stringify({ classes: CLASSES, splits: { train: { folder: "all", list: "train.txt" } } }),
+    "train.txt": all.map(({ label }, i) => `${i}.png ${i % 2 === 0 ? label : CLASSES[label]}\n`).join(""),
+    ...await images(all, () => "all")
+  }),
+  layer: open({ check: "contents" })
+})
+
+const withManifest = <A, E, R>(
+  manifest: string,
+  files: Readonly<Record<string, Content>>,
+  use: (layer: ReturnType<typeof Images.layerManifest>, folder: string) => Effect.Effect<A, E, R>
+) =>
+  Effect.flatMap(
+    Effect.promise(() => images(samples(8).slice(4), () => "some/n02")),
+    (made) => withFolder({ "images.yaml": manifest, ...made, ...files }, (folder) => use(open()(folder), folder))
+  )
+
+const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(3, "0")} thing ${i}\n`).join("")
+
+describe("Images.layerManifest", () => {
+  it.effect("reads classes from a file of names", () =>
+    withManifest(
+      "classes: names.txt\nsplits: { test: { folder: some } }",
+      { "names.txt": "n00\nn02\n" },
+      (layer) =>
+        Effect.map(load(layer, "test"), ({ classes, labels }) => {
+          assert.deepStrictEqual(classes, ["n00", "n02"])
+          assert.deepStrictEqual([...labels], [1, 1])
+        })
+    ))
+
+  it.effect("takes the classes of all splits where none are given", () =>
+    withManifest(
+      "splits: { train: { folder: some }, val: { list: val.txt } }",
+      { "val.txt": "some/n02/0.png zebra\n\nsome/n02/1.png ape\n" },
+      (layer) =>
+        Effect.gen(function*() {
+          const val = yield* load(layer, "val")
+          assert.deepStrictEqual(val.classes, ["ape", "n02", "zebra"])
+          assert.deepStrictEqual([...val.labels], [2, 0])
+          assert.strictEqual(val.describe(1), "some/n02/1.png")
+          assert.deepStrictEqual([...(yield* load(layer, "train")).labels], [1, 1])
+        })
+    ))
+
+  it.effect("keeps the labels of all 1000 classes in a subset, and refuses others", () => {
+    const [inside = 0] = ImageNetSubset.classes("imagenet-a")
+    const folder = (label: number) => `n${String(label).padStart(3, "0")}`
+    const manifest = [
+      "synsets: words.txt",
+      "splits:",
+      "  right: { list: right.txt, subset: imagenet-a }",
+      "  wrong: { list: wrong.txt, subset: imagenet-a }"
+    ].join("\n")
+    const lists = {
+      "right.txt": `some/n02/0.png ${folder(inside)}\n`,
+      "wrong.txt": `some/n02/0.png ${folder(inside)}\nsome/n02/1.png n000\n`
+    }
+    return withManifest(manifest, { ...lists, "words.txt": ALL }, (layer) =>
+      Effect.gen(function*() {
+        const right = yield* load(layer, "right")
+        assert.strictEqual(right.classes.length, 1000)
+        assert.strictEqual(right.classes[inside], `thing ${inside}`)
+        assert.deepStrictEqual([...right.labels], [inside])
+        const message = yield* refused(load(layer, "wrong"), "LabelUnknown", 65)
+        assert.include(message, "some/n02/1.png has the label \"n000\", which is none of the 200 classes")
+      }))
+  })
+
+  it.effect("refuses a subset of other classes than ImageNet's", () =>
+    withManifest(
+      "synsets: words.txt\nsplits: { train: { folder: some, subset: imagenet-r } }",
+      { "words.txt": SYNSETS },
+      (layer) =>
+        Effect.map(refused(load(layer), "ConfigError", 64), (message) =>
+          assert.include(message, "splits.train.subset: expected the 1000 classes of ImageNet, got 3"))
+    ))
+
+  const broken: ReadonlyArray<readonly [manifest: string, said: string]> = [
+    ["splits: [", "images.yaml is not a usable configuration: "],
+    ["splits: { train: { foldr: some } }", "splits.train.foldr: unknown key; did you mean folder?"],
+    ["classes: [a]\nsynsets: b\nsplits: {}", "classes and synsets are both given; keep one of them"]
+  ]
+  it.effect.each(broken)(
+    "refuses the manifest %s",
+    ([manifest, said]) =>
+      withManifest(
+        manifest,
+        {},
+        (layer) => Effect.map(refused(load(layer), "ConfigError", 64), (message) => assert.include(message, said))
+      )
+  )
+
+  it.effect("refuses what is missing, and labels that are no class", () =>
+    withManifest(
+      "classes: [a, b]\nsplits: { gone: { folder: gone }, list: { list: list.txt }, some: { folder: some } }",
+      { "list.txt": "some/n02/9.png a" },
+      (layer, folder) =>
+        Effect.gen(function*() {
+          yield* refused(load(layer, "gone"), "FolderMissing", 66)
+          const listed = yield* refused(load(layer, "list"), "FileError", 66)
+          assert.include(listed, "some/n02/9.png: there is no such file")
+          const label = yield* refused(load(layer, "some"), "LabelUnknown", 65)
+          assert.include(label, "n02/0.png has the label \"n02\", which is none of the 2 classes")
+          yield* refused(load(Images.layerManifest(`${folder}/none.yaml`), "some"), "FileError", 66)
+        })
+    ))
+})
