@@ -29,27 +29,33 @@ let table: Float32Array | undefined
 /** The numbers that halves stand for, exactly. */
 export const decode = (halves: Uint16Array): Float32Array => {
   const known = table ??= Float32Array.from({ length: 65536 }, (_, bits) => toNumber(bits))
-  return Float32Array.from(halves, (bits) => known[bits]!)
+  const values = new Float32Array(halves.length)
+  for (let i = 0; i < values.length; i++) values[i] = known[halves[i]!]!
+  return values
 }
 
 /** The exponent and mantissa of 0.5: halves too small for an exponent are what adding it leaves in the last bits. */
 const HALF = 0x3f000000
 
+const sum = new Float32Array(1)
+const sumBits = new Uint32Array(sum.buffer)
+
+const nearest = (magnitude: number): number => {
+  if (magnitude > 0x7f800000) return 0x7e00
+  if (magnitude >= 0x477ff000) return 0x7c00
+  if (magnitude >= 0x38800000) return (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13
+  sumBits[0] = magnitude
+  sum[0]! += 0.5
+  return sumBits[0] - HALF
+}
+
 /** The nearest halves; ties go to the even one, and what is beyond {@link MAX} by more than rounding to infinity. */
 export const encode = (values: Float32Array): Uint16Array => {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  const sum = new Float32Array(1)
-  const sumBits = new Uint32Array(sum.buffer)
-  return Uint16Array.from(bits, (word) => {
-    const sign = (word >>> 16) & 0x8000
-    const magnitude = word & 0x7fffffff
-    if (magnitude > 0x7f800000) return sign | 0x7e00
-    if (magnitude >= 0x477ff000) return sign | 0x7c00
-    if (magnitude >= 0x38800000) {
-      return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
-    }
-    sumBits[0] = magnitude
-    sum[0]! += 0.5
-    return sign | (sumBits[0] - HALF)
-  })
+  const halves = new Uint16Array(values.length)
+  for (let i = 0; i < halves.length; i++) {
+    const word = bits[i]!
+    halves[i] = ((word >>> 16) & 0x8000) | nearest(word & 0x7fffffff)
+  }
+  return halves
 }
