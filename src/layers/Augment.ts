@@ -128,7 +128,7 @@ const rooms = (count: number, size: number): HostTensor.HostTensor<[number, 3, n
 
 const write = (
   picture: Picture,
-  table: ReturnType<typeof Normalize.standards>,
+  affine: Normalize.Affine,
   { data, shape: [, channels, side] }: Batch<number>["unit"],
   place: number
 ): void => {
@@ -137,7 +137,7 @@ const write = (
       `a batch of ${side} × ${side} pixels cannot hold a view of ${picture.width} × ${picture.height}`
     )
   }
-  Normalize.write(picture, table, data, place * channels * side * side)
+  Views.write(picture, affine, data, place * channels * side * side)
 }
 
 /**
@@ -146,12 +146,12 @@ const write = (
  */
 export const room = (count: number, size: number, channels: Normalize.Channels, secondSize = size) => {
   const batch: Batch<number> = { unit: rooms(count, secondSize), normalised: rooms(count, size) }
-  const standards = Normalize.standards(channels)
+  const standard = Normalize.standard(channels)
   return {
     batch,
     put: (place: number, first: Picture, second = first): void => {
-      write(second, Normalize.shares, batch.unit, place)
-      write(first, standards, batch.normalised, place)
+      write(second, Normalize.identity, batch.unit, place)
+      write(first, standard, batch.normalised, place)
     }
   }
 }

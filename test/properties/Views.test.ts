@@ -5,8 +5,10 @@ import { assembled } from "../../scripts/kernels.ts"
 import * as ColorJitter from "../../src/domain/ColorJitter.ts"
 import * as Crop from "../../src/domain/Crop.ts"
 import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Normalize from "../../src/domain/Normalize.ts"
 import type { Picture } from "../../src/domain/Picture.ts"
 import * as Resample from "../../src/domain/Resample.ts"
+import * as Augment from "../../src/layers/Augment.ts"
 import * as Views from "../../src/layers/internal/views.ts"
 
 const side = fc.integer({ min: 1, max: 70 })
@@ -75,6 +77,23 @@ describe("views by the kernel", () => {
       }),
       { numRuns: 300 }
     )
+  })
+
+  it("are written into batches as values from 0 to 1 and standardised", () => {
+    const deviation = fc.double({ min: 0.05, max: 1, noNaN: true })
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    const channels = fc.record({ mean: fc.tuple(share, share, share), std: fc.tuple(deviation, deviation, deviation) })
+    fc.assert(fc.property(fc.integer({ min: 1, max: 21 }), fc.nat(), channels, (size, index, by) => {
+      const views = [noise(size, size, index), noise(size, size, index + 1)]
+      const { normalised, unit } = Augment.batch(views, size, by)
+      assert.deepStrictEqual(unit.data, Normalize.unit(views))
+      assert.deepStrictEqual(normalised.data, Normalize.standardise(unit.data, size * size, by))
+    }))
+  })
+
+  it("are refused where a batch has another size", () => {
+    const channels = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
+    assert.throws(() => Augment.batch([noise(8, 8, 0), noise(8, 9, 0)], 8, channels), /of 8 × 8 .* view of 8 × 9/)
   })
 
   it("have them for pictures larger than the memory that is kept", () => {

@@ -1,6 +1,7 @@
 /** Views of pictures by a WebAssembly kernel: the bytes that `ColorJitter`, `Crop.flip` and `Resample` give, in less time. */
 import type * as ColorJitter from "../../domain/ColorJitter.ts"
 import * as Crop from "../../domain/Crop.ts"
+import type * as Normalize from "../../domain/Normalize.ts"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Resample from "../../domain/Resample.ts"
 import { viewsWasm } from "./viewsWasm.ts"
@@ -21,11 +22,12 @@ type Kernel = (...numbers: ReadonlyArray<number>) => number
 const wasm = new WebAssembly.Module(Uint8Array.from(atob(viewsWasm), (byte) => byte.charCodeAt(0)))
 
 const instantiate = () => {
-  const { colour, columns, memory, rows } = new WebAssembly.Instance(wasm).exports
+  const { colour, columns, memory, planes, rows } = new WebAssembly.Instance(wasm).exports
   return {
     memory: memory as WebAssembly.Memory,
     colour: colour as Kernel,
     columns: columns as Kernel,
+    planes: planes as Kernel,
     rows: rows as Kernel
   }
 }
@@ -38,6 +40,24 @@ const PAGE = 2 ** 16
 const SLACK = 64
 
 const aligned = (bytes: number): number => Math.ceil(bytes / SLACK) * SLACK
+
+/** Hands out places of a memory, from its beginning. */
+const placing = (memory: WebAssembly.Memory) => {
+  let free = 0
+  const room = (bytes: number): number => {
+    const at = free
+    free += aligned(bytes + SLACK)
+    const missing = free - memory.buffer.byteLength
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
+    return at
+  }
+  const put = (values: Uint8Array | Int16Array | Int32Array | Float32Array | Float64Array): number => {
+    const at = room(values.byteLength)
+    new Uint8Array(memory.buffer, at).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    return at
+  }
+  return { room, put }
+}
 
 /** Pixels in the memory, the first at `at`, each row `step` bytes after the one before. */
 interface Area {
@@ -72,19 +92,7 @@ const passOf = (length: number, out: number, filter: Resample.Filter, mirrored: 
 export const view = (picture: Picture, { box, changes, filter, height, mirrored, width }: View): Picture => {
   const pixels = picture.width * picture.height
   const { colour, columns, memory, rows } = pixels * 3 > KEPT ? instantiate() : shared
-  let free = 0
-  const room = (bytes: number): number => {
-    const at = free
-    free += aligned(bytes + SLACK)
-    const missing = free - memory.buffer.byteLength
-    if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
-    return at
-  }
-  const put = (values: Uint8Array | Int16Array | Int32Array | Float32Array): number => {
-    const at = room(values.byteLength)
-    new Uint8Array(memory.buffer, at).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
-    return at
-  }
+  const { put, room } = placing(memory)
 
   /** Changes an area, perhaps into another place, and returns the sum of its luminances if it is to be measured. */
   const change = (area: Area, list: typeof changes, mean: number, to: number, measure: boolean): number => {
@@ -155,3 +163,23 @@ export const resize: typeof Resample.resize = (picture, width, height, filter, b
 /** `ColorJitter.apply`. */
 export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Change>): Picture =>
   view(picture, { ...whole(picture), changes, mirrored: false, box: whole(picture), filter: "bilinear" })
+
+/** Writes a picture into `values`, from `start` on: what `Normalize.unit` makes of it, by a scale and a shift. */
+export const write = (
+  { data, height, width }: Picture,
+  { scales, shifts }: Normalize.Affine,
+  values: Float32Array,
+  start: number
+): void => {
+  const { memory, planes } = shared
+  const { put, room } = placing(memory)
+  const pixels = width * height
+  const plane = aligned(4 * pixels + SLACK)
+  const from = put(data)
+  const factors = put(Float64Array.of(...scales, ...shifts))
+  const to = room(3 * plane)
+  planes(from, pixels, to, plane, factors)
+  for (let channel = 0; channel < 3; channel++) {
+    values.set(new Float32Array(memory.buffer, to + channel * plane, pixels), start + channel * pixels)
+  }
+}

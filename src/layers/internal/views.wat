@@ -226,4 +226,45 @@
       (local.set $first (i32.add (local.get $first) (i32.const 4)))
       (local.set $to (i32.add (local.get $to) (local.get $to_step)))
       (local.set $out (i32.sub (local.get $out) (i32.const 1)))
-      (br_if $next_line (local.get $out)))))
+      (br_if $next_line (local.get $out))))
+
+  ;; Writes pixels as planes of 32-bit floats, each $plane bytes after the one before: the values from 0 to 1, multiplied by
+  ;; the f64 at $scales, one per plane, with those behind these added, in 64 bits.
+  (func (export "planes")
+    (param $from i32) (param $pixels i32) (param $to i32) (param $plane i32) (param $scales i32)
+    (local $channel i32) (local $read i32) (local $write i32) (local $end i32)
+    (local $values v128) (local $scale v128) (local $shift v128)
+    (loop $next_plane
+      (local.set $scale (v128.load64_splat (local.get $scales)))
+      (local.set $shift (v128.load64_splat offset=24 (local.get $scales)))
+      (local.set $read (i32.add (local.get $from) (local.get $channel)))
+      (local.set $write (local.get $to))
+      (local.set $end (i32.add (local.get $to) (i32.shl (local.get $pixels) (i32.const 2))))
+      (loop $next
+        (local.set $values
+          (f32x4.div
+            (f32x4.convert_i32x4_s
+              (i8x16.shuffle 0 16 16 16 3 16 16 16 6 16 16 16 9 16 16 16
+                (v128.load (local.get $read))
+                (v128.const i32x4 0 0 0 0)))
+            (v128.const f32x4 255 255 255 255)))
+        (v128.store (local.get $write)
+          (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23
+            (f32x4.demote_f64x2_zero
+              (f64x2.add
+                (f64x2.mul (f64x2.promote_low_f32x4 (local.get $values)) (local.get $scale))
+                (local.get $shift)))
+            (f32x4.demote_f64x2_zero
+              (f64x2.add
+                (f64x2.mul
+                  (f64x2.promote_low_f32x4
+                    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $values) (local.get $values)))
+                  (local.get $scale))
+                (local.get $shift)))))
+        (local.set $read (i32.add (local.get $read) (i32.const 12)))
+        (local.set $write (i32.add (local.get $write) (i32.const 16)))
+        (br_if $next (i32.lt_u (local.get $write) (local.get $end))))
+      (local.set $to (i32.add (local.get $to) (local.get $plane)))
+      (local.set $scales (i32.add (local.get $scales) (i32.const 8)))
+      (local.set $channel (i32.add (local.get $channel) (i32.const 1)))
+      (br_if $next_plane (i32.lt_u (local.get $channel) (i32.const 3))))))
