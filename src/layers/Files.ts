@@ -106,6 +106,8 @@ export interface Files {
   readonly readTensors: (
     file: string
   ) => Effect.Effect<Safetensors.Decoded & { readonly sha256: string }, FileError | Safetensors.SafetensorsError>
+  /** What a safetensors file says before its arrays. */
+  readonly readHeader: (file: string) => Effect.Effect<Safetensors.Header, FileError | Safetensors.SafetensorsError>
   /** Removes a folder so that no instant shows it half removed. */
   readonly removeFolder: (folder: string) => Effect.Effect<void, FileError>
   /** Removes what writers that died left in `folder`, and puts back what they were replacing. */
@@ -239,16 +241,29 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     return read
   })
 
+  const headerOf = Effect.fnUntraced(function*(handle: FileSystem.File, hash: Hash) {
+    const size = Number((yield* handle.stat).size)
+    const prefix = yield* readBytes(handle, hash, 8)
+    const dataOffset = yield* Effect.fromResult(Safetensors.headerLength(prefix))
+    const rest = yield* readBytes(handle, hash, Math.min(dataOffset, size) - 8)
+    const header = yield* Effect.fromResult(Safetensors.readHeader(Buffer.concat([prefix, rest])))
+    yield* Effect.fromResult(Safetensors.checkLength(header, size))
+    return header
+  })
+
+  const readHeader = Effect.fnUntraced(
+    function*(file: string) {
+      return yield* headerOf(yield* fs.open(file), createHash("sha256"))
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
+
   const readTensors = Effect.fnUntraced(
     function*(file: string) {
       const handle = yield* fs.open(file)
-      const size = Number((yield* handle.stat).size)
       const hash = createHash("sha256")
-      const prefix = yield* readBytes(handle, hash, 8)
-      const dataOffset = yield* Effect.fromResult(Safetensors.headerLength(prefix))
-      const rest = yield* readBytes(handle, hash, Math.min(dataOffset, size) - 8)
-      const header = yield* Effect.fromResult(Safetensors.readHeader(Buffer.concat([prefix, rest])))
-      yield* Effect.fromResult(Safetensors.checkLength(header, size))
+      const header = yield* headerOf(handle, hash)
       const tensors: Array<readonly [string, Safetensors.Tensor]> = []
       for (const entry of header.entries) {
         const bytes = yield* readBytes(handle, hash, entry.end - entry.begin)
@@ -260,7 +275,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     (self, file) => onFailure(file)(self)
   )
 
-  return { fs, path, writeParts, write, create, writeFolder, readText, readTensors, removeFolder, sweep }
+  return { fs, path, writeParts, write, create, writeFolder, readText, readHeader, readTensors, removeFolder, sweep }
 })
 
 /** The file system and paths of Node.js. */

@@ -16,6 +16,7 @@
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
 import * as Layouts from "../domain/Layouts.ts"
+import * as Model from "../domain/Model.ts"
 import * as Naming from "../domain/Naming.ts"
 import * as Pickle from "../domain/Pickle.ts"
 import * as Pth from "../domain/Pth.ts"
@@ -36,6 +37,10 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   dataDigest: Schema.String,
   /** The digest of the teacher's or the tokenizer's weights, where there was one. */
   teacherDigest: Schema.optionalKey(Schema.String),
+  /** The teacher's name, where there was one. */
+  teacher: Schema.optionalKey(Schema.String),
+  /** What the weights are, so that their network can be built again. */
+  model: Schema.optionalKey(Model.Model),
   /** How many steps were taken. */
   step: Schema.Int,
   seed: Schema.Int,
@@ -240,6 +245,29 @@ export const read: (
     if (network === undefined) return weights
     return yield* official(weights, network, { source: file, ...(naming !== undefined && { naming }) })
   }
+)
+
+const provenanceOf = (metadata: Readonly<Record<string, string>>) => {
+  const text = metadata[PROVENANCE]
+  return text === undefined
+    ? Effect.succeedNone
+    : Schema.decodeEffect(ProvenanceText)(text).pipe(
+      Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
+      Effect.asSome
+    )
+}
+
+/** What produced a safetensors file, as its header says; fails as {@link read} does. */
+export const readProvenance: (
+  file: string
+) => Effect.Effect<Option.Option<Provenance>, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "Weights.readProvenance"
+)(
+  function*(file) {
+    const { readHeader } = yield* Files.make
+    return yield* provenanceOf((yield* readHeader(file)).metadata)
+  },
+  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )
 
 /** Under whose names weights are written, and of which network they are. */

@@ -5,6 +5,7 @@ import * as Keyed from "../domain/Keyed.ts"
 import * as LayerDecay from "../domain/LayerDecay.ts"
 import * as Metrics from "../domain/Metrics.ts"
 import * as Mixup from "../domain/Mixup.ts"
+import * as Model from "../domain/Model.ts"
 import * as RandomErasing from "../domain/RandomErasing.ts"
 import * as Schedule from "../domain/Schedule.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
@@ -124,7 +125,14 @@ export const finetune = Effect.fn("finetune")(function*(
   })
 
   const tensors = yield* Stage.once(
-    { stage, config: plain, dataDigest, seed, step: total },
+    {
+      stage,
+      config: plain,
+      dataDigest,
+      seed,
+      step: total,
+      model: Model.Classifier.make({ config, classes: set.classes })
+    },
     Training.train({
       stage,
       step,

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as Grid from "../domain/Grid.ts"
 import type * as Keyed from "../domain/Keyed.ts"
+import * as Model from "../domain/Model.ts"
 import { PretrainConfig } from "../domain/PretrainConfig.ts"
 import * as Schedule from "../domain/Schedule.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
@@ -105,9 +106,19 @@ export const pretrain = Effect.fn("pretrain")(function*(
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
   const plain = Stage.plain(PretrainConfig, config)
-  const dataDigest = `${set.digest} ${Stage.digest(tokenizer.tensors)}`
+  const teacherDigest = Stage.digest(tokenizer.tensors)
+  const dataDigest = `${set.digest} ${teacherDigest}`
   const tensors = yield* Stage.once(
-    { stage, config: plain, dataDigest, seed, step: total },
+    {
+      stage,
+      config: plain,
+      dataDigest,
+      seed,
+      step: total,
+      model: Model.Backbone.make({ config, codes }),
+      teacher: "tokenizer",
+      teacherDigest
+    },
     Training.train({
       stage,
       step,

@@ -2,6 +2,7 @@
 import { Effect, Option, Result, Runtime, Schema } from "effect"
 import { ConfigError } from "../domain/Config.ts"
 import * as Json from "../domain/Json.ts"
+import type { Model } from "../domain/Model.ts"
 import * as Safetensors from "../domain/Safetensors.ts"
 import * as Files from "../layers/Files.ts"
 import { Runs } from "../layers/Runs.ts"
@@ -25,6 +26,11 @@ export interface Identity {
   readonly dataDigest: string
   readonly seed: number
   readonly step: number
+  /** What its weights are. */
+  readonly model: Model
+  /** Who taught it. */
+  readonly teacher?: string
+  readonly teacherDigest?: string
 }
 
 /** A short name of exactly these arrays. */
@@ -36,7 +42,7 @@ export const plain = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config
 
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
 export const once = Effect.fnUntraced(function*<E, R>(
-  { config, dataDigest, seed, stage, step }: Identity,
+  { config, dataDigest, stage, ...more }: Identity,
   compute: Effect.Effect<Weights.Tensors, E, R>
 ) {
   const runs = yield* Runs
@@ -48,7 +54,7 @@ export const once = Effect.fnUntraced(function*<E, R>(
     return known.value.tensors
   }
   const tensors = yield* compute
-  yield* runs.saveWeights(stage, Weights.make(tensors, new Weights.Provenance({ ...identity, stage, seed, step })))
+  yield* runs.saveWeights(stage, Weights.make(tensors, new Weights.Provenance({ ...identity, ...more, stage })))
   yield* runs.done(stage, identity)
   return tensors
 })

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as Codebook from "../domain/Codebook.ts"
 import * as Keyed from "../domain/Keyed.ts"
+import * as Model from "../domain/Model.ts"
 import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
 import { Engine } from "../layers/Engine.ts"
@@ -188,7 +189,16 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const plain = Stage.plain(TokenizerConfig, config)
   const dataDigest = `${set.digest} ${teacher.digest}`
   const tensors = yield* Stage.once(
-    { stage, config: plain, dataDigest, seed, step: total },
+    {
+      stage,
+      config: plain,
+      dataDigest,
+      seed,
+      step: total,
+      model: Model.Tokenizer.make({ config, teacherWidth: teacher.width }),
+      teacher: teacher.name,
+      teacherDigest: teacher.digest
+    },
     Training.train({
       stage,
       step,

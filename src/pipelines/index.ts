@@ -1,4 +1,5 @@
 /** The stages, one exported program each, and what they share. Composed in plain code: each takes the value of another. */
+export * as Artifact from "./Artifact.ts"
 export * as Atlas from "./Atlas.ts"
 export * as Batches from "./Batches.ts"
 export * as Bootstrap from "./Bootstrap.ts"
