@@ -164,6 +164,13 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
 export const within = (source: string) =>
   Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))
 
+/** The class of each pixel of a picture: `height * width` numbers, row-major; what 0 means is the collection's. */
+export interface Annotation {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array
+}
+
 /** Pictures with their classes. */
 export interface ImageSet {
   readonly name: string
@@ -176,6 +183,8 @@ export interface ImageSet {
   /** What was left out because it could not be used, a sentence each. */
   readonly skipped: ReadonlyArray<string>
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
+  /** The classes of a picture's pixels, in collections that have them, at the size of their file. */
+  readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>
   /** The path or the name of a picture, for reports. */
   readonly describe: (index: number) => string
 }
@@ -217,12 +226,15 @@ export const memory = (
 export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
   const chosen = Int32Array.from(indices)
   const at = (index: number) => chosen[index] ?? -1
+  const among = <A>(get: (index: number) => Effect.Effect<A, ImagesError>) => (index: number) =>
+    index in chosen ? get(at(index)) : outside(set.name, index, chosen.length)
   return {
     ...set,
     length: chosen.length,
     labels: chosen.map((index) => set.labels[index]!),
     digest: Files.sha256(`${set.digest} ${chosen.join(" ")}`),
-    image: (index) => index in chosen ? set.image(at(index)) : outside(set.name, index, chosen.length),
+    image: among(set.image),
+    ...(set.annotation === undefined ? {} : { annotation: among(set.annotation) }),
     describe: (index) => set.describe(at(index))
   }
 }

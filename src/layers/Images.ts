@@ -142,6 +142,7 @@ export class Images extends Context.Service<Images, {
    *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
    *   adversarial: { folder: imagenet-a, subset: imagenet-a }
    *   sketch: { folder: sketch }
+   *   scenes: { folder: images, annotations: annotations }   # a PNG of one 8-bit channel for each image, as ADE20K has
    * ```
    *
    * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, FileSystem } from "effect"
+import sharp from "sharp"
 import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
 import { Images, type ManifestOptions } from "../../src/layers/Images.ts"
+import { subset } from "../../src/layers/ImageSet.ts"
 import {
   behaves,
   CLASSES,
@@ -11,7 +13,8 @@ import {
   refused,
   type Sample,
   samples,
-  withFolder
+  withFolder,
+  write
 } from "./ImagesContract.ts"
 
 const SYNSETS = CLASSES.map((name, i) => `n0${i} ${name}\n`).join("")
@@ -48,12 +51,18 @@ behaves("a manifest in JSON of a list", {
 const withManifest = <A, E, R>(
   manifest: string,
   files: Readonly<Record<string, Content>>,
-  use: (layer: ReturnType<typeof Images.layerManifest>, folder: string) => Effect.Effect<A, E, R>
+  use: (
+    layer: ReturnType<typeof Images.layerManifest>,
+    folder: string
+  ) => Effect.Effect<A, E, R | FileSystem.FileSystem>
 ) =>
   Effect.flatMap(
     Effect.promise(() => images(samples(8).slice(4), () => "some/n02")),
     (made) => withFolder({ "images.yaml": manifest, ...made, ...files }, (folder) => use(open()(folder), folder))
   )
+
+const annotations = (numbers: ReadonlyArray<number>) =>
+  sharp(Uint8Array.from(numbers), { raw: { width: 3, height: 2, channels: 1 } }).toColourspace("b-w").png().toBuffer()
 
 const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(3, "0")} thing ${i}\n`).join("")
 
@@ -106,6 +115,42 @@ describe("Images.layerManifest", () => {
         assert.include(message, "some/n02/1.png has the label \"n000\", which is none of the 200 classes")
       }))
   })
+
+  it.effect("gives the classes of pixels", () =>
+    Effect.flatMap(
+      Effect.promise(() => annotations([3, 150, 0, 7, 255, 1])),
+      (first) =>
+        withManifest(
+          "splits: { train: { folder: some/n02, annotations: maps } }",
+          { "maps/0.png": first, "maps/1.png": Buffer.from(SYNSETS) },
+          (layer, folder) =>
+            Effect.gen(function*() {
+              const set = yield* load(layer)
+              assert.deepStrictEqual(yield* set.annotation!(0), {
+                width: 3,
+                height: 2,
+                data: Uint8Array.of(3, 150, 0, 7, 255, 1)
+              })
+              yield* refused(set.annotation!(1), "ImageBroken", 65)
+              assert.isTrue(Exit.hasDies(yield* Effect.exit(set.annotation!(2))))
+
+              const last = subset(set, [1, 0])
+              assert.deepStrictEqual(yield* last.annotation!(1), yield* set.annotation!(0))
+
+              yield* write(folder, { "maps/1.png": yield* Effect.promise(() => encoded(samples(8)[0]!.picture)) })
+              const changed = yield* load(layer)
+              assert.notStrictEqual(changed.digest, set.digest)
+              const message = yield* refused(changed.annotation!(1), "ImageBroken", 65)
+              assert.include(
+                message,
+                "maps/1.png: the image cannot be decoded (an annotation has one channel of 8 bits, "
+              )
+
+              yield* (yield* FileSystem.FileSystem).remove(`${folder}/maps/1.png`)
+              yield* refused(load(layer), "FileError", 66)
+            })
+        )
+    ))
 
   it.effect("refuses a subset of other classes than ImageNet's", () =>
     withManifest(

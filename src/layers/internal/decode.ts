@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import sharp from "sharp"
 import type { Picture } from "../../domain/Picture.ts"
-import { ImageBroken, ImageTooSmall } from "../ImageSet.ts"
+import { type Annotation, ImageBroken, ImageTooSmall } from "../ImageSet.ts"
 
 /** The endings of the files that are taken for images. */
 export const EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
@@ -10,12 +10,18 @@ export const EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "
 /** What transparent parts are laid on: mid-grey, since on white, white things vanish. */
 export const GROUND = 128
 
+/** Most pixels of a file, unless told otherwise. */
+export const PIXEL_LIMIT = 100_000_000
+
 /** Bounds on decoded pictures. */
 export interface Bounds {
   readonly pixelLimit: number
   readonly minimumSide: number
   readonly shrinkTo?: number | undefined
 }
+
+const broken = (cause: unknown): ImageBroken =>
+  new ImageBroken({ problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ") })
 
 /** Upright, opaque, 8-bit RGB: whatever the file's orientation tag, transparency, depth or colour space. */
 export const decode = Effect.fnUntraced(function*(bytes: Uint8Array, { minimumSide, pixelLimit, shrinkTo }: Bounds) {
@@ -32,13 +38,26 @@ export const decode = Effect.fnUntraced(function*(bytes: Uint8Array, { minimumSi
         .raw({ depth: "uchar" })
         .toBuffer({ resolveWithObject: true })
     },
-    catch: (cause) =>
-      new ImageBroken({
-        problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ")
-      })
+    catch: broken
   })
   if (channels !== 3) return yield* new ImageBroken({ problem: `it has ${channels} channels` })
   if (Math.min(width, height) < minimumSide) return yield* new ImageTooSmall({ width, height, minimum: minimumSide })
   const picture: Picture = { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
   return picture
+})
+
+/** A number for each pixel, out of a file of one 8-bit channel. */
+export const annotation = Effect.fnUntraced(function*(bytes: Uint8Array, pixelLimit: number) {
+  const image = sharp(bytes, { failOn: "error", limitInputPixels: pixelLimit })
+  const { channels, depth } = yield* Effect.tryPromise({ try: () => image.metadata(), catch: broken })
+  if (channels !== 1 || depth !== "uchar") {
+    const problem = `an annotation has one channel of 8 bits, but this has ${channels} of the type ${depth}`
+    return yield* new ImageBroken({ problem })
+  }
+  const { data, info: { height, width } } = yield* Effect.tryPromise({
+    try: () => image.toColourspace("b-w").raw().toBuffer({ resolveWithObject: true }),
+    catch: broken
+  })
+  const numbers: Annotation = { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
+  return numbers
 })

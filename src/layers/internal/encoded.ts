@@ -46,7 +46,7 @@ const REPORT_EVERY = 1000
 /** Makes sets out of listings. All sets that one call makes share the memory for decoded pictures. */
 export const make = (options: Options) => {
   const bounds: Decode.Bounds = {
-    pixelLimit: options.pixelLimit ?? 100_000_000,
+    pixelLimit: options.pixelLimit ?? Decode.PIXEL_LIMIT,
     minimumSide: options.minimumSide ?? 1,
     shrinkTo: options.shrinkTo
   }

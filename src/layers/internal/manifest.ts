@@ -4,7 +4,8 @@ import * as Yaml from "yaml"
 import * as Config from "../../domain/Config.ts"
 import * as ImageNetSubset from "../../domain/ImageNetSubset.ts"
 import * as Files from "../Files.ts"
-import { FolderMissing, LabelUnknown, UnknownSplit, within } from "../ImageSet.ts"
+import { FolderMissing, type ImageSet, LabelUnknown, outside, UnknownSplit, within } from "../ImageSet.ts"
+import * as Decode from "./decode.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
@@ -22,7 +23,9 @@ const Split = Schema.Struct({
   /** A file with a line per image: its path in the folder, then its label. */
   list: Schema.optionalKey(Schema.String),
   /** The classes of ImageNet that may occur. The labels stay those of all 1000. */
-  subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"]))
+  subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"])),
+  /** Where the classes of the pixels lie: a PNG for each image, of its name, with one channel of 8 bits. */
+  annotations: Schema.optionalKey(Schema.String)
 })
 
 /** A manifest. Paths in it are relative to `root`, and `root` to its own folder. */
@@ -109,6 +112,29 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap((some) => some.map(({ label }) => label))))
   )
 
+  const annotate = Effect.fnUntraced(function*(set: ImageSet, folder: string) {
+    const fileOf = (index: number) => path.join(folder, set.describe(index).replace(/\.[^./]*$/, ".png"))
+    const read = (index: number) => Files.onFailure(fileOf(index))(fs.readFile(fileOf(index)))
+    const decode = (index: number) =>
+      read(index).pipe(
+        Effect.flatMap((bytes) => Decode.annotation(bytes, options.pixelLimit ?? Decode.PIXEL_LIMIT)),
+        within(fileOf(index))
+      )
+    const identify = (index: number) =>
+      within(fileOf(index))(
+        options.check === "names"
+          ? Effect.map(Files.onFailure(fileOf(index))(fs.stat(fileOf(index))), ({ size }) => String(size))
+          : Effect.map(read(index), Files.sha256)
+      )
+    const identities = yield* Effect.forEach([...set.labels.keys()], identify, { concurrency: 16 })
+    const annotated: ImageSet = {
+      ...set,
+      digest: Files.sha256([set.digest, ...identities].join("\n")),
+      annotation: (index) => index in set.labels ? decode(index) : outside(set.name, index, set.length)
+    }
+    return annotated
+  })
+
   const load = Effect.fn("Images.load")(function*(split: string) {
     const described = manifest.splits[split]
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
@@ -133,7 +159,8 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
       }
     }
     const images = all.map(({ image }) => image)
-    return yield* makeSet(scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images }))
+    const set = yield* makeSet(scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images }))
+    return described.annotations === undefined ? set : yield* annotate(set, at(described.annotations))
   })
 
   return { splits, load: yield* remember(load) }
