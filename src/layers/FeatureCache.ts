@@ -315,6 +315,13 @@ export interface FillOptions extends OpenOptions {
   readonly onDamaged?: "fail" | "recompute"
 }
 
+/** Batches of one kind, told by a name, that are to be cached up to a step. */
+export interface Series {
+  readonly series: string
+  readonly steps: number
+  readonly batchSize: number
+}
+
 /** A cache that is filled. */
 export interface Writer {
   /** How many images it has the features of. */
@@ -331,11 +338,8 @@ export interface Writer {
   readonly reached: (series: string, steps: number) => void
   /** Writes what is appended but in no shard yet. Happens at the end of the scope as well. */
   readonly flush: Effect.Effect<void, FeatureCacheError>
-  /** The most bytes that the first steps of a series will add. Fails when the disk has less room. */
-  readonly reserve: (
-    series: string,
-    asked: { readonly steps: number; readonly batchSize: number }
-  ) => Effect.Effect<number, FeatureCacheError>
+  /** The most bytes that all of these will add. Fails when the disk has less room. */
+  readonly reserve: (asked: ReadonlyArray<Series>) => Effect.Effect<number, FeatureCacheError>
 }
 
 const SHARD = /^shard-(\d{5,})\.bin$/
@@ -436,19 +440,19 @@ export const writer: (
       }
     }, failed(directory))
 
-    const reserve = Effect.fnUntraced(
-      function*(series: string, { batchSize, steps }: { readonly steps: number; readonly batchSize: number }) {
-        const images = Math.max(0, steps - walkOf(series).taken) * batchSize + lost
-        const needed = bytes({ images, ...about })
-        const { bavail, bsize } = yield* Effect.tryPromise({
-          try: () => statfs(directory),
-          catch: (cause) => new Files.FileError({ path: directory, kind: "other", cause })
-        })
-        const free = bavail * bsize
-        return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
-      },
-      failed(directory)
-    )
+    const reserve = Effect.fnUntraced(function*(asked: ReadonlyArray<Series>) {
+      const images = asked.reduce(
+        (sum, { batchSize, series, steps }) => sum + Math.max(0, steps - walkOf(series).taken) * batchSize,
+        lost
+      )
+      const needed = bytes({ images, ...about })
+      const { bavail, bsize } = yield* Effect.tryPromise({
+        try: () => statfs(directory),
+        catch: (cause) => new Files.FileError({ path: directory, kind: "other", cause })
+      })
+      const free = bavail * bsize
+      return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
+    }, failed(directory))
 
     yield* Effect.addFinalizer(() => Effect.ignore(flush, { log: true }))
 

@@ -4,8 +4,10 @@ import * as Json from "../domain/Json.ts"
 import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import * as FeatureCache from "../layers/FeatureCache.ts"
 import * as Files from "../layers/Files.ts"
+import { Images } from "../layers/Images.ts"
 import { Progress } from "../layers/Progress.ts"
 import { Teacher } from "../layers/Teacher.ts"
+import * as Batches from "./Batches.ts"
 import type { StageOptions } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -13,6 +15,8 @@ import * as TrainTokenizer from "./TrainTokenizer.ts"
 export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOptions, "stage" | "split"> {
   /** How many steps of the training; all when absent. */
   readonly steps?: number
+  /** The splits whose central views are cached as well, for `evaluateTokenizer`. */
+  readonly central?: ReadonlyArray<string>
   /** Default `float16`. */
   readonly dtype?: FeatureCache.DType
 }
@@ -26,6 +30,8 @@ export interface Cached {
 }
 
 const PREFETCH = 2
+
+const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
 
 /**
  * Fills a folder with the teacher's features of the very views that the steps of a training will see, told by its
@@ -54,21 +60,32 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     }
     const cache = yield* FeatureCache.writer(directory, about, options)
     const plain = Schema.encodeSync(TokenizerConfig)(config)
-    // What decides which views a step sees.
-    const series = Files.sha256(Json.canonical({
-      set: set.digest,
-      stage,
-      seed: config.seed,
-      imageSize: encoder.imageSize,
-      batchSize,
-      augment: plain.augment,
-      sampling: plain.sampling ?? null
-    }))
-    const start = cache.walked(series)
-    const bytes = yield* cache.reserve(series, { steps, batchSize })
+    // Named by what decides which views there are.
+    const views = { imageSize: encoder.imageSize, augment: plain.augment }
+    const { sampling = null, seed } = plain
+    const training: FeatureCache.Series = {
+      series: nameOf({ ...views, set: set.digest, stage, seed, batchSize, sampling }),
+      steps,
+      batchSize
+    }
+    const images = yield* Images
+    const central = yield* Effect.forEach(options.central ?? [], (name) =>
+      Effect.map(images.load(name), (set) => ({
+        set,
+        series: nameOf({ ...views, set: set.digest }),
+        steps: 1,
+        batchSize: set.length
+      })))
+    const start = cache.walked(training.series)
+    const bytes = yield* cache.reserve([training, ...central])
     yield* progress.message(
       `cache: ${Math.max(0, steps - start)} steps to go, up to ${(bytes / 1e9).toPrecision(3)} GB in ${dtype}`
     )
+
+    // The whole batch, as training would ask for it: the same batch gives the same bytes.
+    const store = Effect.fnUntraced(function*(unit: Batches.ImageBatch["unit"], keys = FeatureCache.keys(unit)) {
+      if (!keys.every(cache.has)) yield* cache.append(keys, (yield* TrainTokenizer.targetsOf(config, unit)).data)
+    })
 
     yield* Stream.range(start, steps - 1).pipe(
       Stream.rechunk(1),
@@ -77,15 +94,21 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
       ),
       Stream.buffer({ capacity: PREFETCH }),
       Stream.runForEach(Effect.fnUntraced(function*({ keys, step, unit }) {
-        // The whole batch, as training would ask for it: the same batch gives the same bytes.
-        if (!keys.every(cache.has)) yield* cache.append(keys, (yield* TrainTokenizer.targetsOf(config, unit)).data)
-        cache.reached(series, step + 1)
+        yield* store(unit, keys)
+        cache.reached(training.series, step + 1)
         yield* progress.report({ stage: "cache", step: step + 1, total: steps, metrics: { images: cache.images() } })
       }))
     )
     yield* cache.flush
-    const images = cache.images()
-    const cached: Cached = { about, images, bytes: FeatureCache.bytes({ images, ...about }) }
+    for (const { series, set } of central) {
+      if (cache.walked(series) > 0) continue
+      const { augment } = config
+      yield* Batches.evaluation({ set, batchSize, size: encoder.imageSize, augment }, ({ unit }) => store(unit))
+      cache.reached(series, 1)
+      yield* cache.flush
+    }
+    const count = cache.images()
+    const cached: Cached = { about, images: count, bytes: FeatureCache.bytes({ images: count, ...about }) }
     return cached
   },
   Effect.scoped,

@@ -225,7 +225,8 @@ describe("FeatureCache", () => {
       const row = FeatureCache.bytes({ images: 1, ...about })
       yield* fill(directory, {}, ({ append, reached, reserve }) =>
         Effect.gen(function*() {
-          assert.strictEqual(yield* reserve("train", { steps: 5, batchSize: 4 }), 20 * row)
+          const train = { series: "train", steps: 5, batchSize: 4 }
+          assert.strictEqual(yield* reserve([train, { series: "test", steps: 1, batchSize: 7 }]), 27 * row)
           yield* append(keys.slice(0, 4), values.subarray(0, 24))
           reached("train", 1)
         }))
@@ -234,10 +235,13 @@ describe("FeatureCache", () => {
         directory,
         { onDamaged: "recompute" },
         ({ reserve }) =>
-          Effect.map(reserve("train", { steps: 5, batchSize: 4 }), (needed) => assert.strictEqual(needed, 19 * row))
+          Effect.map(
+            reserve([{ series: "train", steps: 5, batchSize: 4 }]),
+            (needed) => assert.strictEqual(needed, 19 * row)
+          )
       )
       const error = yield* Effect.flip(
-        fill(directory, {}, ({ reserve }) => reserve("train", { steps: 1e14, batchSize: 10 }))
+        fill(directory, {}, ({ reserve }) => reserve([{ series: "train", steps: 1e14, batchSize: 10 }]))
       )
       assert.strictEqual(error[Runtime.errorExitCode], 74)
       assert.match(error.message, /the features need up to 5\.60e\+7 GB but the disk has [\d.e+]+ GB left/)

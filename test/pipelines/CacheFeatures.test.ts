@@ -8,8 +8,9 @@ import { Progress } from "../../src/layers/Progress.ts"
 import { Runs } from "../../src/layers/Runs.ts"
 import { Teacher } from "../../src/layers/Teacher.ts"
 import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
+import { evaluateTokenizer } from "../../src/pipelines/Evaluate.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
-import { engine, images, micro, recording, teacher } from "./kit.ts"
+import { engine, images, micro, recording, sets, teacher } from "./kit.ts"
 
 const STEPS = 5
 const config = micro({ duration: STEPS, warmup: 1 }).tokenizer
@@ -85,6 +86,25 @@ describe("cacheFeatures", () => {
         const none = yield* counting(cacheFeatures(config, directory))
         assert.strictEqual(none.calls, 0)
         assert.strictEqual((yield* fromCache(directory)).log.length, STEPS)
+      }).pipe(taught, Effect.scoped))
+
+    it.effect("holds the central views of evaluations too", () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        const evaluated = Effect.gen(function*() {
+          const tokenizer = yield* trainTokenizer(config)
+          return yield* evaluateTokenizer(tokenizer, sets[1]!)
+        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        const cache = (steps: number) =>
+          counting(cacheFeatures(config, directory, { steps, central: ["val"], dtype: "float32" }))
+        const only = yield* cache(0)
+        assert.strictEqual(only.calls, 2)
+        assert.strictEqual((yield* FeatureCache.reader(directory)).images, 12)
+        assert.strictEqual((yield* cache(STEPS)).calls, STEPS)
+        const { cosine, perplexity } = yield* evaluated
+        const found = yield* Effect.provide(evaluated, Teacher.layerCached(directory), { local: true })
+        assert.closeTo(found.cosine, cosine, 1e-6)
+        assert.strictEqual(found.perplexity, perplexity)
       }).pipe(taught, Effect.scoped))
 
     it.effect("computes anew what was damaged, when told to", () =>
