@@ -4,6 +4,7 @@ import { Effect, FileSystem, Runtime } from "effect"
 import sharp from "sharp"
 import { type EmojiOptions, Images } from "../../src/layers/Images.ts"
 import { Progress, silent } from "../../src/layers/Progress.ts"
+import { keepsRules } from "./ImagesContract.ts"
 
 const square = (colour: string) => ({ body: `<rect width="16" height="16" fill="${colour}"/>` })
 
@@ -74,6 +75,8 @@ const withEmoji = <A, E, R>(use: (root: string, fs: FileSystem.FileSystem) => Ef
   Effect.gen(function*() {
     return yield* use(yield* install(names), yield* FileSystem.FileSystem)
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+keepsRules("the emoji", Effect.map(Effect.orDie(install(all)), (root) => Images.layerEmoji({ from: [root] })))
 
 describe("Images.layerEmoji", () => {
   it.effect("finds emoji by code points, names and aliases, and a borrowed drawing once", () =>

@@ -310,6 +310,16 @@ describe("Images.layerFolder", () => {
       })))
 })
 
+Contract.keepsRules(
+  "memory",
+  Effect.sync(() => {
+    const six = Contract.samples(8)
+    return Images.layerMemory([
+      memory("train", Contract.CLASSES, six.map(({ picture }) => picture), six.map(({ label }) => label))
+    ])
+  })
+)
+
 describe("Images.layerMemory", () => {
   it.effect("gives its sets by name", () =>
     Effect.gen(function*() {

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, type Layer, Runtime } from "effect"
+import { Effect, Exit, FileSystem, type Layer, Runtime, type Scope } from "effect"
 import sharp from "sharp"
 import type { Picture } from "../../src/domain/Picture.ts"
 import { Images } from "../../src/layers/Images.ts"
@@ -65,7 +65,66 @@ export const refused = <A, R>(
     return error.message
   })
 
-/** One source of the six samples as its split `train`. */
+/** What every source of images does alike. `source` makes one with a split `train` in a scope. */
+export const keepsRules = (
+  name: string,
+  source: Effect.Effect<Layer.Layer<Images, ImagesError>, never, FileSystem.FileSystem | Scope.Scope>
+): void => {
+  const withLayer = <A, E, R>(use: (layer: Layer.Layer<Images, ImagesError>) => Effect.Effect<A, E, R>) =>
+    Effect.flatMap(source, use).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+  describe(`${name} as a source of images`, () => {
+    it.effect("gives each picture in any order and again, with a name and a class", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const set = yield* load(layer)
+          const every = Array.from(set.labels.keys())
+          assert.strictEqual(set.name, "train")
+          assert.strictEqual(every.length, set.length)
+          assert.isAbove(set.length, 1)
+          const forward = yield* Effect.forEach(every, set.image)
+          const backward = yield* Effect.forEach(every.toReversed(), set.image, { concurrency: "unbounded" })
+          assert.deepStrictEqual(backward.toReversed(), forward)
+          for (const { data, height, width } of forward) assert.strictEqual(data.length, 3 * width * height)
+          assert.strictEqual(new Set(every.map(set.describe)).size, set.length)
+          assert.isTrue(every.every((index) => set.describe(index) !== ""))
+          assert.isTrue(set.labels.every((label) => label in set.classes))
+        })
+      ))
+
+    it.effect("has a digest that two loads agree on", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const { digest } = yield* load(layer)
+          assert.match(digest, /^[0-9a-f]{64}$/)
+          assert.strictEqual((yield* load(layer)).digest, digest)
+        })
+      ))
+
+    it.effect("loads a split once and knows its splits", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const images = yield* Images
+          assert.include(images.splits, "train")
+          assert.strictEqual(yield* images.load("train"), yield* images.load("train"))
+          const message = yield* refused(images.load("none"), "UnknownSplit", 66)
+          assert.include(message, `there is no split "none"; choose one of ${images.splits.join(", ")}`)
+        }).pipe(Effect.provide(layer))
+      ))
+
+    it.effect("dies on a picture that it does not have", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const set = yield* load(layer)
+          for (const index of [-1, set.length, 0.5]) {
+            assert.isTrue(Exit.hasDies(yield* Effect.exit(set.image(index))))
+          }
+        })
+      ))
+  })
+}
+
+/** A source that keeps the six samples in files. */
 export interface Source {
   readonly side: number
   readonly classes?: ReadonlyArray<string>
@@ -73,66 +132,34 @@ export interface Source {
   readonly layer: (folder: string) => Layer.Layer<Images, ImagesError>
 }
 
-/** What every source of images does alike. */
+/** {@link keepsRules}, and gives the samples as they are. */
 export const behaves = (name: string, { classes = CLASSES, files, layer, side }: Source): void => {
-  const filled = Effect.promise(() => files(samples(side), false))
-  const withSource = <A, E, R>(use: (folder: string) => Effect.Effect<A, E, R | FileSystem.FileSystem>) =>
-    Effect.flatMap(filled, (content) => withFolder(content, use))
+  const content = (changed: boolean) => Effect.promise(() => files(samples(side, changed), changed))
+  const filled = Effect.gen(function*() {
+    const folder = yield* Effect.orDie((yield* FileSystem.FileSystem).makeTempDirectoryScoped())
+    yield* Effect.orDie(write(folder, yield* content(false)))
+    return folder
+  })
 
-  describe(`${name} as a source of images`, () => {
-    it.effect("gives the same pictures and labels, in any order and again", () =>
-      withSource((folder) =>
-        Effect.gen(function*() {
-          const set = yield* load(layer(folder))
-          const expected = samples(side)
-          assert.strictEqual(set.name, "train")
-          assert.strictEqual(set.length, 6)
-          assert.deepStrictEqual(set.classes, classes)
-          assert.deepStrictEqual([...set.labels], expected.map(({ label }) => label))
-          assert.deepStrictEqual(set.skipped, [])
-          for (const index of [5, 0, 3, 0]) assert.deepStrictEqual(yield* set.image(index), expected[index]?.picture)
-          const together = yield* Effect.forEach([1, 2, 4, 2], set.image, { concurrency: "unbounded" })
-          assert.deepStrictEqual(together, [1, 2, 4, 2].map((index) => expected[index]!.picture))
-        })
-      ))
+  keepsRules(name, Effect.map(filled, layer))
 
-    it.effect("names each picture differently", () =>
-      withSource((folder) =>
-        Effect.map(load(layer(folder)), (set) => {
-          const names = Array.from({ length: 6 }, (_, i) => set.describe(i))
-          assert.strictEqual(new Set(names).size, 6)
-          assert.notInclude(names, "")
-        })
-      ))
-
-    it.effect("has a digest that two loads agree on and that changes with a picture", () =>
-      withSource((folder) =>
-        Effect.gen(function*() {
-          const { digest } = yield* load(layer(folder))
-          assert.match(digest, /^[0-9a-f]{64}$/)
-          assert.strictEqual((yield* load(layer(folder))).digest, digest)
-          yield* write(folder, yield* Effect.promise(() => files(samples(side, true), true)))
-          assert.notStrictEqual((yield* load(layer(folder))).digest, digest)
-        })
-      ))
-
-    it.effect("loads a split once and knows its splits", () =>
-      withSource((folder) =>
-        Effect.gen(function*() {
-          const images = yield* Images
-          assert.include(images.splits, "train")
-          assert.strictEqual(yield* images.load("train"), yield* images.load("train"))
-          const message = yield* refused(images.load("none"), "UnknownSplit", 66)
-          assert.include(message, "there is no split \"none\"; choose one of ")
-        }).pipe(Effect.provide(layer(folder)))
-      ))
-
-    it.effect("dies on a picture that it does not have", () =>
-      withSource((folder) =>
-        Effect.gen(function*() {
-          const set = yield* load(layer(folder))
-          for (const index of [-1, 6, 0.5]) assert.isTrue(Exit.hasDies(yield* Effect.exit(set.image(index))))
-        })
-      ))
+  describe(`${name} as a source of the samples`, () => {
+    it.effect("gives their pictures and labels, and a digest that changes with a picture", () =>
+      Effect.gen(function*() {
+        const folder = yield* filled
+        const set = yield* load(layer(folder))
+        const expected = samples(side)
+        assert.deepStrictEqual(set.classes, classes)
+        assert.deepStrictEqual([...set.labels], expected.map(({ label }) => label))
+        assert.deepStrictEqual(set.skipped, [])
+        assert.deepStrictEqual(
+          yield* Effect.forEach(set.labels.keys(), set.image),
+          expected.map(({ picture }) => picture)
+        )
+        yield* write(folder, yield* content(true))
+        const changed = yield* load(layer(folder))
+        assert.deepStrictEqual(yield* changed.image(5), samples(side, true)[5]?.picture)
+        assert.notStrictEqual(changed.digest, set.digest)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
   })
 }
