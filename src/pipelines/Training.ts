@@ -68,7 +68,22 @@ const split = (state: object) => {
   }
 }
 
-const PREFETCH = 2
+/** How many batches may wait for their steps. One more is in its step, and one is being made. */
+const WAITING = 2
+
+/**
+ * What `make` gives for each step from `first` to `last`, in order. It is made while what came before is used, until as
+ * much waits as may; it is not made further than that, nor when nobody is there to use it any more.
+ */
+export const ahead = <A, E, R>(
+  first: number,
+  last: number,
+  make: (step: number) => Effect.Effect<A, E, R>
+): Stream.Stream<A, E, R> =>
+  Stream.range(first, last).pipe(Stream.rechunk(1), Stream.mapEffect(make), Stream.bufferArray({ capacity: WAITING }))
+
+const bytesOf = (batch: object): number =>
+  Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
 
 /**
  * Takes all steps of a stage that are not taken yet and returns its last state.
@@ -130,12 +145,22 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     return yield* new TrainingError({ stage, step: number, batch: name, reason })
   })
 
+  // What the run says of its data: how long steps waited for their batches, and how much memory these took at most.
   const began = yield* Clock.currentTimeMillis
-  yield* Stream.range(start, steps - 1).pipe(
-    Stream.rechunk(1),
-    Stream.mapEffect((index) => Effect.map(options.batch(index), (batch) => ({ number: index + 1, batch }))),
-    Stream.buffer({ capacity: PREFETCH }),
-    Stream.runForEach(Effect.fnUntraced(function*({ batch, number }) {
+  let free = began
+  let waited = 0
+  let held = 0
+  let most = 0
+  const made = Effect.fnUntraced(function*(index: number) {
+    const batch = yield* options.batch(index)
+    const bytes = bytesOf(batch)
+    held += bytes
+    most = Math.max(most, held)
+    return { batch, bytes, number: index + 1 }
+  })
+  yield* ahead(start, steps - 1, made).pipe(
+    Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
+      waited += (yield* Clock.currentTimeMillis) - free
       const metrics = yield* handle.run(batch).pipe(
         Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
       )
@@ -146,10 +171,20 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
       const imagesPerSecond = (number - start) * batchSize / elapsed
       yield* progress.report({ stage, step: number, total: steps, metrics: row, imagesPerSecond })
       if (number % options.checkpointEvery === 0 && number < steps) yield* save()
+      held -= bytes
+      free = yield* Clock.currentTimeMillis
     }))
   )
-  const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
-  if (steps > start) yield* runs.timing({ stage, step: steps, seconds: elapsed, steps: steps - start })
+  if (steps > start) {
+    yield* runs.timing({
+      stage,
+      step: steps,
+      seconds: (free - began) / 1000,
+      steps: steps - start,
+      secondsWaitedForData: waited / 1000,
+      megabytesOfBatches: most / 1e6
+    })
+  }
   return yield* handle.state
 })
 

@@ -1,0 +1,102 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { type Row, Runs } from "../../src/layers/Runs.ts"
+import * as Training from "../../src/pipelines/Training.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { machine, micro } from "./kit.ts"
+
+const settle = Effect.repeat(Effect.yieldNow, { times: 200 })
+
+describe("batches made ahead", () => {
+  it.effect("come in order, and no more of them than two wait", () =>
+    Effect.gen(function*() {
+      const begun: Array<number> = []
+      const used: Array<number> = []
+      const gates = yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7], () => Deferred.make<void>())
+      const fiber = yield* Effect.forkChild(
+        Stream.runForEach(
+          Training.ahead(0, 7, (step) =>
+            Effect.sync(() => {
+              begun.push(step)
+              return step
+            })),
+          (step) => Effect.andThen(Effect.sync(() => void used.push(step)), Deferred.await(gates[step]!))
+        )
+      )
+      yield* settle
+      assert.deepStrictEqual([used, begun], [[0], [0, 1, 2, 3]])
+      yield* Deferred.succeed(gates[0]!, undefined)
+      yield* settle
+      assert.deepStrictEqual([used, begun], [[0, 1], [0, 1, 2, 3, 4]])
+      yield* Effect.forEach(gates, (gate) => Deferred.succeed(gate, undefined))
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(used, [0, 1, 2, 3, 4, 5, 6, 7])
+      assert.deepStrictEqual(begun, used)
+    }))
+
+  it.effect("are made while a step runs", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(
+        Stream.runDrain(
+          Stream.mapEffect(
+            Training.ahead(0, 9, (step) => Effect.as(Effect.sleep("1 second"), step)),
+            () => Effect.sleep("2 seconds")
+          )
+        )
+      )
+      yield* TestClock.adjust("20 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(fiber.pollUnsafe())
+    }))
+
+  it.effect("stop with the training, the one in the making too", () =>
+    Effect.gen(function*() {
+      const begun: Array<number> = []
+      let stopped = 0
+      const make = (step: number) =>
+        Effect.suspend(() => {
+          begun.push(step)
+          return step === 2 ? Effect.never : Effect.succeed(step)
+        }).pipe(Effect.onInterrupt(() => Effect.sync(() => stopped++)))
+      const fiber = yield* Effect.forkChild(Stream.runForEach(Training.ahead(0, 7, make), () => Effect.never))
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      yield* settle
+      assert.deepStrictEqual([begun, stopped], [[0, 1, 2], 1])
+    }))
+
+  it.effect("stop when a step fails", () =>
+    Effect.gen(function*() {
+      let stopped = 0
+      const make = (step: number) =>
+        step < 2
+          ? Effect.succeed(step)
+          : Effect.onInterrupt(Effect.never, () => Effect.sync(() => stopped++))
+      const failed = yield* Effect.exit(
+        Stream.runForEach(Training.ahead(0, 7, make), (step) => step === 1 ? Effect.fail("step") : settle)
+      )
+      assert.isTrue(failed._tag === "Failure")
+      assert.strictEqual(stopped, 1)
+    }))
+})
+
+describe("a training", () => {
+  layer(machine)((it) => {
+    it.live("says how long its steps waited for batches, and how much memory these took", () =>
+      Effect.gen(function*() {
+        const rows: Array<Row> = []
+        const runs = yield* Runs
+        const timing = (row: Row) => Effect.sync(() => void rows.push(row))
+        yield* trainTokenizer(micro().tokenizer).pipe(Effect.provideService(Runs, { ...runs, timing }))
+        assert.deepStrictEqual(rows.map(({ stage, step, steps }) => [stage, step, steps]), [["tokenizer", 8, 8]])
+        const { megabytesOfBatches, seconds, secondsWaitedForData } = rows[0]!
+        assert.isAbove(Number(secondsWaitedForData), 0)
+        assert.isBelow(Number(secondsWaitedForData), Number(seconds))
+        const images = 8 * 3 * 32 * 32 * 4 / 1e6
+        assert.isAtLeast(Number(megabytesOfBatches), images)
+        assert.isAtMost(Number(megabytesOfBatches), 4 * 1.2 * images)
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+  })
+})
