@@ -83,8 +83,8 @@ describe("batches made ahead", () => {
 })
 
 describe("a training", () => {
-  layer(machine)((it) => {
-    it.live("says how long its steps waited for batches, and how much memory these took", () =>
+  layer(machine, { excludeTestServices: true })((it) => {
+    it.effect("says how long its steps waited for batches, and how much memory these took", () =>
       Effect.gen(function*() {
         const rows: Array<Row> = []
         const runs = yield* Runs
