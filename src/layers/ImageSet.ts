@@ -39,6 +39,16 @@ export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty"
   }
 }
 
+/** No file of a split holds an image. Exits with 66. */
+export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
+  extensions: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `its files hold no usable image (${this.extensions.join(", ")}); check which files are named for this split`
+  }
+}
+
 /** The folder holds none of the files that make the collection. Exits with 66. */
 export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissing", { wanted: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
@@ -140,6 +150,7 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
   reason: Schema.Union([
     FolderMissing,
     FolderEmpty,
+    SplitEmpty,
     FilesMissing,
     FileTruncated,
     FileDamaged,

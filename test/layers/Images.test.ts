@@ -31,6 +31,9 @@ const load = (folder: string, split: string, options?: FolderOptions) =>
 const splitsOf = (folder: string, options?: FolderOptions) =>
   Images.useSync((images) => images.splits).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
 
+const hearing = (told: Array<Report>) =>
+  Effect.provideService(Progress, { ...silent, report: (report) => Effect.sync(() => void told.push(report)) })
+
 const formats: ReadonlyArray<
   readonly [
     string,
@@ -199,6 +202,25 @@ describe("Images.layerFolder", () => {
         assert.deepStrictEqual(yield* names, ["a/b/1.png", "a/b/3.png", "c/4.png"])
       })))
 
+  it.effect("tells how far it is with listing many files", () => {
+    const told: Array<Report> = []
+    return withFolder({ "data/a/1.png": png, "data/b/2.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const open = load(`${folder}/data`, "train", { cache: `${folder}/cache`, check: "names" })
+        yield* open
+        const [name] = yield* fs.readDirectory(`${folder}/cache`)
+        const index = yield* fs.readFileString(`${folder}/cache/${name}`)
+        const many = Array.from({ length: 10_001 }, (_, i) => `${i}.png`).join("/")
+        yield* fs.writeFileString(`${folder}/cache/${name}`, index.replace("1.png", many))
+        assert.strictEqual((yield* open).length, 10_002)
+        assert.deepStrictEqual(told, [
+          { stage: "scan train", step: 1, total: 2, metrics: { files: 10_001 } },
+          { stage: "scan train", step: 2, total: 2, metrics: { files: 10_002 } }
+        ])
+      })).pipe(hearing(told))
+  })
+
   it.effect("tells how far it is with many images", () => {
     const reports: Array<Report> = []
     const small = { width: 1, height: 1, data: Uint8Array.of(1, 2, 3) }
@@ -209,10 +231,7 @@ describe("Images.layerFolder", () => {
       assert.deepStrictEqual(reports.map(({ stage, step, total }) => [stage, step, total]), [
         ["check train", 1000, 1000]
       ])
-    }).pipe(Effect.provideService(Progress, {
-      ...silent,
-      report: (report) => Effect.sync(() => void reports.push(report))
-    }))
+    }).pipe(hearing(reports))
   })
 
   it.effect("takes images in no sub-folder for one class", () =>

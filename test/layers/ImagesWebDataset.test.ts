@@ -173,6 +173,14 @@ describe("Images.layerWebDataset", () => {
         assert.include(missing, "train.tar: there is no such file")
       })))
 
+  it.effect("refuses a split without images", () =>
+    withShard(
+      tar([["0.cls", "1"]]),
+      (_, layer) =>
+        Effect.map(refused(load(layer), "SplitEmpty", 66), (message) =>
+          assert.include(message, "train: its files hold no usable image (jpg, "))
+    ))
+
   it.effect("refuses JSON that is damaged", () =>
     withShard(
       (async () => tar([["0.json", "{\"label\": tru"], ["0.png", await encoded(samples(8)[0]!.picture)]]))(),

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
-import { FolderEmpty, type ImagesError, type ImageSet, outside, within } from "../ImageSet.ts"
+import { type ImagesError, type ImageSet, outside, within } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import * as Decode from "./decode.ts"
 
@@ -29,8 +29,8 @@ export interface Options {
 /** The encoded images of a split, by index. */
 export interface Listing {
   readonly split: string
-  /** The folder or collection that is said to be empty when no image is left. */
-  readonly source: string
+  /** Why the split cannot be had when no image is left. */
+  readonly empty: ImagesError
   readonly classes: ReadonlyArray<string>
   readonly labels: Int32Array
   /** The name of an image, part of the digest. */
@@ -90,7 +90,7 @@ export const make = (options: Options) => {
     const images = options.check === "names"
       ? everything.map((index) => ({ index, identity: String(listing.size(index)) }))
       : (yield* Effect.forEach(everything, check, { concurrency: 8 })).flatMap(Option.toArray)
-    if (images.length === 0) return yield* within(listing.source)(new FolderEmpty({ extensions: Decode.EXTENSIONS }))
+    if (images.length === 0) return yield* listing.empty
 
     const chosen = Int32Array.from(images, ({ index }) => index)
     const hash = createHash("sha256").update(JSON.stringify([classes, bounds.shrinkTo ?? null]))

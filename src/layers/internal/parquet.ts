@@ -159,7 +159,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   )
 
   const load = Effect.fn("Images.load")(function*(split: string) {
-    if (!splits.includes(split)) return yield* within("shards")(new UnknownSplit({ split, splits }))
+    if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const files = yield* filesOf(split)
     const known = options.classes ?? files[0]?.classes
     const { classes, toIndices } = Labels.make(known === undefined ? yield* everyLabel : [], known)
@@ -202,7 +202,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
     return yield* makeSet({
       split,
-      source: split,
+      empty: Shards.empty(split),
       classes,
       labels,
       describe,

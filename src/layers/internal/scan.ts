@@ -1,6 +1,7 @@
 /** The image files below a folder, listed once and again only where something changed. */
 import { Effect, Option, Schema } from "effect"
 import * as Files from "../Files.ts"
+import { FolderEmpty, ImagesError } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import { EXTENSIONS } from "./decode.ts"
 import type { Listing } from "./encoded.ts"
@@ -128,7 +129,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     const origin = (index: number) => path.join(of.folder, of.images[index]?.name ?? "")
     return {
       ...of,
-      source: of.folder,
+      empty: new ImagesError({ source: of.folder, reason: new FolderEmpty({ extensions: EXTENSIONS }) }),
       describe: (index) => of.images[index]?.name ?? "",
       origin,
       size: (index) => of.images[index]?.size ?? 0,

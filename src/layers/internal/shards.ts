@@ -1,7 +1,8 @@
 /** Collections that come in many files. */
 import { Effect } from "effect"
-import type { ImagesError } from "../ImageSet.ts"
+import { ImagesError, SplitEmpty } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
+import { EXTENSIONS } from "./decode.ts"
 
 /** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
 export type Shards = Readonly<Record<string, string | ReadonlyArray<string>>>
@@ -40,3 +41,7 @@ export const forEach = Effect.fnUntraced(function*<A>(
   }
   return opened
 })
+
+/** Why a split without images cannot be had. */
+export const empty = (split: string): ImagesError =>
+  new ImagesError({ source: split, reason: new SplitEmpty({ extensions: EXTENSIONS }) })

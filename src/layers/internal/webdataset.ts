@@ -218,14 +218,14 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   )
 
   const load = Effect.fn("Images.load")(function*(split: string) {
-    if (!splits.includes(split)) return yield* within("shards")(new UnknownSplit({ split, splits }))
+    if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const samples = yield* samplesOf(split)
     const { classes, toIndices } = Labels.make(options.classes === undefined ? yield* everyLabel : [], options.classes)
     const describe = (index: number) => `${samples[index]?.shard ?? ""}/${samples[index]?.name ?? ""}`
     const labels = yield* within(split)(toIndices(samples.map(({ label }) => label), describe))
     return yield* makeSet({
       split,
-      source: split,
+      empty: Shards.empty(split),
       classes,
       labels,
       describe,
