@@ -94,7 +94,8 @@ describe("Images.layerWebDataset", () => {
         const fs = yield* FileSystem.FileSystem
         const first = yield* load(layer)
         const [entry] = yield* fs.readDirectory(`${folder}/.patchword`)
-        const index = `${folder}/.patchword/${entry}/index.json`
+        const [file] = yield* fs.readDirectory(`${folder}/.patchword/${entry}`)
+        const index = `${folder}/.patchword/${entry}/${file}`
         const text = yield* fs.readFileString(index)
         yield* fs.writeFileString(index, text.replace("a/005.png", "a/renamed.png"))
         assert.strictEqual((yield* load(layer)).describe(5), "train.tar/a/renamed.png")
@@ -171,6 +172,15 @@ describe("Images.layerWebDataset", () => {
         yield* fs.remove(`${folder}/train.tar`)
         const missing = yield* refused(load(layer), "FileError", 66)
         assert.include(missing, "train.tar: there is no such file")
+      })))
+
+  it.effect("takes the label from the field that is asked for", () =>
+    withShard(shard(samples(8), 0, named), (folder) =>
+      Effect.gen(function*() {
+        const labelled = (label: string) => load(Images.layerWebDataset({ train: `${folder}/train.tar` }, { label }))
+        assert.deepStrictEqual((yield* labelled("animal")).classes, CLASSES)
+        assert.deepStrictEqual([...(yield* labelled("id")).labels], [7, 7, 7, 7, 7, 7])
+        assert.deepStrictEqual((yield* labelled("none")).classes, ["."])
       })))
 
   it.effect("refuses a split without images", () =>

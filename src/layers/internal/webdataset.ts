@@ -183,7 +183,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const packed = yield* Files.onFailure(shard)(isGzip(shard))
     const tar = packed ? path.join(folder, TAR) : shard
     if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, folder)
-    const file = path.join(folder, "index.json")
+    // Another field gives other labels.
+    const file = path.join(folder, `index-${Files.sha256(field).slice(0, 8)}.json`)
     const index = yield* Effect.flatMap(files.readText(file), Schema.decodeEffect(Index)).pipe(
       Effect.catch(() =>
         scan(tar).pipe(
