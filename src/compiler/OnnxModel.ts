@@ -34,7 +34,7 @@ const schema = protobuf.Root.fromJSON({
         rawData: field(9, "bytes")
       }
     },
-    Dimension: { fields: { dimValue: field(1, "int64") } },
+    Dimension: { fields: { dimValue: field(1, "int64"), dimParam: field(2, "string") } },
     Shape: { fields: { dim: field(1, "Dimension", "repeated") } },
     TensorType: { fields: { elemType: field(1, "int32"), shape: field(2, "Shape") } },
     Type: { fields: { tensorType: field(1, "TensorType") } },
@@ -48,13 +48,15 @@ const schema = protobuf.Root.fromJSON({
         output: field(12, "ValueInfo", "repeated")
       }
     },
+    Entry: { fields: { key: field(1, "string"), value: field(2, "string") } },
     Opset: { fields: { domain: field(1, "string"), version: field(2, "int64") } },
     Model: {
       fields: {
         irVersion: field(1, "int64"),
         producerName: field(2, "string"),
         graph: field(7, "Graph"),
-        opsetImport: field(8, "Opset", "repeated")
+        opsetImport: field(8, "Opset", "repeated"),
+        metadataProps: field(14, "Entry", "repeated")
       }
     }
   }
@@ -73,18 +75,30 @@ const attribute = (name: string, value: Attribute) => {
   return { name, ints: [...value], type: ATTRIBUTE.ints }
 }
 
+/** The length of an axis that is known only when a model runs: the number of images. */
+export const FREE = -1
+
 const valueInfo = ({ dtype, name, shape }: Value) => ({
   name,
-  type: { tensorType: { elemType: ELEMENT[dtype], shape: { dim: shape.map((dimValue) => ({ dimValue })) } } }
+  type: {
+    tensorType: {
+      elemType: ELEMENT[dtype],
+      shape: { dim: shape.map((dim) => (dim === FREE ? { dimParam: "batch" } : { dimValue: dim })) }
+    }
+  }
 })
 
-/** The bytes of a graph as a model that ONNX Runtime loads. Equal graphs give equal bytes. */
-export const encode = (graph: Graph): Uint8Array => {
+/**
+ * The bytes of a graph as a model that ONNX Runtime loads, with what its `metadata` says about it. Equal graphs give equal
+ * bytes.
+ */
+export const encode = (graph: Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array => {
   const model = schema.lookupType("Model")
   return model.encode(model.create({
     irVersion: 8,
     producerName: "patchword",
     opsetImport: [{ domain: "", version: 17 }, { domain: "com.microsoft", version: 1 }],
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,
       node: graph.nodes.map((node, index) => ({

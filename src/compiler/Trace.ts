@@ -239,9 +239,17 @@ export const trainStep = <S, B, M>(
   { apart = false, recompute = false }: { readonly apart?: boolean; readonly recompute?: boolean } = {}
 ): Program => (apart ? compiled(step, "apart", recompute) : undefined) ?? compiled(step, "graph", recompute)!
 
-/** Compiles an inference; throws as `trainStep` does. */
-export const inference = <W, B, O>(step: Inference<W, B, O>): Program =>
+const inferenceOf = <W, B, O>(step: Inference<W, B, O>): { readonly graph: Graph.Graph; readonly output: object } =>
   Backend.record("graph", (tracer, tensorOf) => {
     const output = inferred(step, tracer, tensorOf)
-    return program(finish(step.name, tracer, resultsOf(tracer, "output", output)), output, [], [])
+    return { graph: finish(step.name, tracer, resultsOf(tracer, "output", output)), output: specOf(output) }
   })
+
+/** The graph of an inference; throws as `trainStep` does. */
+export const graph = <W, B, O>(step: Inference<W, B, O>): Graph.Graph => inferenceOf(step).graph
+
+/** Compiles an inference; throws as `trainStep` does. */
+export const inference = <W, B, O>(step: Inference<W, B, O>): Program => {
+  const { graph, output } = inferenceOf(step)
+  return program(graph, output, [], [])
+}

@@ -1,0 +1,160 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer, Runtime } from "effect"
+import { InferenceSession, Tensor } from "onnxruntime-node"
+import { Teacher } from "../../src/layers/Teacher.ts"
+import * as Weights from "../../src/layers/Weights.ts"
+import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Parameter from "../../src/nn/Parameter.ts"
+import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Batches from "../../src/pipelines/Batches.ts"
+import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
+import { evaluateTokenizer } from "../../src/pipelines/Evaluate.ts"
+import * as Export from "../../src/pipelines/Export.ts"
+import { classify } from "../../src/pipelines/Finetune.ts"
+import { untrained } from "../../src/pipelines/Pretrain.ts"
+import * as Sizes from "../../src/pipelines/Sizes.ts"
+import type * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { classes, engine, images, micro, set, teacher as hog } from "./kit.ts"
+
+const preset = micro()
+const few = set("few", 5)
+const WIDTH = 8
+
+const drawn = (spec: Parameters<typeof Parameter.initialise>[0], spread: number) =>
+  Object.fromEntries(
+    Object.entries(Weights.flatten(Parameter.initialise(spec, 3))).map(([name, tensor]) => [name, {
+      ...tensor,
+      data: Float32Array.from(tensor.data, (value, i) => value * spread + 0.05 * Math.sin(i))
+    } as HostTensor.Any])
+  )
+
+const backbone = { _tag: "Backbone", ...untrained(preset.pretrain, 16) } as const
+
+const tokenizer = {
+  _tag: "Tokenizer",
+  config: preset.tokenizer,
+  teacherWidth: WIDTH,
+  tensors: {
+    ...drawn(TokenizerStep.spec(Sizes.tokenizer(preset.tokenizer, WIDTH)), 20),
+    "quantize.embedding.weight": {
+      shape: [16, 8],
+      dtype: "float32",
+      data: Float32Array.from({ length: 128 }, (_, i) => Math.sin(i * i))
+    }
+  }
+} as const
+
+const classifier = {
+  _tag: "Classifier",
+  config: preset.finetune,
+  classes,
+  tensors: drawn(FinetuneStep.spec(Sizes.classifier(preset.finetune, classes.length)), 20)
+} as const
+
+const shown = Effect.gen(function*() {
+  const [batch] = yield* Batches.evaluation(
+    { set: few, batchSize: 5, size: 32, augment: preset.pretrain.augment },
+    Effect.succeed
+  )
+  return batch!.unit
+})
+
+const run = (bytes: Uint8Array, pixels: Float32Array) =>
+  Effect.promise(async () => {
+    const session = await InferenceSession.create(bytes, { logSeverityLevel: 3 })
+    const count = pixels.length / (3 * 32 * 32)
+    return session.run({ images: new Tensor("float32", pixels, [count, 3, 32, 32]) })
+  })
+
+const near = (found: ArrayLike<number>, expected: ArrayLike<number>, what: string) => {
+  assert.strictEqual(found.length, expected.length, what)
+  for (let i = 0; i < found.length; i++) assert.approximately(found[i]!, expected[i]!, 1e-4, `${what} ${i}`)
+}
+
+const numbers = (tensor: Tensor) => tensor.data as Float32Array
+
+describe("an exported network", () => {
+  layer(Layer.mergeAll(NodeServices.layer, engine, Layer.provideMerge(hog, images)))((it) => {
+    it.effect("gives the features of a backbone, for any number of images or for one number", () =>
+      Effect.gen(function*() {
+        const unit = yield* shown
+        const expected = yield* Effect.flatMap(Teacher, ({ features }) => features(unit)).pipe(
+          Effect.provide(Bootstrap.layerBackbone(backbone), { local: true })
+        )
+        const [any, fixed] = yield* Effect.all([
+          Export.onnx(backbone, "features"),
+          Export.onnx(backbone, "features", { images: 2 })
+        ])
+        const image = 3 * 32 * 32
+        for (const count of [1, 2, 5]) {
+          const { features } = yield* run(any, unit.data.slice(0, count * image))
+          assert.deepStrictEqual(features!.dims, [count, 16, 16])
+          near(numbers(features!), expected.data.slice(0, count * 256), `${count} images`)
+        }
+        near(
+          numbers((yield* run(fixed, unit.data.slice(0, 2 * image))).features!),
+          expected.data.slice(0, 512),
+          "fixed"
+        )
+      }))
+
+    it.effect("gives the codes and the features of a tokenizer", () =>
+      Effect.gen(function*() {
+        const unit = yield* shown
+        const { images: encoded } = yield* evaluateTokenizer(tokenizer, few)
+        const features = yield* Effect.flatMap(Teacher, (one) => one.features(unit)).pipe(
+          Effect.provide(Bootstrap.layerTokenizer(tokenizer), { local: true })
+        )
+        const found = yield* run(yield* Export.onnx(tokenizer, "codes"), unit.data)
+        assert.deepStrictEqual(found.codes!.dims, [5, 16])
+        const codes = Array.from(found.codes!.data as Int32Array)
+        assert.deepStrictEqual(codes, encoded.flatMap((image) => Array.from(image.codes)))
+        assert.isAbove(new Set(codes).size, 3)
+        near(numbers(found.features!), features.data, "features")
+      }))
+
+    it.effect("gives the logits of a classifier", () =>
+      Effect.gen(function*() {
+        const { logits } = yield* run(yield* Export.onnx(classifier, "logits"), (yield* shown).data)
+        assert.deepStrictEqual(logits!.dims, [5, 3])
+        const [expected] = yield* classify(classifier, [few])
+        near(numbers(logits!), expected!, "logits")
+      }))
+
+    it.effect("is a teacher, and says what it is", () =>
+      Effect.gen(function*() {
+        const file = `${yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()}/backbone.onnx`
+        const provenance = new Weights.Provenance({
+          stage: "pretrain",
+          configDigest: "c",
+          dataDigest: "d",
+          step: 7,
+          seed: 3
+        })
+        yield* Export.write(file, backbone, "features", { provenance })
+        const unit = yield* shown
+        const features = Effect.flatMap(Teacher, (one) => one.features(unit))
+        const found = yield* Effect.provide(features, Teacher.layerOnnx(file, { imageSize: 32, output: "features" }), {
+          local: true
+        })
+        const expected = yield* Effect.provide(features, Bootstrap.layerBackbone(backbone), { local: true })
+        near(found.data, expected.data, "teacher")
+        const text = Buffer.from(yield* (yield* FileSystem.FileSystem).readFile(file)).toString("latin1")
+        assert.include(text, "\"stage\":\"pretrain\"")
+        const named = Buffer.from(yield* Export.onnx(classifier, "logits")).toString("latin1")
+        assert.include(named, JSON.stringify(classes))
+      }))
+
+    it.effect("is refused where the network does not give it, or its weights are not its own", () =>
+      Effect.gen(function*() {
+        const other = yield* Effect.flip(Export.onnx(backbone, "codes"))
+        assert.strictEqual(other.message, "export of codes: a backbone gives no codes; ask for features")
+        assert.strictEqual(other[Runtime.errorExitCode], 64)
+        const { "norm.weight": _, ...tensors } = backbone.tensors
+        const lacking = yield* Effect.flip(Export.onnx({ ...backbone, tensors }, "features"))
+        assert.include(lacking.message, "norm.weight")
+        assert.strictEqual(lacking[Runtime.errorExitCode], 65)
+      }))
+  })
+})
