@@ -15,14 +15,14 @@ export const succeed = (command: string, ...args: ReadonlyArray<string>): void =
 
 const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
 
-/** The interpreter of an environment with PyTorch, timm and transformers, which is made when there is none. */
-export const environment = (): string => {
-  const folder = join(tmpdir(), `patchword-python-${PACKAGES.join("-").replaceAll(/[^\w.-]/g, "")}`)
+/** The interpreter of an environment with these packages, which is made when there is none; PyTorch, timm and transformers. */
+export const environment = (packages: ReadonlyArray<string> = PACKAGES): string => {
+  const folder = join(tmpdir(), `patchword-python-${packages.join("-").replaceAll(/[^\w.-]/g, "")}`)
   const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
   if (!existsSync(join(folder, "complete"))) {
     rmSync(folder, { recursive: true, force: true })
     succeed("python3", "-m", "venv", folder)
-    succeed(python, "-m", "pip", "install", "--quiet", ...PACKAGES)
+    succeed(python, "-m", "pip", "install", "--quiet", ...packages)
     writeFileSync(join(folder, "complete"), "")
   }
   return python

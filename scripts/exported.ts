@@ -1,0 +1,107 @@
+/**
+ * `npm run interop:onnx -- [RUN]`: exports the networks of a run (`runs/demo`), has Python's onnxruntime compute with the
+ * files, and compares that with what our engine gives.
+ *
+ * The package is installed from PyPI into a virtual environment in the temporary folder of the system, which is kept for the
+ * next time. `--python FILE` uses an interpreter that has it.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Effect } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as Keyed from "../src/domain/Keyed.ts"
+import * as Normalize from "../src/domain/Normalize.ts"
+import { Engine } from "../src/layers/Engine.ts"
+import * as FinetuneStep from "../src/nn/FinetuneStep.ts"
+import * as PretrainStep from "../src/nn/PretrainStep.ts"
+import * as TokenizerStep from "../src/nn/TokenizerStep.ts"
+import * as Artifact from "../src/pipelines/Artifact.ts"
+import * as Export from "../src/pipelines/Export.ts"
+import * as Pretrain from "../src/pipelines/Pretrain.ts"
+import * as Sizes from "../src/pipelines/Sizes.ts"
+import * as Stage from "../src/pipelines/Stage.ts"
+import * as TrainTokenizer from "../src/pipelines/TrainTokenizer.ts"
+import * as Dim from "../src/shapes/Dim.ts"
+import type * as HostTensor from "../src/shapes/HostTensor.ts"
+import type { HostOf, Inference } from "../src/shapes/Step.ts"
+import * as Python from "./python.ts"
+
+const TOLERANCE = 1e-4
+const COUNT = Dim.named("images", 3)
+
+const { positionals: [run = "runs/demo"], values } = parseArgs({
+  allowPositionals: true,
+  options: { python: { type: "string" } }
+})
+
+const opened = <W, B, O>(inference: Inference<W, B, O>, tensors: Parameters<typeof Stage.fill>[1], batch: HostOf<B>) =>
+  Effect.gen(function*() {
+    const handle = yield* (yield* Engine).infer(inference, yield* Stage.fill(inference, tensors))
+    return yield* handle.run(batch)
+  }).pipe(Effect.scoped)
+
+const program = Effect.gen(function*() {
+  const tokenizer = yield* Artifact.tokenizer(run)
+  const backbone = yield* Artifact.backbone(run)
+  const classifier = yield* Artifact.classifier(join(run, "finetune-pretrained"))
+  const { encoder: { imageSize } } = tokenizer.config
+  const { uniform } = Keyed.generator({ seed: 0, purpose: "images", epoch: 0, index: 0 })
+  const pixels = Float32Array.from({ length: COUNT * 3 * imageSize ** 2 }, uniform)
+  const shown = <S>(shape: S, channels?: Normalize.Channels) => ({
+    images: {
+      shape,
+      dtype: "float32" as const,
+      data: channels === undefined ? pixels : Normalize.standardise(pixels, imageSize ** 2, channels)
+    }
+  })
+
+  const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), COUNT)
+  const patches = PretrainStep.patchFeatures(Pretrain.sizesOf(backbone), COUNT)
+  const { classes, config } = classifier
+  const logits = FinetuneStep.logits(Sizes.classifier(config, classes.length), COUNT)
+  const named = Stage.renamed(classifier.tensors, (name) => `parameters.${name}`)
+  const expected: Readonly<Record<string, HostTensor.Any>> = {
+    codes: (yield* opened(encode, TrainTokenizer.weightsOf(tokenizer), shown(encode.batch.images.shape))).codes,
+    features: (yield* opened(
+      patches,
+      Pretrain.weightsOf(backbone),
+      shown(patches.batch.images.shape, backbone.config.augment)
+    )).target,
+    logits: (yield* opened(logits, named, shown(logits.batch.images.shape, config.augment))).logits
+  }
+
+  const folder = mkdtempSync(join(tmpdir(), "patchword-exported-"))
+  yield* Export.write(join(folder, "codes.onnx"), tokenizer, "codes", tokenizer)
+  yield* Export.write(join(folder, "features.onnx"), backbone, "features", backbone)
+  yield* Export.write(join(folder, "logits.onnx"), classifier, "logits", classifier)
+  writeFileSync(join(folder, "images.bin"), pixels)
+  const python = values.python ?? Python.environment(["onnxruntime==1.32.0"])
+  const shape = JSON.stringify([COUNT, 3, imageSize, imageSize])
+  Python.succeed(python, fileURLToPath(new URL("exported.py", import.meta.url)), folder, shape)
+  const { results, version }: {
+    readonly version: string
+    readonly results: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<number>>>>>
+  } = JSON.parse(readFileSync(join(folder, "results.json"), "utf8"))
+  rmSync(folder, { recursive: true })
+
+  process.stdout.write(`onnxruntime ${version} in Python\n`)
+  let failed = 0
+  for (const [name, { data }] of Object.entries(expected)) {
+    for (const count of [COUNT, 1]) {
+      const found = results[`${name}, ${count} images`]![name]!
+      const whole = found.length * COUNT === data.length * count
+      const worst = Math.max(...found.map((value, i) => Math.abs(value - data[i]!)))
+      const passed = whole && worst <= TOLERANCE
+      if (!passed) failed++
+      process.stdout.write(
+        `${passed ? "passed" : "FAILED"}  ${name}, ${count} images: at most ${worst.toExponential(1)} off\n`
+      )
+    }
+  }
+  return failed
+})
+
+process.exit(await Effect.runPromise(Effect.provide(program, [NodeServices.layer, Engine.layerOnnx()])) === 0 ? 0 : 1)
