@@ -99,14 +99,16 @@ try {
   )
   const loader = async (side: number) => {
     const asked = { stage: "pretrain", set, seed: 0, batchSize, size: side, augment }
-    const { batch, stepsPerEpoch } = await Effect.runPromise(Batches.training(asked))
+    const { batch, recycle, stepsPerEpoch } = await Effect.runPromise(Batches.training(asked))
+    const step = (index: number) =>
+      Effect.map(batch(index), ({ normalised, unit }) => recycle([normalised.data, unit.data]))
     let epoch = 0
     return () => {
       const first = epoch++ * stepsPerEpoch
       const steps = Array.from({ length: stepsPerEpoch }, (_, i) => first + i)
       return timed(
         stepsPerEpoch * batchSize,
-        () => Effect.runPromise(Effect.forEach(steps, batch, { discard: true }))
+        () => Effect.runPromise(Effect.forEach(steps, step, { discard: true }))
       )
     }
   }

@@ -123,8 +123,8 @@ export interface Batch<B extends number> {
   readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
 }
 
-const rooms = (count: number, size: number): HostTensor.HostTensor<[number, 3, number, number], "float32"> =>
-  HostTensor.zeros([count, 3, size, size], "float32")
+/** Memory for so many numbers, whatever it holds. */
+export type Memory = (length: number) => Float32Array
 
 const write = (
   picture: Picture,
@@ -142,10 +142,18 @@ const write = (
 
 /**
  * Room for a batch of `count` views of `size` × `size` pixels, and how one is put at a place of it; where the two forms show
- * different views, with the one in [0, 1] of `secondSize`.
+ * different views, with the one in [0, 1] of `secondSize`. A batch is whole when all its places are taken.
  */
-export const room = (count: number, size: number, channels: Normalize.Channels, secondSize = size) => {
-  const batch: Batch<number> = { unit: rooms(count, secondSize), normalised: rooms(count, size) }
+export const room = (
+  count: number,
+  size: number,
+  channels: Normalize.Channels,
+  secondSize = size,
+  memory: Memory = (length) => new Float32Array(length)
+) => {
+  const views = (side: number): Batch<number>["unit"] =>
+    HostTensor.make([count, 3, side, side], "float32", memory(count * 3 * side * side))
+  const batch: Batch<number> = { unit: views(secondSize), normalised: views(size) }
   const standard = Normalize.standard(channels)
   return {
     batch,

@@ -42,16 +42,17 @@ export const DECODERS = 8
 
 /** Views of images, put into a batch as they come. */
 const viewsOf = Effect.fnUntraced(function*(
-  { augment, places, secondSize, set, size }: {
+  { augment, memory, places, secondSize, set, size }: {
     readonly set: ImageSet
     readonly places: ReadonlyArray<number>
     readonly size: number
     readonly secondSize?: number | undefined
     readonly augment: AugmentConfig
+    readonly memory?: Augment.Memory
   },
   views: (picture: Picture, at: number) => Augment.Pair
 ) {
-  const { batch, put } = Augment.room(places.length, size, augment, secondSize)
+  const { batch, put } = Augment.room(places.length, size, augment, secondSize, memory)
   yield* Effect.forEach(
     places,
     (place, at) =>
@@ -64,10 +65,26 @@ const viewsOf = Effect.fnUntraced(function*(
   return batch
 })
 
+/** Memory that is used again: new memory costs as much time as what is written to it. */
+const recycler = () => {
+  const free: Array<Float32Array> = []
+  return {
+    memory: (length: number): Float32Array => {
+      const found = free.findIndex((array) => array.length === length)
+      return found === -1 ? new Float32Array(length) : free.splice(found, 1)[0]!
+    },
+    recycle: (used: ReadonlyArray<Float32Array>): void => {
+      free.push(...used)
+    }
+  }
+}
+
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
   readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet["image"]>>>
+  /** Gives back the memory of images that nobody reads any more, for those of later batches. */
+  readonly recycle: (used: ReadonlyArray<Float32Array>) => void
 }
 
 /** The training batches of a stage. Fails with `TooFewImages` when there is not even one. */
@@ -99,12 +116,14 @@ export const training = Effect.fnUntraced(function*(options: {
   if (stepsPerEpoch === 0) {
     return yield* new TooFewImages({ set: set.name, images, batchSize: batchSize * shard.count })
   }
+  const { memory, recycle } = recycler()
   return {
     stepsPerEpoch,
+    recycle,
     batch: Effect.fnUntraced(function*(step) {
       const { draws, epoch, places: indices } = sampler.batch(step)
       const shown = yield* viewsOf(
-        { set, places: indices, size, secondSize, augment },
+        { set, places: indices, size, secondSize, augment, memory },
         (picture, at) => views(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
       )
       return { epoch, indices, draws, labels: labelsOf(set, indices), ...shown }

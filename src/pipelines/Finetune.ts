@@ -68,7 +68,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const { augment, mixup, optimizer, seed, vit } = config
   const sizes = Sizes.classifier(config, set.classes.length)
   const batchSize = Dim.named("batch", optimizer.batchSize)
-  const { batch, stepsPerEpoch } = yield* Batches.training({
+  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
     stage: "finetune",
     set,
     seed,
@@ -146,6 +146,7 @@ export const finetune = Effect.fn("finetune")(function*(
       initial,
       batch: Effect.fnUntraced(function*(index) {
         const views = yield* batch(index)
+        recycle([views.unit.data])
         const whole = erased(views, config.erasing, (epoch, draw) => key("erasing", draw, epoch))
         const { images, labels, targets } = mixed(whole, views.labels, index)
         return {
@@ -158,6 +159,7 @@ export const finetune = Effect.fn("finetune")(function*(
           ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", index)) } : {})
         }
       }),
+      used: ({ images }) => recycle([images.data]),
       measure: ({ accuracy, gradientNorm, loss }) => ({
         loss: loss.data[0]!,
         accuracy: accuracy.data[0]!,

@@ -71,7 +71,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
   const sizes = sizesOf({ config, codes })
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const masked = Dim.named("masked", optimizer.batchSize * mask.count)
-  const { batch, stepsPerEpoch } = yield* Batches.training({
+  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
     stage,
     set,
     seed,
@@ -143,6 +143,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
         const found = yield* encoderHandle.run({
           images: HostTensor.make(encode.batch.images.shape, "float32", unit.data)
         })
+        recycle([unit.data])
         return {
           images: HostTensor.make(step.batch.images.shape, "float32", normalised.data),
           mask: HostTensor.make(step.batch.mask.shape, "bool", hidden.mask),
@@ -152,6 +153,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
           ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", 0, index)) } : {})
         }
       }),
+      used: ({ images }) => recycle([images.data]),
       measure: ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }) => ({
         loss: loss.data[0]!,
         loss_1: loss_1.data[0]!,

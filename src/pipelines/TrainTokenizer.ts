@@ -124,7 +124,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const { codebook, optimizer, seed } = config
   const sizes = sizesOf({ config, teacherWidth: teacher.width })
   const batchSize = Dim.named("batch", optimizer.batchSize)
-  const { batch, set, stepsPerEpoch } = yield* batches(config, { stage, split })
+  const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
   const step = TokenizerStep.step(sizes, batchSize, {
     decay: codebook.decay,
     revival: codebook.revival,
@@ -211,7 +211,8 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       checkpointEvery,
       initial,
       batch: Effect.fnUntraced(function*(index) {
-        const { unit: pixels } = yield* batch(index)
+        const { normalised, unit: pixels } = yield* batch(index)
+        recycle([normalised.data])
         const targets = yield* targetsOf(config, pixels)
         const { integer } = Keyed.generator(key("revive", index))
         return {
@@ -227,6 +228,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
           })
         }
       }),
+      used: (taken) => recycle([taken.images.data]),
       measure: ({ commitment, counts, gradientNorm, loss, reconstruction }) => ({
         loss: loss.data[0]!,
         cosine: 1 - reconstruction.data[0]!,

@@ -55,6 +55,8 @@ export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
   /** The batch of one step, a function of the step number alone. */
   readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
+  /** Told of each batch when its step is taken, and nobody reads it any more. */
+  readonly used?: (batch: HostOf<B>) => void
   /** The row that a step adds to the log. */
   readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
 }
@@ -165,6 +167,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
         Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
       )
       yield* Ref.set(done, number)
+      options.used?.(batch)
       const row = options.measure(metrics)
       yield* runs.log({ stage, step: number, ...row })
       const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000

@@ -91,6 +91,23 @@ describe("training batches", () => {
       assert.notDeepEqual(bytes(found, 1), bytes(found, 2))
     }))
 
+  it.effect("are the same in memory that is used again", () =>
+    Effect.gen(function*() {
+      const { batch, recycle } = yield* Batches.training(asked)
+      const first = yield* batch(0)
+      const kept = first.normalised.data.slice()
+      recycle([first.unit.data, first.normalised.data])
+      const second = yield* batch(1)
+      const arrays = new Set([first.unit.data, first.normalised.data])
+      assert.isTrue(arrays.has(second.unit.data) && arrays.has(second.normalised.data))
+      assert.notStrictEqual(second.unit.data, second.normalised.data)
+      const again = yield* batch(0)
+      assert.deepStrictEqual(again.normalised.data, kept)
+      assert.isFalse(arrays.has(again.unit.data))
+      const fresh = yield* (yield* Batches.training(asked)).batch(1)
+      assert.deepStrictEqual(second, fresh)
+    }))
+
   it.effect("of two readers are the halves of one reader's", () =>
     Effect.gen(function*() {
       const whole = yield* (yield* Batches.training(asked)).batch(2)
