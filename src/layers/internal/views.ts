@@ -51,7 +51,7 @@ const placing = (memory: WebAssembly.Memory) => {
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
     return at
   }
-  const put = (values: Uint8Array | Int16Array | Int32Array | Float32Array | Float64Array): number => {
+  const put = (values: ArrayBufferView): number => {
     const at = room(values.byteLength)
     new Uint8Array(memory.buffer, at).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
     return at
@@ -66,6 +66,9 @@ interface Area {
   readonly width: number
   readonly height: number
 }
+
+// Moved from 0, from the picture's mean luminance, from the pixel's own.
+const KINDS = { brightness: 0, contrast: 1, saturation: 2 }
 
 // The kernel multiplies numbers of 16 bits: weights are halved at this bit.
 const HALF = 11
@@ -96,12 +99,13 @@ export const view = (picture: Picture, { box, changes, filter, height, mirrored,
 
   /** Changes an area, perhaps into another place, and returns the sum of its luminances if it is to be measured. */
   const change = (area: Area, list: typeof changes, mean: number, to: number, measure: boolean): number => {
-    const triples = list.flatMap(({ factor, property }) => [
-      property === "saturation" ? 1 : 0,
-      factor,
-      property === "contrast" ? mean : 0
-    ])
-    const at = put(Float32Array.from(triples))
+    const triples = new DataView(new ArrayBuffer(12 * list.length))
+    list.forEach(({ factor, property }, i) => {
+      triples.setInt32(12 * i, KINDS[property], true)
+      triples.setFloat32(12 * i + 4, factor, true)
+      triples.setFloat32(12 * i + 8, mean, true)
+    })
+    const at = put(triples)
     const { height: lines, step, width: across } = area
     return colour(area.at, step, to, to === 0 ? 0 : 3 * across, across, lines, at, list.length, measure ? 1 : 0)
   }

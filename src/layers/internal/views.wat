@@ -4,14 +4,15 @@
   (memory (export "memory") 1)
 
   ;; Changes the colours of a rectangle, four pixels at a time, in 32-bit floats as Pillow does: each value is moved away
-  ;; from an origin by a factor, cut to 0..255 and rounded down. The changes are $count triples at $changes: whether the
-  ;; origin is the pixel's own luminance (i32), the factor (f32), the origin otherwise (f32). What is changed is written to
-  ;; $to unless that is 0; the sum of its luminances is returned if $measure. They are exact: the sum below is below 2^24.
+  ;; from an origin by a factor, cut to 0..255 and rounded down. The changes are $count triples at $changes: a kind (i32), the
+  ;; factor (f32), and the origin (f32). The origin of kind 0 is 0, and that of kind 2 each pixel's own luminance. What is
+  ;; changed is written to $to unless that is 0; the sum of its luminances is returned if $measure. They are exact: the sum
+  ;; below is below 2^24.
   (func (export "colour")
     (param $from i32) (param $from_step i32) (param $to i32) (param $to_step i32) (param $width i32) (param $height i32)
     (param $changes i32) (param $count i32) (param $measure i32)
     (result f64)
-    (local $row i32) (local $left i32) (local $read i32) (local $write i32) (local $change i32) (local $last i32)
+    (local $row i32) (local $left i32) (local $read i32) (local $write i32) (local $change i32) (local $kind i32) (local $last i32)
     (local $pixels v128) (local $r v128) (local $g v128) (local $b v128) (local $origin v128) (local $factor v128)
     (local $sums v128) (local $sum f64)
     (local.set $last (i32.add (local.get $changes) (i32.mul (local.get $count) (i32.const 12))))
@@ -34,26 +35,42 @@
           (loop $next_change
             (br_if $changed (i32.ge_u (local.get $change) (local.get $last)))
             (local.set $factor (v128.load32_splat offset=4 (local.get $change)))
-            (if (i32.load (local.get $change))
-              (then (local.set $origin
-                (f32x4.floor (f32x4.mul (v128.const f32x4 0x1p-16 0x1p-16 0x1p-16 0x1p-16)
-                  (f32x4.add
+            (local.set $kind (i32.load (local.get $change)))
+            (if (local.get $kind)
+              (then
+                (if (i32.eq (local.get $kind) (i32.const 2))
+                  (then (local.set $origin
+                  (f32x4.floor (f32x4.mul (v128.const f32x4 0x1p-16 0x1p-16 0x1p-16 0x1p-16)
                     (f32x4.add
-                      (f32x4.mul (local.get $r) (v128.const f32x4 19595 19595 19595 19595))
-                      (f32x4.mul (local.get $g) (v128.const f32x4 38470 38470 38470 38470)))
-                    (f32x4.add
-                      (f32x4.mul (local.get $b) (v128.const f32x4 7471 7471 7471 7471))
-                      (v128.const f32x4 32768 32768 32768 32768)))))))
-              (else (local.set $origin (v128.load32_splat offset=8 (local.get $change)))))
-            (local.set $r (f32x4.floor (f32x4.pmin (v128.const f32x4 255 255 255 255)
-              (f32x4.pmax (v128.const f32x4 0 0 0 0) (f32x4.add (local.get $origin)
-                (f32x4.mul (local.get $factor) (f32x4.sub (local.get $r) (local.get $origin))))))))
-            (local.set $g (f32x4.floor (f32x4.pmin (v128.const f32x4 255 255 255 255)
-              (f32x4.pmax (v128.const f32x4 0 0 0 0) (f32x4.add (local.get $origin)
-                (f32x4.mul (local.get $factor) (f32x4.sub (local.get $g) (local.get $origin))))))))
-            (local.set $b (f32x4.floor (f32x4.pmin (v128.const f32x4 255 255 255 255)
-              (f32x4.pmax (v128.const f32x4 0 0 0 0) (f32x4.add (local.get $origin)
-                (f32x4.mul (local.get $factor) (f32x4.sub (local.get $b) (local.get $origin))))))))
+                      (f32x4.add
+                        (f32x4.mul (local.get $r) (v128.const f32x4 19595 19595 19595 19595))
+                        (f32x4.mul (local.get $g) (v128.const f32x4 38470 38470 38470 38470)))
+                      (f32x4.add
+                        (f32x4.mul (local.get $b) (v128.const f32x4 7471 7471 7471 7471))
+                        (v128.const f32x4 32768 32768 32768 32768)))))))
+                  (else (local.set $origin (v128.load32_splat offset=8 (local.get $change)))))
+                (local.set $r (f32x4.add (local.get $origin)
+                  (f32x4.mul (local.get $factor) (f32x4.sub (local.get $r) (local.get $origin)))))
+                (local.set $g (f32x4.add (local.get $origin)
+                  (f32x4.mul (local.get $factor) (f32x4.sub (local.get $g) (local.get $origin)))))
+                (local.set $b (f32x4.add (local.get $origin)
+                  (f32x4.mul (local.get $factor) (f32x4.sub (local.get $b) (local.get $origin))))))
+              (else
+                (local.set $r (f32x4.mul (local.get $factor) (local.get $r)))
+                (local.set $g (f32x4.mul (local.get $factor) (local.get $g)))
+                (local.set $b (f32x4.mul (local.get $factor) (local.get $b)))))
+            ;; A factor of at most 1 leads to nowhere beyond the origin.
+            (if (f32.gt (f32.load offset=4 (local.get $change)) (f32.const 1))
+              (then
+                (local.set $r (f32x4.pmin (v128.const f32x4 255 255 255 255)
+                  (f32x4.pmax (v128.const f32x4 0 0 0 0) (local.get $r))))
+                (local.set $g (f32x4.pmin (v128.const f32x4 255 255 255 255)
+                  (f32x4.pmax (v128.const f32x4 0 0 0 0) (local.get $g))))
+                (local.set $b (f32x4.pmin (v128.const f32x4 255 255 255 255)
+                  (f32x4.pmax (v128.const f32x4 0 0 0 0) (local.get $b))))))
+            (local.set $r (f32x4.floor (local.get $r)))
+            (local.set $g (f32x4.floor (local.get $g)))
+            (local.set $b (f32x4.floor (local.get $b)))
             (local.set $change (i32.add (local.get $change) (i32.const 12)))
             (br $next_change)))
         (if (local.get $to)
