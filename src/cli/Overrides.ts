@@ -1,4 +1,4 @@
-/** Values set on the command line over a preset: `--set pretrain.optimizer.lr=0.001`. */
+/** Values over a preset: those of a file, and those of `--set pretrain.optimizer.lr=0.001`. */
 import { Effect, Result, Schema } from "effect"
 import * as Config from "../domain/Config.ts"
 import { Preset } from "../domain/Preset.ts"
@@ -17,6 +17,24 @@ const assign = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: Schema
   return { ...tree, [key]: rest.length === 0 ? value : assign(isTree(child) ? child : {}, rest, value) }
 }
 
+const merged = (tree: Tree, over: Schema.Json): Schema.Json => {
+  if (!isTree(over)) return over
+  return Object.entries(over).reduce<Tree>((all, [key, value]) => {
+    const child = all[key]
+    return { ...all, [key]: isTree(child) && isTree(value) ? merged(child, value) : value }
+  }, tree)
+}
+
+const plain = Effect.fnUntraced(function*(preset: Preset) {
+  const tree = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(Preset))(preset))
+  return isTree(tree) ? tree : {}
+})
+
+/** The preset with the values of a tree over its own; fails with a `ConfigError` (64) that names `source`. */
+export const merge = Effect.fn("Overrides.merge")(function*(preset: Preset, over: Schema.Json, source: string) {
+  return yield* Config.decode(Preset, source)(merged(yield* plain(preset), over))
+})
+
 /**
  * The preset with every override applied. Values are JSON, or text where they are none.
  *
@@ -26,10 +44,9 @@ export const apply = Effect.fn("Overrides.apply")(function*(
   preset: Preset,
   overrides: Readonly<Record<string, string>>
 ) {
-  const plain = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(Preset))(preset))
   const changed = Object.entries(overrides).reduce<Tree>(
     (tree, [path, text]) => assign(tree, path.split("."), parse(text)),
-    isTree(plain) ? plain : {}
+    yield* plain(preset)
   )
   return yield* Config.decode(Preset, "the command line")(changed)
 })

@@ -48,12 +48,12 @@ const rooms: Readonly<Record<string, Room>> = {
     ]
   },
   pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "sharp"] },
-  cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect"] }
+  cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect", "yaml"] }
 }
 
 const specifiers = (text: string): ReadonlyArray<string> =>
   Array.from(
-    code(text).matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*["']([^"']+)["']/g),
+    code(text).matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\(\s*|\brequire\(\s*)["']([^"']+)["']/g),
     ([, specifier]) => specifier!
   )
 

@@ -1,0 +1,75 @@
+/** Flags that commands share. */
+import { Flag } from "effect/cli"
+
+/** Where a configuration comes from: a preset, over it a file, over it single values. */
+export const settings = {
+  preset: Flag.String("preset").pipe(
+    Flag.withDescription("configuration to begin with: tiny, base, base300, large, ..."),
+    Flag.withDefault("tiny")
+  ),
+  config: Flag.File("config").pipe(
+    Flag.withDescription("a JSON or YAML file whose values stand over the preset's"),
+    Flag.optional
+  ),
+  set: Flag.KeyValuePair("set").pipe(
+    Flag.withDescription("a value over all others, as pretrain.optimizer.lr=0.001"),
+    Flag.withDefault({})
+  ),
+  seed: Flag.Int("seed").pipe(
+    Flag.withDescription("names every random number of the run; default the configuration's"),
+    Flag.optional
+  )
+}
+
+/** What computes. */
+export const machine = {
+  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference"]).pipe(
+    Flag.withDescription("what computes"),
+    Flag.withDefault("onnx" as const)
+  ),
+  threads: Flag.Int("threads").pipe(
+    Flag.withDescription("threads of the engine; 0 for all cores"),
+    Flag.filter((threads) => threads >= 0, (threads) => `expected at least 0, got ${threads}`),
+    Flag.withDefault(0)
+  ),
+  precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(
+    Flag.withDescription("what matrix products compute in; bf16 on openvino and tensorflow"),
+    Flag.withDefault("fp32" as const)
+  ),
+  memory: Flag.Literals("memory", ["high", "low"]).pipe(
+    Flag.withDescription("low computes blocks again for gradients, in less memory and more time; on onnx"),
+    Flag.withDefault("high" as const)
+  )
+}
+
+/** Where images come from. */
+export const images = Flag.String("images").pipe(
+  Flag.withDescription(
+    "emoji, a folder of images or of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
+      "train=a-{000..099}.tar,val=b.tar"
+  ),
+  Flag.withDefault("emoji")
+)
+
+/** Who teaches. */
+export const teacher = Flag.String("teacher").pipe(
+  Flag.withDescription(
+    "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN (an earlier network of ours), or cache:FOLDER"
+  ),
+  Flag.withDefault("hog")
+)
+
+/** The run folder of a command that trains. */
+export const out = Flag.String("out").pipe(Flag.withDescription("run folder; an unfinished run there goes on"))
+
+/** The split that is learned from or looked at. */
+export const split = Flag.String("split").pipe(
+  Flag.withDescription("which part of the images"),
+  Flag.withDefault("train")
+)
+
+/** Results for machines. */
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("print one JSON object and no progress"),
+  Flag.withDefault(false)
+)

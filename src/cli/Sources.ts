@@ -1,0 +1,110 @@
+/** Layers that flags name: images, teachers, engines. */
+import { Effect, FileSystem, Layer, Path } from "effect"
+import * as Config from "../domain/Config.ts"
+import type { Preset } from "../domain/Preset.ts"
+import { Engine, type EngineError } from "../layers/Engine.ts"
+import { Images, type Shards } from "../layers/Images.ts"
+import type { ImagesError } from "../layers/ImageSet.ts"
+import { Teacher, type TeacherError } from "../layers/Teacher.ts"
+import * as Artifact from "../pipelines/Artifact.ts"
+import * as Bootstrap from "../pipelines/Bootstrap.ts"
+
+const refuse = (source: string, message: string) =>
+  new Config.ConfigError({ source, problems: [{ path: "", message }] })
+
+const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
+const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
+
+/** Shards by split: `train=a.tar,val=b.tar`, or files without a split for `train`. */
+const shardsOf = (text: string): Shards => {
+  const shards: Record<string, Array<string>> = {}
+  for (const [, split = "train", file] of text.matchAll(/(?:^|,)(?:(\w+)=)?((?:\{[^}]*\}|[^,{])+)/g)) {
+    shards[split] = [...(shards[split] ?? []), file!]
+  }
+  return shards
+}
+
+/** The images that `--images` names. Fails as their layers do. */
+export const images = (
+  given: string
+): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
+  if (given === "emoji") return Images.layerEmoji()
+  if (SHARD.test(given)) {
+    return given.endsWith(".parquet") ? Images.layerParquet(shardsOf(given)) : Images.layerWebDataset(shardsOf(given))
+  }
+  if (/\.(ya?ml|json)$/.test(given)) return Images.layerManifest(given)
+  return Layer.unwrap(Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const lists = yield* Effect.forEach(
+      CIFAR,
+      (name) => Effect.orElseSucceed(fs.exists(path.join(given, name)), () => false)
+    )
+    return lists.includes(true) ? Images.layerCifar(given) : Images.layerFolder(given)
+  }))
+}
+
+const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER"
+
+/** The teacher that `--teacher` names, for a preset's tokenizer. Fails with 64 when it names none. */
+export const teacher = (
+  given: string,
+  { tokenizer: { augment, encoder, seed } }: Preset
+): Layer.Layer<
+  Teacher,
+  TeacherError | Config.ConfigError | Artifact.ArtifactError,
+  Engine | Images | FileSystem.FileSystem | Path.Path
+> => {
+  const { imageSize, patchSize } = encoder
+  const [, kind = "", file = "", output = ""] = /^(\w+)(?::([^#]+))?(?:#(.+))?$/.exec(given) ?? []
+  if (kind === "hog" && file === "") return Teacher.layerHog({ patchSize, imageSize, seed, augment })
+  if (file !== "") {
+    switch (kind) {
+      case "clip":
+        return Teacher.layerClip(file)
+      case "dino":
+        return Teacher.layerDino(file)
+      case "onnx":
+        return Teacher.layerOnnx(file, { imageSize, output: output === "" ? "features" : output })
+      case "cache":
+        return Teacher.layerCached(file)
+      case "run":
+        return Layer.unwrap(Effect.gen(function*() {
+          const found = yield* Artifact.open(file)
+          if (found._tag === "Backbone") return Bootstrap.layerBackbone(found)
+          if (found._tag === "Tokenizer") return Bootstrap.layerTokenizer(found)
+          return yield* refuse("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
+        }))
+    }
+  }
+  return Layer.unwrap(Effect.fail(refuse("--teacher", `expected ${TEACHERS}, got ${given}`)))
+}
+
+/** What the flags of `Options.machine` say. */
+export interface Machine {
+  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference"
+  readonly threads: number
+  readonly precision: "fp32" | "bf16"
+  readonly memory: "high" | "low"
+}
+
+/** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
+export const engine = (
+  { engine: name, memory, precision, threads }: Machine
+): Layer.Layer<Engine, EngineError | Config.ConfigError> => {
+  const refused = (message: string) => Layer.effect(Engine, Effect.fail(refuse(`--engine ${name}`, message)))
+  const own = threads > 0 ? { threads } : {}
+  if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
+  switch (name) {
+    case "openvino":
+      return Engine.layerOpenVino({ ...own, precision })
+    case "tensorflow":
+      return threads > 0
+        ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
+        : Engine.layerTensorFlow({ precision })
+    case "onnx":
+    case "reference":
+      if (precision === "bf16") return refused("expected --precision fp32; choose openvino or tensorflow for bf16")
+      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
+  }
+}

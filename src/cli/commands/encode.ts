@@ -1,0 +1,64 @@
+/** `patchword encode`: images to codes. */
+import { Console, Effect, Layer, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Safetensors from "../../domain/Safetensors.ts"
+import * as Files from "../../layers/Files.ts"
+import { Images } from "../../layers/Images.ts"
+import * as Artifact from "../../pipelines/Artifact.ts"
+import * as Encode from "../../pipelines/Encode.ts"
+import * as Failure from "../Failure.ts"
+import * as Options from "../Options.ts"
+import * as Show from "../Show.ts"
+import * as Sources from "../Sources.ts"
+
+const { images, json, machine, split } = Options
+
+/** The command. */
+export const encode = Command.make("encode", {
+  tokenizer: Argument.String("tokenizer").pipe(
+    Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
+  ),
+  images,
+  ...machine,
+  split,
+  out: Flag.File("out").pipe(
+    Flag.withDescription(
+      "a safetensors file for codes [images, patches] and labels; lines of JSON are printed without"
+    ),
+    Flag.optional
+  ),
+  json
+}, (given) =>
+  Effect.gen(function*() {
+    const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
+    yield* Effect.gen(function*() {
+      const set = yield* (yield* Images).load(given.split)
+      if (Option.isNone(given.out)) {
+        return yield* Encode.encode(tokenizer, set, (some) =>
+          Console.log(
+            some.map(({ codes, index }) =>
+              JSON.stringify({ image: set.describe(index), label: set.labels[index], codes: Array.from(codes) })
+            ).join("\n")
+          ))
+      }
+      const { patches } = tokenizer.config.encoder
+      const codes = new Int32Array(set.length * patches)
+      yield* Encode.encode(
+        tokenizer,
+        set,
+        (some) => Effect.sync(() => some.forEach((one) => codes.set(one.codes, one.index * patches)))
+      )
+      const tensors = {
+        codes: { shape: [set.length, patches], dtype: "int32", data: codes },
+        labels: { shape: [set.length], dtype: "int32", data: set.labels }
+      } as const
+      yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, { images: set.digest }))
+      yield* Show.result(given.json, { file: given.out.value, images: set.length, patches })
+    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+  }).pipe(Failure.plain)).pipe(
+    Command.withDescription("turn images into the codes of a tokenizer"),
+    Command.withExamples([
+      { command: "patchword encode runs/one --images photos --split train" },
+      { command: "patchword encode runs/one --images photos --out codes.safetensors" }
+    ])
+  )

@@ -1,0 +1,37 @@
+/** `patchword export`: a network as an ONNX file. */
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Artifact from "../../pipelines/Artifact.ts"
+import * as Export from "../../pipelines/Export.ts"
+import * as Failure from "../Failure.ts"
+import * as Options from "../Options.ts"
+import * as Show from "../Show.ts"
+
+/** The command. */
+export const exported = Command.make("export", {
+  network: Argument.String("network").pipe(Argument.withDescription("RUN/STAGE, or a weights file")),
+  what: Flag.Literals("what", Export.What.literals).pipe(
+    Flag.withDescription("codes of a tokenizer, features of a tokenizer or a backbone, logits of a classifier")
+  ),
+  out: Flag.File("out").pipe(Flag.withDescription("the ONNX file")),
+  batch: Flag.Int("batch").pipe(
+    Flag.withDescription("for so many images at a time; any number without"),
+    Flag.filter((batch) => batch >= 1, (batch) => `expected at least 1, got ${batch}`),
+    Flag.optional
+  ),
+  json: Options.json
+}, ({ batch, json, network, out, what }) =>
+  Effect.gen(function*() {
+    const found = yield* Artifact.open(network)
+    yield* Export.write(out, found, what, {
+      provenance: found.provenance,
+      ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
+    })
+    yield* Show.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
+  }).pipe(Failure.plain)).pipe(
+    Command.withDescription("write a network as an ONNX file that any ONNX runtime takes: images from 0 to 1 go in"),
+    Command.withExamples([
+      { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },
+      { command: "patchword export runs/one/finetune --what logits --batch 1 --out classifier.onnx" }
+    ])
+  )

@@ -1,0 +1,79 @@
+/** `patchword tokenizer`: learn a visual vocabulary. */
+import { Effect, Layer } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { Runs } from "../../layers/Runs.ts"
+import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
+import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
+import * as Failure from "../Failure.ts"
+import * as Options from "../Options.ts"
+import * as Settings from "../Settings.ts"
+import * as Show from "../Show.ts"
+import * as Sources from "../Sources.ts"
+import * as Trained from "../Trained.ts"
+
+const { images, json, machine, out, settings, split, teacher } = Options
+
+const train = Command.make(
+  "train",
+  { ...settings, images, teacher, ...machine, out, split, json },
+  (given) =>
+    Effect.gen(function*() {
+      const preset = yield* Settings.resolve(given)
+      const services = Layer.mergeAll(
+        Sources.teacher(given.teacher, preset),
+        Runs.layer(given.out, { config: yield* Settings.plain(preset) }),
+        Show.progress(given.json)
+      ).pipe(Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+      yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
+        Effect.andThen(Trained.show(given, "tokenizer")),
+        Effect.provide(services)
+      )
+    }).pipe(Failure.plain)
+).pipe(
+  Command.withDescription("train a tokenizer: a codebook distilled from a teacher (VQ-KD)"),
+  Command.withExamples([
+    { command: "patchword tokenizer train --preset tiny --images emoji --out runs/one" },
+    {
+      command:
+        "patchword tokenizer train --preset base --images imagenet.yaml --teacher clip:clip.safetensors --out runs/base"
+    }
+  ])
+)
+
+const cache = Command.make("cache", {
+  folder: Argument.Directory("folder").pipe(Argument.withDescription("where the features are kept")),
+  ...settings,
+  images,
+  teacher,
+  ...machine,
+  split,
+  dtype: Flag.Literals("dtype", ["float16", "float32"]).pipe(
+    Flag.withDescription("how numbers are kept"),
+    Flag.withDefault("float16" as const)
+  ),
+  json
+}, (given) =>
+  Effect.gen(function*() {
+    const preset = yield* Settings.resolve(given)
+    const services = Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json)).pipe(
+      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given)))
+    )
+    const { dtype, folder } = given
+    const cached = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype }).pipe(
+      Effect.provide(services)
+    )
+    yield* Show.result(given.json, { folder, images: cached.images, bytes: cached.bytes, ...cached.about })
+  }).pipe(Failure.plain)).pipe(
+    Command.withDescription(
+      "keep the teacher's features of what a training will see; then train with --teacher cache:FOLDER"
+    ),
+    Command.withExamples([
+      { command: "patchword tokenizer cache cache/clip --images photos --teacher clip:clip.safetensors" }
+    ])
+  )
+
+/** The command. */
+export const tokenizer = Command.make("tokenizer").pipe(
+  Command.withDescription("learn a visual vocabulary"),
+  Command.withSubcommands([train, cache])
+)

@@ -1,0 +1,149 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Console, Effect, Result, Runtime, Schema } from "effect"
+
+import { Command } from "effect/cli"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import sharp from "sharp"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { patchword } from "../../src/cli/patchword.ts"
+import { Preset } from "../../src/domain/Preset.ts"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import { classes, micro, sets } from "../pipelines/kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-commands-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const [run, images, config] = [at("run"), at("images"), at("micro.yaml")]
+
+const patch = Command.runWith(patchword, { version: "0" })
+
+const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const lines: Array<string> = []
+  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
+  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log }))
+  return lines.join("\n")
+})
+
+const found = (...args: ReadonlyArray<string>) =>
+  Effect.map(said(...args, "--json"), (text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
+
+const refused = (...args: ReadonlyArray<string>) => Effect.flip(said(...args))
+
+const common = ["--config", config, "--images", images, "--threads", "1"]
+const plainly = ["--images", images, "--threads", "1"]
+
+const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileSync(file))).tensors
+
+describe("the commands", () => {
+  beforeAll(async () => {
+    writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))))
+    for (const set of sets) {
+      for (let index = 0; index < set.length; index++) {
+        const { data, height, width } = await Effect.runPromise(set.image(index))
+        const place = at("images", set.name, classes[set.labels[index]!]!)
+        mkdirSync(place, { recursive: true })
+        await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(place, `${index}.png`))
+      }
+    }
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.effect(
+    "take a vocabulary, a network and a classifier from images to a file for others",
+    () =>
+      Effect.gen(function*() {
+        const tokenizer = yield* found("tokenizer", "train", ...common, "--out", run)
+        assert.strictEqual(tokenizer.step, 2)
+        assert.isTrue(existsSync(String(tokenizer.weights)))
+        const backbone = yield* found("pretrain", "--tokenizer", run, ...common, "--out", run)
+        assert.isNumber(backbone.loss)
+        const classifier = yield* found("finetune", "--from", run, "--tests", "val,test", ...common, "--out", run)
+        assert.hasAllKeys(classifier.accuracy, ["val", "test"])
+
+        const probed = yield* found("probe", `${run}/pretrain`, "--tests", "test", ...common)
+        assert.hasAllKeys(probed.accuracy, ["test"])
+        const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test", ...common)
+        assert.hasAllKeys(near.accuracy, ["val", "test"])
+
+        const lines = (yield* said("encode", run, "--split", "val", ...plainly)).split("\n").map((line) =>
+          JSON.parse(line)
+        )
+        assert.strictEqual(lines.length, 12)
+        assert.strictEqual(lines[0].image, "disc/0.png")
+        assert.strictEqual(lines[0].codes.length, 16)
+        yield* found("encode", run, "--split", "val", ...plainly, "--out", at("codes.safetensors"))
+        const { codes, labels } = tensors(at("codes.safetensors"))
+        assert.deepStrictEqual(codes!.shape, [12, 16])
+        assert.deepStrictEqual(Array.from(codes!.data.subarray(0, 16)), lines[0].codes)
+        assert.deepStrictEqual(Array.from(labels!.data), lines.map(({ label }) => label))
+
+        yield* found("features", `${run}/pretrain`, "--split", "test", ...plainly, "--out", at("features.safetensors"))
+        assert.deepStrictEqual(tensors(at("features.safetensors")).features!.shape, [12, 16])
+
+        for (
+          const [stage, what] of [["tokenizer", "codes"], ["pretrain", "features"], ["finetune", "logits"]] as const
+        ) {
+          const file = at(`${what}.onnx`)
+          const written = yield* found("export", `${run}/${stage}`, "--what", what, "--out", file)
+          assert.strictEqual(written.images, "any number")
+          assert.isTrue(existsSync(file))
+        }
+        const again = yield* found(
+          "tokenizer",
+          "train",
+          ...common,
+          "--teacher",
+          `onnx:${at("features.onnx")}`,
+          "--out",
+          at("second")
+        )
+        assert.strictEqual(again.step, 2)
+        const cached = yield* found("tokenizer", "cache", at("cache"), ...common, "--teacher", `run:${run}/pretrain`)
+        assert.strictEqual(cached.teacher, "backbone")
+        yield* found("tokenizer", "train", ...common, "--teacher", `cache:${at("cache")}`, "--out", at("third"))
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+
+  it.effect("say what cannot be, with a code of its kind", () =>
+    Effect.gen(function*() {
+      const code = (error: unknown) => (error as { readonly [Runtime.errorExitCode]: number })[Runtime.errorExitCode]
+      const cases = [
+        [64, ["tokenizer", "train", "--teacher", "clap:x", "--out", at("x")], /--teacher.*expected hog, clip:FILE/],
+        [
+          66,
+          ["tokenizer", "train", "--teacher", `clip:${at("none.safetensors")}`, "--out", at("x"), ...plainly],
+          /none\.safetensors/
+        ],
+        [64, ["probe", at("run/pretrain"), "--engine", "onnx", "--precision", "bf16"], /expected --precision fp32/],
+        [
+          64,
+          ["pretrain", "--tokenizer", run, "--out", at("x"), "--set", "pretrain.optimizer.lrr=1"],
+          /lrr: unknown key; did you mean lr\?/
+        ],
+        [66, ["encode", at("nothing")], /nothing/],
+        [66, ["encode", run, "--images", at("no-images")], /no-images: there is no such folder/],
+        [64, ["features", at("run/finetune"), "--out", at("x.safetensors")], /got a classifier/],
+        [
+          64,
+          ["export", at("run/pretrain"), "--what", "codes", "--out", at("x.onnx")],
+          /gives no codes; ask for features/
+        ]
+      ] as const
+      for (const [expected, args, text] of cases) {
+        const error = yield* refused(...args)
+        assert.match((error as { readonly message: string }).message, text)
+        assert.strictEqual(code(error), expected, args.join(" "))
+      }
+      writeFileSync(at("bad.yaml"), "pretrain:\n  optimizer: {lr: fast}\n")
+      const wrong = yield* refused("pretrain", "--tokenizer", run, "--config", at("bad.yaml"), "--out", at("x"))
+      assert.match((wrong as Error).message, /bad\.yaml.*pretrain\.optimizer\.lr: expected number, got "fast"/)
+      writeFileSync(at("broken.yaml"), "pretrain: {")
+      const broken = yield* refused("pretrain", "--tokenizer", run, "--config", at("broken.yaml"), "--out", at("x"))
+      assert.match((broken as Error).message, /broken\.yaml is not a usable configuration/)
+      assert.isFalse(existsSync(at("x")))
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+})
