@@ -33,11 +33,8 @@ export const finetune = Command.make("finetune", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const backbone = Option.isNone(given.from) ? undefined : yield* Artifact.backbone(given.from.value)
-    const services = Layer.mergeAll(
-      Sources.images(given.images),
-      Sources.engine(given),
-      Runs.layer(given.out, { config: yield* Settings.plain(preset) }),
-      Show.progress(given.json)
+    const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
+      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given), Show.progress(given.json)))
     )
     yield* Effect.gen(function*() {
       const { load } = yield* Images

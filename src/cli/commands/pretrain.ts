@@ -28,11 +28,8 @@ export const pretrain = Command.make("pretrain", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
-    const services = Layer.mergeAll(
-      Sources.images(given.images),
-      Sources.engine(given),
-      Runs.layer(given.out, { config: yield* Settings.plain(preset) }),
-      Show.progress(given.json)
+    const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
+      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given), Show.progress(given.json)))
     )
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split }).pipe(
       Effect.andThen(Trained.show(given, "pretrain")),

@@ -19,11 +19,11 @@ const train = Command.make(
   (given) =>
     Effect.gen(function*() {
       const preset = yield* Settings.resolve(given)
-      const services = Layer.mergeAll(
-        Sources.teacher(given.teacher, preset),
-        Runs.layer(given.out, { config: yield* Settings.plain(preset) }),
-        Show.progress(given.json)
-      ).pipe(Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+      // The run folder is made last, so that none is left where something else cannot be had.
+      const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
+        Layer.provideMerge(Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json))),
+        Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given)))
+      )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
         Effect.andThen(Trained.show(given, "tokenizer")),
         Effect.provide(services)
