@@ -101,10 +101,12 @@ const freed = (one: Graph.Graph, other: Graph.Graph, input: string): Graph.Graph
       }
       return { ...value, shape: value.shape.map((dim, axis) => (varying[axis] ? OnnxModel.FREE : dim)) }
     })
+  const all = [...nodes, ...rewritten]
+  const read = new Set(all.flatMap(({ inputs }) => inputs))
   return {
     ...one,
-    nodes: [...nodes, ...rewritten],
-    constants: [...one.constants, ...added],
+    nodes: all,
+    constants: [...one.constants.filter(({ name }) => read.has(name)), ...added],
     inputs: open(one.inputs, other.inputs),
     outputs: open(one.outputs, other.outputs)
   }
