@@ -6,7 +6,7 @@
  * which gives random views as pretraining takes them in both forms, runs what sharp itself needs to decode and shrink the
  * same files to the same size, with as many files at once. Rounds of both alternate; the ratio is the median of theirs.
  */
-import { Effect } from "effect"
+import { Effect, Exit, Scope, Stream } from "effect"
 import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { parseArgs } from "node:util"
@@ -14,6 +14,7 @@ import sharp from "sharp"
 import { base } from "../src/domain/Presets.ts"
 import { Images } from "../src/layers/Images.ts"
 import * as Batches from "../src/pipelines/Batches.ts"
+import * as Training from "../src/pipelines/Training.ts"
 
 const { values } = parseArgs({
   options: {
@@ -97,18 +98,20 @@ try {
       Effect.provide(Images.layerFolder(folder, { check: "names", memory: 0 }))
     )
   )
+  const scope = await Effect.runPromise(Scope.make())
   const loader = async (side: number) => {
     const asked = { stage: "pretrain", set, seed: 0, batchSize, size: side, augment }
-    const { batch, recycle, stepsPerEpoch } = await Effect.runPromise(Batches.training(asked))
-    const step = (index: number) =>
-      Effect.map(batch(index), ({ normalised, unit }) => recycle([normalised.data, unit.data]))
+    const { batch, recycle, stepsPerEpoch } = await Effect.runPromise(Scope.provide(Batches.training(asked), scope))
     let epoch = 0
     return () => {
       const first = epoch++ * stepsPerEpoch
-      const steps = Array.from({ length: stepsPerEpoch }, (_, i) => first + i)
+      const steps = Training.ahead(first, first + stepsPerEpoch - 1, batch)
       return timed(
         stepsPerEpoch * batchSize,
-        () => Effect.runPromise(Effect.forEach(steps, step, { discard: true }))
+        () =>
+          Effect.runPromise(
+            Stream.runForEach(steps, ({ normalised, unit }) => Effect.sync(() => recycle([normalised.data, unit.data])))
+          )
       )
     }
   }
@@ -134,6 +137,7 @@ try {
     ratioOfCpu: digits(median(found.map((one) => one.ceiling.cpuMs / one.loader.cpuMs))),
     imagesPerSecondAt64: rate("small")
   }
+  await Effect.runPromise(Scope.close(scope, Exit.void))
   process.stdout.write(
     values.json
       ? `${JSON.stringify(result)}\n`

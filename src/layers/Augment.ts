@@ -123,8 +123,44 @@ export interface Batch<B extends number> {
   readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
 }
 
+/** How training views are made: what a thread is told that makes them. */
+export interface Recipe {
+  /** The side of the views. */
+  readonly size: number
+  /** The side of the views from 0 to 1, where these are views of their own; see {@link views}. */
+  readonly secondSize?: number | undefined
+  readonly augment: Random & Normalize.Channels & { readonly secondInterpolation?: Resample.Filter }
+  /** What views for a classifier are made with; see {@link classified}. */
+  readonly policies?: Pick<FinetuneConfig, "autoAugment" | "randAugment"> | undefined
+}
+
+/** The views of a picture by a recipe; both are one where there is no second. */
+export const make = (
+  picture: Picture,
+  { augment, policies, secondSize, size }: Recipe,
+  key: Keyed.Key
+): Pair => {
+  if (secondSize !== undefined) return views(picture, size, augment, secondSize, key)
+  const first = policies === undefined
+    ? view(picture, size, augment, key)
+    : classified(picture, size, augment, policies, key)
+  return { first, second: first }
+}
+
 /** Memory for so many numbers, whatever it holds. */
 export type Memory = (length: number) => Float32Array
+
+/** Room for a batch of `count` views. Where the two forms show different views, `secondSize` is the side of those in [0, 1]. */
+export const room = (
+  count: number,
+  size: number,
+  secondSize = size,
+  memory: Memory = (length) => new Float32Array(length)
+): Batch<number> => {
+  const views = (side: number): Batch<number>["unit"] =>
+    HostTensor.make([count, 3, side, side], "float32", memory(count * 3 * side * side))
+  return { unit: views(secondSize), normalised: views(size) }
+}
 
 const write = (
   picture: Picture,
@@ -140,33 +176,20 @@ const write = (
   Views.write(picture, affine, data, place * channels * side * side)
 }
 
-/**
- * Room for a batch of `count` views of `size` × `size` pixels, and how one is put at a place of it; where the two forms show
- * different views, with the one in [0, 1] of `secondSize`. A batch is whole when all its places are taken.
- */
-export const room = (
-  count: number,
-  size: number,
-  channels: Normalize.Channels,
-  secondSize = size,
-  memory: Memory = (length) => new Float32Array(length)
-) => {
-  const views = (side: number): Batch<number>["unit"] =>
-    HostTensor.make([count, 3, side, side], "float32", memory(count * 3 * side * side))
-  const batch: Batch<number> = { unit: views(secondSize), normalised: views(size) }
-  const standard = Normalize.standard(channels)
-  return {
-    batch,
-    put: (place: number, first: Picture, second = first): void => {
-      write(second, Normalize.identity, batch.unit, place)
-      write(first, standard, batch.normalised, place)
-    }
-  }
+/** Puts views at a place of a batch. */
+export const put = (
+  { normalised, unit }: Batch<number>,
+  place: number,
+  { first, second }: Pair,
+  channels: Normalize.Channels
+): void => {
+  write(second, Normalize.identity, unit, place)
+  write(first, Normalize.standard(channels), normalised, place)
 }
 
 /** Views of `size` × `size` pixels as a batch. */
 export const batch = (views: ReadonlyArray<Picture>, size: number, channels: Normalize.Channels): Batch<number> => {
-  const { batch, put } = room(views.length, size, channels)
-  views.forEach((picture, place) => put(place, picture))
-  return batch
+  const made = room(views.length, size)
+  views.forEach((view, place) => put(made, place, { first: view, second: view }, channels))
+  return made
 }

@@ -2,13 +2,13 @@
  * Which images a step sees, and how. The batch of a step is a function of the seed and the step number alone, so it does
  * not matter where a run was resumed.
  */
-import { Effect, Runtime, Schema } from "effect"
+import { Effect, Runtime, Schema, type Scope } from "effect"
 import type { AugmentConfig } from "../domain/AugmentConfig.ts"
-import type * as Keyed from "../domain/Keyed.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Sampling from "../domain/Sampling.ts"
 import * as Augment from "../layers/Augment.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
+import * as Viewers from "../layers/Viewers.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 
 /** There are fewer images than one batch takes. Exits with 66. */
@@ -41,29 +41,15 @@ export interface ImageBatch {
 export const DECODERS = 8
 
 /** Views of images, put into a batch as they come. */
-const viewsOf = Effect.fnUntraced(function*(
-  { augment, memory, places, secondSize, set, size }: {
-    readonly set: ImageSet
-    readonly places: ReadonlyArray<number>
-    readonly size: number
-    readonly secondSize?: number | undefined
-    readonly augment: AugmentConfig
-    readonly memory?: Augment.Memory
-  },
-  views: (picture: Picture, at: number) => Augment.Pair
-) {
-  const { batch, put } = Augment.room(places.length, size, augment, secondSize, memory)
-  yield* Effect.forEach(
-    places,
-    (place, at) =>
-      Effect.map(set.image(place), (picture) => {
-        const { first, second } = views(picture, at)
-        put(at, first, second)
-      }),
-    { concurrency: DECODERS, discard: true }
-  )
-  return batch
-})
+const fill = (
+  set: ImageSet,
+  places: ReadonlyArray<number>,
+  put: (picture: Picture, at: number) => Effect.Effect<void>
+) =>
+  Effect.forEach(places, (place, at) => Effect.flatMap(set.image(place), (picture) => put(picture, at)), {
+    concurrency: DECODERS,
+    discard: true
+  })
 
 /** Memory that is used again: new memory costs as much time as what is written to it. */
 const recycler = () => {
@@ -71,7 +57,8 @@ const recycler = () => {
   return {
     memory: (length: number): Float32Array => {
       const found = free.findIndex((array) => array.length === length)
-      return found === -1 ? new Float32Array(length) : free.splice(found, 1)[0]!
+      // Shared with the threads that make views.
+      return found === -1 ? new Float32Array(new SharedArrayBuffer(4 * length)) : free.splice(found, 1)[0]!
     },
     recycle: (used: ReadonlyArray<Float32Array>): void => {
       free.push(...used)
@@ -101,30 +88,28 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly sampling?: typeof Sampling.Sampling.Type | undefined
   /** Which of several readers this is; `batchSize` is the number of images of each. */
   readonly shard?: Sampling.Shard
-  /** The view of a picture under a key; that of pretraining when absent. */
-  readonly view?: (picture: Picture, key: Keyed.Key) => Picture
-}): Effect.fn.Return<TrainingBatches, TooFewImages> {
-  const { augment, batchSize, sampling, secondSize, seed, set, shard = { index: 0, count: 1 }, size, stage } = options
-  const { view } = options
-  const views = (picture: Picture, key: Keyed.Key): Augment.Pair => {
-    if (secondSize !== undefined) return Augment.views(picture, size, augment, secondSize, key)
-    const first = view?.(picture, key) ?? Augment.view(picture, size, augment, key)
-    return { first, second: first }
-  }
+  /** What changes the views of a classifier; without, they are those of pretraining. */
+  readonly policies?: Augment.Recipe["policies"]
+}): Effect.fn.Return<TrainingBatches, TooFewImages, Scope.Scope> {
+  const { augment, batchSize, policies, sampling, secondSize, seed, set, shard = { index: 0, count: 1 }, size, stage } =
+    options
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {
     return yield* new TooFewImages({ set: set.name, images, batchSize: batchSize * shard.count })
   }
   const { memory, recycle } = recycler()
+  const put = yield* Viewers.make({ size, secondSize, augment, policies })
   return {
     stepsPerEpoch,
     recycle,
     batch: Effect.fnUntraced(function*(step) {
       const { draws, epoch, places: indices } = sampler.batch(step)
-      const shown = yield* viewsOf(
-        { set, places: indices, size, secondSize, augment, memory },
-        (picture, at) => views(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! })
+      const shown = Augment.room(batchSize, size, secondSize, memory)
+      yield* fill(
+        set,
+        indices,
+        (picture, at) => put(picture, { seed, purpose: `${stage}/view`, epoch, index: draws[at]! }, shown, at)
       )
       return { epoch, indices, draws, labels: labelsOf(set, indices), ...shown }
     })
@@ -155,13 +140,12 @@ export const evaluation = <A, E, R>(
     starts,
     Effect.fnUntraced(function*(start) {
       const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-      const shown = yield* viewsOf(
-        { set, places: indices, size, augment },
-        (picture) => {
+      const shown = Augment.room(batchSize, size)
+      yield* fill(set, indices, (picture, at) =>
+        Effect.sync(() => {
           const first = Augment.evaluation(picture, size, augment)
-          return { first, second: first }
-        }
-      )
+          Augment.put(shown, at, { first, second: first }, augment)
+        }))
       const valid = Math.min(batchSize, set.length - start)
       return yield* use({
         epoch: 0,

@@ -9,7 +9,6 @@ import * as Model from "../domain/Model.ts"
 import * as RandomErasing from "../domain/RandomErasing.ts"
 import * as Schedule from "../domain/Schedule.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
-import * as Augment from "../layers/Augment.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
@@ -76,7 +75,7 @@ export const finetune = Effect.fn("finetune")(function*(
     size: vit.imageSize,
     augment,
     sampling: config.sampling,
-    view: (picture, key) => Augment.classified(picture, vit.imageSize, augment, config, key)
+    policies: config
   })
   const dropPath = vit.dropPath > 0
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
