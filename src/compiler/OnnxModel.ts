@@ -120,3 +120,67 @@ export const encode = (graph: Graph, metadata: Readonly<Record<string, string>> 
     }
   })).finish()
 }
+
+/** An input or an output of a model from anywhere: `free` axes by their names, where they have one. */
+export interface Port {
+  readonly name: string
+  readonly shape: ReadonlyArray<number | string>
+}
+
+/** What a model says of itself. */
+export interface Description {
+  readonly producer: string
+  readonly inputs: ReadonlyArray<Port>
+  readonly outputs: ReadonlyArray<Port>
+  readonly nodes: number
+  /** Numbers in its constants. */
+  readonly parameters: number
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+interface Info {
+  readonly name: string
+  readonly type?: {
+    readonly tensorType?: {
+      readonly shape?: { readonly dim?: ReadonlyArray<{ readonly dimValue?: string; readonly dimParam?: string }> }
+    }
+  }
+}
+
+interface Model {
+  readonly producerName?: string
+  readonly metadataProps?: ReadonlyArray<{ readonly key: string; readonly value: string }>
+  readonly graph?: {
+    readonly node?: ReadonlyArray<unknown>
+    readonly input?: ReadonlyArray<Info>
+    readonly output?: ReadonlyArray<Info>
+    readonly initializer?: ReadonlyArray<{ readonly name: string; readonly dims?: ReadonlyArray<string> }>
+  }
+}
+
+/**
+ * What a model of any maker says of itself.
+ *
+ * @throws Error when the bytes are no model.
+ */
+export const describe = (bytes: Uint8Array): Description => {
+  const type = schema.lookupType("Model")
+  const { graph, metadataProps = [], producerName = "" }: Model = type.toObject(type.decode(bytes), { longs: String })
+  if (graph === undefined) throw new Error("it holds no graph")
+  const { initializer = [], input = [], node = [], output = [] } = graph
+  const constants = new Set(initializer.map(({ name }) => name))
+  const port = ({ name, type: of }: Info): Port => ({
+    name,
+    shape: (of?.tensorType?.shape?.dim ?? []).map(({ dimParam, dimValue }) =>
+      dimValue === undefined ? dimParam ?? "?" : Number(dimValue)
+    )
+  })
+  return {
+    producer: producerName,
+    inputs: input.filter(({ name }) => !constants.has(name)).map(port),
+    outputs: output.map(port),
+    nodes: node.length,
+    parameters: initializer.reduce((sum, { dims = [] }) => sum + dims.reduce((size, dim) => size * Number(dim), 1), 0),
+    metadata: Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]))
+  }
+}

@@ -79,6 +79,9 @@ export const ifThere = <A, R>(
 /** The SHA-256 of a text or of bytes, in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
+/** A SHA-256 that grows by parts. */
+export const hasher = (): Hash => createHash("sha256")
+
 /** Whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>
   Effect.try({ try: () => process.kill(pid, 0), catch: code }).pipe(

@@ -91,6 +91,18 @@ describe("the commands", () => {
           assert.strictEqual(written.images, "any number")
           assert.isTrue(existsSync(file))
         }
+        const seen = yield* found("inspect", `${run}/stages/pretrain.safetensors`)
+        assert.deepInclude(seen, { _tag: "Weights", tensors: Number(seen.tensors) })
+        assert.include(JSON.stringify(seen.provenance), "\"Backbone\"")
+        assert.include(String(seen.looksLike), "BEiT")
+        const model = yield* found("inspect", at("codes.onnx"))
+        assert.deepStrictEqual(model.inputs, [{ name: "images", shape: ["batch", 3, 32, 32] }])
+        assert.deepStrictEqual(model.outputs, [{ name: "codes", shape: ["batch", 16] }, {
+          name: "features",
+          shape: ["batch", 16, 16]
+        }])
+        assert.match(yield* said("inspect", run), /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier/)
+
         const again = yield* found(
           "tokenizer",
           "train",
@@ -125,6 +137,9 @@ describe("the commands", () => {
           /lrr: unknown key; did you mean lr\?/
         ],
         [66, ["encode", at("nothing")], /nothing/],
+        [66, ["inspect", at("nothing")], /nothing: there is no such file/],
+        [65, ["inspect", config], /micro\.yaml/],
+        [65, ["inspect", images], /this folder is no run; known are safetensors/],
         [66, ["encode", run, "--images", at("no-images")], /no-images: there is no such folder/],
         [64, ["features", at("run/finetune"), "--out", at("x.safetensors")], /got a classifier/],
         [

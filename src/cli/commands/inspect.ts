@@ -1,0 +1,44 @@
+/** `patchword inspect`: what a file or a run is. */
+import { Console, Effect, Schema } from "effect"
+import { Argument, Command } from "effect/cli"
+import * as Inspect from "../../pipelines/Inspect.ts"
+import * as Failure from "../Failure.ts"
+import * as Options from "../Options.ts"
+import * as Show from "../Show.ts"
+
+const { json } = Options
+
+const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFile.Type) => {
+  const { model, ...made } = provenance ?? {}
+  return {
+    ...rest,
+    elements: Object.entries(dtypes).map(([dtype, count]) => `${count} ${dtype}`).join(", "),
+    is: model?._tag.toLowerCase(),
+    ...made,
+    uses: uses.join("; ")
+  }
+}
+
+/** The command. */
+export const inspect = Command.make("inspect", {
+  path: Argument.String("path").pipe(Argument.withDescription("a weights file, an ONNX model, or a run folder")),
+  json
+}, ({ json: machine, path }) =>
+  Effect.gen(function*() {
+    const found = yield* Inspect.inspect(path)
+    if (machine) return yield* Console.log(JSON.stringify(Schema.encodeSync(Inspect.Inspection)(found)))
+    if (found._tag === "Weights") return yield* Show.result(false, weights(found))
+    if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
+    for (const { last, stage, weights: left } of found.stages) {
+      yield* Console.log(`\n${stage}`)
+      yield* Show.result(false, {
+        ...last,
+        ...(left === undefined ? { unfinished: "run again to go on" } : weights(left))
+      })
+    }
+  }).pipe(Failure.plain)).pipe(
+    Command.withDescription("say what a file or a run is, where it came from, and what it can be used for"),
+    Command.withExamples([{ command: "patchword inspect runs/demo" }, {
+      command: "patchword inspect clip.safetensors"
+    }])
+  )
