@@ -4,7 +4,21 @@
  * A stage is resumed from its newest checkpoint, and since a batch depends on its step number alone, a run that was
  * killed at any moment and started again ends with the bytes of one that never stopped.
  */
-import { Clock, Effect, Exit, Option, Ref, Result, Runtime, Schema, type Scope, Stream } from "effect"
+import {
+  type Cause,
+  Clock,
+  Effect,
+  Exit,
+  Fiber,
+  Option,
+  Queue,
+  Ref,
+  Result,
+  Runtime,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import * as Json from "../domain/Json.ts"
 import { Checkpoints, type CheckpointsError } from "../layers/Checkpoints.ts"
 import { Engine, EngineError } from "../layers/Engine.ts"
@@ -70,19 +84,28 @@ const split = (state: object) => {
   }
 }
 
-/** How many batches may wait for their steps. One more is in its step, and one is being made. */
-const WAITING = 2
-
 /**
- * What `make` gives for each step from `first` to `last`, in order. It is made while what came before is used, until as
- * much waits as may; it is not made further than that, nor when nobody is there to use it any more.
+ * What `make` gives for each step from `first` to `last`, in order. The next two are made while one is used, both at once:
+ * while the tokenizer sees one batch, the images of the other are decoded. Further ones are not begun, and none goes on
+ * when nobody is there to use it any more.
  */
 export const ahead = <A, E, R>(
   first: number,
   last: number,
   make: (step: number) => Effect.Effect<A, E, R>
 ): Stream.Stream<A, E, R> =>
-  Stream.range(first, last).pipe(Stream.rechunk(1), Stream.mapEffect(make), Stream.bufferArray({ capacity: WAITING }))
+  Stream.unwrap(Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    // One waits here, and one for room.
+    const begun = yield* Queue.bounded<Fiber.Fiber<A, E>, Cause.Done>(1)
+    const begin = (step: number) =>
+      Effect.flatMap(Effect.forkIn(make(step), scope), (fiber) => Queue.offer(begun, fiber))
+    yield* Effect.forEach(Array.from({ length: last - first + 1 }, (_, i) => first + i), begin, { discard: true }).pipe(
+      Effect.andThen(Queue.end(begun)),
+      Effect.forkIn(scope)
+    )
+    return Stream.mapEffect(Stream.fromEffectRepeat(Queue.take(begun)), Fiber.join)
+  }))
 
 const bytesOf = (batch: object): number =>
   Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
