@@ -23,12 +23,18 @@ export interface Bounds {
 const broken = (cause: unknown): ImageBroken =>
   new ImageBroken({ problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ") })
 
-/** Upright, opaque, 8-bit RGB: whatever the file's orientation tag, transparency, depth or colour space. */
-export const decode = Effect.fnUntraced(function*(bytes: Uint8Array, { minimumSide, pixelLimit, shrinkTo }: Bounds) {
+/**
+ * The image of a file, by its bytes or its path: upright, opaque, 8-bit RGB, whatever its orientation tag, transparency,
+ * depth or colour space.
+ */
+export const decode = Effect.fnUntraced(function*(
+  image: Uint8Array | string,
+  { minimumSide, pixelLimit, shrinkTo }: Bounds
+) {
   const { data, info: { channels, height, width } } = yield* Effect.tryPromise({
     try: () => {
       // Like Pillow, a file that ends too early is refused, and one that is merely odd is read.
-      const upright = sharp(bytes, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
+      const upright = sharp(image, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
       const sized = shrinkTo === undefined
         ? upright
         : upright.resize({ width: shrinkTo, height: shrinkTo, fit: "outside", withoutEnlargement: true })

@@ -39,6 +39,8 @@ export interface Listing {
   readonly origin: (index: number) => string
   readonly size: (index: number) => number
   readonly bytes: (index: number) => Effect.Effect<Uint8Array, ImagesError["reason"]>
+  /** Where an image is a file of its own: sharp reads it sooner than we do. */
+  readonly file?: (index: number) => string
 }
 
 const REPORT_EVERY = 1000
@@ -58,15 +60,26 @@ export const make = (options: Options) => {
     const progress = yield* Progress
     const kept = new Map<number, Picture>()
 
+    const keep = (index: number, picture: Picture): void => {
+      if (picture.data.length > room || kept.has(index)) return
+      room -= picture.data.length
+      kept.set(index, picture)
+    }
+
     const read = Effect.fnUntraced(function*(index: number) {
       const bytes = yield* listing.bytes(index)
       const picture = yield* Decode.decode(bytes, bounds)
-      if (picture.data.length <= room && !kept.has(index)) {
-        room -= picture.data.length
-        kept.set(index, picture)
-      }
+      keep(index, picture)
       return { bytes, picture }
     }, (self, index) => within(listing.origin(index))(self))
+
+    const decode = Effect.fnUntraced(function*(index: number) {
+      const { file } = listing
+      const early = file === undefined ? Option.none() : yield* Effect.option(Decode.decode(file(index), bounds))
+      if (Option.isNone(early)) return (yield* read(index)).picture
+      keep(index, early.value)
+      return early.value
+    })
 
     const skippable = ({ reason }: ImagesError) =>
       options.onBroken === "skip" && (reason._tag === "ImageBroken" || reason._tag === "ImageTooSmall")
@@ -108,7 +121,7 @@ export const make = (options: Options) => {
         const index = chosen[at]
         if (index === undefined) return outside(split, at, chosen.length)
         const picture = kept.get(index)
-        return picture === undefined ? Effect.map(read(index), (found) => found.picture) : Effect.succeed(picture)
+        return picture === undefined ? decode(index) : Effect.succeed(picture)
       },
       describe: (at) => at in chosen ? listing.describe(chosen[at]!) : ""
     }

@@ -133,6 +133,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       describe: (index) => of.images[index]?.name ?? "",
       origin,
       size: (index) => of.images[index]?.size ?? 0,
+      file: origin,
       bytes: (index) => Files.onFailure(origin(index))(fs.readFile(origin(index)))
     }
   }
