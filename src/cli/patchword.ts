@@ -7,11 +7,12 @@ import { features } from "./commands/features.ts"
 import { finetune } from "./commands/finetune.ts"
 import { knn, probe } from "./commands/frozen.ts"
 import { inspect } from "./commands/inspect.ts"
+import { plan } from "./commands/plan.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
 
 /** The command. */
 export const patchword = Command.make("patchword").pipe(
   Command.withDescription("BEiT v2: learn a visual vocabulary, pretrain by predicting it, and see what was learned"),
-  Command.withSubcommands([demo, tokenizer, pretrain, finetune, probe, knn, encode, features, exported, inspect])
+  Command.withSubcommands([demo, tokenizer, pretrain, finetune, probe, knn, encode, features, exported, inspect, plan])
 )

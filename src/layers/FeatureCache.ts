@@ -18,7 +18,6 @@
  */
 import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
-import { statfs } from "node:fs/promises"
 import * as Half from "../domain/Half.ts"
 import * as Json from "../domain/Json.ts"
 import * as Files from "./Files.ts"
@@ -446,11 +445,7 @@ export const writer: (
         lost
       )
       const needed = bytes({ images, ...about })
-      const { bavail, bsize } = yield* Effect.tryPromise({
-        try: () => statfs(directory),
-        catch: (cause) => new Files.FileError({ path: directory, kind: "other", cause })
-      })
-      const free = bavail * bsize
+      const free = yield* Files.free(directory)
       return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
     }, failed(directory))
 

@@ -21,6 +21,7 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
+import { statfs } from "node:fs/promises"
 import * as Safetensors from "../domain/Safetensors.ts"
 
 const sentences = {
@@ -81,6 +82,13 @@ export const sha256 = (content: string | Uint8Array): string => createHash("sha2
 
 /** A SHA-256 that grows by parts. */
 export const hasher = (): Hash => createHash("sha256")
+
+/** How many bytes are free on the disk of a folder. */
+export const free = (folder: string): Effect.Effect<number, FileError> =>
+  Effect.tryPromise({
+    try: () => statfs(folder),
+    catch: (cause) => new FileError({ path: folder, kind: "other", cause })
+  }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
 
 /** Whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>

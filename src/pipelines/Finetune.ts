@@ -52,6 +52,22 @@ const erased = (
   return changed
 }
 
+/** The step that trains a classifier of some number of classes; `images` are a batch. */
+export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
+  const { labelSmoothing, layerDecay, mixup, optimizer: { betas, clipNorm, weightDecay }, vit } = config
+  const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
+  return FinetuneStep.step(Sizes.classifier(config, classes), batch, {
+    labelSmoothing,
+    adamw: {
+      betas,
+      weightDecay,
+      clipNorm,
+      decays: (name, rank) => WeightDecay.decays("finetune", name, rank),
+      scale: (name) => LayerDecay.scale(name, { decay: layerDecay, depth: vit.depth })
+    }
+  })
+}
+
 /**
  * Trains a classifier from a backbone, or from random values when there is none.
  *
@@ -79,16 +95,7 @@ export const finetune = Effect.fn("finetune")(function*(
   })
   const dropPath = vit.dropPath > 0
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
-  const step = FinetuneStep.step(sizes, { size: batchSize, dropPath, mixed: mixup !== null }, {
-    labelSmoothing: config.labelSmoothing,
-    adamw: {
-      betas: optimizer.betas,
-      weightDecay: optimizer.weightDecay,
-      clipNorm: optimizer.clipNorm,
-      decays: (name, rank) => WeightDecay.decays("finetune", name, rank),
-      scale: (name) => LayerDecay.scale(name, { decay: config.layerDecay, depth: vit.depth })
-    }
-  })
+  const step = stepOf(config, set.classes.length)
   const key = (purpose: string, index: number, epoch = 0): Keyed.Key => ({
     seed,
     purpose: `finetune/${purpose}`,

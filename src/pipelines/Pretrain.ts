@@ -46,6 +46,19 @@ export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
   tensors: Weights.flatten(Parameter.initialise(PretrainStep.spec(sizesOf({ config, codes })), config.seed))
 })
 
+/** The step that pretrains a network to predict some number of codes; `images` are a batch. */
+export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
+  const { mask, optimizer: { betas, clipNorm, weightDecay }, vit } = config
+  const masked = Dim.named("masked", images * mask.count)
+  const batch = { size: Dim.named("batch", images), masked, dropPath: vit.dropPath > 0 }
+  return PretrainStep.step(sizesOf({ config, codes }), batch, {
+    betas,
+    weightDecay,
+    clipNorm,
+    decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
+  })
+}
+
 /**
  * Pretrains a network on the codes that a tokenizer gives the same crops.
  *
@@ -88,12 +101,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
       : Schedule.aggregationDropPathRates(vit.dropPath, vit.depth, aggregation.earlyLayer, aggregation.headDepth))
   ]
   const dropPath = vit.dropPath > 0
-  const step = PretrainStep.step(sizes, { size: batchSize, masked, dropPath }, {
-    betas: optimizer.betas,
-    weightDecay: optimizer.weightDecay,
-    clipNorm: optimizer.clipNorm,
-    decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
-  })
+  const step = stepOf(config, codes)
   const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), batchSize)
   const encoderHandle = yield* engine.infer(encode, yield* Stage.fill(encode, TrainTokenizer.weightsOf(tokenizer)))
   const key = (purpose: string, epoch: number, index: number): Keyed.Key => ({

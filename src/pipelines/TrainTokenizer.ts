@@ -108,6 +108,16 @@ export const targetsOf = Effect.fnUntraced(function*({ encoder }: TokenizerConfi
   return targets
 })
 
+/** The step that trains a tokenizer; `images` are a batch. */
+export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = config.optimizer.batchSize) => {
+  const { codebook, optimizer: { betas, clipNorm, weightDecay } } = config
+  return TokenizerStep.step(sizesOf({ config, teacherWidth }), Dim.named("batch", images), {
+    decay: codebook.decay,
+    revival: codebook.revival,
+    adamw: { betas, weightDecay, clipNorm, decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank) }
+  })
+}
+
 /**
  * Trains a tokenizer on the features of the teacher in the environment.
  *
@@ -125,16 +135,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const sizes = sizesOf({ config, teacherWidth: teacher.width })
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
-  const step = TokenizerStep.step(sizes, batchSize, {
-    decay: codebook.decay,
-    revival: codebook.revival,
-    adamw: {
-      betas: optimizer.betas,
-      weightDecay: optimizer.weightDecay,
-      clipNorm: optimizer.clipNorm,
-      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
-    }
-  })
+  const step = stepOf(config, teacher.width)
   const vectors = Dim.mul(batchSize, sizes.vit.patches)
   const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch: 0, index })
 

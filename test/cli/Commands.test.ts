@@ -51,7 +51,7 @@ describe("the commands", () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it.effect(
+  it.live(
     "take a vocabulary, a network and a classifier from images to a file for others",
     () =>
       Effect.gen(function*() {
@@ -103,6 +103,26 @@ describe("the commands", () => {
         }])
         assert.match(yield* said("inspect", run), /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier/)
 
+        const planned = yield* found("plan", ...common, "--teacher-width", "8")
+        const [first, second, third] = planned.stages as ReadonlyArray<Readonly<Record<string, number>>>
+        assert.deepStrictEqual([first!.batchSize, first!.stepsPerEpoch, first!.steps], [8, 3, 2])
+        assert.isAbove(second!.imagesPerSecond!, 0)
+        assert.isAbove(third!.disk!, 4 * third!.parameters!)
+        assert.deepStrictEqual(planned.problems, [])
+        const tight = yield* found(
+          "plan",
+          ...common,
+          "--stages",
+          "pretrain",
+          "--set",
+          "pretrain.optimizer.batchSize=25"
+        )
+        assert.match(
+          String(tight.problems),
+          /pretrain: 24 images do not make one batch of 25; lower pretrain\.optimizer/
+        )
+        assert.match(yield* said("plan", ...common, "--stages", "finetune"), /images per second +\d/)
+
         const again = yield* found(
           "tokenizer",
           "train",
@@ -137,6 +157,7 @@ describe("the commands", () => {
           /lrr: unknown key; did you mean lr\?/
         ],
         [66, ["encode", at("nothing")], /nothing/],
+        [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
         [65, ["inspect", config], /micro\.yaml/],
         [65, ["inspect", images], /this folder is no run; known are safetensors/],

@@ -47,7 +47,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "yaml"
     ]
   },
-  pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "sharp"] },
+  pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp"] },
   cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect", "yaml"] }
 }
 

@@ -1,0 +1,84 @@
+/** `patchword plan`: what a run will ask for. */
+import { Console, Effect, Layer, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Config from "../../domain/Config.ts"
+import * as Files from "../../layers/Files.ts"
+import { Images } from "../../layers/Images.ts"
+import * as Plan from "../../pipelines/Plan.ts"
+import * as Failure from "../Failure.ts"
+import * as Options from "../Options.ts"
+import * as Settings from "../Settings.ts"
+import * as Sources from "../Sources.ts"
+
+const { images, json, machine, settings, split } = Options
+
+const giga = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
+
+const time = (seconds: number): string => {
+  const [size, unit] = seconds < 120
+    ? [1, "s"]
+    : seconds < 7200
+    ? [60, "min"]
+    : seconds < 172_800
+    ? [3600, "h"]
+    : [86_400, "days"]
+  return `${(seconds / size).toPrecision(3)} ${unit}`
+}
+
+const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.Plan): string => {
+  const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>
+    name.padEnd(24) + stages.map((stage) => of(stage).padStart(14)).join("")
+  return [
+    `${engine}, ${here.cores} cores, ${giga(here.memory)}`,
+    row("", ({ stage }) => stage),
+    row("parameters", ({ parameters }) => `${(parameters / 1e6).toPrecision(3)} M`),
+    row("GFLOP per image", ({ flopsPerImage }) => (flopsPerImage / 1e9).toPrecision(3)),
+    row("batch", ({ batchSize }) => String(batchSize)),
+    row("images per second", ({ imagesPerSecond }) => imagesPerSecond.toPrecision(3)),
+    row("steps per epoch", ({ stepsPerEpoch }) => String(stepsPerEpoch)),
+    row("steps", ({ steps }) => String(steps)),
+    row("time per epoch", ({ secondsPerEpoch }) => time(secondsPerEpoch)),
+    row("time", ({ seconds }) => time(seconds)),
+    row("memory, about", ({ memory }) => giga(memory)),
+    row("checkpoints, weights", ({ disk }) => giga(disk)),
+    `feature cache (optional) ${giga(featureCache)}`,
+    ...problems.map((problem) => `! ${problem}`)
+  ].join("\n")
+}
+
+/** The command. */
+export const plan = Command.make("plan", {
+  ...settings,
+  images,
+  split,
+  teacherWidth: Flag.Int("teacher-width").pipe(
+    Flag.withDescription("numbers per patch of the teacher: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B"),
+    Flag.withDefault(48)
+  ),
+  stages: Flag.String("stages").pipe(
+    Flag.withDescription("which stages, as tokenizer,pretrain"),
+    Flag.withDefault(Plan.StageName.literals.join(","))
+  ),
+  ...machine,
+  json
+}, (given) =>
+  Effect.gen(function*() {
+    const preset = yield* Settings.resolve(given)
+    const stages = yield* Config.decode(Schema.Array(Plan.StageName), "--stages")(given.stages.split(","))
+    yield* Effect.gen(function*() {
+      const set = yield* (yield* Images).load(given.split)
+      const found = yield* Plan.plan(preset, {
+        images: set.length,
+        classes: set.classes.length,
+        teacherWidth: given.teacherWidth,
+        free: yield* Files.free("."),
+        stages
+      })
+      yield* Console.log(given.json ? JSON.stringify(found) : table(found))
+    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+  }).pipe(Failure.plain)).pipe(
+    Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
+    Command.withExamples([
+      { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512" }
+    ])
+  )

@@ -1,0 +1,197 @@
+/**
+ * What a run will ask for, before it starts: parameters, multiplications, memory, time and disk of each stage. Rates and
+ * memory are measured by a few steps at small batches, and reckoned from there.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { Engine } from "patchword/layers"
+ * import { plan } from "patchword/pipelines"
+ *
+ * const program = plan(Presets.tiny, { images: 4000, classes: 8, teacherWidth: 48, stages: ["pretrain"] })
+ * const { stages } = await Effect.runPromise(Effect.provide(program, Engine.Engine.layerOnnx()))
+ * assert.strictEqual(stages[0]?.stepsPerEpoch, Math.floor(4000 / Presets.tiny.pretrain.optimizer.batchSize))
+ * ```
+ */
+import { Clock, Effect, Schema } from "effect"
+import * as os from "node:os"
+import * as Trace from "../compiler/Trace.ts"
+import type { OptimizerConfig } from "../domain/OptimizerConfig.ts"
+import type { Preset } from "../domain/Preset.ts"
+import { Engine } from "../layers/Engine.ts"
+import * as FeatureCache from "../layers/FeatureCache.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import * as Tree from "../shapes/Tree.ts"
+import * as Finetune from "./Finetune.ts"
+import * as Pretrain from "./Pretrain.ts"
+import * as TrainTokenizer from "./TrainTokenizer.ts"
+
+/** The stages that are planned. */
+export const StageName = Schema.Literals(["tokenizer", "pretrain", "finetune"])
+export type StageName = typeof StageName.Type
+
+/** What one stage asks for. Sizes in bytes, times in seconds. */
+export const StagePlan = Schema.Struct({
+  stage: StageName,
+  parameters: Schema.Int,
+  /** Multiplications and additions of one image, forward, backward and update. */
+  flopsPerImage: Schema.Finite,
+  batchSize: Schema.Int,
+  stepsPerEpoch: Schema.Int,
+  steps: Schema.Int,
+  imagesPerSecond: Schema.Finite,
+  secondsPerEpoch: Schema.Finite,
+  seconds: Schema.Finite,
+  /** Of the whole process, about. */
+  memory: Schema.Finite,
+  /** The two checkpoints that are kept, and the final weights. */
+  disk: Schema.Finite
+})
+
+/** What a run asks for, and what would not fit. */
+export const Plan = Schema.Struct({
+  engine: Schema.String,
+  machine: Schema.Struct({ memory: Schema.Finite, cores: Schema.Int }),
+  stages: Schema.Array(StagePlan),
+  /** Bytes of the teacher's features for all that the tokenizer's training sees, in float16. */
+  featureCache: Schema.Finite,
+  /** A sentence for everything that this machine cannot do. */
+  problems: Schema.Array(Schema.String)
+})
+export type Plan = typeof Plan.Type
+
+/** What is known of the data and the teacher. */
+export interface Given {
+  /** Of the split that is trained on. */
+  readonly images: number
+  readonly classes: number
+  readonly teacherWidth: number
+  /** Bytes that are free where the run will be. */
+  readonly free?: number
+  /** Default all. */
+  readonly stages?: ReadonlyArray<StageName>
+}
+
+const STEPS = 3
+
+/** What a step of a trial computes, about: enough for a rate, and seconds on a small machine. */
+const TRIAL_FLOPS = 5e11
+
+// Any values take the same time; those of zeros have no direction.
+const constant = <T>(spec: object): HostOf<T> =>
+  Tree.map<HostOf<T>>(spec, ({ dtype, shape }) => {
+    const filled = HostTensor.zeros([...shape], dtype as HostTensor.DType)
+    if (filled.data instanceof Float32Array) filled.data.fill(0.01)
+    return filled
+  })
+
+const numbers = (spec: object): number =>
+  Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
+
+/** Seconds of a step and the resident bytes of the process behind it. */
+const tried = Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>) {
+  const handle = yield* (yield* Engine).train(step, constant<S>(step.state as object))
+  const batch = constant<B>(step.batch as object)
+  yield* handle.run(batch)
+  const began = yield* Clock.currentTimeNanos
+  yield* Effect.repeat(handle.run(batch), { times: STEPS - 1 })
+  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9 / STEPS
+  return { seconds, resident: process.memoryUsage.rss() }
+}, Effect.scoped)
+
+const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
+
+/**
+ * Plans the stages of a preset on the engine in the environment.
+ *
+ * Fails as the engine does: with `OutOfMemory` when not even two images at a time fit.
+ */
+export const plan = Effect.fn("plan")(function*(
+  preset: Preset,
+  { classes, free = Infinity, images, stages = StageName.literals, teacherWidth }: Given
+) {
+  const engine = yield* Engine
+  const codes = preset.tokenizer.codebook.size
+
+  const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M>(
+    stage: StageName,
+    optimizer: OptimizerConfig,
+    stepOf: (images: number) => TrainStep<S, B, M>
+  ) {
+    const { batchSize } = optimizer
+    const flopsPerImage = Trace.trainStep(stepOf(1)).flops
+    const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
+    const few = Math.ceil(some / 2)
+    const first = yield* tried(stepOf(few))
+    const second = some === few ? first : yield* tried(stepOf(some))
+    const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
+    const stepsPerEpoch = Math.floor(images / batchSize)
+    const { total } = optimizer.steps(stepsPerEpoch)
+    const imagesPerSecond = some / second.seconds
+    const step = stepOf(some)
+    const state = 4 * numbers(step.state as object)
+    return StagePlan.make({
+      stage,
+      parameters: numbers((step.state as { readonly parameters: object }).parameters),
+      flopsPerImage,
+      batchSize,
+      stepsPerEpoch,
+      steps: total,
+      imagesPerSecond,
+      secondsPerEpoch: stepsPerEpoch * batchSize / imagesPerSecond,
+      seconds: total * batchSize / imagesPerSecond,
+      memory: second.resident + perImage * (batchSize - some),
+      disk: 2 * state + state / 3
+    })
+  })
+
+  const plans = {
+    tokenizer: planned(
+      "tokenizer",
+      preset.tokenizer.optimizer,
+      (batch) => TrainTokenizer.stepOf(preset.tokenizer, teacherWidth, batch)
+    ),
+    pretrain: planned(
+      "pretrain",
+      preset.pretrain.optimizer,
+      (batch) => Pretrain.stepOf(preset.pretrain, codes, batch)
+    ),
+    finetune: planned(
+      "finetune",
+      preset.finetune.optimizer,
+      (batch) => Finetune.stepOf(preset.finetune, classes, batch)
+    )
+  }
+  const found = yield* Effect.forEach(stages, (stage) => plans[stage])
+  const memory = os.totalmem()
+  const { encoder, optimizer } = preset.tokenizer
+  const tokenizerSteps = optimizer.steps(Math.floor(images / optimizer.batchSize)).total
+  return Plan.make({
+    engine: engine.name,
+    machine: { memory, cores: os.availableParallelism() },
+    stages: found,
+    featureCache: FeatureCache.bytes({
+      images: tokenizerSteps * optimizer.batchSize,
+      tokens: encoder.patches,
+      width: teacherWidth,
+      dtype: "float16"
+    }),
+    problems: found.flatMap((one) => [
+      ...(one.memory <= memory ? [] : [
+        `${one.stage}: a batch of ${one.batchSize} takes about ${gigabytes(one.memory)}, and there are ${
+          gigabytes(memory)
+        }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
+      ]),
+      ...(one.disk <= free ? [] : [
+        `${one.stage}: checkpoints and weights take ${gigabytes(one.disk)}, and ${
+          gigabytes(free)
+        } are free; free some, or choose another disk`
+      ]),
+      ...(one.stepsPerEpoch > 0 ? [] : [
+        `${one.stage}: ${images} images do not make one batch of ${one.batchSize}; lower ${one.stage}.optimizer.batchSize`
+      ])
+    ])
+  })
+})
