@@ -2,6 +2,7 @@
 export * as Augment from "./Augment.ts"
 export * as Checkpoints from "./Checkpoints.ts"
 export * as Engine from "./Engine.ts"
+export * as EngineCatalogue from "./EngineCatalogue.ts"
 export * as FeatureCache from "./FeatureCache.ts"
 export * as Files from "./Files.ts"
 export * as Images from "./Images.ts"

@@ -69,7 +69,7 @@ const UNSUPPORTED = [
 
 /** The reason for what a runtime threw or reported. */
 export const reasonOf = (cause: unknown): Reason => {
-  const detail = cause instanceof Error ? cause.message : String(cause)
+  const detail = (cause instanceof Error ? cause.message : String(cause)).trim()
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
   if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
   const operation = UNSUPPORTED.map((pattern) => pattern.exec(detail)?.[1]).find((found) => found !== undefined)
