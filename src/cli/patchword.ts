@@ -2,6 +2,7 @@
 import { Command } from "effect/cli"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
+import { engines } from "./commands/engines.ts"
 import { exported } from "./commands/export.ts"
 import { features } from "./commands/features.ts"
 import { finetune } from "./commands/finetune.ts"
@@ -14,5 +15,18 @@ import { tokenizer } from "./commands/tokenizer.ts"
 /** The command. */
 export const patchword = Command.make("patchword").pipe(
   Command.withDescription("BEiT v2: learn a visual vocabulary, pretrain by predicting it, and see what was learned"),
-  Command.withSubcommands([demo, tokenizer, pretrain, finetune, probe, knn, encode, features, exported, inspect, plan])
+  Command.withSubcommands([
+    demo,
+    tokenizer,
+    pretrain,
+    finetune,
+    probe,
+    knn,
+    encode,
+    features,
+    exported,
+    inspect,
+    plan,
+    engines
+  ])
 )

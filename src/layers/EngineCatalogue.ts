@@ -35,19 +35,19 @@ export interface Candidate {
 }
 
 const onnx = (provider: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"): Candidate => ({
-  name: `onnx ${provider}`,
+  name: `onnx-${provider}`,
   precision: "fp32",
   layer: Engine.layerOnnx({ provider })
 })
 
 const openvino = (precision: "fp32" | "bf16"): Candidate => ({
-  name: `openvino ${precision}`,
+  name: `openvino-${precision}`,
   precision,
   layer: Engine.layerOpenVino({ precision })
 })
 
 const tensorflow = (precision: "fp32" | "bf16"): Candidate => ({
-  name: `tensorflow ${precision}`,
+  name: `tensorflow-${precision}`,
   precision,
   layer: Engine.layerTensorFlow({ precision })
 })
@@ -63,7 +63,7 @@ export const candidates: ReadonlyArray<Candidate> = [
   openvino("bf16"),
   tensorflow("fp32"),
   tensorflow("bf16"),
-  { name: "onnx web wasm", precision: "fp32", layer: Engine.layerOnnxWeb() },
+  { name: "onnx-web", precision: "fp32", layer: Engine.layerOnnxWeb() },
   { name: "reference", precision: "fp32", layer: Engine.layerReference }
 ]
 

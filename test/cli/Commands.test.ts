@@ -140,6 +140,20 @@ describe("the commands", () => {
     60_000
   )
 
+  it.live("list what computes here", () =>
+    Effect.gen(function*() {
+      const quickly = ["engines", "onnx-cpu", "onnx-coreml", "--seconds", "0.01"]
+      const { engines, fastest, why } = yield* found(...quickly)
+      assert.strictEqual(fastest, "onnx-cpu")
+      assert.match(String(why), /^onnx-cpu is the fastest engine/)
+      assert.containsSubset(engines, [{ _tag: "Available", name: "onnx-cpu", precisions: ["fp32"] }, {
+        name: "onnx-coreml"
+      }])
+      const text = yield* said(...quickly)
+      assert.match(text, /^engine +version +threads +precisions +Gflop\/s +deviation\nonnx-cpu +\d/)
+      assert.match(text, /fastest that is exact enough: onnx-cpu$/)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("say what cannot be, with a code of its kind", () =>
     Effect.gen(function*() {
       const code = (error: unknown) => (error as { readonly [Runtime.errorExitCode]: number })[Runtime.errorExitCode]

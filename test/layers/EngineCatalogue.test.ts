@@ -47,7 +47,7 @@ describe("the choice of an engine", () => {
 describe("the catalogue", () => {
   it.live("measures what runs here, and says why the rest does not", () =>
     Effect.gen(function*() {
-      const names = ["onnx cpu", "onnx coreml", "openvino bf16", "tensorflow bf16", "reference"]
+      const names = ["onnx-cpu", "onnx-coreml", "openvino-bf16", "tensorflow-bf16", "reference"]
       const entries = yield* EngineCatalogue.survey({ names, seconds: 0.01 })
       assert.deepStrictEqual(entries.map(({ name }) => name), names)
       const Entries = Schema.Array(EngineCatalogue.Entry)
@@ -72,7 +72,7 @@ describe("the catalogue", () => {
         else {
           assert.include(["PrecisionUnavailable", "ProviderUnavailable"], entry.error.reason._tag)
           assert.isTrue(
-            entry.name !== "tensorflow bf16" || !multipliesBf16() || entry.error.message.includes("install")
+            entry.name !== "tensorflow-bf16" || !multipliesBf16() || entry.error.message.includes("install")
           )
         }
       }

@@ -1,0 +1,53 @@
+/** `patchword engines`: what computes on this machine, and how fast. */
+import { Console, Effect, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as EngineCatalogue from "../../layers/EngineCatalogue.ts"
+import * as Options from "../Options.ts"
+
+const { json } = Options
+
+const Survey = Schema.toCodecJson(Schema.Array(EngineCatalogue.Entry))
+
+const row = (cells: ReadonlyArray<string>): string =>
+  cells.map((cell, column) => cell.padEnd([16, 12, 8, 12, 9][column] ?? 0)).join(" ").trimEnd()
+
+const line = (entry: EngineCatalogue.Entry): string => {
+  if (entry._tag === "Unavailable") return row([entry.name, entry.error.reason.message])
+  const { deviation, gigaflops, name, precisions, threads, version } = entry
+  return row([
+    name,
+    version,
+    String(threads),
+    precisions.join(", "),
+    gigaflops.toPrecision(3),
+    deviation === 0 ? "0" : deviation.toExponential(0)
+  ])
+}
+
+/** The command. */
+export const engines = Command.make("engines", {
+  names: Argument.Literals("engine", EngineCatalogue.candidates.map(({ name }) => name)).pipe(
+    Argument.withDescription("the engines to look at; default all"),
+    Argument.variadic()
+  ),
+  seconds: Flag.Finite("seconds").pipe(
+    Flag.withDescription("for how long each multiplies matrices"),
+    Flag.filter((seconds) => seconds > 0, (seconds) => `expected more than 0, got ${seconds}`),
+    Flag.withDefault(2)
+  ),
+  json
+}, ({ json: machine, names, seconds }) =>
+  Effect.gen(function*() {
+    const found = yield* EngineCatalogue.survey({ seconds, ...(names.length > 0 ? { names } : {}) })
+    const { chosen, why } = EngineCatalogue.choose(found)
+    if (machine) {
+      const fields = { engines: Schema.encodeSync(Survey)(found), fastest: chosen?.name ?? null, why }
+      return yield* Console.log(JSON.stringify(fields))
+    }
+    yield* Console.log(row(["engine", "version", "threads", "precisions", "Gflop/s", "deviation"]))
+    yield* Console.log(found.map(line).join("\n"))
+    yield* Console.log(`\nfastest that is exact enough: ${chosen?.name ?? "none"}`)
+  })).pipe(
+    Command.withDescription("list what computes on this machine: versions, threads, precisions, and measured rates"),
+    Command.withExamples([{ command: "patchword engines onnx-cpu openvino-fp32 --seconds 1" }])
+  )
