@@ -23,8 +23,8 @@ export const settings = {
 
 /** What computes. */
 export const machine = {
-  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference"]).pipe(
-    Flag.withDescription("what computes"),
+  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference", "auto"]).pipe(
+    Flag.withDescription("what computes; auto measures all and takes the fastest that is exact enough"),
     Flag.withDefault("onnx" as const)
   ),
   threads: Flag.Int("threads").pipe(

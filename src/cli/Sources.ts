@@ -82,7 +82,7 @@ export const teacher = (
 
 /** What the flags of `Options.machine` say. */
 export interface Machine {
-  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference"
+  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
   readonly threads: number
   readonly precision: "fp32" | "bf16"
   readonly memory: "high" | "low"
@@ -102,6 +102,10 @@ export const engine = (
       return threads > 0
         ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
         : Engine.layerTensorFlow({ precision })
+    case "auto":
+      return threads > 0 || precision === "bf16"
+        ? refused("expected neither --threads nor --precision bf16; engines are measured as they come")
+        : Engine.layerAuto()
     case "onnx":
     case "reference":
       if (precision === "bf16") return refused("expected --precision fp32; choose openvino or tensorflow for bf16")

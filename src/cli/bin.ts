@@ -1,9 +1,15 @@
 #!/usr/bin/env node
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { Command } from "effect/cli"
 import { version } from "../domain/Version.ts"
 import * as Failure from "./Failure.ts"
 import { patchword } from "./patchword.ts"
 
-Command.run(patchword, { version }).pipe(Failure.misuse, Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+Command.run(patchword, { version }).pipe(
+  Failure.misuse,
+  // Standard output is for results.
+  Effect.provideService(Logger.LogToStderr, true),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain
+)

@@ -140,6 +140,16 @@ export interface OpenVinoOptions {
   readonly precision?: "fp32" | "bf16"
 }
 
+/** How `layerAuto` chooses. */
+export interface AutoOptions {
+  /** The engines to consider, by their names in `EngineCatalogue.candidates`; default all. */
+  readonly names?: ReadonlyArray<string>
+  /** For how many seconds each multiplies; default 2. */
+  readonly seconds?: number
+  /** The greatest deviation from the reference that counts as exact enough; default 1e-4, which bf16 exceeds. */
+  readonly exact?: number
+}
+
 // Each engine is loaded by whoever builds its layer: a browser would not find what the others need.
 const loaded = <O, E>(
   load: () => Promise<{ readonly make: (options: O) => Effect.Effect<Engine["Service"], E, Scope.Scope> }>,
@@ -199,6 +209,14 @@ export class Engine extends Context.Service<Engine, {
    */
   static readonly layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
     Layer.effect(Engine, loaded(() => import("./engine/openvino.ts"), options))
+
+  /**
+   * The fastest of the engines that run here and are exact enough, by a survey of `EngineCatalogue` that takes some seconds
+   * for each. What was chosen, and why not each of the others, is logged and stands in `about.chosen`. Fails with
+   * `ProviderUnavailable`, which says the same, when none is fit.
+   */
+  static readonly layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, loaded(() => import("./engine/auto.ts"), options))
 
   /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
   static readonly layerReference: Layer.Layer<Engine> = Layer.effect(

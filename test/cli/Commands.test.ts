@@ -167,6 +167,11 @@ describe("the commands", () => {
         [64, ["probe", at("run/pretrain"), "--engine", "onnx", "--precision", "bf16"], /expected --precision fp32/],
         [
           64,
+          ["probe", at("run/pretrain"), "--engine", "auto", "--threads", "2"],
+          /--engine auto.*measured as they come/
+        ],
+        [
+          64,
           ["pretrain", "--tokenizer", run, "--out", at("x"), "--set", "pretrain.optimizer.lrr=1"],
           /lrr: unknown key; did you mean lr\?/
         ],

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { EngineError, ProviderUnavailable } from "../../src/layers/Engine.ts"
+import { Effect, Layer, Logger, Runtime, Schema } from "effect"
+import { Engine, EngineError, ProviderUnavailable } from "../../src/layers/Engine.ts"
 import { multipliesBf16 } from "../../src/layers/engine/processor.ts"
 import * as EngineCatalogue from "../../src/layers/EngineCatalogue.ts"
+import { trained } from "./EngineContract.ts"
+import { reference } from "./engines.ts"
 
 const available = (name: string, gigaflops: number, deviation: number) =>
   new EngineCatalogue.Available({
@@ -76,5 +78,35 @@ describe("the catalogue", () => {
           )
         }
       }
+    }))
+})
+
+describe("the engine that is chosen here", () => {
+  it.live("computes, and says in its log and of itself why it was chosen", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+      const auto = Engine.layerAuto({ names: ["onnx-cpu", "onnx-coreml"], seconds: 0.01 })
+      const { about, name, steps } = yield* Effect.gen(function*() {
+        const { about, name } = yield* Engine
+        return { about, name, steps: yield* trained }
+      }).pipe(Effect.provide(Layer.provide(Layer.fresh(auto), logger)))
+      assert.match(name, /^onnx cpu, \d+ thread/)
+      assert.match(about.chosen!, /^onnx-cpu is the fastest engine that deviates/)
+      assert.include(about.chosen, "onnx-coreml")
+      assert.deepStrictEqual(lines, [about.chosen])
+      const expected = yield* Effect.provide(trained, reference.layer)
+      steps.metrics.forEach(({ loss }, i) =>
+        assert.approximately(loss.data[0]!, expected.metrics[i]!.loss.data[0]!, 1e-5)
+      )
+    }))
+
+  it.live("is none when none is exact enough, and it says why of each", () =>
+    Effect.gen(function*() {
+      const auto = Engine.layerAuto({ names: ["onnx-cpu", "onnx-coreml"], seconds: 0.01, exact: 1e-12 })
+      const error = yield* Effect.flip(Effect.provide(Engine.useSync(() => {}), Layer.fresh(auto)))
+      assert.strictEqual(error.reason._tag, "ProviderUnavailable")
+      assert.strictEqual(error[Runtime.errorExitCode], 69)
+      assert.match(error.message, /by at most 1e-12\. onnx-cpu is not exact enough: .*\. onnx-coreml /)
     }))
 })

@@ -44,6 +44,8 @@ export interface About {
   readonly threads: number
   /** What it can compute matrix products in. */
   readonly precisions: ReadonlyArray<string>
+  /** Why it was taken and no other, where `layerAuto` took it. */
+  readonly chosen?: string
 }
 
 /** What is held by open models. */

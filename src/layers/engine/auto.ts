@@ -1,0 +1,19 @@
+/** The engine that a survey of this machine chooses. */
+import { Context, Effect, Layer } from "effect"
+import { type AutoOptions, Engine } from "../Engine.ts"
+import * as EngineCatalogue from "../EngineCatalogue.ts"
+import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+
+/** The fastest engine that is exact enough. */
+export const make = Effect.fnUntraced(function*({ exact, ...options }: AutoOptions) {
+  const { chosen, why } = EngineCatalogue.choose(yield* EngineCatalogue.survey(options), exact)
+  const candidate = EngineCatalogue.candidates.find(({ name }) => name === chosen?.name)
+  if (candidate === undefined) {
+    const remedy = "install what one of them needs, or ask for less exactness"
+    const reason = new ProviderUnavailable({ provider: "auto", detail: why, remedy })
+    return yield* new EngineError({ program: "start", reason })
+  }
+  yield* Effect.logInfo(why)
+  const engine = Context.get(yield* Layer.build(Layer.fresh(candidate.layer)), Engine)
+  return { ...engine, about: { ...engine.about, chosen: why } }
+})
