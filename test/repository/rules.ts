@@ -32,6 +32,7 @@ const rooms: Readonly<Record<string, Room>> = {
     rooms: method,
     packages: [
       "@effect/platform-node",
+      "@huggingface/hub",
       "@tensorflow/tfjs",
       "@zip.js/zip.js",
       "cli-progress",

@@ -1,0 +1,165 @@
+/**
+ * Folders on the Hugging Face Hub: fetched whole or not at all, and sent as one commit.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Files, Hub } from "patchword/layers"
+ *
+ * const hubUrl = "http://127.0.0.1:9"
+ * const fetched = Hub.download("someone/model", "model", { hubUrl }).pipe(Effect.provide(Files.layerNode))
+ * const error = await Effect.runPromise(Effect.flip(fetched))
+ * assert.strictEqual(error.reason._tag, "Unreachable")
+ * ```
+ */
+import { createRepo, downloadFile, HubApiError, listFiles, uploadFiles } from "@huggingface/hub"
+import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
+import * as Files from "./Files.ts"
+
+/** There is no such repository, revision or file. Exits with 66. */
+export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detail: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `there is no such repository, revision or file (${this.detail}); check the name, or give a token if it is private`
+  }
+}
+
+/** The Hub does not let this token do that. Exits with 69. */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 69
+  override get message() {
+    return `the Hub refused (${this.detail}); give a token that has the right, from the settings of your account`
+  }
+}
+
+/** The Hub was not reached, or broke off. Exits with 69. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 69
+  override get message() {
+    return `the Hub was not reached (${this.detail}); check the network and try again`
+  }
+}
+
+/** The repository holds no file that was asked for. Exits with 66. */
+export class Empty extends Schema.TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `the repository holds none of the files of a model (${
+      this.found.join(", ") || "it is empty"
+    }); check its name`
+  }
+}
+
+/** Why a folder was not fetched or sent. The exit code is that of the reason. */
+export class HubError extends Schema.TaggedError<HubError>()("HubError", {
+  repository: Schema.String,
+  reason: Schema.Union([NotThere, NotAllowed, Unreachable, Empty, Files.FileError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return this.reason._tag === "FileError" ? this.reason.message : `${this.repository}: ${this.reason.message}`
+  }
+}
+
+/** How the Hub is spoken to. */
+export interface Options {
+  /** A token of the Hub, for what is private and for sending. */
+  readonly token?: Redacted.Redacted
+  /** Another server that speaks its protocol; default `https://huggingface.co`. */
+  readonly hubUrl?: string
+  /** A branch, a tag or a commit; default `main`. */
+  readonly revision?: string
+}
+
+/** What a model folder is made of. Other files of a repository are left there. */
+const WANTED = /^(?:README\.md|(?:preprocessor_)?config\.json|model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?)$/
+
+const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable => {
+  const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
+  if (!(cause instanceof HubApiError)) return new Unreachable({ detail })
+  if (cause.statusCode === 404) return new NotThere({ detail })
+  return [401, 403].includes(cause.statusCode) ? new NotAllowed({ detail }) : new Unreachable({ detail })
+}
+
+const asked = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: reasonOf })
+
+const credentials = ({ hubUrl, token }: Options) => ({
+  ...(hubUrl === undefined ? {} : { hubUrl }),
+  ...(token === undefined ? {} : { accessToken: Redacted.value(token) })
+})
+
+const within = (repository: string) =>
+  Effect.mapError((reason: HubError["reason"]) => new HubError({ repository, reason }))
+
+/**
+ * Fetches the model folder of a repository (`owner/name`) into a folder on disk, which is replaced when everything has
+ * arrived. Gives the names of the files.
+ *
+ * Fails with 66 when there is no such repository or no model in it, with 69 when the Hub is not reached, breaks off or
+ * refuses, with 74 when the folder cannot be written.
+ */
+export const download: (
+  repository: string,
+  folder: string,
+  options?: Options
+) => Effect.Effect<ReadonlyArray<string>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.download")(
+  function*(repository, folder, options = {}) {
+    const files = yield* Files.make
+    const common = { repo: repository, revision: options.revision ?? "main", ...credentials(options) }
+    const listed = yield* Stream.runCollect(
+      Stream.map(Stream.fromAsyncIterable(listFiles(common), reasonOf), ({ path }) => path)
+    )
+    const wanted = listed.filter((path) => WANTED.test(path))
+    if (wanted.length === 0) return yield* new Empty({ found: listed })
+    yield* files.writeFolder(folder, (temporary) =>
+      Effect.forEach(wanted, (path) =>
+        Effect.gen(function*() {
+          const blob = yield* asked(() => downloadFile({ ...common, path, xet: false }))
+          if (blob === null) return yield* new NotThere({ detail: path })
+          const file = files.path.join(temporary, path)
+          const parts = Stream.fromReadableStream({ evaluate: () => blob.stream(), onError: reasonOf })
+          yield* Stream.run(parts, files.fs.sink(file)).pipe(Files.onFailure(file))
+          const { size } = yield* Files.onFailure(file)(files.fs.stat(file))
+          if (Number(size) !== blob.size) {
+            return yield* new Unreachable({ detail: `${path} broke off after ${size} of ${blob.size} bytes` })
+          }
+        }), { concurrency: 4, discard: true }))
+    return wanted
+  },
+  (self, repository) => within(repository)(self)
+)
+
+/**
+ * Sends the files of a model folder to a repository (`owner/name`) as one commit; the repository is made, private unless told
+ * otherwise, when there is none. Gives the address of the commit.
+ *
+ * Fails with 66 when the folder is missing, with 69 when the Hub is not reached or refuses.
+ */
+export const upload: (
+  folder: string,
+  repository: string,
+  options: Options & { readonly token: Redacted.Redacted; readonly public?: boolean; readonly title?: string }
+) => Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.upload")(
+  function*(folder, repository, { public: open = false, revision = "main", title = "Upload model", ...options }) {
+    const { fs, path } = yield* Files.make
+    const names = yield* Files.onFailure(folder)(fs.readDirectory(folder))
+    const sent = yield* Effect.forEach(names.filter((name) => WANTED.test(name)).toSorted(), (name) => {
+      const file = path.join(folder, name)
+      return Effect.map(
+        Files.onFailure(file)(fs.readFile(file)),
+        (bytes) => ({ path: name, content: new Blob([new Uint8Array(bytes)]) })
+      )
+    })
+    if (sent.length === 0) return yield* new Empty({ found: names })
+    const common = { repo: repository, accessToken: Redacted.value(options.token), ...credentials(options) }
+    yield* asked(() => createRepo({ ...common, private: !open })).pipe(
+      // One that is there already is what is wanted.
+      Effect.catchIf((reason) => /already (?:created|exist)/i.test(reason.message), () => Effect.void)
+    )
+    const commit = yield* asked(() =>
+      uploadFiles({ ...common, files: sent, branch: revision, commitTitle: title, useXet: false })
+    )
+    return commit?.commit.url ?? ""
+  },
+  (self, _, repository) => within(repository)(self)
+)
