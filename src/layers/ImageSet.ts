@@ -200,6 +200,38 @@ export interface ImageSet {
   readonly describe: (index: number) => string
 }
 
+// By the function itself: a set that is made of another one, and hands out pictures its own way, is not in it.
+const keepers = new WeakMap<ImageSet["image"], (picture: Picture) => boolean>()
+
+/**
+ * Says which pictures a set keeps beyond handing them out. All others are their receiver's alone, so that {@link lend} may
+ * free them.
+ */
+export const keeping = (image: ImageSet["image"], kept: (picture: Picture) => boolean): ImageSet["image"] => {
+  keepers.set(image, kept)
+  return image
+}
+
+const free = ({ data }: Picture): void => {
+  const { buffer } = data
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === data.byteLength) buffer.transfer(0)
+}
+
+/**
+ * A picture of a set for as long as it is used. Afterwards its memory is free at once where the set does not keep it:
+ * collecting so much garbage takes a good part of the time that decoding does.
+ */
+export const lend = <A, E, R>(
+  set: ImageSet,
+  index: number,
+  use: (picture: Picture) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ImagesError, R> =>
+  Effect.flatMap(set.image(index), (picture) => {
+    const kept = keepers.get(set.image)
+    if (kept === undefined || kept(picture)) return use(picture)
+    return Effect.ensuring(use(picture), Effect.sync(() => free(picture)))
+  })
+
 /** What asking for a picture that a set does not have ends with: a mistake of the program, not of the data. */
 export const outside = (name: string, index: number, length: number): Effect.Effect<never> =>
   Effect.die(new RangeError(`image set ${name}: there is no image ${index}, only 0 to ${length - 1}`))
@@ -239,12 +271,14 @@ export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
   const at = (index: number) => chosen[index] ?? -1
   const among = <A>(get: (index: number) => Effect.Effect<A, ImagesError>) => (index: number) =>
     index in chosen ? get(at(index)) : outside(set.name, index, chosen.length)
+  const image = among(set.image)
+  const kept = keepers.get(set.image)
   return {
     ...set,
     length: chosen.length,
     labels: chosen.map((index) => set.labels[index]!),
     digest: Files.sha256(`${set.digest} ${chosen.join(" ")}`),
-    image: among(set.image),
+    image: kept === undefined ? image : keeping(image, kept),
     ...(set.annotation === undefined ? {} : { annotation: among(set.annotation) }),
     describe: (index) => set.describe(at(index))
   }

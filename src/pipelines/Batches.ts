@@ -7,7 +7,7 @@ import type { AugmentConfig } from "../domain/AugmentConfig.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Sampling from "../domain/Sampling.ts"
 import * as Augment from "../layers/Augment.ts"
-import type { ImageSet } from "../layers/ImageSet.ts"
+import * as ImageSet from "../layers/ImageSet.ts"
 import * as Viewers from "../layers/Viewers.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 
@@ -42,11 +42,11 @@ export const DECODERS = 8
 
 /** Views of images, put into a batch as they come. */
 const fill = (
-  set: ImageSet,
+  set: ImageSet.ImageSet,
   places: ReadonlyArray<number>,
   put: (picture: Picture, at: number) => Effect.Effect<void>
 ) =>
-  Effect.forEach(places, (place, at) => Effect.flatMap(set.image(place), (picture) => put(picture, at)), {
+  Effect.forEach(places, (place, at) => ImageSet.lend(set, place, (picture) => put(picture, at)), {
     concurrency: DECODERS,
     discard: true
   })
@@ -69,7 +69,7 @@ const recycler = () => {
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
-  readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet["image"]>>>
+  readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet.ImageSet["image"]>>>
   /** Gives back the memory of images that nobody reads any more, for those of later batches. */
   readonly recycle: (used: ReadonlyArray<Float32Array>) => void
 }
@@ -77,7 +77,7 @@ export interface TrainingBatches {
 /** The training batches of a stage. Fails with `TooFewImages` when there is not even one. */
 export const training = Effect.fnUntraced(function*(options: {
   readonly stage: string
-  readonly set: ImageSet
+  readonly set: ImageSet.ImageSet
   readonly seed: number
   readonly batchSize: number
   readonly size: number
@@ -116,7 +116,7 @@ export const training = Effect.fnUntraced(function*(options: {
   }
 })
 
-const labelsOf = (set: ImageSet, indices: ReadonlyArray<number>): Int32Array =>
+const labelsOf = (set: ImageSet.ImageSet, indices: ReadonlyArray<number>): Int32Array =>
   Int32Array.from(indices, (index) => set.labels[index]!)
 
 /** A batch of evaluation. Past the end of the set it repeats the last image; only the first `valid` ones count. */
@@ -127,7 +127,7 @@ export interface EvaluationBatch extends ImageBatch {
 /** The central views of a whole set in order, in batches of one size, each handed to `use` in turn. */
 export const evaluation = <A, E, R>(
   options: {
-    readonly set: ImageSet
+    readonly set: ImageSet.ImageSet
     readonly batchSize: number
     readonly size: number
     readonly augment: AugmentConfig

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import sharp from "sharp"
 import { type FolderOptions, Images } from "../../src/layers/Images.ts"
-import { memory } from "../../src/layers/ImageSet.ts"
+import * as ImageSet from "../../src/layers/ImageSet.ts"
 import { Progress, type Report, silent } from "../../src/layers/Progress.ts"
 import * as Contract from "./ImagesContract.ts"
 import { refused } from "./ImagesContract.ts"
@@ -311,6 +311,26 @@ describe("Images.layerFolder", () => {
         yield* refused(read.image(0), "FileError", 66)
       })))
 
+  it.effect("lends pictures that it keeps, and frees the others afterwards", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const lent = (set: ImageSet.ImageSet) => ImageSet.lend(set, 0, Effect.succeed)
+        const copied = (set: ImageSet.ImageSet) =>
+          ImageSet.lend(set, 0, (picture) => Effect.sync(() => picture.data.slice()))
+        const kept = yield* load(folder, "train")
+        const read = yield* load(folder, "train", { memory: 0 })
+        const { data } = yield* kept.image(0)
+        for (const set of [kept, ImageSet.subset(kept, [0])]) assert.deepStrictEqual((yield* lent(set)).data, data)
+        for (const set of [read, ImageSet.subset(read, [0])]) {
+          assert.deepStrictEqual(yield* copied(set), data)
+          assert.strictEqual((yield* lent(set)).data.length, 0)
+        }
+        const mine = yield* read.image(0)
+        const own = { ...read, image: () => Effect.succeed(mine) }
+        assert.deepStrictEqual((yield* lent(own)).data, data)
+        assert.deepStrictEqual((yield* kept.image(0)).data, data)
+      })))
+
   it.effect("can leave the files unopened until they are asked for", () =>
     withFolder({ "a/1.png": () => Buffer.from("hello") }, (folder) =>
       Effect.gen(function*() {
@@ -334,7 +354,7 @@ Contract.keepsRules(
   Effect.sync(() => {
     const six = Contract.samples(8)
     return Images.layerMemory([
-      memory("train", Contract.CLASSES, six.map(({ picture }) => picture), six.map(({ label }) => label))
+      ImageSet.memory("train", Contract.CLASSES, six.map(({ picture }) => picture), six.map(({ label }) => label))
     ])
   })
 )
@@ -342,7 +362,7 @@ Contract.keepsRules(
 describe("Images.layerMemory", () => {
   it.effect("gives its sets by name", () =>
     Effect.gen(function*() {
-      const set = memory("train", ["a"], [], [])
+      const set = ImageSet.memory("train", ["a"], [], [])
       const images = Images.layerMemory([set])
       assert.strictEqual(yield* Effect.provide(Images.use(({ load }) => load("train")), images), set)
       yield* refused(Effect.provide(Images.use(({ load }) => load("val")), images), "UnknownSplit", 66)

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
-import { type ImagesError, type ImageSet, outside, within } from "../ImageSet.ts"
+import { type ImagesError, type ImageSet, keeping, outside, within } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import * as Decode from "./decode.ts"
 
@@ -59,11 +59,13 @@ export const make = (options: Options) => {
     const total = listing.labels.length
     const progress = yield* Progress
     const kept = new Map<number, Picture>()
+    const held = new WeakSet<Picture>()
 
     const keep = (index: number, picture: Picture): void => {
       if (picture.data.length > room || kept.has(index)) return
       room -= picture.data.length
       kept.set(index, picture)
+      held.add(picture)
     }
 
     const read = Effect.fnUntraced(function*(index: number) {
@@ -117,12 +119,12 @@ export const make = (options: Options) => {
       labels: chosen.map((index) => listing.labels[index]!),
       digest: hash.digest("hex"),
       skipped: skipped.toSorted(),
-      image: (at) => {
+      image: keeping((at) => {
         const index = chosen[at]
         if (index === undefined) return outside(split, at, chosen.length)
         const picture = kept.get(index)
         return picture === undefined ? decode(index) : Effect.succeed(picture)
-      },
+      }, (picture) => held.has(picture)),
       describe: (at) => at in chosen ? listing.describe(chosen[at]!) : ""
     }
     return set
