@@ -42,14 +42,24 @@ export const machine = {
   )
 }
 
-/** Where images come from. */
-export const images = Flag.String("images").pipe(
-  Flag.withDescription(
-    "emoji, a folder of images or of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
-      "train=a-{000..099}.tar,val=b.tar"
+/** Where images come from, and what is done before they are used. */
+export const images = {
+  images: Flag.String("images").pipe(
+    Flag.withDescription(
+      "emoji, a folder of images or of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
+        "train=a-{000..099}.tar,val=b.tar"
+    ),
+    Flag.withDefault("emoji")
   ),
-  Flag.withDefault("emoji")
-)
+  check: Flag.Literals("check", ["contents", "names"]).pipe(
+    Flag.withDescription("contents decodes every image once before use; names trusts, for millions of images"),
+    Flag.withDefault("contents" as const)
+  ),
+  broken: Flag.Literals("broken", ["fail", "skip"]).pipe(
+    Flag.withDescription("what a broken image does"),
+    Flag.withDefault("fail" as const)
+  )
+}
 
 /** Who teaches. */
 export const teacher = Flag.String("teacher").pipe(

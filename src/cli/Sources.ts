@@ -24,15 +24,29 @@ const shardsOf = (text: string): Shards => {
   return shards
 }
 
-/** The images that `--images` names. Fails as their layers do. */
+/** What the flags of `Options.images` say. */
+export interface Pictures {
+  readonly images: string
+  readonly check: "contents" | "names"
+  readonly broken: "fail" | "skip"
+}
+
+/**
+ * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
+ * layers do.
+ */
 export const images = (
-  given: string
+  { broken, check, images: given }: Pictures,
+  run?: string
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
+  const options = { check, onBroken: broken }
   if (given === "emoji") return Images.layerEmoji()
   if (SHARD.test(given)) {
-    return given.endsWith(".parquet") ? Images.layerParquet(shardsOf(given)) : Images.layerWebDataset(shardsOf(given))
+    return given.endsWith(".parquet")
+      ? Images.layerParquet(shardsOf(given), options)
+      : Images.layerWebDataset(shardsOf(given), options)
   }
-  if (/\.(ya?ml|json)$/.test(given)) return Images.layerManifest(given)
+  if (/\.(ya?ml|json)$/.test(given)) return Images.layerManifest(given, options)
   return Layer.unwrap(Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -40,7 +54,9 @@ export const images = (
       CIFAR,
       (name) => Effect.orElseSucceed(fs.exists(path.join(given, name)), () => false)
     )
-    return lists.includes(true) ? Images.layerCifar(given) : Images.layerFolder(given)
+    return lists.includes(true)
+      ? Images.layerCifar(given)
+      : Images.layerFolder(given, { ...options, ...(run === undefined ? {} : { cache: `${run}.images` }) })
   }))
 }
 

@@ -63,6 +63,11 @@ describe("the commands", () => {
         const classifier = yield* found("finetune", "--from", run, "--tests", "val,test", ...common, "--out", run)
         assert.hasAllKeys(classifier.accuracy, ["val", "test"])
 
+        const bare = at("bare.safetensors")
+        writeFileSync(bare, Safetensors.encode(tensors(String(backbone.weights))))
+        const tuned = yield* found("finetune", "--from", bare, "--tests", "val,test", ...common, "--out", at("tuned"))
+        assert.deepStrictEqual(tuned.accuracy, classifier.accuracy)
+
         const probed = yield* found("probe", `${run}/pretrain`, "--tests", "test", ...common)
         assert.hasAllKeys(probed.accuracy, ["test"])
         const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test", ...common)

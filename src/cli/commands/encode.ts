@@ -18,7 +18,7 @@ export const encode = Command.make("encode", {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
   ),
-  images,
+  ...images,
   ...machine,
   split,
   out: Flag.File("out").pipe(
@@ -54,7 +54,7 @@ export const encode = Command.make("encode", {
       } as const
       yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, { images: set.digest }))
       yield* Show.result(given.json, { file: given.out.value, images: set.length, patches })
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),
     Command.withExamples([

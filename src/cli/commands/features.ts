@@ -16,7 +16,7 @@ const { images, json, machine, split } = Options
 /** The command. */
 export const features = Command.make("features", {
   network,
-  images,
+  ...images,
   ...machine,
   split,
   pooling: Flag.Literals("pooling", ["mean", "cls"]).pipe(
@@ -39,7 +39,7 @@ export const features = Command.make("features", {
       const tensors = { features, labels: { shape: [set.length], dtype: "int32", data: labels } } as const
       yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, { images: set.digest }))
       yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] })
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the features of a frozen network"),
     Command.withExamples([{

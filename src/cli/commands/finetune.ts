@@ -1,10 +1,13 @@
 /** `patchword finetune`: train a classifier from a pretrained network. */
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { Preset } from "../../domain/Preset.ts"
 import { Images } from "../../layers/Images.ts"
 import { Runs } from "../../layers/Runs.ts"
+import * as Weights from "../../layers/Weights.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
+import type { Backbone } from "../../pipelines/Pretrain.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
@@ -13,10 +16,23 @@ import * as Sources from "../Sources.ts"
 
 const { images, json, machine, out, settings, split } = Options
 
+/** The backbone at a path; weights from elsewhere are taken for a network as the preset configures it. */
+const opened = (path: string, { pretrain, tokenizer }: Preset) =>
+  Artifact.backbone(path).pipe(
+    Effect.map((found): Backbone => found),
+    Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
+      Effect.map(
+        Weights.read(path, { network: "pretrained" }),
+        ({ tensors }): Backbone => ({ config: pretrain, codes: tokenizer.codebook.size, tensors })
+      ))
+  )
+
 /** The command. */
 export const finetune = Command.make("finetune", {
   from: Flag.String("from").pipe(
-    Flag.withDescription("a run with a pretrained network, RUN/STAGE, or a weights file; random values without"),
+    Flag.withDescription(
+      "a run with a pretrained network, RUN/STAGE, or a weights file (of others: for the preset's network); random values without"
+    ),
     Flag.optional
   ),
   tests: Flag.String("tests").pipe(
@@ -24,7 +40,7 @@ export const finetune = Command.make("finetune", {
     Flag.withDefault("val")
   ),
   ...settings,
-  images,
+  ...images,
   ...machine,
   out,
   split,
@@ -32,9 +48,11 @@ export const finetune = Command.make("finetune", {
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
-    const backbone = Option.isNone(given.from) ? undefined : yield* Artifact.backbone(given.from.value)
+    const backbone = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, preset)
     const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given), Show.progress(given.json)))
+      Layer.provideMerge(
+        Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given), Show.progress(given.json))
+      )
     )
     yield* Effect.gen(function*() {
       const { load } = yield* Images
@@ -51,6 +69,10 @@ export const finetune = Command.make("finetune", {
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
     Command.withExamples([
+      {
+        command:
+          "patchword finetune --from beitv2_base_patch16_224_pt1k.pth --preset base --images imagenet.yaml --out runs/tuned"
+      },
       { command: "patchword finetune --from runs/one --images emoji --tests in-new,flat-new --out runs/one" }
     ])
   )

@@ -38,13 +38,13 @@ const input = {
     Flag.withDefault("val")
   ),
   ...settings,
-  images,
+  ...images,
   ...machine,
   json
 }
 
-const services = (given: Sources.Machine & { readonly images: string }) =>
-  Layer.mergeAll(Sources.images(given.images), Sources.engine(given))
+const services = (given: Sources.Machine & Sources.Pictures) =>
+  Layer.mergeAll(Sources.images(given), Sources.engine(given))
 
 /** Accuracies by the names of their test sets. */
 const named = (tests: ReadonlyArray<string>, accuracies: ReadonlyArray<number>) => ({

@@ -49,7 +49,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
 /** The command. */
 export const plan = Command.make("plan", {
   ...settings,
-  images,
+  ...images,
   split,
   teacherWidth: Flag.Int("teacher-width").pipe(
     Flag.withDescription("numbers per patch of the teacher: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B"),
@@ -75,7 +75,7 @@ export const plan = Command.make("plan", {
         stages
       })
       yield* Console.log(given.json ? JSON.stringify(found) : table(found))
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given.images), Sources.engine(given))))
+    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
     Command.withExamples([

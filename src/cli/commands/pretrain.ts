@@ -19,7 +19,7 @@ export const pretrain = Command.make("pretrain", {
     Flag.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
   ),
   ...settings,
-  images,
+  ...images,
   ...machine,
   out,
   split,
@@ -29,7 +29,9 @@ export const pretrain = Command.make("pretrain", {
     const preset = yield* Settings.resolve(given)
     const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
     const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given), Show.progress(given.json)))
+      Layer.provideMerge(
+        Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given), Show.progress(given.json))
+      )
     )
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split }).pipe(
       Effect.andThen(Trained.show(given, "pretrain")),

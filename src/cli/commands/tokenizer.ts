@@ -15,14 +15,14 @@ const { images, json, machine, out, settings, split, teacher } = Options
 
 const train = Command.make(
   "train",
-  { ...settings, images, teacher, ...machine, out, split, json },
+  { ...settings, ...images, teacher, ...machine, out, split, json },
   (given) =>
     Effect.gen(function*() {
       const preset = yield* Settings.resolve(given)
       // The run folder is made last, so that none is left where something else cannot be had.
       const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
         Layer.provideMerge(Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json))),
-        Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given)))
+        Layer.provideMerge(Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given)))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
         Effect.andThen(Trained.show(given, "tokenizer")),
@@ -43,7 +43,7 @@ const train = Command.make(
 const cache = Command.make("cache", {
   folder: Argument.Directory("folder").pipe(Argument.withDescription("where the features are kept")),
   ...settings,
-  images,
+  ...images,
   teacher,
   ...machine,
   split,
@@ -56,7 +56,7 @@ const cache = Command.make("cache", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const services = Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json)).pipe(
-      Layer.provideMerge(Layer.mergeAll(Sources.images(given.images), Sources.engine(given)))
+      Layer.provideMerge(Layer.mergeAll(Sources.images(given), Sources.engine(given)))
     )
     const { dtype, folder } = given
     const cached = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype }).pipe(
