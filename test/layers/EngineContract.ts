@@ -32,19 +32,6 @@ const close = (a: object, b: object) => {
 export const reasonOf = <A, R>(effect: Effect.Effect<A, EngineError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
 
-const one = { shape: [1] as [1], dtype: "float32" } as const
-
-const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
-  name: "greedy",
-  state: { w: one },
-  batch: { x: one },
-  run: ({ w }, { x }) => {
-    const side = 2 ** 23
-    const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
-    return { metrics: {}, state: { w: unsafeTyped(untyped(w).add(rows.add(columns).exp().max())) } }
-  }
-}
-
 /** What every engine does. `spare` is what it holds beside a state. */
 export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 }): void =>
   on(candidate, (it) => {
@@ -154,6 +141,20 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         assert.notDeepEqual(yield* handle.state, before)
       }))
 
+    it.effect("says at which step the norm of the gradients was not finite, and goes on", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.rooted, { w: Steps.values([1], () => 0) })
+        const at = (x: number) => ({ x: Steps.values([1], () => x) })
+        yield* handle.run(at(1))
+        const before = yield* handle.state
+        const error = yield* Effect.flip(handle.run(at(-0.5)))
+        assert.match(error.message, /rooted: the gradientNorm of step 2 since this start is Infinity/)
+        assert.strictEqual(error[Runtime.errorExitCode], 70)
+        assert.deepStrictEqual(yield* handle.state, before)
+        yield* handle.run(at(4))
+      }))
+
     it.effect("refuses a step that changes the shape of its state", () =>
       Effect.gen(function*() {
         const engine = yield* Engine
@@ -196,6 +197,20 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         assert.match((yield* Effect.flip(handle.run(broken))).message, /step 2/)
       }))
 
+    it.effect("takes no step whose caller went before its turn", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.regression, Steps.initial())
+        const first = yield* Effect.forkChild(handle.run(Steps.batch(0)), { startImmediately: true })
+        const second = yield* Effect.forkChild(handle.run(Steps.batch(1)), { startImmediately: true })
+        const taken = second.pollUnsafe() === undefined ? [0] : [0, 1]
+        yield* Fiber.interrupt(second)
+        yield* Fiber.join(first)
+        const other = yield* engine.train(Steps.regression, Steps.initial())
+        yield* Effect.forEach(taken, (step) => other.run(Steps.batch(step)))
+        assert.deepStrictEqual(yield* handle.state, yield* other.state)
+      }))
+
     it.effect("keeps apart what runs at once, and nothing of a run", () =>
       Effect.gen(function*() {
         const engine = yield* Engine
@@ -218,7 +233,7 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
       Effect.gen(function*() {
         const engine = yield* Engine
         const w = Steps.values([1], () => 1)
-        const opened = yield* Effect.result(engine.train(greedy, { w }))
+        const opened = yield* Effect.result(engine.train(Steps.greedy, { w }))
         const held = yield* engine.memory
         const error = yield* Effect.flip(Effect.flatMap(Effect.fromResult(opened), (handle) => handle.run({ x: w })))
         assert.strictEqual(error.reason._tag, "OutOfMemory", error.message)

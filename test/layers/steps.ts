@@ -5,7 +5,7 @@ import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Linear from "../../src/shapes/Linear.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
-import type { Tensor } from "../../src/shapes/Tensor.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
 
 export interface Line {
   readonly weight: Tensor<[2, 3]>
@@ -55,6 +55,42 @@ export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArr
   run: (p, { x }) => {
     const y = Linear.linear(x, p)
     return [y, Elementwise.scale(y, 2)]
+  }
+}
+
+const one = f32(1)
+
+export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
+  name: "greedy",
+  state: { w: one },
+  batch: { x: one },
+  run: ({ w }, { x }) => {
+    const side = 2 ** 23
+    const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
+    return { metrics: {}, state: { w: unsafeTyped(untyped(w).add(rows.add(columns).exp().max())) } }
+  }
+}
+
+export const rooted: TrainStep<
+  { readonly w: Tensor<[1]> },
+  { readonly x: Tensor<[1]> },
+  { readonly loss: Tensor<[]>; readonly gradientNorm: Tensor<[]> }
+> = {
+  name: "rooted",
+  state: { w: one },
+  batch: { x: one },
+  run: (state, { x }) => {
+    const { gradients, loss } = Gradient.valueAndGradient((p: { readonly w: Tensor<[1]> }) => ({
+      loss: Reduction.sum(Elementwise.sqrt(Elementwise.add(p.w, x))),
+      aux: {}
+    }), state)
+    const gradientNorm = Reduction.globalNorm(gradients)
+    return {
+      metrics: { loss, gradientNorm },
+      state: {
+        w: Elementwise.choose(Elementwise.isFinite(gradientNorm), Elementwise.add(state.w, gradients.w), state.w)
+      }
+    }
   }
 }
 
