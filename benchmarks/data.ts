@@ -1,10 +1,14 @@
 /**
  * How fast training batches are made from image files: `npm run bench -- data [--images 240] [--batch 24] [--size 224]
- * [--rounds 7] [--json]`.
+ * [--rounds 7] [--rate 1.6] [--small-rate 90] [--json]`.
  *
  * The files are JPEGs whose longer side is 500 pixels, of quality 90, in a temporary folder. Beside the loader of the stages,
  * which gives random views as pretraining takes them in both forms, runs what sharp itself needs to decode and shrink the
  * same files to the same size, with as many files at once. Rounds of both alternate; the ratio is the median of theirs.
+ *
+ * A small network takes views of 64 pixels, here of pictures that are shrunk on decoding and kept. `--rate` and
+ * `--small-rate` are how many images a second steps of a network take (`bench -- step`); the data's share is what of a
+ * step's time its images would take if nothing else ran meanwhile.
  */
 import { Effect, Exit, Scope, Stream } from "effect"
 import { mkdtempSync, rmSync, statSync } from "node:fs"
@@ -12,7 +16,8 @@ import { cpus, tmpdir } from "node:os"
 import { parseArgs } from "node:util"
 import sharp from "sharp"
 import { base } from "../src/domain/Presets.ts"
-import { Images } from "../src/layers/Images.ts"
+import { type FolderOptions, Images } from "../src/layers/Images.ts"
+import type { ImageSet } from "../src/layers/ImageSet.ts"
 import * as Batches from "../src/pipelines/Batches.ts"
 import * as Training from "../src/pipelines/Training.ts"
 
@@ -22,6 +27,8 @@ const { values } = parseArgs({
     batch: { type: "string", default: "24" },
     size: { type: "string", default: "224" },
     rounds: { type: "string", default: "7" },
+    rate: { type: "string", default: "1.6" },
+    "small-rate": { type: "string", default: "90" },
     json: { type: "boolean", default: false }
   }
 })
@@ -92,14 +99,15 @@ try {
   const files: Array<string> = []
   for (let index = 0; index < count; index++) files.push(await write(folder, index))
   const { augment } = base.pretrain
-  const set = await Effect.runPromise(
-    Images.pipe(
-      Effect.flatMap(({ load }) => load("train")),
-      Effect.provide(Images.layerFolder(folder, { check: "names", memory: 0 }))
+  const open = (options: FolderOptions) =>
+    Effect.runPromise(
+      Images.pipe(
+        Effect.flatMap(({ load }) => load("train")),
+        Effect.provide(Images.layerFolder(folder, { check: "names", ...options }))
+      )
     )
-  )
   const scope = await Effect.runPromise(Scope.make())
-  const loader = async (side: number) => {
+  const loader = async (side: number, set: ImageSet) => {
     const asked = { stage: "pretrain", set, seed: 0, batchSize, size: side, augment }
     const { batch, recycle, stepsPerEpoch } = await Effect.runPromise(Scope.provide(Batches.training(asked), scope))
     let epoch = 0
@@ -115,7 +123,8 @@ try {
       )
     }
   }
-  const [large, small] = [await loader(size), await loader(64)]
+  const large = await loader(size, await open({ memory: 0 }))
+  const small = await loader(64, await open({ shrinkTo: 128 }))
   const found: Array<{ readonly ceiling: Round; readonly loader: Round; readonly small: Round }> = []
   for (let round = -1; round < rounds; round++) {
     const one = { ceiling: await timed(count, () => ceiling(files, size)), loader: await large(), small: await small() }
@@ -135,7 +144,9 @@ try {
     sharpCpuMsPerImage: cpu("ceiling"),
     ratio: digits(median(found.map((one) => one.loader.imagesPerSecond / one.ceiling.imagesPerSecond))),
     ratioOfCpu: digits(median(found.map((one) => one.ceiling.cpuMs / one.loader.cpuMs))),
-    imagesPerSecondAt64: rate("small")
+    share: digits(Number(values.rate) / rate("loader")),
+    smallImagesPerSecond: rate("small"),
+    smallShare: digits(Number(values["small-rate"]) / rate("small"))
   }
   await Effect.runPromise(Scope.close(scope, Exit.void))
   process.stdout.write(
@@ -145,7 +156,9 @@ try {
         `loader: ${result.imagesPerSecond} images/s, ${result.cpuMsPerImage} ms of processor time each\n` +
         `sharp's decode and resize: ${result.sharpImagesPerSecond} images/s, ${result.sharpCpuMsPerImage} ms each\n` +
         `ratio: ${result.ratio} (of processor time: ${result.ratioOfCpu})\n` +
-        `loader at 64 pixels: ${result.imagesPerSecondAt64} images/s\n`
+        `data's share of a step that takes ${values.rate} images/s: ${result.share}\n` +
+        `loader of kept pictures at 64 pixels: ${result.smallImagesPerSecond} images/s; share of a step that takes ` +
+        `${values["small-rate"]} images/s: ${result.smallShare}\n`
   )
 } finally {
   rmSync(folder, { recursive: true })
