@@ -2,31 +2,15 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
 import fc from "fast-check"
+import { isDeepStrictEqual } from "node:util"
 import { Engine, type EngineError, type InferHandle, NonFinite, type TrainHandle } from "../../src/layers/Engine.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import { type Candidate, openvino, present, reference, tensorflow } from "../layers/engines.ts"
+import { type Candidate, openvino, present, reference, tensorflow, web } from "../layers/engines.ts"
 import * as Steps from "../layers/steps.ts"
 
-type Kind =
-  | "train"
-  | "infer"
-  | "untraceable"
-  | "run"
-  | "wrong"
-  | "broken"
-  | "astray"
-  | "interrupted"
-  | "read"
-  | "close"
-
-interface Action {
-  readonly kind: Kind
-  readonly which: number
-}
-
-const kind = fc.constantFrom<Kind>(
+const kinds = [
   "train",
   "infer",
   "untraceable",
@@ -35,14 +19,25 @@ const kind = fc.constantFrom<Kind>(
   "broken",
   "astray",
   "interrupted",
+  "abandoned",
   "read",
   "close"
-)
+] as const
 
-const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(fc.record({ kind, which: fc.nat(9) }), {
-  minLength: 1,
-  maxLength: 12
-})
+type Kind = typeof kinds[number]
+
+interface Action {
+  readonly kind: Kind
+  readonly which: number
+}
+
+const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
+  fc.record({ kind: fc.constantFrom(...kinds), which: fc.nat(9) }),
+  {
+    minLength: 1,
+    maxLength: 12
+  }
+)
 
 interface Trainee {
   readonly scope: Scope.Closeable
@@ -82,6 +77,12 @@ const broken = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: Steps.values(
 const wrong = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: { ...Steps.batch(0).x, data: new Float32Array(5) } })
 
 const tagOf = <A>(effect: Effect.Effect<A, EngineError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
+
+const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, E>, yields: number) {
+  const fiber = yield* Effect.forkChild(running, { startImmediately: yields % 2 === 0 })
+  for (let turn = 0; turn < yields; turn++) yield* Effect.yieldNow
+  yield* Fiber.interrupt(fiber)
+})
 
 const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   const engine = yield* Engine
@@ -142,14 +143,21 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         return
       case "interrupted":
         if (trainee !== undefined) {
-          const fiber = yield* Effect.forkChild(trainee.handle.run(Steps.batch(trainee.steps)), {
-            startImmediately: true
-          })
-          yield* Fiber.interrupt(fiber)
-          trainee.steps++
+          const before = yield* trainee.handle.state
+          yield* interrupted(trainee.handle.run(Steps.batch(trainee.steps)), which)
+          if (!isDeepStrictEqual(yield* trainee.handle.state, before)) trainee.steps++
         }
-        if (student !== undefined) {
-          yield* Fiber.interrupt(yield* Effect.forkChild(student.handle.run(Steps.x()), { startImmediately: true }))
+        if (student !== undefined) yield* interrupted(student.handle.run(Steps.x()), which)
+        return
+      case "abandoned":
+        if (trainee !== undefined) {
+          const running = yield* Effect.forkChild(trainee.handle.run(Steps.batch(trainee.steps)), {
+            startImmediately: which % 2 === 0
+          })
+          yield* Scope.close(trainee.scope, Exit.void)
+          const exit = yield* Fiber.await(running)
+          assert.isTrue(Exit.isSuccess(exit) || which % 2 === 1)
+          closed.push(...trainees.splice(trainees.indexOf(trainee), 1))
         }
         return
       case "read":
@@ -168,9 +176,20 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   })
 
   const before = yield* engine.memory
+  const added = (opened: Effect.Effect<unknown, EngineError, Scope.Scope>) =>
+    Effect.map(Effect.scoped(Effect.andThen(opened, engine.memory)), ({ bytes, tensors }) => ({
+      bytes: bytes - before.bytes,
+      tensors: tensors - before.tensors
+    }))
+  const trained = yield* added(engine.train(Steps.regression, Steps.initial()))
+  const inferred = yield* added(engine.infer(Steps.affine, Steps.weights()))
   for (const action of script) {
     yield* Effect.scoped(act(action))
-    assert.strictEqual((yield* engine.memory).handles, before.handles + trainees.length + students.length)
+    assert.deepStrictEqual(yield* engine.memory, {
+      handles: before.handles + trainees.length + students.length,
+      tensors: before.tensors + trainees.length * trained.tensors + students.length * inferred.tensors,
+      bytes: before.bytes + trainees.length * trained.bytes + students.length * inferred.bytes
+    })
   }
   for (const { handle, steps } of trainees) {
     const other = yield* Scope.make()
@@ -186,7 +205,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
 
 const oneThread: Candidate = { name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }
 
-for (const { layer, name } of present([oneThread, openvino, reference, tensorflow])) {
+for (const { layer, name } of present([oneThread, openvino, reference, tensorflow, web])) {
   describe(`whatever is done with handles of the ${name} engine`, () => {
     const runtime = ManagedRuntime.make(Layer.fresh<Engine, EngineError, never>(layer))
     beforeAll(() => runtime.runPromise(Effect.asVoid(Engine)))
