@@ -152,7 +152,7 @@ export const handlers = (
           fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
         }
       }
-      const found = await opened.run(feeds, fetches) as Record<string, Tensor>
+      const found = await opened.run(feeds, fetches, { logSeverityLevel: 4 }) as Record<string, Tensor>
       for (const { inPlace, input, output } of updates) {
         if (inPlace) continue
         const present = held.get(input)!
