@@ -187,7 +187,7 @@ describe("sampling", () => {
       /from 0 to below its count 2, but 2 came/
     )
     assert.throws(
-      () => Schema.decodeUnknownSync(Sampling.Sampling)({ share: 0 }),
+      () => Schema.decodeSync(Sampling.Sampling)({ share: 0 }),
       /a number above 0 and at most 1/
     )
   })
