@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function*(
   return (picture: Picture, key: Keyed.Key, batch: Augment.Batch<number>, place: number): Effect.Effect<void> => {
     const here = () => Augment.put(batch, place, Augment.make(picture, recipe, key), recipe.augment)
     return Effect.suspend(() => {
-      const shared = batch.unit.data.buffer instanceof SharedArrayBuffer
+      const shared = [batch.unit, batch.normalised].every(({ data }) => data.buffer instanceof SharedArrayBuffer)
       if (lost || threads < 1 || !shared || picture.width * picture.height < LARGE) return Effect.sync(here)
       return Effect.callback<void>((resume) => {
         const idle = viewers.find(({ tasks }) => tasks.size === 0)

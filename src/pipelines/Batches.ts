@@ -61,7 +61,8 @@ const recycler = () => {
       return found === -1 ? new Float32Array(new SharedArrayBuffer(4 * length)) : free.splice(found, 1)[0]!
     },
     recycle: (used: ReadonlyArray<Float32Array>): void => {
-      free.push(...used)
+      // A stage may give back copies of its own making.
+      free.push(...used.filter(({ buffer }) => buffer instanceof SharedArrayBuffer))
     }
   }
 }

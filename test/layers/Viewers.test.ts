@@ -43,6 +43,16 @@ describe("views in threads", () => {
       for (const threads of [0, 1, 3]) assert.deepStrictEqual(yield* all(threads), expected)
     }))
 
+  it.effect("are made here for a batch whose memory is not shared", () =>
+    Effect.gen(function*() {
+      const put = yield* Viewers.make(recipe, 1)
+      const { unit } = room(1)
+      const { normalised } = Augment.room(1, 48, 32)
+      yield* put(picture(0), key(0), { unit, normalised }, 0)
+      assert.deepStrictEqual(normalised.data, expected.normalised.data.subarray(0, 3 * 48 * 48))
+      assert.deepStrictEqual(unit.data, expected.unit.data.subarray(0, 3 * 32 * 32))
+    }))
+
   it.effect("fail where they cannot be made, and lose no one who waits", () =>
     Effect.gen(function*() {
       const put = yield* Viewers.make({ ...recipe, augment: { ...augment, interpolation: "none" as "bicubic" } }, 1)

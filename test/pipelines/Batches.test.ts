@@ -4,6 +4,7 @@ import * as Config from "../../src/domain/Config.ts"
 import * as Keyed from "../../src/domain/Keyed.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Augment from "../../src/layers/Augment.ts"
+import { memory } from "../../src/layers/ImageSet.ts"
 import * as Batches from "../../src/pipelines/Batches.ts"
 import { micro, set } from "./kit.ts"
 
@@ -91,6 +92,25 @@ describe("training batches", () => {
       assert.notDeepEqual(bytes(found, 1), bytes(found, 2))
     }))
 
+  it.effect("of large pictures are what their recipe says, for classifiers too", () =>
+    Effect.gen(function*() {
+      const pictures = [0, 1, 2, 3].map((index) => ({
+        width: 220 + index,
+        height: 230,
+        data: Uint8Array.from({ length: (220 + index) * 230 * 3 }, (_, i) => (i * (29 + index)) % 251)
+      }))
+      const large = memory("large", ["one"], pictures, [0, 0, 0, 0])
+      const policies = { randAugment: { operations: 2, magnitude: 9, deviation: 0.5 } }
+      for (const recipe of [{ size: 32, augment }, { size: 32, augment, policies }]) {
+        const { batch } = yield* Batches.training({ ...asked, ...recipe, set: large, batchSize: 4 })
+        const { indices, normalised, unit } = yield* batch(0)
+        const views = indices.map((index) =>
+          Augment.make(pictures[index]!, recipe, { seed: 3, purpose: "pretrain/view", epoch: 0, index }).first
+        )
+        assert.deepStrictEqual({ normalised, unit }, Augment.batch(views, 32, augment))
+      }
+    }))
+
   it.effect("are the same in memory that is used again", () =>
     Effect.gen(function*() {
       const { batch, recycle } = yield* Batches.training(asked)
@@ -101,6 +121,9 @@ describe("training batches", () => {
       const arrays = new Set([first.unit.data, first.normalised.data])
       assert.isTrue(arrays.has(second.unit.data) && arrays.has(second.normalised.data))
       assert.notStrictEqual(second.unit.data, second.normalised.data)
+      const own = second.normalised.data.slice()
+      recycle([own])
+      assert.notStrictEqual((yield* batch(2)).unit.data, own)
       const again = yield* batch(0)
       assert.deepStrictEqual(again.normalised.data, kept)
       assert.isFalse(arrays.has(again.unit.data))
