@@ -82,7 +82,11 @@ export type Memory = Protocol.Memory
 
 /** How `layerOnnx` runs programs. */
 export interface OnnxOptions {
-  /** ONNX Runtime's execution provider; default `cpu`. */
+  /**
+   * ONNX Runtime's execution provider; default `cpu`. With `webgpu` the state stays on the device from step to step. Of the
+   * others onnxruntime-node hands out no device memory (its `gpu-buffer` is WebGPU's), so that with `cuda`, `dml` and
+   * `coreml` each step copies the state to the device and back.
+   */
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
   /** Threads of one operator; default all physical cores. The same count gives the same bytes, another rounds otherwise. */
   readonly threads?: number
@@ -101,7 +105,7 @@ export interface OnnxOptions {
 
 /** How `layerOnnxWeb` runs programs. */
 export interface OnnxWebOptions {
-  /** On WebAssembly or on the browser's WebGPU; default `wasm`. */
+  /** On WebAssembly or on the browser's WebGPU, where the state stays on the device from step to step; default `wasm`. */
   readonly provider?: "wasm" | "webgpu"
   /** Threads of one operator; default 1. More need a page that is isolated from other origins. */
   readonly threads?: number
