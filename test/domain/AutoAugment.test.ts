@@ -14,7 +14,7 @@ const golden: {
   readonly height: number
   readonly pixels: string
   readonly policies: Readonly<Record<AutoAugment.Policy, ReadonlyArray<Row>>>
-} = JSON.parse(readFileSync(new URL("../golden/auto_augment.json", import.meta.url), "utf8"))
+} = JSON.parse(readFileSync(new URL("files/auto_augment.json", import.meta.url), "utf8"))
 
 const { height, width } = golden
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "base64"))

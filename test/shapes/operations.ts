@@ -231,6 +231,11 @@ export const operations: ReadonlyArray<Operation> = [
       )
   ),
   operation("Normalization.l2Normalize", one, ({ x }) => Normalization.l2Normalize(x)),
+  operation(
+    "Normalization.standardise",
+    (size) => ({ x: image(size) }),
+    ({ x }) => Normalization.standardise(x, { mean: [0.4, 0.5, 0.1], std: [0.2, 0.3, 0.5] })
+  ),
   operation("Normalization.cosine", two, ({ a, b }) => Normalization.cosine(a, b)),
 
   operation("Reduction.mean", one, ({ x }) => Reduction.mean(x)),
