@@ -78,7 +78,6 @@ export const demo = Command.make("demo", {
         }. Look at ${out}/report.html`
     )
   }).pipe(Failure.plain)).pipe(
-    Command.withDescription(
-      "train a tokenizer on emoji, pretrain on its codes, evaluate, and write a report. Example: patchword demo --seed 1 --out runs/second"
-    )
+    Command.withDescription("train a tokenizer on emoji, pretrain on its codes, evaluate, and write a report"),
+    Command.withExamples([{ command: "patchword demo --seed 1 --out runs/second" }])
   )
