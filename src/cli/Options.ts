@@ -80,6 +80,6 @@ export const split = Flag.String("split").pipe(
 
 /** Results for machines. */
 export const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("print one JSON object and no progress"),
+  Flag.withDescription("print one JSON object on standard output, progress on standard error"),
   Flag.withDefault(false)
 )

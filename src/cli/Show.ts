@@ -18,6 +18,6 @@ export const result = (json: boolean, fields: object): Effect.Effect<void> =>
         .map(([name, shown]) => `${name.padEnd(16)} ${value(shown)}`).join("\n")
   )
 
-/** The progress of stages, unless standard output is for a machine. */
+/** The progress of stages, beside the standard output where that is for a machine. */
 export const progress = (json: boolean): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>
-  json ? Layer.empty : Progress.layerTerminal()
+  Progress.layerTerminal(json ? { to: "stderr" } : {})

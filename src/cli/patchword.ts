@@ -1,5 +1,7 @@
 /** The command line as a value: all commands under one name. */
-import { Command } from "effect/cli"
+import type { Effect } from "effect"
+import { Argument, type CliError, Command } from "effect/cli"
+import { version } from "../domain/Version.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
 import { engines } from "./commands/engines.ts"
@@ -11,6 +13,19 @@ import { inspect } from "./commands/inspect.ts"
 import { plan } from "./commands/plan.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
+import type { Failure } from "./Failure.ts"
+
+const described = (
+  verb: ReadonlyArray<string>
+): Effect.Effect<void, CliError.CliError | Failure, Command.Environment> =>
+  Command.runWith(patchword, { version })([...verb, "--help"])
+
+const help = Command.make("help", {
+  verb: Argument.String("verb").pipe(Argument.withDescription("as tokenizer train; all without"), Argument.variadic())
+}, ({ verb }) => described(verb)).pipe(
+  Command.withDescription("say what a verb does and takes, with an example"),
+  Command.withExamples([{ command: "patchword help tokenizer train" }])
+)
 
 /** The command. */
 export const patchword = Command.make("patchword").pipe(
@@ -27,6 +42,7 @@ export const patchword = Command.make("patchword").pipe(
     exported,
     inspect,
     plan,
-    engines
+    engines,
+    help
   ])
 )

@@ -49,6 +49,8 @@ export interface Options {
   readonly every?: Duration.Input
   /** Where output is no terminal: a line whenever so many more percent are done. Default 10. */
   readonly percent?: number
+  /** Where to. Standard error leaves standard output to results, and gets lines only. Default `stdout`. */
+  readonly to?: "stdout" | "stderr"
 }
 
 /** A stage since its first report in this process. */
@@ -95,17 +97,18 @@ const line = (report: Report, running: Running, now: number, drawing: string): s
 }
 
 /**
- * Shows progress on standard output: one bar that is redrawn where that is a terminal, else plain lines now and then.
+ * Shows progress: one bar that is redrawn where standard output is a terminal, else plain lines now and then.
  * The remaining time is extrapolated from the steps since the stage's first report in this process.
  */
 export const layerTerminal = (
-  { every = "30 seconds", percent = 10 }: Options = {}
+  { every = "30 seconds", percent = 10, to = "stdout" }: Options = {}
 ): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>
   Layer.effect(
     Progress,
     Effect.gen(function*() {
       const terminal = yield* Terminal.Terminal
-      const interactive = yield* (yield* Stdio.Stdio).stdoutIsTerminal
+      const interactive = to === "stdout" && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+      const say = to === "stdout" ? Console.log : Console.error
       const everyMillis = Duration.toMillis(Duration.fromInputUnsafe(every))
       let running: Running | undefined
       let drawn = Option.none<string>()
@@ -137,13 +140,13 @@ export const layerTerminal = (
         running = before
         if (!first && !last && !due) return
         running = { ...before, shownAt: now, shownPercent }
-        if (!interactive) return yield* Console.log(line(given, before, now, ""))
+        if (!interactive) return yield* say(line(given, before, now, ""))
         yield* draw(line(given, before, now, `${bar(fractionOf(given))} `))
         if (last) yield* endBar
       })
 
       const message = Effect.fnUntraced(function*(text: string) {
-        if (!interactive) return yield* Console.log(text)
+        if (!interactive) return yield* say(text)
         yield* display(`\r${text}\u001B[K\n`)
         if (Option.isSome(drawn)) yield* draw(drawn.value)
       })

@@ -1,7 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect, Result, Runtime, Schema } from "effect"
-
 import { Command } from "effect/cli"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -23,7 +22,8 @@ const patch = Command.runWith(patchword, { version: "0" })
 const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const lines: Array<string> = []
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log }))
+  const error = () => {}
+  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error }))
   return lines.join("\n")
 })
 
@@ -144,6 +144,23 @@ describe("the commands", () => {
       }).pipe(Effect.provide(NodeServices.layer)),
     60_000
   )
+
+  it.effect("help with a working example for every verb", () =>
+    Effect.gen(function*() {
+      const verbs = [...(yield* said("help")).matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, verb]) => verb!).filter(
+        (verb) => verb !== "tokenizer"
+      )
+      assert.includeMembers(verbs, ["demo", "pretrain", "plan", "engines", "help"])
+      for (const verb of [...verbs, "tokenizer train", "tokenizer cache"]) {
+        const text = yield* said("help", ...verb.split(" "))
+        const [, ...examples] = text.slice(text.indexOf("EXAMPLES")).split("\n").map((line) => line.trim())
+        assert.isAbove(examples.length, 0, verb)
+        for (const example of examples) {
+          assert.isTrue(example.startsWith(`patchword ${verb}`), example)
+          for (const [flag] of example.matchAll(/--[\w-]+/g)) assert.include(text, `\n  ${flag} `, example)
+        }
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("list what computes here", () =>
     Effect.gen(function*() {

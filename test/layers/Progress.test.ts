@@ -27,8 +27,8 @@ const terminal = (shown: Array<string>, columns = 120) =>
 const plain = (options?: Progress.Options) =>
   Progress.layerTerminal(options).pipe(Layer.provide([terminal([]), Stdio.layerTest({})]))
 
-const interactive = (shown: Array<string>, columns?: number) =>
-  Progress.layerTerminal().pipe(
+const interactive = (shown: Array<string>, columns?: number, options?: Progress.Options) =>
+  Progress.layerTerminal(options).pipe(
     Layer.provide([terminal(shown, columns), Stdio.layerTest({ stdoutIsTerminal: Effect.succeed(true) })])
   )
 
@@ -73,6 +73,16 @@ describe("Progress", () => {
       yield* message("finished")
       assert.deepStrictEqual(yield* TestConsole.logLines, ["pretrain 99/100 (99%)", "probe 1/100 (1%)", "finished"])
     }).pipe(Effect.provide(plain())))
+
+  it.effect("leaves standard output to results when told to", () => {
+    const shown: Array<string> = []
+    return Effect.gen(function*() {
+      yield* report(1)
+      yield* message("finished")
+      assert.deepStrictEqual(yield* TestConsole.errorLines, ["pretrain 1/100 (1%)", "finished"])
+      assert.deepStrictEqual([...shown, ...(yield* TestConsole.logLines)], [])
+    }).pipe(Effect.provide(interactive(shown, 120, { to: "stderr" })))
+  })
 
   it.effect("redraws one bar on a terminal, at most ten times a second", () => {
     const shown: Array<string> = []

@@ -2,6 +2,7 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as EngineCatalogue from "../../layers/EngineCatalogue.ts"
+import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 
 const { json } = Options
@@ -47,7 +48,7 @@ export const engines = Command.make("engines", {
     yield* Console.log(row(["engine", "version", "threads", "precisions", "Gflop/s", "deviation"]))
     yield* Console.log(found.map(line).join("\n"))
     yield* Console.log(`\nfastest that is exact enough: ${chosen?.name ?? "none"}`)
-  })).pipe(
+  }).pipe(Failure.plain)).pipe(
     Command.withDescription("list what computes on this machine: versions, threads, precisions, and measured rates"),
     Command.withExamples([{ command: "patchword engines onnx-cpu openvino-fp32 --seconds 1" }])
   )
