@@ -1,6 +1,7 @@
 /**
  * What a run will ask for, before it starts: parameters, multiplications, memory, time and disk of each stage. Rates and
- * memory are measured by a few steps at small batches, and reckoned from there.
+ * memory are measured by a few steps at small batches, and reckoned from there. What a teacher takes is not in them, and
+ * nothing when its features are cached.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,8 +22,10 @@ import type { OptimizerConfig } from "../domain/OptimizerConfig.ts"
 import type { Preset } from "../domain/Preset.ts"
 import { Engine } from "../layers/Engine.ts"
 import * as FeatureCache from "../layers/FeatureCache.ts"
+import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
-import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Finetune from "./Finetune.ts"
 import * as Pretrain from "./Pretrain.ts"
@@ -36,7 +39,7 @@ export type StageName = typeof StageName.Type
 export const StagePlan = Schema.Struct({
   stage: StageName,
   parameters: Schema.Int,
-  /** Multiplications and additions of one image, forward, backward and update. */
+  /** Multiplications and additions of one image, forward, backward and update; of pretraining, with the tokenizer's. */
   flopsPerImage: Schema.Finite,
   batchSize: Schema.Int,
   stepsPerEpoch: Schema.Int,
@@ -90,13 +93,16 @@ const constant = <T>(spec: object): HostOf<T> =>
 const numbers = (spec: object): number =>
   Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
 
-/** Seconds of a step and the resident bytes of the process behind it. */
-const tried = Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>) {
-  const handle = yield* (yield* Engine).train(step, constant<S>(step.state as object))
-  const batch = constant<B>(step.batch as object)
-  yield* handle.run(batch)
+/** Seconds of a step with what its batch is computed by, and the resident bytes of the process behind it. */
+const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B, M>, before?: Inference<W, I, O>) {
+  const engine = yield* Engine
+  const handle = yield* engine.train(step, constant<S>(step.state as object))
+  const encoder = before && (yield* engine.infer(before, constant<W>(before.weights as object)))
+  const encode = encoder === undefined ? Effect.void : encoder.run(constant<I>(before?.batch as object))
+  const run = Effect.andThen(encode, handle.run(constant<B>(step.batch as object)))
+  yield* run
   const began = yield* Clock.currentTimeNanos
-  yield* Effect.repeat(handle.run(batch), { times: STEPS - 1 })
+  yield* Effect.repeat(run, { times: STEPS - 1 })
   const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9 / STEPS
   return { seconds, resident: process.memoryUsage.rss() }
 }, Effect.scoped)
@@ -114,18 +120,21 @@ export const plan = Effect.fn("plan")(function*(
 ) {
   const engine = yield* Engine
   const codes = preset.tokenizer.codebook.size
+  const vocabulary = TrainTokenizer.sizesOf({ config: preset.tokenizer, teacherWidth })
 
-  const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M>(
+  const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
     stage: StageName,
     optimizer: OptimizerConfig,
-    stepOf: (images: number) => TrainStep<S, B, M>
+    stepOf: (images: number) => TrainStep<S, B, M>,
+    before: (images: number) => Inference<W, I, O> | undefined = () => undefined
   ) {
     const { batchSize } = optimizer
-    const flopsPerImage = Trace.trainStep(stepOf(1)).flops
+    const one = before(1)
+    const flopsPerImage = Trace.trainStep(stepOf(1)).flops + (one === undefined ? 0 : Trace.inference(one).flops)
     const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
     const few = Math.ceil(some / 2)
-    const first = yield* tried(stepOf(few))
-    const second = some === few ? first : yield* tried(stepOf(some))
+    const first = yield* tried(stepOf(few), before(few))
+    const second = some === few ? first : yield* tried(stepOf(some), before(some))
     const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
     const stepsPerEpoch = Math.floor(images / batchSize)
     const { total } = optimizer.steps(stepsPerEpoch)
@@ -156,7 +165,8 @@ export const plan = Effect.fn("plan")(function*(
     pretrain: planned(
       "pretrain",
       preset.pretrain.optimizer,
-      (batch) => Pretrain.stepOf(preset.pretrain, codes, batch)
+      (batch) => Pretrain.stepOf(preset.pretrain, codes, batch),
+      (batch) => TokenizerStep.encode(vocabulary, Dim.named("batch", batch))
     ),
     finetune: planned(
       "finetune",
@@ -166,32 +176,41 @@ export const plan = Effect.fn("plan")(function*(
   }
   const found = yield* Effect.forEach(stages, (stage) => plans[stage])
   const memory = os.totalmem()
+  const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
   const tokenizerSteps = optimizer.steps(Math.floor(images / optimizer.batchSize)).total
+  const featureCache = FeatureCache.bytes({
+    images: tokenizerSteps * optimizer.batchSize,
+    tokens: encoder.patches,
+    width: teacherWidth,
+    dtype: "float16"
+  })
   return Plan.make({
     engine: engine.name,
     machine: { memory, cores: os.availableParallelism() },
     stages: found,
-    featureCache: FeatureCache.bytes({
-      images: tokenizerSteps * optimizer.batchSize,
-      tokens: encoder.patches,
-      width: teacherWidth,
-      dtype: "float16"
-    }),
-    problems: found.flatMap((one) => [
-      ...(one.memory <= memory ? [] : [
-        `${one.stage}: a batch of ${one.batchSize} takes about ${gigabytes(one.memory)}, and there are ${
-          gigabytes(memory)
-        }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
-      ]),
-      ...(one.disk <= free ? [] : [
-        `${one.stage}: checkpoints and weights take ${gigabytes(one.disk)}, and ${
+    featureCache,
+    problems: [
+      ...(disk <= free ? [] : [
+        `checkpoints and weights take ${gigabytes(disk)}, and ${
           gigabytes(free)
         } are free; free some, or choose another disk`
       ]),
-      ...(one.stepsPerEpoch > 0 ? [] : [
-        `${one.stage}: ${images} images do not make one batch of ${one.batchSize}; lower ${one.stage}.optimizer.batchSize`
+      ...(disk > free || disk + featureCache <= free ? [] : [
+        `a cache of features takes ${gigabytes(featureCache)} beside checkpoints and weights, and ${
+          gigabytes(free)
+        } are free; train with the teacher itself, or keep the cache on another disk`
+      ]),
+      ...found.flatMap((one) => [
+        ...(one.memory <= memory ? [] : [
+          `${one.stage}: a batch of ${one.batchSize} takes about ${gigabytes(one.memory)}, and there are ${
+            gigabytes(memory)
+          }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
+        ]),
+        ...(one.stepsPerEpoch > 0 ? [] : [
+          `${one.stage}: ${images} images do not make one batch of ${one.batchSize}; lower ${one.stage}.optimizer.batchSize`
+        ])
       ])
-    ])
+    ]
   })
 })

@@ -1,0 +1,42 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Preset } from "../../src/domain/Preset.ts"
+import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
+import { VitConfig } from "../../src/domain/VitConfig.ts"
+import { Engine } from "../../src/layers/Engine.ts"
+import * as Plan from "../../src/pipelines/Plan.ts"
+import { micro } from "./kit.ts"
+
+const given = { images: 24, classes: 3, teacherWidth: 8, stages: ["tokenizer", "pretrain"] } as const
+const preset = micro({ duration: 2, warmup: 1 })
+
+describe("plan", () => {
+  it.live("reckons what a run asks for, and says what does not fit", () =>
+    Effect.gen(function*() {
+      const { featureCache, machine, problems, stages } = yield* Plan.plan(preset, given)
+      const [tokenizer, pretrain] = stages
+      assert.deepStrictEqual(problems, [])
+      assert.isAbove(machine.memory, tokenizer!.memory)
+      assert.strictEqual(pretrain!.stepsPerEpoch, Math.floor(24 / preset.pretrain.optimizer.batchSize))
+      const { batchSize, imagesPerSecond, seconds, steps } = pretrain!
+      assert.closeTo(seconds * imagesPerSecond, steps * batchSize, 1e-6)
+      const { encoder, optimizer } = preset.tokenizer
+      assert.isAtLeast(featureCache, tokenizer!.steps * optimizer.batchSize * encoder.patches * given.teacherWidth * 2)
+
+      const disk = tokenizer!.disk + pretrain!.disk
+      const refused = (free: number) =>
+        Effect.map(Plan.plan(preset, { ...given, free }), ({ problems }) => problems.join("\n"))
+      assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ GB, and \S+ GB are free; free some/)
+      assert.match(yield* refused(disk), /^a cache of features takes .* keep the cache on another disk$/)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("counts what the tokenizer computes for pretraining", () =>
+    Effect.gen(function*() {
+      const flops = (config: Preset) =>
+        Effect.map(Plan.plan(config, { ...given, stages: ["pretrain"] }), ({ stages }) => stages[0]!.flopsPerImage)
+      const { encoder } = preset.tokenizer
+      const deep = new VitConfig({ ...encoder, depth: encoder.depth + 1 })
+      const tokenizer = new TokenizerConfig({ ...preset.tokenizer, encoder: deep })
+      assert.isAbove(yield* flops(new Preset({ ...preset, tokenizer })), yield* flops(preset))
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+})
