@@ -1,9 +1,9 @@
 /**
  * How time and memory of a pretraining step grow with the batch and with the depth: `npm run bench -- growth [--model base]
- * [--batches 2,4,8,16,32] [--depths 3,6,12,18,24] [--batch 4] [--steps 3] [--keep NAME]`.
+ * [--batches 2,4,8,16,32] [--depths 3,6,12,18,24] [--batch 4] [--steps 3] [--keep NAME | --draw NAME]`.
  *
  * Each point is a process of its own. `--keep` writes the points to `benchmarks/results/NAME.json` and draws them, with the
- * straight lines that fit them best, into `docs/NAME.png`.
+ * straight lines that fit them best, into `docs/NAME.png`; `--draw` draws those that were written.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -21,7 +21,8 @@ const { values } = parseArgs({
     depths: { type: "string", default: "3,6,12,18,24" },
     batch: { type: "string", default: "4" },
     steps: { type: "string", default: "3" },
-    keep: { type: "string" }
+    keep: { type: "string" },
+    draw: { type: "string" }
   }
 })
 
@@ -54,7 +55,7 @@ const line = (points: ReadonlyArray<Point>, key: "seconds" | "gigabytes") => {
   const slope = mean((one) => (one.x - x) * (one[key] - y)) / mean((one) => (one.x - x) ** 2)
   const at = (place: number) => y + slope * (place - x)
   const off = Math.max(...points.map((one) => Math.abs(one[key] / at(one.x) - 1)))
-  return { slope: digits(slope), start: digits(at(0)), greatestDeviation: digits(off), at }
+  return { slope: digits(slope), start: digits(at(0)), greatestDeviation: digits(off) }
 }
 
 const sweep = (name: string, points: ReadonlyArray<Point>) => ({
@@ -65,7 +66,8 @@ const sweep = (name: string, points: ReadonlyArray<Point>) => ({
 })
 
 const numbers = (list: string) => list.split(",").map(Number)
-const sweeps = [
+
+const measured = () => [
   sweep("images in a batch", numbers(values.batches).map((batch) => point(batch, "--batch", `${batch}`))),
   sweep(
     "blocks",
@@ -73,13 +75,17 @@ const sweeps = [
   )
 ]
 
-const summary = sweeps.map(({ gigabytes, name, points, seconds }) => ({ name, points, seconds, gigabytes }))
-process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`)
+const kept = (name: string) => file(`results/${name}.json`)
+const sweeps: ReturnType<typeof measured> = values.draw === undefined
+  ? measured()
+  : JSON.parse(readFileSync(kept(values.draw), "utf8")).sweeps
+process.stdout.write(`${JSON.stringify(sweeps, undefined, 2)}\n`)
 
 const charts = sweeps.flatMap(({ name, points, ...lines }) =>
   (["seconds", "gigabytes"] as const).map((key) => {
+    const { slope, start } = lines[key]
     const xs = [0, ...points.map(({ x }) => x)]
-    return { name, key, data: [xs, [null, ...points.map((one) => one[key])], xs.map(lines[key].at)] }
+    return { name, key, data: [xs, [null, ...points.map((one) => one[key])], xs.map((x) => start + slope * x)] }
   })
 )
 
@@ -89,7 +95,7 @@ const page = (): string => {
     readFileSync(uplot.replace("uPlot.iife.min.js", "uPlot.min.css"), "utf8")
   }
 body { margin: 8px; font: 13px sans-serif; display: grid; grid-template-columns: 1fr 1fr; width: 900px }
-.u-legend { display: none }</style><script>${readFileSync(uplot, "utf8")}
+.u-legend { display: none }</style><body><script>${readFileSync(uplot, "utf8")}
 for (const { name, key, data } of ${JSON.stringify(charts)}) new uPlot({
   width: 440, height: 240,
   title: key + " by " + name,
@@ -101,15 +107,12 @@ for (const { name, key, data } of ${JSON.stringify(charts)}) new uPlot({
 
 if (values.keep !== undefined) {
   mkdirSync(file("results"), { recursive: true })
-  const kept = {
-    machine: cpus()[0]!.model,
-    cores: cpus().length,
-    node: process.version,
-    model: values.model,
-    sweeps: summary
-  }
-  writeFileSync(file(`results/${values.keep}.json`), `${JSON.stringify(kept, undefined, 2)}\n`)
-  const target = file(`../docs/${values.keep}.png`)
+  const machine = { machine: cpus()[0]!.model, cores: cpus().length, node: process.version, model: values.model }
+  writeFileSync(kept(values.keep), `${JSON.stringify({ ...machine, sweeps }, undefined, 2)}\n`)
+}
+const drawn = values.keep ?? values.draw
+if (drawn !== undefined) {
+  const target = file(`../docs/${drawn}.png`)
   await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
     const browser = yield* Browser.launch
     const { page: opened } = yield* Browser.open(browser, page(), { width: 920, height: 520, colorScheme: "light" })
