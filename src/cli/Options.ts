@@ -78,6 +78,12 @@ export const split = Flag.String("split").pipe(
   Flag.withDefault("train")
 )
 
+/** The splits that a network is tested on. */
+export const tests = Flag.String("tests").pipe(
+  Flag.withDescription("splits to test on, as val,in-new"),
+  Flag.withDefault("val")
+)
+
 /** Results for machines. */
 export const json = Flag.Boolean("json").pipe(
   Flag.withDescription("print one JSON object on standard output, progress on standard error"),

@@ -22,8 +22,7 @@ const parsed = Effect.fnUntraced(function*(file: string) {
   const document = parseDocument(text, { prettyErrors: true })
   const [error] = document.errors
   if (error !== undefined) {
-    const message = error.message.split("\n")[0]!.replace(/:$/, "")
-    return yield* new Config.ConfigError({ source: file, problems: [{ path: "", message }] })
+    return yield* Config.refusal(file, error.message.split("\n")[0]!.replace(/:$/, ""))
   }
   return yield* Config.decode(Schema.Json, file)(document.toJS() ?? {})
 })

@@ -18,6 +18,11 @@ export const result = (json: boolean, fields: object): Effect.Effect<void> =>
         .map(([name, shown]) => `${name.padEnd(16)} ${value(shown)}`).join("\n")
   )
 
+/** Accuracies by the names of their test sets. */
+export const accuracy = (tests: ReadonlyArray<string>, accuracies: ReadonlyArray<number>) => ({
+  accuracy: Object.fromEntries(tests.map((name, i) => [name, accuracies[i]]))
+})
+
 /** The progress of stages, beside the standard output where that is for a machine. */
 export const progress = (json: boolean): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>
   Progress.layerTerminal(json ? { to: "stderr" } : {})

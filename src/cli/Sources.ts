@@ -9,9 +9,6 @@ import { Teacher, type TeacherError } from "../layers/Teacher.ts"
 import * as Artifact from "../pipelines/Artifact.ts"
 import * as Bootstrap from "../pipelines/Bootstrap.ts"
 
-const refuse = (source: string, message: string) =>
-  new Config.ConfigError({ source, problems: [{ path: "", message }] })
-
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
 const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
 
@@ -89,11 +86,11 @@ export const teacher = (
           const found = yield* Artifact.open(file)
           if (found._tag === "Backbone") return Bootstrap.layerBackbone(found)
           if (found._tag === "Tokenizer") return Bootstrap.layerTokenizer(found)
-          return yield* refuse("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
+          return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
         }))
     }
   }
-  return Layer.unwrap(Effect.fail(refuse("--teacher", `expected ${TEACHERS}, got ${given}`)))
+  return Layer.unwrap(Effect.fail(Config.refusal("--teacher", `expected ${TEACHERS}, got ${given}`)))
 }
 
 /** What the flags of `Options.machine` say. */
@@ -108,7 +105,7 @@ export interface Machine {
 export const engine = (
   { engine: name, memory, precision, threads }: Machine
 ): Layer.Layer<Engine, EngineError | Config.ConfigError> => {
-  const refused = (message: string) => Layer.effect(Engine, Effect.fail(refuse(`--engine ${name}`, message)))
+  const refused = (message: string) => Layer.effect(Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
   const own = threads > 0 ? { threads } : {}
   if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
   switch (name) {
@@ -128,3 +125,6 @@ export const engine = (
       return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
   }
 }
+
+/** The images and the engine that the flags name; see {@link images} and {@link engine}. */
+export const services = (given: Pictures & Machine, run?: string) => Layer.mergeAll(images(given, run), engine(given))

@@ -83,6 +83,10 @@ export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
     })
 }
 
+/** What is wrong with a source as a whole, which has no keys or is not even read. */
+export const refusal = (source: string, message: string): ConfigError =>
+  new ConfigError({ source, problems: [{ path: "", message }] })
+
 /** Decodes the text of a JSON file; see {@link decode}. */
 export const decodeJson = <A, I>(schema: Schema.Codec<A, I>, source: string) =>
   decode(Schema.fromJsonString(schema), source)

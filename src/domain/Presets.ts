@@ -21,7 +21,7 @@
  */
 import { Effect } from "effect"
 import { AugmentConfig } from "./AugmentConfig.ts"
-import { ConfigError } from "./Config.ts"
+import { type ConfigError, refusal } from "./Config.ts"
 import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { KnnConfig } from "./KnnConfig.ts"
 import * as Nearest from "./Nearest.ts"
@@ -540,5 +540,5 @@ export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
   const meant = Nearest.nearest(name, names)
   const message = `expected one of ${names.join(", ")}, got "${name}"` +
     (meant === undefined ? "" : `; did you mean ${meant}?`)
-  return Effect.fail(new ConfigError({ source: "preset", problems: [{ path: "", message }] }))
+  return Effect.fail(refusal("preset", message))
 }

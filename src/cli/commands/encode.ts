@@ -1,5 +1,5 @@
 /** `patchword encode`: images to codes. */
-import { Console, Effect, Layer, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Safetensors from "../../domain/Safetensors.ts"
 import * as Files from "../../layers/Files.ts"
@@ -54,7 +54,7 @@ export const encode = Command.make("encode", {
       } as const
       yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, { images: set.digest }))
       yield* Show.result(given.json, { file: given.out.value, images: set.length, patches })
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
+    }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),
     Command.withExamples([

@@ -1,5 +1,5 @@
 /** `patchword features`: images to vectors. */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Safetensors from "../../domain/Safetensors.ts"
 import * as Files from "../../layers/Files.ts"
@@ -39,7 +39,7 @@ export const features = Command.make("features", {
       const tensors = { features, labels: { shape: [set.length], dtype: "int32", data: labels } } as const
       yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, { images: set.digest }))
       yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] })
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
+    }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the features of a frozen network"),
     Command.withExamples([{

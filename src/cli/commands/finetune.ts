@@ -1,9 +1,8 @@
 /** `patchword finetune`: train a classifier from a pretrained network. */
-import { Effect, Layer, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Preset } from "../../domain/Preset.ts"
 import { Images } from "../../layers/Images.ts"
-import { Runs } from "../../layers/Runs.ts"
 import * as Weights from "../../layers/Weights.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
@@ -12,9 +11,9 @@ import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
 import * as Show from "../Show.ts"
-import * as Sources from "../Sources.ts"
+import * as Trained from "../Trained.ts"
 
-const { images, json, machine, out, settings, split } = Options
+const { images, json, machine, out, settings, split, tests } = Options
 
 /** The backbone at a path; weights from elsewhere are taken for a network as the preset configures it. */
 const opened = (path: string, { pretrain, tokenizer }: Preset) =>
@@ -35,10 +34,7 @@ export const finetune = Command.make("finetune", {
     ),
     Flag.optional
   ),
-  tests: Flag.String("tests").pipe(
-    Flag.withDescription("splits to test on, as val,in-new"),
-    Flag.withDefault("val")
-  ),
+  tests,
   ...settings,
   ...images,
   ...machine,
@@ -49,11 +45,6 @@ export const finetune = Command.make("finetune", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const backbone = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, preset)
-    const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-      Layer.provideMerge(
-        Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given), Show.progress(given.json))
-      )
-    )
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const names = given.tests.split(",")
@@ -63,9 +54,9 @@ export const finetune = Command.make("finetune", {
       yield* Show.result(given.json, {
         stage: "finetune",
         weights: `${given.out}/stages/finetune.safetensors`,
-        accuracy: Object.fromEntries(names.map((name, i) => [name, found[i]]))
+        ...Show.accuracy(names, found)
       })
-    }).pipe(Effect.provide(services))
+    }).pipe(Effect.provide(Trained.services(given, yield* Settings.plain(preset))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
     Command.withExamples([

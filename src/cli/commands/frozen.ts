@@ -1,5 +1,5 @@
 /** `patchword probe` and `patchword knn`: what the features of a frozen network are worth. */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/Config.ts"
 import { Images } from "../../layers/Images.ts"
@@ -13,7 +13,7 @@ import * as Settings from "../Settings.ts"
 import * as Show from "../Show.ts"
 import * as Sources from "../Sources.ts"
 
-const { images, json, machine, settings } = Options
+const { images, json, machine, settings, tests } = Options
 
 /** A network with features: a run, `RUN/STAGE`, or a file. */
 export const network = Argument.String("network").pipe(
@@ -24,32 +24,18 @@ export const network = Argument.String("network").pipe(
 export const opened = Effect.fnUntraced(function*(path: string) {
   const found = yield* Artifact.open(path)
   if (found._tag !== "Classifier") return found
-  return yield* new Config.ConfigError({
-    source: path,
-    problems: [{ path: "", message: "expected a tokenizer or a backbone, got a classifier" }]
-  })
+  return yield* Config.refusal(path, "expected a tokenizer or a backbone, got a classifier")
 })
 
 const input = {
   network,
   train: Flag.String("train").pipe(Flag.withDescription("the split that is learned from"), Flag.withDefault("train")),
-  tests: Flag.String("tests").pipe(
-    Flag.withDescription("splits to test on, as val,in-new"),
-    Flag.withDefault("val")
-  ),
+  tests,
   ...settings,
   ...images,
   ...machine,
   json
 }
-
-const services = (given: Sources.Machine & Sources.Pictures) =>
-  Layer.mergeAll(Sources.images(given), Sources.engine(given))
-
-/** Accuracies by the names of their test sets. */
-const named = (tests: ReadonlyArray<string>, accuracies: ReadonlyArray<number>) => ({
-  accuracy: Object.fromEntries(tests.map((name, i) => [name, accuracies[i]]))
-})
 
 /** The command of the linear probe. */
 export const probe = Command.make("probe", {
@@ -69,8 +55,8 @@ export const probe = Command.make("probe", {
       const [train, validation, ...held] = yield* features(found, sets, config)
       const parts = { train: train!, validation: validation!, tests: held }
       const { accuracies, l2 } = yield* Probe.probe(config, sets[0]!.classes.length, parts)
-      yield* Show.result(given.json, { network: given.network, l2, ...named(tests, accuracies) })
-    }).pipe(Effect.provide(services(given)))
+      yield* Show.result(given.json, { network: given.network, l2, ...Show.accuracy(tests, accuracies) })
+    }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("fit a linear classifier on the features of a frozen network"),
     Command.withExamples([{ command: "patchword probe runs/one/pretrain --images emoji --tests in-new,flat-new" }])
@@ -87,8 +73,8 @@ export const knn = Command.make("knn", input, (given) =>
       const sets = yield* Effect.forEach([given.train, ...tests], load)
       const [bank, ...held] = yield* features(found, sets, config)
       const accuracies = yield* Knn.knn(config, sets[0]!.classes.length, bank!, held)
-      yield* Show.result(given.json, { network: given.network, ...named(tests, accuracies) })
-    }).pipe(Effect.provide(services(given)))
+      yield* Show.result(given.json, { network: given.network, ...Show.accuracy(tests, accuracies) })
+    }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),
     Command.withExamples([{ command: "patchword knn runs/one/pretrain --images emoji --tests in-new" }])

@@ -1,5 +1,5 @@
 /** `patchword plan`: what a run will ask for. */
-import { Console, Effect, Layer, Schema } from "effect"
+import { Console, Effect, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/Config.ts"
 import * as Files from "../../layers/Files.ts"
@@ -75,7 +75,7 @@ export const plan = Command.make("plan", {
         stages
       })
       yield* Console.log(given.json ? JSON.stringify(found) : table(found))
-    }).pipe(Effect.provide(Layer.mergeAll(Sources.images(given), Sources.engine(given))))
+    }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
     Command.withExamples([

@@ -1,14 +1,11 @@
 /** `patchword pretrain`: predict visual words behind masks. */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Runs } from "../../layers/Runs.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
-import * as Show from "../Show.ts"
-import * as Sources from "../Sources.ts"
 import * as Trained from "../Trained.ts"
 
 const { images, json, machine, out, settings, split } = Options
@@ -28,14 +25,9 @@ export const pretrain = Command.make("pretrain", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
-    const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-      Layer.provideMerge(
-        Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given), Show.progress(given.json))
-      )
-    )
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split }).pipe(
       Effect.andThen(Trained.show(given, "pretrain")),
-      Effect.provide(services)
+      Effect.provide(Trained.services(given, yield* Settings.plain(preset)))
     )
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("pretrain a network on the codes that a tokenizer gives to masked patches"),

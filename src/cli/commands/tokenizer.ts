@@ -22,7 +22,7 @@ const train = Command.make(
       // The run folder is made last, so that none is left where something else cannot be had.
       const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
         Layer.provideMerge(Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json))),
-        Layer.provideMerge(Layer.mergeAll(Sources.images(given, given.out), Sources.engine(given)))
+        Layer.provideMerge(Sources.services(given, given.out))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
         Effect.andThen(Trained.show(given, "tokenizer")),
@@ -56,7 +56,7 @@ const cache = Command.make("cache", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const services = Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json)).pipe(
-      Layer.provideMerge(Layer.mergeAll(Sources.images(given), Sources.engine(given)))
+      Layer.provideMerge(Sources.services(given))
     )
     const { dtype, folder } = given
     const cached = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype }).pipe(
