@@ -6,6 +6,7 @@
  * run by whatever runs ONNX.
  */
 import type { DType } from "../shapes/HostTensor.ts"
+import type { Shape } from "../shapes/Shape.ts"
 import * as ShapeError from "../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import { type Any, untyped } from "../shapes/Tensor.ts"
@@ -37,6 +38,8 @@ export interface Adamw {
   readonly first: string
   readonly second: string
   readonly gradient: string
+  /** Whether the gradient comes as its transpose, which the graph then need not turn. */
+  readonly turned: boolean
   readonly factors: Readonly<Record<keyof Factors, string | undefined>>
 }
 
@@ -146,6 +149,11 @@ interface Split {
   readonly results: ReadonlyArray<Result>
 }
 
+/** In blocks of so many rows and columns whoever runs a program turns gradients; other matrices the graph turns. */
+export const TURNED = { rows: 16, columns: 4 } as const
+
+const isTurnable = ([rows, columns]: Shape): boolean => rows! % TURNED.rows === 0 && columns! % TURNED.columns === 0
+
 /** The updates that the graph leaves out: those of a parameter and two moments by themselves. */
 const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
   const bySource = new Map(next.map((result) => [result.source, result]))
@@ -157,6 +165,8 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
     if (own.some((name, i) => name !== replaced[i])) continue
     for (const name of own) results.delete(name)
     const { first, gradient, parameter, second, ...factors } = inputs
+    const before = tracer.turned.get(gradient!.name)
+    const turned = before !== undefined && isTurnable(gradient!.shape)
     const handOut = (value: Graph.Value, name: string) => {
       results.set(name, { ...value, name, source: value.name })
       return name
@@ -166,7 +176,11 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
       parameter: parameter!.name,
       first: first!.name,
       second: second!.name,
-      gradient: handOut(gradient!, parameter!.name.replace("state.", "gradient.")),
+      gradient: handOut(
+        turned ? { ...gradient!, name: before, shape: gradient!.shape.toReversed() } : gradient!,
+        parameter!.name.replace("state.", "gradient.")
+      ),
+      turned,
       factors: Object.fromEntries(named)
     })
   }

@@ -54,6 +54,8 @@ export class Tracer {
   readonly inputs: Array<Graph.Value> = []
   readonly apart: Array<Apart> = []
   readonly boundaries: Array<Boundary> = []
+  /** What each matrix is the transpose of. */
+  readonly turned = new Map<string, string>()
   /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
@@ -139,6 +141,13 @@ export class Tracer {
     const reshaped = this.graph.emit("Reshape", [value.name, this.graph.integers(tensor.shape)])
     value.reshaped.set(key, reshaped)
     return reshaped
+  }
+
+  /** The transpose of a matrix, by its name. */
+  transpose(matrix: string): string {
+    const result = this.graph.emit("Transpose", [matrix], { perm: [1, 0] })
+    this.turned.set(result, matrix)
+    return result
   }
 
   /** The results of a kernel that is no part of the graph, like some of its inputs. */

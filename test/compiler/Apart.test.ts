@@ -66,6 +66,21 @@ describe("updates that a program leaves out", () => {
 
   it.effect("give the bits that the graph would", () => equal(Steps.regression, Steps.initial(), Steps.batch(0)))
 
+  it("take gradients as transposes where a weight has more rows than columns", () => {
+    const { adamw, outputs } = Trace.trainStep(pretraining(Presets.tiny, 4).step, { apart: true })
+    const [block] = pretraining(Presets.tiny, 4).step.state.parameters.blocks
+    const [rows, columns] = block!.attn.qkv.weight.shape
+    const own = adamw.filter(({ parameter }) => parameter.startsWith("state.parameters.blocks.0"))
+    assert.deepStrictEqual(own.filter(({ turned }) => turned).map(({ parameter }) => parameter), [
+      "state.parameters.blocks.0.attn.qkv.weight",
+      "state.parameters.blocks.0.mlp.fc1.weight"
+    ])
+    assert.deepStrictEqual(outputs.find(({ name }) => name === "gradient.parameters.blocks.0.attn.qkv.weight")?.shape, [
+      columns,
+      rows
+    ])
+  })
+
   it.effect("of pretraining give the bits that the graph would", () => {
     const { batch, state, step } = pretraining(Presets.tiny, 4)
     return equal(step, state(), batch)

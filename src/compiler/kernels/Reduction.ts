@@ -41,6 +41,15 @@ const extreme = (operation: string): Kernel => (t, { x }: { x: Info }, { axis }:
   return t.computed(cast(t, index, "int32"), reduced(x.shape, [only], false), "int32")
 }
 
+// Of a matrix as it was before it was turned: the sum is the same.
+const sumSquares: Kernel = (t, { x }: { x: Info }) => {
+  const source = t.turned.get(t.valueOf(x).name ?? "")
+  const [rows, columns] = x.shape
+  const plain = source === undefined ? x : t.computed(source, [columns!, rows!], "float32")
+  const flat = t.name(t.alias(plain, [size(x.shape)]))
+  return t.computed(t.graph.emit("ReduceSumSquare", [flat], { keepdims: 0 }), [], "float32")
+}
+
 interface Product {
   readonly alpha?: number
   readonly transposeA?: boolean
@@ -55,14 +64,19 @@ const matMul: Kernel = (
   const rows = a.shape.at(transposeA ? -1 : -2)!
   const columns = b.shape.at(transposeB ? -2 : -1)!
   const shape = [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns]
-  const names = [t.name(a), t.name(b)]
+  const [left, right] = [t.name(a), t.name(b)]
   const options = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }
-  const plain = !transposeA && !transposeB && alpha === 1
   const flops = 2 * size(shape) * a.shape.at(transposeA ? -2 : -1)!
-  const name = plain
-    ? t.graph.emit("MatMul", names, {}, "", flops)
-    : t.graph.emit("FusedMatMul", names, options, MICROSOFT, flops)
-  return t.computed(name, shape, "float32")
+  const plain = !transposeB && alpha === 1
+  const product = (first: string, second: string) => t.graph.emit("MatMul", [first, second], {}, "", flops)
+  const emitted = () => {
+    if (plain && !transposeA) return product(left, right)
+    if (!plain || shape.length > 2) return t.graph.emit("FusedMatMul", [left, right], options, MICROSOFT, flops)
+    // The gradient of a weight. ONNX Runtime would turn panels of the first operand for every 128 columns of the second
+    // anew: turning one operand at once, the smaller, saves a quarter of the time.
+    return rows <= columns ? product(t.transpose(left), right) : t.transpose(product(t.transpose(right), left))
+  }
+  return t.computed(emitted(), shape, "float32")
 }
 
 export const kernels: Kernels = {
@@ -89,6 +103,5 @@ export const kernels: Kernels = {
   },
   BatchMatMul: matMul,
   PatchwordMatMul: matMul,
-  PatchwordSumSquares: (t, { x }: { x: Info }) =>
-    t.computed(t.graph.emit("ReduceSumSquare", [t.name(t.alias(x, [size(x.shape)]))], { keepdims: 0 }), [], "float32")
+  PatchwordSumSquares: sumSquares
 }

@@ -1,14 +1,19 @@
 /** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
-import type { Adamw } from "../../compiler/Trace.ts"
+import { type Adamw, TURNED } from "../../compiler/Trace.ts"
 import { adamwWasm } from "./adamwWasm.ts"
 import type { Arrays, Packed } from "./protocol.ts"
 
 type Kernel = (...numbers: ReadonlyArray<number>) => void
 
-/** One call of the kernel: sizes and places in its memory, and the names of the numbers that each step brings. */
+/** What `adamw.wat` exports. */
+interface Kernels {
+  readonly adamw: Kernel
+  readonly turn: Kernel
+}
+
+/** One parameter: what runs the kernel on it, with the names of the numbers that each step brings. */
 interface Call {
-  readonly kernel: Kernel
-  readonly places: ReadonlyArray<number>
+  readonly run: Kernel
   readonly factors: ReadonlyArray<string | undefined>
 }
 
@@ -27,6 +32,24 @@ const wasm = new WebAssembly.Module(Uint8Array.from(atob(adamwWasm), (byte) => b
 
 const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / 16) * 16
 
+/** What runs the kernel on arrays of a memory: of `bytes` each, at these places. */
+const runner = (
+  { adamw, turn }: Kernels,
+  bytes: number,
+  [gradient, parameter, first, second]: readonly [number, number, number, number],
+  turned: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
+): Kernel => {
+  if (turned === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
+  const { scratch, shape: [rows, columns] } = turned
+  const block = 4 * TURNED.rows * columns!
+  return (...factors) => {
+    for (let row = 0, at = 0; row < rows!; row += TURNED.rows, at += block) {
+      turn(gradient + 4 * row, scratch, rows!, columns!)
+      adamw(block, scratch, parameter + at, first + at, second + at, ...factors)
+    }
+  }
+}
+
 /** Lays out the arrays of a program's updates. It takes over what it is given. */
 export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => {
   const groups: Array<{ readonly updates: Array<Adamw>; bytes: number }> = []
@@ -40,16 +63,19 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
   }
   const held = new Map<string, Packed>()
   const gradients = new Map<string, Packed>()
-  const calls = groups.flatMap(({ bytes, updates: together }) => {
+  const calls = groups.flatMap(({ bytes: scratch, updates: together }) => {
+    const widest = together.map(({ parameter, turned }) => (turned ? given[parameter]!.shape[1]! : 0))
+    const bytes = scratch + 4 * TURNED.rows * Math.max(...widest)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
-    const kernel = new WebAssembly.Instance(wasm, { patchword: { memory } }).exports["adamw"] as Kernel
+    const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
+    const kernels = { adamw: exports["adamw"] as Kernel, turn: exports["turn"] as Kernel }
     let free = 0
-    return together.map(({ factors, first, gradient, parameter, second }) => {
+    return together.map(({ factors, first, gradient, parameter, second, turned }) => {
       const { data: { length }, dtype, shape } = given[parameter]!
       const size = sizeOf(given[parameter]!)
-      const places = [gradient, parameter, first, second].map((name) => {
+      const place = (name: string) => {
         const packed = { shape, dtype, data: new Float32Array(memory.buffer, free, length) }
-        if (name === gradient) gradients.set(name, packed)
+        if (name === gradient) gradients.set(name, turned ? { ...packed, shape: shape.toReversed() } : packed)
         else {
           const { data } = given[name]!
           const { buffer } = data as Float32Array<ArrayBuffer>
@@ -60,11 +86,11 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
         }
         free += size
         return free - size
-      })
+      }
+      const places = [place(gradient), place(parameter), place(first), place(second)] as const
       const { epsilon, finite, keep, keepFirst, keepSecond, step, takeFirst, takeSecond } = factors
       return {
-        kernel,
-        places: [size, ...places],
+        run: runner(kernels, size, places, turned ? { shape, scratch } : undefined),
         factors: [finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]
       }
     })
@@ -74,7 +100,5 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
 
 /** Takes one step with the gradients that are there. */
 export const update = (calls: ReadonlyArray<Call>, factor: (name: string) => number): void => {
-  for (const { factors, kernel, places } of calls) {
-    kernel(...places, ...factors.map((name) => (name === undefined ? 1 : factor(name))))
-  }
+  for (const { factors, run } of calls) run(...factors.map((name) => (name === undefined ? 1 : factor(name))))
 }

@@ -32,4 +32,52 @@
               (f32x4.add (f32x4.sqrt (local.get $second)) (f32x4.splat (local.get $epsilon))))
             (f32x4.splat (local.get $step)))))
       (local.set $i (i32.add (local.get $i) (i32.const 16)))
-      (br_if $next (i32.lt_u (local.get $i) (local.get $bytes))))))
+      (br_if $next (i32.lt_u (local.get $i) (local.get $bytes)))))
+
+  ;; Writes 16 columns of a matrix at $from, whose rows hold $columns numbers, as 16 rows of $rows numbers at $to. $rows is a
+  ;; multiple of 4. Four rows make four columns at a time, so that each line of the matrix is read once.
+  (func (export "turn") (param $from i32) (param $to i32) (param $columns i32) (param $rows i32)
+    (local $row i32) (local $column i32) (local $width i32) (local $height i32) (local $source i32) (local $target i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128)
+    (local $ab v128) (local $cd v128) (local $ab2 v128) (local $cd2 v128)
+    (local.set $width (i32.shl (local.get $columns) (i32.const 2)))
+    (local.set $height (i32.shl (local.get $rows) (i32.const 2)))
+    (loop $four_rows
+      (local.set $column (i32.const 0))
+      (loop $four_columns
+        (local.set $source (i32.add (local.get $from) (i32.shl (local.get $column) (i32.const 2))))
+        (local.set $a (v128.load (local.get $source)))
+        (local.set $source (i32.add (local.get $source) (local.get $width)))
+        (local.set $b (v128.load (local.get $source)))
+        (local.set $source (i32.add (local.get $source) (local.get $width)))
+        (local.set $c (v128.load (local.get $source)))
+        (local.set $source (i32.add (local.get $source) (local.get $width)))
+        (local.set $d (v128.load (local.get $source)))
+        (local.set $ab (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $a) (local.get $b)))
+        (local.set $cd (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $c) (local.get $d)))
+        (local.set $ab2 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b)))
+        (local.set $cd2 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d)))
+        (local.set $target
+          (i32.add
+            (local.get $to)
+            (i32.add (i32.mul (local.get $column) (local.get $height)) (i32.shl (local.get $row) (i32.const 2)))))
+        (v128.store
+          (local.get $target)
+          (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $ab) (local.get $cd)))
+        (local.set $target (i32.add (local.get $target) (local.get $height)))
+        (v128.store
+          (local.get $target)
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $ab) (local.get $cd)))
+        (local.set $target (i32.add (local.get $target) (local.get $height)))
+        (v128.store
+          (local.get $target)
+          (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $ab2) (local.get $cd2)))
+        (local.set $target (i32.add (local.get $target) (local.get $height)))
+        (v128.store
+          (local.get $target)
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $ab2) (local.get $cd2)))
+        (local.set $column (i32.add (local.get $column) (i32.const 4)))
+        (br_if $four_columns (i32.lt_u (local.get $column) (i32.const 16))))
+      (local.set $from (i32.add (local.get $from) (i32.shl (local.get $width) (i32.const 2))))
+      (local.set $row (i32.add (local.get $row) (i32.const 4)))
+      (br_if $four_rows (i32.lt_u (local.get $row) (local.get $rows))))))

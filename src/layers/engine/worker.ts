@@ -23,7 +23,11 @@ serve(Sessions.handlers(runtime, {
   executionProviders: [provider],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
-  extra: { session: { intra_op: { allow_spinning: spin > 0 ? "1" : "0", spin_duration_us: String(spin) } } },
+  extra: {
+    session: { intra_op: { allow_spinning: spin > 0 ? "1" : "0", spin_duration_us: String(spin) } },
+    // Programs say themselves which operands are turned beforehand; this would join those to their products again.
+    optimization: { disable_specified_optimizers: "MatmulTransposeFusion" }
+  },
   executionMode: "sequential",
   enableMemPattern: false,
   graphOptimizationLevel: "all",
