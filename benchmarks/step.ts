@@ -1,6 +1,6 @@
 /**
  * What a step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd|features|codes
- * [--depth N] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--memory high|low] [--threads N]
+ * [--depth N] [--accumulate K] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--memory high|low] [--threads N]
  * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
@@ -19,13 +19,14 @@ import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
 import type { Tensor } from "../src/shapes/Tensor.ts"
 import * as Tokens from "../src/shapes/Tokens.ts"
 import * as Tree from "../src/shapes/Tree.ts"
-import { describing, encoding, ofDepth, pretraining, small, tokenizing } from "./steps.ts"
+import { accumulating, describing, encoding, ofDepth, pretraining, small, tokenizing } from "./steps.ts"
 
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: "base" },
     batch: { type: "string", default: "8" },
     depth: { type: "string" },
+    accumulate: { type: "string", default: "1" },
     stage: { type: "string", default: "mim" },
     engine: { type: "string", default: "onnx" },
     precision: { type: "string", default: "fp32" },
@@ -194,6 +195,7 @@ if (layer === undefined || stage === undefined || values.precision !== precision
   process.exit(64)
 }
 const named = values.model === "small" ? small : await Effect.runPromise(Presets.preset(values.model))
-const preset = values.depth === undefined ? named : ofDepth(named, Number(values.depth))
+const deep = values.depth === undefined ? named : ofDepth(named, Number(values.depth))
+const preset = accumulating(deep, Number(values.accumulate))
 const result = await Effect.runPromise(Effect.provide(stage(preset), layer))
 process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`)

@@ -1,4 +1,5 @@
 /** The training steps that benchmarks run: those of a preset, with random weights and data. */
+import { OptimizerConfig } from "../src/domain/OptimizerConfig.ts"
 import { Preset } from "../src/domain/Preset.ts"
 import { base } from "../src/domain/Presets.ts"
 import { MaskConfig, PretrainConfig } from "../src/domain/PretrainConfig.ts"
@@ -51,17 +52,25 @@ export const ofDepth = (preset: Preset, depth: number): Preset => {
   })
 }
 
+/** A preset that takes several steps for one update. */
+export const accumulating = (preset: Preset, accumulate: number): Preset => {
+  const { pretrain, tokenizer } = preset
+  const optimizer = (of: OptimizerConfig) => new OptimizerConfig({ ...of, accumulate })
+  return new Preset({
+    ...preset,
+    tokenizer: new TokenizerConfig({ ...tokenizer, optimizer: optimizer(tokenizer.optimizer) }),
+    pretrain: new PretrainConfig({ ...pretrain, optimizer: optimizer(pretrain.optimizer) })
+  })
+}
+
 const waves = <S extends Shape>(shape: S): HostTensor.HostTensor<S, "float32"> => ({
   shape,
   dtype: "float32",
   data: Float32Array.from({ length: HostTensor.size(shape) }, (_, i) => Math.sin(i))
 })
 
-const optimized = <T extends object>(spec: T) => ({
-  parameters: Parameter.initialise(spec, 0),
-  first: Parameter.zerosLike(spec),
-  second: Parameter.zerosLike(spec)
-})
+const random = <T extends object>(spec: T, accumulate: number | undefined) =>
+  AdamW.initial(Parameter.initialise(spec, 0), spec, accumulate)
 
 /** A preset's tokenizer step at a batch size, its first state, and one batch. */
 export const tokenizing = (preset: Preset, size: number) => {
@@ -71,6 +80,7 @@ export const tokenizing = (preset: Preset, size: number) => {
     decay: codebook.decay,
     revival: null,
     adamw: {
+      accumulate: optimizer.accumulate,
       betas: optimizer.betas,
       weightDecay: optimizer.weightDecay,
       clipNorm: optimizer.clipNorm,
@@ -78,7 +88,7 @@ export const tokenizing = (preset: Preset, size: number) => {
     }
   })
   const state = () => ({
-    ...optimized(TokenizerStep.spec(sizes)),
+    ...random(TokenizerStep.spec(sizes), optimizer.accumulate),
     quantize: {
       embedding: { weight: waves(step.state.quantize.embedding.weight.shape) },
       cluster_size: HostTensor.zeros([sizes.codes], "float32")
@@ -99,12 +109,13 @@ export const pretraining = (preset: Preset, batchSize: number) => {
   const sizes = Sizes.backbone(preset.pretrain, codes)
   const masked = Dim.named("masked", batchSize * mask.count)
   const step = PretrainStep.step(sizes, { size: Dim.named("batch", batchSize), masked, dropPath: false }, {
+    accumulate: optimizer.accumulate,
     betas: optimizer.betas,
     weightDecay: optimizer.weightDecay,
     clipNorm: optimizer.clipNorm,
     decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
   })
-  const state = () => optimized(PretrainStep.spec(sizes))
+  const state = () => random(PretrainStep.spec(sizes), optimizer.accumulate)
   const hidden = Masking.draw(
     masking,
     Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))

@@ -18,7 +18,7 @@ import * as Schedule from "./Schedule.ts"
 /** What one stage's optimiser does, and for how long. */
 export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/OptimizerConfig")(
   Schema.Struct({
-    /** Peak learning rate for the whole batch, after any scaling by batch size. */
+    /** Peak learning rate for all images of an update, after any scaling by their number. */
     lr: Quantity.Positive,
     /** The rate that the cosine falls towards. */
     minLr: Quantity.NonNegative,
@@ -32,7 +32,12 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     clipNorm: Schema.NullOr(Quantity.Positive),
     /** Images in one step. */
     batchSize: Quantity.Count,
-    /** What `duration` and `warmup` count: optimiser steps, or passes over the data. */
+    /**
+     * Steps that make one update: those before the last only add to the mean gradient, so that `accumulate` times the images
+     * take the memory of one batch (`update_freq`). Default 1.
+     */
+    accumulate: Schema.optionalKey(Quantity.Count),
+    /** What `duration` and `warmup` count: updates (which are called steps where each takes one), or passes over the data. */
     unit: Schema.Literals(["steps", "epochs"]),
     /** Length of the stage, in `unit`. */
     duration: Quantity.Count,
@@ -52,14 +57,23 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     ])
   )
 ) {
-  /** The length of the stage and of its warm-up in optimiser steps, for data of that many steps an epoch. */
+  /** The steps of an epoch of so many images: what is beyond the last whole update is left out. */
+  stepsPerEpoch(images: number): number {
+    const { accumulate = 1, batchSize } = this
+    return Math.floor(images / (batchSize * accumulate)) * accumulate
+  }
+
+  /** The length of the stage and of its warm-up in steps, for data of that many steps an epoch. */
   steps(stepsPerEpoch: number): { readonly total: number; readonly warmup: number } {
-    const factor = this.unit === "steps" ? 1 : stepsPerEpoch
+    const factor = this.unit === "steps" ? this.accumulate ?? 1 : stepsPerEpoch
     return { total: this.duration * factor, warmup: this.warmup * factor }
   }
 
-  /** The learning rate at each step, counted from 0; see `Schedule.cosine`. */
+  /** The learning rate at each step, counted from 0, which changes with the updates; see `Schedule.cosine`. */
   learningRate(stepsPerEpoch: number): (step: number) => number {
-    return Schedule.cosine({ peak: this.lr, floor: this.minLr, ...this.steps(stepsPerEpoch) })
+    const { accumulate = 1, lr, minLr } = this
+    const { total, warmup } = this.steps(stepsPerEpoch)
+    const rate = Schedule.cosine({ peak: lr, floor: minLr, total: total / accumulate, warmup: warmup / accumulate })
+    return (step) => rate(Math.floor(step / accumulate))
   }
 }

@@ -17,7 +17,7 @@ import { Schema } from "effect"
 import * as Keyed from "./Keyed.ts"
 import * as Quantity from "./Quantity.ts"
 
-/** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last batch. */
+/** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last update. */
 export const Sampling = Schema.Struct({
   /** The share of each class that is used, at least one image; the others are never shown. */
   share: Schema.optionalKey(Quantity.Factor),
@@ -33,7 +33,7 @@ export const Sampling = Schema.Struct({
    * long as without, so it shows fewer images. Readers take turns, so that the views of an image go to different ones.
    */
   repeats: Schema.optionalKey(Quantity.Count),
-  /** Whether the images beyond the last whole batch are left out, or filled up from the beginning. Default `drop`. */
+  /** Whether the images beyond the last whole update are left out, or filled up from the beginning. Default `drop`. */
   rest: Schema.optionalKey(Schema.Literals(["drop", "pad"]))
 })
 
@@ -52,6 +52,8 @@ export type Options = typeof Sampling.Type & {
   readonly labels: ArrayLike<number>
   /** Images of one step, of one reader. */
   readonly batchSize: number
+  /** Steps that make one update: an epoch has only whole ones. Default 1. */
+  readonly accumulate?: number | undefined
   /** By default the only reader. */
   readonly shard?: Shard
 }
@@ -128,7 +130,7 @@ const inTurns = (
 
 /** A sampler of a set. It remembers the order of one epoch: steps are cheap when asked for in turn. */
 export const make = (options: Options): Sampler => {
-  const { balanced = false, batchSize, labels, repeats = 1, rest = "drop", seed, stage } = options
+  const { accumulate = 1, balanced = false, batchSize, labels, repeats = 1, rest = "drop", seed, stage } = options
   const { shard = { index: 0, count: 1 } } = options
   if (!(Number.isInteger(shard.index) && 0 <= shard.index && shard.index < shard.count)) {
     throw new RangeError(
@@ -138,7 +140,8 @@ export const make = (options: Options): Sampler => {
   const images = chosen(options)
   const classes = balanced ? byClass(images, labels) : undefined
   const taken = batchSize * shard.count
-  const stepsPerEpoch = rest === "drop" ? Math.floor(images.length / taken) : Math.ceil(images.length / taken)
+  const updates = images.length / (taken * accumulate)
+  const stepsPerEpoch = (rest === "drop" ? Math.floor(updates) : Math.ceil(updates)) * accumulate
 
   const orderOf = (epoch: number) => {
     const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch, index })

@@ -5,6 +5,9 @@
  * Because every new value depends on that norm, which has read all gradients, an engine may write the new state over the
  * old one.
  *
+ * Several steps may make one update: each adds its share to the mean gradient, which is part of the state, and the last
+ * one updates the parameters by it.
+ *
  * ```ts
  * import assert from "node:assert"
  * import { AdamW } from "patchword/nn"
@@ -22,6 +25,7 @@ import * as Reduction from "../shapes/Reduction.ts"
 import type { SpecOf } from "../shapes/Step.ts"
 import * as Tensor from "../shapes/Tensor.ts"
 import * as Update from "../shapes/Update.ts"
+import * as Parameter from "./Parameter.ts"
 
 type Scalar = Tensor.Tensor<[]>
 
@@ -30,6 +34,8 @@ export interface State<P> {
   readonly parameters: P
   readonly first: P
   readonly second: P
+  /** The mean gradient of the steps of an update so far, where several make one. */
+  readonly gradients?: P
 }
 
 /** What changes from step to step. Made on the host by `hyper`. */
@@ -40,6 +46,13 @@ export interface Hyper {
   readonly correction: Scalar
   /** `ε √(1-β₂ᵗ)`. */
   readonly epsilon: Scalar
+  /** Where several steps make one update: what this one does with the mean gradient. */
+  readonly mean?: {
+    /** What stays of the mean so far: nothing for the first step of an update. */
+    readonly keep: Scalar
+    /** Whether the update is taken. */
+    readonly taken: Tensor.Tensor<[], "bool">
+  }
 }
 
 /** What does not. */
@@ -48,6 +61,8 @@ export interface Options {
   readonly weightDecay: number
   /** The greatest global norm; null for no clipping. */
   readonly clipNorm: number | null
+  /** Steps that make one update; default 1. */
+  readonly accumulate?: number | undefined
   /** Whether a parameter decays. */
   readonly decays: (name: string, rank: number) => boolean
   /** The factor of a parameter's learning rate; 1 when absent. */
@@ -57,35 +72,81 @@ export interface Options {
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
 /** The specification of `Hyper` in a batch. */
-export const hyperSpec: SpecOf<Hyper> = { rate: scalarSpec, correction: scalarSpec, epsilon: scalarSpec }
+export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
+  rate: scalarSpec,
+  correction: scalarSpec,
+  epsilon: scalarSpec,
+  ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
+})
+
+/** The specification of a state: `parameters` are that of the parameters. */
+export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
+  parameters,
+  first: parameters,
+  second: parameters,
+  ...(accumulate > 1 ? { gradients: parameters } : {})
+})
+
+/** The state before the first step. */
+export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spec: P, accumulate = 1) => ({
+  parameters,
+  first: Parameter.zerosLike(spec),
+  second: Parameter.zerosLike(spec),
+  ...(accumulate > 1 ? { gradients: Parameter.zerosLike(spec) } : {})
+})
 
 const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
 
-/** The per-step numbers of step `step`, counted from 0, at a learning rate. */
+/** The numbers of step `step`, counted from 0, at a learning rate. */
 export const hyper = (
   step: number,
   rate: number,
-  { betas: [beta1, beta2], eps }: { readonly betas: readonly [number, number]; readonly eps: number }
+  { accumulate = 1, betas: [beta1, beta2], eps }: {
+    readonly betas: readonly [number, number]
+    readonly eps: number
+    readonly accumulate?: number | undefined
+  }
 ) => {
-  const root = Math.sqrt(1 - beta2 ** (step + 1))
-  return { rate: scalar(rate), correction: scalar(root / (1 - beta1 ** (step + 1))), epsilon: scalar(eps * root) }
+  const updates = Math.floor(step / accumulate) + 1
+  const root = Math.sqrt(1 - beta2 ** updates)
+  const place = step % accumulate
+  return {
+    rate: scalar(rate),
+    correction: scalar(root / (1 - beta1 ** updates)),
+    epsilon: scalar(eps * root),
+    ...(accumulate === 1 ? {} : {
+      mean: {
+        keep: scalar(place === 0 ? 0 : 1),
+        taken: HostTensors.make([], "bool", Uint8Array.of(place === accumulate - 1 ? 1 : 0))
+      }
+    })
+  }
 }
 
 /**
  * The state after one step, the norm of the gradients before clipping, and whether it and the loss were finite. If not, the
- * state stays as it was: a loss can overflow whose gradients do not.
+ * state stays as it was: a loss can overflow whose gradients do not. Where several steps make one update, the norm is of
+ * the mean gradient so far.
  */
 export const update = <P extends object>(
   state: State<P>,
   gradients: P,
   hyper: Hyper,
-  { betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
+  { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
   loss?: Scalar
 ) => {
-  const norm = Reduction.globalNorm(gradients)
+  const { gradients: before } = state
+  const mean = before === undefined || hyper.mean === undefined
+    ? gradients
+    : Update.mean(before, gradients, hyper.mean.keep, 1 / accumulate)
+  const norm = Reduction.globalNorm(mean)
   const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
   const one = Tensor.fill([], 1)
-  const either = (taken: Scalar, kept: number) => Elementwise.choose(finite, taken, Tensor.fill([], kept))
+  const either = (next: Scalar, kept: number) => {
+    const otherwise = Tensor.fill([], kept)
+    const taken = hyper.mean === undefined ? next : Elementwise.choose(hyper.mean.taken, next, otherwise)
+    return Elementwise.choose(finite, taken, otherwise)
+  }
   const clip = clipNorm === null
     ? one
     : Elementwise.atMost(Elementwise.scale(Elementwise.reciprocal(Elementwise.shift(norm, 1e-6)), clipNorm), 1)
@@ -108,11 +169,12 @@ export const update = <P extends object>(
     lengths.set(factor, made)
     return made
   }
-  const next = Update.each(state, gradients, (leaf, gradient, name) => {
+  const kept = before === undefined ? mean : Update.choose(finite, mean, before)
+  const next = Update.each(state, kept, (leaf, gradient, name) => {
     const { keep, step: length } = lengthsAt(scale(name))
     const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
     const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
     return Update.adamw(leaf, gradient, decaying ? { ...factors, keep } : factors)
   })
-  return { state: next, norm, finite }
+  return { state: before === undefined ? next : { ...next, gradients: kept }, norm, finite }
 }

@@ -135,7 +135,7 @@ export const step = <
   const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
   return {
     name: "finetune",
-    state: { parameters, first: parameters, second: parameters },
+    state: AdamW.stateSpec(parameters, adamw.accumulate),
     batch: {
       images: { shape: [batch.size, 3, ...vit.image], dtype: "float32" },
       labels: { shape: [batch.size], dtype: "int32" },
@@ -143,7 +143,7 @@ export const step = <
       ...(batch.dropPath
         ? { dropPath: Array.from({ length: depth }, () => ({ attention: factors, mlp: factors })) }
         : {}),
-      hyper: AdamW.hyperSpec
+      hyper: AdamW.hyperSpec(adamw.accumulate)
     },
     run: (state, { dropPath, hyper, images, labels, targets }) => {
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {

@@ -143,7 +143,7 @@ export const step = <
   const dropped = depth + (aggregation?.headDepth ?? 0)
   return {
     name: "pretrain",
-    state: { parameters, first: parameters, second: parameters },
+    state: AdamW.stateSpec(parameters, adamw.accumulate),
     batch: {
       images: { shape: [batch.size, 3, ...vit.image], dtype: "float32" },
       mask: { shape: [batch.size, vit.patches], dtype: "bool" },
@@ -152,7 +152,7 @@ export const step = <
       ...(batch.dropPath
         ? { dropPath: Array.from({ length: dropped }, () => ({ attention: factors, mlp: factors })) }
         : {}),
-      hyper: AdamW.hyperSpec
+      hyper: AdamW.hyperSpec(adamw.accumulate)
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
       const index = Vit.relativeIndex(Vit.grid(vit), vit.tokens)

@@ -137,9 +137,7 @@ export const step = <
   return {
     name: "tokenizer",
     state: {
-      parameters,
-      first: parameters,
-      second: parameters,
+      ...AdamW.stateSpec(parameters, adamw.accumulate),
       quantize: {
         embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } },
         cluster_size: { shape: [codes], dtype: "float32" }
@@ -148,7 +146,7 @@ export const step = <
     batch: {
       images: { shape: [batchSize, 3, ...vit.image], dtype: "float32" },
       targets: { shape: [batchSize, vit.patches, teacherWidth], dtype: "float32" },
-      hyper: AdamW.hyperSpec,
+      hyper: AdamW.hyperSpec(adamw.accumulate),
       ...(revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } })
     },
     run: ({ quantize, ...state }, { hyper, images, revive, targets }) => {

@@ -11,15 +11,17 @@ import * as ImageSet from "../layers/ImageSet.ts"
 import * as Viewers from "../layers/Viewers.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 
-/** There are fewer images than one batch takes. Exits with 66. */
+/** There are fewer images than one update takes. Exits with 66. */
 export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
   set: Schema.String,
   images: Schema.Int,
-  batchSize: Schema.Int
+  /** Images of one update. */
+  needed: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `${this.set} has ${this.images} images to use but a batch takes ${this.batchSize}; add images or lower optimizer.batchSize`
+    return `${this.set} has ${this.images} images to use but an update takes ${this.needed}; add images, or lower ` +
+      "optimizer.batchSize or optimizer.accumulate"
   }
 }
 
@@ -81,6 +83,8 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly set: ImageSet.ImageSet
   readonly seed: number
   readonly batchSize: number
+  /** Steps that make one update; default 1. */
+  readonly accumulate?: number | undefined
   readonly size: number
   /** The side of the views from 0 to 1 where these are views of their own, as the tokenizer's in pretraining. */
   readonly secondSize?: number
@@ -92,12 +96,23 @@ export const training = Effect.fnUntraced(function*(options: {
   /** What changes the views of a classifier; without, they are those of pretraining. */
   readonly policies?: Augment.Recipe["policies"]
 }): Effect.fn.Return<TrainingBatches, TooFewImages, Scope.Scope> {
-  const { augment, batchSize, policies, sampling, secondSize, seed, set, shard = { index: 0, count: 1 }, size, stage } =
-    options
-  const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, shard })
+  const {
+    accumulate = 1,
+    augment,
+    batchSize,
+    policies,
+    sampling,
+    secondSize,
+    seed,
+    set,
+    shard = { index: 0, count: 1 },
+    size,
+    stage
+  } = options
+  const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, accumulate, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {
-    return yield* new TooFewImages({ set: set.name, images, batchSize: batchSize * shard.count })
+    return yield* new TooFewImages({ set: set.name, images, needed: batchSize * accumulate * shard.count })
   }
   const { memory, recycle } = recycler()
   const put = yield* Viewers.make({ size, secondSize, augment, policies })

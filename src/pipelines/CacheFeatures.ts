@@ -48,7 +48,7 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     const progress = yield* Progress
     const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
     const { encoder, optimizer } = config
-    const { batchSize } = optimizer
+    const { accumulate, batchSize } = optimizer
     const steps = options.steps ?? optimizer.steps(stepsPerEpoch).total
     const about: FeatureCache.About = {
       teacher: teacher.name,
@@ -64,7 +64,15 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     const views = { imageSize: encoder.imageSize, augment: plain.augment }
     const { sampling = null, seed } = plain
     const training: FeatureCache.Series = {
-      series: nameOf({ ...views, set: set.digest, stage, seed, batchSize, sampling }),
+      series: nameOf({
+        ...views,
+        set: set.digest,
+        stage,
+        seed,
+        batchSize,
+        sampling,
+        ...(accumulate === undefined ? {} : { accumulate })
+      }),
       steps,
       batchSize
     }

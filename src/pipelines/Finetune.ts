@@ -54,11 +54,12 @@ const erased = (
 
 /** The step that trains a classifier of some number of classes; `images` are a batch. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
-  const { labelSmoothing, layerDecay, mixup, optimizer: { betas, clipNorm, weightDecay }, vit } = config
+  const { labelSmoothing, layerDecay, mixup, optimizer: { accumulate, betas, clipNorm, weightDecay }, vit } = config
   const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
   return FinetuneStep.step(Sizes.classifier(config, classes), batch, {
     labelSmoothing,
     adamw: {
+      accumulate,
       betas,
       weightDecay,
       clipNorm,
@@ -88,6 +89,7 @@ export const finetune = Effect.fn("finetune")(function*(
     set,
     seed,
     batchSize,
+    accumulate: optimizer.accumulate,
     size: vit.imageSize,
     augment,
     sampling: config.sampling,
@@ -127,7 +129,7 @@ export const finetune = Effect.fn("finetune")(function*(
     const grids = backbone && { grid: vit.grid, from: backbone.config.vit.grid }
     const loaded = grids ? yield* Effect.fromResult(Transfer.load(own, backbone.tensors, grids, stage)) : own
     const { parameters } = yield* Stage.fill(logits, Stage.renamed(loaded, (name) => `parameters.${name}`))
-    return { parameters, first: Parameter.zerosLike(spec), second: Parameter.zerosLike(spec) }
+    return AdamW.initial(parameters, spec, optimizer.accumulate)
   })
 
   const tensors = yield* Stage.once(

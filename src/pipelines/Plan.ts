@@ -136,7 +136,7 @@ export const plan = Effect.fn("plan")(function*(
     const first = yield* tried(stepOf(few), before(few))
     const second = some === few ? first : yield* tried(stepOf(some), before(some))
     const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
-    const stepsPerEpoch = Math.floor(images / batchSize)
+    const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
     const imagesPerSecond = some / second.seconds
     const step = stepOf(some)
@@ -178,7 +178,7 @@ export const plan = Effect.fn("plan")(function*(
   const memory = os.totalmem()
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
-  const tokenizerSteps = optimizer.steps(Math.floor(images / optimizer.batchSize)).total
+  const tokenizerSteps = optimizer.steps(optimizer.stepsPerEpoch(images)).total
   const featureCache = FeatureCache.bytes({
     images: tokenizerSteps * optimizer.batchSize,
     tokens: encoder.patches,
@@ -208,7 +208,9 @@ export const plan = Effect.fn("plan")(function*(
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
         ]),
         ...(one.stepsPerEpoch > 0 ? [] : [
-          `${one.stage}: ${images} images do not make one batch of ${one.batchSize}; lower ${one.stage}.optimizer.batchSize`
+          `${one.stage}: ${images} images do not make one update of ${
+            one.batchSize * (preset[one.stage].optimizer.accumulate ?? 1)
+          }; lower ${one.stage}.optimizer.batchSize or accumulate`
         ])
       ])
     ]

@@ -48,10 +48,11 @@ export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
 
 /** The step that pretrains a network to predict some number of codes; `images` are a batch. */
 export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
-  const { mask, optimizer: { betas, clipNorm, weightDecay }, vit } = config
+  const { mask, optimizer: { accumulate, betas, clipNorm, weightDecay }, vit } = config
   const masked = Dim.named("masked", images * mask.count)
   const batch = { size: Dim.named("batch", images), masked, dropPath: vit.dropPath > 0 }
   return PretrainStep.step(sizesOf({ config, codes }), batch, {
+    accumulate,
     betas,
     weightDecay,
     clipNorm,
@@ -89,6 +90,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
     set,
     seed,
     batchSize,
+    accumulate: optimizer.accumulate,
     size: vit.imageSize,
     secondSize: encoder.imageSize,
     augment: config.augment,
@@ -139,11 +141,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
       checkpointEvery,
       initial: Effect.sync(() => {
         const spec = PretrainStep.spec(sizes)
-        return {
-          parameters: Parameter.initialise(spec, seed),
-          first: Parameter.zerosLike(spec),
-          second: Parameter.zerosLike(spec)
-        }
+        return AdamW.initial(Parameter.initialise(spec, seed), spec, optimizer.accumulate)
       }),
       batch: Effect.fnUntraced(function*(index) {
         const { draws, epoch, normalised, unit } = yield* batch(index)

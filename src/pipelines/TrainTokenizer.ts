@@ -88,8 +88,9 @@ export const batches = Effect.fnUntraced(function*(
   { split = "train", stage = "tokenizer" }: Pick<StageOptions, "split" | "stage"> = {}
 ) {
   const set = yield* (yield* Images).load(split)
-  const { batchSize } = optimizer
-  const found = yield* Batches.training({ stage, set, seed, batchSize, size: encoder.imageSize, augment, sampling })
+  const { accumulate, batchSize } = optimizer
+  const size = encoder.imageSize
+  const found = yield* Batches.training({ stage, set, seed, batchSize, accumulate, size, augment, sampling })
   return { ...found, set }
 })
 
@@ -110,11 +111,17 @@ export const targetsOf = Effect.fnUntraced(function*({ encoder }: TokenizerConfi
 
 /** The step that trains a tokenizer; `images` are a batch. */
 export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = config.optimizer.batchSize) => {
-  const { codebook, optimizer: { betas, clipNorm, weightDecay } } = config
+  const { codebook, optimizer: { accumulate, betas, clipNorm, weightDecay } } = config
   return TokenizerStep.step(sizesOf({ config, teacherWidth }), Dim.named("batch", images), {
     decay: codebook.decay,
     revival: codebook.revival,
-    adamw: { betas, weightDecay, clipNorm, decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank) }
+    adamw: {
+      accumulate,
+      betas,
+      weightDecay,
+      clipNorm,
+      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
+    }
   })
 }
 
@@ -168,9 +175,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
         unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))
       )
     return {
-      parameters,
-      first: Parameter.zerosLike(parametersSpec()),
-      second: Parameter.zerosLike(parametersSpec()),
+      ...AdamW.initial(parameters, parametersSpec(), optimizer.accumulate),
       quantize: {
         embedding: { weight: means },
         // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.

@@ -29,11 +29,12 @@ import * as Weights from "../layers/Weights.ts"
 import type { HostOf, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 
-/** The state of every training step: the parameters, their two moments, and buffers of the step's own. */
+/** The state of every training step: the parameters, what the optimizer holds of them, and buffers of the step's own. */
 export interface TrainState {
   readonly parameters: object
   readonly first: object
   readonly second: object
+  readonly gradients?: object
 }
 
 /** A stage had to stop because a step could not be taken. Exits with 70. */
@@ -77,10 +78,10 @@ export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
 
 const split = (state: object) => {
   const tensors = Object.entries(Weights.flatten(state))
-  const isMoment = (name: string) => name.startsWith("first.") || name.startsWith("second.")
+  const isOptimizer = (name: string) => /^(first|second|gradients)\./.test(name)
   return {
-    weights: Object.fromEntries(tensors.filter(([name]) => !isMoment(name))),
-    optimizer: Object.fromEntries(tensors.filter(([name]) => isMoment(name)))
+    weights: Object.fromEntries(tensors.filter(([name]) => !isOptimizer(name))),
+    optimizer: Object.fromEntries(tensors.filter(([name]) => isOptimizer(name)))
   }
 }
 

@@ -37,6 +37,27 @@ export interface Moments<in out S extends Shape> {
   readonly second: Tensor<S>
 }
 
+const both = <P extends object>(
+  a: P,
+  b: P,
+  combine: <S extends Shape>(a: Tensor<S>, b: Tensor<S>) => Tensor<S>
+): P => {
+  const other = new Map(Tree.leaves<Tensor<Shape>>(b))
+  return Tree.map<P>(a, (leaf, path) => combine(leaf as Tensor<Shape>, other.get(path)!))
+}
+
+/** `keep` of a record of means and `share` of one of gradients. */
+export const mean = <P extends object>(means: P, gradients: P, keep: Tensor<[]>, share: number): P =>
+  both(
+    means,
+    gradients,
+    (sum, gradient) => Elementwise.add(Elementwise.scaleBy(sum, keep), Elementwise.scale(gradient, share))
+  )
+
+/** One record if a scalar condition holds, else the other. Has no gradient. */
+export const choose = <P extends object>(condition: Tensor<[], "bool">, a: P, b: P): P =>
+  both(a, b, (one, other) => Elementwise.choose(condition, one, other))
+
 /** Applies an update rule to every parameter of a record. */
 export const each = <P extends object>(
   state: { readonly parameters: P; readonly first: P; readonly second: P },

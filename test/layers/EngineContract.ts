@@ -12,12 +12,14 @@ import * as Tree from "../../src/shapes/Tree.ts"
 import { type Candidate, on, reference } from "./engines.ts"
 import * as Steps from "./steps.ts"
 
-export const trained = Effect.gen(function*() {
+const trainedBy = Effect.fnUntraced(function*(accumulate: number) {
   const engine = yield* Engine
-  const handle = yield* engine.train(Steps.regression, Steps.initial())
-  const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batch(step)))
+  const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate))
+  const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batch(step, accumulate)))
   return { metrics, state: yield* handle.state }
-}).pipe(Effect.scoped)
+}, Effect.scoped)
+
+export const trained = trainedBy(1)
 
 const close = (a: object, b: object) => {
   const expected = new Map(Tree.leaves<HostTensor.Any>(b))
@@ -43,6 +45,14 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         close(found.state, expected.state)
         const losses = found.metrics.map(({ loss }) => loss.data[0]!)
         assert.isBelow(losses[4]!, losses[0]!)
+      }))
+
+    it.effect("takes several steps for one update as the reference does", () =>
+      Effect.gen(function*() {
+        const found = yield* trainedBy(2)
+        const expected = yield* Effect.provide(trainedBy(2), reference.layer)
+        close(found.metrics, expected.metrics)
+        close(found.state, expected.state)
       }))
 
     it.effect("gives the same bytes for the same steps", () =>

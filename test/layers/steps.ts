@@ -30,10 +30,10 @@ const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
 
 const line = { weight: f32(2, 3), bias: f32(2) }
 
-export const regression: TrainStep<State, Batch, Metrics> = {
+export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
-  state: { parameters: line, first: line, second: line },
-  batch: { x: f32(4, 3), y: f32(4, 2), hyper: AdamW.hyperSpec },
+  state: AdamW.stateSpec(line, accumulate),
+  batch: { x: f32(4, 3), y: f32(4, 2), hyper: AdamW.hyperSpec(accumulate) },
   run: (state, { hyper, x, y }) => {
     const { gradients, loss } = Gradient.valueAndGradient(
       (p: Line) => ({
@@ -42,11 +42,13 @@ export const regression: TrainStep<State, Batch, Metrics> = {
       }),
       state.parameters
     )
-    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true } as const
+    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true, accumulate } as const
     const updated = AdamW.update(state, gradients, hyper, options, loss)
     return { metrics: { loss, norms: [updated.norm, Reduction.globalNorm(state.parameters)] }, state: updated.state }
   }
-}
+})
+
+export const regression = regressionOf(1)
 
 export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArray<Tensor<[4, 2]>>> = {
   name: "affine",
@@ -102,16 +104,17 @@ const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
   bias: values([2], (i) => at(i + 6))
 })
 
-export const initial = (): HostOf<State> => ({
+export const initial = (accumulate = 1): HostOf<State> => ({
   parameters: fixedLine((i) => Math.sin(i + 1)),
   first: fixedLine(() => 0),
-  second: fixedLine(() => 0)
+  second: fixedLine(() => 0),
+  ...(accumulate === 1 ? {} : { gradients: fixedLine(() => 0) })
 })
 
-export const batch = (step: number): HostOf<Batch> => ({
+export const batch = (step: number, accumulate = 1): HostOf<Batch> => ({
   x: values([4, 3], (i) => Math.cos(i * 3 + step)),
   y: values([4, 2], (i) => Math.sin(i * 5 + step)),
-  hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8 })
+  hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8, accumulate })
 })
 
 export const weights = (): HostOf<Line> => initial().parameters

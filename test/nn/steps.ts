@@ -12,14 +12,16 @@ import * as Tree from "../../src/shapes/Tree.ts"
 
 const betas = [0.9, 0.98] as const
 
-const adamw: AdamW.Options = { betas, weightDecay: 0.05, clipNorm: 1, decays: (_, rank) => rank > 1 }
+const options: AdamW.Options = { betas, weightDecay: 0.05, clipNorm: 1, decays: (_, rank) => rank > 1 }
 
 export interface Sizes {
   readonly image: number
   readonly batch: number
+  readonly accumulate?: number
 }
 
-const stepsOf = ({ batch, image }: Sizes) => {
+const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
+  const adamw = { ...options, accumulate }
   const side = Dim.named("image", image)
   const size = Dim.named("batch", batch)
   const vit = Vit.dims({ image: side, patch: Dim.named("patch", 8), width: Dim.named("width", 8), heads: 2 })
@@ -81,12 +83,16 @@ const draw = (leaf: Tree.Leaf, path: string, seed: number, patches: number): Val
 const drawn = <T>(spec: object, seed: number, patches: number): HostOf<T> =>
   Tree.map<HostOf<T>>(spec, (leaf, path) => ({ ...leaf, data: draw(leaf, path, seed, patches) }))
 
-const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(step: TrainStep<S, B, M>, patches: number) => ({
+const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(
+  step: TrainStep<S, B, M>,
+  patches: number,
+  accumulate?: number
+) => ({
   step,
   state: (seed: number): HostOf<S> => drawn<S>(step.state as object, seed, patches),
-  batch: (seed: number): HostOf<B> => ({
+  batch: (seed: number, number = 3): HostOf<B> => ({
     ...drawn<B>(step.batch, seed, patches),
-    hyper: AdamW.hyper(3, 1e-2, { betas, eps: 1e-8 })
+    hyper: AdamW.hyper(number, 1e-2, { betas, eps: 1e-8, accumulate })
   })
 })
 
@@ -94,10 +100,10 @@ export const casesOf = (sizes: Sizes) => {
   const { finetune, plain, pretrain, tokenizer } = stepsOf(sizes)
   const patches = sizes.batch * (sizes.image / 8) ** 2
   return {
-    tokenizer: caseOf(tokenizer, patches),
-    pretrain: caseOf(pretrain, patches),
-    plain: caseOf(plain, patches),
-    finetune: caseOf(finetune, patches)
+    tokenizer: caseOf(tokenizer, patches, sizes.accumulate),
+    pretrain: caseOf(pretrain, patches, sizes.accumulate),
+    plain: caseOf(plain, patches, sizes.accumulate),
+    finetune: caseOf(finetune, patches, sizes.accumulate)
   }
 }
 

@@ -92,7 +92,7 @@ describe("stages refuse", () => {
         )
       }))
 
-    it.effect("fewer images than a batch takes", () =>
+    it.effect("fewer images than an update takes", () =>
       Effect.gen(function*() {
         const few = Layer.fresh(Images.layerMemory([set("train", 7)]))
         const error = tagged(
@@ -100,7 +100,7 @@ describe("stages refuse", () => {
           "TooFewImages"
         )
         assert.strictEqual(error[Runtime.errorExitCode], 66)
-        assert.include(error.message, "train has 7 images to use but a batch takes 8")
+        assert.include(error.message, "train has 7 images to use but an update takes 8")
       }))
 
     it.effect("another configuration or other data for a stage that the run has finished", () =>

@@ -12,9 +12,11 @@ import { machine, micro, recording } from "./kit.ts"
 
 const STEPS = 8
 
-const preset = micro({ duration: STEPS })
+const plain = micro({ duration: STEPS })
 
-const program = Effect.fnUntraced(function*(options: StageOptions) {
+const accumulating = micro({ duration: 3, batchSize: 4, accumulate: 3 })
+
+const program = Effect.fnUntraced(function*(options: StageOptions, preset = plain) {
   const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
   const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
   const classifier = yield* finetune(preset.finetune, backbone, options)
@@ -27,13 +29,13 @@ const program = Effect.fnUntraced(function*(options: StageOptions) {
   }
 })
 
-const interruptedAt = Effect.fnUntraced(function*(stage: string, step: number, options: StageOptions) {
+const interruptedAt = Effect.fnUntraced(function*(stage: string, step: number, options: StageOptions, preset = plain) {
   const reached = yield* Deferred.make<void>()
   const progress = recording(
     [],
     (report) => report.stage === stage && report.step === step ? Deferred.succeed(reached, undefined) : Effect.void
   )
-  const fiber = yield* Effect.forkChild(program(options).pipe(Effect.provideService(Progress, progress)))
+  const fiber = yield* Effect.forkChild(program(options, preset).pipe(Effect.provideService(Progress, progress)))
   yield* Deferred.await(reached)
   yield* Fiber.interrupt(fiber)
 })
@@ -58,20 +60,33 @@ describe("a run that is interrupted and started again", () => {
         assert.strictEqual(unbroken.log.length, 3 * STEPS)
       }))
 
+    it.effect("goes on in the middle of an update of several steps", () =>
+      Effect.gen(function*() {
+        const unbroken = yield* program({}, accumulating).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        const broken = yield* Effect.gen(function*() {
+          for (const [stage, step] of [["tokenizer", 2], ["pretrain", 4], ["finetune", 8]] as const) {
+            yield* interruptedAt(stage, step, {}, accumulating)
+          }
+          return yield* program({ checkpointEvery: 2 }, accumulating)
+        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        assert.deepStrictEqual(broken, unbroken)
+        assert.strictEqual(unbroken.log.length, 3 * 9)
+      }))
+
     it.effect("goes on after its last step", () =>
       Effect.gen(function*() {
-        const { tensors } = yield* trainTokenizer(preset.tokenizer).pipe(
+        const { tensors } = yield* trainTokenizer(plain.tokenizer).pipe(
           Effect.provide(Runs.layerMemory(), { local: true })
         )
         yield* Effect.gen(function*() {
           const progress = recording([], ({ step }) => step === STEPS ? Effect.interrupt : Effect.void)
-          yield* trainTokenizer(preset.tokenizer).pipe(
+          yield* trainTokenizer(plain.tokenizer).pipe(
             Effect.provideService(Progress, progress),
             Effect.exit
           )
           assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [STEPS])
           const seen: Array<string> = []
-          const resumed = yield* trainTokenizer(preset.tokenizer).pipe(
+          const resumed = yield* trainTokenizer(plain.tokenizer).pipe(
             Effect.provideService(Progress, recording(seen))
           )
           assert.deepStrictEqual(seen, [])

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import type { HostTensor } from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import { cases } from "../nn/steps.ts"
+import { cases, casesOf } from "../nn/steps.ts"
 import * as Eager from "../parity/eager.ts"
 
 interface Case<S, B, M> {
@@ -58,4 +58,5 @@ const check = <S extends object, B extends { readonly images: unknown }, M exten
 describe("tokenizer", () => check(cases.tokenizer))
 describe("pretrain", () => check(cases.pretrain))
 describe("pretrain without aggregation", () => check(cases.plain))
+describe("the last of two steps of an update", () => check(casesOf({ image: 16, batch: 2, accumulate: 2 }).tokenizer))
 describe("finetune", () => check(cases.finetune))

@@ -19,13 +19,15 @@ const options = fc.record({
   how,
   seed: fc.integer(),
   batchSize: fc.integer({ min: 1, max: 12 }),
+  accumulate: fc.integer({ min: 1, max: 3 }),
   count: fc.integer({ min: 1, max: 4 })
-}).map(({ batchSize, count, how: asked, labels: of, seed }) => ({
+}).map(({ accumulate, batchSize, count, how: asked, labels: of, seed }) => ({
   ...asked,
   stage: "pretrain",
   labels: of,
   seed,
   batchSize,
+  accumulate,
   count
 }))
 
@@ -88,13 +90,24 @@ describe("sampling", () => {
     }))
   })
 
+  it("ends an epoch with a whole update", () => {
+    fc.assert(fc.property(options, (asked) => {
+      const { accumulate, batchSize } = asked
+      const [many, one] = [asked, { ...asked, batchSize: batchSize * accumulate, accumulate: 1 }].map(Sampling.make)
+      assert.strictEqual(many!.stepsPerEpoch, one!.stepsPerEpoch * accumulate)
+      const shown = (sampler: Sampling.Sampler) => all(sampler).flatMap(({ places }) => places)
+      assert.deepStrictEqual(shown(many!), shown(one!))
+    }))
+  })
+
   it("shows every used image when padded, and none twice more than another", () => {
     fc.assert(fc.property(options, (asked) => {
       const sampler = Sampling.make({ ...asked, balanced: false, repeats: 1, rest: "pad" })
       const shown = counts(all(sampler).flatMap(({ places }) => places))
       assert.strictEqual(shown.size, sampler.images)
       assert.isAtMost(Math.max(...shown.values()) - Math.min(...shown.values()), 1)
-      assert.isBelow(sampler.stepsPerEpoch * asked.batchSize - sampler.images, asked.batchSize)
+      const needed = asked.batchSize * asked.accumulate
+      assert.isBelow(sampler.stepsPerEpoch * asked.batchSize - sampler.images, needed)
     }))
   })
 
