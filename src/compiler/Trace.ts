@@ -37,6 +37,8 @@ export interface Adamw {
   readonly parameter: string
   readonly first: string
   readonly second: string
+  /** The mean gradient, where several steps make one update. */
+  readonly mean?: string
   readonly gradient: string
   /** Whether the gradient comes as its transpose, which the graph then need not turn. */
   readonly turned: boolean
@@ -141,7 +143,7 @@ const finish = (
   }
 }
 
-const MOMENTS = ["parameter", "first", "second"] as const
+const REPLACED = ["parameter", "first", "second", "mean"] as const
 
 interface Split {
   readonly adamw: ReadonlyArray<Adamw>
@@ -154,19 +156,20 @@ export const TURNED = { rows: 16, columns: 4 } as const
 
 const isTurnable = ([rows, columns]: Shape): boolean => rows! % TURNED.rows === 0 && columns! % TURNED.columns === 0
 
-/** The updates that the graph leaves out: those of a parameter and two moments by themselves. */
+/** The updates that the graph leaves out: those of a parameter and what the optimizer holds of it by themselves. */
 const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
   const bySource = new Map(next.map((result) => [result.source, result]))
   const adamw: Array<Adamw> = []
   const results = new Map(next.map((result) => [result.name, result]))
   for (const { inputs, outputs } of tracer.apart) {
     const replaced = outputs.map((output) => bySource.get(output)?.name ?? "")
-    const own = MOMENTS.map((key) => inputs[key]!.name.replace(/^state\./, "next."))
+    const own = REPLACED.flatMap((key) => inputs[key]?.name.replace(/^state\./, "next.") ?? [])
     if (own.some((name, i) => name !== replaced[i])) continue
     for (const name of own) results.delete(name)
-    const { first, gradient, parameter, second, ...factors } = inputs
+    const { first, gradient, mean, parameter, second, ...factors } = inputs
     const before = tracer.turned.get(gradient!.name)
-    const turned = before !== undefined && isTurnable(gradient!.shape)
+    // The norm of a mean needs the gradient as it is.
+    const turned = before !== undefined && mean === undefined && isTurnable(gradient!.shape)
     const handOut = (value: Graph.Value, name: string) => {
       results.set(name, { ...value, name, source: value.name })
       return name
@@ -176,6 +179,7 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
       parameter: parameter!.name,
       first: first!.name,
       second: second!.name,
+      ...(mean === undefined ? {} : { mean: mean.name }),
       gradient: handOut(
         turned ? { ...gradient!, name: before, shape: gradient!.shape.toReversed() } : gradient!,
         parameter!.name.replace("state.", "gradient.")

@@ -29,14 +29,11 @@ import * as Parameter from "./Parameter.ts"
 
 type Scalar = Tensor.Tensor<[]>
 
-/** Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). */
-export interface State<P> {
-  readonly parameters: P
-  readonly first: P
-  readonly second: P
-  /** The mean gradient of the steps of an update so far, where several make one. */
-  readonly gradients?: P
-}
+/**
+ * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`) and, where several steps make one update, the
+ * mean gradient of its steps so far.
+ */
+export type State<P> = Update.State<P>
 
 /** What changes from step to step. Made on the host by `hyper`. */
 export interface Hyper {
@@ -84,7 +81,7 @@ export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
   parameters,
   first: parameters,
   second: parameters,
-  ...(accumulate > 1 ? { gradients: parameters } : {})
+  ...(accumulate > 1 ? { mean: parameters } : {})
 })
 
 /** The state before the first step. */
@@ -92,7 +89,7 @@ export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spe
   parameters,
   first: Parameter.zerosLike(spec),
   second: Parameter.zerosLike(spec),
-  ...(accumulate > 1 ? { gradients: Parameter.zerosLike(spec) } : {})
+  ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {})
 })
 
 const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
@@ -135,11 +132,10 @@ export const update = <P extends object>(
   { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
   loss?: Scalar
 ) => {
-  const { gradients: before } = state
-  const mean = before === undefined || hyper.mean === undefined
-    ? gradients
-    : Update.mean(before, gradients, hyper.mean.keep, 1 / accumulate)
-  const norm = Reduction.globalNorm(mean)
+  const share = Tensor.fill([], 1 / accumulate)
+  const norm = Reduction.globalNorm(
+    state.mean && hyper.mean ? Update.means(state.mean, gradients, hyper.mean.keep, share) : gradients
+  )
   const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
   const one = Tensor.fill([], 1)
   const either = (next: Scalar, kept: number) => {
@@ -157,6 +153,11 @@ export const update = <P extends object>(
   const step = either(Elementwise.mul(hyper.rate, hyper.correction), 0)
   const decay = either(Elementwise.scale(hyper.rate, weightDecay), 0)
 
+  const means = hyper.mean === undefined ? {} : {
+    keepMean: Elementwise.choose(finite, hyper.mean.keep, one),
+    takeMean: Elementwise.choose(finite, share, Tensor.fill([], 0))
+  }
+
   // Parameters that share a factor share the scalars.
   const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
   const lengthsAt = (factor: number) => {
@@ -169,12 +170,11 @@ export const update = <P extends object>(
     lengths.set(factor, made)
     return made
   }
-  const kept = before === undefined ? mean : Update.choose(finite, mean, before)
-  const next = Update.each(state, kept, (leaf, gradient, name) => {
+  const next = Update.each(state, gradients, (leaf, gradient, name) => {
     const { keep, step: length } = lengthsAt(scale(name))
     const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
     const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
-    return Update.adamw(leaf, gradient, decaying ? { ...factors, keep } : factors)
+    return Update.adamw(leaf, gradient, { ...factors, ...(decaying ? { keep } : {}), ...means })
   })
-  return { state: before === undefined ? next : { ...next, gradients: kept }, norm, finite }
+  return { state: next, norm, finite }
 }

@@ -34,7 +34,7 @@ export interface TrainState {
   readonly parameters: object
   readonly first: object
   readonly second: object
-  readonly gradients?: object
+  readonly mean?: object
 }
 
 /** A stage had to stop because a step could not be taken. Exits with 70. */
@@ -78,7 +78,7 @@ export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
 
 const split = (state: object) => {
   const tensors = Object.entries(Weights.flatten(state))
-  const isOptimizer = (name: string) => /^(first|second|gradients)\./.test(name)
+  const isOptimizer = (name: string) => /^(first|second|mean)\./.test(name)
   return {
     weights: Object.fromEntries(tensors.filter(([name]) => !isOptimizer(name))),
     optimizer: Object.fromEntries(tensors.filter(([name]) => isOptimizer(name)))

@@ -30,54 +30,58 @@ import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
-/** One parameter with its two moments. */
+/** One parameter with what an optimizer holds of it. */
 export interface Moments<in out S extends Shape> {
   readonly parameter: Tensor<S>
   readonly first: Tensor<S>
   readonly second: Tensor<S>
+  /** The mean gradient so far, where several steps make one update. */
+  readonly mean?: Tensor<S>
 }
 
-const both = <P extends object>(
-  a: P,
-  b: P,
-  combine: <S extends Shape>(a: Tensor<S>, b: Tensor<S>) => Tensor<S>
-): P => {
-  const other = new Map(Tree.leaves<Tensor<Shape>>(b))
-  return Tree.map<P>(a, (leaf, path) => combine(leaf as Tensor<Shape>, other.get(path)!))
-}
-
-/** `keep` of a record of means and `share` of one of gradients. */
-export const mean = <P extends object>(means: P, gradients: P, keep: Tensor<[]>, share: number): P =>
-  both(
-    means,
-    gradients,
-    (sum, gradient) => Elementwise.add(Elementwise.scaleBy(sum, keep), Elementwise.scale(gradient, share))
-  )
-
-/** One record if a scalar condition holds, else the other. Has no gradient. */
-export const choose = <P extends object>(condition: Tensor<[], "bool">, a: P, b: P): P =>
-  both(a, b, (one, other) => Elementwise.choose(condition, one, other))
-
-/** Applies an update rule to every parameter of a record. */
-export const each = <P extends object>(
-  state: { readonly parameters: P; readonly first: P; readonly second: P },
-  gradients: P,
-  rule: <S extends Shape>(leaf: Moments<S>, gradient: Tensor<S>, path: string) => Moments<S>
-): { readonly parameters: P; readonly first: P; readonly second: P } => {
-  const [byGradient, byFirst, bySecond] = [gradients, state.first, state.second].map((tree) =>
-    new Map(Tree.leaves<Tensor<Shape>>(tree))
-  ) as [Map<string, Tensor<Shape>>, Map<string, Tensor<Shape>>, Map<string, Tensor<Shape>>]
-  const updated = new Map(
-    Tree.leaves<Tensor<Shape>>(state.parameters).map(([path, parameter]) => {
-      const leaf = { parameter, first: byFirst.get(path)!, second: bySecond.get(path)! }
-      return [path, rule(leaf, byGradient.get(path)!, path)] as const
-    })
-  )
-  const pick = (member: keyof Moments<Shape>) => Tree.map<P>(state.parameters, (_, path) => updated.get(path)![member])
-  return { parameters: pick("parameter"), first: pick("first"), second: pick("second") }
+/** Records of parameters and of what an optimizer holds of each. */
+export interface State<P> {
+  readonly parameters: P
+  readonly first: P
+  readonly second: P
+  readonly mean?: P
 }
 
 type Scalar = Tensor<[]>
+
+const byPath = (tree: object | undefined) => new Map(tree && Tree.leaves<Tensor<Shape>>(tree))
+
+const added = <S extends Shape>(mean: Tensor<S>, gradient: Tensor<S>, keep: Scalar, take: Scalar): Tensor<S> =>
+  Elementwise.add(Elementwise.scaleBy(mean, keep), Elementwise.scaleBy(gradient, take))
+
+/** `keep mean + take gradient` of every parameter of a record. */
+export const means = <P extends object>(mean: P, gradients: P, keep: Scalar, take: Scalar): P => {
+  const others = byPath(gradients)
+  return Tree.map<P>(mean, (leaf, path) => added(leaf as Tensor<Shape>, others.get(path)!, keep, take))
+}
+
+/** Applies an update rule to every parameter of a record. */
+export const each = <P extends object>(
+  state: State<P>,
+  gradients: P,
+  rule: <S extends Shape>(leaf: Moments<S>, gradient: Tensor<S>, path: string) => Moments<S>
+): State<P> => {
+  const [byGradient, byFirst, bySecond, byMean] = [gradients, state.first, state.second, state.mean].map(byPath)
+  const updated = new Map(
+    Tree.leaves<Tensor<Shape>>(state.parameters).map(([path, parameter]) => {
+      const mean = byMean!.get(path)
+      const leaf = { parameter, first: byFirst!.get(path)!, second: bySecond!.get(path)! }
+      return [path, rule(mean === undefined ? leaf : { ...leaf, mean }, byGradient!.get(path)!, path)] as const
+    })
+  )
+  const pick = (member: keyof Moments<Shape>) => Tree.map<P>(state.parameters, (_, path) => updated.get(path)![member])
+  return {
+    parameters: pick("parameter"),
+    first: pick("first"),
+    second: pick("second"),
+    ...(state.mean === undefined ? {} : { mean: pick("mean") })
+  }
+}
 
 /** The numbers of one step of AdamW. */
 export interface Factors {
@@ -94,39 +98,45 @@ export interface Factors {
   readonly step: Scalar
   /** What stays of the parameter under weight decay; all when absent. */
   readonly keep?: Scalar
+  /** What stays of the mean gradient, and how much of the gradient comes in, where there is one. */
+  readonly keepMean?: Scalar
+  readonly takeMean?: Scalar
 }
 
 /**
- * `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p - step m / (√v + epsilon)`. An engine may
- * do it in one pass over memory.
+ * `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p - step m / (√v + epsilon)`; where there is
+ * a mean gradient, `mean ← keepMean mean + takeMean g` before, and it stands for `g`. An engine may do it in one pass over
+ * memory.
  */
 export const adamw = <S extends Shape>(
-  { first, parameter, second }: Moments<S>,
+  { first, mean, parameter, second }: Moments<S>,
   gradient: Tensor<S>,
   factors: Factors
 ): Moments<S> => {
-  const { epsilon, finite, keep, keepFirst, keepSecond, step, takeFirst, takeSecond } = factors
-  const given: Record<string, tf.Tensor> = {}
-  for (const [name, scalar] of Object.entries(factors)) if (scalar !== undefined) given[name] = untyped(scalar)
-  const inputs = {
-    ...given,
-    parameter: untyped(parameter),
-    first: untyped(first),
-    second: untyped(second),
-    gradient: untyped(gradient)
+  const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
+  const inputs: Record<string, tf.Tensor> = {}
+  for (const [name, tensor] of Object.entries({ ...factors, parameter, first, second, mean, gradient })) {
+    if (tensor !== undefined) inputs[name] = untyped(tensor)
   }
   const results = Kernel.fused("PatchwordAdamW", inputs, {}, () => {
     const sound = Elementwise.keepIf(finite, gradient)
-    const nextFirst = Elementwise.add(Elementwise.scaleBy(first, keepFirst), Elementwise.scaleBy(sound, takeFirst))
+    const nextMean = mean && keepMean && takeMean && added(mean, sound, keepMean, takeMean)
+    const taken = nextMean ?? sound
+    const nextFirst = Elementwise.add(Elementwise.scaleBy(first, keepFirst), Elementwise.scaleBy(taken, takeFirst))
     const nextSecond = Elementwise.add(
       Elementwise.scaleBy(second, keepSecond),
-      Elementwise.scaleBy(Elementwise.square(sound), takeSecond)
+      Elementwise.scaleBy(Elementwise.square(taken), takeSecond)
     )
     const direction = Elementwise.div(nextFirst, Elementwise.shiftBy(Elementwise.sqrt(nextSecond), epsilon))
     const kept = keep === undefined ? parameter : Elementwise.scaleBy(parameter, keep)
     const next = Elementwise.sub(kept, Elementwise.scaleBy(direction, step))
-    return [next, nextFirst, nextSecond].map(untyped)
+    return [next, nextFirst, nextSecond, ...(nextMean === undefined ? [] : [nextMean])].map(untyped)
   })
-  const [next, nextFirst, nextSecond] = results.map((result) => unsafeTyped<S, "float32">(result))
-  return { parameter: next!, first: nextFirst!, second: nextSecond! }
+  const [next, nextFirst, nextSecond, nextMean] = results.map((result) => unsafeTyped<S, "float32">(result))
+  return {
+    parameter: next!,
+    first: nextFirst!,
+    second: nextSecond!,
+    ...(nextMean === undefined ? {} : { mean: nextMean })
+  }
 }

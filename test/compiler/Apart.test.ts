@@ -2,11 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node"
-import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
+import { accumulating, pretraining, tokenizing } from "../../benchmarks/steps.ts"
 import { assembled } from "../../scripts/kernels.ts"
 import * as Trace from "../../src/compiler/Trace.ts"
 import * as Presets from "../../src/domain/Presets.ts"
 import { Engine } from "../../src/layers/Engine.ts"
+import * as AdamW from "../../src/nn/AdamW.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
@@ -85,13 +86,15 @@ describe("updates that a program leaves out", () => {
   })
 
   it.effect("of several steps give the bits that the graph would", () => {
-    const step = Steps.regressionOf(2)
-    const { adamw } = Trace.trainStep(step, { apart: true })
-    assert.deepStrictEqual(adamw.map(({ gradient }) => gradient), [
-      "gradient.parameters.weight",
-      "gradient.parameters.bias"
-    ])
-    return equal(step, Steps.initial(2), (i) => Steps.batch(i, 2))
+    const { batch, state, step } = pretraining(accumulating(Presets.tiny, 2), 4)
+    const { adamw, updates } = Trace.trainStep(step, { apart: true })
+    assert.deepStrictEqual(
+      adamw.map(({ mean }) => mean),
+      Tree.leaves(step.state.mean!).map(([path]) => `state.mean.${path}`)
+    )
+    assert.deepStrictEqual(updates, [])
+    const { optimizer } = Presets.tiny.pretrain
+    return equal(step, state(), (i) => ({ ...batch, hyper: AdamW.hyper(i, 1e-3, { ...optimizer, accumulate: 2 }) }))
   })
 
   it.effect("of pretraining give the bits that the graph would", () => {

@@ -108,7 +108,7 @@ export const initial = (accumulate = 1): HostOf<State> => ({
   parameters: fixedLine((i) => Math.sin(i + 1)),
   first: fixedLine(() => 0),
   second: fixedLine(() => 0),
-  ...(accumulate === 1 ? {} : { gradients: fixedLine(() => 0) })
+  ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
 })
 
 export const batch = (step: number, accumulate = 1): HostOf<Batch> => ({

@@ -30,6 +30,7 @@ export const kernels: Kernels = {
     t.boundaries.push({ value: t.name(x), gradient: t.name(dy), rank: dy.shape.length })
     return t.alias(dy, dy.shape)
   },
-  PatchwordAdamW: (t, inputs: Record<string, Info>) => t.setApart(inputs, ["parameter", "first", "second"]),
+  PatchwordAdamW: (t, inputs: Record<string, Info>) =>
+    t.setApart(inputs, ["parameter", "first", "second", ...(inputs["mean"] === undefined ? [] : ["mean"])]),
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }

@@ -8,6 +8,7 @@ type Kernel = (...numbers: ReadonlyArray<number>) => void
 /** What `adamw.wat` exports. */
 interface Kernels {
   readonly adamw: Kernel
+  readonly mean: Kernel
   readonly turn: Kernel
 }
 
@@ -32,13 +33,32 @@ const wasm = new WebAssembly.Module(Uint8Array.from(atob(adamwWasm), (byte) => b
 
 const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / 16) * 16
 
-/** What runs the kernel on arrays of a memory: of `bytes` each, at these places. */
+/** Where the arrays of a parameter begin. */
+interface Places {
+  readonly gradient: number
+  readonly parameter: number
+  readonly first: number
+  readonly second: number
+  readonly mean: number | undefined
+}
+
+/** Whether AdamW by these numbers would leave everything as it is. */
+const isStill = ([, keepFirst, takeFirst, keepSecond, takeSecond, , step, keep]: ReadonlyArray<number>): boolean =>
+  keepFirst === 1 && takeFirst === 0 && keepSecond === 1 && takeSecond === 0 && step === 0 && keep === 1
+
+/** What runs the kernels on arrays of a memory, of `bytes` each. */
 const runner = (
-  { adamw, turn }: Kernels,
+  { adamw, mean: take, turn }: Kernels,
   bytes: number,
-  [gradient, parameter, first, second]: readonly [number, number, number, number],
+  { first, gradient, mean, parameter, second }: Places,
   turned: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
 ): Kernel => {
+  if (mean !== undefined) {
+    return (keepMean, takeMean, ...factors) => {
+      take(bytes, gradient, mean, factors[0]!, keepMean!, takeMean!)
+      if (!isStill(factors)) adamw(bytes, mean, parameter, first, second, ...factors)
+    }
+  }
   if (turned === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
   const { scratch, shape: [rows, columns] } = turned
   const block = 4 * TURNED.rows * columns!
@@ -54,7 +74,7 @@ const runner = (
 export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => {
   const groups: Array<{ readonly updates: Array<Adamw>; bytes: number }> = []
   for (const update of updates) {
-    const [bytes, last] = [4 * sizeOf(given[update.parameter]!), groups.at(-1)]
+    const [bytes, last] = [(update.mean === undefined ? 4 : 5) * sizeOf(given[update.parameter]!), groups.at(-1)]
     if (last === undefined || last.bytes + bytes > GROUP) groups.push({ updates: [update], bytes })
     else {
       last.updates.push(update)
@@ -68,9 +88,10 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
     const bytes = scratch + 4 * TURNED.rows * Math.max(...widest)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
     const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
-    const kernels = { adamw: exports["adamw"] as Kernel, turn: exports["turn"] as Kernel }
+    const { adamw, mean, turn } = exports as Record<keyof Kernels, Kernel>
+    const kernels = { adamw, mean, turn }
     let free = 0
-    return together.map(({ factors, first, gradient, parameter, second, turned }) => {
+    return together.map(({ factors, first, gradient, mean, parameter, second, turned }) => {
       const { data: { length }, dtype, shape } = given[parameter]!
       const size = sizeOf(given[parameter]!)
       const place = (name: string) => {
@@ -87,11 +108,18 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
         free += size
         return free - size
       }
-      const places = [place(gradient), place(parameter), place(first), place(second)] as const
-      const { epsilon, finite, keep, keepFirst, keepSecond, step, takeFirst, takeSecond } = factors
+      const places = {
+        gradient: place(gradient),
+        parameter: place(parameter),
+        first: place(first),
+        second: place(second),
+        mean: mean === undefined ? undefined : place(mean)
+      }
+      const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
+      const adding = mean === undefined ? [] : [keepMean, takeMean]
       return {
         run: runner(kernels, size, places, turned ? { shape, scratch } : undefined),
-        factors: [finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]
+        factors: [...adding, finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]
       }
     })
   })

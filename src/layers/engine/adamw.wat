@@ -34,6 +34,22 @@
       (local.set $i (i32.add (local.get $i) (i32.const 16)))
       (br_if $next (i32.lt_u (local.get $i) (local.get $bytes)))))
 
+  ;; Takes the share $take of g into the mean, of which $keep stays.
+  (func (export "mean")
+    (param $bytes i32) (param $g i32) (param $mean i32) (param $finite i32) (param $keep f32) (param $take f32)
+    (local $i i32) (local $mask v128)
+    (local.set $mask (i32x4.splat (i32.sub (i32.const 0) (local.get $finite))))
+    (loop $next
+      (v128.store
+        (i32.add (local.get $mean) (local.get $i))
+        (f32x4.add
+          (f32x4.mul (v128.load (i32.add (local.get $mean) (local.get $i))) (f32x4.splat (local.get $keep)))
+          (f32x4.mul
+            (v128.and (local.get $mask) (v128.load (i32.add (local.get $g) (local.get $i))))
+            (f32x4.splat (local.get $take)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 16)))
+      (br_if $next (i32.lt_u (local.get $i) (local.get $bytes)))))
+
   ;; Writes 16 columns of a matrix at $from, whose rows hold $columns numbers, as 16 rows of $rows numbers at $to. $rows is a
   ;; multiple of 4. Four rows make four columns at a time, so that each line of the matrix is read once.
   (func (export "turn") (param $from i32) (param $to i32) (param $columns i32) (param $rows i32)
