@@ -22,6 +22,7 @@ import * as Elementwise from "../shapes/Elementwise.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 import * as HostTensors from "../shapes/HostTensor.ts"
 import * as Reduction from "../shapes/Reduction.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
 import type { SpecOf } from "../shapes/Step.ts"
 import * as Tensor from "../shapes/Tensor.ts"
 import * as Update from "../shapes/Update.ts"
@@ -124,6 +125,8 @@ export const hyper = (
  * The state after one step, the norm of the gradients before clipping, and whether it and the loss were finite. If not, the
  * state stays as it was: a loss can overflow whose gradients do not. Where several steps make one update, the norm is of
  * the mean gradient so far.
+ *
+ * @throws ShapeError when options, state and hyper are not made for the same number of steps an update.
  */
 export const update = <P extends object>(
   state: State<P>,
@@ -132,6 +135,12 @@ export const update = <P extends object>(
   { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
   loss?: Scalar
 ) => {
+  const several = [accumulate > 1, state.mean !== undefined, hyper.mean !== undefined]
+  if (new Set(several).size > 1) {
+    throw new ShapeError.ShapeError(
+      `AdamW: ${accumulate} steps make one update, but state or hyper are made for another number; give all the same \`accumulate\``
+    )
+  }
   const share = Tensor.fill([], 1 / accumulate)
   const norm = Reduction.globalNorm(
     state.mean && hyper.mean ? Update.means(state.mean, gradients, hyper.mean.keep, share) : gradients

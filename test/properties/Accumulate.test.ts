@@ -81,6 +81,17 @@ describe("several steps of one update", () => {
   })
 })
 
+describe("AdamW", () => {
+  it("refuses a state of one step an update where two make one", () => {
+    const { batch, state, step } = finetuning(BATCH, 2)
+    const { mean: _, ...plain } = state(0)
+    const { hyper } = finetuning(BATCH, 1).batch(0)
+    const refusal = /AdamW: 2 steps make one update, but state or hyper are made for another number/
+    assert.throws(() => Eager.train(step, plain, batch(0)), refusal)
+    assert.throws(() => Eager.train(step, state(0), { ...batch(0), hyper }), refusal)
+  })
+})
+
 describe("a configuration of several steps an update", () => {
   const configs = fc.record({
     accumulate: fc.integer({ min: 1, max: 5 }),
