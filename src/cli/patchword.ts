@@ -15,10 +15,18 @@ import { pretrain } from "./commands/pretrain.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
 import type { Failure } from "./Failure.ts"
 
+const isKnown = (command: Command.Command.Any, [word, ...rest]: ReadonlyArray<string>): boolean => {
+  const verbs = command.subcommands.flatMap(({ commands }) => commands)
+  if (word === undefined || verbs.length === 0) return true
+  const named = verbs.find(({ name }) => name === word)
+  return named !== undefined && isKnown(named, rest)
+}
+
+// Without `--help`, a word that is no verb is said to be none.
 const described = (
   verb: ReadonlyArray<string>
 ): Effect.Effect<void, CliError.CliError | Failure, Command.Environment> =>
-  Command.runWith(patchword, { version })([...verb, "--help"])
+  Command.runWith(patchword, { version })(isKnown(patchword, verb) ? [...verb, "--help"] : verb)
 
 const help = Command.make("help", {
   verb: Argument.String("verb").pipe(Argument.withDescription("as tokenizer train; all without"), Argument.variadic())

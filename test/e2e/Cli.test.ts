@@ -57,12 +57,15 @@ describe("the command", () => {
     assert.notInclude(readdirSync(folder), args.join("-"))
   })
 
-  it.concurrent("refuses what it does not know", async () => {
-    const { code, stderr } = await patchword("dmo")
-    assert.strictEqual(code, 64)
-    assert.include(stderr, "Unknown subcommand \"dmo\"")
-    assert.notMatch(stderr, /^\s+at /m)
-  })
+  it.concurrent.each([[["dmo"]], [["help", "dmo"]], [["help", "tokenizer", "dmo"]]])(
+    "does not know %j",
+    async (args) => {
+      const { code, stderr } = await patchword(...args)
+      assert.strictEqual(code, 64)
+      assert.include(stderr, "Unknown subcommand \"dmo\"")
+      assert.notMatch(stderr, /^\s+at /m)
+    }
+  )
 
   it.concurrent("refuses the run folder of another configuration, naming the keys", async () => {
     const out = join(folder, "other")
