@@ -124,7 +124,7 @@ describe("the commands", () => {
         )
         assert.match(
           String(tight.problems),
-          /pretrain: 24 images do not make one batch of 25; lower pretrain\.optimizer/
+          /pretrain: 24 images do not make one update of 25; lower pretrain\.optimizer/
         )
         assert.match(yield* said("plan", ...common, "--stages", "finetune"), /images per second +\d/)
 

@@ -49,9 +49,12 @@ const trained = <S, B, M>(
     return numbers({ metrics, state: yield* handle.state })
   }).pipe(Effect.scoped)
 
+const STEPS = [0, 1, 2, 3, 4]
+
 export const programs = {
   codes: inferred(TokenizerStep.encode(tokenizer, 2)),
-  regression: trained(Regression.regression, Regression.initial(), [0, 1, 2, 3, 4].map(Regression.batch)),
+  regression: trained(Regression.regression, Regression.initial(), STEPS.map(Regression.batch)),
+  accumulated: trained(Regression.regressionOf(2), Regression.initial(2), STEPS.map(Regression.batchOf(2))),
   pretrain: trained(cases.pretrain.step, cases.pretrain.state(0), [cases.pretrain.batch(1)]),
   tokenizer: trained(cases.tokenizer.step, cases.tokenizer.state(0), [cases.tokenizer.batch(1)])
 } as const

@@ -15,7 +15,7 @@ import * as Steps from "./steps.ts"
 const trainedBy = Effect.fnUntraced(function*(accumulate: number) {
   const engine = yield* Engine
   const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate))
-  const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batch(step, accumulate)))
+  const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batchOf(accumulate)(step)))
   return { metrics, state: yield* handle.state }
 }, Effect.scoped)
 

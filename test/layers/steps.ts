@@ -111,11 +111,13 @@ export const initial = (accumulate = 1): HostOf<State> => ({
   ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
 })
 
-export const batch = (step: number, accumulate = 1): HostOf<Batch> => ({
+export const batchOf = (accumulate: number) => (step: number): HostOf<Batch> => ({
   x: values([4, 3], (i) => Math.cos(i * 3 + step)),
   y: values([4, 2], (i) => Math.sin(i * 5 + step)),
   hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8, accumulate })
 })
+
+export const batch = batchOf(1)
 
 export const weights = (): HostOf<Line> => initial().parameters
 
