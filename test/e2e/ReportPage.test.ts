@@ -149,7 +149,7 @@ describe("ReportPage", () => {
         ])
         assert.deepStrictEqual(best.slice(0, 5), ["45.2%", "43.8%", "44.7%", "45.3%", "43.5%"])
         assert.strictEqual(tiles.length, 6)
-        assert.include(tiles[0]!, "45.2 % 36.0 % from random initialisation✓ reached at least +5.0")
+        assert.include(tiles[0]!, "45.2 % 36.0 % from random initialisation✓ reached at least +3.0")
       }))
 
     it.effect("says what was missed", () =>
