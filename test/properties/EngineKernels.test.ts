@@ -104,6 +104,14 @@ const along = (run: (x: tf.Tensor, axis: number, keep: boolean) => tf.Tensor, fr
     run: (x) => run(x!, axis % shape.length - (axis % 2 === 0 ? 0 : shape.length), keep)
   }))
 
+const long = (run: (x: tf.Tensor) => tf.Tensor): Cases =>
+  fc.tuple(dims(0, 2), seeds, fc.constantFrom(256, 257, 300, 1021, 2048), fc.constantFrom(4, 1000)).map(
+    ([shape, seed, length, values]) => ({
+      inputs: [array([...shape, length], "float32", seed, -values, values)],
+      run: (x) => run(x!.floor())
+    })
+  )
+
 const indexed = (
   run: (x: tf.Tensor, indices: tf.Tensor) => tf.Tensor,
   shapes: (x: ReadonlyArray<number>) => ReadonlyArray<number>
@@ -207,6 +215,8 @@ const discrete: Readonly<Record<string, Cases>> = {
   Any: along((x, axis, keep) => tf.any(x.greater(1), axis, keep)),
   ArgMax: along((x, axis) => tf.argMax(x, axis)),
   ArgMin: along((x, axis) => tf.argMin(x, axis)),
+  "ArgMax of long rows": long((x) => tf.argMax(x, -1)),
+  "ArgMin of long rows": long((x) => tf.argMin(x, -1)),
   Cast: unary((x) =>
     x.cast("int32").mul(3).cast("bool").cast("float32").add(x.cast("bool").cast("int32").cast("float32"))
   ),

@@ -35,11 +35,36 @@ const reduction = (operation: string, through?: "int32"): Kernel => (t, { x }: {
   return t.computed(through === undefined ? result : cast(t, result, x.dtype), shape, x.dtype)
 }
 
-const extreme = (operation: string): Kernel => (t, { x }: { x: Info }, { axis }: Axes) => {
-  const only = axisOf(axis, x.shape.length)
-  const index = t.graph.emit(operation, [t.name(x)], { axis: only, keepdims: 0 })
-  return t.computed(cast(t, index, "int32"), reduced(x.shape, [only], false), "int32")
+const WIDE = 256
+
+/** The least divisor of a length from its root on. */
+const blockOf = (length: number): number => {
+  for (let block = Math.ceil(Math.sqrt(length));; block++) if (length % block === 0) return block
 }
+
+/**
+ * The first place of an extreme. Engines look for places one number at a time, and for extremes in whole vectors: so of a
+ * long row the extremes of its blocks are taken first, and then two short rows, blocks and the numbers of one, are searched.
+ */
+const extreme =
+  (operation: "ArgMax" | "ArgMin", value: "ReduceMax" | "ReduceMin"): Kernel =>
+  (t, { x }: { x: Info }, { axis }: Axes) => {
+    const only = axisOf(axis, x.shape.length)
+    const shape = reduced(x.shape, [only], false)
+    const length = x.shape[only]!
+    const block = blockOf(length)
+    const first = (name: string, along: number, keepdims: number) =>
+      t.graph.emit(operation, [name], { axis: along, keepdims })
+    if (only < x.shape.length - 1 || length < WIDE || block === length) {
+      return t.computed(cast(t, first(t.name(x), only, 0), "int32"), shape, "int32")
+    }
+    const rows = size(shape)
+    const blocks = t.name(t.alias(x, [rows, length / block, block]))
+    const chosen = first(t.graph.emit(value, [blocks], { axes: [2], keepdims: 0 }), 1, 1)
+    const within = first(t.graph.emit("GatherND", [blocks, chosen], { batch_dims: 1 }), 1, 1)
+    const start = t.graph.emit("Mul", [cast(t, chosen, "int32"), t.scalar(block, "int32")])
+    return t.alias(t.computed(t.graph.emit("Add", [start, cast(t, within, "int32")]), [rows, 1], "int32"), shape)
+  }
 
 // Of a matrix as it was before it was turned: the sum is the same.
 const sumSquares: Kernel = (t, { x }: { x: Info }) => {
@@ -87,8 +112,8 @@ export const kernels: Kernels = {
   Prod: reduction("ReduceProd"),
   All: reduction("ReduceMin", "int32"),
   Any: reduction("ReduceMax", "int32"),
-  ArgMax: extreme("ArgMax"),
-  ArgMin: extreme("ArgMin"),
+  ArgMax: extreme("ArgMax", "ReduceMax"),
+  ArgMin: extreme("ArgMin", "ReduceMin"),
   Cumsum: (t, { x }: { x: Info }, { axis, exclusive, reverse }) => {
     const along = t.graph.constant(Int32Array.of(axisOf(axis, x.shape.length)), [], "int32")
     const options = { exclusive: Number(exclusive), reverse: Number(reverse) }
