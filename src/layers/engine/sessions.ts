@@ -160,8 +160,8 @@ export const handlers = (
         if (state === "bound") spare.set(input, present)
         else present.dispose()
       }
-      for (const [name, gradient] of gradients) {
-        if (found[name] !== gradient) (gradient.data as Float32Array).set(found[name]!.data as Float32Array)
+      if (state !== "bound") {
+        for (const [name, { data }] of gradients) (data as Float32Array).set(found[name]!.data as Float32Array)
       }
       Adamw.update(calls, (name) => Number((found[name]!.data as Float32Array)[0]))
       const { arrays, buffers } = Protocol.packed(results.map((name) => [name, array(found[name]!)]))
