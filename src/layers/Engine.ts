@@ -122,8 +122,8 @@ export interface TensorFlowOptions {
   readonly package?: "tfjs-node-gpu" | "tfjs-node"
   /**
    * What oneDNN, the library of TensorFlow's kernels on a processor, may round the factors of a matrix product to; all
-   * else is fp32 always. Default `fp32`. `bf16` needs Linux and a processor
-   * that multiplies it (AMX, AVX-512 BF16). TensorFlow takes one precision for all engines of a process.
+   * else is fp32 always. Default `fp32`. `bf16` needs Linux and a processor with tiles for it (AMX), or Arm's instructions;
+   * AVX-512 BF16 alone is not enough. TensorFlow takes one precision for all engines of a process.
    */
   readonly precision?: "fp32" | "bf16"
 }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Runtime, Schema } from "effect"
 import { Engine, EngineError, ProviderUnavailable } from "../../src/layers/Engine.ts"
-import { multipliesBf16 } from "../../src/layers/engine/processor.ts"
+import { roundsToBf16 } from "../../src/layers/engine/processor.ts"
 import * as EngineCatalogue from "../../src/layers/EngineCatalogue.ts"
 import { trained } from "./EngineContract.ts"
 import { reference } from "./engines.ts"
@@ -74,7 +74,7 @@ describe("the catalogue", () => {
         else {
           assert.include(["PrecisionUnavailable", "ProviderUnavailable"], entry.error.reason._tag)
           assert.isTrue(
-            entry.name !== "tensorflow-bf16" || !multipliesBf16() || entry.error.message.includes("install")
+            entry.name !== "tensorflow-bf16" || !roundsToBf16() || entry.error.message.includes("install")
           )
         }
       }

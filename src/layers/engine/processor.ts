@@ -10,6 +10,9 @@ export const physicalCores = (): number => {
   return Math.max(1, Math.floor(availableParallelism() / (shared ? 2 : 1)))
 }
 
-/** Whether the processor multiplies numbers of type bf16. Only Linux says so. */
-export const multipliesBf16 = (information = text("/proc/cpuinfo")): boolean =>
-  /^(?:flags|Features)\s*:.*\s(?:avx512_bf16|amx_bf16|bf16)(?:\s|$)/m.test(information)
+/**
+ * Whether oneDNN multiplies numbers in fp32 as bf16 when it is asked to: in tiles (AMX) and on Arm. AVX-512's instructions for
+ * bf16 it keeps for numbers that are bf16 already. Only Linux says what a processor has.
+ */
+export const roundsToBf16 = (information = text("/proc/cpuinfo")): boolean =>
+  /^(?:flags|Features)\s*:.*\s(?:amx_bf16|bf16)(?:\s|$)/m.test(information)

@@ -5,7 +5,7 @@ import * as Tape from "../../compiler/Tape.ts"
 import type { TensorFlowOptions } from "../Engine.ts"
 import * as Check from "./check.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
-import { multipliesBf16 } from "./processor.ts"
+import { roundsToBf16 } from "./processor.ts"
 import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
 
@@ -28,8 +28,8 @@ const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\""
 
 const settle = (precision: Precision) =>
   Effect.suspend(() => {
-    if (precision === "bf16" && !multipliesBf16()) {
-      return refuse(precision, "this processor does not multiply it, or does not say so")
+    if (precision === "bf16" && !roundsToBf16()) {
+      return refuse(precision, "on this processor TensorFlow would compute in fp32 all the same")
     }
     settled ??= precision
     if (settled === precision) return Effect.void
@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function*({ package: chosen, precision = "
     )
   )
   if (!about.precisions.includes(precision)) {
-    return yield* refuse(precision, "TensorFlow.js leaves a GPU no choice")
+    return yield* refuse(precision, "TensorFlow computes in fp32 here all the same")
   }
   const service = Service.make(call, {
     name: `tensorflow ${about.version} ${precision}`,

@@ -7,7 +7,7 @@ import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
 import type { Call, Constant, Tape } from "../../compiler/Tape.ts"
 import type { Update } from "../../compiler/Trace.ts"
-import { multipliesBf16 } from "./processor.ts"
+import { roundsToBf16 } from "./processor.ts"
 import * as Protocol from "./protocol.ts"
 import type { Answer, Arrays, Calls, Packed } from "./protocol.ts"
 import { serve } from "./serve.ts"
@@ -37,6 +37,14 @@ const why = (name: string, cause: unknown): string => {
   return missing ? `${name} is not installed` : `${name} does not load: ${cause.message.split("\n")[0]!.trim()}`
 }
 
+/** Whether products are in bf16, which does not hold all digits of this number. */
+const isRounding = (): boolean => {
+  const side = 256
+  const exact = 1 + 2 ** -10
+  const product = scoped(() => tf.matMul(tf.fill([side, side], exact), tf.eye(side)).dataSync())
+  return product[0] !== exact
+}
+
 const start = async (): Promise<Answer<"start">> => {
   // TensorFlow.js would praise itself on the console.
   tf.env().set("PROD", true)
@@ -63,7 +71,10 @@ const start = async (): Promise<Answer<"start">> => {
   return [{
     version: `${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`,
     threads: availableParallelism(),
-    precisions: isUsingGpuDevice || !multipliesBf16() ? ["fp32"] : ["fp32", "bf16"]
+    // Whether it can is known only of what was asked for.
+    precisions: (precision === "bf16" ? isRounding() : !isUsingGpuDevice && roundsToBf16())
+      ? ["fp32", "bf16"]
+      : ["fp32"]
   }]
 }
 
