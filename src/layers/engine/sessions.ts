@@ -23,6 +23,8 @@ interface Model {
   /** What the program reads; it may need less than it is given. */
   readonly inputs: ReadonlyArray<Port>
   readonly held: Map<string, Tensor>
+  /** What brought `held` to the device, whose memory lasts no longer. */
+  readonly mover: InferenceSession | undefined
   readonly updates: ReadonlyArray<Update>
   /** Second buffers of the updates that may not be made in place. */
   readonly spare: Map<string, Tensor>
@@ -73,6 +75,8 @@ export const handlers = (
 ): Handlers => {
   const models = new Map<number, Model>()
   let handles = 0
+  // A provider is loaded with the first session that wants it, and WebGPU's device goes with the last: this one stays.
+  const lasting: Array<InferenceSession> = []
 
   const tensor = ({ data, dtype, shape }: Packed): Tensor => new Tensor(dtype, data, [...shape])
 
@@ -95,26 +99,24 @@ export const handlers = (
     })
 
   // The one way to a device and back that every build has: a program's outputs.
-  const moved = async (values: ReadonlyMap<string, Tensor>, to: "device" | "host"): Promise<Map<string, Tensor>> => {
-    if (values.size === 0) return new Map()
+  const moved = async (values: ReadonlyMap<string, Tensor>, to: "device" | "host") => {
     const names = Array.from(values.keys())
     const mover = await session(handOn(values), to === "device" ? names.map((name) => `same.${name}`) : [])
     const found = await mover.run(Object.fromEntries(values))
-    await mover.release()
-    return new Map(names.map((name) => [name, found[`same.${name}`]!]))
+    return { mover, values: new Map(names.map((name) => [name, found[`same.${name}`]!])) }
   }
 
   return {
     start: async () => {
-      // A provider is loaded with the first session that wants it.
-      await moved(new Map([["x", new Tensor("float32", new Float32Array(1), [1])]]), "host")
+      lasting.push((await moved(new Map([["x", new Tensor("float32", new Float32Array(1), [1])]]), "host")).mover)
       return [started]
     },
     open: async ({ adamw, held: given, model, updates }) => {
       const opening = await session(model, updates.map(({ output }) => output))
       const apart = Adamw.layout(adamw, given)
       const host = tensors(Object.entries(given).map(([name, value]) => [name, apart.held.get(name) ?? value]))
-      const held = state === "device" ? await moved(host, "device") : host
+      const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
+      const held = device?.values ?? host
       const spare = updates.filter(({ inPlace }) => state === "bound" && !inPlace)
       const gradients = tensors(apart.gradients)
       const replaced = new Set(updates.map((update) => update.output))
@@ -124,6 +126,7 @@ export const handlers = (
       const inputs = ports(opening.inputMetadata)
       models.set(handle, {
         session: opening,
+        mover: device?.mover,
         inputs,
         held,
         updates,
@@ -169,8 +172,10 @@ export const handlers = (
     },
     read: async ({ handle }) => {
       const { held } = models.get(handle)!
-      const host = state === "device" ? await moved(held, "host") : held
+      const back = state === "device" && held.size > 0 ? await moved(held, "host") : undefined
+      const host = back?.values ?? held
       const { arrays, buffers } = Protocol.packed(Array.from(host, ([name, value]) => [name, array(value)]))
+      await back?.mover.release()
       return [arrays, buffers]
     },
     close: async ({ handle }) => {
@@ -178,6 +183,7 @@ export const handlers = (
       models.delete(handle)
       for (const value of model?.held.values() ?? []) value.dispose()
       await model?.session.release()
+      await model?.mover?.release()
       return [undefined]
     },
     memory: () => {
