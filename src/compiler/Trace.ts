@@ -152,7 +152,7 @@ interface Split {
 }
 
 /** In blocks of so many rows and columns whoever runs a program turns gradients; other matrices the graph turns. */
-export const TURNED = { rows: 16, columns: 4 } as const
+export const TURNED = { rows: 32, columns: 4 } as const
 
 const isTurnable = ([rows, columns]: Shape): boolean => rows! % TURNED.rows === 0 && columns! % TURNED.columns === 0
 
@@ -167,7 +167,7 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
     if (own.some((name, i) => name !== replaced[i])) continue
     for (const name of own) results.delete(name)
     const { first, gradient, mean, parameter, second, ...factors } = inputs
-    const before = tracer.turned.get(gradient!.name)
+    const before = tracer.beforeTurning(gradient!.name)
     // The norm of a mean needs the gradient as it is.
     const turned = before !== undefined && mean === undefined && isTurnable(gradient!.shape)
     const handOut = (value: Graph.Value, name: string) => {

@@ -34,6 +34,8 @@ export class NotTraceable extends Error {
 
 const EXPAND_ABOVE = 4096
 
+const TURNED = [1, 0] as const
+
 /** A kernel that a program leaves to whoever runs it: it is called after the graph. */
 export interface Apart {
   readonly inputs: Readonly<Record<string, Graph.Value>>
@@ -54,8 +56,9 @@ export class Tracer {
   readonly inputs: Array<Graph.Value> = []
   readonly apart: Array<Apart> = []
   readonly boundaries: Array<Boundary> = []
-  /** What each matrix is the transpose of. */
-  readonly turned = new Map<string, string>()
+  /** What each array with its axes in another order was made of. */
+  private readonly origins = new Map<string, { readonly name: string; readonly axes: ReadonlyArray<number> }>()
+  private readonly transposes = new Map<string, string>()
   /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
@@ -143,11 +146,30 @@ export class Tracer {
     return reshaped
   }
 
-  /** The transpose of a matrix, by its name. */
-  transpose(matrix: string): string {
-    const result = this.graph.emit("Transpose", [matrix], { perm: [1, 0] })
-    this.turned.set(result, matrix)
+  /** The name of an array with its axes in another order; by default of a matrix, turned. */
+  transpose(name: string, axes: ReadonlyArray<number> = TURNED): string {
+    const origin = this.origins.get(name)
+    if (origin !== undefined && axes.every((axis, i) => origin.axes[axis] === i)) return origin.name
+    const key = `${name} ${axes.join()}`
+    const known = this.transposes.get(key)
+    if (known !== undefined) return known
+    const result = this.graph.emit("Transpose", [name], { perm: axes })
+    this.origins.set(result, { name, axes })
+    this.transposes.set(key, result)
     return result
+  }
+
+  /** The name of the matrix that one is the transpose of, if it is. */
+  beforeTurning(name: string): string | undefined {
+    const origin = this.origins.get(name)
+    return origin?.axes === TURNED ? origin.name : undefined
+  }
+
+  /** The matrix that a tensor holds the transpose of, if it does. */
+  turnedBack(tensor: tf.TensorInfo): tf.TensorInfo | undefined {
+    const { dtype, name, shape } = this.valueOf(tensor)
+    const before = name === undefined ? undefined : this.beforeTurning(name)
+    return before === undefined ? undefined : this.computed(before, shape.toReversed(), dtype)
   }
 
   /** The results of a kernel that is no part of the graph, like some of its inputs. */

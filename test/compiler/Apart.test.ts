@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node"
-import { accumulating, pretraining, tokenizing } from "../../benchmarks/steps.ts"
+import { accumulating, pretraining, small, tokenizing } from "../../benchmarks/steps.ts"
 import { assembled } from "../../scripts/kernels.ts"
 import * as Trace from "../../src/compiler/Trace.ts"
 import * as Presets from "../../src/domain/Presets.ts"
@@ -83,6 +83,11 @@ describe("updates that a program leaves out", () => {
       columns,
       rows
     ])
+  })
+
+  it("take the gradient of a weight that is used twice as one transpose", () => {
+    const { adamw } = Trace.trainStep(pretraining(small, 2).step, { apart: true })
+    assert.isTrue(adamw.find(({ parameter }) => parameter === "state.parameters.lm_head.weight")?.turned)
   })
 
   it.effect("of several steps give the bits that the graph would", () => {

@@ -70,6 +70,16 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         outputs[1]!.data.forEach((value, i) => assert.approximately(value, 2 * outputs[0]!.data[i]!, 1e-6))
       }))
 
+    it.effect("adds up the squares of millions of numbers", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.infer(Steps.length, {})
+        const x = Float32Array.from({ length: 3000 * 1024 }, (_, i) => 1e-4 * (2 + Math.sin(i)))
+        const { norm } = yield* handle.run({ x: { shape: [3000, 1024], dtype: "float32", data: x } })
+        const expected = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0))
+        assert.approximately(norm.data[0]! / expected, 1, 1e-6)
+      }))
+
     it.effect("leaves the arrays it is given alone", () =>
       Effect.gen(function*() {
         const engine = yield* Engine

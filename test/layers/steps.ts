@@ -60,6 +60,17 @@ export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArr
   }
 }
 
+export const length: Inference<
+  object,
+  { readonly x: Tensor<[3000, 1024]> },
+  { readonly norm: Tensor<[]> }
+> = {
+  name: "length",
+  weights: {},
+  batch: { x: f32(3000, 1024) },
+  run: (_, batch) => ({ norm: Reduction.globalNorm(batch) })
+}
+
 const one = f32(1)
 
 export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {

@@ -25,6 +25,19 @@ const binary = (
   return t.computed(t.graph.emit(operation, [name(a, left, b), name(b, right, a)]), shape, dtype ?? a.dtype)
 }
 
+const add = binary("Add", (a, b) => (b === 0 ? "a" : a === 0 ? "b" : undefined))
+
+// The sum of transposes is the transpose of the sum, and that may never be needed (`Trace.Adamw`).
+const addTurned: Kernel = (t, inputs: { a: Info; b: Info }, attributes) => {
+  const { a, b } = inputs
+  const [left, right] = [t.turnedBack(a), t.turnedBack(b)]
+  if (left === undefined || right === undefined || !sameShape(left.shape, right.shape)) {
+    return add(t, inputs, attributes)
+  }
+  const sum = t.graph.emit("Add", [t.name(left), t.name(right)])
+  return t.alias(t.computed(t.transpose(sum), left.shape.toReversed(), a.dtype), a.shape)
+}
+
 const comparison = (operation: string): Kernel => binary(operation, undefined, "bool")
 
 const unary = (operation: string, dtype?: tf.DataType): Kernel => (t, { x }: { x: Info }) =>
@@ -41,7 +54,7 @@ const where = (t: Tracer, condition: Info, a: Info, b: Info, dtype: tf.DataType)
   )
 
 export const kernels: Kernels = {
-  Add: binary("Add", (a, b) => (b === 0 ? "a" : a === 0 ? "b" : undefined)),
+  Add: addTurned,
   Sub: binary("Sub", (_, b) => (b === 0 ? "a" : undefined)),
   // Zero times anything is taken for zero, even where that is not finite: gradients that cannot matter are not computed.
   Multiply: binary("Mul", (a, b) => (b === 1 ? "a" : a === 1 ? "b" : a === 0 || b === 0 ? "zeros" : undefined)),

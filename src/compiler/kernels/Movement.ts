@@ -50,7 +50,7 @@ export const kernels: Kernels = {
     const shape = perm.map((axis) => x.shape[axis]!)
     const moved = perm.filter((axis) => x.shape[axis] !== 1)
     if (moved.every((axis, i) => i === 0 || axis > moved[i - 1]!)) return t.alias(x, shape)
-    return t.computed(t.graph.emit("Transpose", [t.name(x)], { perm }), shape, x.dtype)
+    return t.computed(t.transpose(t.name(x), perm), shape, x.dtype)
   },
   Reverse: (t, { x }: { x: Info }, { dims }: { dims: number | Array<number> }) => {
     const axes = dims === undefined ? [] : axesOf(dims, x.shape.length)

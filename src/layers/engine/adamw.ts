@@ -31,7 +31,10 @@ const PAGE = 2 ** 16
 
 const wasm = new WebAssembly.Module(Uint8Array.from(atob(adamwWasm), (byte) => byte.charCodeAt(0)))
 
-const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / 16) * 16
+/** Arrays begin with a line of the cache, so that no vector of a product lies in two. */
+const LINE = 64
+
+const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / LINE) * LINE
 
 /** Where the arrays of a parameter begin. */
 interface Places {

@@ -50,7 +50,7 @@
       (local.set $i (i32.add (local.get $i) (i32.const 16)))
       (br_if $next (i32.lt_u (local.get $i) (local.get $bytes)))))
 
-  ;; Writes 16 columns of a matrix at $from, whose rows hold $columns numbers, as 16 rows of $rows numbers at $to. $rows is a
+  ;; Writes 32 columns of a matrix at $from, whose rows hold $columns numbers, as 32 rows of $rows numbers at $to. $rows is a
   ;; multiple of 4. Four rows make four columns at a time, so that each line of the matrix is read once.
   (func (export "turn") (param $from i32) (param $to i32) (param $columns i32) (param $rows i32)
     (local $row i32) (local $column i32) (local $width i32) (local $height i32) (local $source i32) (local $target i32)
@@ -93,7 +93,7 @@
           (local.get $target)
           (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $ab2) (local.get $cd2)))
         (local.set $column (i32.add (local.get $column) (i32.const 4)))
-        (br_if $four_columns (i32.lt_u (local.get $column) (i32.const 16))))
+        (br_if $four_columns (i32.lt_u (local.get $column) (i32.const 32))))
       (local.set $from (i32.add (local.get $from) (i32.shl (local.get $width) (i32.const 2))))
       (local.set $row (i32.add (local.get $row) (i32.const 4)))
       (br_if $four_rows (i32.lt_u (local.get $row) (local.get $rows))))))
