@@ -26,6 +26,9 @@ export interface Heads<B extends number, H extends number, N extends number, E e
   readonly value: Tensor<[B, H, N, E]>
 }
 
+/** `[B, H, N, E]` to `[B, N, H, E]` and back. */
+const sideBySide = (x: tf.Tensor): tf.Tensor => x.transpose([0, 2, 1, 3])
+
 /**
  * Cuts a joint projection `[B, N, 3C]` into queries, keys and values of `H` heads. Its channels are ordered as the
  * official code orders them: first query, key, value, then the heads, then the channels of a head.
@@ -43,16 +46,17 @@ export function splitHeads<B extends number, N extends number, X extends number,
   heads: number
 ): never
 export function splitHeads(x: Any, width: number, heads: number): { query: Any; key: Any; value: Any } {
-  const [batch, tokens, channels] = x.shape
+  const [batch, tokens, channels] = untyped(x).shape as [number, number, number]
   if (channels !== 3 * width) {
     throw new ShapeError.ShapeError(
       `splitHeads: input axis -1 is ${channels} but three times the width is ${3 * width}`
     )
   }
   if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
-  const shape = [batch, heads, tokens, width / heads]
-  const turned = untyped(x).reshape([batch, tokens, 3, heads, width / heads]).transpose([2, 0, 3, 1, 4])
-  const [query, key, value] = tf.split(turned, 3).map((part) => unsafeTyped(part.reshape(shape))) as [Any, Any, Any]
+  // Split first and turned then: the gradient turns three small arrays, which takes half as long as one that holds all.
+  const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
+    unsafeTyped(sideBySide(part.reshape([batch, tokens, heads, width / heads])))
+  ) as [Any, Any, Any]
   return { query, key, value }
 }
 
@@ -70,7 +74,7 @@ export function mergeHeads(x: Any, width: number): Any {
   if (heads * channels !== width) {
     throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
   }
-  return unsafeTyped(untyped(x).transpose([0, 2, 1, 3]).reshape([batch, tokens, width]))
+  return unsafeTyped(sideBySide(untyped(x)).reshape([batch, tokens, width]))
 }
 
 const weights = (query: tf.Tensor, key: tf.Tensor, scale: number, bias?: tf.Tensor): tf.Tensor => {
@@ -83,13 +87,16 @@ const attentionGrad = (scale: number) =>
     const save = args.at(-1) as tf.GradSaveFunc
     const [query, key, value, bias] = args.slice(0, -1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?]
     const probabilities = weights(query, key, scale, bias)
-    save([query, key, value, probabilities])
+    const y = Kernel.product(probabilities, value)
+    // As merged heads, which the next layer keeps for its own gradient anyway.
+    save([query, key, value, probabilities, sideBySide(y)])
     return {
-      value: Kernel.product(probabilities, value),
+      value: y,
       gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
-        const [q, k, v, p] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
-        const weighted = Kernel.product(dy, v, { transposeB: true }).mul(p)
-        const dScores = weighted.sub(p.mul(weighted.sum(-1, true)))
+        const [q, k, v, p, merged] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+        // Σ p·dp of a row of N scores is Σ y·dy of the E numbers that came of it.
+        const mean = sideBySide(dy).mul(merged).sum(-1).transpose([0, 2, 1]).expandDims(-1)
+        const dScores = Kernel.product(dy, v, { transposeB: true }).sub(mean).mul(p)
         const gradients = [
           Kernel.product(dScores, k, { alpha: scale }),
           Kernel.product(dScores, q, { transposeA: true, alpha: scale }),

@@ -40,13 +40,17 @@ const layerNormGrad = (epsilon: number) =>
         const rows = x0.size / width
         const upstream = dy.reshape([rows, width])
         const deviation = r.reshape([rows, 1])
-        const normal = x0.reshape([rows, width]).sub(m.reshape([rows, 1])).mul(deviation)
+        // The deviation is divided by where there is one number of it for each row or column, not one for each element.
+        const centred = x0.reshape([rows, width]).sub(m.reshape([rows, 1]))
         const column = w.reshape([width, 1])
-        const weighted = upstream.mul(normal)
+        const weighted = upstream.mul(centred)
         const meanGradient = Kernel.product(upstream, column, { alpha: 1 / width }).mul(deviation)
-        const varianceGradient = Kernel.product(weighted, column, { alpha: 1 / width }).mul(deviation)
-        const dx = upstream.mul(w).mul(deviation).sub(meanGradient).sub(normal.mul(varianceGradient))
-        return [dx.reshape(x0.shape), weighted.sum(0), upstream.sum(0)]
+        const varianceGradient = Kernel.product(weighted, column, { alpha: 1 / width }).mul(
+          deviation.square().mul(deviation)
+        )
+        const dx = upstream.mul(w).mul(deviation).sub(meanGradient).sub(centred.mul(varianceGradient))
+        const dw = Kernel.product(r.reshape([1, rows]), weighted).reshape([width])
+        return [dx.reshape(x0.shape), dw, upstream.sum(0)]
       }
     }
   })
