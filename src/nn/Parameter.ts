@@ -89,10 +89,11 @@ export const linearWeight = <const S extends readonly [number, number]>(shape: S
 export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regime: Regime) =>
   regime.name === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
 
-const drawer = (init: Init, { normal: gauss, uniform }: Keyed.Generator): () => number => {
+const drawer = (
+  init: Exclude<Init, { readonly _tag: "Constant" }>,
+  { normal: gauss, uniform }: Keyed.Generator
+): () => number => {
   switch (init._tag) {
-    case "Constant":
-      return () => init.value
     case "Uniform":
       return () => (2 * uniform() - 1) * init.bound
     case "Normal":
@@ -114,12 +115,13 @@ export type ValuesOf<T> = T extends { readonly shape: infer S extends Shape; rea
 export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T> =>
   Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
     const { factor, init, shape } = leaf as Parameter<Shape>
-    const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
-    return HostTensor.make(
-      shape,
-      "float32",
-      Float32Array.from({ length: HostTensor.size(shape) }, () => draw() * factor)
-    )
+    const values = new Float32Array(HostTensor.size(shape))
+    if (init._tag === "Constant") values.fill(init.value * factor)
+    else {
+      const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
+      for (let i = 0; i < values.length; i++) values[i] = draw() * factor
+    }
+    return HostTensor.make(shape, "float32", values)
   })
 
 /** Zeros in the shape of a record: the moments before the first step. */
