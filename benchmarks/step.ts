@@ -40,6 +40,7 @@ const { values } = parseArgs({
 const SIZE = Number(values.batch)
 const WARM_UP = 2
 const REPEATS = 8
+const PRODUCTS = 9
 
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) }
 const precision = values.precision === "bf16" ? "bf16" : "fp32"
@@ -51,15 +52,18 @@ const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<
   reference: Engine.layerReference
 }
 
-const milliseconds = Effect.fnUntraced(function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number) {
-  const found: Array<number> = []
-  for (let i = 0; i < times; i++) {
-    const start = performance.now()
-    yield* effect
-    found.push(performance.now() - start)
+const milliseconds = Effect.fnUntraced(
+  function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number, warmUp = 0) {
+    const found: Array<number> = []
+    for (let i = 0; i < warmUp; i++) yield* effect
+    for (let i = 0; i < times; i++) {
+      const start = performance.now()
+      yield* effect
+      found.push(performance.now() - start)
+    }
+    return found.toSorted((a, b) => a - b)
   }
-  return found.toSorted((a, b) => a - b)
-})
+)
 
 const middle = (sorted: ReadonlyArray<number>) => sorted[Math.floor(sorted.length / 2)]!
 const digits = (value: number) => Number(value.toPrecision(4))
@@ -94,16 +98,18 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
       x: HostTensor.make([1, rows, inner], "float32", noise(rows * inner)),
       row: HostTensor.make([1], "int32", Int32Array.of(rows - 1))
     }),
-    WARM_UP + 5
+    PRODUCTS,
+    WARM_UP
   )
-  return digits(2 * rows * inner * columns * REPEATS / times[0]! / 1e6)
+  return digits(2 * rows * inner * columns * REPEATS / middle(times) / 1e6)
 }, Effect.scoped)
 
 /** Something to time: what it compiles to, its weights or states, and a handle on an engine. */
 interface Work {
   readonly trace: () => Trace.Program
   readonly held: object
-  readonly open: (
+  /** Makes the first values, and then opens the handle. */
+  readonly prepare: () => (
     engine: Engine["Service"]
   ) => Effect.Effect<Effect.Effect<unknown, EngineError>, EngineError, Scope.Scope>
 }
@@ -113,7 +119,10 @@ const training = <S extends object, B, M>(
 ) => ({
   trace: () => Trace.trainStep(step, { apart: true }),
   held: step.state,
-  open: (engine: Engine["Service"]) => Effect.map(engine.train(step, state()), (handle) => handle.run(batch))
+  prepare: () => {
+    const initial = state()
+    return (engine: Engine["Service"]) => Effect.map(engine.train(step, initial), (handle) => handle.run(batch))
+  }
 })
 
 const inferring = <W extends object, B, O>(
@@ -121,24 +130,27 @@ const inferring = <W extends object, B, O>(
 ) => ({
   trace: () => Trace.inference(inference),
   held: inference.weights,
-  open: (engine: Engine["Service"]) => Effect.map(engine.infer(inference, weights()), (handle) => handle.run(batch))
+  prepare: () => {
+    const given = weights()
+    return (engine: Engine["Service"]) => Effect.map(engine.infer(inference, given), (handle) => handle.run(batch))
+  }
 })
 
 const measured = Effect.fnUntraced(function*(
-  { held, open, trace: compile }: Work,
+  { held, prepare, trace: compile }: Work,
   { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
 ) {
   const engine = yield* Engine
   const [trace] = yield* milliseconds(Effect.sync(compile), 1)
   const { flops } = compile()
   const times = yield* Effect.scoped(Effect.gen(function*() {
+    const open = prepare()
     const began = performance.now()
-    const run = yield* Effect.suspend(() => open(engine))
+    const run = yield* open(engine)
     const opened = performance.now()
     yield* run
     const first = performance.now()
-    yield* milliseconds(run, WARM_UP - 1)
-    const steps = yield* milliseconds(run, Number(values.steps))
+    const steps = yield* milliseconds(run, Number(values.steps), WARM_UP - 1)
     return { open: opened - began, first: first - opened, steps }
   }))
   const peak = process.resourceUsage().maxRSS / 1024
