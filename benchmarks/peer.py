@@ -141,13 +141,19 @@ class Vqkd(nn.Module):
         return (1 - F.cosine_similarity(y.float(), targets, dim=-1)).mean() + commitment
 
 
-def fastest(run, times):
+def timed(run, times, warm_up):
+    for _ in range(warm_up):
+        run()
     found = []
     for _ in range(times):
         start = time.perf_counter()
         run()
         found.append(time.perf_counter() - start)
     return sorted(found)
+
+
+def middle(times):
+    return times[len(times) // 2]
 
 
 def product(rows, inner, columns):
@@ -158,7 +164,7 @@ def product(rows, inner, columns):
         for layer in layers:
             F.linear(x, layer)
 
-    return 2 * rows * inner * columns * len(layers) / fastest(run, 7)[0] / 1e9
+    return 2 * rows * inner * columns * len(layers) / middle(timed(run, 9, 2)) / 1e9
 
 
 dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[given["precision"]]
@@ -200,20 +206,18 @@ def inference():
 
 
 step = training() if stage in ("mim", "vqkd") else inference()
-fastest(step, 2)
-times = fastest(step, given["steps"])
+times = timed(step, given["steps"], 5)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 rows = batch * (patches + 1)
 shapes = [(rows, width, given["hidden"]), (rows, given["hidden"], width), (rows, width, 3 * width)]
 work = [a * b * c for a, b, c in shapes]
 rate = sum(work) / sum(share / product(*shape) for share, shape in zip(work, shapes))
-middle = times[len(times) // 2]
 print(
     json.dumps(
         {
             "engine": f"PyTorch {torch.__version__}, {given['threads']} threads",
-            "stepMs": {"median": 1000 * middle, "least": 1000 * times[0], "most": 1000 * times[-1]},
-            "imagesPerSecond": batch / middle,
+            "stepMs": {"median": 1000 * middle(times), "least": 1000 * times[0], "most": 1000 * times[-1]},
+            "imagesPerSecond": batch / middle(times),
             "matmulGigaflopsPerSecond": rate,
             "peakMegabytes": round(peak),
         }

@@ -1,12 +1,12 @@
 /**
  * Our steps beside PyTorch's, in turn and in the same minutes: `npm run bench -- peers [--models small,base]
  * [--stages mim,vqkd,features,codes] [--batch N] [--precisions fp32,bf16] [--engine onnx] [--rounds 2] [--steps 8]
- * [--keep NAME]`. ONNX Runtime's steps are
- * fp32 beside either of PyTorch's.
+ * [--keep NAME]`. ONNX Runtime's steps are fp32 beside either of PyTorch's.
  *
  * PyTorch is installed from PyPI outside of the repository (several GB on Linux; `--python FILE` uses an interpreter that
  * has it). For each step: both rates, their ratio, and the ratio that is left when each is divided by its library's own rate
- * at matrix products. `--keep` writes the figures to `benchmarks/results/NAME.json`, with the machine and the versions.
+ * at matrix products; for bf16 also the ratio to PyTorch's fp32, where `--precisions fp32,bf16` asks for both. `--keep` writes
+ * the figures to `benchmarks/results/NAME.json`, with the machine and the versions.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -80,6 +80,7 @@ for (const model of values.models.split(",")) {
       ...pretrain.aggregation,
       steps: Number(values.steps)
     }
+    let plain: Figures | undefined
     for (const precision of values.precisions.split(",")) {
       const ours: Array<Figures> = []
       const theirs: Array<Figures> = []
@@ -91,6 +92,7 @@ for (const model of values.models.split(",")) {
         theirs.push(run(python, file("peer.py"), JSON.stringify({ ...sizes, precision })))
       }
       const [mine, peer] = [best(ours), best(theirs)]
+      if (precision === "fp32") plain = peer
       const ratio = mine.imagesPerSecond / peer.imagesPerSecond
       const products = mine.matmulGigaflopsPerSecond / peer.matmulGigaflopsPerSecond
       const row = {
@@ -104,6 +106,9 @@ for (const model of values.models.split(",")) {
         ratio: digits(ratio),
         productRatio: digits(products),
         ratioBesideProducts: digits(ratio / products),
+        ...(precision === "fp32" || plain === undefined
+          ? {}
+          : { ratioToFp32: digits(mine.imagesPerSecond / plain.imagesPerSecond) }),
         megabytes: mine.peakMegabytes,
         peerMegabytes: peer.peakMegabytes
       }

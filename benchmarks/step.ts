@@ -38,7 +38,8 @@ const { values } = parseArgs({
 })
 
 const SIZE = Number(values.batch)
-const WARM_UP = 2
+// A system hands out memory as it is touched: the first steps of a large network wait for it.
+const WARM_UP = 5
 const REPEATS = 8
 const PRODUCTS = 9
 
@@ -105,12 +106,13 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
 }, Effect.scoped)
 
 /** Something to time: what it compiles to, its weights or states, and a handle on an engine. */
-interface Work {
+interface Work<T> {
   readonly trace: () => Trace.Program
   readonly held: object
-  /** Makes the first values, and then opens the handle. */
-  readonly prepare: () => (
-    engine: Engine["Service"]
+  readonly values: () => T
+  readonly open: (
+    engine: Engine["Service"],
+    values: T
   ) => Effect.Effect<Effect.Effect<unknown, EngineError>, EngineError, Scope.Scope>
 }
 
@@ -119,10 +121,9 @@ const training = <S extends object, B, M>(
 ) => ({
   trace: () => Trace.trainStep(step, { apart: true }),
   held: step.state,
-  prepare: () => {
-    const initial = state()
-    return (engine: Engine["Service"]) => Effect.map(engine.train(step, initial), (handle) => handle.run(batch))
-  }
+  values: state,
+  open: (engine: Engine["Service"], values: HostOf<S>) =>
+    Effect.map(engine.train(step, values), (handle) => handle.run(batch))
 })
 
 const inferring = <W extends object, B, O>(
@@ -130,23 +131,25 @@ const inferring = <W extends object, B, O>(
 ) => ({
   trace: () => Trace.inference(inference),
   held: inference.weights,
-  prepare: () => {
-    const given = weights()
-    return (engine: Engine["Service"]) => Effect.map(engine.infer(inference, given), (handle) => handle.run(batch))
-  }
+  values: weights,
+  open: (engine: Engine["Service"], values: HostOf<W>) =>
+    Effect.map(engine.infer(inference, values), (handle) => handle.run(batch))
 })
 
-const measured = Effect.fnUntraced(function*(
-  { held, prepare, trace: compile }: Work,
+const measured = Effect.fnUntraced(function*<T>(
+  { held, open, trace: compile, values: make }: Work<T>,
   { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
 ) {
   const engine = yield* Engine
   const [trace] = yield* milliseconds(Effect.sync(compile), 1)
   const { flops } = compile()
   const times = yield* Effect.scoped(Effect.gen(function*() {
-    const open = prepare()
-    const began = performance.now()
-    const run = yield* open(engine)
+    let began = 0
+    // Nothing holds the values when they are open.
+    const run = yield* Effect.flatMap(Effect.sync(make), (made) => {
+      began = performance.now()
+      return open(engine, made)
+    })
     const opened = performance.now()
     yield* run
     const first = performance.now()
