@@ -141,11 +141,12 @@ class Vqkd(nn.Module):
         return (1 - F.cosine_similarity(y.float(), targets, dim=-1)).mean() + commitment
 
 
-def timed(run, times, warm_up):
+def timed(run, times, warm_up, least=0):
     for _ in range(warm_up):
         run()
     found = []
-    for _ in range(times):
+    end = time.perf_counter() + least
+    while len(found) < times or time.perf_counter() < end:
         start = time.perf_counter()
         run()
         found.append(time.perf_counter() - start)
@@ -164,7 +165,7 @@ def product(rows, inner, columns):
         for layer in layers:
             F.linear(x, layer)
 
-    return 2 * rows * inner * columns * len(layers) / middle(timed(run, 9, 2)) / 1e9
+    return 2 * rows * inner * columns * len(layers) / middle(timed(run, 9, 2, 1)) / 1e9
 
 
 dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[given["precision"]]

@@ -41,7 +41,7 @@ const SIZE = Number(values.batch)
 // A system hands out memory as it is touched: the first steps of a large network wait for it.
 const WARM_UP = 5
 const REPEATS = 8
-const PRODUCTS = 9
+const PRODUCTS = { times: 9, milliseconds: 1000 }
 
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) }
 const precision = values.precision === "bf16" ? "bf16" : "fp32"
@@ -53,11 +53,13 @@ const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<
   reference: Engine.layerReference
 }
 
+/** How long runs take, in order of length: so many of them, and more until `least` milliseconds are over. */
 const milliseconds = Effect.fnUntraced(
-  function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number, warmUp = 0) {
+  function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number, warmUp = 0, least = 0) {
     const found: Array<number> = []
     for (let i = 0; i < warmUp; i++) yield* effect
-    for (let i = 0; i < times; i++) {
+    const end = performance.now() + least
+    while (found.length < times || performance.now() < end) {
       const start = performance.now()
       yield* effect
       found.push(performance.now() - start)
@@ -99,8 +101,9 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
       x: HostTensor.make([1, rows, inner], "float32", noise(rows * inner)),
       row: HostTensor.make([1], "int32", Int32Array.of(rows - 1))
     }),
-    PRODUCTS,
-    WARM_UP
+    PRODUCTS.times,
+    WARM_UP,
+    PRODUCTS.milliseconds
   )
   return digits(2 * rows * inner * columns * REPEATS / middle(times) / 1e6)
 }, Effect.scoped)
