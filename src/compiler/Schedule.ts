@@ -14,9 +14,9 @@ const LONG = 8
 export const lean = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> => {
   const makers = new Map(nodes.flatMap(({ outputs }, place) => outputs.map((output) => [output, place] as const)))
   const readers = new Map<string, number>()
-  for (const { inputs } of nodes) for (const input of inputs) readers.set(input, (readers.get(input) ?? 0) + 1)
+  for (const { inputs } of nodes) for (const input of new Set(inputs)) readers.set(input, (readers.get(input) ?? 0) + 1)
   const read = (place: number) => nodes[place]!.outputs.reduce((sum, output) => sum + (readers.get(output) ?? 0), 0)
-  const made = (place: number) => nodes[place]!.inputs.flatMap((input) => makers.get(input) ?? [])
+  const made = (place: number) => [...new Set(nodes[place]!.inputs)].flatMap((input) => makers.get(input) ?? [])
 
   const before = new Map<number, ReadonlyArray<number>>()
   const behind = new Map<number, ReadonlyArray<number>>()
