@@ -16,19 +16,19 @@ const LAYERS = 12
 
 const layers = Array.from({ length: LAYERS }, (_, i) => i)
 
-const trainingBy = (squared: (name: string, of: string) => Node): ReadonlyArray<Node> => [
+const trainingBy = (squared: (name: string, of: string) => ReadonlyArray<Node>): ReadonlyArray<Node> => [
   ...layers.map((i) => node(`x${i + 1}`, `x${i}`)),
   node(`dx${LAYERS}`, `x${LAYERS}`),
   ...layers.toReversed().flatMap((i) => [node(`dx${i}`, `dx${i + 1}`), node(`dw${i}`, `dx${i + 1}`, `x${i}`)]),
-  ...layers.map((i) => squared(`squared${i}`, `dw${i}`)),
+  ...layers.flatMap((i) => squared(`squared${i}`, `dw${i}`)),
   ...layers.map((i) => node(`length${i}`, `squared${i}`)),
   node("norm", ...layers.map((i) => `length${i}`)),
   node("copied", "dx0")
 ]
 
-const training = trainingBy(node)
+const training = trainingBy((name, of) => [node(name, of)])
 
-const multiplied = trainingBy((name, of) => node(name, of, of))
+const multiplied = trainingBy((name, of) => [node(`rows.${of}`, of), node(name, `rows.${of}`, `rows.${of}`)])
 
 const asRun = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> => {
   const makers = new Map(nodes.flatMap(({ outputs }, place) => outputs.map((output) => [output, place] as const)))
