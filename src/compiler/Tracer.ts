@@ -34,7 +34,7 @@ export class NotTraceable extends Error {
 
 const EXPAND_ABOVE = 4096
 
-const TURNED = [1, 0] as const
+const SWAPPED = [1, 0] as const
 
 /** A kernel that a program leaves to whoever runs it: it is called after the graph. */
 export interface Apart {
@@ -147,7 +147,7 @@ export class Tracer {
   }
 
   /** The name of an array with its axes in another order; by default of a matrix, turned. */
-  transpose(name: string, axes: ReadonlyArray<number> = TURNED): string {
+  transpose(name: string, axes: ReadonlyArray<number> = SWAPPED): string {
     const origin = this.origins.get(name)
     if (origin !== undefined && axes.every((axis, i) => origin.axes[axis] === i)) return origin.name
     const key = `${name} ${axes.join()}`
@@ -162,7 +162,7 @@ export class Tracer {
   /** The name of the matrix that one is the transpose of, if it is. */
   beforeTurning(name: string): string | undefined {
     const origin = this.origins.get(name)
-    return origin?.axes === TURNED ? origin.name : undefined
+    return origin?.axes === SWAPPED ? origin.name : undefined
   }
 
   /** The matrix that a tensor holds the transpose of, if it does. */

@@ -40,7 +40,7 @@ const layerNormGrad = (epsilon: number) =>
         const rows = x0.size / width
         const upstream = dy.reshape([rows, width])
         const deviation = r.reshape([rows, 1])
-        // The deviation is divided by where there is one number of it for each row or column, not one for each element.
+        // Products with the inverse deviation are taken where there is one number for each row or column, not for each element.
         const centred = x0.reshape([rows, width]).sub(m.reshape([rows, 1]))
         const column = w.reshape([width, 1])
         const weighted = upstream.mul(centred)
