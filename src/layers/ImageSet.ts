@@ -189,6 +189,8 @@ export interface ImageSet {
   readonly classes: ReadonlyArray<string>
   /** The class of each picture, as an index into `classes`. */
   readonly labels: Int32Array
+  /** What was read as the label, as it stands in a sentence: "the sub-folders of photos". */
+  readonly labelSource?: string
   /** A SHA-256 over the pictures, their order and their classes. */
   readonly digest: string
   /** What was left out because it could not be used, a sentence each. */
