@@ -1,6 +1,7 @@
 /** Values over a preset: those of a file, and those of `--set pretrain.optimizer.lr=0.001`. */
 import { Effect, Result, Schema } from "effect"
 import * as Config from "../domain/Config.ts"
+import * as Json from "../domain/Json.ts"
 import { Preset } from "../domain/Preset.ts"
 
 type Tree = { [key: string]: Schema.Json }
@@ -9,7 +10,7 @@ const isTree = (value: Schema.Json | undefined): value is Tree =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 const parse = (text: string): Schema.Json =>
-  Result.getOrElse(Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Json))(text), () => text)
+  Result.getOrElse(Schema.decodeUnknownResult(Json.text(Schema.Json))(text), () => text)
 
 const assign = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: Schema.Json): Tree => {
   if (key === undefined) return tree

@@ -13,6 +13,7 @@
  * ```
  */
 import { Effect, Runtime, Schema, SchemaIssue } from "effect"
+import * as Json from "./Json.ts"
 import * as Nearest from "./Nearest.ts"
 
 /** One thing that is wrong with a configuration. */
@@ -88,5 +89,4 @@ export const refusal = (source: string, message: string): ConfigError =>
   new ConfigError({ source, problems: [{ path: "", message }] })
 
 /** Decodes the text of a JSON file; see {@link decode}. */
-export const decodeJson = <A, I>(schema: Schema.Codec<A, I>, source: string) =>
-  decode(Schema.fromJsonString(schema), source)
+export const decodeJson = <A, I>(schema: Schema.Codec<A, I>, source: string) => decode(Json.text(schema), source)

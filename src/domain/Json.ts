@@ -1,21 +1,67 @@
 /**
- * JSON values: one spelling for equal values, and what differs between two of them. Configurations are compared and
- * digested through this module.
+ * JSON values: how texts from outside are read, one spelling for equal values, and what differs between two of them.
+ * Configurations are compared and digested through this module.
  *
  * ```ts
  * import assert from "node:assert"
+ * import { Result } from "effect"
  * import { Json } from "patchword/domain"
  *
+ * assert.deepStrictEqual(Json.parse("[1]"), Result.succeed([1]))
  * assert.strictEqual(Json.canonical({ b: 1, a: [true, null] }), `{"a":[true,null],"b":1}`)
  * assert.deepStrictEqual(Json.differences({ optimizer: { lr: 0.003 } }, { optimizer: { lr: 0.001 } }), [
  *   { key: "optimizer.lr", stored: "0.003", asked: "0.001" }
  * ])
  * ```
  */
-import { Schema } from "effect"
+import { Effect, Result, Runtime, Schema, SchemaIssue, SchemaTransformation } from "effect"
 
 /** A value that JSON can hold. */
 export type Json = Schema.Json
+
+/** A text is no JSON that can be used. Exits with 65. */
+export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return this.problem
+  }
+}
+
+/** How many objects and arrays may stand within each other: far more than any file has, and fewer than fill the stack. */
+export const DEEPEST = 64
+
+const isDeeper = (value: unknown, depth: number): boolean =>
+  typeof value === "object" && value !== null &&
+  (depth === 0 || Object.values(value).some((member) => isDeeper(member, depth - 1)))
+
+/** The value of a JSON text from anywhere. Fails when the text is no JSON, or is nested deeper than {@link DEEPEST}. */
+export const parse = (text: string): Result.Result<unknown, JsonError> =>
+  Result.try({
+    try: () => JSON.parse(text) as unknown,
+    catch: (cause) =>
+      new JsonError({ problem: `expected JSON (${cause instanceof Error ? cause.message : String(cause)})` })
+  }).pipe(
+    Result.filterOrFail(
+      (value) => !isDeeper(value, DEEPEST),
+      () =>
+        new JsonError({ problem: `expected JSON of at most ${DEEPEST} levels, got more brackets within each other` })
+    )
+  )
+
+/** What a schema describes, as a JSON text: the one way to read JSON from outside, since it reads with {@link parse}. */
+export const text = <S extends Schema.Constraint>(schema: S, { space = 0 }: { readonly space?: number } = {}) =>
+  Schema.String.pipe(
+    Schema.decodeTo(
+      schema,
+      SchemaTransformation.transformEffect<S["Encoded"], string>({
+        decode: (input) =>
+          Effect.fromResult(parse(input)).pipe(
+            Effect.mapError(({ problem }) => new SchemaIssue.InvalidValue({ message: problem }))
+          ),
+        encode: (value) => Effect.succeed(JSON.stringify(value, null, space))
+      })
+    )
+  )
 
 /** One key at which two values differ; a side without the key reads `absent`. */
 export const Difference = Schema.Struct({ key: Schema.String, stored: Schema.String, asked: Schema.String })

@@ -14,6 +14,7 @@
  * ```
  */
 import { Schema } from "effect"
+import * as Json from "./Json.ts"
 import * as Quantity from "./Quantity.ts"
 
 /** Top-1 of features of three frozen networks: randomly initialised, the tokenizer's encoder, the pretrained one. */
@@ -143,7 +144,7 @@ export const Report = fields.check(
 export type Report = typeof Report.Type
 
 /** A {@link Report} as the text of its file. */
-export const ReportJson = Schema.fromJsonString(Report)
+export const ReportJson = Json.text(Report)
 
 /** An expectation beside what was measured. */
 export interface Verdict {

@@ -110,7 +110,7 @@ const State = Schema.Struct({
   extra: Schema.Json
 })
 
-const Sealed = Schema.fromJsonString(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
+const Sealed = Json.text(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
 
 const checkOwner = (folder: string, stored: Request, asked: Request): Effect.Effect<void, CheckpointsError> => {
   const differences = [

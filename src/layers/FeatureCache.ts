@@ -151,7 +151,7 @@ const Walk = Schema.Struct({
 })
 type Walk = typeof Walk.Type
 
-const Manifest = Schema.fromJsonString(
+const Manifest = Json.text(
   Schema.Struct({
     format: Schema.Literal(1),
     about: About,

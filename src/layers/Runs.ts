@@ -94,8 +94,8 @@ const TIMINGS = "timings.jsonl"
 const stageResult = (stage: string) => `stages/${stage}.json`
 const stageWeights = (stage: string) => `stages/${stage}.safetensors`
 
-const parseJson = Schema.decodeEffect(Schema.fromJsonString(Schema.Json))
-const parseRow = Schema.decodeEffect(Schema.fromJsonString(Row))
+const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
+const parseRow = Schema.decodeEffect(Json.text(Row))
 const pretty = (value: Json.Json): string => `${JSON.stringify(value, null, 2)}\n`
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
@@ -176,7 +176,7 @@ const PACKAGES = [
   "pure-rand"
 ]
 
-const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
+const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 
 /** The machine and the versions that matter for the numbers. Packages that are not installed are left out. */
 const environment = Effect.fnUntraced(function*({ fs }: Files.Files) {

@@ -15,6 +15,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
 import * as Model from "../domain/Model.ts"
 import * as Naming from "../domain/Naming.ts"
@@ -134,7 +135,7 @@ export const describing = (tensors: Tensors) =>
 
 const PROVENANCE = "patchword.provenance"
 
-const ProvenanceText = Schema.fromJsonString(Provenance)
+const ProvenanceText = Json.text(Provenance)
 
 /** Weights of the given arrays. */
 export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
@@ -159,7 +160,7 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
   )
 })
 
-const Index = Schema.fromJsonString(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
+const Index = Json.text(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
 
 const INDEX = ".index.json"
 

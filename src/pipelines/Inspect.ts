@@ -13,6 +13,7 @@
  */
 import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../compiler/OnnxModel.ts"
+import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
 import type { Model } from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
@@ -196,7 +197,7 @@ const makeInspect = Effect.gen(function*() {
     const text = (name: string) =>
       Effect.map(Effect.option(files.readText(path.join(given, name))), Option.getOrElse(() => ""))
     const rows = (yield* text("log.jsonl")).split("\n").flatMap((line) =>
-      Option.toArray(Schema.decodeOption(Schema.fromJsonString(Row))(line))
+      Option.toArray(Schema.decodeOption(Json.text(Row))(line))
     )
     const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(given, "stages")), () => [])
     const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))

@@ -97,7 +97,8 @@ describe("Config", () => {
       const error = yield* Effect.flip(Config.decodeJson(Preset, "run.json")("{"))
       assert.strictEqual(
         error.message,
-        "run.json is not a usable configuration: expected a valid JSON string, got \"{\". Correct this and run again."
+        "run.json is not a usable configuration: expected JSON (Expected property name or '}' in JSON at position 1 (line 1 column 2)). " +
+          "Correct this and run again."
       )
     }))
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Result, Schema } from "effect"
 import fc from "fast-check"
 import * as Json from "../../src/domain/Json.ts"
 
@@ -10,7 +11,35 @@ const shuffled = (value: Json.Json): Json.Json => {
   return Object.fromEntries(Object.entries(value).toReversed().map(([key, member]) => [key, shuffled(member)]))
 }
 
+const nested = (depth: number, open: string, close: string): string => open.repeat(depth) + "1" + close.repeat(depth)
+
 describe("Json", () => {
+  it("reads what it writes", () => {
+    fc.assert(fc.property(json, (value) => {
+      assert.deepEqual(Result.getOrThrow(Json.parse(Json.canonical(value))), JSON.parse(JSON.stringify(value)))
+    }))
+  })
+
+  it.each([["[", "]"], [`{"a":`, "}"], [`[{"a":`, "}]"]])("refuses thousands of levels of %s", (open, close) => {
+    const levels = Json.DEEPEST / (open.length > 2 && open.startsWith("[") ? 2 : 1)
+    assert.isTrue(Result.isSuccess(Json.parse(nested(levels, open, close))))
+    for (const depth of [levels + 1, 100_000]) {
+      const error = Result.getOrThrow(Result.flip(Json.parse(nested(depth, open, close))))
+      assert.strictEqual(error.message, "expected JSON of at most 64 levels, got more brackets within each other")
+      const decoded = Schema.decodeUnknownResult(Json.text(Schema.Json))(nested(depth, open, close))
+      assert.include(Result.getOrThrow(Result.flip(decoded)).message, "at most 64 levels")
+    }
+  })
+
+  it("says where a text is no JSON", () => {
+    fc.assert(fc.property(fc.string(), (text) => {
+      const read = Json.parse(`{${text}`)
+      if (Result.isFailure(read)) assert.match(read.failure.message, /^expected JSON \(/)
+    }))
+    const error = Result.getOrThrow(Result.flip(Json.parse(`{"a": 1,}`)))
+    assert.match(error.message, /^expected JSON \(.*position 8/)
+  })
+
   it("spells equal values alike and loses nothing", () => {
     fc.assert(fc.property(json, (value) => {
       assert.strictEqual(Json.canonical(shuffled(value)), Json.canonical(value))

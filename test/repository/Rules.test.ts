@@ -1,6 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
-import { absolutePaths, arrows, casts, type File, filesUnder, hatches, hiddenInputs, root } from "./rules.ts"
+import {
+  absolutePaths,
+  arrows,
+  casts,
+  type File,
+  filesUnder,
+  hatches,
+  hiddenInputs,
+  root,
+  unboundedJson
+} from "./rules.ts"
 
 const sources = filesUnder("src").filter(({ path }) => path.endsWith(".ts"))
 const fixture = (path: string, text: string): File => ({ path, text })
@@ -55,6 +65,13 @@ describe("hidden inputs", () => {
     ["timer", "setTimeout(f, 1)"],
     ["try", "try { f() } catch {}"]
   ])("are seen: %s", (name, text) => assert.deepStrictEqual(hiddenInputs(fixture("x", text)), [`x: ${name}`]))
+})
+
+describe("JSON from outside", () => {
+  it("is read in one way, which bounds its depth", () => {
+    assert.deepStrictEqual(sources.flatMap(unboundedJson), [])
+    assert.deepStrictEqual(unboundedJson(fixture("x", "Schema.fromJsonString(Row)")), ["x: fromJsonString"])
+  })
 })
 
 describe("the escape hatch", () => {

@@ -98,6 +98,8 @@ export const hiddenInputs = matches({
   "try": /\btry \{/g
 }, code)
 
+export const unboundedJson = matches({ fromJsonString: /\bfromJsonString\b/g }, code)
+
 export const casts = matches({
   "as any": /\bas any\b/g,
   "as never": /\bas never\b/g,

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import sharp from "sharp"
+import * as Json from "../../domain/Json.ts"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
 import { memory, PackageDamaged, PackageMissing, UnknownSplit, within } from "../ImageSet.ts"
@@ -69,7 +70,7 @@ const SPLITS: Readonly<
 export const splits: ReadonlyArray<string> = Object.keys(SPLITS)
 
 // Rows of code points, group, subgroup, concept and part.
-const SplitFile = Schema.fromJsonString(Schema.Struct({
+const SplitFile = Json.text(Schema.Struct({
   rows: Schema.Array(
     Schema.Tuple([
       Schema.String,
@@ -83,7 +84,7 @@ const SplitFile = Schema.fromJsonString(Schema.Struct({
 
 const Size = { width: Schema.optionalKey(Schema.Finite), height: Schema.optionalKey(Schema.Finite) }
 
-const Icons = Schema.fromJsonString(Schema.Struct({
+const Icons = Json.text(Schema.Struct({
   ...Size,
   icons: Schema.Record(Schema.String, Schema.Struct({ body: Schema.String, ...Size })),
   aliases: Schema.optionalKey(
@@ -91,12 +92,12 @@ const Icons = Schema.fromJsonString(Schema.Struct({
   )
 }))
 
-const Names = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
+const Names = Json.text(Schema.Record(Schema.String, Schema.String))
 
-const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
+const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 
 /** What a cache file begins with: the emoji of one style in order, and the SHA-256 of the pixels that follow. */
-const Header = Schema.fromJsonString(Schema.Struct({ emoji: Schema.Array(Schema.String), sha256: Schema.String }))
+const Header = Json.text(Schema.Struct({ emoji: Schema.Array(Schema.String), sha256: Schema.String }))
 
 /** All emoji of one style by code points. */
 type Drawings = ReadonlyMap<string, Picture>

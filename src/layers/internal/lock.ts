@@ -1,6 +1,7 @@
 /** Folders that one process at a time may write to. */
 import { Effect, Option, Runtime, Schema, type Scope } from "effect"
 import * as os from "node:os"
+import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
 
 /** The file that says who uses the folder. */
@@ -15,7 +16,7 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema
   }
 }
 
-const Holder = Schema.fromJsonString(Schema.Struct({
+const Holder = Json.text(Schema.Struct({
   pid: Schema.Int,
   host: Schema.String,
   /** When the process started, in the words of the system: tells it from a later one with the same number. */

@@ -8,6 +8,7 @@ import {
   readOffsetIndex
 } from "hyparquet"
 import { compressors } from "hyparquet-compressors"
+import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
 import { FileDamaged, ImageBroken, UnknownSplit, within } from "../ImageSet.ts"
 import * as Encoded from "./encoded.ts"
@@ -29,7 +30,7 @@ export interface Options extends Encoded.Options {
 const KEPT_BYTES = 256 * 2 ** 20
 
 /** What Hugging Face writes into a file about its columns. */
-const Description = Schema.fromJsonString(Schema.Struct({
+const Description = Json.text(Schema.Struct({
   info: Schema.Struct({ features: Schema.Record(Schema.String, Schema.Unknown) })
 }))
 

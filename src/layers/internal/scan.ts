@@ -1,5 +1,6 @@
 /** The image files below a folder, listed once and again only where something changed. */
 import { Effect, Option, Schema } from "effect"
+import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
 import { FolderEmpty, ImagesError } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
@@ -21,7 +22,7 @@ const Folder = Schema.Struct({
 })
 
 /** The folders below the scanned one, by their relative paths. */
-const Index = Schema.fromJsonString(Schema.Record(Schema.String, Folder))
+const Index = Json.text(Schema.Record(Schema.String, Folder))
 
 type Index = typeof Index.Type
 

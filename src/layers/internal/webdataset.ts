@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs"
 import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import * as Tar from "tar-stream"
+import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
 import { FileDamaged, FileTruncated, UnknownSplit, within } from "../ImageSet.ts"
 import { EXTENSIONS } from "./decode.ts"
@@ -27,7 +28,7 @@ export interface Options extends Encoded.Options {
 }
 
 /** The samples of a shard, a column each. */
-const Index = Schema.fromJsonString(Schema.Struct({
+const Index = Json.text(Schema.Struct({
   names: Schema.Array(Schema.String),
   offsets: Schema.Array(Schema.Int),
   sizes: Schema.Array(Schema.Int),
@@ -98,7 +99,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   const makeSet = Encoded.make(options)
   const splits = Object.keys(shards)
   const field = options.label ?? "label"
-  const Json = Schema.fromJsonString(
+  const Fields = Json.text(
     Schema.Struct({ [field]: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.Int, Schema.String]))) })
   )
 
@@ -111,7 +112,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const json = files.find(({ ending }) => ending === "json")
     if (json === undefined) return null
     const fields = yield* Effect.mapError(
-      Schema.decodeEffect(Json)(json.text),
+      Schema.decodeEffect(Fields)(json.text),
       ({ message }) => new FileDamaged({ problem: `${json.key}.json: ${message}` })
     )
     return fields[field] ?? null
