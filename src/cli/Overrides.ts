@@ -6,6 +6,9 @@ import { Preset } from "../domain/Preset.ts"
 
 type Tree = { [key: string]: Schema.Json }
 
+// A key from outside may have the name of what every object inherits.
+const childOf = (tree: Tree, key: string): Schema.Json | undefined => Object.hasOwn(tree, key) ? tree[key] : undefined
+
 const isTree = (value: Schema.Json | undefined): value is Tree =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -14,14 +17,14 @@ const parse = (text: string): Schema.Json =>
 
 const assign = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: Schema.Json): Tree => {
   if (key === undefined) return tree
-  const child = tree[key]
+  const child = childOf(tree, key)
   return { ...tree, [key]: rest.length === 0 ? value : assign(isTree(child) ? child : {}, rest, value) }
 }
 
 const merged = (tree: Tree, over: Schema.Json): Schema.Json => {
   if (!isTree(over)) return over
   return Object.entries(over).reduce<Tree>((all, [key, value]) => {
-    const child = all[key]
+    const child = childOf(all, key)
     return { ...all, [key]: isTree(child) && isTree(value) ? merged(child, value) : value }
   }, tree)
 }

@@ -1,10 +1,8 @@
 /** The configuration that a command line asks for: a preset, a file over it, single values over both. */
-import { Effect, FileSystem, Option, Schema } from "effect"
-import { parseDocument } from "yaml"
-import * as Config from "../domain/Config.ts"
+import { Effect, Option, Schema } from "effect"
 import { Preset } from "../domain/Preset.ts"
 import * as Presets from "../domain/Presets.ts"
-import * as Files from "../layers/Files.ts"
+import * as ConfigFile from "../layers/ConfigFile.ts"
 import * as Overrides from "./Overrides.ts"
 
 /** What the flags of `Options.settings` say. */
@@ -14,18 +12,6 @@ export interface Settings {
   readonly set: Readonly<Record<string, string>>
   readonly seed: Option.Option<number>
 }
-
-const parsed = Effect.fnUntraced(function*(file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* Files.onFailure(file)(fs.readFileString(file))
-  // JSON is YAML.
-  const document = parseDocument(text, { prettyErrors: true })
-  const [error] = document.errors
-  if (error !== undefined) {
-    return yield* Config.refusal(file, error.message.split("\n")[0]!.replace(/:$/, ""))
-  }
-  return yield* Config.decode(Schema.Json, file)(document.toJS() ?? {})
-})
 
 const seeded = (preset: Preset, seed: number): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -42,7 +28,7 @@ export const resolve = Effect.fn("Settings.resolve")(function*({ config, preset:
   const preset = yield* Presets.preset(name)
   const filed = Option.isNone(config)
     ? preset
-    : yield* Overrides.merge(preset, yield* parsed(config.value), config.value)
+    : yield* Overrides.merge(preset, yield* ConfigFile.read(Schema.Json, config.value), config.value)
   const chosen = Option.match(seed, { onNone: () => ({}), onSome: (number) => seeded(filed, number) })
   return yield* Overrides.apply(filed, { ...chosen, ...set })
 })

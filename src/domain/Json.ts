@@ -30,7 +30,8 @@ export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { pr
 /** How many objects and arrays may stand within each other: far more than any file has, and fewer than fill the stack. */
 export const DEEPEST = 64
 
-const isDeeper = (value: unknown, depth: number): boolean =>
+/** Whether more than `depth` objects and arrays stand within each other in a value; {@link DEEPEST} unless told otherwise. */
+export const isDeeper = (value: unknown, depth = DEEPEST): boolean =>
   typeof value === "object" && value !== null &&
   (depth === 0 || Object.values(value).some((member) => isDeeper(member, depth - 1)))
 
@@ -42,7 +43,7 @@ export const parse = (text: string): Result.Result<unknown, JsonError> =>
       new JsonError({ problem: `expected JSON (${cause instanceof Error ? cause.message : String(cause)})` })
   }).pipe(
     Result.filterOrFail(
-      (value) => !isDeeper(value, DEEPEST),
+      (value) => !isDeeper(value),
       () =>
         new JsonError({ problem: `expected JSON of at most ${DEEPEST} levels, got more brackets within each other` })
     )

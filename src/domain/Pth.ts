@@ -151,7 +151,7 @@ const isPlace = Schema.is(Schema.Tuple([Count, Schema.Array(Count), Schema.Array
 const persistent = (id: unknown): unknown => {
   if (!isStorageId(id)) return undefined
   const [, { name }, key, , length] = id
-  const dtype = storages[name]
+  const dtype = Object.hasOwn(storages, name) ? storages[name] : undefined
   return dtype === undefined ? undefined : new Stored(key, dtype, length)
 }
 

@@ -98,7 +98,7 @@ export const load = (
         : tensor
     ])
     .filter(([name, { shape }]) => {
-      const wanted = network[name]
+      const wanted = Object.hasOwn(network, name) ? network[name] : undefined
       return wanted === undefined ? !BEHIND.test(name) : !HEAD.test(name) || `${shape}` === `${wanted.shape}`
     })
   const kept = Object.entries(network).filter(([name]) => !ENCODER.test(name))

@@ -1,6 +1,7 @@
 /** The outside world as Effect services. */
 export * as Augment from "./Augment.ts"
 export * as Checkpoints from "./Checkpoints.ts"
+export * as ConfigFile from "./ConfigFile.ts"
 export * as Engine from "./Engine.ts"
 export * as EngineCatalogue from "./EngineCatalogue.ts"
 export * as FeatureCache from "./FeatureCache.ts"

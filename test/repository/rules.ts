@@ -49,7 +49,7 @@ const rooms: Readonly<Record<string, Room>> = {
     ]
   },
   pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp"] },
-  cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect", "yaml"] }
+  cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect"] }
 }
 
 const specifiers = (text: string): ReadonlyArray<string> =>

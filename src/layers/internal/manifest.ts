@@ -1,8 +1,8 @@
 /** Collections that a small file describes: where the images of each split lie, and what their classes are called. */
 import { Effect, Schema } from "effect"
-import * as Yaml from "yaml"
 import * as Config from "../../domain/Config.ts"
 import * as ImageNetSubset from "../../domain/ImageNetSubset.ts"
+import * as ConfigFile from "../ConfigFile.ts"
 import * as Files from "../Files.ts"
 import { FolderMissing, type ImageSet, LabelUnknown, outside, UnknownSplit, within } from "../ImageSet.ts"
 import * as Decode from "./decode.ts"
@@ -52,18 +52,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   const scan = yield* Scan.make(options.cache)
   const makeSet = Encoded.make(options)
 
-  const manifest = yield* Effect.gen(function*() {
-    const text = yield* readText(file)
-    const value = yield* Effect.try({
-      try: (): unknown => Yaml.parse(text),
-      catch: (cause) =>
-        new Config.ConfigError({
-          source: file,
-          problems: [{ path: "", message: cause instanceof Error ? cause.message.split("\n")[0]! : String(cause) }]
-        })
-    })
-    return yield* Config.decode(Manifest, file)(value)
-  }).pipe(within(file))
+  const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
   const splits = Object.keys(manifest.splits)
   const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
 
