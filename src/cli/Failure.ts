@@ -1,5 +1,5 @@
 /** How a failure reaches a person: one paragraph on standard error, and an exit code by kind. */
-import { Effect, Predicate, Runtime, Schema } from "effect"
+import { Cause, Effect, Predicate, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
 /** A failure that says all it has to say in its message. */
@@ -29,3 +29,18 @@ export class Misuse extends Schema.TaggedError<Misuse>()("Misuse", {}) {
 /** Gives command lines that were not understood their exit code, which otherwise is that of any failure. */
 export const misuse = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Misuse, R> =>
   Effect.mapError(self, (error) => error instanceof CliError.ShowHelp && error.errors.length > 0 ? new Misuse() : error)
+
+const messageOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
+
+const DEFECT = "this is a mistake in patchword, not in what it was given; please report it with these lines:"
+
+/** Writes a failure that nobody has shown to the log, and of a defect its stack trace. */
+export const reported = <A, E extends { readonly message: string }, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.tapCause(self, (cause) => {
+    const error = Cause.squash(cause)
+    if (Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(error)) return Effect.void
+    return Cause.hasDies(cause) ? Effect.logError(DEFECT, cause) : Effect.logError(messageOf(error))
+  })

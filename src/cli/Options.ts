@@ -15,8 +15,12 @@ export const settings = {
     Flag.withDescription("a value over all others, as pretrain.optimizer.lr=0.001"),
     Flag.withDefault({})
   ),
-  seed: Flag.Int("seed").pipe(
+  seed: Flag.Finite("seed").pipe(
     Flag.withDescription("names every random number of the run; default the configuration's"),
+    Flag.filter(
+      (seed) => Number.isSafeInteger(seed),
+      () => `an integer from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}`
+    ),
     Flag.optional
   )
 }
@@ -29,7 +33,7 @@ export const machine = {
   ),
   threads: Flag.Int("threads").pipe(
     Flag.withDescription("threads of the engine; 0 for all cores"),
-    Flag.filter((threads) => threads >= 0, (threads) => `expected at least 0, got ${threads}`),
+    Flag.filter((threads) => threads >= 0, () => "0 or more"),
     Flag.withDefault(0)
   ),
   precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(

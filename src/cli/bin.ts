@@ -4,12 +4,15 @@ import { Effect, Logger } from "effect"
 import { Command } from "effect/cli"
 import { version } from "../domain/Version.ts"
 import * as Failure from "./Failure.ts"
+import * as Output from "./Output.ts"
 import { patchword } from "./patchword.ts"
 
 Command.run(patchword, { version }).pipe(
   Failure.misuse,
+  Output.orLost,
+  Failure.reported,
   // Standard output is for results.
   Effect.provideService(Logger.LogToStderr, true),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain
+  Effect.provide([NodeServices.layer, Output.layerPresenter]),
+  NodeRuntime.runMain({ disableErrorReporting: true })
 )

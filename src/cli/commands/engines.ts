@@ -33,7 +33,7 @@ export const engines = Command.make("engines", {
   ),
   seconds: Flag.Finite("seconds").pipe(
     Flag.withDescription("for how long each multiplies matrices"),
-    Flag.filter((seconds) => seconds > 0, (seconds) => `expected more than 0, got ${seconds}`),
+    Flag.filter((seconds) => seconds > 0, () => "more than 0"),
     Flag.withDefault(2)
   ),
   json

@@ -16,7 +16,7 @@ export const exported = Command.make("export", {
   out: Flag.File("out").pipe(Flag.withDescription("the ONNX file")),
   batch: Flag.Int("batch").pipe(
     Flag.withDescription("for so many images at a time; any number without"),
-    Flag.filter((batch) => batch >= 1, (batch) => `expected at least 1, got ${batch}`),
+    Flag.filter((batch) => batch >= 1, () => "1 or more"),
     Flag.optional
   ),
   json: Options.json

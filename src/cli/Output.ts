@@ -1,0 +1,46 @@
+/** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
+import { Console, Effect, Layer, Runtime, Schema } from "effect"
+import { CliOutput } from "effect/cli"
+
+/** The program that read the output has ended, as `head` does after some lines. Exits with 141, without a word. */
+export class PipeClosed extends Schema.TaggedError<PipeClosed>()("PipeClosed", {}) {
+  override readonly [Runtime.errorExitCode] = 141
+  override readonly [Runtime.errorReported] = false
+}
+
+/** The output could not be written, say on a full disk. Exits with 74. */
+export class OutputLost extends Schema.TaggedError<OutputLost>()("OutputLost", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 74
+  override get message() {
+    return `the output cannot be written (${this.problem}); free some space or choose another place for it`
+  }
+}
+
+const broken = Effect.callback<never, PipeClosed | OutputLost>((resume) => {
+  // What ends meanwhile may write as well, so these are never taken away.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on(
+      "error",
+      (error: NodeJS.ErrnoException) =>
+        resume(Effect.fail(error.code === "EPIPE" ? new PipeClosed({}) : new OutputLost({ problem: error.message })))
+    )
+  }
+})
+
+/** Interrupts a program as soon as its output is lost. Fails with `PipeClosed` or `OutputLost`. */
+export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | PipeClosed | OutputLost, R> =>
+  Effect.raceFirst(self, broken)
+
+/** Says on standard error what is wrong with a command line, and where its help is: standard output is for results. */
+export const layerPresenter: Layer.Layer<never> = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.gen(function*() {
+        const { formatErrors } = yield* CliOutput.Formatter
+        const [program, ...verb] = event.commandPath
+        yield* Console.error(
+          `${formatErrors(event.errors)}\n\n  ${[program, "help", ...verb].join(" ")} says what it takes`
+        )
+      })
+      : CliOutput.defaultPresenter.present(event)
+})

@@ -1,0 +1,42 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Console, Effect, Exit, Logger } from "effect"
+import * as Failure from "../../src/cli/Failure.ts"
+import * as Output from "../../src/cli/Output.ts"
+
+const written = Effect.fnUntraced(function*(self: Effect.Effect<never, Output.OutputLost>) {
+  const [out, err] = [new Array<string>(), new Array<string>()]
+  const into = (lines: Array<string>) => (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
+  const console = { ...globalThis.console, log: into(out), error: into(err) }
+  const exit = yield* self.pipe(
+    Failure.reported,
+    Effect.provideService(Logger.LogToStderr, true),
+    Effect.provideService(Console.Console, console),
+    Effect.exit
+  )
+  assert.isTrue(Exit.isFailure(exit))
+  return { out, err: err.join("\n") }
+})
+
+describe("a failure that nobody has shown", () => {
+  it.effect("is reported beside the results, a defect with its stack trace", () =>
+    Effect.gen(function*() {
+      const { err, out } = yield* written(Effect.die(new RangeError("no such thing")))
+      assert.deepStrictEqual(out, [])
+      assert.include(err, "a mistake in patchword")
+      assert.include(err, "no such thing")
+      assert.match(err, /^\s+at /m)
+    }))
+
+  it.effect("is one sentence where it is no defect", () =>
+    Effect.gen(function*() {
+      const { err, out } = yield* written(Effect.fail(new Output.OutputLost({ problem: "the disk is full" })))
+      assert.deepStrictEqual(out, [])
+      assert.include(err, "the disk is full")
+      assert.notMatch(err, /^\s+at /m)
+    }))
+
+  it.effect("is silent for an interruption", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* written(Effect.interrupt), { out: [], err: "" })
+    }))
+})

@@ -1,0 +1,18 @@
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Logger } from "effect"
+import { writeFileSync } from "node:fs"
+import * as Failure from "../../src/cli/Failure.ts"
+import * as Output from "../../src/cli/Output.ts"
+
+const [file = ""] = process.argv.slice(2)
+
+const lines = Effect.forever(Effect.andThen(Console.log("x".repeat(1000)), Effect.yieldNow))
+
+Effect.addFinalizer(() => Effect.sync(() => writeFileSync(file, "ended"))).pipe(
+  Effect.andThen(lines),
+  Effect.scoped,
+  Output.orLost,
+  Failure.reported,
+  Effect.provideService(Logger.LogToStderr, true),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
