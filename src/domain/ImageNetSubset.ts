@@ -12,6 +12,7 @@
  * assert.deepStrictEqual(ImageNetSubset.select(logits, "imagenet-a"), Float32Array.from(classes))
  * ```
  */
+import * as Metrics from "./Metrics.ts"
 
 /** One of the two test sets. */
 export type Subset = "imagenet-a" | "imagenet-r"
@@ -42,10 +43,5 @@ export const classes = (subset: Subset): Int32Array => {
 }
 
 /** The logits `[B, 200]` of a subset's classes among those of all, `[B, 1000]`, row-major. */
-export const select = (logits: Float32Array, subset: Subset): Float32Array => {
-  if (logits.length % CLASSES !== 0) {
-    throw new RangeError(`imagenet subset: ${logits.length} logits are not a whole number of examples of 1000 classes`)
-  }
-  const chosen = mask(subset)
-  return logits.filter((_, i) => chosen[i % CLASSES] === 1)
-}
+export const select = (logits: Float32Array, subset: Subset): Float32Array =>
+  Metrics.columns(logits, CLASSES, classes(subset))

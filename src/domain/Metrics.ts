@@ -9,6 +9,7 @@
  * assert.deepStrictEqual(Metrics.predictions(logits, 3), Int32Array.of(0, 1))
  * assert.strictEqual(Metrics.topK(logits, Int32Array.of(2, 1), 3, 1), 0.5)
  * assert.strictEqual(Metrics.topK(logits, Int32Array.of(2, 1), 3, 2), 1)
+ * assert.deepStrictEqual(Metrics.columns(logits, 3, [0, 2]), Float32Array.of(3, 2, 0, 4))
  * ```
  */
 
@@ -19,22 +20,39 @@ const examples = (logits: Float32Array, classes: number): ReadonlyArray<Float32A
   return Array.from({ length: logits.length / classes }, (_, i) => logits.subarray(i * classes, (i + 1) * classes))
 }
 
-/** The class of the greatest logit of each example; of equal ones the first. `logits` is `[B, classes]`, row-major. */
+const inside = (what: string, numbers: Int32Array, classes: number): void => {
+  const wrong = numbers.findIndex((number) => number < 0 || number >= classes)
+  if (wrong !== -1) throw new RangeError(`metrics: ${what} ${wrong} is ${numbers[wrong]}, not in 0..${classes - 1}`)
+}
+
+/** The logits of some of the classes only, in the order of `chosen`: `[B, chosen]`, row-major. */
+export const columns = (logits: Float32Array, classes: number, chosen: ArrayLike<number>): Float32Array => {
+  const picked = Array.from(chosen)
+  inside("column", Int32Array.from(picked), classes)
+  return Float32Array.from(examples(logits, classes).flatMap((row) => picked.map((column) => row[column]!)))
+}
+
+/**
+ * The class of the greatest logit of each example; of equal ones the first, and never one of NaN beside numbers. `logits`
+ * is `[B, classes]`, row-major.
+ */
 export const predictions = (logits: Float32Array, classes: number): Int32Array =>
   Int32Array.from(
     examples(logits, classes),
-    (row) => row.reduce((best, logit, i) => (logit > row[best]! ? i : best), 0)
+    (row) => row.reduce((best, logit, i) => (logit > row[best]! || Number.isNaN(row[best]) ? i : best), 0)
   )
 
 /**
  * The share of examples whose label is among the `k` greatest logits, 0 to 1; equal logits rank by class number. An example
- * whose label has a logit of NaN counts as wrong. 0 when there are no examples.
+ * whose label has a logit of NaN counts as wrong. 0 when there are no examples. A label that is none of the classes is a
+ * defect: `Classes` finds those that come with data.
  */
 export const topK = (logits: Float32Array, labels: Int32Array, classes: number, k: number): number => {
   const rows = examples(logits, classes)
   if (rows.length !== labels.length) {
     throw new RangeError(`metrics: ${rows.length} rows of logits but ${labels.length} labels`)
   }
+  inside("label", labels, classes)
   const right = rows.filter((row, i) => {
     const label = labels[i]!
     const own = row[label]!
@@ -44,11 +62,27 @@ export const topK = (logits: Float32Array, labels: Int32Array, classes: number, 
   return rows.length === 0 ? 0 : right.length / rows.length
 }
 
+/**
+ * The interval, 95 % sure, of a share that was measured as `right` of `total` independent examples (E. B. Wilson, 1927).
+ * Unlike one standard deviation to both sides it stays within 0 and 1, and has a width where all or none are right.
+ */
+export const interval = (right: number, total: number): readonly [low: number, high: number] => {
+  if (total === 0) return [0, 1]
+  const z = 1.959963984540054
+  const share = right / total
+  const middle = share + z * z / (2 * total)
+  const reach = z * Math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+  const whole = 1 + z * z / total
+  return [Math.max(0, (middle - reach) / whole), Math.min(1, (middle + reach) / whole)]
+}
+
 /** How often each class (row) was taken for each class (column): `[classes, classes]`, row-major. */
 export const confusion = (predicted: Int32Array, labels: Int32Array, classes: number): Int32Array => {
   if (predicted.length !== labels.length) {
     throw new RangeError(`metrics: ${predicted.length} predictions but ${labels.length} labels`)
   }
+  inside("prediction", predicted, classes)
+  inside("label", labels, classes)
   const counts = new Int32Array(classes * classes)
   labels.forEach((label, i) => {
     counts[label * classes + predicted[i]!]!++

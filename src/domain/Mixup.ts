@@ -38,9 +38,8 @@ export interface Images {
   readonly shape: readonly [batch: number, channels: number, height: number, width: number]
 }
 
-// Marsaglia and Tsang's method; below 1 by way of the distribution one above.
+// Marsaglia and Tsang's method, for shapes of at least 1.
 const gamma = (shape: number, draws: Generator): number => {
-  if (shape < 1) return gamma(shape + 1, draws) * (1 - draws.uniform()) ** (1 / shape)
   const d = shape - 1 / 3
   for (;;) {
     const x = draws.normal()
@@ -49,10 +48,21 @@ const gamma = (shape: number, draws: Generator): number => {
   }
 }
 
+/** Less than this has lost digits. */
+const LEAST = 2 ** -1022
+
 /** A number from 0 to 1 of the symmetric beta distribution of parameter `alpha`, above 0. */
 export const beta = (alpha: number, draws: Generator): number => {
-  const [a, b] = [gamma(alpha, draws), gamma(alpha, draws)]
-  return a + b === 0 ? 0.5 : a / (a + b)
+  // Below 1 by way of the distribution one above: a draw of that, times a power that may be too small for a number.
+  const draw = () =>
+    alpha < 1
+      ? { above: gamma(alpha + 1, draws), uniform: 1 - draws.uniform() }
+      : { above: gamma(alpha, draws), uniform: 1 }
+  const [one, other] = [draw(), draw()]
+  const [a, b] = [one, other].map(({ above, uniform }) => above * uniform ** (1 / alpha)) as [number, number]
+  if (Math.min(a, b) >= LEAST) return a / (a + b)
+  const apart = Math.log(other.above / one.above) + Math.log(other.uniform / one.uniform) / alpha
+  return 1 / (1 + Math.exp(apart))
 }
 
 /**
@@ -112,13 +122,15 @@ export const images = ({ data, shape }: Images, { box, share }: Mix): Float32Arr
 
 /**
  * The targets `[B, K]` of a mixed batch: each label's row is `smoothing / K` everywhere and `1 - smoothing` more at the
- * label, and rows are mixed as the images are.
+ * label, and rows are mixed as the images are. A label that is none of the classes is a defect.
  */
 export const targets = (
   labels: Int32Array,
   { share }: Mix,
   { classes, smoothing }: { readonly classes: number; readonly smoothing: number }
 ): Float32Array => {
+  const wrong = labels.find((label) => label < 0 || label >= classes)
+  if (wrong !== undefined) throw new RangeError(`mixup: label ${wrong} is not in 0..${classes - 1}`)
   const rows = new Float32Array(labels.length * classes).fill(smoothing / classes)
   const give = (row: number, label: number, part: number) => {
     rows[row * classes + label]! += part * (1 - smoothing)

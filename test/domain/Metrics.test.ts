@@ -13,6 +13,27 @@ describe("Metrics", () => {
     assert.strictEqual(Metrics.topK(Float32Array.of(NaN, NaN), Int32Array.of(0), 2, 2), 0)
   })
 
+  it.each([7, 2, -1])("never counts a label beyond the classes: %i", (label) => {
+    const wrong = new RegExp(`label 0 is ${label}, not in 0\\.\\.1`)
+    assert.throws(() => Metrics.topK(Float32Array.of(1, 0), Int32Array.of(label), 2, 1), wrong)
+    assert.throws(() => Metrics.confusion(Int32Array.of(0), Int32Array.of(label), 2), wrong)
+    assert.throws(() => Metrics.confusion(Int32Array.of(label), Int32Array.of(0), 2), /prediction 0/)
+    assert.throws(() => Metrics.columns(Float32Array.of(1, 0), 2, [label]), /column 0/)
+  })
+
+  it("prefers any number to NaN", () => {
+    assert.deepStrictEqual([...Metrics.predictions(Float32Array.of(NaN, -1, -2), 3)], [1])
+  })
+
+  it("knows how sure a share is", () => {
+    const [low, high] = Metrics.interval(81, 263)
+    assert.closeTo(low, 0.2553, 1e-4)
+    assert.closeTo(high, 0.3662, 1e-4)
+    assert.deepStrictEqual(Metrics.interval(0, 0), [0, 1])
+    assert.closeTo(Metrics.interval(10, 10)[1], 1, 1e-12)
+    assert.closeTo(Metrics.interval(10, 10)[0], 0.7225, 1e-4)
+  })
+
   it("puts labels in rows and predictions in columns", () => {
     const counts = Metrics.confusion(Int32Array.of(0, 1, 1, 1), Int32Array.of(0, 0, 1, 1), 3)
     assert.deepStrictEqual([...counts], [1, 1, 0, 0, 2, 0, 0, 0, 0])

@@ -27,6 +27,11 @@ const near = (actual: Float32Array, expected: Float32Array, bound: number) => {
   assert.isAtMost(Math.max(...actual.map((x, i) => Math.abs(x - expected[i]!))), bound)
 }
 
+const moments = (shares: ReadonlyArray<number>) => {
+  const mean = shares.reduce((sum, x) => sum + x, 0) / shares.length
+  return { mean, variance: shares.reduce((sum, x) => sum + (x - mean) ** 2, 0) / shares.length }
+}
+
 const mixOf = ({ box_yl_yh_xl_xh: official, lam }: Draw): Mixup.Mix => {
   if (official === undefined) return { share: lam, box: null }
   const [top, bottom, left, right] = official
@@ -60,10 +65,6 @@ describe("mixup", () => {
         { height: 512, width: 512 },
         Keyed.generator({ seed: 3, purpose: "mixup", epoch: 0, index })
       ))
-    const moments = (shares: ReadonlyArray<number>) => {
-      const mean = shares.reduce((sum, x) => sum + x, 0) / shares.length
-      return { mean, variance: shares.reduce((sum, x) => sum + (x - mean) ** 2, 0) / shares.length }
-    }
     const mixed = found.filter(({ box }) => box === null)
     assert.closeTo(mixed.length / found.length, 0.5, 0.02)
     const { mean, variance } = moments(mixed.map(({ share }) => share))
@@ -76,6 +77,41 @@ describe("mixup", () => {
       )
       assert.closeTo(moments(shares).mean, 0.5, 0.015)
       assert.closeTo(moments(shares).variance, 1 / (4 * (2 * alpha + 1)), 0.004)
+    }
+  })
+
+  it("draws shares of 0 and 1, and none of one half, where alpha is as small as that", () => {
+    for (const alpha of [1e-3, 1e-4, 1e-12, Number.MIN_VALUE]) {
+      const shares = Array.from(
+        { length: 4000 },
+        (_, index) => Mixup.beta(alpha, Keyed.generator({ seed: 1, purpose: "small", epoch: 0, index }))
+      )
+      assert.isTrue(shares.every((share) => share >= 0 && share <= 1), `${alpha}`)
+      assert.isEmpty(shares.filter((share) => share === 0.5), `${alpha}`)
+      assert.closeTo(moments(shares).mean, 0.5, 0.03)
+      // Of Beta(a, a), about 2 a ln(99) of the probability lies between 0.01 and 0.99.
+      assert.closeTo(
+        shares.filter((share) => share > 0.01 && share < 0.99).length / shares.length,
+        alpha * Math.log(99),
+        0.004
+      )
+    }
+  })
+
+  it("draws the same bytes as ever where alpha is usual", () => {
+    const shares = [0.2, 0.8, 1, 4].map((alpha) =>
+      Mixup.beta(alpha, Keyed.generator({ seed: 4, purpose: "bytes", epoch: 0, index: 0 }))
+    )
+    assert.deepStrictEqual(shares, [0.010421729260026963, 0.06554557814167918, 0.4960908495026815, 0.4990235691636758])
+  })
+
+  it("refuses labels beyond the classes, which would stand in the next image's row", () => {
+    const options = { classes: 2, smoothing: 0 }
+    for (const label of [2, -1]) {
+      assert.throws(
+        () => Mixup.targets(Int32Array.of(0, label), { share: 1, box: null }, options),
+        new RegExp(`mixup: label ${label} is not in 0..1`)
+      )
     }
   })
 
