@@ -116,10 +116,9 @@ export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearn
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `it has images of ${this.classes.length} classes of which ${this.learned} has none (${
-      some(this.classes)
-    }); ` +
-      `add images of them to ${this.learned}, or leave them out here`
+    const classes = `${this.classes.length} (${some(this.classes)})`
+    return `it has images of classes that ${this.learned} has none of: ${classes}; add such images to ${this.learned}, or ` +
+      "leave them out here"
   }
 }
 
