@@ -158,7 +158,8 @@ const templates: Readonly<Record<Naming.Network, Template>> = {
   dino: {
     ...stem,
     "pos_embed": "1 tokens width",
-    ...under("blocks.*.", { ...block, "attn.qkv.bias": "3*width" }),
+    "register_tokens?": "1 registers width",
+    ...under("blocks.*.", { ...block, "attn.qkv.bias": "3*width", "ls1.gamma?": "width", "ls2.gamma?": "width" }),
     ...norm("norm")
   }
 }
@@ -216,17 +217,14 @@ const vote = (tensors: ReadonlyArray<readonly [axes: ReadonlyArray<Axis>, shape:
   )
 }
 
-/** How many blocks a stack has, by the highest number after its prefix. */
+/** How many blocks a stack has, by the highest number after its prefix; no more than tensors, whatever the names say. */
 const depths = (names: ReadonlyArray<string>, template: Template): ReadonlyMap<string, number> => {
   const prefixes = new Set(Object.keys(template).flatMap((name) => name.includes("*") ? name.split("*")[0]! : []))
   return new Map(Array.from(prefixes, (prefix) => [
     prefix,
-    Math.max(
-      0,
-      ...names.filter((name) => name.startsWith(prefix))
-        .map((name) => Number.parseInt(name.slice(prefix.length), 10) + 1)
-        .filter((depth) => !Number.isNaN(depth))
-    )
+    names.filter((name) => name.startsWith(prefix))
+      .map((name) => Number.parseInt(name.slice(prefix.length), 10) + 1)
+      .reduce((depth, number) => Math.min(Math.max(depth, number || 0), names.length), 0)
   ]))
 }
 

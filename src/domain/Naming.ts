@@ -81,6 +81,8 @@ interface Rule {
   readonly change?: Change
   /** A bias that is always zero, and only there. */
   readonly zeros?: string
+  /** What newer networks of the kind are called there. Nothing is written under it. */
+  readonly only?: "read"
 }
 
 interface Change {
@@ -160,6 +162,24 @@ const patches = "patch_embed.proj.weight"
 const beitPatches = "beit.embeddings.patch_embeddings.projection.weight"
 const index = /relative_position_index$/
 
+const dinov2Layer = "encoder.layer.*"
+
+/** What transformers calls otherwise in DINOv2 than in its other transformers. */
+const dinov2 = each({
+  "register_tokens": "embeddings.register_tokens",
+  "blocks.*.norm1": `${dinov2Layer}.norm1`,
+  "blocks.*.ls1.gamma": `${dinov2Layer}.layer_scale1.lambda1`,
+  "blocks.*.norm2": `${dinov2Layer}.norm2`,
+  "blocks.*.ls2.gamma": `${dinov2Layer}.layer_scale2.lambda1`,
+  "blocks.*.mlp.fc1": `${dinov2Layer}.mlp.fc1`,
+  "blocks.*.mlp.fc2": `${dinov2Layer}.mlp.fc2`
+}).map((rule): Rule => ({ ...rule, only: "read" }))
+
+// What changes nothing of what a teacher says of patches: heads, mask tokens, and text towers with their settings.
+const textTower =
+  /^(?:text_projection|logit_scale|logit_bias|positional_embedding|attn_mask|input_resolution|context_length|vocab_size)$|^(?:transformer|token_embedding|ln_final|text|text_decoder)\./
+const dinoHead = /^(?:mask_token$|(?:head|dino_head|ibot_head)\.)/
+
 const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = {
   classifier: {
     official: { marker: patches, ignored: index },
@@ -181,7 +201,7 @@ const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = 
   },
   tokenizer: { official: { marker: `encoder.${patches}`, ignored: /^(?:loss|teacher|scaling)/ } },
   clip: {
-    official: { marker: "visual.conv1.weight", ignored: /^(?!visual\.)/ },
+    official: { marker: "visual.conv1.weight", ignored: textTower },
     timm: {
       marker: patches,
       rules: [
@@ -225,12 +245,12 @@ const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = 
     }
   },
   dino: {
-    official: { marker: patches },
-    timm: { marker: patches },
+    official: { marker: patches, ignored: dinoHead },
+    timm: { marker: patches, ignored: dinoHead },
     huggingface: {
       marker: "embeddings.patch_embeddings.projection.weight",
-      ignored: /^pooler\./,
-      rules: each({ ...transformer(""), norm: "layernorm" })
+      ignored: /^(?:pooler|classifier)\.|^embeddings\.mask_token$/,
+      rules: [...each({ ...transformer(""), norm: "layernorm" }), ...dinov2]
     }
   }
 }
@@ -340,7 +360,10 @@ export const to = (naming: Naming, tensors: Tensors, network: Network): Result.R
     .filter(([name]) => !known.official?.ignored?.test(name) && !names.left?.test(name))
   if (names.rules === undefined) return Result.succeed(Object.fromEntries(kept))
 
-  const writers = names.rules.map((rule) => ({ ...rule, rename: renaming(rule.official) }))
+  const writers = names.rules.filter(({ only }) => only === undefined).map((rule) => ({
+    ...rule,
+    rename: renaming(rule.official)
+  }))
   const translated = kept.map(([name, tensor]): ReadonlyArray<Named> => {
     const writer = writers.find(({ rename }) => rename(name, "") !== undefined)
     if (writer === undefined) return []

@@ -196,11 +196,11 @@ export class Teacher extends Context.Service<Teacher, {
 
   /**
    * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights or a file of `Weights.read`:
-   * safetensors, also in shards, or what OpenAI published. Other tensors are left alone. The teacher of the published
+   * safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
    * tokenizers. Images of any size that its patches tile are shown as they are.
    *
-   * Fails with 66 when there is no such file, with 65 when tensors are missing or have other shapes, and says what the file
-   * looks like instead.
+   * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
+   * network's, and says what the file looks like instead.
    */
   static readonly layerClip = (
     weights: Weights.Weights | string,
@@ -211,7 +211,10 @@ export class Teacher extends Context.Service<Teacher, {
   static readonly layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
     Layer.effect(Teacher, makeNetwork(name, Effect.succeed(network)))
 
-  /** A vision transformer of DINO under any of their names; see {@link Teacher.layerClip}. */
+  /**
+   * A vision transformer of DINO or DINOv2 under any of their names, with layer scale and registers where it has them; see
+   * {@link Teacher.layerClip}. Heads and the mask token are left alone.
+   */
   static readonly layerDino = (
     weights: Weights.Weights | string,
     options: NetworkOptions = {}
@@ -231,19 +234,25 @@ export class Teacher extends Context.Service<Teacher, {
     Layer.effect(Teacher, makeCached(directory, options)).pipe(Layer.provide(Files.layerNode))
 }
 
-/** Sizes of axes of tensors. Fails with all tensors that are missing or of another rank. */
+/**
+ * Sizes of axes of tensors. Fails with all tensors that are missing or of another rank, and with those that the network
+ * does not have: they may say why.
+ */
 const sizesOf = <K extends string>(
   { tensors }: Weights.Weights,
   source: string,
+  spec: object,
   axes: Readonly<Record<K, readonly [name: string, axis: number, rank: number]>>
 ): Effect.Effect<Readonly<Record<K, number>>, Weights.WeightsError> => {
   const asked = Object.entries<readonly [string, number, number]>(axes)
     .map(([key, [name, axis, rank]]) => ({ key, name, axis, rank, shape: tensors[name]?.shape as Shape | undefined }))
   const wrong = asked.filter(({ rank, shape }) => shape?.length !== rank)
     .map(({ name, rank, shape }) => ({ name, expected: `${rank} axes`, shape }))
+  const known = new Set(Tree.leaves(spec).map(([path]) => path))
   const mismatch = new Weights.Mismatch({
     missing: wrong.filter(({ shape }) => shape === undefined).map(({ expected, name }) => ({ name, expected })),
-    unexpected: [],
+    unexpected: Object.entries(tensors).filter(([name]) => !known.has(name))
+      .map(([name, { shape }]) => ({ name, given: ShapeError.show(shape) })),
     misshaped: wrong.flatMap(({ expected, name, shape }) =>
       shape === undefined ? [] : [{ name, expected, given: ShapeError.show(shape) }]
     )
@@ -255,13 +264,13 @@ const sizesOf = <K extends string>(
     )
 }
 
-/** How many blocks there are, by the highest number in their names. */
-const depthOf = ({ tensors }: Weights.Weights, prefix: string): number =>
-  Object.keys(tensors).reduce(
-    (depth, name) =>
-      name.startsWith(prefix) ? Math.max(depth, Number.parseInt(name.slice(prefix.length), 10) + 1) : depth,
-    0
-  )
+/** How many blocks there are, by the highest number in their names; no more than tensors, whatever the names say. */
+const depthOf = ({ tensors }: Weights.Weights, prefix: string): number => {
+  const names = Object.keys(tensors)
+  const numbers = names.filter((name) => name.startsWith(prefix))
+    .map((name) => Number.parseInt(name.slice(prefix.length), 10) + 1)
+  return Math.min(numbers.reduce((depth, number) => Math.max(depth, number || 0), 0), names.length)
+}
 
 /** What shapes alone do not say: the heads, and that the positions are those of a square. */
 const measured = (
@@ -287,15 +296,20 @@ const measured = (
   )
 }
 
-/** The tensors that a network has names for, in its shapes, and a digest of them. */
-const fitted = <T extends object>(spec: T, weights: Weights.Weights, source: string, heads: number) => {
-  const known = new Set(Tree.leaves(spec).map(([path]) => path))
-  const own = Weights.rename(weights, (name) => (known.has(name) ? name : undefined))
-  return Effect.fromResult(Result.map(Weights.conform(spec, own, source), (parameters) => ({
+/** The tensors of a network in its shapes, and a digest of them and of what else changes its features. */
+const fitted = <T extends object>(
+  spec: T,
+  weights: Weights.Weights,
+  source: string,
+  ...more: ReadonlyArray<string | number>
+) =>
+  Effect.fromResult(Result.map(Weights.conform(spec, weights, source), (parameters) => ({
     parameters,
-    digest: Files.sha256(`${Files.sha256(Safetensors.encode(own.tensors))} ${heads}`)
+    digest: Files.sha256([Files.sha256(Safetensors.encode(weights.tensors)), ...more].join(" "))
   })))
-}
+
+/** Sizes that say how many tensors there are, and nothing of their shapes. */
+const HOLLOW = { patch: 1, width: 1, hidden: 1, heads: 1, out: 1, tokens: 2, grid: Grid.square(1) } as const
 
 const named = (batch: Batch) =>
   ({
@@ -307,7 +321,8 @@ const named = (batch: Batch) =>
 const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: string, options: NetworkOptions) {
   const positions = "visual.positional_embedding"
   const blocks = "visual.transformer.resblocks."
-  const found = yield* sizesOf(weights, source, {
+  const depth = depthOf(weights, blocks)
+  const found = yield* sizesOf(weights, source, Clip.spec({ ...HOLLOW, depth }), {
     width: ["visual.class_embedding", 0, 1],
     patch: ["visual.conv1.weight", 2, 4],
     tokens: [positions, 0, 2],
@@ -321,7 +336,7 @@ const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     hidden: Dim.named("hidden", found.hidden),
     tokens: Dim.named("positions", found.tokens),
     out: Dim.named("out", found.out),
-    depth: depthOf(weights, blocks)
+    depth
   }
   const { digest, parameters } = yield* fitted(Clip.spec(sizes), weights, source, sizes.heads)
   const network: Network = {
@@ -334,8 +349,29 @@ const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
   return network
 })
 
-const dino = Effect.fnUntraced(function*(weights: Weights.Weights, source: string, options: NetworkOptions) {
-  const found = yield* sizesOf(weights, source, {
+/**
+ * DINO as timm has it with registers: under another name, and without a position of the class token, which is part of that
+ * token.
+ */
+const withRegisters = (given: Weights.Weights): Weights.Weights => {
+  const { tensors } = given
+  const table = tensors["pos_embed"]
+  if (!Object.hasOwn(tensors, "reg_token") || table?.shape.length !== 3) return given
+  const [one = 0, tokens = 0, width = 0] = table.shape
+  const data = new Float32Array(table.data.length + width)
+  data.set(table.data, width)
+  const weights = Weights.make({ ...tensors, pos_embed: { dtype: "float32", shape: [one, tokens + 1, width], data } })
+  return Weights.rename(weights, (name) => name === "reg_token" ? "register_tokens" : name)
+}
+
+const dino = Effect.fnUntraced(function*(given: Weights.Weights, source: string, options: NetworkOptions) {
+  const weights = withRegisters(given)
+  const own = {
+    depth: depthOf(weights, "blocks."),
+    layerScale: Object.keys(weights.tensors).some((name) => /^blocks\.\d+\.ls[12]\.gamma$/.test(name)),
+    registers: weights.tensors["register_tokens"]?.shape[1] ?? 0
+  }
+  const found = yield* sizesOf(weights, source, Dino.spec({ ...HOLLOW, ...own }), {
     width: ["cls_token", 2, 3],
     patch: ["patch_embed.proj.weight", 2, 4],
     tokens: ["pos_embed", 1, 3],
@@ -347,7 +383,7 @@ const dino = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),
     tokens: Dim.named("positions", found.tokens),
-    depth: depthOf(weights, "blocks.")
+    ...own
   }
   const { digest, parameters } = yield* fitted(Dino.spec(sizes), weights, source, sizes.heads)
   const network: Network = {

@@ -1,6 +1,7 @@
 /**
  * The vision transformer of DINO as BEiT v2 is taught by it: the patch tokens of the last block after the final norm
- * (`vqkd_teacher/dino.py`, `modeling_vqkd.py`).
+ * (`vqkd_teacher/dino.py`, `modeling_vqkd.py`), and that of DINOv2, which has a layer scale, and in some files registers:
+ * tokens without a position that stand for no patch.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,11 +15,14 @@
  */
 import type { Grid } from "../domain/Grid.ts"
 import type { Channels } from "../domain/Normalize.ts"
+import * as Positions from "../domain/Positions.ts"
 import * as Activation from "../shapes/Activation.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
 import type * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
+import * as ShapeError from "../shapes/ShapeError.ts"
 import type { Inference, SpecOf } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tokens from "../shapes/Tokens.ts"
@@ -36,6 +40,9 @@ export interface DinoBlock<in out C extends number, in out F extends number> {
   readonly attn: { readonly qkv: Linear.LinearParams<C, Dim.Mul<3, C>>; readonly proj: Linear.LinearParams<C, C> }
   readonly norm2: Normalization.NormParams<C>
   readonly mlp: { readonly fc1: Linear.LinearParams<C, F>; readonly fc2: Linear.LinearParams<F, C> }
+  /** The layer scale of attention and MLP, where there is one. */
+  readonly ls1?: { readonly gamma: Tensor<[C]> }
+  readonly ls2?: { readonly gamma: Tensor<[C]> }
 }
 
 /** The network: `P`-pixel patches, `C` channels, `F` in the MLPs, `T` positions. */
@@ -47,6 +54,7 @@ export interface DinoParams<
 > {
   readonly cls_token: Tensor<[1, 1, C]>
   readonly pos_embed: Tensor<[1, T, C]>
+  readonly register_tokens?: Tensor<[1, number, C]>
   readonly patch_embed: { readonly proj: Tokens.PatchParams<3, P, C> }
   readonly blocks: ReadonlyArray<DinoBlock<C, F>>
   readonly norm: Normalization.NormParams<C>
@@ -62,30 +70,38 @@ export interface Sizes<P extends number, C extends number, F extends number, H e
   /** The patches that its positions are for, and how many positions that makes with the class token. */
   readonly grid: Grid
   readonly tokens: T
+  /** Whether its blocks have a layer scale. Default no. */
+  readonly layerScale?: boolean
+  /** How many registers it has. Default 0. */
+  readonly registers?: number
 }
 
 /** The parameters of a network of these sizes. */
 export const spec = <P extends number, C extends number, F extends number, H extends number, T extends number>(
-  { depth, hidden, patch, tokens, width }: Sizes<P, C, F, H, T>
+  { depth, hidden, layerScale = false, patch, registers = 0, tokens, width }: Sizes<P, C, F, H, T>
 ): SpecOf<DinoParams<P, C, F, T>> => {
   const { linear, norm, tensor } = TeacherVit
   return {
     cls_token: tensor([1, 1, width]),
     pos_embed: tensor([1, tokens, width]),
+    ...(registers > 0 ? { register_tokens: tensor([1, registers, width]) } : {}),
     patch_embed: { proj: { weight: tensor([width, 3, patch, patch]), bias: tensor([width]) } },
     blocks: Array.from({ length: depth }, () => ({
       norm1: norm(width),
       attn: { qkv: linear(width, Dim.mul(3, width)), proj: linear(width, width) },
       norm2: norm(width),
-      mlp: { fc1: linear(width, hidden), fc2: linear(hidden, width) }
+      mlp: { fc1: linear(width, hidden), fc2: linear(hidden, width) },
+      ...(layerScale ? { ls1: { gamma: tensor([width]) }, ls2: { gamma: tensor([width]) } } : {})
     })),
     norm: norm(width)
   }
 }
 
 const blockOf = <C extends number, F extends number>(
-  { attn, mlp, norm1, norm2 }: DinoBlock<C, F>
+  { attn, ls1, ls2, mlp, norm1, norm2 }: DinoBlock<C, F>
 ): TeacherVit.BlockParams<C, F> => ({
+  ...(ls1 === undefined ? {} : { attentionScale: ls1.gamma }),
+  ...(ls2 === undefined ? {} : { mlpScale: ls2.gamma }),
   attentionNorm: norm1,
   qkv: attn.qkv,
   proj: attn.proj,
@@ -94,7 +110,32 @@ const blockOf = <C extends number, F extends number>(
   contract: mlp.fc2
 })
 
-/** The tokens before the blocks, with `N` patches. */
+/** The registers of `[1, R, C]` one by one. */
+const registersOf = <C extends number>(tokens: Tensor<[1, number, C]>): ReadonlyArray<Tensor<[1, 1, C]>> => {
+  const [, count] = tokens.shape
+  return Array.from({ length: count }, (_, i) => {
+    const only = new Float32Array(count).fill(1, i, i + 1)
+    return Tokens.blend(HostTensor.make([1, count], "float32", only), tokens)
+  })
+}
+
+/**
+ * What blocks make of tokens with registers among them, without the registers. Blocks ask for no order of the tokens, so
+ * these stand before the class token.
+ */
+const amongRegisters = <B extends number, N extends number, C extends number>(
+  tokens: Tensor<[B, N, C]>,
+  registers: ReadonlyArray<Tensor<[1, 1, C]>>,
+  run: <T extends number>(tokens: Tensor<[B, T, C]>) => Tensor<[B, T, C]>
+): Tensor<[B, N, C]> => {
+  const [first, ...rest] = registers
+  if (first === undefined) return run(tokens)
+  const [batch, count] = tokens.shape
+  const more = Tokens.prepend(Tokens.repeat(first, batch), tokens)
+  return Tokens.patchTokens<B, N, C>(amongRegisters(more, rest, run), count)
+}
+
+/** The tokens before the blocks, with `N` patches; without registers. */
 const embed = <
   B extends number,
   Y extends number,
@@ -109,7 +150,8 @@ const embed = <
   const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, batch), patches)
   const patch = params.patch_embed.proj.weight.shape[2]
   const here = { height: height / patch, width: width / patch }
-  const positions = TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1])
+  const resize = params.register_tokens === undefined ? Positions.resizeAtRunTime : Positions.resizeAntialiased
+  const positions = TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1], resize)
   return { count: patches.shape[1], tokens: Elementwise.addToSamples(tokens, positions) }
 }
 
@@ -144,12 +186,21 @@ export const forward = <
 ): Outputs<B, Dim.Patches<Y, X, P>, C> => {
   const { count, tokens } = embed(params, images, grid)
   const kind = kindOf(heads)
-  const last = params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), tokens)
+  const registers = params.register_tokens === undefined ? [] : registersOf(params.register_tokens)
+  const last = amongRegisters(
+    tokens,
+    registers,
+    (all) => params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), all)
+  )
   const normed = Normalization.layerNorm(last, params.norm, EPSILON)
   return { target: Tokens.patchTokens(normed, count), pooled: Tokens.single(Tokens.classToken(normed)) }
 }
 
-/** What the heads of the last block look at, `[B, H, N+1, N+1]`: probabilities of each token, the class token first. */
+/**
+ * What the heads of the last block look at, `[B, H, N+1, N+1]`: probabilities of each token, the class token first.
+ *
+ * @throws ShapeError for a network with registers, which are tokens too.
+ */
 export const lastAttention = <
   B extends number,
   Y extends number,
@@ -164,6 +215,9 @@ export const lastAttention = <
   images: Tensor<[B, 3, Y, X]>,
   { grid, heads }: { readonly grid: Grid; readonly heads: H }
 ): Tensor<[B, H, Dim.Plus<Dim.Patches<Y, X, P>, 1>, Dim.Plus<Dim.Patches<Y, X, P>, 1>]> => {
+  if (params.register_tokens !== undefined) {
+    throw new ShapeError.ShapeError("attention: the network has registers, which are tokens too")
+  }
   const { tokens } = embed(params, images, grid)
   const kind = kindOf(heads)
   const blocks = params.blocks.map((block) => blockOf(block))

@@ -1,6 +1,6 @@
 /**
- * What the networks that teach have in common: pre-norm blocks whose queries, keys and values all have a bias, without
- * layer scale, and absolute positions that are carried over to images of another size than their own while they run.
+ * What the networks that teach have in common: pre-norm blocks whose queries, keys and values all have a bias, and absolute
+ * positions that are carried over to images of another size than their own while they run.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,6 +31,9 @@ export interface BlockParams<in out C extends number, in out F extends number> {
   readonly attentionNorm: Normalization.NormParams<C>
   readonly qkv: Linear.LinearParams<C, Dim.Mul<3, C>>
   readonly proj: Linear.LinearParams<C, C>
+  /** Factors of the channels of what attention and MLP add (layer scale). */
+  readonly attentionScale?: Tensor<[C]>
+  readonly mlpScale?: Tensor<[C]>
   readonly mlpNorm: Normalization.NormParams<C>
   readonly expand: Linear.LinearParams<C, F>
   readonly contract: Linear.LinearParams<F, C>
@@ -67,6 +70,11 @@ const project = <B extends number, T extends number, C extends number, F extends
   return Attention.splitHeads(Linear.linear(normed, params.qkv), x.shape[2], heads)
 }
 
+const scaled = <B extends number, T extends number, C extends number>(
+  x: Tensor<[B, T, C]>,
+  factors: Tensor<[C]> | undefined
+): Tensor<[B, T, C]> => factors === undefined ? x : Elementwise.scaleChannels<[B, T], C>(x, factors)
+
 /** The block, `[B, T, C]` to `[B, T, C]`. */
 export const block = <B extends number, T extends number, C extends number, F extends number, H extends number>(
   params: BlockParams<C, F>,
@@ -75,9 +83,9 @@ export const block = <B extends number, T extends number, C extends number, F ex
 ): Tensor<[B, T, C]> => {
   const { key, query, value } = project(params, x, kind)
   const heads = Attention.mergeHeads(Attention.attention(query, key, value), x.shape[2])
-  const attended = Elementwise.add(x, Linear.linear(heads, params.proj))
+  const attended = Elementwise.add(x, scaled(Linear.linear(heads, params.proj), params.attentionScale))
   const hidden = Linear.linear(Normalization.layerNorm(attended, params.mlpNorm, kind.epsilon), params.expand)
-  return Elementwise.add(attended, Linear.linear(kind.activation(hidden), params.contract))
+  return Elementwise.add(attended, scaled(Linear.linear(kind.activation(hidden), params.contract), params.mlpScale))
 }
 
 /** What the block weighs the tokens with, `[B, H, T, T]`, for an input `[B, T, C]`. */
@@ -92,17 +100,18 @@ export const attention = <B extends number, T extends number, C extends number, 
 
 /**
  * Positions `[1, T, C]` of the grid `from`, class token first, for the grid `to` of `N - 1` patches: `[1, N, C]`. Bicubic,
- * as the official code does it at run time (`Positions.resizeAtRunTime`).
+ * as the official code does it at run time: by default `Positions.resizeAtRunTime`.
  */
 export const positions = <T extends number, C extends number, N extends number>(
   table: Tensor<[1, T, C]>,
   from: Grid,
   to: Grid,
-  tokens: N
+  tokens: N,
+  resize: typeof Positions.resize = Positions.resizeAtRunTime
 ): Tensor<[1, N, C]> => {
   const known = table.shape[1]
   // Resizing is linear, so what it does to unit vectors are the weights of the rows.
   const unit = Float32Array.from({ length: known * known }, (_, i) => (i % (known + 1) === 0 ? 1 : 0))
-  const weights = Positions.resizeAtRunTime(unit, known, from, to)
+  const weights = resize(unit, known, from, to)
   return Tokens.blend(HostTensor.make([tokens, known], "float32", weights), table)
 }

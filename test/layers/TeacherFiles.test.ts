@@ -163,6 +163,48 @@ describe("the files of teachers", () => {
         data.forEach((value, i) => assert.closeTo(value, expected[i], 2e-5))
       }))
 
+    it.effect("are read with their layer scale and registers, also as timm keeps these", () =>
+      Effect.gen(function*() {
+        const fixture = Eager.fixture("hf_dinov2_registers")
+        const official = Result.getOrThrow(Naming.official(state("hf_dinov2_registers"), "dino")) as Weights.Tensors
+        const values = Float32Array.from({ length: 2 * 3 * 16 * 16 }, (_, i) => i * 37 % 101 / 100)
+        const images = HostTensor.make([2, 3, 16, 16], "float32", values)
+        const told = yield* features(Teacher.layerDino(Weights.make(official), heads), images)
+        assert.deepStrictEqual(told.shape, [2, 16, 16])
+
+        const { "blocks.0.ls1.gamma": first, ...rest } = official
+        const other = {
+          ...rest,
+          "blocks.0.ls1.gamma": { ...first!, data: Float32Array.from(first!.data, (x) => 2 * x) }
+        }
+        const changed = yield* features(Teacher.layerDino(Weights.make(other as Weights.Tensors), heads), images)
+        assert.notDeepEqual(changed.data, told.data)
+        assert.include(yield* refused(Teacher.layerDino(Weights.make(rest), heads)), "1 missing: blocks.0.ls1.gamma")
+
+        const { cls_token, pos_embed, register_tokens, ...same } = official
+        const width = fixture.config.dino_w
+        const place = pos_embed!.data.subarray(0, width)
+        const timm = {
+          ...same,
+          reg_token: register_tokens!,
+          cls_token: { ...cls_token!, data: Float32Array.from(cls_token!.data, (x, i) => x + place[i]!) },
+          pos_embed: { ...pos_embed!, shape: [1, 16, width], data: pos_embed!.data.slice(width) }
+        }
+        const theirs = yield* features(Teacher.layerDino(Weights.make(timm as Weights.Tensors), heads), images)
+        Eager.close("timm", theirs.data, told.data, { relative: 2e-5 })
+      }))
+
+    it.effect("are refused with the tensors that say why sizes are missing", () =>
+      Effect.gen(function*() {
+        const gated = Object.fromEntries(
+          Object.entries(dino).map(([name, tensor]) => [name.replace("fc1", "w12").replace("fc2", "w3"), tensor])
+        )
+        assert.match(
+          yield* refused(Teacher.layerDino(Weights.make(gated), heads)),
+          /1 missing: blocks\.0\.mlp\.fc1\.weight 2 axes; 8 unexpected: blocks\.0\.mlp\.w12\.bias \[96\], blocks\.0\.mlp\.w12\.weight/
+        )
+      }))
+
     it.effect("are refused with what they look like instead", () =>
       Effect.gen(function*() {
         const other = yield* refused(

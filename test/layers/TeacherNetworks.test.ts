@@ -16,8 +16,20 @@ const weightsOf = (fixture: Eager.Fixture): Weights.Weights =>
   ))
 
 const official = {
-  clip: { fixture: Eager.fixture("teacher_clip"), layer: Teacher.layerClip, first: "visual.class_embedding" },
-  dino: { fixture: Eager.fixture("teacher_dino"), layer: Teacher.layerDino, first: "cls_token" }
+  clip: {
+    fixture: Eager.fixture("teacher_clip"),
+    layer: Teacher.layerClip,
+    first: "visual.class_embedding",
+    others: ["logit_scale", "transformer.resblocks.0.ln_1.weight", "token_embedding.weight", "input_resolution"],
+    foreign: ["visual.transformer.resblocks.0.ls_1.gamma", "visual.transformer.resblocks.1.attn.q_norm.weight", "scale"]
+  },
+  dino: {
+    fixture: Eager.fixture("teacher_dino"),
+    layer: Teacher.layerDino,
+    first: "cls_token",
+    others: ["mask_token", "head.weight", "head.mlp.0.bias", "dino_head.last_layer.weight"],
+    foreign: ["blocks.0.attn.k_norm.weight", "blocks.99999999.norm1.weight", "dist_token", "fc_norm.weight"]
+  }
 }
 
 const engines = { compiled: Engine.layerOnnx({ threads: 1 }), reference: Engine.layerReference }
@@ -30,7 +42,7 @@ const images = (fixture: Eager.Fixture, key: string, shape: [number, 3, number, 
   HostTensor.make(shape, "float32", fixture.numbers(`input/${key}`))
 
 describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
-  const { fixture, first, layer } = official[name]
+  const { first, fixture, foreign, layer, others } = official[name]
   const weights = weightsOf(fixture)
   const matches = (key: string, data: Float32Array) =>
     Eager.close(key, data, fixture.numbers(`out/${key}`), { relative: 2e-5 })
@@ -54,18 +66,26 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
       matches("target_bigger", (yield* features(images(fixture, "images01_bigger", [1, 3, 48, 48]))).data)
     }).pipe(Effect.provide(given(weights))))
 
-  it.effect("reads a file, and leaves alone what is not its own", () =>
+  it.effect("reads a file, and leaves alone what says nothing of patches", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const file = `${yield* fs.makeTempDirectoryScoped()}/teacher.safetensors`
-      const foreign = { ...weights.tensors, logit_scale: HostTensor.zeros([], "float32") }
-      yield* Weights.write(file, Weights.make(foreign))
+      const more = Object.fromEntries(others.map((other) => [other, HostTensor.zeros([1], "float32")]))
+      yield* Weights.write(file, Weights.make({ ...weights.tensors, ...more }))
       const digest = yield* Effect.provide(Effect.map(Teacher, (teacher) => teacher.digest), given(file))
       const same = yield* Effect.provide(Effect.map(Teacher, (teacher) => teacher.digest), given(weights))
       assert.strictEqual(digest, same)
       const missing = yield* Effect.flip(Effect.provide(Teacher, given(`${file}.gone`)))
       assert.strictEqual(missing[Runtime.errorExitCode], 66)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect.each(foreign)("refuses %s by name", (tensor) =>
+    Effect.gen(function*() {
+      const more = { ...weights.tensors, [tensor]: HostTensor.zeros([1], "float32") }
+      const refused = yield* Effect.flip(Effect.provide(Teacher, given(Weights.make(more))))
+      assert.strictEqual(refused[Runtime.errorExitCode], 65)
+      assert.match(refused.message, new RegExp(`1 unexpected: ${tensor.replaceAll(".", "\\.")} \\[1\\]`))
+    }))
 
   it.effect("says which tensors are missing or have other shapes", () =>
     Effect.gen(function*() {

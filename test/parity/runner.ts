@@ -24,6 +24,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   hf_beit_mim: Hf.pretrained,
   hf_clip_vision: Hf.clip,
   hf_dino_vit: Hf.dino,
+  hf_dinov2: Hf.dinov2,
   image_ops: imageOps,
   masks,
   mim,
