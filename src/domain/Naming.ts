@@ -293,12 +293,38 @@ const thirds = ({ data, dtype, shape: [rows, ...rest] }: Tensor): ReadonlyArray<
   return [0, 1, 2].map((i) => ({ dtype, shape: [rows / 3, ...rest], data: data.slice(i * length, (i + 1) * length) }))
 }
 
-/** Who named the tensors of a network, told from their names; `official` where the names do not differ. */
-export const detect = (names: ReadonlyArray<string>, network: Network): Result.Result<Naming, NamingError> => {
-  const markers = Naming.literals.flatMap((naming) => {
+const markersOf = (network: Network) =>
+  Naming.literals.flatMap((naming) => {
     const name = networks[network][naming]?.marker
     return name === undefined ? [] : [{ naming, name }]
   }).filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i)
+
+/** What others put before the names of a network that they train on several devices, compile, or make a part of. */
+const WRAPPED = /^(?:(?:module|_orig_mod|backbone|model)\.)+/
+
+/**
+ * The tensors without what a wrapper put before their names. That is what stands before the marker of the network; names
+ * without it stay as they are, as those of a head beside a `backbone`.
+ */
+const unwrapped = (tensors: Tensors, network: Network): Tensors => {
+  const names = Object.keys(tensors)
+  const markers = new Set(markersOf(network).map(({ name }) => name))
+  const [prefix, another] = new Set(names.flatMap((name) => {
+    const prefix = WRAPPED.exec(name)?.[0] ?? ""
+    return markers.has(name.slice(prefix.length)) ? [prefix] : []
+  }))
+  if (prefix === undefined || prefix === "" || another !== undefined) return tensors
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => {
+      const bare = name.slice(prefix.length)
+      return [name.startsWith(prefix) && !Object.hasOwn(tensors, bare) ? bare : name, tensor]
+    })
+  )
+}
+
+/** Who named the tensors of a network, told from their names; `official` where the names do not differ. */
+export const detect = (names: ReadonlyArray<string>, network: Network): Result.Result<Naming, NamingError> => {
+  const markers = markersOf(network)
   const found = markers.filter(({ name }) => names.includes(name)).map(({ naming }) => naming)
   const [only, another] = found
   return only === undefined || another !== undefined
@@ -308,17 +334,20 @@ export const detect = (names: ReadonlyArray<string>, network: Network): Result.R
 
 /**
  * The tensors of a network under their official names, whoever named them; `named` says who, where the names alone do not.
- * What a file has for other purposes, as index buffers or the text tower of CLIP, is left out. Names that are none of the
- * network's stay as they are, so that whoever fills a network lists them.
+ * What a file has for other purposes, as index buffers or the text tower of CLIP, is left out, and so is what wrappers put
+ * before all names: `module.`, `_orig_mod.`, `backbone.`, `model.`. Names that are none of the network's stay as they are, so
+ * that whoever fills a network lists them.
  *
  * Fails when nobody said who named them and the names do not say, and when there is no such network there.
  */
 export const official = (
-  tensors: Tensors,
+  given: Tensors,
   network: Network,
   named?: Naming
-): Result.Result<Tensors, NamingError> =>
-  Result.flatMap(named === undefined ? detect(Object.keys(tensors), network) : Result.succeed(named), (naming) => {
+): Result.Result<Tensors, NamingError> => {
+  const tensors = unwrapped(given, network)
+  const who = named === undefined ? detect(Object.keys(tensors), network) : Result.succeed(named)
+  return Result.flatMap(who, (naming) => {
     const names = networks[network][naming]
     if (names === undefined) return nobody(network, naming)
     const { ignored, rules = [] } = names
@@ -345,6 +374,7 @@ export const official = (
     }
     return Result.succeed(Object.fromEntries(found))
   })
+}
 
 /**
  * Officially named tensors of a network under the names that others give them. What only the official training needs (the

@@ -23,6 +23,11 @@ import { Result, Runtime, Schema } from "effect"
 import * as Pickle from "./Pickle.ts"
 import * as Safetensors from "./Safetensors.ts"
 
+const SHOWN = 5
+
+const some = (names: ReadonlyArray<string>): string =>
+  names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
+
 /** What is wrong with a checkpoint. */
 export const Reason = Schema.TaggedUnion({
   /** It is of the format before version 1.6, which is no archive. */
@@ -32,13 +37,15 @@ export const Reason = Schema.TaggedUnion({
   /** The archive lacks a record. */
   MissingRecord: { record: Schema.String },
   /** A record does not have the length of its storage. */
-  WrongLength: { record: Schema.String, expected: Schema.Int, given: Schema.Int },
+  WrongLength: { record: Schema.String, expected: Schema.Finite, given: Schema.Int },
   /** It was saved on a machine of another byte order. */
   ByteOrder: { given: Schema.String },
   /** A 64-bit integer does not fit in 32 bits. */
   OutOfRange: { record: Schema.String, value: Schema.String },
   /** There are no tensors where checkpoints have them. */
   NoTensors: { keys: Schema.Array(Schema.String) },
+  /** Tensors repeat what is stored until they are far larger than it. */
+  Repeated: { tensor: Schema.String, elements: Schema.Finite, stored: Schema.Finite },
   /** A tensor reaches out of its storage. */
   OutOfStorage: { tensor: Schema.String, needed: Schema.Finite, given: Schema.Int }
 })
@@ -62,8 +69,11 @@ export class PthError extends Schema.TaggedError<PthError>()("PthError", { reaso
         OutOfRange: ({ record, value }) =>
           `${record} holds ${value}, which does not fit in int32; save that tensor as int32 or float32`,
         NoTensors: ({ keys }) =>
-          `there are no tensors in it, nor in its ${ROOTS.join(", ")}, but ${keys.join(", ") || "nothing"}; save the ` +
+          `there are no tensors in it, nor in its ${ROOTS.join(", ")}, but ${some(keys) || "nothing"}; save the ` +
           "tensors: torch.save(model.state_dict(), ...)",
+        Repeated: ({ elements, stored, tensor }) =>
+          `its tensors up to "${tensor}" have ${elements} elements, of which ${stored} are stored and the others repeat ` +
+          "them; save them whole: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)",
         OutOfStorage: ({ given, needed, tensor }) =>
           `tensor "${tensor}" needs ${needed} elements of a storage of ${given}; the file is damaged, so copy it again`
       })
@@ -146,7 +156,9 @@ const isStorageId = Schema.is(
     Count
   ])
 )
-const isPlace = Schema.is(Schema.Tuple([Count, Schema.Array(Count), Schema.Array(Count)]))
+// PyTorch has no tensors of more axes.
+const Axes = Schema.Array(Count).check(Schema.isMaxLength(64))
+const isPlace = Schema.is(Schema.Tuple([Count, Axes, Axes]))
 
 const persistent = (id: unknown): unknown => {
   if (!isStorageId(id)) return undefined
@@ -231,9 +243,36 @@ const flattened = (root: Module): ReadonlyArray<readonly [string, unknown]> => {
   return found
 }
 
+const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
+
+const isRowMajor = ({ shape, strides }: Pick<View, "shape" | "strides">): boolean =>
+  shape.every((dim, axis) => dim === 1 || strides[axis] === size(shape.slice(axis + 1)))
+
+/** Whether a tensor is all of its storage, in order, so that it needs no memory of its own. */
+const isWhole = (view: View): boolean => size(view.shape) === view.storage.length && isRowMajor(view)
+
+/** How many elements tensors may have beyond what is stored: a few that are expanded, as index buffers are. */
+const SPARE = 2 ** 22
+
+/** Fails where tensors would take far more memory than their file. */
+const bounded = (found: ReadonlyArray<View>): Result.Result<ReadonlyArray<View>, PthError> => {
+  const lengths = new Map(found.map(({ storage }) => [`${storage.dtype} ${storage.key}`, storage.length]))
+  const stored = [...lengths.values()].reduce((sum, length) => sum + length, 0)
+  let elements = 0
+  for (const view of found) {
+    if (isWhole(view)) continue
+    elements += size(view.shape)
+    // Weights that are tied may be cut out of one storage twice.
+    if (elements > 2 * stored + SPARE) return fail({ _tag: "Repeated", tensor: view.name, elements, stored })
+  }
+  return Result.succeed(found)
+}
+
 /**
  * The tensors of a checkpoint, told from its pickle. They are taken from its `model`, `module` or `state_dict`, one in the
- * other, where it has them; the prefix `module.` that training on several devices adds to all names is removed.
+ * other, where it has them.
+ *
+ * Fails when there are none, and when they repeat what is stored until they are far larger than it.
  */
 export const views = (
   pickle: Uint8Array
@@ -248,14 +287,19 @@ export const views = (
     const found = entries.flatMap(([name, part]) =>
       typeof name === "string" && part instanceof Part ? [{ name, ...part.view }] : []
     )
-    if (found.length === 0) return fail({ _tag: "NoTensors", keys: entries.map(([key]) => String(key)) })
-    const parallel = found.every(({ name }) => name.startsWith("module."))
-    return Result.succeed(
-      parallel ? found.map((view) => ({ ...view, name: view.name.slice("module.".length) })) : found
-    )
+    if (found.length > 0) return bounded(found)
+    return fail({ _tag: "NoTensors", keys: entries.map(([key]) => typeof key === "string" ? key : typeof key) })
   })
 
 const fail = (reason: Reason) => Result.fail(new PthError({ reason }))
+
+/** Whether a record of so many bytes is as long as its storage. */
+export const checkLength = (storage: Storage, given: number): Result.Result<void, PthError> => {
+  const expected = storage.length * Safetensors.DTYPES[storage.dtype]!.size
+  return given === expected
+    ? Result.void
+    : fail({ _tag: "WrongLength", record: recordOf(storage), expected, given })
+}
 
 /**
  * A storage from the bytes of its record. F16, BF16 and F64 become float32, I64 and U8 become int32. The array may share
@@ -265,15 +309,15 @@ export const storage = (
   storage: Storage,
   bytes: Uint8Array
 ): Result.Result<Pick<Safetensors.Tensor, "dtype" | "data">, PthError> => {
-  const { decode, size } = Safetensors.DTYPES[storage.dtype]!
   const record = recordOf(storage)
-  const expected = storage.length * size
-  if (bytes.length !== expected) return fail({ _tag: "WrongLength", record, expected, given: bytes.length })
-  return Result.mapError(
-    decode(bytes, record),
-    ({ reason }) =>
-      new PthError({ reason: { _tag: "OutOfRange", record, value: reason._tag === "OutOfRange" ? reason.value : "" } })
-  )
+  return Result.flatMap(checkLength(storage, bytes.length), () =>
+    Result.mapError(
+      Safetensors.DTYPES[storage.dtype]!.decode(bytes, record),
+      ({ reason }) =>
+        new PthError({
+          reason: { _tag: "OutOfRange", record, value: reason._tag === "OutOfRange" ? reason.value : "" }
+        })
+    ))
 }
 
 const LONGEST = 2 ** 31 - 1
@@ -283,15 +327,12 @@ export const tensor = (
   { name, offset, shape, strides }: View,
   { data, dtype }: Pick<Safetensors.Tensor, "dtype" | "data">
 ): Result.Result<Safetensors.Tensor, PthError> => {
-  const length = shape.reduce((product, dim) => product * dim, 1)
+  const length = size(shape)
   const end = length === 0 ? 0 : offset + shape.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis]!, 1)
   if (end > data.length || length > LONGEST) {
     return fail({ _tag: "OutOfStorage", tensor: name, needed: Math.max(end, length), given: data.length })
   }
-  const rowMajor = shape.every((dim, axis) =>
-    dim === 1 || strides[axis] === shape.slice(axis + 1).reduce((product, next) => product * next, 1)
-  )
-  if (rowMajor) {
+  if (isRowMajor({ shape, strides })) {
     return Result.succeed({
       shape,
       dtype,

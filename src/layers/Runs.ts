@@ -107,6 +107,7 @@ interface Store {
   readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
   readonly readWeights: (name: string) => Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError>
   readonly writeWeights: (name: string, weights: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
+  readonly writeBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
 }
 
 const wrap = (directory: string) =>
@@ -158,6 +159,9 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
     weights: Effect.fn("Runs.weights")((stage: string) => wrapped(store.readWeights(stageWeights(stage)))),
     saveWeights: Effect.fn("Runs.saveWeights")((stage: string, weights: Weights.Weights) =>
       wrapped(store.writeWeights(stageWeights(stage), weights))
+    ),
+    saveBatch: Effect.fn("Runs.saveBatch")((name: string, batch: Weights.Weights) =>
+      wrapped(store.writeBatch(stageWeights(name), batch))
     ),
     writeReport: Effect.fn("Runs.writeReport")(function*(json: Json.Json, html: string) {
       yield* store.write("report.json", pretty(json))
@@ -222,7 +226,8 @@ const folderStore = (
         ),
         Effect.provideContext(context)
       ),
-    writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context)
+    writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context),
+    writeBatch: (name, batch) => Effect.provideContext(Weights.writeBatch(at(name), batch), context)
   }
 }
 
@@ -235,7 +240,8 @@ const memoryStore = (): Store => {
     write: (name, text) => Effect.sync(() => void texts.set(name, text)),
     append: (name, text) => Effect.sync(() => void texts.set(name, (texts.get(name) ?? "") + text)),
     readWeights: (name) => Effect.sync(() => Option.fromNullishOr(weights.get(name))),
-    writeWeights: (name, value) => Effect.sync(() => void weights.set(name, value))
+    writeWeights: (name, value) => Effect.sync(() => void weights.set(name, value)),
+    writeBatch: (name, value) => Effect.sync(() => void weights.set(name, value))
   }
 }
 
@@ -312,6 +318,8 @@ export class Runs extends Context.Service<Runs, {
   /** The weights that a stage ended with, if they were saved. */
   readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError>
   readonly saveWeights: (stage: string, weights: Weights.Weights) => Effect.Effect<void, RunsError>
+  /** Keeps the batch of a failed step beside the weights, whatever it holds. */
+  readonly saveBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, RunsError>
   readonly writeReport: (json: Json.Json, html: string) => Effect.Effect<void, RunsError>
 }>()("patchword/layers/Runs") {
   /**

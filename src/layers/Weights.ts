@@ -15,6 +15,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as Finite from "../domain/Finite.ts"
 import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
 import * as Model from "../domain/Model.ts"
@@ -101,6 +102,23 @@ export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInval
   }
 }
 
+/** Tensors hold NaN or infinity. Exits with 65. */
+export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
+  /** The first of them and what stands in it. */
+  tensor: Schema.String,
+  found: Finite.Found,
+  /** How many others do. */
+  others: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { found: { index, value }, others, tensor } = this
+    const more = others === 0 ? "" : `, as do ${others} other tensors`
+    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it; use weights of ` +
+      "before the training diverged, or copy the file again"
+  }
+}
+
 /** Why weights cannot be used. The exit code is that of the reason. */
 export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
   /** The file, or the name of what the weights were for. */
@@ -109,6 +127,7 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
     Mismatch,
     ProvenanceInvalid,
     IndexInvalid,
+    NotFinite,
     Files.FileError,
     Safetensors.SafetensorsError,
     Pth.PthError,
@@ -159,6 +178,15 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
     })
   )
 })
+
+/** Fails where a tensor holds NaN or infinity. */
+export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
+  const [first, ...others] = Object.entries(tensors).flatMap(([tensor, { data }]) => {
+    const found = data instanceof Float32Array ? Finite.firstNot(data) : undefined
+    return found === undefined ? [] : [{ tensor, found }]
+  })
+  return first === undefined ? Effect.void : Effect.fail(new NotFinite({ ...first, others: others.length }))
+}
 
 const Index = Json.text(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
 
@@ -225,14 +253,19 @@ export const official = (
  * Told the network, it translates the names that timm or Hugging Face give its tensors into the official ones, whoever
  * named them; `naming` says who, where the names alone do not. Told no network, it leaves names as they are.
  *
- * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, or is of no
- * naming known for the network, with 74 when it cannot be read.
+ * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, is of no naming
+ * known for the network, or when a tensor that is taken holds NaN or infinity, with 74 when it cannot be read.
  */
 export const read: (
   file: string,
-  options?: { readonly network?: Naming.Network; readonly naming?: Naming.Naming }
+  options?: {
+    readonly network?: Naming.Network
+    readonly naming?: Naming.Naming
+    /** Whether tensors may hold NaN and infinity, as for a look at them; default `false`. */
+    readonly anyNumber?: boolean
+  }
 ) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
-  function*(file, { naming, network } = {}) {
+  function*(file, { anyNumber = false, naming, network } = {}) {
     const failed = Effect.mapError((reason: WeightsError["reason"]) => new WeightsError({ source: file, reason }))
     const { metadata, tensors } = yield* failed(file.endsWith(INDEX) ? readShards(file) : readOne(file))
     const text = metadata[PROVENANCE]
@@ -242,9 +275,12 @@ export const read: (
         Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
         failed
       )
-    const weights = make(tensors, provenance)
-    if (network === undefined) return weights
-    return yield* official(weights, network, { source: file, ...(naming !== undefined && { naming }) })
+    const named = make(tensors, provenance)
+    const weights = network === undefined
+      ? named
+      : yield* official(named, network, { source: file, ...(naming !== undefined && { naming }) })
+    if (!anyNumber) yield* failed(finite(weights.tensors))
+    return weights
   }
 )
 
@@ -279,8 +315,8 @@ export interface Names {
 
 /**
  * Writes a safetensors file atomically, under official names or those that `names` asks for. Equal weights give equal
- * bytes. Fails with 65 when the network has no place for one of the tensors under those names, with 74 when the file
- * cannot be written.
+ * bytes. Fails with 65 when a tensor holds NaN or infinity, or when the network has no place for one under those names,
+ * with 74 when the file cannot be written.
  */
 export const write: (
   file: string,
@@ -290,10 +326,22 @@ export const write: (
   function*(file, weights, names) {
     const files = yield* Files.make
     const { tensors } = weights
+    yield* finite(tensors)
     const named = names === undefined
       ? tensors
       : yield* Effect.fromResult(Naming.to(names.naming, tensors, names.network))
     yield* files.write(file, Safetensors.encodeParts(named, metadataOf(weights)))
+  },
+  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
+)
+
+/** Writes the batch of a failed step as {@link write} writes weights; NaN and infinity, which it may have failed for, too. */
+export const writeBatch: (
+  file: string,
+  batch: Weights
+) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.writeBatch")(
+  function*(file, batch) {
+    yield* (yield* Files.make).write(file, Safetensors.encodeParts(batch.tensors, metadataOf(batch)))
   },
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )

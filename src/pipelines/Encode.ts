@@ -6,6 +6,7 @@ import * as TokenizerStep from "../nn/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Batches from "./Batches.ts"
+import * as Outputs from "./Outputs.ts"
 import * as Stage from "./Stage.ts"
 import type { Tokenizer } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
@@ -20,8 +21,8 @@ export interface Encoded {
 }
 
 /**
- * Gives the codes of the central views of a set to `use`, some images at a time, in order. Fails as the engine, the images
- * and `use` fail.
+ * Gives the codes of the central views of a set to `use`, some images at a time, in order. Fails with `OutputError` where a
+ * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
  */
 export const encode = Effect.fn("encode")(function*<E, R>(
   tokenizer: Tokenizer,
@@ -37,8 +38,13 @@ export const encode = Effect.fn("encode")(function*<E, R>(
   yield* Batches.evaluation(
     { set, batchSize: BATCH, size: imageSize, augment },
     Effect.fnUntraced(function*({ indices, unit, valid }) {
-      const { codes } = yield* handle.run({
+      const { codes, vectors } = yield* handle.run({
         images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
+      })
+      yield* Outputs.finite("vectors before their codes", vectors.data, {
+        rows: BATCH,
+        valid,
+        describe: (row) => set.describe(indices[row]!)
       })
       yield* use(
         indices.slice(0, valid).map((index, row) => ({

@@ -80,7 +80,7 @@ export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExpor
 /** Why there is no file. The exit code is that of the reason. */
 export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
   what: Schema.String,
-  reason: Schema.Union([NotGiven, TooLarge, NotExportable, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([NotGiven, TooLarge, NotExportable, Weights.NotFinite, Files.FileError, Weights.WeightsError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -205,7 +205,8 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
 /**
  * The bytes of an ONNX file. Its metadata hold the provenance, the image size and the names of the classes.
  *
- * Fails with 64 when the network does not give what is asked for, with 65 when the weights are not its own or too large.
+ * Fails with 64 when the network does not give what is asked for, with 65 when the weights are not its own, too large, or not
+ * finite.
  */
 export const onnx: (
   network: Network,
@@ -218,6 +219,7 @@ export const onnx: (
     if (chosen === undefined) return yield* new NotGiven({ kind: network._tag, what, given: Object.keys(all) })
     const { encode, imageSize } = chosen
     const weights = yield* chosen.weights
+    yield* Weights.finite(weights)
     const bytes = Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0)
     if (bytes > LARGEST) return yield* new TooLarge({ bytes })
     const metadata = {

@@ -8,6 +8,7 @@ import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Batches from "./Batches.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
+import * as Outputs from "./Outputs.ts"
 import type { Backbone } from "./Pretrain.ts"
 import * as Pretrain from "./Pretrain.ts"
 import * as Stage from "./Stage.ts"
@@ -51,7 +52,10 @@ const open = Effect.fnUntraced(function*(network: Network, options: FeatureOptio
     )
 })
 
-/** The features of the central views of whole sets. Fails as the engine and the images fail. */
+/**
+ * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
+ * the images fail.
+ */
 export const features = Effect.fn("features")(function*(
   network: Network,
   sets: ReadonlyArray<ImageSet>,
@@ -65,7 +69,15 @@ export const features = Effect.fn("features")(function*(
     Effect.fnUntraced(function*(set) {
       const parts = yield* Batches.evaluation(
         { set, batchSize: BATCH, size: imageSize, augment: config.augment },
-        (batch) => Effect.map(run(batch), (rows) => rows.subarray(0, batch.valid * width))
+        Effect.fnUntraced(function*(batch) {
+          const rows = yield* run(batch)
+          yield* Outputs.finite("features", rows, {
+            rows: BATCH,
+            valid: batch.valid,
+            describe: (row) => set.describe(batch.indices[row]!)
+          })
+          return rows.subarray(0, batch.valid * width)
+        })
       )
       const values = new Float32Array(set.length * width)
       parts.reduce((offset, part) => {

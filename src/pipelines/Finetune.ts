@@ -21,6 +21,7 @@ import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Batches from "./Batches.ts"
 import * as DropPath from "./DropPath.ts"
+import * as Outputs from "./Outputs.ts"
 import type { Backbone } from "./Pretrain.ts"
 import * as Sizes from "./Sizes.ts"
 import * as Stage from "./Stage.ts"
@@ -194,11 +195,17 @@ export const classify = Effect.fn("classify")(function*(classifier: Classifier, 
     Effect.map(
       Batches.evaluation(
         { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
-        ({ normalised, valid }) =>
-          Effect.map(
-            handle.run({ images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data) }),
-            ({ logits }) => Array.from(logits.data.subarray(0, valid * classes.length))
-          )
+        Effect.fnUntraced(function*({ indices, normalised, valid }) {
+          const { logits } = yield* handle.run({
+            images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
+          })
+          yield* Outputs.finite("logits", logits.data, {
+            rows: BATCH,
+            valid,
+            describe: (row) => set.describe(indices[row]!)
+          })
+          return Array.from(logits.data.subarray(0, valid * classes.length))
+        })
       ),
       (parts) => Float32Array.from(parts.flat())
     ))

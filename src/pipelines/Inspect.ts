@@ -168,7 +168,7 @@ const makeInspect = Effect.gen(function*() {
     if (Option.isSome(header)) {
       return weighed(given, about, header.value.entries, yield* Weights.readProvenance(given))
     }
-    const { provenance, tensors } = yield* Weights.read(given)
+    const { provenance, tensors } = yield* Weights.read(given, { anyNumber: true })
     const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
     return weighed(given, about, listed, provenance)
   })

@@ -18,6 +18,7 @@ import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Batches from "./Batches.ts"
 import * as DropPath from "./DropPath.ts"
 import * as Masking from "./Masking.ts"
+import * as Outputs from "./Outputs.ts"
 import * as Sizes from "./Sizes.ts"
 import * as Stage from "./Stage.ts"
 import * as Training from "./Training.ts"
@@ -144,12 +145,17 @@ export const pretrain = Effect.fn("pretrain")(function*(
         return AdamW.initial(Parameter.initialise(spec, seed), spec, optimizer.accumulate)
       }),
       batch: Effect.fnUntraced(function*(index) {
-        const { draws, epoch, normalised, unit } = yield* batch(index)
+        const { draws, epoch, indices, normalised, unit } = yield* batch(index)
         const hidden = Masking.draw(config.masking, draws.map((draw) => key("mask", epoch, draw)))
         const found = yield* encoderHandle.run({
           images: HostTensor.make(encode.batch.images.shape, "float32", unit.data)
         })
         recycle([unit.data])
+        yield* Outputs.finite("vectors before their codes", found.vectors.data, {
+          rows: batchSize,
+          valid: batchSize,
+          describe: (row) => set.describe(indices[row]!)
+        })
         return {
           images: HostTensor.make(step.batch.images.shape, "float32", normalised.data),
           mask: HostTensor.make(step.batch.mask.shape, "bool", hidden.mask),

@@ -165,7 +165,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
   const keep = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
     const name = `replay/${stage}-step-${number}`
     const provenance = new Weights.Provenance({ stage, configDigest: digest, dataDigest, step: number, seed })
-    yield* runs.saveWeights(name, Weights.make(Weights.flatten(batch), provenance))
+    yield* runs.saveBatch(name, Weights.make(Weights.flatten(batch), provenance))
     // Of a step that only gave no finite loss, the state is that of the step before.
     if (reason.reason._tag === "NonFinite") yield* save()
     return yield* new TrainingError({ stage, step: number, batch: name, reason })

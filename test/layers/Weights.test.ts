@@ -5,6 +5,7 @@ import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { version } from "../../src/domain/Version.ts"
 import * as Weights from "../../src/layers/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Torch from "./torch.ts"
 
 const params = {
   blocks: [
@@ -82,6 +83,81 @@ describe("Weights", () => {
         assert.deepStrictEqual(read.tensors, tensors)
         assert.deepStrictEqual(read.provenance, Option.some(provenance))
       }
+    })))
+
+  it.effect("takes what is wrapped by the same rule, whatever the file", () =>
+    inFolder(Effect.fnUntraced(function*(folder) {
+      const fs = yield* FileSystem.FileSystem
+      const patches = HostTensor.make([1, 3, 1, 1], "float32", Float32Array.of(1, 2, 3))
+      const head = HostTensor.make([2], "float32", Float32Array.of(4, 5))
+      const file = Effect.fnUntraced(function*(names: ReadonlyArray<string>, ending: string) {
+        const [first, second] = names
+        const path = `${folder}/w.${ending}`
+        if (ending === "safetensors") {
+          yield* fs.writeFile(path, Safetensors.encode({ [first!]: patches, [second!]: head }))
+          return path
+        }
+        const storages = [patches, head].map(({ data }, i) => ({
+          key: `${i}`,
+          type: "Float",
+          data,
+          length: data.length
+        }))
+        const state = Torch.stateDict({
+          [first!]: { storage: storages[0]!, shape: patches.shape },
+          [second!]: { storage: storages[1]!, shape: head.shape }
+        })
+        yield* fs.writeFile(path, yield* Effect.promise(() => Torch.file({ dict: [["model", state]] }, storages)))
+        return path
+      })
+      const official = ["patch_embed.proj.weight", "head.bias"]
+      const theirs = ["beit.embeddings.patch_embeddings.projection.weight", "classifier.bias"]
+      for (const ending of ["safetensors", "pth"]) {
+        for (const prefix of ["", "module.", "_orig_mod.", "backbone.", "model.", "module._orig_mod.model."]) {
+          for (const names of [official, theirs]) {
+            const path = yield* file(names.map((name) => prefix + name), ending)
+            const { tensors } = yield* Weights.read(path, { network: "classifier" })
+            assert.deepStrictEqual({ ...tensors }, { "patch_embed.proj.weight": patches, "head.bias": head }, prefix)
+          }
+        }
+        const apart = yield* Weights.read(yield* file(["backbone.patch_embed.proj.weight", "head.bias"], ending), {
+          network: "classifier"
+        })
+        assert.sameMembers(Object.keys(apart.tensors), official)
+        const foreign = yield* file(["visual.trunk.patch_embed.proj.weight", "visual.head.bias"], ending)
+        const { message } = yield* Effect.flip(Weights.read(foreign, { network: "classifier" }))
+        assert.include(message, "visual.trunk.patch_embed.proj.weight")
+      }
+    })))
+
+  it.effect("names tensors that hold no numbers, in reading and in writing", () =>
+    inFolder(Effect.fnUntraced(function*(folder) {
+      const fs = yield* FileSystem.FileSystem
+      const broken = {
+        a: HostTensor.make([2], "float32", Float32Array.of(1, NaN)),
+        b: HostTensor.make([1], "float32", Float32Array.of(-Infinity)),
+        c: HostTensor.make([1], "float32", Float32Array.of(0)),
+        index: HostTensor.make([1], "int32", Int32Array.of(7))
+      }
+      const file = `${folder}/w.safetensors`
+      yield* fs.writeFile(file, Safetensors.encode(broken))
+      const read = yield* Effect.flip(Weights.read(file))
+      assert.strictEqual(read.reason._tag, "NotFinite")
+      assert.strictEqual(read[Runtime.errorExitCode], 65)
+      assert.include(read.message, `${file}: tensor a holds NaN (element 1), as do 1 other tensors`)
+      const looked = yield* Weights.read(file, { anyNumber: true })
+      assert.deepStrictEqual(looked.tensors, broken as Weights.Tensors)
+
+      const written = yield* Effect.flip(Weights.write(`${folder}/out`, Weights.make({ b: broken.b })))
+      assert.include(written.message, "tensor b holds -Infinity (element 0)")
+      assert.isFalse(yield* fs.exists(`${folder}/out`))
+      yield* Weights.writeBatch(`${folder}/out`, Weights.make(broken))
+      assert.isTrue(yield* fs.exists(`${folder}/out`))
+
+      const clip = { "visual.conv1.weight": broken.c, "transformer.attn_mask": broken.b }
+      yield* fs.writeFile(file, Safetensors.encode(clip))
+      const { tensors } = yield* Weights.read(file, { network: "clip" })
+      assert.deepStrictEqual(Object.keys(tensors), ["visual.conv1.weight"])
     })))
 
   it.effect("refuses names of no naming, and networks that others do not have", () =>

@@ -53,13 +53,6 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       assert.deepStrictEqual(yield* keys(dict({ state_dict: state, meta: dict({}) })), ["w"])
       assert.deepStrictEqual(yield* keys(dict({ module: state, epoch: 3 })), ["w"])
       assert.deepStrictEqual(yield* keys(dict({ model: dict({ module: state }), state_dict: dict({}) })), ["w"])
-      const parallel = Torch.stateDict({
-        "module.a": { storage, shape: [6] },
-        "module.module.b": { storage, shape: [] }
-      })
-      assert.deepStrictEqual(yield* keys(dict({ model: parallel })), ["a", "module.b"])
-      const mixed = Torch.stateDict({ "module.a": { storage, shape: [6] }, b: { storage, shape: [] } })
-      assert.deepStrictEqual(yield* keys(mixed), ["module.a", "b"])
     }))
 
   it.effect("passes over what official training saves besides", () =>
@@ -125,6 +118,43 @@ describe("Weights.read of PyTorch's checkpoints", () => {
 
       const empty = yield* failure(Torch.file(dict({ epoch: 3, model: dict({ a: 1 }) }), []))
       assert.include(empty.message, "no tensors in it, nor in its model, module, state_dict, but a;")
+    }))
+
+  it.effect("takes no memory for what a small file only repeats", () =>
+    Effect.gen(function*() {
+      const one = { ...storage, data: Float32Array.of(1), length: 1 }
+      const huge = Torch.stateDict({ w: { storage: one, shape: [2 ** 31 - 1, 1], strides: [0, 1] } })
+      const repeated = yield* failure(Torch.file(huge, [one]))
+      assert.strictEqual(repeated[Runtime.errorExitCode], 65)
+      assert.include(repeated.message, "its tensors up to \"w\" have 2147483647 elements, of which 1 are stored")
+
+      const many = Object.fromEntries(
+        Array.from({ length: 64 }, (_, i) => [`w${i}`, { storage: one, shape: [2 ** 17], strides: [0] }])
+      )
+      assert.include((yield* failure(Torch.file(Torch.stateDict(many), [one]))).message, "up to \"w32\"")
+
+      const claimed = { ...storage, length: 2 ** 30 }
+      const short = yield* failure(Torch.file(Torch.stateDict({ w: { storage: claimed, shape: [6] } }), [claimed]))
+      assert.include(short.message, "data/0 has 24 bytes but 4294967296 are expected")
+
+      const axes = Torch.stateDict({ w: { storage: one, shape: Array.from({ length: 65 }, () => 1) } })
+      assert.strictEqual((yield* failure(Torch.file(axes, [one]))).reason._tag, "PickleError")
+    }))
+
+  it.effect("opens no record that claims more than the file has", () =>
+    Effect.gen(function*() {
+      const zeros = { ...storage, data: new Float32Array(2 ** 20), length: 2 ** 20 }
+      const value = Torch.stateDict({ w: { storage: zeros, shape: [2 ** 20] } })
+      const packed = yield* failure(Torch.archive(Torch.records(value, [zeros]), 9))
+      assert.match(packed.message, /data\/0 claims 4194304 bytes in a file of \d{4}\b/)
+    }))
+
+  it.effect("lists no more than a few keys, whatever they are", () =>
+    Effect.gen(function*() {
+      const doubled = "2\x86".repeat(40)
+      const record = Buffer.from(`\x80\x02}K\x01${doubled}NsX\x01\0\0\0aNs.`, "latin1")
+      const keys = yield* failure(Torch.archive({ "archive/data.pkl": record }))
+      assert.include(keys.message, "but object, a;")
     }))
 
   it.effect("refuses records of other lengths and byte orders", () =>

@@ -131,8 +131,11 @@ export const stateDict = (tensors: Readonly<Record<string, TorchTensor>>): Pytho
   items: Object.entries(tensors).map(([name, given]) => [name, tensor(given)])
 })
 
-export const archive = async (records: Readonly<Record<string, Uint8Array>>): Promise<Uint8Array> => {
-  const writer = new ZipWriter(new Uint8ArrayWriter(), { level: 0, useWebWorkers: false })
+export const archive = async (
+  records: Readonly<Record<string, Uint8Array>>,
+  level = 0
+): Promise<Uint8Array> => {
+  const writer = new ZipWriter(new Uint8ArrayWriter(), { level, useWebWorkers: false })
   for (const [name, bytes] of Object.entries(records)) await writer.add(name, new Uint8ArrayReader(bytes))
   return await writer.close()
 }

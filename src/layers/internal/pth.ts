@@ -52,11 +52,19 @@ export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
     ?.slice(0, -Pth.PICKLE.length)
   const byName = new Map(entries.map((entry) => [entry.filename, entry]))
 
-  const bytesOf = Effect.fnUntraced(function*(record: string) {
+  const entryOf = Effect.fnUntraced(function*(record: string) {
     const entry = byName.get(`${folder ?? ""}${record}`)
     if (entry === undefined || entry.directory) {
       return yield* new Pth.PthError({ reason: { _tag: "MissingRecord", record } })
     }
+    // PyTorch compresses nothing: a record that claims more than the file would only take memory.
+    if (entry.uncompressedSize <= Number(size)) return entry
+    const problem = `${record} claims ${entry.uncompressedSize} bytes in a file of ${size}`
+    return yield* new Pth.PthError({ reason: { _tag: "Archive", problem } })
+  })
+
+  const bytesOf = Effect.fnUntraced(function*(record: string) {
+    const entry = yield* entryOf(record)
     return new Uint8Array(yield* attempt(() => entry.arrayBuffer()))
   })
 
@@ -66,9 +74,14 @@ export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
     if (given !== "little") return yield* new Pth.PthError({ reason: { _tag: "ByteOrder", given } })
   }
 
+  const views = yield* Effect.fromResult(Pth.views(pickle))
+  for (const { storage } of views) {
+    const given = (yield* entryOf(Pth.recordOf(storage))).uncompressedSize
+    yield* Effect.fromResult(Pth.checkLength(storage, given))
+  }
   const storages = new Map<string, Pick<Safetensors.Tensor, "dtype" | "data">>()
   const tensors: Array<readonly [string, Safetensors.Tensor]> = []
-  for (const view of yield* Effect.fromResult(Pth.views(pickle))) {
+  for (const view of views) {
     const record = `${view.storage.dtype} ${Pth.recordOf(view.storage)}`
     const known = storages.get(record)
     const array = known ??

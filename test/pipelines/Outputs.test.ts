@@ -1,0 +1,71 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Runtime } from "effect"
+import * as Weights from "../../src/layers/Weights.ts"
+import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Parameter from "../../src/nn/Parameter.ts"
+import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import { encode } from "../../src/pipelines/Encode.ts"
+import * as Export from "../../src/pipelines/Export.ts"
+import { features } from "../../src/pipelines/Features.ts"
+import { classify } from "../../src/pipelines/Finetune.ts"
+import { untrained } from "../../src/pipelines/Pretrain.ts"
+import * as Sizes from "../../src/pipelines/Sizes.ts"
+import { stepOf } from "../../src/pipelines/TrainTokenizer.ts"
+import { sizesOf } from "../../src/pipelines/TrainTokenizer.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { classes, engine, micro, set } from "./kit.ts"
+
+const preset = micro()
+const images = set("val", 3)
+
+const filled = (tensors: Weights.Tensors, name: string, value: number): Weights.Tensors => {
+  const { data, shape } = tensors[name]!
+  return { ...tensors, [name]: HostTensor.make(shape, "float32", new Float32Array(data.length).fill(value)) }
+}
+
+const pretrained = untrained(preset.pretrain, 16)
+
+const tokenizer = () => {
+  const config = { config: preset.tokenizer, teacherWidth: 8 }
+  const { embedding } = stepOf(preset.tokenizer, 8).state.quantize
+  const parameters = Parameter.initialise(TokenizerStep.spec(sizesOf(config)), 0)
+  const weight = HostTensor.zeros(embedding.weight.shape, "float32")
+  return { ...config, tensors: Weights.flatten({ ...parameters, quantize: { embedding: { weight } } }) }
+}
+
+const classifier = {
+  config: preset.finetune,
+  classes,
+  tensors: Weights.flatten(Parameter.initialise(FinetuneStep.spec(Sizes.classifier(preset.finetune, 3)), 3))
+}
+
+describe("networks whose numbers overflow", () => {
+  it.effect("give no features, no logits and no codes", () =>
+    Effect.gen(function*() {
+      const wide = { ...pretrained, tensors: filled(pretrained.tensors, "norm.weight", 3.4e38) }
+      const seen = yield* Effect.flip(features(wide, [images], { pooling: "mean", finalNorm: true }))
+      assert.strictEqual(seen._tag, "OutputError")
+      assert.match(
+        seen.message,
+        /the features of image .*0.* hold (?:NaN|-?Infinity) \(element \d+\), so nothing is written/
+      )
+      const high = { ...classifier, tensors: filled(classifier.tensors, "fc_norm.weight", 3.4e38) }
+      assert.strictEqual((yield* Effect.flip(classify(high, [images])))._tag, "OutputError")
+      const words = tokenizer()
+      const saturated = filled(words.tensors, "encode_task_layer.0.bias", 10)
+      const loud = { ...words, tensors: filled(saturated, "encode_task_layer.2.weight", 3.4e38) }
+      const coded = yield* Effect.flip(encode(loud, images, () => Effect.die("codes were given")))
+      assert.strictEqual(coded._tag, "OutputError")
+    }).pipe(Effect.provide(engine)))
+
+  it.effect("are not exported where the weights hold NaN", () =>
+    Effect.gen(function*() {
+      const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
+      const broken = { ...pretrained, _tag: "Backbone", tensors: filled(pretrained.tensors, "cls_token", NaN) } as const
+      const error = yield* Effect.flip(Export.write(`${folder}/b.onnx`, broken, "features"))
+      assert.include(error.message, "export of features: tensor parameters.cls_token holds NaN (element 0)")
+      assert.strictEqual(error[Runtime.errorExitCode], 65)
+      assert.deepStrictEqual(yield* (yield* FileSystem.FileSystem).readDirectory(folder), [])
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
