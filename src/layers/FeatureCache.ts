@@ -18,6 +18,7 @@
  */
 import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
+import * as Directions from "../domain/Directions.ts"
 import * as Half from "../domain/Half.ts"
 import * as Json from "../domain/Json.ts"
 import * as Files from "./Files.ts"
@@ -76,14 +77,15 @@ export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamag
 
 /** The cache has no features of an image. Exits with 66. */
 export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
-  /** The place of the image in its batch. */
-  image: Schema.Int,
+  /** What the image is called. */
+  image: Schema.String,
   images: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `image ${this.image} of the batch is none of the ${this.images} whose features it holds; fill it for the same ` +
-      "images, configuration, seed and steps as those of this training, or train with the teacher itself"
+    return `this view of image ${this.image} is none of the ${this.images} whose features it holds; fill it for the same ` +
+      "images, configuration, seed and steps as those of this training (what it holds already is not computed again), or " +
+      "train with the teacher itself"
   }
 }
 
@@ -102,10 +104,30 @@ export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittl
 }
 
 /** A feature is too large for float16. Exits with 65. */
-export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", { value: Schema.Number }) {
+export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
+  /** What the image is called. */
+  image: Schema.String,
+  value: Schema.Number
+}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the teacher gave the feature ${this.value}, but float16 ends at ${Half.MAX}; store float32`
+    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Half.MAX}; store float32`
+  }
+}
+
+/** The features of a patch are so small that float16 would lose or turn their direction. Exits with 65. */
+export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
+  /** What the image is called. */
+  image: Schema.String,
+  /** Counted from 0, row by row. */
+  patch: Schema.Int,
+  length: Schema.Finite
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the features of patch ${this.patch} of image ${this.image} are too small for float16 (length ${
+      this.length.toPrecision(2)
+    }): it would lose their direction; store float32`
   }
 }
 
@@ -119,6 +141,8 @@ export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("
     NotCached,
     TooLittleRoom,
     BeyondHalf,
+    BelowHalf,
+    Directions.NoDirection,
     Lock.Locked,
     Files.FileError
   ])
@@ -255,9 +279,14 @@ export interface Reader {
   readonly about: About
   /** How many images it has the features of. */
   readonly images: number
-  /** The features `[B, tokens, width]` of images by their keys. Fails when one is not there. */
-  readonly read: (keys: ReadonlyArray<Uint8Array>) => Effect.Effect<Float32Array, FeatureCacheError>
+  /** The features `[B, tokens, width]` of images by their keys. Fails when one is not there; `nameOf` names it. */
+  readonly read: (
+    keys: ReadonlyArray<Uint8Array>,
+    nameOf?: (image: number) => string
+  ) => Effect.Effect<Float32Array, FeatureCacheError>
 }
+
+const inBatch = (image: number): string => `${image} of the batch`
 
 const READERS = 8
 
@@ -288,10 +317,10 @@ export const reader: (
       return about.dtype === "float32" ? new Float32Array(content.buffer) : Half.decode(new Uint16Array(content.buffer))
     })
 
-    const read = Effect.fnUntraced(function*(keys: ReadonlyArray<Uint8Array>) {
+    const read = Effect.fnUntraced(function*(keys: ReadonlyArray<Uint8Array>, nameOf = inBatch) {
       const numbers = keys.map((key) => index.find(key))
       const absent = numbers.indexOf(-1)
-      if (absent >= 0) return yield* new NotCached({ image: absent, images: index.length })
+      if (absent >= 0) return yield* new NotCached({ image: nameOf(absent), images: index.length })
       const all = new Float32Array(keys.length * about.tokens * about.width)
       yield* Effect.forEach(
         numbers,
@@ -326,10 +355,14 @@ export interface Writer {
   /** How many images it has the features of. */
   readonly images: () => number
   readonly has: (key: Uint8Array) => boolean
-  /** Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. */
+  /**
+   * Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. Fails with the first
+   * image whose features have no direction, or would have none in float16; `nameOf` names it.
+   */
   readonly append: (
     keys: ReadonlyArray<Uint8Array>,
-    features: Float32Array
+    features: Float32Array,
+    nameOf?: (image: number) => string
   ) => Effect.Effect<void, FeatureCacheError>
   /** How many steps of a series of batches are in its shards for certain; the others are to be shown again. */
   readonly walked: (series: string) => number
@@ -396,7 +429,6 @@ export const writer: (
     }
 
     const capacity = Math.max(1, Math.floor(shardBytes / bytes({ images: 1, ...about })))
-    const length = rowBytes(about)
     const pending: Array<{ readonly key: Uint8Array; readonly row: Uint8Array }> = []
     let position: { readonly series: string; readonly steps: number } | undefined
 
@@ -420,19 +452,32 @@ export const writer: (
       yield* save({ ...manifest, shards: [...manifest.shards, shard], walks })
     }).pipe(Effect.uninterruptible, failed(directory))
 
-    const encode = Effect.fnUntraced(function*(values: Float32Array) {
-      if (about.dtype === "float32") return Uint8Array.from(bytesOf(values))
+    const { dtype, tokens, width } = about
+
+    const encode = Effect.fnUntraced(function*(values: Float32Array, image: string) {
+      yield* Effect.fromResult(Directions.check(values, { tokens, width, nameOf: () => image }))
+      if (dtype === "float32") return Uint8Array.from(bytesOf(values))
       const halves = Half.encode(values)
       const beyond = halves.findIndex((half) => (half & 0x7fff) >= 0x7c00)
-      if (beyond >= 0) return yield* new BeyondHalf({ value: values[beyond]! })
+      if (beyond >= 0) return yield* new BeyondHalf({ image, value: values[beyond]! })
+      const stored = Half.decode(halves)
+      for (let patch = 0; patch < tokens; patch++) {
+        const of = (all: Float32Array) => all.subarray(patch * width, (patch + 1) * width)
+        if (!Directions.strays(of(values), of(stored))) continue
+        return yield* new BelowHalf({ image, patch, length: Directions.length(of(values)) })
+      }
       return bytesOf(halves)
     })
 
-    const append = Effect.fnUntraced(function*(keys: ReadonlyArray<Uint8Array>, features: Float32Array) {
-      const numbers = length / SIZES[about.dtype]
+    const append = Effect.fnUntraced(function*(
+      keys: ReadonlyArray<Uint8Array>,
+      features: Float32Array,
+      nameOf = inBatch
+    ) {
+      const numbers = tokens * width
       for (const [i, key] of keys.entries()) {
         if (index.find(key) >= 0) continue
-        const row = yield* encode(features.subarray(i * numbers, (i + 1) * numbers))
+        const row = yield* encode(features.subarray(i * numbers, (i + 1) * numbers), nameOf(i))
         index.add(key)
         pending.push({ key, row })
         if (pending.length >= capacity) yield* flush

@@ -22,6 +22,7 @@
  * ```
  */
 import { Context, Effect, Layer, Result, Runtime, Schema, Scope } from "effect"
+import * as Directions from "../domain/Directions.ts"
 import * as Grid from "../domain/Grid.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as Normalize from "../domain/Normalize.ts"
@@ -93,6 +94,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     EngineError,
     Weights.WeightsError,
     FeatureCache.FeatureCacheError,
+    Directions.NoDirection,
     Files.FileError
   ])
 }) {
@@ -174,10 +176,11 @@ export class Teacher extends Context.Service<Teacher, {
   readonly digest: string
   /**
    * Features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row. Their lengths do not
-   * matter to the tokenizer, which compares directions.
+   * matter to the tokenizer, which compares directions. `nameOf` is what errors call the images of the batch.
    */
   readonly features: <B extends number, H extends number, W extends number>(
-    images: HostTensor.HostTensor<[B, 3, H, W], "float32">
+    images: HostTensor.HostTensor<[B, 3, H, W], "float32">,
+    nameOf?: (image: number) => string
   ) => Effect.Effect<HostTensor.HostTensor<[B, number, number], "float32">, TeacherError>
 }>()("patchword/layers/Teacher") {
   /**
@@ -632,7 +635,7 @@ const makeCached = Effect.fn("Teacher.layerCached")(
       name,
       width,
       digest: dtype === "float32" ? digest : Files.sha256(`${digest} ${dtype}`),
-      features: Effect.fnUntraced(function*(images) {
+      features: Effect.fnUntraced(function*(images, nameOf) {
         const [batch, , ...sides] = images.shape
         if (sides[0] !== image[0] || sides[1] !== image[1]) {
           return yield* new WrongImages({
@@ -640,7 +643,7 @@ const makeCached = Effect.fn("Teacher.layerCached")(
             expected: `[B, 3, ${image[0]}, ${image[1]}], as the cache holds,`
           })
         }
-        return HostTensor.make([batch, tokens, width], "float32", yield* read(FeatureCache.keys(images)))
+        return HostTensor.make([batch, tokens, width], "float32", yield* read(FeatureCache.keys(images), nameOf))
       }, wrapped(name))
     })
   },

@@ -5,6 +5,7 @@ import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import * as FeatureCache from "../layers/FeatureCache.ts"
 import * as Files from "../layers/Files.ts"
 import { Images } from "../layers/Images.ts"
+import type { ImageSet } from "../layers/ImageSet.ts"
 import { Progress } from "../layers/Progress.ts"
 import { Teacher } from "../layers/Teacher.ts"
 import * as Batches from "./Batches.ts"
@@ -91,18 +92,24 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     )
 
     // The whole batch, as training would ask for it: the same batch gives the same bytes.
-    const store = Effect.fnUntraced(function*(unit: Batches.ImageBatch["unit"], keys = FeatureCache.keys(unit)) {
-      if (!keys.every(cache.has)) yield* cache.append(keys, (yield* TrainTokenizer.targetsOf(config, unit)).data)
+    const store = Effect.fnUntraced(function*(
+      shown: Pick<Batches.ImageBatch, "indices" | "unit">,
+      of: ImageSet,
+      keys = FeatureCache.keys(shown.unit)
+    ) {
+      if (keys.every(cache.has)) return
+      const { data } = yield* TrainTokenizer.targetsOf(config, shown, of)
+      yield* cache.append(keys, data, (image) => of.describe(shown.indices[image]!))
     })
 
     yield* Stream.range(start, steps - 1).pipe(
       Stream.rechunk(1),
       Stream.mapEffect((step) =>
-        Effect.map(batch(step), ({ unit }) => ({ step, unit, keys: FeatureCache.keys(unit) }))
+        Effect.map(batch(step), (shown) => ({ step, shown, keys: FeatureCache.keys(shown.unit) }))
       ),
       Stream.buffer({ capacity: PREFETCH }),
-      Stream.runForEach(Effect.fnUntraced(function*({ keys, step, unit }) {
-        yield* store(unit, keys)
+      Stream.runForEach(Effect.fnUntraced(function*({ keys, shown, step }) {
+        yield* store(shown, set, keys)
         cache.reached(training.series, step + 1)
         yield* progress.report({ stage: "cache", step: step + 1, total: steps, metrics: { images: cache.images() } })
       }))
@@ -111,7 +118,7 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     for (const { series, set } of central) {
       if (cache.walked(series) > 0) continue
       const { augment } = config
-      yield* Batches.evaluation({ set, batchSize, size: encoder.imageSize, augment }, ({ unit }) => store(unit))
+      yield* Batches.evaluation({ set, batchSize, size: encoder.imageSize, augment }, (shown) => store(shown, set))
       cache.reached(series, 1)
       yield* cache.flush
     }

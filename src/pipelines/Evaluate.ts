@@ -3,7 +3,6 @@ import { Effect } from "effect"
 import * as Codebook from "../domain/Codebook.ts"
 import { Engine } from "../layers/Engine.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
-import { Teacher } from "../layers/Teacher.ts"
 import * as PretrainStep from "../nn/PretrainStep.ts"
 import * as TokenizerStep from "../nn/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -40,7 +39,6 @@ const average = (values: ArrayLike<number>): number =>
 /** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
 export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(function*(tokenizer: Tokenizer, set: ImageSet) {
   const engine = yield* Engine
-  const teacher = yield* Teacher
   const sizes = TrainTokenizer.sizesOf(tokenizer)
   const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH))
   const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)))
@@ -48,8 +46,9 @@ export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(function*(tokeni
   const { patches } = encoder
   const images = (yield* Batches.evaluation(
     { set, batchSize: BATCH, size: encoder.imageSize, augment },
-    Effect.fnUntraced(function*({ unit, valid }) {
-      const targets = yield* teacher.features(unit)
+    Effect.fnUntraced(function*(shown) {
+      const { unit, valid } = shown
+      const targets = yield* TrainTokenizer.targetsOf(tokenizer.config, shown, set)
       const { codes, cosine } = yield* handle.run({
         images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
         targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)

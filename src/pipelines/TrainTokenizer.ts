@@ -1,13 +1,15 @@
 /** The first stage: learning a visual vocabulary (paper, section 2.2). */
 import { Effect } from "effect"
 import * as Codebook from "../domain/Codebook.ts"
+import * as Directions from "../domain/Directions.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as Model from "../domain/Model.ts"
 import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
-import { Teacher } from "../layers/Teacher.ts"
+import type { ImageSet } from "../layers/ImageSet.ts"
+import { Teacher, TeacherError } from "../layers/Teacher.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
 import * as Kmeans from "../nn/Kmeans.ts"
@@ -82,6 +84,9 @@ const startRows = (vectors: number, codes: number, key: Keyed.Key): Int32Array =
   return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
 }
 
+/** The most tokens before the patches that are taken for class tokens and registers. */
+const LEADING = 17
+
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
   { augment, encoder, optimizer, sampling, seed }: TokenizerConfig,
@@ -94,18 +99,36 @@ export const batches = Effect.fnUntraced(function*(
   return { ...found, set }
 })
 
-/** The teacher's features of a batch. Fails with `ConfigError` when they are not of the tokenizer's patches. */
-export const targetsOf = Effect.fnUntraced(function*({ encoder }: TokenizerConfig, images: Batches.ImageBatch["unit"]) {
+/**
+ * The teacher's features of a batch from a set. Fails with `ConfigError` when they are not of the tokenizer's patches, and
+ * with `TeacherError` when a patch has none that could be learned, or as the teacher does.
+ */
+export const targetsOf = Effect.fnUntraced(function*(
+  { encoder }: TokenizerConfig,
+  { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
+  set: ImageSet
+) {
   const teacher = yield* Teacher
-  const targets = yield* teacher.features(images)
-  const [, patches] = targets.shape
-  const { imageSize, patchSize } = encoder
+  const nameOf = (image: number) => set.describe(indices[image]!)
+  const targets = yield* teacher.features(unit, nameOf)
+  const [, tokens, width] = targets.shape
+  const { imageSize, patches, patchSize } = encoder
+  const more = tokens - patches
   yield* Stage.refuse("tokenizer", {
     "encoder.patchSize": [
-      patches !== encoder.patches,
-      `expected a size that gives the ${patches} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}`
+      more !== 0,
+      `expected a size that gives the ${tokens} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}` +
+      (more > 0 && more <= LEADING
+        ? `; if its first ${
+          more === 1 ? "token is no patch but a class token" : `${more} tokens are no patches`
+        }, leave ` +
+          `out ${more} more (skip of its layer, --teacher-skip)`
+        : "")
     ]
   })
+  yield* Effect.fromResult(Directions.check(targets.data, { tokens, width, nameOf })).pipe(
+    Effect.mapError((reason) => new TeacherError({ teacher: teacher.name, reason }))
+  )
   return targets
 })
 
@@ -217,12 +240,12 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       checkpointEvery,
       initial,
       batch: Effect.fnUntraced(function*(index) {
-        const { normalised, unit: pixels } = yield* batch(index)
-        recycle([normalised.data])
-        const targets = yield* targetsOf(config, pixels)
+        const found = yield* batch(index)
+        recycle([found.normalised.data])
+        const targets = yield* targetsOf(config, found, set)
         const { integer } = Keyed.generator(key("revive", index))
         return {
-          images: images(pixels.data),
+          images: images(found.unit.data),
           targets: HostTensor.make(step.batch.targets.shape, "float32", targets.data),
           hyper: AdamW.hyper(index, rate(index), optimizer),
           ...(codebook.revival === null ? {} : {

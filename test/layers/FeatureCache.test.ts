@@ -100,7 +100,10 @@ describe("FeatureCache", () => {
         fill(yield* folder, { dtype: "float16" }, (writer) => writer.append(keys, values.with(4, 1e6)))
       )
       assert.strictEqual(large[Runtime.errorExitCode], 65)
-      assert.include(large.message, "the teacher gave the feature 1000000, but float16 ends at 65504; store float32")
+      assert.include(
+        large.message,
+        "the teacher gave the feature 1000000 for image 0 of the batch, but float16 ends at 65504; store float32"
+      )
     }))
   )
 
@@ -209,7 +212,7 @@ describe("FeatureCache", () => {
       const cache = yield* FeatureCache.reader(directory)
       const absent = yield* Effect.flip(cache.read([keys[0]!, ...FeatureCache.keys(images(1))]))
       assert.strictEqual(absent[Runtime.errorExitCode], 66)
-      assert.include(absent.message, "image 1 of the batch is none of the 7 whose features it holds")
+      assert.include(absent.message, "this view of image 1 of the batch is none of the 7 whose features it holds")
 
       yield* change(directory, "cache.json", (bytes) => bytes.subarray(0, 40))
       const manifest = yield* Effect.flip(FeatureCache.reader(directory))

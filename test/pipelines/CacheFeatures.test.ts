@@ -122,13 +122,43 @@ describe("cacheFeatures", () => {
         assert.strictEqual((yield* FeatureCache.reader(directory)).images, STEPS * 8)
       }).pipe(taught, Effect.scoped))
 
+    it.effect("takes nothing that has no direction, or would have none in float16, and names the image", () =>
+      Effect.gen(function*() {
+        const scaled = (factor: number, row: number) =>
+          Teacher.use((original) =>
+            Effect.succeed(Teacher.of({
+              ...original,
+              features: (images) =>
+                Effect.tap(original.features(images), ({ data }) =>
+                  Effect.sync(() =>
+                    data.subarray(8 * row, 8 * (row + 1)).forEach((x, i, all) => (all[i] = x * factor))
+                  ))
+            }))
+          )
+        const caching = (factor: number, dtype: FeatureCache.DType, to: string) =>
+          cacheFeatures(config, to, { dtype }).pipe(Effect.provideServiceEffect(Teacher, scaled(factor, 16 + 5)))
+        for (const dtype of FeatureCache.DType.literals) {
+          for (const factor of [0, NaN]) {
+            const directory = yield* folder
+            const error = yield* Effect.flip(caching(factor, dtype, directory))
+            assert.strictEqual(error[Runtime.errorExitCode], 65)
+            assert.match(error.message, /teacher hog: the features of patch 5 of image \d+ (hold NaN|are all 0)/)
+            assert.strictEqual((yield* FeatureCache.reader(directory)).images, 0)
+          }
+        }
+        const small = yield* Effect.flip(caching(1e-7, "float16", yield* folder))
+        assert.strictEqual(small[Runtime.errorExitCode], 65)
+        assert.match(small.message, /patch 5 of image \d+ are too small for float16 \(length .*store float32/)
+        yield* caching(1e-7, "float32", yield* folder)
+      }).pipe(taught, Effect.scoped))
+
     it.effect("refuses a training that sees other views, a teacher of other patches, and a disk that is too small", () =>
       Effect.gen(function*() {
         const directory = yield* folder
         yield* cacheFeatures(config, directory, { steps: 1 })
         const absent = yield* Effect.flip(fromCache(directory))
         assert.strictEqual(absent[Runtime.errorExitCode], 66)
-        assert.include(absent.message, "image 0 of the batch is none of the 8 whose features it holds")
+        assert.match(absent.message, /this view of image \d+ is none of the 8 whose features it holds/)
 
         const coarse = new TokenizerConfig({ ...config, encoder: new VitConfig({ ...config.encoder, patchSize: 16 }) })
         const other = yield* Effect.flip(cacheFeatures(coarse, yield* folder))

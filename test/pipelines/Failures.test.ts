@@ -14,6 +14,7 @@ import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { TrainingError } from "../../src/pipelines/Training.ts"
 import { type Tokenizer, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { images, machine, micro, optimizer, set } from "./kit.ts"
 
 const preset = micro({ duration: 6 })
@@ -46,17 +47,32 @@ const single = Layer.provide(
 
 const nanAt = (call: number) => {
   let calls = 0
-  return Teacher.use((teacher) =>
-    Effect.succeed(Teacher.of({
-      ...teacher,
-      features: (images) =>
-        Effect.map(teacher.features(images), (found) => {
-          calls++
-          return calls === call ? { ...found, data: found.data.map((value, i) => (i === 5 ? NaN : value)) } : found
-        })
+  return Engine.use((engine) =>
+    Effect.succeed(Engine.of({
+      ...engine,
+      train: (step, initial) =>
+        Effect.map(engine.train(step, initial), (handle) => ({
+          ...handle,
+          run: (batch) =>
+            Effect.suspend(() => {
+              if (++calls === call) (batch as { readonly targets: HostTensor.Any }).targets.data[5] = NaN
+              return handle.run(batch)
+            })
+        }))
     }))
   )
 }
+
+const teaching = (change: (data: Float32Array) => void) =>
+  Effect.provideServiceEffect(
+    Teacher,
+    Teacher.use((teacher) =>
+      Effect.succeed(Teacher.of({
+        ...teacher,
+        features: (images) => Effect.tap(teacher.features(images), ({ data }) => Effect.sync(() => change(data)))
+      }))
+    )
+  )
 
 describe("stages refuse", () => {
   layer(machine)((it) => {
@@ -90,6 +106,28 @@ describe("stages refuse", () => {
           error.message,
           "expected as many patches as the tokenizer's 32 pixels in patches of 8 make, got 32 in 4"
         )
+      }))
+
+    it.effect.each(
+      [
+        ["hold NaN", (data: Float32Array): void => void data.fill(NaN, 8 * 19 + 3, 8 * 19 + 4)],
+        ["hold -Infinity", (data: Float32Array): void => void data.fill(-Infinity, 8 * 19, 8 * 19 + 1)],
+        ["are all 0", (data: Float32Array): void => void data.fill(0, 8 * 19, 8 * 20)],
+        ["are too small for 32 bits", (data: Float32Array): void => void data.fill(1e-30, 8 * 19, 8 * 20)],
+        ["are too large for 32 bits", (data: Float32Array): void => void data.fill(1e20, 8 * 19, 8 * 20)]
+      ] as const
+    )("a teacher's features that %s, naming image and patch", ([problem, change]) =>
+      Effect.gen(function*() {
+        const error = tagged(
+          yield* Effect.flip(fresh(trainTokenizer(preset.tokenizer)).pipe(teaching(change))),
+          "TeacherError"
+        )
+        assert.strictEqual(error[Runtime.errorExitCode], 65)
+        const { reason } = error
+        assert.strictEqual(reason._tag, "NoDirection")
+        assert.match(error.message, /teacher hog: the features of patch 3 of image \d+ (.+), so they have no direction/)
+        assert.include(error.message, problem)
+        assert.notInclude(error.message, "learning rate")
       }))
 
     it.effect("fewer images than an update takes", () =>
@@ -158,7 +196,7 @@ describe("a step that is not finite", () => {
           const runs = yield* Runs
           const before = yield* engine.memory
           const error: TrainingError = tagged(
-            yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Teacher, nanAt(4)))),
+            yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Engine, nanAt(4)))),
             "TrainingError"
           )
           assert.deepStrictEqual(yield* engine.memory, before)
