@@ -23,7 +23,7 @@ const trained = ([, preset, size, steps]: (typeof cases)[number], threads: numbe
     const handle = yield* (yield* Engine).train(step, state())
     const losses: Array<number> = []
     losses.push((yield* handle.run(batch)).loss.data[0]!)
-    const { first } = yield* handle.state
+    const { first } = (yield* handle.snapshot).state
     while (losses.length < steps) losses.push((yield* handle.run(batch)).loss.data[0]!)
     return { gradients: Tree.leaves<HostTensor.HostTensor<ReadonlyArray<number>, "float32">>(first), losses }
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads })))

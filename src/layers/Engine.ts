@@ -48,16 +48,25 @@ export {
   WrongShape
 } from "./engine/EngineError.ts"
 
+/** A state with the number of the steps that made it. */
+export interface Snapshot<S> {
+  readonly steps: number
+  readonly state: HostOf<S>
+}
+
 /** A training step with its state, alive until its scope closes. */
 export interface TrainHandle<S, B, M> {
   /**
    * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
-   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` or `gradientNorm` is not finite.
-   * After a failure of the runtime itself the state cannot be trusted, and everything fails with `Torn`.
+   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` or `gradientNorm` is not finite; such a step is
+   * not taken. After a failure of the runtime itself the state cannot be trusted, and everything fails with `Torn`.
    */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
-  /** A copy of the present state. */
-  readonly state: Effect.Effect<HostOf<S>, EngineError>
+  /**
+   * A copy of the present state with its number of steps, read together: an interrupted caller of `run` cannot know whether
+   * its step was taken, and this says it.
+   */
+  readonly snapshot: Effect.Effect<Snapshot<S>, EngineError>
 }
 
 /** An inference with its weights, alive until its scope closes. */
@@ -165,9 +174,11 @@ export class Engine extends Context.Service<Engine, {
   /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
   readonly name: string
   readonly about: About
+  /** Opens a training step with a state, and the number of steps that made it; default 0. */
   readonly train: <S, B, M>(
     step: TrainStep<S, B, M>,
-    initial: HostOf<S>
+    initial: HostOf<S>,
+    steps?: number
   ) => Effect.Effect<TrainHandle<S, B, M>, EngineError, Scope.Scope>
   readonly infer: <W, B, O>(
     inference: Inference<W, B, O>,

@@ -202,7 +202,7 @@ const observed = Effect.gen(function*() {
     labels: HostTensor.make([MASKED], "int32", Int32Array.from({ length: MASKED }, (_, at) => (7 * at) % 16)),
     hyper: AdamW.hyper(0, 1e-3, { betas: [0.9, 0.98], eps: 1e-8 })
   })
-  const { first } = yield* handle.state
+  const { first } = (yield* handle.snapshot).state
   return { loss, gradientNorm, first }
 }).pipe(Effect.scoped)
 

@@ -448,8 +448,9 @@ export const writer: (
       const content = Buffer.concat([...pending.map(({ key }) => key), ...pending.map(({ row }) => row)])
       yield* files.write(path.join(directory, file), [content])
       const shard: Shard = { file, images: pending.length, sha256: Files.sha256(content) }
-      pending.length = 0
       yield* save({ ...manifest, shards: [...manifest.shards, shard], walks })
+      // Not before: a shard that no manifest names is lost, and a walk would claim its images.
+      pending.length = 0
     }).pipe(Effect.uninterruptible, failed(directory))
 
     const { dtype, tokens, width } = about

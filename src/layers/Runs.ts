@@ -136,8 +136,9 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       ))
   })
 
+  // A row is there or not: half a line would spoil the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
-    store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`)
+    Effect.uninterruptible(store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`))
 
   return {
     directory,
@@ -163,10 +164,14 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
     saveBatch: Effect.fn("Runs.saveBatch")((name: string, batch: Weights.Weights) =>
       wrapped(store.writeBatch(stageWeights(name), batch))
     ),
-    writeReport: Effect.fn("Runs.writeReport")(function*(json: Json.Json, html: string) {
-      yield* store.write("report.json", pretty(json))
-      yield* store.write("report.html", html)
-    }, wrapped)
+    writeReport: Effect.fn("Runs.writeReport")(
+      function*(json: Json.Json, html: string) {
+        yield* store.write("report.json", pretty(json))
+        yield* store.write("report.html", html)
+      },
+      Effect.uninterruptible,
+      wrapped
+    )
   }
 }
 

@@ -2,7 +2,7 @@
  * The whole method in one program: tokenizer, pretraining, evaluation, report. It is what `npm start` runs, and an example of
  * how stages compose: each takes the value of the one before it.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as Metrics from "../domain/Metrics.ts"
 import type { Preset } from "../domain/Preset.ts"
 import * as PresetModule from "../domain/Preset.ts"
@@ -23,12 +23,11 @@ import { pretrain, untrained } from "./Pretrain.ts"
 import { probe } from "./Probe.ts"
 import * as ReportPage from "./ReportPage.ts"
 import * as Stage from "./Stage.ts"
+import { timed } from "./Timed.ts"
 import { trainTokenizer } from "./TrainTokenizer.ts"
 
 /** The held-out sets: new concepts in the styles of training, then in styles never seen, then known concepts in those. */
 const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
-
-const Seconds = Schema.Struct({ seconds: Schema.Finite })
 
 /** What the demo is told beside its configuration. */
 export interface DemoOptions {
@@ -38,19 +37,6 @@ export interface DemoOptions {
   readonly subject?: string
   readonly credits?: ReadonlyArray<ReportPage.Credit>
 }
-
-// The time of a stage is that of the process which finished it; a resumed run remembers it.
-const timed = <A, E, R>(stage: string, self: Effect.Effect<A, E, R>) =>
-  Effect.gen(function*() {
-    const runs = yield* Runs
-    const name = `${stage}-seconds`
-    const began = yield* Clock.currentTimeMillis
-    const value = yield* self
-    const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
-    const known = Option.flatMap(yield* runs.result(name), Schema.decodeUnknownOption(Seconds))
-    if (Option.isNone(known)) yield* runs.done(name, { seconds: elapsed })
-    return { value, seconds: Option.getOrElse(known, () => ({ seconds: elapsed })).seconds }
-  })
 
 const curve = (
   rows: ReadonlyArray<Row>,

@@ -12,7 +12,6 @@ import {
   Fiber,
   Option,
   Queue,
-  Ref,
   Result,
   Runtime,
   Schema,
@@ -140,23 +139,24 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
       ? yield* options.initial
       : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
     yield* runs.rewind(stage, taken + 1)
-    return { handle: yield* engine.train(step, initial), start: taken }
+    return { handle: yield* engine.train(step, initial, taken), start: taken }
   })
 
-  const done = yield* Ref.make(start)
-  const saved = yield* Ref.make(start)
+  let logged = start
+  let saved = start
   const save = Effect.fn("train.save")(function*() {
-    const taken = yield* Ref.get(done)
-    if (taken === (yield* Ref.get(saved))) return
+    const { state, steps: taken } = yield* handle.snapshot
+    // A step whose row could not be logged is taken again.
+    if (taken === saved || taken !== logged) return
     yield* checkpoints.save({
       ...request,
-      ...split(yield* handle.state),
+      ...split(state),
       configDigest: digest,
       step: taken,
       epoch: Math.floor(taken / stepsPerEpoch),
       extra: {}
     })
-    yield* Ref.set(saved, taken)
+    saved = taken
   })
   yield* Effect.addFinalizer((exit) =>
     Exit.hasInterrupts(exit) ? save().pipe(Effect.ignore({ log: true })) : Effect.void
@@ -184,16 +184,33 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     most = Math.max(most, held)
     return { batch, bytes, number: index + 1 }
   })
+  // Also of the part that an interrupted process took.
+  yield* Effect.addFinalizer(() =>
+    logged === start ? Effect.void : runs.timing({
+      stage,
+      step: logged,
+      seconds: (free - began) / 1000,
+      steps: logged - start,
+      secondsWaitedForData: waited / 1000,
+      megabytesOfBatches: most / 1e6
+    }).pipe(Effect.ignore({ log: true }))
+  )
+
+  // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
+  const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
+    const metrics = yield* handle.run(batch).pipe(
+      Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
+    )
+    const row = options.measure(metrics)
+    yield* runs.log({ stage, step: number, ...row })
+    logged = number
+    return row
+  }, Effect.uninterruptible)
   yield* ahead(start, steps - 1, made).pipe(
     Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
       waited += (yield* Clock.currentTimeMillis) - free
-      const metrics = yield* handle.run(batch).pipe(
-        Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
-      )
-      yield* Ref.set(done, number)
+      const row = yield* take(number, batch)
       options.used?.(batch)
-      const row = options.measure(metrics)
-      yield* runs.log({ stage, step: number, ...row })
       const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
       const imagesPerSecond = (number - start) * batchSize / elapsed
       yield* progress.report({ stage, step: number, total: steps, metrics: row, imagesPerSecond })
@@ -202,17 +219,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
       free = yield* Clock.currentTimeMillis
     }))
   )
-  if (steps > start) {
-    yield* runs.timing({
-      stage,
-      step: steps,
-      seconds: (free - began) / 1000,
-      steps: steps - start,
-      secondsWaitedForData: waited / 1000,
-      megabytesOfBatches: most / 1e6
-    })
-  }
-  return yield* handle.state
+  return (yield* handle.snapshot).state
 })
 
 const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, stage: string) =>

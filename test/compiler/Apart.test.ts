@@ -39,7 +39,7 @@ const onEngine = <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batchOf: 
   Effect.gen(function*() {
     const handle = yield* (yield* Engine).train(step, state)
     for (let i = 0; i < STEPS; i++) yield* handle.run(batchOf(i))
-    return Tree.map<object>((yield* handle.state) as object, (leaf) => (leaf as HostTensor.Any).data)
+    return Tree.map<object>((yield* handle.snapshot).state as object, (leaf) => (leaf as HostTensor.Any).data)
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1 })))
 
 const equal = Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batchOf: BatchOf<B>) {

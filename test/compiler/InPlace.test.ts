@@ -117,7 +117,7 @@ const run = (made: Step) =>
     const handle = yield* engine.train(made, started())
     const metrics = yield* Effect.forEach([1, 2, 3], (step) =>
       handle.run({ x: Steps.values([SIDE, SIDE], (i) => Math.sin(i * step) / 8) }))
-    return { metrics, state: yield* handle.state }
+    return { metrics, state: (yield* handle.snapshot).state }
   }).pipe(Effect.scoped)
 
 const agrees = Effect.fnUntraced(function*(made: Step) {

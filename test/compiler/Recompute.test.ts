@@ -16,7 +16,7 @@ const trained = <S, B, M>({ batch, state, step }: Work<S, B, M>, memory: "high" 
   Effect.gen(function*() {
     const handle = yield* (yield* Engine).train(step, state())
     const metrics = yield* Effect.forEach([1, 2, 3], () => handle.run(batch))
-    return { metrics, state: yield* handle.state }
+    return { metrics, state: (yield* handle.snapshot).state }
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1, memory })))
 
 const check = <S, B, M>(name: string, make: () => Work<S, B, M>, blocks: number) =>

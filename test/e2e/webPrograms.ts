@@ -46,7 +46,7 @@ const trained = <S, B, M>(
   Effect.gen(function*() {
     const handle = yield* (yield* Engine).train(step, initial)
     const metrics = yield* Effect.forEach(batches, (batch) => handle.run(batch))
-    return numbers({ metrics, state: yield* handle.state })
+    return numbers({ metrics, state: (yield* handle.snapshot).state })
   }).pipe(Effect.scoped)
 
 const STEPS = [0, 1, 2, 3, 4]

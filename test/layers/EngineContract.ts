@@ -16,7 +16,7 @@ const trainedBy = Effect.fnUntraced(function*(accumulate: number) {
   const engine = yield* Engine
   const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate))
   const metrics = yield* Effect.forEach([0, 1, 2, 3, 4], (step) => handle.run(Steps.batchOf(accumulate)(step)))
-  return { metrics, state: yield* handle.state }
+  return { metrics, state: (yield* handle.snapshot).state }
 }, Effect.scoped)
 
 export const trained = trainedBy(1)
@@ -86,11 +86,11 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         const [state, batch] = [Steps.initial(), Steps.batch(0)]
         const handle = yield* engine.train(Steps.regression, state)
         yield* handle.run(batch)
-        const first = yield* handle.state
+        const first = (yield* handle.snapshot).state
         yield* handle.run(batch)
         assert.deepStrictEqual(state, Steps.initial())
         assert.deepStrictEqual(batch, Steps.batch(0))
-        assert.notDeepEqual(yield* handle.state, first)
+        assert.notDeepEqual((yield* handle.snapshot).state, first)
       }))
 
     it.effect("says which input is not what the step declares", () =>
@@ -126,7 +126,7 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         yield* Scope.close(scope, Exit.void)
         const reasons = [
           yield* reasonOf(handle.run(Steps.batch(1))),
-          yield* reasonOf(handle.state),
+          yield* reasonOf(handle.snapshot),
           yield* reasonOf(infer.run(Steps.x()))
         ]
         assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), ["Disposed", "Disposed", "Disposed"])
@@ -151,14 +151,15 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         const engine = yield* Engine
         const handle = yield* engine.train(Steps.regression, Steps.initial())
         yield* handle.run(Steps.batch(0))
-        const before = yield* handle.state
+        const before = yield* handle.snapshot
         const broken = { ...Steps.batch(1), x: Steps.values([4, 3], () => NaN) }
         const error = yield* Effect.flip(handle.run(broken))
-        assert.match(error.message, /regression: the loss of step 2 since this start is NaN/)
+        assert.match(error.message, /regression: the loss of step 2 is NaN/)
         assert.strictEqual(error[Runtime.errorExitCode], 70)
-        assert.deepStrictEqual(yield* handle.state, before)
+        assert.deepStrictEqual(yield* handle.snapshot, before)
         yield* handle.run(Steps.batch(1))
-        assert.notDeepEqual(yield* handle.state, before)
+        assert.strictEqual((yield* handle.snapshot).steps, before.steps + 1)
+        assert.notDeepEqual((yield* handle.snapshot).state, before.state)
       }))
 
     it.effect("says at which step the norm of the gradients was not finite, and goes on", () =>
@@ -167,11 +168,11 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         const handle = yield* engine.train(Steps.rooted, { w: Steps.values([1], () => 0) })
         const at = (x: number) => ({ x: Steps.values([1], () => x) })
         yield* handle.run(at(1))
-        const before = yield* handle.state
+        const before = yield* handle.snapshot
         const error = yield* Effect.flip(handle.run(at(-0.5)))
-        assert.match(error.message, /rooted: the gradientNorm of step 2 since this start is Infinity/)
+        assert.match(error.message, /rooted: the gradientNorm of step 2 is Infinity/)
         assert.strictEqual(error[Runtime.errorExitCode], 70)
-        assert.deepStrictEqual(yield* handle.state, before)
+        assert.deepStrictEqual(yield* handle.snapshot, before)
         yield* handle.run(at(4))
       }))
 
@@ -209,12 +210,44 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         const handle = yield* engine.train(Steps.regression, Steps.initial())
         const fiber = yield* Effect.forkChild(handle.run(Steps.batch(0)), { startImmediately: true })
         yield* Fiber.interrupt(fiber)
-        const interrupted = yield* handle.state
+        const interrupted = yield* handle.snapshot
         const other = yield* engine.train(Steps.regression, Steps.initial())
         yield* other.run(Steps.batch(0))
-        assert.deepStrictEqual(interrupted, yield* other.state)
+        assert.deepStrictEqual(interrupted, yield* other.snapshot)
         const broken = { ...Steps.batch(1), x: Steps.values([4, 3], () => NaN) }
         assert.match((yield* Effect.flip(handle.run(broken))).message, /step 2/)
+      }))
+
+    it.effect("counts on from the steps that made the first state", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const begun = yield* engine.train(Steps.regression, Steps.initial())
+        yield* begun.run(Steps.batch(0))
+        const { state, steps } = yield* begun.snapshot
+        const handle = yield* engine.train(Steps.regression, state, steps)
+        for (const one of [begun, handle]) yield* one.run(Steps.batch(1))
+        assert.deepStrictEqual(yield* handle.snapshot, yield* begun.snapshot)
+        assert.strictEqual((yield* handle.snapshot).steps, 2)
+      }))
+
+    it.effect("gives no state with another's number, whoever asks while steps are taken", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const handle = yield* engine.train(Steps.regression, Steps.initial())
+        const asked = yield* Effect.forEach(
+          [0, 1, 2, 3],
+          (step) => Effect.all([handle.run(Steps.batch(step)), handle.snapshot], { concurrency: "unbounded" }),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        const other = yield* engine.train(Steps.regression, Steps.initial())
+        const states = [(yield* other.snapshot).state]
+        for (const step of [0, 1, 2, 3]) {
+          yield* other.run(Steps.batch(step))
+          states.push((yield* other.snapshot).state)
+        }
+        for (const [, { state, steps }] of asked) assert.deepStrictEqual(state, states[steps])
       }))
 
     it.effect("takes no step whose caller went before its turn", () =>
@@ -228,7 +261,7 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         yield* Fiber.join(first)
         const other = yield* engine.train(Steps.regression, Steps.initial())
         yield* Effect.forEach(taken, (step) => other.run(Steps.batch(step)))
-        assert.deepStrictEqual(yield* handle.state, yield* other.state)
+        assert.deepStrictEqual(yield* handle.snapshot, { ...(yield* other.snapshot), steps: taken.length })
       }))
 
     it.effect("keeps apart what runs at once, and nothing of a run", () =>
@@ -244,8 +277,8 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
           { concurrency: "unbounded" }
         )
         yield* Effect.forEach(steps, (step) => alone.run(Steps.batch(step)))
-        const expected = yield* alone.state
-        for (const handle of handles) assert.deepStrictEqual(yield* handle.state, expected)
+        const expected = (yield* alone.snapshot).state
+        for (const handle of handles) assert.deepStrictEqual((yield* handle.snapshot).state, expected)
         assert.deepStrictEqual(yield* engine.memory, held)
       }))
 
@@ -260,8 +293,8 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         assert.strictEqual(error[Runtime.errorExitCode], 70)
         assert.deepStrictEqual(yield* engine.memory, held)
         if (Result.isSuccess(opened)) {
-          const state = yield* Effect.result(opened.success.state)
-          if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { w })
+          const state = yield* Effect.result(opened.success.snapshot)
+          if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { steps: 0, state: { w } })
           else assert.strictEqual(state.failure.reason._tag, "Torn")
         }
         const other = yield* engine.infer(Steps.affine, Steps.weights())

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Path, Runtime } from "effect"
+import { Effect, Exit, FileSystem, Path, PlatformError, Runtime } from "effect"
 import * as Keyed from "../../src/domain/Keyed.ts"
 import * as FeatureCache from "../../src/layers/FeatureCache.ts"
 import { Teacher } from "../../src/layers/Teacher.ts"
@@ -248,6 +248,37 @@ describe("FeatureCache", () => {
       )
       assert.strictEqual(error[Runtime.errorExitCode], 74)
       assert.match(error.message, /the features need up to 5\.60e\+7 GB but the disk has [\d.e+]+ GB left/)
+    }))
+  )
+})
+
+describe("FeatureCache on a disk that fails", () => {
+  live(
+    "claims no images that no shard holds",
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* folder
+      const fs = yield* FileSystem.FileSystem
+      let failing = false
+      const breaking = {
+        ...fs,
+        rename: (from: string, to: string) =>
+          failing && to.endsWith("cache.json")
+            ? Effect.fail(PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "rename" }))
+            : fs.rename(from, to)
+      }
+      yield* fill(directory, {}, (writer) =>
+        Effect.gen(function*() {
+          writer.reached("walk", 1)
+          failing = true
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(writer.append(keys, values))))
+          failing = false
+        })).pipe(Effect.provideService(FileSystem.FileSystem, breaking))
+      yield* fill(directory, {}, (writer) =>
+        Effect.sync(() => {
+          assert.strictEqual(writer.walked("walk"), 1)
+          assert.deepStrictEqual(keys.slice(0, 3).map(writer.has), [true, true, true])
+        }))
+      assert.deepStrictEqual(yield* (yield* FeatureCache.reader(directory)).read(keys.slice(0, 3)), values.slice(0, 18))
     }))
   )
 })

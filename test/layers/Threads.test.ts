@@ -35,7 +35,9 @@ const trained = (threads: number) =>
     const { loss } = yield* handle.run(batch)
     return {
       loss: loss.data[0]!,
-      gradients: Tree.leaves<HostTensor.HostTensor<ReadonlyArray<number>, "float32">>((yield* handle.state).first)
+      gradients: Tree.leaves<HostTensor.HostTensor<ReadonlyArray<number>, "float32">>(
+        (yield* handle.snapshot).state.first
+      )
     }
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads })))
 

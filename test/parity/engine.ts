@@ -40,7 +40,7 @@ export const train = Effect.fnUntraced(
     return yield* Effect.forEach(batches, (batch) =>
       Effect.gen(function*() {
         const metrics = yield* handle.run(batch)
-        return { metrics, state: yield* handle.state }
+        return { metrics, state: (yield* handle.snapshot).state }
       }))
   },
   Effect.scoped

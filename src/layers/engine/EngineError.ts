@@ -17,8 +17,7 @@ export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
 }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    const step = `step ${this.step} since this start`
-    return `the ${this.metric} of ${step} is ${this.value}; lower the learning rate or look at the batch`
+    return `the ${this.metric} of step ${this.step} is ${this.value}; lower the learning rate or look at the batch`
   }
 }
 

@@ -1,5 +1,5 @@
 /** What every engine checks of what it is given, and says of what goes wrong. */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import * as Tracer from "../../compiler/Tracer.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
@@ -86,10 +86,10 @@ export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, Eng
   Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause) }) })
 
 /** Fails when a metric called `loss` or `gradientNorm` is not finite. */
-export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Effect.Effect<HostOf<M>, EngineError> => {
+export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Result.Result<void, EngineError> => {
   const measured = new Map(Tree.leaves<HostTensor.Any>(metrics as object))
   const metric = (["loss", "gradientNorm"] as const).find((name) => !Number.isFinite(measured.get(name)?.data[0] ?? 0))
-  if (metric === undefined) return Effect.succeed(metrics)
+  if (metric === undefined) return Result.void
   const value = String(measured.get(metric)!.data[0])
-  return Effect.fail(new EngineError({ program, reason: new NonFinite({ step, metric, value }) }))
+  return Result.fail(new EngineError({ program, reason: new NonFinite({ step, metric, value }) }))
 }

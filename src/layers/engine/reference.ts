@@ -1,6 +1,6 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import * as OnBackend from "../../compiler/OnBackend.ts"
 import * as Trace from "../../compiler/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
@@ -65,25 +65,27 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
     const service: Engine["Service"] = {
       name: "reference",
       about: { version: tf.version.tfjs, threads: 1, precisions: ["fp32"] },
-      train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
+      train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
         const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
         const use = yield* hold(step.name, step.state as object, arrays)
-        let steps = 0
+        let steps = before
         return {
           run: Effect.fnUntraced(function*(batch: HostOf<B>) {
             const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
-            const taken = yield* use((owner) => {
+            const measured = yield* use((owner) => {
               const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
               Trace.keepsShapes(step.state as object, state as object)
               const measured = download<HostOf<M>>(metrics as object)
               const next = Tree.map<object>(state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
               for (const tensor of tensors(owner.tree)) tensor.dispose()
               owner.tree = next
-              return { measured, number: ++steps }
+              const finite = Check.finite(step.name, steps + 1, measured)
+              if (Result.isSuccess(finite)) steps++
+              return Result.map(finite, () => measured)
             })
-            return yield* Check.finite(step.name, taken.number, taken.measured)
+            return yield* Effect.fromResult(measured)
           }),
-          state: use((owner) => download<HostOf<S>>(owner.tree))
+          snapshot: use((owner) => ({ steps, state: download<HostOf<S>>(owner.tree) }))
         }
       }),
       infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {

@@ -86,13 +86,13 @@ export const make = (
   return {
     name: `${name}, ${about.threads} ${about.threads === 1 ? "thread" : "threads"}`,
     about,
-    train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>) {
+    train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const program = yield* Check.attempt(step.name, () => trainStep(step))
       const { read, run } = yield* open(step.name, program, under("state", held))
       const lock = yield* Semaphore.make(1)
       const inPlace = program.updates.some((update) => update.inPlace)
-      let steps = 0
+      let steps = before
       let torn: Torn | undefined
       const whole = Effect.suspend(() =>
         torn === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: torn }))
@@ -108,15 +108,18 @@ export const make = (
           const taken = Effect.gen(function*() {
             yield* whole
             const outputs = yield* Effect.tapError(run(under("batch", given)), tear)
+            const metrics = record<HostOf<M>>("metrics", program.result, outputs)
+            yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
             steps++
-            return yield* Check.finite(step.name, steps, record<HostOf<M>>("metrics", program.result, outputs))
+            return metrics
           })
           return yield* lock.withPermit(Effect.uninterruptible(taken))
         }),
-        state: Effect.gen(function*() {
+        // In turn with the steps: between the state and its number none is taken.
+        snapshot: lock.withPermit(Effect.gen(function*() {
           yield* whole
-          return record<HostOf<S>>("state", step.state as object, yield* read)
-        })
+          return { steps, state: record<HostOf<S>>("state", step.state as object, yield* read) }
+        }))
       }
     }),
     infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
