@@ -24,6 +24,12 @@ behaves("Parquet with bytes and names, by pages in Zstandard", {
   layer: open(plain)
 })
 
+behaves("Parquet in LZ4 with empty pages", {
+  side: 8,
+  files: async (_, changed) => ({ "train.parquet": fixture(changed ? "snappy-changed" : "lz4") }),
+  layer: open()
+})
+
 describe("Images.layerParquet", () => {
   it.effect("joins the files of a split", () =>
     withFolder(

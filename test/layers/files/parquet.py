@@ -20,13 +20,13 @@ def png(i: int, changed: bool) -> bytes:
     return file.getvalue()
 
 
-def hugging_face(changed: bool) -> pa.Table:
+def hugging_face(changed: bool, paths: bool = True) -> pa.Table:
     features = {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}
     schema = pa.schema(
         [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())],
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
-    images = [{"bytes": png(i, changed), "path": f"{i}.png"} for i in range(6)]
+    images = [{"bytes": png(i, changed), "path": f"{i}.png" if paths else None} for i in range(6)]
     return pa.table({"image": images, "label": [i // 2 for i in range(6)]}, schema=schema)
 
 
@@ -41,3 +41,6 @@ for changed in (False, True):
     pq.write_table(hugging_face(changed), folder / f"snappy{end}", row_group_size=2, compression="snappy")
     pages = {"write_page_index": True, "data_page_size": 1, "write_batch_size": 2, "use_dictionary": False}
     pq.write_table(plain(changed), folder / f"zstd{end}", compression="zstd", **pages)
+
+# Without paths, a page of the column `image.path` holds nothing.
+pq.write_table(hugging_face(False, paths=False), folder / "lz4.parquet", row_group_size=2, compression="lz4")
