@@ -100,11 +100,16 @@ export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSpl
   }
 }
 
+const ADVICE = "repair or remove the file, or leave out what is broken (--check contents --broken skip)"
+
 /** The file is no image, or a damaged one. Exits with 65. */
 export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `the image cannot be decoded (${this.problem})`
+  }
   override get message() {
-    return `the image cannot be decoded (${this.problem}); repair or remove the file, or skip broken images`
+    return `${this.finding}; ${ADVICE}`
   }
 }
 
@@ -115,9 +120,56 @@ export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageToo
   minimum: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `the image is ${this.width} × ${this.height} pixels, but both sides need at least ${this.minimum}`
+  }
   override get message() {
-    return `the image is ${this.width} × ${this.height} pixels, but both sides need at least ${this.minimum}; ` +
-      "remove the file, or skip broken images"
+    return `${this.finding}; ${ADVICE}`
+  }
+}
+
+/** The image has more pixels than allowed. Exits with 65. */
+export class ImageTooLarge extends Schema.TaggedError<ImageTooLarge>()("ImageTooLarge", {
+  width: Schema.Int,
+  height: Schema.Int,
+  limit: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    const { height, limit, width } = this
+    return `the image is ${width} × ${height} = ${
+      width * height
+    } pixels, and at most ${limit} are decoded, as a guard ` +
+      "against files that fill the memory"
+  }
+  override get message() {
+    return `${this.finding}; raise the limit (--pixel-limit ${
+      this.width * this.height
+    }) if the file is what it should be, ` +
+      "or leave out what is broken (--check contents --broken skip)"
+  }
+}
+
+/** So many are named; of the rest, the number is told. */
+const NAMED = 10
+
+/** Several images cannot be used. Exits with 65. */
+export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBroken", {
+  /** What is wrong, a sentence for each image. */
+  findings: Schema.Array(Schema.String),
+  /** How many images were looked at. */
+  of: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { findings, of } = this
+    const more = findings.length - NAMED
+    return [
+      `${findings.length} of ${of} images cannot be used`,
+      ...findings.slice(0, NAMED).map((finding) => `  ${finding}`),
+      ...(more > 0 ? [`  and ${more} more`] : []),
+      "repair or remove these files, or leave out what is broken (--broken skip)"
+    ].join("\n")
   }
 }
 
@@ -158,6 +210,8 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
     UnknownSplit,
     ImageBroken,
     ImageTooSmall,
+    ImageTooLarge,
+    ImagesBroken,
     PackageMissing,
     PackageDamaged,
     Config.ConfigError,
@@ -182,6 +236,13 @@ export interface Annotation {
   readonly data: Uint8Array
 }
 
+/** Files that are no images, or none that are read here. */
+export interface LeftOut {
+  /** Their ending, or what they are: `bmp`, `FIFO`. */
+  readonly kind: string
+  readonly count: number
+}
+
 /** Pictures with their classes. */
 export interface ImageSet {
   readonly name: string
@@ -193,8 +254,10 @@ export interface ImageSet {
   readonly labelSource?: string
   /** A SHA-256 over the pictures, their order and their classes. */
   readonly digest: string
-  /** What was left out because it could not be used, a sentence each. */
+  /** Images that are left out because they could not be used, a sentence each. */
   readonly skipped: ReadonlyArray<string>
+  /** What lay among the images and was not taken for one. */
+  readonly leftOut: ReadonlyArray<LeftOut>
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
   /** The classes of a picture's pixels, in collections that have them, at the size of their file. */
   readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>
@@ -259,6 +322,7 @@ export const memory = (
     labels: numbers,
     digest: hash.digest("hex"),
     skipped: [],
+    leftOut: [],
     image: (index) => {
       const picture = pictures[index]
       return picture === undefined ? outside(name, index, pictures.length) : Effect.succeed(picture)

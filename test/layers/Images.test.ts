@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { execFileSync } from "node:child_process"
 import sharp from "sharp"
 import { type FolderOptions, Images } from "../../src/layers/Images.ts"
 import * as ImageSet from "../../src/layers/ImageSet.ts"
@@ -30,6 +31,8 @@ const load = (folder: string, split: string, options?: FolderOptions) =>
 
 const splitsOf = (folder: string, options?: FolderOptions) =>
   Images.useSync((images) => images.splits).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
+
+const names = (set: ImageSet.ImageSet) => Array.from({ length: set.length }, (_, i) => set.describe(i))
 
 const hearing = (told: Array<Report>) =>
   Effect.provideService(Progress, { ...silent, report: (report) => Effect.sync(() => void told.push(report)) })
@@ -155,26 +158,77 @@ describe("Images.layerFolder", () => {
         assert.include(message, "there is no split \"test\"; choose one of train, val")
       })))
 
-  it.effect("follows linked folders of classes", () =>
-    withFolder({ "real/inner/1.png": png, "data/a/2.png": png }, (folder) =>
+  it.effect("follows links to folders, each folder once within a class", () =>
+    withFolder(
+      { "real/inner/1.png": png, "data/a/2.png": png, "data/a/z/3.png": png },
+      (folder) =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          yield* fs.symlink(`${folder}/real`, `${folder}/data/b`)
+          yield* fs.symlink(`${folder}/real/inner`, `${folder}/data/a/deep`)
+          yield* fs.symlink(`${folder}/data/a/z`, `${folder}/data/a/again`)
+          const set = yield* load(`${folder}/data`, "train")
+          assert.deepStrictEqual(names(set), ["a/2.png", "a/deep/1.png", "a/z/3.png", "b/inner/1.png"])
+          assert.deepStrictEqual(set.leftOut, [{ kind: "link in a circle", count: 1 }])
+        })
+    ))
+
+  it.effect("does not walk in circles along links, nor takes a link to a folder around it for a class", () =>
+    withFolder(
+      { "data/a/inner/1.png": png, "data/b/2.png": png, "other.png": png },
+      (folder) =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          for (const [to, at] of [["", "a/inner/up"], ["/..", "b/far"], ["", "self"], ["/b", "a/b"], ["/a", "b/a"]]) {
+            yield* fs.symlink(`${folder}/data${to}`, `${folder}/data/${at}`)
+          }
+          yield* fs.symlink(`${folder}/nowhere`, `${folder}/data/a/lost`)
+          yield* fs.symlink(`${folder}/data/b/round`, `${folder}/data/b/round`)
+          const set = yield* load(`${folder}/data`, "train")
+          assert.deepStrictEqual(set.classes, ["a", "b"])
+          assert.deepStrictEqual(names(set), ["a/b/2.png", "a/inner/1.png", "b/2.png", "b/a/inner/1.png"])
+          assert.deepStrictEqual(Object.fromEntries(set.leftOut.map(({ count, kind }) => [kind, count])), {
+            "link in a circle": 7,
+            "link to nothing": 4
+          })
+        })
+    ))
+
+  it.effect("tells what it left out by kind, and opens nothing that is no file", () =>
+    withFolder({
+      "a/1.png": png,
+      "a/2.jfif": noise,
+      "a/3.bmp": png,
+      "b/4.BMP": png,
+      "b/5.png": png,
+      "b/README": () => Buffer.from("x"),
+      "b/.hidden": () => Buffer.from("x")
+    }, (folder) =>
       Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        yield* fs.symlink(`${folder}/real`, `${folder}/data/b`)
-        const set = yield* load(`${folder}/data`, "train")
-        assert.deepStrictEqual([0, 1].map(set.describe), ["a/2.png", "b/inner/1.png"])
+        execFileSync("mkfifo", [`${folder}/a/6.png`, `${folder}/b/pipe`])
+        yield* (yield* FileSystem.FileSystem).symlink("/dev/zero", `${folder}/b/7.png`)
+        const set = yield* load(folder, "train", { cache: `${folder}/.cache` })
+        assert.deepStrictEqual(names(set), ["a/1.png", "a/2.jfif", "b/5.png"])
+        assert.deepStrictEqual(set.leftOut, [
+          { kind: "bmp", count: 2 },
+          { kind: "FIFO", count: 2 },
+          { kind: "device", count: 1 },
+          { kind: "no ending", count: 1 }
+        ])
+        assert.deepStrictEqual((yield* load(folder, "train", { cache: `${folder}/.cache` })).leftOut, set.leftOut)
       })))
 
-  it.effect("does not walk in circles along links", () =>
-    withFolder({ "a/inner/1.png": png }, (folder) =>
+  it.effect("takes a link to nothing for a broken image", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
       Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        yield* fs.symlink(folder, `${folder}/a/inner/up`)
-        yield* fs.symlink(`${folder}/nowhere`, `${folder}/a/lost`)
-        const set = yield* load(folder, "train")
-        assert.strictEqual(set.length, 1)
-        yield* fs.symlink(`${folder}/nowhere`, `${folder}/a/lost.png`)
-        const message = yield* refused(load(folder, "train"), "FileError", 66)
-        assert.include(message, "a/lost.png: there is no such file")
+        yield* (yield* FileSystem.FileSystem).symlink(`${folder}/nowhere`, `${folder}/a/lost.png`)
+        for (const check of ["contents", "names"] as const) {
+          const message = yield* refused(load(folder, "train", { check }), "FileError", 66)
+          assert.include(message, "a/lost.png: there is no such file")
+        }
+        const set = yield* load(folder, "train", { onBroken: "skip" })
+        assert.deepStrictEqual(names(set), ["a/1.png"])
+        assert.lengthOf(set.skipped, 1)
       })))
 
   it.effect("keeps the list of files between runs and lists changed folders again", () =>
@@ -182,24 +236,21 @@ describe("Images.layerFolder", () => {
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const data = `${folder}/data`
-        const names = Effect.map(
-          load(data, "train", { cache: `${folder}/cache`, check: "names" }),
-          (set) => Array.from({ length: set.length }, (_, i) => set.describe(i))
-        )
+        const listed = Effect.map(load(data, "train", { cache: `${folder}/cache`, check: "names" }), names)
         yield* fs.utimes(`${data}/a/b`, 1, 1)
-        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/2.png"])
+        assert.deepStrictEqual(yield* listed, ["a/b/1.png", "c/2.png"])
 
         yield* fs.copyFile(`${data}/c/2.png`, `${data}/a/b/3.png`)
         yield* fs.utimes(`${data}/a/b`, 1, 1)
-        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/2.png"])
+        assert.deepStrictEqual(yield* listed, ["a/b/1.png", "c/2.png"])
 
         yield* fs.rename(`${data}/c/2.png`, `${data}/c/4.png`)
         yield* fs.utimes(`${data}/c`, 1, 1)
-        assert.deepStrictEqual(yield* names, ["a/b/1.png", "c/4.png"])
+        assert.deepStrictEqual(yield* listed, ["a/b/1.png", "c/4.png"])
 
         const [index] = yield* fs.readDirectory(`${folder}/cache`)
         yield* fs.writeFileString(`${folder}/cache/${index}`, "{")
-        assert.deepStrictEqual(yield* names, ["a/b/1.png", "a/b/3.png", "c/4.png"])
+        assert.deepStrictEqual(yield* listed, ["a/b/1.png", "a/b/3.png", "c/4.png"])
       })))
 
   it.effect("tells how far it is with listing many files", () => {
@@ -250,6 +301,27 @@ describe("Images.layerFolder", () => {
           assert.include(message, "a/cut.jpg: the image cannot be decoded (")
         })
     ))
+
+  it.effect("names all images that are broken, up to ten", () =>
+    withFolder({
+      "a/good.png": png,
+      ...Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`b/${10 + i}.png`, () => Buffer.from("x")]))
+    }, (folder) =>
+      Effect.gen(function*() {
+        const message = yield* refused(load(folder, "train"), "ImagesBroken", 65)
+        assert.match(message, /^train: 12 of 13 images cannot be used\n/)
+        assert.match(message, /b\/10\.png: the image cannot be decoded \(.*\)\n/)
+        assert.include(message, "b/19.png")
+        assert.notInclude(message, "b/20.png")
+        assert.include(message, "and 2 more")
+      })))
+
+  it.effect("refuses to leave broken images out when it opens none before use", () =>
+    withFolder({ "a/1.png": png }, (folder) =>
+      Effect.map(
+        refused(load(folder, "train", { check: "names", onBroken: "skip" }), "ConfigError", 64),
+        (message) => assert.include(message, "--broken skip) needs check contents (--check contents)")
+      )))
 
   it.effect("leaves broken and small images out when told to, and says so", () =>
     withFolder({

@@ -5,7 +5,7 @@ import type { Picture } from "../../domain/Picture.ts"
 import { type Annotation, ImageBroken, ImageTooSmall } from "../ImageSet.ts"
 
 /** The endings of the files that are taken for images. */
-export const EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
+export const EXTENSIONS = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
 
 /** What transparent parts are laid on: mid-grey, since on white, white things vanish. */
 export const GROUND = 128

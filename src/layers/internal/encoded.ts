@@ -1,15 +1,19 @@
 /** Encoded images wherever they lie: checked once when a split is loaded, decoded on demand, kept within bounds. */
 import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
+import * as Config from "../../domain/Config.ts"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
-import { type ImagesError, type ImageSet, keeping, outside, within } from "../ImageSet.ts"
+import { ImagesBroken, ImagesError, type ImageSet, keeping, type LeftOut, outside, within } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import * as Decode from "./decode.ts"
 
 /** How encoded images are checked, decoded and kept. */
 export interface Options {
-  /** What a broken or too small image does: fail `load`, or be left out and listed in `skipped`. Default `fail`. */
+  /**
+   * What broken, too small and too large images do: fail `load`, which names them all, or be left out and listed in
+   * `skipped`. Only `check: "contents"` finds them all before use, so `skip` needs it. Default `fail`.
+   */
   readonly onBroken?: "fail" | "skip"
   /**
    * Whether `load` decodes every image once, so that broken ones are found before training and the digest covers the
@@ -39,11 +43,30 @@ export interface Listing {
   readonly origin: (index: number) => string
   readonly size: (index: number) => number
   readonly bytes: (index: number) => Effect.Effect<Uint8Array, ImagesError["reason"]>
+  /** Where listing may have found that a name leads to no file. */
+  readonly isThere?: (index: number) => boolean
+  /** What was not taken for an image. */
+  readonly leftOut?: ReadonlyArray<LeftOut>
   /** Where an image is a file of its own: sharp reads it sooner than we do. */
   readonly file?: (index: number) => string
 }
 
+/** An image that was looked at. */
+type Checked = { readonly index: number } & ({ readonly identity: string } | { readonly error: ImagesError })
+
 const REPORT_EVERY = 1000
+
+const UNCHECKED =
+  "onBroken skip (--broken skip) needs check contents (--check contents): with names, no image is opened " +
+  "before it is used, and then it is too late to leave a broken one out"
+
+const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
+  ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
+  // A file of its own that cannot be read is no reason to give up the others.
+  (file !== undefined && reason._tag === "FileError")
+
+const findingOf = ({ message, reason, source }: ImagesError): string =>
+  "finding" in reason ? `${source}: ${reason.finding}` : message
 
 /** Makes sets out of listings. All sets that one call makes share the memory for decoded pictures. */
 export const make = (options: Options) => {
@@ -76,35 +99,49 @@ export const make = (options: Options) => {
     }, (self, index) => within(listing.origin(index))(self))
 
     const decode = Effect.fnUntraced(function*(index: number) {
-      const { file } = listing
-      const early = file === undefined ? Option.none() : yield* Effect.option(Decode.decode(file(index), bounds))
+      const { file, isThere } = listing
+      const early = file === undefined || isThere?.(index) === false
+        ? Option.none()
+        : yield* Effect.option(Decode.decode(file(index), bounds))
       if (Option.isNone(early)) return (yield* read(index)).picture
       keep(index, early.value)
       return early.value
     })
 
-    const skippable = ({ reason }: ImagesError) =>
-      options.onBroken === "skip" && (reason._tag === "ImageBroken" || reason._tag === "ImageTooSmall")
-
-    const skipped: Array<string> = []
+    if (options.onBroken === "skip" && options.check === "names") {
+      return yield* within(split)(Config.refusal("the reading of images", UNCHECKED))
+    }
     let done = 0
+    let broken = 0
     const reported = Effect.suspend(() =>
       ++done % REPORT_EVERY === 0
-        ? progress.report({ stage: `check ${split}`, step: done, total, metrics: { skipped: skipped.length } })
+        ? progress.report({ stage: `check ${split}`, step: done, total, metrics: { broken } })
         : Effect.void
     )
     const check = (index: number) =>
-      Effect.map(read(index), ({ bytes }) => Option.some({ index, identity: Files.sha256(bytes) })).pipe(
-        Effect.catchIf(skippable, ({ message }) => {
-          skipped.push(message)
-          return Effect.succeedNone
+      read(index).pipe(
+        Effect.map(({ bytes }): Checked => ({ index, identity: Files.sha256(bytes) })),
+        Effect.catchIf(({ reason }) => isBroken(reason, listing), (error) => {
+          broken++
+          return Effect.succeed<Checked>({ index, error })
         }),
         Effect.tap(reported)
       )
-    const everything = Array.from(listing.labels.keys())
-    const images = options.check === "names"
-      ? everything.map((index) => ({ index, identity: String(listing.size(index)) }))
-      : (yield* Effect.forEach(everything, check, { concurrency: 8 })).flatMap(Option.toArray)
+    const named = (index: number) =>
+      listing.isThere?.(index) === false
+        ? check(index)
+        : Effect.succeed<Checked>({ index, identity: String(listing.size(index)) })
+    const checked = yield* Effect.forEach(
+      Array.from(listing.labels.keys()),
+      options.check === "names" ? named : check,
+      { concurrency: 8 }
+    )
+    const images = checked.flatMap((one) => "identity" in one ? [one] : [])
+    const errors = checked.flatMap((one) => "error" in one ? [one.error] : [])
+    const skipped = errors.map(findingOf).toSorted()
+    if (options.onBroken !== "skip" && errors.length > 0) {
+      return yield* errors.length === 1 ? errors[0]! : within(split)(new ImagesBroken({ findings: skipped, of: total }))
+    }
     if (images.length === 0) return yield* listing.empty
 
     const chosen = Int32Array.from(images, ({ index }) => index)
@@ -118,7 +155,8 @@ export const make = (options: Options) => {
       classes,
       labels: chosen.map((index) => listing.labels[index]!),
       digest: hash.digest("hex"),
-      skipped: skipped.toSorted(),
+      skipped,
+      leftOut: listing.leftOut ?? [],
       image: keeping((at) => {
         const index = chosen[at]
         if (index === undefined) return outside(split, at, chosen.length)

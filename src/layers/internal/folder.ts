@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
         return [split, yield* scan.images(folder, `scan ${split}`)] as const
       }).pipe(Files.onFailure(folder), within(folder)))
     const classes = new Set<string>()
-    for (const [, images] of found) for (const { name } of images) classes.add(Scan.classOf(name))
+    for (const [, { images }] of found) for (const { name } of images) classes.add(Scan.classOf(name))
     return { found: new Map(found), classes: [...classes].toSorted() }
   }))
 
@@ -57,9 +57,9 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     }
     const { classes, found } = yield* listing
     const numbers = new Map(classes.map((name, number) => [name, number]))
-    const images = found.get(split) ?? []
+    const { images = [], leftOut = [] } = found.get(split) ?? {}
     const labels = Int32Array.from(images, ({ name }) => numbers.get(Scan.classOf(name)) ?? -1)
-    return yield* makeSet(scan.listing({ split, folder, classes, labels, images }))
+    return yield* makeSet(scan.listing({ split, folder, classes, labels, images, leftOut }))
   })
 
   return { splits: [...folders.keys()], load: yield* remember(load) }

@@ -77,28 +77,27 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
       const [, name, text] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
       const image = path.join(folder, name ?? line)
       const label: Labels.Label = text !== undefined && /^\d+$/.test(text) ? Number(text) : text
-      return fs.stat(image).pipe(
-        Effect.map(({ size }) => ({ image: { name: name ?? line, size: Number(size) }, label })),
-        Files.onFailure(image),
-        within(image)
-      )
+      return Effect.map(scan.sizeOf(image), (size) => ({ image: { name: name ?? line, size }, label }))
     }, { concurrency: 16 })
   })
 
   const found = yield* remember(Effect.fnUntraced(function*(split: string) {
     const { folder = "", list } = manifest.splits[split]!
     const place = at(folder)
-    if (list !== undefined) return yield* listed(at(list), place)
-    const images = yield* Effect.gen(function*() {
+    if (list !== undefined) return { all: yield* listed(at(list), place), leftOut: [] }
+    const { images, leftOut } = yield* Effect.gen(function*() {
       if (!(yield* fs.exists(place))) return yield* new FolderMissing({})
       return yield* scan.images(place, `scan ${split}`)
     }).pipe(Files.onFailure(place), within(place))
-    return images.map((image) => ({ image, label: Scan.classOf(image.name) }))
+    return { all: images.map((image) => ({ image, label: Scan.classOf(image.name) })), leftOut }
   }))
 
   // Labels mean the same in every split, also where one lacks a class.
   const everyLabel = yield* Effect.cached(
-    Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap((some) => some.map(({ label }) => label))))
+    Effect.map(
+      Effect.forEach(splits, found),
+      (some) => new Set(some.flatMap(({ all }) => all.map(({ label }) => label)))
+    )
   )
 
   const annotate = Effect.fnUntraced(function*(set: ImageSet, folder: string) {
@@ -128,7 +127,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const described = manifest.splits[split]
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
     const names = yield* named
-    const all = yield* found(split)
+    const { all, leftOut } = yield* found(split)
     const { classes, toIndices } = Labels.make(names === undefined ? yield* everyLabel : [], names?.keys)
     const folder = at(described.folder ?? "")
     const describe = (index: number) => all[index]!.image.name
@@ -148,7 +147,9 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
       }
     }
     const images = all.map(({ image }) => image)
-    const set = yield* makeSet(scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images }))
+    const set = yield* makeSet(
+      scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images, leftOut })
+    )
     return described.annotations === undefined ? set : yield* annotate(set, at(described.annotations))
   })
 

@@ -1,16 +1,26 @@
 /** The image files below a folder, listed once and again only where something changed. */
-import { Effect, Option, Schema } from "effect"
+import { Effect, type FileSystem, Option, Schema } from "effect"
 import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
-import { FolderEmpty, ImagesError } from "../ImageSet.ts"
+import { FolderEmpty, ImageBroken, ImagesError, type LeftOut } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import { EXTENSIONS } from "./decode.ts"
 import type { Listing } from "./encoded.ts"
 
-/** An image file. Its name is relative to the scanned folder, with forward slashes. */
+/**
+ * An image file. Its name is relative to the scanned folder, with forward slashes; its size is -1 where the name leads to no
+ * file.
+ */
 export interface Image {
   readonly name: string
   readonly size: number
+}
+
+/** What a folder holds. */
+export interface Found {
+  /** In order of their names. */
+  readonly images: ReadonlyArray<Image>
+  readonly leftOut: ReadonlyArray<LeftOut>
 }
 
 /** What lies directly in a folder. The file names are one string, for speed: no name has a slash. */
@@ -18,7 +28,11 @@ const Folder = Schema.Struct({
   modified: Schema.Finite,
   names: Schema.String,
   sizes: Schema.String,
-  folders: Schema.Array(Schema.String)
+  folders: Schema.Array(Schema.String),
+  /** Links to folders. */
+  links: Schema.Array(Schema.String),
+  /** The kinds of all else, each with their number. */
+  others: Schema.Array(Schema.Tuple([Schema.String, Schema.Int]))
 })
 
 /** The folders below the scanned one, by their relative paths. */
@@ -29,9 +43,33 @@ type Index = typeof Index.Type
 /** So many files are listed without a word. */
 const SILENT = 10_000
 
-const isImage = (name: string): boolean => EXTENSIONS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase())
+/** The size of what is no file. */
+const NO_FILE = -1
+
+/** What files are called that cannot be read as such: some never end, some never begin. */
+const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
+  BlockDevice: "device",
+  CharacterDevice: "device",
+  FIFO: "FIFO",
+  Socket: "socket"
+}
+
+const NOWHERE = "link to nothing"
+const AGAIN = "link in a circle"
+
+const endingOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "no ending"
+
+const isImage = (name: string): boolean => EXTENSIONS.includes(endingOf(name))
+
+/** How often each kind came. */
+const counts = () => {
+  const found = new Map<string, number>()
+  return { found, add: (kind: string, count = 1): void => void found.set(kind, (found.get(kind) ?? 0) + count) }
+}
 
 const split = (text: string, separator: string): ReadonlyArray<string> => text === "" ? [] : text.split(separator)
+
+const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`
 
 /** The class of a file: its folder's name, or `.` when it lies in none. */
 export const classOf = (name: string): string => name.includes("/") ? name.slice(0, name.indexOf("/")) : "."
@@ -42,31 +80,55 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
 
   const isLink = (file: string) => Effect.isSuccess(fs.readLink(file))
 
-  // Folders of classes may be links; deeper ones are not followed, since they may lead in a circle.
-  const list = Effect.fnUntraced(function*(folder: string, follow: boolean) {
+  const list = Effect.fnUntraced(function*(folder: string) {
     const modified = (yield* fs.stat(folder)).mtime
     // What a system or an editor leaves behind starts with a dot.
-    const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith("."))
-    const found = yield* Effect.forEach(names, (name) => {
-      const file = path.join(folder, name)
-      const info = Files.onFailure(file)(fs.stat(file))
-      // A link to nowhere is no folder.
-      return isImage(name) ? Effect.asSome(info) : Effect.option(info)
-    }, { concurrency: 16 })
-    const entries = names.flatMap((name, i) => Option.toArray(found[i]!).map((info) => ({ name, info })))
-    const folders = entries.filter(({ info }) => info.type === "Directory").map(({ name }) => name)
-    const entered = follow
-      ? folders
-      : yield* Effect.filter(folders, (name) => Effect.map(isLink(path.join(folder, name)), (linked) => !linked))
-    const images = entries.filter(({ info, name }) => info.type !== "Directory" && isImage(name))
+    const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith(".")).toSorted()
+    const found = yield* Effect.forEach(
+      names,
+      Effect.fnUntraced(function*(name) {
+        const file = path.join(folder, name)
+        const info = yield* Effect.option(fs.stat(file))
+        if (Option.isNone(info)) return { name, type: "Nowhere", size: NO_FILE } as const
+        const { size, type } = info.value
+        return type === "Directory" && (yield* isLink(file))
+          ? { name, type: "Link", size: NO_FILE } as const
+          : { name, type, size: Number(size) }
+      }),
+      { concurrency: 16 }
+    )
+    const images: typeof found = []
+    const others = counts()
+    for (const one of found) {
+      const { name, type } = one
+      if (type === "Directory" || type === "Link") continue
+      const special = type === "Nowhere" ? undefined : SPECIAL[type]
+      if (special !== undefined) others.add(special)
+      else if (isImage(name)) images.push(one)
+      else others.add(type === "Nowhere" ? NOWHERE : endingOf(name))
+    }
     const listed: typeof Folder.Type = {
       modified: Option.match(modified, { onNone: () => -1, onSome: (date) => date.getTime() }),
       names: images.map(({ name }) => name).join("/"),
-      sizes: images.map(({ info }) => info.size).join(" "),
-      folders: entered.toSorted()
+      sizes: images.map(({ size }) => size).join(" "),
+      folders: found.flatMap(({ name, type }) => type === "Directory" ? [name] : []),
+      links: found.flatMap(({ name, type }) => type === "Link" ? [name] : []),
+      others: [...others.found]
     }
     return listed
   })
+
+  const contains = (outer: string, inner: string): boolean => {
+    const between = path.relative(outer, inner)
+    return between.split(path.sep, 1)[0] !== ".." && !path.isAbsolute(between)
+  }
+
+  /** Where a link leads; nothing where that is no more, or a folder around the link or around `root`. */
+  const targetOf = Effect.fnUntraced(function*(link: string, root: string) {
+    const target = yield* fs.realPath(link)
+    const parent = yield* fs.realPath(path.dirname(link))
+    return contains(target, parent) || contains(target, root) ? Option.none<string>() : Option.some(target)
+  }, Effect.orElseSucceed(() => Option.none<string>()))
 
   const indexFile = (folder: string) =>
     cache === undefined
@@ -81,50 +143,117 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       Effect.catch(({ message }) => Effect.logWarning(`the files are listed anew in every run: ${message}`))
     )
 
-  /** All images below a folder, in order of their names. */
+  /**
+   * All images below a folder. Links to folders are followed, but below a folder of the first level, a class, each folder is
+   * read once: links may lead in circles.
+   */
   const images = Effect.fnUntraced(function*(folder: string, stage: string) {
     const progress = yield* Progress
     const file = indexFile(folder)
     const known = file === undefined ? {} : yield* readIndex(file)
     const found: Record<string, typeof Folder.Type> = {}
     const all: Array<Image> = []
+    const others = counts()
+    const root = yield* fs.realPath(folder)
     let changed = false
 
-    const visit: (at: string) => Effect.Effect<void, Effect.Error<ReturnType<typeof list>>> = Effect.fnUntraced(
-      function*(at) {
-        const place = path.join(folder, at)
-        const before = known[at]
-        const { mtime } = yield* fs.stat(place)
-        const same = Option.exists(mtime, (date) => date.getTime() === before?.modified)
-        const listed = before !== undefined && same ? before : yield* list(place, at === "")
-        if (listed !== before) changed = true
-        found[at] = listed
-        const prefix = at === "" ? "" : `${at}/`
-        const sizes = split(listed.sizes, " ")
-        split(listed.names, "/").forEach((name, i) => all.push({ name: `${prefix}${name}`, size: Number(sizes[i]) }))
-        let done = 0
-        for (const name of listed.folders) {
-          yield* visit(`${prefix}${name}`)
-          done += 1
-          if (at === "" && all.length > SILENT) {
-            yield* progress.report({ stage, step: done, total: listed.folders.length, metrics: { files: all.length } })
-          }
+    const open = Effect.fnUntraced(function*(at: string) {
+      const place = path.join(folder, at)
+      const before = Object.hasOwn(known, at) ? known[at] : undefined
+      const { mtime } = yield* fs.stat(place)
+      const same = Option.exists(mtime, (date) => date.getTime() === before?.modified)
+      const listed = before !== undefined && same ? before : yield* list(place)
+      if (listed !== before) changed = true
+      found[at] = listed
+      const sizes = split(listed.sizes, " ")
+      split(listed.names, "/").forEach((name, i) => all.push({ name: join(at, name), size: Number(sizes[i]) }))
+      for (const [kind, count] of listed.others) others.add(kind, count)
+      return listed
+    })
+
+    /** A folder, by its name below the scanned one and by its path without links; none where links lead in a circle. */
+    interface Place {
+      readonly at: string
+      readonly real: Option.Option<string>
+    }
+    const visit = Effect.fnUntraced(function*(first: Place) {
+      const seen = new Set<string>()
+      const places = [first]
+      const links: Array<string> = []
+      // Links last: a folder is read under its own name also where a link leads to it.
+      for (;;) {
+        const link = places.length === 0 ? links.shift() : undefined
+        const place = link === undefined
+          ? places.pop()
+          : { at: link, real: yield* targetOf(path.join(folder, link), root) }
+        if (place === undefined) break
+        const { at, real } = place
+        if (Option.isNone(real) || seen.has(real.value)) {
+          others.add(AGAIN)
+          continue
         }
+        seen.add(real.value)
+        const listed = yield* open(at)
+        for (const name of listed.folders) {
+          places.push({ at: join(at, name), real: Option.some(path.join(real.value, name)) })
+        }
+        for (const name of listed.links) links.push(join(at, name))
       }
-    )
-    yield* visit("")
+    })
+
+    const { folders, links } = yield* open("")
+    const classes = [
+      ...folders.map((at): Place => ({ at, real: Option.some(path.join(root, at)) })),
+      ...yield* Effect.forEach(
+        links,
+        (at) => Effect.map(targetOf(path.join(folder, at), root), (real): Place => ({ at, real }))
+      )
+    ]
+    for (const [done, place] of classes.entries()) {
+      yield* visit(place)
+      if (all.length > SILENT) {
+        yield* progress.report({ stage, step: done + 1, total: classes.length, metrics: { files: all.length } })
+      }
+    }
     if (file !== undefined && changed) yield* writeIndex(file, found)
-    return all.toSorted((a, b) => a.name < b.name ? -1 : 1)
+    const result: Found = {
+      images: all.toSorted((a, b) => a.name < b.name ? -1 : 1),
+      leftOut: Array.from(others.found, ([kind, count]) => ({ kind, count }))
+    }
+    return result
   })
 
   /** The names of the folders in a folder. */
-  const folders = (folder: string) => Effect.map(list(folder, true), (listed) => listed.folders)
+  const folders = Effect.fnUntraced(function*(folder: string) {
+    const listed = yield* list(folder)
+    const root = yield* fs.realPath(folder)
+    const links = yield* Effect.filter(
+      listed.links,
+      (name) => Effect.map(targetOf(path.join(folder, name), root), Option.isSome)
+    )
+    return [...listed.folders, ...links].toSorted()
+  })
+
+  /** The size of a file that a list names. */
+  const sizeOf = (file: string) =>
+    fs.stat(file).pipe(
+      Effect.map(({ size, type }) => type === "File" ? Number(size) : NO_FILE),
+      Effect.orElseSucceed(() => NO_FILE)
+    )
+
+  /** The bytes of a file; what else may have its name is not opened. */
+  const read = Effect.fnUntraced(function*(file: string) {
+    const { type } = yield* fs.stat(file)
+    if (type === "File") return yield* fs.readFile(file)
+    return yield* new ImageBroken({ problem: `it is no file but a ${SPECIAL[type] ?? type.toLowerCase()}` })
+  }, (self, file) => Files.onFailure(file)(self))
 
   /** Scanned images as a split. */
   const listing = (
     of: Pick<Listing, "split" | "classes" | "labels"> & {
       readonly folder: string
       readonly images: ReadonlyArray<Image>
+      readonly leftOut: ReadonlyArray<LeftOut>
     }
   ): Listing => {
     const origin = (index: number) => path.join(of.folder, of.images[index]?.name ?? "")
@@ -135,9 +264,10 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       origin,
       size: (index) => of.images[index]?.size ?? 0,
       file: origin,
-      bytes: (index) => Files.onFailure(origin(index))(fs.readFile(origin(index)))
+      isThere: (index) => of.images[index]?.size !== NO_FILE,
+      bytes: (index) => read(origin(index))
     }
   }
 
-  return { images, folders, listing }
+  return { images, folders, sizeOf, read, listing }
 })
