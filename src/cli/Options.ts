@@ -60,8 +60,13 @@ export const images = {
     Flag.withDefault("contents" as const)
   ),
   broken: Flag.Literals("broken", ["fail", "skip"]).pipe(
-    Flag.withDescription("what a broken image does"),
+    Flag.withDescription("what broken images do: fail, all named; or be left out, which needs --check contents"),
     Flag.withDefault("fail" as const)
+  ),
+  pixelLimit: Flag.Int("pixel-limit").pipe(
+    Flag.withDescription("most pixels of an image; a larger one is taken for broken; default 100 million"),
+    Flag.filter((limit) => limit >= 1, (limit) => `expected at least 1, got ${limit}`),
+    Flag.optional
   )
 }
 

@@ -1,5 +1,6 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
+import type { ImageSet } from "../layers/ImageSet.ts"
 import * as Progress from "../layers/Progress.ts"
 
 const value = (shown: unknown): string =>
@@ -9,14 +10,44 @@ const value = (shown: unknown): string =>
     ? shown
     : JSON.stringify(shown)
 
-/** One JSON object, or a line for each of its fields. */
-export const result = (json: boolean, fields: object): Effect.Effect<void> =>
+/** So many broken images are named. */
+const NAMED = 5
+
+const countOf = ({ leftOut }: ImageSet): number => leftOut.reduce((sum, { count }) => sum + count, 0)
+
+/** What splits do not hold, for machines: files left out, by kind, and broken images. */
+export const missing = (sets: ReadonlyArray<ImageSet>) => ({
+  leftOut: Object.fromEntries(sets.map((set) => [set.name, {
+    count: countOf(set),
+    kinds: Object.fromEntries(set.leftOut.map(({ count, kind }) => [kind, count]))
+  }])),
+  broken: Object.fromEntries(
+    sets.map(({ name, skipped }) => [name, { count: skipped.length, first: skipped.slice(0, NAMED) }])
+  )
+})
+
+/** One JSON object with what the sets lack, or a line for each of its fields. */
+export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageSet> = []): Effect.Effect<void> =>
   Console.log(
     json
-      ? JSON.stringify(fields)
+      ? JSON.stringify(sets.length === 0 ? fields : { ...fields, ...missing(sets) })
       : Object.entries(fields).filter(([, shown]) => shown !== undefined)
         .map(([name, shown]) => `${name.padEnd(16)} ${value(shown)}`).join("\n")
   )
+
+/** What a split does not hold, for people; nothing where it holds all. */
+export const remarks = (set: ImageSet): ReadonlyArray<string> => {
+  const { leftOut, name, skipped } = set
+  const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind }) => `${count} ${kind}`)
+  return [
+    ...(kinds.length === 0 ? [] : [`${name}: left out: ${countOf(set)} (${kinds.join(", ")})`]),
+    ...(skipped.length === 0 ? [] : [
+      `${name}: broken: ${skipped.length}`,
+      ...skipped.slice(0, NAMED).map((finding) => `  ${finding}`),
+      ...(skipped.length > NAMED ? [`  and ${skipped.length - NAMED} more`] : [])
+    ])
+  ]
+}
 
 /** Accuracies by the names of their test sets. */
 export const accuracy = (tests: ReadonlyArray<string>, accuracies: ReadonlyArray<number>) => ({

@@ -1,5 +1,5 @@
 /** Layers that flags name: images, teachers, engines. */
-import { Effect, FileSystem, Layer, Path } from "effect"
+import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
 import * as Config from "../domain/Config.ts"
 import type { Preset } from "../domain/Preset.ts"
 import { Engine, type EngineError } from "../layers/Engine.ts"
@@ -8,6 +8,7 @@ import type { ImagesError } from "../layers/ImageSet.ts"
 import { Teacher, type TeacherError } from "../layers/Teacher.ts"
 import * as Artifact from "../pipelines/Artifact.ts"
 import * as Bootstrap from "../pipelines/Bootstrap.ts"
+import * as Show from "./Show.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
 const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
@@ -26,17 +27,35 @@ export interface Pictures {
   readonly images: string
   readonly check: "contents" | "names"
   readonly broken: "fail" | "skip"
+  readonly pixelLimit: Option.Option<number>
 }
 
-/**
- * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
- * layers do.
- */
-export const images = (
-  { broken, check, images: given }: Pictures,
-  run?: string
+/** Says of each split what is not in it, once, when it is loaded. */
+const remarked = Layer.effect(
+  Images,
+  Effect.map(Images, ({ load, splits }) => {
+    const said = new Set<string>()
+    return {
+      splits,
+      load: (split) =>
+        Effect.tap(load(split), (set) => {
+          if (said.has(split)) return Effect.void
+          said.add(split)
+          return Effect.forEach(Show.remarks(set), (remark) => Console.error(remark), { discard: true })
+        })
+    }
+  })
+)
+
+const source = (
+  { broken, check, images: given, pixelLimit }: Pictures,
+  run: string | undefined
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
-  const options = { check, onBroken: broken }
+  const options = {
+    check,
+    onBroken: broken,
+    ...Option.match(pixelLimit, { onNone: () => ({}), onSome: (limit) => ({ pixelLimit: limit }) })
+  }
   if (given === "emoji") return Images.layerEmoji()
   if (SHARD.test(given)) {
     return given.endsWith(".parquet")
@@ -56,6 +75,12 @@ export const images = (
       : Images.layerFolder(given, { ...options, ...(run === undefined ? {} : { cache: `${run}.images` }) })
   }))
 }
+
+/**
+ * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
+ * layers do.
+ */
+export const images = (given: Pictures, run?: string) => Layer.provide(remarked, source(given, run))
 
 const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER"
 

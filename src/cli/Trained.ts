@@ -1,5 +1,6 @@
 /** What a command that trains stands on, and what its stage has come to. */
 import { Effect, Layer } from "effect"
+import { Images } from "../layers/Images.ts"
 import { Runs } from "../layers/Runs.ts"
 import * as Show from "./Show.ts"
 import * as Sources from "./Sources.ts"
@@ -15,10 +16,11 @@ export const services = (
 
 /** Prints where a stage's weights are and what its last step measured. */
 export const show = Effect.fnUntraced(function*(
-  { json, out }: { readonly json: boolean; readonly out: string },
+  { json, out, split }: { readonly json: boolean; readonly out: string; readonly split: string },
   stage: string
 ) {
   const rows = yield* (yield* Runs).readLog
   const last = rows.findLast((row) => row.stage === stage)
-  yield* Show.result(json, { ...last, stage, weights: `${out}/stages/${stage}.safetensors` })
+  const set = yield* (yield* Images).load(split)
+  yield* Show.result(json, { ...last, stage, weights: `${out}/stages/${stage}.safetensors` }, [set])
 })

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Result, Runtime, Schema } from "effect"
+import { Console, Context, Effect, Result, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,10 +19,18 @@ const [run, images, config] = [at("run"), at("images"), at("micro.yaml")]
 
 const patch = Command.runWith(patchword, { version: "0" })
 
+/** What is said on standard error. */
+const Told = Context.Reference<Array<string>>("test/Told", { defaultValue: () => [] })
+
+const hearing = (told: Array<string>) => Effect.provideService(Told, told)
+
+type BySplit = Readonly<Record<string, { readonly count: number; readonly first: ReadonlyArray<string> }>>
+
 const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const lines: Array<string> = []
+  const told = yield* Told
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  const error = () => {}
+  const error = (...values: ReadonlyArray<unknown>) => void told.push(values.join(" "))
   yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error }))
   return lines.join("\n")
 })
@@ -141,6 +149,44 @@ describe("the commands", () => {
         const cached = yield* found("tokenizer", "cache", at("cache"), ...common, "--teacher", `run:${run}/pretrain`)
         assert.strictEqual(cached.teacher, "backbone")
         yield* found("tokenizer", "train", ...common, "--teacher", `cache:${at("cache")}`, "--out", at("third"))
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+
+  it.live(
+    "say which files are left out and which images are broken",
+    () =>
+      Effect.gen(function*() {
+        const dirty = at("images", "train", classes[0]!)
+        writeFileSync(join(dirty, "notes.txt"), "x")
+        writeFileSync(join(dirty, "scan.bmp"), "x")
+        writeFileSync(join(dirty, "none.png"), "x")
+        const skipping = [...common, "--broken", "skip"]
+        const images = ["--images", at("images"), "--threads", "1", "--broken", "skip"]
+        const verbs = [
+          ["tokenizer", "train", ...skipping, "--out", run],
+          ["tokenizer", "cache", at("dirty"), ...skipping],
+          ["pretrain", "--tokenizer", run, ...skipping, "--out", run],
+          ["finetune", "--from", run, "--tests", "val", ...skipping, "--out", run],
+          ["probe", `${run}/pretrain`, "--tests", "test", ...skipping],
+          ["knn", `${run}/pretrain`, "--tests", "test", ...skipping],
+          ["encode", run, ...images, "--out", at("dirty.safetensors")],
+          ["features", `${run}/pretrain`, ...images, "--out", at("dirty.safetensors")],
+          ["plan", ...skipping, "--stages", "finetune"]
+        ]
+        for (const verb of verbs) {
+          const told: Array<string> = []
+          const { broken, leftOut } = (yield* found(...verb).pipe(hearing(told))) as Record<string, BySplit>
+          assert.deepEqual<object>(leftOut!.train!, { count: 2, kinds: { txt: 1, bmp: 1 } }, verb[0])
+          assert.strictEqual(broken!.train!.count, 1)
+          assert.match(broken!.train!.first[0]!, /none\.png: the image cannot be decoded/)
+          assert.include(told.join("\n"), "train: left out: 2 (1 txt, 1 bmp)\ntrain: broken: 1\n  ")
+        }
+        const stopped = yield* refused("plan", ...common)
+        assert.match(String(stopped), /none\.png: .* \(--check contents --broken skip\)/)
+        yield* refused("plan", ...skipping, "--check", "names")
+        const large = yield* refused("plan", ...common, "--pixel-limit", "9")
+        assert.match(String(large), /25 of 25 images cannot be used\n.*pixels, and at most 9 are decoded/)
       }).pipe(Effect.provide(NodeServices.layer)),
     60_000
   )

@@ -169,7 +169,7 @@ describe("Images.layerFolder", () => {
           yield* fs.symlink(`${folder}/data/a/z`, `${folder}/data/a/again`)
           const set = yield* load(`${folder}/data`, "train")
           assert.deepStrictEqual(names(set), ["a/2.png", "a/deep/1.png", "a/z/3.png", "b/inner/1.png"])
-          assert.deepStrictEqual(set.leftOut, [{ kind: "link in a circle", count: 1 }])
+          assert.deepStrictEqual(set.leftOut, [{ kind: "link to a folder read already", count: 1 }])
         })
     ))
 
@@ -188,7 +188,8 @@ describe("Images.layerFolder", () => {
           assert.deepStrictEqual(set.classes, ["a", "b"])
           assert.deepStrictEqual(names(set), ["a/b/2.png", "a/inner/1.png", "b/2.png", "b/a/inner/1.png"])
           assert.deepStrictEqual(Object.fromEntries(set.leftOut.map(({ count, kind }) => [kind, count])), {
-            "link in a circle": 7,
+            "link in a circle": 5,
+            "link to a folder read already": 2,
             "link to nothing": 4
           })
         })
@@ -346,8 +347,9 @@ describe("Images.layerFolder", () => {
     withFolder({ "a/1.png": png }, (folder) =>
       Effect.gen(function*() {
         yield* refused(load(folder, "train", { minimumSide: 11 }), "ImageTooSmall", 65)
-        const message = yield* refused(load(folder, "train", { pixelLimit: 199 }), "ImageBroken", 65)
-        assert.include(message, "pixel limit")
+        const message = yield* refused(load(folder, "train", { pixelLimit: 199 }), "ImageTooLarge", 65)
+        assert.include(message, "the image is 20 × 10 = 200 pixels, and at most 199 are decoded")
+        assert.include(message, "(--pixel-limit 200)")
       })))
 
   it.effect("refuses a missing and an empty folder", () =>

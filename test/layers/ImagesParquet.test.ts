@@ -79,7 +79,7 @@ describe("Images.layerParquet", () => {
           yield* refused(load(open({ ...plain, label: "none" })(folder)), "FileDamaged", 65)
           yield* refused(load(open(plain)(`${folder}/cut`)), "FileDamaged", 65)
           yield* refused(load(open(plain)(`${folder}/none`)), "FileError", 66)
-          const text = yield* refused(load(open({ image: "id" })(folder)), "ImageBroken", 65)
+          const text = yield* refused(load(open({ image: "id" })(folder)), "ImagesBroken", 65)
           assert.include(
             text,
             "train.parquet row 0: the image cannot be decoded (the column \"id\" holds no bytes here)"

@@ -53,7 +53,7 @@ export const encode = Command.make("encode", {
         labels: { shape: [set.length], dtype: "int32", data: set.labels }
       } as const
       yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, { images: set.digest }))
-      yield* Show.result(given.json, { file: given.out.value, images: set.length, patches })
+      yield* Show.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),

@@ -38,7 +38,7 @@ export const features = Command.make("features", {
       const { features, labels } = described!
       const tensors = { features, labels: { shape: [set.length], dtype: "int32", data: labels } } as const
       yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, { images: set.digest }))
-      yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] })
+      yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] }, [set])
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the features of a frozen network"),

@@ -55,7 +55,7 @@ export const finetune = Command.make("finetune", {
         stage: "finetune",
         weights: `${given.out}/stages/finetune.safetensors`,
         ...Show.accuracy(names, found)
-      })
+      }, [yield* load(given.split), ...sets])
     }).pipe(Effect.provide(Trained.services(given, yield* Settings.plain(preset))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),

@@ -55,7 +55,7 @@ export const probe = Command.make("probe", {
       const [train, validation, ...held] = yield* features(found, sets, config)
       const parts = { train: train!, validation: validation!, tests: held }
       const { accuracies, l2 } = yield* Probe.probe(config, sets[0]!.classes.length, parts)
-      yield* Show.result(given.json, { network: given.network, l2, ...Show.accuracy(tests, accuracies) })
+      yield* Show.result(given.json, { network: given.network, l2, ...Show.accuracy(tests, accuracies) }, sets)
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("fit a linear classifier on the features of a frozen network"),
@@ -73,7 +73,7 @@ export const knn = Command.make("knn", input, (given) =>
       const sets = yield* Effect.forEach([given.train, ...tests], load)
       const [bank, ...held] = yield* features(found, sets, config)
       const accuracies = yield* Knn.knn(config, sets[0]!.classes.length, bank!, held)
-      yield* Show.result(given.json, { network: given.network, ...Show.accuracy(tests, accuracies) })
+      yield* Show.result(given.json, { network: given.network, ...Show.accuracy(tests, accuracies) }, sets)
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),

@@ -8,6 +8,7 @@ import * as Plan from "../../pipelines/Plan.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
+import * as Show from "../Show.ts"
 import * as Sources from "../Sources.ts"
 
 const { images, json, machine, settings, split } = Options
@@ -75,7 +76,7 @@ export const plan = Command.make("plan", {
         free: yield* Files.free("."),
         stages
       })
-      yield* Console.log(given.json ? JSON.stringify(found) : table(found))
+      yield* Console.log(given.json ? JSON.stringify({ ...found, ...Show.missing([set]) }) : table(found))
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),

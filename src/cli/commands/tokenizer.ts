@@ -1,6 +1,7 @@
 /** `patchword tokenizer`: learn a visual vocabulary. */
 import { Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { Images } from "../../layers/Images.ts"
 import { Runs } from "../../layers/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
@@ -59,10 +60,11 @@ const cache = Command.make("cache", {
       Layer.provideMerge(Sources.services(given))
     )
     const { dtype, folder } = given
-    const cached = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype }).pipe(
-      Effect.provide(services)
-    )
-    yield* Show.result(given.json, { folder, images: cached.images, bytes: cached.bytes, ...cached.about })
+    yield* Effect.gen(function*() {
+      const { about, bytes, images } = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype })
+      const set = yield* (yield* Images).load(given.split)
+      yield* Show.result(given.json, { folder, images, bytes, ...about }, [set])
+    }).pipe(Effect.provide(services))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription(
       "keep the teacher's features of what a training will see; then train with --teacher cache:FOLDER"

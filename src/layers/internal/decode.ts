@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import sharp from "sharp"
 import type { Picture } from "../../domain/Picture.ts"
-import { type Annotation, ImageBroken, ImageTooSmall } from "../ImageSet.ts"
+import { type Annotation, ImageBroken, ImageTooLarge, ImageTooSmall } from "../ImageSet.ts"
 
 /** The endings of the files that are taken for images. */
 export const EXTENSIONS = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
@@ -22,6 +22,16 @@ export interface Bounds {
 
 const broken = (cause: unknown): ImageBroken =>
   new ImageBroken({ problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ") })
+
+/** Why an image cannot be decoded; of one with too many pixels, libvips does not say how many. */
+const whyBroken = Effect.fnUntraced(function*(image: Uint8Array | string, limit: number, why: ImageBroken) {
+  if (!why.problem.includes("pixel limit")) return yield* why
+  const { height, width } = yield* Effect.tryPromise({
+    try: () => sharp(image, { limitInputPixels: false }).metadata(),
+    catch: () => why
+  })
+  return yield* new ImageTooLarge({ width, height, limit })
+})
 
 /**
  * The image of a file, by its bytes or its path: upright, opaque, 8-bit RGB, whatever its orientation tag, transparency,
@@ -45,7 +55,7 @@ export const decode = Effect.fnUntraced(function*(
         .toBuffer({ resolveWithObject: true })
     },
     catch: broken
-  })
+  }).pipe(Effect.catch((why) => whyBroken(image, pixelLimit, why)))
   if (channels !== 3) return yield* new ImageBroken({ problem: `it has ${channels} channels` })
   if (Math.min(width, height) < minimumSide) return yield* new ImageTooSmall({ width, height, minimum: minimumSide })
   const picture: Picture = { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }

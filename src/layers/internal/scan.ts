@@ -55,7 +55,8 @@ const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
 }
 
 const NOWHERE = "link to nothing"
-const AGAIN = "link in a circle"
+const CIRCLE = "link in a circle"
+const AGAIN = "link to a folder read already"
 
 const endingOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "no ending"
 
@@ -189,7 +190,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
         if (place === undefined) break
         const { at, real } = place
         if (Option.isNone(real) || seen.has(real.value)) {
-          others.add(AGAIN)
+          others.add(Option.isNone(real) ? CIRCLE : AGAIN)
           continue
         }
         seen.add(real.value)
