@@ -17,6 +17,18 @@ export const Count = Schema.Int.check(
   Schema.makeFilter((n: number) => n >= 1, { expected: "a whole number of at least 1" })
 )
 
+/** A whole number from 1 to a greatest one, beyond which no network goes: what is larger is a slip of the pen. */
+export const upTo = (greatest: number) =>
+  Schema.Int.check(
+    Schema.makeFilter((n: number) => n >= 1 && n <= greatest, { expected: `a whole number from 1 to ${greatest}` })
+  )
+
+/** A side in pixels, or a number of channels: a whole number from 1 to 65536. */
+export const Size = upTo(65_536)
+
+/** A number of blocks: a whole number from 1 to 1000. */
+export const Blocks = upTo(1000)
+
 /** A whole number of at least 0. */
 export const Whole = Schema.Int.check(
   Schema.makeFilter((n: number) => n >= 0, { expected: "a whole number of at least 0" })

@@ -21,9 +21,9 @@ import { VitConfig } from "./VitConfig.ts"
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
   Schema.Struct({
     /** Number of codes. */
-    size: Quantity.Count,
+    size: Quantity.upTo(2 ** 24),
     /** Channels of a code. */
-    dim: Quantity.Count,
+    dim: Quantity.Size,
     /** How much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
     decay: Quantity.Rate,
     /** Whether k-means over the first batch sets the codes; random directions otherwise. */
@@ -49,7 +49,7 @@ export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/To
   /** The network that encodes patches. */
   encoder: VitConfig,
   /** Blocks of the decoder, which is like the encoder otherwise. */
-  decoderDepth: Quantity.Count,
+  decoderDepth: Quantity.Blocks,
   codebook: CodebookConfig,
   optimizer: OptimizerConfig,
   augment: AugmentConfig,

@@ -23,15 +23,15 @@ export const Pooling = Schema.Literals(["mean", "cls"])
 export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
   Schema.Struct({
     /** Height and width of the image, in pixels. */
-    imageSize: Quantity.Count,
+    imageSize: Quantity.Size,
     /** Height and width of a patch, in pixels; divides `imageSize`. */
-    patchSize: Quantity.Count,
+    patchSize: Quantity.Size,
     /** Channels of a token (paper: hidden size). */
-    width: Quantity.Count,
+    width: Quantity.Size,
     /** Number of blocks. */
-    depth: Quantity.Count,
+    depth: Quantity.Blocks,
     /** Attention heads; divides `width`. */
-    heads: Quantity.Count,
+    heads: Quantity.Size,
     /** Channels inside the MLP, as a multiple of `width`. */
     mlpRatio: Quantity.Positive,
     /** Initial value of the per-channel scale of each residual branch; 0 for networks without layer scale. */

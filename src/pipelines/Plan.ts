@@ -44,10 +44,11 @@ export const StagePlan = Schema.Struct({
   batchSize: Schema.Int,
   stepsPerEpoch: Schema.Int,
   steps: Schema.Int,
-  imagesPerSecond: Schema.Finite,
-  secondsPerEpoch: Schema.Finite,
-  seconds: Schema.Finite,
-  /** Of the whole process, about. */
+  /** Null where not even the weights and their update fit, so that nothing can be measured; so are the times. */
+  imagesPerSecond: Schema.NullOr(Schema.Finite),
+  secondsPerEpoch: Schema.NullOr(Schema.Finite),
+  seconds: Schema.NullOr(Schema.Finite),
+  /** Of the whole process, about; where nothing was measured, that of the weights and their update alone. */
   memory: Schema.Finite,
   /** The two checkpoints that are kept, and the final weights. */
   disk: Schema.Finite
@@ -130,29 +131,40 @@ export const plan = Effect.fn("plan")(function*(
   ) {
     const { batchSize } = optimizer
     const one = before(1)
-    const flopsPerImage = Trace.trainStep(stepOf(1)).flops + (one === undefined ? 0 : Trace.inference(one).flops)
-    const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
-    const few = Math.ceil(some / 2)
-    const first = yield* tried(stepOf(few), before(few))
-    const second = some === few ? first : yield* tried(stepOf(some), before(some))
-    const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
+    const step = stepOf(1)
+    const flopsPerImage = Trace.trainStep(step, { apart: true }).flops +
+      (one === undefined ? 0 : Trace.inference(one).flops)
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
-    const imagesPerSecond = some / second.seconds
-    const step = stepOf(some)
     const state = 4 * numbers(step.state as object)
-    return StagePlan.make({
+    const gradients = state / 3
+    const weights = one === undefined ? 0 : 4 * numbers(one.weights as object)
+    const planned = {
       stage,
       parameters: numbers((step.state as { readonly parameters: object }).parameters),
       flopsPerImage,
       batchSize,
       stepsPerEpoch,
       steps: total,
+      disk: 2 * state + gradients
+    }
+    // A trial holds what the engine is given twice: here, and there.
+    if (2 * (state + weights) + gradients > process.availableMemory()) {
+      const memory = state + gradients + weights
+      return StagePlan.make({ ...planned, imagesPerSecond: null, secondsPerEpoch: null, seconds: null, memory })
+    }
+    const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
+    const few = Math.ceil(some / 2)
+    const first = yield* tried(stepOf(few), before(few))
+    const second = some === few ? first : yield* tried(stepOf(some), before(some))
+    const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
+    const imagesPerSecond = some / second.seconds
+    return StagePlan.make({
+      ...planned,
       imagesPerSecond,
       secondsPerEpoch: stepsPerEpoch * batchSize / imagesPerSecond,
       seconds: total * batchSize / imagesPerSecond,
-      memory: second.resident + perImage * (batchSize - some),
-      disk: 2 * state + state / 3
+      memory: second.resident + perImage * (batchSize - some)
     })
   })
 
@@ -175,7 +187,7 @@ export const plan = Effect.fn("plan")(function*(
     )
   }
   const found = yield* Effect.forEach(stages, (stage) => plans[stage])
-  const memory = os.totalmem()
+  const memory = Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
   const tokenizerSteps = optimizer.steps(optimizer.stepsPerEpoch(images)).total
@@ -202,7 +214,14 @@ export const plan = Effect.fn("plan")(function*(
         } are free; train with the teacher itself, or keep the cache on another disk`
       ]),
       ...found.flatMap((one) => [
-        ...(one.memory <= memory ? [] : [
+        ...(one.imagesPerSecond !== null ? [] : [
+          `${one.stage}: the weights and their update alone take ${
+            gigabytes(one.memory)
+          }, twice while they are handed over, ` +
+          `and ${gigabytes(process.availableMemory())} are free; plan it on a machine with more memory, or choose a ` +
+          "smaller network"
+        ]),
+        ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
           `${one.stage}: a batch of ${one.batchSize} takes about ${gigabytes(one.memory)}, and there are ${
             gigabytes(memory)
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`

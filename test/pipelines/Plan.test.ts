@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/VitConfig.ts"
@@ -19,7 +20,7 @@ describe("plan", () => {
       assert.isAbove(machine.memory, tokenizer!.memory)
       assert.strictEqual(pretrain!.stepsPerEpoch, Math.floor(24 / preset.pretrain.optimizer.batchSize))
       const { batchSize, imagesPerSecond, seconds, steps } = pretrain!
-      assert.closeTo(seconds * imagesPerSecond, steps * batchSize, 1e-6)
+      assert.closeTo(seconds! * imagesPerSecond!, steps * batchSize, 1e-6)
       const { encoder, optimizer } = preset.tokenizer
       assert.isAtLeast(featureCache, tokenizer!.steps * optimizer.batchSize * encoder.patches * given.teacherWidth * 2)
 
@@ -28,6 +29,19 @@ describe("plan", () => {
         Effect.map(Plan.plan(preset, { ...given, free }), ({ problems }) => problems.join("\n"))
       assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ GB, and \S+ GB are free; free some/)
       assert.match(yield* refused(disk), /^a cache of features takes .* keep the cache on another disk$/)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("allocates nothing of a network that the machine cannot hold, and says so", () =>
+    Effect.gen(function*() {
+      const wide = new VitConfig({ ...preset.finetune.vit, mlpRatio: 1e10 })
+      const finetune = new FinetuneConfig({ ...preset.finetune, vit: wide })
+      const huge = new Preset({ ...preset, finetune })
+      const { problems, stages: [stage] } = yield* Plan.plan(huge, { ...given, stages: ["finetune"] })
+      const { imagesPerSecond, memory, parameters, seconds } = stage!
+      assert.deepStrictEqual([imagesPerSecond, seconds], [null, null])
+      assert.isAbove(parameters, 2 * wide.depth * wide.width * wide.hidden)
+      assert.isAtLeast(memory, 4 * 4 * parameters)
+      assert.match(problems.join("\n"), /^finetune: the weights and their update alone take \S+ GB/m)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
   it.live("counts what the tokenizer computes for pretraining", () =>

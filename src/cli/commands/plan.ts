@@ -15,7 +15,10 @@ const { images, json, machine, settings, split } = Options
 
 const giga = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
 
-const time = (seconds: number): string => {
+const UNKNOWN = "not measured"
+
+const time = (seconds: number | null): string => {
+  if (seconds === null) return UNKNOWN
   const [size, unit] = seconds < 120
     ? [1, "s"]
     : seconds < 7200
@@ -35,7 +38,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
     row("parameters", ({ parameters }) => `${(parameters / 1e6).toPrecision(3)} M`),
     row("GFLOP per image", ({ flopsPerImage }) => (flopsPerImage / 1e9).toPrecision(3)),
     row("batch", ({ batchSize }) => String(batchSize)),
-    row("images per second", ({ imagesPerSecond }) => imagesPerSecond.toPrecision(3)),
+    row("images per second", ({ imagesPerSecond }) => imagesPerSecond?.toPrecision(3) ?? UNKNOWN),
     row("steps per epoch", ({ stepsPerEpoch }) => String(stepsPerEpoch)),
     row("steps", ({ steps }) => String(steps)),
     row("time per epoch", ({ secondsPerEpoch }) => time(secondsPerEpoch)),
