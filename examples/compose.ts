@@ -6,11 +6,11 @@ import { features, pretrain, probe, trainTokenizer } from "patchword/pipelines"
 /** Learns from the split `train` and tells how well a linear probe knows the split `test`. */
 export const learn = Effect.fn("learn")(function*(preset: Preset.Preset) {
   const { load } = yield* Images.Images
-  const [train, val, test] = yield* Effect.all([load("train"), load("val"), load("test")])
+  const [train, test] = yield* Effect.all([load("train"), load("test")])
   const tokenizer = yield* trainTokenizer(preset.tokenizer)
   const backbone = yield* pretrain(preset.pretrain, tokenizer)
-  const [seen, chosen, held] = yield* features(backbone, [train, val, test], preset.probe)
-  return yield* probe(preset.probe, train.classes.length, { train: seen!, validation: chosen!, tests: [held!] })
+  const [seen, held] = yield* features(backbone, [train, test], preset.probe)
+  return yield* probe(preset.probe, { train: seen!, tests: [held!] })
 })
 
 /** On a folder of images, with everything that it needs: `Effect.runPromise(birds)`. */

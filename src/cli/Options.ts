@@ -1,5 +1,6 @@
 /** Flags that commands share. */
 import { Flag } from "effect/cli"
+import * as Classes from "../domain/Classes.ts"
 
 /** Where a configuration comes from: a preset, over it a file, over it single values. */
 export const settings = {
@@ -91,6 +92,15 @@ export const split = Flag.String("split").pipe(
 export const tests = Flag.String("tests").pipe(
   Flag.withDescription("splits to test on, as val,in-new"),
   Flag.withDefault("val")
+)
+
+/** How the classes of the tested splits may differ from those that are learned. */
+export const classes = Flag.Literals("classes", Classes.Rule.literals).pipe(
+  Flag.withDescription(
+    "same: every split has the same classes, by name; fewer: a tested split may lack some; subset: and answers are sought " +
+      "among those that occur in it, as on ImageNet-A and -R"
+  ),
+  Flag.withDefault("same" as const)
 )
 
 /** Results for machines. */

@@ -1,7 +1,9 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
+import type { Figure } from "../domain/Figure.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
 import * as Progress from "../layers/Progress.ts"
+import type { Row } from "../layers/Runs.ts"
 
 const value = (shown: unknown): string =>
   typeof shown === "number"
@@ -32,7 +34,7 @@ export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageS
     json
       ? JSON.stringify(sets.length === 0 ? fields : { ...fields, ...missing(sets) })
       : Object.entries(fields).filter(([, shown]) => shown !== undefined)
-        .map(([name, shown]) => `${name.padEnd(16)} ${value(shown)}`).join("\n")
+        .map(([name, shown]) => `${name.padEnd(17)} ${value(shown)}`).join("\n")
   )
 
 /** What a split does not hold, for people; nothing where it holds all. */
@@ -49,10 +51,30 @@ export const remarks = (set: ImageSet): ReadonlyArray<string> => {
   ]
 }
 
-/** Accuracies by the names of their test sets. */
-export const accuracy = (tests: ReadonlyArray<string>, accuracies: ReadonlyArray<number>) => ({
-  accuracy: Object.fromEntries(tests.map((name, i) => [name, accuracies[i]]))
-})
+const short = (number: number): string => String(Number(number.toPrecision(4)))
+
+/** The figures of one split in a line. */
+export const figure = ({ classes, images, interval: [low, high], largestClass, top1, top5 }: Figure): string =>
+  [
+    `${short(top1)} of ${images} images`,
+    `95 %: ${short(low)} to ${short(high)}`,
+    ...(top5 === undefined ? [] : [`top-5 ${short(top5)}`]),
+    `largest of ${classes} classes ${short(largestClass)}`
+  ].join("; ")
+
+/** Figures by the names of their splits: top-1 alone beside all of them for machines, a line of each for people. */
+export const figures = (json: boolean, found: ReadonlyArray<Figure>) =>
+  json
+    ? { accuracy: Object.fromEntries(found.map(({ split, top1 }) => [split, top1])), figures: found }
+    : Object.fromEntries(found.map((one) => [`on ${one.split}`, figure(one)]))
+
+/** What a stage's last step measured, which is said of the batch that it learned from and of nothing else. */
+export const lastBatch = (json: boolean, row: Row | undefined) => {
+  if (row === undefined) return {}
+  const { stage: _, step, ...measured } = row
+  const said = Object.entries(measured).map(([name, number]) => `${name} ${value(number)}`).join(", ")
+  return { step, ...(json ? { lastBatch: measured } : { "of the last batch": said }) }
+}
 
 /** The progress of stages, beside the standard output where that is for a machine. */
 export const progress = (json: boolean): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>

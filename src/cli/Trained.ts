@@ -22,5 +22,6 @@ export const show = Effect.fnUntraced(function*(
   const rows = yield* (yield* Runs).readLog
   const last = rows.findLast((row) => row.stage === stage)
   const set = yield* (yield* Images).load(split)
-  yield* Show.result(json, { ...last, stage, weights: `${out}/stages/${stage}.safetensors` }, [set])
+  const weights = `${out}/stages/${stage}.safetensors`
+  yield* Show.result(json, { stage, ...Show.lastBatch(json, last), weights }, [set])
 })

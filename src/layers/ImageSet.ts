@@ -252,6 +252,8 @@ export interface ImageSet {
   readonly labels: Int32Array
   /** What was read as the label, as it stands in a sentence: "the sub-folders of photos". */
   readonly labelSource?: string
+  /** The only classes that can occur, by number, where these are fewer than `classes`. Figures are measured among them. */
+  readonly among?: Int32Array
   /** A SHA-256 over the pictures, their order and their classes. */
   readonly digest: string
   /** Images that are left out because they could not be used, a sentence each. */

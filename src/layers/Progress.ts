@@ -84,13 +84,16 @@ const clock = (seconds: number): string => {
 
 const fractionOf = ({ step, total }: Report): number => total > 0 ? Math.min(1, step / total) : 1
 
+// A stage measures the batch that it learns from: nobody may take that for what it reaches on a split.
+const said = (name: string): string => name.startsWith("accuracy") ? `${name} of the last batch` : name
+
 const line = (report: Report, running: Running, now: number, drawing: string): string => {
   const { imagesPerSecond, metrics, stage, step, total } = report
   const taken = step - running.firstStep
   const left = (total - step) * (now - running.firstAt) / taken / 1000
   return [
     `${stage} ${drawing}${step}/${total} (${Math.floor(100 * fractionOf(report))}%)`,
-    ...Object.entries(metrics).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`),
+    ...Object.entries(metrics).map(([name, value]) => `${said(name)} ${Number(value.toPrecision(4))}`),
     ...(imagesPerSecond === undefined ? [] : [`${imagesPerSecond.toFixed(1)} images/s`]),
     ...(taken > 0 && step < total ? [`${clock(left)} left`] : [])
   ].join("  ")

@@ -9,7 +9,8 @@
  * | `timings.jsonl` | wall-clock figures in the order in which they were measured, repeated steps included |
  * | `checkpoints/` | see `Checkpoints` |
  * | `stages/` | the result and the weights of every finished stage, by which a resumed run skips it |
- * | `report.json`, `report.html` | the results |
+ * | `results/` | what evaluations found; see `Results` |
+ * | `report.json`, `report.html` | what the demo shows of them |
  * | `lock` | the process that uses the folder |
  *
  * ```ts

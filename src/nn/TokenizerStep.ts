@@ -15,13 +15,16 @@
 import * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
+import * as Normalization from "../shapes/Normalization.ts"
 import * as Reduction from "../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tokens from "../shapes/Tokens.ts"
 import * as AdamW from "./AdamW.ts"
+import * as Block from "./Block.ts"
 import type * as Parameter from "./Parameter.ts"
 import * as Quantizer from "./Quantizer.ts"
-import type * as Vit from "./Vit.ts"
+import * as Vit from "./Vit.ts"
 import * as Vqkd from "./Vqkd.ts"
 
 /** The sizes of a tokenizer, its codebook, and its teacher. */
@@ -260,7 +263,7 @@ export const reconstruct = <
   }
 })
 
-/** The mean of the encoder's normed patch tokens, `[B, C]`. */
+/** One vector per image from 0 to 1: mean patch token or class token of the encoder, normed or raw, `[B, C]`. */
 export const features = <
   B extends number,
   Y extends number,
@@ -272,7 +275,11 @@ export const features = <
   K extends number,
   E extends number,
   O extends number
->(sizes: Sizes<Y, X, P, C, F, H, K, E, O>, batchSize: B): Inference<
+>(
+  sizes: Sizes<Y, X, P, C, F, H, K, E, O>,
+  batchSize: B,
+  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+): Inference<
   Weights<P, C, F, H, Dim.Patches<Y, X, P>, K, E, O>,
   { readonly images: Tensor<[B, 3, Y, X]> },
   { readonly features: Tensor<[B, C]> }
@@ -280,9 +287,16 @@ export const features = <
   name: "tokenizer features",
   weights: weightsSpec(sizes),
   batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
-  run: ({ parameters }, { images }) => ({
-    features: Reduction.meanTokens(Vqkd.encodeTokens(parameters, images, sizes.vit.heads))
-  })
+  run: ({ parameters: { encoder } }, { images }) => {
+    const tokens = Vit.forward(encoder, Vqkd.preprocess(images), { heads: sizes.vit.heads })
+    const norm = <T extends number>(x: Tensor<[B, T, C]>) =>
+      finalNorm ? Normalization.layerNorm(x, encoder.fc_norm, Block.EPSILON) : x
+    return {
+      features: pooling === "mean"
+        ? Reduction.meanTokens(norm(Tokens.patchTokens(tokens, sizes.vit.patches)))
+        : Tokens.single(norm(Tokens.classToken(tokens)))
+    }
+  }
 })
 
 /** The encoder's normed patch tokens, `[B, N, C]`, of images from 0 to 1. */

@@ -2,22 +2,29 @@
  * The whole method in one program: tokenizer, pretraining, evaluation, report. It is what `npm start` runs, and an example of
  * how stages compose: each takes the value of the one before it.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
+import * as Classes from "../domain/Classes.ts"
+import * as Figure from "../domain/Figure.ts"
+import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
+import type * as Json from "../domain/Json.ts"
+import { KnnConfig } from "../domain/KnnConfig.ts"
 import * as Metrics from "../domain/Metrics.ts"
 import type { Preset } from "../domain/Preset.ts"
 import * as PresetModule from "../domain/Preset.ts"
+import { ProbeConfig } from "../domain/ProbeConfig.ts"
 import * as Report from "../domain/Report.ts"
 import { version } from "../domain/Version.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
 import { Progress } from "../layers/Progress.ts"
+import * as Results from "../layers/Results.ts"
 import { type Row, Runs } from "../layers/Runs.ts"
 import { Teacher } from "../layers/Teacher.ts"
 import * as Atlas from "./Atlas.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./Evaluate.ts"
 import { type FeatureOptions, features, type Network } from "./Features.ts"
-import { accuracies, classify, finetune } from "./Finetune.ts"
+import { type Classifier, classify, evaluateClassifier, finetune } from "./Finetune.ts"
 import { knn } from "./Knn.ts"
 import { pretrain, untrained } from "./Pretrain.ts"
 import { probe } from "./Probe.ts"
@@ -46,12 +53,6 @@ const curve = (
 ): ReportPage.Curve => {
   const own = rows.filter((row) => row.stage === stage && typeof row[metric] === "number")
   return { stage, metric, ...extra, steps: own.map((row) => row.step), values: own.map((row) => Number(row[metric])) }
-}
-
-const majority = (set: ImageSet): number => {
-  const counts = new Map<number, number>()
-  for (const label of set.labels) counts.set(label, (counts.get(label) ?? 0) + 1)
-  return Math.max(...counts.values()) / set.length
 }
 
 const spaced = (length: number, count: number): ReadonlyArray<number> =>
@@ -101,6 +102,15 @@ export const demo = Effect.fn("demo")(function*(
   const set = (split: Report.Split): ImageSet => setOf.get(split)!
   const tests = TESTS.map(set)
   const { classes } = set("train")
+  const keep = Effect.fnUntraced(function*(
+    about: Pick<Results.About, "network" | "verb" | "weights">,
+    figures: ReadonlyArray<Figure.Figure>,
+    settings: Json.Json
+  ) {
+    if (Option.isNone(runs.directory)) return
+    const results = yield* Results.make({ ...about, train: set("train").digest, settings }, tests, figures)
+    yield* Results.save(runs.directory.value, results)
+  })
 
   const tokenizer = yield* timed("tokenizer", trainTokenizer(preset.tokenizer))
   const backbone = yield* timed("pretrain", pretrain(preset.pretrain, tokenizer.value))
@@ -113,7 +123,7 @@ export const demo = Effect.fn("demo")(function*(
       const vocabulary = yield* evaluateTokenizer(tokenizer.value, set("in-new"))
       const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
 
-      const frozen = Effect.fnUntraced(function*(network: Network) {
+      const frozen = Effect.fnUntraced(function*(name: string, network: Network) {
         const bankOf = (options: FeatureOptions) =>
           Effect.map(
             features(network, [set("train"), set("val"), ...tests], options),
@@ -122,16 +132,25 @@ export const demo = Effect.fn("demo")(function*(
         const bank = yield* bankOf(preset.probe)
         const same = preset.knn.pooling === preset.probe.pooling && preset.knn.finalNorm === preset.probe.finalNorm
         const near = same ? bank : yield* bankOf(preset.knn)
-        const probed = yield* probe(preset.probe, classes.length, bank)
-        return { probe: probed.accuracies, knn: yield* knn(preset.knn, classes.length, near.train, near.tests) }
+        const { figures, ...choice } = yield* probe(preset.probe, bank)
+        const known = yield* knn(preset.knn, near.train, near.tests)
+        const weights = Stage.digest(network.tensors)
+        const { chosenOn = null, l2 } = choice
+        yield* keep({ verb: "probe", network: name, weights }, figures, {
+          config: Stage.plain(ProbeConfig, preset.probe),
+          l2,
+          chosenOn
+        })
+        yield* keep({ verb: "knn", network: name, weights }, known, { config: Stage.plain(KnnConfig, preset.knn) })
+        return { probe: figures, knn: known }
       })
       yield* progress.message("probing frozen features")
       return {
         vocabulary,
         masked,
-        random: yield* frozen(random),
-        tokenizer: yield* frozen(tokenizer.value),
-        pretrained: yield* frozen(backbone.value)
+        random: yield* frozen("random", random),
+        tokenizer: yield* frozen("tokenizer", tokenizer.value),
+        pretrained: yield* frozen("pretrain", backbone.value)
       }
     })
   )
@@ -142,22 +161,28 @@ export const demo = Effect.fn("demo")(function*(
     "finetune-pretrained",
     finetune(preset.finetune, backbone.value, { stage: "finetune-pretrained" })
   )
-  const tunedRandom = yield* accuracies(scratch.value, tests)
-  const tunedPretrained = yield* accuracies(tuned.value, tests)
+  const tested = Effect.fnUntraced(function*(name: string, classifier: Classifier) {
+    const figures = yield* evaluateClassifier(classifier, tests)
+    const config = Stage.plain(FinetuneConfig, preset.finetune)
+    yield* keep({ verb: "finetune", network: name, weights: Stage.digest(classifier.tensors) }, figures, { config })
+    return figures
+  })
+  const tunedRandom = yield* tested("finetune-random", scratch.value)
+  const tunedPretrained = yield* tested("finetune-pretrained", tuned.value)
   const [logits] = yield* classify(tuned.value, [set("in-new")])
 
   const scores = (index: number): Report.Scores => ({
     probe: {
-      random: coded.value.random.probe[index]!,
-      tokenizer: coded.value.tokenizer.probe[index]!,
-      pretrained: coded.value.pretrained.probe[index]!
+      random: coded.value.random.probe[index]!.top1,
+      tokenizer: coded.value.tokenizer.probe[index]!.top1,
+      pretrained: coded.value.pretrained.probe[index]!.top1
     },
     knn: {
-      random: coded.value.random.knn[index]!,
-      tokenizer: coded.value.tokenizer.knn[index]!,
-      pretrained: coded.value.pretrained.knn[index]!
+      random: coded.value.random.knn[index]!.top1,
+      tokenizer: coded.value.tokenizer.knn[index]!.top1,
+      pretrained: coded.value.pretrained.knn[index]!.top1
     },
-    finetune: { random: tunedRandom[index]!, pretrained: tunedPretrained[index]! }
+    finetune: { random: tunedRandom[index]!.top1, pretrained: tunedPretrained[index]!.top1 }
   })
   const stages = {
     images: sets,
@@ -184,7 +209,7 @@ export const demo = Effect.fn("demo")(function*(
     ...scores(0),
     rendition: { flat: scores(1), "3d": scores(2) },
     renditionSeen: { flat: scores(3), "3d": scores(4) },
-    majority: majority(set("in-new")),
+    majority: Figure.largestClass(set("in-new")),
     classes: [first, ...others],
     counts: {
       train: set("train").length,
@@ -212,7 +237,8 @@ export const demo = Effect.fn("demo")(function*(
     rows: 16,
     patches: 12
   })
-  const confusion = Metrics.confusion(Metrics.predictions(logits!, classes.length), held.labels, classes.length)
+  const { labels } = yield* Effect.fromResult(Classes.meet(set("train"), held))
+  const confusion = Metrics.confusion(Metrics.predictions(logits!, classes.length), labels, classes.length)
   const page: ReportPage.PageData = {
     subject,
     curves: [
@@ -233,6 +259,7 @@ export const demo = Effect.fn("demo")(function*(
       evaluation: "fine-tuned from pretrained weights, new concepts in the styles of training",
       counts: classes.map((_, row) => Array.from(confusion.subarray(row * classes.length, (row + 1) * classes.length)))
     },
+    results: Option.isNone(runs.directory) ? [] : yield* Results.read(runs.directory.value),
     credits,
     provenance: [
       ["patchword", version],

@@ -18,7 +18,10 @@ import * as TrainTokenizer from "./TrainTokenizer.ts"
 /** A network whose features can be asked for: a backbone's last block, or a tokenizer's encoder. */
 export type Network = Backbone | Tokenizer
 
-/** Which vector stands for an image; a tokenizer's is always the mean of its normed patch tokens. */
+/**
+ * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
+ * last norm or not. The last norm of a tokenizer's encoder is that which its patch tokens are quantized after.
+ */
 export interface FeatureOptions {
   readonly pooling: "mean" | "cls"
   readonly finalNorm: boolean
@@ -33,7 +36,7 @@ const open = Effect.fnUntraced(function*(network: Network, options: FeatureOptio
   const batchSize = Dim.named("batch", BATCH)
   const rows = <S extends ReadonlyArray<number>>(features: HostTensor.HostTensor<S, "float32">) => features.data
   if (isTokenizer(network)) {
-    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize)
+    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize, options)
     const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(network)))
     const { shape } = inference.batch.images
     return (batch: Batches.EvaluationBatch) =>
@@ -84,9 +87,15 @@ export const features = Effect.fn("features")(function*(
         values.set(part, offset)
         return offset + part.length
       }, 0)
+      const { among, classes, digest, labelSource, labels, name } = set
       const found: FeatureSet = {
-        features: HostTensor.make([set.length, width], "float32", values),
-        labels: set.labels
+        name,
+        classes,
+        labels,
+        digest,
+        ...(labelSource === undefined ? {} : { labelSource }),
+        ...(among === undefined ? {} : { among }),
+        features: HostTensor.make([set.length, width], "float32", values)
       }
       return found
     })

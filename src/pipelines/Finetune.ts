@@ -1,9 +1,10 @@
 /** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
+import * as Classes from "../domain/Classes.ts"
+import * as Figure from "../domain/Figure.ts"
 import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as LayerDecay from "../domain/LayerDecay.ts"
-import * as Metrics from "../domain/Metrics.ts"
 import * as Mixup from "../domain/Mixup.ts"
 import * as Model from "../domain/Model.ts"
 import * as RandomErasing from "../domain/RandomErasing.ts"
@@ -73,7 +74,7 @@ export const stepOf = (config: FinetuneConfig, classes: number, images = config.
 /**
  * Trains a classifier from a backbone, or from random values when there is none.
  *
- * Fails with `WeightsError` when the backbone does not fit, with `TrainingError` when a step gives no finite loss, and as the
+ * Fails with `ClassesError` when a label is no class or all are of one, with `WeightsError` when the backbone does not fit, with `TrainingError` when a step gives no finite loss, and as the
  * engine, the images and the run fail.
  */
 export const finetune = Effect.fn("finetune")(function*(
@@ -82,6 +83,7 @@ export const finetune = Effect.fn("finetune")(function*(
   { checkpointEvery = 100, split = "train", stage = "finetune" }: StageOptions = {}
 ) {
   const set = yield* (yield* Images).load(split)
+  yield* Effect.fromResult(Classes.check(set))
   const { augment, mixup, optimizer, seed, vit } = config
   const sizes = Sizes.classifier(config, set.classes.length)
   const batchSize = Dim.named("batch", optimizer.batchSize)
@@ -211,8 +213,17 @@ export const classify = Effect.fn("classify")(function*(classifier: Classifier, 
     ))
 }, Effect.scoped)
 
-/** The share of each set that a classifier gets right. */
-export const accuracies = Effect.fn("accuracies")(function*(classifier: Classifier, sets: ReadonlyArray<ImageSet>) {
+/**
+ * What a classifier reaches on sets of images, whose classes meet its own by name. Fails with `ClassesError` when labels are
+ * none of the classes or classes do not meet, and as engine and images fail.
+ */
+export const evaluateClassifier = Effect.fn("evaluateClassifier")(function*(
+  classifier: Classifier,
+  sets: ReadonlyArray<ImageSet>,
+  rule: Classes.Rule = "same"
+) {
+  const learned = { name: "the classifier", classes: classifier.classes }
+  const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
   const logits = yield* classify(classifier, sets)
-  return sets.map((set, i) => Metrics.topK(logits[i]!, set.labels, classifier.classes.length, 1))
+  return met.map((test, i) => Figure.measure(test, logits[i]!))
 })

@@ -18,6 +18,7 @@ import * as Layouts from "../domain/Layouts.ts"
 import type { Model } from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
 import * as Files from "../layers/Files.ts"
+import * as Results from "../layers/Results.ts"
 import { Row } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
 
@@ -55,15 +56,17 @@ export const OnnxFile = Schema.TaggedStruct("Onnx", {
   uses: Uses
 })
 
-/** A run: its stages, each with its last logged step and, when it is finished, its weights. */
+/** A run: its stages, each with its last logged step and, when it is finished, its weights; and what evaluations found. */
 export const RunFolder = Schema.TaggedStruct("Run", {
   path: Schema.String,
   stages: Schema.Array(Schema.Struct({
     stage: Schema.String,
     finished: Schema.Boolean,
-    last: Schema.optionalKey(Row),
+    /** What the last step measured, on the batch that it learned from. */
+    lastBatch: Schema.optionalKey(Row),
     weights: Schema.optionalKey(WeightsFile)
   })),
+  results: Schema.Array(Results.Result),
   uses: Uses
 })
 
@@ -82,7 +85,7 @@ export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem:
 /** Why a path cannot be inspected. The exit code is that of the reason. */
 export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([Unknown, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([Unknown, Files.FileError, Weights.WeightsError, Results.ResultsError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -208,11 +211,11 @@ const makeInspect = Effect.gen(function*() {
       [...new Set([...rows.map(({ stage }) => stage), ...saved])],
       Effect.fnUntraced(function*(stage) {
         const finished = saved.includes(stage)
-        const last = rows.findLast((row) => row.stage === stage)
+        const lastBatch = rows.findLast((row) => row.stage === stage)
         return {
           stage,
           finished,
-          ...(last === undefined ? {} : { last }),
+          ...(lastBatch === undefined ? {} : { lastBatch }),
           ...(finished ? { weights: yield* weights(path.join(given, "stages", `${stage}.safetensors`)) } : {})
         }
       })
@@ -220,7 +223,7 @@ const makeInspect = Effect.gen(function*() {
     const uses = stages.flatMap((one) =>
       "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
     )
-    return RunFolder.make({ path: given, stages, uses })
+    return RunFolder.make({ path: given, stages, results: yield* Results.read(given), uses })
   }, (self, given) => Files.onFailure(given)(self))
 
   return { onnx, run, weights, kindOf: (given: string) => Files.onFailure(given)(fs.stat(given)) }

@@ -2,8 +2,9 @@
  * Classification by the nearest neighbours in feature space, without any training: what the features alone know.
  */
 import { Effect } from "effect"
+import * as Classes from "../domain/Classes.ts"
+import * as Figure from "../domain/Figure.ts"
 import type { KnnConfig } from "../domain/KnnConfig.ts"
-import * as Metrics from "../domain/Metrics.ts"
 import { Engine } from "../layers/Engine.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -56,38 +57,43 @@ const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, conf
 }
 
 /**
- * The share of `test` that is classified right by its nearest neighbours in `bank`: cosine similarity, each neighbour's
- * vote weighted by `exp(similarity / temperature)`.
+ * What the nearest neighbours of each test image in `bank` say of it: cosine similarity, each neighbour's vote weighted by
+ * `exp(similarity / temperature)`. The classes of the tests meet those of `bank` by name.
+ *
+ * Fails with `ClassesError` when labels are none of the classes or classes do not meet, and as the engine fails.
  */
 export const knn = Effect.fn("knn")(function*(
   config: KnnConfig,
-  classes: number,
   bank: FeatureSet,
-  tests: ReadonlyArray<FeatureSet>
+  tests: ReadonlyArray<FeatureSet>,
+  rule: Classes.Rule = "same"
 ) {
+  const met = yield* Effect.fromResult(Classes.meetAll(bank, tests, rule))
   const engine = yield* Engine
+  const classes = bank.classes.length
   const width = Dim.named("width", bank.features.shape[1])
   const inference = similarities(Dim.named("bank", bank.features.shape[0]), Dim.named("queries", QUERIES), width)
   const handle = yield* engine.infer(inference, {
     bank: HostTensor.make(inference.weights.bank.shape, "float32", bank.features.data)
   })
   return yield* Effect.forEach(
-    tests,
+    met,
     Effect.fnUntraced(function*(test) {
-      const rows = new Float32Array(test.labels.length * classes)
-      for (let start = 0; start < test.labels.length; start += QUERIES) {
+      const { features: { data }, labels: { length } } = test.set
+      const rows = new Float32Array(length * classes)
+      for (let start = 0; start < length; start += QUERIES) {
         const queries = HostTensor.zeros(inference.batch.queries.shape, "float32")
-        queries.data.set(test.features.data.subarray(start * width, (start + QUERIES) * width))
+        queries.data.set(data.subarray(start * width, (start + QUERIES) * width))
         const { similarity } = yield* handle.run({ queries })
         const [, size] = similarity.shape
-        for (let row = 0; row < Math.min(QUERIES, test.labels.length - start); row++) {
+        for (let row = 0; row < Math.min(QUERIES, length - start); row++) {
           rows.set(
             votes(similarity.data.subarray(row * size, (row + 1) * size), bank, classes, config),
             (start + row) * classes
           )
         }
       }
-      return Metrics.topK(rows, test.labels, classes, 1)
+      return Figure.measure(test, rows)
     })
   )
 }, Effect.scoped)

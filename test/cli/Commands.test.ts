@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Context, Effect, Result, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
@@ -67,7 +67,8 @@ describe("the commands", () => {
         assert.strictEqual(tokenizer.step, 2)
         assert.isTrue(existsSync(String(tokenizer.weights)))
         const backbone = yield* found("pretrain", "--tokenizer", run, ...common, "--out", run)
-        assert.isNumber(backbone.loss)
+        assert.isNumber((backbone.lastBatch as { readonly loss: number }).loss)
+        assert.notProperty(backbone, "accuracy_1")
         const classifier = yield* found("finetune", "--from", run, "--tests", "val,test", ...common, "--out", run)
         assert.hasAllKeys(classifier.accuracy, ["val", "test"])
 
@@ -78,8 +79,42 @@ describe("the commands", () => {
 
         const probed = yield* found("probe", `${run}/pretrain`, "--tests", "test", ...common)
         assert.hasAllKeys(probed.accuracy, ["test"])
+        assert.match(String(probed.chosenOn), /^a part of train that was held out \(6 of 24 images\)$/)
+        const chosen = yield* found("probe", `${run}/pretrain`, "--tests", "test", "--validation", "val", ...common)
+        assert.strictEqual(chosen.chosenOn, "val")
+        const both = yield* found("probe", `${run}/pretrain`, "--tests", "val", "--validation", "val", ...common)
+        assert.deepStrictEqual([both.chosenOn, both.tried], [probed.chosenOn, probed.tried])
         const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test", ...common)
         assert.hasAllKeys(near.accuracy, ["val", "test"])
+        const nearer = yield* found("knn", `${run}/tokenizer`, ...common, "--set", "knn.neighbours=1")
+        yield* found("knn", `${run}/tokenizer`, ...common, "--set", "knn.neighbours=1")
+        const kept = readdirSync(join(run, "results"))
+        assert.deepStrictEqual(kept.map((name) => name.slice(0, name.lastIndexOf("-"))), [
+          "finetune-test",
+          "finetune-val",
+          "knn-test",
+          "knn-val",
+          "knn-val",
+          "probe-test",
+          "probe-test",
+          "probe-val"
+        ])
+        const [file] = nearer.results as ReadonlyArray<string>
+        const result = JSON.parse(readFileSync(file!, "utf8"))
+        const [figure] = nearer.figures as ReadonlyArray<object>
+        assert.deepInclude(result, { verb: "knn", network: "tokenizer", ...figure, images: 12, classes: 3 })
+        assert.strictEqual(result.settings.config.neighbours, 1)
+        assert.match(result.digests.weights, /^[0-9a-f]{64}$/)
+        const away = yield* found("knn", String(tokenizer.weights), ...common, "--out", at("away"))
+        assert.deepStrictEqual(
+          readdirSync(at("away", "results")).length,
+          (away.results as ReadonlyArray<string>).length
+        )
+        writeFileSync(at("lone.safetensors"), readFileSync(String(tokenizer.weights)))
+        assert.match(
+          yield* said("knn", at("lone.safetensors"), ...common),
+          /on val .* of 12 images; 95 %: .*\nresults +kept nowhere.*--out/
+        )
 
         const lines = (yield* said("encode", run, "--split", "val", ...plainly)).split("\n").map((line) =>
           JSON.parse(line)
@@ -114,7 +149,26 @@ describe("the commands", () => {
           name: "features",
           shape: ["batch", 16, 16]
         }])
-        assert.match(yield* said("inspect", run), /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier/)
+        const told = yield* said("inspect", run)
+        assert.match(told, /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier[^]*knn of tokenizer on val\naccuracy/)
+        assert.match(told, /of the last batch loss .*accuracy/)
+        assert.notMatch(told, /^accuracy +\d\S*$/m)
+        const inspected = yield* found("inspect", run)
+        assert.deepInclude(inspected.results, result)
+
+        const vectors = (name: string, ...flags: ReadonlyArray<string>) =>
+          Effect.map(
+            found("features", `${run}/tokenizer`, "--split", "test", ...plainly, ...flags, "--out", at(name)),
+            () => tensors(at(name)).features!.data
+          )
+        const usual = yield* vectors("usual.safetensors")
+        assert.deepStrictEqual(yield* vectors("mean.safetensors", "--pooling", "mean", "--final-norm"), usual)
+        const others = [
+          yield* vectors("cls.safetensors", "--pooling", "cls"),
+          yield* vectors("raw.safetensors", "--no-final-norm"),
+          yield* vectors("rawcls.safetensors", "--pooling", "cls", "--no-final-norm")
+        ]
+        assert.strictEqual(new Set([usual, ...others].map((data) => data.join())).size, 4)
 
         const planned = yield* found("plan", ...common, "--teacher-width", "8")
         const [first, second, third] = planned.stages as ReadonlyArray<Readonly<Record<string, number>>>

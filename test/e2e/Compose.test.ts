@@ -39,8 +39,9 @@ describe("the program of the README", () => {
       const top = yield* folder
       yield* Effect.gen(function*() {
         const before = yield* (yield* Engine).memory
-        const { accuracies: [known] } = yield* learn(micro({ duration: 20, warmup: 2 }))
-        assert.isAbove(known!, 1 / 3)
+        const { chosenOn, figures: [known] } = yield* learn(micro({ duration: 20, warmup: 2 }))
+        assert.isAbove(known!.top1, 1 / 3)
+        assert.match(chosenOn!, /^a part of train that was held out \(6 of 24 images\)$/)
         assert.deepStrictEqual(yield* (yield* Engine).memory, before)
       }).pipe(Effect.provide(
         Layer.mergeAll(engine, teacher, Runs.layerMemory()).pipe(Layer.provideMerge(Images.layerFolder(top)))

@@ -13,6 +13,16 @@ const WIDTH = 4
 const rows = (count: number, width: number, values: ArrayLike<number>): FeatureSet["features"] =>
   HostTensor.make([count, width], "float32", Float32Array.from(values))
 
+const names = ["a", "b", "c"]
+
+const setOf = (name: string, labels: Int32Array, features: FeatureSet["features"], classes = names): FeatureSet => ({
+  name,
+  digest: name,
+  classes: classes.slice(0, 1 + Math.max(...labels)),
+  labels,
+  features
+})
+
 const around = (purpose: string, count: number, distance: number): FeatureSet => {
   const { normal } = Keyed.generator({ seed: 0, purpose, epoch: 0, index: 0 })
   const labels = Int32Array.from({ length: count }, (_, row) => row % 3)
@@ -20,16 +30,21 @@ const around = (purpose: string, count: number, distance: number): FeatureSet =>
     { length: count * WIDTH },
     (_, i) => (i % WIDTH === labels[Math.floor(i / WIDTH)] ? distance : 0) + normal()
   )
-  return { labels, features: rows(count, WIDTH, values) }
+  return setOf(purpose, labels, rows(count, WIDTH, values))
 }
 
-const shifted = ({ features, labels }: FeatureSet): FeatureSet => ({
-  features,
-  labels: labels.map((label) => (label + 1) % 3)
+const shifted = (set: FeatureSet): FeatureSet => ({ ...set, labels: set.labels.map((label) => (label + 1) % 3) })
+
+const renamed = (set: FeatureSet, classes: ReadonlyArray<string>): FeatureSet => ({
+  ...set,
+  classes,
+  labels: set.labels.map((label) => classes.indexOf(set.classes[label]!))
 })
 
-const scaled = ({ features, labels }: FeatureSet): FeatureSet => ({
-  labels,
+const top1 = (figures: ReadonlyArray<{ readonly top1: number }>) => figures.map((figure) => figure.top1)
+
+const scaled = ({ features, ...set }: FeatureSet): FeatureSet => ({
+  ...set,
   features: HostTensor.make(features.shape, "float32", features.data.map((value) => value * 1000 + 5))
 })
 
@@ -39,23 +54,23 @@ describe("evaluations", () => {
       Effect.gen(function*() {
         const data = { train: around("train", 60, 12), validation: around("val", 30, 12) }
         const tests = [around("test", 300, 12), shifted(around("test", 300, 12))]
-        const near = yield* probe(preset.probe, 3, { ...data, tests })
-        assert.deepStrictEqual(near.accuracies, [1, 0])
-        const far = yield* probe(preset.probe, 3, {
+        const near = yield* probe(preset.probe, { ...data, tests })
+        assert.deepStrictEqual(top1(near.figures), [1, 0])
+        const far = yield* probe(preset.probe, {
           train: scaled(data.train),
           validation: scaled(data.validation),
           tests: tests.map(scaled)
         })
-        assert.deepStrictEqual(far.accuracies, [1, 0])
+        assert.deepStrictEqual(top1(far.figures), [1, 0])
       }))
 
     it.effect("the probe takes the regularisation that is best on the validation set, the first of equals", () =>
       Effect.gen(function*() {
         const train = around("train", 60, 12)
         const config = { ...preset.probe, l2: [1e-3, 1e6] as const }
-        const { l2 } = yield* probe(config, 3, { train, validation: around("val", 30, 12), tests: [] })
+        const { l2 } = yield* probe(config, { train, validation: around("val", 30, 12), tests: [] })
         assert.strictEqual(l2, 1e-3)
-        const other = yield* probe({ ...config, l2: [1e6, 1e-3] }, 3, {
+        const other = yield* probe({ ...config, l2: [1e6, 1e-3] }, {
           train: around("train", 61, 1.5),
           validation: around("val", 300, 1.5),
           tests: []
@@ -63,25 +78,93 @@ describe("evaluations", () => {
         assert.strictEqual(other.l2, 1e-3)
       }))
 
+    it.effect("the probe goes beyond its grid where the best is at an end", () =>
+      Effect.gen(function*() {
+        const parts = { train: around("train", 60, 1.5), validation: around("val", 300, 1.5), tests: [] }
+        const { atEdge, chosenOn, l2, tried } = yield* probe({ ...preset.probe, l2: [1, 10] }, parts)
+        assert.isBelow(l2, 1)
+        assert.isFalse(atEdge)
+        assert.strictEqual(chosenOn, "val")
+        assert.isBelow(tried[0]!.value, l2)
+        assert.isAtLeast(tried.length, 4)
+      }))
+
+    it.effect("the probe never chooses on images that it reports", () =>
+      Effect.gen(function*() {
+        const [train, val, test] = [around("train", 60, 1.5), around("val", 90, 1.5), around("test", 90, 1.5)]
+        const part = "a part of train that was held out (12 of 60 images)"
+        const found = yield* probe(preset.probe, { train, validation: val, tests: [test, val] })
+        assert.strictEqual(found.chosenOn, part)
+        assert.deepStrictEqual(yield* probe(preset.probe, { train, tests: [test, val] }), found)
+        assert.deepStrictEqual(yield* probe(preset.probe, { train, validation: train, tests: [test, val] }), found)
+        const other = yield* probe(preset.probe, { train, validation: test, tests: [shifted(test), val] })
+        assert.deepStrictEqual([other.chosenOn, other.l2, other.tried], [part, found.l2, found.tried])
+        const alone = yield* probe({ ...preset.probe, l2: [found.l2] }, { train, validation: val, tests: [test, val] })
+        assert.deepStrictEqual(alone, { figures: found.figures, l2: found.l2, tried: [], atEdge: false })
+      }))
+
+    it.effect("the probe of single images cannot choose, and says what to do", () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(probe(preset.probe, { train: around("train", 3, 1), tests: [] }))
+        assert.match(error.message, /no class of train has two images.*--validation/)
+      }))
+
+    it.effect("the names of classes decide, not their numbers", () =>
+      Effect.gen(function*() {
+        const [train, test] = [around("train", 60, 12), around("test", 60, 12)]
+        const tests = [test, renamed(test, ["c", "b", "a"])]
+        assert.deepStrictEqual(top1((yield* probe(preset.probe, { train, tests })).figures), [1, 1])
+        const other = renamed({ ...test, classes: ["a", "b", "eel"] }, ["eel", "b", "a"])
+        for (
+          const evaluate of [
+            Effect.asVoid(probe(preset.probe, { train, tests: [other] })),
+            knn(preset.knn, train, [other])
+          ]
+        ) {
+          const error = yield* Effect.flip(Effect.asVoid(evaluate))
+          assert.strictEqual(error._tag, "ClassesError")
+          assert.match(error.message, /^split test: .*not in train: 1 \("eel"\); not in it: 1 \("c"\)/)
+        }
+      }))
+
+    it.effect("a label beyond the classes is an error, and never right", () =>
+      Effect.gen(function*() {
+        const train = around("train", 60, 12)
+        const wrong = { ...train, labels: train.labels.map((label) => label + 3) }
+        for (const [bank, test] of [[train, wrong], [wrong, train]] as const) {
+          for (
+            const evaluate of [
+              Effect.asVoid(probe(preset.probe, { train: bank, tests: [test] })),
+              knn(preset.knn, bank, [test])
+            ]
+          ) {
+            assert.match(
+              (yield* Effect.flip(Effect.asVoid(evaluate))).message,
+              /image 0 has the label 3, but there are 3 classes/
+            )
+          }
+        }
+      }))
+
     it.effect("the nearest neighbour of a copy is its original", () =>
       Effect.gen(function*() {
         const bank = around("bank", 300, 0)
         const config = { ...preset.knn, neighbours: 1 }
-        assert.deepStrictEqual(yield* knn(config, 3, bank, [bank, shifted(bank)]), [1, 0])
+        const swapped = renamed(bank, ["c", "a", "b"])
+        const found = yield* knn(config, bank, [bank, shifted(bank), swapped])
+        assert.deepStrictEqual(top1(found), [1, 0, 1])
+        assert.deepInclude(found[0], { split: "bank", images: 300, classes: 3, largestClass: 1 / 3 })
       }))
 
     it.effect("near neighbours outvote far ones", () =>
       Effect.gen(function*() {
-        const bank: FeatureSet = {
-          labels: Int32Array.of(0, 1, 1),
-          features: rows(3, 2, [1, 0, 0.6, 0.8, 0.6, -0.8])
-        }
-        const query: FeatureSet = {
-          labels: Int32Array.of(0),
-          features: rows(1, 2, [3, 0])
-        }
+        const bank = setOf("bank", Int32Array.of(0, 1, 1), rows(3, 2, [1, 0, 0.6, 0.8, 0.6, -0.8]))
+        const query = { ...setOf("query", Int32Array.of(0), rows(1, 2, [3, 0])), classes: bank.classes }
         const vote = (neighbours: number, temperature: number) =>
-          Effect.map(knn({ ...preset.knn, neighbours, temperature }, 2, bank, [query]), ([accuracy]) => accuracy)
+          Effect.map(
+            knn({ ...preset.knn, neighbours, temperature }, bank, [query], "fewer"),
+            ([figure]) => figure!.top1
+          )
         assert.strictEqual(yield* vote(3, 0.1), 1)
         assert.strictEqual(yield* vote(3, 10), 0)
         assert.strictEqual(yield* vote(1, 10), 1)

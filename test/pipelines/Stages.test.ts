@@ -11,12 +11,12 @@ import { Progress } from "../../src/layers/Progress.ts"
 import { type Row, Runs } from "../../src/layers/Runs.ts"
 import type { Tensors } from "../../src/layers/Weights.ts"
 import { features } from "../../src/pipelines/Features.ts"
-import { accuracies, finetune } from "../../src/pipelines/Finetune.ts"
+import { evaluateClassifier, finetune } from "../../src/pipelines/Finetune.ts"
 import { knn } from "../../src/pipelines/Knn.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { probe } from "../../src/pipelines/Probe.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
-import { classes, machine, micro, recording, sets } from "./kit.ts"
+import { machine, micro, recording, sets } from "./kit.ts"
 
 const preset = micro({ duration: 40, warmup: 4 })
 
@@ -57,17 +57,27 @@ describe("the stages", () => {
           const [train, validation, test] = yield* features(network, sets, preset.probe)
           assert.deepStrictEqual(train!.features.shape, [24, 16])
           assert.deepStrictEqual(Array.from(test!.labels.subarray(0, 4)), [0, 1, 2, 0])
-          const probed = yield* probe(preset.probe, classes.length, {
+          const probed = yield* probe(preset.probe, {
             train: train!,
             validation: validation!,
             tests: [train!, test!]
           })
-          assert.isAtLeast(probed.accuracies[0]!, 0.6)
-          const [near] = yield* knn(preset.knn, classes.length, train!, [test!])
-          assert.isTrue(near! >= 0 && near! <= 1)
+          assert.isAtLeast(probed.figures[0]!.top1, 0.6)
+          const [near] = yield* knn(preset.knn, train!, [test!])
+          assert.isTrue(near!.top1 >= 0 && near!.top1 <= 1)
         }
-        const [known] = yield* accuracies(classifier, sets)
-        assert.isAbove(known!, 1 / 3)
+        const [known] = yield* evaluateClassifier(classifier, sets)
+        assert.isAbove(known!.top1, 1 / 3)
+        const turned = sets.map((set) => ({
+          ...set,
+          classes: set.classes.toReversed(),
+          labels: set.labels.map((label) => set.classes.length - 1 - label)
+        }))
+        assert.deepStrictEqual((yield* evaluateClassifier(classifier, turned))[0], known)
+        const other = yield* Effect.flip(
+          evaluateClassifier({ ...classifier, classes: ["disc", "stripes", "ring"] }, sets)
+        )
+        assert.match(other.message, /split train: .*the classifier/)
         assert.deepStrictEqual(yield* engine.memory, before)
 
         const seen: Array<string> = []

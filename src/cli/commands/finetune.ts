@@ -1,19 +1,23 @@
 /** `patchword finetune`: train a classifier from a pretrained network. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as Classes from "../../domain/Classes.ts"
+import { FinetuneConfig } from "../../domain/FinetuneConfig.ts"
 import type { Preset } from "../../domain/Preset.ts"
 import { Images } from "../../layers/Images.ts"
+import * as Results from "../../layers/Results.ts"
 import * as Weights from "../../layers/Weights.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
 import type { Backbone } from "../../pipelines/Pretrain.ts"
+import * as Stage from "../../pipelines/Stage.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
 import * as Show from "../Show.ts"
 import * as Trained from "../Trained.ts"
 
-const { images, json, machine, out, settings, split, tests } = Options
+const { classes, images, json, machine, out, settings, split, tests } = Options
 
 /** The backbone at a path; weights from elsewhere are taken for a network as the preset configures it. */
 const opened = (path: string, { pretrain, tokenizer }: Preset) =>
@@ -35,6 +39,7 @@ export const finetune = Command.make("finetune", {
     Flag.optional
   ),
   tests,
+  classes,
   ...settings,
   ...images,
   ...machine,
@@ -47,15 +52,26 @@ export const finetune = Command.make("finetune", {
     const backbone = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, preset)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
-      const names = given.tests.split(",")
-      const sets = yield* Effect.forEach(names, load)
+      const train = yield* load(given.split)
+      const sets = yield* Effect.forEach(given.tests.split(","), load)
+      // Before hours of training, not after.
+      yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
       const classifier = yield* Finetune.finetune(preset.finetune, backbone, { split: given.split })
-      const found = yield* Finetune.accuracies(classifier, sets)
+      const figures = yield* Finetune.evaluateClassifier(classifier, sets, given.classes)
+      const about: Results.About = {
+        verb: "finetune",
+        network: "finetune",
+        weights: Stage.digest(classifier.tensors),
+        train: train.digest,
+        settings: { config: Stage.plain(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
+      }
+      const results = yield* Results.save(given.out, yield* Results.make(about, sets, figures))
       yield* Show.result(given.json, {
         stage: "finetune",
         weights: `${given.out}/stages/finetune.safetensors`,
-        ...Show.accuracy(names, found)
-      }, [yield* load(given.split), ...sets])
+        ...Show.figures(given.json, figures),
+        results
+      }, [train, ...sets])
     }).pipe(Effect.provide(Trained.services(given, yield* Settings.plain(preset))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),

@@ -1,19 +1,27 @@
 /** `patchword probe` and `patchword knn`: what the features of a frozen network are worth. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as Classes from "../../domain/Classes.ts"
 import * as Config from "../../domain/Config.ts"
+import type { Figure } from "../../domain/Figure.ts"
+import type * as Json from "../../domain/Json.ts"
+import { KnnConfig } from "../../domain/KnnConfig.ts"
+import { ProbeConfig } from "../../domain/ProbeConfig.ts"
 import { Images } from "../../layers/Images.ts"
+import type { ImageSet } from "../../layers/ImageSet.ts"
+import * as Results from "../../layers/Results.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import { features } from "../../pipelines/Features.ts"
 import * as Knn from "../../pipelines/Knn.ts"
 import * as Probe from "../../pipelines/Probe.ts"
+import * as Stage from "../../pipelines/Stage.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
 import * as Show from "../Show.ts"
 import * as Sources from "../Sources.ts"
 
-const { images, json, machine, settings, tests } = Options
+const { classes, images, json, machine, settings, tests } = Options
 
 /** A network with features: a run, `RUN/STAGE`, or a file. */
 export const network = Argument.String("network").pipe(
@@ -31,18 +39,81 @@ const input = {
   network,
   train: Flag.String("train").pipe(Flag.withDescription("the split that is learned from"), Flag.withDefault("train")),
   tests,
+  classes,
+  out: Flag.Directory("out").pipe(
+    Flag.withDescription("a folder for what was found, as OUT/results/*.json; default the run that the network is of"),
+    Flag.optional
+  ),
   ...settings,
   ...images,
   ...machine,
   json
 }
 
+interface Given {
+  readonly network: string
+  readonly out: Option.Option<string>
+  readonly train: string
+  readonly tests: string
+  readonly classes: Classes.Rule
+  readonly json: boolean
+}
+
+/** The split that is learned from and those that are tested, whose classes meet. */
+const splits = Effect.fnUntraced(function*({ classes, tests, train }: Given) {
+  const { load } = yield* Images
+  const learned = yield* load(train)
+  const held = yield* Effect.forEach(tests.split(","), load)
+  yield* Effect.fromResult(Classes.meetAll(learned, held, classes))
+  return { learned, held }
+})
+
+/** Keeps figures where they belong, and prints them with how they came about. */
+const finish = Effect.fnUntraced(function*(
+  given: Given,
+  found: Effect.Success<ReturnType<typeof opened>>,
+  { held, learned, others = [] }: {
+    readonly learned: ImageSet
+    readonly held: ReadonlyArray<ImageSet>
+    readonly others?: ReadonlyArray<ImageSet>
+  },
+  { how, ...result }: {
+    readonly verb: "probe" | "knn"
+    readonly config: Json.Json
+    readonly how: Readonly<Record<string, Json.Json | undefined>>
+    readonly figures: ReadonlyArray<Figure>
+  }
+) {
+  const { config, figures, verb } = result
+  const { classes, json, network, out, train } = given
+  const known = Object.fromEntries(
+    Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
+  )
+  const about: Results.About = {
+    verb,
+    network: found.provenance.stage,
+    weights: Stage.digest(found.tensors),
+    train: learned.digest,
+    settings: { config, train, classes, ...known }
+  }
+  const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
+  const files = Option.isNone(folder)
+    ? undefined
+    : yield* Results.save(folder.value, yield* Results.make(about, held, figures))
+  const results = files ?? (json ? [] : "kept nowhere: the network is of no run; name a folder with --out")
+  const fields = { network, ...known, ...Show.figures(json, figures), results }
+  yield* Show.result(json, fields, [learned, ...held, ...others])
+})
+
 /** The command of the linear probe. */
 export const probe = Command.make("probe", {
   ...input,
   validation: Flag.String("validation").pipe(
-    Flag.withDescription("the split that the regularisation is chosen on"),
-    Flag.withDefault("val")
+    Flag.withDescription(
+      "the split that the regularisation is chosen on; without, and where it is one of --tests, a part of --train that is " +
+        "held out"
+    ),
+    Flag.optional
   )
 }, (given) =>
   Effect.gen(function*() {
@@ -50,12 +121,33 @@ export const probe = Command.make("probe", {
     const found = yield* opened(given.network)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
-      const tests = given.tests.split(",")
-      const sets = yield* Effect.forEach([given.train, given.validation, ...tests], load)
-      const [train, validation, ...held] = yield* features(found, sets, config)
-      const parts = { train: train!, validation: validation!, tests: held }
-      const { accuracies, l2 } = yield* Probe.probe(config, sets[0]!.classes.length, parts)
-      yield* Show.result(given.json, { network: given.network, l2, ...Show.accuracy(tests, accuracies) }, sets)
+      const sets = yield* splits(given)
+      const shown = new Set([given.train, ...given.tests.split(",")])
+      const chooser = yield* Effect.forEach(
+        Option.toArray(given.validation).filter((split) => !shown.has(split)),
+        load
+      )
+      const [train, ...others] = yield* features(found, [sets.learned, ...sets.held, ...chooser], config)
+      const tests = others.slice(0, sets.held.length)
+      const validation = others[sets.held.length]
+      const probed = yield* Probe.probe(config, { train: train!, validation, tests }, given.classes)
+      const { atEdge, chosenOn, figures, l2, tried } = probed
+      yield* finish(given, found, { ...sets, others: chooser }, {
+        verb: "probe",
+        config: Stage.plain(ProbeConfig, config),
+        how: {
+          l2,
+          chosenOn,
+          tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
+          ...(atEdge
+            ? {
+              edge:
+                `${l2} is the last of what was tried, so a better value may lie beyond; try others by --set probe.l2`
+            }
+            : {})
+        },
+        figures
+      })
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("fit a linear classifier on the features of a frozen network"),
@@ -68,12 +160,10 @@ export const knn = Command.make("knn", input, (given) =>
     const { knn: config } = yield* Settings.resolve(given)
     const found = yield* opened(given.network)
     yield* Effect.gen(function*() {
-      const { load } = yield* Images
-      const tests = given.tests.split(",")
-      const sets = yield* Effect.forEach([given.train, ...tests], load)
-      const [bank, ...held] = yield* features(found, sets, config)
-      const accuracies = yield* Knn.knn(config, sets[0]!.classes.length, bank!, held)
-      yield* Show.result(given.json, { network: given.network, ...Show.accuracy(tests, accuracies) }, sets)
+      const sets = yield* splits(given)
+      const [bank, ...held] = yield* features(found, [sets.learned, ...sets.held], config)
+      const figures = yield* Knn.knn(config, bank!, held, given.classes)
+      yield* finish(given, found, sets, { verb: "knn", config: Stage.plain(KnnConfig, config), how: {}, figures })
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),

@@ -29,11 +29,19 @@ export const inspect = Command.make("inspect", {
     if (machine) return yield* Console.log(JSON.stringify(Schema.encodeSync(Inspect.Inspection)(found)))
     if (found._tag === "Weights") return yield* Show.result(false, weights(found))
     if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
-    for (const { last, stage, weights: left } of found.stages) {
+    for (const { lastBatch, stage, weights: left } of found.stages) {
       yield* Console.log(`\n${stage}`)
       yield* Show.result(false, {
-        ...last,
+        ...Show.lastBatch(false, lastBatch),
         ...(left === undefined ? { unfinished: "run again to go on" } : weights(left))
+      })
+    }
+    for (const result of found.results) {
+      yield* Console.log(`\n${result.verb} of ${result.network} on ${result.split}`)
+      yield* Show.result(false, {
+        accuracy: Show.figure(result),
+        settings: result.settings,
+        engine: Object.values(result.engine).join(", ")
       })
     }
   }).pipe(Failure.plain)).pipe(

@@ -71,7 +71,7 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
   const high = heights.reduce((a, b) => Math.max(a, b), -Infinity)
   const margin = (high - low) * 0.06 || 1
   return {
-    title: `${stage}: ${metric}`,
+    title: `${stage}: ${metric}${metric.startsWith("accuracy") ? " of each training batch" : ""}`,
     summary: curves.map(summary).join(", "),
     runs: curves.length,
     series: series.map(({ baseline, name, raw }) => ({ name, baseline, raw })),

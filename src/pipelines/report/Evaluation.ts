@@ -140,6 +140,25 @@ const confusion = (report: Report.Report, { confusion: found }: PageData): Html 
   }</tbody></table></div></details>`
 }
 
+const results = ({ results: kept = [] }: PageData): Html | undefined => {
+  if (kept.length === 0) return undefined
+  return html`<details><summary>Every result in the run folder</summary>
+<p id="results" class="note">Top-1 with its 95 % interval, and top-5 where more than five answers are possible. Settings and digests are in <code>results/</code>.</p>
+<div class="scroll" role="region" aria-labelledby="results" tabindex="0"><table aria-labelledby="results">
+<thead><tr><th scope="col">Evaluation</th><th scope="col">Split</th><th scope="col" class="number">Images</th><th scope="col" class="number">Top-1</th><th scope="col" class="number">95 %</th><th scope="col" class="number">Top-5</th><th scope="col" class="number">Largest class</th></tr></thead>
+<tbody>${
+    kept.map(({ images, interval: [low, high], largestClass, network, split, top1, top5, verb }) =>
+      html`<tr><th scope="row">${verb} of ${network}</th><td>${split}</td><td class="number">${
+        Numbers.count(images)
+      }</td><td class="number">${Numbers.percent(top1)}</td><td class="number">${Numbers.percent(low)} to ${
+        Numbers.percent(high)
+      }</td><td class="number">${top5 === undefined ? "–" : Numbers.percent(top5)}</td><td class="number">${
+        Numbers.percent(largestClass)
+      }</td></tr>\n`
+    )
+  }</tbody></table></div></details>`
+}
+
 /** The section of the evaluation. */
 export const evaluation = (report: Report.Report, page: PageData): Html => {
   const noise = (share: number, split: Report.Split) => (100 * Report.deviation(share, report.counts[split])).toFixed(1)
@@ -155,5 +174,6 @@ ${table(report)}
     noise(report.rendition["3d"].probe.pretrained, "3d-new")
   } points on the 3D style, so smaller differences mean nothing. Patch aggregation, a part of the method, makes no difference that shows at this size: pretraining without it ends in the same place.</p>
 ${confusion(report, page)}
+${results(page)}
 </section>`
 }

@@ -2,6 +2,7 @@
 import type { Grid } from "../../domain/Grid.ts"
 import type { Json } from "../../domain/Json.ts"
 import type { Picture } from "../../domain/Picture.ts"
+import type { Result } from "../../layers/Results.ts"
 
 /**
  * One measured series. Curves of the same stage and metric share a chart; `run` then tells them apart, and `baseline` marks
@@ -77,6 +78,8 @@ export interface PageData {
     readonly evaluation: string
     readonly counts: ReadonlyArray<ReadonlyArray<number>>
   }
+  /** The results that the run's folder keeps, these and others. */
+  readonly results?: ReadonlyArray<Result>
   readonly credits: ReadonlyArray<Credit>
   /** Names and values: versions, machine, digests, dates. */
   readonly provenance: ReadonlyArray<readonly [name: string, value: string]>

@@ -1,0 +1,68 @@
+/**
+ * The choice of a penalty from a grid of values. Where the best is at an end of the grid, the grid goes on beyond it by the
+ * step that it has there, until the best has one that is not better on each side. Whoever asks computes the scores, as with `Lbfgs`.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { PenaltySearch } from "patchword/domain"
+ *
+ * const search = PenaltySearch.search([0.01, 0.1])
+ * let next = search.next()
+ * while (!next.done) next = search.next(-Math.abs(Math.log10(next.value)))
+ * assert.deepStrictEqual([next.value.best, next.value.tried.map(({ value }) => value)], [1, [0.01, 0.1, 1, 10]])
+ * ```
+ */
+
+/** How many values are tried beyond the grid, at most. */
+export const BEYOND = 12
+
+const STEP = 10
+
+/** A value and what it reached; higher is better. */
+export interface Tried {
+  readonly value: number
+  readonly score: number
+}
+
+/** What was chosen. */
+export interface Found {
+  readonly best: number
+  /** Everything that was tried, ascending. */
+  readonly tried: ReadonlyArray<Tried>
+  /** Whether the best is still at an end, because {@link BEYOND} values beyond the grid did not suffice. */
+  readonly atEdge: boolean
+}
+
+// Without the digits that a division adds: 0.001 / 10 is 0.0001.
+const round = (value: number): number => Number(value.toPrecision(12))
+
+const step = (low: number | undefined, high: number | undefined): number =>
+  low === undefined || high === undefined || low === 0 ? STEP : high / low
+
+/** The value beyond the grid that is to be tried next, where the best is at an end. Nothing is below 0. */
+const beyond = (values: ReadonlyArray<number>, best: number): number | undefined => {
+  if (best === values.at(-1)) return round(best * step(values.at(-2), best))
+  return best === values[0] && best > 0 ? round(best / step(best, values[1])) : undefined
+}
+
+/**
+ * Hands out the values of a grid, then those beyond it, and is given their scores; of equal ones the first is best. A grid
+ * of one value leaves nothing to choose: it is the best, and nothing is handed out.
+ */
+export function* search(grid: ReadonlyArray<number>): Generator<number, Found, number> {
+  const given = [...new Set(grid)]
+  const [only, ...more] = given
+  if (only === undefined) throw new RangeError("penalty search: expected at least one value, got none")
+  if (more.length === 0) return { best: only, tried: [], atEdge: false }
+  const tried: Array<Tried> = []
+  for (const value of given) tried.push({ value, score: yield value })
+  const best = () => tried.reduce((one, other) => (other.score > one.score ? other : one)).value
+  const sorted = () => tried.toSorted((one, other) => one.value - other.value)
+  const next = () => beyond(sorted().map(({ value }) => value), best())
+  let value = next()
+  for (let count = 0; count < BEYOND && value !== undefined; count++) {
+    tried.push({ value, score: yield value })
+    value = next()
+  }
+  return { best: best(), tried: sorted(), atEdge: value !== undefined }
+}
