@@ -1,4 +1,7 @@
-/** ONNX models as bytes. The messages are those of onnx.proto that a traced program uses, with its field numbers. */
+/**
+ * ONNX models as bytes. The messages are those of onnx.proto that a traced program uses, and in which a tensor may be, with
+ * its field numbers.
+ */
 import protobuf from "protobufjs"
 import type { Graph, Value } from "./Graph.ts"
 
@@ -12,8 +15,14 @@ const schema = protobuf.Root.fromJSON({
         f: field(2, "float"),
         i: field(3, "int64"),
         s: field(4, "bytes"),
+        t: field(5, "Tensor"),
+        g: field(6, "Graph"),
         ints: field(8, "int64", "repeated"),
-        type: field(20, "int32")
+        tensors: field(10, "Tensor", "repeated"),
+        graphs: field(11, "Graph", "repeated"),
+        type: field(20, "int32"),
+        sparseTensor: field(22, "SparseTensor"),
+        sparseTensors: field(23, "SparseTensor", "repeated")
       }
     },
     Node: {
@@ -31,9 +40,12 @@ const schema = protobuf.Root.fromJSON({
         dims: field(1, "int64", "repeated"),
         dataType: field(2, "int32"),
         name: field(8, "string"),
-        rawData: field(9, "bytes")
+        rawData: field(9, "bytes"),
+        externalData: field(13, "Entry", "repeated"),
+        dataLocation: field(14, "int32")
       }
     },
+    SparseTensor: { fields: { values: field(1, "Tensor"), indices: field(2, "Tensor") } },
     Dimension: { fields: { dimValue: field(1, "int64"), dimParam: field(2, "string") } },
     Shape: { fields: { dim: field(1, "Dimension", "repeated") } },
     TensorType: { fields: { elemType: field(1, "int32"), shape: field(2, "Shape") } },
@@ -45,9 +57,12 @@ const schema = protobuf.Root.fromJSON({
         name: field(2, "string"),
         initializer: field(5, "Tensor", "repeated"),
         input: field(11, "ValueInfo", "repeated"),
-        output: field(12, "ValueInfo", "repeated")
+        output: field(12, "ValueInfo", "repeated"),
+        sparseInitializer: field(15, "SparseTensor", "repeated")
       }
     },
+    Function: { fields: { node: field(7, "Node", "repeated") } },
+    TrainingInfo: { fields: { initialization: field(1, "Graph"), algorithm: field(2, "Graph") } },
     Entry: { fields: { key: field(1, "string"), value: field(2, "string") } },
     Opset: { fields: { domain: field(1, "string"), version: field(2, "int64") } },
     Model: {
@@ -56,7 +71,9 @@ const schema = protobuf.Root.fromJSON({
         producerName: field(2, "string"),
         graph: field(7, "Graph"),
         opsetImport: field(8, "Opset", "repeated"),
-        metadataProps: field(14, "Entry", "repeated")
+        metadataProps: field(14, "Entry", "repeated"),
+        trainingInfo: field(20, "TrainingInfo", "repeated"),
+        functions: field(25, "Function", "repeated")
       }
     }
   }
@@ -182,5 +199,54 @@ export const describe = (bytes: Uint8Array): Description => {
     nodes: node.length,
     parameters: initializer.reduce((sum, { dims = [] }) => sum + dims.reduce((size, dim) => size * Number(dim), 1), 0),
     metadata: Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]))
+  }
+}
+
+interface Elsewhere {
+  readonly name?: string
+  readonly dataLocation?: number
+  readonly externalData?: ReadonlyArray<{ readonly key: string; readonly value: string }>
+}
+
+/** Where a model keeps tensors outside of itself. */
+export interface External {
+  /** The files, as the model names them: relative to itself. Of its constants, which engines can be given. */
+  readonly files: ReadonlyArray<string>
+  /** Tensors within nodes, functions and inner graphs that are in other files. */
+  readonly inner: ReadonlyArray<string>
+}
+
+/** `data_location` of a tensor whose numbers are in another file. */
+const EXTERNAL = 1
+
+const isElsewhere = (value: object): value is Elsewhere => "dataLocation" in value && value.dataLocation === EXTERNAL
+
+// Every message below one, but for numbers and bytes.
+const below = (value: object): ReadonlyArray<object> =>
+  Object.values(value).flatMap((part: unknown) =>
+    Array.isArray(part)
+      ? part.filter((one) => typeof one === "object" && one !== null)
+      : typeof part === "object" && part !== null && !ArrayBuffer.isView(part)
+      ? [part]
+      : []
+  )
+
+const elsewhere = (value: object): ReadonlyArray<Elsewhere> =>
+  isElsewhere(value) ? [value] : below(value).flatMap(elsewhere)
+
+/**
+ * What a model of any maker keeps in other files.
+ *
+ * @throws Error when the bytes are no model.
+ */
+export const external = (bytes: Uint8Array): External => {
+  const model: object & { readonly graph?: { readonly initializer?: ReadonlyArray<object> } } = schema
+    .lookupType("Model").decode(bytes)
+  const constants = new Set(model.graph?.initializer)
+  const found = elsewhere(model)
+  const location = ({ externalData = [] }: Elsewhere) => externalData.find(({ key }) => key === "location")?.value ?? ""
+  return {
+    files: [...new Set(found.filter((tensor) => constants.has(tensor)).map(location))].toSorted(),
+    inner: found.filter((tensor) => !constants.has(tensor)).map(({ name = "" }) => name)
   }
 }

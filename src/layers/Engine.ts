@@ -33,6 +33,7 @@ import type * as Protocol from "./engine/protocol.ts"
 
 export {
   BadInput,
+  DataElsewhere,
   Disposed,
   EngineError,
   Failed,
@@ -73,6 +74,9 @@ export interface TrainHandle<S, B, M> {
 export interface InferHandle<B, O> {
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<O>, EngineError>
 }
+
+/** A file in which a model from elsewhere keeps numbers of its own. */
+export type ModelFile = Protocol.ModelFile
 
 /** A model from elsewhere, alive until its scope closes. */
 export interface ModelHandle {
@@ -184,8 +188,16 @@ export class Engine extends Context.Service<Engine, {
     inference: Inference<W, B, O>,
     weights: HostOf<W>
   ) => Effect.Effect<InferHandle<B, O>, EngineError, Scope.Scope>
-  /** Opens an ONNX model made by any tool. `name` stands in errors. */
-  readonly load: (name: string, model: Uint8Array) => Effect.Effect<ModelHandle, EngineError, Scope.Scope>
+  /**
+   * Opens an ONNX model made by any tool. `name` stands in errors. The files in which it keeps numbers outside of itself
+   * (external data) are given with it, and none is looked for: fails with `DataElsewhere` when one is not there. Arrays
+   * of 16 and of 64 bits are taken and given as float32.
+   */
+  readonly load: (
+    name: string,
+    model: Uint8Array,
+    files?: ReadonlyArray<ModelFile>
+  ) => Effect.Effect<ModelHandle, EngineError, Scope.Scope>
   readonly memory: Effect.Effect<Memory, EngineError>
 }>()("patchword/layers/Engine") {
   /**

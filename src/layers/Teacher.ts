@@ -44,6 +44,7 @@ import * as FeatureCache from "./FeatureCache.ts"
 import * as Files from "./Files.ts"
 import { Images } from "./Images.ts"
 import { ImagesError } from "./ImageSet.ts"
+import * as Onnx from "./internal/onnxModel.ts"
 import { remember } from "./internal/remember.ts"
 import * as Weights from "./Weights.ts"
 
@@ -90,6 +91,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     WrongImages,
     WrongMeasures,
     WrongModel,
+    Onnx.ModelInvalid,
     ImagesError,
     EngineError,
     Weights.WeightsError,
@@ -192,7 +194,8 @@ export class Teacher extends Context.Service<Teacher, {
 
   /**
    * Any ONNX model with an output of one row per patch. Runs on the engine in the environment, which has to take foreign
-   * models. Fails with 66 when there is no such file, with 65 when the model's inputs and outputs are other ones.
+   * models. The files in which it keeps its numbers are read from its own folder, and are part of the digest. Fails with 66
+   * when there is no such file, with 65 when the model's inputs and outputs are other ones.
    */
   static readonly layerOnnx = (file: string, options: OnnxOptions): Layer.Layer<Teacher, TeacherError, Engine> =>
     Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
@@ -497,10 +500,9 @@ const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 
 const makeOnnx = Effect.fn("Teacher.layerOnnx")(
   function*(file: string, { channels = PLAIN, imageSize, input, output, skip = 0 }: OnnxOptions) {
-    const { fs } = yield* Files.make
     const engine = yield* Engine
-    const bytes = yield* Files.onFailure(file)(fs.readFile(file))
-    const model = yield* engine.load(file, bytes)
+    const { bytes, digest, files } = yield* Onnx.read(file)
+    const model = yield* engine.load(file, bytes, files)
     const ports = { inputs: model.inputs.map(({ name }) => name), outputs: model.outputs.map(({ name }) => name) }
     const wrong = (problem: string) => new WrongModel({ problem, ...ports })
     const [only] = ports.inputs
@@ -516,14 +518,18 @@ const makeOnnx = Effect.fn("Teacher.layerOnnx")(
     const once = Effect.fnUntraced(function*(pixels: Float32Array, shape: [number, 3, number, number]) {
       const found = (yield* model.run({ [port]: HostTensor.make(shape, "float32", pixels) }))[output]
       const [rows, tokens, width, ...more] = found?.shape ?? []
+      const data = found?.data
+      if (data !== undefined && !(data instanceof Float32Array)) {
+        return yield* wrong(`${output} is of the type ${found?.dtype}, but numbers of 16, 32 or 64 bits are expected`)
+      }
       const fits = rows === shape[0] && tokens !== undefined && tokens > skip && width !== undefined &&
         more.length === 0
-      if (found === undefined || !fits || !(found.data instanceof Float32Array)) {
+      if (data === undefined || !fits) {
         return yield* wrong(
           `${output} is ${ShapeError.show(found?.shape ?? [])}, but [${shape[0]}, more than ${skip}, T] is expected`
         )
       }
-      return { data: found.data, tokens, width }
+      return { data, tokens, width }
     })
 
     const patchesOf = (
@@ -567,7 +573,7 @@ const makeOnnx = Effect.fn("Teacher.layerOnnx")(
     return Teacher.of({
       name: file,
       width: tried.shape[2],
-      digest: Files.sha256(`${Files.sha256(bytes)} ${output} ${skip} ${[...channels.mean, ...channels.std].join(" ")}`),
+      digest: Files.sha256(`${digest} ${output} ${skip} ${[...channels.mean, ...channels.std].join(" ")}`),
       features
     })
   },

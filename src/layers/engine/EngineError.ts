@@ -94,6 +94,18 @@ export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   }
 }
 
+/** A model keeps numbers in other files, which were not given with it, or cannot be. Exits with 65. */
+export class DataElsewhere extends Schema.TaggedError<DataElsewhere>()("DataElsewhere", {
+  places: Schema.Array(Schema.String),
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the model keeps numbers outside of its file (${this.places.join(", ")}), ${this.problem}; give its files ` +
+      "together, or save it in one file"
+  }
+}
+
 /** The thread that ran programs has ended. Exits with 69. */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
@@ -129,6 +141,7 @@ const reasons = [
   ProviderUnavailable,
   PrecisionUnavailable,
   BadInput,
+  DataElsewhere,
   WorkerLost,
   Torn,
   Failed

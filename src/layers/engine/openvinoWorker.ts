@@ -72,7 +72,8 @@ const packed = ({ data, dtype, shape }: Elements): Packed =>
     ? { shape, dtype: "int32", data: Int32Array.from(data, Number) }
     : { shape, dtype: dtype as Packed["dtype"], data }
 
-const open = ({ adamw, held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"open"> => {
+const open = ({ adamw, files, held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"open"> => {
+  if (files.length > 0) throw new Error("OpenVINO takes a model in one file; save it in one, or use ONNX Runtime")
   const compiled = openvino!.compile(model)
   const { inputs, outputs } = compiled
   const layout = Adamw.layout(adamw, arrays)

@@ -37,6 +37,12 @@ export interface Port {
   readonly dtype: string
 }
 
+/** A file of a model beside its own, under the name that the model gives it. */
+export interface ModelFile {
+  readonly path: string
+  readonly data: Uint8Array
+}
+
 /** What runs programs. */
 export interface About {
   /** Of the library. */
@@ -60,12 +66,13 @@ export interface Calls {
   /** What the worker runs on. */
   readonly start: { readonly ask: undefined; readonly answer: About }
   /**
-   * Loads a model. `held` are inputs that stay in the worker, `updates` those of them that runs replace, and `adamw` those
+   * Loads a model with its other files. `held` are inputs that stay in the worker, `updates` those of them that runs replace, and `adamw` those
    * that the worker itself replaces after each.
    */
   readonly open: {
     readonly ask: {
       readonly model: Uint8Array
+      readonly files: ReadonlyArray<ModelFile>
       readonly held: Arrays
       readonly updates: ReadonlyArray<Update>
       readonly adamw: ReadonlyArray<Adamw>

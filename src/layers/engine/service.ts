@@ -1,14 +1,15 @@
 /** Steps as programs that run elsewhere: what every engine does that is asked by messages. */
 import { Effect, Semaphore } from "effect"
+import * as OnnxModel from "../../compiler/OnnxModel.ts"
 import type { Adamw, Update } from "../../compiler/Trace.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
-import { Disposed, EngineError, Torn, WorkerLost } from "./EngineError.ts"
+import { DataElsewhere, Disposed, EngineError, Torn, WorkerLost } from "./EngineError.ts"
 import * as Protocol from "./protocol.ts"
-import type { About, Arrays, Calls, Name } from "./protocol.ts"
+import type { About, Arrays, Calls, ModelFile, Name } from "./protocol.ts"
 
 /** Asks whoever runs programs. */
 export type Call = <N extends Name>(
@@ -49,6 +50,19 @@ const under = (group: string, arrays: ReadonlyMap<string, HostTensor.Any>): Entr
 const record = <T>(group: string, spec: object, arrays: Arrays): T =>
   Tree.map<T>(spec, (_, path) => arrays[`${group}.${path}`])
 
+/** What arrays of models made elsewhere are on our side, where that is something else. */
+const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float16: "float32", float64: "float32" }
+
+// A runtime would look for what it is not given in the folder that the process happens to be in.
+const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
+  const { files, inner } = yield* Check.attempt(program, () => OnnxModel.external(model))
+  const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
+    new EngineError({ program, reason: new DataElsewhere({ places, problem }) })
+  if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")
+  const absent = files.filter((place) => !given.some(({ path }) => path === place))
+  if (absent.length > 0) return yield* elsewhere(absent, "which were not given with it")
+})
+
 /** An engine whose programs run where `call` leads. */
 export const make = (
   call: Call,
@@ -57,12 +71,13 @@ export const make = (
   const open = Effect.fnUntraced(function*(
     program: string,
     { adamw, bytes: model, updates }: Omit<Program, "result">,
-    held: Entries
+    held: Entries,
+    files: ReadonlyArray<ModelFile> = []
   ) {
     let closed = false
     const kept = Protocol.packed(held)
     const { handle, inputs, outputs } = yield* Effect.acquireRelease(
-      call(program, "open", { model, held: kept.arrays, updates, adamw }, kept.buffers),
+      call(program, "open", { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
       (opened) => {
         closed = true
         // A worker that is gone holds nothing any more.
@@ -133,15 +148,16 @@ export const make = (
         })
       }
     }),
-    load: Effect.fnUntraced(function*(name, model) {
-      const { inputs, outputs, run } = yield* open(name, { bytes: model, updates: [], adamw: [] }, [])
+    load: Effect.fnUntraced(function*(name, model, files = []) {
+      yield* together(name, model, files)
+      const { inputs, outputs, run } = yield* open(name, { bytes: model, updates: [], adamw: [] }, [], files)
       return {
         inputs,
         outputs,
         run: Effect.fnUntraced(function*(given: Readonly<Record<string, HostTensor.Any>>) {
           const checked = yield* Effect.forEach(inputs, ({ dtype, name: input, shape }) =>
             Effect.map(
-              Check.array(name, input, { shape, dtype: dtype === "int64" ? "int32" : dtype }, given[input]),
+              Check.array(name, input, { shape, dtype: HOST[dtype] ?? dtype }, given[input]),
               (one) => [input, one] as const
             ))
           return yield* run(checked)

@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/OnnxModel.ts"
 import type { Update } from "../../compiler/Trace.ts"
+import * as Half from "../../domain/Half.ts"
 import * as Adamw from "./adamw.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Handlers, Packed, Port } from "./protocol.ts"
@@ -35,10 +36,18 @@ interface Model {
   readonly factors: ReadonlyArray<string>
 }
 
-const array = ({ data, dims, type }: Tensor): Packed =>
-  data instanceof BigInt64Array
-    ? { shape: dims, dtype: "int32", data: Int32Array.from(data, Number) }
-    : { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
+const array = ({ data, dims, type }: Tensor): Packed => {
+  if (data instanceof BigInt64Array) return { shape: dims, dtype: "int32", data: Int32Array.from(data, Number) }
+  if (data instanceof Float64Array) return { shape: dims, dtype: "float32", data: Float32Array.from(data) }
+  if (type === "float16") return { shape: dims, dtype: "float32", data: fromHalves(data as Halves) }
+  return { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
+}
+
+/** Bits, where the language has no type for numbers of 16 bits. */
+type Halves = Uint16Array | { readonly buffer: ArrayBufferLike; readonly byteOffset: number; readonly length: number }
+
+const fromHalves = ({ buffer, byteOffset, length }: Halves): Float32Array =>
+  Half.decode(new Uint16Array(buffer, byteOffset, length))
 
 const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port> =>
   metadata.map((value) => ({
@@ -83,16 +92,26 @@ export const handlers = (
   const empty = (like: Tensor): Tensor =>
     new Tensor(like.type, (like.data as Float32Array).slice().fill(0), [...like.dims])
 
-  // Indices of models made elsewhere are 64-bit, on the way in and on the way out.
-  const widened = ({ data, shape }: Packed): Tensor =>
-    new Tensor("int64", BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
+  // Models made elsewhere have indices of 64 bits, and numbers of 16 or 64.
+  const own = (dtype: string, given: Packed): Tensor => {
+    const { data, shape } = given
+    if (dtype === "int64") return new Tensor(dtype, BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
+    if (dtype === "float64") return new Tensor(dtype, Float64Array.from(data), [...shape])
+    if (dtype === "float16") return new Tensor(dtype, Half.encode(Float32Array.from(data)), [...shape])
+    return tensor(given)
+  }
 
   const tensors = (arrays: Iterable<readonly [string, Packed]>): Map<string, Tensor> =>
     new Map(Array.from(arrays, ([name, value]) => [name, tensor(value)]))
 
-  const session = (model: Uint8Array, onDevice: ReadonlyArray<string>): Promise<InferenceSession> =>
+  const session = (
+    model: Uint8Array,
+    onDevice: ReadonlyArray<string>,
+    files: ReadonlyArray<Protocol.ModelFile> = []
+  ): Promise<InferenceSession> =>
     create(model, {
       ...options,
+      ...(files.length > 0 ? { externalData: files } : {}),
       ...(state === "device" && onDevice.length > 0
         ? { preferredOutputLocation: Object.fromEntries(onDevice.map((output) => [output, "gpu-buffer"])) }
         : {})
@@ -111,8 +130,8 @@ export const handlers = (
       lasting.push((await moved(new Map([["x", new Tensor("float32", new Float32Array(1), [1])]]), "host")).mover)
       return [started]
     },
-    open: async ({ adamw, held: given, model, updates }) => {
-      const opening = await session(model, updates.map(({ output }) => output))
+    open: async ({ adamw, files, held: given, model, updates }) => {
+      const opening = await session(model, updates.map(({ output }) => output), files)
       const apart = Adamw.layout(adamw, given)
       const host = tensors(Object.entries(given).map(([name, value]) => [name, apart.held.get(name) ?? value]))
       const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
@@ -142,7 +161,7 @@ export const handlers = (
       const { calls, factors, gradients, held, inputs, results, session: opened, spare, updates } = models.get(handle)!
       const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
         const value = held.get(name)
-        return [name, value ?? (dtype === "int64" ? widened(given[name]!) : tensor(given[name]!))]
+        return [name, value ?? own(dtype, given[name]!)]
       }))
       const fetches: Record<string, Tensor | null> = Object.fromEntries(
         [...results, ...factors, ...gradients.keys(), ...updates.map(({ output }) => output)].map((
