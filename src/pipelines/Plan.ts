@@ -28,6 +28,7 @@ import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Finetune from "./Finetune.ts"
+import * as Memory from "./Memory.ts"
 import * as Pretrain from "./Pretrain.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -91,9 +92,6 @@ const constant = <T>(spec: object): HostOf<T> =>
     return filled
   })
 
-const numbers = (spec: object): number =>
-  Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
-
 /** Seconds of a step with what its batch is computed by, and the resident bytes of the process behind it. */
 const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B, M>, before?: Inference<W, I, O>) {
   const engine = yield* Engine
@@ -107,8 +105,6 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
   const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9 / STEPS
   return { seconds, resident: process.memoryUsage.rss() }
 }, Effect.scoped)
-
-const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
 
 /**
  * Plans the stages of a preset on the engine in the environment.
@@ -136,12 +132,12 @@ export const plan = Effect.fn("plan")(function*(
       (one === undefined ? 0 : Trace.inference(one).flops)
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
-    const state = 4 * numbers(step.state as object)
+    const state = 4 * Memory.numbers(step.state as object)
     const gradients = state / 3
-    const weights = one === undefined ? 0 : 4 * numbers(one.weights as object)
+    const weights = one === undefined ? 0 : 4 * Memory.numbers(one.weights as object)
     const planned = {
       stage,
-      parameters: numbers((step.state as { readonly parameters: object }).parameters),
+      parameters: Memory.numbers((step.state as { readonly parameters: object }).parameters),
       flopsPerImage,
       batchSize,
       stepsPerEpoch,
@@ -187,7 +183,7 @@ export const plan = Effect.fn("plan")(function*(
     )
   }
   const found = yield* Effect.forEach(stages, (stage) => plans[stage])
-  const memory = Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
+  const memory = Memory.ofMachine()
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
   const tokenizerSteps = optimizer.steps(optimizer.stepsPerEpoch(images)).total
@@ -204,26 +200,28 @@ export const plan = Effect.fn("plan")(function*(
     featureCache,
     problems: [
       ...(disk <= free ? [] : [
-        `checkpoints and weights take ${gigabytes(disk)}, and ${
-          gigabytes(free)
+        `checkpoints and weights take ${Memory.gigabytes(disk)}, and ${
+          Memory.gigabytes(free)
         } are free; free some, or choose another disk`
       ]),
       ...(disk > free || disk + featureCache <= free ? [] : [
-        `a cache of features takes ${gigabytes(featureCache)} beside checkpoints and weights, and ${
-          gigabytes(free)
+        `a cache of features takes ${Memory.gigabytes(featureCache)} beside checkpoints and weights, and ${
+          Memory.gigabytes(free)
         } are free; train with the teacher itself, or keep the cache on another disk`
       ]),
       ...found.flatMap((one) => [
         ...(one.imagesPerSecond !== null ? [] : [
           `${one.stage}: the weights and their update alone take ${
-            gigabytes(one.memory)
+            Memory.gigabytes(one.memory)
           }, twice while they are handed over, ` +
-          `and ${gigabytes(process.availableMemory())} are free; plan it on a machine with more memory, or choose a ` +
+          `and ${
+            Memory.gigabytes(process.availableMemory())
+          } are free; plan it on a machine with more memory, or choose a ` +
           "smaller network"
         ]),
         ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
-          `${one.stage}: a batch of ${one.batchSize} takes about ${gigabytes(one.memory)}, and there are ${
-            gigabytes(memory)
+          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.gigabytes(one.memory)}, and there are ${
+            Memory.gigabytes(memory)
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
         ]),
         ...(one.stepsPerEpoch > 0 ? [] : [

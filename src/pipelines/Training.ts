@@ -27,6 +27,7 @@ import { Runs, type RunsError } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
 import type { HostOf, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
+import * as Memory from "./Memory.ts"
 
 /** The state of every training step: the parameters, what the optimizer holds of them, and buffers of the step's own. */
 export interface TrainState {
@@ -124,6 +125,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
   R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
 > {
   const { batchSize, config, dataDigest, seed, stage, step, steps, stepsPerEpoch } = options
+  yield* Memory.hold(stage, step.state as object)
   const engine = yield* Engine
   const checkpoints = yield* Checkpoints
   const runs = yield* Runs

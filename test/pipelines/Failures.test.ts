@@ -76,6 +76,14 @@ const teaching = (change: (data: Float32Array) => void) =>
 
 describe("stages refuse", () => {
   layer(machine)((it) => {
+    it.effect("a network that the machine cannot hold before it makes any of it", () =>
+      Effect.gen(function*() {
+        const vit = new VitConfig({ ...preset.finetune.vit, mlpRatio: 1e10 })
+        const error = yield* Effect.flip(finetune(finetuneWith({ vit }), undefined).pipe(fresh))
+        assert.strictEqual(tagged(error, "EngineError").reason._tag, "OutOfMemory")
+        assert.match(error.message, /^engine, finetune: .* take \S+ GB, and the machine has \S+ GB/)
+      }))
+
     it.effect("a tokenizer with what tokenizers do not have, naming every key", () =>
       Effect.gen(function*() {
         const config = tokenizerWith({
