@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { NodeServices } from "@effect/platform-node"
 import { Effect, Logger } from "effect"
 import { Command } from "effect/cli"
 import { version } from "../domain/Version.ts"
 import * as Failure from "./Failure.ts"
 import * as Output from "./Output.ts"
 import { patchword } from "./patchword.ts"
+import * as Signals from "./Signals.ts"
 
 Command.run(patchword, { version }).pipe(
   Failure.misuse,
@@ -14,5 +15,5 @@ Command.run(patchword, { version }).pipe(
   // Standard output is for results.
   Effect.provideService(Logger.LogToStderr, true),
   Effect.provide([NodeServices.layer, Output.layerPresenter]),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+  Signals.runMain({ disableErrorReporting: true })
 )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
@@ -7,16 +7,18 @@ import * as Keyed from "../../src/domain/Keyed.ts"
 import { ended, start } from "./child.ts"
 
 const SCRIPT = "test/e2e/resumeChild.ts"
-const ROWS = 60
-const KILLS = 3
+const ROWS = 90
 
-const rows = (folder: string): number => {
-  try {
-    return readFileSync(join(folder, "log.jsonl"), "utf8").split("\n").length - 1
-  } catch {
-    return 0
-  }
-}
+const SIGNALS = {
+  SIGKILL: { code: null, signal: "SIGKILL" },
+  SIGHUP: { code: 129, signal: null },
+  SIGINT: { code: 130, signal: null },
+  SIGTERM: { code: 143, signal: null }
+} as const
+
+const text = (file: string): string => existsSync(file) ? readFileSync(file, "utf8") : ""
+
+const rows = (folder: string): ReadonlyArray<string> => text(join(folder, "log.jsonl")).split("\n").slice(0, -1)
 
 const contents = (folder: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -24,38 +26,50 @@ const contents = (folder: string): Readonly<Record<string, string>> =>
       .map((name) => [name, readFileSync(join(folder, name)).toString("base64")])
   )
 
-const killedAt = async (folder: string, wanted: number): Promise<number> => {
+const stages = (folder: string) =>
+  readdirSync(join(folder, "checkpoints"), { recursive: true, withFileTypes: true })
+    .filter(({ name }) => name === "state.json")
+    .map(({ parentPath }) => JSON.parse(text(join(parentPath, "state.json"))).state)
+
+const endedAt = async (folder: string, wanted: number, sent: keyof typeof SIGNALS): Promise<number> => {
   const child = start(SCRIPT, [folder])
   const end = ended(child)
-  const before = rows(folder)
-  while (child.exitCode === null && (rows(folder) < wanted || rows(folder) === before)) {
+  const before = rows(folder).length
+  while (child.exitCode === null && (rows(folder).length < wanted || rows(folder).length === before)) {
     await setTimeout(2)
   }
-  child.kill("SIGKILL")
-  const { signal, stderr } = await end
-  assert.strictEqual(signal, "SIGKILL", stderr)
-  return rows(folder)
+  child.kill(sent)
+  const { stderr, stdout: _stdout, ...exit } = await end
+  assert.deepStrictEqual(exit, SIGNALS[sent], stderr)
+  const logged = rows(folder)
+  if (sent !== "SIGKILL") {
+    const { stage, step } = JSON.parse(logged.at(-1)!)
+    const saved = stages(folder).filter((one) => one.stage === stage).map((one) => one.step)
+    assert.strictEqual(Math.max(...saved), step, `${sent}: ${stderr}`)
+  }
+  return logged.length
 }
 
-describe("a run that is killed and started again", () => {
-  it("leaves the files of one that was never killed", async () => {
+describe("a run that is ended by signals and started again", () => {
+  it("leaves the files of one that never was", async () => {
     const folder = mkdtempSync(join(tmpdir(), "patchword-resume-"))
     const seed = Number(process.env["PATCHWORD_SEED"] ?? Date.now() % 1_000_000)
     try {
       const [unbroken, broken] = [join(folder, "unbroken"), join(folder, "broken")]
       const reference = ended(start(SCRIPT, [unbroken]))
       const { integer } = Keyed.generator({ seed, purpose: "test/kill", epoch: 0, index: 0 })
-      const third = Math.floor(ROWS / KILLS)
-      const killed: Array<number> = []
-      for (let kill = 0; kill < KILLS; kill++) {
-        killed.push(await killedAt(broken, kill * third + integer(1, third - 12)))
+      const sent = ["SIGINT", "SIGKILL", "SIGHUP", "SIGTERM"] as const
+      const part = Math.floor(ROWS / sent.length)
+      const killed: Array<string> = []
+      for (const [i, signal] of sent.entries()) {
+        killed.push(`${signal} ${await endedAt(broken, i * part + integer(1, part - 5), signal)}`)
       }
       const last = await ended(start(SCRIPT, [broken]))
-      const told = `PATCHWORD_SEED=${seed}, killed after rows ${killed.join(", ")}: ${last.stderr}`
+      const told = `PATCHWORD_SEED=${seed}, ended after rows ${killed.join(", ")}: ${last.stderr}`
       assert.strictEqual(last.code, 0, told)
       const { code, stderr } = await reference
       assert.strictEqual(code, 0, stderr)
-      assert.strictEqual(rows(unbroken), ROWS)
+      assert.lengthOf(rows(unbroken), ROWS)
       assert.deepStrictEqual(contents(broken), contents(unbroken), told)
     } finally {
       rmSync(folder, { recursive: true, force: true })

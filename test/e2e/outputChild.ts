@@ -1,8 +1,8 @@
-import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Logger } from "effect"
 import { writeFileSync } from "node:fs"
 import * as Failure from "../../src/cli/Failure.ts"
 import * as Output from "../../src/cli/Output.ts"
+import * as Signals from "../../src/cli/Signals.ts"
 
 const [file = ""] = process.argv.slice(2)
 
@@ -14,5 +14,5 @@ Effect.addFinalizer(() => Effect.sync(() => writeFileSync(file, "ended"))).pipe(
   Output.orLost,
   Failure.reported,
   Effect.provideService(Logger.LogToStderr, true),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+  Signals.runMain({ disableErrorReporting: true })
 )

@@ -1,16 +1,20 @@
 import { Effect, Layer } from "effect"
+import * as Signals from "../../src/cli/Signals.ts"
 import { Runs } from "../../src/layers/Runs.ts"
+import { classify, finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
-import { machine, micro } from "../pipelines/kit.ts"
+import { machine, micro, set } from "../pipelines/kit.ts"
 
 const preset = micro({ duration: 30 })
+const options = { checkpointEvery: 8 }
 
-const program = Effect.gen(function*() {
-  const tokenizer = yield* trainTokenizer(preset.tokenizer, { checkpointEvery: 4 })
-  yield* pretrain(preset.pretrain, tokenizer, { checkpointEvery: 4 })
-})
-
-await Effect.runPromise(
-  program.pipe(Effect.provide(Layer.merge(machine, Runs.layer(process.argv[2]!, { config: { test: "resume" } }))))
+Effect.gen(function*() {
+  const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
+  const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
+  const classifier = yield* finetune(preset.finetune, backbone, options)
+  yield* classify(classifier, [set("val", 6)])
+}).pipe(
+  Effect.provide(Layer.merge(machine, Runs.layer(process.argv[2]!, { config: { test: "resume" } }))),
+  Signals.runMain
 )

@@ -1,0 +1,44 @@
+/**
+ * What signals do. The first interrupts the program, which saves what it has to and ends with the signal's exit code: 129
+ * after SIGHUP (a terminal that closes), 130 after SIGINT (Ctrl-C), 143 after SIGTERM. One that comes a second later or more
+ * ends it at once.
+ */
+import { Exit, Runtime } from "effect"
+
+const CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+type Signal = keyof typeof CODES
+const SIGNALS = Object.keys(CODES) as ReadonlyArray<Signal>
+
+// A terminal sends Ctrl-C to a program and to npm, which hands it on: for so long, another signal is the same one again.
+const SAME_MILLIS = 1000
+
+const STOPPING =
+  "stopping: what is under way is finished and saved. Press Ctrl-C again to end at once: then the steps " +
+  "since the last checkpoint are taken again\n"
+
+/** Runs a program as that of the process. */
+export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
+  let received: Signal | undefined
+  const leave = (signals: ReadonlyArray<Signal>) => {
+    for (const signal of signals) process.removeListener(signal, onSignal)
+  }
+  const onSignal = (signal: Signal) => {
+    if (received !== undefined) return
+    received = signal
+    fiber.interruptUnsafe(fiber.id)
+    // A terminal that closes may say so twice, and what is saved then is not to be lost by it.
+    const again = setTimeout(() => {
+      leave(["SIGINT", "SIGTERM"])
+      process.stderr.write(STOPPING)
+    }, SAME_MILLIS)
+    fiber.addObserver(() => clearTimeout(again))
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  fiber.addObserver((exit) => {
+    leave(SIGNALS)
+    teardown(exit, (code) => {
+      const ended = received !== undefined && Exit.isFailure(exit) ? CODES[received] : code
+      if (received !== undefined || ended !== 0) process.exit(ended)
+    })
+  })
+})

@@ -1,0 +1,42 @@
+import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { ended, start } from "./child.ts"
+
+const begun = async (saving: string) => {
+  const child = start("test/e2e/signalsChild.ts", [saving])
+  const end = ended(child)
+  await once(child.stdout!, "data")
+  return { child, end }
+}
+
+describe("signals", () => {
+  it.concurrent.each([["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const)(
+    "of kind %s end a program when it has saved, with %i",
+    async (signal, code) => {
+      const { child, end } = await begun("nothing")
+      child.kill(signal)
+      assert.deepStrictEqual(await end, { code, signal: null, stdout: "begun\nsaving\nsaved\n", stderr: "" })
+    }
+  )
+
+  it.concurrent("that come twice at once are one", async () => {
+    const { child, end } = await begun("soon")
+    child.kill("SIGINT")
+    await once(child.stdout!, "data")
+    child.kill("SIGINT")
+    child.kill("SIGTERM")
+    assert.deepStrictEqual(await end, { code: 130, signal: null, stdout: "begun\nsaving\nsaved\n", stderr: "" })
+  })
+
+  it.concurrent("that come again later end a program at once, which says so before", async () => {
+    const { child, end } = await begun("never")
+    child.kill("SIGINT")
+    const [told] = await once(child.stderr!, "data")
+    assert.match(String(told), /^stopping: .*Press Ctrl-C again to end at once/)
+    child.kill("SIGHUP")
+    child.kill("SIGINT")
+    const { signal, stdout } = await end
+    assert.strictEqual(signal, "SIGINT")
+    assert.strictEqual(stdout, "begun\nsaving\n")
+  })
+})
