@@ -43,6 +43,16 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
     secondInterpolation: Schema.optionalKey(Interpolation),
     /** Side of the central crop of evaluation, as a share of the shorter side of the resized image. */
     evaluationCrop: Quantity.Factor,
+    /**
+     * What of the picture is resized to the side that `evaluationCrop` is a share of: its `shorter` side, or `both`, which makes
+     * a square of any picture. `shorter`, the official way, when absent.
+     */
+    evaluationSides: Schema.optionalKey(Schema.Literals(["shorter", "both"])),
+    /**
+     * How half a pixel beside the central crop is rounded: to the `even` one, the official way and that when absent, or `down`, as
+     * transformers does.
+     */
+    evaluationOffset: Schema.optionalKey(Schema.Literals(["even", "down"])),
     /** Subtracted from each channel, which lies in [0, 1]. */
     mean: Quantity.Channels,
     /** What each channel is divided by afterwards. */

@@ -74,6 +74,10 @@ export interface Evaluation {
   readonly interpolation: Resample.Filter
   /** Side of the central square, as a share of the shorter side of the resized picture. */
   readonly evaluationCrop: number
+  /** Which sides are brought to a length: the shorter one, by default, or both. */
+  readonly evaluationSides?: "shorter" | "both" | undefined
+  /** How half a pixel beside the crop is rounded; `even` by default. */
+  readonly evaluationOffset?: "even" | "down" | undefined
 }
 
 /**
@@ -83,17 +87,19 @@ export interface Evaluation {
 export const central = (
   picture: Picture,
   size: number,
-  { evaluationCrop, interpolation }: Evaluation,
+  { evaluationCrop, evaluationOffset, evaluationSides, interpolation }: Evaluation,
   resize: typeof Resample.resize = Resample.resize
 ): Picture => {
   const short = Math.trunc(size / evaluationCrop)
   const { height, width } = picture
-  const long = (side: number, other: number) => side <= other ? short : Math.trunc((short * side) / other)
+  const long = (side: number, other: number) =>
+    side <= other || evaluationSides === "both" ? short : Math.trunc((short * side) / other)
+  const half = evaluationOffset === "down" ? Math.floor : Rounding.halfToEven
   const resized = resize(picture, long(width, height), long(height, width), interpolation)
   if (resized.width === size && resized.height === size) return resized
   return Resample.cut(resized, {
-    left: Rounding.halfToEven((resized.width - size) / 2),
-    top: Rounding.halfToEven((resized.height - size) / 2),
+    left: half((resized.width - size) / 2),
+    top: half((resized.height - size) / 2),
     width: size,
     height: size
   })

@@ -12,18 +12,19 @@
 import { Schema } from "effect"
 import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
+import * as Quantity from "./Quantity.ts"
 import { TokenizerConfig } from "./TokenizerConfig.ts"
 
 /** A tokenizer that learned from features of some width. */
-export const Tokenizer = Schema.TaggedStruct("Tokenizer", { config: TokenizerConfig, teacherWidth: Schema.Int })
+export const Tokenizer = Schema.TaggedStruct("Tokenizer", { config: TokenizerConfig, teacherWidth: Quantity.Count })
 
 /** A network that predicts some number of codes. */
-export const Backbone = Schema.TaggedStruct("Backbone", { config: PretrainConfig, codes: Schema.Int })
+export const Backbone = Schema.TaggedStruct("Backbone", { config: PretrainConfig, codes: Quantity.Count })
 
 /** A classifier and the names of its classes. */
 export const Classifier = Schema.TaggedStruct("Classifier", {
   config: FinetuneConfig,
-  classes: Schema.Array(Schema.String)
+  classes: Schema.Array(Schema.String).check(Schema.isMinLength(1))
 })
 
 /** Any of the three. */

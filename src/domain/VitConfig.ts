@@ -45,7 +45,9 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
     /** Drop-path rate of the last block; earlier blocks drop in proportion to their depth. */
     dropPath: Quantity.Rate,
     /** What stands for the image. Pretraining, which predicts patches, does not use it. */
-    pooling: Pooling
+    pooling: Pooling,
+    /** Added to the variance in every layer norm; 1e-6, the official value, when absent. */
+    normEpsilon: Schema.optionalKey(Quantity.Positive)
   }).check(
     Schema.makeFilter((vit) => [
       ...(vit.imageSize % vit.patchSize === 0
@@ -53,7 +55,10 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
         : [{ path: ["patchSize"], issue: `expected a divisor of imageSize ${vit.imageSize}, got ${vit.patchSize}` }]),
       ...(vit.width % vit.heads === 0
         ? []
-        : [{ path: ["heads"], issue: `expected a divisor of width ${vit.width}, got ${vit.heads}` }])
+        : [{ path: ["heads"], issue: `expected a divisor of width ${vit.width}, got ${vit.heads}` }]),
+      ...(Math.round(vit.width * vit.mlpRatio) >= 1
+        ? []
+        : [{ path: ["mlpRatio"], issue: `expected at least one channel of width ${vit.width}, got ${vit.mlpRatio}` }])
     ])
   )
 ) {

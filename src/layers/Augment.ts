@@ -106,12 +106,12 @@ export const classified = (
 export const evaluation = (
   picture: Picture,
   size: number,
-  { evaluationCrop, interpolation }: Pick<Crop.Evaluation, "evaluationCrop"> & Pick<Random, "interpolation">
+  config: Omit<Crop.Evaluation, "interpolation"> & Pick<Random, "interpolation">
 ): Picture =>
   Crop.central(
     picture,
     size,
-    { evaluationCrop, interpolation: interpolation === "random" ? "bicubic" : interpolation },
+    { ...config, interpolation: config.interpolation === "random" ? "bicubic" : config.interpolation },
     Views.resize
   )
 

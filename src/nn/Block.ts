@@ -126,6 +126,8 @@ export interface Context<B extends number, T extends number, H extends number> {
   /** How a block's own table is read. */
   readonly index?: RelativeIndex<T> | undefined
   readonly dropPath?: DropPath<B> | undefined
+  /** Added to the variance in layer norms; {@link EPSILON} when absent. */
+  readonly epsilon?: number | undefined
 }
 
 const added = <S extends [number, number, number]>(
@@ -182,7 +184,7 @@ export const attend = <
   context: Context<B, T, H>
 ): Tensor<[B, T, C]> => {
   const x = Gradient.boundary(tokens)
-  const branch = attention(params.attn, Normalization.layerNorm(x, params.norm1, EPSILON), context)
+  const branch = attention(params.attn, Normalization.layerNorm(x, params.norm1, context.epsilon ?? EPSILON), context)
   return residual<B, [T], C>(x, branch, params.gamma_1, context.dropPath?.attention)
 }
 
@@ -197,9 +199,10 @@ export const transform = <
 >(
   { gamma_2, mlp, norm2 }: BlockParams<C, F, H, R>,
   x: Tensor<[B, ...S, C]>,
-  dropPath: Tensor<[B]> | undefined
+  dropPath: Tensor<[B]> | undefined,
+  epsilon = EPSILON
 ): Tensor<[B, ...S, C]> => {
-  const hidden = Linear.linear<[B, ...S], C, F>(Normalization.layerNorm<[B, ...S], C>(x, norm2, EPSILON), mlp.fc1)
+  const hidden = Linear.linear<[B, ...S], C, F>(Normalization.layerNorm<[B, ...S], C>(x, norm2, epsilon), mlp.fc1)
   return residual<B, S, C>(x, Linear.linear<[B, ...S], F, C>(Activation.gelu(hidden), mlp.fc2), gamma_2, dropPath)
 }
 
@@ -215,4 +218,5 @@ export const forward = <
   params: BlockParams<C, F, H, R>,
   x: Tensor<[B, T, C]>,
   context: Context<B, T, H>
-): Tensor<[B, T, C]> => transform<B, [T], C, F, H, R>(params, attend(params, x, context), context.dropPath?.mlp)
+): Tensor<[B, T, C]> =>
+  transform<B, [T], C, F, H, R>(params, attend(params, x, context), context.dropPath?.mlp, context.epsilon)

@@ -75,16 +75,13 @@ export const spec = <
 export const pool = <B extends number, N extends number, C extends number>(
   params: { readonly norm?: Normalization.NormParams<C>; readonly fc_norm?: Normalization.NormParams<C> },
   tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
-  patches: N
+  patches: N,
+  epsilon = Block.EPSILON
 ): Tensor<[B, C]> => {
   if (params.fc_norm !== undefined) {
-    return Normalization.layerNorm(
-      Reduction.meanTokens(Tokens.patchTokens(tokens, patches)),
-      params.fc_norm,
-      Block.EPSILON
-    )
+    return Normalization.layerNorm(Reduction.meanTokens(Tokens.patchTokens(tokens, patches)), params.fc_norm, epsilon)
   }
-  const normed = params.norm === undefined ? tokens : Normalization.layerNorm(tokens, params.norm, Block.EPSILON)
+  const normed = params.norm === undefined ? tokens : Normalization.layerNorm(tokens, params.norm, epsilon)
   return Tokens.single(Tokens.classToken(normed))
 }
 
@@ -104,4 +101,5 @@ export const forward = <
   images: Tensor<[B, 3, Y, X]>,
   patches: Dim.Patches<Y, X, P>,
   context: Vit.Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
-): Tensor<[B, K]> => Linear.linear(pool(params, Vit.forward(params, images, context), patches), params.head)
+): Tensor<[B, K]> =>
+  Linear.linear(pool(params, Vit.forward(params, images, context), patches, context.epsilon), params.head)

@@ -57,6 +57,8 @@ export interface Sizes<
   readonly pooling: "mean" | "cls"
   readonly headScale: number
   readonly classes: K
+  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  readonly epsilon?: number | undefined
 }
 
 /** The classifier's parameters, by sizes. */
@@ -90,9 +92,17 @@ export const spec = <
   })
 
 const context = <B extends number, T extends number, H extends number>(
-  vit: Vit.Dims<number, number, number, number, H, number, T>,
+  { epsilon, vit }: {
+    readonly vit: Vit.Dims<number, number, number, number, H, number, T>
+    readonly epsilon?: number | undefined
+  },
   dropPath?: ReadonlyArray<Block.DropPath<B>>
-): Vit.Context<B, T, H> => ({ heads: vit.heads, index: Vit.relativeIndex(Vit.grid(vit), vit.tokens), dropPath })
+): Vit.Context<B, T, H> => ({
+  heads: vit.heads,
+  index: Vit.relativeIndex(Vit.grid(vit), vit.tokens),
+  epsilon,
+  dropPath
+})
 
 /** What a step is given. */
 export interface Batch<B extends number, Y extends number, X extends number, K extends number> {
@@ -147,7 +157,7 @@ export const step = <
     },
     run: (state, { dropPath, hyper, images, labels, targets }) => {
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
-        const logits = Classifier.forward(params, images, vit.patches, context(vit, dropPath))
+        const logits = Classifier.forward(params, images, vit.patches, context(sizes, dropPath))
         return {
           loss: targets === undefined
             ? Loss.crossEntropy(logits, labels, labelSmoothing)
@@ -181,6 +191,6 @@ export const logits = <
   weights: { parameters: spec(sizes) },
   batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
   run: ({ parameters }, { images }) => ({
-    logits: Classifier.forward(parameters, images, sizes.vit.patches, context(sizes.vit))
+    logits: Classifier.forward(parameters, images, sizes.vit.patches, context(sizes))
   })
 })

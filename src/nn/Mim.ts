@@ -154,7 +154,9 @@ const through = <
   const finish = <D extends number, S extends Shape>(
     x: Tensor<[D, ...S, C]>,
     dropPath: Tensor<[D]> | undefined
-  ): Tensor<[D, ...S, C]> => (final === undefined ? x : Block.transform<D, S, C, F, H, R>(final, x, dropPath))
+  ): Tensor<
+    [D, ...S, C]
+  > => (final === undefined ? x : Block.transform<D, S, C, F, H, R>(final, x, dropPath, context.epsilon))
   return {
     /** Outputs of all blocks but the last. */
     outputs,
@@ -188,7 +190,7 @@ export const hidden = <
   images: Tensor<[B, 3, Y, X]>,
   mask: Tensor<[B, Dim.Patches<Y, X, P>], "bool">,
   rows: Tensor<[M], "int32">,
-  { dropPath, earlyLayer, headDropPath, heads, index }: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
+  { dropPath, earlyLayer, epsilon, headDropPath, heads, index }: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
 ): Hidden<M, C> => {
   const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
   const count = patches.shape[1]
@@ -198,7 +200,7 @@ export const hidden = <
     params.blocks,
     tokens,
     count,
-    (place) => ({ heads, bias, index, dropPath: dropPath?.[place] })
+    (place) => ({ heads, bias, index, epsilon, dropPath: dropPath?.[place] })
   )
   const last = trunk.patchTokens(rows)
   if (params.cls_pt_layers === undefined) return { last, aggregated: undefined }
@@ -208,7 +210,7 @@ export const hidden = <
     params.cls_pt_layers,
     Tokens.prepend(trunk.classToken(), early),
     count,
-    (place) => ({ heads, bias, index, dropPath: headDropPath?.[place] })
+    (place) => ({ heads, bias, index, epsilon, dropPath: headDropPath?.[place] })
   )
   return { last, aggregated: head.patchTokens(rows) }
 }
@@ -225,13 +227,14 @@ export const logits = <
   M extends number
 >(
   params: MimParams<P, C, F, H, R, T, K>,
-  { aggregated, last }: Hidden<M, C>
+  { aggregated, last }: Hidden<M, C>,
+  epsilon = Block.EPSILON
 ): { readonly last: Tensor<[M, K]>; readonly aggregated: Tensor<[M, K]> | undefined } => {
   const out = (
     tokens: Tensor<[M, C]>,
     norm: Normalization.NormParams<C>,
     output: Linear.LinearParams<C, K>
-  ): Tensor<[M, K]> => Linear.linear(Normalization.layerNorm(tokens, norm, Block.EPSILON), output)
+  ): Tensor<[M, K]> => Linear.linear(Normalization.layerNorm(tokens, norm, epsilon), output)
   return {
     last: out(last, params.norm, params.lm_head),
     aggregated: aggregated === undefined

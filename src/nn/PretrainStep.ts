@@ -66,6 +66,8 @@ export interface Sizes<
   readonly initStd: number
   readonly codes: K
   readonly aggregation: Mim.Aggregation | null
+  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  readonly epsilon?: number | undefined
 }
 
 /** The network's parameters, by sizes. */
@@ -137,7 +139,7 @@ export const step = <
   Batch<B, Y, X, Dim.Patches<Y, X, P>, M>,
   Metrics
 > => {
-  const { aggregation, depth, vit } = sizes
+  const { aggregation, depth, epsilon, vit } = sizes
   const parameters = spec(sizes)
   const factors = { shape: [batch.size] as [B], dtype: "float32" } as const
   const dropped = depth + (aggregation?.headDepth ?? 0)
@@ -160,11 +162,12 @@ export const step = <
         const tokens = Mim.hidden(params, images, mask, rows, {
           heads: vit.heads,
           index,
+          epsilon,
           earlyLayer: aggregation?.earlyLayer ?? depth,
           dropPath: dropPath?.slice(0, depth),
           headDropPath: dropPath?.slice(depth)
         })
-        const { aggregated, last } = Mim.logits(params, tokens)
+        const { aggregated, last } = Mim.logits(params, tokens, epsilon)
         const loss_1 = Loss.crossEntropy(last, labels)
         const first = { loss_1, accuracy_1: Loss.accuracy(last, labels) }
         if (aggregated === undefined) return { loss: loss_1, aux: first }
@@ -214,9 +217,10 @@ export const predict = <
     const tokens = Mim.hidden(parameters, images, mask, rows, {
       heads: sizes.vit.heads,
       index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens),
+      epsilon: sizes.epsilon,
       earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
     })
-    const { last } = Mim.logits(parameters, tokens)
+    const { last } = Mim.logits(parameters, tokens, sizes.epsilon)
     return { predicted: Codes.argMax(last), loss: Loss.crossEntropy(last, labels) }
   }
 })
@@ -247,9 +251,10 @@ export const features = <
   run: ({ parameters }, { images }) => {
     const tokens = Vit.forward(parameters, images, {
       heads: sizes.vit.heads,
-      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens)
+      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens),
+      epsilon: sizes.epsilon
     })
-    const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, Block.EPSILON) : tokens
+    const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
     return {
       features: pooling === "mean"
         ? Reduction.meanTokens(Tokens.patchTokens(normed, sizes.vit.patches))
@@ -280,9 +285,10 @@ export const patchFeatures = <
   run: ({ parameters }, { images }) => {
     const tokens = Vit.forward(parameters, images, {
       heads: sizes.vit.heads,
-      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens)
+      index: Vit.relativeIndex(Vit.grid(sizes.vit), sizes.vit.tokens),
+      epsilon: sizes.epsilon
     })
-    const normed = Normalization.layerNorm(tokens, parameters.norm, Block.EPSILON)
+    const normed = Normalization.layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON)
     return { target: Tokens.patchTokens(normed, sizes.vit.patches) }
   }
 })

@@ -177,6 +177,8 @@ export interface Context<B extends number, T extends number, H extends number> {
   readonly index?: Block.RelativeIndex<T> | undefined
   /** One entry per block; none when nothing is dropped. */
   readonly dropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  readonly epsilon?: number | undefined
 }
 
 /** The bias that all blocks share, if there is one. */
@@ -227,13 +229,13 @@ export const blocks = <
 >(
   params: VitParams<I, P, C, F, H, R, T>,
   tokens: Tensor<[B, T, C]>,
-  { dropPath, heads, index }: Context<B, T, H>
+  { dropPath, epsilon, heads, index }: Context<B, T, H>
 ): ReadonlyArray<Tensor<[B, T, C]>> => {
   const bias = sharedBias(params, index)
   const outputs: Array<Tensor<[B, T, C]>> = []
   for (const [place, block] of params.blocks.entries()) {
     const input = outputs.at(-1) ?? tokens
-    outputs.push(Block.forward(block, input, { heads, bias, index, dropPath: dropPath?.[place] }))
+    outputs.push(Block.forward(block, input, { heads, bias, index, epsilon, dropPath: dropPath?.[place] }))
   }
   return outputs
 }

@@ -5,33 +5,30 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Presets } from "patchword/domain"
+ * import { Effect } from "effect"
+ * import { Files } from "patchword/layers"
  * import { ModelFolder } from "patchword/pipelines"
  *
- * const { vit } = Presets.base.finetune
- * assert.strictEqual(ModelFolder.settings(vit).hidden_size, 768)
+ * const read = ModelFolder.read("models/none").pipe(Effect.provide(Files.layerNode))
+ * assert.match((await Effect.runPromise(Effect.flip(read))).message, /models\/none\/config.json: there is no such file/)
  * ```
  */
-import { Effect, type FileSystem, Option, type Path, Record, Result, Runtime, Schema } from "effect"
-import type { AugmentConfig } from "../domain/AugmentConfig.ts"
+import { Effect, type FileSystem, type Path, Record, Runtime, Schema } from "effect"
+import { AugmentConfig } from "../domain/AugmentConfig.ts"
+import * as Beit from "../domain/Beit.ts"
 import * as Config from "../domain/Config.ts"
 import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
+import * as Foreign from "../domain/Foreign.ts"
+import * as Json from "../domain/Json.ts"
 import * as Model from "../domain/Model.ts"
-import type * as Naming from "../domain/Naming.ts"
 import { base } from "../domain/Presets.ts"
 import { PretrainConfig } from "../domain/PretrainConfig.ts"
+import * as Processor from "../domain/Processor.ts"
 import { version } from "../domain/Version.ts"
-import { VitConfig } from "../domain/VitConfig.ts"
+import type { VitConfig } from "../domain/VitConfig.ts"
 import * as Files from "../layers/Files.ts"
 import * as Weights from "../layers/Weights.ts"
-import * as FinetuneStep from "../nn/FinetuneStep.ts"
-import * as PretrainStep from "../nn/PretrainStep.ts"
-import * as TokenizerStep from "../nn/TokenizerStep.ts"
-import * as Sizes from "./Sizes.ts"
-import * as TrainTokenizer from "./TrainTokenizer.ts"
-
-/** A network with its weights; an `Artifact` is one. */
-export type Network = Model.Model & { readonly tensors: Weights.Tensors }
+import * as Network from "./Network.ts"
 
 /** The folder does not describe a network that is known. Exits with 65. */
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
@@ -44,7 +41,7 @@ export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", {
 /** Why a folder cannot be read or written. The exit code is that of the reason. */
 export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("ModelFolderError", {
   folder: Schema.String,
-  reason: Schema.Union([OtherModel, Config.ConfigError, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([OtherModel, Config.ConfigError, Foreign.ForeignError, Files.FileError, Weights.WeightsError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -60,46 +57,6 @@ export interface Card {
   readonly provenance?: Weights.Provenance
 }
 
-/** What transformers' `BeitConfig` calls the parts of a network. */
-export const settings = (vit: VitConfig) => ({
-  model_type: "beit",
-  hidden_size: vit.width,
-  num_hidden_layers: vit.depth,
-  num_attention_heads: vit.heads,
-  intermediate_size: vit.hidden,
-  hidden_act: "gelu",
-  hidden_dropout_prob: 0,
-  attention_probs_dropout_prob: 0,
-  layer_norm_eps: 1e-6,
-  image_size: vit.imageSize,
-  patch_size: vit.patchSize,
-  num_channels: 3,
-  use_absolute_position_embeddings: vit.absolutePositions,
-  use_relative_position_bias: vit.relativePositions === "perBlock",
-  use_shared_relative_position_bias: vit.relativePositions === "shared",
-  layer_scale_init_value: vit.layerScale,
-  drop_path_rate: vit.dropPath,
-  use_mean_pooling: vit.pooling === "mean"
-})
-
-const processing = ({ evaluationCrop, mean, std }: AugmentConfig, imageSize: number) => {
-  const side = (length: number) => ({ height: length, width: length })
-  return {
-    image_processor_type: "BeitImageProcessor",
-    do_resize: true,
-    size: side(Math.floor(imageSize / evaluationCrop)),
-    resample: 3,
-    do_center_crop: true,
-    crop_size: side(imageSize),
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: mean,
-    image_std: std,
-    do_reduce_labels: false
-  }
-}
-
 const numbered = (classes: ReadonlyArray<string>) => ({
   id2label: Object.fromEntries(classes.map((name, index) => [index, name])),
   label2id: Object.fromEntries(classes.map((name, index) => [name, index]))
@@ -112,13 +69,13 @@ interface Layout {
   readonly title: string
 }
 
-const layoutOf = (network: Network): Layout => {
+const layoutOf = (network: Network.Network): Layout => {
   switch (network._tag) {
     case "Tokenizer": {
       const { augment, encoder } = network.config
       return {
         config: { model_type: "patchword-tokenizer" },
-        preprocessor: processing({ ...augment, mean: [0, 0, 0], std: [1, 1, 1] }, encoder.imageSize),
+        preprocessor: Processor.write({ ...augment, mean: [0, 0, 0], std: [1, 1, 1] }, encoder.imageSize),
         names: { naming: "official", network: "tokenizer" },
         title: `visual tokenizer (VQ-KD), ${network.config.codebook.size} codes`
       }
@@ -128,11 +85,13 @@ const layoutOf = (network: Network): Layout => {
       return {
         config: {
           architectures: ["BeitForMaskedImageModeling"],
-          ...settings(vit),
+          ...Beit.write(vit),
+          // Its norm follows the transformer; transformers would add one of its own for the class token.
+          use_mean_pooling: true,
           use_mask_token: true,
           vocab_size: network.codes
         },
-        preprocessor: processing(augment, vit.imageSize),
+        preprocessor: Processor.write(augment, vit.imageSize),
         names: { naming: "huggingface", network: "pretrained" },
         title: "vision transformer pretrained by masked image modelling (BEiT v2)"
       }
@@ -140,8 +99,8 @@ const layoutOf = (network: Network): Layout => {
     case "Classifier": {
       const { augment, vit } = network.config
       return {
-        config: { architectures: ["BeitForImageClassification"], ...settings(vit), ...numbered(network.classes) },
-        preprocessor: processing(augment, vit.imageSize),
+        config: { architectures: ["BeitForImageClassification"], ...Beit.write(vit), ...numbered(network.classes) },
+        preprocessor: Processor.write(augment, vit.imageSize),
         names: { naming: "huggingface", network: "classifier" },
         title: `image classifier, ${network.classes.length} classes`
       }
@@ -151,7 +110,7 @@ const layoutOf = (network: Network): Layout => {
 
 const pretty = (value: object): string => `${JSON.stringify(value, undefined, 2)}\n`
 
-const cardOf = ({ licence, name, provenance }: Card, { title }: Layout, network: Network): string => {
+const cardOf = ({ licence, name, provenance }: Card, { title }: Layout, network: Network.Network): string => {
   const lines = Object.entries(provenance ?? {}).filter(([key]) => key !== "model")
   return [
     "---",
@@ -177,7 +136,7 @@ const cardOf = ({ licence, name, provenance }: Card, { title }: Layout, network:
 }
 
 // Without its aggregation head, a backbone is one that predicts from its last block alone.
-const kept = (network: Network): Model.Model => {
+const kept = (network: Network.Network): Model.Model => {
   const { tensors: _, ...model } = network
   if (model._tag !== "Backbone") return model
   return { ...model, config: new PretrainConfig({ ...model.config, aggregation: null }) }
@@ -189,78 +148,42 @@ const Fields = Schema.Record(Schema.String, Schema.Json)
 
 const Own = Schema.Struct({ model: Model.Model, provenance: Schema.optionalKey(Weights.Provenance) })
 
-const Published = Schema.Struct({
-  model_type: Schema.Literal("beit"),
-  architectures: Schema.Tuple([Schema.Literal("BeitForImageClassification")]),
-  hidden_size: Schema.Int,
-  num_hidden_layers: Schema.Int,
-  num_attention_heads: Schema.Int,
-  intermediate_size: Schema.Int,
-  image_size: Schema.Int,
-  patch_size: Schema.Int,
-  use_absolute_position_embeddings: Schema.optionalKey(Schema.Boolean),
-  use_relative_position_bias: Schema.optionalKey(Schema.Boolean),
-  use_shared_relative_position_bias: Schema.optionalKey(Schema.Boolean),
-  layer_scale_init_value: Schema.optionalKey(Schema.Finite),
-  use_mean_pooling: Schema.optionalKey(Schema.Boolean),
-  id2label: Schema.Record(Schema.String, Schema.String)
-})
-
-/** The classifier that a folder of transformers describes; all that it does not say is as in the preset `base`. */
-const published = (config: typeof Published.Type): Model.Model => {
-  const { finetune } = base
-  const relative = config.use_relative_position_bias === true
-    ? "perBlock"
-    : config.use_shared_relative_position_bias === true
-    ? "shared"
-    : "none"
-  return Model.Classifier.make({
-    config: new FinetuneConfig({
-      ...finetune,
-      vit: new VitConfig({
-        ...finetune.vit,
-        imageSize: config.image_size,
-        patchSize: config.patch_size,
-        width: config.hidden_size,
-        depth: config.num_hidden_layers,
-        heads: config.num_attention_heads,
-        mlpRatio: config.intermediate_size / config.hidden_size,
-        layerScale: config.layer_scale_init_value ?? 0.1,
-        absolutePositions: config.use_absolute_position_embeddings ?? false,
-        relativePositions: relative,
-        pooling: config.use_mean_pooling === false ? "cls" : "mean"
-      })
-    }),
-    classes: Object.entries(config.id2label).toSorted(([a], [b]) => Number(a) - Number(b)).map(([, name]) => name)
-  })
+/** Masks for a grid of any size: those of the preset `base`, as shares of the patches. */
+const maskOf = ({ patches }: VitConfig) => {
+  const { mask, vit } = base.pretrain
+  const shareOf = (count: number) => Math.max(1, Math.floor(count * patches / vit.patches))
+  return { ...mask, count: shareOf(mask.count), minBlock: shareOf(mask.minBlock) }
 }
 
-const networkOf: Readonly<Record<Model.Kind, Naming.Network>> = {
-  Tokenizer: "tokenizer",
-  Backbone: "pretrained",
-  Classifier: "classifier"
-}
-
-/** The arrays that a network has. */
-const specOf = (model: Model.Model): object => {
-  switch (model._tag) {
-    case "Tokenizer": {
-      const sizes = TrainTokenizer.sizesOf(model)
-      const { embedding } = TrainTokenizer.stepOf(model.config, model.teacherWidth, 1).state.quantize
-      return { ...TokenizerStep.spec(sizes), quantize: { embedding } }
-    }
-    case "Backbone":
-      return PretrainStep.spec(Sizes.backbone(model.config, model.codes))
-    case "Classifier":
-      return FinetuneStep.spec(Sizes.classifier(model.config, model.classes.length))
-  }
+/** The network that a folder of transformers describes; what only training needs is as in the preset `base`. */
+const published = (
+  { architecture, classes, codes, vit }: Beit.Described,
+  evaluation: Processor.Evaluation
+): Model.Model => {
+  const augment = (own: AugmentConfig) => new AugmentConfig({ ...own, ...evaluation })
+  const { finetune, pretrain } = base
+  return architecture === "BeitForImageClassification"
+    ? Model.Classifier.make({
+      config: new FinetuneConfig({ ...finetune, vit, augment: augment(finetune.augment) }),
+      classes
+    })
+    : Model.Backbone.make({
+      config: new PretrainConfig({
+        ...pretrain,
+        vit,
+        mask: maskOf(vit),
+        aggregation: null,
+        augment: augment(pretrain.augment)
+      }),
+      codes
+    })
 }
 
 const within = (folder: string) =>
   Effect.mapError((reason: ModelFolderError["reason"]) => new ModelFolderError({ folder, reason }))
 
 /** Writes a network as a folder, whole or not at all. An existing folder is replaced. Fails with 74. */
-export const write = Effect.fn("ModelFolder.write")(function*(folder: string, network: Network, card: Card) {
+export const write = Effect.fn("ModelFolder.write")(function*(folder: string, network: Network.Network, card: Card) {
   const files = yield* Files.make
   const platform = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const layout = layoutOf(network)
@@ -276,40 +199,93 @@ export const write = Effect.fn("ModelFolder.write")(function*(folder: string, ne
   yield* files.writeFolder(folder, (temporary) =>
     Effect.gen(function*() {
       for (const [name, text] of Object.entries(texts)) yield* files.write(files.path.join(temporary, name), text)
-      const weights = { tensors: network.tensors, provenance: Option.fromNullishOr(card.provenance) }
+      // Whoever opens the file by itself has to know that it lacks the aggregation head.
+      const provenance = card.provenance && new Weights.Provenance({ ...card.provenance, model: kept(network) })
+      const weights = Weights.make(network.tensors, provenance)
       yield* Weights.write(files.path.join(temporary, "model.safetensors"), weights, layout.names)
     }).pipe(Effect.provideContext(platform)))
 }, (self, folder) => within(folder)(self))
 
+/** The names of a network's weights, the first that is there. */
+const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
+
+const CONFIG = "config.json"
+const PROCESSOR = "preprocessor_config.json"
+
+/** Refuses a file of ours in which somebody changed what others obey and our own part does not say. */
+const agreeing = (file: string, expected: object, given: Readonly<Record<string, Schema.Json>>) => {
+  const [first, ...rest] = Object.entries(JSON.parse(JSON.stringify(expected)) as Record<string, Schema.Json>).flatMap(
+    ([path, value]) => {
+      const found = given[path]
+      if (found === undefined || Json.canonical(found) === Json.canonical(value)) return []
+      const message = `expected ${JSON.stringify(value)}, as ${OWN} in ${CONFIG} says, got ${JSON.stringify(found)}`
+      return [{ path, message }]
+    }
+  )
+  return first === undefined
+    ? Effect.void
+    : Effect.fail(new Foreign.ForeignError({ file, problems: [first, ...rest] }))
+}
+
+/** What a folder holds, without its weights. */
+const described = Effect.fnUntraced(function*(files: Files.Files, folder: string) {
+  const at = (name: string) => files.path.join(folder, name)
+  const members = Effect.fnUntraced(function*(name: string) {
+    return yield* Config.decodeJson(Fields, at(name))(yield* files.readText(at(name)))
+  })
+  const config = yield* members(CONFIG)
+  const own = config[OWN]
+  if (own !== undefined) {
+    const said = yield* Config.decode(Own, `${at(CONFIG)}, ${OWN}`)(own)
+    const layout = layoutOf({ ...said.model, tensors: {} })
+    yield* agreeing(at(CONFIG), layout.config, config)
+    if (yield* files.fs.exists(at(PROCESSOR)).pipe(Files.onFailure(at(PROCESSOR)))) {
+      yield* agreeing(at(PROCESSOR), layout.preprocessor, yield* members(PROCESSOR))
+    }
+    return said
+  }
+  const [architecture, another] = Array.isArray(config["architectures"]) ? config["architectures"] : []
+  if (config["model_type"] !== "beit" || another !== undefined || !Schema.is(Beit.Architecture)(architecture)) {
+    return yield* new OtherModel({
+      problem: `${CONFIG} describes ${JSON.stringify(config["architectures"] ?? config["model_type"] ?? null)}`
+    })
+  }
+  const network = yield* Beit.read(config, at(CONFIG))
+  return {
+    model: published(network, yield* Processor.read(yield* members(PROCESSOR), at(PROCESSOR), network.vit.imageSize))
+  }
+})
+
+/** Whether a folder is one of these: it has a configuration, and weights beside it. */
+export const recognise = Effect.fnUntraced(function*(folder: string) {
+  const { fs, path } = yield* Files.make
+  const there = (name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
+  const weights = yield* Effect.forEach(WEIGHTS, there)
+  return weights.includes(true) && (yield* there(CONFIG))
+})
+
 /**
- * Reads a folder that {@link write} wrote, or a classifier of transformers' BEiT.
+ * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of transformers' BEiT.
  *
- * Fails with 66 when a file is missing, with 65 when the folder describes something else or its weights are not those of
- * what it describes.
+ * Fails with 66 when a file is missing, with 65 when the folder describes something else, asks for what is not computed here,
+ * or its weights are not those of what it describes.
  */
 export const read = Effect.fn("ModelFolder.read")(function*(folder: string) {
   const files = yield* Files.make
-  const file = files.path.join(folder, "config.json")
-  const text = yield* files.readText(file)
-  const config = yield* Config.decodeJson(Fields, file)(text)
-  const own = config[OWN]
-  const said = own === undefined
-    ? yield* Schema.decodeUnknownEffect(Published)(config).pipe(
-      Effect.map((found) => ({ model: published(found), provenance: undefined })),
-      Effect.mapError(() =>
-        new OtherModel({
-          problem: `config.json describes ${JSON.stringify(config["architectures"] ?? config["model_type"] ?? null)}`
-        })
-      )
-    )
-    : yield* Config.decode(Own, `${file}, ${OWN}`)(own)
-  const { model } = said
-  const { tensors } = yield* Weights.read(files.path.join(folder, "model.safetensors"), {
-    network: networkOf[model._tag],
+  const { model, ...rest } = yield* described(files, folder)
+  const there = yield* Effect.filter(
+    WEIGHTS,
+    (name) => Effect.orElseSucceed(files.fs.exists(files.path.join(folder, name)), () => false)
+  )
+  const file = files.path.join(folder, there[0] ?? WEIGHTS[0]!)
+  const weights = yield* Weights.read(file, {
+    network: Network.namesOf(model),
     naming: model._tag === "Tokenizer" ? "official" : "huggingface"
   })
-  // A statistic of training, which no inference reads, may be there or not.
-  const learned = Record.filter(tensors, (_, name) => name !== "quantize.cluster_size")
-  yield* Effect.fromResult(Result.map(Weights.conform(specOf(model), Weights.make(learned), folder), () => undefined))
-  return { ...model, tensors, ...(said.provenance === undefined ? {} : { provenance: said.provenance }) }
+  // transformers gives classifiers the token of hidden patches too, which they do not read.
+  const tensors = model._tag === "Classifier"
+    ? Record.filter(weights.tensors, (_, name) => name !== "mask_token")
+    : weights.tensors
+  yield* Effect.fromResult(Network.check(model, tensors, file))
+  return { ...model, ...rest, tensors }
 }, (self, folder) => within(folder)(self))

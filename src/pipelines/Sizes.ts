@@ -24,7 +24,8 @@ const positioned = (config: VitConfig) => ({
   relativeRows: Dim.named("relativeRows", RelativePosition.rows(config.grid)),
   absolutePositions: config.absolutePositions,
   relativePositions: config.relativePositions,
-  layerScale: config.layerScale
+  layerScale: config.layerScale,
+  epsilon: config.normEpsilon
 })
 
 /** The sizes of a tokenizer for a teacher of some width. */

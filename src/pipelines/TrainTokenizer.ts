@@ -64,6 +64,10 @@ const supported = ({ encoder }: TokenizerConfig) =>
       `expected "none", got "${encoder.relativePositions}": a tokenizer has absolute positions only`
     ],
     "encoder.layerScale": [encoder.layerScale !== 0, `expected 0, got ${encoder.layerScale}: a tokenizer has none`],
+    "encoder.normEpsilon": [
+      encoder.normEpsilon !== undefined,
+      `expected none, got ${encoder.normEpsilon}: a tokenizer has the official 1e-6`
+    ],
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 

@@ -14,6 +14,7 @@ export { type Classifier, classify, evaluateClassifier, finetune } from "./Finet
 export { inspect, type Inspection } from "./Inspect.ts"
 export { knn } from "./Knn.ts"
 export * as ModelFolder from "./ModelFolder.ts"
+export * as Network from "./Network.ts"
 export { OutputError } from "./Outputs.ts"
 export { type Plan, plan } from "./Plan.ts"
 export { type Backbone, pretrain, untrained } from "./Pretrain.ts"

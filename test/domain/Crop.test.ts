@@ -47,6 +47,21 @@ describe("Crop", () => {
     assert.strictEqual(cropped.data.length, size * size * 3)
   })
 
+  it("takes both sides where asked to, and rounds half a pixel as asked to", () => {
+    const picture = { width: 11, height: 4, data: Uint8Array.from({ length: 132 }, (_, i) => Math.floor(i / 3) % 11) }
+    const red = (options: Partial<Crop.Evaluation>) => {
+      const { data, height, width } = Crop.central(picture, 4, {
+        interpolation: "bilinear",
+        evaluationCrop: 1,
+        ...options
+      })
+      return [width, height, ...Array.from({ length: 4 }, (_, i) => data[3 * i]!)]
+    }
+    assert.deepStrictEqual(red({}), [4, 4, 4, 5, 6, 7])
+    assert.deepStrictEqual(red({ evaluationOffset: "down" }), [4, 4, 3, 4, 5, 6])
+    assert.deepStrictEqual(red({ evaluationSides: "both" }), [4, 4, 1, 4, 6, 9])
+  })
+
   it("keeps a picture of the right size as it is", () => {
     const picture = blank(48, 48)
     assert.strictEqual(Crop.central(picture, 48, { interpolation: "bicubic", evaluationCrop: 1 }), picture)
