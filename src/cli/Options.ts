@@ -56,6 +56,18 @@ export const images = {
     ),
     Flag.withDefault("emoji")
   ),
+  splits: Flag.String("splits").pipe(
+    Flag.withDescription(
+      "the sub-folders of a folder that are its splits, as train,val; none where its sub-folders are classes"
+    ),
+    Flag.optional
+  ),
+  labelColumn: Flag.String("label-column").pipe(
+    Flag.withDescription(
+      "the column of .parquet, or the field of a sample's .json in .tar, that is the label; none reads no labels"
+    ),
+    Flag.optional
+  ),
   check: Flag.Literals("check", ["contents", "names"]).pipe(
     Flag.withDescription("contents decodes every image once before use; names trusts, for millions of images"),
     Flag.withDefault("contents" as const)

@@ -4,7 +4,7 @@ import * as Config from "../domain/Config.ts"
 import type { Preset } from "../domain/Preset.ts"
 import { Engine, type EngineError } from "../layers/Engine.ts"
 import { Images, type Shards } from "../layers/Images.ts"
-import type { ImagesError } from "../layers/ImageSet.ts"
+import { ImagesError } from "../layers/ImageSet.ts"
 import { Teacher, type TeacherError } from "../layers/Teacher.ts"
 import * as Artifact from "../pipelines/Artifact.ts"
 import * as Bootstrap from "../pipelines/Bootstrap.ts"
@@ -13,13 +13,16 @@ import * as Show from "./Show.ts"
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
 const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
 
+/** What flags take for nothing. */
+const NONE = "none"
+
 /** Shards by split: `train=a.tar,val=b.tar`, or files without a split for `train`. */
 const shardsOf = (text: string): Shards => {
-  const shards: Record<string, Array<string>> = {}
-  for (const [, split = "train", file] of text.matchAll(/(?:^|,)(?:(\w+)=)?((?:\{[^}]*\}|[^,{])+)/g)) {
-    shards[split] = [...(shards[split] ?? []), file!]
+  const shards = new Map<string, Array<string>>()
+  for (const [, split = "train", file] of text.matchAll(/(?:^|,)(?:([\w-]+)=)?((?:\{[^}]*\}|[^,{])+)/g)) {
+    shards.set(split, [...(shards.get(split) ?? []), file!])
   }
-  return shards
+  return Object.fromEntries(shards)
 }
 
 /** What the flags of `Options.images` say. */
@@ -28,7 +31,13 @@ export interface Pictures {
   readonly check: "contents" | "names"
   readonly broken: "fail" | "skip"
   readonly pixelLimit: Option.Option<number>
+  readonly splits: Option.Option<string>
+  readonly labelColumn: Option.Option<string>
 }
+
+// Flags for other sources than the one that is named would be passed over.
+const refused = (flag: string, message: string): Layer.Layer<Images, ImagesError> =>
+  Layer.effect(Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
 
 /** Says of each split what is not in it, once, when it is loaded. */
 const remarked = Layer.effect(
@@ -48,7 +57,7 @@ const remarked = Layer.effect(
 )
 
 const source = (
-  { broken, check, images: given, pixelLimit }: Pictures,
+  { broken, check, images: given, labelColumn, pixelLimit, splits }: Pictures,
   run: string | undefined
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
   const options = {
@@ -56,13 +65,27 @@ const source = (
     onBroken: broken,
     ...Option.match(pixelLimit, { onNone: () => ({}), onSome: (limit) => ({ pixelLimit: limit }) })
   }
-  if (given === "emoji") return Images.layerEmoji()
-  if (SHARD.test(given)) {
-    return given.endsWith(".parquet")
-      ? Images.layerParquet(shardsOf(given), options)
-      : Images.layerWebDataset(shardsOf(given), options)
+  const isShard = SHARD.test(given)
+  if (Option.isSome(labelColumn) && !isShard) {
+    return refused("--label-column", `expected shards (.tar, .tar.gz, .parquet) by --images, got ${given}`)
   }
-  if (/\.(ya?ml|json)$/.test(given)) return Images.layerManifest(given, options)
+  const asked = Option.map(splits, (text) => text === NONE ? [] : text.split(",").map((name) => name.trim()))
+  if (Option.exists(asked, (names) => new Set(names).size < names.length || names.includes(""))) {
+    return refused("--splits", `expected names of sub-folders, each once, got "${Option.getOrElse(splits, () => "")}"`)
+  }
+  const noFolder = refused("--splits", `expected a folder of images by --images, got ${given}`)
+  if (given === "emoji") return Option.isSome(splits) ? noFolder : Images.layerEmoji()
+  if (isShard) {
+    if (Option.isSome(splits)) return noFolder
+    const label = Option.match(labelColumn, {
+      onNone: () => ({}),
+      onSome: (name) => ({ label: name === NONE ? false as const : name })
+    })
+    return given.endsWith(".parquet")
+      ? Images.layerParquet(shardsOf(given), { ...options, ...label })
+      : Images.layerWebDataset(shardsOf(given), { ...options, ...label })
+  }
+  if (/\.(ya?ml|json)$/.test(given)) return Option.isSome(splits) ? noFolder : Images.layerManifest(given, options)
   return Layer.unwrap(Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -70,9 +93,12 @@ const source = (
       CIFAR,
       (name) => Effect.orElseSucceed(fs.exists(path.join(given, name)), () => false)
     )
-    return lists.includes(true)
-      ? Images.layerCifar(given)
-      : Images.layerFolder(given, { ...options, ...(run === undefined ? {} : { cache: `${run}.images` }) })
+    if (lists.includes(true)) return Option.isSome(splits) ? noFolder : Images.layerCifar(given)
+    return Images.layerFolder(given, {
+      ...options,
+      ...(run === undefined ? {} : { cache: `${run}.images` }),
+      ...Option.match(asked, { onNone: () => ({}), onSome: (names) => ({ splits: names }) })
+    })
   }))
 }
 

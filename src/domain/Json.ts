@@ -35,10 +35,25 @@ export const isDeeper = (value: unknown, depth = DEEPEST): boolean =>
   typeof value === "object" && value !== null &&
   (depth === 0 || Object.values(value).some((member) => isDeeper(member, depth - 1)))
 
-/** The value of a JSON text from anywhere. Fails when the text is no JSON, or is nested deeper than {@link DEEPEST}. */
-export const parse = (text: string): Result.Result<unknown, JsonError> =>
+/** What hands a member of JSON its value, knowing how it is written. */
+type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown
+
+// The context, which ECMAScript has by now, is not yet in the types of all libraries.
+const exact: Reviver = (_, value, context) =>
+  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
+    ? BigInt(context?.source ?? "")
+    : value
+
+/**
+ * The value of a JSON text from anywhere. `integers: "exact"` gives those that a number cannot hold as bigints. Fails when
+ * the text is no JSON, or is nested deeper than {@link DEEPEST}.
+ */
+export const parse = (
+  text: string,
+  { integers = "rounded" }: { readonly integers?: "rounded" | "exact" } = {}
+): Result.Result<unknown, JsonError> =>
   Result.try({
-    try: () => JSON.parse(text) as unknown,
+    try: () => (integers === "exact" ? JSON.parse(text, exact) : JSON.parse(text)) as unknown,
     catch: (cause) =>
       new JsonError({ problem: `expected JSON (${cause instanceof Error ? cause.message : String(cause)})` })
   }).pipe(

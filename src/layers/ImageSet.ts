@@ -89,6 +89,28 @@ export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnkno
   }
 }
 
+/** An image has no label, though others of its split have one. Exits with 65. */
+export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissing", {
+  image: Schema.String,
+  /** What was read as the label. */
+  source: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.image} has no label, though other images have (${this.source}); give it one, or remove it`
+  }
+}
+
+/** Labels cannot be told from what is there. Exits with 65. */
+export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("LabelsUnusable", {
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the labels cannot be used: ${this.problem}`
+  }
+}
+
 /** The asked split does not exist. Exits with 66. */
 export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
   split: Schema.String,
@@ -207,6 +229,8 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
     FileTruncated,
     FileDamaged,
     LabelUnknown,
+    LabelMissing,
+    LabelsUnusable,
     UnknownSplit,
     ImageBroken,
     ImageTooSmall,

@@ -108,13 +108,14 @@ export class Images extends Context.Service<Images, {
     this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
 
   /**
-   * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name, a `.cls`
-   * with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Images without either
-   * are one class, `.`. A shard is listed once; images are read from their places in it. Compressed shards are unpacked
-   * into the cache.
+   * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name up to its
+   * first dot, a `.cls` with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Its
+   * files may stand anywhere in the shard. A split without any label is one class, `.`. A shard is listed once; images are
+   * read from their places in it. Compressed shards are unpacked into the cache.
    *
-   * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a label is no class, and as
-   * that of {@link layerFolder} does for images; with 74 when a shard cannot be unpacked.
+   * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a sample has two images or two
+   * labels, when a label is no class or cannot be read, and as that of {@link layerFolder} does for images; with 74 when a
+   * shard cannot be unpacked.
    */
   static readonly layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
     this.layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
@@ -122,11 +123,12 @@ export class Images extends Context.Service<Images, {
   /**
    * Parquet files with a column of encoded images (bytes, or structs with the field `bytes`, as Hugging Face writes them)
    * and a column of labels: numbers, counted from 0, or names. The names of the classes are those that the file's own
-   * description gives, unless told otherwise; without a column `label`, all images are one class, `.`.
+   * description gives, unless told otherwise; labels of several files meet by name. Without a column `label`, or one that
+   * could be meant, all images are one class, `.`.
    *
    * Images are read by pages where the file has an index of its pages, else by row groups, so small ones serve random
-   * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, or a label is
-   * no class, and as that of {@link layerFolder} does for images.
+   * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, when a column
+   * cannot be a label, when a label is no class, and as that of {@link layerFolder} does for images.
    */
   static readonly layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
     this.layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))

@@ -31,6 +31,15 @@ describe("Json", () => {
     }
   })
 
+  it("gives integers that a number cannot hold as bigints when asked to", () => {
+    const read = (text: string) => Result.getOrThrow(Json.parse(text, { integers: "exact" }))
+    assert.deepStrictEqual(read(`{"a":[9007199254740993,-9007199254740993,7,0.5,1e300,"9007199254740993"]}`), {
+      a: [9007199254740993n, -9007199254740993n, 7, 0.5, 1e300, "9007199254740993"]
+    })
+    assert.strictEqual(Result.getOrThrow(Json.parse("9007199254740993")), 9007199254740992)
+    assert.isTrue(Result.isFailure(Json.parse("[".repeat(100_000), { integers: "exact" })))
+  })
+
   it("says where a text is no JSON", () => {
     fc.assert(fc.property(fc.string(), (text) => {
       const read = Json.parse(`{${text}`)

@@ -79,4 +79,24 @@ describe("Images.layerCifar", () => {
         assert.include(message, "the folder holds no batches.meta.txt or fine_label_names.txt")
         yield* refused(load(Images.layerCifar(`${folder}/none`)), "FolderMissing", 66)
       })))
+
+  it.effect.each([
+    ["ape\nbee\nape\n", "the class \"ape\" stands twice in the list of classes"],
+    ["ape\n\nbee\ncat\n", "line 2 of the list of classes is empty"]
+  ])(
+    "refuses the list of classes %o",
+    ([names, said]) =>
+      withFolder(
+        { ...ten(samples(32)), "batches.meta.txt": names! },
+        (folder) =>
+          Effect.map(refused(load(Images.layerCifar(folder)), "LabelsUnusable", 65), (message) =>
+            assert.include(message, said!))
+      )
+  )
+
+  it.effect.each(["constructor", "__proto__"])(
+    "has no split %s",
+    (split) =>
+      withFolder(ten(samples(32)), (folder) => refused(load(Images.layerCifar(folder), split), "UnknownSplit", 66))
+  )
 })

@@ -172,7 +172,7 @@ describe("Images.layerManifest", () => {
       withManifest(
         manifest,
         {},
-        (layer) => Effect.map(refused(load(layer), "ConfigError", 64), (message) => assert.include(message, said))
+        (layer) => Effect.map(refused(load(layer), "ConfigError", 64), (message) => assert.include(message, said!))
       )
   )
 
@@ -190,4 +190,73 @@ describe("Images.layerManifest", () => {
           yield* refused(load(Images.layerManifest(`${folder}/none.yaml`), "some"), "FileError", 66)
         })
     ))
+
+  const list = (lines: string, rest = "") =>
+    [`${rest}splits: { train: { list: train.txt } }`, { "train.txt": lines }] as const
+
+  it.effect.each(
+    [
+      ["0 -1", "LabelUnknown", "some/n02/0.png has the label \"-1\", which is none of the 3 classes"],
+      ["0 dog", "LabelsUnusable", "some are numbers, as 2, and others names, as \"dog\"; write all in one way"],
+      ["0", "LabelMissing", "some/n02/0.png has no label, though other images have"]
+    ] as const
+  )("refuses the label of a list: %s", ([line, tag, said]) => {
+    const [name, label = ""] = line.split(" ")
+    return withManifest(
+      ...list(`some/n02/${name}.png ${label}\nsome/n02/1.png 2\n`),
+      (layer) => Effect.map(refused(load(layer), tag, 65), (message) => assert.include(message, said!))
+    )
+  })
+
+  it.effect("reads numbers of a list as they are, of any size and with a sign", () =>
+    Effect.gen(function*() {
+      const wide = list("some/n02/0.png 9007199254740993\nsome/n02/1.png 9007199254740992\n")
+      yield* withManifest(...wide, (layer) =>
+        Effect.map(load(layer), ({ classes, labels }) => {
+          assert.deepStrictEqual(classes, ["9007199254740992", "9007199254740993"])
+          assert.deepStrictEqual([...labels], [1, 0])
+        }))
+      yield* withManifest(...list("some/n02/0.png +0\nsome/n02/1.png 01\n", "classes: [a, b]\n"), (layer) =>
+        Effect.map(load(layer), ({ labels, labelSource }) => {
+          assert.deepStrictEqual([...labels], [0, 1])
+          assert.match(labelSource ?? "", /^the labels in .*train\.txt$/)
+        }))
+      yield* withManifest(...list("some/n02/0.png 4294967296\n", "classes: [a, b]\n"), (layer) =>
+        refused(load(layer), "LabelUnknown", 65))
+    }))
+
+  it.effect.each([
+    ["classes: [a, b, a]", "", "the class \"a\" stands twice in the list of classes"],
+    ["classes: names.txt", "a\nb\na\n", "the class \"a\" stands twice in the list of classes"],
+    ["classes: names.txt", "a\n\nb\n", "line 2 of the list of classes is empty"],
+    ["synsets: names.txt", "n00 crane\nn01 bird\nn00 crane\n", "the class \"n00\" stands twice"],
+    ["classes: [\"1\", \"2\"]", "", "they are numbers, as 0, and so are names of classes, as \"1\" of class 0"]
+  ])("refuses classes that could be mixed up: %s of %o", ([classes, names, said]) => {
+    const [manifest, files] = list("some/n02/0.png 0\nsome/n02/1.png 1\n", `${classes}\n`)
+    return withManifest(
+      manifest,
+      { ...files, "names.txt": names! },
+      (layer) => Effect.map(refused(load(layer), "LabelsUnusable", 65), (message) => assert.include(message, said!))
+    )
+  })
+
+  it.effect("takes images without any label for one class also where classes are known", () =>
+    withManifest(
+      ...list("some/n02/0.png\nsome/n02/1.png\n", "classes: [a, b]\n"),
+      (layer) =>
+        Effect.map(load(layer), ({ classes, labels, labelSource }) => {
+          assert.deepStrictEqual([classes, [...labels]], [["."], [0, 0]])
+          assert.match(labelSource ?? "", /^nothing: .*train\.txt has no labels$/)
+        })
+    ))
+
+  it.effect.each(["constructor", "toString", "__proto__"])(
+    "has no split %s of its own",
+    (split) =>
+      withManifest(
+        "splits: { train: { folder: some } }",
+        {},
+        (layer) => refused(load(layer, split), "UnknownSplit", 66)
+      )
+  )
 })

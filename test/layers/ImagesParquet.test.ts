@@ -86,4 +86,40 @@ describe("Images.layerParquet", () => {
           )
         })
     ))
+
+  const leak = (file: Buffer): Buffer => {
+    const broken = Buffer.from(file)
+    // The second row group's pages are no pages, and the third has a column of another name.
+    broken.fill(0xff, 650, 1149)
+    const name = Buffer.from("path")
+    const places: Array<number> = []
+    for (let at = broken.indexOf(name); at !== -1; at = broken.indexOf(name, at + 1)) places.push(at)
+    broken[places[3]!] = 0x7f
+    return broken
+  }
+
+  it.effect.each(
+    [
+      ["a column of a row group that the file has not", leak],
+      ["a place outside of the file", (file: Buffer) => {
+        const broken = Buffer.from(file)
+        const at = broken.lastIndexOf(Buffer.from("bytes"))
+        broken.fill(0x7f, at + 6, at + 12)
+        return broken
+      }]
+    ] as const
+  )(
+    "leaves no failure unheard beside the one that it tells: %s",
+    ([, broken]) =>
+      withFolder({ "train.parquet": broken(fixture("snappy")) }, (folder) =>
+        Effect.gen(function*() {
+          const unheard: Array<unknown> = []
+          const hear = (cause: unknown) => void unheard.push(cause)
+          process.on("unhandledRejection", hear)
+          yield* refused(load(open()(folder)), "FileDamaged", 65)
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          process.off("unhandledRejection", hear)
+          assert.deepStrictEqual(unheard, [])
+        }))
+  )
 })

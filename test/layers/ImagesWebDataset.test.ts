@@ -67,6 +67,8 @@ behaves("WebDataset with names in JSON", {
   layer: (folder) => Images.layerWebDataset({ train: [`${folder}/train.tar`] }, { label: "animal" })
 })
 
+const PIXEL = await encoded({ width: 1, height: 1, data: Uint8Array.of(1, 2, 3) })
+
 const withShard = <A, E, R>(
   content: Promise<Uint8Array>,
   use: (
@@ -152,12 +154,173 @@ describe("Images.layerWebDataset", () => {
         ]))(),
       (folder, layer) =>
         Effect.gen(function*() {
-          const message = yield* refused(load(layer), "LabelUnknown", 65)
-          assert.include(message, "train.tar/0.png has the label \"\", which is none of the 8 classes")
+          const message = yield* refused(load(layer), "LabelMissing", 65)
+          assert.include(
+            message,
+            "train.tar/0.png has no label, though other images have (the .cls of each sample, or "
+          )
           const few = Images.layerWebDataset({ train: `${folder}/train.tar` }, { classes: CLASSES })
-          yield* refused(load(few), "LabelUnknown", 65)
+          yield* refused(load(few), "LabelMissing", 65)
         })
     ))
+
+  it.effect("joins the files of a sample wherever they stand", () =>
+    withShard(
+      (async () => {
+        const all = await members(samples(8), 0, numbered)
+        return tar([...all.filter(([name]) => name.endsWith("png")), ...all.filter(([name]) => name.endsWith("cls"))])
+      })(),
+      (_, layer) =>
+        Effect.gen(function*() {
+          const set = yield* load(layer)
+          assert.deepStrictEqual([...set.labels], [0, 0, 1, 1, 2, 2])
+          assert.deepStrictEqual(yield* set.image(5), samples(8)[5]?.picture)
+        })
+    ))
+
+  const sample = (label: string, ending = "cls"): ReadonlyArray<readonly [string, Content]> => [
+    [`0.${ending}`, label],
+    ["0.png", PIXEL],
+    ["1.cls", "1"],
+    ["1.png", PIXEL]
+  ]
+
+  it.effect.each([
+    ["9007199254740993", "9007199254740992"],
+    ["9007199254740992", "9007199254740993"]
+  ])("keeps integers of any size: %s", ([first, second]) =>
+    withShard(
+      tar([["0.cls", first!], ["0.png", PIXEL], ["1.json", `{"label":${second}}`], ["1.png", PIXEL]]),
+      (_, layer) =>
+        Effect.gen(function*() {
+          for (const _again of [1, 2]) {
+            const set = yield* load(layer)
+            assert.deepStrictEqual(set.classes, [first!, second!].toSorted())
+            assert.strictEqual(set.classes[set.labels[0]!], first)
+          }
+        })
+    ))
+
+  it.effect("reads a number with a sign or zeros before it as that number", () =>
+    withShard(tar(sample("+000")), (_, layer) =>
+      Effect.map(load(layer), ({ classes, labels }) => {
+        assert.deepStrictEqual(classes, ["0", "1"])
+        assert.deepStrictEqual([...labels], [0, 1])
+      })))
+
+  it.effect.each(
+    [
+      ["LabelUnknown", "train.tar/0.png has the label \"-1\", which is none of the 2 classes", sample("-1")],
+      ["LabelMissing", "train.tar/0.png has no label", sample(" \n")],
+      ["LabelMissing", "train.tar/0.png has no label", sample("{\"label\":null}", "json")],
+      ["LabelsUnusable", "0.cls: a label is a text or an integer, not bytes that are no UTF-8", [
+        ["0.cls", Uint8Array.of(0xe9)],
+        ["0.png", PIXEL]
+      ]],
+      [
+        "LabelsUnusable",
+        "the field \"label\" of 0.json: a label is a text or an integer, not 0.4",
+        sample("{\"label\":0.4}", "json")
+      ],
+      ["LabelsUnusable", "a label is a text or an integer, not true", sample("{\"label\":true}", "json")],
+      ["LabelsUnusable", "a label is a text or an integer, not a list", sample("{\"label\":[1]}", "json")],
+      ["LabelsUnusable", "some are numbers, as 1, and others names, as \"dog\"; write all in one way", sample("dog")],
+      ["LabelsUnusable", "but class_id could be meant; ", [["0.png", PIXEL], ["0.json", "{\"class_id\":1}"]]],
+      ["FileDamaged", "a.png and a.png belong to one sample, a, which has one of both", [
+        ["a.png", PIXEL],
+        ["a.cls", "0"],
+        ["a.png", PIXEL]
+      ]],
+      ["FileDamaged", "a.png and a.JPG belong to one sample, a, ", [["a.png", PIXEL], ["b.png", PIXEL], [
+        "a.JPG",
+        PIXEL
+      ]]],
+      ["FileDamaged", "a.cls and a.cls belong to one sample", [["a.png", PIXEL], ["a.cls", "0"], ["a.cls", "0"]]],
+      [
+        "FileDamaged",
+        "d/22.00.png belongs to the sample d/22, since a key ends at the first dot, and is none of its ",
+        [
+          ["d/22.00.png", PIXEL],
+          ["d/22.00.cls", "0"]
+        ]
+      ]
+    ] as const
+  )(
+    "refuses labels that could get lost: %s, %s",
+    ([tag, said, content]) =>
+      withShard(
+        tar(content),
+        (_, layer) => Effect.map(refused(load(layer), tag, 65), (message) => assert.include(message, said))
+      )
+  )
+
+  it.effect("says that nothing was read as a label", () =>
+    withShard(
+      tar([["0.png", PIXEL], ["1.png", PIXEL]]),
+      (_, layer) =>
+        Effect.map(load(layer), ({ classes, labelSource }) => {
+          assert.deepStrictEqual(classes, ["."])
+          assert.strictEqual(labelSource, "nothing: no sample has a .cls, or a field \"label\" in its .json")
+        })
+    ))
+
+  it.effect("refuses a folder that is said to have bytes, and links", () =>
+    Effect.gen(function*() {
+      const good = yield* Effect.promise(() => tar(sample("0")))
+      const typed = (type: string) => {
+        const changed = Buffer.from(good)
+        changed.write(type, 156)
+        changed.write("        ", 148)
+        const sum = changed.subarray(0, 512).reduce((all, byte) => all + byte, 0)
+        changed.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148)
+        return changed
+      }
+      for (
+        const [type, said] of [["5", "0.cls is a folder of 1 bytes"], ["2", "0.cls is no file but a symlink"]] as const
+      ) {
+        yield* withShard(Promise.resolve(typed(type)), (_, layer) =>
+          Effect.map(refused(load(layer), "FileDamaged", 65), (message) => assert.include(message, said)))
+      }
+    }))
+
+  it.effect.each(
+    [
+      ["names", [""]],
+      ["names", []],
+      ["sizes", [-5, 1]],
+      ["sizes", [1, 2 ** 50]],
+      ["offsets", [-1, 512]],
+      ["labels", [0.5, null]],
+      ["labels", [["x"], null]]
+    ] as const
+  )(
+    "lists a shard anew where the list of it has wrong %s: %o",
+    ([column, values]) =>
+      withShard(tar(sample("0")), (folder, layer) =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          const { digest } = yield* load(layer)
+          const [entry] = yield* fs.readDirectory(`${folder}/.patchword`)
+          const [file] = yield* fs.readDirectory(`${folder}/.patchword/${entry}`)
+          const index = `${folder}/.patchword/${entry}/${file}`
+          const kept = yield* fs.readFileString(index)
+          const wrong: unknown = { ...JSON.parse(kept) as object, [column]: values }
+          yield* fs.writeFileString(index, JSON.stringify(wrong))
+          assert.strictEqual((yield* load(layer)).digest, digest)
+          assert.strictEqual(yield* fs.readFileString(index), kept)
+        }))
+  )
+
+  it.effect.each(["constructor", "toString", "__proto__"])(
+    "has a split called %s only where there is one",
+    (name) =>
+      withShard(tar(sample("0")), (folder, layer) =>
+        Effect.gen(function*() {
+          yield* refused(load(layer, name), "UnknownSplit", 66)
+          const named = Images.layerWebDataset(Object.fromEntries([[name, `${folder}/train.tar`]]))
+          assert.strictEqual((yield* load(named, name)).length, 2)
+        }))
+  )
 
   it.effect("refuses shards that are missing, cut off, or no tar", () =>
     withShard(shard(samples(8)), (folder, layer) =>
@@ -180,7 +343,10 @@ describe("Images.layerWebDataset", () => {
         const labelled = (label: string) => load(Images.layerWebDataset({ train: `${folder}/train.tar` }, { label }))
         assert.deepStrictEqual((yield* labelled("animal")).classes, CLASSES)
         assert.deepStrictEqual([...(yield* labelled("id")).labels], [7, 7, 7, 7, 7, 7])
-        assert.deepStrictEqual((yield* labelled("none")).classes, ["."])
+        const message = yield* refused(labelled("none"), "LabelsUnusable", 65)
+        assert.include(message, "no sample has a field \"none\" in a .json; ")
+        const unlabelled = yield* load(Images.layerWebDataset({ train: `${folder}/train.tar` }, { label: false }))
+        assert.deepStrictEqual([unlabelled.classes, unlabelled.labelSource], [["."], "nothing, as asked"])
       })))
 
   it.effect("refuses a split without images", () =>

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
 import { FilesMissing, FileTruncated, FolderMissing, LabelUnknown, memory, UnknownSplit, within } from "../ImageSet.ts"
+import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
 
 const SIDE = 32
@@ -50,10 +51,7 @@ export const make = Effect.fnUntraced(function*(directory: string) {
   const splits = Object.keys(layout.files)
 
   const classesOf = yield* Effect.cached(
-    Effect.map(
-      readText(at(layout.classes)),
-      (text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
-    )
+    readText(at(layout.classes)).pipe(Effect.flatMap(Labels.namesOf), Effect.tap(Labels.distinct))
   )
 
   const records = Effect.fnUntraced(function*(file: string, classes: ReadonlyArray<string>) {
@@ -77,17 +75,18 @@ export const make = Effect.fnUntraced(function*(directory: string) {
   }, (self, file) => within(file)(self))
 
   const load = Effect.fn("Images.load")(function*(split: string) {
-    const files = layout.files[split]
+    const files = Object.hasOwn(layout.files, split) ? layout.files[split] : undefined
     if (files === undefined) return yield* within(directory)(new UnknownSplit({ split, splits }))
     const classes = yield* within(at(layout.classes))(classesOf)
     const read = (yield* Effect.forEach(files, (name) => records(at(name), classes))).flat()
-    return memory(
+    const set = memory(
       split,
       classes,
       read.map(({ picture }) => picture),
       read.map(({ label }) => label),
       (index) => read[index]?.name ?? ""
     )
+    return { ...set, labelSource: `the last byte before the pixels of each record, named by ${layout.classes}` }
   })
 
   return { splits, load: yield* remember(load) }

@@ -37,6 +37,7 @@ export interface Listing {
   readonly empty: ImagesError
   readonly classes: ReadonlyArray<string>
   readonly labels: Int32Array
+  readonly labelSource: string
   /** The name of an image, part of the digest. */
   readonly describe: (index: number) => string
   /** What failures of an image are said of. */
@@ -154,6 +155,7 @@ export const make = (options: Options) => {
       length: chosen.length,
       classes,
       labels: chosen.map((index) => listing.labels[index]!),
+      labelSource: listing.labelSource,
       digest: hash.digest("hex"),
       skipped,
       leftOut: listing.leftOut ?? [],

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Files from "../Files.ts"
 import { FolderMissing, UnknownSplit, within } from "../ImageSet.ts"
 import * as Encoded from "./encoded.ts"
+import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
 import * as Scan from "./scan.ts"
 
@@ -43,11 +44,9 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     const found = yield* Effect.forEach(folders, ([split, folder]) =>
       Effect.gen(function*() {
         if (!(yield* fs.exists(folder))) return yield* new FolderMissing({})
-        return [split, yield* scan.images(folder, `scan ${split}`)] as const
+        return [split, yield* scan.classes(folder, `scan ${split}`)] as const
       }).pipe(Files.onFailure(folder), within(folder)))
-    const classes = new Set<string>()
-    for (const [, { images }] of found) for (const { name } of images) classes.add(Scan.classOf(name))
-    return { found: new Map(found), classes: [...classes].toSorted() }
+    return { found: new Map(found), every: new Set(found.flatMap(([, { labels }]) => [...new Set(labels)])) }
   }))
 
   const load = Effect.fn("Images.load")(function*(split: string) {
@@ -55,11 +54,11 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     if (folder === undefined) {
       return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
     }
-    const { classes, found } = yield* listing
-    const numbers = new Map(classes.map((name, number) => [name, number]))
-    const { images = [], leftOut = [] } = found.get(split) ?? {}
-    const labels = Int32Array.from(images, ({ name }) => numbers.get(Scan.classOf(name)) ?? -1)
-    return yield* makeSet(scan.listing({ split, folder, classes, labels, images, leftOut }))
+    const { every, found } = yield* listing
+    const { images, labels, leftOut, source } = found.get(split)!
+    const describe = (index: number) => images[index]!.name
+    const numbered = yield* within(folder)(Labels.number({ labels, describe, known: undefined, every, source }))
+    return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
   })
 
   return { splits: [...folders.keys()], load: yield* remember(load) }

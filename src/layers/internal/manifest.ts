@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import * as Config from "../../domain/Config.ts"
 import * as ImageNetSubset from "../../domain/ImageNetSubset.ts"
+import * as Label from "../../domain/Label.ts"
 import * as ConfigFile from "../ConfigFile.ts"
 import * as Files from "../Files.ts"
 import { FolderMissing, type ImageSet, LabelUnknown, outside, UnknownSplit, within } from "../ImageSet.ts"
@@ -44,6 +45,7 @@ const Manifest = Schema.Struct({
 
 const IMAGENET_CLASSES = 1000
 
+/** The lines of a list of images. */
 const linesOf = (text: string): ReadonlyArray<string> =>
   text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
 
@@ -53,51 +55,58 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   const makeSet = Encoded.make(options)
 
   const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
-  const splits = Object.keys(manifest.splits)
+  const splitsBy = new Map(Object.entries(manifest.splits))
+  const splits = [...splitsBy.keys()]
   const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
+
+  const namesIn = (list: string) => within(list)(Effect.flatMap(readText(list), Labels.namesOf))
 
   /** What the labels are called, and what the classes are. */
   const named = yield* Effect.cached(Effect.gen(function*() {
     const { classes, synsets } = manifest
     if (synsets !== undefined) {
-      const lines = linesOf(yield* within(at(synsets))(readText(at(synsets))))
+      const lines = yield* namesIn(at(synsets))
       const keys = lines.map((line) => line.split(/\s/, 1)[0]!)
       return { keys, classes: lines.map((line, i) => line.slice(keys[i]!.length).trim() || keys[i]!) }
     }
     if (classes === undefined) return undefined
-    const names = typeof classes === "string"
-      ? linesOf(yield* within(at(classes))(readText(at(classes))))
-      : classes
+    const names = typeof classes === "string" ? yield* namesIn(at(classes)) : classes
     return { keys: names, classes: names }
   }))
 
   const listed = Effect.fnUntraced(function*(list: string, folder: string) {
     const lines = linesOf(yield* within(list)(readText(list)))
-    return yield* Effect.forEach(lines, (line) => {
-      const [, name, text] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
-      const image = path.join(folder, name ?? line)
-      const label: Labels.Label = text !== undefined && /^\d+$/.test(text) ? Number(text) : text
-      return Effect.map(scan.sizeOf(image), (size) => ({ image: { name: name ?? line, size }, label }))
-    }, { concurrency: 16 })
+    const parts = lines.map((line) => {
+      const [, name = line, text = ""] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
+      return { name, text }
+    })
+    const labels = yield* within(list)(Labels.readAll(
+      parts,
+      ({ text }) => Label.parse(text),
+      (index) => parts[index]!.name
+    ))
+    const images = yield* Effect.forEach(
+      parts,
+      ({ name }) => Effect.map(scan.sizeOf(path.join(folder, name)), (size) => ({ name, size })),
+      { concurrency: 16 }
+    )
+    const source = { read: `the labels in ${list}`, missing: `nothing: ${list} has no labels` }
+    return { images, labels, leftOut: [], source }
   })
 
   const found = yield* remember(Effect.fnUntraced(function*(split: string) {
-    const { folder = "", list } = manifest.splits[split]!
+    const { folder = "", list } = splitsBy.get(split)!
     const place = at(folder)
-    if (list !== undefined) return { all: yield* listed(at(list), place), leftOut: [] }
-    const { images, leftOut } = yield* Effect.gen(function*() {
+    if (list !== undefined) return yield* listed(at(list), place)
+    return yield* Effect.gen(function*() {
       if (!(yield* fs.exists(place))) return yield* new FolderMissing({})
-      return yield* scan.images(place, `scan ${split}`)
+      return yield* scan.classes(place, `scan ${split}`)
     }).pipe(Files.onFailure(place), within(place))
-    return { all: images.map((image) => ({ image, label: Scan.classOf(image.name) })), leftOut }
   }))
 
   // Labels mean the same in every split, also where one lacks a class.
   const everyLabel = yield* Effect.cached(
-    Effect.map(
-      Effect.forEach(splits, found),
-      (some) => new Set(some.flatMap(({ all }) => all.map(({ label }) => label)))
-    )
+    Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap(({ labels }) => [...new Set(labels)])))
   )
 
   const annotate = Effect.fnUntraced(function*(set: ImageSet, folder: string) {
@@ -124,32 +133,30 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   })
 
   const load = Effect.fn("Images.load")(function*(split: string) {
-    const described = manifest.splits[split]
+    const described = splitsBy.get(split)
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
-    const names = yield* named
-    const { all, leftOut } = yield* found(split)
-    const { classes, toIndices } = Labels.make(names === undefined ? yield* everyLabel : [], names?.keys)
+    const known = yield* named
+    const { images, labels: read, leftOut, source } = yield* found(split)
     const folder = at(described.folder ?? "")
-    const describe = (index: number) => all[index]!.image.name
-    const labels = yield* within(folder)(toIndices(all.map(({ label }) => label), describe))
+    const describe = (index: number) => images[index]!.name
+    const every = known === undefined ? yield* everyLabel : []
+    const numbered = yield* within(folder)(Labels.number({ labels: read, describe, known, every, source }))
     if (described.subset !== undefined) {
-      if (classes.length !== IMAGENET_CLASSES) {
-        const message = `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${classes.length}`
+      const count = (known ?? numbered).classes.length
+      if (count !== IMAGENET_CLASSES) {
+        const message = `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${count}`
         const problem = { path: `splits.${split}.subset`, message }
         return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
       }
       const allowed = ImageNetSubset.mask(described.subset)
-      const wrong = labels.findIndex((label) => allowed[label] !== 1)
+      const wrong = numbered.labels.findIndex((label) => allowed[label] !== 1)
       if (wrong !== -1) {
-        const count = ImageNetSubset.classes(described.subset).length
-        const label = String(all[wrong]!.label)
-        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes: count }))
+        const classes = ImageNetSubset.classes(described.subset).length
+        const label = String(read[wrong] ?? "")
+        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
       }
     }
-    const images = all.map(({ image }) => image)
-    const set = yield* makeSet(
-      scan.listing({ split, folder, classes: names?.classes ?? classes, labels, images, leftOut })
-    )
+    const set = yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
     return described.annotations === undefined ? set : yield* annotate(set, at(described.annotations))
   })
 

@@ -1,16 +1,20 @@
 /** Parquet files with a column of encoded images and one of labels, as Hugging Face publishes data sets. */
 import { Effect, Option, Schema, Semaphore } from "effect"
 import {
+  type AsyncBuffer,
   asyncBufferFromFile,
   type FileMetaData,
   parquetMetadataAsync,
   parquetReadObjects,
-  readOffsetIndex
+  parquetSchema,
+  readOffsetIndex,
+  type SchemaTree
 } from "hyparquet"
 import * as Compressors from "hyparquet-compressors"
 import * as Json from "../../domain/Json.ts"
+import * as Label from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
-import { FileDamaged, ImageBroken, UnknownSplit, within } from "../ImageSet.ts"
+import { FileDamaged, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
@@ -20,8 +24,11 @@ import * as Shards from "./shards.ts"
 export interface Options extends Encoded.Options {
   /** The column of the images. Default `image`. */
   readonly image?: string
-  /** The column of the labels. Default `label`, where there is such a column. */
-  readonly label?: string
+  /**
+   * The column of the labels; `false` where none are wanted. Default `label`, where there is such a column and none that
+   * could be meant as well.
+   */
+  readonly label?: string | false
   /** The names of the classes, in order of their numbers. By default those that the file tells, or that the labels give. */
   readonly classes?: ReadonlyArray<string>
 }
@@ -44,17 +51,26 @@ const Description = Json.text(Schema.Struct({
 
 const ClassLabel = Schema.Struct({ names: Schema.Array(Schema.String) })
 
+const namesOf = (features: Readonly<Record<string, unknown>>, column: string): Option.Option<ReadonlyArray<string>> =>
+  Option.map(
+    Schema.decodeUnknownOption(ClassLabel)(Object.hasOwn(features, column) ? features[column] : undefined),
+    ({ names }) => names
+  )
+
 const Cell = Schema.NullOr(Schema.Union([
   Schema.Uint8Array,
   Schema.Struct({ bytes: Schema.NullOr(Schema.Uint8Array) })
 ]))
 
 interface Opened {
+  readonly shard: string
   readonly name: string
-  readonly file: Awaited<ReturnType<typeof asyncBufferFromFile>>
+  readonly file: AsyncBuffer
   readonly metadata: FileMetaData
-  readonly labels: ReadonlyArray<Labels.Label>
-  readonly classes: ReadonlyArray<string> | undefined
+  /** Numbers are names by now where the file names them. */
+  readonly labels: ReadonlyArray<Label.Label>
+  readonly names: ReadonlyArray<string> | undefined
+  readonly source: Labels.Given["source"]
   /** The first rows of what is read at once, in order, and the number of rows. */
   readonly starts: ReadonlyArray<number>
   /** The bytes of the largest of these. */
@@ -79,13 +95,60 @@ const attempt = <A>(run: () => Promise<A>) =>
     catch: (cause) => new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
   })
 
-const labelOf = (value: unknown): Labels.Label => {
-  const label = typeof value === "bigint" ? Number(value) : value
-  return typeof label === "string" || (typeof label === "number" && label !== -1) ? label : undefined
+const damaged = (problem: string) => new FileDamaged({ problem })
+
+/** The bytes of a file. A place outside of it is a failure to wait for: one that is thrown would leave others unheard. */
+const bufferOf = async (name: string): Promise<AsyncBuffer> => {
+  const { byteLength, slice } = await asyncBufferFromFile(name)
+  return {
+    byteLength,
+    slice: async (start, end = byteLength) => {
+      if (start >= 0 && start <= end && end <= byteLength) return slice(start, end)
+      throw new RangeError(`it tells of the bytes ${start} to ${end}, but has ${byteLength}`)
+    }
+  }
 }
 
+const hasPath = (tree: SchemaTree, [name, ...rest]: ReadonlyArray<string>): boolean =>
+  name === undefined || tree.children.some((child) => child.element.name === name && hasPath(child, rest))
+
+/** What is wrong with a description of columns and row groups, as far as reading on would go astray. */
+const fault = ({ num_rows, row_groups: groups }: FileMetaData, schema: SchemaTree, image: string) => {
+  for (const { columns, num_rows: rows } of groups) {
+    const paths = columns.map(({ meta_data: meta }) => meta?.path_in_schema ?? [])
+    const stray = paths.find((path) => path.length === 0 || !hasPath(schema, path))
+    if (stray !== undefined) return `a row group has a column "${stray.join(".")}" that is none of the file`
+    const held = columns.filter((_, i) => paths[i]![0] === image)
+    if (held.length === 0) return `a row group has no column "${image}"`
+    if (rows < 0n || held.some(({ meta_data: meta }) => meta?.num_values !== rows)) {
+      return `a row group of ${rows} rows has another number of values in the column "${image}"`
+    }
+  }
+  const rows = groups.reduce((sum, group) => sum + group.num_rows, 0n)
+  return rows === num_rows ? undefined : `it should have ${num_rows} rows but has ${rows}`
+}
+
+/** Why a column cannot hold labels, by its type; nothing where it can. */
+const unfit = ({ children, element }: SchemaTree): string | undefined => {
+  const { converted_type: converted, logical_type: logical, repetition_type: repetition, type } = element
+  if (repetition === "REPEATED" || converted === "LIST") return "a list"
+  if (children.length > 0) return converted?.startsWith("MAP") ? "a map" : "a struct"
+  const meaning = logical?.type ?? converted
+  const isText = type === "BYTE_ARRAY" && (meaning === undefined || ["STRING", "UTF8", "ENUM"].includes(meaning))
+  const isInteger = (type === "INT32" || type === "INT64") &&
+    (meaning === undefined || meaning === "INTEGER" || meaning === "NULL" || /^U?INT_\d+$/.test(meaning))
+  return isText || isInteger
+    ? undefined
+    : `of the type ${[type, meaning].filter((part) => part !== undefined).join(" ")}`
+}
+
+const sameNames = (some: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean =>
+  some.length === others.length && new Set([...some, ...others]).size === some.length
+
+const decoder = new TextDecoder()
+
 /** The rows at which pages begin where all pages of the images are indexed, else those at which row groups begin. */
-const unitsOf = async (file: Opened["file"], { row_groups: groups }: FileMetaData, image: string) => {
+const unitsOf = async (file: AsyncBuffer, { row_groups: groups }: FileMetaData, image: string) => {
   const starts: Array<number> = []
   let largest = 0
   let first = 0
@@ -118,39 +181,84 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   // Row groups may be large: they are read one at a time.
   const turns = yield* Semaphore.make(1)
 
+  /** The column of the labels; nothing where there is none. */
+  const columnOf = Effect.fnUntraced(function*({ children }: SchemaTree, described: Readonly<Record<string, unknown>>) {
+    const columns = children.map(({ element }) => element.name)
+    const column = children.find(({ element }) => element.name === label)
+    if (column !== undefined) {
+      const problem = unfit(column)
+      if (problem === undefined) return column
+      return yield* new LabelsUnusable({
+        problem: `the column "${label}" is ${problem}, and labels are texts or integers; name another of ${
+          columns.filter((name) => name !== image).join(", ")
+        } by --label-column, or none`
+      })
+    }
+    if (label === false) return undefined
+    const classLabels = columns.filter((name) => Option.isSome(namesOf(described, name)))
+    const meant = new Set([...classLabels, ...Label.candidates(columns.filter((name) => name !== image))])
+    if (options.label !== undefined) return yield* damaged(`it has no column "${label}", only ${columns.join(", ")}`)
+    if (meant.size === 0) return undefined
+    return yield* new LabelsUnusable({
+      problem: `there is no column "${label}", but ${[...meant].join(", ")} could be meant; ` +
+        `name one by --label-column ${[...meant][0]}, or none by --label-column none`
+    })
+  })
+
+  const labelsOf = Effect.fnUntraced(function*(
+    { file, metadata, shard }: Pick<Opened, "file" | "metadata" | "shard">,
+    schema: SchemaTree
+  ) {
+    const text = metadata.key_value_metadata?.find(({ key }) => key === "huggingface")?.value
+    const described = Option.match(Schema.decodeUnknownOption(Description)(text), {
+      onNone: () => ({}),
+      onSome: ({ info }) => info.features
+    })
+    const column = yield* columnOf(schema, described)
+    if (column === undefined || label === false) {
+      const missing = label === false
+        ? "nothing, as asked"
+        : `nothing: there is no column "${label}", only ${
+          schema.children.map(({ element }) => element.name).join(", ")
+        }`
+      return { labels: undefined, names: undefined, source: { read: missing, missing } }
+    }
+    const rows = yield* attempt(() =>
+      parquetReadObjects({ file, metadata, columns: [label], compressors, utf8: false })
+    )
+    const names = Option.getOrUndefined(namesOf(described, label))
+    if (names !== undefined) yield* Labels.distinct(names)
+    const read = yield* Labels.readAll(
+      rows,
+      ({ [label]: cell }) => Label.of(cell instanceof Uint8Array ? decoder.decode(cell) : cell),
+      (row) => `${path.basename(shard)} row ${row}`
+    )
+    const labels = names === undefined
+      ? read
+      : read.map((one) => typeof one === "bigint" && one >= 0n ? names[Number(one)] ?? one : one)
+    const missing = `nothing: the column "${label}" is empty`
+    return { labels, names, source: { read: `the column "${label}"`, missing } }
+  })
+
   const open = Effect.fnUntraced(function*(shard: string) {
     yield* Files.onFailure(shard)(fs.stat(shard))
-    const file = yield* attempt(() => asyncBufferFromFile(shard))
+    const file = yield* attempt(() => bufferOf(shard))
     const metadata = yield* attempt(() => parquetMetadataAsync(file))
-    const columns = [
-      ...new Set(
-        metadata.row_groups.flatMap((group) =>
-          group.columns.flatMap(({ meta_data: meta }) => meta?.path_in_schema[0] ?? [])
-        )
-      )
-    ]
-    const needed = options.label === undefined ? [image] : [image, options.label]
-    for (const name of needed) {
-      if (!columns.includes(name) && metadata.num_rows > 0n) {
-        return yield* new FileDamaged({ problem: `it has no column "${name}", only ${columns.join(", ")}` })
-      }
-    }
-    const rows = columns.includes(label)
-      ? yield* attempt(() => parquetReadObjects({ file, metadata, columns: [label], compressors }))
-      : []
-    const description = metadata.key_value_metadata?.find(({ key }) => key === "huggingface")?.value
-    const classes = Schema.decodeUnknownOption(Description)(description).pipe(
-      Option.flatMap(({ info }) => Schema.decodeUnknownOption(ClassLabel)(info.features[label])),
-      Option.map(({ names }) => names),
-      Option.getOrUndefined
-    )
+    const schema = yield* attempt(async () => parquetSchema(metadata))
+    const columns = schema.children.map(({ element }) => element.name)
+    if (!columns.includes(image)) return yield* damaged(`it has no column "${image}", only ${columns.join(", ")}`)
+    const problem = fault(metadata, schema, image)
+    if (problem !== undefined) return yield* damaged(problem)
     const { largest, rows: count, starts } = yield* attempt(() => unitsOf(file, metadata, image))
+    const { labels, names, source } = yield* labelsOf({ file, metadata, shard }, schema)
     const opened: Opened = {
+      shard,
       name: path.basename(shard),
       file,
       metadata,
-      labels: Array.from({ length: count }, (_, row) => labelOf(rows[row]?.[label])),
-      classes,
+      labels: labels ?? Array.from({ length: count }, () => undefined),
+      names,
+      source,
       starts: [...starts, count],
       largest
     }
@@ -158,6 +266,23 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   }, (self, shard) => within(shard)(self))
 
   const filesOf = yield* remember((split: string) => Shards.forEach(`list ${split}`, shards[split] ?? [], open))
+
+  /** The names that the files of a split give their numbers. Fails where they disagree. */
+  const joined = Effect.fnUntraced(function*(files: ReadonlyArray<Opened>) {
+    const filled = files.filter(({ labels }) => labels.length > 0)
+    const first = filled.find(({ names }) => names !== undefined)
+    if (first?.names === undefined) return undefined
+    const known = first.names
+    const odd = filled.find(({ labels, names }) =>
+      names === undefined ? labels.some((one) => typeof one === "bigint") : !sameNames(names, known)
+    )
+    if (odd === undefined) return known
+    const list = ({ names }: Opened) => names === undefined ? "no names" : names.join(", ")
+    return yield* new LabelsUnusable({
+      problem: `${first.shard} and ${odd.shard} call their classes by other names (${list(first)}; ${list(odd)}), ` +
+        "so that their numbers do not mean the same; write both with one list of names"
+    })
+  })
 
   // Labels mean the same in every split, also where one lacks a class.
   const everyLabel = yield* Effect.cached(
@@ -170,8 +295,13 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   const load = Effect.fn("Images.load")(function*(split: string) {
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const files = yield* filesOf(split)
-    const known = options.classes ?? files[0]?.classes
-    const { classes, toIndices } = Labels.make(known === undefined ? yield* everyLabel : [], known)
+    const names = yield* within(split)(joined(files))
+    const every = files.flatMap(({ labels }) => labels)
+    // Given classes that are none of the files' are other names for their numbers.
+    const renamed = names !== undefined && options.classes !== undefined && !sameNames(names, options.classes)
+      ? new Map(names.map((name, at) => [name, BigInt(at)]))
+      : new Map<string, bigint>()
+    const known = options.classes ?? names
     const firsts: Array<number> = []
     let total = 0
     for (const { labels } of files) {
@@ -186,7 +316,14 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       const { opened, row } = place(index)
       return `${opened.name} row ${row}`
     }
-    const labels = yield* within(split)(toIndices(files.flatMap((opened) => opened.labels), describe))
+    const { classes, labelSource, labels } = yield* within(split)(Labels.number({
+      labels: every.map((one) => typeof one === "string" ? renamed.get(one) ?? one : one),
+      describe,
+      known: known === undefined ? undefined : { keys: known, classes: known },
+      every: known === undefined ? yield* everyLabel : [],
+      source: (files.find(({ names: own }) => own !== undefined) ?? files[0])?.source ??
+        { read: "", missing: "nothing" }
+    }))
 
     const largest = files.reduce((most, opened) => Math.max(most, opened.largest), 1)
     const unit = yield* remember(
@@ -214,6 +351,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       empty: Shards.empty(split),
       classes,
       labels,
+      labelSource,
       describe,
       origin: describe,
       size: (index) => place(index).opened.file.byteLength,

@@ -72,8 +72,8 @@ const split = (text: string, separator: string): ReadonlyArray<string> => text =
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`
 
-/** The class of a file: its folder's name, or `.` when it lies in none. */
-export const classOf = (name: string): string => name.includes("/") ? name.slice(0, name.indexOf("/")) : "."
+/** The class of a file: its folder's name; nothing when it lies in none. */
+const classOf = (name: string): string | undefined => name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined
 
 export const make = Effect.fnUntraced(function*(cache: string | undefined) {
   const files = yield* Files.make
@@ -224,6 +224,24 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     return result
   })
 
+  /** All images below a folder and their classes, the sub-folders. Those that lie beside such folders are left out. */
+  const classes = Effect.fnUntraced(function*(folder: string, stage: string) {
+    const { images: found, leftOut } = yield* images(folder, stage)
+    const source = {
+      read: `the sub-folders of ${folder}`,
+      missing: `nothing: no image lies in a sub-folder of ${folder}`
+    }
+    const inside = found.filter(({ name }) => classOf(name) !== undefined)
+    const loose = found.length - inside.length
+    if (inside.length === 0 || loose === 0) {
+      return { images: found, labels: found.map(({ name }) => classOf(name)), leftOut, source }
+    }
+    const first = found.find(({ name }) => classOf(name) === undefined)!
+    const kind = `image in no class folder, as ${first.name}`
+    const labels = inside.map(({ name }) => classOf(name))
+    return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], source }
+  })
+
   /** The names of the folders in a folder. */
   const folders = Effect.fnUntraced(function*(folder: string) {
     const listed = yield* list(folder)
@@ -251,7 +269,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
 
   /** Scanned images as a split. */
   const listing = (
-    of: Pick<Listing, "split" | "classes" | "labels"> & {
+    of: Pick<Listing, "split" | "classes" | "labels" | "labelSource"> & {
       readonly folder: string
       readonly images: ReadonlyArray<Image>
       readonly leftOut: ReadonlyArray<LeftOut>
@@ -270,5 +288,5 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     }
   }
 
-  return { images, folders, sizeOf, read, listing }
+  return { images, classes, folders, sizeOf, read, listing }
 })

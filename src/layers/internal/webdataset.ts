@@ -1,13 +1,14 @@
 /** WebDataset: tar shards in which the files of one name, but for their endings, are a sample. */
 import { NodeStream } from "@effect/platform-node"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Result, Schema, Stream } from "effect"
 import { createReadStream } from "node:fs"
 import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import * as Tar from "tar-stream"
 import * as Json from "../../domain/Json.ts"
+import * as Label from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
-import { FileDamaged, FileTruncated, UnknownSplit, within } from "../ImageSet.ts"
+import { FileDamaged, FileTruncated, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
 import { EXTENSIONS } from "./decode.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
@@ -18,8 +19,11 @@ import * as Shards from "./shards.ts"
 export interface Options extends Encoded.Options {
   /** The names of the classes, in order of their numbers. By default those that the labels of all splits give. */
   readonly classes?: ReadonlyArray<string>
-  /** The field of a sample's `.json` that is its label, for samples without `.cls`. Default `label`. */
-  readonly label?: string
+  /**
+   * The field of a sample's `.json` that is its label; `false` where none are wanted. Default the `.cls`, and the field
+   * `label` for samples without it.
+   */
+  readonly label?: string | false
   /**
    * Where the lists of the shards' samples, and unpacked shards, are kept between runs. By default a folder `.patchword`
    * beside each shard.
@@ -27,13 +31,23 @@ export interface Options extends Encoded.Options {
   readonly cache?: string
 }
 
-/** The samples of a shard, a column each. */
-const Index = Json.text(Schema.Struct({
-  names: Schema.Array(Schema.String),
-  offsets: Schema.Array(Schema.Int),
-  sizes: Schema.Array(Schema.Int),
-  labels: Schema.Array(Schema.NullOr(Schema.Union([Schema.Int, Schema.String])))
-}))
+/** A label as it is kept: a list with the digits of an integer, so that a text of digits stays a text. */
+const Kept = Schema.NullOr(Schema.Union([Schema.String, Schema.Tuple([Schema.BigIntFromString])]))
+
+/** The samples of a shard, a column each, and fields of their `.json` that could be meant for labels. */
+const Index = Json.text(
+  Schema.Struct({
+    names: Schema.Array(Schema.NonEmptyString),
+    offsets: Schema.Array(Schema.Natural),
+    sizes: Schema.Array(Schema.Natural),
+    labels: Schema.Array(Kept),
+    fields: Schema.Array(Schema.String)
+  }).check(
+    Schema.makeFilter(({ labels, names, offsets, sizes }) =>
+      [labels, offsets, sizes].every(({ length }) => length === names.length) || "expected columns of one length"
+    )
+  )
+)
 
 interface Sample {
   readonly shard: string
@@ -41,11 +55,12 @@ interface Sample {
   readonly name: string
   readonly offset: number
   readonly size: number
-  readonly label: Labels.Label
+  readonly label: Label.Label
 }
 
 /** A file of a shard; `text` where it may hold a label. */
 interface Member {
+  readonly name: string
   readonly key: string
   readonly ending: string
   readonly offset: number
@@ -60,6 +75,8 @@ const TAR = "shard.tar"
 
 const BLOCK = 512
 
+const TEXTS = ["cls", "json"]
+
 const members = async (file: string, length: number, signal: AbortSignal): Promise<ReadonlyArray<Member>> => {
   const found: Array<Member> = []
   const extract = Tar.extract()
@@ -71,21 +88,41 @@ const members = async (file: string, length: number, signal: AbortSignal): Promi
     if (end > length) return next(new FileTruncated({ expected: end, found: length }))
     const [, key, ends = ""] = NAME.exec(name) ?? []
     const ending = ends.toLowerCase()
-    const isText = ending === "cls" || ending === "json"
+    const isText = TEXTS.includes(ending)
+    const isFile = type === "file" || type === "contiguous-file"
+    if (type === "directory" && size > 0) {
+      return next(new FileDamaged({ problem: `${name} is a folder of ${size} bytes, and folders have none` }))
+    }
+    if (key !== undefined && !isFile && type !== "directory" && (isText || EXTENSIONS.includes(ending))) {
+      return next(new FileDamaged({ problem: `${name} is no file but a ${type ?? "member of an unknown kind"}` }))
+    }
     const chunks: Array<Uint8Array> = []
     content.on("data", (chunk) => {
       if (isText && chunk instanceof Uint8Array) chunks.push(chunk)
     })
     content.on("end", () => {
-      if (key !== undefined && type === "file") {
+      if (key !== undefined && isFile) {
         const text = Buffer.concat(chunks).toString()
-        found.push({ key, ending, offset, size, text })
+        found.push({ name, key, ending, offset, size, text })
       }
       next()
     })
   })
   await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), extract, { signal })
   return found
+}
+
+const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
+
+const isDotted = ({ ending }: Member): boolean => EXTENSIONS.includes(ending.slice(ending.lastIndexOf(".") + 1))
+
+/** The only one of some files; none where there is none, and a failure where there are more. */
+const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, FileDamaged> => {
+  const [first, second] = files
+  if (first === undefined || second === undefined) return Result.succeed(first)
+  const problem = `${first.name} and ${second.name} belong to one sample, ${first.key}, which has one of both; ` +
+    "give each sample a key of its own"
+  return Result.fail(new FileDamaged({ problem }))
 }
 
 const damaged = (cause: unknown): FileDamaged | FileTruncated =>
@@ -98,49 +135,63 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   const { fs, path } = files
   const makeSet = Encoded.make(options)
   const splits = Object.keys(shards)
-  const field = options.label ?? "label"
-  const Fields = Json.text(
-    Schema.Struct({ [field]: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.Int, Schema.String]))) })
-  )
+  const field = options.label === false ? undefined : options.label ?? "label"
 
-  const labelOf = Effect.fnUntraced(function*(files: ReadonlyArray<Member>) {
-    const cls = files.find(({ ending }) => ending === "cls")
-    if (cls !== undefined) {
-      const text = cls.text.trim()
-      return /^-?\d+$/.test(text) ? Number(text) : text
-    }
-    const json = files.find(({ ending }) => ending === "json")
-    if (json === undefined) return null
-    const fields = yield* Effect.mapError(
-      Schema.decodeEffect(Fields)(json.text),
-      ({ message }) => new FileDamaged({ problem: `${json.key}.json: ${message}` })
+  /** The members of the object in a sample's `.json`. */
+  const fieldsOf = ({ name, text }: Member) =>
+    Json.parse(text, { integers: "exact" }).pipe(
+      Result.filterOrFail(
+        (value): value is object => typeof value === "object" && value !== null && !Array.isArray(value),
+        () => ({ problem: "expected an object" })
+      ),
+      Result.map((value) => new Map<string, unknown>(Object.entries(value))),
+      Result.mapError(({ problem }) => new FileDamaged({ problem: `${name}: ${problem}` }))
     )
-    return fields[field] ?? null
+
+  /** What a sample says of its class, and the fields that it could be said in. */
+  const labelOf = Effect.fnUntraced(function*(files: ReadonlyArray<Member>) {
+    const [cls, json] = yield* Effect.forEach(
+      TEXTS,
+      (text) => Effect.fromResult(only(files.filter(({ ending }) => ending === text)))
+    )
+    const none: ReadonlyArray<string> = []
+    if (field === undefined) return { label: undefined, fields: none }
+    if (cls !== undefined && options.label === undefined) {
+      const [label] = yield* Labels.readAll([cls.text], Label.parse, () => cls.name)
+      return { label, fields: none }
+    }
+    if (json === undefined) return { label: undefined, fields: none }
+    const said = yield* Effect.fromResult(fieldsOf(json))
+    const [label] = yield* Labels.readAll([said.get(field)], Label.of, () => `the field "${field}" of ${json.name}`)
+    return { label, fields: label === undefined ? Label.candidates([...said.keys()]) : none }
   })
 
-  const scan = Effect.fnUntraced(function*(tar: string) {
-    const { size: length } = yield* Files.onFailure(tar)(fs.stat(tar))
-    const found = yield* Effect.tryPromise({
-      try: (signal) => members(tar, Number(length), signal),
-      catch: damaged
-    })
+  const scan = Effect.fnUntraced(function*(tar: string, length: number) {
+    const found = yield* Effect.tryPromise({ try: (signal) => members(tar, length, signal), catch: damaged })
+    // Files of a sample mostly stand side by side, but need not.
+    const samples = Map.groupBy(found, ({ key }) => key)
     const names: Array<string> = []
     const offsets: Array<number> = []
     const sizes: Array<number> = []
-    const labels: Array<number | string | null> = []
-    // Files of a sample stand side by side.
-    for (let start = 0, end = 0; start < found.length; start = end) {
-      const { key } = found[start]!
-      while (found[end]?.key === key) end++
-      const together = found.slice(start, end)
-      const image = together.find(({ ending }) => EXTENSIONS.includes(ending))
+    const labels: Array<typeof Kept.Type> = []
+    const candidates = new Set<string>()
+    for (const [key, files] of samples) {
+      const image = yield* Effect.fromResult(only(files.filter(isImage)))
+      const dotted = files.find(isDotted)
+      if (image === undefined && dotted !== undefined) {
+        const problem = `${dotted.name} belongs to the sample ${key}, since a key ends at the first dot, and is none ` +
+          "of its images; leave one dot in the name"
+        return yield* new FileDamaged({ problem })
+      }
       if (image === undefined) continue
+      const { fields, label } = yield* labelOf(files)
       names.push(`${key}.${image.ending}`)
       offsets.push(image.offset)
       sizes.push(image.size)
-      labels.push(yield* labelOf(together))
+      labels.push(label === undefined ? null : typeof label === "bigint" ? [label] : label)
+      for (const name of fields) candidates.add(name)
     }
-    const index: typeof Index.Type = { names, offsets, sizes, labels }
+    const index: typeof Index.Type = { names, offsets, sizes, labels, fields: [...candidates] }
     return index
   })
 
@@ -184,11 +235,15 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const packed = yield* Files.onFailure(shard)(isGzip(shard))
     const tar = packed ? path.join(folder, TAR) : shard
     if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, folder)
+    const { size: length } = yield* Files.onFailure(tar)(fs.stat(tar))
+    const isWithin = ({ offsets, sizes }: typeof Index.Type) =>
+      offsets.every((offset, at) => offset + sizes[at]! <= Number(length))
     // Another field gives other labels.
-    const file = path.join(folder, `index-${Files.sha256(field).slice(0, 8)}.json`)
+    const file = path.join(folder, `samples-${Files.sha256(JSON.stringify(options.label ?? null)).slice(0, 8)}.json`)
     const index = yield* Effect.flatMap(files.readText(file), Schema.decodeEffect(Index)).pipe(
+      Effect.filterOrFail(isWithin),
       Effect.catch(() =>
-        scan(tar).pipe(
+        scan(tar, Number(length)).pipe(
           Effect.tap((made) =>
             Effect.flatMap(Schema.encodeEffect(Index)(made), (text) => files.write(file, text)).pipe(
               Effect.catch(({ message }) => Effect.logWarning(`shards are listed anew in every run: ${message}`))
@@ -197,39 +252,71 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
         )
       )
     )
-    return index.names.map((name, i): Sample => ({
-      shard: path.basename(shard),
-      tar,
-      name,
-      offset: index.offsets[i]!,
-      size: index.sizes[i]!,
-      label: index.labels[i] === -1 ? undefined : index.labels[i] ?? undefined
-    }))
+    const samples = index.names.map((name, i): Sample => {
+      const label = index.labels[i] ?? undefined
+      return {
+        shard: path.basename(shard),
+        tar,
+        name,
+        offset: index.offsets[i]!,
+        size: index.sizes[i]!,
+        label: typeof label === "object" ? label[0] : label
+      }
+    })
+    return { samples, fields: index.fields }
   }, (self, shard) => within(shard)(self))
 
-  const samplesOf = yield* remember((split: string) =>
-    Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (samples) => samples.flat())
+  const opened = yield* remember((split: string) =>
+    Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (all) => ({
+      samples: all.flatMap(({ samples }) => samples),
+      fields: new Set(all.flatMap(({ fields }) => fields))
+    }))
   )
 
   // Labels mean the same in every split, also where one lacks a class.
   const everyLabel = yield* Effect.cached(
     Effect.map(
-      Effect.forEach(splits, samplesOf),
-      (all) => new Set(all.flatMap((some) => some.map(({ label }) => label)))
+      Effect.forEach(splits, opened),
+      (all) => new Set(all.flatMap(({ samples }) => samples.map(({ label }) => label)))
     )
   )
 
+  const source = {
+    read: options.label === undefined
+      ? `the .cls of each sample, or the field "label" of its .json`
+      : `the field "${field}" of each sample's .json`,
+    missing: field === undefined
+      ? "nothing, as asked"
+      : `nothing: no sample has a .cls, or a field "${field}" in its .json`
+  }
+
   const load = Effect.fn("Images.load")(function*(split: string) {
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
-    const samples = yield* samplesOf(split)
-    const { classes, toIndices } = Labels.make(options.classes === undefined ? yield* everyLabel : [], options.classes)
+    const { fields, samples } = yield* opened(split)
+    const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
+    if (unlabelled && (typeof options.label === "string" || fields.size > 0)) {
+      const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be meant`
+      return yield* within(split)(
+        new LabelsUnusable({
+          problem: `no sample has a field "${field}" in a .json${meant}; name another by --label-column, or none`
+        })
+      )
+    }
     const describe = (index: number) => `${samples[index]?.shard ?? ""}/${samples[index]?.name ?? ""}`
-    const labels = yield* within(split)(toIndices(samples.map(({ label }) => label), describe))
+    const known = options.classes
+    const { classes, labelSource, labels } = yield* within(split)(Labels.number({
+      labels: samples.map(({ label }) => label),
+      describe,
+      known: known === undefined ? undefined : { keys: known, classes: known },
+      every: known === undefined ? yield* everyLabel : [],
+      source
+    }))
     return yield* makeSet({
       split,
       empty: Shards.empty(split),
       classes,
       labels,
+      labelSource,
       describe,
       origin: describe,
       size: (index) => samples[index]?.size ?? 0,

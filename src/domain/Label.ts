@@ -1,0 +1,67 @@
+/**
+ * What collections say of the class of an image: a text, an integer of any size, or nothing. All sources read their labels
+ * here; `docs/images.md` has the table.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Label } from "patchword/domain"
+ *
+ * assert.deepStrictEqual(Label.parse(" +07\n"), Result.succeed(7n))
+ * assert.deepStrictEqual(Label.of(9007199254740993n), Result.succeed(9007199254740993n))
+ * assert.strictEqual(Label.of(0.4).pipe(Result.flip, Result.getOrThrow).message, "a label is a text or an integer, not 0.4")
+ * assert.deepStrictEqual(Label.candidates(["id", "fine_label"]), ["fine_label"])
+ * ```
+ */
+import { Result, Runtime, Schema } from "effect"
+
+/** An integer counts the classes from 0, a text is the name of one; nothing where an image has no label. */
+export type Label = bigint | string | undefined
+
+/** A value cannot be a label. Exits with 65. */
+export class LabelError extends Schema.TaggedError<LabelError>()("LabelError", {
+  /** What came: `0.4`, `a list`. */
+  found: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `a label is a text or an integer, not ${this.found}`
+  }
+}
+
+const refuse = (found: string): Result.Result<Label, LabelError> => Result.fail(new LabelError({ found }))
+
+/** What decoders put in the place of bytes that are no UTF-8: different texts would become equal. */
+const REPLACED = "\ufffd"
+
+/** The label of a value that has a type, such as a cell of a table or a field of JSON. An empty text is none. */
+export const of = (value: unknown): Result.Result<Label, LabelError> => {
+  switch (typeof value) {
+    case "undefined":
+    case "bigint":
+      return Result.succeed(value)
+    case "string":
+      if (value.includes(REPLACED)) return refuse("bytes that are no UTF-8")
+      return Result.succeed(value.trim() === "" ? undefined : value)
+    case "number":
+      if (Number.isSafeInteger(value)) return Result.succeed(BigInt(value))
+      return refuse(Number.isInteger(value) ? `${value}, which has lost its last digits` : String(value))
+    case "boolean":
+      return refuse(String(value))
+    default:
+      if (value === null) return Result.succeed(undefined)
+      return refuse(Array.isArray(value) ? "a list" : value instanceof Date ? "a time" : "an object")
+  }
+}
+
+/** The label that a text says, such as a line of a file: an integer where it consists of digits, perhaps with a sign. */
+export const parse = (text: string): Result.Result<Label, LabelError> => {
+  const label = text.trim()
+  return /^[+-]?\d+$/.test(label) ? Result.succeed(BigInt(label)) : of(label)
+}
+
+const LABELS = /^(?:labels?|class(?:es)?|categor(?:y|ies)|targets?|cls|y)$/i
+
+/** Those of some names, of columns or fields, that labels often have: `labels`, `fine_label`, `className`. */
+export const candidates = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.filter((name) => name.split(/(?<=\p{Ll})(?=\p{Lu})|[^\p{L}]+/u).some((word) => LABELS.test(word)))
