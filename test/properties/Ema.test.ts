@@ -75,6 +75,15 @@ describe("the moving average of directions", () => {
     }))
   })
 
+  it("leaves unused codes where they are also where nothing of a used one stays", () => {
+    const forgetful = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.5, noNaN: true }))
+    fc.assert(fc.property(Vectors.problem, forgetful, (problem, decay) => {
+      const { counts, state } = followed(beginning(problem), problem.vectors, { decay, revival: null })
+      const [before, after] = [problem.codebook, state.embedding.weight].map(Vectors.rows)
+      after!.forEach((code, at) => counts.data[at] === 0 && close(code, before![at]!, 1e-6))
+    }))
+  })
+
   it("comes to the direction of a batch that repeats as fast as the decay says", () => {
     fc.assert(
       fc.property(Vectors.problem, decays, fc.integer({ min: 1, max: 12 }), ({ seed, vectors }, decay, times) => {
