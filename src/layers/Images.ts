@@ -148,7 +148,7 @@ export class Images extends Context.Service<Images, {
    * ```
    *
    * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of
-   * the 1000 classes under the labels that they have among all; see `ImageNetSubset` for how a classifier is tested on it.
+   * the 1000 classes under the labels that they have among all; a classifier is tested on it by its scores of these alone.
    *
    * Fails with 64 when the manifest is none, with 66 when a file is missing; `load` also with 65 when a label is no class,
    * and as that of {@link layerFolder} does for images.

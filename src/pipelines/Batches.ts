@@ -4,6 +4,7 @@
  */
 import { Effect, Runtime, Schema, type Scope } from "effect"
 import type { AugmentConfig } from "../domain/AugmentConfig.ts"
+import * as Classes from "../domain/Classes.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Sampling from "../domain/Sampling.ts"
 import * as Augment from "../layers/Augment.ts"
@@ -77,7 +78,10 @@ export interface TrainingBatches {
   readonly recycle: (used: ReadonlyArray<Float32Array>) => void
 }
 
-/** The training batches of a stage. Fails with `TooFewImages` when there is not even one. */
+/**
+ * The training batches of a stage. Fails with `TooFewImages` when there is not even one, and with `ClassesError` when images
+ * are sampled by their classes and there are none to tell apart.
+ */
 export const training = Effect.fnUntraced(function*(options: {
   readonly stage: string
   readonly set: ImageSet.ImageSet
@@ -95,7 +99,7 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly shard?: Sampling.Shard
   /** What changes the views of a classifier; without, they are those of pretraining. */
   readonly policies?: Augment.Recipe["policies"]
-}): Effect.fn.Return<TrainingBatches, TooFewImages, Scope.Scope> {
+}): Effect.fn.Return<TrainingBatches, TooFewImages | Classes.ClassesError, Scope.Scope> {
   const {
     accumulate = 1,
     augment,
@@ -109,6 +113,7 @@ export const training = Effect.fnUntraced(function*(options: {
     size,
     stage
   } = options
+  if (sampling?.balanced === true || sampling?.perClass !== undefined) yield* Effect.fromResult(Classes.check(set))
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, accumulate, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {

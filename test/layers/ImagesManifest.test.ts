@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem } from "effect"
+import { Effect, Exit, FileSystem, Result } from "effect"
 import sharp from "sharp"
+import * as Classes from "../../src/domain/Classes.ts"
+import * as Figure from "../../src/domain/Figure.ts"
 import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
 import { Images, type ManifestOptions } from "../../src/layers/Images.ts"
 import { subset } from "../../src/layers/ImageSet.ts"
@@ -111,6 +113,16 @@ describe("Images.layerManifest", () => {
         assert.strictEqual(right.classes.length, 1000)
         assert.strictEqual(right.classes[inside], `thing ${inside}`)
         assert.deepStrictEqual([...right.labels], [inside])
+        assert.deepStrictEqual(right.among, ImageNetSubset.classes("imagenet-a"))
+        const train = { name: "train", classes: right.classes, labels: Int32Array.from(right.classes.keys()) }
+        const two = { ...right, labels: right.among!.slice(0, 2) }
+        const met = Result.getOrThrow(Classes.meet(train, two))
+        const wrongly = new Float32Array(2000).map((_, at) => at % 1000)
+        assert.deepInclude(Figure.measure(met, wrongly), { classes: 200, top1: 0 })
+        const outside = new Float32Array(2000)
+        two.labels.forEach((label, row) => (outside[row * 1000 + label] = 1))
+        outside[999] = outside[1999] = 2
+        assert.deepInclude(Figure.measure(met, outside), { classes: 200, top1: 1 })
         const message = yield* refused(load(layer, "wrong"), "LabelUnknown", 65)
         assert.include(message, "some/n02/1.png has the label \"n000\", which is none of the 200 classes")
       }))

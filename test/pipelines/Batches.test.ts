@@ -55,6 +55,19 @@ describe("training batches", () => {
       assert.deepStrictEqual(unit, Augment.batch(yield* alone(48, { interpolation: "lanczos" }), 48, augment).unit)
     }))
 
+  it.effect("are refused by class where there is one class only", () =>
+    Effect.gen(function*() {
+      const lost = { ...train, labels: train.labels.map(() => 0), labelSource: "the column `x`" }
+      for (const sampling of [{ balanced: true }, { perClass: 2 }]) {
+        const error = yield* Effect.flip(Batches.training({ ...asked, set: lost, sampling }))
+        assert.match(
+          error.message,
+          /train: its 24 images are all of one class, "disc"; read as the label: the column `x`/
+        )
+      }
+      assert.strictEqual((yield* Batches.training({ ...asked, set: lost })).stepsPerEpoch, 4)
+    }))
+
   it.effect("draw a filter for each view where it is random", () =>
     Effect.gen(function*() {
       const picture = yield* train.image(0)

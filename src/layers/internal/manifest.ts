@@ -156,7 +156,10 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
         return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
       }
     }
-    const set = yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
+    const made = yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
+    const set: ImageSet = described.subset === undefined
+      ? made
+      : { ...made, among: ImageNetSubset.classes(described.subset) }
     return described.annotations === undefined ? set : yield* annotate(set, at(described.annotations))
   })
 

@@ -1,0 +1,108 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Console, Effect, Runtime, Schema } from "effect"
+import { Command } from "effect/cli"
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Readable } from "node:stream"
+import { buffer } from "node:stream/consumers"
+import sharp from "sharp"
+import * as Tar from "tar-stream"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { patchword } from "../../src/cli/patchword.ts"
+import { Preset } from "../../src/domain/Preset.ts"
+import { micro, set } from "../pipelines/kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-figures-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const run = at("run")
+const common = ["--config", at("micro.yaml"), "--threads", "1"]
+
+const patch = Command.runWith(patchword, { version: "0" })
+
+const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const lines: Array<string> = []
+  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
+  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }))
+  return lines.join("\n")
+})
+
+/** Pictures in a tar, each with the name of its class, if any, beside it. */
+const shard = async (name: string, labels: ReadonlyArray<string | undefined>) => {
+  const pack = Tar.pack()
+  const all = set(name, labels.length)
+  for (const [index, label] of labels.entries()) {
+    const { data, height, width } = await Effect.runPromise(all.image(index))
+    const image = await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer()
+    pack.entry({ name: `${index}.png` }, image)
+    if (label !== undefined) pack.entry({ name: `${index}.cls` }, label)
+  }
+  pack.finalize()
+  writeFileSync(at(`${name}.tar`), await buffer(Readable.from(pack)))
+}
+
+const over = (length: number, ...names: ReadonlyArray<string>) =>
+  Array.from({ length }, (_, index) => names[index % names.length]!)
+
+const verbs = {
+  knn: ["knn", `${run}/tokenizer`],
+  probe: ["probe", `${run}/tokenizer`],
+  finetune: ["finetune", "--out", at("tuned")]
+}
+
+const evaluate = (verb: keyof typeof verbs, train: string, val: string, ...more: ReadonlyArray<string>) =>
+  said(...verbs[verb], ...common, "--images", `train=${at(train)}.tar,val=${at(val)}.tar`, ...more)
+
+describe("figures", () => {
+  beforeAll(async () => {
+    const preset = Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))
+    writeFileSync(at("micro.yaml"), stringify(preset))
+    await shard("train", over(12, "cat", "dog", "eel"))
+    await shard("fewer", over(6, "dog", "eel"))
+    await shard("other", over(6, "cat", "dog", "fox"))
+    await shard("one", over(6, "dog"))
+    await shard("bare", Array.from({ length: 12 }, () => undefined))
+    await Effect.runPromise(
+      said("tokenizer", "train", ...common, "--images", `train=${at("train")}.tar`, "--out", run).pipe(
+        Effect.provide(NodeServices.layer)
+      )
+    )
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.live.each(["knn", "probe", "finetune"] as const)(
+    "of %s are refused where classes do not meet",
+    (verb) =>
+      Effect.gen(function*() {
+        const refused = Effect.fnUntraced(function*(train: string, val: string, rule?: string) {
+          const error = yield* Effect.flip(
+            evaluate(verb, train, val, ...(rule === undefined ? [] : ["--classes", rule]))
+          )
+          assert.strictEqual((error as { readonly [Runtime.errorExitCode]?: number })[Runtime.errorExitCode], 65)
+          return (error as Error).message
+        })
+        for (const rule of [undefined, "subset"]) {
+          assert.match(yield* refused("train", "other", rule), /split val: .*that train has none of: 1 \("fox"\)/)
+          assert.match(yield* refused("bare", "bare", rule), /split train: its 12 images are all of one class, "\."/)
+        }
+        assert.match(yield* refused("train", "one", "subset"), /split val: its 6 images are all of one class, "dog"/)
+        assert.isFalse(existsSync(at("tuned", "stages", "finetune.safetensors")))
+        assert.isFalse(existsSync(join(run, "results")))
+      }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.live("are measured among fewer classes where that is asked for, and kept with it", () =>
+    Effect.gen(function*() {
+      const figure = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {
+        const found = JSON.parse(yield* evaluate("knn", "train", "fewer", ...flags, "--json"))
+        return found.figures[0] as { readonly top1: number; readonly classes: number }
+      })
+      const [fewer, subset] = [yield* figure("--classes", "fewer"), yield* figure("--classes", "subset")]
+      assert.deepStrictEqual([fewer.classes, subset.classes], [3, 2])
+      assert.isAtLeast(subset.top1, fewer.top1)
+      assert.strictEqual(readdirSync(join(run, "results")).length, 2)
+      assert.match(yield* evaluate("finetune", "train", "fewer", "--classes", "subset"), /on val .* of 2 classes/)
+    }).pipe(Effect.provide(NodeServices.layer)))
+})

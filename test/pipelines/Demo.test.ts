@@ -1,0 +1,50 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { Images } from "../../src/layers/Images.ts"
+import * as Results from "../../src/layers/Results.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import { demo } from "../../src/pipelines/Demo.ts"
+import { engine, micro, set, teacher } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-demo-"))
+
+const splits = ["train", "val", "in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"]
+const images = Images.layerMemory(splits.map((name) => set(name, name === "train" ? 24 : 12)))
+
+describe("the demo", () => {
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.effect("keeps every figure that it reports, and shows what is kept", () =>
+    Effect.gen(function*() {
+      const run = join(folder, "run")
+      const report = yield* demo(micro({ duration: 2, warmup: 1 }), { preset: "micro" }).pipe(
+        Effect.provide(
+          Layer.mergeAll(engine, teacher, Runs.layer(run, { config: {} })).pipe(Layer.provideMerge(images))
+        )
+      )
+      const results = yield* Results.read(run)
+      assert.strictEqual(results.length, 5 * (2 * 3 + 2))
+      const of = (verb: string, network: string, split: string) =>
+        results.find((one) => one.verb === verb && one.network === network && one.split === split)!
+      assert.strictEqual(of("probe", "pretrain", "in-new").top1, report.probe.pretrained)
+      assert.strictEqual(of("knn", "random", "3d-new").top1, report.rendition["3d"].knn.random)
+      assert.strictEqual(
+        of("finetune", "finetune-pretrained", "flat-seen").top1,
+        report.renditionSeen.flat.finetune.pretrained
+      )
+      assert.deepInclude(of("probe", "tokenizer", "in-new").settings, { chosenOn: "val" })
+      const page = readFileSync(join(run, "report.html"), "utf8")
+      assert.include(page, "finetune of finetune-pretrained")
+      assert.include(page, "finetune: accuracy of each training batch")
+
+      yield* Results.save(run, results)
+      assert.strictEqual(readdirSync(join(run, "results")).length, results.length)
+      yield* Results.save(run, [{ ...results[0]!, settings: { other: true } }])
+      assert.strictEqual(readdirSync(join(run, "results")).length, results.length + 1)
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+})
