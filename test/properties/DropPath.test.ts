@@ -5,7 +5,7 @@ import * as DropPath from "../../src/pipelines/DropPath.ts"
 
 const SAMPLES = 20_000
 
-const rates = fc.array(fc.double({ min: 0, max: 0.9, noNaN: true }), { minLength: 1, maxLength: 3 })
+const rates = fc.array(fc.integer({ min: 0, max: 90 }).map((percent) => percent / 100), { minLength: 1, maxLength: 3 })
 
 const branches = (of: ReadonlyArray<number>, samples: number, seed: number) =>
   DropPath.draw(of, samples, { seed, purpose: "dropPath", epoch: 0, index: 0 })

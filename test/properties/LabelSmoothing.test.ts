@@ -13,7 +13,7 @@ const problem = fc.record({
   seed: fc.nat(),
   rows: fc.integer({ min: 1, max: 6 }),
   classes: fc.integer({ min: 2, max: 8 }),
-  smoothing: fc.double({ min: 0, max: 0.99, noNaN: true })
+  smoothing: fc.integer({ min: 0, max: 99 }).map((percent) => percent / 100)
 }).map(({ classes, rows, seed, smoothing }) => {
   const { integer } = Keyed.generator({ seed, purpose: "labels", epoch: 0, index: 0 })
   return {
