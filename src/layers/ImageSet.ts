@@ -375,3 +375,9 @@ export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
     describe: (index) => set.describe(at(index))
   }
 }
+
+/** What a file of arrays says of the images that they are of. Its labels are numbers of these classes and of no others. */
+export const header = ({ classes, digest }: ImageSet): Readonly<Record<string, string>> => ({
+  images: digest,
+  classes: JSON.stringify(classes)
+})

@@ -48,11 +48,16 @@ const nearest = (similarity: Float32Array, count: number): ReadonlyArray<number>
   return found
 }
 
+/** Votes are powers of e; beyond these, 32-bit numbers have none, or all the same one. */
+const LARGEST = 80
+
 const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, config: KnnConfig): Float32Array => {
   const weights = new Float32Array(classes)
-  for (const index of nearest(similarity, config.neighbours)) {
-    weights[bank.labels[index]!]! += Math.exp(similarity[index]! / config.temperature)
-  }
+  const found = nearest(similarity, config.neighbours)
+  const power = (index: number) => similarity[index]! / config.temperature
+  const most = power(found[0]!)
+  const shift = Math.abs(most) > LARGEST ? most : 0
+  for (const index of found) weights[bank.labels[index]!]! += Math.exp(power(index) - shift)
   return weights
 }
 

@@ -120,7 +120,7 @@ describe("the commands", () => {
           JSON.parse(line)
         )
         assert.strictEqual(lines.length, 12)
-        assert.strictEqual(lines[0].image, "disc/0.png")
+        assert.deepInclude(lines[0], { image: "disc/0.png", label: 0, class: "disc" })
         assert.strictEqual(lines[0].codes.length, 16)
         yield* found("encode", run, "--split", "val", ...plainly, "--out", at("codes.safetensors"))
         const { codes, labels } = tensors(at("codes.safetensors"))
@@ -130,6 +130,8 @@ describe("the commands", () => {
 
         yield* found("features", `${run}/pretrain`, "--split", "test", ...plainly, "--out", at("features.safetensors"))
         assert.deepStrictEqual(tensors(at("features.safetensors")).features!.shape, [12, 16])
+        const { metadata } = Result.getOrThrow(Safetensors.decode(readFileSync(at("features.safetensors"))))
+        assert.deepStrictEqual(JSON.parse(metadata.classes!), classes.toSorted())
 
         for (
           const [stage, what] of [["tokenizer", "codes"], ["pretrain", "features"], ["finetune", "logits"]] as const
@@ -242,7 +244,7 @@ describe("the commands", () => {
         const large = yield* refused("plan", ...common, "--pixel-limit", "9")
         assert.match(String(large), /25 of 25 images cannot be used\n.*pixels, and at most 9 are decoded/)
       }).pipe(Effect.provide(NodeServices.layer)),
-    60_000
+    180_000
   )
 
   it.effect("help with a working example for every verb", () =>

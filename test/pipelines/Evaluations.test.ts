@@ -169,6 +169,10 @@ describe("evaluations", () => {
         assert.strictEqual(yield* vote(3, 10), 0)
         assert.strictEqual(yield* vote(1, 10), 1)
         assert.strictEqual(yield* vote(100, 0.1), 1)
+        for (const temperature of [1e-2, 1e-4, 1e-8]) assert.strictEqual(yield* vote(3, temperature), 1)
+        const far = { ...query, features: rows(1, 2, [-3, 0]) }
+        const [cold] = yield* knn({ ...preset.knn, neighbours: 3, temperature: 1e-4 }, bank, [far], "fewer")
+        assert.strictEqual(cold!.top1, 0)
       }))
   })
 })

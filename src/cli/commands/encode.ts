@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Safetensors from "../../domain/Safetensors.ts"
 import * as Files from "../../layers/Files.ts"
 import { Images } from "../../layers/Images.ts"
+import * as ImageSet from "../../layers/ImageSet.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Encode from "../../pipelines/Encode.ts"
 import * as Failure from "../Failure.ts"
@@ -36,9 +37,11 @@ export const encode = Command.make("encode", {
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
           Console.log(
-            some.map(({ codes, index }) =>
-              JSON.stringify({ image: set.describe(index), label: set.labels[index], codes: Array.from(codes) })
-            ).join("\n")
+            some.map(({ codes, index }) => {
+              const label = set.labels[index]!
+              const named = { image: set.describe(index), label, class: set.classes[label] }
+              return JSON.stringify({ ...named, codes: Array.from(codes) })
+            }).join("\n")
           ))
       }
       const { patches } = tokenizer.config.encoder
@@ -52,7 +55,7 @@ export const encode = Command.make("encode", {
         codes: { shape: [set.length, patches], dtype: "int32", data: codes },
         labels: { shape: [set.length], dtype: "int32", data: set.labels }
       } as const
-      yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, { images: set.digest }))
+      yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, ImageSet.header(set)))
       yield* Show.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(

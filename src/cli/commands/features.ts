@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import * as Safetensors from "../../domain/Safetensors.ts"
 import * as Files from "../../layers/Files.ts"
 import { Images } from "../../layers/Images.ts"
+import * as ImageSet from "../../layers/ImageSet.ts"
 import * as Features from "../../pipelines/Features.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
@@ -37,7 +38,7 @@ export const features = Command.make("features", {
       const [described] = yield* Features.features(found, [set], given)
       const { features, labels } = described!
       const tensors = { features, labels: { shape: [set.length], dtype: "int32", data: labels } } as const
-      yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, { images: set.digest }))
+      yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, ImageSet.header(set)))
       yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] }, [set])
     }).pipe(Effect.provide(Sources.services(given)))
   }).pipe(Failure.plain)).pipe(
