@@ -14,7 +14,7 @@
  * const program = Effect.gen(function*() {
  *   const checkpoints = yield* Checkpoints.Checkpoints
  *   const request = { stage: "pretrain", config: { lr: 0.001 }, dataDigest: "d" }
- *   yield* checkpoints.save({ ...request, configDigest: "c", step: 400, epoch: 3, weights: {}, optimizer: {}, extra: {} })
+ *   yield* checkpoints.save({ ...request, configDigest: "c", step: 400, epoch: 3, computedOn: [], weights: {}, optimizer: {}, extra: {} })
  *   const latest = yield* checkpoints.latest(request)
  *   assert.strictEqual(Option.getOrThrow(latest).step, 400)
  * })
@@ -22,6 +22,7 @@
  * ```
  */
 import { Context, Effect, type FileSystem, Layer, Option, type Path, Ref, Runtime, Schema } from "effect"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import * as Safetensors from "../domain/Safetensors.ts"
 import { version } from "../domain/Version.ts"
@@ -42,6 +43,8 @@ export interface Snapshot extends Request {
   /** The epoch in which the next step is. */
   readonly epoch: number
   readonly configDigest: string
+  /** What the steps were computed on; those of a checkpoint that an earlier version saved are not known. */
+  readonly computedOn: ComputedOn.History
   readonly weights: Tensors
   readonly optimizer: Tensors
   /** Counters and metric sums. Numbers must be finite. */
@@ -68,7 +71,7 @@ export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     return `${this.folder}: the checkpoint is not of this run (${Json.showDifferences(this.differences)}); ` +
-      "ask for what it was saved with, or choose another run folder"
+      "ask for what it was saved with to go on from it, delete the folder to begin the stage anew, or choose another run"
   }
 }
 
@@ -97,14 +100,17 @@ const WEIGHTS = "weights.safetensors"
 const OPTIMIZER = "optimizer.safetensors"
 const STATE = "state.json"
 
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
 const State = Schema.Struct({
   format: Schema.Literal(1),
   version: Schema.String,
   stage: Schema.String,
-  step: Schema.Int,
-  epoch: Schema.Int,
+  step: Count,
+  epoch: Count,
   configDigest: Schema.String,
   dataDigest: Schema.String,
+  computedOn: Schema.optionalKey(ComputedOn.History),
   files: Schema.Struct({ [WEIGHTS]: Schema.String, [OPTIMIZER]: Schema.String }),
   config: Schema.Json,
   extra: Schema.Json
@@ -112,10 +118,19 @@ const State = Schema.Struct({
 
 const Sealed = Json.text(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
 
+/** What differs between the digests of what two stages learn from. */
+export const dataDifferences = (stored: string, asked: string): ReadonlyArray<Json.Difference> => {
+  const of = (digest: string) => {
+    const [images = "", source] = digest.split(" ")
+    return { images, ...(source === undefined ? {} : { "teacher, tokenizer or first weights": source }) }
+  }
+  return Json.differences(of(stored), of(asked))
+}
+
 const checkOwner = (folder: string, stored: Request, asked: Request): Effect.Effect<void, CheckpointsError> => {
   const differences = [
     ...Json.differences(stored.config, asked.config),
-    ...Json.differences({ dataDigest: stored.dataDigest }, { dataDigest: asked.dataDigest })
+    ...dataDifferences(stored.dataDigest, asked.dataDigest)
   ]
   return differences.length === 0
     ? Effect.void
@@ -174,11 +189,13 @@ export class Checkpoints extends Context.Service<Checkpoints, {
           return (yield* fs.readDirectory(folder))
             .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
             .map(Number)
+            .filter(Number.isSafeInteger)
             .toSorted((a, b) => a - b)
         }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
 
         const save = Effect.fn("Checkpoints.save")(function*(snapshot: Snapshot) {
-          const { config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
+          const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } =
+            snapshot
           yield* files.writeFolder(
             at(stage, step),
             Effect.fnUntraced(function*(folder) {
@@ -194,6 +211,7 @@ export class Checkpoints extends Context.Service<Checkpoints, {
                 epoch,
                 configDigest,
                 dataDigest,
+                computedOn,
                 files: digests,
                 config,
                 extra
@@ -230,6 +248,9 @@ export class Checkpoints extends Context.Service<Checkpoints, {
           const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
             Effect.mapError((error) => damaged(STATE, error.message))
           )
+          if (state.stage !== request.stage || state.step !== request.step) {
+            return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
+          }
           yield* checkOwner(folder, state, request)
           const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
             const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
@@ -237,8 +258,13 @@ export class Checkpoints extends Context.Service<Checkpoints, {
               ? read.tensors
               : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
           })
-          const { files: _files, format: _format, version: _version, ...rest } = state
-          const snapshot: Snapshot = { ...rest, weights: yield* tensors(WEIGHTS), optimizer: yield* tensors(OPTIMIZER) }
+          const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
+          const snapshot: Snapshot = {
+            ...rest,
+            computedOn,
+            weights: yield* tensors(WEIGHTS),
+            optimizer: yield* tensors(OPTIMIZER)
+          }
           return snapshot
         }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 

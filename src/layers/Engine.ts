@@ -26,6 +26,7 @@
  * ```
  */
 import { Context, Effect, Layer, type Scope } from "effect"
+import type { ComputedOn } from "../domain/ComputedOn.ts"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import type { EngineError } from "./engine/EngineError.ts"
@@ -87,8 +88,8 @@ export interface ModelHandle {
   ) => Effect.Effect<Readonly<Record<string, HostTensor.Any>>, EngineError>
 }
 
-/** What an engine runs on. */
-export type About = Protocol.About
+/** What an engine runs on, and how: what decides over the bytes of its results is `ComputedOn`. */
+export type About = Protocol.About & ComputedOn
 
 /** What an engine's handles hold at the moment. */
 export type Memory = Protocol.Memory

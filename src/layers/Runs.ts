@@ -4,7 +4,7 @@
  * | file | holds |
  * | --- | --- |
  * | `config.json` | the configuration; a folder is refused to any other one |
- * | `environment.json` | Node.js, machine and package versions with which the run was begun |
+ * | `environment.json` | Node.js, machine and package versions with which the run was begun; on what its stages were computed |
  * | `log.jsonl` | one row per logged step; equal for a resumed and for an unbroken run, so it holds no times |
  * | `timings.jsonl` | wall-clock figures in the order in which they were measured, repeated steps included |
  * | `checkpoints/` | see `Checkpoints` |
@@ -31,6 +31,7 @@
 import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Runtime, Schema } from "effect"
 import { findPackageJSON } from "node:module"
 import * as os from "node:os"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import { version } from "../domain/Version.ts"
 import * as Checkpoints from "./Checkpoints.ts"
@@ -41,9 +42,15 @@ import * as Weights from "./Weights.ts"
 export { Locked } from "./internal/lock.ts"
 
 /** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
-export const Row = Schema.StructWithRest(Schema.Struct({ stage: Schema.String, step: Schema.Int }), [
-  Schema.Record(Schema.String, Schema.Json)
-])
+export const Row = Schema.StructWithRest(
+  Schema.Struct({
+    stage: Schema.String,
+    step: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+  }),
+  [
+    Schema.Record(Schema.String, Schema.Json)
+  ]
+)
 export type Row = typeof Row.Type
 
 /** The folder belongs to a run with another configuration. Exits with 73. */
@@ -53,7 +60,8 @@ export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig"
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     return `it belongs to a run with another config (${Json.showDifferences(this.differences)}); ` +
-      "choose another folder, or ask for the config of this one"
+      "ask for that config to go on with this run, or choose another folder, where --from or --tokenizer take over " +
+      "what a stage of this one has learned"
   }
 }
 
@@ -96,6 +104,12 @@ const stageResult = (stage: string) => `stages/${stage}.json`
 const stageWeights = (stage: string) => `stages/${stage}.safetensors`
 
 const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
+/** What `environment.json` holds. */
+export const Environment = Schema.StructWithRest(
+  Schema.Struct({ computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)) }),
+  [Schema.Record(Schema.String, Schema.Json)]
+)
+
 const parseRow = Schema.decodeEffect(Json.text(Row))
 const pretty = (value: Json.Json): string => `${JSON.stringify(value, null, 2)}\n`
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
@@ -114,6 +128,9 @@ interface Store {
 const wrap = (directory: string) =>
   Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
 
+const showChanges = (differences: ReadonlyArray<Json.Difference>): string =>
+  differences.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")
+
 const readJson = Effect.fnUntraced(function*(store: Store, name: string) {
   const text = yield* store.read(name)
   if (Option.isNone(text)) return Option.none()
@@ -124,9 +141,20 @@ const readJson = Effect.fnUntraced(function*(store: Store, name: string) {
   )
 })
 
+/** What was the environment, and on what the run has computed so far. */
+const readEnvironment = Effect.fnUntraced(function*(store: Store) {
+  const text = yield* readJson(store, ENVIRONMENT)
+  if (Option.isNone(text)) return Option.none()
+  const { computedOn = [], ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value).pipe(
+    Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
+  )
+  return Option.some({ computedOn, machine })
+})
+
 const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
-  const wrapped = wrap(Option.getOrElse(directory, () => "in memory"))
+  const place = Option.getOrElse(directory, () => "in memory")
+  const wrapped = wrap(place)
 
   const rows = Effect.gen(function*() {
     const text = Option.getOrElse(yield* store.read(LOG), () => "")
@@ -148,6 +176,23 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       const at = DateTime.formatIso(yield* DateTime.now)
       yield* append(TIMINGS, { ...row, at })
     }, wrapped),
+    computesOn: Effect.fn("Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
+      const known = yield* readEnvironment(store)
+      const { computedOn: before, machine } = Option.getOrElse(known, () => ({ computedOn: [], machine: {} }))
+      const last = before.at(-1)
+      const differences = last === undefined ? [] : ComputedOn.differences(last, now)
+      if (last !== undefined && differences.length === 0) return
+      yield* store.write(ENVIRONMENT, pretty({ ...machine, computedOn: [...before, ComputedOn.of(now)] }))
+      if (last === undefined) return
+      yield* Effect.logWarning(
+        `run folder ${place}: until now it was computed on ${ComputedOn.show(last)}, and from here on it is on ` +
+          `${ComputedOn.show(now)} (${showChanges(differences)}). The same bytes are promised only on the same: ` +
+          "what follows differs by rounding from what the run would have come to; ask for the former to keep to it"
+      )
+    }, wrapped),
+    computedOn: wrapped(
+      Effect.map(readEnvironment(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
+    ),
     rewind: Effect.fn("Runs.rewind")(function*(stage: string, step: number) {
       const all = yield* rows
       const kept = all.filter(({ row }) => row.stage !== stage || row.step < step)
@@ -276,14 +321,14 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   yield* files.sweep(path.join(directory, "stages"))
 
   const now = yield* environment(files)
-  const before = yield* readJson(store, ENVIRONMENT)
+  const before = yield* readEnvironment(store)
   if (Option.isNone(before)) yield* store.write(ENVIRONMENT, pretty(now))
   else {
-    const differences = Json.differences(before.value, now)
+    const differences = Json.differences(before.value.machine, now)
     if (differences.length > 0) {
       yield* Effect.logWarning(
         `run folder ${directory}: the environment has changed since the run began, so its numbers may too ` +
-          `(${differences.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")})`
+          `(${showChanges(differences)})`
       )
     }
   }
@@ -317,6 +362,10 @@ export class Runs extends Context.Service<Runs, {
    */
   readonly rewind: (stage: string, step: number) => Effect.Effect<void, RunsError>
   readonly readLog: Effect.Effect<ReadonlyArray<Row>, RunsError>
+  /** Keeps what the run is computed on from here on; warns when it is something else than before. */
+  readonly computesOn: (now: ComputedOn.ComputedOn) => Effect.Effect<void, RunsError>
+  /** What the run was computed on, one after another; nothing where an earlier version wrote the run. */
+  readonly computedOn: Effect.Effect<ReadonlyArray<ComputedOn.ComputedOn>, RunsError>
   /** The result of a stage, if it is finished. */
   readonly result: (stage: string) => Effect.Effect<Option.Option<Json.Json>, RunsError>
   /** Marks a stage as finished; its weights must have been saved before. */

@@ -15,6 +15,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Finite from "../domain/Finite.ts"
 import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
@@ -45,6 +46,8 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   model: Schema.optionalKey(Model.Model),
   /** How many steps were taken. */
   step: Schema.Int,
+  /** What they were computed on; absent in files of earlier versions. */
+  computedOn: Schema.optionalKey(ComputedOn.History),
   seed: Schema.Int,
   /** The version of patchword. */
   version: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(version)))

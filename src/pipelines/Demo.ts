@@ -4,6 +4,7 @@
  */
 import { Effect, Option, Schema } from "effect"
 import * as Classes from "../domain/Classes.ts"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Figure from "../domain/Figure.ts"
 import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
 import type * as Json from "../domain/Json.ts"
@@ -193,12 +194,15 @@ export const demo = Effect.fn("demo")(function*(
     "finetune from pretrained": tuned
   }
   const rows = yield* runs.readLog
+  const computed = yield* runs.computedOn
+  // Where there were several, the present one is not all.
+  const engines = computed.length > 1 ? computed.map(ComputedOn.show).join(", then ") : engine.name
   const steps = rows.filter((row) => row.stage === "pretrain").length
   const [first, ...others] = classes as [string, ...Array<string>]
   const report: Report.Report = {
     preset: name,
     seed: preset.pretrain.seed,
-    engine: engine.name,
+    engine: engines,
     tokenizer: {
       cosine: vocabulary.cosine,
       usage: vocabulary.usage,
@@ -263,7 +267,7 @@ export const demo = Effect.fn("demo")(function*(
     credits,
     provenance: [
       ["patchword", version],
-      ["engine", engine.name],
+      ["engine", engines],
       ["teacher", `${teacher.name} ${teacher.digest.slice(0, 12)}`],
       ["training images", `${set("train").length}, ${set("train").digest.slice(0, 12)}`],
       ["tokenizer", Stage.digest(tokenizer.value.tensors).slice(0, 12)],

@@ -176,7 +176,9 @@ export const finetune = Effect.fn("finetune")(function*(
         accuracy: accuracy.data[0]!,
         gradientNorm: gradientNorm.data[0]!
       })
-    }).pipe(Effect.map(({ parameters }) => Weights.flatten(parameters)))
+    }).pipe(
+      Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))
+    )
   )
   const classifier: Classifier = { config, classes: set.classes, tensors }
   return classifier

@@ -13,13 +13,14 @@
  */
 import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../compiler/OnnxModel.ts"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
 import type { Model } from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
 import * as Files from "../layers/Files.ts"
 import * as Results from "../layers/Results.ts"
-import { Row } from "../layers/Runs.ts"
+import { Environment, Row } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
@@ -66,6 +67,8 @@ export const RunFolder = Schema.TaggedStruct("Run", {
     lastBatch: Schema.optionalKey(Row),
     weights: Schema.optionalKey(WeightsFile)
   })),
+  /** What its stages were computed on, one after another. */
+  computedOn: Schema.Array(ComputedOn.ComputedOn),
   results: Schema.Array(Results.Result),
   uses: Uses
 })
@@ -223,7 +226,9 @@ const makeInspect = Effect.gen(function*() {
     const uses = stages.flatMap((one) =>
       "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
     )
-    return RunFolder.make({ path: given, stages, results: yield* Results.read(given), uses })
+    const environment = Schema.decodeOption(Json.text(Environment))(yield* text("environment.json"))
+    const computedOn = Option.match(environment, { onNone: () => [], onSome: (known) => known.computedOn ?? [] })
+    return RunFolder.make({ path: given, stages, computedOn, results: yield* Results.read(given), uses })
   }, (self, given) => Files.onFailure(given)(self))
 
   return { onnx, run, weights, kindOf: (given: string) => Files.onFailure(given)(fs.stat(given)) }

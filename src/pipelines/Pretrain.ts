@@ -174,7 +174,9 @@ export const pretrain = Effect.fn("pretrain")(function*(
         ...(accuracy_2 === undefined ? {} : { accuracy_2: accuracy_2.data[0]! }),
         gradientNorm: gradientNorm.data[0]!
       })
-    }).pipe(Effect.map(({ parameters }) => Weights.flatten(parameters)))
+    }).pipe(
+      Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))
+    )
   )
   const backbone: Backbone = { config, codes, tensors }
   return backbone

@@ -2,8 +2,9 @@
 import { Effect, Option, Result, Runtime, Schema } from "effect"
 import { ConfigError } from "../domain/Config.ts"
 import * as Json from "../domain/Json.ts"
-import type { Model } from "../domain/Model.ts"
+import * as Model from "../domain/Model.ts"
 import * as Safetensors from "../domain/Safetensors.ts"
+import { dataDifferences } from "../layers/Checkpoints.ts"
 import * as Files from "../layers/Files.ts"
 import { Runs } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
@@ -11,11 +12,15 @@ import type { HostOf, Inference } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 
 /** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
-export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", { stage: Schema.String }) {
+export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
+  stage: Schema.String,
+  differences: Schema.Array(Json.Difference)
+}) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
-    return `${this.stage}: the run already holds the result of this stage under another configuration or other data; ` +
-      "choose another run folder, or another name for the stage"
+    return `${this.stage}: the run already holds the result of this stage under another configuration or from other data ` +
+      `(${Json.showDifferences(this.differences)}); choose another run folder, where --from or --tokenizer take this ` +
+      "result over, or another name for the stage"
   }
 }
 
@@ -27,7 +32,7 @@ export interface Identity {
   readonly seed: number
   readonly step: number
   /** What its weights are. */
-  readonly model: Model
+  readonly model: Model.Model
   /** Who taught it. */
   readonly teacher?: string
   readonly teacherDigest?: string
@@ -40,21 +45,40 @@ export const digest = (weights: Weights.Tensors): string => Files.sha256(Safeten
 export const plain = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
   Schema.encodeSync(schema)(config)
 
+// An earlier version kept digests alone: which key it is, the weights say.
+const differencesOf = (
+  stored: Json.Json,
+  { config, dataDigest, configDigest }: Pick<Identity, "config" | "dataDigest"> & { readonly configDigest: string },
+  provenance: Option.Option<Weights.Provenance>
+): ReadonlyArray<Json.Difference> => {
+  const known = Option.getOrUndefined(provenance)
+  const model = known?.model === undefined ? undefined : Schema.encodeSync(Model.Model)(known.model)
+  const found = [
+    ...(model === undefined ? [] : Json.differences(model.config, config)),
+    ...(known === undefined ? [] : dataDifferences(known.dataDigest, dataDigest))
+  ]
+  return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
+}
+
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
 export const once = Effect.fnUntraced(function*<E, R>(
   { config, dataDigest, stage, ...more }: Identity,
-  compute: Effect.Effect<Weights.Tensors, E, R>
+  compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
   const runs = yield* Runs
   const identity = { configDigest: Files.sha256(Json.canonical(config)), dataDigest }
   const finished = yield* runs.result(stage)
   const known = yield* runs.weights(stage)
   if (Option.isSome(finished) && Option.isSome(known)) {
-    if (Json.canonical(finished.value) !== Json.canonical(identity)) return yield* new OtherStage({ stage })
+    if (Json.canonical(finished.value) !== Json.canonical(identity)) {
+      const differences = differencesOf(finished.value, { config, ...identity }, known.value.provenance)
+      return yield* new OtherStage({ stage, differences })
+    }
     return known.value.tensors
   }
-  const tensors = yield* compute
-  yield* runs.saveWeights(stage, Weights.make(tensors, new Weights.Provenance({ ...identity, ...more, stage })))
+  const { computedOn, tensors } = yield* compute
+  const provenance = new Weights.Provenance({ ...identity, ...more, stage, ...(computedOn && { computedOn }) })
+  yield* runs.saveWeights(stage, Weights.make(tensors, provenance))
   yield* runs.done(stage, identity)
   return tensors
 })

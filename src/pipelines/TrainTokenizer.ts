@@ -270,7 +270,10 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
         usage: Codebook.usage(counts.data),
         perplexity: Codebook.perplexity(counts.data)
       })
-    }).pipe(Effect.map(({ parameters, quantize }) => Weights.flatten({ ...parameters, quantize })))
+    }).pipe(Effect.map(({ computedOn, state: { parameters, quantize } }) => ({
+      tensors: Weights.flatten({ ...parameters, quantize }),
+      computedOn
+    })))
   )
   const tokenizer: Tokenizer = { config, teacherWidth: teacher.width, tensors }
   return tokenizer

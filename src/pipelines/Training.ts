@@ -18,6 +18,7 @@ import {
   type Scope,
   Stream
 } from "effect"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import { Checkpoints, type CheckpointsError } from "../layers/Checkpoints.ts"
 import { Engine, EngineError } from "../layers/Engine.ts"
@@ -112,7 +113,7 @@ const bytesOf = (batch: object): number =>
   Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
 
 /**
- * Takes all steps of a stage that are not taken yet and returns its last state.
+ * Takes all steps of a stage that are not taken yet and returns its last state, and what all steps were computed on.
  *
  * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept, and in the
  * first case the state before it. On interruption the state is saved before the effect ends.
@@ -120,7 +121,7 @@ const bytesOf = (batch: object): number =>
 export const train = Effect.fn("train")(function*<S extends TrainState, B extends object, M, E1, R1, E2, R2>(
   options: Training<S, B, M, E1, R1, E2, R2>
 ): Effect.fn.Return<
-  HostOf<S>,
+  { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
   E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
   R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
 > {
@@ -134,15 +135,27 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
   const digest = Files.sha256(Json.canonical(config))
 
   // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
-  const { handle, start } = yield* Effect.gen(function*() {
+  const { before, handle, start } = yield* Effect.gen(function*() {
     const latest = yield* checkpoints.latest(request)
     const taken = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
     const initial = Option.isNone(latest)
       ? yield* options.initial
       : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
     yield* runs.rewind(stage, taken + 1)
-    return { handle: yield* engine.train(step, initial, taken), start: taken }
+    return {
+      handle: yield* engine.train(step, initial, taken),
+      start: taken,
+      before: Option.match(latest, { onNone: () => [], onSome: (snapshot) => snapshot.computedOn })
+    }
   })
+  if (start < steps) yield* runs.computesOn(engine.about)
+  if (start > 0 && before.length === 0) {
+    yield* Effect.logWarning(
+      `${stage}: its checkpoint, of an earlier version, does not say what the first ${start} steps were computed on; the ` +
+        `others are on ${ComputedOn.show(engine.about)}`
+    )
+  }
+  const computedOn = start < steps ? ComputedOn.goOn(before, engine.about, start + 1) : before
 
   let logged = start
   let saved = start
@@ -154,6 +167,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
       ...request,
       ...split(state),
       configDigest: digest,
+      computedOn,
       step: taken,
       epoch: Math.floor(taken / stepsPerEpoch),
       extra: {}
@@ -166,7 +180,14 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
 
   const keep = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
     const name = `replay/${stage}-step-${number}`
-    const provenance = new Weights.Provenance({ stage, configDigest: digest, dataDigest, step: number, seed })
+    const provenance = new Weights.Provenance({
+      stage,
+      configDigest: digest,
+      dataDigest,
+      step: number,
+      computedOn,
+      seed
+    })
     yield* runs.saveBatch(name, Weights.make(Weights.flatten(batch), provenance))
     // Of a step that only gave no finite loss, the state is that of the step before.
     if (reason.reason._tag === "NonFinite") yield* save()
@@ -221,7 +242,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
       free = yield* Clock.currentTimeMillis
     }))
   )
-  return (yield* handle.snapshot).state
+  return { state: (yield* handle.snapshot).state, computedOn }
 })
 
 const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, stage: string) =>

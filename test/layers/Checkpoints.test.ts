@@ -1,13 +1,15 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Option, PlatformError, Runtime } from "effect"
+import * as Json from "../../src/domain/Json.ts"
 import * as Checkpoints from "../../src/layers/Checkpoints.ts"
+import * as Files from "../../src/layers/Files.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const request: Checkpoints.Request = {
   stage: "pretrain",
   config: { optimizer: { lr: 0.003 }, batchSize: 8 },
-  dataDigest: "data"
+  dataDigest: "data weights"
 }
 
 const snapshot = (step: number, stage = "pretrain"): Checkpoints.Snapshot => ({
@@ -15,6 +17,7 @@ const snapshot = (step: number, stage = "pretrain"): Checkpoints.Snapshot => ({
   stage,
   step,
   epoch: 3,
+  computedOn: [{ engine: "onnx cpu", version: "1", threads: 2, precision: "fp32", from: 1 }],
   configDigest: "config",
   weights: { "blocks.0.weight": HostTensor.make([2], "float32", Float32Array.of(step, NaN)) },
   optimizer: { "exp_avg.blocks.0.weight": HostTensor.make([2], "float32", Float32Array.of(-step, 1e-30)) },
@@ -118,15 +121,17 @@ const behaviour = (layer: (options?: Checkpoints.Options) => Layer.Layer<Checkpo
       const checkpoints = yield* Checkpoints.Checkpoints
       yield* checkpoints.save(snapshot(1))
       const error = yield* Effect.flip(
-        checkpoints.latest({ ...request, config: { optimizer: { lr: 0.001 }, seed: 1 }, dataDigest: "other" })
+        checkpoints.latest({ ...request, config: { optimizer: { lr: 0.001 }, seed: 1 }, dataDigest: "data other" })
       )
       assert.strictEqual(error.reason._tag, "Foreign")
       assert.strictEqual(error[Runtime.errorExitCode], 73)
       assert.include(
         error.message,
         `optimizer.lr: 0.003 in the folder, 0.001 asked; batchSize: 8 in the folder, absent asked; ` +
-          `seed: absent in the folder, 1 asked; dataDigest: "data" in the folder, "other" asked`
+          `seed: absent in the folder, 1 asked; ` +
+          `teacher, tokenizer or first weights: "weights" in the folder, "other" asked`
       )
+      assert.include(error.message, "delete the folder to begin the stage anew")
     })
   )
 
@@ -200,6 +205,54 @@ describe("Checkpoints in a folder", () => {
         assert.include(gone.message, `${file} is damaged`)
       })))
   }
+
+  const resealed = Effect.fnUntraced(
+    function*(fs: FileSystem.FileSystem, path: string, changes: Readonly<Record<string, unknown>>) {
+      const state = { ...JSON.parse(yield* fs.readFileString(path)).state, ...changes }
+      yield* fs.writeFileString(path, JSON.stringify({ sha256: Files.sha256(Json.canonical(state)), state }))
+    }
+  )
+
+  it.effect.each(
+    [
+      ["a negative step", { step: -400 }],
+      ["a negative epoch", { epoch: -1 }],
+      ["half a step", { step: 400.5 }],
+      ["another folder's step", { step: 200 }],
+      ["another stage", { stage: "finetune" }],
+      ["a number for a digest", { configDigest: 7 }],
+      ["threads in words", { computedOn: [{ ...snapshot(400).computedOn[0], threads: "two" }] }]
+    ] as const
+  )("refuses a state with %s", ([, changes]) =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      yield* using(folder, ({ save }) => save(snapshot(400)))
+      yield* resealed(fs, `${stepFolder(folder, 400)}/state.json`, changes)
+      const error = yield* using(folder, ({ latest }) => Effect.flip(latest(request)))
+      assert.strictEqual(error.reason._tag, "Damaged")
+      assert.include(error.message, "state.json is damaged")
+    })))
+
+  it.effect.each(
+    [["[", "]"], [`{"state":`, "}"], [`{"state": {"a":`, "}}"]] as const
+  )("refuses thousands of %s", ([open, close]) =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      yield* using(folder, ({ save }) => save(snapshot(400)))
+      const text = `${open.repeat(10_000)}1${close.repeat(10_000)}`
+      yield* fs.writeFileString(`${stepFolder(folder, 400)}/state.json`, text)
+      const error = yield* using(folder, ({ latest }) => Effect.flip(latest(request)))
+      assert.strictEqual(error.reason._tag, "Damaged")
+      assert.include(error.message, "at most 64 levels")
+    })))
+
+  it.effect("reads the state of an earlier version, which did not say what it was computed on", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      yield* using(folder, ({ save }) => save(snapshot(400)))
+      yield* resealed(fs, `${stepFolder(folder, 400)}/state.json`, { computedOn: undefined })
+      assert.deepStrictEqual(
+        yield* using(folder, ({ latest }) => latest(request)),
+        Option.some({ ...snapshot(400), computedOn: [] })
+      )
+    })))
 
   it.effect("ignores and sweeps what dead writers left", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {

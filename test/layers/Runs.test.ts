@@ -178,6 +178,7 @@ describe("Runs in a folder", () => {
       assert.strictEqual(error[Runtime.errorExitCode], 73)
       assert.include(error.message, folder)
       assert.include(error.message, "pretrain.optimizer.lr: 0.003 in the folder, 0.001 asked")
+      assert.include(error.message, "--from")
       assert.notInclude(error.message, "steps")
       assert.notInclude(yield* fs.readDirectory(folder), "lock")
       yield* using(folder, () => Effect.void, { pretrain: { steps: 10, optimizer: { lr: 0.003 } } })
@@ -207,15 +208,84 @@ describe("Runs in a folder", () => {
       assert.include(error.message, "config.json")
     })))
 
+  it.effect.each(["config.json", "environment.json", "log.jsonl", "stages/a.json"])(
+    "refuses thousands of brackets in %s, and names it",
+    (name) =>
+      withFolder(Effect.fnUntraced(function*(folder, fs) {
+        yield* using(folder, () => Effect.void)
+        yield* fs.writeFileString(`${folder}/${name}`, `${"[".repeat(100_000)}${"]".repeat(100_000)}\n`)
+        const all = (run: (typeof Runs.Runs)["Service"]) => Effect.andThen(run.readLog, run.result("a"))
+        const error = yield* Effect.flip(using(folder, all))
+        assert.instanceOf(error, Runs.RunsError)
+        assert.strictEqual(error[Runtime.errorExitCode], 65)
+        assert.match(error.message, new RegExp(`${name}.* is damaged .*at most 64 levels`))
+      }))
+  )
+
+  it.effect.each(
+    [
+      ["environment.json", "[1]"],
+      [
+        "environment.json",
+        `{"computedOn": [{"engine": "onnx cpu", "version": "1", "threads": "two", "precision": "fp32"}]}`
+      ],
+      ["environment.json", `{"computedOn": 3}`],
+      ["log.jsonl", `{"stage": "a", "step": "one"}`],
+      ["log.jsonl", `{"stage": "a", "step": -1}`]
+    ] as const
+  )(
+    "refuses in %s what was never written there: %s",
+    ([name, text]) =>
+      withFolder(Effect.fnUntraced(function*(folder, fs) {
+        yield* using(folder, () => Effect.void)
+        yield* fs.writeFileString(`${folder}/${name}`, `${text}\n`)
+        const error = yield* Effect.flip(using(folder, ({ readLog }) => readLog))
+        assert.instanceOf(error, Runs.RunsError)
+        assert.strictEqual(error.reason._tag, "Unreadable")
+        assert.include(error.message, name)
+      }))
+  )
+
+  const warned = Effect.fnUntraced(function*<A, E, R>(self: Effect.Effect<A, E, R>) {
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+    yield* self.pipe(Effect.provide(Logger.layer([logger])))
+    return warnings
+  })
+
+  const onnx = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
+  const openvino = { engine: "openvino", version: "2026.0", threads: 2, precision: "bf16" }
+
+  it.effect("keeps what it was computed on, and says when that changes and what it costs", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const begun = (now: typeof onnx) => using(folder, ({ computesOn }) => computesOn(now))
+      assert.deepStrictEqual(yield* warned(Effect.andThen(begun(onnx), begun(onnx))), [])
+      const [warning = "", ...more] = yield* warned(begun(openvino))
+      assert.deepStrictEqual(more, [])
+      assert.include(warning, `run folder ${folder}: until now it was computed on onnx cpu 1.30.0, 1 thread, fp32`)
+      assert.include(warning, `threads: 1 then, 2 now; precision: "fp32" then, "bf16" now`)
+      assert.include(warning, "differs by rounding")
+      assert.deepStrictEqual(yield* using(folder, ({ computedOn }) => computedOn), [onnx, openvino])
+      const environment = JSON.parse(yield* fs.readFileString(`${folder}/environment.json`))
+      assert.deepStrictEqual([environment.node, environment.computedOn], [process.version, [onnx, openvino]])
+      assert.deepStrictEqual(yield* warned(using(folder, () => Effect.void)), [])
+    })))
+
+  it.effect("reads the environment of an earlier version, which did not say it", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      yield* using(folder, () => Effect.void)
+      assert.notInclude(yield* fs.readFileString(`${folder}/environment.json`), "computedOn")
+      assert.deepStrictEqual(yield* warned(using(folder, ({ computesOn }) => computesOn(onnx))), [])
+      assert.deepStrictEqual(yield* using(folder, ({ computedOn }) => computedOn), [onnx])
+    })))
+
   it.effect("warns when the environment has changed", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       yield* using(folder, () => Effect.void)
       const path = `${folder}/environment.json`
       const text = yield* fs.readFileString(path)
       yield* fs.writeFileString(path, text.replace(process.version, "v1.2.3"))
-      const warnings: Array<string> = []
-      const logger = Logger.make(({ message }) => void warnings.push(String(message)))
-      yield* using(folder, () => Effect.void).pipe(Effect.provide(Logger.layer([logger])))
+      const warnings = yield* warned(using(folder, () => Effect.void))
       assert.lengthOf(warnings, 1)
       assert.include(warnings[0], `node: "v1.2.3" then, "${process.version}" now`)
     })))

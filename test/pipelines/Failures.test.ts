@@ -155,8 +155,14 @@ describe("stages refuse", () => {
         const other = new TokenizerConfig({ ...preset.tokenizer, seed: 1 })
         const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
         assert.strictEqual(error[Runtime.errorExitCode], 73)
-        const data = Images.layerMemory([set("train", 16)])
-        tagged(yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(data))), "OtherStage")
+        assert.include(error.message, "(seed: 0 in the folder, 1 asked)")
+        assert.include(error.message, "choose another run folder, where --from or --tokenizer take this result over")
+        const images = Images.layerMemory([set("train", 16)])
+        const data = tagged(
+          yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(images))),
+          "OtherStage"
+        )
+        assert.match(data.message, /\(images: "[0-9a-f]+… in the folder, "[0-9a-f]+… asked\)/)
         yield* trainTokenizer(other, { stage: "second" })
       })))
   })

@@ -1,6 +1,7 @@
 /** `patchword inspect`: what a file or a run is. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as ComputedOn from "../../domain/ComputedOn.ts"
 import * as Inspect from "../../pipelines/Inspect.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
@@ -9,12 +10,13 @@ import * as Show from "../Show.ts"
 const { json } = Options
 
 const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFile.Type) => {
-  const { model, ...made } = provenance ?? {}
+  const { computedOn, model, ...made } = provenance ?? {}
   return {
     ...rest,
     elements: Object.entries(dtypes).map(([dtype, count]) => `${count} ${dtype}`).join(", "),
     is: model?._tag.toLowerCase(),
     ...made,
+    computedOn: computedOn && ComputedOn.showHistory(computedOn),
     uses: uses.join("; ")
   }
 }
@@ -29,6 +31,9 @@ export const inspect = Command.make("inspect", {
     if (machine) return yield* Console.log(JSON.stringify(Schema.encodeSync(Inspect.Inspection)(found)))
     if (found._tag === "Weights") return yield* Show.result(false, weights(found))
     if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
+    if (found.computedOn.length > 0) {
+      yield* Show.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
+    }
     for (const { lastBatch, stage, weights: left } of found.stages) {
       yield* Console.log(`\n${stage}`)
       yield* Show.result(false, {

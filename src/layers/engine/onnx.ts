@@ -33,7 +33,7 @@ export const make = Effect.fnUntraced(function*(
   const recompute = memory === "low"
   return Service.make(call, {
     name: `onnx ${provider}`,
-    about,
+    about: { ...about, engine: `onnx ${provider}`, precision: "fp32" },
     trainStep: (step) =>
       // What is updated apart is in this process's memory, and only there can a program write over it.
       provider === "webgpu"

@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function*(
   }
   return Service.make(call, {
     name: `${name} ${precision}`,
-    about,
+    about: { ...about, engine: "openvino", precision },
     // In OpenVINO's order, a later operator may still read what an update in place would replace.
     trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: true })),
     inference: Trace.inference

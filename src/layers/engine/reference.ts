@@ -64,7 +64,7 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
 
     const service: Engine["Service"] = {
       name: "reference",
-      about: { version: tf.version.tfjs, threads: 1, precisions: ["fp32"] },
+      about: { engine: "reference", version: tf.version.tfjs, threads: 1, precision: "fp32", precisions: ["fp32"] },
       train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
         const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
         const use = yield* hold(step.name, step.state as object, arrays)

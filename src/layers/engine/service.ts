@@ -5,11 +5,11 @@ import type { Adamw, Update } from "../../compiler/Trace.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import type { Engine } from "../Engine.ts"
+import type { About, Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
 import { DataElsewhere, Disposed, EngineError, Torn, WorkerLost } from "./EngineError.ts"
 import * as Protocol from "./protocol.ts"
-import type { About, Arrays, Calls, ModelFile, Name } from "./protocol.ts"
+import type { Arrays, Calls, ModelFile, Name } from "./protocol.ts"
 
 /** Asks whoever runs programs. */
 export type Call = <N extends Name>(

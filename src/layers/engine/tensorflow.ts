@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function*({ package: chosen, precision = "
   }
   const service = Service.make(call, {
     name: `tensorflow ${about.version} ${precision}`,
-    about,
+    about: { ...about, engine: "tensorflow", precision },
     trainStep: (step) => program(Tape.trainStep(step)),
     inference: (inference) => program(Tape.inference(inference))
   })

@@ -1,0 +1,60 @@
+/**
+ * What computed something: the same bytes are promised only where all of it is the same, since each adds in an order of its
+ * own.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { ComputedOn } from "patchword/domain"
+ *
+ * const one = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
+ * const history = ComputedOn.goOn([{ ...one, from: 1 }], { ...one, threads: 2 }, 101)
+ * assert.strictEqual(
+ *   ComputedOn.showHistory(history),
+ *   "onnx cpu 1.30.0, 1 thread, fp32 from step 1; onnx cpu 1.30.0, 2 threads, fp32 from step 101"
+ * )
+ * ```
+ */
+import { Schema } from "effect"
+import * as Json from "./Json.ts"
+
+/** An engine as it was used. */
+export const ComputedOn = Schema.Struct({
+  /** `onnx cpu`, `openvino`. */
+  engine: Schema.String,
+  /** Of the engine's library. */
+  version: Schema.String,
+  threads: Schema.Int,
+  /** What matrix products are computed in. */
+  precision: Schema.String
+})
+export type ComputedOn = typeof ComputedOn.Type
+
+/** What computed the steps of a stage: each entry from its step, counted from 1, up to the next entry's. */
+export const History = Schema.Array(Schema.Struct({ ...ComputedOn.fields, from: Schema.Int }))
+export type History = typeof History.Type
+
+/** The part that decides over bytes of what an engine says of itself. */
+export const of = ({ engine, precision, threads, version }: ComputedOn): ComputedOn => ({
+  engine,
+  version,
+  threads,
+  precision
+})
+
+/** What differs. */
+export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<Json.Difference> =>
+  Json.differences(of(before), of(now))
+
+/** A history that goes on at a step. */
+export const goOn = (before: History, now: ComputedOn, from: number): History => {
+  const last = before.at(-1)
+  return last !== undefined && differences(last, now).length === 0 ? before : [...before, { ...of(now), from }]
+}
+
+/** In words: `onnx cpu 1.30.0, 1 thread, fp32`. */
+export const show = ({ engine, precision, threads, version }: ComputedOn): string =>
+  `${engine} ${version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
+
+/** In words, with the steps. */
+export const showHistory = (history: History): string =>
+  history.map((part) => `${show(part)} from step ${part.from}`).join("; ")
