@@ -83,13 +83,36 @@ export const images = {
   )
 }
 
-/** Who teaches. */
-export const teacher = Flag.String("teacher").pipe(
-  Flag.withDescription(
-    "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN (an earlier network of ours), or cache:FOLDER"
+/** Who teaches, and what the weights of a teacher do not say. */
+export const teacher = {
+  teacher: Flag.String("teacher").pipe(
+    Flag.withDescription(
+      "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN (an earlier network of ours), or cache:FOLDER"
+    ),
+    Flag.withDefault("hog")
   ),
-  Flag.withDefault("hog")
-)
+  teacherSkip: Flag.Int("teacher-skip").pipe(
+    Flag.withDescription("leading tokens of onnx:FILE that are no patches, as 1 for a class token; default 0"),
+    Flag.filter((skip) => skip >= 0, () => "0 or more"),
+    Flag.optional
+  ),
+  teacherChannels: Flag.String("teacher-channels").pipe(
+    Flag.withDescription(
+      "pixels as onnx:FILE expects them: plain (0 to 1), half, imagenet, clip, or three means and three deviations; " +
+        "default plain"
+    ),
+    Flag.optional
+  ),
+  teacherActivation: Flag.Literals("teacher-activation", ["quick_gelu", "gelu"]).pipe(
+    Flag.withDescription("of the MLPs of clip:FILE: quick_gelu in OpenAI's, gelu in most of OpenCLIP's"),
+    Flag.optional
+  ),
+  teacherHeads: Flag.Int("teacher-heads").pipe(
+    Flag.withDescription("attention heads of clip:FILE or dino:FILE; default of 64 channels each"),
+    Flag.filter((heads) => heads >= 1, () => "1 or more"),
+    Flag.optional
+  )
+}
 
 /** The run folder of a command that trains. */
 export const out = Flag.String("out").pipe(Flag.withDescription("run folder; an unfinished run there goes on"))

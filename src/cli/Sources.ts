@@ -1,13 +1,9 @@
-/** Layers that flags name: images, teachers, engines. */
+/** Layers that flags name: images, engines. */
 import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
 import * as Config from "../domain/Config.ts"
-import type { Preset } from "../domain/Preset.ts"
 import { Engine, type EngineError } from "../layers/Engine.ts"
 import { Images, type Shards } from "../layers/Images.ts"
 import { ImagesError } from "../layers/ImageSet.ts"
-import { Teacher, type TeacherError } from "../layers/Teacher.ts"
-import * as Artifact from "../pipelines/Artifact.ts"
-import * as Bootstrap from "../pipelines/Bootstrap.ts"
 import * as Show from "./Show.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
@@ -107,42 +103,6 @@ const source = (
  * layers do.
  */
 export const images = (given: Pictures, run?: string) => Layer.provide(remarked, source(given, run))
-
-const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER"
-
-/** The teacher that `--teacher` names, for a preset's tokenizer. Fails with 64 when it names none. */
-export const teacher = (
-  given: string,
-  { tokenizer: { augment, encoder, seed } }: Preset
-): Layer.Layer<
-  Teacher,
-  TeacherError | Config.ConfigError | Artifact.ArtifactError,
-  Engine | Images | FileSystem.FileSystem | Path.Path
-> => {
-  const { imageSize, patchSize } = encoder
-  const [, kind = "", file = "", output = ""] = /^(\w+)(?::([^#]+))?(?:#(.+))?$/.exec(given) ?? []
-  if (kind === "hog" && file === "") return Teacher.layerHog({ patchSize, imageSize, seed, augment })
-  if (file !== "") {
-    switch (kind) {
-      case "clip":
-        return Teacher.layerClip(file)
-      case "dino":
-        return Teacher.layerDino(file)
-      case "onnx":
-        return Teacher.layerOnnx(file, { imageSize, output: output === "" ? "features" : output })
-      case "cache":
-        return Teacher.layerCached(file)
-      case "run":
-        return Layer.unwrap(Effect.gen(function*() {
-          const found = yield* Artifact.open(file)
-          if (found._tag === "Backbone") return Bootstrap.layerBackbone(found)
-          if (found._tag === "Tokenizer") return Bootstrap.layerTokenizer(found)
-          return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
-        }))
-    }
-  }
-  return Layer.unwrap(Effect.fail(Config.refusal("--teacher", `expected ${TEACHERS}, got ${given}`)))
-}
 
 /** What the flags of `Options.machine` say. */
 export interface Machine {

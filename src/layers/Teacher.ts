@@ -21,7 +21,7 @@
  * assert.deepStrictEqual(shape, [2, 36, 48])
  * ```
  */
-import { Context, Effect, Layer, Result, Runtime, Schema, Scope } from "effect"
+import { Context, Effect, Layer, Option, Result, Runtime, Schema, Scope } from "effect"
 import * as Directions from "../domain/Directions.ts"
 import * as Grid from "../domain/Grid.ts"
 import * as Keyed from "../domain/Keyed.ts"
@@ -46,7 +46,10 @@ import { Images } from "./Images.ts"
 import { ImagesError } from "./ImageSet.ts"
 import * as Onnx from "./internal/onnxModel.ts"
 import { remember } from "./internal/remember.ts"
+import * as TeacherConfig from "./internal/teacherConfig.ts"
 import * as Weights from "./Weights.ts"
+
+export { ModelInvalid } from "./internal/onnxModel.ts"
 
 /** The images have sides that the teacher does not take. Exits with 65. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
@@ -136,8 +139,20 @@ export interface OnnxOptions {
 
 /** How a published network is a teacher. */
 export interface NetworkOptions {
-  /** Attention heads; of 64 channels each when absent, as in every published teacher. */
+  /**
+   * Attention heads. When absent, what a configuration beside the file says, else heads of 64 channels, which DINO's and
+   * OpenAI's all are.
+   */
   readonly heads?: number
+}
+
+/** How an image tower of CLIP is a teacher. */
+export interface ClipOptions extends NetworkOptions {
+  /**
+   * What its MLPs go through. When absent, what a configuration beside the file says (transformers', timm's, OpenCLIP's),
+   * else `quick_gelu`, as OpenAI's towers have it; unless the file is OpenAI's own, this is logged as an assumption.
+   */
+  readonly activation?: Clip.Mlp
 }
 
 /** The sizes of one run of a network. */
@@ -206,11 +221,12 @@ export class Teacher extends Context.Service<Teacher, {
    * tokenizers. Images of any size that its patches tile are shown as they are.
    *
    * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
-   * network's, and says what the file looks like instead.
+   * network's, and says what the file looks like instead; also with 65 when nothing says how many heads a tower has that is
+   * larger than OpenAI's.
    */
   static readonly layerClip = (
     weights: Weights.Weights | string,
-    options: NetworkOptions = {}
+    options: ClipOptions = {}
   ): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("clip", weights, options, clip)
 
   /** Any network of which the engine runs an inference; see {@link open}. */
@@ -278,12 +294,18 @@ const depthOf = ({ tensors }: Weights.Weights, prefix: string): number => {
   return Math.min(numbers.reduce((depth, number) => Math.max(depth, number || 0), 0), names.length)
 }
 
+/** Channels of a head. */
+const HEAD = 64
+
+/** The widest tower of CLIP whose heads are sure to have 64 channels: others have 80, 88 or 104. */
+const WIDEST = 1024
+
 /** What shapes alone do not say: the heads, and that the positions are those of a square. */
 const measured = (
   source: string,
   positions: string,
   { tokens, width }: { readonly tokens: number; readonly width: number },
-  { heads = width / 64 }: NetworkOptions
+  { heads = width / HEAD }: NetworkOptions
 ) => {
   const side = Math.sqrt(tokens - 1)
   if (Number.isInteger(side) && side > 0 && Number.isInteger(heads) && heads > 0 && width % heads === 0) {
@@ -324,7 +346,37 @@ const named = (batch: Batch) =>
     width: Dim.named("width", batch.width)
   }) as const
 
-const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: string, options: NetworkOptions) {
+// Tensors that only OpenAI's own files have.
+const OPENAI = ["input_resolution", "context_length", "vocab_size"]
+
+const activationOf = (
+  said: string | undefined,
+  from: string | undefined,
+  tensors: Weights.Tensors
+): Effect.Effect<Clip.Mlp, Onnx.ModelInvalid> => {
+  if (said === "gelu" || said === "quick_gelu") {
+    const whence = from === undefined ? Effect.void : Effect.logInfo(`teacher clip: ${said}, as ${from} says`)
+    return Effect.as(whence, said)
+  }
+  if (said !== undefined) {
+    const problem = `${from} says hidden_act "${said}", but gelu and quick_gelu are what is computed`
+    return Effect.fail(new Onnx.ModelInvalid({ problem }))
+  }
+  const assumed = OPENAI.every((name) => Object.hasOwn(tensors, name)) ? Effect.void : Effect.logWarning(
+    "teacher clip: neither the weights nor a configuration beside them say which activation they were trained with; " +
+      "quick_gelu is taken, which OpenAI's have. Most of OpenCLIP's have gelu: say so by activation (--teacher-activation)"
+  )
+  return Effect.as(assumed, "quick_gelu" as const)
+}
+
+const clip = Effect.fnUntraced(function*(
+  weights: Weights.Weights,
+  { said, source, tensors }: Origin,
+  options: ClipOptions
+) {
+  const activation = yield* options.activation === undefined
+    ? activationOf(said?.activation, said?.file, tensors)
+    : Effect.succeed(options.activation)
   const positions = "visual.positional_embedding"
   const blocks = "visual.transformer.resblocks."
   const depth = depthOf(weights, blocks)
@@ -335,8 +387,15 @@ const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     out: ["visual.proj", 1, 2],
     hidden: [`${blocks}0.mlp.c_fc.weight`, 0, 2]
   })
+  const heads = options.heads ?? said?.heads
+  if (heads === undefined && found.width > WIDEST) {
+    const problem =
+      `nothing says how many heads a tower of ${found.width} channels has; say it by heads (--teacher-heads)`
+    return yield* new Onnx.ModelInvalid({ problem })
+  }
   const sizes = {
-    ...(yield* measured(source, positions, found, options)),
+    ...(yield* measured(source, positions, found, heads === undefined ? {} : { heads })),
+    activation,
     patch: Dim.named("patch", found.patch),
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),
@@ -344,7 +403,13 @@ const clip = Effect.fnUntraced(function*(weights: Weights.Weights, source: strin
     out: Dim.named("out", found.out),
     depth
   }
-  const { digest, parameters } = yield* fitted(Clip.spec(sizes), weights, source, sizes.heads)
+  const { digest, parameters } = yield* fitted(
+    Clip.spec(sizes),
+    weights,
+    source,
+    sizes.heads,
+    ...(activation === "quick_gelu" ? [] : [activation])
+  )
   const network: Network = {
     patch: found.patch,
     width: found.out,
@@ -370,7 +435,12 @@ const withRegisters = (given: Weights.Weights): Weights.Weights => {
   return Weights.rename(weights, (name) => name === "reg_token" ? "register_tokens" : name)
 }
 
-const dino = Effect.fnUntraced(function*(given: Weights.Weights, source: string, options: NetworkOptions) {
+const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source }: Origin, options: NetworkOptions) {
+  if (said?.activation !== undefined && said.activation !== "gelu") {
+    const problem = `${said.file} says hidden_act "${said.activation}", but gelu is what is computed`
+    return yield* new Onnx.ModelInvalid({ problem })
+  }
+  const heads = options.heads ?? said?.heads
   const weights = withRegisters(given)
   const own = {
     depth: depthOf(weights, "blocks."),
@@ -384,7 +454,7 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, source: string,
     hidden: ["blocks.0.mlp.fc1.weight", 0, 2]
   })
   const sizes = {
-    ...(yield* measured(source, "pos_embed", found, options)),
+    ...(yield* measured(source, "pos_embed", found, heads === undefined ? {} : { heads })),
     patch: Dim.named("patch", found.patch),
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),
@@ -414,18 +484,34 @@ export const open = Effect.fnUntraced(function*<W, I extends [number, number, nu
   return run
 })
 
-const layerPublished = (
+/** Where published weights come from. */
+interface Origin {
+  readonly source: string
+  /** The tensors as the file has them. */
+  readonly tensors: Weights.Tensors
+  /** What a configuration beside the file says. */
+  readonly said: TeacherConfig.Said | undefined
+}
+
+const layerPublished = <O>(
   name: "clip" | "dino",
   given: Weights.Weights | string,
-  options: NetworkOptions,
-  published: typeof clip
+  options: O,
+  published: (
+    weights: Weights.Weights,
+    origin: Origin,
+    options: O
+  ) => Effect.Effect<Network, Weights.WeightsError | Onnx.ModelInvalid>
 ): Layer.Layer<Teacher, TeacherError, Engine> => {
   const network = Effect.gen(function*() {
     const source = typeof given === "string" ? given : name
     const weights = typeof given === "string" ? yield* Weights.read(given) : given
+    const said = typeof given === "string" ? yield* TeacherConfig.beside(name, given) : Option.none()
+    const { tensors } = weights
+    const origin: Origin = { source, tensors, said: Option.getOrUndefined(said) }
     return yield* Weights.official(weights, name, { source }).pipe(
-      Effect.flatMap((official) => published(official, source, options)),
-      Weights.describing(weights.tensors)
+      Effect.flatMap((official) => published(official, origin, options)),
+      Effect.catchTag("WeightsError", (error) => Weights.describing(tensors)(Effect.fail(error)))
     )
   })
   return Layer.effect(Teacher, makeNetwork(name, network)).pipe(Layer.provide(Files.layerNode))

@@ -2,8 +2,8 @@
  * The image tower of OpenAI's CLIP as BEiT v2 is taught by it: the patch tokens of the last block through the final norm
  * and the projection, which CLIP itself only does with the class token (`vqkd_teacher/clip/model.py`, `modeling_vqkd.py`).
  *
- * Layer norm's epsilon is 1e-5, GELU its quick approximation, and the convolution has no bias. Parameters have the official
- * names of a whole CLIP, `visual.…`.
+ * Layer norm's epsilon is 1e-5, GELU its quick approximation unless told otherwise, and the convolution has no bias.
+ * Parameters have the official names of a whole CLIP, `visual.…`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -67,6 +67,11 @@ export interface ClipParams<
   }
 }
 
+/** What the MLPs go through: OpenAI's towers a quick approximation of GELU, most of OpenCLIP's the exact one. */
+export type Mlp = "quick_gelu" | "gelu"
+
+const activations = { quick_gelu: Activation.quickGelu, gelu: Activation.gelu }
+
 /** The sizes of a tower. */
 export interface Sizes<
   P extends number,
@@ -85,6 +90,8 @@ export interface Sizes<
   /** The patches that its positions are for, and how many positions that makes with the class token. */
   readonly grid: Grid
   readonly tokens: T
+  /** Default `quick_gelu`. */
+  readonly activation?: Mlp
 }
 
 /** The parameters of a tower of these sizes. */
@@ -158,7 +165,7 @@ export const forward = <
 >(
   { visual }: ClipParams<P, C, F, T, O>,
   images: Tensor<[B, 3, Y, X]>,
-  { grid, heads }: { readonly grid: Grid; readonly heads: H }
+  { activation = "quick_gelu", grid, heads }: { readonly grid: Grid; readonly heads: H; readonly activation?: Mlp }
 ): Outputs<B, Dim.Patches<Y, X, P>, C, O> => {
   const [batch, , height, width] = images.shape
   const weight = visual.conv1.weight
@@ -172,7 +179,7 @@ export const forward = <
     { height: height / patch, width: width / patch },
     tokens.shape[1]
   )
-  const kind = { heads, epsilon: EPSILON, activation: Activation.quickGelu }
+  const kind = { heads, epsilon: EPSILON, activation: activations[activation] }
   const last = visual.transformer.resblocks.reduce(
     (x, params) => TeacherVit.block(blockOf(params), x, kind),
     Normalization.layerNorm(Elementwise.addToSamples(tokens, positions), visual.ln_pre, EPSILON)

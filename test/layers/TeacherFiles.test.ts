@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Result, Runtime } from "effect"
+import { Effect, FileSystem, Layer, Logger, Result, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Half from "../../src/domain/Half.ts"
@@ -162,6 +162,87 @@ describe("the files of teachers", () => {
         assert.deepStrictEqual(shape, [2, 4, 6])
         data.forEach((value, i) => assert.closeTo(value, expected[i], 2e-5))
       }))
+
+    it.effect.each(
+      [
+        ["config.json", { model_type: "clip", vision_config: { hidden_act: "gelu", num_attention_heads: 2 } }],
+        ["config.json", { model_type: "clip_vision_model", hidden_act: "gelu" }],
+        ["config.json", { architecture: "vit_base_patch16_clip_224", num_classes: 512 }],
+        ["open_clip_config.json", { model_cfg: { vision_cfg: { width: 16, head_width: 8, layers: 2 } } }]
+      ] as const
+    )("have the activation that %s beside them says, and tell it", ([name, config]) =>
+      Effect.gen(function*() {
+        const file = yield* written(Safetensors.encode(state("hf_clip_vision_gelu")))
+        const said: Array<string> = []
+        const heard = Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
+        const images = HostTensor.make([2, 3, 16, 16], "float32", new Float32Array(2 * 3 * 16 * 16).fill(0.25))
+        const told = (options: Parameters<typeof Teacher.layerClip>[1] = heads) =>
+          features(Teacher.layerClip(file, options), images).pipe(Effect.provide(heard))
+
+        const assumed = yield* told()
+        assert.match(
+          said.join(),
+          /neither the weights nor a configuration .* quick_gelu is taken.*--teacher-activation/
+        )
+        const exact = yield* told({ ...heads, activation: "gelu" })
+        assert.notDeepEqual(exact.data, assumed.data)
+        assert.strictEqual(said.length, 1)
+
+        const beside = file.replace(/teacher$/, name)
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.writeFileString(beside, JSON.stringify(config))
+        assert.deepStrictEqual((yield* told()).data, exact.data)
+        assert.strictEqual(said[1], `teacher clip: gelu, as ${beside} says`)
+        assert.deepStrictEqual((yield* told({ ...heads, activation: "quick_gelu" })).data, assumed.data)
+        const digests = yield* Effect.forEach(
+          ["gelu", "quick_gelu"] as const,
+          (activation) => digest(Teacher.layerClip(file, { ...heads, activation }))
+        )
+        assert.notStrictEqual(digests[0], digests[1])
+      }).pipe(Effect.scoped))
+
+    it.effect("are refused for an activation that is not computed", () =>
+      Effect.gen(function*() {
+        const relu = JSON.stringify({ model_type: "vit", hidden_act: "relu" })
+        for (
+          const [tensors, made, text] of [
+            [state("hf_dino_vit"), Teacher.layerDino, relu],
+            [state("hf_clip_vision"), Teacher.layerClip, relu.replace("vit", "clip_vision_model")]
+          ] as const
+        ) {
+          const file = yield* written(Safetensors.encode(tensors))
+          const beside = file.replace(/teacher$/, "config.json")
+          yield* (yield* FileSystem.FileSystem).writeFileString(beside, text)
+          assert.include(yield* refused(made(file, heads)), `${beside} says hidden_act "relu"`)
+        }
+      }).pipe(Effect.scoped))
+
+    it.effect("have the heads that are said, and are not guessed where towers differ", () =>
+      Effect.gen(function*() {
+        const file = yield* written(Safetensors.encode(state("hf_clip_vision_gelu")))
+        const beside = file.replace(/teacher$/, "config.json")
+        const config = { model_type: "clip", vision_config: { hidden_act: "gelu", num_attention_heads: 2 } }
+        yield* (yield* FileSystem.FileSystem).writeFileString(beside, JSON.stringify(config))
+        const gelu = { activation: "gelu" } as const
+        assert.strictEqual(
+          yield* digest(Teacher.layerClip(file, gelu)),
+          yield* digest(Teacher.layerClip(file, { ...gelu, ...heads }))
+        )
+        assert.notStrictEqual(
+          yield* digest(Teacher.layerClip(file, { ...gelu, heads: 4 })),
+          yield* digest(Teacher.layerClip(file, gelu))
+        )
+        const wide: Weights.Tensors = Object.fromEntries(
+          Object.entries(clip).map(([name, { shape }]) => [
+            name,
+            HostTensor.zeros(shape.map((dim: number) => (dim === 32 ? 1280 : dim === 96 ? 3840 : dim)), "float32")
+          ])
+        )
+        assert.include(
+          yield* refused(Teacher.layerClip(Weights.make(wide))),
+          "nothing says how many heads a tower of 1280 channels has; say it by heads (--teacher-heads)"
+        )
+      }).pipe(Effect.scoped))
 
     it.effect("are read with their layer scale and registers, also as timm keeps these", () =>
       Effect.gen(function*() {

@@ -10,19 +10,20 @@ import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
 import * as Show from "../Show.ts"
 import * as Sources from "../Sources.ts"
+import * as Teaching from "../Teaching.ts"
 import * as Trained from "../Trained.ts"
 
 const { images, json, machine, out, settings, split, teacher } = Options
 
 const train = Command.make(
   "train",
-  { ...settings, ...images, teacher, ...machine, out, split, json },
+  { ...settings, ...images, ...teacher, ...machine, out, split, json },
   (given) =>
     Effect.gen(function*() {
       const preset = yield* Settings.resolve(given)
       // The run folder is made last, so that none is left where something else cannot be had.
       const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-        Layer.provideMerge(Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json))),
+        Layer.provideMerge(Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json))),
         Layer.provideMerge(Sources.services(given, given.out))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
@@ -45,7 +46,7 @@ const cache = Command.make("cache", {
   folder: Argument.Directory("folder").pipe(Argument.withDescription("where the features are kept")),
   ...settings,
   ...images,
-  teacher,
+  ...teacher,
   ...machine,
   split,
   dtype: Flag.Literals("dtype", ["float16", "float32"]).pipe(
@@ -56,7 +57,7 @@ const cache = Command.make("cache", {
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
-    const services = Layer.mergeAll(Sources.teacher(given.teacher, preset), Show.progress(given.json)).pipe(
+    const services = Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json)).pipe(
       Layer.provideMerge(Sources.services(given))
     )
     const { dtype, folder } = given

@@ -1,0 +1,98 @@
+/** The teacher that flags name. */
+import { Effect, type FileSystem, Layer, Option, type Path } from "effect"
+import * as Config from "../domain/Config.ts"
+import type { Channels } from "../domain/Normalize.ts"
+import type { Preset } from "../domain/Preset.ts"
+import type { Engine } from "../layers/Engine.ts"
+import type { Images } from "../layers/Images.ts"
+import { Teacher, type TeacherError } from "../layers/Teacher.ts"
+import * as Clip from "../nn/Clip.ts"
+import * as Dino from "../nn/Dino.ts"
+import * as Artifact from "../pipelines/Artifact.ts"
+import * as Bootstrap from "../pipelines/Bootstrap.ts"
+
+/** What the flags of `Options.teacher` say. */
+export interface Teaching {
+  readonly teacher: string
+  readonly teacherSkip: Option.Option<number>
+  readonly teacherChannels: Option.Option<string>
+  readonly teacherActivation: Option.Option<Clip.Mlp>
+  readonly teacherHeads: Option.Option<number>
+}
+
+const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER"
+
+/** The flags that change what a teacher says, and the teachers that take them. */
+const TAKEN = [
+  ["teacherSkip", "--teacher-skip", "onnx"],
+  ["teacherChannels", "--teacher-channels", "onnx"],
+  ["teacherActivation", "--teacher-activation", "clip"],
+  ["teacherHeads", "--teacher-heads", "clip", "dino"]
+] as const
+
+const CHANNELS: Readonly<Record<string, Channels>> = {
+  plain: { mean: [0, 0, 0], std: [1, 1, 1] },
+  half: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  imagenet: Dino.CHANNELS,
+  clip: Clip.CHANNELS
+}
+
+const channelsOf = (text: string): Effect.Effect<Channels, Config.ConfigError> => {
+  if (Object.hasOwn(CHANNELS, text)) return Effect.succeed(CHANNELS[text]!)
+  const numbers = text.split(",").map((part) => (part.trim() === "" ? NaN : Number(part)))
+  const [a = NaN, b = NaN, c = NaN, d = NaN, e = NaN, f = NaN] = numbers
+  return numbers.length === 6 && numbers.every(Number.isFinite) && Math.min(d, e, f) > 0
+    ? Effect.succeed({ mean: [a, b, c], std: [d, e, f] })
+    : Effect.fail(Config.refusal(
+      "--teacher-channels",
+      `expected ${Object.keys(CHANNELS).join(", ")}, or three means and three deviations greater than 0 (as ` +
+        `0.5,0.5,0.5,0.25,0.25,0.25), got ${text}`
+    ))
+}
+
+const of = <K extends string, A>(key: K, given: Option.Option<A>) =>
+  Option.match(given, { onNone: () => ({}), onSome: (value) => ({ [key]: value }) }) as { readonly [P in K]?: A }
+
+const made = Effect.fnUntraced(function*(
+  given: Teaching,
+  { tokenizer: { augment, encoder, seed } }: Preset
+): Effect.fn.Return<
+  Layer.Layer<Teacher, TeacherError, Engine | Images>,
+  Config.ConfigError | Artifact.ArtifactError,
+  FileSystem.FileSystem | Path.Path
+> {
+  const { imageSize, patchSize } = encoder
+  const { teacher, teacherActivation, teacherChannels, teacherHeads, teacherSkip } = given
+  const [, kind = "", file = "", output = "features"] = /^(\w+)(?::([^#]+))?(?:#(.+))?$/.exec(teacher) ?? []
+  for (const [key, flag, ...kinds] of TAKEN) {
+    if (given[key]._tag === "None" || kinds.some((one) => one === kind)) continue
+    const wanted = kinds.map((one) => `${one}:FILE`).join(" or ")
+    return yield* Config.refusal(flag, `expected --teacher ${wanted}, got ${teacher}`)
+  }
+  const heads = of("heads", teacherHeads)
+  if (kind === "hog" && file === "") return Teacher.layerHog({ patchSize, imageSize, seed, augment })
+  if (file !== "") {
+    switch (kind) {
+      case "clip":
+        return Teacher.layerClip(file, { ...heads, ...of("activation", teacherActivation) })
+      case "dino":
+        return Teacher.layerDino(file, heads)
+      case "onnx": {
+        const channels = yield* channelsOf(Option.getOrElse(teacherChannels, () => "plain"))
+        return Teacher.layerOnnx(file, { imageSize, output, channels, ...of("skip", teacherSkip) })
+      }
+      case "cache":
+        return Teacher.layerCached(file)
+      case "run": {
+        const found = yield* Artifact.open(file)
+        if (found._tag === "Backbone") return Bootstrap.layerBackbone(found)
+        if (found._tag === "Tokenizer") return Bootstrap.layerTokenizer(found)
+        return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
+      }
+    }
+  }
+  return yield* Config.refusal("--teacher", `expected ${TEACHERS}, got ${teacher}`)
+})
+
+/** The teacher that the flags name, for a preset's tokenizer. Fails with 64 when they name none that there is. */
+export const layer = (given: Teaching, preset: Preset) => Layer.unwrap(made(given, preset))
