@@ -21,6 +21,7 @@ import { createHash } from "node:crypto"
 import * as Directions from "../domain/Directions.ts"
 import * as Half from "../domain/Half.ts"
 import * as Json from "../domain/Json.ts"
+import * as Quantity from "../domain/Quantity.ts"
 import * as Files from "./Files.ts"
 import { KEY, KeyIndex } from "./internal/KeyIndex.ts"
 import * as Lock from "./internal/lock.ts"
@@ -36,10 +37,10 @@ export const About = Schema.Struct({
   teacher: Schema.String,
   digest: Schema.String,
   /** Height and width of the images in pixels. */
-  image: Schema.Tuple([Schema.Int, Schema.Int]),
+  image: Schema.Tuple([Quantity.Size, Quantity.Size]),
   /** Patches of an image, and numbers per patch. */
-  tokens: Schema.Int,
-  width: Schema.Int,
+  tokens: Quantity.Count,
+  width: Quantity.Count,
   dtype: DType
 })
 export type About = typeof About.Type
@@ -71,7 +72,8 @@ export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamag
   override get message() {
     return `${this.file} is damaged (${this.problem}); ` + (this.file === MANIFEST
       ? "delete the folder and fill the cache again"
-      : "fill the cache again and have damaged shards computed anew (onDamaged: \"recompute\")")
+      : "fill the cache again and have damaged shards computed anew (tokenizer cache with --damaged recompute; onDamaged: " +
+        "\"recompute\")")
   }
 }
 
@@ -84,8 +86,9 @@ export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
     return `this view of image ${this.image} is none of the ${this.images} whose features it holds; fill it for the same ` +
-      "images, configuration, seed and steps as those of this training (what it holds already is not computed again), or " +
-      "train with the teacher itself"
+      "images, configuration, seed and steps as those of this training, or train with the teacher itself. Where images were " +
+      "replaced since by others of the same names and sizes, fill it with --again (again: true), which looks at every " +
+      "view and computes those that it lacks"
   }
 }
 
@@ -164,14 +167,21 @@ const failed = (directory: string) =>
 
 const MANIFEST = "cache.json"
 
-const Shard = Schema.Struct({ file: Schema.String, images: Schema.Int, sha256: Schema.String })
+const SHARD = /^shard-(\d{5,})\.bin$/
+
+const Shard = Schema.Struct({
+  // Nothing outside of the folder is read, whatever the manifest says.
+  file: Schema.String.check(Schema.isPattern(SHARD)),
+  images: Quantity.Count,
+  sha256: Schema.String
+})
 type Shard = typeof Shard.Type
 
 /** How many steps of a series of batches are in the shards. */
 const Walk = Schema.Struct({
   /** For certain: less than `taken` since a shard was damaged. */
-  certain: Schema.Int,
-  taken: Schema.Int
+  certain: Quantity.Whole,
+  taken: Quantity.Whole
 })
 type Walk = typeof Walk.Type
 
@@ -373,8 +383,6 @@ export interface Writer {
   /** The most bytes that all of these will add. Fails when the disk has less room. */
   readonly reserve: (asked: ReadonlyArray<Series>) => Effect.Effect<number, FeatureCacheError>
 }
-
-const SHARD = /^shard-(\d{5,})\.bin$/
 
 const DEFAULT_SHARD_BYTES = 64 * 2 ** 20
 

@@ -300,12 +300,22 @@ const HEAD = 64
 /** The widest tower of CLIP whose heads are sure to have 64 channels: others have 80, 88 or 104. */
 const WIDEST = 1024
 
-/** What shapes alone do not say: the heads, and that the positions are those of a square. */
+/** The heads of a network: as many as are said, else of the usual channels where no other of its width has others. */
+const headsOf = (width: number, widest: number, said: number | undefined) =>
+  said !== undefined || (width <= widest && width % HEAD === 0)
+    ? Effect.succeed(said ?? width / HEAD)
+    : Effect.fail(
+      new Onnx.ModelInvalid({
+        problem: `nothing says how many heads a network of ${width} channels has; say it by heads (--teacher-heads)`
+      })
+    )
+
+/** What shapes alone do not say: that the heads divide the width, and that the positions are those of a square. */
 const measured = (
   source: string,
   positions: string,
   { tokens, width }: { readonly tokens: number; readonly width: number },
-  { heads = width / HEAD }: NetworkOptions
+  heads: number
 ) => {
   const side = Math.sqrt(tokens - 1)
   if (Number.isInteger(side) && side > 0 && Number.isInteger(heads) && heads > 0 && width % heads === 0) {
@@ -387,14 +397,9 @@ const clip = Effect.fnUntraced(function*(
     out: ["visual.proj", 1, 2],
     hidden: [`${blocks}0.mlp.c_fc.weight`, 0, 2]
   })
-  const heads = options.heads ?? said?.heads
-  if (heads === undefined && found.width > WIDEST) {
-    const problem =
-      `nothing says how many heads a tower of ${found.width} channels has; say it by heads (--teacher-heads)`
-    return yield* new Onnx.ModelInvalid({ problem })
-  }
+  const heads = yield* headsOf(found.width, WIDEST, options.heads ?? said?.heads)
   const sizes = {
-    ...(yield* measured(source, positions, found, heads === undefined ? {} : { heads })),
+    ...(yield* measured(source, positions, found, heads)),
     activation,
     patch: Dim.named("patch", found.patch),
     width: Dim.named("width", found.width),
@@ -440,7 +445,6 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     const problem = `${said.file} says hidden_act "${said.activation}", but gelu is what is computed`
     return yield* new Onnx.ModelInvalid({ problem })
   }
-  const heads = options.heads ?? said?.heads
   const weights = withRegisters(given)
   const own = {
     depth: depthOf(weights, "blocks."),
@@ -453,8 +457,9 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     tokens: ["pos_embed", 1, 3],
     hidden: ["blocks.0.mlp.fc1.weight", 0, 2]
   })
+  const heads = yield* headsOf(found.width, Infinity, options.heads ?? said?.heads)
   const sizes = {
-    ...(yield* measured(source, "pos_embed", found, heads === undefined ? {} : { heads })),
+    ...(yield* measured(source, "pos_embed", found, heads)),
     patch: Dim.named("patch", found.patch),
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),

@@ -20,6 +20,11 @@ export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOption
   readonly central?: ReadonlyArray<string>
   /** Default `float16`. */
   readonly dtype?: FeatureCache.DType
+  /**
+   * Looks at the views of all steps again, also of those that were taken before, and computes what is not there. For
+   * images that were replaced by others of the same names and sizes, which `check: "names"` does not notice.
+   */
+  readonly again?: boolean
 }
 
 /** What a cache holds in the end. */
@@ -39,12 +44,15 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
  * configuration; afterwards `Teacher.layerCached` is a teacher for it. What the folder holds already is not computed again,
  * whoever put it there, and a cache that was interrupted goes on after its last shard.
  *
+ * Steps are known by the images' digest, which goes by names and sizes alone where images were not opened (`check:
+ * "names"`); `again` looks at all of them once more.
+ *
  * Fails with 74 before it starts when the disk has too little room, with `ConfigError` for a teacher with other patches,
  * with `TooFewImages`, and as the images, the teacher and the cache fail.
  */
 export const cacheFeatures = Effect.fn("cacheFeatures")(
   function*(config: TokenizerConfig, directory: string, options: CacheOptions = {}) {
-    const { dtype = "float16", split = "train", stage = "tokenizer" } = options
+    const { again = false, dtype = "float16", split = "train", stage = "tokenizer" } = options
     const teacher = yield* Teacher
     const progress = yield* Progress
     const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
@@ -85,10 +93,12 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
         steps: 1,
         batchSize: set.length
       })))
-    const start = cache.walked(training.series)
+    const taken = Math.min(cache.walked(training.series), steps)
+    const start = again ? 0 : taken
+    const past = taken === 0 ? "" : again ? `, ${taken} of them again` : ` after ${taken} that were taken before`
     const bytes = yield* cache.reserve([training, ...central])
     yield* progress.message(
-      `cache: ${Math.max(0, steps - start)} steps to go, up to ${(bytes / 1e9).toPrecision(3)} GB in ${dtype}`
+      `cache: ${steps - start} steps to go${past}, up to ${(bytes / 1e9).toPrecision(3)} GB in ${dtype}`
     )
 
     // The whole batch, as training would ask for it: the same batch gives the same bytes.
@@ -116,7 +126,7 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     )
     yield* cache.flush
     for (const { series, set } of central) {
-      if (cache.walked(series) > 0) continue
+      if (!again && cache.walked(series) > 0) continue
       const { augment } = config
       yield* Batches.evaluation({ set, batchSize, size: encoder.imageSize, augment }, (shown) => store(shown, set))
       cache.reached(series, 1)

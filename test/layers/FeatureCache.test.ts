@@ -165,7 +165,7 @@ describe("FeatureCache", () => {
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `feature cache ${directory}: shard-00001.bin is damaged (`)
           assert.include(error.message, said)
-          assert.include(error.message, "have damaged shards computed anew")
+          assert.include(error.message, "have damaged shards computed anew (tokenizer cache with --damaged recompute;")
         }
         yield* fill(directory, { onDamaged: "recompute" }, (writer) => {
           assert.deepStrictEqual(keys.map((key) => writer.has(key)), [true, true, true, false, false, false, true])
@@ -218,6 +218,40 @@ describe("FeatureCache", () => {
       const manifest = yield* Effect.flip(FeatureCache.reader(directory))
       assert.strictEqual(manifest[Runtime.errorExitCode], 65)
       assert.include(manifest.message, "cache.json is damaged")
+    }))
+  )
+
+  live(
+    "refuses a manifest that counts below nothing, leaves the folder, or is nested without end",
+    Effect.scoped(Effect.gen(function*() {
+      const nested = "[".repeat(50_000) + "]".repeat(50_000)
+      for (
+        const [from, to, said] of [
+          ["\"images\": 3", "\"images\": -3", "at least 1"],
+          ["\"tokens\": 2", "\"tokens\": -2", "at least 1"],
+          ["\"width\": 3", "\"width\": 0", "at least 1"],
+          ["\"certain\": 1", "\"certain\": -1", "at least 0"],
+          ["shard-00000.bin", "../shard-00000.bin", "shard-"],
+          ["\"walks\"", `"more": ${nested}, "walks"`, "levels"]
+        ] as const
+      ) {
+        const directory = yield* folder
+        yield* fill(directory, {}, ({ append, reached }) => {
+          reached("train", 1)
+          return append(keys, values)
+        })
+        yield* change(directory, "cache.json", (bytes) => {
+          const text = new TextDecoder().decode(bytes)
+          assert.include(text, from)
+          return new TextEncoder().encode(text.replace(from, to))
+        })
+        for (const use of [FeatureCache.reader(directory), fill(directory)]) {
+          const error = yield* Effect.flip(use)
+          assert.strictEqual(error[Runtime.errorExitCode], 65)
+          assert.include(error.message, "cache.json is damaged (")
+          assert.include(error.message, said)
+        }
+      }
     }))
   )
 

@@ -240,7 +240,7 @@ describe("the files of teachers", () => {
         )
         assert.include(
           yield* refused(Teacher.layerClip(Weights.make(wide))),
-          "nothing says how many heads a tower of 1280 channels has; say it by heads (--teacher-heads)"
+          "nothing says how many heads a network of 1280 channels has; say it by heads (--teacher-heads)"
         )
       }).pipe(Effect.scoped))
 

@@ -4,13 +4,15 @@ import { Effect, Exit, FileSystem, Layer, Runtime } from "effect"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/VitConfig.ts"
 import * as FeatureCache from "../../src/layers/FeatureCache.ts"
+import { Images } from "../../src/layers/Images.ts"
+import type { ImageSet } from "../../src/layers/ImageSet.ts"
 import { Progress } from "../../src/layers/Progress.ts"
 import { Runs } from "../../src/layers/Runs.ts"
 import { Teacher } from "../../src/layers/Teacher.ts"
 import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
 import { evaluateTokenizer } from "../../src/pipelines/Evaluate.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
-import { engine, images, micro, recording, sets, teacher } from "./kit.ts"
+import { engine, images, micro, recording, set, sets, teacher } from "./kit.ts"
 
 const STEPS = 5
 const config = micro({ duration: STEPS, warmup: 1 }).tokenizer
@@ -120,6 +122,32 @@ describe("cacheFeatures", () => {
         assert.isTrue(Exit.isSuccess(exit))
         assert.strictEqual(calls, 1)
         assert.strictEqual((yield* FeatureCache.reader(directory)).images, STEPS * 8)
+      }).pipe(taught, Effect.scoped))
+
+    it.effect("looks at all views again when told that images were replaced under the same digest", () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        const before = set("train", 24)
+        const after: ImageSet = { ...set("train", 24), image: (index) => before.image((index + 3) % 24) }
+        const replaced = Layer.fresh(Images.layerMemory([{ ...after, digest: before.digest }]))
+        yield* cacheFeatures(config, directory)
+        const heard: Array<string> = []
+        const listening = { ...recording([]), message: (text: string) => Effect.sync(() => void heard.push(text)) }
+        const filled = (again: boolean) =>
+          counting(
+            cacheFeatures(config, directory, { again }).pipe(
+              Effect.provideService(Progress, listening),
+              Effect.provide(replaced)
+            )
+          )
+        assert.strictEqual((yield* filled(false)).calls, 0)
+        assert.match(heard[0]!, /0 steps to go after 5 that were taken before/)
+        const absent = yield* Effect.flip(fromCache(directory).pipe(Effect.provide(replaced)))
+        assert.include(absent.message, "fill it with --again")
+        assert.isAbove((yield* filled(true)).calls, 0)
+        assert.match(heard[1]!, /5 steps to go, 5 of them again/)
+        assert.strictEqual((yield* filled(true)).calls, 0)
+        assert.strictEqual((yield* fromCache(directory).pipe(Effect.provide(replaced))).log.length, STEPS)
       }).pipe(taught, Effect.scoped))
 
     it.effect("takes nothing that has no direction, or would have none in float16, and names the image", () =>

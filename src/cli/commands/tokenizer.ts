@@ -53,6 +53,16 @@ const cache = Command.make("cache", {
     Flag.withDescription("how numbers are kept"),
     Flag.withDefault("float16" as const)
   ),
+  damaged: Flag.Literals("damaged", ["fail", "recompute"]).pipe(
+    Flag.withDescription("what a damaged shard does: fail, or be computed anew"),
+    Flag.withDefault("fail" as const)
+  ),
+  again: Flag.Boolean("again").pipe(
+    Flag.withDescription(
+      "look at the views of all steps again and compute those that lack; for images replaced under the same name and size"
+    ),
+    Flag.withDefault(false)
+  ),
   json
 }, (given) =>
   Effect.gen(function*() {
@@ -60,9 +70,14 @@ const cache = Command.make("cache", {
     const services = Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json)).pipe(
       Layer.provideMerge(Sources.services(given))
     )
-    const { dtype, folder } = given
+    const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {
-      const { about, bytes, images } = yield* cacheFeatures(preset.tokenizer, folder, { split: given.split, dtype })
+      const { about, bytes, images } = yield* cacheFeatures(preset.tokenizer, folder, {
+        split: given.split,
+        dtype,
+        again,
+        onDamaged
+      })
       const set = yield* (yield* Images).load(given.split)
       yield* Show.result(given.json, { folder, images, bytes, ...about }, [set])
     }).pipe(Effect.provide(services))
