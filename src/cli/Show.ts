@@ -56,11 +56,11 @@ const short = (number: number): string => String(Number(number.toPrecision(4)))
 /** The figures of one split in a line. */
 export const figure = ({ classes, images, interval: [low, high], largestClass, top1, top5 }: Figure): string =>
   [
-    `${short(top1)} of ${images} images`,
-    `95 %: ${short(low)} to ${short(high)}`,
+    `top-1 ${short(top1)} (95 %: ${short(low)} to ${short(high)})`,
     ...(top5 === undefined ? [] : [`top-5 ${short(top5)}`]),
+    `${images} images`,
     `largest of ${classes} classes ${short(largestClass)}`
-  ].join("; ")
+  ].join(", ")
 
 /** Figures by the names of their splits: top-1 alone beside all of them for machines, a line of each for people. */
 export const figures = (json: boolean, found: ReadonlyArray<Figure>) =>

@@ -113,7 +113,7 @@ describe("the commands", () => {
         writeFileSync(at("lone.safetensors"), readFileSync(String(tokenizer.weights)))
         assert.match(
           yield* said("knn", at("lone.safetensors"), ...common),
-          /on val .* of 12 images; 95 %: .*\nresults +kept nowhere.*--out/
+          /on val +top-1 .*95 %: .*, 12 images, largest .*\nresults +kept nowhere.*--out/
         )
 
         const lines = (yield* said("encode", run, "--split", "val", ...plainly)).split("\n").map((line) =>

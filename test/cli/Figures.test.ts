@@ -103,6 +103,9 @@ describe("figures", () => {
       assert.deepStrictEqual([fewer.classes, subset.classes], [3, 2])
       assert.isAtLeast(subset.top1, fewer.top1)
       assert.strictEqual(readdirSync(join(run, "results")).length, 2)
-      assert.match(yield* evaluate("finetune", "train", "fewer", "--classes", "subset"), /on val .* of 2 classes/)
+      assert.match(
+        yield* evaluate("finetune", "train", "fewer", "--classes", "subset"),
+        /on val +top-1 .*, largest of 2 classes/
+      )
     }).pipe(Effect.provide(NodeServices.layer)))
 })

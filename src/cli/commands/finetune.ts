@@ -70,7 +70,7 @@ export const finetune = Command.make("finetune", {
         stage: "finetune",
         weights: `${given.out}/stages/finetune.safetensors`,
         ...Show.figures(given.json, figures),
-        results
+        results: given.json ? results : results.join(", ")
       }, [train, ...sets])
     }).pipe(Effect.provide(Trained.services(given, yield* Settings.plain(preset))))
   }).pipe(Failure.plain)).pipe(

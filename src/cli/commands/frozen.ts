@@ -100,7 +100,8 @@ const finish = Effect.fnUntraced(function*(
   const files = Option.isNone(folder)
     ? undefined
     : yield* Results.save(folder.value, yield* Results.make(about, held, figures))
-  const results = files ?? (json ? [] : "kept nowhere: the network is of no run; name a folder with --out")
+  const results = json ? files ?? [] : files?.join(", ") ??
+    "kept nowhere: the network is of no run; name a folder with --out"
   const fields = { network, ...known, ...Show.figures(json, figures), results }
   yield* Show.result(json, fields, [learned, ...held, ...others])
 })
