@@ -11,6 +11,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Figure from "../domain/Figure.ts"
 import * as Json from "../domain/Json.ts"
 import * as Version from "../domain/Version.ts"
@@ -30,7 +31,7 @@ export const Result = Schema.Struct({
   digests: Schema.Struct({ weights: Schema.String, train: Schema.String, images: Schema.String }),
   /** The configuration of the verb, and what else changes its figures. */
   settings: Schema.Json,
-  engine: Schema.Struct({ name: Schema.String, version: Schema.String, threads: Schema.Int }),
+  computedOn: ComputedOn.ComputedOn,
   patchword: Schema.String
 })
 export type Result = typeof Result.Type
@@ -76,14 +77,14 @@ export const make = Effect.fnUntraced(function*(
   sets: ReadonlyArray<{ readonly digest: string }>,
   figures: ReadonlyArray<Figure.Figure>
 ) {
-  const { about: { threads, version }, name } = yield* Engine
+  const { about } = yield* Engine
   return figures.map((figure, i): Result => ({
     verb,
     network,
     ...figure,
     digests: { weights, train, images: sets[i]!.digest },
     settings,
-    engine: { name, version, threads },
+    computedOn: ComputedOn.of(about),
     patchword: Version.version
   }))
 })

@@ -46,7 +46,7 @@ export const inspect = Command.make("inspect", {
       yield* Show.result(false, {
         accuracy: Show.figure(result),
         settings: result.settings,
-        engine: Object.values(result.engine).join(", ")
+        "computed on": ComputedOn.show(result.computedOn)
       })
     }
   }).pipe(Failure.plain)).pipe(
