@@ -111,6 +111,22 @@ export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("Labels
   }
 }
 
+/** The sub-folders of a folder could be splits or classes. Exits with 65. */
+export class SplitsUnclear extends Schema.TaggedError<SplitsUnclear>()("SplitsUnclear", {
+  folders: Schema.Array(Schema.String),
+  /** Those that are called as splits are. */
+  suspects: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { folders, suspects } = this
+    const all = folders.length > NAMED ? `${folders.slice(0, NAMED).join(", ")}, ...` : folders.join(", ")
+    return `its sub-folders (${all}) could be splits or classes; say which are splits (--splits ${
+      suspects.join(",")
+    }), or that all are classes (--splits none)`
+  }
+}
+
 /** The asked split does not exist. Exits with 66. */
 export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
   split: Schema.String,
@@ -231,6 +247,7 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
     LabelUnknown,
     LabelMissing,
     LabelsUnusable,
+    SplitsUnclear,
     UnknownSplit,
     ImageBroken,
     ImageTooSmall,

@@ -98,10 +98,12 @@ export class Images extends Context.Service<Images, {
   ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
 
   /**
-   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB. If there is
-   * a sub-folder `train`, the sub-folders are the splits and hold the classes; else the only split is `train`.
+   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB. Where all
+   * sub-folders are called as splits are, or several are and have a class in common, the sub-folders are the splits and hold
+   * the classes; else the only split is `train`. What was taken is said in the log. Images beside folders of classes are
+   * left out.
    *
-   * Fails with 66 when the folder is missing; `load` with 66 when it is empty, with 65 when an image is broken or too
+   * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when it is empty, with 65 when an image is broken or too
    * small, unless these are to be skipped.
    */
   static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>

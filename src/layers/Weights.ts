@@ -226,7 +226,7 @@ const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
     const shard = yield* readOne(path.join(path.dirname(file), name))
     for (const [tensor, place] of Object.entries(weight_map)) {
       if (place !== name) continue
-      const found = shard.tensors[tensor]
+      const found = Object.hasOwn(shard.tensors, tensor) ? shard.tensors[tensor] : undefined
       if (found === undefined) return yield* invalid(`${tensor} should be in ${name}, but is not`)
       tensors[tensor] = found
     }

@@ -107,8 +107,10 @@ export const keepsRules = (
           const images = yield* Images
           assert.include(images.splits, "train")
           assert.strictEqual(yield* images.load("train"), yield* images.load("train"))
-          const message = yield* refused(images.load("none"), "UnknownSplit", 66)
-          assert.include(message, `there is no split "none"; choose one of ${images.splits.join(", ")}`)
+          for (const none of ["none", "constructor", "toString", "__proto__"]) {
+            const message = yield* refused(images.load(none), "UnknownSplit", 66)
+            assert.include(message, `there is no split "${none}"; choose one of ${images.splits.join(", ")}`)
+          }
         }).pipe(Effect.provide(layer))
       ))
 

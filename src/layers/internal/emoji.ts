@@ -288,7 +288,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   }))
 
   const load = Effect.fn("Images.load")(function*(split: string) {
-    const wanted = SPLITS[split]
+    const wanted = Object.hasOwn(SPLITS, split) ? SPLITS[split] : undefined
     if (wanted === undefined) return yield* new UnknownSplit({ split, splits })
     yield* check(wanted.styles)
     const { rows } = yield* table
@@ -312,13 +312,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         return [{ picture, label, name: `${common.get(codePoints) ?? codePoints} (${style})` }]
       })
     })
-    return memory(
+    const set = memory(
       split,
       classes,
       shown.map(({ picture }) => picture),
       shown.map(({ label }) => label),
       (index) => shown[index]?.name ?? ""
     )
+    return { ...set, labelSource: `the ${options.labels ?? "groups"} of the emoji` }
   }, within("emoji"))
 
   return { splits, load: yield* remember(load) }

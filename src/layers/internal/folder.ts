@@ -1,7 +1,8 @@
 /** Images in folders: one sub-folder per class, perhaps within one per split. */
 import { Effect } from "effect"
+import * as Splits from "../../domain/Splits.ts"
 import * as Files from "../Files.ts"
-import { FolderMissing, UnknownSplit, within } from "../ImageSet.ts"
+import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../ImageSet.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
@@ -10,8 +11,8 @@ import * as Scan from "./scan.ts"
 /** How a folder is read. */
 export interface Options extends Encoded.Options {
   /**
-   * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default every sub-folder is
-   * a split if one is called `train`.
+   * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default the sub-folders are
+   * splits where `Splits.decide` is sure of it.
    */
   readonly splits?: ReadonlyArray<string>
   /**
@@ -30,9 +31,21 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
   const splits = yield* Effect.gen(function*() {
     if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
     if (options.splits !== undefined) return options.splits
-    const isSplit = yield* fs.exists(path.join(directory, "train"))
-    const found = isSplit ? yield* scan.folders(directory) : []
-    return found.includes("train") ? found : []
+    const { folders, images } = yield* scan.folders(directory)
+    const suspects = Splits.suspects(folders)
+    const inside = yield* Effect.forEach(suspects, (name) => scan.folders(path.join(directory, name)))
+    const decided = Splits.decide(folders, new Map(suspects.map((name, i) => [name, inside[i]!.folders])))
+    if (decided === "unsure") return yield* new SplitsUnclear({ folders, suspects })
+    if (decided === "splits") {
+      const beside = images === 0 ? "" : `, and ${images} images beside them are in none`
+      yield* Effect.logInfo(
+        `${directory}: its sub-folders ${folders.join(", ")} are splits${beside} (--splits decides)`
+      )
+      return folders
+    }
+    const classes = folders.length === 0 ? "without sub-folders" : `its ${folders.length} sub-folders are classes`
+    yield* Effect.logInfo(`${directory}: one split, train; ${classes} (--splits decides)`)
+    return []
   }).pipe(Files.onFailure(directory), within(directory))
 
   const folders = new Map(

@@ -44,10 +44,16 @@ const compressors = Object.fromEntries(
   ])
 )
 
+/** So many classes are named where lists of them differ. */
+const NAMED = 8
+
+/** What is read as the label where there is no file. */
+const NO_SOURCE = { read: "nothing", missing: "nothing" }
+
 /** What Hugging Face writes into a file about its columns. */
-const Description = Json.text(Schema.Struct({
+const Description = Schema.Struct({
   info: Schema.Struct({ features: Schema.Record(Schema.String, Schema.Unknown) })
-}))
+})
 
 const ClassLabel = Schema.Struct({ names: Schema.Array(Schema.String) })
 
@@ -188,10 +194,11 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     if (column !== undefined) {
       const problem = unfit(column)
       if (problem === undefined) return column
+      const others = columns.filter((name) => name !== image && name !== label)
+      const another = others.length === 0 ? "" : ` (there are ${others.join(", ")})`
       return yield* new LabelsUnusable({
-        problem: `the column "${label}" is ${problem}, and labels are texts or integers; name another of ${
-          columns.filter((name) => name !== image).join(", ")
-        } by --label-column, or none`
+        problem: `the column "${label}" is ${problem}, and labels are texts or integers; ` +
+          `name another by --label-column${another}, or none by --label-column none`
       })
     }
     if (label === false) return undefined
@@ -209,8 +216,12 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     { file, metadata, shard }: Pick<Opened, "file" | "metadata" | "shard">,
     schema: SchemaTree
   ) {
-    const text = metadata.key_value_metadata?.find(({ key }) => key === "huggingface")?.value
-    const described = Option.match(Schema.decodeUnknownOption(Description)(text), {
+    const { value: text = "{}" } = metadata.key_value_metadata?.find(({ key }) => key === "huggingface") ?? {}
+    const description = yield* Effect.mapError(
+      Effect.fromResult(Json.parse(text)),
+      ({ problem }) => new FileDamaged({ problem: `its description of the columns, huggingface: ${problem}` })
+    )
+    const described = Option.match(Schema.decodeUnknownOption(Description)(description), {
       onNone: () => ({}),
       onSome: ({ info }) => info.features
     })
@@ -277,7 +288,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       names === undefined ? labels.some((one) => typeof one === "bigint") : !sameNames(names, known)
     )
     if (odd === undefined) return known
-    const list = ({ names }: Opened) => names === undefined ? "no names" : names.join(", ")
+    const list = ({ names }: Opened) =>
+      names === undefined ? "no names" : `${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", ..." : ""}`
     return yield* new LabelsUnusable({
       problem: `${first.shard} and ${odd.shard} call their classes by other names (${list(first)}; ${list(odd)}), ` +
         "so that their numbers do not mean the same; write both with one list of names"
@@ -321,8 +333,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       describe,
       known: known === undefined ? undefined : { keys: known, classes: known },
       every: known === undefined ? yield* everyLabel : [],
-      source: (files.find(({ names: own }) => own !== undefined) ?? files[0])?.source ??
-        { read: "", missing: "nothing" }
+      source: (files.find((opened) => opened.labels.some((one) => one !== undefined)) ?? files[0])?.source ??
+        NO_SOURCE
     }))
 
     const largest = files.reduce((most, opened) => Math.max(most, opened.largest), 1)

@@ -23,6 +23,8 @@ export interface Found {
   readonly leftOut: ReadonlyArray<LeftOut>
 }
 
+const split = (text: string, separator: string): ReadonlyArray<string> => text === "" ? [] : text.split(separator)
+
 /** What lies directly in a folder. The file names are one string, for speed: no name has a slash. */
 const Folder = Schema.Struct({
   modified: Schema.Finite,
@@ -32,8 +34,16 @@ const Folder = Schema.Struct({
   /** Links to folders. */
   links: Schema.Array(Schema.String),
   /** The kinds of all else, each with their number. */
-  others: Schema.Array(Schema.Tuple([Schema.String, Schema.Int]))
-})
+  others: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural]))
+}).check(
+  Schema.makeFilter(({ folders, links, names, sizes }) => {
+    const images = split(names, "/")
+    const lengths = split(sizes, " ")
+    const right = [...images, ...folders, ...links].every((name) => /^[^./][^/]*$/s.test(name)) &&
+      lengths.length === images.length && lengths.every((size) => /^(?:\d{1,15}|-1)$/.test(size))
+    return right || "expected names without a dot before them or a slash in them, and a size for each image"
+  })
+)
 
 /** The folders below the scanned one, by their relative paths. */
 const Index = Json.text(Schema.Record(Schema.String, Folder))
@@ -67,8 +77,6 @@ const counts = () => {
   const found = new Map<string, number>()
   return { found, add: (kind: string, count = 1): void => void found.set(kind, (found.get(kind) ?? 0) + count) }
 }
-
-const split = (text: string, separator: string): ReadonlyArray<string> => text === "" ? [] : text.split(separator)
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`
 
@@ -242,15 +250,21 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], source }
   })
 
-  /** The names of the folders in a folder. */
+  /** The names of the folders in a folder, and how many images lie beside them, by their endings. */
   const folders = Effect.fnUntraced(function*(folder: string) {
-    const listed = yield* list(folder)
+    const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith(".")).toSorted()
     const root = yield* fs.realPath(folder)
-    const links = yield* Effect.filter(
-      listed.links,
-      (name) => Effect.map(targetOf(path.join(folder, name), root), Option.isSome)
-    )
-    return [...listed.folders, ...links].toSorted()
+    const others = names.filter((name) => !isImage(name))
+    const isFolder = Effect.fnUntraced(function*(name: string) {
+      const place = path.join(folder, name)
+      const info = yield* Effect.option(fs.stat(place))
+      if (!Option.exists(info, ({ type }) => type === "Directory")) return false
+      return !(yield* isLink(place)) || Option.isSome(yield* targetOf(place, root))
+    })
+    return {
+      folders: yield* Effect.filter(others, isFolder, { concurrency: 16 }),
+      images: names.length - others.length
+    }
   })
 
   /** The size of a file that a list names. */

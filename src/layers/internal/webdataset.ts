@@ -126,7 +126,7 @@ const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, F
 }
 
 const damaged = (cause: unknown): FileDamaged | FileTruncated =>
-  cause instanceof FileTruncated
+  cause instanceof FileTruncated || cause instanceof FileDamaged
     ? cause
     : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
 
