@@ -157,6 +157,9 @@ describe("the commands", () => {
         assert.notMatch(told, /^accuracy +\d\S*$/m)
         const inspected = yield* found("inspect", run)
         assert.deepInclude(inspected.results, result)
+        assert.match(told, /^computed on +onnx cpu [\d.]+, \d+ threads?, fp32$/m)
+        assert.match(told, /^computedOn +onnx cpu [\d.]+, \d+ threads?, fp32 from step 1$/m)
+        assert.lengthOf(inspected.computedOn as ReadonlyArray<unknown>, 1)
 
         const vectors = (name: string, ...flags: ReadonlyArray<string>) =>
           Effect.map(

@@ -13,6 +13,7 @@ import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
 import { evaluateTokenizer } from "../../src/pipelines/Evaluate.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { engine, images, micro, recording, set, sets, teacher } from "./kit.ts"
+import { interruptedAt } from "./trap.ts"
 
 const STEPS = 5
 const config = micro({ duration: STEPS, warmup: 1 }).tokenizer
@@ -89,6 +90,22 @@ describe("cacheFeatures", () => {
         assert.strictEqual(none.calls, 0)
         assert.strictEqual((yield* fromCache(directory)).log.length, STEPS)
       }).pipe(taught, Effect.scoped))
+
+    it.effect("holds the same features, wherever it was interrupted", () =>
+      Effect.gen(function*() {
+        const [whole, broken] = [yield* folder, yield* folder]
+        const options = { shardBytes: 3000, central: ["val"] }
+        yield* cacheFeatures(config, whole, options)
+        for (
+          const [point, call] of [["before", 1], ["in", 1], ["in", 2], ["before", 2], ["in", 3], ["in", 1]] as const
+        ) {
+          const filling = cacheFeatures(config, broken, options)
+          assert.isTrue(yield* interruptedAt({ point: `${point} features`, call }, filling), `${point} ${call}`)
+        }
+        const cached = yield* cacheFeatures(config, broken, options)
+        assert.strictEqual(cached.images, (yield* FeatureCache.reader(whole)).images)
+        assert.deepStrictEqual(yield* fromCache(broken), yield* fromCache(whole))
+      }).pipe(taught, Effect.provide(Runs.layerMemory(), { local: true }), Effect.scoped))
 
     it.effect("holds the central views of evaluations too", () =>
       Effect.gen(function*() {

@@ -16,6 +16,7 @@ import type { TrainingError } from "../../src/pipelines/Training.ts"
 import { type Tokenizer, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { images, machine, micro, optimizer, set } from "./kit.ts"
+import { interruptedAt } from "./trap.ts"
 
 const preset = micro({ duration: 6 })
 
@@ -50,8 +51,8 @@ const nanAt = (call: number) => {
   return Engine.use((engine) =>
     Effect.succeed(Engine.of({
       ...engine,
-      train: (step, initial) =>
-        Effect.map(engine.train(step, initial), (handle) => ({
+      train: (step, initial, steps) =>
+        Effect.map(engine.train(step, initial, steps), (handle) => ({
           ...handle,
           run: (batch) =>
             Effect.suspend(() => {
@@ -233,6 +234,18 @@ describe("a step that is not finite", () => {
           assert.deepStrictEqual((yield* runs.readLog).map(({ step }) => step), [1, 2, 3, 4, 5, 6])
         }))
       }))
+
+    it.effect.each(["before saveBatch", "in saveBatch", "before save", "in save"])(
+      "keeps its batch and the state before it, also when it is interrupted %s",
+      (point) =>
+        fresh(Effect.gen(function*() {
+          const failing = trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Engine, nanAt(4)))
+          assert.isTrue(yield* interruptedAt({ point, call: 1 }, failing))
+          const { tensors } = Option.getOrThrow(yield* (yield* Runs).weights("replay/tokenizer-step-4"))
+          assert.isNaN(tensors["targets"]!.data[5])
+          assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [3])
+        }))
+    )
 
     it.effect("is where a learning rate beyond all measure ends", () =>
       Effect.gen(function*() {

@@ -3,6 +3,7 @@ import { Checkpoints } from "../../src/layers/Checkpoints.ts"
 import { Engine } from "../../src/layers/Engine.ts"
 import { Progress } from "../../src/layers/Progress.ts"
 import { Runs } from "../../src/layers/Runs.ts"
+import { Teacher } from "../../src/layers/Teacher.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
 import { recording } from "./kit.ts"
 
@@ -17,6 +18,7 @@ const watched = Effect.fnUntraced(function*(around: Around) {
   const engine = yield* Engine
   const runs = yield* Runs
   const checkpoints = yield* Checkpoints
+  const teacher = yield* Teacher
   const progress = recording([], () => around("report", Effect.void))
   return <A, E, R>(self: Effect.Effect<A, E, R>) =>
     self.pipe(
@@ -36,6 +38,7 @@ const watched = Effect.fnUntraced(function*(around: Around) {
         ...runs,
         log: (row) => around("log", runs.log(row)),
         rewind: (stage, step) => around("rewind", runs.rewind(stage, step)),
+        saveBatch: (name, batch) => around("saveBatch", runs.saveBatch(name, batch)),
         saveWeights: (stage, weights) => around("saveWeights", runs.saveWeights(stage, weights)),
         done: (stage, result) => around("done", runs.done(stage, result))
       }),
@@ -43,6 +46,10 @@ const watched = Effect.fnUntraced(function*(around: Around) {
         ...checkpoints,
         save: (snapshot) => around("save", checkpoints.save(snapshot)),
         latest: (request) => around("latest", checkpoints.latest(request))
+      }),
+      Effect.provideService(Teacher, {
+        ...teacher,
+        features: (images, nameOf) => around("features", teacher.features(images, nameOf))
       }),
       Effect.provideService(Progress, progress)
     )
