@@ -1,5 +1,6 @@
 /** Flags that commands share. */
 import { Flag } from "effect/cli"
+import { Colour } from "../domain/AugmentConfig.ts"
 import * as Classes from "../domain/Classes.ts"
 
 /** Where a configuration comes from: a preset, over it a file, over it single values. */
@@ -75,6 +76,12 @@ export const images = {
   broken: Flag.Literals("broken", ["fail", "skip"]).pipe(
     Flag.withDescription("what broken images do: fail, all named; or be left out, which needs --check contents"),
     Flag.withDefault("fail" as const)
+  ),
+  colour: Flag.Literals("colour", Colour.literals).pipe(
+    Flag.withDescription(
+      "managed: as a person sees them; official: as the official code reads them; default the network's or the preset's"
+    ),
+    Flag.optional
   ),
   pixelLimit: Flag.Int("pixel-limit").pipe(
     Flag.withDescription("most pixels of an image; a larger one is taken for broken; default 100 million"),

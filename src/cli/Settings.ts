@@ -1,5 +1,6 @@
 /** The configuration that a command line asks for: a preset, a file over it, single values over both. */
 import { Effect, Option, Schema } from "effect"
+import type { Colour } from "../domain/AugmentConfig.ts"
 import { Preset } from "../domain/Preset.ts"
 import * as Presets from "../domain/Presets.ts"
 import * as ConfigFile from "../layers/ConfigFile.ts"
@@ -11,12 +12,15 @@ export interface Settings {
   readonly config: Option.Option<string>
   readonly set: Readonly<Record<string, string>>
   readonly seed: Option.Option<number>
+  /** Of commands that read images. */
+  readonly colour?: Option.Option<Colour>
 }
 
-const seeded = (preset: Preset, seed: number): Readonly<Record<string, string>> =>
+/** A value for every stage that has the key. */
+const everywhere = (preset: Preset, key: string, path: string, value: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(preset).flatMap(([stage, config]) =>
-      typeof config === "object" && config !== null && "seed" in config ? [[`${stage}.seed`, String(seed)]] : []
+      typeof config === "object" && config !== null && key in config ? [[`${stage}.${path}`, value]] : []
     )
   )
 
@@ -24,13 +28,16 @@ const seeded = (preset: Preset, seed: number): Readonly<Record<string, string>> 
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
-export const resolve = Effect.fn("Settings.resolve")(function*({ config, preset: name, seed, set }: Settings) {
+export const resolve = Effect.fn("Settings.resolve")(function*(
+  { colour = Option.none(), config, preset: name, seed, set }: Settings
+) {
   const preset = yield* Presets.preset(name)
   const filed = Option.isNone(config)
     ? preset
     : yield* Overrides.merge(preset, yield* ConfigFile.read(Schema.Json, config.value), config.value)
-  const chosen = Option.match(seed, { onNone: () => ({}), onSome: (number) => seeded(filed, number) })
-  return yield* Overrides.apply(filed, { ...chosen, ...set })
+  const seeds = Option.map(seed, (number) => everywhere(filed, "seed", "seed", String(number)))
+  const colours = Option.map(colour, (name) => everywhere(filed, "augment", "augment.colour", name))
+  return yield* Overrides.apply(filed, { ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
 })
 
 /** The configuration as a run keeps it. */

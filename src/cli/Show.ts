@@ -1,7 +1,7 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
 import type { Figure } from "../domain/Figure.ts"
-import type { ImageSet } from "../layers/ImageSet.ts"
+import { type ImageSet, toldLeftOut } from "../layers/ImageSet.ts"
 import * as Progress from "../layers/Progress.ts"
 import type { Row } from "../layers/Runs.ts"
 
@@ -40,9 +40,8 @@ export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageS
 /** What a split does not hold, for people; nothing where it holds all. */
 export const remarks = (set: ImageSet): ReadonlyArray<string> => {
   const { leftOut, name, skipped } = set
-  const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind }) => `${count} ${kind}`)
   return [
-    ...(kinds.length === 0 ? [] : [`${name}: left out: ${countOf(set)} (${kinds.join(", ")})`]),
+    ...(leftOut.length === 0 ? [] : [`${name}: ${toldLeftOut(leftOut)}`]),
     ...(skipped.length === 0 ? [] : [
       `${name}: broken: ${skipped.length}`,
       ...skipped.slice(0, NAMED).map((finding) => `  ${finding}`),

@@ -1,5 +1,6 @@
 /** Layers that flags name: images, engines. */
 import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
+import type { AugmentConfig } from "../domain/AugmentConfig.ts"
 import * as Config from "../domain/Config.ts"
 import { Engine, type EngineError } from "../layers/Engine.ts"
 import { Images, type Shards } from "../layers/Images.ts"
@@ -20,6 +21,9 @@ const shardsOf = (text: string): Shards => {
   }
   return Object.fromEntries(shards)
 }
+
+/** How a network's configuration has colours read. */
+type Colours = Pick<AugmentConfig, "colour">
 
 /** What the flags of `Options.images` say. */
 export interface Pictures {
@@ -54,11 +58,13 @@ const remarked = Layer.effect(
 
 const source = (
   { broken, check, images: given, labelColumn, pixelLimit, splits }: Pictures,
+  { colour }: Colours,
   run: string | undefined
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
   const options = {
     check,
     onBroken: broken,
+    ...(colour === undefined ? {} : { colour }),
     ...Option.match(pixelLimit, { onNone: () => ({}), onSome: (limit) => ({ pixelLimit: limit }) })
   }
   const isShard = SHARD.test(given)
@@ -102,7 +108,8 @@ const source = (
  * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
  * layers do.
  */
-export const images = (given: Pictures, run?: string) => Layer.provide(remarked, source(given, run))
+export const images = (given: Pictures, colours: Colours, run?: string) =>
+  Layer.provide(remarked, source(given, colours, run))
 
 /** What the flags of `Options.machine` say. */
 export interface Machine {
@@ -138,4 +145,5 @@ export const engine = (
 }
 
 /** The images and the engine that the flags name; see {@link images} and {@link engine}. */
-export const services = (given: Pictures & Machine, run?: string) => Layer.mergeAll(images(given, run), engine(given))
+export const services = (given: Pictures & Machine, colours: Colours, run?: string) =>
+  Layer.mergeAll(images(given, colours, run), engine(given))

@@ -1,5 +1,6 @@
 /** What a command that trains stands on, and what its stage has come to. */
 import { Effect, Layer } from "effect"
+import type { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import { Images } from "../layers/Images.ts"
 import { Runs } from "../layers/Runs.ts"
 import * as Show from "./Show.ts"
@@ -8,10 +9,11 @@ import * as Sources from "./Sources.ts"
 /** The run folder with its configuration, and the images, the engine and the progress that the flags name. */
 export const services = (
   given: Sources.Machine & Sources.Pictures & { readonly json: boolean; readonly out: string },
+  { augment }: Pick<TokenizerConfig, "augment">,
   config: Parameters<typeof Runs.layer>[1]["config"]
 ) =>
   Runs.layer(given.out, { config }).pipe(
-    Layer.provideMerge(Layer.mergeAll(Sources.services(given, given.out), Show.progress(given.json)))
+    Layer.provideMerge(Layer.mergeAll(Sources.services(given, augment, given.out), Show.progress(given.json)))
   )
 
 /** Prints where a stage's weights are and what its last step measured. */

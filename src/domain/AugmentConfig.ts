@@ -21,9 +21,19 @@ export const Jitter = Schema.Struct({
   saturation: Quantity.NonNegative
 })
 
+/**
+ * How the colours of image files are read. `managed`: upright, opaque on grey, by colour profiles, as a person sees them.
+ * `official`: as the official code reads them, which drops transparency and ignores profiles and orientation;
+ * `docs/numerics.md` tells both apart.
+ */
+export const Colour = Schema.Literals(["managed", "official"])
+export type Colour = typeof Colour.Type
+
 /** Random views for training, the central view for evaluation, and normalisation for both. */
 export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/AugmentConfig")(
   Schema.Struct({
+    /** How files are decoded; `managed` when absent. */
+    colour: Schema.optionalKey(Colour),
     /** Least and greatest area of the random crop, as a share of the image. */
     cropScale: Quantity.Range.check(
       Schema.makeFilter(([, high]: readonly [number, number]) => high <= 1, { expected: "shares of at most 1" })

@@ -33,6 +33,9 @@ import { SegmentationConfig } from "./SegmentationConfig.ts"
 import { TokenizerConfig } from "./TokenizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
+/** Pillow's pixels. */
+const official = { colour: "official" } as const // code: default_loader of torchvision
+
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
 
 const noJitter = { brightness: 0, contrast: 0, saturation: 0 }
@@ -100,6 +103,7 @@ const tokenizer = new TokenizerConfig({
     jitter: noJitter, // code: --color_jitter 0
     interpolation: "bicubic", // command
     evaluationCrop: 224 / 256, // code
+    ...official,
     mean: [0.5, 0.5, 0.5], // code: pixels are mapped to [-1, 1]
     std: [0.5, 0.5, 0.5]
   }
@@ -139,6 +143,7 @@ const pretrainBase = new PretrainConfig({
     jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4 }, // code: fixed
     interpolation: "bicubic", // command
     evaluationCrop: 224 / 256, // as the tokenizer's; pretraining has no evaluation of its own
+    ...official,
     ...imagenet // command: --imagenet_default_mean_and_std
   }
 })
@@ -194,6 +199,7 @@ const finetune = new FinetuneConfig({
     jitter: noJitter, // code: --color_jitter 0.4 has no effect beside RandAugment
     interpolation: "bicubic", // code
     evaluationCrop: 224 / 256, // code: crop_pct
+    ...official,
     ...imagenet // command
   }
 })

@@ -15,6 +15,7 @@
  */
 import { Effect, Runtime, Schema } from "effect"
 import { createHash } from "node:crypto"
+import type { Colour } from "../domain/AugmentConfig.ts"
 import * as Config from "../domain/Config.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Files from "./Files.ts"
@@ -27,25 +28,47 @@ export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMi
   }
 }
 
+/** Files that are no images, or none that are read here. */
+export const LeftOut = Schema.Struct({
+  /** Their ending, or what they are: `bmp`, `FIFO`. */
+  kind: Schema.String,
+  count: Schema.Int
+})
+export type LeftOut = typeof LeftOut.Type
+
+/** How many files are left out, and of which kinds: `left out: 3 (2 bmp, 1 txt)`. Empty where none are. */
+export const toldLeftOut = (leftOut: ReadonlyArray<LeftOut>): string => {
+  if (leftOut.length === 0) return ""
+  const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind }) => `${count} ${kind}`)
+  return `left out: ${leftOut.reduce((sum, { count }) => sum + count, 0)} (${kinds.join(", ")})`
+}
+
+const besides = (leftOut: ReadonlyArray<LeftOut>): string => leftOut.length === 0 ? "" : `; ${toldLeftOut(leftOut)}`
+
 /** The folder holds no image. Exits with 66. */
 export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty", {
-  extensions: Schema.Array(Schema.String)
+  extensions: Schema.Array(Schema.String),
+  leftOut: Schema.Array(LeftOut)
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
     return `the folder holds no usable image; put images (${
       this.extensions.join(", ")
-    }) into it, one sub-folder per class`
+    }) into it, one sub-folder per class${besides(this.leftOut)}`
   }
 }
 
 /** No file of a split holds an image. Exits with 66. */
 export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
-  extensions: Schema.Array(Schema.String)
+  extensions: Schema.Array(Schema.String),
+  leftOut: Schema.Array(LeftOut)
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `its files hold no usable image (${this.extensions.join(", ")}); check which files are named for this split`
+    return `its files hold no usable image (${
+      this.extensions.join(", ")
+    }); check which files are named for this split` +
+      besides(this.leftOut)
   }
 }
 
@@ -206,7 +229,9 @@ export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBrok
       `${findings.length} of ${of} images cannot be used`,
       ...findings.slice(0, NAMED).map((finding) => `  ${finding}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
-      "repair or remove these files, or leave out what is broken (--broken skip)"
+      findings.length === of
+        ? "repair these files, or get others"
+        : "repair or remove these files, or leave out what is broken (--broken skip)"
     ].join("\n")
   }
 }
@@ -277,13 +302,6 @@ export interface Annotation {
   readonly data: Uint8Array
 }
 
-/** Files that are no images, or none that are read here. */
-export interface LeftOut {
-  /** Their ending, or what they are: `bmp`, `FIFO`. */
-  readonly kind: string
-  readonly count: number
-}
-
 /** Pictures with their classes. */
 export interface ImageSet {
   readonly name: string
@@ -301,6 +319,8 @@ export interface ImageSet {
   readonly skipped: ReadonlyArray<string>
   /** What lay among the images and was not taken for one. */
   readonly leftOut: ReadonlyArray<LeftOut>
+  /** How the colours of its files are read; absent where its pictures are no files. */
+  readonly colour?: Colour
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
   /** The classes of a picture's pixels, in collections that have them, at the size of their file. */
   readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>

@@ -98,13 +98,13 @@ export class Images extends Context.Service<Images, {
   ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
 
   /**
-   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB. Where all
-   * sub-folders are called as splits are, or several are and have a class in common, the sub-folders are the splits and hold
-   * the classes; else the only split is `train`. What was taken is said in the log. Images beside folders of classes are
-   * left out.
+   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the
+   * official code reads them (`colour: "official"`). Where all sub-folders are called as splits are, or several are and have
+   * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. What was taken is
+   * said in the log. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
    *
-   * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when it is empty, with 65 when an image is broken or too
-   * small, unless these are to be skipped.
+   * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when
+   * it is empty, with 65 when images are broken, too small or too large, unless these are to be skipped.
    */
   static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
     this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
@@ -146,7 +146,7 @@ export class Images extends Context.Service<Images, {
    *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
    *   adversarial: { folder: imagenet-a, subset: imagenet-a }
    *   sketch: { folder: sketch }
-   *   scenes: { folder: images, annotations: annotations }   # a PNG of one 8-bit channel for each image, as ADE20K has
+   *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, of greys or a palette
    * ```
    *
    * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of

@@ -3,7 +3,7 @@
  * not matter where a run was resumed.
  */
 import { Effect, Runtime, Schema, type Scope } from "effect"
-import type { AugmentConfig } from "../domain/AugmentConfig.ts"
+import { type AugmentConfig, Colour } from "../domain/AugmentConfig.ts"
 import * as Classes from "../domain/Classes.ts"
 import type { Picture } from "../domain/Picture.ts"
 import * as Sampling from "../domain/Sampling.ts"
@@ -25,6 +25,28 @@ export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImag
       "optimizer.batchSize or optimizer.accumulate"
   }
 }
+
+/** The images are read in other colours than the network's configuration says. Exits with 64. */
+export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColours", {
+  set: Schema.String,
+  expected: Colour,
+  found: Colour
+}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    return `the images of ${this.set} are read in ${this.found} colours but augment.colour is ${this.expected}; give the ` +
+      `images the option colour: "${this.expected}", or change the configuration`
+  }
+}
+
+/** Holds a set to the colours of a configuration; pictures that are no files have but their own. */
+const checkColours = (
+  { colour: found, name }: ImageSet.ImageSet,
+  { colour: expected = "managed" }: Pick<AugmentConfig, "colour">
+): Effect.Effect<void, OtherColours> =>
+  found === undefined || found === expected
+    ? Effect.void
+    : Effect.fail(new OtherColours({ set: name, expected, found }))
 
 /** The images of one batch in both forms, with where they come from. */
 export interface ImageBatch {
@@ -79,8 +101,8 @@ export interface TrainingBatches {
 }
 
 /**
- * The training batches of a stage. Fails with `TooFewImages` when there is not even one, and with `ClassesError` when images
- * are sampled by their classes and there are none to tell apart.
+ * The training batches of a stage. Fails with `TooFewImages` when there is not even one, with `ClassesError` when images are
+ * sampled by their classes and there are none to tell apart, and with {@link OtherColours}.
  */
 export const training = Effect.fnUntraced(function*(options: {
   readonly stage: string
@@ -99,7 +121,7 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly shard?: Sampling.Shard
   /** What changes the views of a classifier; without, they are those of pretraining. */
   readonly policies?: Augment.Recipe["policies"]
-}): Effect.fn.Return<TrainingBatches, TooFewImages | Classes.ClassesError, Scope.Scope> {
+}): Effect.fn.Return<TrainingBatches, TooFewImages | OtherColours | Classes.ClassesError, Scope.Scope> {
   const {
     accumulate = 1,
     augment,
@@ -113,6 +135,7 @@ export const training = Effect.fnUntraced(function*(options: {
     size,
     stage
   } = options
+  yield* checkColours(set, augment)
   if (sampling?.balanced === true || sampling?.perClass !== undefined) yield* Effect.fromResult(Classes.check(set))
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, accumulate, shard })
   const { images, stepsPerEpoch } = sampler
@@ -145,7 +168,7 @@ export interface EvaluationBatch extends ImageBatch {
   readonly valid: number
 }
 
-/** The central views of a whole set in order, in batches of one size, each handed to `use` in turn. */
+/** The central views of a whole set in order, in batches of one size, each handed to `use` in turn. Fails with {@link OtherColours}. */
 export const evaluation = <A, E, R>(
   options: {
     readonly set: ImageSet.ImageSet
@@ -157,25 +180,28 @@ export const evaluation = <A, E, R>(
 ) => {
   const { augment, batchSize, set, size } = options
   const starts = Array.from({ length: Math.ceil(set.length / batchSize) }, (_, i) => i * batchSize)
-  return Effect.forEach(
-    starts,
-    Effect.fnUntraced(function*(start) {
-      const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-      const shown = Augment.room(batchSize, size)
-      yield* fill(set, indices, (picture, at) =>
-        Effect.sync(() => {
-          const first = Augment.evaluation(picture, size, augment)
-          Augment.put(shown, at, { first, second: first }, augment)
-        }))
-      const valid = Math.min(batchSize, set.length - start)
-      return yield* use({
-        epoch: 0,
-        indices,
-        draws: indices,
-        valid,
-        labels: labelsOf(set, indices),
-        ...shown
+  return Effect.andThen(
+    checkColours(set, augment),
+    Effect.forEach(
+      starts,
+      Effect.fnUntraced(function*(start) {
+        const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
+        const shown = Augment.room(batchSize, size)
+        yield* fill(set, indices, (picture, at) =>
+          Effect.sync(() => {
+            const first = Augment.evaluation(picture, size, augment)
+            Augment.put(shown, at, { first, second: first }, augment)
+          }))
+        const valid = Math.min(batchSize, set.length - start)
+        return yield* use({
+          epoch: 0,
+          indices,
+          draws: indices,
+          valid,
+          labels: labelsOf(set, indices),
+          ...shown
+        })
       })
-    })
+    )
   )
 }

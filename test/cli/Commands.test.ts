@@ -250,6 +250,46 @@ describe("the commands", () => {
     180_000
   )
 
+  it.live(
+    "read colours as a network's configuration says, or as they are told",
+    () =>
+      Effect.gen(function*() {
+        const clear = { width: 40, height: 40, channels: 4, background: { r: 200, g: 100, b: 40, alpha: 0.2 } } as const
+        for (let i = 0; i < 8; i++) {
+          mkdirSync(at("clear", "train", "any"), { recursive: true })
+          yield* Effect.promise(() => sharp({ create: clear }).png().toFile(at("clear", "train", "any", `${i}.png`)))
+        }
+        const plainly = ["--images", at("clear"), "--threads", "1"]
+        const configured = ["--config", config, ...plainly]
+        yield* found("tokenizer", "train", ...configured, "--colour", "official", "--out", at("official"))
+        const kept = JSON.parse(readFileSync(at("official", "config.json"), "utf8"))
+        for (const stage of ["tokenizer", "pretrain", "finetune"]) {
+          assert.strictEqual(kept[stage].augment.colour, "official")
+        }
+        yield* found(
+          "pretrain",
+          "--tokenizer",
+          at("official"),
+          ...configured,
+          "--colour",
+          "official",
+          "--out",
+          at("net")
+        )
+        const digest = Effect.fnUntraced(function*(verb: string, network: string, ...more: ReadonlyArray<string>) {
+          yield* found(verb, network, ...plainly, ...more, "--out", at("colours.safetensors"))
+          return Result.getOrThrow(Safetensors.decode(readFileSync(at("colours.safetensors")))).metadata.images
+        })
+        const official = yield* digest("encode", at("official"))
+        const managed = yield* digest("encode", run)
+        assert.notStrictEqual(managed, official)
+        assert.strictEqual(yield* digest("encode", run, "--colour", "official"), official)
+        assert.strictEqual(yield* digest("encode", at("official"), "--colour", "managed"), managed)
+        assert.strictEqual(yield* digest("features", at("net", "pretrain")), official)
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+
   it.effect("help with a working example for every verb", () =>
     Effect.gen(function*() {
       const verbs = [...(yield* said("help")).matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, verb]) => verb!).filter(

@@ -23,7 +23,7 @@ const load = (images: string, { labelColumn, splits }: Flags = {}, split = "trai
         pixelLimit: Option.none(),
         labelColumn: Option.fromUndefinedOr(labelColumn),
         splits: Option.fromUndefinedOr(splits)
-      }),
+      }, {}),
       { local: true }
     ),
     Effect.provide(NodeServices.layer)

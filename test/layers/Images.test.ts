@@ -363,6 +363,7 @@ describe("Images.layerFolder", () => {
         yield* refused(load(folder, "val", { splits: ["val"] }), "FolderMissing", 66)
         const message = yield* refused(load(folder, "train"), "FolderEmpty", 66)
         assert.include(message, "the folder holds no usable image")
+        assert.include(message, "left out: 1 (1 txt)")
       })))
 
   it.effect("has a digest of the files' bytes and classes", () =>

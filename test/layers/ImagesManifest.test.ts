@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Result } from "effect"
-import sharp from "sharp"
+import { crc32, deflateSync } from "node:zlib"
 import * as Classes from "../../src/domain/Classes.ts"
 import * as Figure from "../../src/domain/Figure.ts"
 import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
@@ -63,8 +63,48 @@ const withManifest = <A, E, R>(
     (made) => withFolder({ "images.yaml": manifest, ...made, ...files }, (folder) => use(open()(folder), folder))
   )
 
-const annotations = (numbers: ReadonlyArray<number>) =>
-  sharp(Uint8Array.from(numbers), { raw: { width: 3, height: 2, channels: 1 } }).toColourspace("b-w").png().toBuffer()
+const numbers = (width: number, height: number, factor: number) =>
+  Uint8Array.from({ length: width * height }, (_, i) => (i * factor) % 256)
+
+const chunk = (name: string, content: Uint8Array) => {
+  const named = Buffer.concat([Buffer.from(name), content])
+  const [length, checksum] = [content.length, crc32(named)].map((value) => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32BE(value)
+    return bytes
+  })
+  return Buffer.concat([length!, named, checksum!])
+}
+
+/** A PNG of the kind, of rows of bytes. */
+const png = (
+  width: number,
+  kind: number,
+  depth: number,
+  rows: ReadonlyArray<ReadonlyArray<number>>,
+  ...more: ReadonlyArray<Buffer>
+) =>
+  Buffer.concat([
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    chunk("IHDR", Buffer.from([0, 0, 0, width, 0, 0, 0, rows.length, depth, kind, 0, 0, 0])),
+    ...more,
+    chunk("IDAT", deflateSync(Buffer.from(rows.flatMap((row) => [0, ...row])))),
+    chunk("IEND", Buffer.alloc(0))
+  ])
+
+const oriented = (orientation: number) =>
+  chunk(
+    "eXIf",
+    Buffer.from([0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0])
+  )
+
+const annotation = (data: Uint8Array, width: number, orientation = 1) => {
+  const rows = Array.from({ length: data.length / width }, (_, y) => [...data.subarray(y * width, (y + 1) * width)])
+  return png(width, 0, 8, rows, ...(orientation === 1 ? [] : [oriented(orientation)]))
+}
+
+const colours = chunk("PLTE", Buffer.from(Array.from({ length: 3 * 256 }, (_, i) => (i * 31) % 256)))
+const opaque = chunk("tRNS", Buffer.from([0, 0, 9]))
 
 const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(3, "0")} thing ${i}\n`).join("")
 
@@ -128,41 +168,106 @@ describe("Images.layerManifest", () => {
       }))
   })
 
-  it.effect("gives the classes of pixels", () =>
-    Effect.flatMap(
-      Effect.promise(() => annotations([3, 150, 0, 7, 255, 1])),
-      (first) =>
-        withManifest(
-          "splits: { train: { folder: some/n02, annotations: maps } }",
-          { "maps/0.png": first, "maps/1.png": Buffer.from(SYNSETS) },
-          (layer, folder) =>
+  const annotated = "splits: { train: { folder: some/n02, annotations: maps } }"
+  const [first, second] = [numbers(8, 8, 7), numbers(8, 8, 5)]
+
+  it.effect("gives the classes of pixels", () => {
+    const [one, two] = [annotation(first, 8), annotation(second, 8)]
+    return withManifest(annotated, { "maps/0.png": one, "maps/1.png": two }, (layer, folder) =>
+      Effect.gen(function*() {
+        const set = yield* load(layer)
+        assert.deepStrictEqual(yield* set.annotation!(0), { width: 8, height: 8, data: first })
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(set.annotation!(2))))
+        const last = subset(set, [1, 0])
+        assert.deepStrictEqual(yield* last.annotation!(1), yield* set.annotation!(0))
+
+        yield* write(folder, { "maps/1.png": one })
+        assert.notStrictEqual((yield* load(layer)).digest, set.digest)
+        yield* (yield* FileSystem.FileSystem).remove(`${folder}/maps/1.png`)
+        yield* refused(load(layer), "FileError", 66)
+        yield* refused(load(open({ check: "names" })(folder)), "FileError", 66)
+      }))
+  })
+
+  it.effect("refuses annotations that are of another size or kind, all at once", () => {
+    const files = {
+      "maps/0.png": annotation(numbers(3, 2, 7), 3),
+      "maps/1.png": png(8, 2, 8, [Array.from({ length: 24 }, () => 1)])
+    }
+    return withManifest(annotated, files, (layer, folder) =>
+      Effect.gen(function*() {
+        const message = yield* refused(load(layer), "ImagesBroken", 65)
+        assert.include(message, "of its picture, 8 × 8 as it is stored, but this is 3 × 2)")
+        assert.include(
+          message,
+          "maps/1.png: the image cannot be decoded (an annotation has one channel of 8 bits, or a palette, but"
+        )
+        yield* refused(load(open({ onBroken: "skip" })(folder)), "ImagesBroken", 65)
+        const unseen = yield* load(open({ check: "names" })(folder))
+        yield* refused(unseen.annotation!(0), "ImageBroken", 65)
+        yield* write(folder, { "maps/0.png": Buffer.from(SYNSETS) })
+        yield* refused(unseen.annotation!(0), "ImageBroken", 65)
+      }))
+  })
+
+  const row = [0, 1, 2, 3, 0, 2, 1, 3]
+  const kinds: ReadonlyArray<readonly [name: string, file: Buffer, indices: ReadonlyArray<number>]> = [
+    ["a palette", png(8, 3, 8, [[0, 1, 2, 21, 255, 200, 7, 3], row], colours, opaque), [
+      0,
+      1,
+      2,
+      21,
+      255,
+      200,
+      7,
+      3,
+      ...row
+    ]],
+    ["a palette of 4 bits", png(8, 3, 4, [[0x01, 0x23, 0x45, 0xef]], colours, opaque), [0, 1, 2, 3, 4, 5, 14, 15]],
+    ["a palette of 2 bits", png(8, 3, 2, [[0b00011011, 0b00100111]], colours), row],
+    ["a palette of 1 bit", png(8, 3, 1, [[0b01100101]], colours), [0, 1, 1, 0, 0, 1, 0, 1]],
+    ["greys of 2 bits", png(8, 0, 2, [[0b00011011, 0b00100111]]), row],
+    ["greys of 1 bit", png(8, 0, 1, [[0b01100101]]), [0, 1, 1, 0, 0, 1, 0, 1]],
+    ["greys of which one is transparent", png(8, 0, 8, [row], chunk("tRNS", Buffer.from([0, 2]))), row]
+  ]
+  it.effect.each(kinds)("takes the indices of %s for classes", ([, file, indices]) =>
+    Effect.gen(function*() {
+      const height = indices.length / 8
+      const picture = annotation(numbers(8, height, 9), 8)
+      const files = { "images.yaml": "splits: { train: { folder: some, annotations: maps } }", "some/0.png": picture }
+      yield* withFolder({ ...files, "maps/0.png": file }, (folder) =>
+        Effect.gen(function*() {
+          const set = yield* load(open()(folder))
+          assert.deepStrictEqual(yield* set.annotation!(0), { width: 8, height, data: Uint8Array.from(indices) })
+        }))
+    }))
+
+  it.effect.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    "turns an annotation as its picture by orientation %d",
+    (orientation) =>
+      Effect.gen(function*() {
+        const data = numbers(5, 3, 17)
+        const [picture, plain, own] = yield* Effect.promise(() =>
+          Promise.all([annotation(data, 5, orientation), annotation(data, 5), annotation(data, 5, orientation)])
+        )
+        const manifest = "splits: { plain: { folder: some, annotations: a }, own: { folder: some, annotations: b } }"
+        yield* withFolder(
+          { "images.yaml": manifest, "some/0.png": picture, "a/0.png": plain, "b/0.png": own },
+          (folder) =>
             Effect.gen(function*() {
-              const set = yield* load(layer)
-              assert.deepStrictEqual(yield* set.annotation!(0), {
-                width: 3,
-                height: 2,
-                data: Uint8Array.of(3, 150, 0, 7, 255, 1)
-              })
-              yield* refused(set.annotation!(1), "ImageBroken", 65)
-              assert.isTrue(Exit.hasDies(yield* Effect.exit(set.annotation!(2))))
-
-              const last = subset(set, [1, 0])
-              assert.deepStrictEqual(yield* last.annotation!(1), yield* set.annotation!(0))
-
-              yield* write(folder, { "maps/1.png": yield* Effect.promise(() => encoded(samples(8)[0]!.picture)) })
-              const changed = yield* load(layer)
-              assert.notStrictEqual(changed.digest, set.digest)
-              const message = yield* refused(changed.annotation!(1), "ImageBroken", 65)
-              assert.include(
-                message,
-                "maps/1.png: the image cannot be decoded (an annotation has one channel of 8 bits, "
-              )
-
-              yield* (yield* FileSystem.FileSystem).remove(`${folder}/maps/1.png`)
-              yield* refused(load(layer), "FileError", 66)
+              for (const split of ["plain", "own"]) {
+                const set = yield* load(open()(folder), split)
+                const { height, width, ...shown } = yield* set.image(0)
+                const seen = shown.data.filter((_, i) => i % 3 === 0)
+                assert.deepStrictEqual(yield* set.annotation!(0), { width, height, data: seen })
+                const stored = yield* load(open({ colour: "official" })(folder), split)
+                assert.deepStrictEqual(yield* stored.annotation!(0), { width: 5, height: 3, data })
+                assert.strictEqual((yield* stored.image(0)).width, 5)
+              }
             })
         )
-    ))
+      })
+  )
 
   it.effect("refuses a subset of other classes than ImageNet's", () =>
     withManifest(

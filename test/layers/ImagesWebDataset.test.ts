@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { execFileSync } from "node:child_process"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Tar from "tar-stream"
 import { Images, type WebDatasetOptions } from "../../src/layers/Images.ts"
@@ -350,6 +351,34 @@ describe("Images.layerWebDataset", () => {
         assert.include(message, "no sample has a field \"none\" in a .json; ")
         const unlabelled = yield* load(Images.layerWebDataset({ train: `${folder}/train.tar` }, { label: false }))
         assert.deepStrictEqual([unlabelled.classes, unlabelled.labelSource], [["."], "nothing, as asked"])
+      })))
+
+  it.effect("tells which samples have no image", () =>
+    Effect.gen(function*() {
+      const [{ picture }] = samples(8) as [Sample]
+      const image = yield* Effect.promise(() => encoded(picture))
+      const first = yield* Effect.promise(() => tar([["a.png", image], ["a.cls", "0"], ["b.bmp", "x"], ["b.cls", "1"]]))
+      const second = yield* Effect.promise(() =>
+        tar([["c.png", image], ["c.cls", "1"], ["d.bmp", "x"], ["e.cls", "1"]])
+      )
+      yield* withFolder({ "train-00.tar": first, "train-01.tar": second }, (folder) =>
+        Effect.gen(function*() {
+          for (const _ of ["listed", "kept"]) {
+            const set = yield* load(open()(folder))
+            assert.strictEqual(set.length, 2)
+            assert.deepStrictEqual(set.leftOut, [{ kind: "bmp", count: 2 }, { kind: "cls", count: 1 }])
+          }
+        }))
+    }))
+
+  it.effect("opens no shard that is no file", () =>
+    withFolder({}, (folder) =>
+      Effect.gen(function*() {
+        const pipe = `${folder}/train.tar`
+        execFileSync("mkfifo", [pipe])
+        for (const layer of [Images.layerWebDataset({ train: pipe }), Images.layerParquet({ train: pipe })]) {
+          assert.include(yield* refused(load(layer), "FileDamaged", 65), "it is no file but a FIFO")
+        }
       })))
 
   it.effect("refuses a split without images", () =>

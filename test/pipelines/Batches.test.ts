@@ -4,7 +4,7 @@ import * as Config from "../../src/domain/Config.ts"
 import * as Keyed from "../../src/domain/Keyed.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Augment from "../../src/layers/Augment.ts"
-import { memory } from "../../src/layers/ImageSet.ts"
+import { type ImageSet, memory } from "../../src/layers/ImageSet.ts"
 import * as Batches from "../../src/pipelines/Batches.ts"
 import { micro, set } from "./kit.ts"
 
@@ -16,6 +16,23 @@ const bytes = ({ unit }: Batches.ImageBatch, at: number) => {
   const length = unit.data.length / unit.shape[0]
   return unit.data.subarray(at * length, (at + 1) * length)
 }
+
+describe("batches", () => {
+  it.effect("refuse images in other colours than the configuration's", () =>
+    Effect.gen(function*() {
+      const official = { ...augment, colour: "official" as const }
+      const managed: ImageSet = { ...train, colour: "managed" }
+      const error = yield* Effect.flip(Batches.training({ ...asked, set: managed, augment: official }))
+      assert.instanceOf(error, Batches.OtherColours)
+      assert.include(error.message, "read in managed colours but augment.colour is official")
+      const evaluated = (set: ImageSet, augment: typeof official | typeof asked.augment) =>
+        Batches.evaluation({ set, batchSize: 24, size: 32, augment }, () => Effect.void)
+      assert.instanceOf(yield* Effect.flip(evaluated(managed, official)), Batches.OtherColours)
+      yield* evaluated(managed, augment)
+      yield* evaluated({ ...train, colour: "official" }, official)
+      yield* evaluated(train, official)
+    }))
+})
 
 describe("training batches", () => {
   it.effect("by default show the views of the epoch's permutation", () =>

@@ -7,6 +7,7 @@ import { Images } from "../../layers/Images.ts"
 import * as ImageSet from "../../layers/ImageSet.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Encode from "../../pipelines/Encode.ts"
+import { coloured } from "../Coloured.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Show from "../Show.ts"
@@ -31,7 +32,7 @@ export const encode = Command.make("encode", {
   json
 }, (given) =>
   Effect.gen(function*() {
-    const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
+    const tokenizer = coloured(yield* Artifact.tokenizer(given.tokenizer), given.colour)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {
@@ -57,7 +58,7 @@ export const encode = Command.make("encode", {
       } as const
       yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, ImageSet.header(set)))
       yield* Show.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
-    }).pipe(Effect.provide(Sources.services(given)))
+    }).pipe(Effect.provide(Sources.services(given, tokenizer.config.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),
     Command.withExamples([

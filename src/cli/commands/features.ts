@@ -32,7 +32,7 @@ export const features = Command.make("features", {
   json
 }, (given) =>
   Effect.gen(function*() {
-    const found = yield* opened(given.network)
+    const found = yield* opened(given)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       const [described] = yield* Features.features(found, [set], given)
@@ -40,7 +40,7 @@ export const features = Command.make("features", {
       const tensors = { features, labels: { shape: [set.length], dtype: "int32", data: labels } } as const
       yield* (yield* Files.make).write(given.out, Safetensors.encodeParts(tensors, ImageSet.header(set)))
       yield* Show.result(given.json, { file: given.out, images: set.length, width: features.shape[1] }, [set])
-    }).pipe(Effect.provide(Sources.services(given)))
+    }).pipe(Effect.provide(Sources.services(given, found.config.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("turn images into the features of a frozen network"),
     Command.withExamples([{

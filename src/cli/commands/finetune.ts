@@ -72,7 +72,7 @@ export const finetune = Command.make("finetune", {
         ...Show.figures(given.json, figures),
         results: given.json ? results : results.join(", ")
       }, [train, ...sets])
-    }).pipe(Effect.provide(Trained.services(given, yield* Settings.plain(preset))))
+    }).pipe(Effect.provide(Trained.services(given, preset.finetune, yield* Settings.plain(preset))))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
     Command.withExamples([

@@ -1,6 +1,7 @@
 /** `patchword probe` and `patchword knn`: what the features of a frozen network are worth. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Colour } from "../../domain/AugmentConfig.ts"
 import * as Classes from "../../domain/Classes.ts"
 import * as Config from "../../domain/Config.ts"
 import type { Figure } from "../../domain/Figure.ts"
@@ -15,6 +16,7 @@ import { features } from "../../pipelines/Features.ts"
 import * as Knn from "../../pipelines/Knn.ts"
 import * as Probe from "../../pipelines/Probe.ts"
 import * as Stage from "../../pipelines/Stage.ts"
+import { coloured } from "../Coloured.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Settings from "../Settings.ts"
@@ -28,11 +30,13 @@ export const network = Argument.String("network").pipe(
   Argument.withDescription("RUN/STAGE, or the weights file of a tokenizer or a backbone")
 )
 
-/** The network at a path; a classifier is refused. */
-export const opened = Effect.fnUntraced(function*(path: string) {
-  const found = yield* Artifact.open(path)
-  if (found._tag !== "Classifier") return found
-  return yield* Config.refusal(path, "expected a tokenizer or a backbone, got a classifier")
+/** The network that is named, with the colours that are asked for; a classifier is refused. */
+export const opened = Effect.fnUntraced(function*(
+  { colour, network }: { readonly network: string; readonly colour: Option.Option<Colour> }
+) {
+  const found = yield* Artifact.open(network)
+  if (found._tag !== "Classifier") return coloured(found, colour)
+  return yield* Config.refusal(network, "expected a tokenizer or a backbone, got a classifier")
 })
 
 const input = {
@@ -119,7 +123,7 @@ export const probe = Command.make("probe", {
 }, (given) =>
   Effect.gen(function*() {
     const { probe: config } = yield* Settings.resolve(given)
-    const found = yield* opened(given.network)
+    const found = yield* opened(given)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const sets = yield* splits(given)
@@ -149,7 +153,7 @@ export const probe = Command.make("probe", {
         },
         figures
       })
-    }).pipe(Effect.provide(Sources.services(given)))
+    }).pipe(Effect.provide(Sources.services(given, found.config.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("fit a linear classifier on the features of a frozen network"),
     Command.withExamples([{ command: "patchword probe runs/one/pretrain --images emoji --tests in-new,flat-new" }])
@@ -159,13 +163,13 @@ export const probe = Command.make("probe", {
 export const knn = Command.make("knn", input, (given) =>
   Effect.gen(function*() {
     const { knn: config } = yield* Settings.resolve(given)
-    const found = yield* opened(given.network)
+    const found = yield* opened(given)
     yield* Effect.gen(function*() {
       const sets = yield* splits(given)
       const [bank, ...held] = yield* features(found, [sets.learned, ...sets.held], config)
       const figures = yield* Knn.knn(config, bank!, held, given.classes)
       yield* finish(given, found, sets, { verb: "knn", config: Stage.plain(KnnConfig, config), how: {}, figures })
-    }).pipe(Effect.provide(Sources.services(given)))
+    }).pipe(Effect.provide(Sources.services(given, found.config.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),
     Command.withExamples([{ command: "patchword knn runs/one/pretrain --images emoji --tests in-new" }])

@@ -80,7 +80,7 @@ export const plan = Command.make("plan", {
         stages
       })
       yield* Console.log(given.json ? JSON.stringify({ ...found, ...Show.missing([set]) }) : table(found))
-    }).pipe(Effect.provide(Sources.services(given)))
+    }).pipe(Effect.provide(Sources.services(given, preset.tokenizer.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
     Command.withExamples([

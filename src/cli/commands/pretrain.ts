@@ -27,7 +27,7 @@ export const pretrain = Command.make("pretrain", {
     const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split }).pipe(
       Effect.andThen(Trained.show(given, "pretrain")),
-      Effect.provide(Trained.services(given, yield* Settings.plain(preset)))
+      Effect.provide(Trained.services(given, preset.pretrain, yield* Settings.plain(preset)))
     )
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("pretrain a network on the codes that a tokenizer gives to masked patches"),

@@ -24,7 +24,7 @@ const train = Command.make(
       // The run folder is made last, so that none is left where something else cannot be had.
       const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
         Layer.provideMerge(Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json))),
-        Layer.provideMerge(Sources.services(given, given.out))
+        Layer.provideMerge(Sources.services(given, preset.tokenizer.augment, given.out))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
         Effect.andThen(Trained.show(given, "tokenizer")),
@@ -68,7 +68,7 @@ const cache = Command.make("cache", {
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
     const services = Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json)).pipe(
-      Layer.provideMerge(Sources.services(given))
+      Layer.provideMerge(Sources.services(given, preset.tokenizer.augment))
     )
     const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {

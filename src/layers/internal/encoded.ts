@@ -1,6 +1,7 @@
 /** Encoded images wherever they lie: checked once when a split is loaded, decoded on demand, kept within bounds. */
 import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
+import type { Colour } from "../../domain/AugmentConfig.ts"
 import * as Config from "../../domain/Config.ts"
 import type { Picture } from "../../domain/Picture.ts"
 import * as Files from "../Files.ts"
@@ -20,6 +21,11 @@ export interface Options {
    * bytes; or trusts names and sizes, for millions of images. Default `contents`.
    */
   readonly check?: "contents" | "names"
+  /**
+   * How colours are read. It is part of a network's configuration (`augment.colour`), which is held to it. With `official`,
+   * nothing is shrunk. Default `managed`.
+   */
+  readonly colour?: Colour
   /** Least width and height, as a patch's side. Default 1. */
   readonly minimumSide?: number
   /** Most pixels of a file; a guard against decompression bombs. Default 100 million. */
@@ -46,6 +52,8 @@ export interface Listing {
   readonly bytes: (index: number) => Effect.Effect<Uint8Array, ImagesError["reason"]>
   /** Where listing may have found that a name leads to no file. */
   readonly isThere?: (index: number) => boolean
+  /** What else has to be right for an image to be of use. */
+  readonly verify?: (index: number) => Effect.Effect<unknown, ImagesError>
   /** What was not taken for an image. */
   readonly leftOut?: ReadonlyArray<LeftOut>
   /** Where an image is a file of its own: sharp reads it sooner than we do. */
@@ -61,6 +69,8 @@ const UNCHECKED =
   "onBroken skip (--broken skip) needs check contents (--check contents): with names, no image is opened " +
   "before it is used, and then it is too late to leave a broken one out"
 
+const SHRUNK = "shrinkTo cannot be had with the colour official: shrunk pictures are not those of the official code"
+
 const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
   ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
   // A file of its own that cannot be read is no reason to give up the others.
@@ -69,13 +79,17 @@ const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
 const findingOf = ({ message, reason, source }: ImagesError): string =>
   "finding" in reason ? `${source}: ${reason.finding}` : message
 
+/** How images are decoded by the options. */
+export const bounds = (options: Options): Decode.Bounds => ({
+  colour: options.colour,
+  pixelLimit: options.pixelLimit ?? Decode.PIXEL_LIMIT,
+  minimumSide: options.minimumSide ?? 1,
+  shrinkTo: options.shrinkTo
+})
+
 /** Makes sets out of listings. All sets that one call makes share the memory for decoded pictures. */
 export const make = (options: Options) => {
-  const bounds: Decode.Bounds = {
-    pixelLimit: options.pixelLimit ?? Decode.PIXEL_LIMIT,
-    minimumSide: options.minimumSide ?? 1,
-    shrinkTo: options.shrinkTo
-  }
+  const limits = bounds(options)
   let room = options.memory ?? 512 * 2 ** 20
 
   return Effect.fnUntraced(function*(listing: Listing) {
@@ -84,6 +98,9 @@ export const make = (options: Options) => {
     const progress = yield* Progress
     const kept = new Map<number, Picture>()
     const held = new WeakSet<Picture>()
+
+    // Only the bytes say what the pixels of a TIFF mean, and what Pillow would make of a file.
+    const isQuick = (file: string) => options.colour !== "official" && !/\.tiff?$/i.test(file)
 
     const keep = (index: number, picture: Picture): void => {
       if (picture.data.length > room || kept.has(index)) return
@@ -94,16 +111,16 @@ export const make = (options: Options) => {
 
     const read = Effect.fnUntraced(function*(index: number) {
       const bytes = yield* listing.bytes(index)
-      const picture = yield* Decode.decode(bytes, bounds)
+      const picture = yield* Decode.decode(bytes, limits)
       keep(index, picture)
       return { bytes, picture }
     }, (self, index) => within(listing.origin(index))(self))
 
     const decode = Effect.fnUntraced(function*(index: number) {
       const { file, isThere } = listing
-      const early = file === undefined || isThere?.(index) === false
+      const early = file === undefined || isThere?.(index) === false || !isQuick(file(index))
         ? Option.none()
-        : yield* Effect.option(Decode.decode(file(index), bounds))
+        : yield* Effect.option(Decode.decode(file(index), limits))
       if (Option.isNone(early)) return (yield* read(index)).picture
       keep(index, early.value)
       return early.value
@@ -111,6 +128,9 @@ export const make = (options: Options) => {
 
     if (options.onBroken === "skip" && options.check === "names") {
       return yield* within(split)(Config.refusal("the reading of images", UNCHECKED))
+    }
+    if (options.colour === "official" && options.shrinkTo !== undefined) {
+      return yield* within(split)(Config.refusal("the reading of images", SHRUNK))
     }
     let done = 0
     let broken = 0
@@ -121,6 +141,7 @@ export const make = (options: Options) => {
     )
     const check = (index: number) =>
       read(index).pipe(
+        Effect.tap(() => listing.verify?.(index) ?? Effect.void),
         Effect.map(({ bytes }): Checked => ({ index, identity: Files.sha256(bytes) })),
         Effect.catchIf(({ reason }) => isBroken(reason, listing), (error) => {
           broken++
@@ -140,15 +161,19 @@ export const make = (options: Options) => {
     const images = checked.flatMap((one) => "identity" in one ? [one] : [])
     const errors = checked.flatMap((one) => "error" in one ? [one.error] : [])
     const skipped = errors.map(findingOf).toSorted()
-    if (options.onBroken !== "skip" && errors.length > 0) {
-      return yield* errors.length === 1 ? errors[0]! : within(split)(new ImagesBroken({ findings: skipped, of: total }))
+    if (errors.length > 0 && (options.onBroken !== "skip" || images.length === 0)) {
+      return yield* errors.length === 1 && options.onBroken !== "skip"
+        ? errors[0]!
+        : within(split)(new ImagesBroken({ findings: skipped, of: total }))
     }
     if (images.length === 0) return yield* listing.empty
 
     const chosen = Int32Array.from(images, ({ index }) => index)
-    const hash = createHash("sha256").update(JSON.stringify([classes, bounds.shrinkTo ?? null]))
-    for (const { identity, index } of images) {
-      hash.update(`\n${listing.describe(index)}\n${listing.labels[index]!} ${identity}`)
+    const official = options.colour === "official" ? [options.colour] : []
+    const identity = [classes, limits.shrinkTo ?? null, ...official]
+    const hash = createHash("sha256").update(JSON.stringify(identity))
+    for (const { identity: content, index } of images) {
+      hash.update(`\n${listing.describe(index)}\n${listing.labels[index]!} ${content}`)
     }
     const set: ImageSet = {
       name: split,
@@ -159,6 +184,7 @@ export const make = (options: Options) => {
       digest: hash.digest("hex"),
       skipped,
       leftOut: listing.leftOut ?? [],
+      colour: options.colour ?? "managed",
       image: keeping((at) => {
         const index = chosen[at]
         if (index === undefined) return outside(split, at, chosen.length)

@@ -6,7 +6,7 @@ import * as Label from "../../domain/Label.ts"
 import * as ConfigFile from "../ConfigFile.ts"
 import * as Files from "../Files.ts"
 import { FolderMissing, type ImageSet, LabelUnknown, outside, UnknownSplit, within } from "../ImageSet.ts"
-import * as Decode from "./decode.ts"
+import * as Annotation from "./annotation.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
@@ -25,7 +25,7 @@ const Split = Schema.Struct({
   list: Schema.optionalKey(Schema.String),
   /** The classes of ImageNet that may occur. The labels stay those of all 1000. */
   subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"])),
-  /** Where the classes of the pixels lie: a PNG for each image, of its name, with one channel of 8 bits. */
+  /** Where the classes of the pixels lie: a PNG for each image, of its name, of greys or of a palette. */
   annotations: Schema.optionalKey(Schema.String)
 })
 
@@ -109,25 +109,38 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap(({ labels }) => [...new Set(labels)])))
   )
 
-  const annotate = Effect.fnUntraced(function*(set: ImageSet, folder: string) {
-    const fileOf = (index: number) => path.join(folder, set.describe(index).replace(/\.[^./]*$/, ".png"))
-    const read = (index: number) => Files.onFailure(fileOf(index))(fs.readFile(fileOf(index)))
-    const decode = (index: number) =>
-      read(index).pipe(
-        Effect.flatMap((bytes) => Decode.annotation(bytes, options.pixelLimit ?? Decode.PIXEL_LIMIT)),
-        within(fileOf(index))
-      )
-    const identify = (index: number) =>
-      within(fileOf(index))(
-        options.check === "names"
-          ? Effect.map(Files.onFailure(fileOf(index))(fs.stat(fileOf(index))), ({ size }) => String(size))
-          : Effect.map(read(index), Files.sha256)
-      )
-    const identities = yield* Effect.forEach([...set.labels.keys()], identify, { concurrency: 16 })
+  /** What belongs to an image: the file of its annotation, beside the file of its pixels. */
+  const annotations = (images: string, folder: string) => {
+    const fileOf = (image: string) => path.join(folder, image.replace(/\.[^./]*$/, ".png"))
+    const bounds = Encoded.bounds(options)
+    return {
+      of: Effect.fnUntraced(function*(image: string) {
+        const picture = path.join(images, image)
+        const shown = yield* within(picture)(scan.read(picture))
+        return yield* scan.read(fileOf(image)).pipe(
+          Effect.flatMap((bytes) => Annotation.read(bytes, shown, bounds)),
+          within(fileOf(image))
+        )
+      }),
+      identify: (image: string) =>
+        within(fileOf(image))(
+          options.check === "names"
+            ? Effect.map(Files.onFailure(fileOf(image))(fs.stat(fileOf(image))), ({ size }) => String(size))
+            : Effect.map(scan.read(fileOf(image)), Files.sha256)
+        )
+    }
+  }
+
+  const annotate = Effect.fnUntraced(function*(set: ImageSet, { identify, of }: ReturnType<typeof annotations>) {
+    const identities = yield* Effect.forEach(
+      Array.from(set.labels.keys()),
+      (index) => identify(set.describe(index)),
+      { concurrency: 16 }
+    )
     const annotated: ImageSet = {
       ...set,
       digest: Files.sha256([set.digest, ...identities].join("\n")),
-      annotation: (index) => index in set.labels ? decode(index) : outside(set.name, index, set.length)
+      annotation: (index) => index in set.labels ? of(set.describe(index)) : outside(set.name, index, set.length)
     }
     return annotated
   })
@@ -156,11 +169,17 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
         return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
       }
     }
-    const made = yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
+    const listing = scan.listing({ split, folder, ...numbered, images, leftOut })
+    const annotated = described.annotations === undefined
+      ? undefined
+      : annotations(folder, at(described.annotations))
+    const made = yield* makeSet(
+      annotated === undefined ? listing : { ...listing, verify: (index) => annotated.of(describe(index)) }
+    )
     const set: ImageSet = described.subset === undefined
       ? made
       : { ...made, among: ImageNetSubset.classes(described.subset) }
-    return described.annotations === undefined ? set : yield* annotate(set, at(described.annotations))
+    return annotated === undefined ? set : yield* annotate(set, annotated)
   })
 
   return { splits, load: yield* remember(load) }

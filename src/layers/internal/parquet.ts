@@ -252,7 +252,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   })
 
   const open = Effect.fnUntraced(function*(shard: string) {
-    yield* Files.onFailure(shard)(fs.stat(shard))
+    yield* Shards.stat(fs, shard)
     const file = yield* attempt(() => bufferOf(shard))
     const metadata = yield* attempt(() => parquetMetadataAsync(file))
     const schema = yield* attempt(async () => parquetSchema(metadata))

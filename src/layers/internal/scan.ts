@@ -73,7 +73,7 @@ const endingOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1]?.toLower
 const isImage = (name: string): boolean => EXTENSIONS.includes(endingOf(name))
 
 /** How often each kind came. */
-const counts = () => {
+export const counts = () => {
   const found = new Map<string, number>()
   return { found, add: (kind: string, count = 1): void => void found.set(kind, (found.get(kind) ?? 0) + count) }
 }
@@ -292,7 +292,10 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     const origin = (index: number) => path.join(of.folder, of.images[index]?.name ?? "")
     return {
       ...of,
-      empty: new ImagesError({ source: of.folder, reason: new FolderEmpty({ extensions: EXTENSIONS }) }),
+      empty: new ImagesError({
+        source: of.folder,
+        reason: new FolderEmpty({ extensions: EXTENSIONS, leftOut: of.leftOut })
+      }),
       describe: (index) => of.images[index]?.name ?? "",
       origin,
       size: (index) => of.images[index]?.size ?? 0,

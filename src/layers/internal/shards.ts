@@ -1,6 +1,7 @@
 /** Collections that come in many files. */
-import { Effect } from "effect"
-import { ImagesError, SplitEmpty } from "../ImageSet.ts"
+import { Effect, type FileSystem } from "effect"
+import * as Files from "../Files.ts"
+import { FileDamaged, ImagesError, type LeftOut, SplitEmpty } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
 import { EXTENSIONS } from "./decode.ts"
 
@@ -42,6 +43,13 @@ export const forEach = Effect.fnUntraced(function*<A>(
   return opened
 })
 
+/** What the system says of a shard. What is no file is not opened, since some never begin. */
+export const stat = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, shard: string) {
+  const info = yield* Files.onFailure(shard)(fs.stat(shard))
+  if (info.type === "File") return info
+  return yield* new FileDamaged({ problem: `it is no file but a ${info.type}` })
+})
+
 /** Why a split without images cannot be had. */
-export const empty = (split: string): ImagesError =>
-  new ImagesError({ source: split, reason: new SplitEmpty({ extensions: EXTENSIONS }) })
+export const empty = (split: string, leftOut: ReadonlyArray<LeftOut> = []): ImagesError =>
+  new ImagesError({ source: split, reason: new SplitEmpty({ extensions: EXTENSIONS, leftOut }) })

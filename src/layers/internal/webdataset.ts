@@ -8,11 +8,12 @@ import * as Tar from "tar-stream"
 import * as Json from "../../domain/Json.ts"
 import * as Label from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
-import { FileDamaged, FileTruncated, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
+import { FileDamaged, FileTruncated, LabelsUnusable, type LeftOut, UnknownSplit, within } from "../ImageSet.ts"
 import { EXTENSIONS } from "./decode.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
+import * as Scan from "./scan.ts"
 import * as Shards from "./shards.ts"
 
 /** How tar shards are read. */
@@ -41,7 +42,9 @@ const Index = Json.text(
     offsets: Schema.Array(Schema.Natural),
     sizes: Schema.Array(Schema.Natural),
     labels: Schema.Array(Kept),
-    fields: Schema.Array(Schema.String)
+    fields: Schema.Array(Schema.String),
+    /** The kinds of files of samples without an image, each with their number. */
+    others: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural]))
   }).check(
     Schema.makeFilter(({ labels, names, offsets, sizes }) =>
       [labels, offsets, sizes].every(({ length }) => length === names.length) || "expected columns of one length"
@@ -116,6 +119,13 @@ const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
 
 const isDotted = ({ ending }: Member): boolean => EXTENSIONS.includes(ending.slice(ending.lastIndexOf(".") + 1))
 
+/** Kinds of all shards together. */
+const leftOutOf = (all: ReadonlyArray<readonly [kind: string, count: number]>): ReadonlyArray<LeftOut> => {
+  const others = Scan.counts()
+  for (const [kind, count] of all) others.add(kind, count)
+  return Array.from(others.found, ([kind, count]) => ({ kind, count }))
+}
+
 /** The only one of some files; none where there is none, and a failure where there are more. */
 const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, FileDamaged> => {
   const [first, second] = files
@@ -175,6 +185,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const sizes: Array<number> = []
     const labels: Array<typeof Kept.Type> = []
     const candidates = new Set<string>()
+    const others = Scan.counts()
     for (const [key, files] of samples) {
       const image = yield* Effect.fromResult(only(files.filter(isImage)))
       const dotted = files.find(isDotted)
@@ -183,7 +194,11 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
           "of its images; leave one dot in the name"
         return yield* new FileDamaged({ problem })
       }
-      if (image === undefined) continue
+      if (image === undefined) {
+        const parts = files.filter(({ ending }) => !TEXTS.includes(ending))
+        for (const { ending } of parts.length === 0 ? files : parts) others.add(ending)
+        continue
+      }
       const { fields, label } = yield* labelOf(files)
       names.push(`${key}.${image.ending}`)
       offsets.push(image.offset)
@@ -191,7 +206,14 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       labels.push(label === undefined ? null : typeof label === "bigint" ? [label] : label)
       for (const name of fields) candidates.add(name)
     }
-    const index: typeof Index.Type = { names, offsets, sizes, labels, fields: [...candidates] }
+    const index: typeof Index.Type = {
+      names,
+      offsets,
+      sizes,
+      labels,
+      fields: [...candidates],
+      others: [...others.found]
+    }
     return index
   })
 
@@ -226,7 +248,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
   /** The samples of a shard, from the list that an earlier run has made where there is one. */
   const open = Effect.fnUntraced(function*(shard: string) {
-    const { mtime, size } = yield* Files.onFailure(shard)(fs.stat(shard))
+    const { mtime, size } = yield* Shards.stat(fs, shard)
     const identity = Files.sha256(JSON.stringify([path.resolve(shard), String(size), mtime]))
     const folder = path.join(
       options.cache ?? path.join(path.dirname(shard), ".patchword"),
@@ -263,12 +285,13 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
         label: typeof label === "object" ? label[0] : label
       }
     })
-    return { samples, fields: index.fields }
+    return { samples, fields: index.fields, others: index.others }
   }, (self, shard) => within(shard)(self))
 
   const opened = yield* remember((split: string) =>
     Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (all) => ({
       samples: all.flatMap(({ samples }) => samples),
+      leftOut: leftOutOf(all.flatMap(({ others }) => others)),
       fields: new Set(all.flatMap(({ fields }) => fields))
     }))
   )
@@ -292,7 +315,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
   const load = Effect.fn("Images.load")(function*(split: string) {
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
-    const { fields, samples } = yield* opened(split)
+    const { fields, leftOut, samples } = yield* opened(split)
     const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
     if (unlabelled && (typeof options.label === "string" || fields.size > 0)) {
       const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be meant`
@@ -313,10 +336,11 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     }))
     return yield* makeSet({
       split,
-      empty: Shards.empty(split),
+      empty: Shards.empty(split, leftOut),
       classes,
       labels,
       labelSource,
+      leftOut,
       describe,
       origin: describe,
       size: (index) => samples[index]?.size ?? 0,

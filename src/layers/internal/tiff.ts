@@ -1,0 +1,102 @@
+/** What a TIFF file says of its first image: enough to know whether its pixels are what a decoder takes them for. */
+
+/** The tags that decide how pixels are read, by their numbers. */
+const TAGS = {
+  bits: 258,
+  compression: 259,
+  photometric: 262,
+  samples: 277,
+  extra: 338,
+  format: 339
+} as const
+
+/** The values of each tag; none where the file has no such tag. */
+export type Tags = Readonly<Record<keyof typeof TAGS, ReadonlyArray<number>>>
+
+/** Bytes of a value by the number of its type; other types hold none of these tags. */
+const WIDTHS: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 }
+
+/** The tags of a TIFF or BigTIFF file, or nothing where the bytes are none or end too early. */
+export const tags = (bytes: Uint8Array): Tags | undefined => {
+  const [first, second] = bytes
+  const little = first === 0x49
+  if (bytes.length < 16 || first !== second || (!little && first !== 0x4d)) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const read = (at: number, width: number): number => {
+    if (at + width > bytes.length) return NaN
+    if (width === 1) return view.getUint8(at)
+    if (width === 2) return view.getUint16(at, little)
+    return width === 4 ? view.getUint32(at, little) : Number(view.getBigUint64(at, little))
+  }
+  const version = read(2, 2)
+  if (version !== 42 && version !== 43) return undefined
+  const big = version === 43
+  const [size, entry] = big ? [8, 20] : [4, 12]
+  const start = read(big ? 8 : 4, size)
+  const count = read(start, big ? 8 : 2)
+  const found: Record<keyof Tags, ReadonlyArray<number>> = {
+    bits: [],
+    compression: [],
+    photometric: [],
+    samples: [],
+    extra: [],
+    format: []
+  }
+  for (let i = 0; i < count; i++) {
+    const at = start + (big ? 8 : 2) + i * entry
+    const tag = read(at, 2)
+    if (Number.isNaN(tag)) return undefined
+    const name = (Object.keys(TAGS) as Array<keyof Tags>).find((one) => TAGS[one] === tag)
+    const width = WIDTHS[read(at + 2, 2)]
+    if (name === undefined || width === undefined) continue
+    const length = read(at + 4, size)
+    if (!(length * width <= bytes.length)) return undefined
+    const values = at + 4 + size
+    const from = length * width <= size ? values : read(values, size)
+    found[name] = Array.from({ length }, (_, k) => read(from + k * width, width))
+  }
+  return found
+}
+
+const YCBCR = 6
+const JPEG = 7
+
+/** What pixels can mean: grey from white or from black, RGB, palette, separated inks, YCbCr, Lab. */
+const MEANINGS = new Set([0, 1, 2, 3, 5, YCBCR, 8])
+
+/** Why the colours of a TIFF file would be taken for others; nothing where they are understood. */
+export const misread = ({ compression: [compression = 1], photometric: [photometric] }: Tags): string | undefined => {
+  if (photometric === undefined) return "the TIFF file does not say what its pixels mean"
+  if (photometric === YCBCR && compression !== JPEG) {
+    return "the TIFF file holds YCbCr without JPEG compression, which would be taken for RGB; convert it to RGB"
+  }
+  return MEANINGS.has(photometric)
+    ? undefined
+    : `the TIFF file holds pixels of the kind ${photometric} (photometric interpretation); convert it to RGB`
+}
+
+/** Kinds of pixels by their meaning, samples and bits, as `2 3x8`. */
+const PLAIN = new Set([
+  "0 1x1",
+  "0 1x8",
+  "1 1x1",
+  "1 1x8",
+  "1 1x16",
+  "1 2x8",
+  "2 3x8",
+  "2 3x16",
+  "2 4x8",
+  "3 1x8",
+  "5 4x8",
+  "6 3x8"
+])
+
+const UNSIGNED = 1
+const PREMULTIPLIED = 1
+
+/** Whether the pixels are of a kind that Pillow and libvips decode alike. */
+export const isPlain = ({ bits, extra, format, photometric, samples: [samples = 1] }: Tags): boolean => {
+  const [depth = 1] = bits
+  return bits.every((one) => one === depth) && format.every((one) => one === UNSIGNED) &&
+    !extra.includes(PREMULTIPLIED) && PLAIN.has(`${photometric[0]} ${samples}x${depth}`)
+}

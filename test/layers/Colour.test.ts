@@ -1,0 +1,75 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { Images } from "../../src/layers/Images.ts"
+import { load, refused } from "./ImagesContract.ts"
+
+interface Expected {
+  readonly width: number
+  readonly height: number
+  readonly pixels: string
+}
+
+const at = (name: string) => fileURLToPath(new URL(`files/colour/${name}`, import.meta.url))
+
+const expected = JSON.parse(readFileSync(at("exact.json"), "utf8")) as Readonly<Record<string, Expected>>
+
+const official = { colour: "official" } as const
+
+const opened = (folder: string, options: Parameters<typeof Images.layerFolder>[1]) =>
+  load(Images.layerFolder(at(folder), options))
+
+describe("the colours of the official code", () => {
+  it.effect.each(Object.entries(expected))(
+    "are Pillow's of %s",
+    ([name, { height, pixels, width }]) =>
+      Effect.gen(function*() {
+        const set = yield* opened("exact", { ...official, check: "names" })
+        const index = Array.from({ length: set.length }, (_, i) => set.describe(i)).indexOf(name)
+        const picture = yield* set.image(index)
+        assert.deepStrictEqual([picture.width, picture.height], [width, height])
+        assert.strictEqual(Buffer.from(picture.data).toString("base64"), pixels)
+      })
+  )
+
+  it.effect("are refused where Pillow decodes otherwise", () =>
+    Effect.gen(function*() {
+      const names = readdirSync(at("refused"))
+      const message = yield* refused(opened("refused", official), "ImagesBroken", 65)
+      assert.include(message, `${names.length} of ${names.length} images cannot be used`)
+      assert.include(
+        message,
+        "image.avif: the image cannot be decoded (the colours that Pillow gives cannot be had of a"
+      )
+      for (const name of names) assert.include(message, `${name}: the image cannot be decoded (`)
+    }))
+
+  it.effect("are not had of shrunk pictures", () =>
+    Effect.map(
+      refused(opened("exact", { ...official, shrinkTo: 8 }), "ConfigError", 64),
+      (message) => assert.include(message, "shrinkTo cannot be had with the colour official")
+    ))
+
+  it.effect("are told from managed ones by set and digest", () =>
+    Effect.gen(function*() {
+      const [managed, same, other] = yield* Effect.all([
+        opened("exact", {}),
+        opened("exact", { colour: "managed" }),
+        opened("exact", official)
+      ])
+      assert.deepStrictEqual([managed.colour, same.colour, other.colour], ["managed", "managed", "official"])
+      assert.strictEqual(same.digest, managed.digest)
+      assert.notStrictEqual(other.digest, managed.digest)
+    }))
+})
+
+describe("managed colours", () => {
+  it.effect("are refused of a TIFF whose pixels would be taken for others", () =>
+    Effect.gen(function*() {
+      const message = yield* refused(opened("refused", {}), "ImagesBroken", 65)
+      assert.include(message, "2 of 9 images cannot be used")
+      assert.include(message, "ycbcr.tif: the image cannot be decoded (the TIFF file holds YCbCr without JPEG")
+      assert.include(message, "icclab.tif: the image cannot be decoded (the TIFF file holds pixels of the kind 9")
+    }))
+})
