@@ -45,6 +45,18 @@ export const of = ({ engine, precision, threads, version }: ComputedOn): Compute
 export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<Json.Difference> =>
   Json.differences(of(before), of(now))
 
+/** What to say where something goes on elsewhere; nothing where all is the same. */
+export const change = (before: ComputedOn, now: ComputedOn): string | undefined => {
+  const found = differences(before, now)
+  if (found.length === 0) return undefined
+  const changes = found.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")
+  return `until now it was computed on ${show(before)}, and from here on it is on ${
+    show(now)
+  } (${changes}). The same bytes ` +
+    "are promised only on the same: what follows differs by rounding from what would have come of it; ask for the former " +
+    "to keep to it"
+}
+
 /** A history that goes on at a step. */
 export const goOn = (before: History, now: ComputedOn, from: number): History => {
   const last = before.at(-1)

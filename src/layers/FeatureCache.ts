@@ -18,6 +18,7 @@
  */
 import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Directions from "../domain/Directions.ts"
 import * as Half from "../domain/Half.ts"
 import * as Json from "../domain/Json.ts"
@@ -173,7 +174,9 @@ const Shard = Schema.Struct({
   // Nothing outside of the folder is read, whatever the manifest says.
   file: Schema.String.check(Schema.isPattern(SHARD)),
   images: Quantity.Count,
-  sha256: Schema.String
+  sha256: Schema.String,
+  /** Absent where no engine computed it, and in caches of earlier versions. */
+  computedOn: Schema.optionalKey(ComputedOn.ComputedOn)
 })
 type Shard = typeof Shard.Type
 
@@ -289,6 +292,8 @@ export interface Reader {
   readonly about: About
   /** How many images it has the features of. */
   readonly images: number
+  /** What they were computed on, as far as that is known. */
+  readonly computedOn: ReadonlyArray<ComputedOn.ComputedOn>
   /** The features `[B, tokens, width]` of images by their keys. Fails when one is not there; `nameOf` names it. */
   readonly read: (
     keys: ReadonlyArray<Uint8Array>,
@@ -340,13 +345,20 @@ export const reader: (
       return all
     }, failed(directory))
 
-    return { about, images: index.length, read }
+    return { about, images: index.length, computedOn: distinct(shards), read }
   },
   (self, directory) => failed(directory)(self)
 )
 
+const distinct = (shards: ReadonlyArray<Shard>): ReadonlyArray<ComputedOn.ComputedOn> =>
+  shards.flatMap(({ computedOn }) => computedOn ?? []).filter((one, i, all) =>
+    all.findIndex((other) => ComputedOn.change(one, other) === undefined) === i
+  )
+
 /** How a cache is filled. */
 export interface FillOptions extends OpenOptions {
+  /** What computes the features that are added. The cache keeps it, and warns when it is something else than before. */
+  readonly computedOn?: ComputedOn.ComputedOn
   /** The size of a shard in bytes, at most; what is computed between two shards is lost with the process. Default 64 MiB. */
   readonly shardBytes?: number
   /** What a damaged shard does: fail, or be removed so that its images are computed anew. Default `fail`. */
@@ -364,6 +376,8 @@ export interface Series {
 export interface Writer {
   /** How many images it has the features of. */
   readonly images: () => number
+  /** What those in its shards were computed on, as far as that is known. */
+  readonly computedOn: () => ReadonlyArray<ComputedOn.ComputedOn>
   readonly has: (key: Uint8Array) => boolean
   /**
    * Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. Fails with the first
@@ -400,7 +414,7 @@ export const writer: (
   function*(directory, about, options = {}) {
     const files = yield* Files.make
     const { fs, path } = files
-    const { onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
+    const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
     yield* inFolder(fs.makeDirectory(directory, { recursive: true }))
     yield* Lock.hold(files, directory)
@@ -455,13 +469,26 @@ export const writer: (
       const file = `shard-${String(last + 1).padStart(5, "0")}.bin`
       const content = Buffer.concat([...pending.map(({ key }) => key), ...pending.map(({ row }) => row)])
       yield* files.write(path.join(directory, file), [content])
-      const shard: Shard = { file, images: pending.length, sha256: Files.sha256(content) }
+      const shard: Shard = {
+        file,
+        images: pending.length,
+        sha256: Files.sha256(content),
+        ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
+      }
       yield* save({ ...manifest, shards: [...manifest.shards, shard], walks })
       // Not before: a shard that no manifest names is lost, and a walk would claim its images.
       pending.length = 0
     }).pipe(Effect.uninterruptible, failed(directory))
 
     const { dtype, tokens, width } = about
+
+    let told = false
+    const tell = Effect.suspend(() => {
+      const before = manifest.shards.at(-1)?.computedOn
+      const change = told || !before || !computedOn ? undefined : ComputedOn.change(before, computedOn)
+      told = true
+      return change === undefined ? Effect.void : Effect.logWarning(`feature cache ${directory}: ${change}`)
+    })
 
     const encode = Effect.fnUntraced(function*(values: Float32Array, image: string) {
       yield* Effect.fromResult(Directions.check(values, { tokens, width, nameOf: () => image }))
@@ -486,6 +513,7 @@ export const writer: (
       const numbers = tokens * width
       for (const [i, key] of keys.entries()) {
         if (index.find(key) >= 0) continue
+        yield* tell
         const row = yield* encode(features.subarray(i * numbers, (i + 1) * numbers), nameOf(i))
         index.add(key)
         pending.push({ key, row })
@@ -507,6 +535,7 @@ export const writer: (
 
     const made: Writer = {
       images: () => index.length,
+      computedOn: () => distinct(manifest.shards),
       has: (key) => index.find(key) >= 0,
       append,
       walked: (series) => walkOf(series).certain,

@@ -128,9 +128,6 @@ interface Store {
 const wrap = (directory: string) =>
   Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
 
-const showChanges = (differences: ReadonlyArray<Json.Difference>): string =>
-  differences.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")
-
 const readJson = Effect.fnUntraced(function*(store: Store, name: string) {
   const text = yield* store.read(name)
   if (Option.isNone(text)) return Option.none()
@@ -180,15 +177,10 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       const known = yield* readEnvironment(store)
       const { computedOn: before, machine } = Option.getOrElse(known, () => ({ computedOn: [], machine: {} }))
       const last = before.at(-1)
-      const differences = last === undefined ? [] : ComputedOn.differences(last, now)
-      if (last !== undefined && differences.length === 0) return
+      const change = last && ComputedOn.change(last, now)
+      if (last !== undefined && change === undefined) return
       yield* store.write(ENVIRONMENT, pretty({ ...machine, computedOn: [...before, ComputedOn.of(now)] }))
-      if (last === undefined) return
-      yield* Effect.logWarning(
-        `run folder ${place}: until now it was computed on ${ComputedOn.show(last)}, and from here on it is on ` +
-          `${ComputedOn.show(now)} (${showChanges(differences)}). The same bytes are promised only on the same: ` +
-          "what follows differs by rounding from what the run would have come to; ask for the former to keep to it"
-      )
+      if (change !== undefined) yield* Effect.logWarning(`run folder ${place}: ${change}`)
     }, wrapped),
     computedOn: wrapped(
       Effect.map(readEnvironment(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
@@ -328,7 +320,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     if (differences.length > 0) {
       yield* Effect.logWarning(
         `run folder ${directory}: the environment has changed since the run began, so its numbers may too ` +
-          `(${showChanges(differences)})`
+          `(${differences.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")})`
       )
     }
   }

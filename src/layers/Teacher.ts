@@ -22,6 +22,7 @@
  * ```
  */
 import { Context, Effect, Layer, Option, Result, Runtime, Schema, Scope } from "effect"
+import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Directions from "../domain/Directions.ts"
 import * as Grid from "../domain/Grid.ts"
 import * as Keyed from "../domain/Keyed.ts"
@@ -191,6 +192,8 @@ export class Teacher extends Context.Service<Teacher, {
   readonly width: number
   /** A SHA-256 of everything that the features depend on. */
   readonly digest: string
+  /** What computes the features, where an engine does. */
+  readonly computedOn?: ComputedOn.ComputedOn
   /**
    * Features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row. Their lengths do not
    * matter to the tokenizer, which compares directions. `nameOf` is what errors call the images of the batch.
@@ -562,7 +565,13 @@ const makeNetwork = Effect.fn("Teacher.layerNetwork")(
       },
       wrapped(name)
     )
-    return Teacher.of({ name, width: channel, digest: network.digest, features })
+    return Teacher.of({
+      name,
+      width: channel,
+      digest: network.digest,
+      computedOn: ComputedOn.of(engine.about),
+      features
+    })
   },
   (self, name) => wrapped(name)(self)
 )
@@ -665,6 +674,7 @@ const makeOnnx = Effect.fn("Teacher.layerOnnx")(
       name: file,
       width: tried.shape[2],
       digest: Files.sha256(`${digest} ${output} ${skip} ${[...channels.mean, ...channels.std].join(" ")}`),
+      computedOn: ComputedOn.of(engine.about),
       features
     })
   },

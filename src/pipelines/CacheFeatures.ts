@@ -1,5 +1,6 @@
 /** Before the first stage: what the teacher says of all that a tokenizer will be shown, so that training needs no teacher. */
 import { Effect, Schema, Stream } from "effect"
+import type { ComputedOn } from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import * as FeatureCache from "../layers/FeatureCache.ts"
@@ -33,6 +34,8 @@ export interface Cached {
   readonly images: number
   /** On disk. */
   readonly bytes: number
+  /** What the features were computed on, as far as that is known. */
+  readonly computedOn: ReadonlyArray<ComputedOn>
 }
 
 const PREFETCH = 2
@@ -67,7 +70,8 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
       width: teacher.width,
       dtype
     }
-    const cache = yield* FeatureCache.writer(directory, about, options)
+    const { computedOn } = teacher
+    const cache = yield* FeatureCache.writer(directory, about, { ...options, ...(computedOn && { computedOn }) })
     const plain = Schema.encodeSync(TokenizerConfig)(config)
     // Named by what decides which views there are.
     const views = { imageSize: encoder.imageSize, augment: plain.augment }
@@ -133,7 +137,12 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
       yield* cache.flush
     }
     const count = cache.images()
-    const cached: Cached = { about, images: count, bytes: FeatureCache.bytes({ images: count, ...about }) }
+    const cached: Cached = {
+      about,
+      images: count,
+      bytes: FeatureCache.bytes({ images: count, ...about }),
+      computedOn: cache.computedOn()
+    }
     return cached
   },
   Effect.scoped,

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, Path, PlatformError, Runtime } from "effect"
+import { Effect, Exit, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
 import * as Keyed from "../../src/domain/Keyed.ts"
 import * as FeatureCache from "../../src/layers/FeatureCache.ts"
 import { Teacher } from "../../src/layers/Teacher.ts"
@@ -35,8 +35,13 @@ const fill = (
   use: (writer: FeatureCache.Writer) => Effect.Effect<unknown, FeatureCache.FeatureCacheError> = (writer) =>
     writer.append(keys, values)
 ) => {
-  const { check, onDamaged, shardBytes = THREE, ...changed } = options
-  const asked = { shardBytes, ...(check && { check }), ...(onDamaged && { onDamaged }) }
+  const { check, computedOn, onDamaged, shardBytes = THREE, ...changed } = options
+  const asked = {
+    shardBytes,
+    ...(computedOn && { computedOn }),
+    ...(check && { check }),
+    ...(onDamaged && { onDamaged })
+  }
   return Effect.scoped(Effect.flatMap(FeatureCache.writer(directory, { ...about, ...changed }, asked), use))
 }
 
@@ -282,6 +287,35 @@ describe("FeatureCache", () => {
       )
       assert.strictEqual(error[Runtime.errorExitCode], 74)
       assert.match(error.message, /the features need up to 5\.60e\+7 GB but the disk has [\d.e+]+ GB left/)
+    }))
+  )
+})
+
+describe("a feature cache", () => {
+  const onnx = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
+
+  live(
+    "keeps what it was computed on, and says when it goes on elsewhere",
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* folder
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+      const filled = (count: number, computedOn?: typeof onnx) =>
+        fill(directory, { ...(computedOn && { computedOn }) }, (writer) => writer.append(keys.slice(0, count), values))
+          .pipe(Effect.provide(Logger.layer([logger])))
+      const known = Effect.map(FeatureCache.reader(directory), ({ computedOn }) => computedOn)
+      yield* filled(2)
+      assert.deepStrictEqual(yield* known, [])
+      yield* filled(3, onnx)
+      yield* filled(4, onnx)
+      assert.deepStrictEqual([yield* known, warnings], [[onnx], []])
+      yield* filled(4, { ...onnx, threads: 2 })
+      assert.deepStrictEqual([yield* known, warnings], [[onnx], []])
+      yield* filled(7, { ...onnx, threads: 2 })
+      assert.deepStrictEqual(yield* known, [onnx, { ...onnx, threads: 2 }])
+      assert.lengthOf(warnings, 1)
+      assert.include(warnings[0], `feature cache ${directory}: until now it was computed on onnx cpu 1.30.0, 1 thread`)
+      assert.include(warnings[0], "(threads: 1 then, 2 now)")
     }))
   )
 })

@@ -1,6 +1,7 @@
 /** `patchword tokenizer`: learn a visual vocabulary. */
 import { Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as ComputedOn from "../../domain/ComputedOn.ts"
 import { Images } from "../../layers/Images.ts"
 import { Runs } from "../../layers/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
@@ -72,14 +73,16 @@ const cache = Command.make("cache", {
     )
     const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {
-      const { about, bytes, images } = yield* cacheFeatures(preset.tokenizer, folder, {
+      const { about, bytes, computedOn, images } = yield* cacheFeatures(preset.tokenizer, folder, {
         split: given.split,
         dtype,
         again,
         onDamaged
       })
       const set = yield* (yield* Images).load(given.split)
-      yield* Show.result(given.json, { folder, images, bytes, ...about }, [set])
+      yield* Show.result(given.json, { folder, images, bytes, ...about, computedOn: computedOn.map(ComputedOn.show) }, [
+        set
+      ])
     }).pipe(Effect.provide(services))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription(
