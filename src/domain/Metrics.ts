@@ -91,12 +91,16 @@ export const confusion = (predicted: Int32Array, labels: Int32Array, classes: nu
 }
 
 /** The accuracy within each class, from a confusion matrix; `undefined` for classes without examples. */
-export const classAccuracies = (counts: Int32Array, classes: number): ReadonlyArray<number | undefined> =>
-  Array.from({ length: classes }, (_, label) => {
+export const classAccuracies = (counts: Int32Array, classes: number): ReadonlyArray<number | undefined> => {
+  if (counts.length !== classes * classes) {
+    throw new RangeError(`metrics: ${counts.length} counts are no confusion matrix of ${classes} classes`)
+  }
+  return Array.from({ length: classes }, (_, label) => {
     const row = counts.subarray(label * classes, (label + 1) * classes)
     const total = row.reduce((a, b) => a + b, 0)
     return total === 0 ? undefined : row[label]! / total
   })
+}
 
 /** The mean of the accuracies of the classes that have examples, each class counting the same; 0 when none has. */
 export const meanClassAccuracy = (counts: Int32Array, classes: number): number => {

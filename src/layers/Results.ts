@@ -97,12 +97,14 @@ export const save: (
   results: ReadonlyArray<Result>
 ) => Effect.Effect<ReadonlyArray<string>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Results.save")(
   function*(run, results) {
-    const { path, write } = yield* Files.make
+    const { path, sweep, write } = yield* Files.make
+    const folder = path.join(run, FOLDER)
+    yield* within(folder)(Files.ifThere(sweep(folder)))
     return yield* Effect.forEach(results, (result) =>
       Effect.gen(function*() {
         const content = `${yield* Effect.orDie(encode(result))}\n`
         const name = `${result.verb}-${encodeURIComponent(result.split)}-${Files.sha256(content).slice(0, 12)}.json`
-        const file = path.join(run, FOLDER, name)
+        const file = path.join(folder, name)
         yield* within(file)(write(file, content))
         return file
       }))

@@ -207,7 +207,9 @@ const makeInspect = Effect.gen(function*() {
     )
     const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(given, "stages")), () => [])
     const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
-    if (rows.length === 0 && saved.length === 0 && !(yield* fs.exists(path.join(given, "environment.json")))) {
+    const results = yield* Results.read(given)
+    const begun = results.length > 0 || (yield* fs.exists(path.join(given, "environment.json")))
+    if (rows.length === 0 && saved.length === 0 && !begun) {
       return yield* new Unknown({ problem: "this folder is no run" })
     }
     const stages = yield* Effect.forEach(
@@ -228,7 +230,7 @@ const makeInspect = Effect.gen(function*() {
     )
     const environment = Schema.decodeOption(Json.text(Environment))(yield* text("environment.json"))
     const computedOn = Option.match(environment, { onNone: () => [], onSome: (known) => known.computedOn ?? [] })
-    return RunFolder.make({ path: given, stages, computedOn, results: yield* Results.read(given), uses })
+    return RunFolder.make({ path: given, stages, computedOn, results, uses })
   }, (self, given) => Files.onFailure(given)(self))
 
   return { onnx, run, weights, kindOf: (given: string) => Files.onFailure(given)(fs.stat(given)) }

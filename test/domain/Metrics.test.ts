@@ -43,6 +43,7 @@ describe("Metrics", () => {
 
   it("refuses logits and labels that do not match", () => {
     assert.throws(() => Metrics.predictions(new Float32Array(5), 3), /5 logits/)
+    assert.throws(() => Metrics.classAccuracies(new Int32Array(9), 2), /9 counts are no confusion matrix of 2/)
     assert.throws(() => Metrics.topK(new Float32Array(6), new Int32Array(3), 3, 1), /2 rows of logits but 3 labels/)
   })
 })

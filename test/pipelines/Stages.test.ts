@@ -7,6 +7,8 @@ import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/VitConfig.ts"
 import { Engine } from "../../src/layers/Engine.ts"
+import { Images } from "../../src/layers/Images.ts"
+import * as ImageSet from "../../src/layers/ImageSet.ts"
 import { Progress } from "../../src/layers/Progress.ts"
 import { type Row, Runs } from "../../src/layers/Runs.ts"
 import type { Tensors } from "../../src/layers/Weights.ts"
@@ -87,6 +89,22 @@ describe("the stages", () => {
         for (const stage of ["tokenizer", "backbone", "classifier"] as const) {
           assert.strictEqual(bytes(again[stage].tensors), bytes(trained[stage].tensors))
         }
+      }).pipe(Effect.provide(Runs.layerMemory())))
+
+    it.effect("give no classifier another order of names than it learned, nor a label that is no class", () =>
+      Effect.gen(function*() {
+        const { classes, image, labels, length } = sets[0]!
+        const pictures = yield* Effect.forEach(Array.from({ length }, (_, index) => index), image)
+        const named = (names: ReadonlyArray<string>, numbers: Int32Array) =>
+          finetune(micro({ duration: 2, warmup: 1 }).finetune, undefined).pipe(
+            Effect.provide(Images.layerMemory([ImageSet.memory("train", names, pictures, numbers)]), { local: true })
+          )
+        const wrong = yield* Effect.flip(named(classes, labels.map((label) => label + 1)))
+        assert.match(wrong.message, /split train: image 2 has the label 3, but there are 3 classes/)
+        const { classes: learned } = yield* named(classes, labels)
+        assert.deepStrictEqual(learned, classes)
+        const turned = yield* Effect.flip(named(classes.toReversed(), labels.map((label) => 2 - label)))
+        assert.strictEqual(turned._tag, "OtherStage")
       }).pipe(Effect.provide(Runs.layerMemory())))
 
     it.effect("learn from mixed, changed and erased images, the same ones in another run", () =>
