@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Context, Effect, Result, Runtime, Schema } from "effect"
+import { Console, Context, Effect, Logger, Result, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -31,7 +31,10 @@ const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const told = yield* Told
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   const error = (...values: ReadonlyArray<unknown>) => void told.push(values.join(" "))
-  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error }))
+  yield* patch(args).pipe(
+    Effect.provideService(Console.Console, { ...globalThis.console, log, error }),
+    Effect.provideService(Logger.LogToStderr, true)
+  )
   return lines.join("\n")
 })
 

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Runtime, Schema } from "effect"
+import { Console, Effect, Logger, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -25,7 +25,10 @@ const patch = Command.runWith(patchword, { version: "0" })
 const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const lines: Array<string> = []
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  yield* patch(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }))
+  yield* patch(args).pipe(
+    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }),
+    Effect.provideService(Logger.LogToStderr, true)
+  )
   return lines.join("\n")
 })
 
