@@ -39,13 +39,16 @@ export interface Pictures {
 const refused = (flag: string, message: string): Layer.Layer<Images, ImagesError> =>
   Layer.effect(Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
 
-/** Says of each split what is not in it, once, when it is loaded. */
+/** Says what a folder was taken for, and of each split what is not in it, once, when it is loaded. */
 const remarked = Layer.effect(
   Images,
-  Effect.map(Images, ({ load, splits }) => {
+  Effect.gen(function*() {
+    const images = yield* Images
+    const { load, taken } = images
     const said = new Set<string>()
+    if (taken !== undefined) yield* Console.error(taken)
     return {
-      splits,
+      ...images,
       load: (split) =>
         Effect.tap(load(split), (set) => {
           if (said.has(split)) return Effect.void

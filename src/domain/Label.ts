@@ -57,6 +57,7 @@ export const of = (value: unknown): Result.Result<Label, LabelError> => {
 /** The label that a text says, such as a line of a file: an integer where it consists of digits, perhaps with a sign. */
 export const parse = (text: string): Result.Result<Label, LabelError> => {
   const label = text.trim()
+  if (/[\r\n]/.test(label)) return refuse("several lines")
   return /^[+-]?\d+$/.test(label) ? Result.succeed(BigInt(label)) : of(label)
 }
 

@@ -48,6 +48,8 @@ export type WebDatasetOptions = WebDataset.Options
 /** The image sets of one source, by the names of its splits. */
 export class Images extends Context.Service<Images, {
   readonly splits: ReadonlyArray<string>
+  /** What the sub-folders of a folder were taken for, where that was not told. */
+  readonly taken?: string
   /** The pictures of a split. Loaded once; asking again gives the same set. */
   readonly load: (split: string) => Effect.Effect<ImageSet, ImagesError>
 }>()("patchword/layers/Images") {
@@ -100,8 +102,8 @@ export class Images extends Context.Service<Images, {
   /**
    * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the
    * official code reads them (`colour: "official"`). Where all sub-folders are called as splits are, or several are and have
-   * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. What was taken is
-   * said in the log. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
+   * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. `taken` says
+   * which. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
    *
    * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when
    * it is empty, with 65 when images are broken, too small or too large, unless these are to be skipped.

@@ -57,6 +57,8 @@ describe("Label", () => {
       `a label is a text or an integer, not ${found}`
     ))
 
+  it("refuses a text of several lines", () => assert.isTrue(Result.isFailure(Label.parse("0\n1\n"))))
+
   it("finds names that labels often have", () => {
     const meant = ["Label", "labels", "fine_label", "className", "ClassId", "object.category", "target", "y", "cls2"]
     const others = ["id", "caption", "classify", "targeted", "year", "image", "relabelled", "py"]

@@ -49,7 +49,7 @@ describe("labels in Parquet", () => {
     ([label, said]) =>
       Effect.map(refused(open("kinds", { label }), "LabelsUnusable", 65), (message) => {
         assert.include(message, `kinds.parquet: the labels cannot be used: the column "${label}" ${said}, `)
-        assert.include(message, "labels are texts or integers; name another by --label-column (there are ")
+        assert.include(message, "labels are texts or integers; name one of ")
       })
   )
 

@@ -137,7 +137,8 @@ describe("Images.layerWebDataset", () => {
           ["./1.png", await encoded(samples(8)[1]!.picture)]
         ]))(),
       (_, layer) =>
-        Effect.map(load(layer), ({ classes, describe: name, labels, length }) => {
+        Effect.map(load(layer), ({ classes, describe: name, labels, leftOut, length }) => {
+          assert.deepStrictEqual(leftOut, [{ kind: "json", count: 1 }])
           assert.strictEqual(length, 2)
           assert.deepStrictEqual(classes, ["."])
           assert.deepStrictEqual([...labels], [0, 0])
@@ -225,6 +226,7 @@ describe("Images.layerWebDataset", () => {
       ],
       ["LabelsUnusable", "a label is a text or an integer, not true", sample("{\"label\":true}", "json")],
       ["LabelsUnusable", "a label is a text or an integer, not a list", sample("{\"label\":[1]}", "json")],
+      ["LabelsUnusable", "0.cls: a label is a text or an integer, not several lines", sample("0\n1\n")],
       ["LabelsUnusable", "some are numbers, as 1, and others names, as \"dog\"; write all in one way", sample("dog")],
       ["LabelsUnusable", "but class_id could be meant; ", [["0.png", PIXEL], ["0.json", "{\"class_id\":1}"]]],
       ["FileDamaged", "a.png and a.png belong to one sample, a, which has one of both", [

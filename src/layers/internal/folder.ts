@@ -28,9 +28,9 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
   const scan = yield* Scan.make(options.cache)
   const makeSet = Encoded.make(options)
 
-  const splits = yield* Effect.gen(function*() {
+  const { splits, taken } = yield* Effect.gen(function*() {
     if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
-    if (options.splits !== undefined) return options.splits
+    if (options.splits !== undefined) return { splits: options.splits, taken: undefined }
     const { folders, images } = yield* scan.folders(directory)
     const suspects = Splits.suspects(folders)
     const inside = yield* Effect.forEach(suspects, (name) => scan.folders(path.join(directory, name)))
@@ -38,14 +38,10 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     if (decided === "unsure") return yield* new SplitsUnclear({ folders, suspects })
     if (decided === "splits") {
       const beside = images === 0 ? "" : `, and ${images} images beside them are in none`
-      yield* Effect.logInfo(
-        `${directory}: its sub-folders ${folders.join(", ")} are splits${beside} (--splits decides)`
-      )
-      return folders
+      return { splits: folders, taken: `its sub-folders ${folders.join(", ")} are splits${beside}` }
     }
-    const classes = folders.length === 0 ? "without sub-folders" : `its ${folders.length} sub-folders are classes`
-    yield* Effect.logInfo(`${directory}: one split, train; ${classes} (--splits decides)`)
-    return []
+    const classes = folders.length === 0 ? "it has no sub-folders" : `its ${folders.length} sub-folders are classes`
+    return { splits: [], taken: `one split, train; ${classes}` }
   }).pipe(Files.onFailure(directory), within(directory))
 
   const folders = new Map(
@@ -74,5 +70,9 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
   })
 
-  return { splits: [...folders.keys()], load: yield* remember(load) }
+  return {
+    splits: [...folders.keys()],
+    load: yield* remember(load),
+    ...(taken === undefined ? {} : { taken: `${directory}: ${taken} (--splits decides)` })
+  }
 })

@@ -195,10 +195,10 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       const problem = unfit(column)
       if (problem === undefined) return column
       const others = columns.filter((name) => name !== image && name !== label)
-      const another = others.length === 0 ? "" : ` (there are ${others.join(", ")})`
+      const another = others.length === 0 ? "read" : `name one of ${others.join(", ")} by --label-column, or`
       return yield* new LabelsUnusable({
         problem: `the column "${label}" is ${problem}, and labels are texts or integers; ` +
-          `name another by --label-column${another}, or none by --label-column none`
+          `${another} none by --label-column none`
       })
     }
     if (label === false) return undefined
