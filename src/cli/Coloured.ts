@@ -1,19 +1,24 @@
 /** Networks that see images in other colours than they were trained on. */
 import { Option } from "effect"
-import type { Colour } from "../domain/AugmentConfig.ts"
+import type { AugmentConfig, Colour } from "../domain/AugmentConfig.ts"
+import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
 import { PretrainConfig } from "../domain/PretrainConfig.ts"
 import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
 import type { Artifact } from "../pipelines/Artifact.ts"
 
-/** A network with the colours that `--colour` asks for in place of its own. */
-export const coloured = <N extends Artifact<"Tokenizer"> | Artifact<"Backbone">>(
-  found: N,
-  asked: Option.Option<Colour>
-): N => {
-  if (Option.isNone(asked)) return found
-  const augment = { ...found.config.augment, colour: asked.value }
-  const config = found._tag === "Tokenizer"
-    ? new TokenizerConfig({ ...found.config, augment })
-    : new PretrainConfig({ ...found.config, augment })
-  return { ...found, config }
+const configured = (found: Artifact, augment: AugmentConfig): Artifact["config"] => {
+  switch (found._tag) {
+    case "Tokenizer":
+      return new TokenizerConfig({ ...found.config, augment })
+    case "Backbone":
+      return new PretrainConfig({ ...found.config, augment })
+    case "Classifier":
+      return new FinetuneConfig({ ...found.config, augment })
+  }
 }
+
+/** A network with the colours that `--colour` asks for in place of its own. */
+export const coloured = <N extends Artifact>(found: N, asked: Option.Option<Colour>): N =>
+  Option.isNone(asked)
+    ? found
+    : { ...found, config: configured(found, { ...found.config.augment, colour: asked.value }) }

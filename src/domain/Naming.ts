@@ -322,6 +322,12 @@ const unwrapped = (tensors: Tensors, network: Network): Tensors => {
   )
 }
 
+/** Whether the names are those of a classifier, whose head others call otherwise than a pretrained network's. */
+export const trained = (names: ReadonlyArray<string>): "classifier" | "pretrained" =>
+  names.some((name) => /(?:^|\.)(?:classifier|pooler\.layernorm)\.(?:weight|bias)$/.test(name))
+    ? "classifier"
+    : "pretrained"
+
 /** Who named the tensors of a network, told from their names; `official` where the names do not differ. */
 export const detect = (names: ReadonlyArray<string>, network: Network): Result.Result<Naming, NamingError> => {
   const markers = markersOf(network)

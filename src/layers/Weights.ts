@@ -262,7 +262,8 @@ export const official = (
 export const read: (
   file: string,
   options?: {
-    readonly network?: Naming.Network
+    /** Whose tensors they are, or who that is by their names. */
+    readonly network?: Naming.Network | ((names: ReadonlyArray<string>) => Naming.Network)
     readonly naming?: Naming.Naming
     /** Whether tensors may hold NaN and infinity, as for a look at them; default `false`. */
     readonly anyNumber?: boolean
@@ -279,9 +280,10 @@ export const read: (
         failed
       )
     const named = make(tensors, provenance)
-    const weights = network === undefined
+    const whose = typeof network === "function" ? network(Object.keys(tensors)) : network
+    const weights = whose === undefined
       ? named
-      : yield* official(named, network, { source: file, ...(naming !== undefined && { naming }) })
+      : yield* official(named, whose, { source: file, ...(naming !== undefined && { naming }) })
     if (!anyNumber) yield* failed(finite(weights.tensors))
     return weights
   }

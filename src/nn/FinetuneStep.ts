@@ -27,10 +27,13 @@
 import type * as Dim from "../shapes/Dim.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as Loss from "../shapes/Loss.ts"
+import * as Normalization from "../shapes/Normalization.ts"
+import * as Reduction from "../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tokens from "../shapes/Tokens.ts"
 import * as AdamW from "./AdamW.ts"
-import type * as Block from "./Block.ts"
+import * as Block from "./Block.ts"
 import * as Classifier from "./Classifier.ts"
 import * as Parameter from "./Parameter.ts"
 import * as Vit from "./Vit.ts"
@@ -170,6 +173,44 @@ export const step = <
     }
   }
 }
+
+/**
+ * One vector per standardised image, as `PretrainStep.features` gives them: mean patch token or class token of the last block,
+ * `[B, C]`, through the norm before the classifier or raw. A classifier of mean tokens has no norm for its class token, which
+ * stays as it is.
+ */
+export const features = <
+  B extends number,
+  Y extends number,
+  X extends number,
+  P extends number,
+  C extends number,
+  F extends number,
+  H extends number,
+  R extends number,
+  K extends number
+>(
+  sizes: Sizes<Y, X, P, C, F, H, R, K>,
+  batchSize: B,
+  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+): Inference<
+  { readonly parameters: Params<Y, X, P, C, F, H, R, K> },
+  { readonly images: Tensor<[B, 3, Y, X]> },
+  { readonly features: Tensor<[B, C]> }
+> => ({
+  name: "features",
+  weights: { parameters: spec(sizes) },
+  batch: { images: { shape: [batchSize, 3, ...sizes.vit.image], dtype: "float32" } },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.forward(parameters, images, context(sizes))
+    const { fc_norm, norm } = finalNorm ? parameters : {}
+    const epsilon = sizes.epsilon ?? Block.EPSILON
+    const normed = norm === undefined ? tokens : Normalization.layerNorm(tokens, norm, epsilon)
+    if (pooling === "cls") return { features: Tokens.single(Tokens.classToken(normed)) }
+    const mean = Reduction.meanTokens(Tokens.patchTokens(normed, sizes.vit.patches))
+    return { features: fc_norm === undefined ? mean : Normalization.layerNorm(mean, fc_norm, epsilon) }
+  }
+})
 
 /** Logits `[B, K]` of standardised images. */
 export const logits = <

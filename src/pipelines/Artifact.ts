@@ -15,13 +15,15 @@ import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
 import type * as Model from "../domain/Model.ts"
 import * as Files from "../layers/Files.ts"
 import * as Weights from "../layers/Weights.ts"
+import * as ModelFolder from "./ModelFolder.ts"
+import * as Network from "./Network.ts"
 
 /** The file does not say what its weights are. Exits with 65. */
 export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     return "these weights do not say which network they are of; use a file that a stage of patchword wrote " +
-      "(RUN/stages/STAGE.safetensors)"
+      "(RUN/stages/STAGE.safetensors), or a folder in the layout of the Hugging Face Hub"
   }
 }
 
@@ -63,19 +65,32 @@ export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInR
 /** Why what a stage left cannot be opened. The exit code is that of the reason. */
 export class ArtifactError extends Schema.TaggedError<ArtifactError>()("ArtifactError", {
   path: Schema.String,
-  reason: Schema.Union([NotAnArtifact, OtherKind, NotInRun, SeveralInRun, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([
+    NotAnArtifact,
+    OtherKind,
+    NotInRun,
+    SeveralInRun,
+    ModelFolder.ModelFolderError,
+    Files.FileError,
+    Weights.WeightsError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
     const { path, reason } = this
-    return reason._tag === "FileError" || reason._tag === "WeightsError" ? reason.message : `${path}: ${reason.message}`
+    return ["FileError", "ModelFolderError", "WeightsError"].includes(reason._tag)
+      ? reason.message
+      : `${path}: ${reason.message}`
   }
 }
 
-/** A network with its weights, under their official names; of a run's stage or anybody's who kept the header. */
+/**
+ * A network with its weights, under their official names: of a run's stage, of anybody who kept the header, or of a folder in
+ * the layout of the Hugging Face Hub, which need not say where it comes from.
+ */
 export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, { readonly _tag: K }> & {
   readonly tensors: Weights.Tensors
-  readonly provenance: Weights.Provenance
+  readonly provenance?: Weights.Provenance
 }
 
 const ENDING = ".safetensors"
@@ -121,22 +136,32 @@ const locate = Effect.fnUntraced(function*(given: string, kind: Model.Kind | und
 const within = (path: string) =>
   Effect.mapError((reason: ArtifactError["reason"]) => new ArtifactError({ path, reason }))
 
-const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
-  const file = yield* locate(given, kind)
+const inFile = Effect.fnUntraced(function*(file: string) {
   const { provenance, tensors } = yield* Weights.read(file)
   const known = Option.getOrUndefined(provenance)
   if (known?.model === undefined) return yield* new NotAnArtifact({})
-  if (!isOf(known.model, kind)) return yield* new OtherKind({ expected: kind!, found: known.model._tag })
-  return { ...known.model, tensors, provenance: known } as Artifact<K>
+  const { model } = known
+  const official = yield* Weights.official(Weights.make(tensors), Network.namesOf(model), { source: file })
+  yield* Effect.fromResult(Network.check(model, official.tensors, file))
+  return { ...model, tensors: official.tensors, provenance: known }
+})
+
+const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
+  const found: Artifact = Option.isSome(yield* ModelFolder.weightsOf(given))
+    ? yield* ModelFolder.read(given)
+    : yield* inFile(yield* locate(given, kind))
+  if (!isOf(found, kind)) return yield* new OtherKind({ expected: kind!, found: found._tag })
+  return found as Artifact<K>
 }, (self, given) => within(given)(self))
 
 const isOf = (model: Model.Model, kind: Model.Kind | undefined): boolean => kind === undefined || model._tag === kind
 
 /**
- * What a stage left at a path: a weights file, a run folder with one such stage, or `RUN/STAGE`.
+ * What a stage left at a path: a weights file, a run folder with one such stage, or `RUN/STAGE`; or what a folder in the layout
+ * of the Hugging Face Hub holds.
  *
- * Fails with 66 when there is none, with 65 when the file is damaged or does not say what it is, with 64 when the run holds
- * several.
+ * Fails with 66 when there is none, with 65 when the file is damaged, does not say what it is, or holds other weights than it
+ * says, with 64 when the run holds several.
  */
 export const open = (
   path: string
@@ -156,3 +181,15 @@ export const backbone = (
 export const classifier = (
   path: string
 ): Effect.Effect<Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Classifier")
+
+/**
+ * What a classifier can be trained from at a path: its backbone, or else its classifier. Fails as {@link backbone} does.
+ */
+export const trained = (
+  path: string
+): Effect.Effect<Artifact<"Backbone"> | Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> =>
+  Effect.catchIf(
+    backbone(path),
+    ({ reason }) => reason._tag === "NotInRun" || (reason._tag === "OtherKind" && reason.found === "Classifier"),
+    (error) => Effect.mapError(classifier(path), (other) => other.reason._tag === "NotInRun" ? error : other)
+  )

@@ -193,7 +193,7 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
         logits: model({
           make: (images) => FinetuneStep.logits(sizes, images),
           finish: (outputs) => outputs,
-          tensors: Stage.renamed(tensors, (name) => `parameters.${name}`),
+          tensors: Stage.parameters(tensors),
           imageSize: vit.imageSize,
           channels: augment
         })

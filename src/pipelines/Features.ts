@@ -2,21 +2,27 @@
 import { Effect } from "effect"
 import { Engine } from "../layers/Engine.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
+import type * as Weights from "../layers/Weights.ts"
+import * as FinetuneStep from "../nn/FinetuneStep.ts"
 import * as PretrainStep from "../nn/PretrainStep.ts"
 import * as TokenizerStep from "../nn/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import type { Inference } from "../shapes/Step.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
 import * as Batches from "./Batches.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
+import type { Classifier } from "./Finetune.ts"
 import * as Outputs from "./Outputs.ts"
 import type { Backbone } from "./Pretrain.ts"
 import * as Pretrain from "./Pretrain.ts"
+import * as Sizes from "./Sizes.ts"
 import * as Stage from "./Stage.ts"
 import type { Tokenizer } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
-/** A network whose features can be asked for: a backbone's last block, or a tokenizer's encoder. */
-export type Network = Backbone | Tokenizer
+/** A network whose features can be asked for: a backbone's or a classifier's last block, or a tokenizer's encoder. */
+export type Network = Backbone | Classifier | Tokenizer
 
 /**
  * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
@@ -29,31 +35,41 @@ export interface FeatureOptions {
 
 const BATCH = 128
 
-const isTokenizer = (network: Network): network is Tokenizer => "teacherWidth" in network
-
-const open = Effect.fnUntraced(function*(network: Network, options: FeatureOptions) {
-  const engine = yield* Engine
-  const batchSize = Dim.named("batch", BATCH)
-  const rows = <S extends ReadonlyArray<number>>(features: HostTensor.HostTensor<S, "float32">) => features.data
-  if (isTokenizer(network)) {
-    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize, options)
-    const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(network)))
-    const { shape } = inference.batch.images
-    return (batch: Batches.EvaluationBatch) =>
-      Effect.map(
-        handle.run({ images: HostTensor.make(shape, "float32", batch.unit.data) }),
-        (out) => rows(out.features)
-      )
-  }
-  const inference = PretrainStep.features(Pretrain.sizesOf(network), batchSize, options)
-  const handle = yield* engine.infer(inference, yield* Stage.fill(inference, Pretrain.weightsOf(network)))
+const running = Effect.fnUntraced(function*<
+  W,
+  B extends number,
+  Y extends number,
+  X extends number,
+  C extends number
+>(
+  inference: Inference<W, { readonly images: Tensor<[B, 3, Y, X]> }, { readonly features: Tensor<[B, C]> }>,
+  tensors: Weights.Tensors,
+  images: "normalised" | "unit"
+) {
+  const handle = yield* (yield* Engine).infer(inference, yield* Stage.fill(inference, tensors))
   const { shape } = inference.batch.images
   return (batch: Batches.EvaluationBatch) =>
     Effect.map(
-      handle.run({ images: HostTensor.make(shape, "float32", batch.normalised.data) }),
-      (out) => rows(out.features)
+      handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }),
+      ({ features }) => features.data
     )
 })
+
+const open = (network: Network, options: FeatureOptions) => {
+  const batchSize = Dim.named("batch", BATCH)
+  if ("teacherWidth" in network) {
+    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize, options)
+    return running(inference, TrainTokenizer.weightsOf(network), "unit")
+  }
+  const tensors = Stage.parameters(network.tensors)
+  return "codes" in network
+    ? running(PretrainStep.features(Pretrain.sizesOf(network), batchSize, options), tensors, "normalised")
+    : running(
+      FinetuneStep.features(Sizes.classifier(network.config, network.classes.length), batchSize, options),
+      tensors,
+      "normalised"
+    )
+}
 
 /**
  * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
@@ -64,6 +80,14 @@ export const features = Effect.fn("features")(function*(
   sets: ReadonlyArray<ImageSet>,
   options: FeatureOptions
 ) {
+  if ("classes" in network) {
+    yield* Stage.refuse("features", {
+      finalNorm: [
+        options.finalNorm && options.pooling === "cls" && network.config.vit.pooling === "mean",
+        "expected false beside the class token: a classifier of mean tokens has no norm for it"
+      ]
+    })
+  }
   const run = yield* open(network, options)
   const { config } = network
   const { imageSize, width } = "encoder" in config ? config.encoder : config.vit

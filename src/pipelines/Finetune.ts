@@ -1,21 +1,26 @@
 /** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
-import { Effect, Result } from "effect"
+import { Effect, Equal, Record, Result } from "effect"
 import * as Classes from "../domain/Classes.ts"
 import * as Figure from "../domain/Figure.ts"
 import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
+import * as Json from "../domain/Json.ts"
 import * as Keyed from "../domain/Keyed.ts"
 import * as LayerDecay from "../domain/LayerDecay.ts"
 import * as Mixup from "../domain/Mixup.ts"
 import * as Model from "../domain/Model.ts"
+import type { PretrainConfig } from "../domain/PretrainConfig.ts"
 import * as RandomErasing from "../domain/RandomErasing.ts"
 import * as Schedule from "../domain/Schedule.ts"
+import type { VitConfig } from "../domain/VitConfig.ts"
 import * as WeightDecay from "../domain/WeightDecay.ts"
 import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import type { ImageSet } from "../layers/ImageSet.ts"
+import { Progress } from "../layers/Progress.ts"
 import * as Transfer from "../layers/Transfer.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
+import * as Block from "../nn/Block.ts"
 import * as FinetuneStep from "../nn/FinetuneStep.ts"
 import * as Parameter from "../nn/Parameter.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -71,20 +76,99 @@ export const stepOf = (config: FinetuneConfig, classes: number, images = config.
   })
 }
 
+/** Weights of others, which say nothing but their names and shapes: the rest is assumed to be as configured. */
+export interface Bare {
+  /** Their file. */
+  readonly source: string
+  readonly tensors: Weights.Tensors
+}
+
+/** What a classifier can be trained from. */
+export type Start = Backbone | Classifier | Bare
+
+const epsilonOf = ({ normEpsilon }: VitConfig): number => normEpsilon ?? Block.EPSILON
+
+type Seen = Readonly<Record<string, Json.Json>>
+
+/** What changes what a network computes, and leaves no trace in its weights. */
+const unseen = (
+  { augment: { mean, std }, vit }: FinetuneConfig | PretrainConfig
+): Readonly<Record<string, Json.Json>> => ({
+  "vit.heads": vit.heads,
+  "vit.normEpsilon": epsilonOf(vit),
+  "augment.mean": mean,
+  "augment.std": std
+})
+
+/** Refuses to compute with weights otherwise than they were trained. */
+const agreeing = (stage: string, config: FinetuneConfig, start: Backbone | Classifier) => {
+  const pooled = ({ vit }: FinetuneConfig): Seen => ({ "vit.pooling": vit.pooling })
+  const asked = { ...unseen(config), ...pooled(config) }
+  const given: Seen = { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
+  return Stage.refuse(
+    stage,
+    Record.map(given, (value, key) => [
+      Json.canonical(value) !== Json.canonical(asked[key]!),
+      `expected ${JSON.stringify(value)}, as the weights were trained with, got ${
+        JSON.stringify(asked[key])
+      }; set it so`
+    ])
+  )
+}
+
+const HEAD = /^head\./
+
+const showClasses = (classes: ReadonlyArray<string>): string =>
+  `${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`
+
 /**
- * Trains a classifier from a backbone, or from random values when there is none.
+ * The arrays that training starts from, without a head for other classes, and what there is to say of them.
+ */
+const starting = (config: FinetuneConfig, classes: ReadonlyArray<string>, start: Start) => {
+  const { tensors } = start
+  const headless = Record.filter(tensors, (_, name) => !HEAD.test(name))
+  const head = tensors["head.weight"]?.shape[0]
+  if ("classes" in start) {
+    if (Equal.equals(start.classes, classes)) return { tensors, said: [] }
+    const said = `the head is left out and begins anew: it tells ${start.classes.length} classes ` +
+      `(${showClasses(start.classes)}), the images have ${classes.length} (${showClasses(classes)})`
+    return { tensors: headless, said: [said] }
+  }
+  if ("codes" in start) return { tensors, said: [] }
+  const tables = Object.keys(tensors).some((name) => name.endsWith("relative_position_bias_table"))
+  const assumed = Object.entries(unseen(config)).filter(([key]) => key !== "vit.heads" || !tables)
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+  const said = `${start.source} does not say how its network computes; taken as configured: ${assumed.join(", ")}`
+  if (head === undefined) return { tensors, said: [said] }
+  return head === classes.length
+    ? { tensors, said: [said, `the head for ${head} classes is taken; ${start.source} does not name them`] }
+    : {
+      tensors: headless,
+      said: [said, `the head for ${head} classes is left out, for the images have ${classes.length}`]
+    }
+}
+
+/**
+ * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others; from
+ * random values when there is none. The head of a classifier of other classes is left out, which is said.
  *
- * Fails with `ClassesError` when a label is no class or all are of one, with `WeightsError` when the backbone does not fit, with `TrainingError` when a step gives no finite loss, and as the
+ * Fails with `ClassesError` when a label is no class or all are of one, with `ConfigError` when the configuration computes
+ * otherwise than the network that it starts from, with `WeightsError` when the weights do not fit, with `TrainingError` when a
+ * step gives no finite loss, and as the
  * engine, the images and the run fail.
  */
 export const finetune = Effect.fn("finetune")(function*(
   config: FinetuneConfig,
-  backbone: Backbone | undefined,
+  start: Start | undefined,
   { checkpointEvery = 100, split = "train", stage = "finetune" }: StageOptions = {}
 ) {
   const set = yield* (yield* Images).load(split)
   yield* Effect.fromResult(Classes.check(set))
   const { augment, mixup, optimizer, seed, vit } = config
+  if (start !== undefined && "config" in start) yield* agreeing(stage, config, start)
+  const begun = start && starting(config, set.classes, start)
+  const { message } = yield* Progress
+  for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
   const sizes = Sizes.classifier(config, set.classes.length)
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
@@ -122,16 +206,19 @@ export const finetune = Effect.fn("finetune")(function*(
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
   const plain = Stage.plain(FinetuneConfig, config)
-  const dataDigest = `${set.digest} ${backbone === undefined ? "random" : Stage.digest(backbone.tensors)}`
+  const dataDigest = `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`
 
   const initial = Effect.gen(function*() {
     const spec = FinetuneStep.spec(sizes)
     const fresh = Parameter.initialise(spec, seed)
     const logits = FinetuneStep.logits(sizes, batchSize)
     const own = Weights.flatten(fresh)
-    const grids = backbone && { grid: vit.grid, from: backbone.config.vit.grid }
-    const loaded = grids ? yield* Effect.fromResult(Transfer.load(own, backbone.tensors, grids, stage)) : own
-    const { parameters } = yield* Stage.fill(logits, Stage.renamed(loaded, (name) => `parameters.${name}`))
+    const grids = {
+      grid: vit.grid,
+      ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})
+    }
+    const loaded = begun ? yield* Effect.fromResult(Transfer.load(own, begun.tensors, grids, stage)) : own
+    const { parameters } = yield* Stage.fill(logits, Stage.parameters(loaded))
     return AdamW.initial(parameters, spec, optimizer.accumulate)
   })
 
@@ -193,7 +280,7 @@ export const classify = Effect.fn("classify")(function*(classifier: Classifier, 
   const inference = FinetuneStep.logits(Sizes.classifier(config, classes.length), Dim.named("batch", BATCH))
   const handle = yield* engine.infer(
     inference,
-    yield* Stage.fill(inference, Stage.renamed(tensors, (name) => `parameters.${name}`))
+    yield* Stage.fill(inference, Stage.parameters(tensors))
   )
   return yield* Effect.forEach(sets, (set) =>
     Effect.map(

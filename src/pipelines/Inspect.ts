@@ -16,12 +16,13 @@ import * as OnnxModel from "../compiler/OnnxModel.ts"
 import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Json from "../domain/Json.ts"
 import * as Layouts from "../domain/Layouts.ts"
-import type { Model } from "../domain/Model.ts"
+import * as Model from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
 import * as Files from "../layers/Files.ts"
 import * as Results from "../layers/Results.ts"
 import { Environment, Row } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
+import * as ModelFolder from "./ModelFolder.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
 const Port = Schema.Struct({ name: Schema.String, shape: Shape })
@@ -73,22 +74,38 @@ export const RunFolder = Schema.TaggedStruct("Run", {
   uses: Uses
 })
 
+/** A folder in the layout of the Hugging Face Hub. */
+export const HubFolder = Schema.TaggedStruct("HubFolder", {
+  path: Schema.String,
+  model: Model.Model,
+  weights: WeightsFile,
+  provenance: Schema.optionalKey(Weights.Provenance),
+  uses: Uses
+})
+
 /** What was found. */
-export const Inspection = Schema.Union([WeightsFile, OnnxFile, RunFolder])
+export const Inspection = Schema.Union([WeightsFile, OnnxFile, RunFolder, HubFolder])
 export type Inspection = typeof Inspection.Type
 
 /** It is none of the known kinds. Exits with 65. */
 export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, and run folders of patchword`
+    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, run ` +
+      "folders of patchword, and folders in the layout of the Hugging Face Hub"
   }
 }
 
 /** Why a path cannot be inspected. The exit code is that of the reason. */
 export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([Unknown, Files.FileError, Weights.WeightsError, Results.ResultsError])
+  reason: Schema.Union([
+    Unknown,
+    ModelFolder.ModelFolderError,
+    Files.FileError,
+    Weights.WeightsError,
+    Results.ResultsError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -98,23 +115,23 @@ export class InspectError extends Schema.TaggedError<InspectError>()("InspectErr
 
 const NETWORK = ["features, probe, knn", "teacher of a tokenizer (--teacher run:…)", "export --what features"]
 
-const USES: Readonly<Record<Model["_tag"], ReadonlyArray<string>>> = {
+const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Tokenizer: ["encode images to codes", "pretrain --tokenizer", "export --what codes", ...NETWORK],
   Backbone: ["finetune --from", ...NETWORK],
-  Classifier: ["export --what logits"]
+  Classifier: ["finetune --from", "features, probe, knn", "export --what logits"]
 }
 
 const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
   clip: ["teacher of a tokenizer (--teacher clip:…)"],
   dino: ["teacher of a tokenizer (--teacher dino:…)"],
-  classifier: ["Weights.read with Transfer.load, into a classifier"],
-  pretrained: ["Weights.read with Transfer.load, into a classifier or a backbone"],
+  classifier: ["finetune --from"],
+  pretrained: ["finetune --from"],
   tokenizer: ["Weights.read, into a tokenizer"]
 }
 
 const NEAR = 0.5
 
-const usesOf = (shapes: Layouts.Shapes, model: Model | undefined): ReadonlyArray<string> => {
+const usesOf = (shapes: Layouts.Shapes, model: Model.Model | undefined): ReadonlyArray<string> => {
   if (model !== undefined) return USES[model._tag]
   const [nearest] = Layouts.recognise(shapes)
   return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.layout.network]
@@ -244,6 +261,18 @@ export const inspect = Effect.fn("inspect")(
   function*(given: string) {
     const { kindOf, onnx, run, weights } = yield* makeInspect
     const { type } = yield* kindOf(given)
+    const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
+    if (Option.isSome(hub)) {
+      const { provenance, tensors: _, ...model } = yield* ModelFolder.read(given)
+      const found: Inspection = HubFolder.make({
+        path: given,
+        model,
+        weights: yield* weights(hub.value),
+        ...(provenance === undefined ? {} : { provenance }),
+        uses: USES[model._tag]
+      })
+      return found
+    }
     const found: Inspection = type === "Directory"
       ? yield* run(given)
       : given.endsWith(".onnx")

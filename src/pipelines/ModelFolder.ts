@@ -13,7 +13,7 @@
  * assert.match((await Effect.runPromise(Effect.flip(read))).message, /models\/none\/config.json: there is no such file/)
  * ```
  */
-import { Effect, type FileSystem, type Path, Record, Runtime, Schema } from "effect"
+import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema } from "effect"
 import { AugmentConfig } from "../domain/AugmentConfig.ts"
 import * as Beit from "../domain/Beit.ts"
 import * as Config from "../domain/Config.ts"
@@ -207,7 +207,7 @@ export const write = Effect.fn("ModelFolder.write")(function*(folder: string, ne
 }, (self, folder) => within(folder)(self))
 
 /** The names of a network's weights, the first that is there. */
-const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
+const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"] as const
 
 const CONFIG = "config.json"
 const PROCESSOR = "preprocessor_config.json"
@@ -256,12 +256,12 @@ const described = Effect.fnUntraced(function*(files: Files.Files, folder: string
   }
 })
 
-/** Whether a folder is one of these: it has a configuration, and weights beside it. */
-export const recognise = Effect.fnUntraced(function*(folder: string) {
+/** The file of a folder's weights; none where the folder is another. */
+export const weightsOf = Effect.fnUntraced(function*(folder: string) {
   const { fs, path } = yield* Files.make
   const there = (name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
-  const weights = yield* Effect.forEach(WEIGHTS, there)
-  return weights.includes(true) && (yield* there(CONFIG))
+  const [name] = (yield* there(CONFIG)) ? yield* Effect.filter(WEIGHTS, there) : []
+  return Option.map(Option.fromNullishOr(name), (name) => path.join(folder, name))
 })
 
 /**
@@ -273,11 +273,7 @@ export const recognise = Effect.fnUntraced(function*(folder: string) {
 export const read = Effect.fn("ModelFolder.read")(function*(folder: string) {
   const files = yield* Files.make
   const { model, ...rest } = yield* described(files, folder)
-  const there = yield* Effect.filter(
-    WEIGHTS,
-    (name) => Effect.orElseSucceed(files.fs.exists(files.path.join(folder, name)), () => false)
-  )
-  const file = files.path.join(folder, there[0] ?? WEIGHTS[0]!)
+  const file = Option.getOrElse(yield* weightsOf(folder), () => files.path.join(folder, WEIGHTS[0]))
   const weights = yield* Weights.read(file, {
     network: Network.namesOf(model),
     naming: model._tag === "Tokenizer" ? "official" : "huggingface"

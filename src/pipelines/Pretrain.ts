@@ -37,8 +37,7 @@ export interface Backbone {
 export const sizesOf = ({ codes, config }: Pick<Backbone, "codes" | "config">) => Sizes.backbone(config, codes)
 
 /** A backbone's arrays as its inferences name them. */
-export const weightsOf = ({ tensors }: Backbone): Weights.Tensors =>
-  Stage.renamed(tensors, (name) => `parameters.${name}`)
+export const weightsOf = ({ tensors }: Backbone): Weights.Tensors => Stage.parameters(tensors)
 
 /** The network as it is before pretraining: the baseline of every evaluation. */
 export const untrained = (config: PretrainConfig, codes: number): Backbone => ({

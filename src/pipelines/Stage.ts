@@ -99,6 +99,10 @@ export const fill = <W, B, O>(
 export const renamed = (tensors: Weights.Tensors, name: (name: string) => string | undefined): Weights.Tensors =>
   Weights.rename(Weights.make(tensors), name).tensors
 
+/** Arrays of a network as its inferences name them. */
+export const parameters = (tensors: Weights.Tensors): Weights.Tensors =>
+  renamed(tensors, (name) => `parameters.${name}`)
+
 /** Refuses a configuration that asks for what the stage does not do, rather than ignore it. */
 export const refuse = (
   stage: string,

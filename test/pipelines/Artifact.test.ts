@@ -33,8 +33,8 @@ describe("what stages left", () => {
         assert.deepStrictEqual(one.config, preset.tokenizer)
         assert.strictEqual(one.teacherWidth, tokenizer.teacherWidth)
         assert.deepStrictEqual(one.tensors, tokenizer.tensors)
-        assert.strictEqual(one.provenance.teacher, "hog")
-        assert.match(one.provenance.teacherDigest ?? "", /^[0-9a-f]{64}$/)
+        assert.strictEqual(one.provenance?.teacher, "hog")
+        assert.match(one.provenance?.teacherDigest ?? "", /^[0-9a-f]{64}$/)
 
         const two = yield* Artifact.backbone(`${run}/pretrain`)
         assert.deepStrictEqual([two.config, two.codes], [preset.pretrain, backbone.codes])

@@ -9,7 +9,9 @@ import * as Show from "../Show.ts"
 
 /** The command. */
 export const exported = Command.make("export", {
-  network: Argument.String("network").pipe(Argument.withDescription("RUN/STAGE, or a weights file")),
+  network: Argument.String("network").pipe(
+    Argument.withDescription("RUN/STAGE, a weights file, or a folder of the Hugging Face Hub")
+  ),
   what: Flag.Literals("what", Export.What.literals).pipe(
     Flag.withDescription("codes of a tokenizer, features of a tokenizer or a backbone, logits of a classifier")
   ),
@@ -24,7 +26,7 @@ export const exported = Command.make("export", {
   Effect.gen(function*() {
     const found = yield* Artifact.open(network)
     yield* Export.write(out, found, what, {
-      provenance: found.provenance,
+      ...(found.provenance === undefined ? {} : { provenance: found.provenance }),
       ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
     })
     yield* Show.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })

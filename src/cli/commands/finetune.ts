@@ -3,13 +3,12 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Classes from "../../domain/Classes.ts"
 import { FinetuneConfig } from "../../domain/FinetuneConfig.ts"
-import type { Preset } from "../../domain/Preset.ts"
+import * as Naming from "../../domain/Naming.ts"
 import { Images } from "../../layers/Images.ts"
 import * as Results from "../../layers/Results.ts"
 import * as Weights from "../../layers/Weights.ts"
 import * as Artifact from "../../pipelines/Artifact.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
-import type { Backbone } from "../../pipelines/Pretrain.ts"
 import * as Stage from "../../pipelines/Stage.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
@@ -19,14 +18,14 @@ import * as Trained from "../Trained.ts"
 
 const { classes, images, json, machine, out, settings, split, tests } = Options
 
-/** The backbone at a path; weights from elsewhere are taken for a network as the preset configures it. */
-const opened = (path: string, { pretrain, tokenizer }: Preset) =>
-  Artifact.backbone(path).pipe(
-    Effect.map((found): Backbone => found),
+/** The network at a path, or weights from elsewhere, whoever named them. */
+const opened = (path: string) =>
+  Artifact.trained(path).pipe(
+    Effect.map((found): Finetune.Start => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
-        Weights.read(path, { network: "pretrained" }),
-        ({ tensors }): Backbone => ({ config: pretrain, codes: tokenizer.codebook.size, tensors })
+        Weights.read(path, { network: Naming.trained }),
+        ({ tensors }): Finetune.Start => ({ source: path, tensors })
       ))
   )
 
@@ -34,7 +33,8 @@ const opened = (path: string, { pretrain, tokenizer }: Preset) =>
 export const finetune = Command.make("finetune", {
   from: Flag.String("from").pipe(
     Flag.withDescription(
-      "a run with a pretrained network, RUN/STAGE, or a weights file (of others: for the preset's network); random values without"
+      "a run with a pretrained or a fine-tuned network, RUN/STAGE, a folder of the Hugging Face Hub, or a weights file (of " +
+        "others: for the preset's network); random values without"
     ),
     Flag.optional
   ),
@@ -49,14 +49,14 @@ export const finetune = Command.make("finetune", {
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
-    const backbone = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, preset)
+    const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const train = yield* load(given.split)
       const sets = yield* Effect.forEach(given.tests.split(","), load)
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
-      const classifier = yield* Finetune.finetune(preset.finetune, backbone, { split: given.split })
+      const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split })
       const figures = yield* Finetune.evaluateClassifier(classifier, sets, given.classes)
       const about: Results.About = {
         verb: "finetune",

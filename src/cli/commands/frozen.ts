@@ -3,7 +3,6 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Colour } from "../../domain/AugmentConfig.ts"
 import * as Classes from "../../domain/Classes.ts"
-import * as Config from "../../domain/Config.ts"
 import type { Figure } from "../../domain/Figure.ts"
 import type * as Json from "../../domain/Json.ts"
 import { KnnConfig } from "../../domain/KnnConfig.ts"
@@ -27,17 +26,13 @@ const { classes, images, json, machine, settings, tests } = Options
 
 /** A network with features: a run, `RUN/STAGE`, or a file. */
 export const network = Argument.String("network").pipe(
-  Argument.withDescription("RUN/STAGE, or the weights file of a tokenizer or a backbone")
+  Argument.withDescription("RUN/STAGE, a weights file, or a folder of the Hugging Face Hub")
 )
 
-/** The network that is named, with the colours that are asked for; a classifier is refused. */
-export const opened = Effect.fnUntraced(function*(
+/** The network that is named, with the colours that are asked for. */
+export const opened = (
   { colour, network }: { readonly network: string; readonly colour: Option.Option<Colour> }
-) {
-  const found = yield* Artifact.open(network)
-  if (found._tag !== "Classifier") return coloured(found, colour)
-  return yield* Config.refusal(network, "expected a tokenizer or a backbone, got a classifier")
-})
+) => Effect.map(Artifact.open(network), (found) => coloured(found, colour))
 
 const input = {
   network,
@@ -75,7 +70,7 @@ const splits = Effect.fnUntraced(function*({ classes, tests, train }: Given) {
 /** Keeps figures where they belong, and prints them with how they came about. */
 const finish = Effect.fnUntraced(function*(
   given: Given,
-  found: Effect.Success<ReturnType<typeof opened>>,
+  found: Artifact.Artifact,
   { held, learned, others = [] }: {
     readonly learned: ImageSet
     readonly held: ReadonlyArray<ImageSet>
@@ -95,7 +90,7 @@ const finish = Effect.fnUntraced(function*(
   )
   const about: Results.About = {
     verb,
-    network: found.provenance.stage,
+    network: found.provenance?.stage ?? found._tag.toLowerCase(),
     weights: Stage.digest(found.tensors),
     train: learned.digest,
     settings: { config, train, classes, ...known }

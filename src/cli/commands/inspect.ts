@@ -23,7 +23,9 @@ const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFi
 
 /** The command. */
 export const inspect = Command.make("inspect", {
-  path: Argument.String("path").pipe(Argument.withDescription("a weights file, an ONNX model, or a run folder")),
+  path: Argument.String("path").pipe(
+    Argument.withDescription("a weights file, an ONNX model, a run folder, or a folder of the Hugging Face Hub")
+  ),
   json
 }, ({ json: machine, path }) =>
   Effect.gen(function*() {
@@ -31,6 +33,20 @@ export const inspect = Command.make("inspect", {
     if (machine) return yield* Console.log(JSON.stringify(Schema.encodeSync(Inspect.Inspection)(found)))
     if (found._tag === "Weights") return yield* Show.result(false, weights(found))
     if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
+    if (found._tag === "HubFolder") {
+      const { model, path, provenance, uses } = found
+      const { looksLike: _, uses: __, ...rest } = weights(found.weights)
+      const { model: ___, ...made } = provenance ?? {}
+      const classes = model._tag === "Classifier" ? model.classes.length : undefined
+      return yield* Show.result(false, {
+        ...rest,
+        ...made,
+        path,
+        is: model._tag.toLowerCase(),
+        classes,
+        uses: uses.join("; ")
+      })
+    }
     if (found.computedOn.length > 0) {
       yield* Show.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
     }

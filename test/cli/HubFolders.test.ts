@@ -1,0 +1,120 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Console, Effect, Result, Schema } from "effect"
+import { Command } from "effect/cli"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import sharp from "sharp"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { patchword } from "../../src/cli/patchword.ts"
+import { Preset } from "../../src/domain/Preset.ts"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import * as Weights from "../../src/layers/Weights.ts"
+import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Parameter from "../../src/nn/Parameter.ts"
+import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as ModelFolder from "../../src/pipelines/ModelFolder.ts"
+import { untrained } from "../../src/pipelines/Pretrain.ts"
+import * as Sizes from "../../src/pipelines/Sizes.ts"
+import { stepOf } from "../../src/pipelines/TrainTokenizer.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { classes, micro, sets } from "../pipelines/kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-hub-folders-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const config = at("micro.yaml")
+const preset = micro({ duration: 2, warmup: 1 })
+const pictures = ["--images", at("images"), "--threads", "1"]
+
+const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const lines: Array<string> = []
+  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
+  yield* Command.runWith(patchword, { version: "0" })(args).pipe(
+    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} })
+  )
+  return lines.join("\n")
+})
+
+const found = (...args: ReadonlyArray<string>) =>
+  Effect.map(said(...args, "--json"), (text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
+
+const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileSync(file))).tensors
+
+const made = Effect.gen(function*() {
+  const write = (name: string, network: Parameters<typeof ModelFolder.write>[1]) =>
+    ModelFolder.write(at(name), network, { name })
+  const sizes = Sizes.tokenizer(preset.tokenizer, 8)
+  const { embedding } = stepOf(preset.tokenizer, 8).state.quantize
+  const weight = HostTensor.make(
+    embedding.weight.shape,
+    "float32",
+    Float32Array.from({ length: 128 }, (_, i) => Math.sin(i))
+  )
+  const parameters = Parameter.initialise(TokenizerStep.spec(sizes), 1)
+  yield* write("backbone", { _tag: "Backbone", ...untrained(preset.pretrain, 16) })
+  yield* write("tokenizer", {
+    _tag: "Tokenizer",
+    config: preset.tokenizer,
+    teacherWidth: 8,
+    tensors: Weights.flatten({ ...parameters, quantize: { embedding: { weight } } })
+  })
+  yield* write("classifier", {
+    _tag: "Classifier",
+    config: preset.finetune,
+    classes,
+    tensors: Weights.flatten(Parameter.initialise(FinetuneStep.spec(Sizes.classifier(preset.finetune, 3)), 1))
+  })
+})
+
+describe("folders of the Hub", () => {
+  beforeAll(async () => {
+    writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(preset)))
+    for (const set of sets) {
+      for (let index = 0; index < set.length; index++) {
+        const { data, height, width } = await Effect.runPromise(set.image(index))
+        const place = at("images", set.name, classes[set.labels[index]!]!)
+        mkdirSync(place, { recursive: true })
+        await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(place, `${index}.png`))
+      }
+    }
+    await Effect.runPromise(Effect.provide(made, NodeServices.layer))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.live(
+    "are taken by every verb",
+    () =>
+      Effect.gen(function*() {
+        for (const kind of ["backbone", "classifier", "tokenizer"]) {
+          const out = at(`${kind}.safetensors`)
+          yield* found("features", at(kind), "--split", "val", ...pictures, "--out", out)
+          assert.deepStrictEqual(tensors(out).features!.shape, [12, 16])
+          const seen = yield* found("inspect", at(kind))
+          assert.strictEqual(seen._tag, "HubFolder")
+          assert.match(yield* said("inspect", at(kind)), new RegExp(`is +${kind}`))
+          const probed = yield* found("probe", at(kind), "--config", config, ...pictures, "--tests", "val")
+          assert.include(JSON.stringify(probed), "\"val\"")
+          yield* found("knn", at(kind), "--config", config, ...pictures, "--tests", "val")
+        }
+        yield* found("encode", at("tokenizer"), "--split", "val", ...pictures, "--out", at("codes.safetensors"))
+        assert.deepStrictEqual(tensors(at("codes.safetensors")).codes!.shape, [12, 16])
+        for (
+          const [kind, what] of [["tokenizer", "codes"], ["backbone", "features"], ["classifier", "logits"]] as const
+        ) {
+          yield* found("export", at(kind), "--what", what, "--out", at(`${what}.onnx`))
+        }
+        for (const from of ["backbone", "classifier", "classifier/model.safetensors"]) {
+          const out = at("tuned", from.replace("/", "-"))
+          const tuned = yield* found("finetune", "--from", at(from), "--config", config, ...pictures, "--out", out)
+          assert.strictEqual(tuned.stage, "finetune")
+        }
+        const refused = yield* Effect.flip(
+          said("features", at("classifier"), "--pooling", "cls", ...pictures, "--out", at("none.safetensors"))
+        )
+        assert.include(String(refused), "a classifier of mean tokens has no norm for it")
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+})

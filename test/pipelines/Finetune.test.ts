@@ -1,0 +1,162 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer, Runtime } from "effect"
+import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
+import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
+import * as Safetensors from "../../src/domain/Safetensors.ts"
+import { VitConfig } from "../../src/domain/VitConfig.ts"
+import { Images } from "../../src/layers/Images.ts"
+import * as ImageSet from "../../src/layers/ImageSet.ts"
+import { Progress, silent } from "../../src/layers/Progress.ts"
+import { Runs } from "../../src/layers/Runs.ts"
+import * as Weights from "../../src/layers/Weights.ts"
+import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Parameter from "../../src/nn/Parameter.ts"
+import * as Artifact from "../../src/pipelines/Artifact.ts"
+import { finetune, type Start } from "../../src/pipelines/Finetune.ts"
+import * as ModelFolder from "../../src/pipelines/ModelFolder.ts"
+import { untrained } from "../../src/pipelines/Pretrain.ts"
+import * as Sizes from "../../src/pipelines/Sizes.ts"
+import { classes, engine, micro, set } from "./kit.ts"
+
+const { finetune: asked, pretrain } = micro({ duration: 2, warmup: 1, lr: 1e-12, minLr: 1e-12, weightDecay: 0 })
+const config = new FinetuneConfig({ ...asked, vit: new VitConfig({ ...asked.vit, dropPath: 0 }) })
+
+const initialised = (names: ReadonlyArray<string>) => ({
+  config,
+  classes: names,
+  tensors: Weights.flatten(
+    Parameter.initialise(FinetuneStep.spec(Sizes.classifier({ ...config, headScale: 1 }, names.length)), 5)
+  )
+})
+
+const train = set("train", 24)
+const renamed = ImageSet.memory(
+  "train",
+  ["a", "b", "c"],
+  await Effect.runPromise(Effect.forEach(Array.from({ length: 24 }, (_, i) => i), train.image)),
+  Array.from(train.labels)
+)
+
+const begun = Effect.fnUntraced(function*(start: Start | undefined, images = train, given = config) {
+  const said: Array<string> = []
+  const hear = { ...silent, message: (text: string) => Effect.sync(() => void said.push(text)) }
+  const { tensors } = yield* finetune(given, start).pipe(
+    Effect.provideService(Progress, hear),
+    Effect.provide(Layer.merge(Runs.layerMemory(), Images.layerMemory([images])), { local: true })
+  )
+  return { tensors, said: said.filter((text) => text.startsWith("finetune: ")) }
+})
+
+const near = (a: Weights.Tensors, b: Weights.Tensors, name: string) =>
+  a[name]!.data.every((value, i) => Math.abs(value - b[name]!.data[i]!) < 1e-6)
+
+describe("fine-tuning", () => {
+  layer(Layer.merge(NodeServices.layer, engine))((it) => {
+    it.effect("begins with all of a classifier of the same classes, and without the head of another", () =>
+      Effect.gen(function*() {
+        const start = initialised(classes)
+        const same = yield* begun(start)
+        assert.deepStrictEqual(same.said, [])
+        for (const name of Object.keys(start.tensors)) assert.isTrue(near(same.tensors, start.tensors, name), name)
+
+        const other = yield* begun(start, renamed)
+        assert.deepStrictEqual(other.said, [
+          "finetune: the head is left out and begins anew: it tells 3 classes (disc, stripes, frame), the images have 3 " +
+          "(a, b, c)"
+        ])
+        assert.isTrue(near(other.tensors, start.tensors, "blocks.1.mlp.fc1.weight"))
+        assert.isFalse(near(other.tensors, start.tensors, "head.weight"))
+
+        const wide = yield* begun(initialised(["a", "b"]))
+        assert.include(wide.said[0], "it tells 2 classes (a, b), the images have 3")
+      }))
+
+    it.effect("refuses to compute otherwise than the weights were trained, by name", () =>
+      Effect.gen(function*() {
+        const plain = new VitConfig({ ...config.vit, relativePositions: "none" })
+        const start = initialised(classes)
+        const changed = (vit: Partial<VitConfig>, augment: Partial<FinetuneConfig["augment"]> = {}) =>
+          new FinetuneConfig({
+            ...config,
+            vit: new VitConfig({ ...config.vit, ...vit }),
+            augment: { ...config.augment, ...augment }
+          })
+        for (
+          const [given, key] of [
+            [changed({ heads: 4 }), "vit.heads: expected 2, as the weights were trained with, got 4"],
+            [changed({ normEpsilon: 1e-5 }), "vit.normEpsilon: expected 0.000001"],
+            [changed({ pooling: "cls" }), "vit.pooling: expected \"mean\""],
+            [changed({}, { mean: [0, 0, 0] }), "augment.mean: expected [0.5,0.5,0.5]"],
+            [changed({}, { std: [1, 1, 1] }), "augment.std: expected [0.27,0.27,0.27]"]
+          ] as const
+        ) {
+          const error = yield* Effect.flip(begun(start, train, given))
+          assert.strictEqual(error._tag, "ConfigError")
+          assert.include(error.message, key)
+        }
+        const backbone = untrained(new PretrainConfig({ ...pretrain, vit: plain }), 16)
+        const eight = new FinetuneConfig({ ...config, vit: new VitConfig({ ...plain, heads: 8, pooling: "cls" }) })
+        const heads = yield* Effect.flip(begun(backbone, train, eight))
+        assert.include(heads.message, "vit.heads: expected 2, as the weights were trained with, got 8")
+        assert.notInclude(heads.message, "pooling")
+      }))
+
+    it.effect("says what it assumes of weights that do not say how they compute", () =>
+      Effect.gen(function*() {
+        const { tensors } = initialised(classes)
+        const tables = yield* begun({ source: "w.pth", tensors })
+        assert.match(
+          tables.said[0]!,
+          /w\.pth does not say how its network computes; taken as configured: vit\.normEpsilon/
+        )
+        assert.notInclude(tables.said[0], "vit.heads")
+        assert.include(tables.said[1], "the head for 3 classes is taken; w.pth does not name them")
+        const none = Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.includes("relative_position")))
+        const vit = new VitConfig({ ...config.vit, relativePositions: "none" })
+        const absolute = yield* begun({ source: "w.pth", tensors: none }, train, new FinetuneConfig({ ...config, vit }))
+        assert.include(absolute.said[0], "taken as configured: vit.heads 2, vit.normEpsilon 0.000001, augment.mean")
+      }))
+
+    it.effect("takes classifiers under every name, from files, runs and folders", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const folder = yield* fs.makeTempDirectoryScoped()
+        const network = { _tag: "Classifier", ...initialised(classes) } as const
+        const backbone = { _tag: "Backbone", ...untrained(pretrain, 16) } as const
+        const made = new Weights.Provenance({ stage: "s", configDigest: "c", dataDigest: "d", step: 1, seed: 0 })
+        yield* ModelFolder.write(`${folder}/hub`, network, { name: "n", provenance: made })
+        yield* ModelFolder.write(`${folder}/backbone`, backbone, { name: "n", provenance: made })
+        yield* fs.makeDirectory(`${folder}/run/stages`, { recursive: true })
+        const { tensors, ...model } = network
+        const known = new Weights.Provenance({ ...made, model })
+        yield* Weights.write(`${folder}/run/stages/finetune.safetensors`, Weights.make(tensors, known))
+        for (const path of ["hub", "hub/model.safetensors", "run", "run/finetune"]) {
+          const found = yield* Artifact.trained(`${folder}/${path}`)
+          assert.strictEqual(found._tag, "Classifier", path)
+          assert.deepStrictEqual({ ...found.tensors }, { ...tensors }, path)
+        }
+        const pretrained = yield* Artifact.trained(`${folder}/backbone/model.safetensors`)
+        assert.strictEqual(pretrained._tag, "Backbone")
+        const { _tag: _, tensors: given, ...rest } = backbone
+        yield* Weights.write(
+          `${folder}/run/stages/pretrain.safetensors`,
+          Weights.make(given, new Weights.Provenance({ ...made, model: { _tag: "Backbone", ...rest } }))
+        )
+        assert.strictEqual((yield* Artifact.trained(`${folder}/run`))._tag, "Backbone")
+
+        const deeper = new VitConfig({ ...config.vit, depth: 900 })
+        const claimed = new Weights.Provenance({
+          ...made,
+          model: { _tag: "Classifier", classes, config: new FinetuneConfig({ ...config, vit: deeper }) }
+        })
+        yield* fs.writeFile(
+          `${folder}/deep.safetensors`,
+          Safetensors.encode(tensors, { "patchword.provenance": JSON.stringify(claimed) })
+        )
+        const deep = yield* Effect.flip(Artifact.open(`${folder}/deep.safetensors`))
+        assert.include(deep.message, "blocks.* of 900 blocks, where 2 are")
+        assert.strictEqual(deep[Runtime.errorExitCode], 65)
+      }))
+  })
+})
