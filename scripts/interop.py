@@ -6,14 +6,18 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.layers import QuickGELU
 from timm.models.beit import Beit
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
     BeitConfig,
     BeitForImageClassification,
     BeitForMaskedImageModeling,
+    BeitImageProcessorPil,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
     ViTConfig,
@@ -28,6 +32,7 @@ plan = json.loads((folder / "plan.json").read_text())
 image, patch, width, depth, heads, out = (plan[key] for key in ("image", "patch", "width", "depth", "heads", "out"))
 given = load_file(folder / "input.safetensors")
 images, mask = given["images"], given["mask"].bool()
+pictures = [Image.fromarray(given[key].numpy().astype("uint8")) for key in sorted(given) if key.startswith("picture_")]
 
 ours = {"img_size": image, "patch_size": patch, "embed_dim": width, "depth": depth, "num_heads": heads}
 theirs = {
@@ -109,8 +114,28 @@ def from_timm(place, model):
     return model
 
 
+def write_theirs(place):
+    torch.manual_seed(0)
+    shape = {"use_shared_relative_position_bias": True, "use_absolute_position_embeddings": True, "num_labels": 5}
+    config = BeitConfig(**{**theirs, **shape, "use_mean_pooling": False, "initializer_range": 0.2})
+    BeitForImageClassification(config).save_pretrained(place)
+    half = [0.5, 0.5, 0.5]
+    BeitImageProcessorPil(
+        size={"height": image, "width": image}, resample=2, do_center_crop=False, image_mean=half, image_std=half
+    ).save_pretrained(place)
+
+
+def from_folder(place):
+    processor = AutoImageProcessor.from_pretrained(place, backend="pil")
+    model = AutoModelForImageClassification.from_pretrained(place).eval()
+    return torch.cat([model(**processor(picture, return_tensors="pt")).logits for picture in pictures])
+
+
 outputs = {}
 with torch.no_grad():
+    write_theirs(folder / "theirs")
+    for name in [*plan["folders"], "theirs"]:
+        outputs[f"folder-{name}"] = from_folder(folder / name).contiguous()
     for network, naming in plan["cases"]:
         place = folder / f"{network}-{naming}"
         if naming == "huggingface":

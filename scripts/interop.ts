@@ -1,6 +1,7 @@
 /**
  * `npm run interop`: writes weights under the names of the official code, of timm and of Hugging Face, has timm and
- * transformers compute with them, compares that with what we compute, and reads back what they save.
+ * transformers compute with them, compares that with what we compute, and reads back what they save. So too with whole folders
+ * in the layout of the Hub, from pictures of any shape on: ours by transformers' processor and network, theirs by us.
  *
  * PyTorch, timm and transformers are installed from PyPI into a virtual environment in the temporary folder of the system,
  * which is kept for the next time. `npm run interop -- --python FILE` uses an interpreter that has them.
@@ -12,18 +13,28 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { AugmentConfig } from "../src/domain/AugmentConfig.ts"
+import { FinetuneConfig } from "../src/domain/FinetuneConfig.ts"
 import * as Grid from "../src/domain/Grid.ts"
 import * as Keyed from "../src/domain/Keyed.ts"
 import type { Naming, Network } from "../src/domain/Naming.ts"
+import type { Picture } from "../src/domain/Picture.ts"
+import * as Presets from "../src/domain/Presets.ts"
 import * as Safetensors from "../src/domain/Safetensors.ts"
+import { VitConfig } from "../src/domain/VitConfig.ts"
 import { Engine } from "../src/layers/Engine.ts"
+import * as ImageSet from "../src/layers/ImageSet.ts"
 import * as Weights from "../src/layers/Weights.ts"
 import * as Clip from "../src/nn/Clip.ts"
 import * as Dino from "../src/nn/Dino.ts"
 import * as FinetuneStep from "../src/nn/FinetuneStep.ts"
 import * as Mim from "../src/nn/Mim.ts"
+import * as Parameter from "../src/nn/Parameter.ts"
 import * as PretrainStep from "../src/nn/PretrainStep.ts"
 import * as Vit from "../src/nn/Vit.ts"
+import { type Classifier, classify } from "../src/pipelines/Finetune.ts"
+import * as ModelFolder from "../src/pipelines/ModelFolder.ts"
+import * as Sizes from "../src/pipelines/Sizes.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import type { HostOf, Inference } from "../src/shapes/Step.ts"
 import * as Tree from "../src/shapes/Tree.ts"
@@ -115,6 +126,39 @@ const networks = Effect.all([
   computed("dino", ["official", "timm", "huggingface"], Dino.features(tower, batch), { images }, ({ target }) => target)
 ])
 
+const draw = (width: number, height: number): Picture => {
+  const { integer } = Keyed.generator({ seed: 0, purpose: `picture ${width} ${height}`, epoch: 0, index: 0 })
+  return { width, height, data: Uint8Array.from({ length: 3 * width * height }, () => integer(0, 255)) }
+}
+
+/** Wide, high, square, smaller than what is seen of them. */
+const pictures = [draw(96, 61), draw(50, 77), draw(40, 40), draw(23, 30)]
+
+const shown = ImageSet.memory("pictures", ["a", "b"], pictures, pictures.map((_, index) => index % 2))
+
+const { finetune } = Presets.tiny
+
+/** How folders of ours say that pictures are seen. */
+const views = {
+  central: { evaluationCrop: 0.8, interpolation: "bicubic" },
+  whole: { evaluationCrop: 1, interpolation: "lanczos" },
+  squeezed: { evaluationCrop: 0.8, interpolation: "bilinear", evaluationSides: "both" }
+} as const
+
+/** A classifier of ours that sees pictures so; its half pixels are rounded as transformers does it. */
+const ours = (name: keyof typeof views) => {
+  const augment = new AugmentConfig({ ...finetune.augment, ...views[name], evaluationOffset: "down" })
+  const vit = new VitConfig({ ...finetune.vit, imageSize: 32, width: 32, heads: 2, depth: 3, normEpsilon: 1e-3 })
+  const config = new FinetuneConfig({ ...finetune, vit, augment, headScale: 40 })
+  const parameters = Parameter.initialise(FinetuneStep.spec(Sizes.classifier(config, 24)), 0)
+  const classes = Array.from({ length: 24 }, (_, i) => `class ${i}`)
+  return { _tag: "Classifier", config, classes, tensors: Weights.flatten(parameters) } as const
+}
+
+const logitsOf = Effect.fnUntraced(function*(classifier: Classifier) {
+  return (yield* classify(classifier, [shown]))[0]!
+})
+
 const program = Effect.gen(function*() {
   const { values } = parseArgs({ options: { python: { type: "string" } } })
   const python = values.python ?? Python.environment()
@@ -128,9 +172,15 @@ const program = Effect.gen(function*() {
     const file = join(at(network, naming), "model.safetensors")
     yield* Weights.write(file, Weights.make(tensors), { naming, network })
   }
-  writeFileSync(join(folder, "input.safetensors"), Safetensors.encode({ images, mask }))
+  const folders = Object.keys(views) as ReadonlyArray<keyof typeof views>
+  for (const name of folders) yield* ModelFolder.write(join(folder, name), ours(name), { name })
+  const drawn = Object.fromEntries(pictures.map(({ data, height, width }, i) => [
+    `picture_${i}`,
+    HostTensor.make([height, width, 3], "int32", Int32Array.from(data))
+  ]))
+  writeFileSync(join(folder, "input.safetensors"), Safetensors.encode({ images, mask, ...drawn }))
   const sizes = { image: 32, patch: 8, width: 32, depth: common.depth, heads: 2, out: 24 }
-  const plan = { ...sizes, cases: cases.map(({ naming, network }) => [network, naming]) }
+  const plan = { ...sizes, folders, cases: cases.map(({ naming, network }) => [network, naming]) }
   writeFileSync(join(folder, "plan.json"), JSON.stringify(plan))
   Python.succeed(python, fileURLToPath(new URL("interop.py", import.meta.url)), folder)
 
@@ -159,8 +209,29 @@ const program = Effect.gen(function*() {
     ]
     process.stdout.write(`${columns.map(pad).join("").trimEnd()}\n`)
   }
+  for (const name of [...folders, "theirs"] as const) {
+    const network = name === "theirs" ? yield* ModelFolder.read(join(folder, name)) : ours(name)
+    if (network._tag !== "Classifier") return yield* Effect.die(`${name} is a ${network._tag}`)
+    const mine = yield* logitsOf(network)
+    const theirs = outputs[`folder-${name}`]!.data
+    const difference = mine.length === theirs.length
+      ? Math.max(...Array.from(mine, (x, i) => Math.abs(x - theirs[i]!)))
+      : Infinity
+    const ok = difference <= TOLERANCE
+    if (!ok) failed++
+    const columns = [
+      "folder",
+      name,
+      `${Object.keys(network.tensors).length}`,
+      difference.toExponential(1),
+      "",
+      ok ? "ok" : "OFF"
+    ]
+    process.stdout.write(`${columns.map(pad).join("").trimEnd()}\n`)
+  }
   rmSync(folder, { recursive: true })
-  process.stdout.write(`${cases.length - failed} passed, ${failed} failed\n`)
+  const count = cases.length + folders.length + 1
+  process.stdout.write(`${count - failed} passed, ${failed} failed\n`)
   return failed
 })
 

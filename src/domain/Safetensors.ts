@@ -22,6 +22,7 @@
  */
 import { Result, Runtime, Schema } from "effect"
 import * as Half from "./Half.ts"
+import * as Json from "./Json.ts"
 
 /** The element types that arrays have on the host. */
 export type DType = "float32" | "int32" | "bool"
@@ -325,13 +326,11 @@ export const readHeader = (bytes: Uint8Array): Result.Result<Header, Safetensors
     const dataOffset = yield* headerLength(bytes)
     if (bytes.length < dataOffset) return yield* fail({ _tag: "Truncated", needed: dataOffset, given: bytes.length })
     const invalid = (problem: string) => new SafetensorsError({ reason: { _tag: "HeaderInvalid", problem } })
-    const [text, json] = yield* Result.try({
-      try: () => {
-        const decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataOffset))
-        return [decoded, JSON.parse(decoded) as unknown] as const
-      },
+    const text = yield* Result.try({
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataOffset)),
       catch: (cause) => invalid(`it is no JSON text (${cause instanceof Error ? cause.message : String(cause)})`)
     })
+    const json = yield* Result.mapError(Json.parse(text), ({ problem }) => invalid(`it is no JSON text (${problem})`))
     if (typeof json !== "object" || json === null || Array.isArray(json)) {
       return yield* Result.fail(invalid("it is no JSON object"))
     }

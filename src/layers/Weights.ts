@@ -221,17 +221,17 @@ const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   const names = [...new Set(Object.values(weight_map))]
   const outside = names.find((name) => path.basename(name) !== name || name === "..")
   if (outside !== undefined) return yield* invalid(`the shard ${outside} is not beside it`)
-  const tensors: Record<string, HostTensor.Any> = {}
+  const tensors: Array<readonly [string, HostTensor.Any]> = []
   for (const name of names) {
     const shard = yield* readOne(path.join(path.dirname(file), name))
     for (const [tensor, place] of Object.entries(weight_map)) {
       if (place !== name) continue
       const found = Object.hasOwn(shard.tensors, tensor) ? shard.tensors[tensor] : undefined
       if (found === undefined) return yield* invalid(`${tensor} should be in ${name}, but is not`)
-      tensors[tensor] = found
+      tensors.push([tensor, found])
     }
   }
-  return { metadata: {}, tensors }
+  return { metadata: {}, tensors: Object.fromEntries(tensors) }
 })
 
 /** The same weights under official names; see {@link read}. */

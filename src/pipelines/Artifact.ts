@@ -147,9 +147,15 @@ const inFile = Effect.fnUntraced(function*(file: string) {
 })
 
 const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
+  const inRun = Effect.flatMap(locate(given, kind), inFile)
+  const path = yield* Path.Path
+  const folder = path.dirname(given)
   const found: Artifact = Option.isSome(yield* ModelFolder.weightsOf(given))
     ? yield* ModelFolder.read(given)
-    : yield* inFile(yield* locate(given, kind))
+    : Option.contains(yield* ModelFolder.weightsOf(folder), path.join(folder, path.basename(given)))
+    // The file alone does not say what the configuration beside it does; one of another network does not count.
+    ? yield* Effect.catchIf(ModelFolder.read(folder), ({ reason }) => reason._tag === "OtherModel", () => inRun)
+    : yield* inRun
   if (!isOf(found, kind)) return yield* new OtherKind({ expected: kind!, found: found._tag })
   return found as Artifact<K>
 }, (self, given) => within(given)(self))

@@ -160,6 +160,28 @@ describe("Weights", () => {
       assert.deepStrictEqual(Object.keys(tensors), ["visual.conv1.weight"])
     })))
 
+  it.effect("fails typed on headers and indices that no file of weights has", () =>
+    inFolder(Effect.fnUntraced(function*(folder) {
+      const fs = yield* FileSystem.FileSystem
+      const nested = "[".repeat(20_000) + "]".repeat(20_000)
+      const header = new TextEncoder().encode(`{"w":{"dtype":"F32","shape":${nested},"data_offsets":[0,0]}}`)
+      const bytes = new Uint8Array(8 + header.length)
+      new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true)
+      bytes.set(header, 8)
+      yield* fs.writeFile(`${folder}/deep.safetensors`, bytes)
+      const deep = yield* Effect.flip(Weights.read(`${folder}/deep.safetensors`))
+      assert.strictEqual(deep.reason._tag, "SafetensorsError")
+      assert.include(deep.message, "at most 64 levels")
+
+      yield* fs.writeFile(`${folder}/a.safetensors`, Safetensors.encode({ w: HostTensor.zeros([1], "float32") }))
+      for (const name of ["constructor", "__proto__"]) {
+        const map = `{"weight_map":{"w":"a.safetensors",${JSON.stringify(name)}:"a.safetensors"}}`
+        yield* fs.writeFileString(`${folder}/m.safetensors.index.json`, map)
+        const absent = yield* Effect.flip(Weights.read(`${folder}/m.safetensors.index.json`))
+        assert.include(absent.message, `${name} should be in a.safetensors, but is not`)
+      }
+    })))
+
   it.effect("refuses names of no naming, and networks that others do not have", () =>
     inFolder(Effect.fnUntraced(function*(folder) {
       const file = `${folder}/w.safetensors`

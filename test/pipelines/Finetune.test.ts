@@ -136,6 +136,19 @@ describe("fine-tuning", () => {
           assert.strictEqual(found._tag, "Classifier", path)
           assert.deepStrictEqual({ ...found.tensors }, { ...tensors }, path)
         }
+        const text = yield* fs.readFileString(`${folder}/hub/config.json`)
+        const { patchword: _own, ...foreign } = JSON.parse(text)
+        yield* fs.writeFileString(`${folder}/hub/config.json`, JSON.stringify({ ...foreign, num_attention_heads: 4 }))
+        yield* Weights.write(`${folder}/hub/model.safetensors`, Weights.make(tensors), {
+          naming: "huggingface",
+          network: "classifier"
+        })
+        const beside = yield* Effect.flip(Artifact.trained(`${folder}/hub/model.safetensors`))
+        assert.include(beside.message, "relative_position_bias_table is [52, 2] float32, expected [52, 4] float32")
+        yield* fs.writeFileString(`${folder}/hub/config.json`, "{\"model_type\":\"other\"}")
+        const alone = yield* Effect.flip(Artifact.trained(`${folder}/hub/model.safetensors`))
+        assert.strictEqual(alone.reason._tag, "NotAnArtifact")
+
         const pretrained = yield* Artifact.trained(`${folder}/backbone/model.safetensors`)
         assert.strictEqual(pretrained._tag, "Backbone")
         const { _tag: _, tensors: given, ...rest } = backbone
