@@ -159,7 +159,8 @@ const inThree = (kind: string): Foreign => [
 ]
 
 const patches = "patch_embed.proj.weight"
-const beitPatches = "beit.embeddings.patch_embeddings.projection.weight"
+const BEIT = "beit."
+const beitPatches = `${BEIT}embeddings.patch_embeddings.projection.weight`
 const index = /relative_position_index$/
 
 const dinov2Layer = "encoder.layer.*"
@@ -308,7 +309,9 @@ const WRAPPED = /^(?:(?:module|_orig_mod|backbone|model)\.)+/
  */
 const unwrapped = (tensors: Tensors, network: Network): Tensors => {
   const names = Object.keys(tensors)
-  const markers = new Set(markersOf(network).map(({ name }) => name))
+  const markers = new Set(
+    markersOf(network).flatMap(({ name }) => name === beitPatches ? [name, name.slice(BEIT.length)] : [name])
+  )
   const [prefix, another] = new Set(names.flatMap((name) => {
     const prefix = WRAPPED.exec(name)?.[0] ?? ""
     return markers.has(name.slice(prefix.length)) ? [prefix] : []
@@ -351,7 +354,12 @@ export const official = (
   network: Network,
   named?: Naming
 ): Result.Result<Tensors, NamingError> => {
-  const tensors = unwrapped(given, network)
+  const bare = unwrapped(given, network)
+  // transformers calls a network without a head `BeitModel`, and its arrays what they are called inside of others.
+  const tensors =
+    (network === "classifier" || network === "pretrained") && Object.hasOwn(bare, beitPatches.slice(BEIT.length))
+      ? Object.fromEntries(Object.entries(bare).map(([name, tensor]) => [`${BEIT}${name}`, tensor]))
+      : bare
   const who = named === undefined ? detect(Object.keys(tensors), network) : Result.succeed(named)
   return Result.flatMap(who, (naming) => {
     const names = networks[network][naming]

@@ -111,7 +111,7 @@ const agreeing = (stage: string, config: FinetuneConfig, start: Backbone | Class
       Json.canonical(value) !== Json.canonical(asked[key]!),
       `expected ${JSON.stringify(value)}, as the weights were trained with, got ${
         JSON.stringify(asked[key])
-      }; set it so`
+      }; set finetune.${key} to it`
     ])
   )
 }

@@ -34,7 +34,9 @@ import * as Network from "./Network.ts"
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; known are networks of patchword and the BEiT of transformers`
+    return `${this.problem}; known are networks of patchword, and ${
+      Beit.Architecture.literals.join(" and ")
+    } of transformers`
   }
 }
 

@@ -120,6 +120,9 @@ describe("Weights", () => {
             assert.deepStrictEqual({ ...tensors }, { "patch_embed.proj.weight": patches, "head.bias": head }, prefix)
           }
         }
+        const headless = yield* file(theirs.map((name) => name.replace("beit.", "")), ending)
+        const model = yield* Weights.read(headless, { network: "pretrained" })
+        assert.include(Object.keys(model.tensors), "patch_embed.proj.weight")
         const apart = yield* Weights.read(yield* file(["backbone.patch_embed.proj.weight", "head.bias"], ending), {
           network: "classifier"
         })

@@ -234,7 +234,10 @@ describe("a model folder", () => {
           "{\"model_type\":\"bert\",\"architectures\":[\"BertModel\"]}"
         )
         const other = yield* Effect.flip(ModelFolder.read(folder))
-        assert.include(other.message, "config.json describes [\"BertModel\"]; known are networks of patchword")
+        assert.include(
+          other.message,
+          "config.json describes [\"BertModel\"]; known are networks of patchword, and Beit"
+        )
         assert.strictEqual(other[Runtime.errorExitCode], 65)
       }))
   })

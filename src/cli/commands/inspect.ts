@@ -34,18 +34,12 @@ export const inspect = Command.make("inspect", {
     if (found._tag === "Weights") return yield* Show.result(false, weights(found))
     if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
     if (found._tag === "HubFolder") {
-      const { model, path, provenance, uses } = found
-      const { looksLike: _, uses: __, ...rest } = weights(found.weights)
-      const { model: ___, ...made } = provenance ?? {}
+      const { _tag, model, path, provenance, uses } = found
+      const { looksLike: _, ...file } = found.weights
+      const made = provenance === undefined ? {} : { provenance }
       const classes = model._tag === "Classifier" ? model.classes.length : undefined
-      return yield* Show.result(false, {
-        ...rest,
-        ...made,
-        path,
-        is: model._tag.toLowerCase(),
-        classes,
-        uses: uses.join("; ")
-      })
+      const shown = weights({ ...file, ...made, path, uses })
+      return yield* Show.result(false, { ...shown, _tag, is: model._tag.toLowerCase(), classes })
     }
     if (found.computedOn.length > 0) {
       yield* Show.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
