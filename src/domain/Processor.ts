@@ -24,7 +24,7 @@ import * as Quantity from "./Quantity.ts"
 /** What a processor decides of a configuration. */
 export type Evaluation = Pick<
   AugmentConfig,
-  "evaluationCrop" | "evaluationOffset" | "evaluationSides" | "interpolation" | "mean" | "std"
+  "colour" | "evaluationCrop" | "evaluationOffset" | "evaluationSides" | "interpolation" | "mean" | "std"
 >
 
 /** Pillow's numbers of the filters. */
@@ -139,6 +139,8 @@ export const read = (
       return yield* Foreign.refusal(file, do_center_crop ? "crop_size" : "size", message)
     }
     return {
+      // Pillow's, without colour profiles; but what is transparent is laid on white there.
+      colour: "official",
       evaluationCrop: shareOf(crop, side),
       evaluationSides: shorter ? "shorter" : "both",
       evaluationOffset: "down",

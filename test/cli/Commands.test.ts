@@ -351,7 +351,6 @@ describe("the commands", () => {
         [65, ["inspect", config], /micro\.yaml/],
         [65, ["inspect", images], /this folder is no run; known are safetensors/],
         [66, ["encode", run, "--images", at("no-images")], /no-images: there is no such folder/],
-        [64, ["features", at("run/finetune"), "--out", at("x.safetensors")], /got a classifier/],
         [
           64,
           ["export", at("run/pretrain"), "--what", "codes", "--out", at("x.onnx")],

@@ -116,7 +116,8 @@ describe("a model folder", () => {
           std: [0.5, 0.5, 0.5],
           interpolation: "bicubic",
           evaluationCrop: 1,
-          evaluationSides: "both"
+          evaluationSides: "both",
+          colour: "official"
         })
         assert.strictEqual((yield* reading({ layer_norm_eps: null })).config.vit.normEpsilon, 1e-12)
         const bare = yield* reading({}, {
