@@ -105,8 +105,8 @@ export const teacher = {
   ),
   teacherChannels: Flag.String("teacher-channels").pipe(
     Flag.withDescription(
-      "pixels as onnx:FILE expects them: plain (0 to 1), half, imagenet, clip, or three means and three deviations; " +
-        "default plain"
+      "pixels as the teacher's file expects them: plain (0 to 1), half, imagenet, clip, or three means and three " +
+        "deviations; default plain of onnx:FILE, of others what stands beside the file, or is usual"
     ),
     Flag.optional
   ),

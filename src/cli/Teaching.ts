@@ -25,7 +25,7 @@ const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:
 /** The flags that change what a teacher says, and the teachers that take them. */
 const TAKEN = [
   ["teacherSkip", "--teacher-skip", "onnx"],
-  ["teacherChannels", "--teacher-channels", "onnx"],
+  ["teacherChannels", "--teacher-channels", "onnx", "clip", "dino"],
   ["teacherActivation", "--teacher-activation", "clip"],
   ["teacherHeads", "--teacher-heads", "clip", "dino"]
 ] as const
@@ -37,7 +37,8 @@ const CHANNELS: Readonly<Record<string, Channels>> = {
   clip: Clip.CHANNELS
 }
 
-const channelsOf = (text: string): Effect.Effect<Channels, Config.ConfigError> => {
+const channelsOf = (text: string | undefined): Effect.Effect<Channels | undefined, Config.ConfigError> => {
+  if (text === undefined) return Effect.undefined
   if (Object.hasOwn(CHANNELS, text)) return Effect.succeed(CHANNELS[text]!)
   const numbers = text.split(",").map((part) => (part.trim() === "" ? NaN : Number(part)))
   const [a = NaN, b = NaN, c = NaN, d = NaN, e = NaN, f = NaN] = numbers
@@ -69,18 +70,17 @@ const made = Effect.fnUntraced(function*(
     const wanted = kinds.map((one) => `${one}:FILE`).join(" or ")
     return yield* Config.refusal(flag, `expected --teacher ${wanted}, got ${teacher}`)
   }
-  const heads = of("heads", teacherHeads)
+  const channels = Option.fromUndefinedOr(yield* channelsOf(Option.getOrUndefined(teacherChannels)))
+  const own = { ...of("heads", teacherHeads), ...of("channels", channels) }
   if (kind === "hog" && file === "") return Teacher.layerHog({ patchSize, imageSize, seed, augment })
   if (file !== "") {
     switch (kind) {
       case "clip":
-        return Teacher.layerClip(file, { ...heads, ...of("activation", teacherActivation) })
+        return Teacher.layerClip(file, { ...own, ...of("activation", teacherActivation) })
       case "dino":
-        return Teacher.layerDino(file, heads)
-      case "onnx": {
-        const channels = yield* channelsOf(Option.getOrElse(teacherChannels, () => "plain"))
-        return Teacher.layerOnnx(file, { imageSize, output, channels, ...of("skip", teacherSkip) })
-      }
+        return Teacher.layerDino(file, own)
+      case "onnx":
+        return Teacher.layerOnnx(file, { imageSize, output, ...of("channels", channels), ...of("skip", teacherSkip) })
       case "cache":
         return Teacher.layerCached(file)
       case "run": {

@@ -145,6 +145,11 @@ export interface NetworkOptions {
    * OpenAI's all are.
    */
   readonly heads?: number
+  /**
+   * What it expects of its pixels. When absent, what a configuration beside the file says, else what the networks of its
+   * kind were published with.
+   */
+  readonly channels?: Normalize.Channels
 }
 
 /** How an image tower of CLIP is a teacher. */
@@ -359,27 +364,36 @@ const named = (batch: Batch) =>
     width: Dim.named("width", batch.width)
   }) as const
 
+// What is usual is not in the digest, so that it stays the one of files about which nothing is said.
+const unlike = <A>(value: A, usual: A): ReadonlyArray<string> => {
+  const text = JSON.stringify(value)
+  return text === JSON.stringify(usual) ? [] : [text]
+}
+
 // Tensors that only OpenAI's own files have.
 const OPENAI = ["input_resolution", "context_length", "vocab_size"]
 
-const activationOf = (
-  said: string | undefined,
-  from: string | undefined,
-  tensors: Weights.Tensors
-): Effect.Effect<Clip.Mlp, Onnx.ModelInvalid> => {
-  if (said === "gelu" || said === "quick_gelu") {
-    const whence = from === undefined ? Effect.void : Effect.logInfo(`teacher clip: ${said}, as ${from} says`)
-    return Effect.as(whence, said)
+/** What the options say, else a configuration beside the file, which is logged where it is not what is usual. */
+const chosen = Effect.fnUntraced(function*<A>(
+  name: string,
+  asked: A | undefined,
+  told: TeacherConfig.Told<A> | undefined,
+  usual: A
+) {
+  if (asked !== undefined || told === undefined) return asked ?? usual
+  if (JSON.stringify(told.value) !== JSON.stringify(usual)) {
+    yield* Effect.logInfo(`teacher ${name}: ${JSON.stringify(told.value)}, as ${told.file} says`)
   }
-  if (said !== undefined) {
-    const problem = `${from} says hidden_act "${said}", but gelu and quick_gelu are what is computed`
-    return Effect.fail(new Onnx.ModelInvalid({ problem }))
-  }
-  const assumed = OPENAI.every((name) => Object.hasOwn(tensors, name)) ? Effect.void : Effect.logWarning(
-    "teacher clip: neither the weights nor a configuration beside them say which activation they were trained with; " +
-      "quick_gelu is taken, which OpenAI's have. Most of OpenCLIP's have gelu: say so by activation (--teacher-activation)"
-  )
-  return Effect.as(assumed, "quick_gelu" as const)
+  return told.value
+})
+
+const computable = <A extends string>(told: TeacherConfig.Told<string> | undefined, ...known: ReadonlyArray<A>) => {
+  if (told === undefined) return Effect.undefined
+  const value = known.find((one) => one === told.value)
+  const problem = `${told.file} says hidden_act "${told.value}", but ${known.join(" and ")} is what is computed`
+  return value === undefined
+    ? Effect.fail(new Onnx.ModelInvalid({ problem }))
+    : Effect.succeed({ file: told.file, value })
 }
 
 const clip = Effect.fnUntraced(function*(
@@ -387,9 +401,15 @@ const clip = Effect.fnUntraced(function*(
   { said, source, tensors }: Origin,
   options: ClipOptions
 ) {
-  const activation = yield* options.activation === undefined
-    ? activationOf(said?.activation, said?.file, tensors)
-    : Effect.succeed(options.activation)
+  const told = yield* computable(TeacherConfig.told(said, "activation"), "quick_gelu", "gelu")
+  if (options.activation === undefined && told === undefined && !OPENAI.every((name) => Object.hasOwn(tensors, name))) {
+    yield* Effect.logWarning(
+      "teacher clip: neither the weights nor a configuration beside them say which activation they were trained with; " +
+        "quick_gelu is taken, which OpenAI's have. Most of OpenCLIP's have gelu: say so by activation (--teacher-activation)"
+    )
+  }
+  const activation = yield* chosen<Clip.Mlp>("clip", options.activation, told, "quick_gelu")
+  const channels = yield* chosen("clip", options.channels, TeacherConfig.told(said, "channels"), Clip.CHANNELS)
   const positions = "visual.positional_embedding"
   const blocks = "visual.transformer.resblocks."
   const depth = depthOf(weights, blocks)
@@ -400,7 +420,7 @@ const clip = Effect.fnUntraced(function*(
     out: ["visual.proj", 1, 2],
     hidden: [`${blocks}0.mlp.c_fc.weight`, 0, 2]
   })
-  const heads = yield* headsOf(found.width, WIDEST, options.heads ?? said?.heads)
+  const heads = yield* headsOf(found.width, WIDEST, options.heads ?? TeacherConfig.told(said, "heads")?.value)
   const sizes = {
     ...(yield* measured(source, positions, found, heads)),
     activation,
@@ -416,12 +436,13 @@ const clip = Effect.fnUntraced(function*(
     weights,
     source,
     sizes.heads,
-    ...(activation === "quick_gelu" ? [] : [activation])
+    ...unlike(activation, "quick_gelu"),
+    ...unlike(channels, Clip.CHANNELS)
   )
   const network: Network = {
     patch: found.patch,
     width: found.out,
-    channels: Clip.CHANNELS,
+    channels,
     digest,
     open: (batch) => open(Clip.features(sizes, named(batch)), parameters, ({ target }) => target.data)
   }
@@ -444,10 +465,8 @@ const withRegisters = (given: Weights.Weights): Weights.Weights => {
 }
 
 const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source }: Origin, options: NetworkOptions) {
-  if (said?.activation !== undefined && said.activation !== "gelu") {
-    const problem = `${said.file} says hidden_act "${said.activation}", but gelu is what is computed`
-    return yield* new Onnx.ModelInvalid({ problem })
-  }
+  yield* computable(TeacherConfig.told(said, "activation"), "gelu")
+  const channels = yield* chosen("dino", options.channels, TeacherConfig.told(said, "channels"), Dino.CHANNELS)
   const weights = withRegisters(given)
   const own = {
     depth: depthOf(weights, "blocks."),
@@ -460,7 +479,7 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     tokens: ["pos_embed", 1, 3],
     hidden: ["blocks.0.mlp.fc1.weight", 0, 2]
   })
-  const heads = yield* headsOf(found.width, Infinity, options.heads ?? said?.heads)
+  const heads = yield* headsOf(found.width, Infinity, options.heads ?? TeacherConfig.told(said, "heads")?.value)
   const sizes = {
     ...(yield* measured(source, "pos_embed", found, heads)),
     patch: Dim.named("patch", found.patch),
@@ -469,11 +488,17 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     tokens: Dim.named("positions", found.tokens),
     ...own
   }
-  const { digest, parameters } = yield* fitted(Dino.spec(sizes), weights, source, sizes.heads)
+  const { digest, parameters } = yield* fitted(
+    Dino.spec(sizes),
+    weights,
+    source,
+    sizes.heads,
+    ...unlike(channels, Dino.CHANNELS)
+  )
   const network: Network = {
     patch: found.patch,
     width: found.width,
-    channels: Dino.CHANNELS,
+    channels,
     digest,
     open: (batch) => open(Dino.features(sizes, named(batch)), parameters, ({ target }) => target.data)
   }
@@ -497,8 +522,8 @@ interface Origin {
   readonly source: string
   /** The tensors as the file has them. */
   readonly tensors: Weights.Tensors
-  /** What a configuration beside the file says. */
-  readonly said: TeacherConfig.Said | undefined
+  /** What configurations beside the file say. */
+  readonly said: Effect.Success<ReturnType<typeof TeacherConfig.beside>>
 }
 
 const layerPublished = <O>(
@@ -514,9 +539,9 @@ const layerPublished = <O>(
   const network = Effect.gen(function*() {
     const source = typeof given === "string" ? given : name
     const weights = typeof given === "string" ? yield* Weights.read(given) : given
-    const said = typeof given === "string" ? yield* TeacherConfig.beside(name, given) : Option.none()
+    const said = typeof given === "string" ? yield* TeacherConfig.beside(name, given) : []
     const { tensors } = weights
-    const origin: Origin = { source, tensors, said: Option.getOrUndefined(said) }
+    const origin: Origin = { source, tensors, said }
     return yield* Weights.official(weights, name, { source }).pipe(
       Effect.flatMap((official) => published(official, origin, options)),
       Effect.catchTag("WeightsError", (error) => Weights.describing(tensors)(Effect.fail(error)))

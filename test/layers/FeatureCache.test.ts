@@ -257,6 +257,18 @@ describe("FeatureCache", () => {
           assert.include(error.message, said)
         }
       }
+      const directory = yield* folder
+      yield* fill(directory)
+      yield* change(
+        directory,
+        "cache.json",
+        (bytes) =>
+          new TextEncoder().encode(new TextDecoder().decode(bytes).replace("\"images\": 3", "\"images\": 300000000000"))
+      )
+      for (const check of ["contents", "sizes"] as const) {
+        const error = yield* Effect.flip(FeatureCache.reader(directory, { check }))
+        assert.include(error.message, "shard-00000.bin is damaged (it has 168 bytes instead of")
+      }
     }))
   )
 

@@ -192,13 +192,42 @@ describe("the files of teachers", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(beside, JSON.stringify(config))
         assert.deepStrictEqual((yield* told()).data, exact.data)
-        assert.strictEqual(said[1], `teacher clip: gelu, as ${beside} says`)
+        assert.strictEqual(said[1], `teacher clip: "gelu", as ${beside} says`)
         assert.deepStrictEqual((yield* told({ ...heads, activation: "quick_gelu" })).data, assumed.data)
         const digests = yield* Effect.forEach(
           ["gelu", "quick_gelu"] as const,
           (activation) => digest(Teacher.layerClip(file, { ...heads, activation }))
         )
         assert.notStrictEqual(digests[0], digests[1])
+      }).pipe(Effect.scoped))
+
+    it.effect("are shown the pixels that a processor beside them expects", () =>
+      Effect.gen(function*() {
+        const half = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
+        for (
+          const [tensors, made, name, text] of [
+            [dino, Teacher.layerDino, "preprocessor_config.json", { image_mean: half.mean, image_std: half.std }],
+            [clip, Teacher.layerClip, "preprocessor_config.json", { image_mean: half.mean, image_std: half.std }],
+            [
+              clip,
+              Teacher.layerClip,
+              "open_clip_config.json",
+              { model_cfg: { quick_gelu: true, vision_cfg: { width: 32, head_width: 16 } }, preprocess_cfg: half }
+            ]
+          ] as const
+        ) {
+          const file = yield* written(Safetensors.encode(tensors))
+          const usual = yield* digest(made(file, heads))
+          yield* (yield* FileSystem.FileSystem).writeFileString(file.replace(/teacher$/, name), JSON.stringify(text))
+          const told = yield* digest(made(file, heads))
+          assert.notStrictEqual(told, usual)
+          assert.strictEqual(told, yield* digest(made(Weights.make(tensors), { ...heads, channels: half })))
+          const images = HostTensor.make([2, 3, 32, 32], "float32", new Float32Array(2 * 3 * 32 * 32).fill(0.25))
+          assert.deepStrictEqual(
+            (yield* features(made(file, heads), images)).data,
+            (yield* features(made(Weights.make(tensors), { ...heads, channels: half }), images)).data
+          )
+        }
       }).pipe(Effect.scoped))
 
     it.effect("are refused for an activation that is not computed", () =>

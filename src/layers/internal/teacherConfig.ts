@@ -1,28 +1,41 @@
-/** What a configuration beside published weights says of their network, where the weights do not: transformers', timm's, OpenCLIP's. */
+/** What configurations beside published weights say of their network, where the weights do not: transformers', timm's, OpenCLIP's. */
 import { Effect, Option, Schema } from "effect"
 import * as Json from "../../domain/Json.ts"
+import type * as Normalize from "../../domain/Normalize.ts"
+import * as Quantity from "../../domain/Quantity.ts"
 import * as Files from "../Files.ts"
 
-/** What is said, and in which file. */
+/** What may be said. */
 export interface Said {
-  readonly file: string
   readonly activation?: string
   readonly heads?: number
+  readonly channels?: Normalize.Channels
+}
+
+/** Something that is said, and in which file. */
+export interface Told<A> {
+  readonly value: A
+  readonly file: string
 }
 
 const Transformer = Schema.Struct({
   hidden_act: Schema.optionalKey(Schema.String),
-  num_attention_heads: Schema.optionalKey(Schema.Int)
+  num_attention_heads: Schema.optionalKey(Quantity.Count)
 })
 
-/** Of timm, whose names of architectures say it. */
-const Timm = Schema.Struct({ architecture: Schema.String })
+const Processor = Schema.Struct({ image_mean: Quantity.Channels, image_std: Quantity.Channels })
+
+const Standard = Schema.Struct({ mean: Quantity.Channels, std: Quantity.Channels })
+
+/** Of timm, whose names of architectures say more. */
+const Timm = Schema.Struct({ architecture: Schema.String, pretrained_cfg: Schema.optionalKey(Standard) })
 
 const OpenClip = Schema.Struct({
   model_cfg: Schema.Struct({
     quick_gelu: Schema.optionalKey(Schema.Boolean),
-    vision_cfg: Schema.Struct({ width: Schema.Int, head_width: Schema.optionalKey(Schema.Int) })
-  })
+    vision_cfg: Schema.Struct({ width: Quantity.Count, head_width: Schema.optionalKey(Quantity.Count) })
+  }),
+  preprocess_cfg: Schema.optionalKey(Standard)
 })
 
 const Clip = Schema.Union([
@@ -31,52 +44,82 @@ const Clip = Schema.Union([
   Timm
 ])
 
-const Dino = Schema.Struct({
-  model_type: Schema.Literals(["vit", "dinov2", "dinov2_with_registers"]),
-  ...Transformer.fields
-})
+const Dino = Schema.Union([
+  Schema.Struct({
+    model_type: Schema.Literals(["vit", "dinov2", "dinov2_with_registers"]),
+    ...Transformer.fields
+  }),
+  Timm
+])
 
 const HEAD = 64
 
-const ofTransformer = (
-  { hidden_act, num_attention_heads }: typeof Transformer.Type,
-  usual: string
-): Omit<Said, "file"> => ({
+const given = <K extends keyof Said>(key: K, value: Said[K] | undefined): Said =>
+  value === undefined ? {} : { [key]: value }
+
+const ofTransformer = ({ hidden_act, num_attention_heads }: typeof Transformer.Type, usual: string): Said => ({
   activation: hidden_act ?? usual,
-  ...(num_attention_heads === undefined ? {} : { heads: num_attention_heads })
+  ...given("heads", num_attention_heads)
 })
 
-const ofClip = (config: typeof Clip.Type): Omit<Said, "file"> => {
+const ofClip = (config: typeof Clip.Type): Said => {
   if ("vision_config" in config) return ofTransformer(config.vision_config, "quick_gelu")
   if ("model_type" in config) return ofTransformer(config, "quick_gelu")
-  const { architecture } = config
-  return architecture.includes("clip") ? { activation: architecture.includes("quickgelu") ? "quick_gelu" : "gelu" } : {}
+  const { architecture, pretrained_cfg } = config
+  const activation = architecture.includes("quickgelu") ? "quick_gelu" : "gelu"
+  return architecture.includes("clip") ? { activation, ...given("channels", pretrained_cfg) } : {}
 }
 
-const ofOpenClip = ({ model_cfg: { quick_gelu = false, vision_cfg } }: typeof OpenClip.Type): Omit<Said, "file"> => ({
-  activation: quick_gelu ? "quick_gelu" : "gelu",
-  heads: vision_cfg.width / (vision_cfg.head_width ?? HEAD)
+const ofDino = (config: typeof Dino.Type): Said =>
+  "model_type" in config ? ofTransformer(config, "gelu") : given("channels", config.pretrained_cfg)
+
+const ofOpenClip = ({ model_cfg, preprocess_cfg }: typeof OpenClip.Type): Said => ({
+  activation: model_cfg.quick_gelu === true ? "quick_gelu" : "gelu",
+  heads: model_cfg.vision_cfg.width / (model_cfg.vision_cfg.head_width ?? HEAD),
+  ...given("channels", preprocess_cfg)
 })
 
-type Reader = (text: string) => Option.Option<Omit<Said, "file">>
+const ofProcessor = ({ image_mean, image_std }: typeof Processor.Type): Said => ({
+  channels: { mean: image_mean, std: image_std }
+})
 
-const reader =
-  <S extends Schema.Codec<any, any>>(schema: S, said: (config: S["Type"]) => Omit<Said, "file">): Reader => (text) =>
-    Option.map(Schema.decodeOption(Json.text(schema))(text), said)
+type Reader = (text: string) => Option.Option<Said>
+
+const reader = <S extends Schema.Codec<any, any>>(schema: S, said: (config: S["Type"]) => Said): Reader => (text) =>
+  Option.map(Schema.decodeOption(Json.text(schema))(text), said)
+
+type Named = readonly [name: string, read: Reader]
+
+const processor: Named = ["preprocessor_config.json", reader(Processor, ofProcessor)]
 
 /** Each file that may say something, and how. Other files of these names say nothing. */
-const readers: Readonly<Record<"clip" | "dino", ReadonlyArray<readonly [name: string, read: Reader]>>> = {
-  clip: [["open_clip_config.json", reader(OpenClip, ofOpenClip)], ["config.json", reader(Clip, ofClip)]],
-  dino: [["config.json", reader(Dino, (config) => ofTransformer(config, "gelu"))]]
+const readers: Readonly<Record<"clip" | "dino", ReadonlyArray<Named>>> = {
+  clip: [
+    ["open_clip_config.json", reader(OpenClip, ofOpenClip)],
+    ["config.json", reader(Clip, ofClip)],
+    processor
+  ],
+  dino: [["config.json", reader(Dino, ofDino)], processor]
 }
 
-/** What stands beside a file of weights, in the first file that says something. */
+/** What stands beside a file of weights. */
 export const beside = Effect.fnUntraced(function*(network: keyof typeof readers, weights: string) {
   const { path, readText } = yield* Files.make
-  for (const [name, read] of readers[network]) {
+  const all = yield* Effect.forEach(readers[network], ([name, read]) => {
     const file = path.join(path.dirname(weights), name)
-    const said = Option.flatMap(yield* Files.ifThere(readText(file)), read)
-    if (Option.isSome(said)) return Option.some<Said>({ file, ...said.value })
-  }
-  return Option.none<Said>()
+    return Effect.map(
+      Files.ifThere(readText(file)),
+      (text) => Option.toArray(Option.map(Option.flatMap(text, read), (said) => ({ file, said })))
+    )
+  })
+  return all.flat()
 })
+
+/** The first of all files that says something. */
+export const told = <K extends keyof Said>(
+  all: Effect.Success<ReturnType<typeof beside>>,
+  key: K
+): Told<NonNullable<Said[K]>> | undefined => {
+  const found = all.find(({ said }) => said[key] !== undefined)
+  return found && { file: found.file, value: found.said[key]! }
+}
