@@ -224,8 +224,8 @@ export class Teacher extends Context.Service<Teacher, {
     Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
 
   /**
-   * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights or a file of `Weights.read`:
-   * safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
+   * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights, or a file of `Weights.read` or
+   * a folder with one: safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
    * tokenizers. Images of any size that its patches tile are shown as they are.
    *
    * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
@@ -537,9 +537,10 @@ const layerPublished = <O>(
   ) => Effect.Effect<Network, Weights.WeightsError | Onnx.ModelInvalid>
 ): Layer.Layer<Teacher, TeacherError, Engine> => {
   const network = Effect.gen(function*() {
-    const source = typeof given === "string" ? given : name
-    const weights = typeof given === "string" ? yield* Weights.read(given) : given
-    const said = typeof given === "string" ? yield* TeacherConfig.beside(name, given) : []
+    const file = typeof given === "string" ? yield* TeacherConfig.fileOf(given) : undefined
+    const source = file ?? name
+    const weights = typeof given === "string" ? yield* Weights.read(source) : given
+    const said = file === undefined ? [] : yield* TeacherConfig.beside(name, file)
     const { tensors } = weights
     const origin: Origin = { source, tensors, said }
     return yield* Weights.official(weights, name, { source }).pipe(

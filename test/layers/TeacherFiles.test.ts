@@ -230,6 +230,20 @@ describe("the files of teachers", () => {
         }
       }).pipe(Effect.scoped))
 
+    it.effect("are found in a folder", () =>
+      Effect.gen(function*() {
+        const [file, index] = [
+          yield* written(Safetensors.encode(dino), "model.safetensors"),
+          yield* sharded(dino, (map) => map)
+        ]
+        const official = yield* digest(Teacher.layerDino(Weights.make(dino), heads))
+        for (const one of [file, index]) {
+          assert.strictEqual(yield* digest(Teacher.layerDino(one.replace(/\/[^/]*$/, ""), heads)), official)
+        }
+        const empty = yield* folder
+        assert.include(yield* refused(Teacher.layerDino(empty, heads)), `${empty} is a folder without weights`)
+      }).pipe(Effect.scoped))
+
     it.effect("are refused for an activation that is not computed", () =>
       Effect.gen(function*() {
         const relu = JSON.stringify({ model_type: "vit", hidden_act: "relu" })

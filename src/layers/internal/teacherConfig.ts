@@ -4,6 +4,7 @@ import * as Json from "../../domain/Json.ts"
 import type * as Normalize from "../../domain/Normalize.ts"
 import * as Quantity from "../../domain/Quantity.ts"
 import * as Files from "../Files.ts"
+import { ModelInvalid } from "./onnxModel.ts"
 
 /** What may be said. */
 export interface Said {
@@ -101,6 +102,26 @@ const readers: Readonly<Record<"clip" | "dino", ReadonlyArray<Named>>> = {
   ],
   dino: [["config.json", reader(Dino, ofDino)], processor]
 }
+
+/** What folders that are published call their weights. */
+const WEIGHTS = [
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "open_clip_model.safetensors",
+  "pytorch_model.bin",
+  "open_clip_pytorch_model.bin"
+]
+
+/** The file that a path means: itself, or the weights in a folder. */
+export const fileOf = Effect.fnUntraced(function*(given: string) {
+  const { fs, path } = yield* Files.make
+  const info = yield* Effect.option(fs.stat(given))
+  if (!Option.exists(info, ({ type }) => type === "Directory")) return given
+  const names = yield* Files.onFailure(given)(fs.readDirectory(given))
+  const found = WEIGHTS.find((name) => names.includes(name))
+  const problem = `${given} is a folder without weights (${WEIGHTS.join(", ")}); name the file`
+  return found === undefined ? yield* new ModelInvalid({ problem }) : path.join(given, found)
+})
 
 /** What stands beside a file of weights. */
 export const beside = Effect.fnUntraced(function*(network: keyof typeof readers, weights: string) {
