@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Runtime, Schema } from "effect"
+import { Console, Effect, Logger, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -38,7 +38,8 @@ const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const lines: Array<string> = []
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   yield* Command.runWith(patchword, { version: "0" })(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} })
+    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }),
+    Effect.provideService(Logger.LogToStderr, true)
   )
   return lines.join("\n")
 })
