@@ -21,7 +21,7 @@
  * assert.deepStrictEqual(shape, [2, 36, 48])
  * ```
  */
-import { Context, Effect, Layer, Option, Result, Runtime, Schema, Scope } from "effect"
+import { Context, Effect, Layer, Result, Runtime, Schema, Scope } from "effect"
 import * as ComputedOn from "../domain/ComputedOn.ts"
 import * as Directions from "../domain/Directions.ts"
 import * as Grid from "../domain/Grid.ts"
