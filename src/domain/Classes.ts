@@ -49,7 +49,7 @@ export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutsi
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `image ${this.image} has the label ${this.label}, but there are ${this.classes} classes, counted from 0; ` +
+    return `image ${this.image} has the label ${this.label}, which is none of its ${this.classes} classes, counted from 0; ` +
       "correct the label or the list of classes"
   }
 }
@@ -148,11 +148,12 @@ const occurring = (set: Labelled): Int32Array => {
 const failing = (split: string) => (reason: ClassesError["reason"]) => Result.fail(new ClassesError({ split, reason }))
 
 const inside = (set: Labelled): Result.Result<void, ClassesError> => {
-  const { classes, labels } = set
-  const image = labels.findIndex((label) => label < 0 || label >= classes.length)
+  const { among, classes, labels } = set
+  const allowed = new Set(among ?? classes.keys())
+  const image = labels.findIndex((label) => !allowed.has(label))
   return image === -1
     ? Result.void
-    : failing(set.name)(new LabelOutside({ image, label: labels[image]!, classes: classes.length }))
+    : failing(set.name)(new LabelOutside({ image, label: labels[image]!, classes: allowed.size }))
 }
 
 const several = (set: Labelled): Result.Result<void, ClassesError> => {
@@ -178,8 +179,10 @@ export interface Met<S extends Labelled = Labelled> {
   readonly among?: Int32Array
 }
 
-const twice = (names: ReadonlyArray<string>): string | undefined =>
-  names.find((name, index) => names.indexOf(name) !== index)
+const twice = (names: ReadonlyArray<string>): string | undefined => {
+  const seen = new Set<string>()
+  return names.find((name) => seen.size === seen.add(name).size)
+}
 
 /** The number of each of `given` in `wanted`, -1 for those that are not there. */
 const numbered = (wanted: ReadonlyArray<string>, given: ReadonlyArray<string>): Int32Array => {
@@ -220,9 +223,9 @@ export const meet = <S extends Labelled>(
     const numbers = same ? Int32Array.from(given.keys()) : numbered(wanted, given)
     const shown = occurring(set)
     const there = new Set(numbers)
-    const unknown = (rule === "same" ? given : Array.from(shown, (label) => given[label]!)).filter((name) =>
-      !same && !wanted.includes(name)
-    )
+    const unknown = Array.from(rule === "same" ? given.keys() : shown)
+      .filter((label) => numbers[label] === -1)
+      .map((label) => given[label]!)
     const missing = wanted.filter((_, number) => !there.has(number))
     if (unknown.length > 0 || (rule === "same" && missing.length > 0)) {
       return fail(new ClassesDiffer({ learned: learned.name, wanted, given, unknown, missing }))

@@ -89,6 +89,10 @@ describe("classes", () => {
     const val = { ...set("val", train.classes, [0, 2]), among: Int32Array.of(0, 2) }
     const met = Result.getOrThrow(Classes.meet(train, val))
     assert.deepStrictEqual(met.among, Int32Array.of(0, 2))
+    assert.match(
+      refused(Classes.meet(train, { ...val, labels: Int32Array.of(0, 1) })).message,
+      /image 1 has the label 1, which is none of its 2 classes/
+    )
     assert.strictEqual(Figure.measure(met, Float32Array.of(1, 9, 0, 0, 9, 1)).top1, 1)
   })
 })

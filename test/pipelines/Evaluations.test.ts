@@ -140,7 +140,7 @@ describe("evaluations", () => {
           ) {
             assert.match(
               (yield* Effect.flip(Effect.asVoid(evaluate))).message,
-              /image 0 has the label 3, but there are 3 classes/
+              /image 0 has the label 3, which is none of its 3 classes/
             )
           }
         }
