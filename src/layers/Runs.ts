@@ -189,6 +189,7 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       const all = yield* rows
       const kept = all.filter(({ row }) => row.stage !== stage || row.step < step)
       if (kept.length < all.length) yield* store.write(LOG, kept.map(({ line }) => `${line}\n`).join(""))
+      return kept.filter(({ row }) => row.stage === stage).length
     }, wrapped),
     readLog: wrapped(Effect.map(rows, (all) => all.map(({ row }) => row))),
     result: Effect.fn("Runs.result")((stage: string) => wrapped(readJson(store, stageResult(stage)))),
@@ -351,8 +352,10 @@ export class Runs extends Context.Service<Runs, {
   /**
    * Drops the rows of a stage at `step` and beyond from the log. Called with the first step that a resumed stage takes
    * again, it makes the log equal to that of a run which was never interrupted.
+   *
+   * @returns how many rows of the stage are left.
    */
-  readonly rewind: (stage: string, step: number) => Effect.Effect<void, RunsError>
+  readonly rewind: (stage: string, step: number) => Effect.Effect<number, RunsError>
   readonly readLog: Effect.Effect<ReadonlyArray<Row>, RunsError>
   /** Keeps what the run is computed on from here on; warns when it is something else than before. */
   readonly computesOn: (now: ComputedOn.ComputedOn) => Effect.Effect<void, RunsError>

@@ -141,7 +141,13 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     const initial = Option.isNone(latest)
       ? yield* options.initial
       : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
-    yield* runs.rewind(stage, taken + 1)
+    const rows = yield* runs.rewind(stage, taken + 1)
+    if (rows !== taken) {
+      yield* Effect.logWarning(
+        `${stage}: the log has ${rows} rows of the ${taken} steps that the checkpoint holds, so some were lost or changed; ` +
+          "its curves have gaps, and the weights are right all the same"
+      )
+    }
     return {
       handle: yield* engine.train(step, initial, taken),
       start: taken,

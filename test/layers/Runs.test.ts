@@ -70,7 +70,7 @@ const behaviour = (layer: Layer.Layer<Runs.Runs | Checkpoints.Checkpoints, unkno
       const run = yield* Runs.Runs
       yield* train("tokenizer", 1, 3)
       yield* train("pretrain", 1, 3)
-      yield* run.rewind("pretrain", 2)
+      assert.strictEqual(yield* run.rewind("pretrain", 2), 1)
       assert.deepStrictEqual((yield* run.readLog).map(({ stage, step }) => `${stage} ${step}`), [
         "tokenizer 1",
         "tokenizer 2",

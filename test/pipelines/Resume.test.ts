@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Logger } from "effect"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { Checkpoints } from "../../src/layers/Checkpoints.ts"
 import { Engine } from "../../src/layers/Engine.ts"
@@ -72,6 +72,23 @@ describe("a run that is interrupted and started again", () => {
         assert.deepStrictEqual(broken, unbroken)
         assert.strictEqual(unbroken.log.length, 3 * 9)
       }))
+
+    it.effect("says so where rows of the log were lost", () =>
+      Effect.gen(function*() {
+        yield* interruptedAt("tokenizer", 4, {})
+        const runs = yield* Runs
+        const warnings: Array<string> = []
+        const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+        yield* trainTokenizer(plain.tokenizer).pipe(
+          Effect.provideService(Runs, {
+            ...runs,
+            rewind: (stage, step) => Effect.map(runs.rewind(stage, step), (rows) => rows - 1)
+          }),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.lengthOf(warnings, 1)
+        assert.match(warnings[0]!, /^tokenizer: the log has \d rows of the \d steps that the checkpoint holds/)
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("goes on after its last step", () =>
       Effect.gen(function*() {
