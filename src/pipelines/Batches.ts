@@ -29,24 +29,28 @@ export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImag
 /** The images are read in other colours than the network's configuration says. Exits with 64. */
 export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColours", {
   set: Schema.String,
+  /** Whose configuration. */
+  network: Schema.String,
   expected: Colour,
   found: Colour
 }) {
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
-    return `the images of ${this.set} are read in ${this.found} colours but augment.colour is ${this.expected}; give the ` +
-      `images the option colour: "${this.expected}", or change the configuration`
+    return `the images of ${this.set} are read in ${this.found} colours, but augment.colour of ${this.network} is ` +
+      `${this.expected}; give the images the option colour: "${this.expected}" (--colour ${this.expected}), or change ` +
+      "the configuration"
   }
 }
 
-/** Holds a set to the colours of a configuration; pictures that are no files have but their own. */
-const checkColours = (
+/** Holds a set to the colours of a network's configuration; pictures that are no files have but their own. */
+export const checkColours = (
   { colour: found, name }: ImageSet.ImageSet,
-  { colour: expected = "managed" }: Pick<AugmentConfig, "colour">
+  { colour: expected = "managed" }: Pick<AugmentConfig, "colour">,
+  network = "the network"
 ): Effect.Effect<void, OtherColours> =>
   found === undefined || found === expected
     ? Effect.void
-    : Effect.fail(new OtherColours({ set: name, expected, found }))
+    : Effect.fail(new OtherColours({ set: name, network, expected, found }))
 
 /** The images of one batch in both forms, with where they come from. */
 export interface ImageBatch {

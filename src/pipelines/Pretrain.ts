@@ -81,6 +81,8 @@ export const pretrain = Effect.fn("pretrain")(function*(
   })
   const engine = yield* Engine
   const set = yield* (yield* Images).load(split)
+  // Both see the same pictures.
+  yield* Batches.checkColours(set, tokenizer.config.augment, "the tokenizer")
   const codes = tokenizer.config.codebook.size
   const sizes = sizesOf({ config, codes })
   const batchSize = Dim.named("batch", optimizer.batchSize)

@@ -279,6 +279,20 @@ describe("the commands", () => {
           "--out",
           at("net")
         )
+        const other = yield* refused(
+          "pretrain",
+          "--tokenizer",
+          run,
+          ...configured,
+          "--colour",
+          "official",
+          "--out",
+          at("other")
+        )
+        assert.include(
+          String(other),
+          "are read in official colours, but augment.colour of the tokenizer is managed; give the images"
+        )
         const digest = Effect.fnUntraced(function*(verb: string, network: string, ...more: ReadonlyArray<string>) {
           yield* found(verb, network, ...plainly, ...more, "--out", at("colours.safetensors"))
           return Result.getOrThrow(Safetensors.decode(readFileSync(at("colours.safetensors")))).metadata.images

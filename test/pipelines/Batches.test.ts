@@ -24,7 +24,7 @@ describe("batches", () => {
       const managed: ImageSet = { ...train, colour: "managed" }
       const error = yield* Effect.flip(Batches.training({ ...asked, set: managed, augment: official }))
       assert.instanceOf(error, Batches.OtherColours)
-      assert.include(error.message, "read in managed colours but augment.colour is official")
+      assert.include(error.message, "read in managed colours, but augment.colour of the network is official")
       const evaluated = (set: ImageSet, augment: typeof official | typeof asked.augment) =>
         Batches.evaluation({ set, batchSize: 24, size: 32, augment }, () => Effect.void)
       assert.instanceOf(yield* Effect.flip(evaluated(managed, official)), Batches.OtherColours)

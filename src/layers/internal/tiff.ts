@@ -64,11 +64,22 @@ const JPEG = 7
 /** What pixels can mean: grey from white or from black, RGB, palette, separated inks, YCbCr, Lab. */
 const MEANINGS = new Set([0, 1, 2, 3, 5, YCBCR, 8])
 
+const UNSIGNED = 1
+// What is said to be of no format is unsigned.
+const FORMATS = new Set([UNSIGNED, 4])
+const DEEPEST = 16
+
 /** Why the colours of a TIFF file would be taken for others; nothing where they are understood. */
-export const misread = ({ compression: [compression = 1], photometric: [photometric] }: Tags): string | undefined => {
+export const misread = (
+  { bits, compression: [compression = 1], format, photometric: [photometric] }: Tags
+): string | undefined => {
   if (photometric === undefined) return "the TIFF file does not say what its pixels mean"
   if (photometric === YCBCR && compression !== JPEG) {
     return "the TIFF file holds YCbCr without JPEG compression, which would be taken for RGB; convert it to RGB"
+  }
+  if (format.some((one) => !FORMATS.has(one)) || bits.some((depth) => depth > DEEPEST)) {
+    return "the TIFF file holds signed, floating or very large numbers, of which nobody says what is black and what is " +
+      "white; convert it to 8 bits"
   }
   return MEANINGS.has(photometric)
     ? undefined
@@ -91,7 +102,6 @@ const PLAIN = new Set([
   "6 3x8"
 ])
 
-const UNSIGNED = 1
 const PREMULTIPLIED = 1
 
 /** Whether the pixels are of a kind that Pillow and libvips decode alike. */
