@@ -23,6 +23,9 @@ export interface Options extends Encoded.Options {
   readonly cache?: string
 }
 
+/** So many classes are named. */
+const NAMED = 5
+
 export const make = Effect.fnUntraced(function*(directory: string, options: Options) {
   const { fs, path } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
@@ -40,7 +43,8 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       const beside = images === 0 ? "" : `, and ${images} images beside them are in none`
       return { splits: folders, taken: `its sub-folders ${folders.join(", ")} are splits${beside}` }
     }
-    const classes = folders.length === 0 ? "it has no sub-folders" : `its ${folders.length} sub-folders are classes`
+    const names = `${folders.slice(0, NAMED).join(", ")}${folders.length > NAMED ? ", ..." : ""}`
+    const classes = folders.length === 0 ? "it has no sub-folders" : `its sub-folders (${names}) are classes`
     return { splits: [], taken: `one split, train; ${classes}` }
   }).pipe(Files.onFailure(directory), within(directory))
 

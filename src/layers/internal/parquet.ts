@@ -103,14 +103,19 @@ const attempt = <A>(run: () => Promise<A>) =>
 
 const damaged = (problem: string) => new FileDamaged({ problem })
 
-/** The bytes of a file. A place outside of it is a failure to wait for: one that is thrown would leave others unheard. */
+/** The bytes of a file. Failures that nobody waits for are none: the reader asks for places before it knows that it needs them. */
 const bufferOf = async (name: string): Promise<AsyncBuffer> => {
   const { byteLength, slice } = await asyncBufferFromFile(name)
+  const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+    if (start >= 0 && start <= end && end <= byteLength) return slice(start, end)
+    throw new RangeError(`it tells of the bytes ${start} to ${end}, but has ${byteLength}`)
+  }
   return {
     byteLength,
-    slice: async (start, end = byteLength) => {
-      if (start >= 0 && start <= end && end <= byteLength) return slice(start, end)
-      throw new RangeError(`it tells of the bytes ${start} to ${end}, but has ${byteLength}`)
+    slice: (start, end = byteLength) => {
+      const bytes = read(start, end)
+      bytes.catch(() => {})
+      return bytes
     }
   }
 }
@@ -120,12 +125,13 @@ const hasPath = (tree: SchemaTree, [name, ...rest]: ReadonlyArray<string>): bool
 
 /** What is wrong with a description of columns and row groups, as far as reading on would go astray. */
 const fault = ({ num_rows, row_groups: groups }: FileMetaData, schema: SchemaTree, image: string) => {
+  if (schema.children.some(({ element: { name } }) => typeof name !== "string")) return "a column has no name"
   for (const { columns, num_rows: rows } of groups) {
     const paths = columns.map(({ meta_data: meta }) => meta?.path_in_schema ?? [])
     const stray = paths.find((path) => path.length === 0 || !hasPath(schema, path))
     if (stray !== undefined) return `a row group has a column "${stray.join(".")}" that is none of the file`
     const held = columns.filter((_, i) => paths[i]![0] === image)
-    if (held.length === 0) return `a row group has no column "${image}"`
+    if (held.length === 0 && hasPath(schema, [image])) return `a row group has no column "${image}"`
     if (rows < 0n || held.some(({ meta_data: meta }) => meta?.num_values !== rows)) {
       return `a row group of ${rows} rows has another number of values in the column "${image}"`
     }
@@ -257,9 +263,10 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const metadata = yield* attempt(() => parquetMetadataAsync(file))
     const schema = yield* attempt(async () => parquetSchema(metadata))
     const columns = schema.children.map(({ element }) => element.name)
-    if (!columns.includes(image)) return yield* damaged(`it has no column "${image}", only ${columns.join(", ")}`)
-    const problem = fault(metadata, schema, image)
+    // What a damaged file tells may be of any type.
+    const problem = yield* attempt(async () => fault(metadata, schema, image))
     if (problem !== undefined) return yield* damaged(problem)
+    if (!columns.includes(image)) return yield* damaged(`it has no column "${image}", only ${columns.join(", ")}`)
     const { largest, rows: count, starts } = yield* attempt(() => unitsOf(file, metadata, image))
     const { labels, names, source } = yield* labelsOf({ file, metadata, shard }, schema)
     const opened: Opened = {
