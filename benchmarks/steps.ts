@@ -7,9 +7,11 @@ import { TokenizerConfig } from "../src/domain/TokenizerConfig.ts"
 import { VitConfig } from "../src/domain/VitConfig.ts"
 import * as WeightDecay from "../src/domain/WeightDecay.ts"
 import * as AdamW from "../src/nn/AdamW.ts"
+import * as Mim from "../src/nn/Mim.ts"
 import * as Parameter from "../src/nn/Parameter.ts"
 import * as PretrainStep from "../src/nn/PretrainStep.ts"
 import * as TokenizerStep from "../src/nn/TokenizerStep.ts"
+import * as Vqkd from "../src/nn/Vqkd.ts"
 import * as Masking from "../src/pipelines/Masking.ts"
 import * as Sizes from "../src/pipelines/Sizes.ts"
 import * as Dim from "../src/shapes/Dim.ts"
@@ -88,7 +90,7 @@ export const tokenizing = (preset: Preset, size: number) => {
     }
   })
   const state = () => ({
-    ...random(TokenizerStep.spec(sizes), optimizer.accumulate),
+    ...random(Vqkd.spec(sizes), optimizer.accumulate),
     quantize: {
       embedding: { weight: waves(step.state.quantize.embedding.weight.shape) },
       cluster_size: HostTensor.zeros([sizes.codes], "float32")
@@ -115,7 +117,7 @@ export const pretraining = (preset: Preset, batchSize: number) => {
     clipNorm: optimizer.clipNorm,
     decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
   })
-  const state = () => random(PretrainStep.spec(sizes), optimizer.accumulate)
+  const state = () => random(Mim.spec(sizes), optimizer.accumulate)
   const hidden = Masking.draw(
     masking,
     Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))
@@ -145,6 +147,6 @@ export const encoding = (preset: Preset, size: number) => {
 export const describing = (preset: Preset, size: number) => {
   const sizes = Sizes.backbone(preset.pretrain, preset.tokenizer.codebook.size)
   const inference = PretrainStep.features(sizes, Dim.named("batch", size), { pooling: "mean", finalNorm: true })
-  const weights = () => ({ parameters: Parameter.initialise(PretrainStep.spec(sizes), 0) })
+  const weights = () => ({ parameters: Parameter.initialise(Mim.spec(sizes), 0) })
   return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
 }

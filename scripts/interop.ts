@@ -25,6 +25,7 @@ import { VitConfig } from "../src/domain/VitConfig.ts"
 import { Engine } from "../src/layers/Engine.ts"
 import * as ImageSet from "../src/layers/ImageSet.ts"
 import * as Weights from "../src/layers/Weights.ts"
+import { spec as networkOf } from "../src/nn/Classifier.ts"
 import * as Clip from "../src/nn/Clip.ts"
 import * as Dino from "../src/nn/Dino.ts"
 import * as FinetuneStep from "../src/nn/FinetuneStep.ts"
@@ -45,7 +46,7 @@ const TOLERANCE = 1e-5
 const vit = Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 })
 const batch = { size: 2, height: 32, width: 32 } as const
 const common = {
-  vit,
+  ...vit,
   hidden: 128,
   relativeRows: 52,
   depth: 3,
@@ -109,7 +110,7 @@ const networks = Effect.all([
     "pretrained",
     ["huggingface"],
     looking(predicting, ({ parameters }, { images, mask, rows }) => {
-      const index = Vit.relativeIndex(Grid.square(4), 17)
+      const index = Vit.relativeIndex(vit)
       const tokens = Mim.hidden(parameters, images, mask, rows, { heads: 2, index, earlyLayer: common.depth })
       return { logits: Mim.logits(parameters, tokens).last }
     }),
@@ -150,7 +151,7 @@ const ours = (name: keyof typeof views) => {
   const augment = new AugmentConfig({ ...finetune.augment, ...views[name], evaluationOffset: "down" })
   const vit = new VitConfig({ ...finetune.vit, imageSize: 32, width: 32, heads: 2, depth: 3, normEpsilon: 1e-3 })
   const config = new FinetuneConfig({ ...finetune, vit, augment, headScale: 40 })
-  const parameters = Parameter.initialise(FinetuneStep.spec(Sizes.classifier(config, 24)), 0)
+  const parameters = Parameter.initialise(networkOf(Sizes.classifier(config, 24)), 0)
   const classes = Array.from({ length: 24 }, (_, i) => `class ${i}`)
   return { _tag: "Classifier", config, classes, tensors: Weights.flatten(parameters) } as const
 }

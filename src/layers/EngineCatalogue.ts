@@ -172,7 +172,7 @@ const MASKED = 16
 
 const small = PretrainStep.step(
   {
-    vit: Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 }),
+    ...Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 }),
     hidden: 64,
     relativeRows: 52,
     depth: 2,

@@ -8,18 +8,17 @@
  * import assert from "node:assert"
  * import { Block, Parameter } from "patchword/nn"
  *
- * const sizes = { width: 8, hidden: 32, heads: 2, relativeRows: 12 }
- * const regime = Parameter.finetuning
- * const options = { ...sizes, ownTable: false, qkvBias: true, layerScale: 0, regime, place: 0 } as const
- * const { attn, mlp } = Block.spec(options)
+ * const sizes = { width: 8, hidden: 32, heads: 2, patches: 4, relativeRows: 12 }
+ * const kind = { ownTable: false, qkvBias: true, layerScale: 0, regime: Parameter.finetuning, place: 0 }
+ * const { attn, mlp } = Block.spec(sizes, kind)
  * assert.deepStrictEqual(attn.qkv.weight.shape, [24, 8])
  * assert.deepStrictEqual(mlp.fc1.weight.shape, [32, 8])
  * ```
  */
-import * as Activation from "../shapes/Activation.ts"
+import { gelu } from "../shapes/Activation.ts"
 import * as Attention from "../shapes/Attention.ts"
 import * as Dim from "../shapes/Dim.ts"
-import * as Elementwise from "../shapes/Elementwise.ts"
+import { add, addBias, scaleChannels, scaleSamples } from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 import * as Linear from "../shapes/Linear.ts"
@@ -31,28 +30,57 @@ import * as Parameter from "./Parameter.ts"
 /** Layer norm's epsilon in every network of BEiT. */
 export const EPSILON = 1e-6
 
-/** Attention over `C` channels by `H` heads; the table has one row for each of `R` relative positions. */
-export interface AttentionParams<in out C extends number, in out H extends number, in out R extends number> {
-  readonly q_bias?: Tensor<[C]>
-  readonly v_bias?: Tensor<[C]>
-  readonly relative_position_bias_table?: Tensor<[R, H]>
-  readonly qkv: { readonly weight: Tensor<[Dim.Mul<3, C>, C]> }
-  readonly proj: Linear.LinearParams<C, C>
+/**
+ * The sizes of a block. A network has one type parameter, `N`: its sizes.
+ *
+ * A setter that takes nothing makes a size readable alone. Where a property can be written, TypeScript takes any number
+ * for `N["width"]`, and so any tensor for any other.
+ */
+export interface Sizes {
+  get width(): number
+  set width(_: never)
+  /** The channels inside the MLP. */
+  get hidden(): number
+  set hidden(_: never)
+  get heads(): number
+  set heads(_: never)
+  /** The patches that it sees, beside a class token. */
+  get patches(): number
+  set patches(_: never)
+  /** The rows of its table: one for each relative position. */
+  get relativeRows(): number
+  set relativeRows(_: never)
 }
 
-/** A block of `C` channels with `F` in its MLP. */
-export interface BlockParams<
-  in out C extends number,
-  in out F extends number,
-  in out H extends number,
-  in out R extends number
-> {
-  readonly gamma_1?: Tensor<[C]>
-  readonly gamma_2?: Tensor<[C]>
-  readonly norm1: Normalization.NormParams<C>
-  readonly attn: AttentionParams<C, H, R>
-  readonly norm2: Normalization.NormParams<C>
-  readonly mlp: { readonly fc1: Linear.LinearParams<C, F>; readonly fc2: Linear.LinearParams<F, C> }
+/** How many tokens there are: the patches and the class token. */
+export type TokensOf<N extends Sizes> = Dim.Plus<N["patches"], 1>
+
+/** The tokens of `B` images, `[B, T, C]`. */
+export type Sequence<B extends number, N extends Sizes> = Tensor<[B, TokensOf<N>, N["width"]]>
+
+/** The tokens of `B` images as an argument: parameters say what `N` is. */
+export type Given<B extends number, N extends Sizes> = Tensor<[B, NoInfer<TokensOf<N>>, NoInfer<N["width"]>]>
+
+/** Attention under the official names. */
+export interface AttentionParams<in out N extends Sizes> {
+  readonly q_bias?: Tensor<[N["width"]]>
+  readonly v_bias?: Tensor<[N["width"]]>
+  readonly relative_position_bias_table?: Tensor<[N["relativeRows"], N["heads"]]>
+  readonly qkv: { readonly weight: Tensor<[Dim.Mul<3, N["width"]>, N["width"]]> }
+  readonly proj: Linear.LinearParams<N["width"], N["width"]>
+}
+
+/** A block under the official names. */
+export interface BlockParams<in out N extends Sizes> {
+  readonly gamma_1?: Tensor<[N["width"]]>
+  readonly gamma_2?: Tensor<[N["width"]]>
+  readonly norm1: Normalization.NormParams<N["width"]>
+  readonly attn: AttentionParams<N>
+  readonly norm2: Normalization.NormParams<N["width"]>
+  readonly mlp: {
+    readonly fc1: Linear.LinearParams<N["width"], N["hidden"]>
+    readonly fc2: Linear.LinearParams<N["hidden"], N["width"]>
+  }
 }
 
 /** Factors of both branches of a block, 0 for dropped samples and `1/(1-p)` for kept ones. */
@@ -64,12 +92,85 @@ export interface DropPath<in out B extends number> {
 /** Relative positions as a table's rows for every pair of tokens. */
 export type RelativeIndex<T extends number> = HostTensor<[T, T], "int32">
 
-/** The sizes and the kind of a block. */
-export interface BlockOptions<C extends number, F extends number, H extends number, R extends number> {
-  readonly width: C
-  readonly hidden: F
-  readonly heads: H
-  readonly relativeRows: R
+/** What a block needs beside its parameters and its input. */
+export interface Context<B extends number, N extends Sizes> {
+  readonly heads: N["heads"]
+  /** The bias that all blocks share. */
+  readonly bias?: Tensor<[N["heads"], TokensOf<N>, TokensOf<N>]> | undefined
+  /** How a block's own table is read. */
+  readonly index?: RelativeIndex<TokensOf<N>> | undefined
+  readonly dropPath?: DropPath<B> | undefined
+  /** Added to the variance in layer norms; {@link EPSILON} when absent. */
+  readonly epsilon?: number | undefined
+}
+
+const sum = <S extends Shape>(a: Tensor<S> | undefined, b: Tensor<S> | undefined): Tensor<S> | undefined =>
+  a === undefined ? b : b === undefined ? a : add(a, b)
+
+/** The heads' queries, keys and values, and the bias of their scores. */
+export const project = <B extends number, N extends Sizes>(
+  { q_bias, qkv, relative_position_bias_table: table, v_bias }: AttentionParams<N>,
+  x: Given<B, N>,
+  { bias, heads, index }: Context<B, N>
+) => {
+  const joint = Linear.project(x, qkv.weight)
+  const biased = q_bias && v_bias ? addBias(joint, Attention.queryValueBias(q_bias, v_bias)) : joint
+  const own = table && index && Attention.relativeBias(table, index)
+  return { ...Attention.splitHeads(biased, x.shape[2], heads), bias: sum(own, bias) }
+}
+
+/** Self-attention. */
+export const attention = <B extends number, N extends Sizes>(
+  params: AttentionParams<N>,
+  x: Given<B, N>,
+  context: Context<B, N>
+): Sequence<B, N> => {
+  const { bias, key, query, value } = project(params, x, context)
+  return Linear.linear(Attention.mergeHeads(Attention.attention(query, key, value, bias), x.shape[2]), params.proj)
+}
+
+const residual = <B extends number, S extends Shape, C extends number>(
+  x: Tensor<[B, ...S, C]>,
+  branch: Tensor<[B, ...S, C]>,
+  gamma: Tensor<[C]> | undefined,
+  dropPath: Tensor<[B]> | undefined
+): Tensor<[B, ...S, C]> => {
+  const scaled = gamma === undefined ? branch : scaleChannels<[B, ...S], C>(branch, gamma)
+  return add(x, dropPath === undefined ? scaled : scaleSamples<B, [...S, C]>(scaled, dropPath))
+}
+
+/** The first half of the block, in which tokens see each other. */
+export const attend = <B extends number, N extends Sizes>(
+  { attn, gamma_1, norm1 }: BlockParams<N>,
+  tokens: Given<B, N>,
+  context: Context<B, N>
+): Sequence<B, N> => {
+  const x = Gradient.boundary(tokens)
+  const branch = attention(attn, Normalization.layerNorm(x, norm1, context.epsilon ?? EPSILON), context)
+  return residual(x, branch, gamma_1, context.dropPath?.attention)
+}
+
+/** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
+export const transform = <B extends number, S extends Shape, N extends Sizes>(
+  { gamma_2, mlp, norm2 }: BlockParams<N>,
+  x: Tensor<[B, ...S, NoInfer<N["width"]>]>,
+  dropPath: Tensor<[B]> | undefined,
+  epsilon = EPSILON
+): Tensor<[B, ...S, N["width"]]> => {
+  const hidden = gelu(Linear.linear(Normalization.layerNorm(x, norm2, epsilon), mlp.fc1))
+  return residual(x, Linear.linear(hidden, mlp.fc2), gamma_2, dropPath)
+}
+
+/** The block. */
+export const forward = <B extends number, N extends Sizes>(
+  params: BlockParams<N>,
+  x: Given<B, N>,
+  context: Context<B, N>
+): Sequence<B, N> => transform(params, attend(params, x, context), context.dropPath?.mlp, context.epsilon)
+
+/** What kind of block it is, and how it begins. */
+export interface Kind {
+  /** Whether it has a table of relative positions of its own. */
   readonly ownTable: boolean
   readonly qkvBias: boolean
   /** The first value of the layer scale; 0 for none. */
@@ -86,9 +187,14 @@ export const norm = <C extends number>(width: C): Parameter.ParametersOf<Normali
 })
 
 /** The parameters of a block. */
-export const spec = <C extends number, F extends number, H extends number, R extends number>(
-  { heads, hidden, layerScale, ownTable, place, qkvBias, regime, relativeRows, width }: BlockOptions<C, F, H, R>
-): Parameter.ParametersOf<BlockParams<C, F, H, R>> => {
+export const spec = <const N extends Sizes>(
+  { heads, hidden, relativeRows, width }: Readonly<N>,
+  { layerScale, ownTable, place, qkvBias, regime }: Kind
+): Parameter.ParametersOf<BlockParams<N>> => {
+  const linear = <I extends number, O extends number>(into: I, out: O, factor = 1) => ({
+    weight: Parameter.linearWeight([out, into], regime, factor),
+    bias: Parameter.linearBias([out], into, regime)
+  })
   const outputFactor = 1 / Math.sqrt(2 * (place + 1))
   return {
     ...(layerScale > 0
@@ -99,124 +205,9 @@ export const spec = <C extends number, F extends number, H extends number, R ext
       ...(qkvBias ? { q_bias: Parameter.zeros([width]), v_bias: Parameter.zeros([width]) } : {}),
       ...(ownTable ? { relative_position_bias_table: Parameter.zeros([relativeRows, heads]) } : {}),
       qkv: { weight: Parameter.linearWeight([Dim.mul(3, width), width], regime) },
-      proj: {
-        weight: Parameter.linearWeight([width, width], regime, outputFactor),
-        bias: Parameter.linearBias([width], width, regime)
-      }
+      proj: linear(width, width, outputFactor)
     },
     norm2: norm(width),
-    mlp: {
-      fc1: {
-        weight: Parameter.linearWeight([hidden, width], regime),
-        bias: Parameter.linearBias([hidden], width, regime)
-      },
-      fc2: {
-        weight: Parameter.linearWeight([width, hidden], regime, outputFactor),
-        bias: Parameter.linearBias([width], hidden, regime)
-      }
-    }
+    mlp: { fc1: linear(width, hidden), fc2: linear(hidden, width, outputFactor) }
   }
 }
-
-/** What a block needs beside its parameters and its input. */
-export interface Context<B extends number, T extends number, H extends number> {
-  readonly heads: H
-  /** The bias that all blocks share, `[H, T, T]`. */
-  readonly bias?: Tensor<[H, T, T]> | undefined
-  /** How a block's own table is read. */
-  readonly index?: RelativeIndex<T> | undefined
-  readonly dropPath?: DropPath<B> | undefined
-  /** Added to the variance in layer norms; {@link EPSILON} when absent. */
-  readonly epsilon?: number | undefined
-}
-
-const added = <S extends [number, number, number]>(
-  a: Tensor<S> | undefined,
-  b: Tensor<S> | undefined
-): Tensor<S> | undefined => (a === undefined ? b : b === undefined ? a : Elementwise.add(a, b))
-
-/** The heads' queries, keys and values, and the bias of their scores. */
-export const project = <B extends number, T extends number, C extends number, H extends number, R extends number>(
-  params: AttentionParams<C, H, R>,
-  x: Tensor<[B, T, C]>,
-  { bias, heads, index }: Context<B, T, H>
-) => {
-  const joint = Linear.project(x, params.qkv.weight)
-  const { q_bias, relative_position_bias_table: table, v_bias } = params
-  const biased = q_bias === undefined || v_bias === undefined
-    ? joint
-    : Elementwise.addBias(joint, Attention.queryValueBias(q_bias, v_bias))
-  const own = table === undefined || index === undefined ? undefined : Attention.relativeBias(table, index)
-  return { ...Attention.splitHeads(biased, x.shape[2], heads), bias: added(own, bias) }
-}
-
-/** Self-attention, `[B, T, C]` to `[B, T, C]`. */
-export const attention = <B extends number, T extends number, C extends number, H extends number, R extends number>(
-  params: AttentionParams<C, H, R>,
-  x: Tensor<[B, T, C]>,
-  context: Context<B, T, H>
-): Tensor<[B, T, C]> => {
-  const { bias, key, query, value } = project(params, x, context)
-  return Linear.linear(Attention.mergeHeads(Attention.attention(query, key, value, bias), x.shape[2]), params.proj)
-}
-
-const residual = <B extends number, R extends Shape, C extends number>(
-  x: Tensor<[B, ...R, C]>,
-  branch: Tensor<[B, ...R, C]>,
-  gamma: Tensor<[C]> | undefined,
-  dropPath: Tensor<[B]> | undefined
-): Tensor<[B, ...R, C]> => {
-  const scaled = gamma === undefined ? branch : Elementwise.scaleChannels<[B, ...R], C>(branch, gamma)
-  return Elementwise.add(x, dropPath === undefined ? scaled : Elementwise.scaleSamples<B, [...R, C]>(scaled, dropPath))
-}
-
-/** The first half of the block, in which tokens see each other: `[B, T, C]` to `[B, T, C]`. */
-export const attend = <
-  B extends number,
-  T extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  params: BlockParams<C, F, H, R>,
-  tokens: Tensor<[B, T, C]>,
-  context: Context<B, T, H>
-): Tensor<[B, T, C]> => {
-  const x = Gradient.boundary(tokens)
-  const branch = attention(params.attn, Normalization.layerNorm(x, params.norm1, context.epsilon ?? EPSILON), context)
-  return residual<B, [T], C>(x, branch, params.gamma_1, context.dropPath?.attention)
-}
-
-/** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
-export const transform = <
-  B extends number,
-  S extends Shape,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  { gamma_2, mlp, norm2 }: BlockParams<C, F, H, R>,
-  x: Tensor<[B, ...S, C]>,
-  dropPath: Tensor<[B]> | undefined,
-  epsilon = EPSILON
-): Tensor<[B, ...S, C]> => {
-  const hidden = Linear.linear<[B, ...S], C, F>(Normalization.layerNorm<[B, ...S], C>(x, norm2, epsilon), mlp.fc1)
-  return residual<B, S, C>(x, Linear.linear<[B, ...S], F, C>(Activation.gelu(hidden), mlp.fc2), gamma_2, dropPath)
-}
-
-/** The block, `[B, T, C]` to `[B, T, C]`. */
-export const forward = <
-  B extends number,
-  T extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  params: BlockParams<C, F, H, R>,
-  x: Tensor<[B, T, C]>,
-  context: Context<B, T, H>
-): Tensor<[B, T, C]> =>
-  transform<B, [T], C, F, H, R>(params, attend(params, x, context), context.dropPath?.mlp, context.epsilon)

@@ -22,53 +22,20 @@ import * as Block from "./Block.ts"
 import * as Parameter from "./Parameter.ts"
 import * as Vit from "./Vit.ts"
 
-/** A classifier over `K` classes: `fc_norm` where tokens are averaged, `norm` where the class token is taken. */
-export interface ClassifierParams<
-  in out P extends number,
-  in out C extends number,
-  in out F extends number,
-  in out H extends number,
-  in out R extends number,
-  in out T extends number,
-  in out K extends number
-> extends Vit.VitParams<3, P, C, F, H, R, T> {
-  readonly norm?: Normalization.NormParams<C>
-  readonly fc_norm?: Normalization.NormParams<C>
-  readonly head: Linear.LinearParams<C, K>
-}
-
-/** The sizes and the kind of a classifier. */
-export interface ClassifierOptions<
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number,
-  K extends number
-> extends Vit.VitOptions<3, P, C, F, H, R, T> {
-  readonly classes: K
+/** The sizes of a classifier over `classes`, and its kind. */
+export interface Sizes extends Vit.Network {
+  get classes(): number
+  set classes(_: never)
   readonly pooling: "mean" | "cls"
   /** The head's first weights are multiplied by it. */
   readonly headScale: number
 }
 
-/** The parameters of a classifier. */
-export const spec = <
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number,
-  K extends number
->(options: ClassifierOptions<P, C, F, H, R, T, K>): Parameter.ParametersOf<ClassifierParams<P, C, F, H, R, T, K>> => {
-  const { classes, headScale, pooling, regime, width } = options
-  return {
-    ...Vit.spec(options),
-    ...(pooling === "mean" ? { fc_norm: Block.norm(width) } : { norm: Block.norm(width) }),
-    head: { weight: Parameter.normal([classes, width], regime, headScale), bias: Parameter.zeros([classes]) }
-  }
+/** A classifier: `fc_norm` where tokens are averaged, `norm` where the class token is taken. */
+export interface ClassifierParams<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>> {
+  readonly norm?: Normalization.NormParams<N["width"]>
+  readonly fc_norm?: Normalization.NormParams<N["width"]>
+  readonly head: Linear.LinearParams<N["width"], N["classes"]>
 }
 
 /** One vector per image: tokens `[B, N+1, C]` to `[B, C]`. */
@@ -85,21 +52,25 @@ export const pool = <B extends number, N extends number, C extends number>(
   return Tokens.single(Tokens.classToken(normed))
 }
 
-/** Logits `[B, K]` of images `[B, 3, Y, X]`. */
-export const forward = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  K extends number
->(
-  params: ClassifierParams<P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>, K>,
-  images: Tensor<[B, 3, Y, X]>,
-  patches: Dim.Patches<Y, X, P>,
-  context: Vit.Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
-): Tensor<[B, K]> =>
-  Linear.linear(pool(params, Vit.forward(params, images, context), patches, context.epsilon), params.head)
+/** Logits of images. */
+export const forward = <B extends number, N extends Sizes>(
+  params: ClassifierParams<N>,
+  images: Vit.GivenImages<B, N>,
+  context: Vit.Context<B, Vit.Encoder<N>>
+): Tensor<[B, N["classes"]]> => {
+  const network: Vit.VitParams<Vit.Encoder<N>> = params
+  const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
+  const tokens = Vit.forward(network, patches, context)
+  return Linear.linear(pool(params, tokens, patches.shape[1], context.epsilon), params.head)
+}
+
+/** The parameters of a classifier. */
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<ClassifierParams<N>> => {
+  const { classes, headScale, pooling, width } = sizes
+  const regime = Parameter.finetuning
+  return {
+    ...Vit.spec(Vit.encoder(sizes), sizes, regime),
+    ...(pooling === "mean" ? { fc_norm: Block.norm(width) } : { norm: Block.norm(width) }),
+    head: { weight: Parameter.normal([classes, width], regime, headScale), bias: Parameter.zeros([classes]) }
+  }
+}

@@ -8,26 +8,23 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { SegmentationBackbone } from "patchword/nn"
+ * import { SegmentationBackbone, Vit } from "patchword/nn"
  *
  * const { batch, weights } = SegmentationBackbone.features16(
  *   {
- *     image: [512, 512],
- *     width: 768,
- *     heads: 12,
+ *     ...Vit.dims({ image: 512, patch: 16, width: 768, heads: 12 }),
  *     hidden: 3072,
- *     tokens: 1025,
  *     relativeRows: 3972,
  *     depth: 12,
  *     taps: [4, 6, 8, 12]
- *   } as const,
+ *   },
  *   2
  * )
  * assert.deepStrictEqual(batch.images.shape, [2, 3, 512, 512])
  * assert.deepStrictEqual(weights.fpn1[3].weight.shape, [768, 768, 2, 2])
  * ```
  */
-import * as Activation from "../shapes/Activation.ts"
+import { gelu } from "../shapes/Activation.ts"
 import * as Convolution from "../shapes/Convolution.ts"
 import type * as Dim from "../shapes/Dim.ts"
 import * as Normalization from "../shapes/Normalization.ts"
@@ -92,7 +89,7 @@ export const pyramid16 = <B extends number, C extends number, H extends number, 
   const half = Normalization.batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
   return {
     // Named type arguments: to infer products of products the compiler goes too deep.
-    f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(Activation.gelu(half), fpn1[3]),
+    f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(gelu(half), fpn1[3]),
     f2: Convolution.transposed(second, fpn2[0]),
     f3: third,
     f4: Convolution.maxPool(fourth, 2)
@@ -110,81 +107,44 @@ export const pyramid8 = <B extends number, C extends number, H extends number, W
   f4: Convolution.maxPool(fourth, 4)
 })
 
-/** The sizes of a backbone over images of `Y` by `X` pixels. */
-export interface Sizes<
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
-> {
-  readonly image: readonly [height: Y, width: X]
-  readonly width: C
-  readonly heads: H
-  readonly hidden: F
-  /** Patches and the class token. */
-  readonly tokens: T
-  /** Rows of each block's table of relative positions. */
-  readonly relativeRows: R
+/** The sizes of a backbone. */
+export interface Sizes extends Vit.Sizes {
   readonly depth: number
   /** The blocks whose tokens make the maps, counted from 1. */
   readonly taps: readonly [number, number, number, number]
 }
 
-/** Maps of the patch tokens after four blocks, for images `[B, 3, Y, X]` that are standardised. */
-export const taps = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  params: Vit.VitParams<3, P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>>,
-  images: Tensor<[B, 3, Y, X]>,
-  { heads, places }: { readonly heads: H; readonly places: readonly [number, number, number, number] }
-): Taps<B, C, Dim.Div<Y, P>, Dim.Div<X, P>> => {
-  const [, , height, width] = images.shape
-  const patch = params.patch_embed.proj.weight.shape[2]
-  const [rows, columns] = [Tokens.gridOf(height, patch), Tokens.gridOf(width, patch)]
-  const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
-  const tokens = Vit.withClassToken(params, patches)
-  const index = Vit.relativeIndex({ height: rows, width: columns }, tokens.shape[1])
-  const outputs = Vit.blocks(params, tokens, { heads, index })
+/** Maps of the patch tokens after four blocks, for standardised images. */
+export const taps = <B extends number, N extends Sizes>(
+  params: Vit.VitParams<Vit.Encoder<N>>,
+  images: Vit.GivenImages<B, N>,
+  sizes: Readonly<N>
+): Taps<B, N["width"], Vit.Rows<N>, Vit.Columns<N>> => {
+  const tokens = Vit.withClassToken(params, Tokens.patchEmbed(images, params.patch_embed.proj))
+  const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
   const mapOf = (place: number) => {
     const output = outputs[place - 1]
     if (output === undefined) {
       throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
     }
-    return Convolution.map(Tokens.patchTokens(output, patches.shape[1]), rows, columns)
+    return Convolution.map(Tokens.patchTokens(output, Vit.patches(sizes)), Vit.rows(sizes), Vit.columns(sizes))
   }
-  return [mapOf(places[0]), mapOf(places[1]), mapOf(places[2]), mapOf(places[3])]
+  const [first, second, third, fourth] = sizes.taps
+  return [mapOf(first), mapOf(second), mapOf(third), mapOf(fourth)]
 }
 
-const spec = <
-  P extends number,
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
->(sizes: Sizes<Y, X, C, F, H, R, T>, patch: P) =>
-  Vit.spec<3, P, C, F, H, R, T>({
-    ...sizes,
-    channels: 3,
-    patch,
-    absolutePositions: false,
-    relativePositions: "perBlock",
-    qkvBias: true,
-    layerScale: 0.1,
-    regime: Parameter.finetuning
-  })
+const spec = <N extends Sizes>(sizes: Readonly<N>) =>
+  Vit.spec(
+    Vit.encoder(sizes),
+    {
+      depth: sizes.depth,
+      absolutePositions: false,
+      relativePositions: "perBlock",
+      qkvBias: true,
+      layerScale: 0.1
+    },
+    Parameter.finetuning
+  )
 
 const double = <C extends number>(width: C): SpecOf<Double<C>> => ({
   weight: tensor([width, width, 2, 2]),
@@ -198,71 +158,37 @@ const statistics = <C extends number>(width: C): SpecOf<Normalization.BatchNormP
 })
 
 /** A backbone of 16-pixel patches. */
-export type Params16<
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
-> = Vit.VitParams<3, 16, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, 16>, 1>> & Pyramid16<C>
+export interface Params16<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid16<N["width"]> {}
 
 /** The maps of standardised images by 16-pixel patches. */
-export const features16 = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  sizes: Sizes<Y, X, C, F, H, R, NoInfer<Dim.Plus<Dim.Patches<Y, X, 16>, 1>>>,
+export const features16 = <B extends number, const N extends Sizes & { readonly patch: 16 }>(
+  sizes: Readonly<N>,
   batchSize: B
 ): Inference<
-  Params16<Y, X, C, F, H, R>,
-  { readonly images: Tensor<[B, 3, Y, X]> },
-  Maps16<B, C, Dim.Div<Y, 16>, Dim.Div<X, 16>>
+  Params16<N>,
+  { readonly images: Vit.Images<B, N> },
+  Maps16<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>
 > => ({
   name: "segmentation backbone",
   weights: {
-    ...spec(sizes, 16),
+    ...spec(sizes),
     fpn1: { 0: double(sizes.width), 1: statistics(sizes.width), 3: double(sizes.width) },
     fpn2: { 0: double(sizes.width) }
   },
-  batch: { images: { shape: [batchSize, 3, ...sizes.image], dtype: "float32" } },
-  run: (params, { images }) => pyramid16(params, taps(params, images, { heads: sizes.heads, places: sizes.taps }))
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: (params, { images }) => pyramid16(params, taps(params, images, sizes))
 })
 
 /** A backbone of 8-pixel patches. */
-export type Params8<
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
-> = Vit.VitParams<3, 8, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, 8>, 1>> & Pyramid8<C>
+export interface Params8<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid8<N["width"]> {}
 
 /** The maps of standardised images by 8-pixel patches. */
-export const features8 = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  sizes: Sizes<Y, X, C, F, H, R, NoInfer<Dim.Plus<Dim.Patches<Y, X, 8>, 1>>>,
+export const features8 = <B extends number, const N extends Sizes & { readonly patch: 8 }>(
+  sizes: Readonly<N>,
   batchSize: B
-): Inference<
-  Params8<Y, X, C, F, H, R>,
-  { readonly images: Tensor<[B, 3, Y, X]> },
-  Maps8<B, C, Dim.Div<Y, 8>, Dim.Div<X, 8>>
-> => ({
+): Inference<Params8<N>, { readonly images: Vit.Images<B, N> }, Maps8<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>> => ({
   name: "segmentation backbone",
-  weights: { ...spec(sizes, 8), fpn1: { 0: double(sizes.width) } },
-  batch: { images: { shape: [batchSize, 3, ...sizes.image], dtype: "float32" } },
-  run: (params, { images }) => pyramid8(params, taps(params, images, { heads: sizes.heads, places: sizes.taps }))
+  weights: { ...spec(sizes), fpn1: { 0: double(sizes.width) } },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: (params, { images }) => pyramid8(params, taps(params, images, sizes))
 })

@@ -19,38 +19,92 @@ import * as Dim from "../shapes/Dim.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { ShapeError } from "../shapes/ShapeError.ts"
+import type { SpecOf } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tokens from "../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
 import * as Parameter from "./Parameter.ts"
 
-/** An image's sides in pixels: one number where they are equal, height and width where they need not be. */
-export type Sides = number | readonly [height: number, width: number]
-
-type Height<S extends Sides> = S extends readonly [infer Y extends number, number] ? Y : S & number
-type Width<S extends Sides> = S extends readonly [number, infer X extends number] ? X : S & number
-
-/** The sizes of a transformer over images of `Y` by `X` pixels. */
-export interface Dims<
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  H extends number,
-  N extends number,
-  T extends number
-> {
-  readonly image: readonly [height: Y, width: X]
-  readonly patch: P
-  readonly width: C
-  readonly heads: H
-  readonly patches: N
-  readonly tokens: T
+/** An image's height and width in pixels. */
+export interface Sides {
+  get 0(): number
+  set 0(_: never)
+  get 1(): number
+  set 1(_: never)
 }
+
+/** Images, and the squares that they are cut into. */
+export interface Cut {
+  get image(): Sides
+  set image(_: never)
+  get patch(): number
+  set patch(_: never)
+}
+
+/** Colour images, `[B, 3, Y, X]`. */
+export type Images<B extends number, N extends Cut> = Tensor<[B, 3, N["image"][0], N["image"][1]]>
+
+/** Colour images as an argument: parameters say what `N` is. */
+export type GivenImages<B extends number, N extends Cut> = Tensor<
+  [B, 3, NoInfer<N["image"][0]>, NoInfer<N["image"][1]>]
+>
+
+/** How many rows of patches an image makes. */
+export type Rows<N extends Cut> = Dim.Div<N["image"][0], N["patch"]>
+
+/** How many patches stand in a row. */
+export type Columns<N extends Cut> = Dim.Div<N["image"][1], N["patch"]>
+
+/** How many patches an image makes. */
+export type Patches<N extends Cut> = Dim.Mul<Rows<N>, Columns<N>>
+
+const sides = <N extends Cut>({ image }: Readonly<N>): Readonly<N["image"]> => image
+
+/** How many rows of patches an image makes. */
+export const rows = <N extends Cut>(sizes: Readonly<N>): Rows<N> => Dim.div(sides(sizes)[0], sizes.patch)
+
+/** How many patches stand in a row. */
+export const columns = <N extends Cut>(sizes: Readonly<N>): Columns<N> => Dim.div(sides(sizes)[1], sizes.patch)
+
+/** How many patches an image makes. */
+export const patches = <N extends Cut>(sizes: Readonly<N>): Patches<N> => Dim.mul(rows(sizes), columns(sizes))
+
+/** Rows and columns of patches. */
+export const grid = ({ image, patch }: { readonly image: Readonly<Sides>; readonly patch: number }): Grid => ({
+  height: image[0] / patch,
+  width: image[1] / patch
+})
+
+/** Images in a batch. */
+export const images = <B extends number, N extends Cut>(sizes: Readonly<N>, batch: B): SpecOf<Images<B, N>> => {
+  const { 0: height, 1: width } = sides(sizes)
+  return { shape: [batch, 3, height, width], dtype: "float32" }
+}
+
+/** What `dims` is asked for: one side where both are equal. */
+export interface Outline {
+  readonly image: number | readonly [height: number, width: number]
+  readonly patch: number
+  readonly width: number
+  readonly heads: number
+}
+
+type Height<N extends Outline> = N["image"] extends readonly [infer Y extends number, number] ? Y : N["image"] & number
+type Width<N extends Outline> = N["image"] extends readonly [number, infer X extends number] ? X : N["image"] & number
 
 type Divisor<A extends number, B extends number, What extends string> = Dim.Div<A, B> extends ShapeError<infer M>
   ? ShapeError<`${What}: ${M}`>
   : B
+
+/** Sizes that have been checked. */
+export interface Dims<N extends Outline> {
+  readonly image: readonly [height: Height<N>, width: Width<N>]
+  readonly patch: N["patch"]
+  readonly width: N["width"]
+  readonly heads: N["heads"]
+  readonly patches: Dim.Patches<Height<N>, Width<N>, N["patch"]>
+  readonly tokens: Dim.Plus<Dim.Patches<Height<N>, Width<N>, N["patch"]>, 1>
+}
 
 /**
  * Checked sizes: where they are literals, the compiler refuses patches that do not tile the image and heads that do not
@@ -58,51 +112,92 @@ type Divisor<A extends number, B extends number, What extends string> = Dim.Div<
  *
  * @throws ShapeError
  */
-export const dims = <const S extends Sides, const P extends number, const C extends number, const H extends number>(
-  options: {
-    readonly image: S
-    readonly patch: P & Divisor<Height<S>, P, "image"> & Divisor<Width<S>, P, "image">
-    readonly width: C
-    readonly heads: H & Divisor<C, H, "heads">
+export const dims = <const N extends Outline>(
+  options: N & {
+    readonly patch: Divisor<Height<N>, N["patch"], "image"> & Divisor<Width<N>, N["patch"], "image">
+    readonly heads: Divisor<N["width"], N["heads"], "heads">
   }
-): Dims<
-  Height<S>,
-  Width<S>,
-  P,
-  C,
-  H,
-  Dim.Patches<Height<S>, Width<S>, P>,
-  Dim.Plus<Dim.Patches<Height<S>, Width<S>, P>, 1>
-> => {
-  const { heads, patch, width } = options
-  const sides: Sides = options.image
-  const image = (typeof sides === "number" ? [sides, sides] : sides) as [Height<S>, Width<S>]
+): Dims<N> => {
+  const { heads, patch, width }: Readonly<N> = options
+  const sides: Outline["image"] = options.image
+  const image = (typeof sides === "number" ? [sides, sides] : sides) as [Height<N>, Width<N>]
   for (const side of image) Dim.divisible("image", side, patch)
   Dim.divisible("heads", width, heads)
-  const patches = Dim.mul(Dim.div<Height<S>, P>(image[0], patch), Dim.div<Width<S>, P>(image[1], patch))
-  return { image, patch, width, heads, patches, tokens: Dim.plus(patches, 1) }
+  const count = Dim.mul(Dim.div(image[0], patch), Dim.div(image[1], patch))
+  return { image, patch, width, heads, patches: count, tokens: Dim.plus(count, 1) }
 }
 
-/** Rows and columns of patches. */
-export const grid = (
-  { image: [height, width], patch }: { readonly image: readonly [number, number]; readonly patch: number }
-): Grid => ({ height: height / patch, width: width / patch })
+/** The sizes of blocks and of what comes before them: `channels` go in. */
+export interface Trunk extends Block.Sizes {
+  get channels(): number
+  set channels(_: never)
+  get patch(): number
+  set patch(_: never)
+}
 
-/** What comes before and between the blocks. `I` channels in, `R` rows in a relative-position table. */
-export interface VitParams<
-  in out I extends number,
-  in out P extends number,
-  in out C extends number,
-  in out F extends number,
-  in out H extends number,
-  in out R extends number,
-  in out T extends number
-> {
-  readonly cls_token: Tensor<[1, 1, C]>
-  readonly pos_embed?: Tensor<[1, T, C]>
-  readonly patch_embed: { readonly proj: Tokens.PatchParams<I, P, C> }
-  readonly rel_pos_bias?: { readonly relative_position_bias_table: Tensor<[R, H]> }
-  readonly blocks: ReadonlyArray<Block.BlockParams<C, F, H, R>>
+/** What comes before and between the blocks. */
+export interface VitParams<in out N extends Trunk> {
+  readonly cls_token: Tensor<[1, 1, N["width"]]>
+  readonly pos_embed?: Tensor<[1, Block.TokensOf<N>, N["width"]]>
+  readonly patch_embed: { readonly proj: Tokens.PatchParams<N["channels"], N["patch"], N["width"]> }
+  readonly rel_pos_bias?: { readonly relative_position_bias_table: Tensor<[N["relativeRows"], N["heads"]]> }
+  readonly blocks: ReadonlyArray<Block.BlockParams<N>>
+}
+
+/** What a forward pass needs beside parameters and images. */
+export interface Context<B extends number, N extends Trunk> {
+  readonly heads: N["heads"]
+  readonly index?: Block.RelativeIndex<Block.TokensOf<N>> | undefined
+  /** One entry per block; none when nothing is dropped. */
+  readonly dropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  readonly epsilon?: number | undefined
+}
+
+/** The bias that all blocks share, if there is one. */
+export const sharedBias = <N extends Trunk>(
+  { rel_pos_bias: shared }: VitParams<N>,
+  index: Block.RelativeIndex<NoInfer<Block.TokensOf<N>>> | undefined
+) => shared && index && Attention.relativeBias(shared.relative_position_bias_table, index)
+
+/** The class token before patches, with absolute positions. */
+export const withClassToken = <B extends number, N extends Trunk>(
+  { cls_token, pos_embed }: VitParams<N>,
+  patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>
+): Block.Sequence<B, N> => {
+  const tokens = Tokens.prepend(Tokens.repeat(cls_token, patches.shape[0]), patches)
+  return pos_embed === undefined ? tokens : Elementwise.addToSamples(tokens, pos_embed)
+}
+
+/** The output of every block, in order. */
+export const blocks = <B extends number, N extends Trunk>(
+  params: VitParams<N>,
+  tokens: Block.Given<B, N>,
+  { dropPath, epsilon, heads, index }: Context<B, N>
+): ReadonlyArray<Block.Sequence<B, N>> => {
+  const bias = sharedBias(params, index)
+  const outputs: Array<Block.Sequence<B, N>> = []
+  for (const [place, block] of params.blocks.entries()) {
+    const input = outputs.at(-1) ?? tokens
+    outputs.push(Block.forward(block, input, { heads, bias, index, epsilon, dropPath: dropPath?.[place] }))
+  }
+  return outputs
+}
+
+/** The last block's output for patches, without any final norm. */
+export const forward = <B extends number, N extends Trunk>(
+  params: VitParams<N>,
+  patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>,
+  context: Context<B, N>
+): Block.Sequence<B, N> => {
+  const tokens = withClassToken(params, patches)
+  return blocks(params, tokens, context).at(-1) ?? tokens
+}
+
+/** The factors of `depth` blocks in a batch. */
+export const dropPathSpec = <B extends number>(depth: number, batch: B): ReadonlyArray<SpecOf<Block.DropPath<B>>> => {
+  const factors: SpecOf<Tensor<[B]>> = { shape: [batch], dtype: "float32" }
+  return Array.from({ length: depth }, () => ({ attention: factors, mlp: factors }))
 }
 
 /** Whose tables bias attention by relative position: one of all blocks, one of each block, or both added up. */
@@ -111,151 +206,94 @@ export type RelativePositions = "none" | "shared" | "perBlock" | "both"
 /** Whether every block has a table of its own. */
 export const ownTable = (positions: RelativePositions): boolean => positions === "perBlock" || positions === "both"
 
-/** The sizes and the kind of a transformer. */
-export interface VitOptions<
-  I extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
-> {
-  readonly channels: I
-  readonly patch: P
-  readonly width: C
-  readonly hidden: F
-  readonly heads: H
-  readonly relativeRows: R
-  readonly tokens: T
+/** What kind of transformer it is. */
+export interface Kind {
   readonly depth: number
   readonly absolutePositions: boolean
   readonly relativePositions: RelativePositions
   readonly qkvBias: boolean
   readonly layerScale: number
-  readonly regime: Parameter.Regime
-}
-
-/** The parameters of a transformer. */
-export const spec = <
-  I extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
->(options: VitOptions<I, P, C, F, H, R, T>): Parameter.ParametersOf<VitParams<I, P, C, F, H, R, T>> => {
-  const { channels, depth, heads, patch, regime, relativeRows, tokens, width } = options
-  const fanIn = channels * patch * patch
-  const weight: [C, I, P, P] = [width, channels, patch, patch]
-  return {
-    cls_token: Parameter.normal([1, 1, width], regime),
-    ...(options.absolutePositions ? { pos_embed: Parameter.normal([1, tokens, width], regime) } : {}),
-    patch_embed: {
-      proj: regime.name === "pretraining"
-        ? { weight: Parameter.normal(weight, regime), bias: Parameter.zeros([width]) }
-        : { weight: Parameter.byFanIn(weight, fanIn), bias: Parameter.byFanIn([width], fanIn) }
-    },
-    ...(options.relativePositions === "shared" || options.relativePositions === "both"
-      ? { rel_pos_bias: { relative_position_bias_table: Parameter.zeros([relativeRows, heads]) } }
-      : {}),
-    blocks: Array.from(
-      { length: depth },
-      (_, place) => Block.spec({ ...options, ownTable: ownTable(options.relativePositions), place })
-    )
-  }
-}
-
-/** The rows of a relative-position table for every pair of tokens on a grid of patches. */
-export const relativeIndex = <T extends number>(grid: Grid, tokens: T): Block.RelativeIndex<T> =>
-  HostTensor.make([tokens, tokens], "int32", RelativePosition.index(grid))
-
-/** What a forward pass needs beside parameters and images. */
-export interface Context<B extends number, T extends number, H extends number> {
-  readonly heads: H
-  readonly index?: Block.RelativeIndex<T> | undefined
-  /** One entry per block; none when nothing is dropped. */
-  readonly dropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
   /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
   readonly epsilon?: number | undefined
 }
 
-/** The bias that all blocks share, if there is one. */
-export const sharedBias = <
-  I extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
->(
-  params: VitParams<I, P, C, F, H, R, T>,
-  index: Block.RelativeIndex<T> | undefined
-): Tensor<[H, T, T]> | undefined =>
-  params.rel_pos_bias === undefined || index === undefined
-    ? undefined
-    : Attention.relativeBias(params.rel_pos_bias.relative_position_bias_table, index)
-
-/** The class token before patches, with absolute positions: `[B, N, C]` to `[B, N+1, C]`. */
-export const withClassToken = <
-  B extends number,
-  I extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  N extends number
->(
-  params: VitParams<I, P, C, F, H, R, NoInfer<Dim.Plus<N, 1>>>,
-  patches: Tensor<[B, N, C]>
-): Tensor<[B, Dim.Plus<N, 1>, C]> => {
-  const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, patches.shape[0]), patches)
-  return params.pos_embed === undefined ? tokens : Elementwise.addToSamples(tokens, params.pos_embed)
-}
-
-/** The output of every block, in order, `[B, T, C]` each. */
-export const blocks = <
-  B extends number,
-  I extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number,
-  T extends number
->(
-  params: VitParams<I, P, C, F, H, R, T>,
-  tokens: Tensor<[B, T, C]>,
-  { dropPath, epsilon, heads, index }: Context<B, T, H>
-): ReadonlyArray<Tensor<[B, T, C]>> => {
-  const bias = sharedBias(params, index)
-  const outputs: Array<Tensor<[B, T, C]>> = []
-  for (const [place, block] of params.blocks.entries()) {
-    const input = outputs.at(-1) ?? tokens
-    outputs.push(Block.forward(block, input, { heads, bias, index, epsilon, dropPath: dropPath?.[place] }))
+/** The parameters of a transformer. */
+export const spec = <const N extends Trunk>(
+  trunk: Readonly<N>,
+  { absolutePositions, depth, layerScale, qkvBias, relativePositions }: Kind,
+  regime: Parameter.Regime
+): Parameter.ParametersOf<VitParams<N>> => {
+  const { channels, heads, patch, patches, relativeRows, width } = trunk
+  const fanIn = channels * patch * patch
+  return {
+    cls_token: Parameter.normal([1, 1, width], regime),
+    ...(absolutePositions ? { pos_embed: Parameter.normal([1, Dim.plus(patches, 1), width], regime) } : {}),
+    patch_embed: {
+      proj: regime.name === "pretraining"
+        ? { weight: Parameter.normal([width, channels, patch, patch], regime), bias: Parameter.zeros([width]) }
+        : {
+          weight: Parameter.byFanIn([width, channels, patch, patch], fanIn),
+          bias: Parameter.byFanIn([width], fanIn)
+        }
+    },
+    ...(relativePositions === "shared" || relativePositions === "both"
+      ? { rel_pos_bias: { relative_position_bias_table: Parameter.zeros([relativeRows, heads]) } }
+      : {}),
+    blocks: Array.from(
+      { length: depth },
+      (_, place) => Block.spec(trunk, { ownTable: ownTable(relativePositions), qkvBias, layerScale, regime, place })
+    )
   }
-  return outputs
 }
 
-/** The last block's output for images `[B, I, Y, X]`, without any final norm: `[B, N+1, C]`. */
-export const forward = <
-  B extends number,
-  I extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  R extends number
->(
-  params: VitParams<I, P, C, F, H, R, Dim.Plus<Dim.Patches<Y, X, P>, 1>>,
-  images: Tensor<[B, I, Y, X]>,
-  context: Context<B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, H>
-): Tensor<[B, Dim.Plus<Dim.Patches<Y, X, P>, 1>, C]> => {
-  const tokens = withClassToken(params, Tokens.patchEmbed(images, params.patch_embed.proj))
-  return blocks(params, tokens, context).at(-1) ?? tokens
+/** The sizes of a transformer over colour images. */
+export interface Sizes extends Cut {
+  get width(): number
+  set width(_: never)
+  get heads(): number
+  set heads(_: never)
+  get hidden(): number
+  set hidden(_: never)
+  get relativeRows(): number
+  set relativeRows(_: never)
 }
+
+/** A whole network: its sizes and its kind. */
+export interface Network extends Sizes, Kind {}
+
+/** The trunk of a transformer over colour images. */
+export interface Encoder<N extends Sizes> {
+  readonly channels: 3
+  readonly patch: N["patch"]
+  readonly patches: Patches<N>
+  readonly width: N["width"]
+  readonly hidden: N["hidden"]
+  readonly heads: N["heads"]
+  readonly relativeRows: N["relativeRows"]
+}
+
+/** The trunk of a transformer over colour images. */
+export const encoder = <N extends Sizes>(sizes: Readonly<N>): Encoder<N> => {
+  const { heads, hidden, patch, relativeRows, width } = sizes
+  return { channels: 3, patch, patches: patches(sizes), width, hidden, heads, relativeRows }
+}
+
+/** The rows of a relative-position table for every pair of tokens. */
+export const relativeIndex = <N extends Cut>(sizes: Readonly<N>): Block.RelativeIndex<Dim.Plus<Patches<N>, 1>> => {
+  const tokens = Dim.plus(patches(sizes), 1)
+  return HostTensor.make([tokens, tokens], "int32", RelativePosition.index(grid(sizes)))
+}
+
+/** What the sizes and the kind of a network say of its forward pass. */
+export const contextOf = <N extends Network>(sizes: Readonly<N>) => {
+  const { epsilon, heads } = sizes
+  return { heads, index: relativeIndex(sizes), epsilon }
+}
+
+/** The last block's output for images, without any final norm. */
+export const tokensOf = <B extends number, N extends Network>(
+  sizes: Readonly<N>,
+  params: VitParams<Encoder<N>>,
+  images: GivenImages<B, N>
+): Block.Sequence<B, Encoder<N>> =>
+  forward(params, Tokens.patchEmbed(images, params.patch_embed.proj), contextOf(sizes))

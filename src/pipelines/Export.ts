@@ -164,7 +164,7 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
         codes: model({
           make: both,
           finish: ({ codes, target }, images) => ({
-            codes: Codes.asGrid(codes, images, sizes.vit.patches),
+            codes: Codes.asGrid(codes, images, sizes.patches),
             features: target
           }),
           tensors,

@@ -21,6 +21,7 @@ import * as Transfer from "../layers/Transfer.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
 import * as Block from "../nn/Block.ts"
+import { spec as networkOf } from "../nn/Classifier.ts"
 import * as FinetuneStep from "../nn/FinetuneStep.ts"
 import * as Parameter from "../nn/Parameter.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -193,7 +194,7 @@ export const finetune = Effect.fn("finetune")(function*(
   })
   const mixed = (images: Float32Array, labels: Int32Array, index: number) => {
     if (mixup === null) return { images, labels }
-    const [height, width] = sizes.vit.image
+    const [height, width] = sizes.image
     const shape = [batchSize, 3, height, width] as const
     const mix = Mixup.draw(mixup, { height, width }, Keyed.generator(key("mixup", index)))
     const options = { classes: sizes.classes, smoothing: config.labelSmoothing }
@@ -209,7 +210,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const dataDigest = `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`
 
   const initial = Effect.gen(function*() {
-    const spec = FinetuneStep.spec(sizes)
+    const spec = networkOf(sizes)
     const fresh = Parameter.initialise(spec, seed)
     const logits = FinetuneStep.logits(sizes, batchSize)
     const own = Weights.flatten(fresh)

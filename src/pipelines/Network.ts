@@ -15,9 +15,9 @@ import { Record, Result } from "effect"
 import type * as Model from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
 import * as Weights from "../layers/Weights.ts"
-import * as FinetuneStep from "../nn/FinetuneStep.ts"
-import * as PretrainStep from "../nn/PretrainStep.ts"
-import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Classifier from "../nn/Classifier.ts"
+import * as Mim from "../nn/Mim.ts"
+import * as Vqkd from "../nn/Vqkd.ts"
 import * as Sizes from "./Sizes.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -39,12 +39,12 @@ const specOf = (model: Model.Model): object => {
     case "Tokenizer": {
       const sizes = TrainTokenizer.sizesOf(model)
       const { embedding } = TrainTokenizer.stepOf(model.config, model.teacherWidth, 1).state.quantize
-      return { ...TokenizerStep.spec(sizes), quantize: { embedding } }
+      return { ...Vqkd.spec(sizes), quantize: { embedding } }
     }
     case "Backbone":
-      return PretrainStep.spec(Sizes.backbone(model.config, model.codes))
+      return Mim.spec(Sizes.backbone(model.config, model.codes))
     case "Classifier":
-      return FinetuneStep.spec(Sizes.classifier(model.config, model.classes.length))
+      return Classifier.spec(Sizes.classifier(model.config, model.classes.length))
   }
 }
 

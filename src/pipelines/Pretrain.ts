@@ -10,6 +10,7 @@ import { Engine } from "../layers/Engine.ts"
 import { Images } from "../layers/Images.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as AdamW from "../nn/AdamW.ts"
+import * as Mim from "../nn/Mim.ts"
 import * as Parameter from "../nn/Parameter.ts"
 import * as PretrainStep from "../nn/PretrainStep.ts"
 import * as TokenizerStep from "../nn/TokenizerStep.ts"
@@ -43,7 +44,7 @@ export const weightsOf = ({ tensors }: Backbone): Weights.Tensors => Stage.param
 export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
   config,
   codes,
-  tensors: Weights.flatten(Parameter.initialise(PretrainStep.spec(sizesOf({ config, codes })), config.seed))
+  tensors: Weights.flatten(Parameter.initialise(Mim.spec(sizesOf({ config, codes })), config.seed))
 })
 
 /** The step that pretrains a network to predict some number of codes; `images` are a batch. */
@@ -142,7 +143,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
       stepsPerEpoch,
       checkpointEvery,
       initial: Effect.sync(() => {
-        const spec = PretrainStep.spec(sizes)
+        const spec = Mim.spec(sizes)
         return AdamW.initial(Parameter.initialise(spec, seed), spec, optimizer.accumulate)
       }),
       batch: Effect.fnUntraced(function*(index) {

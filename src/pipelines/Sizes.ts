@@ -8,7 +8,7 @@ import * as Vit from "../nn/Vit.ts"
 import * as Dim from "../shapes/Dim.ts"
 
 const common = (config: VitConfig) => ({
-  vit: Vit.dims({
+  ...Vit.dims({
     image: Dim.named("image", config.imageSize),
     patch: Dim.named("patch", config.patchSize),
     width: Dim.named("width", config.width),

@@ -16,6 +16,7 @@ import * as Kmeans from "../nn/Kmeans.ts"
 import * as Parameter from "../nn/Parameter.ts"
 import * as Quantizer from "../nn/Quantizer.ts"
 import * as TokenizerStep from "../nn/TokenizerStep.ts"
+import * as Vqkd from "../nn/Vqkd.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Batches from "./Batches.ts"
@@ -170,7 +171,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
   const step = stepOf(config, teacher.width)
-  const vectors = Dim.mul(batchSize, sizes.vit.patches)
+  const vectors = Dim.mul(batchSize, sizes.patches)
   const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch: 0, index })
 
   const images = (values: Float32Array) => HostTensor.make(step.batch.images.shape, "float32", values)
@@ -189,7 +190,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
     })
   }, Effect.scoped)
 
-  const parametersSpec = () => TokenizerStep.spec(sizes)
+  const parametersSpec = () => Vqkd.spec(sizes)
 
   const initial = Effect.gen(function*() {
     const parameters = Parameter.initialise(parametersSpec(), seed)

@@ -12,9 +12,9 @@ import { patchword } from "../../src/cli/patchword.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import * as Weights from "../../src/layers/Weights.ts"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
-import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Vqkd from "../../src/nn/Vqkd.ts"
 import * as ModelFolder from "../../src/pipelines/ModelFolder.ts"
 import { untrained } from "../../src/pipelines/Pretrain.ts"
 import * as Sizes from "../../src/pipelines/Sizes.ts"
@@ -53,7 +53,7 @@ const made = Effect.gen(function*() {
     "float32",
     Float32Array.from({ length: 128 }, (_, i) => Math.sin(i))
   )
-  const parameters = Parameter.initialise(TokenizerStep.spec(sizes), 1)
+  const parameters = Parameter.initialise(Vqkd.spec(sizes), 1)
   yield* write("backbone", { _tag: "Backbone", ...untrained(preset.pretrain, 16) })
   yield* write("tokenizer", {
     _tag: "Tokenizer",
@@ -65,7 +65,7 @@ const made = Effect.gen(function*() {
     _tag: "Classifier",
     config: preset.finetune,
     classes,
-    tensors: Weights.flatten(Parameter.initialise(FinetuneStep.spec(Sizes.classifier(preset.finetune, 3)), 1))
+    tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 1))
   })
 })
 

@@ -13,7 +13,7 @@ export type Numbers = Readonly<Record<string, ReadonlyArray<number>>>
 
 const vit = Vit.dims({ image: 64, patch: 8, width: 48, heads: 3 })
 const tokenizer = {
-  vit,
+  ...vit,
   hidden: 96,
   depth: 3,
   decoderDepth: 1,

@@ -14,7 +14,7 @@ import { infer, looking, train } from "../parity/engine.ts"
 const engines = [["onnx", Engine.layerOnnx()], ["reference", Engine.layerReference]] as const
 
 const sizes = {
-  vit: Vit.dims({ image: 16, patch: 8, width: 8, heads: 2 }),
+  ...Vit.dims({ image: 16, patch: 8, width: 8, heads: 2 }),
   hidden: 12,
   relativeRows: 12,
   depth: 2,
@@ -29,7 +29,7 @@ const sizes = {
 
 const betas = [0.9, 0.98] as const
 
-const spec = PretrainStep.spec(sizes)
+const spec = Mim.spec(sizes)
 const parameters = Parameter.initialise(spec, 0)
 
 const values = (purpose: string, length: number): Float32Array => {
@@ -42,9 +42,9 @@ const images = HostTensor.make([3, 3, 16, 16], "float32", values("images", 3 * 7
 const seen = looking(
   PretrainStep.predict(sizes, { size: 3, masked: 12 }),
   ({ parameters }, { images, mask, rows }) => {
-    const context = { heads: 2, index: Vit.relativeIndex({ height: 2, width: 2 }, 5), earlyLayer: 1 } as const
+    const context = { heads: 2, index: Vit.relativeIndex(sizes), earlyLayer: 1 } as const
     const { aggregated, last } = Mim.hidden(parameters, images, mask, rows, context)
-    const whole = Vit.forward(parameters, images, context)
+    const whole = Vit.forward(parameters, Tokens.patchEmbed(images, parameters.patch_embed.proj), context)
     return { last, aggregated: aggregated!, unmasked: Tokens.rows(Tokens.patchTokens(whole, 4)) }
   }
 )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
 import * as Vit from "../../src/nn/Vit.ts"
 
@@ -25,8 +25,8 @@ describe("initialisation", () => {
   })
 
   it("makes the classifier's head as small as it is told", () => {
-    const { head } = FinetuneStep.spec({
-      vit: Vit.dims({ image: 32, patch: 16, width: 32, heads: 2 }),
+    const { head } = Classifier.spec({
+      ...Vit.dims({ image: 32, patch: 16, width: 32, heads: 2 }),
       hidden: 64,
       relativeRows: 12,
       depth: 1,

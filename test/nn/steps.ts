@@ -29,7 +29,7 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
   const relativeRows = Dim.named("relativeRows", RelativePosition.rows(Vit.grid(vit)))
   const masked = Dim.named("masked", Math.max(1, Math.floor((batch * vit.patches) / 2)))
   const network = {
-    vit,
+    ...vit,
     hidden,
     relativeRows,
     depth: 2,
@@ -39,7 +39,7 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
   } as const
   return {
     tokenizer: TokenizerStep.step(
-      { vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
+      { ...vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
       size,
       { decay: 0.9, revival: { threshold: 0.5 }, adamw }
     ),

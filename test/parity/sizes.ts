@@ -64,7 +64,7 @@ export const shown = (tensors: Shapes, image?: typeof Sides.Type) => {
   const grid = table === undefined ? Math.sqrt((shape("pos_embed")?.[1] ?? 1) - 1) : (Math.sqrt(rows - 3) + 1) / 2
   const dims = vit({ image: image ?? grid * patch, patch, width: channels, heads })
   return {
-    vit: dims,
+    ...dims,
     hidden: Dim.named("hidden", shape("blocks.0.mlp.fc1.bias")![0]!),
     relativeRows: Dim.named("relativeRows", RelativePosition.rows(Vit.grid(dims))),
     depth: depth(tensors),
@@ -90,11 +90,7 @@ export const shownClassifier = (tensors: Shapes, image?: typeof Sides.Type) => (
 export const buffers = /relative_position_index$/
 
 /** Compares the index buffers of a state with ours. */
-export const checkIndices = (
-  fixture: Fixture,
-  vit: { readonly image: readonly [number, number]; readonly patch: number; readonly tokens: number },
-  group = "state"
-): void => {
-  const index = Vit.relativeIndex(Vit.grid(vit), vit.tokens)
+export const checkIndices = <N extends Vit.Cut>(fixture: Fixture, sizes: N, group = "state"): void => {
+  const index = Vit.relativeIndex(sizes)
   for (const key of fixture.keys(group)) if (buffers.test(key)) fixture.same(`${group}/${key}`, index)
 }

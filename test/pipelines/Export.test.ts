@@ -4,9 +4,9 @@ import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { InferenceSession, Tensor } from "onnxruntime-node"
 import { Teacher } from "../../src/layers/Teacher.ts"
 import * as Weights from "../../src/layers/Weights.ts"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
-import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Vqkd from "../../src/nn/Vqkd.ts"
 import * as Batches from "../../src/pipelines/Batches.ts"
 import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
 import { evaluateTokenizer } from "../../src/pipelines/Evaluate.ts"
@@ -36,7 +36,7 @@ const tokenizer = {
   config: preset.tokenizer,
   teacherWidth: WIDTH,
   tensors: {
-    ...drawn(TokenizerStep.spec(Sizes.tokenizer(preset.tokenizer, WIDTH)), 20),
+    ...drawn(Vqkd.spec(Sizes.tokenizer(preset.tokenizer, WIDTH)), 20),
     "quantize.embedding.weight": {
       shape: [16, 8],
       dtype: "float32",
@@ -49,7 +49,7 @@ const classifier = {
   _tag: "Classifier",
   config: preset.finetune,
   classes,
-  tensors: drawn(FinetuneStep.spec(Sizes.classifier(preset.finetune, classes.length)), 20)
+  tensors: drawn(Classifier.spec(Sizes.classifier(preset.finetune, classes.length)), 20)
 } as const
 
 const shown = Effect.gen(function*() {

@@ -10,7 +10,7 @@ import * as ImageSet from "../../src/layers/ImageSet.ts"
 import { Progress, silent } from "../../src/layers/Progress.ts"
 import { Runs } from "../../src/layers/Runs.ts"
 import * as Weights from "../../src/layers/Weights.ts"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
 import * as Artifact from "../../src/pipelines/Artifact.ts"
 import { finetune, type Start } from "../../src/pipelines/Finetune.ts"
@@ -26,7 +26,7 @@ const initialised = (names: ReadonlyArray<string>) => ({
   config,
   classes: names,
   tensors: Weights.flatten(
-    Parameter.initialise(FinetuneStep.spec(Sizes.classifier({ ...config, headScale: 1 }, names.length)), 5)
+    Parameter.initialise(Classifier.spec(Sizes.classifier({ ...config, headScale: 1 }, names.length)), 5)
   )
 })
 

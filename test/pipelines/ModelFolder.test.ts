@@ -4,7 +4,7 @@ import { Effect, FileSystem, Runtime } from "effect"
 import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import { VitConfig } from "../../src/domain/VitConfig.ts"
 import * as Weights from "../../src/layers/Weights.ts"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
 import { classify } from "../../src/pipelines/Finetune.ts"
 import * as ModelFolder from "../../src/pipelines/ModelFolder.ts"
@@ -18,7 +18,7 @@ const classifier = {
   _tag: "Classifier",
   config: preset.finetune,
   classes,
-  tensors: Weights.flatten(Parameter.initialise(FinetuneStep.spec(Sizes.classifier(preset.finetune, 3)), 3))
+  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 3))
 } as const
 
 const backbone = { _tag: "Backbone", ...untrained(preset.pretrain, 16) } as const

@@ -2,9 +2,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
 import * as Weights from "../../src/layers/Weights.ts"
-import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
+import * as Classifier from "../../src/nn/Classifier.ts"
 import * as Parameter from "../../src/nn/Parameter.ts"
-import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Vqkd from "../../src/nn/Vqkd.ts"
 import { encode } from "../../src/pipelines/Encode.ts"
 import * as Export from "../../src/pipelines/Export.ts"
 import { features } from "../../src/pipelines/Features.ts"
@@ -29,7 +29,7 @@ const pretrained = untrained(preset.pretrain, 16)
 const tokenizer = () => {
   const config = { config: preset.tokenizer, teacherWidth: 8 }
   const { embedding } = stepOf(preset.tokenizer, 8).state.quantize
-  const parameters = Parameter.initialise(TokenizerStep.spec(sizesOf(config)), 0)
+  const parameters = Parameter.initialise(Vqkd.spec(sizesOf(config)), 0)
   const weight = HostTensor.zeros(embedding.weight.shape, "float32")
   return { ...config, tensors: Weights.flatten({ ...parameters, quantize: { embedding: { weight } } }) }
 }
@@ -37,7 +37,7 @@ const tokenizer = () => {
 const classifier = {
   config: preset.finetune,
   classes,
-  tensors: Weights.flatten(Parameter.initialise(FinetuneStep.spec(Sizes.classifier(preset.finetune, 3)), 3))
+  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 3))
 }
 
 describe("networks whose numbers overflow", () => {

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import * as Trace from "../../src/compiler/Trace.ts"
 import * as Presets from "../../src/domain/Presets.ts"
 import * as FinetuneStep from "../../src/nn/FinetuneStep.ts"
-import * as PretrainStep from "../../src/nn/PretrainStep.ts"
-import * as TokenizerStep from "../../src/nn/TokenizerStep.ts"
+import * as Mim from "../../src/nn/Mim.ts"
+import * as Vqkd from "../../src/nn/Vqkd.ts"
 import * as Sizes from "../../src/pipelines/Sizes.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
@@ -41,15 +41,15 @@ describe("the published networks", () => {
     "%s is pretrained with %d parameters",
     (_, { pretrain, tokenizer }, parameters) => {
       const sizes = Sizes.backbone(pretrain, tokenizer.codebook.size)
-      assert.strictEqual(count(PretrainStep.spec(sizes)), parameters)
-      const plain = PretrainStep.spec({ ...sizes, aggregation: null })
+      assert.strictEqual(count(Mim.spec(sizes)), parameters)
+      const plain = Mim.spec({ ...sizes, aggregation: null })
       assert.strictEqual(count(plain), parameters === 106_143_056 ? 91_965_776 : 311_534_016)
     }
   )
 
   it("learn the words of a tokenizer with the published number of parameters", () => {
     const sizes = Sizes.tokenizer(Presets.base.tokenizer, 512)
-    assert.strictEqual(count(TokenizerStep.spec(sizes)), 108_829_216)
-    assert.strictEqual(count(TokenizerStep.spec({ ...sizes, decoderDepth: 1 })), 94_655_008)
+    assert.strictEqual(count(Vqkd.spec(sizes)), 108_829_216)
+    assert.strictEqual(count(Vqkd.spec({ ...sizes, decoderDepth: 1 })), 94_655_008)
   })
 })

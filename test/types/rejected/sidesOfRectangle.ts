@@ -7,7 +7,7 @@ import type { HostOf, Inference } from "../../../src/shapes/Step.ts"
 
 const vit = Vit.dims({ image: [24, 40], patch: 8, width: 32, heads: 2 })
 const logits = FinetuneStep.logits({
-  vit,
+  ...vit,
   hidden: 128,
   relativeRows: 48,
   depth: 2,

@@ -1,0 +1,8 @@
+// error: layerNorm: input axis -1 is ${Show<N["hidden"]>} but the parameters are for ${Show<N["width"]>} channels
+// compile time only
+import type * as Block from "../../../src/nn/Block.ts"
+import * as Normalization from "../../../src/shapes/Normalization.ts"
+import type { Tensor } from "../../../src/shapes/Tensor.ts"
+
+export const normed = <N extends Block.Sizes>({ norm1 }: Block.BlockParams<N>, x: Tensor<[5, N["hidden"]]>) =>
+  Normalization.layerNorm(x, norm1, 1e-6)
