@@ -20,7 +20,7 @@ import * as Model from "../domain/Model.ts"
 import type * as Naming from "../domain/Naming.ts"
 import * as Files from "../layers/Files.ts"
 import * as Results from "../layers/Results.ts"
-import { Environment, Row } from "../layers/Runs.ts"
+import { Environment, Row, Unreadable } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
@@ -101,6 +101,7 @@ export class InspectError extends Schema.TaggedError<InspectError>()("InspectErr
   path: Schema.String,
   reason: Schema.Union([
     Unknown,
+    Unreadable,
     ModelFolder.ModelFolderError,
     Files.FileError,
     Weights.WeightsError,
@@ -219,9 +220,14 @@ const makeInspect = Effect.gen(function*() {
   const run = Effect.fnUntraced(function*(given: string) {
     const text = (name: string) =>
       Effect.map(Effect.option(files.readText(path.join(given, name))), Option.getOrElse(() => ""))
-    const rows = (yield* text("log.jsonl")).split("\n").flatMap((line) =>
-      Option.toArray(Schema.decodeOption(Json.text(Row))(line))
-    )
+    const written = <A>(file: string, schema: Schema.Codec<A, string>, content: string) =>
+      Effect.mapError(
+        Schema.decodeEffect(schema)(content),
+        ({ message }) => new Unreadable({ file: path.join(given, file), problem: message })
+      )
+    // A process that is killed, or at work, may leave the beginning of a line.
+    const lines = (yield* text("log.jsonl")).split("\n").slice(0, -1)
+    const rows = yield* Effect.forEach(lines, (line, i) => written(`log.jsonl, line ${i + 1},`, Json.text(Row), line))
     const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(given, "stages")), () => [])
     const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
     const results = yield* Results.read(given)
@@ -245,8 +251,11 @@ const makeInspect = Effect.gen(function*() {
     const uses = stages.flatMap((one) =>
       "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
     )
-    const environment = Schema.decodeOption(Json.text(Environment))(yield* text("environment.json"))
-    const computedOn = Option.match(environment, { onNone: () => [], onSome: (known) => known.computedOn ?? [] })
+    const { computedOn = [] } = yield* written(
+      "environment.json",
+      Json.text(Environment),
+      (yield* text("environment.json")) || "{}"
+    )
     return RunFolder.make({ path: given, stages, computedOn, results, uses })
   }, (self, given) => Files.onFailure(given)(self))
 
