@@ -15,11 +15,10 @@
  * assert.deepStrictEqual(weights.visual.proj.shape, [768, 512])
  * ```
  */
-import type { Grid } from "../domain/Grid.ts"
 import type { Channels } from "../domain/Normalize.ts"
 import * as Activation from "../shapes/Activation.ts"
 import * as Dim from "../shapes/Dim.ts"
-import * as Elementwise from "../shapes/Elementwise.ts"
+import { addToSamples } from "../shapes/Elementwise.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
 import type { Inference, SpecOf } from "../shapes/Step.ts"
@@ -36,73 +35,51 @@ export const CHANNELS: Channels = {
 /** Layer norm's epsilon. */
 export const EPSILON = 1e-5
 
-/** A block under its official names. */
-export interface ClipBlock<in out C extends number, in out F extends number> {
-  readonly attn: {
-    readonly in_proj_weight: Tensor<[Dim.Mul<3, C>, C]>
-    readonly in_proj_bias: Tensor<[Dim.Mul<3, C>]>
-    readonly out_proj: Linear.LinearParams<C, C>
-  }
-  readonly ln_1: Normalization.NormParams<C>
-  readonly mlp: { readonly c_fc: Linear.LinearParams<C, F>; readonly c_proj: Linear.LinearParams<F, C> }
-  readonly ln_2: Normalization.NormParams<C>
-}
-
-/** The tower: `P`-pixel patches, `C` channels, `F` in the MLPs, `T` positions, `O` numbers per patch in the end. */
-export interface ClipParams<
-  in out P extends number,
-  in out C extends number,
-  in out F extends number,
-  in out T extends number,
-  in out O extends number
-> {
-  readonly visual: {
-    readonly class_embedding: Tensor<[C]>
-    readonly positional_embedding: Tensor<[T, C]>
-    readonly proj: Tensor<[C, O]>
-    readonly conv1: { readonly weight: Tensor<[C, 3, P, P]> }
-    readonly ln_pre: Normalization.NormParams<C>
-    readonly transformer: { readonly resblocks: ReadonlyArray<ClipBlock<C, F>> }
-    readonly ln_post: Normalization.NormParams<C>
-  }
-}
-
 /** What the MLPs go through: OpenAI's towers a quick approximation of GELU, most of OpenCLIP's the exact one. */
 export type Mlp = "quick_gelu" | "gelu"
 
 const activations = { quick_gelu: Activation.quickGelu, gelu: Activation.gelu }
 
 /** The sizes of a tower. */
-export interface Sizes<
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number,
-  O extends number
-> {
-  readonly patch: P
-  readonly width: C
-  readonly hidden: F
-  readonly heads: H
-  readonly depth: number
-  readonly out: O
-  /** The patches that its positions are for, and how many positions that makes with the class token. */
-  readonly grid: Grid
-  readonly tokens: T
+export interface Sizes extends TeacherVit.Sizes {
+  /** The numbers of a patch in the end. */
+  get out(): number
+  set out(_: never)
   /** Default `quick_gelu`. */
   readonly activation?: Mlp
 }
 
+/** A block under its official names. */
+export interface ClipBlock<in out N extends Sizes> {
+  readonly attn: {
+    readonly in_proj_weight: Tensor<[Dim.Mul<3, N["width"]>, N["width"]]>
+    readonly in_proj_bias: Tensor<[Dim.Mul<3, N["width"]>]>
+    readonly out_proj: Linear.LinearParams<N["width"], N["width"]>
+  }
+  readonly ln_1: Normalization.NormParams<N["width"]>
+  readonly mlp: {
+    readonly c_fc: Linear.LinearParams<N["width"], N["hidden"]>
+    readonly c_proj: Linear.LinearParams<N["hidden"], N["width"]>
+  }
+  readonly ln_2: Normalization.NormParams<N["width"]>
+}
+
+/** The tower under its official names. */
+export interface ClipParams<in out N extends Sizes> {
+  readonly visual: {
+    readonly class_embedding: Tensor<[N["width"]]>
+    readonly positional_embedding: Tensor<[N["tokens"], N["width"]]>
+    readonly proj: Tensor<[N["width"], N["out"]]>
+    readonly conv1: { readonly weight: Tensor<[N["width"], 3, N["patch"], N["patch"]]> }
+    readonly ln_pre: Normalization.NormParams<N["width"]>
+    readonly transformer: { readonly resblocks: ReadonlyArray<ClipBlock<N>> }
+    readonly ln_post: Normalization.NormParams<N["width"]>
+  }
+}
+
 /** The parameters of a tower of these sizes. */
-export const spec = <
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number,
-  O extends number
->({ depth, hidden, out, patch, tokens, width }: Sizes<P, C, F, H, T, O>): SpecOf<ClipParams<P, C, F, T, O>> => {
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<ClipParams<N>> => {
+  const { depth, hidden, out, patch, tokens, width } = sizes
   const { linear, norm, tensor } = TeacherVit
   return {
     visual: {
@@ -128,9 +105,7 @@ export const spec = <
   }
 }
 
-const blockOf = <C extends number, F extends number>(
-  { attn, ln_1, ln_2, mlp }: ClipBlock<C, F>
-): TeacherVit.BlockParams<C, F> => ({
+const blockOf = <N extends Sizes>({ attn, ln_1, ln_2, mlp }: ClipBlock<N>): TeacherVit.BlockParams<N> => ({
   attentionNorm: ln_1,
   qkv: { weight: attn.in_proj_weight, bias: attn.in_proj_bias },
   proj: attn.out_proj,
@@ -140,81 +115,46 @@ const blockOf = <C extends number, F extends number>(
 })
 
 /** What a tower says of images. */
-export interface Outputs<B extends number, N extends number, C extends number, O extends number> {
+export interface Outputs<I extends TeacherVit.Batch, N extends Sizes> {
   /** All tokens of the last block, class token first, before the final norm. */
-  readonly last: Tensor<[B, Dim.Plus<N, 1>, C]>
+  readonly last: Tensor<[I["size"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, N["width"]]>
   /** The patch tokens after the final norm. */
-  readonly patches: Tensor<[B, N, C]>
+  readonly patches: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["width"]]>
   /** These, projected: what the tokenizer learns to rebuild. Not of unit length. */
-  readonly target: Tensor<[B, N, O]>
+  readonly target: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["out"]]>
   /** The class token, normed and projected: CLIP's own embedding of an image. */
-  readonly pooled: Tensor<[B, O]>
+  readonly pooled: Tensor<[I["size"], N["out"]]>
 }
 
-/** Runs the tower over standardised images `[B, 3, Y, X]`, whose sides need not be those that it was trained with. */
-export const forward = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number,
-  O extends number
->(
-  { visual }: ClipParams<P, C, F, T, O>,
-  images: Tensor<[B, 3, Y, X]>,
-  { activation = "quick_gelu", grid, heads }: { readonly grid: Grid; readonly heads: H; readonly activation?: Mlp }
-): Outputs<B, Dim.Patches<Y, X, P>, C, O> => {
-  const [batch, , height, width] = images.shape
-  const weight = visual.conv1.weight
-  const patches = Tokens.patchProject(images, weight)
-  const count = patches.shape[1]
-  const tokens = Tokens.prepend(Tokens.repeat(Tokens.lone(visual.class_embedding), batch), patches)
-  const patch = weight.shape[2]
-  const positions = TeacherVit.positions(
-    Tokens.sample(visual.positional_embedding),
-    grid,
-    { height: height / patch, width: width / patch },
-    tokens.shape[1]
-  )
-  const kind = { heads, epsilon: EPSILON, activation: activations[activation] }
-  const last = visual.transformer.resblocks.reduce(
-    (x, params) => TeacherVit.block(blockOf(params), x, kind),
-    Normalization.layerNorm(Elementwise.addToSamples(tokens, positions), visual.ln_pre, EPSILON)
-  )
-  const normed = Normalization.layerNorm(last, visual.ln_post, EPSILON)
-  const normedPatches = Tokens.patchTokens(normed, count)
-  return {
-    last,
-    patches: normedPatches,
-    target: Tokens.batched(Linear.matMul(Tokens.rows(normedPatches), visual.proj), batch, count),
-    pooled: Linear.matMul(Tokens.single(Tokens.classToken(normed)), visual.proj)
-  }
-}
-
-/** All that a tower says of standardised images of one size. */
-export const features = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number,
-  O extends number
->(
-  sizes: Sizes<P, C, F, H, T, O>,
-  batch: { readonly size: B; readonly height: Y; readonly width: X }
-): Inference<
-  ClipParams<P, C, F, T, O>,
-  { readonly images: Tensor<[B, 3, Y, X]> },
-  Outputs<B, Dim.Patches<Y, X, P>, C, O>
-> => ({
+/** All that a tower says of standardised images, whose sides need not be those that it was trained with. */
+export const features = <const I extends TeacherVit.Batch, const N extends Sizes>(
+  sizes: Readonly<N>,
+  batch: Readonly<I>
+): Inference<ClipParams<N>, { readonly images: TeacherVit.Images<I> }, Outputs<I, N>> => ({
   name: "clip",
   weights: spec(sizes),
-  batch: { images: { shape: [batch.size, 3, batch.height, batch.width], dtype: "float32" } },
-  run: (weights, { images }) => forward(weights, images, sizes)
+  batch: TeacherVit.batchSpec(batch),
+  run: ({ visual }, { images }) => {
+    const { activation = "quick_gelu", grid, heads, patch } = sizes
+    const { height, size, width } = batch
+    const patches = Tokens.patchProject(images, visual.conv1.weight)
+    const [, count] = patches.shape
+    const tokens = Tokens.prepend(Tokens.repeat(Tokens.lone(visual.class_embedding), size), patches)
+    const here = { height: height / patch, width: width / patch }
+    const table = Tokens.sample(visual.positional_embedding)
+    const positions = TeacherVit.positions(table, grid, here, tokens.shape[1])
+    const kind = { heads, epsilon: EPSILON, activation: activations[activation] }
+    const last = visual.transformer.resblocks.reduce(
+      (x, params) => TeacherVit.block(blockOf(params), x, kind),
+      Normalization.layerNorm(addToSamples(tokens, positions), visual.ln_pre, EPSILON)
+    )
+    const normed = Normalization.layerNorm(last, visual.ln_post, EPSILON)
+    const normedPatches = Tokens.patchTokens(normed, count)
+    return {
+      last,
+      patches: normedPatches,
+      target: Tokens.batched(Linear.matMul(Tokens.rows(normedPatches), visual.proj), size, count),
+      pooled: Linear.matMul(Tokens.single(Tokens.classToken(normed)), visual.proj)
+    }
+  }
 })

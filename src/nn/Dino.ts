@@ -13,12 +13,11 @@
  * assert.deepStrictEqual(weights.pos_embed.shape, [1, 197, 768])
  * ```
  */
-import type { Grid } from "../domain/Grid.ts"
 import type { Channels } from "../domain/Normalize.ts"
 import * as Positions from "../domain/Positions.ts"
-import * as Activation from "../shapes/Activation.ts"
+import { gelu } from "../shapes/Activation.ts"
 import * as Dim from "../shapes/Dim.ts"
-import * as Elementwise from "../shapes/Elementwise.ts"
+import { addToSamples } from "../shapes/Elementwise.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
@@ -34,52 +33,44 @@ export const CHANNELS: Channels = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.
 /** Layer norm's epsilon. */
 export const EPSILON = 1e-6
 
-/** A block under its official names. */
-export interface DinoBlock<in out C extends number, in out F extends number> {
-  readonly norm1: Normalization.NormParams<C>
-  readonly attn: { readonly qkv: Linear.LinearParams<C, Dim.Mul<3, C>>; readonly proj: Linear.LinearParams<C, C> }
-  readonly norm2: Normalization.NormParams<C>
-  readonly mlp: { readonly fc1: Linear.LinearParams<C, F>; readonly fc2: Linear.LinearParams<F, C> }
-  /** The layer scale of attention and MLP, where there is one. */
-  readonly ls1?: { readonly gamma: Tensor<[C]> }
-  readonly ls2?: { readonly gamma: Tensor<[C]> }
-}
-
-/** The network: `P`-pixel patches, `C` channels, `F` in the MLPs, `T` positions. */
-export interface DinoParams<
-  in out P extends number,
-  in out C extends number,
-  in out F extends number,
-  in out T extends number
-> {
-  readonly cls_token: Tensor<[1, 1, C]>
-  readonly pos_embed: Tensor<[1, T, C]>
-  readonly register_tokens?: Tensor<[1, number, C]>
-  readonly patch_embed: { readonly proj: Tokens.PatchParams<3, P, C> }
-  readonly blocks: ReadonlyArray<DinoBlock<C, F>>
-  readonly norm: Normalization.NormParams<C>
-}
-
 /** The sizes of a network. */
-export interface Sizes<P extends number, C extends number, F extends number, H extends number, T extends number> {
-  readonly patch: P
-  readonly width: C
-  readonly hidden: F
-  readonly heads: H
-  readonly depth: number
-  /** The patches that its positions are for, and how many positions that makes with the class token. */
-  readonly grid: Grid
-  readonly tokens: T
+export interface Sizes extends TeacherVit.Sizes {
   /** Whether its blocks have a layer scale. Default no. */
   readonly layerScale?: boolean
   /** How many registers it has. Default 0. */
   readonly registers?: number
 }
 
+/** A block under its official names. */
+export interface DinoBlock<in out N extends Sizes> {
+  readonly norm1: Normalization.NormParams<N["width"]>
+  readonly attn: {
+    readonly qkv: Linear.LinearParams<N["width"], Dim.Mul<3, N["width"]>>
+    readonly proj: Linear.LinearParams<N["width"], N["width"]>
+  }
+  readonly norm2: Normalization.NormParams<N["width"]>
+  readonly mlp: {
+    readonly fc1: Linear.LinearParams<N["width"], N["hidden"]>
+    readonly fc2: Linear.LinearParams<N["hidden"], N["width"]>
+  }
+  /** The layer scale of attention and MLP, where there is one. */
+  readonly ls1?: { readonly gamma: Tensor<[N["width"]]> }
+  readonly ls2?: { readonly gamma: Tensor<[N["width"]]> }
+}
+
+/** The network under its official names. */
+export interface DinoParams<in out N extends Sizes> {
+  readonly cls_token: Tensor<[1, 1, N["width"]]>
+  readonly pos_embed: Tensor<[1, N["tokens"], N["width"]]>
+  readonly register_tokens?: Tensor<[1, number, N["width"]]>
+  readonly patch_embed: { readonly proj: Tokens.PatchParams<3, N["patch"], N["width"]> }
+  readonly blocks: ReadonlyArray<DinoBlock<N>>
+  readonly norm: Normalization.NormParams<N["width"]>
+}
+
 /** The parameters of a network of these sizes. */
-export const spec = <P extends number, C extends number, F extends number, H extends number, T extends number>(
-  { depth, hidden, layerScale = false, patch, registers = 0, tokens, width }: Sizes<P, C, F, H, T>
-): SpecOf<DinoParams<P, C, F, T>> => {
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<DinoParams<N>> => {
+  const { depth, hidden, layerScale = false, patch, registers = 0, tokens, width } = sizes
   const { linear, norm, tensor } = TeacherVit
   return {
     cls_token: tensor([1, 1, width]),
@@ -97,9 +88,9 @@ export const spec = <P extends number, C extends number, F extends number, H ext
   }
 }
 
-const blockOf = <C extends number, F extends number>(
-  { attn, ls1, ls2, mlp, norm1, norm2 }: DinoBlock<C, F>
-): TeacherVit.BlockParams<C, F> => ({
+const blockOf = <N extends Sizes>(
+  { attn, ls1, ls2, mlp, norm1, norm2 }: DinoBlock<N>
+): TeacherVit.BlockParams<N> => ({
   ...(ls1 === undefined ? {} : { attentionScale: ls1.gamma }),
   ...(ls2 === undefined ? {} : { mlpScale: ls2.gamma }),
   attentionNorm: norm1,
@@ -135,144 +126,82 @@ const amongRegisters = <B extends number, N extends number, C extends number>(
   return Tokens.patchTokens<B, N, C>(amongRegisters(more, rest, run), count)
 }
 
-/** The tokens before the blocks, with `N` patches; without registers. */
-const embed = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  T extends number
->(params: DinoParams<P, C, F, T>, images: Tensor<[B, 3, Y, X]>, grid: Grid) => {
+/** The tokens before the blocks; without registers. */
+const embed = <I extends TeacherVit.Batch, N extends Sizes>(
+  params: DinoParams<N>,
+  images: TeacherVit.Images<I>,
+  { grid }: Pick<Sizes, "grid">
+): Tensor<[I["size"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, N["width"]]> => {
   const [batch, , height, width] = images.shape
   const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
   const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, batch), patches)
   const patch = params.patch_embed.proj.weight.shape[2]
   const here = { height: height / patch, width: width / patch }
   const resize = params.register_tokens === undefined ? Positions.resizeAtRunTime : Positions.resizeAntialiased
-  const positions = TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1], resize)
-  return { count: patches.shape[1], tokens: Elementwise.addToSamples(tokens, positions) }
+  return addToSamples(tokens, TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1], resize))
 }
 
-const kindOf = <H extends number>(heads: H): TeacherVit.Kind<H> => ({
+const kindOf = <N extends Sizes>({ heads }: Readonly<N>): TeacherVit.Kind<N> => ({
   heads,
   epsilon: EPSILON,
-  activation: Activation.gelu
+  activation: gelu
 })
 
 /** What a network says of images. */
-export interface Outputs<B extends number, N extends number, C extends number> {
+export interface Outputs<I extends TeacherVit.Batch, N extends Sizes> {
   /** The patch tokens after the final norm: what the tokenizer learns to rebuild. Not of unit length. */
-  readonly target: Tensor<[B, N, C]>
+  readonly target: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["width"]]>
   /** The class token after the final norm. */
-  readonly pooled: Tensor<[B, C]>
+  readonly pooled: Tensor<[I["size"], N["width"]]>
 }
 
-/** Runs the network over standardised images `[B, 3, Y, X]`, whose sides need not be those that it was trained with. */
-export const forward = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number
->(
-  params: DinoParams<P, C, F, T>,
-  images: Tensor<[B, 3, Y, X]>,
-  { grid, heads }: { readonly grid: Grid; readonly heads: H }
-): Outputs<B, Dim.Patches<Y, X, P>, C> => {
-  const { count, tokens } = embed(params, images, grid)
-  const kind = kindOf(heads)
-  const registers = params.register_tokens === undefined ? [] : registersOf(params.register_tokens)
-  const last = amongRegisters(
-    tokens,
-    registers,
-    (all) => params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), all)
-  )
-  const normed = Normalization.layerNorm(last, params.norm, EPSILON)
-  return { target: Tokens.patchTokens(normed, count), pooled: Tokens.single(Tokens.classToken(normed)) }
-}
+/** All that a network says of standardised images, whose sides need not be those that it was trained with. */
+export const features = <const I extends TeacherVit.Batch, const N extends Sizes>(
+  sizes: Readonly<N>,
+  batch: Readonly<I>
+): Inference<DinoParams<N>, { readonly images: TeacherVit.Images<I> }, Outputs<I, N>> => ({
+  name: "dino",
+  weights: spec(sizes),
+  batch: TeacherVit.batchSpec(batch),
+  run: (params, { images }) => {
+    const kind = kindOf(sizes)
+    const last = amongRegisters(
+      embed(params, images, sizes),
+      params.register_tokens === undefined ? [] : registersOf(params.register_tokens),
+      (tokens) => params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), tokens)
+    )
+    const normed = Normalization.layerNorm(last, params.norm, EPSILON)
+    return {
+      target: Tokens.patchTokens(normed, TeacherVit.patches(sizes, batch)),
+      pooled: Tokens.single(Tokens.classToken(normed))
+    }
+  }
+})
 
 /**
  * What the heads of the last block look at, `[B, H, N+1, N+1]`: probabilities of each token, the class token first.
  *
  * @throws ShapeError for a network with registers, which are tokens too.
  */
-export const lastAttention = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number
->(
-  params: DinoParams<P, C, F, T>,
-  images: Tensor<[B, 3, Y, X]>,
-  { grid, heads }: { readonly grid: Grid; readonly heads: H }
-): Tensor<[B, H, Dim.Plus<Dim.Patches<Y, X, P>, 1>, Dim.Plus<Dim.Patches<Y, X, P>, 1>]> => {
-  if (params.register_tokens !== undefined) {
-    throw new ShapeError.ShapeError("attention: the network has registers, which are tokens too")
-  }
-  const { tokens } = embed(params, images, grid)
-  const kind = kindOf(heads)
-  const blocks = params.blocks.map((block) => blockOf(block))
-  const before = blocks.slice(0, -1).reduce((x, block) => TeacherVit.block(block, x, kind), tokens)
-  return TeacherVit.attention(blocks.at(-1)!, before, kind)
-}
-
-/** All that a network says of standardised images of one size. */
-export const features = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number
->(
-  sizes: Sizes<P, C, F, H, T>,
-  batch: { readonly size: B; readonly height: Y; readonly width: X }
-): Inference<
-  DinoParams<P, C, F, T>,
-  { readonly images: Tensor<[B, 3, Y, X]> },
-  Outputs<B, Dim.Patches<Y, X, P>, C>
-> => ({
-  name: "dino",
-  weights: spec(sizes),
-  batch: { images: { shape: [batch.size, 3, batch.height, batch.width], dtype: "float32" } },
-  run: (weights, { images }) => forward(weights, images, sizes)
-})
-
-/** The last block's attention over standardised images of one size. */
-export const attention = <
-  B extends number,
-  Y extends number,
-  X extends number,
-  P extends number,
-  C extends number,
-  F extends number,
-  H extends number,
-  T extends number
->(
-  sizes: Sizes<P, C, F, H, T>,
-  batch: { readonly size: B; readonly height: Y; readonly width: X }
-): Inference<
-  DinoParams<P, C, F, T>,
-  { readonly images: Tensor<[B, 3, Y, X]> },
-  {
-    readonly attention: Tensor<
-      [B, H, Dim.Plus<Dim.Patches<Y, X, P>, 1>, Dim.Plus<Dim.Patches<Y, X, P>, 1>]
-    >
-  }
-> => ({
+export const attention = <const I extends TeacherVit.Batch, const N extends Sizes>(
+  sizes: Readonly<N>,
+  batch: Readonly<I>
+): Inference<DinoParams<N>, { readonly images: TeacherVit.Images<I> }, { readonly attention: Attention<I, N> }> => ({
   name: "dino attention",
   weights: spec(sizes),
-  batch: { images: { shape: [batch.size, 3, batch.height, batch.width], dtype: "float32" } },
-  run: (weights, { images }) => ({ attention: lastAttention(weights, images, sizes) })
+  batch: TeacherVit.batchSpec(batch),
+  run: (params, { images }) => {
+    if (params.register_tokens !== undefined) {
+      throw new ShapeError.ShapeError("attention: the network has registers, which are tokens too")
+    }
+    const kind = kindOf(sizes)
+    const blocks = params.blocks.map((block) => blockOf(block))
+    const tokens = embed(params, images, sizes)
+    const before = blocks.slice(0, -1).reduce((x, block) => TeacherVit.block(block, x, kind), tokens)
+    return { attention: TeacherVit.attention(blocks.at(-1)!, before, kind) }
+  }
 })
+
+type Attention<I extends TeacherVit.Batch, N extends Sizes> = Tensor<
+  [I["size"], N["heads"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, Dim.Plus<TeacherVit.Patches<I, N>, 1>]
+>

@@ -16,27 +16,71 @@
 import type { Grid } from "../domain/Grid.ts"
 import * as Positions from "../domain/Positions.ts"
 import * as Attention from "../shapes/Attention.ts"
-import type * as Dim from "../shapes/Dim.ts"
-import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Dim from "../shapes/Dim.ts"
+import { add, scaleChannels } from "../shapes/Elementwise.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Normalization from "../shapes/Normalization.ts"
 import type { Shape } from "../shapes/Shape.ts"
-import type { TensorSpec } from "../shapes/Step.ts"
+import type { SpecOf, TensorSpec } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Tokens from "../shapes/Tokens.ts"
 
-/** A block of `C` channels with `F` in its MLP. The teachers' official names are translated into these. */
-export interface BlockParams<in out C extends number, in out F extends number> {
-  readonly attentionNorm: Normalization.NormParams<C>
-  readonly qkv: Linear.LinearParams<C, Dim.Mul<3, C>>
-  readonly proj: Linear.LinearParams<C, C>
+/** The sizes of a teacher; its positions, `tokens`, need not be those of the images that it sees. */
+export interface Sizes {
+  get patch(): number
+  set patch(_: never)
+  get width(): number
+  set width(_: never)
+  get hidden(): number
+  set hidden(_: never)
+  get heads(): number
+  set heads(_: never)
+  get tokens(): number
+  set tokens(_: never)
+  readonly depth: number
+  /** The patches that its positions are for, which with the class token are `tokens`. */
+  readonly grid: Grid
+}
+
+/** How many images it sees at once, and their sides. */
+export interface Batch {
+  get size(): number
+  set size(_: never)
+  get height(): number
+  set height(_: never)
+  get width(): number
+  set width(_: never)
+}
+
+/** Standardised images. */
+export type Images<I extends Batch> = Tensor<[I["size"], 3, I["height"], I["width"]]>
+
+/** How many patches these images make. */
+export type Patches<I extends Batch, N extends Sizes> = Dim.Patches<I["height"], I["width"], N["patch"]>
+
+/** How many patches these images make. */
+export const patches = <I extends Batch, N extends Sizes>(
+  { patch }: Readonly<N>,
+  { height, width }: Readonly<I>
+): Patches<I, N> => Dim.mul(Dim.div(height, patch), Dim.div(width, patch))
+
+/** These images in a batch. */
+export const batchSpec = <I extends Batch>(
+  { height, size, width }: Readonly<I>
+): SpecOf<{ readonly images: Images<I> }> => ({ images: { shape: [size, 3, height, width], dtype: "float32" } })
+
+/** A block. The teachers' official names are translated into these. */
+export interface BlockParams<in out N extends Sizes> {
+  readonly attentionNorm: Normalization.NormParams<N["width"]>
+  readonly qkv: Linear.LinearParams<N["width"], Dim.Mul<3, N["width"]>>
+  readonly proj: Linear.LinearParams<N["width"], N["width"]>
   /** Factors of the channels of what attention and MLP add (layer scale). */
-  readonly attentionScale?: Tensor<[C]>
-  readonly mlpScale?: Tensor<[C]>
-  readonly mlpNorm: Normalization.NormParams<C>
-  readonly expand: Linear.LinearParams<C, F>
-  readonly contract: Linear.LinearParams<F, C>
+  readonly attentionScale?: Tensor<[N["width"]]>
+  readonly mlpScale?: Tensor<[N["width"]]>
+  readonly mlpNorm: Normalization.NormParams<N["width"]>
+  readonly expand: Linear.LinearParams<N["width"], N["hidden"]>
+  readonly contract: Linear.LinearParams<N["hidden"], N["width"]>
 }
 
 /** The specification of a parameter. */
@@ -55,45 +99,43 @@ export const linear = <In extends number, Out extends number>(width: In, out: Ou
 export const norm = <C extends number>(width: C) => ({ weight: tensor([width]), bias: tensor([width]) })
 
 /** What distinguishes the blocks of one teacher from those of another. */
-export interface Kind<H extends number> {
-  readonly heads: H
+export interface Kind<N extends Sizes> {
+  readonly heads: N["heads"]
   readonly epsilon: number
   readonly activation: <S extends ReadonlyArray<number>>(x: Tensor<S>) => Tensor<S>
 }
 
-const project = <B extends number, T extends number, C extends number, F extends number, H extends number>(
-  params: BlockParams<C, F>,
-  x: Tensor<[B, T, C]>,
-  { epsilon, heads }: Kind<H>
-) => {
-  const normed = Normalization.layerNorm(x, params.attentionNorm, epsilon)
-  return Attention.splitHeads(Linear.linear(normed, params.qkv), x.shape[2], heads)
-}
+const project = <B extends number, T extends number, N extends Sizes>(
+  { attentionNorm, qkv }: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  { epsilon, heads }: Kind<N>
+) => Attention.splitHeads(Linear.linear(Normalization.layerNorm(x, attentionNorm, epsilon), qkv), x.shape[2], heads)
 
 const scaled = <B extends number, T extends number, C extends number>(
   x: Tensor<[B, T, C]>,
   factors: Tensor<[C]> | undefined
-): Tensor<[B, T, C]> => factors === undefined ? x : Elementwise.scaleChannels<[B, T], C>(x, factors)
+): Tensor<[B, T, C]> => factors === undefined ? x : scaleChannels<[B, T], C>(x, factors)
 
 /** The block, `[B, T, C]` to `[B, T, C]`. */
-export const block = <B extends number, T extends number, C extends number, F extends number, H extends number>(
-  params: BlockParams<C, F>,
-  x: Tensor<[B, T, C]>,
-  kind: Kind<H>
-): Tensor<[B, T, C]> => {
+export const block = <B extends number, T extends number, N extends Sizes>(
+  params: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  kind: Kind<N>
+): Tensor<[B, T, N["width"]]> => {
+  const { attentionScale, contract, expand, mlpNorm, mlpScale, proj } = params
   const { key, query, value } = project(params, x, kind)
   const heads = Attention.mergeHeads(Attention.attention(query, key, value), x.shape[2])
-  const attended = Elementwise.add(x, scaled(Linear.linear(heads, params.proj), params.attentionScale))
-  const hidden = Linear.linear(Normalization.layerNorm(attended, params.mlpNorm, kind.epsilon), params.expand)
-  return Elementwise.add(attended, scaled(Linear.linear(kind.activation(hidden), params.contract), params.mlpScale))
+  const attended = add(x, scaled(Linear.linear(heads, proj), attentionScale))
+  const hidden = kind.activation(Linear.linear(Normalization.layerNorm(attended, mlpNorm, kind.epsilon), expand))
+  return add(attended, scaled(Linear.linear(hidden, contract), mlpScale))
 }
 
 /** What the block weighs the tokens with, `[B, H, T, T]`, for an input `[B, T, C]`. */
-export const attention = <B extends number, T extends number, C extends number, F extends number, H extends number>(
-  params: BlockParams<C, F>,
-  x: Tensor<[B, T, C]>,
-  kind: Kind<H>
-): Tensor<[B, H, T, T]> => {
+export const attention = <B extends number, T extends number, N extends Sizes>(
+  params: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  kind: Kind<N>
+): Tensor<[B, N["heads"], T, T]> => {
   const { key, query } = project(params, x, kind)
   return Attention.attentionWeights(query, key)
 }

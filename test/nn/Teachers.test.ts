@@ -67,7 +67,7 @@ describe("teachers", () => {
   })
 
   it("refuse images that are no whole number of patches", () => {
-    const weights = Eager.filled<Clip.ClipParams<8, 32, 128, 17, 24>>(
+    const weights = Eager.filled<Clip.ClipParams<typeof clipSizes>>(
       Clip.spec(clipSizes),
       (path) => Eager.fixture("teacher_clip").numbers(`state/${path}`)
     )
@@ -75,7 +75,7 @@ describe("teachers", () => {
     assert.throws(
       () =>
         Eager.infer(
-          Clip.features<1, 32, 36, 8, 32, 128, 2, 17, 24>(clipSizes, { size: 1, height: 32, width: 36 }),
+          Clip.features(clipSizes, { size: 1, height: 32, width: 36 }),
           weights,
           { images }
         ),
