@@ -72,7 +72,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
     hyper: AdamW.hyperSpec(adamw.accumulate)
   },
   run: (state, { dropPath, hyper, images, labels, targets }) => {
-    const context = { ...Vit.contextOf(sizes), dropPath }
+    const context = Vit.contextOf(sizes, dropPath)
     const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
       const logits = Classifier.forward(params, images, context)
       return {

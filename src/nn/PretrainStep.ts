@@ -99,9 +99,8 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
       const context = {
-        ...Vit.contextOf(sizes),
+        ...Vit.contextOf(sizes, dropPath?.slice(0, depth)),
         earlyLayer: aggregation?.earlyLayer ?? depth,
-        dropPath: dropPath?.slice(0, depth),
         headDropPath: dropPath?.slice(depth)
       }
       const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {

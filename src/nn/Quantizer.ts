@@ -14,7 +14,7 @@
  * ```
  */
 import * as Codes from "../shapes/Codes.ts"
-import * as Elementwise from "../shapes/Elementwise.ts"
+import { add, less, scale, shift, square, stopGradient, sub, where, whereRows } from "../shapes/Elementwise.ts"
 import * as Normalization from "../shapes/Normalization.ts"
 import * as Reduction from "../shapes/Reduction.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
@@ -44,12 +44,12 @@ export const quantize = <M extends number, K extends number, E extends number>(
 ): Quantized<M, E> => {
   const unit = Normalization.l2Normalize(vectors)
   const codes = Codes.nearest(unit, codebook)
-  const chosen = Elementwise.stopGradient(Codes.lookup(codebook, codes))
+  const chosen = stopGradient(Codes.lookup(codebook, codes))
   return {
     unit,
     codes,
     quantized: Codes.straightThrough(unit, chosen),
-    commitment: Reduction.mean(Elementwise.square(Elementwise.sub(chosen, unit)))
+    commitment: Reduction.mean(square(sub(chosen, unit)))
   }
 }
 
@@ -95,21 +95,19 @@ export const follow = <M extends number, K extends number, E extends number>(
   const [size] = codebook.shape
   const counts = Codes.countByCode(codes, size)
   const mean = Normalization.l2Normalize(Codes.sumByCode(unit, codes, size))
-  const target = Elementwise.whereRows(Elementwise.less(counts, 0.5), codebook, mean)
-  const moved = Normalization.l2Normalize(
-    Elementwise.add(Elementwise.scale(codebook, decay), Elementwise.scale(target, 1 - decay))
-  )
-  const used = Elementwise.add(Elementwise.scale(state.cluster_size, decay), Elementwise.scale(counts, 1 - decay))
+  const target = whereRows(less(counts, 0.5), codebook, mean)
+  const moved = Normalization.l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
+  const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
   if (revival === null || rows === undefined) {
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
-  const dead = Elementwise.less(used, revival.threshold * vectors / size)
+  const dead = less(used, revival.threshold * vectors / size)
   const fresh = Codes.lookup(unit, rows)
   const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {
     state: {
-      embedding: { weight: Elementwise.whereRows(dead, fresh, moved) },
-      cluster_size: Elementwise.where(dead, Elementwise.shift(Elementwise.scale(used, 0), begun), used)
+      embedding: { weight: whereRows(dead, fresh, moved) },
+      cluster_size: where(dead, shift(scale(used, 0), begun), used)
     },
     counts
   }

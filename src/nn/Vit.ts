@@ -285,9 +285,12 @@ export const relativeIndex = <N extends Cut>(sizes: Readonly<N>): Block.Relative
 }
 
 /** What the sizes and the kind of a network say of its forward pass. */
-export const contextOf = <N extends Network>(sizes: Readonly<N>) => {
+export const contextOf = <B extends number, N extends Network>(
+  sizes: Readonly<N>,
+  dropPath?: ReadonlyArray<Block.DropPath<B>>
+): Context<B, Encoder<N>> => {
   const { epsilon, heads } = sizes
-  return { heads, index: relativeIndex(sizes), epsilon }
+  return { heads, index: relativeIndex(sizes), epsilon, dropPath }
 }
 
 /** The last block's output for images, without any final norm. */
@@ -295,5 +298,7 @@ export const tokensOf = <B extends number, N extends Network>(
   sizes: Readonly<N>,
   params: VitParams<Encoder<N>>,
   images: GivenImages<B, N>
-): Block.Sequence<B, Encoder<N>> =>
-  forward(params, Tokens.patchEmbed(images, params.patch_embed.proj), contextOf(sizes))
+): Block.Sequence<B, Encoder<N>> => {
+  const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
+  return forward(params, patches, contextOf(sizes))
+}
