@@ -21,7 +21,7 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
-import { statfs } from "node:fs/promises"
+import { stat, statfs } from "node:fs/promises"
 import * as Safetensors from "../domain/Safetensors.ts"
 
 const sentences = {
@@ -89,6 +89,20 @@ export const free = (folder: string): Effect.Effect<number, FileError> =>
     try: () => statfs(folder),
     catch: (cause) => new FileError({ path: folder, kind: "other", cause })
   }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
+
+/**
+ * What tells a file or folder from an earlier one of its name: its size and when it was changed. The time of the content
+ * can be set by anyone, and tools that copy do; that of the entry is the system's own.
+ */
+export const version = (file: string): Effect.Effect<string, FileError> =>
+  Effect.tryPromise({
+    try: () => stat(file, { bigint: true }),
+    catch: (cause) => {
+      const errno = code(cause)
+      const kind = errno === "ENOENT" ? "missing" : errno === "EACCES" ? "denied" : "other"
+      return new FileError({ path: file, kind, cause })
+    }
+  }).pipe(Effect.map(({ ctimeNs, mtimeNs, size }) => `${size} ${mtimeNs} ${ctimeNs}`))
 
 /** Whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>

@@ -125,6 +125,35 @@ describe("Images.layerWebDataset", () => {
         assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/.patchword`), [entry])
       })))
 
+  it.effect.each([{ kind: "plain", pack: (bytes: Buffer) => bytes }, {
+    kind: "compressed",
+    pack: (bytes: Buffer) => gzipSync(bytes, { level: 0 })
+  }])("reads a $kind shard anew that has another content, but the size and time of before", ({ pack }) => {
+    const of = async (label: string, pixel: number) =>
+      pack(
+        await tar([["0.png", await encoded({ width: 1, height: 1, data: Uint8Array.of(pixel, 0, 0) })], [
+          "0.cls",
+          label
+        ]])
+      )
+    return withShard(of("2", 7), (folder, layer) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const file = `${folder}/train.tar`
+        const time = new Date(1e12)
+        yield* fs.utimes(file, time, time)
+        const { size } = yield* fs.stat(file)
+        assert.deepStrictEqual([...(yield* load(layer)).labels], [2])
+        yield* fs.writeFile(file, yield* Effect.promise(() => of("1", 9)))
+        yield* fs.utimes(file, time, time)
+        assert.strictEqual((yield* fs.stat(file)).size, size)
+        const set = yield* load(layer)
+        assert.deepStrictEqual([...set.labels], [1])
+        assert.deepStrictEqual([...(yield* set.image(0)).data], [9, 0, 0])
+        assert.lengthOf(yield* fs.readDirectory(`${folder}/.patchword`), 1)
+      }))
+  })
+
   it.effect("takes images without labels for one class, and passes over what is no image", () =>
     withShard(
       (async () =>

@@ -27,7 +27,7 @@ const split = (text: string, separator: string): ReadonlyArray<string> => text =
 
 /** What lies directly in a folder. The file names are one string, for speed: no name has a slash. */
 const Folder = Schema.Struct({
-  modified: Schema.Finite,
+  version: Schema.String,
   names: Schema.String,
   sizes: Schema.String,
   folders: Schema.Array(Schema.String),
@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
   const isLink = (file: string) => Effect.isSuccess(fs.readLink(file))
 
   const list = Effect.fnUntraced(function*(folder: string) {
-    const modified = (yield* fs.stat(folder)).mtime
+    const version = yield* Files.version(folder)
     // What a system or an editor leaves behind starts with a dot.
     const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith(".")).toSorted()
     const found = yield* Effect.forEach(
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       else others.add(type === "Nowhere" ? NOWHERE : endingOf(name))
     }
     const listed: typeof Folder.Type = {
-      modified: Option.match(modified, { onNone: () => -1, onSome: (date) => date.getTime() }),
+      version,
       names: images.map(({ name }) => name).join("/"),
       sizes: images.map(({ size }) => size).join(" "),
       folders: found.flatMap(({ name, type }) => type === "Directory" ? [name] : []),
@@ -169,9 +169,8 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     const open = Effect.fnUntraced(function*(at: string) {
       const place = path.join(folder, at)
       const before = Object.hasOwn(known, at) ? known[at] : undefined
-      const { mtime } = yield* fs.stat(place)
-      const same = Option.exists(mtime, (date) => date.getTime() === before?.modified)
-      const listed = before !== undefined && same ? before : yield* list(place)
+      const same = before !== undefined && before.version === (yield* Files.version(place))
+      const listed = same ? before : yield* list(place)
       if (listed !== before) changed = true
       found[at] = listed
       const sizes = split(listed.sizes, " ")

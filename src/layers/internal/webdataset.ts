@@ -246,14 +246,20 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     (self, file) => Files.onFailure(file)(self)
   )
 
+  /** Removes what was kept of a shard as it was before. */
+  const removeOthers = Effect.fnUntraced(function*(cache: string, name: string, folder: string) {
+    for (const entry of yield* fs.readDirectory(cache)) {
+      const other = path.join(cache, entry)
+      if (entry.startsWith(name) && other !== folder) yield* files.removeFolder(other)
+    }
+  })
+
   /** The samples of a shard, from the list that an earlier run has made where there is one. */
   const open = Effect.fnUntraced(function*(shard: string) {
-    const { mtime, size } = yield* Shards.stat(fs, shard)
-    const identity = Files.sha256(JSON.stringify([path.resolve(shard), String(size), mtime]))
-    const folder = path.join(
-      options.cache ?? path.join(path.dirname(shard), ".patchword"),
-      `${path.basename(shard)}-${identity.slice(0, 16)}`
-    )
+    yield* Shards.stat(fs, shard)
+    const cache = options.cache ?? path.join(path.dirname(shard), ".patchword")
+    const name = `${path.basename(shard)}-${Files.sha256(path.resolve(shard)).slice(0, 8)}-`
+    const folder = path.join(cache, `${name}${Files.sha256(yield* Files.version(shard)).slice(0, 16)}`)
     const packed = yield* Files.onFailure(shard)(isGzip(shard))
     const tar = packed ? path.join(folder, TAR) : shard
     if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, folder)
@@ -270,7 +276,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
             Effect.flatMap(Schema.encodeEffect(Index)(made), (text) => files.write(file, text)).pipe(
               Effect.catch(({ message }) => Effect.logWarning(`shards are listed anew in every run: ${message}`))
             )
-          )
+          ),
+          Effect.tap(() => Effect.ignore(removeOthers(cache, name, folder)))
         )
       )
     )
