@@ -45,11 +45,11 @@ export const StagePlan = Schema.Struct({
   batchSize: Schema.Int,
   stepsPerEpoch: Schema.Int,
   steps: Schema.Int,
-  /** Null where not even the weights and their update fit, so that nothing can be measured; so are the times. */
+  /** Null where the weights, their update and a few images do not fit, so that nothing is measured; so are the times. */
   imagesPerSecond: Schema.NullOr(Schema.Finite),
   secondsPerEpoch: Schema.NullOr(Schema.Finite),
   seconds: Schema.NullOr(Schema.Finite),
-  /** Of the whole process, about; where nothing was measured, that of the weights and their update alone. */
+  /** Of the whole process, about; where nothing was measured, that of the weights, their update and a few images alone. */
   memory: Schema.Finite,
   /** The two checkpoints that are kept, and the final weights. */
   disk: Schema.Finite
@@ -135,6 +135,10 @@ export const plan = Effect.fn("plan")(function*(
     const state = 4 * Memory.numbers(step.state as object)
     const gradients = state / 3
     const weights = one === undefined ? 0 : 4 * Memory.numbers(one.weights as object)
+    const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
+    const [largest, encoded] = [stepOf(some), before(some)]
+    const batch = 4 * (Memory.numbers(largest.batch as object) +
+      (encoded === undefined ? 0 : Memory.numbers(encoded.batch as object)))
     const planned = {
       stage,
       parameters: Memory.numbers((step.state as { readonly parameters: object }).parameters),
@@ -145,14 +149,13 @@ export const plan = Effect.fn("plan")(function*(
       disk: 2 * state + gradients
     }
     // A trial holds what the engine is given twice: here, and there.
-    if (2 * (state + weights) + gradients > process.availableMemory()) {
-      const memory = state + gradients + weights
+    if (2 * (state + weights + batch) + gradients > process.availableMemory()) {
+      const memory = state + gradients + weights + batch
       return StagePlan.make({ ...planned, imagesPerSecond: null, secondsPerEpoch: null, seconds: null, memory })
     }
-    const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
     const few = Math.ceil(some / 2)
     const first = yield* tried(stepOf(few), before(few))
-    const second = some === few ? first : yield* tried(stepOf(some), before(some))
+    const second = some === few ? first : yield* tried(largest, encoded)
     const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)
     const imagesPerSecond = some / second.seconds
     return StagePlan.make({
@@ -211,7 +214,7 @@ export const plan = Effect.fn("plan")(function*(
       ]),
       ...found.flatMap((one) => [
         ...(one.imagesPerSecond !== null ? [] : [
-          `${one.stage}: the weights and their update alone take ${
+          `${one.stage}: the weights, their update and the images of a trial alone take ${
             Memory.gigabytes(one.memory)
           }, twice while they are handed over, ` +
           `and ${

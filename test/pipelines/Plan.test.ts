@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { vi } from "vitest"
 import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
@@ -41,7 +42,28 @@ describe("plan", () => {
       assert.deepStrictEqual([imagesPerSecond, seconds], [null, null])
       assert.isAbove(parameters, 2 * wide.depth * wide.width * wide.hidden)
       assert.isAtLeast(memory, 4 * 4 * parameters)
-      assert.match(problems.join("\n"), /^finetune: the weights and their update alone take \S+ GB/m)
+      assert.match(
+        problems.join("\n"),
+        /^finetune: the weights, their update and the images of a trial alone take \S+ GB/m
+      )
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("allocates nothing for images that do not fit beside the weights", () =>
+    Effect.gen(function*() {
+      const planned = (free: number) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => vi.spyOn(process, "availableMemory").mockReturnValue(free)),
+          () => Plan.plan(preset, { ...given, stages: ["tokenizer"] }),
+          (spy) => Effect.sync(() => spy.mockRestore())
+        )
+      const { stages: [refused] } = yield* planned(0)
+      const { batchSize, disk, memory } = refused!
+      const { imageSize, patches } = preset.tokenizer.encoder
+      const numbers = batchSize * (3 * imageSize ** 2 + patches * given.teacherWidth)
+      assert.isAtLeast(memory, disk * 4 / 7 + 4 * numbers - 1)
+      const tight = yield* planned(disk + 4 * numbers)
+      assert.isNull(tight.stages[0]!.imagesPerSecond)
+      assert.match(tight.problems.join("\n"), /^tokenizer: .* and the images of a trial alone take/)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
   it.live("counts what the tokenizer computes for pretraining", () =>

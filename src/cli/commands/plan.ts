@@ -57,7 +57,7 @@ export const plan = Command.make("plan", {
   split,
   teacherWidth: Flag.Int("teacher-width").pipe(
     Flag.withDescription("numbers per patch of the teacher: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B"),
-    Flag.filter((width) => width >= 1, () => "1 or more"),
+    Flag.filter((width) => width >= 1 && width <= 65_536, () => "a whole number from 1 to 65536"),
     Flag.withDefault(48)
   ),
   stages: Flag.String("stages").pipe(
