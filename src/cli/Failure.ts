@@ -42,5 +42,6 @@ export const reported = <A, E extends { readonly message: string }, R>(
   Effect.tapCause(self, (cause) => {
     const error = Cause.squash(cause)
     if (Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(error)) return Effect.void
-    return Cause.hasDies(cause) ? Effect.logError(DEFECT, cause) : Effect.logError(messageOf(error))
+    const known = !Cause.hasDies(cause) || Predicate.hasProperty(error, Runtime.errorExitCode)
+    return known ? Effect.logError(messageOf(error)) : Effect.logError(DEFECT, cause)
   })

@@ -16,20 +16,28 @@ export class OutputLost extends Schema.TaggedError<OutputLost>()("OutputLost", {
   }
 }
 
+const lost = ({ code, message }: NodeJS.ErrnoException) =>
+  code === "EPIPE" ? new PipeClosed({}) : new OutputLost({ problem: message })
+
+const streams = [process.stdout, process.stderr]
+
 const broken = Effect.callback<never, PipeClosed | OutputLost>((resume) => {
   // What ends meanwhile may write as well, so these are never taken away.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on(
-      "error",
-      (error: NodeJS.ErrnoException) =>
-        resume(Effect.fail(error.code === "EPIPE" ? new PipeClosed({}) : new OutputLost({ problem: error.message })))
-    )
-  }
+  for (const stream of streams) stream.on("error", (error) => resume(Effect.fail(lost(error))))
 })
+
+// A stream tells of a failure after the write has returned, when a program whose last act it was has ended.
+const written = Effect.forEach(streams, (stream) =>
+  Effect.callback<void, PipeClosed | OutputLost>((resume) => {
+    stream.write("", (error) => {
+      const failure = stream.errored ?? error
+      resume(failure == null ? Effect.void : Effect.fail(lost(failure)))
+    })
+  }), { discard: true })
 
 /** Interrupts a program as soon as its output is lost. Fails with `PipeClosed` or `OutputLost`. */
 export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | PipeClosed | OutputLost, R> =>
-  Effect.raceFirst(self, broken)
+  Effect.raceFirst(Effect.tap(self, written), broken)
 
 /** Says on standard error what is wrong with a command line, and where its help is: standard output is for results. */
 export const layerPresenter: Layer.Layer<never> = CliOutput.layerPresenter({

@@ -1,9 +1,10 @@
 /**
  * What signals do. The first interrupts the program, which saves what it has to and ends with the signal's exit code: 129
- * after SIGHUP (a terminal that closes), 130 after SIGINT (Ctrl-C), 143 after SIGTERM. One that comes a second later or more
+ * after SIGHUP (a terminal that closes), 130 after SIGINT (Ctrl-C), 143 after SIGTERM; where saving fails, with that
+ * failure's code. One that comes a second later or more
  * ends it at once.
  */
-import { Exit, Runtime } from "effect"
+import { Cause, Exit, Runtime } from "effect"
 
 const CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 type Signal = keyof typeof CODES
@@ -37,7 +38,8 @@ export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   fiber.addObserver((exit) => {
     leave(SIGNALS)
     teardown(exit, (code) => {
-      const ended = received !== undefined && Exit.isFailure(exit) ? CODES[received] : code
+      const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+      const ended = stopped ? CODES[received!] : code
       if (received !== undefined || ended !== 0) process.exit(ended)
     })
   })

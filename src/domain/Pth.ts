@@ -46,6 +46,8 @@ export const Reason = Schema.TaggedUnion({
   NoTensors: { keys: Schema.Array(Schema.String) },
   /** Tensors repeat what is stored until they are far larger than it. */
   Repeated: { tensor: Schema.String, elements: Schema.Finite, stored: Schema.Finite },
+  /** A tensor is stored before its sign or its conjugation was applied. */
+  Pending: { tensor: Schema.String },
   /** A tensor reaches out of its storage. */
   OutOfStorage: { tensor: Schema.String, needed: Schema.Finite, given: Schema.Int }
 })
@@ -74,6 +76,9 @@ export class PthError extends Schema.TaggedError<PthError>()("PthError", { reaso
         Repeated: ({ elements, stored, tensor }) =>
           `its tensors up to "${tensor}" have ${elements} elements, of which ${stored} are stored and the others repeat ` +
           "them; save them whole: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)",
+        Pending: ({ tensor }) =>
+          `tensor "${tensor}" is stored before its sign or its conjugation was applied; apply it and save again: ` +
+          "tensor.resolve_neg().resolve_conj()",
         OutOfStorage: ({ given, needed, tensor }) =>
           `tensor "${tensor}" needs ${needed} elements of a storage of ${given}; the file is damaged, so copy it again`
       })
@@ -136,8 +141,11 @@ class Stored implements Storage {
 
 class Part {
   readonly view: Omit<View, "name">
-  constructor(view: Omit<View, "name">) {
+  /** Whether a sign or a conjugation is still to be applied. */
+  readonly pending: boolean
+  constructor(view: Omit<View, "name">, pending: boolean) {
     this.view = view
+    this.pending = pending
   }
 }
 
@@ -167,11 +175,11 @@ const persistent = (id: unknown): unknown => {
   return dtype === undefined ? undefined : new Stored(key, dtype, length)
 }
 
-const rebuild = ([storage, ...place]: ReadonlyArray<unknown>): unknown => {
-  const [offset, shape, strides] = place
+const rebuild = ([storage, offset, shape, strides, , , metadata]: ReadonlyArray<unknown>): unknown => {
+  const pending = metadata instanceof Map && ["neg", "conj"].some((bit) => metadata.get(bit) === true)
   const given: unknown = [offset, shape, strides]
   return storage instanceof Stored && isPlace(given) && given[1].length === given[2].length
-    ? new Part({ storage, offset: given[0], shape: given[1], strides: given[2] })
+    ? new Part({ storage, offset: given[0], shape: given[1], strides: given[2] }, pending)
     : undefined
 }
 
@@ -284,6 +292,8 @@ export const views = (
       : root instanceof Module
       ? flattened(root)
       : []
+    const pending = entries.find(([, part]) => part instanceof Part && part.pending)
+    if (pending !== undefined) return fail({ _tag: "Pending", tensor: String(pending[0]) })
     const found = entries.flatMap(([name, part]) =>
       typeof name === "string" && part instanceof Part ? [{ name, ...part.view }] : []
     )

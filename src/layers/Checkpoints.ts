@@ -59,7 +59,7 @@ export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to resume from the previous one`
+    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to go on from the checkpoint before it, or from the beginning where there is none`
   }
 }
 

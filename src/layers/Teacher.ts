@@ -375,14 +375,15 @@ const OPENAI = ["input_resolution", "context_length", "vocab_size"]
 
 /** What the options say, else a configuration beside the file, which is logged where it is not what is usual. */
 const chosen = Effect.fnUntraced(function*<A>(
-  name: string,
+  name: "clip" | "dino",
+  what: string,
   asked: A | undefined,
   told: TeacherConfig.Told<A> | undefined,
   usual: A
 ) {
   if (asked !== undefined || told === undefined) return asked ?? usual
   if (JSON.stringify(told.value) !== JSON.stringify(usual)) {
-    yield* Effect.logInfo(`teacher ${name}: ${JSON.stringify(told.value)}, as ${told.file} says`)
+    yield* Effect.logInfo(`teacher ${name}: ${what} ${JSON.stringify(told.value)}, as ${told.file} says`)
   }
   return told.value
 })
@@ -408,8 +409,15 @@ const clip = Effect.fnUntraced(function*(
         "quick_gelu is taken, which OpenAI's have. Most of OpenCLIP's have gelu: say so by activation (--teacher-activation)"
     )
   }
-  const activation = yield* chosen<Clip.Mlp>("clip", options.activation, told, "quick_gelu")
-  const channels = yield* chosen("clip", options.channels, TeacherConfig.told(said, "channels"), Clip.CHANNELS)
+  const activation = yield* chosen<Clip.Mlp>("clip", "activation", options.activation, told, "quick_gelu")
+  const channels = yield* chosen(
+    "clip",
+    "channels",
+    options.channels,
+    TeacherConfig.told(said, "channels"),
+    Clip.CHANNELS
+  )
+  const epsilon = yield* chosen("clip", "layer_norm_eps", undefined, TeacherConfig.told(said, "epsilon"), Clip.EPSILON)
   const positions = "visual.positional_embedding"
   const blocks = "visual.transformer.resblocks."
   const depth = depthOf(weights, blocks)
@@ -424,6 +432,7 @@ const clip = Effect.fnUntraced(function*(
   const sizes = {
     ...(yield* measured(source, positions, found, heads)),
     activation,
+    epsilon,
     patch: Dim.named("patch", found.patch),
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),
@@ -437,6 +446,7 @@ const clip = Effect.fnUntraced(function*(
     source,
     sizes.heads,
     ...unlike(activation, "quick_gelu"),
+    ...unlike(epsilon, Clip.EPSILON),
     ...unlike(channels, Clip.CHANNELS)
   )
   const network: Network = {
@@ -466,7 +476,14 @@ const withRegisters = (given: Weights.Weights): Weights.Weights => {
 
 const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source }: Origin, options: NetworkOptions) {
   yield* computable(TeacherConfig.told(said, "activation"), "gelu")
-  const channels = yield* chosen("dino", options.channels, TeacherConfig.told(said, "channels"), Dino.CHANNELS)
+  const channels = yield* chosen(
+    "dino",
+    "channels",
+    options.channels,
+    TeacherConfig.told(said, "channels"),
+    Dino.CHANNELS
+  )
+  const epsilon = yield* chosen("dino", "layer_norm_eps", undefined, TeacherConfig.told(said, "epsilon"), Dino.EPSILON)
   const weights = withRegisters(given)
   const own = {
     depth: depthOf(weights, "blocks."),
@@ -486,6 +503,7 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     width: Dim.named("width", found.width),
     hidden: Dim.named("hidden", found.hidden),
     tokens: Dim.named("positions", found.tokens),
+    epsilon,
     ...own
   }
   const { digest, parameters } = yield* fitted(
@@ -493,6 +511,7 @@ const dino = Effect.fnUntraced(function*(given: Weights.Weights, { said, source 
     weights,
     source,
     sizes.heads,
+    ...unlike(epsilon, Dino.EPSILON),
     ...unlike(channels, Dino.CHANNELS)
   )
   const network: Network = {

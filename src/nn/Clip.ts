@@ -135,7 +135,7 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
   weights: spec(sizes),
   batch: TeacherVit.batchSpec(batch),
   run: ({ visual }, { images }) => {
-    const { activation = "quick_gelu", grid, heads, patch } = sizes
+    const { activation = "quick_gelu", epsilon = EPSILON, grid, heads, patch } = sizes
     const { height, size, width } = batch
     const patches = Tokens.patchProject(images, visual.conv1.weight)
     const [, count] = patches.shape
@@ -143,12 +143,12 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
     const here = { height: height / patch, width: width / patch }
     const table = Tokens.sample(visual.positional_embedding)
     const positions = TeacherVit.positions(table, grid, here, tokens.shape[1])
-    const kind = { heads, epsilon: EPSILON, activation: activations[activation] }
+    const kind = { heads, epsilon, activation: activations[activation] }
     const last = visual.transformer.resblocks.reduce(
       (x, params) => TeacherVit.block(blockOf(params), x, kind),
-      Normalization.layerNorm(addToSamples(tokens, positions), visual.ln_pre, EPSILON)
+      Normalization.layerNorm(addToSamples(tokens, positions), visual.ln_pre, epsilon)
     )
-    const normed = Normalization.layerNorm(last, visual.ln_post, EPSILON)
+    const normed = Normalization.layerNorm(last, visual.ln_post, epsilon)
     const normedPatches = Tokens.patchTokens(normed, count)
     return {
       last,

@@ -141,9 +141,9 @@ const embed = <I extends TeacherVit.Batch, N extends Sizes>(
   return addToSamples(tokens, TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1], resize))
 }
 
-const kindOf = <N extends Sizes>({ heads }: Readonly<N>): TeacherVit.Kind<N> => ({
+const kindOf = <N extends Sizes>({ epsilon = EPSILON, heads }: Readonly<N>): TeacherVit.Kind<N> => ({
   heads,
-  epsilon: EPSILON,
+  epsilon,
   activation: gelu
 })
 
@@ -170,7 +170,7 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
       params.register_tokens === undefined ? [] : registersOf(params.register_tokens),
       (tokens) => params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), tokens)
     )
-    const normed = Normalization.layerNorm(last, params.norm, EPSILON)
+    const normed = Normalization.layerNorm(last, params.norm, kind.epsilon)
     return {
       target: Tokens.patchTokens(normed, TeacherVit.patches(sizes, batch)),
       pooled: Tokens.single(Tokens.classToken(normed))

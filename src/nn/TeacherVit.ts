@@ -39,6 +39,8 @@ export interface Sizes {
   get tokens(): number
   set tokens(_: never)
   readonly depth: number
+  /** Added to the variance in layer norms. Default that of the official code. */
+  readonly epsilon?: number
   /** The patches that its positions are for, which with the class token are `tokens`. */
   readonly grid: Grid
 }

@@ -1,5 +1,6 @@
 /** Features of a set of images with their labels: what the evaluations compare. */
 import type { Labelled } from "../domain/Classes.ts"
+import * as Files from "../layers/Files.ts"
 import type { HostTensor } from "../shapes/HostTensor.ts"
 
 /** One row of features per image, `[N, C]`, and what is known of the images. */
@@ -19,4 +20,16 @@ export const rows = (set: FeatureSet, places: Int32Array): FeatureSet => {
     labels: places.map((place) => set.labels[place]!),
     features: { ...set.features, shape: [places.length, width], data }
   }
+}
+
+const identities = ({ features: { data, shape: [count, width] } }: FeatureSet): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, row) => {
+    const { buffer, byteLength, byteOffset } = data.subarray(row * width, (row + 1) * width)
+    return Files.sha256(new Uint8Array(buffer, byteOffset, byteLength))
+  })
+
+/** Whether some image of a set is in one of the others, whatever it is called there: equal pixels have equal features. */
+export const meet = (set: FeatureSet, others: ReadonlyArray<FeatureSet>): boolean => {
+  const own = new Set(identities(set))
+  return others.some((other) => identities(other).some((identity) => own.has(identity)))
 }

@@ -101,11 +101,20 @@ const unseen = (
   "augment.std": std
 })
 
+// The norm before the head of a classifier tells what it sees: it is called otherwise for the mean and for the class token.
+const pooledBy = ({ tensors }: Bare): Seen => {
+  if (!Object.hasOwn(tensors, "head.weight")) return {}
+  if (Object.hasOwn(tensors, "fc_norm.weight")) return { "vit.pooling": "mean" }
+  return Object.hasOwn(tensors, "norm.weight") ? { "vit.pooling": "cls" } : {}
+}
+
 /** Refuses to compute with weights otherwise than they were trained. */
-const agreeing = (stage: string, config: FinetuneConfig, start: Backbone | Classifier) => {
+const agreeing = (stage: string, config: FinetuneConfig, start: Start) => {
   const pooled = ({ vit }: FinetuneConfig): Seen => ({ "vit.pooling": vit.pooling })
   const asked = { ...unseen(config), ...pooled(config) }
-  const given: Seen = { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
+  const given: Seen = "config" in start
+    ? { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
+    : pooledBy(start)
   return Stage.refuse(
     stage,
     Record.map(given, (value, key) => [
@@ -166,7 +175,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const set = yield* (yield* Images).load(split)
   yield* Effect.fromResult(Classes.check(set))
   const { augment, mixup, optimizer, seed, vit } = config
-  if (start !== undefined && "config" in start) yield* agreeing(stage, config, start)
+  if (start !== undefined) yield* agreeing(stage, config, start)
   const begun = start && starting(config, set.classes, start)
   const { message } = yield* Progress
   for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)

@@ -138,7 +138,7 @@ export interface Parts {
 
 /**
  * Fits the probe on `train` and measures it on every test set. Its regularisation is chosen on `validation`; without one, or
- * where these are images that are learned from or tested, on a fifth of `train`, held out by key, after which the probe is
+ * where these are the images that are learned from, or one of them is tested under any name, on a fifth of `train`, held out by key, after which the probe is
  * fitted on all of it. The classes of the sets meet those of `train` by name.
  *
  * Fails with `ClassesError` when labels are none of the classes or classes do not meet, with `NothingToChooseOn`, and as the
@@ -151,10 +151,11 @@ export const probe = Effect.fn("probe")(function*(
 ) {
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
-  const apart = validation !== undefined && [train, ...tests].every(({ digest }) => digest !== validation.digest)
+  const apart = validation !== undefined &&
+    [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.meet(validation, tests)
 
   const choice = nothing || apart ? undefined : yield* Effect.scoped(Effect.gen(function*() {
-    const { held, rest } = HeldOut.split(train.labels, { seed: config.seed, purpose: "probe/held out" })
+    const { held, rest } = HeldOut.split(train, { seed: config.seed, purpose: "probe/held out" })
     if (held.length === 0) return yield* new NothingToChooseOn({ split: train.name })
     const on = yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, held), "fewer"))
     const { atEdge, best, tried } = yield* (yield* fitter(config, FeatureSets.rows(train, rest))).choose(on)

@@ -116,7 +116,8 @@ const bytesOf = (batch: object): number =>
  * Takes all steps of a stage that are not taken yet and returns its last state, and what all steps were computed on.
  *
  * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept, and in the
- * first case the state before it. On interruption the state is saved before the effect ends.
+ * first case the state before it. On interruption the state is saved before the effect ends; where that fails, its error is a
+ * defect beside the interruption.
  */
 export const train = Effect.fn("train")(function*<S extends TrainState, B extends object, M, E1, R1, E2, R2>(
   options: Training<S, B, M, E1, R1, E2, R2>
@@ -180,9 +181,8 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     })
     saved = taken
   })
-  yield* Effect.addFinalizer((exit) =>
-    Exit.hasInterrupts(exit) ? save().pipe(Effect.ignore({ log: true })) : Effect.void
-  )
+  // Who interrupts has no other way to hear that the state is lost.
+  yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save()) : Effect.void)
 
   const keep = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
     const name = `replay/${stage}-step-${number}`

@@ -186,7 +186,7 @@ describe("Checkpoints in a folder", () => {
           assert.strictEqual(error.reason._tag, "Damaged")
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `${stepFolder(folder, 600)}: ${file} is damaged`)
-          assert.include(error.message, "delete this folder to resume from the previous one")
+          assert.include(error.message, "delete this folder to go on from the checkpoint before it")
         }
         yield* fs.remove(stepFolder(folder, 600), { recursive: true })
         assert.deepStrictEqual(yield* using(folder, ({ latest }) => latest(request)), Option.some(snapshot(400)))

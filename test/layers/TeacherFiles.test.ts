@@ -192,7 +192,7 @@ describe("the files of teachers", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(beside, JSON.stringify(config))
         assert.deepStrictEqual((yield* told()).data, exact.data)
-        assert.strictEqual(said[1], `teacher clip: "gelu", as ${beside} says`)
+        assert.strictEqual(said[1], `teacher clip: activation "gelu", as ${beside} says`)
         assert.deepStrictEqual((yield* told({ ...heads, activation: "quick_gelu" })).data, assumed.data)
         const digests = yield* Effect.forEach(
           ["gelu", "quick_gelu"] as const,
@@ -227,6 +227,39 @@ describe("the files of teachers", () => {
             (yield* features(made(file, heads), images)).data,
             (yield* features(made(Weights.make(tensors), { ...heads, channels: half }), images)).data
           )
+        }
+      }).pipe(Effect.scoped))
+
+    it.effect("add to variances what a configuration beside them says", () =>
+      Effect.gen(function*() {
+        const usual = { vit: 1e-6, clip_vision_model: 1e-5 } as const
+        const images = HostTensor.make(
+          [2, 3, 32, 32],
+          "float32",
+          Float32Array.from({ length: 6144 }, (_, i) => i % 7 / 7)
+        )
+        for (
+          const [tensors, made, type] of [
+            [dino, Teacher.layerDino, "vit"],
+            [clip, Teacher.layerClip, "clip_vision_model"]
+          ] as const
+        ) {
+          const file = yield* written(Safetensors.encode(tensors))
+          const beside = file.replace(/teacher$/, "config.json")
+          const told = Effect.fnUntraced(function*(epsilon: number) {
+            const text = JSON.stringify({ model_type: type, layer_norm_eps: epsilon })
+            yield* (yield* FileSystem.FileSystem).writeFileString(beside, text)
+            const [name, { data }] = [yield* digest(made(file, heads)), yield* features(made(file, heads), images)]
+            return { name, data }
+          })
+          const [silent, alike, larger] = [
+            yield* digest(made(Weights.make(tensors), heads)),
+            yield* told(usual[type]),
+            yield* told(0.1)
+          ]
+          assert.strictEqual(alike.name, silent)
+          assert.notStrictEqual(larger.name, silent)
+          assert.isAbove(Math.max(...alike.data.map((x, at) => Math.abs(x - larger.data[at]!))), 1e-3)
         }
       }).pipe(Effect.scoped))
 

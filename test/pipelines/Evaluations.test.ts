@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Keyed from "../../src/domain/Keyed.ts"
+import * as FeatureSets from "../../src/pipelines/FeatureSet.ts"
 import type { FeatureSet } from "../../src/pipelines/FeatureSet.ts"
 import { knn } from "../../src/pipelines/Knn.ts"
 import { probe } from "../../src/pipelines/Probe.ts"
@@ -99,6 +100,11 @@ describe("evaluations", () => {
         assert.deepStrictEqual(yield* probe(preset.probe, { train, validation: train, tests: [test, val] }), found)
         const other = yield* probe(preset.probe, { train, validation: test, tests: [shifted(test), val] })
         assert.deepStrictEqual([other.chosenOn, other.l2, other.tried], [part, found.l2, found.tried])
+        const copies = { ...FeatureSets.rows(test, Int32Array.of(3, 1, 2)), name: "copies", digest: "other" }
+        assert.match(
+          (yield* probe(preset.probe, { train, validation: copies, tests: [test] })).chosenOn!,
+          /^a part of train/
+        )
         const alone = yield* probe({ ...preset.probe, l2: [found.l2] }, { train, validation: val, tests: [test, val] })
         assert.deepStrictEqual(alone, { figures: found.figures, l2: found.l2, tried: [], atEdge: false })
       }))

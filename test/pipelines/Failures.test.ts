@@ -1,13 +1,15 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer, Option, Result, Runtime, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Result, Runtime, Schema } from "effect"
 import { FinetuneConfig } from "../../src/domain/FinetuneConfig.ts"
 import { PretrainConfig } from "../../src/domain/PretrainConfig.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import { TokenizerConfig } from "../../src/domain/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/VitConfig.ts"
-import { Checkpoints } from "../../src/layers/Checkpoints.ts"
+import { Checkpoints, CheckpointsError } from "../../src/layers/Checkpoints.ts"
 import { Engine } from "../../src/layers/Engine.ts"
+import * as Files from "../../src/layers/Files.ts"
 import { Images } from "../../src/layers/Images.ts"
+import { Progress } from "../../src/layers/Progress.ts"
 import { Runs } from "../../src/layers/Runs.ts"
 import { Teacher } from "../../src/layers/Teacher.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
@@ -197,6 +199,29 @@ describe("stages take", () => {
         const plain = Schema.encodeSync(PretrainConfig)(preset.pretrain)
         const refused = Schema.decodeUnknownResult(PretrainConfig)({ ...plain, mask, vit: { ...plain.vit, ...small } })
         assert.isTrue(Result.isFailure(refused))
+      }).pipe(fresh))
+  })
+})
+
+describe("a stage that is stopped", () => {
+  layer(machine)((it) => {
+    it.effect("does not pass over a state that could not be saved", () =>
+      Effect.gen(function*() {
+        const reason = new Files.FileError({ path: "optimizer.safetensors", kind: "full", cause: undefined })
+        const full = new CheckpointsError({ reason })
+        const checkpoints = yield* Checkpoints
+        const begun = yield* Deferred.make<void>()
+        const progress = { ...(yield* Progress), report: () => Effect.asVoid(Deferred.succeed(begun, undefined)) }
+        const fiber = yield* trainTokenizer(preset.tokenizer).pipe(
+          Effect.provideService(Checkpoints, { ...checkpoints, save: () => Effect.fail(full) }),
+          Effect.provideService(Progress, progress),
+          Effect.forkChild
+        )
+        yield* Deferred.await(begun)
+        yield* Fiber.interrupt(fiber)
+        const exit = yield* Fiber.await(fiber)
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))
+        assert.strictEqual(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, full)
       }).pipe(fresh))
   })
 })

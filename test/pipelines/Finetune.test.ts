@@ -102,6 +102,23 @@ describe("fine-tuning", () => {
         assert.notInclude(heads.message, "pooling")
       }))
 
+    it.effect("knows by its norms what a classifier of others pools", () =>
+      Effect.gen(function*() {
+        const { tensors } = initialised(classes)
+        const ofToken = Object.fromEntries(
+          Object.entries(tensors).map(([name, tensor]) => [name.replace(/^fc_norm\./, "norm."), tensor])
+        )
+        const token = new FinetuneConfig({ ...config, vit: new VitConfig({ ...config.vit, pooling: "cls" }) })
+        for (const [given, asked, key] of [[ofToken, config, "cls"], [tensors, token, "mean"]] as const) {
+          const error = yield* Effect.flip(begun({ source: "w.pth", tensors: given }, train, asked))
+          assert.strictEqual(error._tag, "ConfigError")
+          assert.include(error.message, `vit.pooling: expected "${key}", as the weights were trained with`)
+        }
+        yield* begun({ source: "w.pth", tensors: ofToken }, train, token)
+        const pretrained = Object.fromEntries(Object.entries(ofToken).filter(([name]) => !name.startsWith("head.")))
+        yield* begun({ source: "w.pth", tensors: pretrained }, train, config)
+      }))
+
     it.effect("says what it assumes of weights that do not say how they compute", () =>
       Effect.gen(function*() {
         const { tensors } = initialised(classes)

@@ -31,7 +31,9 @@ export const exported = Command.make("export", {
     })
     yield* Show.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
   }).pipe(Failure.plain)).pipe(
-    Command.withDescription("write a network as an ONNX file that any ONNX runtime takes: images from 0 to 1 go in"),
+    Command.withDescription(
+      "write a network as an ONNX file for ONNX Runtime, in any language: images from 0 to 1 go in"
+    ),
     Command.withExamples([
       { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },
       { command: "patchword export runs/one/finetune --what logits --batch 1 --out classifier.onnx" }

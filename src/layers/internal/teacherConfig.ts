@@ -10,6 +10,8 @@ import { ModelInvalid } from "./onnxModel.ts"
 export interface Said {
   readonly activation?: string
   readonly heads?: number
+  /** Added to the variance in layer norms. */
+  readonly epsilon?: number
   readonly channels?: Normalize.Channels
 }
 
@@ -21,7 +23,8 @@ export interface Told<A> {
 
 const Transformer = Schema.Struct({
   hidden_act: Schema.optionalKey(Schema.String),
-  num_attention_heads: Schema.optionalKey(Quantity.Count)
+  num_attention_heads: Schema.optionalKey(Quantity.Count),
+  layer_norm_eps: Schema.optionalKey(Quantity.Positive)
 })
 
 const Processor = Schema.Struct({ image_mean: Quantity.Channels, image_std: Quantity.Channels })
@@ -58,21 +61,38 @@ const HEAD = 64
 const given = <K extends keyof Said>(key: K, value: Said[K] | undefined): Said =>
   value === undefined ? {} : { [key]: value }
 
-const ofTransformer = ({ hidden_act, num_attention_heads }: typeof Transformer.Type, usual: string): Said => ({
-  activation: hidden_act ?? usual,
+/** What transformers takes where a configuration is silent. */
+interface Usual {
+  readonly activation: string
+  readonly epsilon: number
+}
+
+const USUAL = {
+  clip: { activation: "quick_gelu", epsilon: 1e-5 },
+  vit: { activation: "gelu", epsilon: 1e-12 },
+  dinov2: { activation: "gelu", epsilon: 1e-6 },
+  dinov2_with_registers: { activation: "gelu", epsilon: 1e-6 }
+} as const
+
+const ofTransformer = (
+  { hidden_act, layer_norm_eps, num_attention_heads }: typeof Transformer.Type,
+  { activation, epsilon }: Usual
+): Said => ({
+  activation: hidden_act ?? activation,
+  epsilon: layer_norm_eps ?? epsilon,
   ...given("heads", num_attention_heads)
 })
 
 const ofClip = (config: typeof Clip.Type): Said => {
-  if ("vision_config" in config) return ofTransformer(config.vision_config, "quick_gelu")
-  if ("model_type" in config) return ofTransformer(config, "quick_gelu")
+  if ("vision_config" in config) return ofTransformer(config.vision_config, USUAL.clip)
+  if ("model_type" in config) return ofTransformer(config, USUAL.clip)
   const { architecture, pretrained_cfg } = config
   const activation = architecture.includes("quickgelu") ? "quick_gelu" : "gelu"
   return architecture.includes("clip") ? { activation, ...given("channels", pretrained_cfg) } : {}
 }
 
 const ofDino = (config: typeof Dino.Type): Said =>
-  "model_type" in config ? ofTransformer(config, "gelu") : given("channels", config.pretrained_cfg)
+  "model_type" in config ? ofTransformer(config, USUAL[config.model_type]) : given("channels", config.pretrained_cfg)
 
 const ofOpenClip = ({ model_cfg, preprocess_cfg }: typeof OpenClip.Type): Said => ({
   activation: model_cfg.quick_gelu === true ? "quick_gelu" : "gelu",
