@@ -95,12 +95,7 @@ export const central = (
   const long = (side: number, other: number) =>
     side <= other || evaluationSides === "both" ? short : Math.trunc((short * side) / other)
   const half = evaluationOffset === "down" ? Math.floor : Rounding.halfToEven
-  const resized = resize(picture, long(width, height), long(height, width), interpolation)
-  if (resized.width === size && resized.height === size) return resized
-  return Resample.cut(resized, {
-    left: half((resized.width - size) / 2),
-    top: half((resized.height - size) / 2),
-    width: size,
-    height: size
-  })
+  const [across, down] = [long(width, height), long(height, width)]
+  const window = { left: half((across - size) / 2), top: half((down - size) / 2), width: size, height: size }
+  return resize(picture, across, down, interpolation, Resample.whole(picture), window)
 }

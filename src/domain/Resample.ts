@@ -61,19 +61,19 @@ export interface Table {
   readonly weights: Int32Array
 }
 
-/** How a filter brings `length` pixels to `out`. */
-export const table = (length: number, out: number, filter: Filter): Table => {
+/** How a filter brings `length` pixels to `out`, of which `size` from `start` on are wanted. */
+const table = (length: number, out: number, filter: Filter, start: number, size: number): Table => {
   const { support, weight } = KERNELS[filter]
   const scale = length / out
   const stretch = Math.max(scale, 1)
   const reach = support * stretch
   const taps = Math.ceil(reach) * 2 + 1
-  const first = new Int32Array(out)
-  const count = new Int32Array(out)
-  const weights = new Int32Array(out * taps)
+  const first = new Int32Array(size)
+  const count = new Int32Array(size)
+  const weights = new Int32Array(size * taps)
   const exact = new Float64Array(taps)
-  for (let position = 0; position < out; position++) {
-    const centre = (position + 0.5) * scale
+  for (let position = 0; position < size; position++) {
+    const centre = (start + position + 0.5) * scale
     const low = Math.max(0, Math.trunc(centre - reach + 0.5))
     const many = Math.min(length, Math.trunc(centre + reach + 0.5)) - low
     let sum = 0
@@ -89,6 +89,26 @@ export const table = (length: number, out: number, filter: Filter): Table => {
     }
   }
   return { taps, first, count, weights }
+}
+
+/** What a filter reads along an axis: so many pixels from one on, and how, by places among these. */
+export interface Axis {
+  readonly from: number
+  readonly length: number
+  /** Nothing where the axis keeps its length and is not filtered. */
+  readonly table: Table | undefined
+}
+
+/**
+ * The axis of a filter that brings `length` pixels to `out`, of which `size` from `start` on are wanted. What the others
+ * would need is not read: a line that is one pixel wide becomes thousands of times as long.
+ */
+export const axis = (length: number, out: number, filter: Filter, start: number, size: number): Axis => {
+  if (length === out) return { from: start, length: size, table: undefined }
+  const made = table(length, out, filter, start, size)
+  const from = made.first[0]!
+  const end = made.first[size - 1]! + made.count[size - 1]!
+  return { from, length: end - from, table: { ...made, first: made.first.map((first) => first - from) } }
 }
 
 /** Where the pixels of one pass lie: in steps of the data's index, along the filtered axis and across it. */
@@ -127,8 +147,9 @@ const pass = (source: Uint8Array, target: Uint8Array, { count, first, taps, weig
   }
 }
 
-/** The pixels of `picture` inside `box`. */
+/** The pixels of `picture` inside `box`; the picture itself where that is all of it. */
 export const cut = (picture: Picture, box: Box): Picture => {
+  if (box.width === picture.width && box.height === picture.height) return picture
   const data = new Uint8Array(box.width * box.height * 3)
   for (let row = 0; row < box.height; row++) {
     const start = ((box.top + row) * picture.width + box.left) * 3
@@ -146,30 +167,46 @@ export const columnsFirst = (from: Pick<Box, "width" | "height">, width: number,
   return shorter > 0 && shorter > 2 * (from.width - width)
 }
 
-/**
- * `picture`, or its part inside `box`, at another size. Pixels outside the box contribute nothing, as after
- * torchvision's `resized_crop`; an axis that keeps its length is not filtered.
- */
-export const resize = (picture: Picture, width: number, height: number, filter: Filter, box?: Box): Picture => {
-  const from = box ?? { left: 0, top: 0, width: picture.width, height: picture.height }
-  if (from.width === width) {
-    if (from.height === height) return box === undefined ? picture : cut(picture, from)
-    return vertical(picture, from, height, filter)
+/** The part of a box that a window of the resized picture is made of, and how. */
+export const reading = (box: Box, width: number, height: number, filter: Filter, window: Box) => {
+  const columns = axis(box.width, width, filter, window.left, window.width)
+  const rows = axis(box.height, height, filter, window.top, window.height)
+  const inside: Box = {
+    left: box.left + columns.from,
+    top: box.top + rows.from,
+    width: columns.length,
+    height: rows.length
   }
-  if (from.height === height) return horizontal(picture, from, width, filter)
-  return columnsFirst(from, width, height)
-    ? horizontal(vertical(picture, from, height, filter), { left: 0, top: 0, width: from.width, height }, width, filter)
-    : vertical(
-      horizontal(picture, from, width, filter),
-      { left: 0, top: 0, width, height: from.height },
-      height,
-      filter
-    )
+  return { columns, rows, inside }
 }
 
-const horizontal = (picture: Picture, from: Box, width: number, filter: Filter): Picture => {
+/** All of a picture. */
+export const whole = ({ height, width }: Pick<Box, "width" | "height">): Box => ({ left: 0, top: 0, width, height })
+
+/**
+ * `picture`, or its part inside `box`, at another size; of that the part inside `window`, and nothing else is computed.
+ * Pixels outside the box contribute nothing, as after torchvision's `resized_crop`; an axis that keeps its length is not
+ * filtered.
+ */
+export const resize = (
+  picture: Picture,
+  width: number,
+  height: number,
+  filter: Filter,
+  box: Box = whole(picture),
+  window: Box = whole({ width, height })
+): Picture => {
+  const { columns, inside, rows } = reading(box, width, height, filter, window)
+  return columnsFirst(box, width, height)
+    ? horizontal(vertical(picture, inside, rows), whole({ width: inside.width, height: window.height }), columns)
+    : vertical(horizontal(picture, inside, columns), whole({ width: window.width, height: inside.height }), rows)
+}
+
+const horizontal = (picture: Picture, from: Box, { table }: Axis): Picture => {
+  if (table === undefined) return cut(picture, from)
+  const width = table.count.length
   const data = new Uint8Array(width * from.height * 3)
-  pass(picture.data, data, table(from.width, width, filter), {
+  pass(picture.data, data, table, {
     offset: (from.top * picture.width + from.left) * 3,
     step: 3,
     lineStep: picture.width * 3,
@@ -180,9 +217,11 @@ const horizontal = (picture: Picture, from: Box, width: number, filter: Filter):
   return { width, height: from.height, data }
 }
 
-const vertical = (picture: Picture, from: Box, height: number, filter: Filter): Picture => {
+const vertical = (picture: Picture, from: Box, { table }: Axis): Picture => {
+  if (table === undefined) return cut(picture, from)
+  const height = table.count.length
   const data = new Uint8Array(from.width * height * 3)
-  pass(picture.data, data, table(from.height, height, filter), {
+  pass(picture.data, data, table, {
     offset: (from.top * picture.width + from.left) * 3,
     step: picture.width * 3,
     lineStep: 3,

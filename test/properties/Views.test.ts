@@ -67,6 +67,52 @@ describe("views by the kernel", () => {
     )
   })
 
+  it("have them where a part of them is wanted, and nothing else is computed", () => {
+    fc.assert(
+      fc.property(view, part, part, fc.constantFrom("neither", "width", "height"), (made, across, along, kept) => {
+        const { asked, original } = made
+        const width = kept === "width" ? asked.box.width : asked.width
+        const height = kept === "height" ? asked.box.height : asked.height
+        const [left, wide] = within(width, across)
+        const [top, high] = within(height, along)
+        const window = { left, top, width: wide, height: high }
+        const wanted = Resample.cut(expected(original, { ...asked, width, height }), window)
+        assert.deepStrictEqual(Views.view(original, { ...asked, width, height, window }), wanted)
+        const { box, changes, filter: by, mirrored } = asked
+        const all = Resample.whole(original)
+        const turned = expected(original, {
+          changes,
+          mirrored,
+          filter: by,
+          box: all,
+          width: all.width,
+          height: all.height
+        })
+        assert.deepStrictEqual(Resample.resize(turned, width, height, by, box, window), wanted)
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it("are had of the centre of very thin pictures, whose enlarged form has no room", () => {
+    const column = (height: number, from: number): Picture => ({
+      width: 1,
+      height,
+      data: Uint8Array.from({ length: 3 * height }, (_, i) => (from + Math.trunc(i / 3)) * 37 % 256)
+    })
+    const lying = ({ data, height }: Picture): Picture => ({ width: height, height: 1, data })
+    const config = { interpolation: "bicubic", evaluationCrop: 0.875 } as const
+    const [thin, middle] = [column(300_000, 0), column(20, 149_990)]
+    const wanted = Augment.evaluation(middle, 224, config)
+    assert.isAbove(new Set(wanted.data).size, 10)
+    assert.deepStrictEqual(Augment.evaluation(thin, 224, config), wanted)
+    assert.deepStrictEqual(Crop.central(thin, 224, config), wanted)
+    assert.deepStrictEqual(
+      Augment.evaluation(lying(thin), 224, config),
+      Augment.evaluation(lying(middle), 224, config)
+    )
+  })
+
   it("have them where an axis, or both, keep their length", () => {
     fc.assert(
       fc.property(view, fc.constantFrom("width", "height", "both"), ({ asked, original }, kept) => {

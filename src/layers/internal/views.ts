@@ -6,7 +6,7 @@ import type { Picture } from "../../domain/Picture.ts"
 import * as Resample from "../../domain/Resample.ts"
 import { viewsWasm } from "./viewsWasm.ts"
 
-/** What is done to a picture, in this order. */
+/** What is done to a picture, in this order. Of the size that it gets, only the part inside `window` is made. */
 export interface View {
   /** At most one of each property. */
   readonly changes: ReadonlyArray<ColorJitter.Change>
@@ -15,6 +15,7 @@ export interface View {
   readonly width: number
   readonly height: number
   readonly filter: Resample.Filter
+  readonly window?: Resample.Box
 }
 
 type Kernel = (...numbers: ReadonlyArray<number>) => number
@@ -73,9 +74,9 @@ const KINDS = { brightness: 0, contrast: 1, saturation: 2 }
 // The kernel multiplies numbers of 16 bits: weights are halved at this bit.
 const HALF = 11
 
-/** A filter as the kernel takes it, for a line that is read from its end if `mirrored`. */
-const passOf = (length: number, out: number, filter: Resample.Filter, mirrored: boolean) => {
-  const { count, first, taps, weights } = Resample.table(length, out, filter)
+/** A filter as the kernel takes it, for a line of `length` pixels that is read from its end if `mirrored`. */
+const passOf = ({ count, first, taps, weights }: Resample.Table, length: number, mirrored: boolean) => {
+  const out = count.length
   const pairs = Math.ceil(count.reduce((most, many) => Math.max(most, many), 1) / 2)
   const halves = new Int16Array(out * pairs * 4)
   for (let position = 0; position < out; position++) {
@@ -86,13 +87,16 @@ const passOf = (length: number, out: number, filter: Resample.Filter, mirrored: 
       halves[at] = weight & (2 ** HALF - 1)
       halves[at + 2] = weight >> HALF
     }
-    if (mirrored) first[position] = length - first[position]! - many
   }
-  return { first, halves, pairs }
+  const places = mirrored ? first.map((place, position) => length - place - count[position]!) : first
+  return { places, halves, pairs }
 }
 
 /** The view of a picture. */
-export const view = (picture: Picture, { box, changes, filter, height, mirrored, width }: View): Picture => {
+export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }: View): Picture => {
+  const window = of.window ?? Resample.whole(of)
+  const { columns: columnAxis, inside, rows: rowAxis } = Resample.reading(box, of.width, of.height, filter, window)
+  const { height, width } = window
   const pixels = picture.width * picture.height
   const { colour, columns, memory, rows } = pixels * 3 > KEPT ? instantiate() : shared
   const { put, room } = placing(memory)
@@ -119,34 +123,39 @@ export const view = (picture: Picture, { box, changes, filter, height, mirrored,
     mean = Math.trunc(change(area, before, 0, at, true) / pixels + 0.5)
     if (at !== 0) area = { ...area, at }
   }
-  const left = mirrored ? picture.width - box.left - box.width : box.left
-  area = { at: area.at + box.top * area.step + left * 3, step: area.step, width: box.width, height: box.height }
+  const left = mirrored ? picture.width - inside.left - inside.width : inside.left
+  area = {
+    at: area.at + inside.top * area.step + left * 3,
+    step: area.step,
+    width: inside.width,
+    height: inside.height
+  }
   if (after.length > 0) {
-    const at = room(3 * box.width * box.height)
+    const at = room(3 * inside.width * inside.height)
     change(area, after, mean, at, false)
-    area = { ...area, at, step: 3 * box.width }
+    area = { ...area, at, step: 3 * inside.width }
   }
 
   const across = (from: Area): Area => {
-    if (from.width === width) return from
-    const { first, halves, pairs } = passOf(from.width, width, filter, mirrored)
+    if (columnAxis.table === undefined) return from
+    const { halves, pairs, places } = passOf(columnAxis.table, from.width, mirrored)
     // The kernel writes a byte behind each line.
     const step = aligned(3 * width + 1)
     const at = room(step * from.height)
-    rows(from.at, from.step, at, step, from.height, width, put(first), put(halves), pairs)
+    rows(from.at, from.step, at, step, from.height, width, put(places), put(halves), pairs)
     return { at, step, width, height: from.height }
   }
   const down = (from: Area): Area => {
-    if (from.height === height) return from
-    const { first, halves, pairs } = passOf(from.height, height, filter, false)
+    if (rowAxis.table === undefined) return from
+    const { halves, pairs, places } = passOf(rowAxis.table, from.height, false)
     const step = 3 * from.width
     const at = room(step * height)
     // Where a position has an odd number of taps, a line beyond the last is read and weighs nothing.
     room(from.step)
-    columns(from.at, from.step, at, step, step, height, put(first), put(halves), pairs)
+    columns(from.at, from.step, at, step, step, height, put(places), put(halves), pairs)
     return { at, step, width: from.width, height }
   }
-  area = Resample.columnsFirst(box, width, height) ? across(down(area)) : down(across(area))
+  area = Resample.columnsFirst(box, of.width, of.height) ? across(down(area)) : down(across(area))
 
   const data = new Uint8Array(3 * width * height)
   const bytes = new Uint8Array(memory.buffer)
@@ -155,18 +164,30 @@ export const view = (picture: Picture, { box, changes, filter, height, mirrored,
     data.set(bytes.subarray(from, from + 3 * width), 3 * width * line)
   }
   const result = { width, height, data }
-  return mirrored && box.width === width ? Crop.flip(result) : result
+  return mirrored && columnAxis.table === undefined ? Crop.flip(result) : result
 }
 
-const whole = ({ height, width }: Picture): Resample.Box => ({ left: 0, top: 0, width, height })
-
 /** `Resample.resize`. */
-export const resize: typeof Resample.resize = (picture, width, height, filter, box = whole(picture)) =>
-  view(picture, { changes: [], mirrored: false, box, width, height, filter })
+export const resize: typeof Resample.resize = (picture, width, height, filter, box = Resample.whole(picture), window) =>
+  view(picture, {
+    changes: [],
+    mirrored: false,
+    box,
+    width,
+    height,
+    filter,
+    window: window ?? Resample.whole({ width, height })
+  })
 
 /** `ColorJitter.apply`. */
 export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Change>): Picture =>
-  view(picture, { ...whole(picture), changes, mirrored: false, box: whole(picture), filter: "bilinear" })
+  view(picture, {
+    ...Resample.whole(picture),
+    changes,
+    mirrored: false,
+    box: Resample.whole(picture),
+    filter: "bilinear"
+  })
 
 /** Writes a picture into `values`, from `start` on: what `Normalize.unit` makes of it, by a scale and a shift. */
 export const write = (
