@@ -28,21 +28,34 @@ const sentences = {
   missing: "there is no such file; check the path",
   full: "the disk is full; free some space and run the command again",
   denied: "permission is denied; change the rights of the file or choose another place",
+  circle: "this link leads back to itself; let it lead to a file",
+  special: "this is no file that has an end; name a regular file",
   other: "the operation failed"
 } as const
 
-/** An operation of the file system that failed. Exits with 66 when a file is missing, else with 74. */
+/** What files are called that cannot be read as such: some never end, some never begin. */
+export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
+  BlockDevice: "device",
+  CharacterDevice: "device",
+  FIFO: "FIFO",
+  Socket: "socket"
+}
+
+/** An operation of the file system that failed. Exits with 66 when there is no file that can be read, else with 74. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   path: Schema.String,
-  kind: Schema.Literals(["missing", "full", "denied", "other"]),
+  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),
   cause: Schema.Defect()
 }) {
-  override readonly [Runtime.errorExitCode]: number = this.kind === "missing" ? 66 : 74
+  override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
   override get message() {
-    const detail = this.kind === "other" && this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    const told = this.kind === "other" || this.kind === "special"
+    const detail = told && this.cause instanceof Error ? ` (${this.cause.message})` : ""
     return `${this.path}: ${sentences[this.kind]}${detail}`
   }
 }
+
+const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special"])
 
 const code = (cause: unknown): string | undefined =>
   typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
@@ -53,6 +66,7 @@ const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (reason._tag === "NotFound") return "missing"
   if (reason._tag === "PermissionDenied") return "denied"
   const errno = code(reason.cause)
+  if (errno === "ELOOP") return "circle"
   return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
 }
 
@@ -127,6 +141,11 @@ export interface Files {
     fill: (temporary: string) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | FileError>
   readonly readText: (file: string) => Effect.Effect<string, FileError>
+  /**
+   * Fails for what is no regular file, without opening it: whoever opens a FIFO waits, whoever reads a device may never
+   * end. For files that a person names.
+   */
+  readonly regular: (file: string) => Effect.Effect<void, FileError>
   /** A safetensors file and its SHA-256, read one tensor at a time. */
   readonly readTensors: (
     file: string
@@ -251,6 +270,13 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     }
   }, (self, folder) => onFailure(folder)(self))
 
+  const regular = Effect.fnUntraced(function*(file: string) {
+    const { type } = yield* fs.stat(file)
+    if (type === "File") return
+    const cause = new Error(`it is a ${SPECIAL[type] ?? (type === "Directory" ? "folder" : type)}`)
+    return yield* new FileError({ path: file, kind: "special", cause })
+  }, (self, file) => onFailure(file)(self))
+
   const readText = (file: string) => onFailure(file)(fs.readFileString(file))
 
   const readBytes = Effect.fnUntraced(function*(handle: FileSystem.File, hash: Hash, length: number) {
@@ -278,6 +304,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const readHeader = Effect.fnUntraced(
     function*(file: string) {
+      yield* regular(file)
       return yield* headerOf(yield* fs.open(file), createHash("sha256"))
     },
     Effect.scoped,
@@ -286,6 +313,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const readTensors = Effect.fnUntraced(
     function*(file: string) {
+      yield* regular(file)
       const handle = yield* fs.open(file)
       const hash = createHash("sha256")
       const header = yield* headerOf(handle, hash)
@@ -300,7 +328,20 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     (self, file) => onFailure(file)(self)
   )
 
-  return { fs, path, writeParts, write, create, writeFolder, readText, readHeader, readTensors, removeFolder, sweep }
+  return {
+    fs,
+    path,
+    writeParts,
+    write,
+    create,
+    writeFolder,
+    readText,
+    regular,
+    readHeader,
+    readTensors,
+    removeFolder,
+    sweep
+  }
 })
 
 /** The file system and paths of Node.js. */

@@ -200,7 +200,8 @@ const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   WeightsError["reason"],
   FileSystem.FileSystem | Path.Path
 > {
-  const { fs, readTensors } = yield* Files.make
+  const { fs, readTensors, regular } = yield* Files.make
+  yield* regular(file)
   const checkpoint = yield* Effect.gen(function*() {
     const handle = yield* fs.open(file)
     return (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined

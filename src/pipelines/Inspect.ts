@@ -174,6 +174,7 @@ const makeInspect = Effect.gen(function*() {
   const { fs, path } = files
 
   const file = Effect.fnUntraced(function*(given: string) {
+    yield* files.regular(given)
     const { size: bytes } = yield* fs.stat(given)
     const parts: Array<Uint8Array> = []
     const onnx = given.endsWith(".onnx")

@@ -1,6 +1,7 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, PlatformError, Runtime } from "effect"
+import { execFileSync } from "node:child_process"
 import * as Files from "../../src/layers/Files.ts"
 
 const inFolder = <A, E>(
@@ -31,6 +32,35 @@ describe("Files", () => {
       yield* write(`${folder}/a/b.txt`, [Uint8Array.of(116, 119), Uint8Array.of(111)])
       assert.strictEqual(yield* readText(`${folder}/a/b.txt`), "two")
       assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/a`), ["b.txt"])
+    })))
+
+  it.effect("opens nothing but regular files, and follows links to them", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, readHeader, readTensors, regular }, folder) {
+      const at = (name: string) => `${folder}/${name}`
+      execFileSync("mkfifo", [at("fifo")])
+      yield* fs.symlink("circle", at("circle"))
+      yield* fs.symlink("fifo", at("link"))
+      yield* fs.writeFileString(at("file"), "text")
+      yield* fs.symlink("file", at("good"))
+      yield* regular(at("good"))
+      for (const open of [regular, readHeader, readTensors]) {
+        for (
+          const [name, kind, text] of [
+            [at("fifo"), "special", "it is a FIFO"],
+            [at("link"), "special", "it is a FIFO"],
+            ["/dev/zero", "special", "it is a device"],
+            [folder, "special", "it is a folder"],
+            [at("circle"), "circle", "leads back to itself"],
+            [at("none"), "missing", "no such file"]
+          ] as const
+        ) {
+          const error = yield* Effect.flip<void, Error, never>(Effect.asVoid(open(name)))
+          assert(error instanceof Files.FileError)
+          assert.strictEqual(error.kind, kind)
+          assert.include(error.message, text)
+          assert.strictEqual(error[Runtime.errorExitCode], 66)
+        }
+      }
     })))
 
   it.effect("keeps the old file when the new one cannot be written", () => {

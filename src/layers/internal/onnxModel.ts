@@ -18,8 +18,9 @@ export const isInside = (place: string): boolean =>
 
 /** A model, its other files, and a SHA-256 of all of it. */
 export const read = Effect.fnUntraced(function*(file: string) {
-  const { fs, path } = yield* Files.make
-  const bytes = yield* Files.onFailure(file)(fs.readFile(file))
+  const { fs, path, regular } = yield* Files.make
+  const bytesOf = (file: string) => Effect.andThen(regular(file), Files.onFailure(file)(fs.readFile(file)))
+  const bytes = yield* bytesOf(file)
   const { files: places } = yield* Effect.try({
     try: () => OnnxModel.external(bytes),
     catch: (cause) =>
@@ -32,7 +33,7 @@ export const read = Effect.fnUntraced(function*(file: string) {
   }
   const files = yield* Effect.forEach(places, (place): Effect.Effect<ModelFile, Files.FileError> => {
     const beside = path.join(path.dirname(file), place)
-    return Effect.map(Files.onFailure(beside)(fs.readFile(beside)), (data) => ({ path: place, data }))
+    return Effect.map(bytesOf(beside), (data) => ({ path: place, data }))
   })
   const own = Files.sha256(bytes)
   const digest = files.length === 0

@@ -1,5 +1,5 @@
 /** The image files below a folder, listed once and again only where something changed. */
-import { Effect, type FileSystem, Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import * as Json from "../../domain/Json.ts"
 import * as Files from "../Files.ts"
 import { FolderEmpty, ImageBroken, ImagesError, type LeftOut } from "../ImageSet.ts"
@@ -56,14 +56,6 @@ const SILENT = 10_000
 /** The size of what is no file. */
 const NO_FILE = -1
 
-/** What files are called that cannot be read as such: some never end, some never begin. */
-const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
-  BlockDevice: "device",
-  CharacterDevice: "device",
-  FIFO: "FIFO",
-  Socket: "socket"
-}
-
 const NOWHERE = "link to nothing"
 const CIRCLE = "link in a circle"
 const AGAIN = "link to a folder read already"
@@ -111,7 +103,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     for (const one of found) {
       const { name, type } = one
       if (type === "Directory" || type === "Link") continue
-      const special = type === "Nowhere" ? undefined : SPECIAL[type]
+      const special = type === "Nowhere" ? undefined : Files.SPECIAL[type]
       if (special !== undefined) others.add(special)
       else if (isImage(name)) images.push(one)
       else others.add(type === "Nowhere" ? NOWHERE : endingOf(name))
@@ -277,7 +269,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
   const read = Effect.fnUntraced(function*(file: string) {
     const { type } = yield* fs.stat(file)
     if (type === "File") return yield* fs.readFile(file)
-    return yield* new ImageBroken({ problem: `it is no file but a ${SPECIAL[type] ?? type.toLowerCase()}` })
+    return yield* new ImageBroken({ problem: `it is no file but a ${Files.SPECIAL[type] ?? type.toLowerCase()}` })
   }, (self, file) => Files.onFailure(file)(self))
 
   /** Scanned images as a split. */
