@@ -1,5 +1,5 @@
 /** How a failure reaches a person: one paragraph on standard error, and an exit code by kind. */
-import { Cause, Effect, Predicate, Runtime, Schema } from "effect"
+import { Cause, Effect, Exit, Predicate, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
 /** A failure that says all it has to say in its message. */
@@ -35,13 +35,14 @@ const messageOf = (error: unknown): string =>
 
 const DEFECT = "this is a mistake in patchword, not in what it was given; please report it with these lines:"
 
-/** Writes a failure that nobody has shown to the log, and of a defect its stack trace. */
+/** Writes a failure that nobody has shown to the log, and of a defect its stack trace; also what an interruption brought. */
 export const reported = <A, E extends { readonly message: string }, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.tapCause(self, (cause) => {
-    const error = Cause.squash(cause)
-    if (Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(error)) return Effect.void
-    const known = !Cause.hasDies(cause) || Predicate.hasProperty(error, Runtime.errorExitCode)
-    return known ? Effect.logError(messageOf(error)) : Effect.logError(DEFECT, cause)
+  Effect.onExit(self, (exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+    const error = Cause.squash(exit.cause)
+    if (!Runtime.getErrorReported(error)) return Effect.void
+    const known = !Cause.hasDies(exit.cause) || Predicate.hasProperty(error, Runtime.errorExitCode)
+    return known ? Effect.logError(messageOf(error)) : Effect.logError(DEFECT, exit.cause)
   })

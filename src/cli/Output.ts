@@ -1,5 +1,5 @@
 /** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
-import { Console, Effect, Layer, Runtime, Schema } from "effect"
+import { Console, Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
 import { CliOutput } from "effect/cli"
 
 /** The program that read the output has ended, as `head` does after some lines. Exits with 141, without a word. */
@@ -21,11 +21,6 @@ const lost = ({ code, message }: NodeJS.ErrnoException) =>
 
 const streams = [process.stdout, process.stderr]
 
-const broken = Effect.callback<never, PipeClosed | OutputLost>((resume) => {
-  // What ends meanwhile may write as well, so these are never taken away.
-  for (const stream of streams) stream.on("error", (error) => resume(Effect.fail(lost(error))))
-})
-
 // A stream tells of a failure after the write has returned, when a program whose last act it was has ended.
 const written = Effect.forEach(streams, (stream) =>
   Effect.callback<void, PipeClosed | OutputLost>((resume) => {
@@ -35,9 +30,25 @@ const written = Effect.forEach(streams, (stream) =>
     })
   }), { discard: true })
 
-/** Interrupts a program as soon as its output is lost. Fails with `PipeClosed` or `OutputLost`. */
+/**
+ * Interrupts a program as soon as its output is lost, and fails with `PipeClosed` or `OutputLost`. What else interrupts it, it
+ * ends with its own exit: a race would forget what its finalizers failed with.
+ */
 export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | PipeClosed | OutputLost, R> =>
-  Effect.raceFirst(Effect.tap(self, written), broken)
+  Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    const fiber = yield* Effect.forkChild(restore(Effect.tap(self, written)))
+    let failure: PipeClosed | OutputLost | undefined
+    // What ends meanwhile may write as well, so these are never taken away.
+    for (const stream of streams) {
+      stream.on("error", (error) => {
+        failure ??= lost(error)
+        fiber.interruptUnsafe(fiber.id)
+      })
+    }
+    yield* restore(Fiber.await(fiber)).pipe(Effect.onInterrupt(() => Fiber.interrupt(fiber)), Effect.exit)
+    const exit = yield* Fiber.await(fiber)
+    return yield* failure !== undefined && Exit.hasInterrupts(exit) ? Effect.fail(failure) : exit
+  }))
 
 /** Says on standard error what is wrong with a command line, and where its help is: standard output is for results. */
 export const layerPresenter: Layer.Layer<never> = CliOutput.layerPresenter({

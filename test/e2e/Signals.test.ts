@@ -19,6 +19,15 @@ describe("signals", () => {
     }
   )
 
+  it.concurrent("do not hide that a state could not be saved", async () => {
+    const { child, end } = await begun("lost")
+    child.kill("SIGTERM")
+    const { code, stderr, stdout } = await end
+    assert.deepStrictEqual([code, stdout], [74, "begun\nsaving\n"])
+    assert.match(stderr, /the disk is full/)
+    assert.notMatch(stderr, /^\s+at /m)
+  })
+
   it.concurrent("that come twice at once are one", async () => {
     const { child, end } = await begun("soon")
     child.kill("SIGINT")

@@ -1,7 +1,14 @@
-import { Console, Effect } from "effect"
+import { Console, Effect, Logger } from "effect"
+import * as Failure from "../../src/cli/Failure.ts"
+import * as Output from "../../src/cli/Output.ts"
 import * as Signals from "../../src/cli/Signals.ts"
 
-const saving = { never: Effect.never, soon: Effect.sleep("200 millis"), nothing: Effect.void }
+const saving = {
+  never: Effect.never,
+  soon: Effect.sleep("200 millis"),
+  nothing: Effect.void,
+  lost: Effect.die(new Output.OutputLost({ problem: "the disk is full" }))
+}
 
 Effect.addFinalizer(() =>
   Effect.andThen(Console.log("saving"), saving[process.argv[2] as keyof typeof saving]).pipe(
@@ -11,5 +18,8 @@ Effect.addFinalizer(() =>
   Effect.andThen(Console.log("begun")),
   Effect.andThen(Effect.never),
   Effect.scoped,
-  Signals.runMain
+  Output.orLost,
+  Failure.reported,
+  Effect.provideService(Logger.LogToStderr, true),
+  Signals.runMain({ disableErrorReporting: true })
 )
