@@ -42,7 +42,13 @@ describe("the colours of the official code", () => {
         message,
         "image.avif: the image cannot be decoded (the colours that Pillow gives cannot be had of a"
       )
-      for (const name of names) assert.include(message, `${name}: the image cannot be decoded (`)
+      const { reason } = yield* Effect.flip(opened("refused", official))
+      const findings = reason._tag === "ImagesBroken" ? reason.findings.join("\n") : ""
+      for (const name of names) assert.include(findings, `${name}: the image cannot be decoded (`)
+      assert.include(
+        findings,
+        "palette-8.tif: the image cannot be decoded (the colours that Pillow gives cannot be had of a TIFF with a palette"
+      )
     }))
 
   it.effect("are not had of shrunk pictures", () =>
@@ -68,11 +74,27 @@ describe("managed colours", () => {
   it.effect("are refused of a TIFF whose pixels would be taken for others", () =>
     Effect.gen(function*() {
       const message = yield* refused(opened("refused", {}), "ImagesBroken", 65)
-      assert.include(message, "4 of 9 images cannot be used")
+      assert.include(message, "6 of 12 images cannot be used")
       for (const name of ["float.tif", "signed.tif"]) {
         assert.include(message, `${name}: the image cannot be decoded (the TIFF file holds signed, floating`)
       }
       assert.include(message, "ycbcr.tif: the image cannot be decoded (the TIFF file holds YCbCr without JPEG")
+      for (const [name, samples, colours] of [["five.tif", 5, 3], ["cmyk-alpha.tif", 5, 4]] as const) {
+        const problem = `the TIFF file holds ${samples} samples a pixel, ${colours} of them colours`
+        assert.include(message, `${name}: the image cannot be decoded (${problem}`)
+      }
       assert.include(message, "icclab.tif: the image cannot be decoded (the TIFF file holds pixels of the kind 9")
     }))
+  it.effect.each([{}, { shrinkTo: 6 }])(
+    "are those of the file where a sample beside them is not said to be transparency (%o)",
+    (options) =>
+      Effect.gen(function*() {
+        const set = yield* opened("exact", { ...options, check: "names" })
+        const names = Array.from({ length: set.length }, (_, i) => set.describe(i))
+        assert.deepStrictEqual(
+          yield* set.image(names.indexOf("rgbx.tif")),
+          yield* set.image(names.indexOf("rgb.tif"))
+        )
+      })
+  )
 })

@@ -1,6 +1,6 @@
 /** Image files of any format, decoded to 8-bit RGB. */
 import { Effect } from "effect"
-import sharp from "sharp"
+import sharp, { type Sharp } from "sharp"
 import type { Colour } from "../../domain/AugmentConfig.ts"
 import type { Picture } from "../../domain/Picture.ts"
 import { ImageBroken, ImageTooLarge, ImageTooSmall } from "../ImageSet.ts"
@@ -56,19 +56,25 @@ export const whyBroken = Effect.fnUntraced(function*(image: Uint8Array | string,
   return yield* new ImageTooLarge({ width, height, limit })
 })
 
-const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds) =>
+const shrunk = (image: Sharp, side: number | undefined): Sharp =>
+  side === undefined ? image : image.resize({ width: side, height: side, fit: "outside", withoutEnlargement: true })
+
+const pixelsOf = (image: Sharp): Promise<Official.Pixels> =>
+  image.toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true })
+
+const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds, hasSpare: boolean) =>
   Effect.tryPromise({
-    try: (): Promise<Official.Pixels> => {
+    try: async (): Promise<Official.Pixels> => {
       // Like Pillow, a file that ends too early is refused, and one that is merely odd is read.
       const upright = sharp(image, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
-      const sized = shrinkTo === undefined
-        ? upright
-        : upright.resize({ width: shrinkTo, height: shrinkTo, fit: "outside", withoutEnlargement: true })
-      return sized
-        .flatten({ background: { r: GROUND, g: GROUND, b: GROUND } })
-        .toColourspace("srgb")
-        .raw({ depth: "uchar" })
-        .toBuffer({ resolveWithObject: true })
+      if (!hasSpare) {
+        return pixelsOf(shrunk(upright, shrinkTo).flatten({ background: { r: GROUND, g: GROUND, b: GROUND } }))
+      }
+      const all = await pixelsOf(upright.removeAlpha())
+      // sharp would shrink by the sample as if it were transparency.
+      const { channels, height, width } = all.info
+      if (shrinkTo === undefined || channels !== 3) return all
+      return pixelsOf(shrunk(sharp(all.data, { raw: { width, height, channels } }), shrinkTo))
     },
     catch: broken
   })
@@ -84,7 +90,7 @@ export const decode = Effect.fnUntraced(function*(image: Uint8Array | string, bo
   const problem = tags === undefined ? undefined : Tiff.misread(tags)
   if (problem !== undefined) return yield* new ImageBroken({ problem })
   const pixels = typeof image === "string" || colour !== "official"
-    ? managed(image, bounds)
+    ? managed(image, bounds, tags !== undefined && Tiff.hasSpare(tags))
     : Official.decode(image, pixelLimit, broken)
   const { data, info: { channels, height, width } } = yield* Effect.catch(
     pixels,

@@ -78,6 +78,7 @@ const different = (bytes: Uint8Array, { depth, format, space }: Metadata): strin
       return isWholeWebp(bytes) ? undefined : "a WebP whose first frame covers a part only"
     case "tiff": {
       const tags = Tiff.tags(bytes)
+      if (tags !== undefined && Tiff.isPaletteDim(tags)) return "a TIFF with a palette of 8 bits, where 16 are the rule"
       return tags !== undefined && Tiff.isPlain(tags) ? undefined : "a TIFF of this kind of pixels"
     }
     case "jpeg":

@@ -6,6 +6,7 @@ const TAGS = {
   compression: 259,
   photometric: 262,
   samples: 277,
+  palette: 320,
   extra: 338,
   format: 339
 } as const
@@ -39,6 +40,7 @@ export const tags = (bytes: Uint8Array): Tags | undefined => {
     compression: [],
     photometric: [],
     samples: [],
+    palette: [],
     extra: [],
     format: []
   }
@@ -61,8 +63,13 @@ export const tags = (bytes: Uint8Array): Tags | undefined => {
 const YCBCR = 6
 const JPEG = 7
 
-/** What pixels can mean: grey from white or from black, RGB, palette, separated inks, YCbCr, Lab. */
-const MEANINGS = new Set([0, 1, 2, 3, 5, YCBCR, 8])
+const INKS = 5
+
+/**
+ * What pixels can mean, and how many samples of each are colours: grey from white or from black, RGB, palette, separated
+ * inks, YCbCr, Lab.
+ */
+const COLOURS = new Map([[0, 1], [1, 1], [2, 3], [3, 1], [INKS, 4], [YCBCR, 3], [8, 3]])
 
 const UNSIGNED = 1
 // What is said to be of no format is unsigned.
@@ -71,7 +78,7 @@ const DEEPEST = 16
 
 /** Why the colours of a TIFF file would be taken for others; nothing where they are understood. */
 export const misread = (
-  { bits, compression: [compression = 1], format, photometric: [photometric] }: Tags
+  { bits, compression: [compression = 1], format, photometric: [photometric], samples: [samples] }: Tags
 ): string | undefined => {
   if (photometric === undefined) return "the TIFF file does not say what its pixels mean"
   if (photometric === YCBCR && compression !== JPEG) {
@@ -81,10 +88,24 @@ export const misread = (
     return "the TIFF file holds signed, floating or very large numbers, of which nobody says what is black and what is " +
       "white; convert it to 8 bits"
   }
-  return MEANINGS.has(photometric)
+  const colours = COLOURS.get(photometric)
+  if (colours === undefined) {
+    return `the TIFF file holds pixels of the kind ${photometric} (photometric interpretation); convert it to RGB`
+  }
+  const most = photometric === INKS ? colours : colours + 1
+  return samples === undefined || (samples >= colours && samples <= most)
     ? undefined
-    : `the TIFF file holds pixels of the kind ${photometric} (photometric interpretation); convert it to RGB`
+    : `the TIFF file holds ${samples} samples a pixel, ${colours} of them colours; convert it to RGB, with or without ` +
+      "transparency"
 }
+
+const UNSPECIFIED = 0
+
+/** Whether a sample beside the colours is not said to be transparency. */
+export const hasSpare = ({ extra }: Tags): boolean => extra[0] === UNSPECIFIED
+
+/** Whether a palette is of 8 bits, against the rule: some readers see that, and others take all of it for black. */
+export const isPaletteDim = ({ palette }: Tags): boolean => palette.length > 0 && palette.every((value) => value < 256)
 
 /** Kinds of pixels by their meaning, samples and bits, as `2 3x8`. */
 const PLAIN = new Set([

@@ -63,7 +63,7 @@ def png(name: str, kind: int, depth: int, rows: np.ndarray, before: bytes = b"")
     write(name, b"\x89PNG\r\n\x1a\n" + head + before + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
-def tiff(name: str, photometric: int, pixels: np.ndarray, big_endian: bool = False, **more: int) -> None:
+def tiff(name: str, photometric: int, pixels: np.ndarray, big_endian: bool = False, palette=(), **more: int) -> None:
     order = ">" if big_endian else "<"
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]
     data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
@@ -71,7 +71,7 @@ def tiff(name: str, photometric: int, pixels: np.ndarray, big_endian: bool = Fal
         256: [W], 257: [H], 258: [8 * pixels.itemsize] * samples, 259: [1], 262: [photometric], 273: [0],
         277: [samples], 278: [H], 279: [len(data)],
         **({338: [more["extra"]]} if "extra" in more else {}), **({339: [more["format"]]} if "format" in more else {}),
-        **({530: [1, 1]} if photometric == 6 else {}),
+        **({530: [1, 1]} if photometric == 6 else {}), **({320: palette} if len(palette) > 0 else {}),
     }
     at = 8 + 2 + 12 * len(tags) + 4
     entries, rest = b"", b""
@@ -193,3 +193,6 @@ tiff("signed.tif", 1, rgb[..., 0].astype("int8"), format=2)
 tiff("float.tif", 1, rgb[..., 0].astype("float32"), format=3)
 tiff("ycbcr.tif", 6, np.array(colour.convert("YCbCr")))
 tiff("icclab.tif", 9, rgb)
+tiff("five.tif", 2, np.dstack([rgb, alpha, alpha]), extra=0)
+tiff("cmyk-alpha.tif", 5, np.dstack([np.array(inks), alpha]), extra=2)
+tiff("palette-8.tif", 3, rgb[..., 0], palette=[i * k % 256 for k in (3, 5, 7) for i in range(256)])
