@@ -290,6 +290,13 @@ export const headerLength = (prefix: Uint8Array): Result.Result<number, Safetens
     : Result.succeed(8 + Number(length))
 }
 
+/** How many bytes {@link recognise} looks at. */
+export const BEGINNING = 9
+
+/** Whether a file is meant as safetensors, told from its beginning: a possible length, and a brace. */
+export const recognise = (beginning: Uint8Array): boolean =>
+  Result.isSuccess(headerLength(beginning)) && beginning[8] === 0x7b
+
 const decodeEntry = Schema.decodeUnknownResult(Schema.Struct({
   dtype: Schema.String,
   shape: Schema.Array(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),

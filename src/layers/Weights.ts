@@ -31,6 +31,7 @@ import * as ShapeError from "../shapes/ShapeError.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Files from "./Files.ts"
 import * as pth from "./internal/pth.ts"
+import { readAt } from "./internal/readAt.ts"
 
 /** What produced a set of weights. */
 export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({
@@ -105,6 +106,15 @@ export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInval
   }
 }
 
+/** The file is of no kind that weights are read from. Exits with 65. */
+export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognised", {}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return "the file begins neither with a header of safetensors nor as the archive of a checkpoint of PyTorch, so it is " +
+      "no file of weights, or a damaged one"
+  }
+}
+
 /** Tensors hold NaN or infinity. Exits with 65. */
 export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   /** The first of them and what stands in it. */
@@ -130,6 +140,7 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
     Mismatch,
     ProvenanceInvalid,
     IndexInvalid,
+    Unrecognised,
     NotFinite,
     Files.FileError,
     Safetensors.SafetensorsError,
@@ -202,11 +213,20 @@ const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
 > {
   const { fs, readTensors, regular } = yield* Files.make
   yield* regular(file)
-  const checkpoint = yield* Effect.gen(function*() {
+  const { beginning, checkpoint } = yield* Effect.gen(function*() {
     const handle = yield* fs.open(file)
-    return (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
+    const checkpoint = (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
+    return { checkpoint, beginning: yield* readAt(handle, 0, Safetensors.BEGINNING) }
   }).pipe(Effect.scoped, Files.onFailure(file))
-  return checkpoint === undefined ? yield* readTensors(file) : { metadata: {}, tensors: checkpoint }
+  if (checkpoint !== undefined) return { metadata: {}, tensors: checkpoint }
+  // Of a copy that has hardly begun, its name says what it is.
+  const meant = Safetensors.recognise(beginning) ||
+    (beginning.length < Safetensors.BEGINNING && file.endsWith(".safetensors"))
+  return yield* Effect.catchTag(
+    readTensors(file),
+    "SafetensorsError",
+    (error) => Effect.fail(meant ? error : new Unrecognised())
+  )
 })
 
 const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<

@@ -193,7 +193,13 @@ const makeInspect = Effect.gen(function*() {
     if (Option.isSome(header)) {
       return weighed(given, about, header.value.entries, yield* Weights.readProvenance(given))
     }
-    const { provenance, tensors } = yield* Weights.read(given, { anyNumber: true })
+    const { provenance, tensors } = yield* Effect.mapError(
+      Weights.read(given, { anyNumber: true }),
+      (error) =>
+        error.reason._tag === "Unrecognised"
+          ? new Unknown({ problem: `${error.reason.message}; nor is it called .onnx` })
+          : error
+    )
     const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
     return weighed(given, about, listed, provenance)
   })

@@ -208,11 +208,11 @@ describe("Weights", () => {
 
       const bytes = Safetensors.encode(Weights.flatten(params))
       for (const length of [0, 7, 30, bytes.length - 1]) {
-        yield* fs.writeFile(`${folder}/cut`, bytes.subarray(0, length))
-        const cut = yield* Effect.flip(Weights.read(`${folder}/cut`))
+        yield* fs.writeFile(`${folder}/cut.safetensors`, bytes.subarray(0, length))
+        const cut = yield* Effect.flip(Weights.read(`${folder}/cut.safetensors`))
         assert.strictEqual(cut.reason._tag, "SafetensorsError")
         assert.strictEqual(cut[Runtime.errorExitCode], 65)
-        assert.include(cut.message, `${folder}/cut`)
+        assert.include(cut.message, `${folder}/cut.safetensors`)
       }
 
       yield* fs.writeFile(`${folder}/odd`, Safetensors.encode({}, { "patchword.provenance": "{}" }))

@@ -12,6 +12,44 @@ const inRun = Effect.fnUntraced(function*(files: Readonly<Record<string, string>
   return yield* inspect(folder)
 }, Effect.provide(NodeServices.layer))
 
+const inFile = Effect.fnUntraced(function*(name: string, bytes: Uint8Array) {
+  const fs = yield* FileSystem.FileSystem
+  const file = `${yield* fs.makeTempDirectoryScoped()}/${name}`
+  yield* fs.writeFile(file, bytes)
+  return yield* Effect.flip(inspect(file))
+}, Effect.provide(NodeServices.layer))
+
+describe("inspecting a file", () => {
+  it.effect.each(
+    [
+      ["a.txt", Buffer.from("abc")],
+      ["a.json", Buffer.from("{}")],
+      ["empty.bin", Buffer.of()],
+      ["log.jsonl", Buffer.from(ROW)],
+      ["a.png", Buffer.from("89504e470d0a1a0a0000000d49484452", "hex")],
+      ["random.pth", Buffer.alloc(100, 0xa7)],
+      ["random.safetensors", Buffer.alloc(100, 0xa7)]
+    ] as const
+  )("says of %s that it is of no known kind, and what was looked for", ([name, bytes]) =>
+    Effect.gen(function*() {
+      const error = yield* inFile(name, bytes)
+      assert.strictEqual(error.reason._tag, "Unknown")
+      assert.match(error.message, /begins neither with a header of safetensors nor .*PyTorch.*\.onnx; known are/)
+      assert.notMatch(error.message, /cut off|claims/)
+      assert.strictEqual(error[Runtime.errorExitCode], 65)
+    }))
+
+  it.effect.each(
+    [
+      ["begun.safetensors", Buffer.of(8, 0, 0)],
+      ["begun.bin", Buffer.from(`\u0020\0\0\0\0\0\0\0{"weight":`)]
+    ] as const
+  )("says of %s that it is cut off", ([name, bytes]) =>
+    Effect.gen(function*() {
+      assert.match((yield* inFile(name, bytes)).message, /it is cut off, so copy it again/)
+    }))
+})
+
 describe("inspecting a run", () => {
   it.effect("takes one at work, and one of an earlier version", () =>
     Effect.gen(function*() {
