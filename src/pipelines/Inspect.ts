@@ -23,6 +23,7 @@ import * as Results from "../layers/Results.ts"
 import { Environment, Row, Unreadable } from "../layers/Runs.ts"
 import * as Weights from "../layers/Weights.ts"
 import * as ModelFolder from "./ModelFolder.ts"
+import * as Stage from "./Stage.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
 const Port = Schema.Struct({ name: Schema.String, shape: Shape })
@@ -34,6 +35,8 @@ export const WeightsFile = Schema.TaggedStruct("Weights", {
   bytes: Schema.Int,
   /** The SHA-256 of the file. */
   digest: Schema.String,
+  /** The SHA-256 of the tensors alone, by which results name the weights that they were measured with. */
+  weightsDigest: Schema.optionalKey(Schema.String),
   tensors: Schema.Int,
   parameters: Schema.Int,
   /** How many numbers of each element type, as the file calls it. */
@@ -191,7 +194,11 @@ const makeInspect = Effect.gen(function*() {
     const { about } = yield* file(given)
     const header = yield* Effect.option(files.readHeader(given))
     if (Option.isSome(header)) {
-      return weighed(given, about, header.value.entries, yield* Weights.readProvenance(given))
+      const provenance = yield* Weights.readProvenance(given)
+      const own = Option.isSome(provenance)
+        ? { weightsDigest: Stage.digest((yield* Weights.read(given, { anyNumber: true })).tensors) }
+        : {}
+      return { ...weighed(given, about, header.value.entries, provenance), ...own }
     }
     const { provenance, tensors } = yield* Effect.mapError(
       Weights.read(given, { anyNumber: true }),
