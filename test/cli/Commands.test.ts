@@ -362,7 +362,6 @@ describe("the commands", () => {
         ],
         [66, ["encode", at("nothing")], /nothing/],
         [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
-        [64, ["plan", "--teacher-width", "65537", ...plainly], /65537.*from 1 to 65536/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
         [65, ["inspect", config], /micro\.yaml/],
         [65, ["inspect", images], /this folder is no run; known are safetensors/],

@@ -59,6 +59,10 @@ describe("the command", () => {
     assert.notInclude(readdirSync(folder), args.join("-"))
   })
 
+  it.concurrent("refuses a teacher that is wider than any", async () => {
+    assert.match(await refusal(64, "plan", "--teacher-width", "65537"), /"65537"\. Expected: .*1 to 65536/)
+  })
+
   it.concurrent.each([[["dmo"]], [["help", "dmo"]], [["help", "tokenizer", "dmo"]]])(
     "does not know %j",
     async (args) => {
