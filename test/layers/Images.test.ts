@@ -146,6 +146,23 @@ describe("Images.layerFolder", () => {
         assert.deepStrictEqual([0, 1, 2].map(set.describe), ["ape/a.png", "ape/b/2.png", "zebra/1.png"])
       })))
 
+  it.effect("tells which sub-folders hold no image in any split and so are no classes", () =>
+    withFolder({
+      "train/ape/1.png": png,
+      "train/bat/notes.txt": () => Buffer.from("x"),
+      "train/cat/2.png": png,
+      "val/ape/3.png": png,
+      "val/cat/notes.txt": () => Buffer.from("x")
+    }, (folder) =>
+      Effect.gen(function*() {
+        const train = yield* load(folder, "train")
+        const val = yield* load(folder, "val")
+        const idle = { kind: "folder without an image, which is no class: bat", count: 1 }
+        assert.deepStrictEqual(train.classes, ["ape", "cat"])
+        assert.deepStrictEqual(train.leftOut, [{ kind: "txt", count: 1 }, idle])
+        assert.deepStrictEqual(val.leftOut, [{ kind: "txt", count: 1 }])
+      })))
+
   it.effect("takes the sub-folders for splits if one is train, with the same classes in all", () =>
     withFolder({ "train/a/1.png": png, "train/b/2.png": png, "val/b/3.png": png }, (folder) =>
       Effect.gen(function*() {

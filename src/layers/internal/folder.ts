@@ -68,10 +68,11 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
       return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
     }
     const { every, found } = yield* listing
-    const { images, labels, leftOut, source } = found.get(split)!
+    const { folders: inside, images, labels, leftOut, source } = found.get(split)!
     const describe = (index: number) => images[index]!.name
     const numbered = yield* within(folder)(Labels.number({ labels, describe, known: undefined, every, source }))
-    return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut }))
+    const all = [...leftOut, ...Scan.idle(inside, every)]
+    return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut: all }))
   })
 
   return {

@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
       { concurrency: 16 }
     )
     const source = { read: `the labels in ${list}`, missing: `nothing: ${list} has no labels` }
-    return { images, labels, leftOut: [], source }
+    return { images, labels, leftOut: [], folders: [], source }
   })
 
   const found = yield* remember(Effect.fnUntraced(function*(split: string) {
@@ -149,10 +149,11 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const described = splitsBy.get(split)
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
     const known = yield* named
-    const { images, labels: read, leftOut, source } = yield* found(split)
+    const { folders, images, labels: read, leftOut, source } = yield* found(split)
     const folder = at(described.folder ?? "")
     const describe = (index: number) => images[index]!.name
-    const every = known === undefined ? yield* everyLabel : []
+    const every = known === undefined ? yield* everyLabel : new Set<Label.Label>()
+    const idle = known === undefined ? Scan.idle(folders, every) : []
     const numbered = yield* within(folder)(Labels.number({ labels: read, describe, known, every, source }))
     if (described.subset !== undefined) {
       const count = (known ?? numbered).classes.length
@@ -169,7 +170,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
         return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
       }
     }
-    const listing = scan.listing({ split, folder, ...numbered, images, leftOut })
+    const listing = scan.listing({ split, folder, ...numbered, images, leftOut: [...leftOut, ...idle] })
     const annotated = described.annotations === undefined
       ? undefined
       : annotations(folder, at(described.annotations))

@@ -1,6 +1,7 @@
 /** The image files below a folder, listed once and again only where something changed. */
 import { Effect, Option, Schema } from "effect"
 import * as Json from "../../domain/Json.ts"
+import type { Label } from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
 import { FolderEmpty, ImageBroken, ImagesError, type LeftOut } from "../ImageSet.ts"
 import { Progress } from "../Progress.ts"
@@ -21,6 +22,8 @@ export interface Found {
   /** In order of their names. */
   readonly images: ReadonlyArray<Image>
   readonly leftOut: ReadonlyArray<LeftOut>
+  /** Its sub-folders. */
+  readonly folders: ReadonlyArray<string>
 }
 
 const split = (text: string, separator: string): ReadonlyArray<string> => text === "" ? [] : text.split(separator)
@@ -71,6 +74,17 @@ export const counts = () => {
 }
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`
+
+/** So many folders are named. */
+const NAMED = 5
+
+/** Of some folders those that are none of the classes, since no split has an image in them. */
+export const idle = (folders: ReadonlyArray<string>, classes: ReadonlySet<Label>): ReadonlyArray<LeftOut> => {
+  const found = folders.filter((name) => !classes.has(name)).toSorted()
+  if (found.length === 0 || classes.size === 0) return []
+  const names = [...found.slice(0, NAMED), ...(found.length > NAMED ? ["..."] : [])].join(", ")
+  return [{ kind: `folder without an image, which is no class: ${names}`, count: found.length }]
+}
 
 /** The class of a file: its folder's name; nothing when it lies in none. */
 const classOf = (name: string): string | undefined => name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined
@@ -218,14 +232,15 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     if (file !== undefined && changed) yield* writeIndex(file, found)
     const result: Found = {
       images: all.toSorted((a, b) => a.name < b.name ? -1 : 1),
-      leftOut: Array.from(others.found, ([kind, count]) => ({ kind, count }))
+      leftOut: Array.from(others.found, ([kind, count]) => ({ kind, count })),
+      folders: classes.filter(({ real }) => Option.isSome(real)).map(({ at }) => at)
     }
     return result
   })
 
   /** All images below a folder and their classes, the sub-folders. Those that lie beside such folders are left out. */
   const classes = Effect.fnUntraced(function*(folder: string, stage: string) {
-    const { images: found, leftOut } = yield* images(folder, stage)
+    const { folders, images: found, leftOut } = yield* images(folder, stage)
     const source = {
       read: `the sub-folders of ${folder}`,
       missing: `nothing: no image lies in a sub-folder of ${folder}`
@@ -233,12 +248,12 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     const inside = found.filter(({ name }) => classOf(name) !== undefined)
     const loose = found.length - inside.length
     if (inside.length === 0 || loose === 0) {
-      return { images: found, labels: found.map(({ name }) => classOf(name)), leftOut, source }
+      return { images: found, labels: found.map(({ name }) => classOf(name)), leftOut, folders, source }
     }
     const first = found.find(({ name }) => classOf(name) === undefined)!
     const kind = `image in no class folder, as ${first.name}`
     const labels = inside.map(({ name }) => classOf(name))
-    return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], source }
+    return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], folders, source }
   })
 
   /** The names of the folders in a folder, and how many images lie beside them, by their endings. */
