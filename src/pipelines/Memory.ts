@@ -8,8 +8,8 @@ import * as Tree from "../shapes/Tree.ts"
 /** The bytes of the machine, or of the container that the process is in. */
 export const ofMachine = (): number => Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
 
-/** A number of bytes for readers: `2.5 GB`. */
-export const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
+/** A number of bytes for readers: `2.5 GiB`. */
+export const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GiB`
 
 /** How many numbers a record of tensors or of their specifications has. */
 export const numbers = (spec: object): number =>
@@ -19,6 +19,6 @@ export const numbers = (spec: object): number =>
 export const hold = Effect.fnUntraced(function*(program: string, state: object) {
   const [asked, there] = [4 * numbers(state), ofMachine()]
   if (asked <= there) return
-  const detail = `the weights and their update take ${gigabytes(asked)}, and the machine has ${gigabytes(there)}`
+  const detail = `the weights and their update take ${gibibytes(asked)}, and the machine has ${gibibytes(there)}`
   return yield* new EngineError({ program, reason: new OutOfMemory({ detail }) })
 })

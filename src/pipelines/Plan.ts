@@ -203,28 +203,28 @@ export const plan = Effect.fn("plan")(function*(
     featureCache,
     problems: [
       ...(disk <= free ? [] : [
-        `checkpoints and weights take ${Memory.gigabytes(disk)}, and ${
-          Memory.gigabytes(free)
+        `checkpoints and weights take ${Memory.gibibytes(disk)}, and ${
+          Memory.gibibytes(free)
         } are free; free some, or choose another disk`
       ]),
       ...(disk > free || disk + featureCache <= free ? [] : [
-        `a cache of features takes ${Memory.gigabytes(featureCache)} beside checkpoints and weights, and ${
-          Memory.gigabytes(free)
+        `a cache of features takes ${Memory.gibibytes(featureCache)} beside checkpoints and weights, and ${
+          Memory.gibibytes(free)
         } are free; train with the teacher itself, or keep the cache on another disk`
       ]),
       ...found.flatMap((one) => [
         ...(one.imagesPerSecond !== null ? [] : [
           `${one.stage}: the weights, their update and the images of a trial alone take ${
-            Memory.gigabytes(one.memory)
+            Memory.gibibytes(one.memory)
           }, twice while they are handed over, ` +
           `and ${
-            Memory.gigabytes(process.availableMemory())
+            Memory.gibibytes(process.availableMemory())
           } are free; plan it on a machine with more memory, or choose a ` +
           "smaller network"
         ]),
         ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
-          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.gigabytes(one.memory)}, and there are ${
-            Memory.gigabytes(memory)
+          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.gibibytes(one.memory)}, and there are ${
+            Memory.gibibytes(memory)
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
         ]),
         ...(one.stepsPerEpoch > 0 ? [] : [

@@ -197,7 +197,11 @@ describe("the commands", () => {
           String(tight.problems),
           /pretrain: 24 images do not make one update of 25; lower pretrain\.optimizer/
         )
-        assert.match(yield* said("plan", ...common, "--stages", "finetune"), /images per second +\d/)
+        const shown = yield* said("plan", ...common, "--stages", "finetune")
+        assert.match(
+          shown,
+          /^onnx.*, \d+ cores, [\d.e+]+ GiB\n[^]*images per second +\d[^]*memory, about +[\d.e+]+ GiB/
+        )
 
         const again = yield* found(
           "tokenizer",

@@ -28,7 +28,7 @@ describe("plan", () => {
       const disk = tokenizer!.disk + pretrain!.disk
       const refused = (free: number) =>
         Effect.map(Plan.plan(preset, { ...given, free }), ({ problems }) => problems.join("\n"))
-      assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ GB, and \S+ GB are free; free some/)
+      assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ GiB, and \S+ GiB are free; free some/)
       assert.match(yield* refused(disk), /^a cache of features takes .* keep the cache on another disk$/)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
@@ -44,7 +44,7 @@ describe("plan", () => {
       assert.isAtLeast(memory, 4 * 4 * parameters)
       assert.match(
         problems.join("\n"),
-        /^finetune: the weights, their update and the images of a trial alone take \S+ GB/m
+        /^finetune: the weights, their update and the images of a trial alone take \S+ GiB/m
       )
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 

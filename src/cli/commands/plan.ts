@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/Config.ts"
 import * as Files from "../../layers/Files.ts"
 import { Images } from "../../layers/Images.ts"
+import { gibibytes } from "../../pipelines/Memory.ts"
 import * as Plan from "../../pipelines/Plan.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
@@ -12,8 +13,6 @@ import * as Show from "../Show.ts"
 import * as Sources from "../Sources.ts"
 
 const { images, json, machine, settings, split } = Options
-
-const giga = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GB`
 
 const UNKNOWN = "not measured"
 
@@ -33,7 +32,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
   const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>
     name.padEnd(24) + stages.map((stage) => of(stage).padStart(14)).join("")
   return [
-    `${engine}, ${here.cores} cores, ${giga(here.memory)}`,
+    `${engine}, ${here.cores} cores, ${gibibytes(here.memory)}`,
     row("", ({ stage }) => stage),
     row("parameters", ({ parameters }) => `${(parameters / 1e6).toPrecision(3)} M`),
     row("GFLOP per image", ({ flopsPerImage }) => (flopsPerImage / 1e9).toPrecision(3)),
@@ -43,9 +42,9 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
     row("steps", ({ steps }) => String(steps)),
     row("time per epoch", ({ secondsPerEpoch }) => time(secondsPerEpoch)),
     row("time", ({ seconds }) => time(seconds)),
-    row("memory, about", ({ memory }) => giga(memory)),
-    row("checkpoints, weights", ({ disk }) => giga(disk)),
-    `feature cache (optional) ${giga(featureCache)}`,
+    row("memory, about", ({ memory }) => gibibytes(memory)),
+    row("checkpoints, weights", ({ disk }) => gibibytes(disk)),
+    `feature cache (optional) ${gibibytes(featureCache)}`,
     ...problems.map((problem) => `! ${problem}`)
   ].join("\n")
 }
