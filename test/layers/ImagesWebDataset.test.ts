@@ -384,6 +384,23 @@ describe("Images.layerWebDataset", () => {
         assert.deepStrictEqual([unlabelled.classes, unlabelled.labelSource], [["."], "nothing, as asked"])
       })))
 
+  it.effect.each([{}, { label: "label" }])(
+    "takes a label that is null in every sample for none (%o)",
+    (options) =>
+      withShard(
+        tar([["0.png", PIXEL], ["0.json", "{\"label\":null,\"class\":3}"], ["1.png", PIXEL], [
+          "1.json",
+          "{\"label\":\"\"}"
+        ]]),
+        (folder) =>
+          Effect.map(load(Images.layerWebDataset({ train: `${folder}/train.tar` }, options)), (set) => {
+            assert.deepStrictEqual(set.classes, ["."])
+            assert.deepStrictEqual([...set.labels], [0, 0])
+            assert.strictEqual(set.labelSource, "nothing: the field \"label\" of each .json is empty")
+          })
+      )
+  )
+
   it.effect("tells which samples have no image", () =>
     Effect.gen(function*() {
       const [{ picture }] = samples(8) as [Sample]

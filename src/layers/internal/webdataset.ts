@@ -35,7 +35,10 @@ export interface Options extends Encoded.Options {
 /** A label as it is kept: a list with the digits of an integer, so that a text of digits stays a text. */
 const Kept = Schema.NullOr(Schema.Union([Schema.String, Schema.Tuple([Schema.BigIntFromString])]))
 
-/** The samples of a shard, a column each, and fields of their `.json` that could be meant for labels. */
+/**
+ * The samples of a shard, a column each, and fields of their `.json`: the asked one where it holds no label, and those that
+ * could be meant where it is not there.
+ */
 const Index = Json.text(
   Schema.Struct({
     names: Schema.Array(Schema.NonEmptyString),
@@ -173,7 +176,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     if (json === undefined) return { label: undefined, fields: none }
     const said = yield* Effect.fromResult(fieldsOf(json))
     const [label] = yield* Labels.readAll([said.get(field)], Label.of, () => `the field "${field}" of ${json.name}`)
-    return { label, fields: label === undefined ? Label.candidates([...said.keys()]) : none }
+    if (label !== undefined) return { label, fields: none }
+    return { label, fields: said.has(field) ? [field] : Label.candidates([...said.keys()]) }
   })
 
   const scan = Effect.fnUntraced(function*(tar: string, length: number) {
@@ -324,7 +328,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const { fields, leftOut, samples } = yield* opened(split)
     const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
-    if (unlabelled && (typeof options.label === "string" || fields.size > 0)) {
+    const isNull = field !== undefined && fields.has(field)
+    if (unlabelled && !isNull && (typeof options.label === "string" || fields.size > 0)) {
       const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be meant`
       return yield* within(split)(
         new LabelsUnusable({
@@ -339,7 +344,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       describe,
       known: known === undefined ? undefined : { keys: known, classes: known },
       every: known === undefined ? yield* everyLabel : [],
-      source
+      source: isNull ? { ...source, missing: `nothing: the field "${field}" of each .json is empty` } : source
     }))
     return yield* makeSet({
       split,
