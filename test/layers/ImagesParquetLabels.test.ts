@@ -53,6 +53,22 @@ describe("labels in Parquet", () => {
       })
   )
 
+  it.effect("are named by a list of the description, or by their numbers", () =>
+    Effect.map(open("mapped"), (set) => {
+      assert.deepStrictEqual(set.classes, ["cat", "dog", "eel"])
+      assert.deepStrictEqual([...set.labels], [0, 1, 2, 1])
+    }))
+
+  it.effect.each(
+    [
+      ["gaps", "the description of the column \"label\" names classes, but not each from 0 on"],
+      ["double", "there are 2 columns \"label\""]
+    ] as const
+  )(
+    "are refused of %s, where %s",
+    ([name, said]) => Effect.map(refused(open(name), "LabelsUnusable", 65), (message) => assert.include(message, said))
+  )
+
   it.effect("are refused where bytes are no text", () =>
     Effect.map(
       refused(open("kinds", { label: "bytes" }), "LabelsUnusable", 65),

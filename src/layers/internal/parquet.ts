@@ -55,13 +55,26 @@ const Description = Schema.Struct({
   info: Schema.Struct({ features: Schema.Record(Schema.String, Schema.Unknown) })
 })
 
-const ClassLabel = Schema.Struct({ names: Schema.Array(Schema.String) })
+const ClassLabel = Schema.Struct({ _type: Schema.Literal("ClassLabel") })
 
-const namesOf = (features: Readonly<Record<string, unknown>>, column: string): Option.Option<ReadonlyArray<string>> =>
-  Option.map(
-    Schema.decodeUnknownOption(ClassLabel)(Object.hasOwn(features, column) ? features[column] : undefined),
-    ({ names }) => names
-  )
+const Names = Schema.Struct({
+  names: Schema.Union([Schema.Array(Schema.String), Schema.Record(Schema.String, Schema.String)])
+})
+
+/** The names of a column's classes, a list or by their numbers; nothing where none are told. */
+const namesOf = Effect.fnUntraced(function*(features: Readonly<Record<string, unknown>>, column: string) {
+  const feature = Object.hasOwn(features, column) ? features[column] : undefined
+  const { names } = Option.getOrElse(Schema.decodeUnknownOption(Names)(feature), () => ({ names: undefined }))
+  const counted = names === undefined
+    ? []
+    : Object.entries(names).toSorted(([one], [other]) => Number(one) - Number(other))
+  if (names !== undefined && counted.every(([key], at) => key === String(at))) return counted.map(([, name]) => name)
+  if (names === undefined && !Schema.is(ClassLabel)(feature)) return undefined
+  return yield* new LabelsUnusable({
+    problem:
+      `the description of the column "${column}" names classes, but not each from 0 on; write it with a list of names`
+  })
+})
 
 const Cell = Schema.NullOr(Schema.Union([
   Schema.Uint8Array,
@@ -196,6 +209,12 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   /** The column of the labels; nothing where there is none. */
   const columnOf = Effect.fnUntraced(function*({ children }: SchemaTree, described: Readonly<Record<string, unknown>>) {
     const columns = children.map(({ element }) => element.name)
+    const count = columns.filter((name) => name === label).length
+    if (count > 1) {
+      return yield* new LabelsUnusable({
+        problem: `there are ${count} columns "${label}"; give each a name of its own`
+      })
+    }
     const column = children.find(({ element }) => element.name === label)
     if (column !== undefined) {
       const problem = unfit(column)
@@ -208,7 +227,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       })
     }
     if (label === false) return undefined
-    const classLabels = columns.filter((name) => Option.isSome(namesOf(described, name)))
+    const classLabels = columns.filter((name) => Schema.is(ClassLabel)(described[name]))
     const meant = new Set([...classLabels, ...Label.candidates(columns.filter((name) => name !== image))])
     if (options.label !== undefined) return yield* damaged(`it has no column "${label}", only ${columns.join(", ")}`)
     if (meant.size === 0) return undefined
@@ -243,7 +262,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const rows = yield* attempt(() =>
       parquetReadObjects({ file, metadata, columns: [label], compressors, utf8: false })
     )
-    const names = Option.getOrUndefined(namesOf(described, label))
+    const names = yield* namesOf(described, label)
     if (names !== undefined) yield* Labels.distinct(names)
     const read = yield* Labels.readAll(
       rows,
@@ -266,6 +285,9 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     // What a damaged file tells may be of any type.
     const problem = yield* attempt(async () => fault(metadata, schema, image))
     if (problem !== undefined) return yield* damaged(problem)
+    if (columns.indexOf(image) !== columns.lastIndexOf(image)) {
+      return yield* damaged(`it has several columns "${image}"`)
+    }
     if (!columns.includes(image)) return yield* damaged(`it has no column "${image}", only ${columns.join(", ")}`)
     const { largest, rows: count, starts } = yield* attempt(() => unitsOf(file, metadata, image))
     const { labels, names, source } = yield* labelsOf({ file, metadata, shard }, schema)

@@ -23,7 +23,7 @@ def image(i: int) -> dict:
 def write(name: str, columns: dict, names: dict = {}) -> None:
     table = pa.table({"image": [image(i) for i in range(4)], **columns})
     features = {"image": {"_type": "Image"}} | {
-        column: {"names": list(some), "_type": "ClassLabel"} for column, some in names.items()
+        column: {"names": some if isinstance(some, dict) else list(some), "_type": "ClassLabel"} for column, some in names.items()
     }
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})} if names else {})
     pq.write_table(table, folder / f"{name}.parquet")
@@ -67,3 +67,7 @@ write("twice", {"label": numbers}, {"label": ["ape", "bee", "ape"]})
 write("beyond", {"label": [0, 1, 2, 3]}, {"label": ["ape", "bee", "cat"]})
 write("meant", {"id": numbers, "fine_label": numbers, "species": numbers}, {"species": ["ape", "bee", "cat"]})
 write("unlabelled", {"id": numbers, "caption": ["a", "b", "c", "d"]})
+write("mapped", {"label": numbers}, {"label": {"2": "eel", "0": "cat", "1": "dog"}})
+write("gaps", {"label": numbers}, {"label": {"0": "cat", "1": "dog", "3": "eel"}})
+columns = [pa.array([image(i) for i in range(4)]), pa.array(numbers), pa.array(numbers[::-1])]
+pq.write_table(pa.Table.from_arrays(columns, ["image", "label", "label"]), folder / "double.parquet")
