@@ -374,6 +374,13 @@ describe("Images.layerFolder", () => {
         assert.include(message, "(--pixel-limit 200)")
       })))
 
+  it.effect("refuses a file in the place of a folder", () =>
+    withFolder({ "a.png": png }, (folder) =>
+      Effect.gen(function*() {
+        const message = yield* refused(load(`${folder}/a.png`, "train"), "ConfigError", 64)
+        assert.include(message, "a.png is not a usable configuration: expected a folder of images")
+      })))
+
   it.effect("refuses a missing and an empty folder", () =>
     withFolder({ "a/notes.txt": () => Buffer.from("x") }, (folder) =>
       Effect.gen(function*() {

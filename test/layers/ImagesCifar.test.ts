@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { rmSync } from "node:fs"
 import { Images } from "../../src/layers/Images.ts"
 import { behaves, CLASSES, load, refused, type Sample, samples, withFolder } from "./ImagesContract.ts"
 
@@ -39,6 +41,18 @@ describe("Images.layerCifar", () => {
           assert.deepStrictEqual([...set.labels], [1])
           assert.deepStrictEqual(yield* set.image(0), samples(32)[2]?.picture)
           assert.match(set.describe(0), /^test(_batch)?\.bin record 0$/)
+        }))
+  )
+
+  it.effect.each(["batches.meta.txt", "test_batch.bin"])(
+    "opens no %s that is no file",
+    (name) =>
+      withFolder(ten(samples(32)), (folder) =>
+        Effect.gen(function*() {
+          rmSync(`${folder}/${name}`)
+          execFileSync("mkfifo", [`${folder}/${name}`])
+          const message = yield* refused(load(Images.layerCifar(folder), "test"), "FileDamaged", 65)
+          assert.include(message, `${name}: the file cannot be used (it is no file but a FIFO)`)
         }))
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Result } from "effect"
+import { execFileSync } from "node:child_process"
 import { crc32, deflateSync } from "node:zlib"
 import * as Classes from "../../src/domain/Classes.ts"
 import * as Figure from "../../src/domain/Figure.ts"
@@ -109,6 +110,19 @@ const opaque = chunk("tRNS", Buffer.from([0, 0, 9]))
 const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(3, "0")} thing ${i}\n`).join("")
 
 describe("Images.layerManifest", () => {
+  it.effect.each(["images.yaml", "words.txt", "train.txt"])("opens no %s that is no file", (name) =>
+    withManifest(
+      "classes: words.txt\nsplits:\n  train: { list: train.txt }\n",
+      { "words.txt": "a\n", "train.txt": "1.png a\n" },
+      (layer, folder) =>
+        Effect.gen(function*() {
+          yield* (yield* FileSystem.FileSystem).remove(`${folder}/${name}`)
+          execFileSync("mkfifo", [`${folder}/${name}`])
+          const message = yield* refused(load(layer), "FileDamaged", 65)
+          assert.include(message, `${name}: the file cannot be used (it is no file but a FIFO)`)
+        })
+    ))
+
   it.effect("reads classes from a file of names", () =>
     withManifest(
       "classes: names.txt\nsplits: { test: { folder: some } }",

@@ -5,6 +5,7 @@ import * as Files from "../Files.ts"
 import { FilesMissing, FileTruncated, FolderMissing, LabelUnknown, memory, UnknownSplit, within } from "../ImageSet.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
+import * as Shards from "./shards.ts"
 
 const SIDE = 32
 const PLANE = SIDE * SIDE
@@ -51,10 +52,15 @@ export const make = Effect.fnUntraced(function*(directory: string) {
   const splits = Object.keys(layout.files)
 
   const classesOf = yield* Effect.cached(
-    readText(at(layout.classes)).pipe(Effect.flatMap(Labels.namesOf), Effect.tap(Labels.distinct))
+    Shards.stat(fs, at(layout.classes)).pipe(
+      Effect.andThen(readText(at(layout.classes))),
+      Effect.flatMap(Labels.namesOf),
+      Effect.tap(Labels.distinct)
+    )
   )
 
   const records = Effect.fnUntraced(function*(file: string, classes: ReadonlyArray<string>) {
+    yield* Shards.stat(fs, file)
     const bytes = yield* Files.onFailure(file)(fs.readFile(file))
     const length = layout.labels + 3 * PLANE
     const count = Math.ceil(bytes.length / length)

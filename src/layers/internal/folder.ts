@@ -1,5 +1,6 @@
 /** Images in folders: one sub-folder per class, perhaps within one per split. */
 import { Effect } from "effect"
+import * as Config from "../../domain/Config.ts"
 import * as Splits from "../../domain/Splits.ts"
 import * as Files from "../Files.ts"
 import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../ImageSet.ts"
@@ -26,6 +27,9 @@ export interface Options extends Encoded.Options {
 /** So many classes are named. */
 const NAMED = 5
 
+const NO_FOLDER =
+  "expected a folder of images, or a file that ends in .yaml, .json, .tar, .tar.gz or .parquet, got another file"
+
 export const make = Effect.fnUntraced(function*(directory: string, options: Options) {
   const { fs, path } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
@@ -33,6 +37,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
 
   const { splits, taken } = yield* Effect.gen(function*() {
     if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
+    if ((yield* fs.stat(directory)).type !== "Directory") return yield* Config.refusal(directory, NO_FOLDER)
     if (options.splits !== undefined) return { splits: options.splits, taken: undefined }
     const { folders, images } = yield* scan.folders(directory)
     const suspects = Splits.suspects(folders)

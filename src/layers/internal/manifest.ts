@@ -11,6 +11,7 @@ import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
 import * as Scan from "./scan.ts"
+import * as Shards from "./shards.ts"
 
 /** How what a manifest describes is read. */
 export interface Options extends Encoded.Options {
@@ -54,12 +55,14 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   const scan = yield* Scan.make(options.cache)
   const makeSet = Encoded.make(options)
 
+  yield* within(file)(Shards.stat(fs, file))
   const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
   const splitsBy = new Map(Object.entries(manifest.splits))
   const splits = [...splitsBy.keys()]
   const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
 
-  const namesIn = (list: string) => within(list)(Effect.flatMap(readText(list), Labels.namesOf))
+  const textOf = (list: string) => Effect.andThen(Shards.stat(fs, list), readText(list))
+  const namesIn = (list: string) => within(list)(Effect.flatMap(textOf(list), Labels.namesOf))
 
   /** What the labels are called, and what the classes are. */
   const named = yield* Effect.cached(Effect.gen(function*() {
@@ -75,7 +78,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   }))
 
   const listed = Effect.fnUntraced(function*(list: string, folder: string) {
-    const lines = linesOf(yield* within(list)(readText(list)))
+    const lines = linesOf(yield* within(list)(textOf(list)))
     const parts = lines.map((line) => {
       const [, name = line, text = ""] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
       return { name, text }
