@@ -14,8 +14,8 @@ const SIGNALS = Object.keys(CODES) as ReadonlyArray<Signal>
 const SAME_MILLIS = 1000
 
 const STOPPING =
-  "stopping: what is under way is finished and saved. Press Ctrl-C again to end at once: then the steps " +
-  "since the last checkpoint are taken again\n"
+  "stopping: a training saves its state first. Press Ctrl-C again to end at once; a training then takes the steps since " +
+  "its last checkpoint again\n"
 
 /** Runs a program as that of the process. */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
