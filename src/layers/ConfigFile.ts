@@ -21,6 +21,9 @@ import * as Files from "./Files.ts"
 const TOO_DEEP = `expected at most ${Json.DEEPEST} levels, got more within each other`
 
 const sentence = (cause: unknown): string => {
+  if (cause instanceof Yaml.YAMLParseError && cause.code === "MULTIPLE_DOCS") {
+    return "expected one document, got several, parted by ---; keep each in a file of its own"
+  }
   const text = cause instanceof Error ? cause.message : String(cause)
   return text.includes("call stack") ? TOO_DEEP : text.split("\n")[0]!.replace(/:$/, "")
 }

@@ -29,6 +29,7 @@ const refused: ReadonlyArray<readonly [string, string, RegExp]> = [
   ["hundreds of closed brackets", "[".repeat(500) + "]".repeat(500), /at most 64 levels/],
   ["thousands of levels", Array.from({ length: 5000 }, (_, i) => `${" ".repeat(i)}a:`).join("\n"), /at most 64 levels/],
   ["a tag that it does not know", "seed: !mine 3", /unresolved tag/i],
+  ["two documents", "a: 1\n---\na: 2", /expected one document, got several/],
   ["a key twice", "a: 1\na: 2", /unique/],
   ["a number that is none", "a: .nan", /expected .*NaN/i]
 ]
