@@ -1,5 +1,5 @@
 /** The command line as a value: all commands under one name. */
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import { Argument, type CliError, Command } from "effect/cli"
 import { version } from "../domain/Version.ts"
 import { demo } from "./commands/demo.ts"
@@ -13,20 +13,34 @@ import { inspect } from "./commands/inspect.ts"
 import { plan } from "./commands/plan.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
-import type { Failure } from "./Failure.ts"
+import * as Failure from "./Failure.ts"
 
-const isKnown = (command: Command.Command.Any, [word, ...rest]: ReadonlyArray<string>): boolean => {
+interface Asked {
+  readonly known: boolean
+  /** The words behind a verb that has none below it. */
+  readonly beyond: ReadonlyArray<string>
+}
+
+const asked = (command: Command.Command.Any, words: ReadonlyArray<string>): Asked => {
+  const [word, ...rest] = words
   const verbs = command.subcommands.flatMap(({ commands }) => commands)
-  if (word === undefined || verbs.length === 0) return true
+  if (word === undefined || verbs.length === 0) return { known: true, beyond: words }
   const named = verbs.find(({ name }) => name === word)
-  return named !== undefined && isKnown(named, rest)
+  return named === undefined ? { known: false, beyond: [] } : asked(named, rest)
 }
 
 // Without `--help`, a word that is no verb is said to be none.
 const described = (
   verb: ReadonlyArray<string>
-): Effect.Effect<void, CliError.CliError | Failure, Command.Environment> =>
-  Command.runWith(patchword, { version })(isKnown(patchword, verb) ? [...verb, "--help"] : verb)
+): Effect.Effect<void, CliError.CliError | Failure.Failure | Failure.Misuse, Command.Environment> => {
+  const { beyond, known } = asked(patchword, verb)
+  if (beyond.length > 0) {
+    const whole = verb.slice(0, -beyond.length).join(" ")
+    const text = `"${beyond.join(" ")}" is no part of the verb ${whole}; ask patchword help ${whole}`
+    return Effect.fail(new Failure.Failure({ text, code: 64 }))
+  }
+  return Failure.misuse(Command.runWith(patchword, { version })(known ? [...verb, "--help"] : verb))
+}
 
 const help = Command.make("help", {
   verb: Argument.String("verb").pipe(Argument.withDescription("as tokenizer train; all without"), Argument.variadic())

@@ -68,10 +68,14 @@ describe("the command", () => {
     async (args) => {
       const { code, stderr } = await patchword(...args)
       assert.strictEqual(code, 64)
-      assert.include(stderr, "Unknown subcommand \"dmo\"")
+      assert.strictEqual(stderr.split("Unknown subcommand \"dmo\"").length, 2, stderr)
       assert.notMatch(stderr, /^\s+at /m)
     }
   )
+
+  it.concurrent("refuses words behind a verb that it is asked about", async () => {
+    assert.include(await refusal(64, "help", "engines", "onnx-cpu"), "\"onnx-cpu\" is no part of the verb engines")
+  })
 
   it.concurrent("refuses the run folder of another configuration, naming the keys", async () => {
     const out = join(folder, "other")
