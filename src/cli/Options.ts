@@ -130,10 +130,14 @@ export const split = Flag.String("split").pipe(
   Flag.withDefault("train")
 )
 
+/** The names in a list, each once. */
+export const names = (list: string): ReadonlyArray<string> => [...new Set(list.split(","))]
+
 /** The splits that a network is tested on. */
 export const tests = Flag.String("tests").pipe(
   Flag.withDescription("splits to test on, as val,in-new"),
-  Flag.withDefault("val")
+  Flag.withDefault("val"),
+  Flag.map(names)
 )
 
 /** How the classes of the tested splits may differ from those that are learned. */

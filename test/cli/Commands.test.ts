@@ -87,8 +87,17 @@ describe("the commands", () => {
         assert.strictEqual(chosen.chosenOn, "val")
         const both = yield* found("probe", `${run}/pretrain`, "--tests", "val", "--validation", "val", ...common)
         assert.deepStrictEqual([both.chosenOn, both.tried], [probed.chosenOn, probed.tried])
-        const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test", ...common)
-        assert.hasAllKeys(near.accuracy, ["val", "test"])
+        const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test,val", ...common)
+        const many = ["--set", "knn.neighbours=99", "--out", at("many")]
+        const all = yield* found("knn", `${run}/tokenizer`, ...common, ...many)
+        assert.strictEqual(all.neighbours, 24)
+        assert.match(String(all.fewer), /^99 neighbours are asked for, and train has 24 images/)
+        const [whole] = all.results as ReadonlyArray<string>
+        assert.include(readFileSync(whole!, "utf8"), "\"neighbours\": 24")
+        assert.deepStrictEqual((near.figures as ReadonlyArray<{ split: string }>).map(({ split }) => split), [
+          "val",
+          "test"
+        ])
         const nearer = yield* found("knn", `${run}/tokenizer`, ...common, "--set", "knn.neighbours=1")
         yield* found("knn", `${run}/tokenizer`, ...common, "--set", "knn.neighbours=1")
         const kept = readdirSync(join(run, "results"))
@@ -197,10 +206,10 @@ describe("the commands", () => {
           String(tight.problems),
           /pretrain: 24 images do not make one update of 25; lower pretrain\.optimizer/
         )
-        const shown = yield* said("plan", ...common, "--stages", "finetune")
+        const shown = yield* said("plan", ...common, "--stages", "finetune,finetune")
         assert.match(
           shown,
-          /^onnx.*, \d+ cores, [\d.e+]+ GiB\n[^]*images per second +\d[^]*memory, about +[\d.e+]+ GiB/
+          /^onnx.*, \d+ cores, [\d.e+]+ GiB\n +finetune\n[^]*images per second +\d[^]*memory, about +[\d.e+]+ GiB/
         )
 
         const again = yield* found(

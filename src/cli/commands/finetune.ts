@@ -53,7 +53,7 @@ export const finetune = Command.make("finetune", {
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const train = yield* load(given.split)
-      const sets = yield* Effect.forEach(given.tests.split(","), load)
+      const sets = yield* Effect.forEach(given.tests, load)
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
       const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split })

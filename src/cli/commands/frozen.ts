@@ -53,7 +53,7 @@ interface Given {
   readonly network: string
   readonly out: Option.Option<string>
   readonly train: string
-  readonly tests: string
+  readonly tests: ReadonlyArray<string>
   readonly classes: Classes.Rule
   readonly json: boolean
 }
@@ -62,7 +62,7 @@ interface Given {
 const splits = Effect.fnUntraced(function*({ classes, tests, train }: Given) {
   const { load } = yield* Images
   const learned = yield* load(train)
-  const held = yield* Effect.forEach(tests.split(","), load)
+  const held = yield* Effect.forEach(tests, load)
   yield* Effect.fromResult(Classes.meetAll(learned, held, classes))
   return { learned, held }
 })
@@ -122,7 +122,7 @@ export const probe = Command.make("probe", {
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const sets = yield* splits(given)
-      const shown = new Set([given.train, ...given.tests.split(",")])
+      const shown = new Set([given.train, ...given.tests])
       const chooser = yield* Effect.forEach(
         Option.toArray(given.validation).filter((split) => !shown.has(split)),
         load
@@ -163,7 +163,17 @@ export const knn = Command.make("knn", input, (given) =>
       const sets = yield* splits(given)
       const [bank, ...held] = yield* features(found, [sets.learned, ...sets.held], config)
       const figures = yield* Knn.knn(config, bank!, held, given.classes)
-      yield* finish(given, found, sets, { verb: "knn", config: Stage.plain(KnnConfig, config), how: {}, figures })
+      const size = bank!.labels.length
+      yield* finish(given, found, sets, {
+        verb: "knn",
+        config: Stage.plain(KnnConfig, config),
+        how: config.neighbours <= size ? {} : {
+          neighbours: size,
+          fewer:
+            `${config.neighbours} neighbours are asked for, and ${given.train} has ${size} images: all of them vote`
+        },
+        figures
+      })
     }).pipe(Effect.provide(Sources.services(given, found.config.augment)))
   }).pipe(Failure.plain)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),

@@ -61,14 +61,15 @@ export const plan = Command.make("plan", {
   ),
   stages: Flag.String("stages").pipe(
     Flag.withDescription("which stages, as tokenizer,pretrain"),
-    Flag.withDefault(Plan.StageName.literals.join(","))
+    Flag.withDefault(Plan.StageName.literals.join(",")),
+    Flag.map(Options.names)
   ),
   ...machine,
   json
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* Settings.resolve(given)
-    const stages = yield* Config.decode(Schema.Array(Plan.StageName), "--stages")(given.stages.split(","))
+    const stages = yield* Config.decode(Schema.Array(Plan.StageName), "--stages")(given.stages)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       const found = yield* Plan.plan(preset, {
