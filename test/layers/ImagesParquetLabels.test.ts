@@ -62,12 +62,19 @@ describe("labels in Parquet", () => {
   it.effect.each(
     [
       ["gaps", "the description of the column \"label\" names classes, but not each from 0 on"],
+      ["durations", "the column \"label\" is of durations"],
       ["double", "there are 2 columns \"label\""]
     ] as const
   )(
     "are refused of %s, where %s",
     ([name, said]) => Effect.map(refused(open(name), "LabelsUnusable", 65), (message) => assert.include(message, said))
   )
+
+  it.effect("are read from a column beside durations", () =>
+    Effect.map(
+      open("durations", { label: "number" }),
+      ({ labels }) => assert.deepStrictEqual([...labels], [0, 1, 2, 1])
+    ))
 
   it.effect("are refused where bytes are no text", () =>
     Effect.map(

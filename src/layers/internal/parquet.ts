@@ -15,6 +15,7 @@ import * as Json from "../../domain/Json.ts"
 import * as Label from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
 import { FileDamaged, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
+import { arrowDurations } from "./arrowDurations.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
 import { remember } from "./remember.ts"
@@ -258,6 +259,15 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
           schema.children.map(({ element }) => element.name).join(", ")
         }`
       return { labels: undefined, names: undefined, source: { read: missing, missing } }
+    }
+    const arrow = metadata.key_value_metadata?.find(({ key }) => key === "ARROW:schema")?.value
+    const durations = arrow === undefined ? [] : yield* attempt(async () => arrowDurations(arrow))
+    if (durations.includes(label)) {
+      return yield* new LabelsUnusable({
+        problem:
+          `the column "${label}" is of durations, and labels are texts or integers; name one by --label-column, or ` +
+          "read none by --label-column none"
+      })
     }
     const rows = yield* attempt(() =>
       parquetReadObjects({ file, metadata, columns: [label], compressors, utf8: false })

@@ -71,3 +71,5 @@ write("mapped", {"label": numbers}, {"label": {"2": "eel", "0": "cat", "1": "dog
 write("gaps", {"label": numbers}, {"label": {"0": "cat", "1": "dog", "3": "eel"}})
 columns = [pa.array([image(i) for i in range(4)]), pa.array(numbers), pa.array(numbers[::-1])]
 pq.write_table(pa.Table.from_arrays(columns, ["image", "label", "label"]), folder / "double.parquet")
+spans = [datetime.timedelta(days=i) for i in range(4)]
+write("durations", {"number": numbers, "label": spans})
