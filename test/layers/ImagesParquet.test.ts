@@ -66,6 +66,16 @@ describe("Images.layerParquet", () => {
         assert.deepStrictEqual(yield* set.image(3), samples(8)[3]?.picture)
       })))
 
+  it.effect("refuses an empty file by its length", () =>
+    withFolder(
+      { "train.parquet": new Uint8Array() },
+      (folder) =>
+        Effect.map(refused(load(open()(folder)), "FileTruncated", 65), (message) => {
+          assert.include(message, "train.parquet")
+          assert.notInclude(message, "DataView")
+        })
+    ))
+
   it.effect("refuses files that are missing, cut off, or lack a column", () =>
     withFolder(
       { "train.parquet": fixture("zstd"), "cut/train.parquet": fixture("zstd").subarray(0, 900) },

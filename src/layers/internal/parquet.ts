@@ -14,7 +14,7 @@ import * as Compressors from "hyparquet-compressors"
 import * as Json from "../../domain/Json.ts"
 import * as Label from "../../domain/Label.ts"
 import * as Files from "../Files.ts"
-import { FileDamaged, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
+import { FileDamaged, FileTruncated, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../ImageSet.ts"
 import { arrowDurations } from "./arrowDurations.ts"
 import * as Encoded from "./encoded.ts"
 import * as Labels from "./labels.ts"
@@ -36,6 +36,9 @@ export interface Options extends Encoded.Options {
 
 /** How many bytes of encoded images are kept, but at least what one read gives. */
 const KEPT_BYTES = 256 * 2 ** 20
+
+/** A Parquet file begins and ends with four letters, before the last of which stands the length of its description. */
+const SHORTEST = 12
 
 // A page without values, as of a column of nulls, is empty, which is no block to the decoder of LZ4.
 const compressors = Object.fromEntries(
@@ -289,6 +292,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   const open = Effect.fnUntraced(function*(shard: string) {
     yield* Shards.stat(fs, shard)
     const file = yield* attempt(() => bufferOf(shard))
+    if (file.byteLength < SHORTEST) return yield* new FileTruncated({ expected: SHORTEST, found: file.byteLength })
     const metadata = yield* attempt(() => parquetMetadataAsync(file))
     const schema = yield* attempt(async () => parquetSchema(metadata))
     const columns = schema.children.map(({ element }) => element.name)
