@@ -85,7 +85,7 @@ export const images = {
   ),
   pixelLimit: Flag.Int("pixel-limit").pipe(
     Flag.withDescription("most pixels of an image; a larger one is taken for broken; default 100 million"),
-    Flag.filter((limit) => limit >= 1, (limit) => `expected at least 1, got ${limit}`),
+    Flag.filter((limit) => limit >= 1, () => "1 or more"),
     Flag.optional
   )
 }
