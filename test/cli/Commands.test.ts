@@ -1,45 +1,22 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Context, Effect, Logger, Result, Runtime, Schema } from "effect"
-import { Command } from "effect/cli"
+import { Effect, Result, Runtime, Schema } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
-import { patchword } from "../../src/cli/patchword.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
-import { classes, micro, sets } from "../pipelines/kit.ts"
+import { classes, micro } from "../pipelines/kit.ts"
+import { draw, found, hearing, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-commands-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
 const [run, images, config] = [at("run"), at("images"), at("micro.yaml")]
 
-const patch = Command.runWith(patchword, { version: "0" })
-
-/** What is said on standard error. */
-const Told = Context.Reference<Array<string>>("test/Told", { defaultValue: () => [] })
-
-const hearing = (told: Array<string>) => Effect.provideService(Told, told)
-
 type BySplit = Readonly<Record<string, { readonly count: number; readonly first: ReadonlyArray<string> }>>
-
-const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
-  const lines: Array<string> = []
-  const told = yield* Told
-  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  const error = (...values: ReadonlyArray<unknown>) => void told.push(values.join(" "))
-  yield* patch(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error }),
-    Effect.provideService(Logger.LogToStderr, true)
-  )
-  return lines.join("\n")
-})
-
-const found = (...args: ReadonlyArray<string>) =>
-  Effect.map(said(...args, "--json"), (text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
 
 const refused = (...args: ReadonlyArray<string>) => Effect.flip(said(...args))
 
@@ -51,14 +28,7 @@ const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileS
 describe("the commands", () => {
   beforeAll(async () => {
     writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))))
-    for (const set of sets) {
-      for (let index = 0; index < set.length; index++) {
-        const { data, height, width } = await Effect.runPromise(set.image(index))
-        const place = at("images", set.name, classes[set.labels[index]!]!)
-        mkdirSync(place, { recursive: true })
-        await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(place, `${index}.png`))
-      }
-    }
+    await draw(at("images"))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -1,7 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Logger, Runtime, Schema } from "effect"
-import { Command } from "effect/cli"
+import { Effect, Runtime, Schema } from "effect"
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -11,26 +10,14 @@ import sharp from "sharp"
 import * as Tar from "tar-stream"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
-import { patchword } from "../../src/cli/patchword.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import { micro, set } from "../pipelines/kit.ts"
+import { said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-figures-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
 const run = at("run")
 const common = ["--config", at("micro.yaml"), "--threads", "1"]
-
-const patch = Command.runWith(patchword, { version: "0" })
-
-const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
-  const lines: Array<string> = []
-  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  yield* patch(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }),
-    Effect.provideService(Logger.LogToStderr, true)
-  )
-  return lines.join("\n")
-})
 
 /** Pictures in a tar, each with the name of its class, if any, beside it. */
 const shard = async (name: string, labels: ReadonlyArray<string | undefined>) => {

@@ -1,14 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Logger, Result, Schema } from "effect"
-import { Command } from "effect/cli"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Effect, Result, Schema } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
-import { patchword } from "../../src/cli/patchword.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
 import * as Weights from "../../src/layers/Weights.ts"
@@ -20,26 +17,14 @@ import { untrained } from "../../src/pipelines/Pretrain.ts"
 import * as Sizes from "../../src/pipelines/Sizes.ts"
 import { stepOf } from "../../src/pipelines/TrainTokenizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import { classes, micro, sets } from "../pipelines/kit.ts"
+import { classes, micro } from "../pipelines/kit.ts"
+import { draw, found, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-hub-folders-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
 const config = at("micro.yaml")
 const preset = micro({ duration: 2, warmup: 1 })
 const pictures = ["--images", at("images"), "--threads", "1"]
-
-const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
-  const lines: Array<string> = []
-  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  yield* Command.runWith(patchword, { version: "0" })(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }),
-    Effect.provideService(Logger.LogToStderr, true)
-  )
-  return lines.join("\n")
-})
-
-const found = (...args: ReadonlyArray<string>) =>
-  Effect.map(said(...args, "--json"), (text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
 
 const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileSync(file))).tensors
 
@@ -72,14 +57,7 @@ const made = Effect.gen(function*() {
 describe("folders of the Hub", () => {
   beforeAll(async () => {
     writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(preset)))
-    for (const set of sets) {
-      for (let index = 0; index < set.length; index++) {
-        const { data, height, width } = await Effect.runPromise(set.image(index))
-        const place = at("images", set.name, classes[set.labels[index]!]!)
-        mkdirSync(place, { recursive: true })
-        await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(place, `${index}.png`))
-      }
-    }
+    await draw(at("images"))
     await Effect.runPromise(Effect.provide(made, NodeServices.layer))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,13 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Logger, Runtime, Schema } from "effect"
-import { Command } from "effect/cli"
+import { Effect, Runtime, Schema } from "effect"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
-import { patchword } from "../../src/cli/patchword.ts"
 import * as Trace from "../../src/compiler/Trace.ts"
 import { Preset } from "../../src/domain/Preset.ts"
 import * as Safetensors from "../../src/domain/Safetensors.ts"
@@ -16,6 +14,7 @@ import type { Tensor } from "../../src/shapes/Tensor.ts"
 import * as Tokens from "../../src/shapes/Tokens.ts"
 import * as Eager from "../parity/eager.ts"
 import { micro, sets } from "../pipelines/kit.ts"
+import { said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-teaching-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -33,16 +32,6 @@ const classed: Inference<
     return { tokens: Tokens.prepend(Tokens.classToken(patches), patches) }
   }
 }
-
-const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
-  const lines: Array<string> = []
-  const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-  yield* Command.runWith(patchword, { version: "0" })(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error: () => {} }),
-    Effect.provideService(Logger.LogToStderr, true)
-  )
-  return lines.join("\n")
-})
 
 const cached = Effect.fnUntraced(function*(name: string, ...args: ReadonlyArray<string>) {
   const common = ["--config", at("micro.json"), "--images", at("images"), "--threads", "1", "--json"]
