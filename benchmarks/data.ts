@@ -15,11 +15,11 @@ import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { parseArgs } from "node:util"
 import sharp from "sharp"
-import { base } from "../src/domain/Presets.ts"
-import { type FolderOptions, Images } from "../src/layers/Images.ts"
-import type { ImageSet } from "../src/layers/ImageSet.ts"
-import * as Batches from "../src/pipelines/Batches.ts"
-import * as Training from "../src/pipelines/Training.ts"
+import { base } from "../src/domain/config/Presets.ts"
+import { type FolderOptions, Images } from "../src/layers/images/Images.ts"
+import type { ImageSet } from "../src/layers/images/reading/ImageSet.ts"
+import * as Batches from "../src/pipelines/training/Batches.ts"
+import * as Training from "../src/pipelines/training/Training.ts"
 
 const { values } = parseArgs({
   options: {

@@ -1,8 +1,8 @@
 /** How long the asking thread is kept waiting while steps run in the engine's worker: delays of its event loop. */
 import { Effect } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import * as Presets from "../src/domain/Presets.ts"
-import { Engine } from "../src/layers/Engine.ts"
+import * as Presets from "../src/domain/config/Presets.ts"
+import { Engine } from "../src/layers/engine/Engine.ts"
 import { pretraining } from "./steps.ts"
 
 const STEPS = 40

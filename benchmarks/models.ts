@@ -6,11 +6,11 @@
  * weights are given to a program when it runs, so this is beyond them.
  */
 import { Effect } from "effect"
-import * as Trace from "../src/compiler/Trace.ts"
-import * as Presets from "../src/domain/Presets.ts"
-import { Engine } from "../src/layers/Engine.ts"
-import * as FinetuneStep from "../src/nn/FinetuneStep.ts"
-import * as Sizes from "../src/pipelines/Sizes.ts"
+import * as Trace from "../src/compiler/trace/Trace.ts"
+import * as Presets from "../src/domain/config/Presets.ts"
+import { Engine } from "../src/layers/engine/Engine.ts"
+import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
+import * as Sizes from "../src/pipelines/trained/Sizes.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"
 import { pretraining } from "./steps.ts"

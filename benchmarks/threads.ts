@@ -3,8 +3,8 @@
  * the losses of all are from those of one thread.
  */
 import { Effect } from "effect"
-import * as Presets from "../src/domain/Presets.ts"
-import { Engine } from "../src/layers/Engine.ts"
+import * as Presets from "../src/domain/config/Presets.ts"
+import { Engine } from "../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"
 import { pretraining } from "./steps.ts"

@@ -5,8 +5,8 @@
  * cannot be updated in place, and by how much the resident set has grown.
  */
 import { Effect } from "effect"
-import * as Trace from "../src/compiler/Trace.ts"
-import * as Presets from "../src/domain/Presets.ts"
+import * as Trace from "../src/compiler/trace/Trace.ts"
+import * as Presets from "../src/domain/config/Presets.ts"
 import { pretraining } from "./steps.ts"
 
 const REPEATS = 5

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import wabt from "wabt"
 
 /** Every kernel, by its path in `src` without the extension. */
-export const kernels = ["layers/engine/adamw", "layers/internal/views"]
+export const kernels = ["layers/engine/adamw", "layers/images/views/views"]
 
 const at = (path: string) => new URL(`../src/${path}`, import.meta.url)
 

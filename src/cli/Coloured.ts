@@ -1,10 +1,10 @@
 /** Networks that see images in other colours than they were trained on. */
 import { Option } from "effect"
-import type { AugmentConfig, Colour } from "../domain/AugmentConfig.ts"
-import { FinetuneConfig } from "../domain/FinetuneConfig.ts"
-import { PretrainConfig } from "../domain/PretrainConfig.ts"
-import { TokenizerConfig } from "../domain/TokenizerConfig.ts"
-import type { Artifact } from "../pipelines/Artifact.ts"
+import type { AugmentConfig, Colour } from "../domain/config/AugmentConfig.ts"
+import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
+import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
+import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
+import type { Artifact } from "../pipelines/artefacts/Artifact.ts"
 
 const configured = (found: Artifact, augment: AugmentConfig): Artifact["config"] => {
   switch (found._tag) {

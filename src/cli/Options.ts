@@ -1,7 +1,7 @@
 /** Flags that commands share. */
 import { Flag } from "effect/cli"
-import { Colour } from "../domain/AugmentConfig.ts"
-import * as Classes from "../domain/Classes.ts"
+import { Colour } from "../domain/config/AugmentConfig.ts"
+import * as Classes from "../domain/evaluation/Classes.ts"
 
 /** Where a configuration comes from: a preset, over it a file, over it single values. */
 export const settings = {

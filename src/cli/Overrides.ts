@@ -1,8 +1,8 @@
 /** Values over a preset: those of a file, and those of `--set pretrain.optimizer.lr=0.001`. */
 import { Effect, Result, Schema } from "effect"
-import * as Config from "../domain/Config.ts"
-import * as Json from "../domain/Json.ts"
-import { Preset } from "../domain/Preset.ts"
+import * as Config from "../domain/config/Config.ts"
+import { Preset } from "../domain/config/Preset.ts"
+import * as Json from "../domain/values/Json.ts"
 
 type Tree = { [key: string]: Schema.Json }
 

@@ -1,9 +1,9 @@
 /** The configuration that a command line asks for: a preset, a file over it, single values over both. */
 import { Effect, Option, Schema } from "effect"
-import type { Colour } from "../domain/AugmentConfig.ts"
-import { Preset } from "../domain/Preset.ts"
-import * as Presets from "../domain/Presets.ts"
-import * as ConfigFile from "../layers/ConfigFile.ts"
+import type { Colour } from "../domain/config/AugmentConfig.ts"
+import { Preset } from "../domain/config/Preset.ts"
+import * as Presets from "../domain/config/Presets.ts"
+import * as ConfigFile from "../layers/files/ConfigFile.ts"
 import * as Overrides from "./Overrides.ts"
 
 /** What the flags of `Options.settings` say. */

@@ -1,9 +1,9 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
-import type { Figure } from "../domain/Figure.ts"
-import { type ImageSet, toldLeftOut } from "../layers/ImageSet.ts"
-import * as Progress from "../layers/Progress.ts"
-import type { Row } from "../layers/Runs.ts"
+import type { Figure } from "../domain/evaluation/Figure.ts"
+import { type ImageSet, toldLeftOut } from "../layers/images/reading/ImageSet.ts"
+import * as Progress from "../layers/run/Progress.ts"
+import type { Row } from "../layers/run/Runs.ts"
 
 const value = (shown: unknown): string =>
   typeof shown === "number"

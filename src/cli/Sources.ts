@@ -1,10 +1,10 @@
 /** Layers that flags name: images, engines. */
 import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
-import type { AugmentConfig } from "../domain/AugmentConfig.ts"
-import * as Config from "../domain/Config.ts"
-import { Engine, type EngineError } from "../layers/Engine.ts"
-import { Images, type Shards } from "../layers/Images.ts"
-import { ImagesError } from "../layers/ImageSet.ts"
+import type { AugmentConfig } from "../domain/config/AugmentConfig.ts"
+import * as Config from "../domain/config/Config.ts"
+import { Engine, type EngineError } from "../layers/engine/Engine.ts"
+import { Images, type Shards } from "../layers/images/Images.ts"
+import { ImagesError } from "../layers/images/reading/ImageSet.ts"
 import * as Show from "./Show.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/

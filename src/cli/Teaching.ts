@@ -1,14 +1,14 @@
 /** The teacher that flags name. */
 import { Effect, type FileSystem, Layer, Option, type Path } from "effect"
-import * as Config from "../domain/Config.ts"
-import type { Channels } from "../domain/Normalize.ts"
-import type { Preset } from "../domain/Preset.ts"
-import type { Engine } from "../layers/Engine.ts"
-import type { Images } from "../layers/Images.ts"
-import { Teacher, type TeacherError } from "../layers/Teacher.ts"
-import * as Clip from "../nn/Clip.ts"
-import * as Dino from "../nn/Dino.ts"
-import * as Artifact from "../pipelines/Artifact.ts"
+import * as Config from "../domain/config/Config.ts"
+import type { Preset } from "../domain/config/Preset.ts"
+import type { Channels } from "../domain/pixels/Normalize.ts"
+import type { Engine } from "../layers/engine/Engine.ts"
+import type { Images } from "../layers/images/Images.ts"
+import { Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
+import * as Clip from "../nn/teachers/Clip.ts"
+import * as Dino from "../nn/teachers/Dino.ts"
+import * as Artifact from "../pipelines/artefacts/Artifact.ts"
 import * as Bootstrap from "../pipelines/Bootstrap.ts"
 
 /** What the flags of `Options.teacher` say. */

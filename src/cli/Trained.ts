@@ -1,8 +1,8 @@
 /** What a command that trains stands on, and what its stage has come to. */
 import { Effect, Layer } from "effect"
-import type { TokenizerConfig } from "../domain/TokenizerConfig.ts"
-import { Images } from "../layers/Images.ts"
-import { Runs } from "../layers/Runs.ts"
+import type { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
+import { Images } from "../layers/images/Images.ts"
+import { Runs } from "../layers/run/Runs.ts"
 import * as Show from "./Show.ts"
 import * as Sources from "./Sources.ts"
 

@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Logger } from "effect"
 import { Command } from "effect/cli"
-import { version } from "../domain/Version.ts"
+import { version } from "../domain/values/Version.ts"
 import * as Failure from "./Failure.ts"
 import * as Output from "./Output.ts"
 import { patchword } from "./patchword.ts"

@@ -1,7 +1,7 @@
 /** The command line as a value: all commands under one name. */
 import { Effect } from "effect"
 import { Argument, type CliError, Command } from "effect/cli"
-import { version } from "../domain/Version.ts"
+import { version } from "../domain/values/Version.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
 import { engines } from "./commands/engines.ts"

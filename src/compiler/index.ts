@@ -1,7 +1,7 @@
 /** From steps to programs. Knows the typed operations and nothing of the method. */
-export * as Graph from "./Graph.ts"
-export * as InPlace from "./InPlace.ts"
-export * as OnnxModel from "./OnnxModel.ts"
-export * as Tape from "./Tape.ts"
-export * as Trace from "./Trace.ts"
-export { NotTraceable } from "./Tracer.ts"
+export * as Graph from "./graph/Graph.ts"
+export * as InPlace from "./graph/InPlace.ts"
+export * as OnnxModel from "./graph/OnnxModel.ts"
+export { NotTraceable } from "./graph/Tracer.ts"
+export * as Tape from "./trace/Tape.ts"
+export * as Trace from "./trace/Trace.ts"

@@ -10,7 +10,7 @@ import sharp from "sharp"
 import * as Tar from "tar-stream"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
-import { Preset } from "../../src/domain/Preset.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
 import { micro, set } from "../pipelines/kit.ts"
 import { said } from "./kit.ts"
 

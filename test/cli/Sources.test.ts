@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Runtime } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Sources from "../../src/cli/Sources.ts"
-import { Images } from "../../src/layers/Images.ts"
+import { Images } from "../../src/layers/images/Images.ts"
 import { encoded, withFolder } from "../layers/ImagesContract.ts"
 
 const labels = (name: string) => fileURLToPath(new URL(`../layers/files/labels/${name}.parquet`, import.meta.url))

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
-import * as Trace from "../../src/compiler/Trace.ts"
-import * as Presets from "../../src/domain/Presets.ts"
-import { Engine } from "../../src/layers/Engine.ts"
+import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as Presets from "../../src/domain/config/Presets.ts"
+import { Engine } from "../../src/layers/engine/Engine.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 
 interface Work<S, B, M> {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import type { Node } from "../../src/compiler/Graph.ts"
-import * as Schedule from "../../src/compiler/Schedule.ts"
+import type { Node } from "../../src/compiler/graph/Graph.ts"
+import * as Schedule from "../../src/compiler/graph/Schedule.ts"
 
 const node = (output: string, ...inputs: ReadonlyArray<string>): Node => ({
   operation: "Sum",

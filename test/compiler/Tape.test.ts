@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { deserialize, serialize } from "node:v8"
-import * as Tape from "../../src/compiler/Tape.ts"
-import { NotTraceable } from "../../src/compiler/Tracer.ts"
+import { NotTraceable } from "../../src/compiler/graph/Tracer.ts"
+import * as Tape from "../../src/compiler/trace/Tape.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
 import * as Steps from "../layers/steps.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Runtime } from "effect"
-import * as Classes from "../../src/domain/Classes.ts"
-import * as Figure from "../../src/domain/Figure.ts"
+import * as Classes from "../../src/domain/evaluation/Classes.ts"
+import * as Figure from "../../src/domain/evaluation/Figure.ts"
 
 const set = (name: string, classes: ReadonlyArray<string>, labels: ReadonlyArray<number>): Classes.Labelled => ({
   name,

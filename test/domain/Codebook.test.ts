@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Codebook from "../../src/domain/Codebook.ts"
+import * as Codebook from "../../src/domain/method/Codebook.ts"
 
 describe("Codebook", () => {
   it("has the perplexity of its equally frequent codes", () => {

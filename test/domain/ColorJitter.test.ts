@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ColorJitter from "../../src/domain/ColorJitter.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as ColorJitter from "../../src/domain/pixels/ColorJitter.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const picture = { width: 2, height: 1, data: Uint8Array.of(200, 60, 20, 10, 90, 160) }
 const jitter = (amounts: ColorJitter.Amounts, index: number) =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Crop from "../../src/domain/Crop.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import type { Picture } from "../../src/domain/Picture.ts"
+import * as Crop from "../../src/domain/pixels/Crop.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const draws = () => Keyed.generator({ seed: 0, purpose: "crop", epoch: 0, index: 0 })
 const blank = (width: number, height: number): Picture => ({ width, height, data: new Uint8Array(width * height * 3) })

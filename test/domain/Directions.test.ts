@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Directions from "../../src/domain/Directions.ts"
-import * as Half from "../../src/domain/Half.ts"
+import * as Directions from "../../src/domain/method/Directions.ts"
+import * as Half from "../../src/domain/values/Half.ts"
 
 const width = 4
 const finite = fc.float({ min: 2 ** -12, max: 2 ** 12, noNaN: true })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Half from "../../src/domain/Half.ts"
+import * as Half from "../../src/domain/values/Half.ts"
 
 const every = Uint16Array.from({ length: 65536 }, (_, bits) => bits)
 const isNaNHalf = (bits: number) => (bits & 0x7fff) > 0x7c00

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import fc from "fast-check"
-import * as Json from "../../src/domain/Json.ts"
+import * as Json from "../../src/domain/values/Json.ts"
 
 const json = fc.jsonValue() as fc.Arbitrary<Json.Json>
 

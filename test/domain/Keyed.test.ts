@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const key: Keyed.Key = { seed: 0, purpose: "test", epoch: 0, index: 0 }
 const draws = (k: Keyed.Key, n: number, of: (g: Keyed.Generator) => number) => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Label from "../../src/domain/Label.ts"
+import * as Label from "../../src/domain/evaluation/Label.ts"
 
 const words = fc.stringMatching(/^[a-zA-Z][a-zA-Z .-]{0,8}[a-zA-Z]$/)
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Layouts from "../../src/domain/Layouts.ts"
+import * as Layouts from "../../src/domain/weights/Layouts.ts"
 import * as Golden from "../parity/golden.ts"
 
 const state = (fixture: string): Layouts.Shapes => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
-import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
-import * as MeanIou from "../../src/domain/MeanIou.ts"
+import * as ImageNetSubset from "../../src/domain/evaluation/ImageNetSubset.ts"
+import * as MeanIou from "../../src/domain/evaluation/MeanIou.ts"
 import * as Golden from "../parity/golden.ts"
 
 const { info } = Golden.json("misc")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Metrics from "../../src/domain/Metrics.ts"
+import * as Metrics from "../../src/domain/evaluation/Metrics.ts"
 
 describe("Metrics", () => {
   it("ranks equal logits by class number", () => {

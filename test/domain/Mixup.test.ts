@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Mixup from "../../src/domain/Mixup.ts"
+import * as Mixup from "../../src/domain/method/Mixup.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Loss from "../../src/shapes/Loss.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as OrientedGradients from "../../src/domain/OrientedGradients.ts"
+import * as OrientedGradients from "../../src/domain/method/OrientedGradients.ts"
 
 const side = 16
 const measures = { height: side, width: side, patchSize: 8 }

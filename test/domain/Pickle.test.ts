@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Runtime } from "effect"
-import * as Pickle from "../../src/domain/Pickle.ts"
+import * as Pickle from "../../src/domain/weights/Pickle.ts"
 
 const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex")
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ColorJitter from "../../src/domain/ColorJitter.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import type { Picture } from "../../src/domain/Picture.ts"
-import * as RandAugment from "../../src/domain/RandAugment.ts"
+import * as ColorJitter from "../../src/domain/pixels/ColorJitter.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import * as RandAugment from "../../src/domain/pixels/RandAugment.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 import * as Golden from "../parity/golden.ts"
 
 const golden = Golden.tensors("image_ops")

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as Config from "../../src/domain/Config.ts"
-import { tiny } from "../../src/domain/Presets.ts"
-import * as Report from "../../src/domain/Report.ts"
+import * as Config from "../../src/domain/config/Config.ts"
+import { tiny } from "../../src/domain/config/Presets.ts"
+import * as Report from "../../src/domain/evaluation/Report.ts"
 import { report } from "../e2e/sample.ts"
 
 const refused = (change: object) => Effect.flip(Config.decode(Report.Report, "report.json")({ ...report, ...change }))

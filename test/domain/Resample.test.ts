@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
-import * as Resample from "../../src/domain/Resample.ts"
+import * as Resample from "../../src/domain/pixels/Resample.ts"
 
 const [width, height] = [44, 61]
 

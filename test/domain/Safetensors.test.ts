@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Runtime } from "effect"
-import * as Safetensors from "../../src/domain/Safetensors.ts"
+import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 
 const file = (header: unknown, data: Uint8Array = new Uint8Array(0)): Uint8Array => {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header))

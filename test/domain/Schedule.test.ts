@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as LayerDecay from "../../src/domain/LayerDecay.ts"
-import * as Schedule from "../../src/domain/Schedule.ts"
+import * as LayerDecay from "../../src/domain/method/LayerDecay.ts"
+import * as Schedule from "../../src/domain/method/Schedule.ts"
 
 const closeTo = (actual: ReadonlyArray<number>, expected: ReadonlyArray<number>) => {
   assert.strictEqual(actual.length, expected.length)

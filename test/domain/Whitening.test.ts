@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Whitening from "../../src/domain/Whitening.ts"
+import * as Whitening from "../../src/domain/method/Whitening.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const { normal } = Keyed.generator({ seed: 0, purpose: "rows", epoch: 0, index: 0 })
 const deviations = [5, 3, 2, 0.1, 0.01]

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
 import { birds, learn } from "../../examples/compose.ts"
-import { Engine } from "../../src/layers/Engine.ts"
-import { Images } from "../../src/layers/Images.ts"
-import { Runs } from "../../src/layers/Runs.ts"
+import { Engine } from "../../src/layers/engine/Engine.ts"
+import { Images } from "../../src/layers/images/Images.ts"
+import { Runs } from "../../src/layers/run/Runs.ts"
 import { engine, micro, sets, teacher } from "../pipelines/kit.ts"
 
 const root = new URL("../../", import.meta.url)

@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import type { Browser as Chromium } from "playwright-core"
-import * as ReportPage from "../../src/pipelines/ReportPage.ts"
+import * as ReportPage from "../../src/pipelines/report/ReportPage.ts"
 import * as Browser from "./browser.ts"
 import * as sample from "./sample.ts"
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 import { ended, start } from "./child.ts"
 
 const SCRIPT = "test/e2e/resumeChild.ts"

@@ -1,7 +1,7 @@
-import * as Keyed from "../../src/domain/Keyed.ts"
-import type { Picture } from "../../src/domain/Picture.ts"
-import { Report, tinyFigures } from "../../src/domain/Report.ts"
-import type { CodedImage, Curve, MaskedImage, PageData } from "../../src/pipelines/ReportPage.ts"
+import { Report, tinyFigures } from "../../src/domain/evaluation/Report.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import type { CodedImage, Curve, MaskedImage, PageData } from "../../src/pipelines/report/ReportPage.ts"
 
 const random = Keyed.generator({ seed: 7, purpose: "sample", epoch: 0, index: 0 })
 

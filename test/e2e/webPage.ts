@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { Engine, type OnnxWebOptions } from "../../src/layers/Engine.ts"
+import { Engine, type OnnxWebOptions } from "../../src/layers/engine/Engine.ts"
 import { all, type Found } from "./webPrograms.ts"
 
 declare global {

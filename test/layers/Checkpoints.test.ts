@@ -1,9 +1,9 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Option, PlatformError, Runtime } from "effect"
-import * as Json from "../../src/domain/Json.ts"
-import * as Checkpoints from "../../src/layers/Checkpoints.ts"
-import * as Files from "../../src/layers/Files.ts"
+import * as Json from "../../src/domain/values/Json.ts"
+import * as Files from "../../src/layers/files/Files.ts"
+import * as Checkpoints from "../../src/layers/run/Checkpoints.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const request: Checkpoints.Request = {

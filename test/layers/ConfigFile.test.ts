@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
-import { ConfigError } from "../../src/domain/Config.ts"
-import * as ConfigFile from "../../src/layers/ConfigFile.ts"
-import * as Files from "../../src/layers/Files.ts"
+import { ConfigError } from "../../src/domain/config/Config.ts"
+import * as ConfigFile from "../../src/layers/files/ConfigFile.ts"
+import * as Files from "../../src/layers/files/Files.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-config-"))
 const file = join(folder, "config.yaml")

@@ -2,8 +2,8 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
 import sharp from "sharp"
-import { type EmojiOptions, Images } from "../../src/layers/Images.ts"
-import { Progress, silent } from "../../src/layers/Progress.ts"
+import { type EmojiOptions, Images } from "../../src/layers/images/Images.ts"
+import { Progress, silent } from "../../src/layers/run/Progress.ts"
 import { keepsRules } from "./ImagesContract.ts"
 
 const square = (colour: string) => ({ body: `<rect width="16" height="16" fill="${colour}"/>` })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Runtime, Schema } from "effect"
-import { Engine, EngineError, ProviderUnavailable } from "../../src/layers/Engine.ts"
+import { Engine, EngineError, ProviderUnavailable } from "../../src/layers/engine/Engine.ts"
+import * as EngineCatalogue from "../../src/layers/engine/EngineCatalogue.ts"
 import { roundsToBf16 } from "../../src/layers/engine/processor.ts"
-import * as EngineCatalogue from "../../src/layers/EngineCatalogue.ts"
 import { trained } from "./EngineContract.ts"
 import { reference } from "./engines.ts"
 

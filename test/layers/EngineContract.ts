@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Exit, Fiber, Result, Runtime, Scope } from "effect"
-import { Engine, type EngineError } from "../../src/layers/Engine.ts"
+import { Engine, type EngineError } from "../../src/layers/engine/Engine.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"

@@ -1,9 +1,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as FeatureCache from "../../src/layers/FeatureCache.ts"
-import { Teacher } from "../../src/layers/Teacher.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as FeatureCache from "../../src/layers/teacher/FeatureCache.ts"
+import { Teacher } from "../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const about: FeatureCache.About = {

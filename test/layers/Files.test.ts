@@ -2,7 +2,7 @@ import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, PlatformError, Runtime } from "effect"
 import { execFileSync } from "node:child_process"
-import * as Files from "../../src/layers/Files.ts"
+import * as Files from "../../src/layers/files/Files.ts"
 
 const inFolder = <A, E>(
   use: (files: Files.Files, folder: string) => Effect.Effect<A, E, FileSystem.FileSystem>,

@@ -4,7 +4,7 @@ import { Effect, FileSystem, Redacted, Runtime } from "effect"
 import { createHash } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import * as Hub from "../../src/layers/Hub.ts"
+import * as Hub from "../../src/layers/files/Hub.ts"
 
 const TOKEN = "hf_test"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
-import * as ImageSet from "../../src/layers/ImageSet.ts"
+import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 
 const grey = (value: number) => ({ width: 2, height: 2, data: new Uint8Array(12).fill(value) })
 const set = ImageSet.memory("greys", ["dark", "light"], [grey(10), grey(20), grey(240)], [0, 0, 1], (i) => `grey ${i}`)

@@ -2,9 +2,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, type Layer, Runtime, type Scope } from "effect"
 import sharp from "sharp"
-import type { Picture } from "../../src/domain/Picture.ts"
-import { Images } from "../../src/layers/Images.ts"
-import { ImagesError } from "../../src/layers/ImageSet.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import { Images } from "../../src/layers/images/Images.ts"
+import { ImagesError } from "../../src/layers/images/reading/ImageSet.ts"
 
 export const CLASSES: ReadonlyArray<string> = ["ape", "bee", "cat"]
 

@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { crc32, deflateSync } from "node:zlib"
-import * as Classes from "../../src/domain/Classes.ts"
-import * as Figure from "../../src/domain/Figure.ts"
-import * as ImageNetSubset from "../../src/domain/ImageNetSubset.ts"
-import { Images, type ManifestOptions } from "../../src/layers/Images.ts"
-import { subset } from "../../src/layers/ImageSet.ts"
+import * as Classes from "../../src/domain/evaluation/Classes.ts"
+import * as Figure from "../../src/domain/evaluation/Figure.ts"
+import * as ImageNetSubset from "../../src/domain/evaluation/ImageNetSubset.ts"
+import { Images, type ManifestOptions } from "../../src/layers/images/Images.ts"
+import { subset } from "../../src/layers/images/reading/ImageSet.ts"
 import {
   behaves,
   CLASSES,

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Images, type ParquetOptions } from "../../src/layers/Images.ts"
+import { Images, type ParquetOptions } from "../../src/layers/images/Images.ts"
 import { behaves, load, refused, samples, withFolder } from "./ImagesContract.ts"
 
 const fixture = (name: string) => readFileSync(fileURLToPath(new URL(`files/${name}.parquet`, import.meta.url)))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
-import { Images, type ParquetOptions } from "../../src/layers/Images.ts"
+import { Images, type ParquetOptions } from "../../src/layers/images/Images.ts"
 import { load, refused } from "./ImagesContract.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`files/labels/${name}.parquet`, import.meta.url))

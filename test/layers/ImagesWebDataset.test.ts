@@ -3,8 +3,8 @@ import { Effect, FileSystem } from "effect"
 import { execFileSync } from "node:child_process"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Tar from "tar-stream"
-import { Images, type WebDatasetOptions } from "../../src/layers/Images.ts"
-import { expand } from "../../src/layers/internal/shards.ts"
+import { Images, type WebDatasetOptions } from "../../src/layers/images/Images.ts"
+import { expand } from "../../src/layers/images/sources/shards.ts"
 import {
   behaves,
   CLASSES,

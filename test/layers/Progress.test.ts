@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Queue, Stdio, Terminal } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
-import * as Progress from "../../src/layers/Progress.ts"
+import * as Progress from "../../src/layers/run/Progress.ts"
 
 const report = (step: number, more: Partial<Progress.Report> = {}) =>
   Effect.flatMap(

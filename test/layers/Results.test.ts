@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Runtime } from "effect"
-import * as Results from "../../src/layers/Results.ts"
+import * as Results from "../../src/layers/run/Results.ts"
 
 const result: Results.Result = {
   verb: "knn",

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Runtime } from "effect"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Presets from "../../src/domain/Presets.ts"
-import { Images } from "../../src/layers/Images.ts"
-import * as ImageSet from "../../src/layers/ImageSet.ts"
-import { type HogOptions, Teacher } from "../../src/layers/Teacher.ts"
+import * as Presets from "../../src/domain/config/Presets.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import { Images } from "../../src/layers/images/Images.ts"
+import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
+import { type HogOptions, Teacher } from "../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const { integer, uniform } = Keyed.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })

@@ -1,9 +1,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
-import { Engine } from "../../src/layers/Engine.ts"
-import { Teacher } from "../../src/layers/Teacher.ts"
-import * as Weights from "../../src/layers/Weights.ts"
+import { Engine } from "../../src/layers/engine/Engine.ts"
+import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Eager from "../parity/eager.ts"
 

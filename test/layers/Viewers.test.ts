@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import * as Presets from "../../src/domain/Presets.ts"
-import * as Augment from "../../src/layers/Augment.ts"
-import * as Viewers from "../../src/layers/Viewers.ts"
+import * as Presets from "../../src/domain/config/Presets.ts"
+import * as Augment from "../../src/layers/images/views/Augment.ts"
+import * as Viewers from "../../src/layers/images/views/Viewers.ts"
 
 const { augment } = Presets.base.pretrain
 const recipe: Augment.Recipe = { size: 48, secondSize: 32, augment }

@@ -1,9 +1,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Result, Runtime } from "effect"
-import * as Safetensors from "../../src/domain/Safetensors.ts"
-import { version } from "../../src/domain/Version.ts"
-import * as Weights from "../../src/layers/Weights.ts"
+import { version } from "../../src/domain/values/Version.ts"
+import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Torch from "./torch.ts"
 

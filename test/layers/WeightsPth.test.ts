@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Runtime } from "effect"
 import { readFileSync } from "node:fs"
-import * as Weights from "../../src/layers/Weights.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Torch from "./torch.ts"
 
 const given = (name: string) => new URL(`./files/${name}`, import.meta.url)

@@ -1,7 +1,7 @@
 import { describe, it, layer as withLayer, type Vitest } from "@effect/vitest"
 import type { Layer } from "effect"
 import { existsSync } from "node:fs"
-import { Engine, type EngineError } from "../../src/layers/Engine.ts"
+import { Engine, type EngineError } from "../../src/layers/engine/Engine.ts"
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"
 

@@ -1,4 +1,4 @@
-import * as AdamW from "../../src/nn/AdamW.ts"
+import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"

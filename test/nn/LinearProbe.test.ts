@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as LinearProbe from "../../src/nn/LinearProbe.ts"
+import * as LinearProbe from "../../src/nn/finetune/LinearProbe.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Eager from "../parity/eager.ts"
 import * as Vectors from "../properties/vectors.ts"

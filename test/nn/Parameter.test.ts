@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Classifier from "../../src/nn/Classifier.ts"
-import * as Parameter from "../../src/nn/Parameter.ts"
-import * as Vit from "../../src/nn/Vit.ts"
+import * as Parameter from "../../src/nn/blocks/Parameter.ts"
+import * as Vit from "../../src/nn/blocks/Vit.ts"
+import * as Classifier from "../../src/nn/finetune/Classifier.ts"
 
 const largest = (data: Float32Array) => data.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Runtime } from "effect"
-import * as Naming from "../../src/domain/Naming.ts"
+import * as Naming from "../../src/domain/weights/Naming.ts"
 import * as Golden from "./golden.ts"
 
 const state = (fixture: string): Naming.Tensors => {

@@ -1,4 +1,4 @@
-import type * as AdamW from "../../src/nn/AdamW.ts"
+import type * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
 import { leavesOf } from "./fixture.ts"
 

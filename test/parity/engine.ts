@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { Engine } from "../../src/layers/Engine.ts"
+import { Engine } from "../../src/layers/engine/Engine.ts"
 import type { HostOf, Inference, SpecOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
 

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
-import * as Safetensors from "../../src/domain/Safetensors.ts"
+import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 
 const file = (name: string) => new URL(`../golden/${name}`, import.meta.url)
 

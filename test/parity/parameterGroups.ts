@@ -1,4 +1,4 @@
-import * as WeightDecay from "../../src/domain/WeightDecay.ts"
+import * as WeightDecay from "../../src/domain/method/WeightDecay.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
 import type { Fixture } from "./fixture.ts"
 

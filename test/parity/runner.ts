@@ -1,6 +1,6 @@
 import { Cause, Effect, type Scope } from "effect"
 import { readdirSync } from "node:fs"
-import type { Engine } from "../../src/layers/Engine.ts"
+import type { Engine } from "../../src/layers/engine/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
 import { finetune } from "./fixtures/finetune.ts"
 import * as Hf from "./fixtures/hf.ts"

@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
-import * as RelativePosition from "../../src/domain/RelativePosition.ts"
-import * as Vit from "../../src/nn/Vit.ts"
+import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
+import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import type { Fixture } from "./fixture.ts"
 

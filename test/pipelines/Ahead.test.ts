@@ -1,8 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type Row, Runs } from "../../src/layers/Runs.ts"
-import * as Training from "../../src/pipelines/Training.ts"
+import { type Row, Runs } from "../../src/layers/run/Runs.ts"
+import * as Training from "../../src/pipelines/training/Training.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
 

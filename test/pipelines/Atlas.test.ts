@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Atlas from "../../src/pipelines/Atlas.ts"
+import * as Atlas from "../../src/pipelines/report/Atlas.ts"
 
 const picture = {
   width: 4,

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Config from "../../src/domain/Config.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import { Preset } from "../../src/domain/Preset.ts"
-import * as Augment from "../../src/layers/Augment.ts"
-import { type ImageSet, memory } from "../../src/layers/ImageSet.ts"
-import * as Batches from "../../src/pipelines/Batches.ts"
+import * as Config from "../../src/domain/config/Config.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import { type ImageSet, memory } from "../../src/layers/images/reading/ImageSet.ts"
+import * as Augment from "../../src/layers/images/views/Augment.ts"
+import * as Batches from "../../src/pipelines/training/Batches.ts"
 import { micro, set } from "./kit.ts"
 
 const train = set("train", 24)

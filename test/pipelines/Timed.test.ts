@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { Runs } from "../../src/layers/Runs.ts"
-import { timed } from "../../src/pipelines/Timed.ts"
+import { Runs } from "../../src/layers/run/Runs.ts"
+import { timed } from "../../src/pipelines/training/Timed.ts"
 
 const run = <A, E>(name: string, test: Effect.Effect<A, E, Runs>) =>
   it.effect(name, () => Effect.provide(test, Runs.layerMemory()))

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Crop from "../../src/domain/Crop.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Normalize from "../../src/domain/Normalize.ts"
-import type { Picture } from "../../src/domain/Picture.ts"
-import * as Resample from "../../src/domain/Resample.ts"
-import * as Augment from "../../src/layers/Augment.ts"
+import * as Crop from "../../src/domain/pixels/Crop.ts"
+import * as Normalize from "../../src/domain/pixels/Normalize.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import * as Resample from "../../src/domain/pixels/Resample.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as Augment from "../../src/layers/images/views/Augment.ts"
 
 const side = fc.integer({ min: 1, max: 40 })
 const filter = fc.constantFrom<Resample.Filter>("bilinear", "bicubic", "lanczos")

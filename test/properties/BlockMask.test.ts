@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as BlockMask from "../../src/domain/BlockMask.ts"
+import * as BlockMask from "../../src/domain/method/BlockMask.ts"
 
 interface Case extends BlockMask.Options {
   readonly maxBlock: number

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Classes from "../../src/domain/Classes.ts"
-import * as Figure from "../../src/domain/Figure.ts"
-import * as HeldOut from "../../src/domain/HeldOut.ts"
-import * as Metrics from "../../src/domain/Metrics.ts"
+import * as Classes from "../../src/domain/evaluation/Classes.ts"
+import * as Figure from "../../src/domain/evaluation/Figure.ts"
+import * as HeldOut from "../../src/domain/evaluation/HeldOut.ts"
+import * as Metrics from "../../src/domain/evaluation/Metrics.ts"
 
 const shuffled = <A>(values: ReadonlyArray<A>) =>
   fc.shuffledSubarray([...values], { minLength: values.length, maxLength: values.length })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Codebook from "../../src/domain/Codebook.ts"
-import * as Metrics from "../../src/domain/Metrics.ts"
+import * as Metrics from "../../src/domain/evaluation/Metrics.ts"
+import * as Codebook from "../../src/domain/method/Codebook.ts"
 
 const counts = fc.array(fc.nat(1000), { minLength: 1, maxLength: 64 })
 const used = counts.filter((all) => all.some((n) => n > 0))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as DropPath from "../../src/pipelines/DropPath.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as DropPath from "../../src/pipelines/training/DropPath.ts"
 
 const SAMPLES = 20_000
 

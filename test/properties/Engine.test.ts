@@ -2,7 +2,13 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
 import fc from "fast-check"
-import { Engine, type EngineError, type InferHandle, NonFinite, type TrainHandle } from "../../src/layers/Engine.ts"
+import {
+  Engine,
+  type EngineError,
+  type InferHandle,
+  NonFinite,
+  type TrainHandle
+} from "../../src/layers/engine/Engine.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 import {
   Activation,
   Attention,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { createHash } from "node:crypto"
-import { KEY, KeyIndex } from "../../src/layers/internal/KeyIndex.ts"
+import { KEY, KeyIndex } from "../../src/layers/teacher/KeyIndex.ts"
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const key: fc.Arbitrary<Keyed.Key> = fc.record({
   seed: fc.integer(),

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Lbfgs from "../../src/domain/Lbfgs.ts"
+import * as Lbfgs from "../../src/domain/evaluation/Lbfgs.ts"
 
 type Objective = (point: Float64Array) => Lbfgs.Evaluation
 

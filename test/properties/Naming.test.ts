@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Naming from "../../src/domain/Naming.ts"
+import * as Naming from "../../src/domain/weights/Naming.ts"
 
 const float = (shape: ReadonlyArray<number>) => {
   const length = shape.reduce((product, dim) => product * dim, 1)

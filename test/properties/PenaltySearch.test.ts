@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as PenaltySearch from "../../src/domain/PenaltySearch.ts"
+import * as PenaltySearch from "../../src/domain/evaluation/PenaltySearch.ts"
 
 const run = (grid: ReadonlyArray<number>, score: (value: number) => number) => {
   const search = PenaltySearch.search(grid)

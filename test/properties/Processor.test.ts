@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
-import * as Processor from "../../src/domain/Processor.ts"
+import * as Processor from "../../src/domain/huggingface/Processor.ts"
 
 describe("Processor", () => {
   it("gives back the sides and the filter that it was given", () => {

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Pickle from "../../src/domain/Pickle.ts"
-import * as Pth from "../../src/domain/Pth.ts"
+import * as Pickle from "../../src/domain/weights/Pickle.ts"
+import * as Pth from "../../src/domain/weights/Pth.ts"
 import * as Torch from "../layers/torch.ts"
 
 const view = fc.array(fc.tuple(fc.nat(4), fc.nat(6)), { maxLength: 4 }).chain((axes) => {

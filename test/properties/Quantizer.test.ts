@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Quantizer from "../../src/nn/Quantizer.ts"
+import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
 import * as Eager from "../parity/eager.ts"

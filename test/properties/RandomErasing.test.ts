@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as RandomErasing from "../../src/domain/RandomErasing.ts"
+import * as RandomErasing from "../../src/domain/pixels/RandomErasing.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const sizes = fc.record({
   height: fc.integer({ min: 8, max: 40 }),

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Grid from "../../src/domain/Grid.ts"
-import * as Positions from "../../src/domain/Positions.ts"
-import * as RelativePosition from "../../src/domain/RelativePosition.ts"
+import * as Positions from "../../src/domain/method/Positions.ts"
+import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
+import * as Grid from "../../src/domain/values/Grid.ts"
 
 const grid = (max: number): fc.Arbitrary<Grid.Grid> =>
   fc.record({ height: fc.integer({ min: 1, max }), width: fc.integer({ min: 1, max }) })

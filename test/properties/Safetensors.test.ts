@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Safetensors from "../../src/domain/Safetensors.ts"
+import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 
 const size = (shape: ReadonlyArray<number>) => shape.reduce((a, b) => a * b, 1)
 

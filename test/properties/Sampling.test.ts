@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Sampling from "../../src/domain/Sampling.ts"
+import * as Sampling from "../../src/domain/method/Sampling.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 
 const labels = fc.array(fc.nat(4), { minLength: 1, maxLength: 60 })
 

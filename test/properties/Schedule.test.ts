@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as LayerDecay from "../../src/domain/LayerDecay.ts"
-import * as Schedule from "../../src/domain/Schedule.ts"
-import * as WeightDecay from "../../src/domain/WeightDecay.ts"
+import * as LayerDecay from "../../src/domain/method/LayerDecay.ts"
+import * as Schedule from "../../src/domain/method/Schedule.ts"
+import * as WeightDecay from "../../src/domain/method/WeightDecay.ts"
 
 const cosine: fc.Arbitrary<Schedule.Cosine> = fc.record({
   floor: fc.double({ min: 0, max: 1, noNaN: true }),

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Quantizer from "../../src/nn/Quantizer.ts"
+import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as Normalization from "../../src/shapes/Normalization.ts"

@@ -2,14 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { assembled } from "../../scripts/kernels.ts"
-import * as ColorJitter from "../../src/domain/ColorJitter.ts"
-import * as Crop from "../../src/domain/Crop.ts"
-import * as Keyed from "../../src/domain/Keyed.ts"
-import * as Normalize from "../../src/domain/Normalize.ts"
-import type { Picture } from "../../src/domain/Picture.ts"
-import * as Resample from "../../src/domain/Resample.ts"
-import * as Augment from "../../src/layers/Augment.ts"
-import * as Views from "../../src/layers/internal/views.ts"
+import * as ColorJitter from "../../src/domain/pixels/ColorJitter.ts"
+import * as Crop from "../../src/domain/pixels/Crop.ts"
+import * as Normalize from "../../src/domain/pixels/Normalize.ts"
+import type { Picture } from "../../src/domain/pixels/Picture.ts"
+import * as Resample from "../../src/domain/pixels/Resample.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as Augment from "../../src/layers/images/views/Augment.ts"
+import * as Views from "../../src/layers/images/views/views.ts"
 
 const side = fc.integer({ min: 1, max: 70 })
 const filter = fc.constantFrom<Resample.Filter>("bilinear", "bicubic", "lanczos")
@@ -54,7 +54,7 @@ const view = fc.record({
 
 describe("views by the kernel", () => {
   it("are made by what its source says", async () => {
-    const file = new URL("../../src/layers/internal/viewsWasm.ts", import.meta.url)
+    const file = new URL("../../src/layers/images/views/viewsWasm.ts", import.meta.url)
     assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/internal/views"))
   })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as WeightDecay from "../../src/domain/WeightDecay.ts"
+import * as WeightDecay from "../../src/domain/method/WeightDecay.ts"
 
 const stages = fc.constantFrom("tokenizer", "pretrain", "finetune" as const)
 const path = fc.array(fc.constantFrom("encoder", "blocks", "0", "attn", "mlp", "fc1", "norm"), { maxLength: 4 })

@@ -1,5 +1,5 @@
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/Keyed.ts"
+import * as Keyed from "../../src/domain/values/Keyed.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 export type Matrix = HostTensor.HostTensor<[number, number], "float32">

@@ -44,7 +44,7 @@ describe("the examples of the module headers", () => {
   it("exist in every public module but those that only a run can show", () => {
     assert.deepStrictEqual(
       modules.filter((module) => examples(module).length === 0).map(({ path }) => path),
-      ["src/pipelines/Batches.ts", "src/pipelines/ReportPage.ts"]
+      ["src/pipelines/report/ReportPage.ts", "src/pipelines/training/Batches.ts"]
     )
   })
 

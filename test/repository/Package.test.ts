@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Version from "../../src/domain/Version.ts"
+import * as Version from "../../src/domain/values/Version.ts"
 import { root } from "./rules.ts"
 
 interface Manifest {

@@ -52,7 +52,7 @@ describe("rooms", () => {
 describe("hidden inputs", () => {
   it("are read by the command line alone", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/cli/")).flatMap(hiddenInputs)
-    assert.deepStrictEqual(found, ["src/compiler/OnBackend.ts: try"])
+    assert.deepStrictEqual(found, ["src/compiler/trace/OnBackend.ts: try"])
   })
 
   it.each([
@@ -78,8 +78,8 @@ describe("the escape hatch", () => {
   it("is used where steps meet engines, and nowhere else", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/shapes/")).flatMap(hatches)
     assert.deepStrictEqual(count(found), {
-      "src/compiler/Tape.ts: untyped": 1,
-      "src/compiler/Trace.ts: untyped": 1,
+      "src/compiler/trace/Tape.ts: untyped": 1,
+      "src/compiler/trace/Trace.ts: untyped": 1,
       "src/layers/engine/reference.ts: untyped": 3
     })
   })

@@ -117,7 +117,7 @@ export const absolutePaths = matches({
 
 export const publicModules = (room: string): ReadonlyArray<File> =>
   Array.from(
-    readFileSync(`${root}src/${room}/index.ts`, "utf8").matchAll(/^export \* as \w+ from "\.\/(\w+\.ts)"$/gm),
+    readFileSync(`${root}src/${room}/index.ts`, "utf8").matchAll(/^export \* as \w+ from "\.\/([\w/]+\.ts)"$/gm),
     ([, file]) => ({ path: `src/${room}/${file}`, text: readFileSync(`${root}src/${room}/${file}`, "utf8") })
   )
 

@@ -1,7 +1,7 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
-import { Engine } from "../../src/layers/Engine.ts"
+import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Elementwise, Gradient, HostTensor, Reduction, type Step, Tensor, Tree } from "../../src/shapes/index.ts"
 import { type Host, inputs, type Operation, operations, type Sizes, sizes } from "./operations.ts"
 

@@ -1,7 +1,7 @@
 /** `patchword engines`: what computes on this machine, and how fast. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as EngineCatalogue from "../../layers/EngineCatalogue.ts"
+import * as EngineCatalogue from "../../layers/engine/EngineCatalogue.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 

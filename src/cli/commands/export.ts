@@ -1,8 +1,8 @@
 /** `patchword export`: a network as an ONNX file. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as Artifact from "../../pipelines/Artifact.ts"
-import * as Export from "../../pipelines/Export.ts"
+import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as Export from "../../pipelines/artefacts/Export.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Show from "../Show.ts"

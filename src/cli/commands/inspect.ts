@@ -1,8 +1,8 @@
 /** `patchword inspect`: what a file or a run is. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
-import * as ComputedOn from "../../domain/ComputedOn.ts"
-import * as Inspect from "../../pipelines/Inspect.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Inspect from "../../pipelines/artefacts/Inspect.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 import * as Show from "../Show.ts"

@@ -1,7 +1,7 @@
 /** `patchword pretrain`: predict visual words behind masks. */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Artifact from "../../pipelines/Artifact.ts"
+import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"

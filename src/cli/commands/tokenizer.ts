@@ -1,9 +1,9 @@
 /** `patchword tokenizer`: learn a visual vocabulary. */
 import { Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as ComputedOn from "../../domain/ComputedOn.ts"
-import { Images } from "../../layers/Images.ts"
-import { Runs } from "../../layers/Runs.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import { Images } from "../../layers/images/Images.ts"
+import { Runs } from "../../layers/run/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as Failure from "../Failure.ts"

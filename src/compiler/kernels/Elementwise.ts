@@ -1,6 +1,6 @@
 /** Arithmetic, comparison and choice, element by element. */
 import type * as tf from "@tensorflow/tfjs"
-import { sameShape, type Tracer } from "../Tracer.ts"
+import { sameShape, type Tracer } from "../graph/Tracer.ts"
 import { broadcast, cast, expanded, type Info, type Kernel, type Kernels, operator } from "./Kernel.ts"
 
 /** What an operation on constants comes to: one of its operands, or zeros. */

@@ -1,7 +1,7 @@
 /** Reading and adding at places that are themselves data. */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import { NotTraceable, type Tracer } from "../Tracer.ts"
+import { NotTraceable, type Tracer } from "../graph/Tracer.ts"
 import { axisOf, cast, type Info, type Kernels, operator, size } from "./Kernel.ts"
 
 /**

@@ -1,8 +1,8 @@
 /** What the translations of kernels share. */
 import * as tf from "@tensorflow/tfjs"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Attribute } from "../OnnxModel.ts"
-import { sameShape, type Tracer } from "../Tracer.ts"
+import type { Attribute } from "../graph/OnnxModel.ts"
+import { sameShape, type Tracer } from "../graph/Tracer.ts"
 
 /** A tensor as TensorFlow.js hands it to kernels. */
 export type Info = tf.TensorInfo

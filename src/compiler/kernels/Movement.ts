@@ -1,7 +1,7 @@
 /** Shapes, copies and cuts: everything that moves elements and leaves their values alone. */
 import * as tf from "@tensorflow/tfjs"
 import type { Shape } from "../../shapes/Shape.ts"
-import { sameShape, type Tracer } from "../Tracer.ts"
+import { sameShape, type Tracer } from "../graph/Tracer.ts"
 import { axesOf, axisOf, expanded, type Info, type Kernel, type Kernels, reduced, size } from "./Kernel.ts"
 
 const reshape =

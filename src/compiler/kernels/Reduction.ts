@@ -1,5 +1,5 @@
 /** Sums, extremes and products. */
-import type { Tracer } from "../Tracer.ts"
+import type { Tracer } from "../graph/Tracer.ts"
 import {
   axesOf,
   axisOf,

@@ -1,5 +1,5 @@
 /** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
-import { type Adamw, TURNED } from "../../compiler/Trace.ts"
+import { type Adamw, TURNED } from "../../compiler/trace/Trace.ts"
 import { adamwWasm } from "./adamwWasm.ts"
 import type { Arrays, Packed } from "./protocol.ts"
 

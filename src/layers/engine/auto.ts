@@ -1,7 +1,7 @@
 /** The engine that a survey of this machine chooses. */
 import { Context, Effect, Layer } from "effect"
-import { type AutoOptions, Engine } from "../Engine.ts"
-import * as EngineCatalogue from "../EngineCatalogue.ts"
+import { type AutoOptions, Engine } from "./Engine.ts"
+import * as EngineCatalogue from "./EngineCatalogue.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 
 /** The fastest engine that is exact enough. */

@@ -1,6 +1,6 @@
 /** What every engine checks of what it is given, and says of what goes wrong. */
 import { Effect, Result } from "effect"
-import * as Tracer from "../../compiler/Tracer.ts"
+import * as Tracer from "../../compiler/graph/Tracer.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf } from "../../shapes/Step.ts"

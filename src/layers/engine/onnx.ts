@@ -1,7 +1,7 @@
 /** Compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
-import * as Trace from "../../compiler/Trace.ts"
-import type { OnnxOptions } from "../Engine.ts"
+import * as Trace from "../../compiler/trace/Trace.ts"
+import type { OnnxOptions } from "./Engine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
-import type { Update } from "../../compiler/Trace.ts"
+import type { Update } from "../../compiler/trace/Trace.ts"
 import * as Adamw from "./adamw.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./openvinoLibrary.ts"
 import * as Protocol from "./protocol.ts"

@@ -1,5 +1,5 @@
 /** What an engine and its worker thread say to each other. */
-import type { Adamw, Update } from "../../compiler/Trace.ts"
+import type { Adamw, Update } from "../../compiler/trace/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
 /** An array as it crosses threads. */

@@ -1,15 +1,15 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Result } from "effect"
-import * as OnBackend from "../../compiler/OnBackend.ts"
-import * as Trace from "../../compiler/Trace.ts"
+import * as OnBackend from "../../compiler/trace/OnBackend.ts"
+import * as Trace from "../../compiler/trace/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import type { Engine } from "../Engine.ts"
 import * as Check from "./check.ts"
+import type { Engine } from "./Engine.ts"
 import { Disposed, EngineError } from "./EngineError.ts"
 
 /** Runs `body` on the cpu backend and frees whatever it made but did not keep. */

@@ -1,8 +1,8 @@
 /** What runs programs on ONNX Runtime, whichever build of it: it holds models and states, and takes one call at a time. */
 import type { InferenceSession, Tensor } from "onnxruntime-node"
-import * as OnnxModel from "../../compiler/OnnxModel.ts"
-import type { Update } from "../../compiler/Trace.ts"
-import * as Half from "../../domain/Half.ts"
+import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import type { Update } from "../../compiler/trace/Trace.ts"
+import * as Half from "../../domain/values/Half.ts"
 import * as Adamw from "./adamw.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Handlers, Packed, Port } from "./protocol.ts"

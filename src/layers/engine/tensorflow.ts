@@ -1,9 +1,9 @@
 /** Recorded steps on TensorFlow's library in a worker thread. */
 import { Effect } from "effect"
 import { serialize } from "node:v8"
-import * as Tape from "../../compiler/Tape.ts"
-import type { TensorFlowOptions } from "../Engine.ts"
+import * as Tape from "../../compiler/trace/Tape.ts"
 import * as Check from "./check.ts"
+import type { TensorFlowOptions } from "./Engine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import { roundsToBf16 } from "./processor.ts"
 import * as Service from "./service.ts"

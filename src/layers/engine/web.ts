@@ -1,8 +1,8 @@
 /** Compiled programs on ONNX Runtime's WebAssembly builds: for browsers, without anything of Node. */
 import { Effect, Semaphore } from "effect"
-import * as Trace from "../../compiler/Trace.ts"
-import type { OnnxWebOptions } from "../Engine.ts"
+import * as Trace from "../../compiler/trace/Trace.ts"
 import * as Check from "./check.ts"
+import type { OnnxWebOptions } from "./Engine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import type { Calls } from "./protocol.ts"
 import * as Service from "./service.ts"

@@ -1,5 +1,5 @@
 /** Curves as charts: the measured series, smoothed over the raw one, before the band in which they are expected. */
-import type { Band, Report } from "../../domain/Report.ts"
+import type { Band, Report } from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import type { Curve } from "./PageData.ts"
 

@@ -1,7 +1,7 @@
 /** What the codes mean: patches per code, images as codes, and codes predicted behind a mask. */
 import { Effect } from "effect"
-import type { Grid } from "../../domain/Grid.ts"
-import type { Picture } from "../../domain/Picture.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { CodedImage, CodeRow, MaskedImage, PageData } from "./PageData.ts"

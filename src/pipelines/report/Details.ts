@@ -1,5 +1,5 @@
 /** The foot of the page: where the time went, whose pictures these are, and what exactly ran. */
-import * as Report from "../../domain/Report.ts"
+import * as Report from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { Credit, PageData } from "./PageData.ts"

@@ -1,5 +1,5 @@
 /** The evaluation of the frozen and fine-tuned networks: gains at a glance, every figure in a table, confusions. */
-import * as Report from "../../domain/Report.ts"
+import * as Report from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { PageData } from "./PageData.ts"

@@ -1,8 +1,8 @@
 /** What the page of a run shows beside its report: curves and pictures, too large or too raw for `report.json`. */
-import type { Grid } from "../../domain/Grid.ts"
-import type { Json } from "../../domain/Json.ts"
-import type { Picture } from "../../domain/Picture.ts"
-import type { Result } from "../../layers/Results.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
+import type { Json } from "../../domain/values/Json.ts"
+import type { Result } from "../../layers/run/Results.ts"
 
 /**
  * One measured series. Curves of the same stage and metric share a chart; `run` then tells them apart, and `baseline` marks

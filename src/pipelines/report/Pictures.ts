@@ -1,8 +1,8 @@
 /** Small pictures of patches and codes, drawn pixel by pixel and shown enlarged. */
 import { Effect } from "effect"
 import sharp from "sharp"
-import type { Grid } from "../../domain/Grid.ts"
-import type { Picture } from "../../domain/Picture.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
 import { type Html, html } from "./Html.ts"
 
 /** Red, green and blue, 0 to 255. */

@@ -1,5 +1,5 @@
 /** The head of the page: the result in a sentence, the key figures, and what was expected of them. */
-import * as Report from "../../domain/Report.ts"
+import * as Report from "../../domain/evaluation/Report.ts"
 import { type Content, type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 

@@ -1,4 +1,4 @@
-import * as Vit from "../../../src/nn/Vit.ts"
+import * as Vit from "../../../src/nn/blocks/Vit.ts"
 import * as Dim from "../../../src/shapes/Dim.ts"
 
 const wide = Vit.dims({ image: [24, 40], patch: 8, width: 32, heads: 2 })

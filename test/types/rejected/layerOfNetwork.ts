@@ -1,6 +1,6 @@
 // error: layerNorm: input axis -1 is ${Show<N["hidden"]>} but the parameters are for ${Show<N["width"]>} channels
 // compile time only
-import type * as Block from "../../../src/nn/Block.ts"
+import type * as Block from "../../../src/nn/blocks/Block.ts"
 import * as Normalization from "../../../src/shapes/Normalization.ts"
 import type { Tensor } from "../../../src/shapes/Tensor.ts"
 

@@ -1,7 +1,7 @@
 // error: Type '[4, 3, 40, 24]' is not assignable to type '[4, 3, 24, 40]'
 // compile time only
-import * as FinetuneStep from "../../../src/nn/FinetuneStep.ts"
-import * as Vit from "../../../src/nn/Vit.ts"
+import * as Vit from "../../../src/nn/blocks/Vit.ts"
+import * as FinetuneStep from "../../../src/nn/finetune/FinetuneStep.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import type { HostOf, Inference } from "../../../src/shapes/Step.ts"
 

@@ -1,0 +1,103 @@
+/** A program while it is traced: nodes in the order of their emission, constants, and the names that connect them. */
+import type { Shape } from "../../shapes/Shape.ts"
+import type { Attribute } from "./OnnxModel.ts"
+
+/** The element types of a program's values. Only shapes and indices of operators are int64. */
+export type Element = "float32" | "int32" | "bool" | "int64"
+
+/** A named input or output. */
+export interface Value {
+  readonly name: string
+  readonly shape: Shape
+  readonly dtype: Element
+}
+
+/** A constant of the program. */
+export interface Constant extends Value {
+  readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
+}
+
+/** One operator. */
+export interface Node {
+  readonly operation: string
+  /** The operator set; empty for that of ONNX itself. */
+  readonly domain: string
+  readonly inputs: ReadonlyArray<string>
+  readonly outputs: ReadonlyArray<string>
+  readonly attributes: Readonly<Record<string, Attribute>>
+  /** Multiplications and additions of a matrix product, 0 for everything else. */
+  readonly flops: number
+}
+
+/** A whole program. */
+export interface Graph {
+  readonly name: string
+  readonly nodes: ReadonlyArray<Node>
+  readonly constants: ReadonlyArray<Constant>
+  readonly inputs: ReadonlyArray<Value>
+  readonly outputs: ReadonlyArray<Value>
+}
+
+const SHARED_UP_TO = 16
+
+/** A graph under construction. */
+export interface Builder {
+  readonly nodes: Array<Node>
+  readonly constants: Array<Constant>
+  /** Emits an operator with `count` results and returns their names. */
+  readonly emitMany: (
+    operation: string,
+    inputs: ReadonlyArray<string>,
+    count: number,
+    attributes?: Readonly<Record<string, Attribute>>,
+    domain?: string,
+    flops?: number
+  ) => ReadonlyArray<string>
+  /** Emits an operator with one result and returns its name. */
+  readonly emit: (
+    operation: string,
+    inputs: ReadonlyArray<string>,
+    attributes?: Readonly<Record<string, Attribute>>,
+    domain?: string,
+    flops?: number
+  ) => string
+  /** Emits a copy of a value under a name of the caller's. */
+  readonly copy: (value: string, name: string) => void
+  readonly constant: (data: Constant["data"], shape: Shape, dtype: Element) => string
+  /** A list of integers as operators take them for shapes and axes. */
+  readonly integers: (values: ReadonlyArray<number>) => string
+}
+
+/** An empty graph under construction. */
+export const builder = (): Builder => {
+  const nodes: Array<Node> = []
+  const constants: Array<Constant> = []
+  const small = new Map<string, string>()
+  let count = 0
+  const fresh = () => `v${count++}`
+  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain = "", flops = 0) => {
+    const outputs = Array.from({ length: results }, fresh)
+    nodes.push({ operation, domain, inputs, outputs, attributes, flops })
+    return outputs
+  }
+  const constant: Builder["constant"] = (data, shape, dtype) => {
+    const key = data.length <= SHARED_UP_TO ? `${dtype}|${shape.join()}|${data.join()}` : undefined
+    const known = key === undefined ? undefined : small.get(key)
+    if (known !== undefined) return known
+    const name = fresh()
+    constants.push({ name, shape, dtype, data })
+    if (key !== undefined) small.set(key, name)
+    return name
+  }
+  return {
+    nodes,
+    constants,
+    emitMany,
+    emit: (operation, inputs, ...rest) => emitMany(operation, inputs, 1, ...rest)[0]!,
+    copy: (value, name) => {
+      nodes.push({ operation: "Identity", domain: "", inputs: [value], outputs: [name], attributes: {}, flops: 0 })
+    },
+    constant,
+    integers: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], "int64")
+  }
+}

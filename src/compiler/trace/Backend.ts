@@ -1,0 +1,165 @@
+/**
+ * A TensorFlow.js backend that computes nothing: its kernels know shapes and emit operators. What a step does under it is
+ * recorded, forward and backward, as fast as JavaScript can call it.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { type DType, size } from "../../shapes/HostTensor.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import { NotTraceable, Tracer } from "../graph/Tracer.ts"
+import * as Kernels from "../kernels/Kernels.ts"
+import * as OnBackend from "./OnBackend.ts"
+
+const FOLDED_UP_TO = 65_536
+
+/** Sees every kernel that a step calls, with what it gives. */
+export type Watch = (
+  tracer: Tracer,
+  kernel: string,
+  inputs: tf.NamedTensorInfoMap,
+  attributes: tf.NamedAttrMap | undefined,
+  results: Kernels.Emitted
+) => void
+
+class TraceBackend extends tf.KernelBackend {
+  tracer = new Tracer()
+  watch: Watch | undefined = undefined
+
+  override write(values: tf.BackendValues | null, shape: Array<number>, dtype: tf.DataType): object {
+    return this.tracer.constant((values ?? []) as ArrayLike<number>, shape, dtype as DType).dataId
+  }
+  override readSync(dataId: object): tf.BackendValues {
+    throw this.refusal(dataId)
+  }
+  // Nobody waits for the promise while a step is traced, so its failure would never be seen.
+  override read(dataId: object): Promise<tf.BackendValues> {
+    this.tracer.refusal = this.refusal(dataId)
+    return new Promise(() => {})
+  }
+  private refusal(dataId: object): NotTraceable {
+    const { shape } = this.tracer.valueOf({ dataId, shape: [], dtype: "float32" })
+    return new NotTraceable(
+      `a step asked for the values of a tensor of shape ${ShapeError.show(shape)}; there are none while it is traced ` +
+        "(no dataSync, data, array or print, and no branch on a tensor)"
+    )
+  }
+  override move(): void {
+    throw new NotTraceable("a tensor was made outside the step; pass it in with the batch or the state")
+  }
+  override refCount(dataId: object): number {
+    return this.tracer.references(dataId)
+  }
+  override incRef(dataId: object): void {
+    this.tracer.retain(dataId)
+  }
+  decRef(): void {}
+  override disposeData(dataId: object, force = false): boolean {
+    return this.tracer.release(dataId, force)
+  }
+  override numDataIds(): number {
+    return this.tracer.held
+  }
+  override floatPrecision(): 32 {
+    return 32
+  }
+  override epsilon(): number {
+    return 1e-7
+  }
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true }
+  }
+  override timerAvailable(): boolean {
+    return false
+  }
+  override dispose(): void {}
+}
+
+interface CpuBackend extends tf.KernelBackend {
+  readonly makeTensorInfo: (shape: ReadonlyArray<number>, dtype: string, values: unknown) => tf.TensorInfo
+  readonly data: { readonly get: (id: object) => { readonly values: ArrayLike<number> } }
+}
+
+// Small constants are computed now, on the cpu backend, rather than by every run of the program.
+const folded = (
+  name: string,
+  tracer: Tracer,
+  inputs: tf.NamedTensorInfoMap,
+  attributes: tf.NamedAttrMap | undefined,
+  emitted: Kernels.Emitted | undefined
+): Kernels.Emitted | undefined => {
+  const given = Object.entries(inputs).flatMap(([key, x]) => (x === undefined ? [] : [[key, x] as const]))
+  const kernel = tf.getKernel(name, "cpu")
+  const small = [...given.map(([, x]) => x), ...[emitted ?? []].flat()].every((x) => size(x.shape) <= FOLDED_UP_TO)
+  const values = small ? given.map(([, x]) => tracer.elements(x)) : [undefined]
+  if (kernel === undefined || values.includes(undefined)) return undefined
+  const cpu = tf.engine().findBackend("cpu") as CpuBackend
+  const uploaded = given.map(([key, x], i) => [key, cpu.makeTensorInfo(x.shape, x.dtype, values[i])] as const)
+  const result = kernel.kernelFunc({
+    // TensorFlow.js types lists of tensors as records of tensors.
+    inputs: (Array.isArray(inputs)
+      ? uploaded.map(([, x]) => x)
+      : Object.fromEntries(uploaded)) as tf.NamedTensorInfoMap,
+    backend: cpu,
+    ...(attributes === undefined ? {} : { attrs: attributes })
+  })
+  const constants = [result].flat().map((x) =>
+    tracer.constant(cpu.data.get(x.dataId).values, x.shape, x.dtype as DType)
+  )
+  for (const x of [...uploaded.map(([, info]) => info), ...[result].flat()]) cpu.disposeData(x.dataId)
+  return Array.isArray(result) ? constants : constants[0]
+}
+
+// These cost nothing until an operator needs their result.
+const LAZY = new Set(["Identity", "Reshape", "ExpandDims", "Squeeze", "Fill", "ZerosLike", "OnesLike", "Cast"])
+
+const register = (backendName: string, fusion: Kernels.Fusion): void => {
+  // TensorFlow.js would advertise its other packages on the console when the cpu backend folds a constant.
+  tf.env().set("PROD", true)
+  tf.registerBackend(backendName, () => new TraceBackend(), 0)
+  const known = tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName)
+  for (const kernelName of new Set([...known, ...Object.keys(Kernels.kernels)])) {
+    if (!Kernels.has(kernelName, fusion)) continue
+    const kernel = Kernels.kernels[kernelName]
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ attrs, backend, inputs }) => {
+        const { tracer, watch } = backend as TraceBackend
+        const emitted = kernel?.(tracer, inputs, attrs ?? {})
+        const result = LAZY.has(kernelName) ? emitted : folded(kernelName, tracer, inputs, attrs, emitted) ?? emitted
+        if (result === undefined) throw Kernels.untranslated(kernelName, Object.values(inputs))
+        watch?.(tracer, kernelName, inputs, attrs, result)
+        return result
+      }
+    })
+  }
+}
+
+/** The tensor of a traced value. */
+export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
+
+/**
+ * Runs `body` with the tracing backend in place, synchronously, and restores the backend that was there. Tensors made
+ * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called.
+ */
+export const record = <A>(
+  fusion: Kernels.Fusion,
+  body: (tracer: Tracer, tensorOf: TensorOf) => A,
+  watch?: Watch
+): A => {
+  const engine = tf.engine()
+  // Fused kernels that a backend lacks are made of plain ones.
+  const name = `patchword-trace-${fusion}`
+  if (engine.findBackendFactory(name) === null) register(name, fusion)
+  const backend = engine.findBackend(name) as TraceBackend
+  // A step that compiles another one goes on with its own trace.
+  const outer = { tracer: backend.tracer, watch: backend.watch }
+  const tracer = new Tracer()
+  return OnBackend.run(name, () => {
+    Object.assign(backend, { tracer, watch })
+    const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
+    if (tracer.refusal !== undefined) throw tracer.refusal
+    return result
+  }, () => {
+    Object.assign(backend, outer)
+  })
+}

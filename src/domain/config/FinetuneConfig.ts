@@ -1,0 +1,67 @@
+/**
+ * Training a classifier from a pretrained network, all of it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.deepStrictEqual([Presets.base.finetune.layerDecay, Presets.basePaper.finetune.layerDecay], [0.6, 0.65])
+ * ```
+ */
+import { Schema } from "effect"
+import { Sampling } from "../method/Sampling.ts"
+import * as Quantity from "../values/Quantity.ts"
+import { AugmentConfig } from "./AugmentConfig.ts"
+import { OptimizerConfig } from "./OptimizerConfig.ts"
+import { VitConfig } from "./VitConfig.ts"
+
+/** Mixing of image pairs; both numbers are the alphas of symmetric beta distributions, 0 to leave one of the two out. */
+export const Mixup = Schema.Struct({ mixup: Quantity.NonNegative, cutmix: Quantity.NonNegative })
+
+/** RandAugment: how many operations, how strong (0 to 10), and the deviation of the strength. */
+export const RandAugment = Schema.Struct({
+  operations: Quantity.Count,
+  magnitude: Schema.Finite.check(
+    Schema.makeFilter((n: number) => n >= 0 && n <= 10, { expected: "a number from 0 to 10" })
+  ),
+  deviation: Quantity.NonNegative
+})
+
+/** A policy of AutoAugment by timm's name. */
+export const AutoAugment = Schema.Literals(["original", "originalr", "v0", "v0r"])
+
+/** A fine-tuning run. The number of classes comes with the data. */
+export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/FinetuneConfig")(
+  Schema.Struct({
+    /** Names the stream of every random number of the stage. */
+    seed: Schema.Int,
+    /** The network; `vit.pooling` says what the classifier sees. */
+    vit: VitConfig,
+    /** Factor of the learning rate from each block to the one before it; 1 for one rate throughout. */
+    layerDecay: Quantity.Factor,
+    /** Share of the target that is spread over all classes. */
+    labelSmoothing: Quantity.Rate,
+    /** Factor of the classifier's initial weights. */
+    headScale: Quantity.Positive,
+    /** Null for none. */
+    mixup: Schema.NullOr(Mixup),
+    /** Null for none. With it, `augment.jitter` is not applied, as in timm. */
+    randAugment: Schema.NullOr(RandAugment),
+    /** A policy of AutoAugment, in place of `randAugment`. */
+    autoAugment: Schema.optionalKey(AutoAugment),
+    /** Probability that a random rectangle is replaced by noise. */
+    erasing: Quantity.Share,
+    optimizer: OptimizerConfig,
+    augment: AugmentConfig,
+    sampling: Schema.optionalKey(Sampling)
+  }).check(
+    Schema.makeFilter(({ autoAugment, randAugment }) =>
+      autoAugment === undefined || randAugment === null
+        ? []
+        : [{
+          path: ["autoAugment"],
+          issue: "expected none beside randAugment; set randAugment to null, or leave this out"
+        }]
+    )
+  )
+) {}

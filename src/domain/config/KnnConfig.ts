@@ -1,0 +1,22 @@
+/**
+ * Classification by the nearest training images, by cosine of their features.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.strictEqual(Presets.tiny.knn.neighbours, 10)
+ * ```
+ */
+import { Schema } from "effect"
+import * as Quantity from "../values/Quantity.ts"
+import * as FeatureConfig from "./FeatureConfig.ts"
+
+/** A nearest-neighbour evaluation. */
+export class KnnConfig extends Schema.Class<KnnConfig>("patchword/KnnConfig")({
+  ...FeatureConfig.fields,
+  /** How many nearest training images vote. */
+  neighbours: Quantity.Count,
+  /** A vote weighs `exp(cosine / temperature)`. */
+  temperature: Quantity.Positive
+}) {}

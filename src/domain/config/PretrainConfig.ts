@@ -1,0 +1,86 @@
+/**
+ * Masked image modelling: predicting the codes of hidden patches.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { BlockMask, Presets } from "patchword/domain"
+ *
+ * const { masking } = Presets.base.pretrain
+ * const mask = BlockMask.fromKey(masking, { seed: 0, purpose: "mask", epoch: 0, index: 7 })
+ * assert.strictEqual(mask.reduce((sum, masked) => sum + masked, 0), 75)
+ * ```
+ */
+import { Schema } from "effect"
+import type * as BlockMask from "../method/BlockMask.ts"
+import { Sampling } from "../method/Sampling.ts"
+import * as Quantity from "../values/Quantity.ts"
+import { AugmentConfig } from "./AugmentConfig.ts"
+import { OptimizerConfig } from "./OptimizerConfig.ts"
+import { VitConfig } from "./VitConfig.ts"
+
+/** The blockwise masks, in patches; see `BlockMask`. */
+export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")({
+  /** Masked patches of each image, exactly. */
+  count: Quantity.Count,
+  /** Least area that a rectangle is drawn with. */
+  minBlock: Quantity.Count,
+  /** Most patches that one rectangle adds; null for `count`. */
+  maxBlock: Schema.NullOr(Quantity.Count),
+  /** Least ratio of a rectangle's sides, whose inverse is the greatest. */
+  minAspect: Quantity.Factor
+}) {}
+
+/**
+ * Patch aggregation: a shallow head predicts the codes once more from the last class token and the patch tokens of an
+ * earlier block, so that the class token has to gather what those do not tell (paper, section 2.3).
+ */
+export class AggregationConfig extends Schema.Class<AggregationConfig>("patchword/AggregationConfig")({
+  /** The block whose patch tokens the head sees, counted from 1. */
+  earlyLayer: Quantity.Count,
+  /** Blocks of the head. */
+  headDepth: Quantity.Count,
+  /** Whether both predictions go through the same norm and the same output layer. */
+  sharedHead: Schema.Boolean
+}) {}
+
+/** A masked-image-modelling run. The number of codes comes with the tokenizer. */
+export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/PretrainConfig")(
+  Schema.Struct({
+    /** Names the stream of every random number of the stage. */
+    seed: Schema.Int,
+    /** The network. */
+    vit: VitConfig,
+    /** Standard deviation of the first weights. They are cut at one, which leaves 0.54 of it (`init_std`). */
+    initStd: Quantity.Positive,
+    mask: MaskConfig,
+    /** Null to predict from the last block alone. */
+    aggregation: Schema.NullOr(AggregationConfig),
+    optimizer: OptimizerConfig,
+    augment: AugmentConfig,
+    sampling: Schema.optionalKey(Sampling)
+  }).check(
+    Schema.makeFilter(({ aggregation, mask, vit }) => [
+      ...(mask.count < vit.patches
+        ? []
+        : [{ path: ["mask", "count"], issue: `expected fewer than the ${vit.patches} patches, got ${mask.count}` }]),
+      ...(mask.minBlock <= mask.count
+        ? []
+        : [{ path: ["mask", "minBlock"], issue: `expected at most mask.count ${mask.count}, got ${mask.minBlock}` }]),
+      ...(mask.maxBlock === null || mask.maxBlock >= mask.minBlock
+        ? []
+        : [{ path: ["mask", "maxBlock"], issue: `expected at least minBlock ${mask.minBlock}, got ${mask.maxBlock}` }]),
+      ...(aggregation === null || aggregation.earlyLayer <= vit.depth
+        ? []
+        : [{
+          path: ["aggregation", "earlyLayer"],
+          issue: `expected at most vit.depth ${vit.depth}, got ${aggregation.earlyLayer}`
+        }])
+    ])
+  )
+) {
+  /** What `BlockMask` is asked for. */
+  get masking(): BlockMask.Options {
+    const { count, maxBlock, minAspect, minBlock } = this.mask
+    return { ...this.vit.grid, count, minBlock, maxBlock: maxBlock ?? count, minAspect }
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * The linear probe: logistic regression on the features of a frozen network.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.deepStrictEqual(Presets.tiny.probe.l2, [1e-3, 1e-2, 1e-1])
+ * ```
+ */
+import { Schema } from "effect"
+import * as Quantity from "../values/Quantity.ts"
+import * as FeatureConfig from "./FeatureConfig.ts"
+
+/** A linear probe. The paper gives results but no procedure; this is a convex problem, so it needs no learning rate. */
+export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfig")({
+  /** Names the stream of every random number of the stage. */
+  seed: Schema.Int,
+  ...FeatureConfig.fields,
+  /** Whether each feature is brought to mean 0 and deviation 1 over the training set. */
+  standardise: Schema.Boolean,
+  /** Weights of the squared norm of the weights; the one that is best on the validation set is taken. */
+  l2: Schema.NonEmptyArray(Quantity.NonNegative),
+  /** Iterations of the solver, at most. */
+  iterations: Quantity.Count
+}) {}

@@ -1,0 +1,67 @@
+/**
+ * Training a tokenizer by vector-quantised knowledge distillation (VQ-KD).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ *
+ * const { codebook, decoder } = Presets.base.tokenizer
+ * assert.deepStrictEqual([codebook.size, codebook.dim], [8192, 32])
+ * assert.deepStrictEqual([decoder.imageSize, decoder.patchSize, decoder.depth], [14, 1, 3])
+ * ```
+ */
+import { Schema } from "effect"
+import { Sampling } from "../method/Sampling.ts"
+import * as Quantity from "../values/Quantity.ts"
+import { AugmentConfig } from "./AugmentConfig.ts"
+import { OptimizerConfig } from "./OptimizerConfig.ts"
+import { VitConfig } from "./VitConfig.ts"
+
+/** The codebook and how it learns (`norm_ema_quantizer.py`). */
+export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
+  Schema.Struct({
+    /** Number of codes. */
+    size: Quantity.upTo(2 ** 24),
+    /** Channels of a code. */
+    dim: Quantity.Size,
+    /** How much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
+    decay: Quantity.Rate,
+    /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+    kmeans: Schema.Boolean,
+    /**
+     * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times
+     * that of a uniformly used code. Null is the method as published, which revives no code.
+     */
+    revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share }))
+  }).check(
+    Schema.makeFilter(({ decay, revival }) =>
+      revival === null || decay > 0
+        ? []
+        : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }]
+    )
+  )
+) {}
+
+/** A tokenizer and its training. The width of the teacher's features comes with the teacher. */
+export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/TokenizerConfig")({
+  /** Names the stream of every random number of the stage. */
+  seed: Schema.Int,
+  /** The network that encodes patches. */
+  encoder: VitConfig,
+  /** Blocks of the decoder, which is like the encoder otherwise. */
+  decoderDepth: Quantity.Blocks,
+  codebook: CodebookConfig,
+  optimizer: OptimizerConfig,
+  augment: AugmentConfig,
+  sampling: Schema.optionalKey(Sampling)
+}) {
+  /** The decoder: a transformer over the grid of codes, each code being a patch of one pixel with `codebook.dim` channels. */
+  get decoder(): VitConfig {
+    return new VitConfig({
+      ...this.encoder,
+      imageSize: this.encoder.grid.height,
+      patchSize: 1,
+      depth: this.decoderDepth
+    })
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What a classifier reached on a split, with what is needed to judge it: how many images, how sure, and what always
+ * answering one class would reach.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Classes, Figure } from "patchword/domain"
+ *
+ * const train = { name: "train", classes: ["cat", "dog"], labels: Int32Array.of(0, 1) }
+ * const val = { name: "val", classes: ["dog", "cat"], labels: Int32Array.of(0, 0, 1) }
+ * const met = Result.getOrThrow(Classes.meet(train, val))
+ * const figure = Figure.measure(met, Float32Array.of(0, 1, 0, 1, 0, 1))
+ * assert.strictEqual(figure.top1, 2 / 3)
+ * assert.strictEqual(figure.largestClass, 2 / 3)
+ * ```
+ */
+import { Schema } from "effect"
+import * as Quantity from "../values/Quantity.ts"
+import * as Classes from "./Classes.ts"
+import * as Metrics from "./Metrics.ts"
+
+const TOP = 5
+
+/** The figures of one split; shares from 0 to 1. */
+export const Figure = Schema.Struct({
+  split: Schema.String,
+  images: Quantity.Whole,
+  /** How many answers were possible. */
+  classes: Quantity.Count,
+  /** The share whose label has the greatest score. */
+  top1: Quantity.Share,
+  /** The share whose label has one of the five greatest; absent where no more answers are possible. */
+  top5: Schema.optionalKey(Quantity.Share),
+  /** Between which shares `top1` lies, 95 % sure, if the images are independent. */
+  interval: Schema.Tuple([Quantity.Share, Quantity.Share]),
+  /** What always answering the most frequent class of the split would reach. */
+  largestClass: Quantity.Share
+})
+export type Figure = typeof Figure.Type
+
+/** The share of a set's images that its most frequent class holds; 0 when there are none. */
+export const largestClass = (set: Pick<Classes.Labelled, "classes" | "labels">): number =>
+  set.labels.length === 0 ? 0 : Math.max(...Classes.count(set)) / set.labels.length
+
+/** Measures a split by scores of the classes that were learned, `[N, classes]`, row-major. */
+export const measure = ({ among, classes, labels, set }: Classes.Met, scores: Float32Array): Figure => {
+  const possible = among?.length ?? classes.length
+  const places = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
+  const sought = among === undefined ? scores : Metrics.columns(scores, classes.length, among)
+  const truth = places === undefined ? labels : labels.map((label) => places.get(label) ?? -1)
+  const top = (k: number) => Metrics.topK(sought, truth, possible, k)
+  const top1 = top(1)
+  return {
+    split: set.name,
+    images: labels.length,
+    classes: possible,
+    top1,
+    ...(possible > TOP ? { top5: top(TOP) } : {}),
+    interval: Metrics.interval(Math.round(top1 * labels.length), labels.length),
+    largestClass: largestClass({ classes, labels })
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Reading the configurations of other libraries: each key is obeyed, is known to change no number here, or is refused by
+ * name.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Schema } from "effect"
+ * import { Foreign } from "patchword/domain"
+ *
+ * const read = Foreign.decode(Schema.Struct({ hidden_act: Schema.Literal("gelu") }), "config.json", ["torch_dtype"])
+ * const error = Effect.runSync(Effect.flip(read({ hidden_act: "relu", torch_dtype: "float32" })))
+ * assert.deepStrictEqual(error.problems.map(({ path }) => path), ["hidden_act"])
+ * ```
+ */
+import { Effect, Record, Runtime, Schema } from "effect"
+import * as Config from "../config/Config.ts"
+
+/** A file asks for what is not computed here. Exits with 65. */
+export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignError", {
+  file: Schema.String,
+  problems: Schema.NonEmptyArray(Config.Problem)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
+    return `${this.file} asks for what is not computed here, and its numbers would be others: ${problems.join("; ")}`
+  }
+}
+
+/** One thing that a file asks for in vain. */
+export const refusal = (file: string, path: string, message: string): ForeignError =>
+  new ForeignError({ file, problems: [{ path, message }] })
+
+/**
+ * Decodes the members of a file. Those without a value and those of `neutral`, which change no number, are left out before;
+ * every other one must be known to the schema.
+ *
+ * @returns an effect that fails with a {@link ForeignError} listing every problem.
+ */
+export const decode = <A, I>(schema: Schema.Codec<A, I>, file: string, neutral: ReadonlyArray<string>) => {
+  const read = Config.decode(schema, file)
+  return (members: Readonly<Record<string, unknown>>): Effect.Effect<A, ForeignError> =>
+    read(Record.filter(members, (value, key) => value !== null && !neutral.includes(key))).pipe(
+      Effect.mapError(({ problems }) => new ForeignError({ file, problems }))
+    )
+}

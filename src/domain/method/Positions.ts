@@ -1,0 +1,84 @@
+/**
+ * Absolute positions: how a learned table `[1 + H W, width]`, class token first, is carried over to a grid of another size
+ * by bicubic interpolation. BEiT's and DINO's official codes do it in two ways that differ in the fourth digit, and that of
+ * networks with registers in a third.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Grid, Positions } from "patchword/domain"
+ *
+ * const table = Float32Array.of(7, 1, 1, 1, 1)
+ * const resized = Positions.resize(table, 1, Grid.square(2), Grid.square(3))
+ * assert.deepStrictEqual(resized.map((x) => Math.round(x)), Float32Array.of(7, 1, 1, 1, 1, 1, 1, 1, 1, 1))
+ * ```
+ */
+import * as Grid from "../values/Grid.ts"
+
+/** The bicubic kernel with the coefficient `a`. PyTorch's is -0.75, and with antialiasing -0.5. */
+const cubic = (a: number) => (distance: number): number => {
+  const x = Math.abs(distance)
+  if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1
+  return x < 2 ? ((x - 5) * x + 8) * x * a - 4 * a : 0
+}
+
+type Axis = (from: number, to: number) => Grid.Weights
+
+const sampled = (extra: number): Axis => (from, to) => {
+  const kernel = cubic(-0.75)
+  return Array.from({ length: to }, (_, target) => {
+    const source = (target + 0.5) / ((to + extra) / from) - 0.5
+    const weights = new Float64Array(from)
+    for (let tap = Math.floor(source) - 1; tap <= Math.floor(source) + 2; tap++) {
+      weights[Math.min(Math.max(tap, 0), from - 1)]! += kernel(source - tap)
+    }
+    return weights
+  })
+}
+
+const antialiased: Axis = (from, to) => {
+  const kernel = cubic(-0.5)
+  const scale = Math.max(1, from / to)
+  return Array.from({ length: to }, (_, target) => {
+    const center = (target + 0.5) * from / to
+    const weights = Float64Array.from({ length: from }, (__, source) => kernel((source + 0.5 - center) / scale))
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    return weights.map((weight) => weight / total)
+  })
+}
+
+const resizeBy = (axis: Axis) => (table: Float32Array, width: number, from: Grid.Grid, to: Grid.Grid): Float32Array => {
+  if (table.length !== (1 + from.height * from.width) * width) {
+    throw new RangeError(
+      `absolute positions: a grid of ${from.height}x${from.width} has ${
+        1 + from.height * from.width
+      } rows of ${width}, ` +
+        `but the table holds ${table.length} values`
+    )
+  }
+  if (Grid.equal(from, to)) return table.slice()
+  const patches = Grid.resample(
+    table.subarray(width),
+    width,
+    axis(from.height, to.height),
+    axis(from.width, to.width)
+  )
+  const resized = new Float32Array(width + patches.length)
+  resized.set(table.subarray(0, width))
+  resized.set(patches, width)
+  return resized
+}
+
+/**
+ * The resize on loading a checkpoint into a network of another image size (`run_class_finetuning.py`): sampled at the exact
+ * ratio of the sizes. The class token's row is copied; an unchanged grid is a copy.
+ */
+export const resize = resizeBy(sampled(0))
+
+/**
+ * The resize that tokenizer encoders and teachers do at run time for images of another size than their own
+ * (`interpolate_pos_encoding`): sampled at the ratio of the new size **plus 0.1** to the old.
+ */
+export const resizeAtRunTime = resizeBy(sampled(0.1))
+
+/** The resize of networks with registers at run time: at the exact ratio, and antialiased. */
+export const resizeAntialiased = resizeBy(antialiased)

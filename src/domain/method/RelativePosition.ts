@@ -1,0 +1,176 @@
+/**
+ * Relative positions: which row of a bias table belongs to a pair of tokens, and how a learned table is carried over to a
+ * grid of another size.
+ *
+ * A table has one row for each displacement between two patches and three more: class token to anything, anything to class
+ * token, class token to itself. Its columns are attention heads.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Grid, RelativePosition } from "patchword/domain"
+ *
+ * assert.strictEqual(RelativePosition.rows(Grid.square(14)), 732)
+ * assert.deepStrictEqual([...RelativePosition.index(Grid.square(2)).subarray(0, 10)], [11, 9, 9, 9, 9, 10, 4, 3, 1, 0])
+ * ```
+ */
+import * as Grid from "../values/Grid.ts"
+
+/** What runs between the displacements of a learned table: the official spline, or timm's straight lines. */
+export type Interpolation = "cubic" | "linear"
+
+/** The rows that hold the class token's biases. */
+const special = 3
+
+/** The number of rows of a grid's table, `(2 H - 1) (2 W - 1) + 3`. */
+export const rows = ({ height, width }: Grid.Grid): number => (2 * height - 1) * (2 * width - 1) + special
+
+/**
+ * The table row of every pair of tokens, `[N + 1, N + 1]` row-major with the query first, the class token being token 0
+ * (`modeling_finetune.py`, `RelativePositionBias`).
+ */
+export const index = (grid: Grid.Grid): Int32Array => {
+  const { height, width } = grid
+  const tokens = height * width + 1
+  const last = rows(grid) - 1
+  return Int32Array.from({ length: tokens * tokens }, (_, pair) => {
+    const query = Math.floor(pair / tokens)
+    const key = pair % tokens
+    if (query === 0) return key === 0 ? last : last - 2
+    if (key === 0) return last - 1
+    const down = Math.floor((query - 1) / width) - Math.floor((key - 1) / width)
+    const right = ((query - 1) % width) - ((key - 1) % width)
+    return (down + height - 1) * (2 * width - 1) + right + width - 1
+  })
+}
+
+/**
+ * Carries a table `[rows(from), heads]` over to another grid: `[rows(to), heads]`.
+ *
+ * The learned displacements are placed on an axis whose gaps grow geometrically, so that near ones keep their meaning and
+ * far ones reach the new border; between them runs a cubic spline (`run_class_finetuning.py`, whose
+ * `scipy.interpolate.interp2d` this equals). The class token's three rows are copied. The official code knows square grids
+ * only; here each axis is treated on its own, and an axis of unchanged length is left alone.
+ *
+ * With `"linear"` straight lines run between the displacements, as timm has it (`resize_rel_pos_bias_table`).
+ */
+export const resize = (
+  table: Float32Array,
+  heads: number,
+  from: Grid.Grid,
+  to: Grid.Grid,
+  interpolation: Interpolation = "cubic"
+): Float32Array => {
+  if (table.length !== rows(from) * heads) {
+    throw new RangeError(
+      `relative positions: a grid of ${from.height}x${from.width} has ${rows(from)} rows of ${heads} heads, ` +
+        `but the table holds ${table.length} values`
+    )
+  }
+  if (Grid.equal(from, to)) return table.slice()
+  const split = table.length - special * heads
+  const patches = Grid.resample(
+    table.subarray(0, split),
+    heads,
+    axisWeights(from.height, to.height, interpolation),
+    axisWeights(from.width, to.width, interpolation)
+  )
+  const resized = new Float32Array(rows(to) * heads)
+  resized.set(patches)
+  resized.set(table.subarray(split), patches.length)
+  return resized
+}
+
+/**
+ * The learned displacements `-(from - 1) .. from - 1` as they lie on the axis of a grid of `to` patches: symmetric about 0,
+ * with gaps `1, q, q^2, ...`. `q` is bisected in [1.01, 1.5] until the last comes to lie at `to - 1`; where the grid shrinks
+ * or hardly grows, or grows too much, `q` stays at an end of that range, and the table is cut off or continued by its border.
+ */
+export const axis = (from: number, to: number): ReadonlyArray<number> => {
+  const reach = from - 1
+  let low = 1.01
+  let high = 1.5
+  let q = high
+  while (high - low > 1e-6) {
+    q = (low + high) / 2
+    if ((1 - q ** reach) / (1 - q) > to - 1) high = q
+    else low = q
+  }
+  const positive: Array<number> = []
+  for (let k = 0, at = 1; k < reach; k++) {
+    positive.push(at)
+    at += q ** (k + 1)
+  }
+  return [...positive.map((x) => -x).toReversed(), 0, ...positive]
+}
+
+const axisWeights = (from: number, to: number, interpolation: Interpolation): Grid.Weights => {
+  if (from === to) return Grid.identity(2 * from - 1)
+  const knots = axis(from, to)
+  const reach = knots.at(-1)!
+  const queries = Array.from({ length: 2 * to - 1 }, (_, i) => Math.min(Math.max(i - to + 1, -reach), reach))
+  // A curve is linear in its values: the curves through the unit vectors are the columns of the weights.
+  const columns = knots.map((_, j) => curves[interpolation](knots, knots.map((__, i) => (i === j ? 1 : 0))))
+  return queries.map((x) => Float64Array.from(columns, (column) => column(x)))
+}
+
+/**
+ * The cubic spline through points of ascending abscissae with the not-a-knot end condition; through three points a parabola
+ * and through one a constant.
+ */
+export const spline = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>): (x: number) => number => {
+  const n = xs.length
+  if (n < 4) return lagrange(xs, ys)
+  const h = xs.slice(1).map((x, i) => x - xs[i]!)
+  const slope = h.map((gap, i) => (ys[i + 1]! - ys[i]!) / gap)
+
+  // Tridiagonal equations for the second derivatives at the inner points; "not a knot" expresses the two outer ones by
+  // their neighbours.
+  const inner = n - 2
+  const lower = Array.from({ length: inner }, (_, i) => h[i]!)
+  const main = Array.from({ length: inner }, (_, i) => 2 * (h[i]! + h[i + 1]!))
+  const upper = Array.from({ length: inner }, (_, i) => h[i + 1]!)
+  const right = Array.from({ length: inner }, (_, i) => 6 * (slope[i + 1]! - slope[i]!))
+  const first = h[0]! / h[1]!
+  const final = h[n - 2]! / h[n - 3]!
+  main[0]! += h[0]! * (1 + first)
+  upper[0]! -= h[0]! * first
+  main[inner - 1]! += h[n - 2]! * (1 + final)
+  lower[inner - 1]! -= h[n - 2]! * final
+  for (let i = 1; i < inner; i++) {
+    const factor = lower[i]! / main[i - 1]!
+    main[i]! -= factor * upper[i - 1]!
+    right[i]! -= factor * right[i - 1]!
+  }
+  const second = new Float64Array(n)
+  for (let i = inner - 1; i >= 0; i--) {
+    second[i + 1] = (right[i]! - (i === inner - 1 ? 0 : upper[i]! * second[i + 2]!)) / main[i]!
+  }
+  second[0] = second[1]! * (1 + first) - second[2]! * first
+  second[n - 1] = second[n - 2]! * (1 + final) - second[n - 3]! * final
+
+  return (x) => {
+    const found = xs.findIndex((knot) => knot > x)
+    const i = found === -1 ? n - 2 : Math.max(found - 1, 0)
+    const a = xs[i + 1]! - x
+    const b = x - xs[i]!
+    const gap = h[i]!
+    return (second[i]! * a ** 3 + second[i + 1]! * b ** 3) / (6 * gap) +
+      (ys[i]! / gap - (second[i]! * gap) / 6) * a +
+      (ys[i + 1]! / gap - (second[i + 1]! * gap) / 6) * b
+  }
+}
+
+const lagrange = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>) => (x: number): number =>
+  ys.reduce(
+    (sum, y, i) => sum + xs.reduce((term, knot, j) => (i === j ? term : (term * (x - knot)) / (xs[i]! - knot)), y),
+    0
+  )
+
+const polyline = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>) => (x: number): number => {
+  if (xs.length === 1) return ys[0]!
+  const right = Math.max(1, xs.findIndex((knot) => knot >= x))
+  const [from, to] = [xs[right - 1]!, xs[right]!]
+  return ys[right - 1]! + (ys[right]! - ys[right - 1]!) * (x - from) / (to - from)
+}
+
+const curves = { cubic: spline, linear: polyline }

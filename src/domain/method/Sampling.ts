@@ -1,0 +1,175 @@
+/**
+ * Which images an epoch shows, and in which order. The batch of a step is a function of the seed and the step number
+ * alone, whoever asks, in whatever order and among however many readers.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Sampling } from "patchword/domain"
+ *
+ * const labels = [0, 0, 0, 0, 0, 0, 1, 1]
+ * const sampler = Sampling.make({ stage: "pretrain", seed: 0, labels, batchSize: 4, balanced: true })
+ * const { places } = sampler.batch(1)
+ * assert.deepStrictEqual(places.map((place) => labels[place]).sort(), [0, 0, 1, 1])
+ * assert.deepStrictEqual(sampler.batch(1).places, places)
+ * ```
+ */
+import { Schema } from "effect"
+import * as Keyed from "../values/Keyed.ts"
+import * as Quantity from "../values/Quantity.ts"
+
+/** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last update. */
+export const Sampling = Schema.Struct({
+  /** The share of each class that is used, at least one image; the others are never shown. */
+  share: Schema.optionalKey(Quantity.Factor),
+  /** The most images of each class that are used. Those of fewer are among those of more, as with `share`. */
+  perClass: Schema.optionalKey(Quantity.Count),
+  /**
+   * Whether an epoch shows all classes equally often, in turns of one image per class. It is as long as without: of large
+   * classes it leaves images out, other ones each time, and of small ones it repeats some.
+   */
+  balanced: Schema.optionalKey(Schema.Boolean),
+  /**
+   * How often an image is shown before the next one, each time in another view (repeated augmentation). An epoch is as
+   * long as without, so it shows fewer images. Readers take turns, so that the views of an image go to different ones.
+   */
+  repeats: Schema.optionalKey(Quantity.Count),
+  /** Whether the images beyond the last whole update are left out, or filled up from the beginning. Default `drop`. */
+  rest: Schema.optionalKey(Schema.Literals(["drop", "pad"]))
+})
+
+/** One of several readers, counted from 0, who share each step among them. */
+export interface Shard {
+  readonly index: number
+  readonly count: number
+}
+
+/** What is sampled, by whom. */
+export type Options = typeof Sampling.Type & {
+  /** The name of the streams of random numbers. */
+  readonly stage: string
+  readonly seed: number
+  /** The class of every image of the set. */
+  readonly labels: ArrayLike<number>
+  /** Images of one step, of one reader. */
+  readonly batchSize: number
+  /** Steps that make one update: an epoch has only whole ones. Default 1. */
+  readonly accumulate?: number | undefined
+  /** By default the only reader. */
+  readonly shard?: Shard
+}
+
+/** The images of one step. */
+export interface Batch {
+  readonly epoch: number
+  /** Places in the set. */
+  readonly places: ReadonlyArray<number>
+  /**
+   * What names the random numbers of each image within its epoch: its place; where the epoch has shown it before, a number
+   * beyond the set's length that no other showing has.
+   */
+  readonly draws: ReadonlyArray<number>
+}
+
+/** The order of a training. */
+export interface Sampler {
+  /** How many images of the set are used at all. */
+  readonly images: number
+  readonly stepsPerEpoch: number
+  /** The images of a step, counted from 0. */
+  readonly batch: (step: number) => Batch
+}
+
+const byClass = (places: Int32Array, labels: ArrayLike<number>): ReadonlyMap<number, Int32Array> =>
+  new Map(
+    [...Map.groupBy(places, (place) => labels[place]!)]
+      .toSorted(([a], [b]) => a - b)
+      .map(([label, members]) => [label, Int32Array.from(members)])
+  )
+
+const all = (length: number): Int32Array => Int32Array.from({ length }, (_, place) => place)
+
+// The stage is left out: whoever compares stages on a part of the data means the same part.
+const chosen = ({ labels, perClass = Infinity, seed, share = 1 }: Options): Int32Array => {
+  const places = all(labels.length)
+  if (share === 1 && perClass === Infinity) return places
+  const kept = [...byClass(places, labels)].flatMap(([label, members]) => {
+    const many = Math.min(perClass, Math.max(1, Math.round(share * members.length)))
+    const order = Keyed.permutation({ seed, purpose: "subset", epoch: 0, index: label }, members.length)
+    return Array.from(order.subarray(0, many), (at) => members[at]!)
+  })
+  return Int32Array.from(kept).toSorted()
+}
+
+/** The first `length` images of an epoch that takes one of each class in turn. */
+const inTurns = (
+  classes: ReadonlyMap<number, Int32Array>,
+  length: number,
+  key: (purpose: string, index: number) => Keyed.Key
+): Int32Array => {
+  const labels = [...classes.keys()]
+  const places = new Int32Array(length)
+  for (let turn = 0; turn * labels.length < length; turn++) {
+    const first = turn * labels.length
+    const order = Keyed.permutation(key("turn", turn), labels.length)
+    for (let i = 0; i < labels.length && first + i < length; i++) places[first + i] = order[i]!
+  }
+  const orders = labels.map((label) => {
+    const members = classes.get(label)!
+    let order = members
+    return (turn: number): number => {
+      const at = turn % members.length
+      if (at === 0) {
+        const cycle = turn / members.length
+        order = Keyed.permutation(key(`class ${label}`, cycle), members.length).map((place) => members[place]!)
+      }
+      return order[at]!
+    }
+  })
+  return places.map((which, at) => orders[which]!(Math.floor(at / labels.length)))
+}
+
+/** A sampler of a set. It remembers the order of one epoch: steps are cheap when asked for in turn. */
+export const make = (options: Options): Sampler => {
+  const { accumulate = 1, balanced = false, batchSize, labels, repeats = 1, rest = "drop", seed, stage } = options
+  const { shard = { index: 0, count: 1 } } = options
+  if (!(Number.isInteger(shard.index) && 0 <= shard.index && shard.index < shard.count)) {
+    throw new RangeError(
+      `a shard's index is a whole number from 0 to below its count ${shard.count}, but ${shard.index} came`
+    )
+  }
+  const images = chosen(options)
+  const classes = balanced ? byClass(images, labels) : undefined
+  const taken = batchSize * shard.count
+  const updates = images.length / (taken * accumulate)
+  const stepsPerEpoch = (rest === "drop" ? Math.floor(updates) : Math.ceil(updates)) * accumulate
+
+  const orderOf = (epoch: number) => {
+    const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch, index })
+    const once = classes === undefined
+      ? Keyed.permutation(key("order", 0), images.length).map((at) => images[at]!)
+      : inTurns(classes, images.length, key)
+    const places = Int32Array.from(
+      { length: stepsPerEpoch * taken },
+      (_, at) => once[Math.floor((at % images.length) / repeats)]!
+    )
+    const seen = new Int32Array(labels.length)
+    const times = places.map((place) => seen[place]!++)
+    return { epoch, places, times }
+  }
+  let order = { epoch: -1, places: new Int32Array(0), times: new Int32Array(0) }
+  return {
+    images: images.length,
+    stepsPerEpoch,
+    batch: (step) => {
+      const epoch = Math.floor(step / stepsPerEpoch)
+      if (order.epoch !== epoch) order = orderOf(epoch)
+      const first = (step % stepsPerEpoch) * taken + shard.index
+      const positions = Array.from({ length: batchSize }, (_, i) => first + i * shard.count)
+      return {
+        epoch,
+        places: positions.map((at) => order.places[at]!),
+        draws: positions.map((at) => order.places[at]! + order.times[at]! * labels.length)
+      }
+    }
+  }
+}

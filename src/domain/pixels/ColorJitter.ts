@@ -1,0 +1,93 @@
+/**
+ * Random changes of brightness, contrast and saturation, with Pillow's arithmetic bit for bit.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { ColorJitter } from "patchword/domain"
+ *
+ * const red = { width: 1, height: 1, data: Uint8Array.of(200, 50, 50) }
+ * assert.deepStrictEqual([...ColorJitter.brightness(red, 0.5).data], [100, 25, 25])
+ * assert.deepStrictEqual([...ColorJitter.saturation(red, 0).data], [95, 95, 95])
+ * ```
+ */
+import type { Jitter } from "../config/AugmentConfig.ts"
+import type { Generator } from "../values/Keyed.ts"
+import type { Picture } from "./Picture.ts"
+
+/** The largest relative change of each property; 0 leaves it alone. */
+export type Amounts = typeof Jitter.Type
+
+/**
+ * A value moved from `from` towards `to`, or past it, by a factor of 32 bits: Pillow computes in 32-bit floats and truncates.
+ */
+export const blend = (from: number, to: number, factor: number): number =>
+  Math.trunc(Math.min(255, Math.max(0, Math.fround(from + Math.fround(factor * (to - from))))))
+
+/** Pillow's luminance of a colour, 0 to 255. */
+const luminance = (red: number, green: number, blue: number): number =>
+  (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+
+/** Every value moved from `origin` by the factor. */
+const scaled = ({ data, height, width }: Picture, origin: number, factor: number): Picture => {
+  const single = Math.fround(factor)
+  const table = new Uint8Array(256)
+  for (let value = 0; value < 256; value++) table[value] = blend(origin, value, single)
+  const out = new Uint8Array(data.length)
+  for (let i = 0; i < data.length; i++) out[i] = table[data[i]!]!
+  return { width, height, data: out }
+}
+
+/** Darker for factors below 1, brighter above. */
+export const brightness = (picture: Picture, factor: number): Picture => scaled(picture, 0, factor)
+
+/** Closer to the picture's mean luminance for factors below 1, farther from it above. */
+export const contrast = (picture: Picture, factor: number): Picture => {
+  const { data } = picture
+  let sum = 0
+  for (let i = 0; i < data.length; i += 3) sum += luminance(data[i]!, data[i + 1]!, data[i + 2]!)
+  return scaled(picture, Math.trunc(sum / (data.length / 3) + 0.5), factor)
+}
+
+/** Greyer for factors below 1, more colourful above. */
+export const saturation = ({ data, height, width }: Picture, factor: number): Picture => {
+  const single = Math.fround(factor)
+  const out = new Uint8Array(data.length)
+  for (let i = 0; i < data.length; i += 3) {
+    const grey = luminance(data[i]!, data[i + 1]!, data[i + 2]!)
+    for (let channel = i; channel < i + 3; channel++) out[channel] = blend(grey, data[channel]!, single)
+  }
+  return { width, height, data: out }
+}
+
+const CHANGES = { brightness, contrast, saturation }
+
+const PROPERTIES = ["brightness", "contrast", "saturation"] as const
+
+/** One change of all pixels. */
+export interface Change {
+  readonly property: keyof typeof CHANGES
+  readonly factor: number
+}
+
+/**
+ * A change of each property with an amount `a` above 0, by a factor from `max(0, 1 - a)` to `1 + a`, in random order, as
+ * torchvision's `ColorJitter` draws them.
+ */
+export const draw = (amounts: Amounts, { integer, uniform }: Generator): ReadonlyArray<Change> => {
+  const left = PROPERTIES.filter((property) => amounts[property] > 0).map((property): Change => {
+    const amount = amounts[property]
+    const least = Math.max(0, 1 - amount)
+    return { property, factor: least + (1 + amount - least) * uniform() }
+  })
+  const drawn: Array<Change> = []
+  while (left.length > 0) drawn.push(...left.splice(integer(0, left.length - 1), 1))
+  return drawn
+}
+
+/** The changes one after another. */
+export const apply = (picture: Picture, changes: ReadonlyArray<Change>): Picture =>
+  changes.reduce((changed, { factor, property }) => CHANGES[property](changed, factor), picture)
+
+/** Changes drawn and applied. */
+export const random = (picture: Picture, amounts: Amounts, draws: Generator): Picture =>
+  apply(picture, draw(amounts, draws))

@@ -1,0 +1,101 @@
+/**
+ * Which part of a picture a network sees: a random rectangle, perhaps mirrored, in training, and the centre in
+ * evaluation.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Crop, Keyed } from "patchword/domain"
+ *
+ * const draws = Keyed.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
+ * const box = Crop.random(640, 480, { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3] }, draws)
+ * assert.ok(box.left >= 0 && box.left + box.width <= 640)
+ * ```
+ */
+import type { Generator } from "../values/Keyed.ts"
+import * as Rounding from "../values/Rounding.ts"
+import type { Picture } from "./Picture.ts"
+import * as Resample from "./Resample.ts"
+
+/** How large and how oblong random crops are. */
+export interface Bounds {
+  /** Least and greatest area, as a share of the picture's. */
+  readonly cropScale: readonly [number, number]
+  /** Least and greatest ratio of width to height. */
+  readonly cropRatio: readonly [number, number]
+}
+
+const TRIES = 10
+
+/**
+ * A random rectangle of a picture of `width` × `height` pixels, as torchvision's `RandomResizedCrop` draws it: area
+ * uniform in `cropScale`, logarithm of the ratio uniform in `cropRatio`, any place. Where ten draws do not fit, the
+ * largest central rectangle of an allowed ratio.
+ */
+export const random = (
+  width: number,
+  height: number,
+  bounds: Bounds,
+  { integer, uniform }: Generator
+): Resample.Box => {
+  const [smallest, largest] = bounds.cropScale
+  const [narrowest, widest] = bounds.cropRatio
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const area = width * height * (smallest + (largest - smallest) * uniform())
+    const ratio = Math.exp(Math.log(narrowest) + (Math.log(widest) - Math.log(narrowest)) * uniform())
+    const w = Rounding.halfToEven(Math.sqrt(area * ratio))
+    const h = Rounding.halfToEven(Math.sqrt(area / ratio))
+    if (0 < w && w <= width && 0 < h && h <= height) {
+      return { top: integer(0, height - h), left: integer(0, width - w), width: w, height: h }
+    }
+  }
+  const ratio = width / height
+  const w = ratio > widest ? Math.max(1, Rounding.halfToEven(height * widest)) : width
+  const h = ratio < narrowest ? Math.max(1, Rounding.halfToEven(width / narrowest)) : height
+  return { left: Math.floor((width - w) / 2), top: Math.floor((height - h) / 2), width: w, height: h }
+}
+
+/** The mirror image, left and right exchanged. */
+export const flip = ({ data, height, width }: Picture): Picture => {
+  const mirrored = new Uint8Array(data.length)
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const from = (row * width + column) * 3
+      const to = (row * width + width - 1 - column) * 3
+      mirrored[to] = data[from]!
+      mirrored[to + 1] = data[from + 1]!
+      mirrored[to + 2] = data[from + 2]!
+    }
+  }
+  return { width, height, data: mirrored }
+}
+
+/** How pictures are shrunk for evaluation. */
+export interface Evaluation {
+  readonly interpolation: Resample.Filter
+  /** Side of the central square, as a share of the shorter side of the resized picture. */
+  readonly evaluationCrop: number
+  /** Which sides are brought to a length: the shorter one, by default, or both. */
+  readonly evaluationSides?: "shorter" | "both" | undefined
+  /** How half a pixel beside the crop is rounded; `even` by default. */
+  readonly evaluationOffset?: "even" | "down" | undefined
+}
+
+/**
+ * The central square of `size` pixels after the shorter side was brought to `size / evaluationCrop`, with the official
+ * rounding of sides and offsets. `resize` may be another way to the same pixels.
+ */
+export const central = (
+  picture: Picture,
+  size: number,
+  { evaluationCrop, evaluationOffset, evaluationSides, interpolation }: Evaluation,
+  resize: typeof Resample.resize = Resample.resize
+): Picture => {
+  const short = Math.trunc(size / evaluationCrop)
+  const { height, width } = picture
+  const long = (side: number, other: number) =>
+    side <= other || evaluationSides === "both" ? short : Math.trunc((short * side) / other)
+  const half = evaluationOffset === "down" ? Math.floor : Rounding.halfToEven
+  const [across, down] = [long(width, height), long(height, width)]
+  const window = { left: half((across - size) / 2), top: half((down - size) / 2), width: size, height: size }
+  return resize(picture, across, down, interpolation, Resample.whole(picture), window)
+}

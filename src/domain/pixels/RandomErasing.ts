@@ -1,0 +1,58 @@
+/**
+ * Random erasing: sometimes a rectangle of a standardised image is replaced by noise, as timm's mode `pixel` does.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Keyed, RandomErasing } from "patchword/domain"
+ *
+ * const image = new Float32Array(3 * 32 * 32)
+ * const draws = Keyed.generator({ seed: 0, purpose: "erasing", epoch: 0, index: 0 })
+ * const erased = RandomErasing.erase(image, { height: 32, width: 32 }, 1, draws)
+ * const changed = erased.filter((value) => value !== 0).length / 3
+ * assert.ok(changed >= 0.01 * 32 * 32 && changed <= 0.36 * 32 * 32)
+ * ```
+ */
+import type { Generator } from "../values/Keyed.ts"
+import * as Rounding from "../values/Rounding.ts"
+import type { Box } from "./Resample.ts"
+
+const AREA = [0.02, 1 / 3] as const
+const RATIO = [0.3, 1 / 0.3] as const
+const TRIES = 10
+
+interface Size {
+  readonly height: number
+  readonly width: number
+}
+
+/**
+ * The rectangle that is erased, if one is: with the given probability, of 2 % to a third of the area, up to 3.3 times as long
+ * as wide, anywhere inside. `undefined` as well when ten draws do not fit.
+ */
+export const box = ({ height, width }: Size, probability: number, { integer, uniform }: Generator): Box | undefined => {
+  if (uniform() >= probability) return undefined
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * uniform())
+    const ratio = Math.exp(Math.log(RATIO[0]) + (Math.log(RATIO[1]) - Math.log(RATIO[0])) * uniform())
+    const rows = Rounding.halfToEven(Math.sqrt(area * ratio))
+    const columns = Rounding.halfToEven(Math.sqrt(area / ratio))
+    if (rows < height && columns < width) {
+      return { top: integer(0, height - rows), left: integer(0, width - columns), height: rows, width: columns }
+    }
+  }
+  return undefined
+}
+
+/** A standardised image `[C, H, W]` with such a rectangle filled with normal noise of deviation 1, value by value. */
+export const erase = (image: Float32Array, size: Size, probability: number, draws: Generator): Float32Array => {
+  const erased = box(size, probability, draws)
+  if (erased === undefined) return image
+  const filled = image.slice()
+  for (let plane = 0; plane < image.length; plane += size.height * size.width) {
+    for (let row = erased.top; row < erased.top + erased.height; row++) {
+      const start = plane + row * size.width + erased.left
+      for (let i = start; i < start + erased.width; i++) filled[i] = draws.normal()
+    }
+  }
+  return filled
+}

@@ -1,0 +1,411 @@
+/**
+ * The safetensors file format: named arrays behind a JSON header, readable by PyTorch, timm and transformers.
+ *
+ * A file is the header's length (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple of 8), and
+ * the arrays back to back. {@link encode} and {@link decode} take a whole file; {@link encodeParts}, {@link readHeader}
+ * and {@link decodeTensor} let a caller write and read one array at a time, which files beyond 2 GiB need.
+ *
+ * The bytes are a function of the tensors and the metadata alone: names are sorted, and 4-byte elements come before
+ * 1-byte ones so that every array is aligned.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Safetensors } from "patchword/domain"
+ *
+ * const bytes = Safetensors.encode({ "head.bias": { shape: [2], dtype: "float32", data: Float32Array.of(1, 2) } })
+ * const { tensors } = Result.getOrThrow(Safetensors.decode(bytes))
+ * assert.deepStrictEqual(tensors["head.bias"]?.data, Float32Array.of(1, 2))
+ * ```
+ *
+ * Format: https://github.com/huggingface/safetensors#format
+ */
+import { Result, Runtime, Schema } from "effect"
+import * as Half from "../values/Half.ts"
+import * as Json from "../values/Json.ts"
+
+/** The element types that arrays have on the host. */
+export type DType = "float32" | "int32" | "bool"
+
+/** A row-major array. Host tensors are such arrays. */
+export interface Tensor {
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: DType
+  readonly data: Float32Array | Int32Array | Uint8Array
+}
+
+const arrays = {
+  float32: (length: number) => new Float32Array(length),
+  int32: (length: number) => new Int32Array(length),
+  bool: (length: number) => new Uint8Array(length)
+} satisfies { readonly [D in DType]: (length: number) => Tensor["data"] }
+
+/** The elements of an array, all zero. */
+export const zeros = (dtype: DType, length: number): Tensor["data"] => arrays[dtype](length)
+
+/** What is wrong with a file. */
+export const Reason = Schema.TaggedUnion({
+  /** The file ends before the header or the tensor does. */
+  Truncated: { needed: Schema.Int, given: Schema.Int },
+  /** Bytes follow the last tensor. */
+  Trailing: { needed: Schema.Int, given: Schema.Int },
+  /** The header is longer than the format allows: most likely the file is no safetensors file. */
+  HeaderTooLong: { length: Schema.String },
+  /** The header is not what the format says. */
+  HeaderInvalid: { problem: Schema.String },
+  /** A key occurs twice in the header. */
+  Duplicate: { key: Schema.String },
+  /** The element type is none of {@link DTYPES}. */
+  UnknownDType: { dtype: Schema.String },
+  /** The byte range does not have the size of the shape. */
+  SizeMismatch: { dtype: Schema.String, shape: Schema.Array(Schema.Int), given: Schema.Int },
+  /** The byte range begins before the previous one ends. */
+  Overlap: { other: Schema.String },
+  /** The byte range does not begin where the previous one ends. */
+  Gap: { expected: Schema.Int, given: Schema.Int },
+  /** A 64-bit integer does not fit in 32 bits. */
+  OutOfRange: { index: Schema.Int, value: Schema.String }
+})
+export type Reason = typeof Reason.Type
+
+/** A file that is not valid safetensors, or that holds what host arrays cannot. Exits with 65. */
+export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
+  /** The tensor at fault; absent when the fault is in the file as a whole. */
+  tensor: Schema.optionalKey(Schema.String),
+  reason: Reason
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const subject = this.tensor === undefined ? "safetensors" : `safetensors: tensor "${this.tensor}"`
+    return `${subject}: ${
+      Reason.match(this.reason, {
+        Truncated: ({ given, needed }) =>
+          `the file has ${given} bytes but ${needed} are needed; it is cut off, so copy it again`,
+        Trailing: ({ given, needed }) =>
+          `the file has ${given} bytes but its tensors end at ${needed}; it is damaged, so copy it again`,
+        HeaderTooLong: ({ length }) =>
+          `the header claims ${length} bytes but at most ${MAX_HEADER} are allowed; this is no safetensors file`,
+        HeaderInvalid: ({ problem }) => `the header is invalid: ${problem}`,
+        Duplicate: ({ key }) => `the header has the key "${key}" twice; write the file again with unique names`,
+        UnknownDType: ({ dtype }) =>
+          `element type ${dtype} is not supported; convert it to one of ${Object.keys(DTYPES).join(", ")}`,
+        SizeMismatch: ({ dtype, given, shape }) =>
+          `its byte range has ${given} bytes, which is not the size of shape [${shape.join(", ")}] in ${dtype}`,
+        Overlap: ({ other }) => `its byte range overlaps that of "${other}"`,
+        Gap: ({ expected, given }) => `its byte range begins at ${given} but the previous one ends at ${expected}`,
+        OutOfRange: ({ index, value }) =>
+          `element ${index} is ${value}, which does not fit in int32; store it as I32 or F32`
+      })
+    }`
+  }
+}
+
+/** One array of a file: where its bytes are and what they mean. */
+export interface Entry {
+  readonly name: string
+  /** The element type as the file calls it, a key of {@link DTYPES}. */
+  readonly dtype: string
+  readonly shape: ReadonlyArray<number>
+  /** The first byte and the byte after the last, counted from {@link Header.dataOffset}. */
+  readonly begin: number
+  readonly end: number
+}
+
+/** Everything a file says before its arrays. */
+export interface Header {
+  /** In the order of their bytes, without gaps. */
+  readonly entries: ReadonlyArray<Entry>
+  readonly metadata: Readonly<Record<string, string>>
+  /** Where the arrays begin, in bytes from the start of the file. */
+  readonly dataOffset: number
+  /** The length of the whole file in bytes. */
+  readonly byteLength: number
+}
+
+/** A whole file. */
+export interface Decoded {
+  readonly tensors: Readonly<Record<string, Tensor>>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** The official limit of the header's length in bytes. */
+export const MAX_HEADER = 100_000_000
+
+const METADATA = "__metadata__"
+
+const fail = (reason: Reason, tensor?: string) =>
+  Result.fail(new SafetensorsError({ reason, ...(tensor === undefined ? {} : { tensor }) }))
+
+// A typed array must begin at a multiple of its element size, which foreign files do not guarantee.
+const aligned = (bytes: Uint8Array, itemSize: number): Uint8Array =>
+  bytes.byteOffset % itemSize === 0 ? bytes : new Uint8Array(bytes)
+
+const float32 = (data: Float32Array): Result.Result<Pick<Tensor, "dtype" | "data">> =>
+  Result.succeed({ dtype: "float32", data })
+const int32 = (data: Int32Array): Result.Result<Pick<Tensor, "dtype" | "data">> =>
+  Result.succeed({ dtype: "int32", data })
+
+const halves = (bytes: Uint8Array): Uint16Array => {
+  const source = aligned(bytes, 2)
+  return new Uint16Array(source.buffer, source.byteOffset, source.length / 2)
+}
+
+/** The element types that are read, with their sizes in bytes and what they become on the host. */
+export const DTYPES: Readonly<
+  Record<string, {
+    readonly size: number
+    readonly decode: (
+      bytes: Uint8Array,
+      name: string
+    ) => Result.Result<Pick<Tensor, "dtype" | "data">, SafetensorsError>
+  }>
+> = {
+  F64: {
+    size: 8,
+    decode: (bytes) => {
+      const source = aligned(bytes, 8)
+      return float32(Float32Array.from(new Float64Array(source.buffer, source.byteOffset, source.length / 8)))
+    }
+  },
+  F32: {
+    size: 4,
+    decode: (bytes) => {
+      const source = aligned(bytes, 4)
+      return float32(new Float32Array(source.buffer, source.byteOffset, source.length / 4))
+    }
+  },
+  F16: {
+    size: 2,
+    decode: (bytes) => float32(Half.decode(halves(bytes)))
+  },
+  BF16: {
+    size: 2,
+    decode: (bytes) => float32(new Float32Array(Uint32Array.from(halves(bytes), (bits) => bits << 16).buffer))
+  },
+  I64: {
+    size: 8,
+    decode: (bytes, name) => {
+      const source = aligned(bytes, 8)
+      const words = new Int32Array(source.buffer, source.byteOffset, source.length / 4)
+      const data = new Int32Array(words.length / 2)
+      for (let i = 0; i < data.length; i++) {
+        const low = words[2 * i]!
+        const high = words[2 * i + 1]!
+        if (high !== low >> 31) {
+          const value = (BigInt(high) << 32n) | BigInt(low >>> 0)
+          return fail({ _tag: "OutOfRange", index: i, value: `${value}` }, name)
+        }
+        data[i] = low
+      }
+      return int32(data)
+    }
+  },
+  I32: {
+    size: 4,
+    decode: (bytes) => {
+      const source = aligned(bytes, 4)
+      return int32(new Int32Array(source.buffer, source.byteOffset, source.length / 4))
+    }
+  },
+  U8: { size: 1, decode: (bytes) => int32(Int32Array.from(bytes)) },
+  BOOL: {
+    size: 1,
+    decode: (bytes) =>
+      Result.succeed({ dtype: "bool", data: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) })
+  }
+}
+
+const written: Readonly<Record<DType, string>> = { float32: "F32", int32: "I32", bool: "BOOL" }
+
+const elements = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
+
+const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/**
+ * A file as a list of byte arrays: the header, then one view per tensor (no copy). Written one after the other they are
+ * the file that {@link encode} returns.
+ *
+ * @throws RangeError when an array is not as long as its shape says, or is called `__metadata__`.
+ */
+export const encodeParts = (
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {}
+): ReadonlyArray<Uint8Array> => {
+  let offset = 0
+  const placed = Object.entries(tensors)
+    .map(([name, tensor]) => ({ name, tensor, itemSize: tensor.data.BYTES_PER_ELEMENT }))
+    .toSorted((a, b) => b.itemSize - a.itemSize || byCodeUnits(a.name, b.name))
+    .map(({ name, tensor }) => {
+      if (name === METADATA) throw new RangeError(`safetensors: a tensor cannot be called ${METADATA}`)
+      if (tensor.data.length !== elements(tensor.shape)) {
+        throw new RangeError(
+          `safetensors: tensor "${name}" of shape [${tensor.shape.join(", ")}] has ${tensor.data.length} elements`
+        )
+      }
+      const begin = offset
+      offset += tensor.data.byteLength
+      const entry = { dtype: written[tensor.dtype], shape: tensor.shape, data_offsets: [begin, offset] }
+      return { name, entry, bytes: new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength) }
+    })
+  // Members are joined by hand because objects move keys such as "0" to the front.
+  const members = placed
+    .toSorted((a, b) => byCodeUnits(a.name, b.name))
+    .map(({ entry, name }) => `${JSON.stringify(name)}:${JSON.stringify(entry)}`)
+  const pairs = Object.entries(metadata)
+    .toSorted(([a], [b]) => byCodeUnits(a, b))
+    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  if (pairs.length > 0) members.unshift(`"${METADATA}":{${pairs.join(",")}}`)
+  const text = new TextEncoder().encode(`{${members.join(",")}}`)
+  const header = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20)
+  new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true)
+  header.set(text, 8)
+  return [header, ...placed.map(({ bytes }) => bytes)]
+}
+
+/**
+ * A file of the given tensors: the same tensors and metadata always give the same bytes.
+ *
+ * @throws RangeError when an array is not as long as its shape says, or is called `__metadata__`.
+ */
+export const encode = (
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {}
+): Uint8Array => {
+  const parts = encodeParts(tensors, metadata)
+  const file = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    file.set(part, offset)
+    offset += part.length
+  }
+  return file
+}
+
+/** How many bytes {@link readHeader} needs, told from the first eight bytes of a file. */
+export const headerLength = (prefix: Uint8Array): Result.Result<number, SafetensorsError> => {
+  if (prefix.length < 8) return fail({ _tag: "Truncated", needed: 8, given: prefix.length })
+  const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true)
+  return length > BigInt(MAX_HEADER)
+    ? fail({ _tag: "HeaderTooLong", length: `${length}` })
+    : Result.succeed(8 + Number(length))
+}
+
+/** How many bytes {@link recognise} looks at. */
+export const BEGINNING = 9
+
+/** Whether a file is meant as safetensors, told from its beginning: a possible length, and a brace. */
+export const recognise = (beginning: Uint8Array): boolean =>
+  Result.isSuccess(headerLength(beginning)) && beginning[8] === 0x7b
+
+const decodeEntry = Schema.decodeUnknownResult(Schema.Struct({
+  dtype: Schema.String,
+  shape: Schema.Array(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  data_offsets: Schema.Tuple([
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+  ])
+}))
+
+const decodeMetadata = Schema.decodeUnknownResult(Schema.Record(Schema.String, Schema.String))
+
+// `JSON.parse` keeps the last of two equal keys without a word, so they are looked for in the text.
+const duplicateKey = (json: string): string | undefined => {
+  const open: Array<Set<string>> = []
+  for (const [token, key] of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")\s*:|"[^"\\]*(?:\\.[^"\\]*)*"|[{}]/g)) {
+    if (token === "{") open.push(new Set())
+    else if (token === "}") open.pop()
+    else if (key !== undefined) {
+      const name: string = JSON.parse(key)
+      const keys = open.at(-1)
+      if (keys?.has(name)) return name
+      keys?.add(name)
+    }
+  }
+  return undefined
+}
+
+/**
+ * The header of a file, from the file's beginning: {@link headerLength} bytes are enough. Everything that does not need
+ * the arrays themselves is checked: element types, sizes, and that the arrays lie back to back.
+ */
+export const readHeader = (bytes: Uint8Array): Result.Result<Header, SafetensorsError> =>
+  Result.gen(function*() {
+    const dataOffset = yield* headerLength(bytes)
+    if (bytes.length < dataOffset) return yield* fail({ _tag: "Truncated", needed: dataOffset, given: bytes.length })
+    const invalid = (problem: string) => new SafetensorsError({ reason: { _tag: "HeaderInvalid", problem } })
+    const text = yield* Result.try({
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataOffset)),
+      catch: (cause) => invalid(`it is no JSON text (${cause instanceof Error ? cause.message : String(cause)})`)
+    })
+    const json = yield* Result.mapError(Json.parse(text), ({ problem }) => invalid(`it is no JSON text (${problem})`))
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      return yield* Result.fail(invalid("it is no JSON object"))
+    }
+    const duplicate = duplicateKey(text)
+    if (duplicate !== undefined) return yield* fail({ _tag: "Duplicate", key: duplicate })
+
+    let metadata: Readonly<Record<string, string>> = {}
+    const entries: Array<Entry> = []
+    for (const [name, value] of Object.entries(json)) {
+      if (name === METADATA) {
+        yield* Result.mapError(decodeMetadata(value), (error) => invalid(`${METADATA}: ${error.message}`))
+        metadata = value
+        continue
+      }
+      const entry = yield* Result.mapError(decodeEntry(value), (error) =>
+        new SafetensorsError({ tensor: name, reason: { _tag: "HeaderInvalid", problem: error.message } }))
+      const [begin, end] = entry.data_offsets
+      const dtype = Object.hasOwn(DTYPES, entry.dtype) ? DTYPES[entry.dtype] : undefined
+      if (dtype === undefined) {
+        return yield* fail({ _tag: "UnknownDType", dtype: entry.dtype }, name)
+      }
+      if (elements(entry.shape) * dtype.size !== end - begin) {
+        return yield* fail({ _tag: "SizeMismatch", dtype: entry.dtype, shape: entry.shape, given: end - begin }, name)
+      }
+      entries.push({ name, dtype: entry.dtype, shape: entry.shape, begin, end })
+    }
+    entries.sort((a, b) =>
+      a.begin - b.begin || a.end - b.end || byCodeUnits(a.name, b.name)
+    )
+    let previous: Entry | undefined
+    for (const entry of entries) {
+      const expected = previous?.end ?? 0
+      if (previous !== undefined && entry.begin < expected) {
+        return yield* fail({ _tag: "Overlap", other: previous.name }, entry.name)
+      }
+      if (entry.begin > expected) return yield* fail({ _tag: "Gap", expected, given: entry.begin }, entry.name)
+      previous = entry
+    }
+    return { entries, metadata, dataOffset, byteLength: dataOffset + (previous?.end ?? 0) }
+  })
+
+/** Whether a file of `byteLength` bytes is as long as its header says; names the first tensor that is cut off. */
+export const checkLength = (header: Header, byteLength: number): Result.Result<void, SafetensorsError> => {
+  const needed = header.byteLength
+  if (byteLength > needed) return fail({ _tag: "Trailing", needed, given: byteLength })
+  const cut = header.entries.find(({ end }) => header.dataOffset + end > byteLength)
+  return cut === undefined ? Result.void : fail({ _tag: "Truncated", needed, given: byteLength }, cut.name)
+}
+
+/**
+ * One array from the `end - begin` bytes of its entry. F16, BF16 and F64 become float32, I64 and U8 become int32. The
+ * array may share the memory of `bytes`.
+ */
+export const decodeTensor = (entry: Entry, bytes: Uint8Array): Result.Result<Tensor, SafetensorsError> => {
+  const dtype = DTYPES[entry.dtype]
+  if (dtype === undefined) return fail({ _tag: "UnknownDType", dtype: entry.dtype }, entry.name)
+  return Result.map(dtype.decode(bytes, entry.name), (tensor) => ({ shape: entry.shape, ...tensor }))
+}
+
+/** The tensors and the metadata of a file. The tensors own their memory. */
+export const decode = (bytes: Uint8Array): Result.Result<Decoded, SafetensorsError> =>
+  Result.gen(function*() {
+    const header = yield* readHeader(bytes)
+    yield* checkLength(header, bytes.length)
+    const tensors: Array<readonly [string, Tensor]> = []
+    for (const entry of header.entries) {
+      const own = new Uint8Array(bytes.subarray(header.dataOffset + entry.begin, header.dataOffset + entry.end))
+      tensors.push([entry.name, yield* decodeTensor(entry, own)])
+    }
+    return { tensors: Object.fromEntries(tensors), metadata: header.metadata }
+  })

@@ -1,0 +1,58 @@
+/**
+ * Configurations in files, JSON or YAML. Everything that a person writes for patchword is read here.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { KnnConfig } from "patchword/domain"
+ * import { ConfigFile, Files } from "patchword/layers"
+ *
+ * const read = ConfigFile.read(KnnConfig.KnnConfig, "no-such.yaml").pipe(Effect.provide(Files.layerNode))
+ * const error = await Effect.runPromise(Effect.flip(read))
+ * assert.match(error.message, /no-such.yaml/)
+ * ```
+ */
+import { Effect, type FileSystem, type Path, type Schema } from "effect"
+import * as Yaml from "yaml"
+import * as Config from "../../domain/config/Config.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "./Files.ts"
+
+const TOO_DEEP = `expected at most ${Json.DEEPEST} levels, got more within each other`
+
+const sentence = (cause: unknown): string => {
+  if (cause instanceof Yaml.YAMLParseError && cause.code === "MULTIPLE_DOCS") {
+    return "expected one document, got several, parted by ---; keep each in a file of its own"
+  }
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return text.includes("call stack") ? TOO_DEEP : text.split("\n")[0]!.replace(/:$/, "")
+}
+
+/**
+ * The value that a file describes. A file without content is `{}`.
+ *
+ * Fails with `FileError` when the file cannot be read, and with a `ConfigError` when it is no YAML, refers to what it does
+ * not define, grows without bound, or does not fit the schema.
+ */
+export const read: <A, I>(
+  schema: Schema.Codec<A, I>,
+  file: string
+) => Effect.Effect<A, Config.ConfigError | Files.FileError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function*(schema, file) {
+    const { readText } = yield* Files.make
+    const text = yield* readText(file)
+    // JSON is YAML.
+    const value = yield* Effect.try({
+      try: (): unknown => {
+        const document = Yaml.parseDocument(text)
+        // What YAML only warns of, as an unknown tag, changes what is read.
+        const [problem] = [...document.errors, ...document.warnings]
+        if (problem !== undefined) throw problem
+        return document.toJS() ?? {}
+      },
+      catch: (cause) => Config.refusal(file, sentence(cause))
+    })
+    if (Json.isDeeper(value)) return yield* Config.refusal(file, TOO_DEEP)
+    return yield* Config.decode(schema, file)(value)
+  }
+)

@@ -1,0 +1,351 @@
+/**
+ * Files that are there whole or not at all. Everything is written beside its place, forced to the disk and renamed, so
+ * that a process killed at any instant leaves either the old or the new file.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Effect, FileSystem } from "effect"
+ * import { Files } from "patchword/layers"
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const files = yield* Files.make
+ *   const file = `${yield* fs.makeTempDirectoryScoped()}/report.json`
+ *   yield* files.write(file, "{}")
+ *   assert.strictEqual(yield* files.readText(file), "{}")
+ * })
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+ * ```
+ */
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
+import { createHash, type Hash } from "node:crypto"
+import { stat, statfs } from "node:fs/promises"
+import * as Safetensors from "../../domain/weights/Safetensors.ts"
+
+const sentences = {
+  missing: "there is no such file; check the path",
+  full: "the disk is full; free some space and run the command again",
+  denied: "permission is denied; change the rights of the file or choose another place",
+  circle: "this link leads back to itself; let it lead to a file",
+  special: "this is no file that has an end; name a regular file",
+  other: "the operation failed"
+} as const
+
+/** What files are called that cannot be read as such: some never end, some never begin. */
+export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
+  BlockDevice: "device",
+  CharacterDevice: "device",
+  FIFO: "FIFO",
+  Socket: "socket"
+}
+
+/** An operation of the file system that failed. Exits with 66 when there is no file that can be read, else with 74. */
+export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  path: Schema.String,
+  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),
+  cause: Schema.Defect()
+}) {
+  override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
+  override get message() {
+    const told = this.kind === "other" || this.kind === "special"
+    const detail = told && this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    return `${this.path}: ${sentences[this.kind]}${detail}`
+  }
+}
+
+const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special"])
+
+const code = (cause: unknown): string | undefined =>
+  typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined
+
+const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
+  if (reason._tag === "NotFound") return "missing"
+  if (reason._tag === "PermissionDenied") return "denied"
+  const errno = code(reason.cause)
+  if (errno === "ELOOP") return "circle"
+  return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
+}
+
+const exists = (error: PlatformError.PlatformError): boolean => error.reason._tag === "AlreadyExists"
+
+/** Turns failures of the platform on `path` into {@link FileError}s. */
+export const onFailure = (path: string) =>
+<A, E, R>(
+  self: Effect.Effect<A, E | PlatformError.PlatformError, R>
+): Effect.Effect<A, Exclude<E, PlatformError.PlatformError> | FileError, R> =>
+  Effect.mapError(self, (error) =>
+    error instanceof PlatformError.PlatformError
+      ? new FileError({ path, kind: kindOf(error), cause: error })
+      : error as Exclude<E, PlatformError.PlatformError>)
+
+/** What an effect reads, or nothing where there is no such file. */
+export const ifThere = <A, R>(
+  self: Effect.Effect<A, FileError, R>
+): Effect.Effect<Option.Option<A>, FileError, R> =>
+  self.pipe(
+    Effect.map(Option.some),
+    Effect.catchIf((error) => error.kind === "missing", () => Effect.succeedNone)
+  )
+
+/** The SHA-256 of a text or of bytes, in hexadecimal. */
+export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
+
+/** A SHA-256 that grows by parts. */
+export const hasher = (): Hash => createHash("sha256")
+
+/** How many bytes are free on the disk of a folder. */
+export const free = (folder: string): Effect.Effect<number, FileError> =>
+  Effect.tryPromise({
+    try: () => statfs(folder),
+    catch: (cause) => new FileError({ path: folder, kind: "other", cause })
+  }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
+
+/**
+ * What tells a file or folder from an earlier one of its name: its size and when it was changed. The time of the content
+ * can be set by anyone, and tools that copy do; that of the entry is the system's own.
+ */
+export const version = (file: string): Effect.Effect<string, FileError> =>
+  Effect.tryPromise({
+    try: () => stat(file, { bigint: true }),
+    catch: (cause) => {
+      const errno = code(cause)
+      const kind = errno === "ENOENT" ? "missing" : errno === "EACCES" ? "denied" : "other"
+      return new FileError({ path: file, kind, cause })
+    }
+  }).pipe(Effect.map(({ ctimeNs, mtimeNs, size }) => `${size} ${mtimeNs} ${ctimeNs}`))
+
+/** Whether a process of this machine is running. */
+export const isAlive = (pid: number): Effect.Effect<boolean> =>
+  Effect.try({ try: () => process.kill(pid, 0), catch: code }).pipe(
+    // A process of another user exists but may not be signalled.
+    Effect.catch((errno) => Effect.succeed(errno === "EPERM"))
+  )
+
+/** The file system as the services below use it. */
+export interface Files {
+  readonly fs: FileSystem.FileSystem
+  readonly path: Path.Path
+  /** Writes a file in place and forces it to the disk; returns its SHA-256. For files in a folder not yet renamed. */
+  readonly writeParts: (file: string, parts: Iterable<Uint8Array>) => Effect.Effect<string, FileError>
+  /** Writes a file atomically, making its folder if needed. */
+  readonly write: (file: string, content: string | Iterable<Uint8Array>) => Effect.Effect<void, FileError>
+  /** Creates a file with all of its content at once; `false` when there is one already. */
+  readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
+  /** Fills a folder beside `folder` and renames it into place; an existing folder is replaced. */
+  readonly writeFolder: <A, E>(
+    folder: string,
+    fill: (temporary: string) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | FileError>
+  readonly readText: (file: string) => Effect.Effect<string, FileError>
+  /**
+   * Fails for what is no regular file, without opening it: whoever opens a FIFO waits, whoever reads a device may never
+   * end. For files that a person names.
+   */
+  readonly regular: (file: string) => Effect.Effect<void, FileError>
+  /** A safetensors file and its SHA-256, read one tensor at a time. */
+  readonly readTensors: (
+    file: string
+  ) => Effect.Effect<Safetensors.Decoded & { readonly sha256: string }, FileError | Safetensors.SafetensorsError>
+  /** What a safetensors file says before its arrays. */
+  readonly readHeader: (file: string) => Effect.Effect<Safetensors.Header, FileError | Safetensors.SafetensorsError>
+  /** Removes a folder so that no instant shows it half removed. */
+  readonly removeFolder: (folder: string) => Effect.Effect<void, FileError>
+  /** Removes what writers that died left in `folder`, and puts back what they were replacing. */
+  readonly sweep: (folder: string) => Effect.Effect<void, FileError>
+}
+
+const TEMPORARY = /^\.tmp-(\d+)-/
+const REPLACED = ".replaced-"
+
+// What this process is writing at the moment. Its number alone does not tell: containers give the same one out again.
+const active = new Set<string>()
+let writers = 0
+
+/** The operations on files, over the platform's file system. */
+export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+
+  const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
+
+  /** Runs `use` with a name beside `target`; what is left there afterwards is removed. */
+  const beside = <A, E>(target: string, use: (temporary: string) => Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const temporary = path.join(
+          path.dirname(target),
+          `.tmp-${process.pid}-${writers++}-${path.basename(target)}`
+        )
+        active.add(temporary)
+        return temporary
+      }),
+      use,
+      (temporary) => Effect.andThen(discard(temporary), Effect.sync(() => active.delete(temporary)))
+    )
+
+  // A rename is only durable once its folder is. Windows cannot open folders, so there it is left to the system.
+  const syncFolder = (folder: string) =>
+    fs.open(folder).pipe(Effect.flatMap((handle) => handle.sync), Effect.scoped, Effect.ignore)
+
+  const put = Effect.fnUntraced(function*(file: string, parts: Iterable<Uint8Array>) {
+    const handle = yield* fs.open(file, { flag: "w" })
+    const hash = createHash("sha256")
+    for (const part of parts) {
+      hash.update(part)
+      yield* handle.writeAll(part)
+    }
+    yield* handle.sync
+    return hash.digest("hex")
+  }, Effect.scoped)
+
+  const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
+
+  const write = Effect.fnUntraced(function*(file: string, content: string | Iterable<Uint8Array>) {
+    const folder = path.dirname(file)
+    yield* fs.makeDirectory(folder, { recursive: true })
+    yield* beside(
+      file,
+      (temporary) =>
+        put(temporary, typeof content === "string" ? [new TextEncoder().encode(content)] : content).pipe(
+          Effect.andThen(fs.rename(temporary, file)),
+          Effect.andThen(syncFolder(folder))
+        )
+    )
+  }, (self, file) => onFailure(file)(self))
+
+  const create = (file: string, content: string) =>
+    beside(file, (temporary) =>
+      put(temporary, [new TextEncoder().encode(content)]).pipe(
+        Effect.andThen(fs.link(temporary, file)),
+        // Some file systems have no links. There, a reader may see the file before its content.
+        Effect.catchIf((error) => !exists(error), () => fs.writeFileString(file, content, { flag: "wx" })),
+        Effect.as(true),
+        Effect.catchIf(exists, () => Effect.succeed(false))
+      )).pipe(onFailure(file))
+
+  const writeFolder = <A, E>(folder: string, fill: (temporary: string) => Effect.Effect<A, E>) =>
+    beside(
+      folder,
+      Effect.fnUntraced(function*(temporary) {
+        const parent = path.dirname(folder)
+        const replaced = path.join(parent, `${REPLACED}${path.basename(folder)}`)
+        yield* fs.makeDirectory(temporary, { recursive: true })
+        const filled = yield* Effect.mapError(fill(temporary), (error) =>
+          error instanceof FileError
+            ? new FileError({ path: error.path.replace(temporary, folder), kind: error.kind, cause: error.cause })
+            : error)
+        yield* syncFolder(temporary)
+        yield* Effect.uninterruptible(Effect.gen(function*() {
+          // A folder that is not empty cannot be renamed onto. Between the two renames the old one is found by `sweep`.
+          const again = yield* fs.exists(folder)
+          if (again) yield* fs.rename(folder, replaced)
+          yield* fs.rename(temporary, folder).pipe(
+            Effect.tapError(() => again ? Effect.ignore(fs.rename(replaced, folder)) : Effect.void)
+          )
+          yield* syncFolder(parent)
+          yield* discard(replaced)
+        }))
+        return filled
+      })
+    ).pipe(onFailure(folder))
+
+  // Renamed first, so that no instant shows it half removed.
+  const removeFolder = (folder: string) =>
+    beside(folder, (temporary) => fs.rename(folder, temporary)).pipe(onFailure(folder))
+
+  const sweep = Effect.fnUntraced(function*(folder: string) {
+    for (const name of yield* fs.readDirectory(folder)) {
+      const writer = Number(TEMPORARY.exec(name)?.[1])
+      const left = path.join(folder, name)
+      const dead = writer === process.pid ? !active.has(left) : !Number.isNaN(writer) && !(yield* isAlive(writer))
+      if (dead) yield* discard(left)
+      if (name.startsWith(REPLACED)) {
+        const place = path.join(folder, name.slice(REPLACED.length))
+        yield* (yield* fs.exists(place)) ? discard(left) : fs.rename(left, place)
+      }
+    }
+  }, (self, folder) => onFailure(folder)(self))
+
+  const regular = Effect.fnUntraced(function*(file: string) {
+    const { type } = yield* fs.stat(file)
+    if (type === "File") return
+    const cause = new Error(`it is a ${SPECIAL[type] ?? (type === "Directory" ? "folder" : type)}`)
+    return yield* new FileError({ path: file, kind: "special", cause })
+  }, (self, file) => onFailure(file)(self))
+
+  const readText = (file: string) => onFailure(file)(fs.readFileString(file))
+
+  const readBytes = Effect.fnUntraced(function*(handle: FileSystem.File, hash: Hash, length: number) {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      const count = yield* handle.read(bytes.subarray(filled))
+      if (count === 0) break
+      filled += count
+    }
+    const read = bytes.subarray(0, filled)
+    hash.update(read)
+    return read
+  })
+
+  const headerOf = Effect.fnUntraced(function*(handle: FileSystem.File, hash: Hash) {
+    const size = Number((yield* handle.stat).size)
+    const prefix = yield* readBytes(handle, hash, 8)
+    const dataOffset = yield* Effect.fromResult(Safetensors.headerLength(prefix))
+    const rest = yield* readBytes(handle, hash, Math.min(dataOffset, size) - 8)
+    const header = yield* Effect.fromResult(Safetensors.readHeader(Buffer.concat([prefix, rest])))
+    yield* Effect.fromResult(Safetensors.checkLength(header, size))
+    return header
+  })
+
+  const readHeader = Effect.fnUntraced(
+    function*(file: string) {
+      yield* regular(file)
+      return yield* headerOf(yield* fs.open(file), createHash("sha256"))
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
+
+  const readTensors = Effect.fnUntraced(
+    function*(file: string) {
+      yield* regular(file)
+      const handle = yield* fs.open(file)
+      const hash = createHash("sha256")
+      const header = yield* headerOf(handle, hash)
+      const tensors: Array<readonly [string, Safetensors.Tensor]> = []
+      for (const entry of header.entries) {
+        const bytes = yield* readBytes(handle, hash, entry.end - entry.begin)
+        tensors.push([entry.name, yield* Effect.fromResult(Safetensors.decodeTensor(entry, bytes))])
+      }
+      return { tensors: Object.fromEntries(tensors), metadata: header.metadata, sha256: hash.digest("hex") }
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
+
+  return {
+    fs,
+    path,
+    writeParts,
+    write,
+    create,
+    writeFolder,
+    readText,
+    regular,
+    readHeader,
+    readTensors,
+    removeFolder,
+    sweep
+  }
+})
+
+/** The file system and paths of Node.js. */
+export const layerNode: Layer.Layer<FileSystem.FileSystem | Path.Path> = Layer.merge(
+  NodeFileSystem.layer,
+  NodePath.layer
+)

@@ -1,0 +1,79 @@
+/** Folders that one process at a time may write to. */
+import { Effect, Option, Runtime, Schema, type Scope } from "effect"
+import * as os from "node:os"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "./Files.ts"
+
+/** The file that says who uses the folder. */
+export const NAME = "lock"
+
+/** Another process uses the folder. Exits with 73. */
+export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `process ${this.pid} on ${this.host} is using it; wait until that ends, ` +
+      "or delete the file lock in the folder if no such process is running patchword"
+  }
+}
+
+const Holder = Json.text(Schema.Struct({
+  pid: Schema.Int,
+  host: Schema.String,
+  /** When the process started, in the words of the system: tells it from a later one with the same number. */
+  started: Schema.NullOr(Schema.String)
+}))
+
+/** Holds the folder's lock for the life of the scope; that of a process which is no longer running is taken over. */
+export const hold = Effect.fnUntraced(function*(
+  files: Files.Files,
+  directory: string
+): Effect.fn.Return<void, Locked | Files.FileError, Scope.Scope> {
+  const { fs, path } = files
+  // Field 22 of the process's status, after the command's name, which may hold spaces. Only Linux has it.
+  const startOf = (pid: number) =>
+    fs.readFileString(`/proc/${pid}/stat`).pipe(
+      Effect.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null),
+      Effect.catch(() => Effect.succeed(null))
+    )
+  const host = os.hostname()
+  const mine = Schema.encodeSync(Holder)({ pid: process.pid, host, started: yield* startOf(process.pid) })
+
+  const isHeld = Effect.fnUntraced(function*(holder: typeof Holder.Type) {
+    if (holder.host !== host) return true
+    if (!(yield* Files.isAlive(holder.pid))) return false
+    const started = yield* startOf(holder.pid)
+    return holder.started === null || started === null || started === holder.started
+  })
+
+  const place = (name: string) => path.join(directory, name)
+  const read = (name: string) => Files.ifThere(files.readText(place(name)))
+  const release = (name: string) => Effect.ignore(fs.remove(place(name)))
+
+  const claim = (name: string): Effect.Effect<void, Locked | Files.FileError> =>
+    Effect.gen(function*() {
+      if (yield* files.create(place(name), mine)) return
+      const text = yield* read(name)
+      if (Option.isNone(text)) return yield* claim(name)
+      const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
+      if (Option.isSome(holder) && (yield* isHeld(holder.value))) return yield* new Locked(holder.value)
+      // Of several processes that see the same stale lock one may replace it: the one that holds the lock of this name.
+      // The stale one is never away, so nobody can come in between.
+      const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`
+      const taken = yield* Effect.acquireUseRelease(
+        claim(takeOver),
+        Effect.fnUntraced(function*() {
+          const stale = Option.getOrNull(yield* read(name)) === text.value
+          if (stale) yield* files.write(place(name), mine)
+          return stale
+        }),
+        () => release(takeOver)
+      )
+      if (!taken) yield* claim(name)
+    })
+
+  yield* Effect.acquireRelease(claim(NAME), () =>
+    read(NAME).pipe(
+      Effect.flatMap((text) => Option.getOrNull(text) === mine ? release(NAME) : Effect.void),
+      Effect.ignore
+    ))
+})

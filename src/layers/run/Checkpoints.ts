@@ -1,0 +1,314 @@
+/**
+ * Checkpoints: what a stage needs to go on as if it had never stopped.
+ *
+ * A checkpoint is a folder `<stage>/step-00000400` with `weights.safetensors`, `optimizer.safetensors` and `state.json`,
+ * written beside its place, forced to the disk and renamed: a process killed at any instant leaves the old checkpoint or
+ * the new one. `state.json` records the SHA-256 of the other files and of itself. A damaged checkpoint is an error and
+ * never skipped, since skipping would lose steps without a word.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Option } from "effect"
+ * import { Checkpoints, Weights } from "patchword/layers"
+ *
+ * const program = Effect.gen(function*() {
+ *   const checkpoints = yield* Checkpoints.Checkpoints
+ *   const request = { stage: "pretrain", config: { lr: 0.001 }, dataDigest: "d" }
+ *   yield* checkpoints.save({ ...request, configDigest: "c", step: 400, epoch: 3, computedOn: [], weights: {}, optimizer: {}, extra: {} })
+ *   const latest = yield* checkpoints.latest(request)
+ *   assert.strictEqual(Option.getOrThrow(latest).step, 400)
+ * })
+ * await Effect.runPromise(program.pipe(Effect.provide(Checkpoints.Checkpoints.layerMemory())))
+ * ```
+ */
+import { Context, Effect, type FileSystem, Layer, Option, type Path, Ref, Runtime, Schema } from "effect"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import { version } from "../../domain/values/Version.ts"
+import * as Safetensors from "../../domain/weights/Safetensors.ts"
+import * as Files from "../files/Files.ts"
+import type { Tensors } from "../weights/Weights.ts"
+
+/** What a checkpoint belongs to. */
+export interface Request {
+  readonly stage: string
+  readonly config: Json.Json
+  readonly dataDigest: string
+}
+
+/** The whole state of a stage after `step` steps. */
+export interface Snapshot extends Request {
+  /** How many steps were taken. */
+  readonly step: number
+  /** The epoch in which the next step is. */
+  readonly epoch: number
+  readonly configDigest: string
+  /** What the steps were computed on; those of a checkpoint that an earlier version saved are not known. */
+  readonly computedOn: ComputedOn.History
+  readonly weights: Tensors
+  readonly optimizer: Tensors
+  /** Counters and metric sums. Numbers must be finite. */
+  readonly extra: Json.Json
+}
+
+/** A file of a checkpoint is not what was saved. Exits with 65. */
+export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
+  folder: Schema.String,
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to go on from the checkpoint before it, or from the beginning where there is none`
+  }
+}
+
+/** The checkpoint was saved under another config or from other data. Exits with 73. */
+export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
+  folder: Schema.String,
+  differences: Schema.Array(Json.Difference)
+}) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `${this.folder}: the checkpoint is not of this run (${Json.showDifferences(this.differences)}); ` +
+      "ask for what it was saved with to go on from it, delete the folder to begin the stage anew, or choose another run"
+  }
+}
+
+/** There is no checkpoint of the step that was asked for. Exits with 66. */
+export class Missing extends Schema.TaggedError<Missing>()("Missing", {
+  folder: Schema.String,
+  steps: Schema.Array(Schema.Int)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `${this.folder}: there is no such checkpoint; the steps saved are ${this.steps.join(", ") || "none"}`
+  }
+}
+
+/** Why a checkpoint could not be saved or loaded. The exit code is that of the reason. */
+export class CheckpointsError extends Schema.TaggedError<CheckpointsError>()("CheckpointsError", {
+  reason: Schema.Union([Damaged, Foreign, Missing, Files.FileError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return `checkpoint ${this.reason.message}`
+  }
+}
+
+const WEIGHTS = "weights.safetensors"
+const OPTIMIZER = "optimizer.safetensors"
+const STATE = "state.json"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+const State = Schema.Struct({
+  format: Schema.Literal(1),
+  version: Schema.String,
+  stage: Schema.String,
+  step: Count,
+  epoch: Count,
+  configDigest: Schema.String,
+  dataDigest: Schema.String,
+  computedOn: Schema.optionalKey(ComputedOn.History),
+  files: Schema.Struct({ [WEIGHTS]: Schema.String, [OPTIMIZER]: Schema.String }),
+  config: Schema.Json,
+  extra: Schema.Json
+})
+
+const Sealed = Json.text(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
+
+/** What differs between the digests of what two stages learn from. */
+export const dataDifferences = (stored: string, asked: string): ReadonlyArray<Json.Difference> => {
+  const of = (digest: string) => {
+    const [images = "", source] = digest.split(" ")
+    return { images, ...(source === undefined ? {} : { "teacher, tokenizer or first weights": source }) }
+  }
+  return Json.differences(of(stored), of(asked))
+}
+
+const checkOwner = (folder: string, stored: Request, asked: Request): Effect.Effect<void, CheckpointsError> => {
+  const differences = [
+    ...Json.differences(stored.config, asked.config),
+    ...dataDifferences(stored.dataDigest, asked.dataDigest)
+  ]
+  return differences.length === 0
+    ? Effect.void
+    : Effect.fail(new CheckpointsError({ reason: new Foreign({ folder, differences }) }))
+}
+
+const folderName = (step: number): string => `step-${String(step).padStart(8, "0")}`
+
+const FOLDER = /^step-(\d{8,})$/
+
+const failed = (reason: CheckpointsError["reason"]): CheckpointsError => new CheckpointsError({ reason })
+
+type Shape = Context.Service.Shape<typeof Checkpoints>
+
+const newest = (steps: Shape["steps"], load: Shape["load"]): Shape["latest"] =>
+  Effect.fn("Checkpoints.latest")(function*(request) {
+    const step = (yield* steps(request.stage)).at(-1)
+    return step === undefined ? Option.none() : Option.some(yield* load({ ...request, step }))
+  })
+
+/** How checkpoints are kept. */
+export interface Options {
+  /** How many checkpoints of a stage stay; older ones are removed after each save. Default 2. */
+  readonly keep?: number
+}
+
+/** The checkpoints of one run. */
+export class Checkpoints extends Context.Service<Checkpoints, {
+  /** Saves atomically, then removes the oldest beyond the number to keep. Fails with 74, leaving the older ones intact. */
+  readonly save: (snapshot: Snapshot) => Effect.Effect<void, CheckpointsError>
+  /**
+   * The newest checkpoint of a stage, if there is any. Fails with 65 when it is damaged and with 73 when it was saved
+   * under another config.
+   */
+  readonly latest: (request: Request) => Effect.Effect<Option.Option<Snapshot>, CheckpointsError>
+  /** The checkpoint of one step; fails with 66 when there is none, else as `latest` does. */
+  readonly load: (request: Request & { readonly step: number }) => Effect.Effect<Snapshot, CheckpointsError>
+  /** The steps at which a stage has checkpoints, ascending. */
+  readonly steps: (stage: string) => Effect.Effect<ReadonlyArray<number>, CheckpointsError>
+}>()("patchword/layers/Checkpoints") {
+  /** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
+  static readonly layerNoDeps = (
+    directory: string,
+    { keep = 2 }: Options = {}
+  ): Layer.Layer<Checkpoints, CheckpointsError, FileSystem.FileSystem | Path.Path> =>
+    Layer.effect(
+      Checkpoints,
+      Effect.gen(function*() {
+        const files = yield* Files.make
+        const { fs, path } = files
+        const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
+
+        const steps = Effect.fn("Checkpoints.steps")(function*(stage: string) {
+          const folder = path.join(directory, stage)
+          if (!(yield* fs.exists(folder))) return []
+          return (yield* fs.readDirectory(folder))
+            .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
+            .map(Number)
+            .filter(Number.isSafeInteger)
+            .toSorted((a, b) => a - b)
+        }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
+
+        const save = Effect.fn("Checkpoints.save")(function*(snapshot: Snapshot) {
+          const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } =
+            snapshot
+          yield* files.writeFolder(
+            at(stage, step),
+            Effect.fnUntraced(function*(folder) {
+              const digests = {
+                [WEIGHTS]: yield* files.writeParts(path.join(folder, WEIGHTS), Safetensors.encodeParts(weights)),
+                [OPTIMIZER]: yield* files.writeParts(path.join(folder, OPTIMIZER), Safetensors.encodeParts(optimizer))
+              }
+              const state = State.make({
+                format: 1,
+                version,
+                stage,
+                step,
+                epoch,
+                configDigest,
+                dataDigest,
+                computedOn,
+                files: digests,
+                config,
+                extra
+              })
+              const text = Schema.encodeSync(Sealed)({ sha256: Files.sha256(Json.canonical(state)), state })
+              yield* files.writeParts(path.join(folder, STATE), [new TextEncoder().encode(text)])
+            })
+          )
+          const older = (yield* steps(stage)).filter((saved) => saved !== step)
+          for (const old of older.slice(0, Math.max(0, older.length - keep + 1))) {
+            yield* files.removeFolder(at(stage, old))
+          }
+        }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+
+        const load = Effect.fn("Checkpoints.load")(function*(request: Request & { readonly step: number }) {
+          const folder = at(request.stage, request.step)
+          if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
+            return yield* new Missing({ folder, steps: yield* steps(request.stage) })
+          }
+          const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
+          // What exists but cannot be read (rights, a failing disk) is no damage.
+          const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
+            error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
+
+          const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
+            Effect.mapError(unreadable(STATE)),
+            Effect.flatMap((text) =>
+              Effect.mapError(Schema.decodeEffect(Sealed)(text), (error) => damaged(STATE, error.message))
+            )
+          )
+          if (Files.sha256(Json.canonical(sealed.state)) !== sealed.sha256) {
+            return yield* damaged(STATE, "it does not have the SHA-256 that it records")
+          }
+          const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
+            Effect.mapError((error) => damaged(STATE, error.message))
+          )
+          if (state.stage !== request.stage || state.step !== request.step) {
+            return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
+          }
+          yield* checkOwner(folder, state, request)
+          const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
+            const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
+            return read.sha256 === state.files[file]
+              ? read.tensors
+              : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
+          })
+          const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
+          const snapshot: Snapshot = {
+            ...rest,
+            computedOn,
+            weights: yield* tensors(WEIGHTS),
+            optimizer: yield* tensors(OPTIMIZER)
+          }
+          return snapshot
+        }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+
+        yield* Effect.gen(function*() {
+          yield* fs.makeDirectory(directory, { recursive: true })
+          for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
+            if (type === "Directory") yield* files.sweep(path.join(directory, name))
+          }
+        }).pipe(Files.onFailure(directory), Effect.mapError(failed))
+
+        return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+      })
+    )
+
+  /** Checkpoints in memory, for tests and for runs that keep no files. */
+  static readonly layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints> =>
+    Layer.effect(
+      Checkpoints,
+      Effect.gen(function*() {
+        const saved = yield* Ref.make<ReadonlyArray<Snapshot>>([])
+        const of = (stage: string) =>
+          Ref.get(saved).pipe(
+            Effect.map((all) => all.filter((one) => one.stage === stage).toSorted((a, b) => a.step - b.step))
+          )
+        const steps = (stage: string) => Effect.map(of(stage), (all) => all.map(({ step }) => step))
+        const save = (snapshot: Snapshot) =>
+          Ref.update(saved, (all) => {
+            const own = all.filter(({ stage, step }) => stage === snapshot.stage && step !== snapshot.step)
+              .toSorted((a, b) => a.step - b.step)
+            const rest = all.filter(({ stage }) => stage !== snapshot.stage)
+            return [...rest, ...own.slice(Math.max(0, own.length - keep + 1)), structuredClone(snapshot)]
+          })
+        const load = Effect.fnUntraced(function*(request: Request & { readonly step: number }) {
+          const folder = `${request.stage}/${folderName(request.step)}`
+          const snapshot = (yield* of(request.stage)).find(({ step }) => step === request.step)
+          if (snapshot === undefined) return yield* failed(new Missing({ folder, steps: yield* steps(request.stage) }))
+          yield* checkOwner(folder, snapshot, request)
+          return structuredClone(snapshot)
+        })
+        return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+      })
+    )
+
+  /** Checkpoints in a folder of this machine. */
+  static readonly layer = (directory: string, options?: Options): Layer.Layer<Checkpoints, CheckpointsError> =>
+    this.layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
+}

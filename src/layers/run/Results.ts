@@ -1,0 +1,145 @@
+/**
+ * What evaluations of a run's networks found, kept in its folder: `results/VERB-SPLIT-….json`, a file for each split. A file
+ * is named by its content, so that results under other settings stand beside each other, and the same ones are one file.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Files, Results } from "patchword/layers"
+ *
+ * assert.deepStrictEqual(await Effect.runPromise(Effect.provide(Results.read("runs/none"), Files.layerNode)), [])
+ * ```
+ */
+import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
+import * as Figure from "../../domain/evaluation/Figure.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Version from "../../domain/values/Version.ts"
+import { Engine } from "../engine/Engine.ts"
+import * as Files from "../files/Files.ts"
+
+/** What evaluated. */
+export const Verb = Schema.Literals(["probe", "knn", "finetune"])
+
+/** The figures of one split, of what, and how they came about. */
+export const Result = Schema.Struct({
+  verb: Verb,
+  /** The stage, or the file, whose weights were evaluated. */
+  network: Schema.String,
+  ...Figure.Figure.fields,
+  /** The SHA-256 of the weights and of the images. */
+  digests: Schema.Struct({ weights: Schema.String, train: Schema.String, images: Schema.String }),
+  /** The configuration of the verb, and what else changes its figures. */
+  settings: Schema.Json,
+  computedOn: ComputedOn.ComputedOn,
+  patchword: Schema.String
+})
+export type Result = typeof Result.Type
+
+/** A file is no result. Exits with 65. */
+export class NoResult extends Schema.TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `this is no result that patchword wrote, or a damaged one (${this.problem}); remove it, or restore it`
+  }
+}
+
+/** Why results cannot be kept or read. The exit code is that of the reason. */
+export class ResultsError extends Schema.TaggedError<ResultsError>()("ResultsError", {
+  file: Schema.String,
+  reason: Schema.Union([NoResult, Files.FileError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return this.reason._tag === "FileError" ? this.reason.message : `${this.file}: ${this.reason.message}`
+  }
+}
+
+const FOLDER = "results"
+const text = Json.text(Result, { space: 2 })
+const encode = Schema.encodeEffect(text)
+const decode = Schema.decodeEffect(text)
+
+/** What evaluated, and what was evaluated; the rest of each result is its split's. */
+export interface About {
+  readonly verb: typeof Verb.Type
+  readonly network: string
+  /** The SHA-256 of the weights. */
+  readonly weights: string
+  /** The SHA-256 of the images that were learned from. */
+  readonly train: string
+  readonly settings: Json.Json
+}
+
+/** The results of figures, in the order of the sets that they were measured on. */
+export const make = Effect.fnUntraced(function*(
+  { network, settings, train, verb, weights }: About,
+  sets: ReadonlyArray<{ readonly digest: string }>,
+  figures: ReadonlyArray<Figure.Figure>
+) {
+  const { about } = yield* Engine
+  return figures.map((figure, i): Result => ({
+    verb,
+    network,
+    ...figure,
+    digests: { weights, train, images: sets[i]!.digest },
+    settings,
+    computedOn: ComputedOn.of(about),
+    patchword: Version.version
+  }))
+})
+
+const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
+
+/** Keeps results in a run's folder, each whole or not at all; gives their files. Fails with 74 when one cannot be written. */
+export const save: (
+  run: string,
+  results: ReadonlyArray<Result>
+) => Effect.Effect<ReadonlyArray<string>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Results.save")(
+  function*(run, results) {
+    const { path, sweep, write } = yield* Files.make
+    const folder = path.join(run, FOLDER)
+    yield* within(folder)(Files.ifThere(sweep(folder)))
+    return yield* Effect.forEach(results, (result) =>
+      Effect.gen(function*() {
+        const content = `${yield* Effect.orDie(encode(result))}\n`
+        const name = `${result.verb}-${encodeURIComponent(result.split)}-${Files.sha256(content).slice(0, 12)}.json`
+        const file = path.join(folder, name)
+        yield* within(file)(write(file, content))
+        return file
+      }))
+  }
+)
+
+/** All results in a run's folder, by the names of their files. Fails with 65 when one is damaged. */
+export const read: (
+  run: string
+) => Effect.Effect<ReadonlyArray<Result>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Results.read")(
+  function*(run) {
+    const { fs, path, readText } = yield* Files.make
+    const folder = path.join(run, FOLDER)
+    const names = yield* within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
+    const files = Option.getOrElse(names, () => []).filter((name) => /^[^.].*\.json$/.test(name)).toSorted()
+    return yield* Effect.forEach(files, (name) => {
+      const file = path.join(folder, name)
+      return readText(file).pipe(
+        Effect.flatMap((content) =>
+          Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
+        ),
+        within(file)
+      )
+    })
+  }
+)
+
+/** The run folder that a network is of, if it is of one: its own path, that of `RUN/STAGE`, or that of `RUN/stages/FILE`. */
+export const runOf = Effect.fnUntraced(function*(network: string) {
+  const { fs, path } = yield* Files.make
+  const has = (folder: string, name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
+  const folders = [network, path.dirname(network), path.dirname(path.dirname(network))]
+  return yield* Effect.findFirst(
+    folders,
+    (folder) =>
+      Effect.andThen(has(folder, "config.json"), (there) => there ? has(folder, "stages") : Effect.succeed(false))
+  )
+})

@@ -1,0 +1,129 @@
+/**
+ * Parameters before they have values: shape, initialisation, and by its path the official name.
+ *
+ * The official code initialises in three ways: fine-tuning and the tokenizer draw from a normal distribution that is as
+ * good as uncut, pretraining cuts it at one standard deviation, and the aggregation blocks, which are made after the
+ * global initialisation, keep PyTorch's default.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Parameter } from "patchword/nn"
+ *
+ * const spec = { weight: Parameter.normal([4, 3], Parameter.finetuning), bias: Parameter.zeros([4]) }
+ * const { bias, weight } = Parameter.initialise(spec, 0)
+ * assert.deepStrictEqual(weight.shape, [4, 3])
+ * assert.deepStrictEqual(bias.data, new Float32Array(4))
+ * ```
+ */
+import * as Keyed from "../../domain/values/Keyed.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import type { TensorSpec } from "../../shapes/Step.ts"
+import type { Any } from "../../shapes/Tensor.ts"
+import * as Tree from "../../shapes/Tree.ts"
+
+/** How a network's weights begin. */
+export interface Regime {
+  readonly name: "pretraining" | "finetuning" | "aggregation"
+  /** Of the normal distribution that weights are drawn from. */
+  readonly deviation: number
+  /** What is further from zero is drawn again. */
+  readonly cut: number
+}
+
+/** Fine-tuned networks and tokenizers: deviation 0.02, cut at an absolute 2, which is as good as uncut. */
+export const finetuning: Regime = { name: "finetuning", deviation: 0.02, cut: 2 }
+
+/** Pretrained networks: cut at one deviation, which leaves 0.54 of it. */
+export const pretraining = (deviation: number): Regime => ({ name: "pretraining", deviation, cut: deviation })
+
+/** Aggregation blocks. Nothing in them is drawn from a normal distribution. */
+export const aggregation: Regime = { ...finetuning, name: "aggregation" }
+
+/** The distribution of a parameter's first values. */
+export type Init =
+  | { readonly _tag: "Normal"; readonly deviation: number; readonly cut: number }
+  | { readonly _tag: "Uniform"; readonly bound: number }
+  | { readonly _tag: "Constant"; readonly value: number }
+
+/** A parameter to be: every drawn value is multiplied by `factor`. */
+export interface Parameter<in out S extends Shape> extends TensorSpec<S, "float32"> {
+  readonly init: Init
+  readonly factor: number
+}
+
+/** A record of tensors as a record of parameters to be. */
+export type ParametersOf<T> = T extends Any ? Parameter<T["shape"]> : { readonly [K in keyof T]: ParametersOf<T[K]> }
+
+type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
+
+const make = <const S extends Shape>(shape: S, init: Init, factor = 1): Parameter<Mutable<S>> => ({
+  shape: shape as Mutable<S>,
+  dtype: "float32",
+  init,
+  factor
+})
+
+/** Every value the same. */
+export const constant = <const S extends Shape>(shape: S, value: number) => make(shape, { _tag: "Constant", value })
+
+/** Zeros. */
+export const zeros = <const S extends Shape>(shape: S) => constant(shape, 0)
+
+/** Ones. */
+export const ones = <const S extends Shape>(shape: S) => constant(shape, 1)
+
+/** Uniform within `1/√fanIn`, PyTorch's default for linear layers and convolutions. */
+export const byFanIn = <const S extends Shape>(shape: S, fanIn: number, factor = 1) =>
+  make(shape, { _tag: "Uniform", bound: 1 / Math.sqrt(fanIn) }, factor)
+
+/** The weight of a linear layer, a token or a position table: from the normal distribution of the regime. */
+export const normal = <const S extends Shape>(shape: S, { cut, deviation }: Regime, factor = 1) =>
+  make(shape, { _tag: "Normal", deviation, cut }, factor)
+
+/** The weight of a linear layer in a block. Aggregation blocks keep PyTorch's default. */
+export const linearWeight = <const S extends readonly [number, number]>(shape: S, regime: Regime, factor = 1) =>
+  regime.name === "aggregation" ? byFanIn(shape, shape[1], factor) : normal(shape, regime, factor)
+
+/** The bias of a linear layer with `fanIn` inputs in a block. */
+export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regime: Regime) =>
+  regime.name === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
+
+const drawer = (
+  init: Exclude<Init, { readonly _tag: "Constant" }>,
+  { normal: gauss, uniform }: Keyed.Generator
+): () => number => {
+  switch (init._tag) {
+    case "Uniform":
+      return () => (2 * uniform() - 1) * init.bound
+    case "Normal":
+      return () => {
+        for (;;) {
+          const value = gauss() * init.deviation
+          if (Math.abs(value) <= init.cut) return value
+        }
+      }
+  }
+}
+
+/** A record of parameters to be as a record of host arrays. */
+export type ValuesOf<T> = T extends { readonly shape: infer S extends Shape; readonly init: Init }
+  ? HostTensor.HostTensor<S, "float32">
+  : { readonly [K in keyof T]: ValuesOf<T[K]> }
+
+/** First values of every parameter, each drawn from a stream of its own: adding a parameter changes no other one. */
+export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T> =>
+  Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
+    const { factor, init, shape } = leaf as Parameter<Shape>
+    const values = new Float32Array(HostTensor.size(shape))
+    if (init._tag === "Constant") values.fill(init.value * factor)
+    else {
+      const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
+      for (let i = 0; i < values.length; i++) values[i] = draw() * factor
+    }
+    return HostTensor.make(shape, "float32", values)
+  })
+
+/** Zeros in the shape of a record: the moments before the first step. */
+export const zerosLike = <T extends object>(spec: T): ValuesOf<T> =>
+  Tree.map<ValuesOf<T>>(spec, ({ shape }) => HostTensor.zeros(shape, "float32"))

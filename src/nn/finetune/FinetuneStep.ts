@@ -1,0 +1,132 @@
+/**
+ * Fine-tuning a classifier, step by step, and using it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { FinetuneStep, Vit } from "patchword/nn"
+ *
+ * const { batch } = FinetuneStep.logits(
+ *   {
+ *     ...Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *     hidden: 3072,
+ *     relativeRows: 732,
+ *     depth: 12,
+ *     absolutePositions: false,
+ *     relativePositions: "perBlock",
+ *     qkvBias: true,
+ *     layerScale: 0.1,
+ *     pooling: "mean",
+ *     headScale: 0.001,
+ *     classes: 1000
+ *   },
+ *   64
+ * )
+ * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
+ * ```
+ */
+import * as Gradient from "../../shapes/Gradient.ts"
+import * as Loss from "../../shapes/Loss.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import type { Inference, TrainStep } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
+import * as Vit from "../blocks/Vit.ts"
+import * as AdamW from "../optimizer/AdamW.ts"
+import * as Classifier from "./Classifier.ts"
+
+/** What a step is given. */
+export interface Batch<B extends number, N extends Classifier.Sizes> {
+  /** Standardised. */
+  readonly images: Vit.Images<B, N>
+  /** What the accuracy is measured by and, without `targets`, what is learned. */
+  readonly labels: Tensor<[B], "int32">
+  /** Shares of the classes, where images are mixed. */
+  readonly targets?: Tensor<[B, N["classes"]]>
+  /** Factors for every block; absent when nothing is dropped. */
+  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly hyper: AdamW.Hyper
+}
+
+/** What a step measures. */
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly accuracy: Tensor<[]>
+  readonly gradientNorm: Tensor<[]>
+}
+
+/** One step of supervised training; of mixed images by their targets, which hold the label smoothing already. */
+export const step = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  { dropPath, mixed, size }: { readonly size: B; readonly dropPath: boolean; readonly mixed: boolean },
+  { adamw, labelSmoothing }: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
+): TrainStep<AdamW.State<Classifier.ClassifierParams<N>>, Batch<B, N>, Metrics> => ({
+  name: "finetune",
+  state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
+  batch: {
+    images: Vit.images(sizes, size),
+    labels: { shape: [size], dtype: "int32" },
+    ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
+    ...(dropPath ? { dropPath: Vit.dropPathSpec(sizes.depth, size) } : {}),
+    hyper: AdamW.hyperSpec(adamw.accumulate)
+  },
+  run: (state, { dropPath, hyper, images, labels, targets }) => {
+    const context = Vit.contextOf(sizes, dropPath)
+    const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+      const logits = Classifier.forward(params, images, context)
+      return {
+        loss: targets === undefined
+          ? Loss.crossEntropy(logits, labels, labelSmoothing)
+          : Loss.softCrossEntropy(logits, targets),
+        aux: { accuracy: Loss.accuracy(logits, labels) }
+      }
+    }, state.parameters)
+    const updated = AdamW.update(state, gradients, hyper, adamw, loss)
+    return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+  }
+})
+
+/** What a classifier makes of standardised images. */
+type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
+  { readonly parameters: Classifier.ClassifierParams<N> },
+  { readonly images: Vit.Images<B, N> },
+  O
+>
+
+/**
+ * One vector per standardised image, as `PretrainStep.features` gives them: mean patch token or class token of the last block,
+ * `[B, C]`, through the norm before the classifier or raw. A classifier of mean tokens has no norm for its class token, which
+ * stays as it is.
+ */
+export const features = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
+  name: "features",
+  weights: { parameters: Classifier.spec(sizes) },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.tokensOf(sizes, parameters, images)
+    const { fc_norm, norm } = finalNorm ? parameters : {}
+    const epsilon = sizes.epsilon ?? Block.EPSILON
+    const normed = norm === undefined ? tokens : Normalization.layerNorm(tokens, norm, epsilon)
+    if (pooling === "cls") return { features: Tokens.single(Tokens.classToken(normed)) }
+    const mean = Reduction.meanTokens(Tokens.patchTokens(normed, Vit.patches(sizes)))
+    return { features: fc_norm === undefined ? mean : Normalization.layerNorm(mean, fc_norm, epsilon) }
+  }
+})
+
+/** Logits of standardised images. */
+export const logits = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B
+): Seeing<B, N, { readonly logits: Tensor<[B, N["classes"]]> }> => ({
+  name: "logits",
+  weights: { parameters: Classifier.spec(sizes) },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => ({
+    logits: Classifier.forward(parameters, images, Vit.contextOf(sizes))
+  })
+})

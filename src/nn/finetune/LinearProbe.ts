@@ -1,0 +1,65 @@
+/**
+ * Multinomial logistic regression: its loss and gradient over all examples at once, for a solver to use.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { LinearProbe } from "patchword/nn"
+ *
+ * const { batch, weights } = LinearProbe.objective(1000, 768, 10)
+ * assert.deepStrictEqual(weights.features.shape, [1000, 768])
+ * assert.deepStrictEqual(batch.classifier.weight.shape, [10, 768])
+ * ```
+ */
+import * as Elementwise from "../../shapes/Elementwise.ts"
+import * as Gradient from "../../shapes/Gradient.ts"
+import * as Linear from "../../shapes/Linear.ts"
+import * as Loss from "../../shapes/Loss.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import type { Inference } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+
+/** `N` examples of `C` features in `K` classes. */
+export interface Examples<in out N extends number, in out C extends number> {
+  readonly features: Tensor<[N, C]>
+  readonly labels: Tensor<[N], "int32">
+}
+
+/** A linear classifier and how strongly its weights are held down. */
+export interface Point<in out C extends number, in out K extends number> {
+  readonly classifier: Linear.LinearParams<C, K>
+  readonly l2: Tensor<[]>
+}
+
+/** Mean cross entropy plus `l2 / 2` times the squared norm of the weights (not the bias), and its gradient. */
+export const objective = <N extends number, C extends number, K extends number>(
+  examples: N,
+  width: C,
+  classes: K
+): Inference<
+  Examples<N, C>,
+  Point<C, K>,
+  { readonly loss: Tensor<[]>; readonly gradient: Linear.LinearParams<C, K> }
+> => ({
+  name: "probe",
+  weights: {
+    features: { shape: [examples, width], dtype: "float32" },
+    labels: { shape: [examples], dtype: "int32" }
+  },
+  batch: {
+    classifier: {
+      weight: { shape: [classes, width], dtype: "float32" },
+      bias: { shape: [classes], dtype: "float32" }
+    },
+    l2: { shape: [], dtype: "float32" }
+  },
+  run: ({ features, labels }, { classifier, l2 }) => {
+    const { gradients, loss } = Gradient.valueAndGradient((params: Linear.LinearParams<C, K>) => {
+      const penalty = Elementwise.scale(
+        Elementwise.mul(l2, Reduction.sum(Elementwise.square(params.weight))),
+        0.5
+      )
+      return { loss: Elementwise.add(Loss.crossEntropy(Linear.linear(features, params), labels), penalty), aux: {} }
+    }, classifier)
+    return { loss, gradient: gradients }
+  }
+})

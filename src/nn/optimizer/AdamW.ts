@@ -1,0 +1,189 @@
+/**
+ * AdamW with decoupled weight decay and clipping by the global norm, as PyTorch computes it.
+ *
+ * An update is taken only if the norm of all gradients is finite: a broken step leaves every value as it was, to the bit.
+ * Because every new value depends on that norm, which has read all gradients, an engine may write the new state over the
+ * old one.
+ *
+ * Several steps may make one update: each adds its share to the mean gradient, which is part of the state, and the last
+ * one updates the parameters by it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { AdamW } from "patchword/nn"
+ *
+ * const { correction, epsilon, rate } = AdamW.hyper(0, 1e-3, { betas: [0.9, 0.999], eps: 1e-8 })
+ * assert.strictEqual(rate.data[0], Math.fround(1e-3))
+ * assert.ok(Math.abs(correction.data[0]! - Math.sqrt(0.001) / 0.1) < 1e-6)
+ * assert.ok(epsilon.data[0]! < 1e-8)
+ * ```
+ */
+import * as Elementwise from "../../shapes/Elementwise.ts"
+import type { HostTensor } from "../../shapes/HostTensor.ts"
+import * as HostTensors from "../../shapes/HostTensor.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import type { SpecOf } from "../../shapes/Step.ts"
+import * as Tensor from "../../shapes/Tensor.ts"
+import * as Update from "../../shapes/Update.ts"
+import * as Parameter from "../blocks/Parameter.ts"
+
+type Scalar = Tensor.Tensor<[]>
+
+/**
+ * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`) and, where several steps make one update, the
+ * mean gradient of its steps so far.
+ */
+export type State<P> = Update.State<P>
+
+/** What changes from step to step. Made on the host by `hyper`. */
+export interface Hyper {
+  /** The learning rate. */
+  readonly rate: Scalar
+  /** `√(1-β₂ᵗ) / (1-β₁ᵗ)`. */
+  readonly correction: Scalar
+  /** `ε √(1-β₂ᵗ)`. */
+  readonly epsilon: Scalar
+  /** Where several steps make one update: what this one does with the mean gradient. */
+  readonly mean?: {
+    /** What stays of the mean so far: nothing for the first step of an update. */
+    readonly keep: Scalar
+    /** Whether the update is taken. */
+    readonly taken: Tensor.Tensor<[], "bool">
+  }
+}
+
+/** What does not. */
+export interface Options {
+  readonly betas: readonly [number, number]
+  readonly weightDecay: number
+  /** The greatest global norm; null for no clipping. */
+  readonly clipNorm: number | null
+  /** Steps that make one update; default 1. */
+  readonly accumulate?: number | undefined
+  /** Whether a parameter decays. */
+  readonly decays: (name: string, rank: number) => boolean
+  /** The factor of a parameter's learning rate; 1 when absent. */
+  readonly scale?: (name: string) => number
+}
+
+const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
+
+/** The specification of `Hyper` in a batch. */
+export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
+  rate: scalarSpec,
+  correction: scalarSpec,
+  epsilon: scalarSpec,
+  ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
+})
+
+/** The specification of a state: `parameters` are that of the parameters. */
+export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
+  parameters,
+  first: parameters,
+  second: parameters,
+  ...(accumulate > 1 ? { mean: parameters } : {})
+})
+
+/** The state before the first step. */
+export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spec: P, accumulate = 1) => ({
+  parameters,
+  first: Parameter.zerosLike(spec),
+  second: Parameter.zerosLike(spec),
+  ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {})
+})
+
+const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
+
+/** The numbers of step `step`, counted from 0, at a learning rate. */
+export const hyper = (
+  step: number,
+  rate: number,
+  { accumulate = 1, betas: [beta1, beta2], eps }: {
+    readonly betas: readonly [number, number]
+    readonly eps: number
+    readonly accumulate?: number | undefined
+  }
+) => {
+  const updates = Math.floor(step / accumulate) + 1
+  const root = Math.sqrt(1 - beta2 ** updates)
+  const place = step % accumulate
+  return {
+    rate: scalar(rate),
+    correction: scalar(root / (1 - beta1 ** updates)),
+    epsilon: scalar(eps * root),
+    ...(accumulate === 1 ? {} : {
+      mean: {
+        keep: scalar(place === 0 ? 0 : 1),
+        taken: HostTensors.make([], "bool", Uint8Array.of(place === accumulate - 1 ? 1 : 0))
+      }
+    })
+  }
+}
+
+/**
+ * The state after one step, the norm of the gradients before clipping, and whether it and the loss were finite. If not, the
+ * state stays as it was: a loss can overflow whose gradients do not. Where several steps make one update, the norm is of
+ * the mean gradient so far.
+ *
+ * @throws ShapeError when options, state and hyper are not made for the same number of steps an update.
+ */
+export const update = <P extends object>(
+  state: State<P>,
+  gradients: P,
+  hyper: Hyper,
+  { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
+  loss?: Scalar
+) => {
+  const several = [accumulate > 1, state.mean !== undefined, hyper.mean !== undefined]
+  if (new Set(several).size > 1) {
+    throw new ShapeError.ShapeError(
+      `AdamW: ${accumulate} steps make one update, but state or hyper are made for another number; give all the same \`accumulate\``
+    )
+  }
+  const share = Tensor.fill([], 1 / accumulate)
+  const norm = Reduction.globalNorm(
+    state.mean && hyper.mean ? Update.means(state.mean, gradients, hyper.mean.keep, share) : gradients
+  )
+  const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
+  const one = Tensor.fill([], 1)
+  const either = (next: Scalar, kept: number) => {
+    const otherwise = Tensor.fill([], kept)
+    const taken = hyper.mean === undefined ? next : Elementwise.choose(hyper.mean.taken, next, otherwise)
+    return Elementwise.choose(finite, taken, otherwise)
+  }
+  const clip = clipNorm === null
+    ? one
+    : Elementwise.atMost(Elementwise.scale(Elementwise.reciprocal(Elementwise.shift(norm, 1e-6)), clipNorm), 1)
+  const keepFirst = either(Tensor.fill([], beta1), 1)
+  const keepSecond = either(Tensor.fill([], beta2), 1)
+  const takeFirst = either(Elementwise.scale(clip, 1 - beta1), 0)
+  const takeSecond = either(Elementwise.scale(Elementwise.square(clip), 1 - beta2), 0)
+  const step = either(Elementwise.mul(hyper.rate, hyper.correction), 0)
+  const decay = either(Elementwise.scale(hyper.rate, weightDecay), 0)
+
+  const means = hyper.mean === undefined ? {} : {
+    keepMean: Elementwise.choose(finite, hyper.mean.keep, one),
+    takeMean: Elementwise.choose(finite, share, Tensor.fill([], 0))
+  }
+
+  // Parameters that share a factor share the scalars.
+  const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
+  const lengthsAt = (factor: number) => {
+    const known = lengths.get(factor)
+    if (known !== undefined) return known
+    const made = {
+      step: Elementwise.scale(step, factor),
+      keep: Elementwise.sub(one, Elementwise.scale(decay, factor))
+    }
+    lengths.set(factor, made)
+    return made
+  }
+  const next = Update.each(state, gradients, (leaf, gradient, name) => {
+    const { keep, step: length } = lengthsAt(scale(name))
+    const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
+    const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
+    return Update.adamw(leaf, gradient, { ...factors, ...(decaying ? { keep } : {}), ...means })
+  })
+  return { state: next, norm, finite }
+}

@@ -1,0 +1,178 @@
+/**
+ * Masked image modelling: masked patches become a mask token, and the network predicts the codes that the tokenizer gave
+ * them. With patch aggregation a shallow head predicts them once more from the last class token and an earlier block's
+ * patch tokens, so that the class token learns to gather (paper, sections 2.3 and 2.4; `modeling_pretrain.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Mim, Vit } from "patchword/nn"
+ *
+ * const { cls_pt_layers: head, mask_token: token } = Mim.spec({
+ *   ...Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *   hidden: 3072,
+ *   relativeRows: 732,
+ *   depth: 12,
+ *   codes: 8192,
+ *   absolutePositions: false,
+ *   relativePositions: "shared",
+ *   qkvBias: true,
+ *   layerScale: 0.1,
+ *   initStd: 0.02,
+ *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
+ * })
+ * assert.strictEqual(head?.length, 2)
+ * assert.deepStrictEqual(token.shape, [1, 1, 768])
+ * ```
+ */
+import * as Linear from "../../shapes/Linear.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
+import * as Parameter from "../blocks/Parameter.ts"
+import * as Vit from "../blocks/Vit.ts"
+
+/** Patch aggregation: which block's patches the head sees (counted from 1), its depth, and whether it shares the output. */
+export interface Aggregation {
+  readonly earlyLayer: number
+  readonly headDepth: number
+  readonly sharedHead: boolean
+}
+
+/** The sizes of a network that predicts one of `codes`, and its kind. */
+export interface Sizes extends Vit.Network {
+  get codes(): number
+  set codes(_: never)
+  /** Deviation of the first weights, before they are cut. */
+  readonly initStd: number
+  readonly aggregation: Aggregation | null
+}
+
+/** The network. The parameters with `cls_pt` are those of patch aggregation. */
+export interface MimParams<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>> {
+  readonly mask_token: Tensor<[1, 1, N["width"]]>
+  readonly norm: Normalization.NormParams<N["width"]>
+  readonly lm_head: Linear.LinearParams<N["width"], N["codes"]>
+  readonly cls_pt_layers?: ReadonlyArray<Block.BlockParams<Vit.Encoder<N>>>
+  readonly cls_pt_norm?: Normalization.NormParams<N["width"]>
+  readonly cls_pt_lm_head?: Linear.LinearParams<N["width"], N["codes"]>
+}
+
+/** What a forward pass needs beside parameters, images and masks. */
+export interface Context<B extends number, N extends Sizes> extends Vit.Context<B, Vit.Encoder<N>> {
+  readonly earlyLayer: number
+  /** One entry per aggregation block. */
+  readonly headDropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+}
+
+/** Chosen patch tokens of the last block and, with aggregation, of the head; not normed yet. */
+export interface Hidden<M extends number, N extends Sizes> {
+  readonly last: Tensor<[M, N["width"]]>
+  readonly aggregated: Tensor<[M, N["width"]]> | undefined
+}
+
+// Behind the attention of the last block no token depends on another. Only those that are asked for go through the rest.
+const through = <B extends number, N extends Vit.Trunk>(
+  blocks: ReadonlyArray<Block.BlockParams<N>>,
+  tokens: Block.Given<B, N>,
+  patches: N["patches"],
+  contextOf: (place: number) => Block.Context<B, N>
+) => {
+  const outputs: Array<Block.Sequence<B, N>> = []
+  for (const [place, block] of blocks.slice(0, -1).entries()) {
+    outputs.push(Block.forward(block, outputs.at(-1) ?? tokens, contextOf(place)))
+  }
+  const final = blocks.at(-1)
+  const input = outputs.at(-1) ?? tokens
+  const context = contextOf(blocks.length - 1)
+  const attended = final === undefined ? input : Block.attend(final, input, context)
+  const factors = context.dropPath?.mlp
+  const finish = <D extends number, S extends Shape>(
+    x: Tensor<[D, ...S, N["width"]]>,
+    dropPath: Tensor<[D]> | undefined
+  ): Tensor<[D, ...S, N["width"]]> => final === undefined ? x : Block.transform(final, x, dropPath, context.epsilon)
+  return {
+    /** Outputs of all blocks but the last. */
+    outputs,
+    all: () => finish<B, [Block.TokensOf<N>]>(attended, factors),
+    classToken: () => finish<B, [1]>(Tokens.classToken(attended), factors),
+    patchTokens: <M extends number>(rows: Tensor<[M], "int32">) =>
+      finish<M, []>(
+        Tokens.selectRows(Tokens.patchTokens(attended, patches), rows),
+        factors && Tokens.factorsOfRows(factors, patches, rows)
+      )
+  }
+}
+
+/**
+ * Runs the network over images whose patches are masked where `mask`, `[B, N]`, says so, and gives the patch tokens at some
+ * rows of `[B·N]`.
+ */
+export const hidden = <B extends number, M extends number, N extends Sizes>(
+  params: MimParams<N>,
+  images: Vit.GivenImages<B, N>,
+  mask: Tensor<[B, NoInfer<Vit.Patches<N>>], "bool">,
+  rows: Tensor<[M], "int32">,
+  { dropPath, earlyLayer, epsilon, headDropPath, heads, index }: Context<B, N>
+): Hidden<M, N> => {
+  const network: Vit.VitParams<Vit.Encoder<N>> = params
+  const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
+  const count = patches.shape[1]
+  const tokens = Vit.withClassToken(network, Tokens.replaceMasked(patches, mask, params.mask_token))
+  const shared = { heads, bias: Vit.sharedBias(network, index), index, epsilon }
+  const trunk = through(network.blocks, tokens, count, (place) => ({ ...shared, dropPath: dropPath?.[place] }))
+  const last = trunk.patchTokens(rows)
+  if (params.cls_pt_layers === undefined) return { last, aggregated: undefined }
+
+  const early = Tokens.patchTokens(trunk.outputs[earlyLayer - 1] ?? trunk.all(), count)
+  const gathered = Tokens.prepend(trunk.classToken(), early)
+  const head = through(
+    params.cls_pt_layers,
+    gathered,
+    count,
+    (place) => ({ ...shared, dropPath: headDropPath?.[place] })
+  )
+  return { last, aggregated: head.patchTokens(rows) }
+}
+
+/** Logits over the codes from the last block and from the aggregation head. */
+export const logits = <M extends number, N extends Sizes>(
+  { cls_pt_lm_head, cls_pt_norm, lm_head, norm }: MimParams<N>,
+  { aggregated, last }: Hidden<M, N>,
+  epsilon = Block.EPSILON
+): { readonly last: Tensor<[M, N["codes"]]>; readonly aggregated: Tensor<[M, N["codes"]]> | undefined } => ({
+  last: Linear.linear(Normalization.layerNorm(last, norm, epsilon), lm_head),
+  aggregated: aggregated
+    && Linear.linear(Normalization.layerNorm(aggregated, cls_pt_norm ?? norm, epsilon), cls_pt_lm_head ?? lm_head)
+})
+
+const head = <C extends number, K extends number>(
+  width: C,
+  codes: K,
+  regime: Parameter.Regime
+): Parameter.ParametersOf<Linear.LinearParams<C, K>> => ({
+  weight: Parameter.normal([codes, width], regime),
+  bias: Parameter.zeros([codes])
+})
+
+/** The parameters of a network. */
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<MimParams<N>> => {
+  const { aggregation, codes, initStd, width } = sizes
+  const regime = Parameter.pretraining(initStd)
+  const trunk = Vit.encoder(sizes)
+  const kind = { ...sizes, ownTable: Vit.ownTable(sizes.relativePositions), regime: Parameter.aggregation }
+  return {
+    ...Vit.spec(trunk, sizes, regime),
+    mask_token: Parameter.normal([1, 1, width], regime),
+    norm: Block.norm(width),
+    lm_head: head(width, codes, regime),
+    ...(aggregation === null ? {} : {
+      cls_pt_layers: Array.from(
+        { length: aggregation.headDepth },
+        (_, k) => Block.spec(trunk, { ...kind, place: aggregation.earlyLayer + k })
+      ),
+      ...(aggregation.sharedHead ? {} : { cls_pt_norm: Block.norm(width), cls_pt_lm_head: head(width, codes, regime) })
+    })
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Pretraining by masked image modelling, step by step, and using the backbone.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { PretrainStep, Vit } from "patchword/nn"
+ *
+ * const sizes = {
+ *   ...Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *   hidden: 3072,
+ *   relativeRows: 732,
+ *   depth: 12,
+ *   absolutePositions: false,
+ *   relativePositions: "shared",
+ *   qkvBias: true,
+ *   layerScale: 0.1,
+ *   initStd: 0.02,
+ *   codes: 8192,
+ *   aggregation: { earlyLayer: 9, headDepth: 2, sharedHead: true }
+ * } as const
+ * const { batch } = PretrainStep.step(sizes, { size: 64, masked: 4800, dropPath: true }, {
+ *   betas: [0.9, 0.98],
+ *   weightDecay: 0.05,
+ *   clipNorm: 3,
+ *   decays: (_, rank) => rank > 1
+ * })
+ * assert.deepStrictEqual(batch.mask.shape, [64, 196])
+ * assert.strictEqual(batch.dropPath?.length, 14)
+ * ```
+ */
+import * as Codes from "../../shapes/Codes.ts"
+import { add } from "../../shapes/Elementwise.ts"
+import * as Gradient from "../../shapes/Gradient.ts"
+import * as Loss from "../../shapes/Loss.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
+import * as Vit from "../blocks/Vit.ts"
+import * as AdamW from "../optimizer/AdamW.ts"
+import * as Mim from "./Mim.ts"
+
+/** What a step is given: `M` masked patches in a batch of `B` images. */
+export interface Batch<B extends number, M extends number, N extends Mim.Sizes> {
+  /** Standardised. */
+  readonly images: Vit.Images<B, N>
+  readonly mask: Tensor<[B, Vit.Patches<N>], "bool">
+  /** The masked patches, counted row-major over `[B, N]`, and the codes that the tokenizer gave them. */
+  readonly rows: Tensor<[M], "int32">
+  readonly labels: Tensor<[M], "int32">
+  /** Factors for every block of the network and then of the head; absent when nothing is dropped. */
+  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly hyper: AdamW.Hyper
+}
+
+/** What is masked, and what stands there. */
+type Masked<B extends number, M extends number, N extends Mim.Sizes> = Pick<
+  Batch<B, M, N>,
+  "images" | "mask" | "rows" | "labels"
+>
+
+const masked = <B extends number, M extends number, N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batch: { readonly size: B; readonly masked: M }
+): SpecOf<Masked<B, M, N>> => ({
+  images: Vit.images(sizes, batch.size),
+  mask: { shape: [batch.size, Vit.patches(sizes)], dtype: "bool" },
+  rows: { shape: [batch.masked], dtype: "int32" },
+  labels: { shape: [batch.masked], dtype: "int32" }
+})
+
+/** What a step measures: of the last block (`1`) and of the aggregation head (`2`, absent without one). */
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly loss_1: Tensor<[]>
+  readonly accuracy_1: Tensor<[]>
+  readonly loss_2?: Tensor<[]>
+  readonly accuracy_2?: Tensor<[]>
+  readonly gradientNorm: Tensor<[]>
+}
+
+/** One step of masked image modelling. */
+export const step = <B extends number, M extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batch: { readonly size: B; readonly masked: M; readonly dropPath: boolean },
+  adamw: AdamW.Options
+): TrainStep<AdamW.State<Mim.MimParams<N>>, Batch<B, M, N>, Metrics> => {
+  const { aggregation, depth, epsilon } = sizes
+  const dropped = depth + (aggregation?.headDepth ?? 0)
+  return {
+    name: "pretrain",
+    state: AdamW.stateSpec(Mim.spec(sizes), adamw.accumulate),
+    batch: {
+      ...masked(sizes, batch),
+      ...(batch.dropPath ? { dropPath: Vit.dropPathSpec(dropped, batch.size) } : {}),
+      hyper: AdamW.hyperSpec(adamw.accumulate)
+    },
+    run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
+      const context = {
+        ...Vit.contextOf(sizes, dropPath?.slice(0, depth)),
+        earlyLayer: aggregation?.earlyLayer ?? depth,
+        headDropPath: dropPath?.slice(depth)
+      }
+      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+        const { aggregated, last } = Mim.logits(params, Mim.hidden(params, images, mask, rows, context), epsilon)
+        const loss_1 = Loss.crossEntropy(last, labels)
+        const first = { loss_1, accuracy_1: Loss.accuracy(last, labels) }
+        if (aggregated === undefined) return { loss: loss_1, aux: first }
+        const loss_2 = Loss.crossEntropy(aggregated, labels)
+        return { loss: add(loss_1, loss_2), aux: { ...first, loss_2, accuracy_2: Loss.accuracy(aggregated, labels) } }
+      }, state.parameters)
+      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
+      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+    }
+  }
+}
+
+/** For every masked patch the most probable code by the last block, and its loss. */
+export const predict = <B extends number, M extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batch: { readonly size: B; readonly masked: M }
+): Inference<
+  { readonly parameters: Mim.MimParams<N> },
+  Masked<B, M, N>,
+  { readonly predicted: Tensor<[M], "int32">; readonly loss: Tensor<[]> }
+> => ({
+  name: "predict",
+  weights: { parameters: Mim.spec(sizes) },
+  batch: masked(sizes, batch),
+  run: ({ parameters }, { images, labels, mask, rows }) => {
+    const tokens = Mim.hidden(parameters, images, mask, rows, {
+      ...Vit.contextOf(sizes),
+      earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
+    })
+    const { last } = Mim.logits(parameters, tokens, sizes.epsilon)
+    return { predicted: Codes.argMax(last), loss: Loss.crossEntropy(last, labels) }
+  }
+})
+
+/** What the backbone makes of standardised images. */
+type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
+  { readonly parameters: Mim.MimParams<N> },
+  { readonly images: Vit.Images<B, N> },
+  O
+>
+
+/** One vector per standardised image: mean patch token or class token of the last block, normed or raw, `[B, C]`. */
+export const features = <B extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
+  name: "features",
+  weights: { parameters: Mim.spec(sizes) },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.tokensOf(sizes, parameters, images)
+    const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
+    return {
+      features: pooling === "mean"
+        ? Reduction.meanTokens(Tokens.patchTokens(normed, Vit.patches(sizes)))
+        : Tokens.single(Tokens.classToken(normed))
+    }
+  }
+})
+
+/** The patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
+export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B
+): Seeing<B, N, { readonly target: Tensor<[B, Vit.Patches<N>, N["width"]]> }> => ({
+  name: "patch features",
+  weights: { parameters: Mim.spec(sizes) },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const normed = Normalization.layerNorm(
+      Vit.tokensOf(sizes, parameters, images),
+      parameters.norm,
+      sizes.epsilon ?? Block.EPSILON
+    )
+    return { target: Tokens.patchTokens(normed, Vit.patches(sizes)) }
+  }
+})

@@ -1,0 +1,194 @@
+/**
+ * The network below a segmentation head: patch tokens of four blocks, without a norm, as a pyramid of maps at 1/4, 1/8, 1/16
+ * and 1/32 of the image's size (`semantic_segmentation/backbone/beit.py`). Transposed convolutions enlarge the first maps,
+ * pooling shrinks the last.
+ *
+ * Its one batch normalisation uses the statistics in the weights, as evaluation does. There is no training of
+ * segmentation here.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { SegmentationBackbone, Vit } from "patchword/nn"
+ *
+ * const { batch, weights } = SegmentationBackbone.features16(
+ *   {
+ *     ...Vit.dims({ image: 512, patch: 16, width: 768, heads: 12 }),
+ *     hidden: 3072,
+ *     relativeRows: 3972,
+ *     depth: 12,
+ *     taps: [4, 6, 8, 12]
+ *   },
+ *   2
+ * )
+ * assert.deepStrictEqual(batch.images.shape, [2, 3, 512, 512])
+ * assert.deepStrictEqual(weights.fpn1[3].weight.shape, [768, 768, 2, 2])
+ * ```
+ */
+import { gelu } from "../../shapes/Activation.ts"
+import * as Convolution from "../../shapes/Convolution.ts"
+import type * as Dim from "../../shapes/Dim.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import type { Inference, SpecOf } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as Parameter from "../blocks/Parameter.ts"
+import * as Vit from "../blocks/Vit.ts"
+import { norm, tensor } from "../teachers/TeacherVit.ts"
+
+/** The batch normalisation's epsilon, PyTorch's default. */
+export const EPSILON = 1e-5
+
+/** Doubles a map's sides. */
+export type Double<C extends number> = Convolution.TransposedParams<C, C, 2>
+
+/** What the pyramid adds to a network of 16-pixel patches, under the official names. */
+export interface Pyramid16<in out C extends number> {
+  readonly fpn1: {
+    readonly 0: Double<C>
+    readonly 1: Normalization.BatchNormParams<C>
+    readonly 3: Double<C>
+  }
+  readonly fpn2: { readonly 0: Double<C> }
+}
+
+/** What the pyramid adds to a network of 8-pixel patches. */
+export interface Pyramid8<in out C extends number> {
+  readonly fpn1: { readonly 0: Double<C> }
+}
+
+/** Maps of four blocks, each `[B, C, H, W]`. */
+export type Taps<B extends number, C extends number, H extends number, W extends number> = readonly [
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>,
+  Tensor<[B, C, H, W]>
+]
+
+/** Four maps over a grid of `H` by `W` patches of 16 pixels. */
+export interface Maps16<B extends number, C extends number, H extends number, W extends number> {
+  readonly f1: Tensor<[B, C, Dim.Mul<Dim.Mul<H, 2>, 2>, Dim.Mul<Dim.Mul<W, 2>, 2>]>
+  readonly f2: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
+  readonly f3: Tensor<[B, C, H, W]>
+  readonly f4: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
+}
+
+/** Four maps over a grid of `H` by `W` patches of 8 pixels. */
+export interface Maps8<B extends number, C extends number, H extends number, W extends number> {
+  readonly f1: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
+  readonly f2: Tensor<[B, C, H, W]>
+  readonly f3: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
+  readonly f4: Tensor<[B, C, Dim.Div<H, 4>, Dim.Div<W, 4>]>
+}
+
+/** The pyramid over the maps of 16-pixel patches. */
+export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
+  { fpn1, fpn2 }: Pyramid16<C>,
+  [first, second, third, fourth]: Taps<B, C, H, W>
+): Maps16<B, C, H, W> => {
+  const half = Normalization.batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
+  return {
+    // Named type arguments: to infer products of products the compiler goes too deep.
+    f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(gelu(half), fpn1[3]),
+    f2: Convolution.transposed(second, fpn2[0]),
+    f3: third,
+    f4: Convolution.maxPool(fourth, 2)
+  }
+}
+
+/** The pyramid over the maps of 8-pixel patches. */
+export const pyramid8 = <B extends number, C extends number, H extends number, W extends number>(
+  { fpn1 }: Pyramid8<C>,
+  [first, second, third, fourth]: Taps<B, C, H, W>
+): Maps8<B, C, H, W> => ({
+  f1: Convolution.transposed(first, fpn1[0]),
+  f2: second,
+  f3: Convolution.maxPool(third, 2),
+  f4: Convolution.maxPool(fourth, 4)
+})
+
+/** The sizes of a backbone. */
+export interface Sizes extends Vit.Sizes {
+  readonly depth: number
+  /** The blocks whose tokens make the maps, counted from 1. */
+  readonly taps: readonly [number, number, number, number]
+}
+
+/** Maps of the patch tokens after four blocks, for standardised images. */
+export const taps = <B extends number, N extends Sizes>(
+  params: Vit.VitParams<Vit.Encoder<N>>,
+  images: Vit.GivenImages<B, N>,
+  sizes: Readonly<N>
+): Taps<B, N["width"], Vit.Rows<N>, Vit.Columns<N>> => {
+  const tokens = Vit.withClassToken(params, Tokens.patchEmbed(images, params.patch_embed.proj))
+  const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
+  const mapOf = (place: number) => {
+    const output = outputs[place - 1]
+    if (output === undefined) {
+      throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
+    }
+    return Convolution.map(Tokens.patchTokens(output, Vit.patches(sizes)), Vit.rows(sizes), Vit.columns(sizes))
+  }
+  const [first, second, third, fourth] = sizes.taps
+  return [mapOf(first), mapOf(second), mapOf(third), mapOf(fourth)]
+}
+
+const spec = <N extends Sizes>(sizes: Readonly<N>) =>
+  Vit.spec(
+    Vit.encoder(sizes),
+    {
+      depth: sizes.depth,
+      absolutePositions: false,
+      relativePositions: "perBlock",
+      qkvBias: true,
+      layerScale: 0.1
+    },
+    Parameter.finetuning
+  )
+
+const double = <C extends number>(width: C): SpecOf<Double<C>> => ({
+  weight: tensor([width, width, 2, 2]),
+  bias: tensor([width])
+})
+
+const statistics = <C extends number>(width: C): SpecOf<Normalization.BatchNormParams<C>> => ({
+  ...norm(width),
+  running_mean: tensor([width]),
+  running_var: tensor([width])
+})
+
+/** A backbone of 16-pixel patches. */
+export interface Params16<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid16<N["width"]> {}
+
+/** The maps of standardised images by 16-pixel patches. */
+export const features16 = <B extends number, const N extends Sizes & { readonly patch: 16 }>(
+  sizes: Readonly<N>,
+  batchSize: B
+): Inference<
+  Params16<N>,
+  { readonly images: Vit.Images<B, N> },
+  Maps16<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>
+> => ({
+  name: "segmentation backbone",
+  weights: {
+    ...spec(sizes),
+    fpn1: { 0: double(sizes.width), 1: statistics(sizes.width), 3: double(sizes.width) },
+    fpn2: { 0: double(sizes.width) }
+  },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: (params, { images }) => pyramid16(params, taps(params, images, sizes))
+})
+
+/** A backbone of 8-pixel patches. */
+export interface Params8<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid8<N["width"]> {}
+
+/** The maps of standardised images by 8-pixel patches. */
+export const features8 = <B extends number, const N extends Sizes & { readonly patch: 8 }>(
+  sizes: Readonly<N>,
+  batchSize: B
+): Inference<Params8<N>, { readonly images: Vit.Images<B, N> }, Maps8<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>> => ({
+  name: "segmentation backbone",
+  weights: { ...spec(sizes), fpn1: { 0: double(sizes.width) } },
+  batch: { images: Vit.images(sizes, batchSize) },
+  run: (params, { images }) => pyramid8(params, taps(params, images, sizes))
+})

@@ -1,0 +1,160 @@
+/**
+ * The image tower of OpenAI's CLIP as BEiT v2 is taught by it: the patch tokens of the last block through the final norm
+ * and the projection, which CLIP itself only does with the class token (`vqkd_teacher/clip/model.py`, `modeling_vqkd.py`).
+ *
+ * Layer norm's epsilon is 1e-5, GELU its quick approximation unless told otherwise, and the convolution has no bias.
+ * Parameters have the official names of a whole CLIP, `visual.…`.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Clip } from "patchword/nn"
+ *
+ * const sizes = { patch: 16, width: 768, hidden: 3072, heads: 12, depth: 12, out: 512, grid: { height: 14, width: 14 } }
+ * const { batch, weights } = Clip.features({ ...sizes, tokens: 197 }, { size: 8, height: 224, width: 224 } as const)
+ * assert.deepStrictEqual(batch.images.shape, [8, 3, 224, 224])
+ * assert.deepStrictEqual(weights.visual.proj.shape, [768, 512])
+ * ```
+ */
+import type { Channels } from "../../domain/pixels/Normalize.ts"
+import * as Activation from "../../shapes/Activation.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import { addToSamples } from "../../shapes/Elementwise.ts"
+import * as Linear from "../../shapes/Linear.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import type { Inference, SpecOf } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as TeacherVit from "./TeacherVit.ts"
+
+/** Mean and deviation that its images are standardised with. */
+export const CHANNELS: Channels = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  std: [0.26862954, 0.26130258, 0.27577711]
+}
+
+/** Layer norm's epsilon. */
+export const EPSILON = 1e-5
+
+/** What the MLPs go through: OpenAI's towers a quick approximation of GELU, most of OpenCLIP's the exact one. */
+export type Mlp = "quick_gelu" | "gelu"
+
+const activations = { quick_gelu: Activation.quickGelu, gelu: Activation.gelu }
+
+/** The sizes of a tower. */
+export interface Sizes extends TeacherVit.Sizes {
+  /** The numbers of a patch in the end. */
+  get out(): number
+  set out(_: never)
+  /** Default `quick_gelu`. */
+  readonly activation?: Mlp
+}
+
+/** A block under its official names. */
+export interface ClipBlock<in out N extends Sizes> {
+  readonly attn: {
+    readonly in_proj_weight: Tensor<[Dim.Mul<3, N["width"]>, N["width"]]>
+    readonly in_proj_bias: Tensor<[Dim.Mul<3, N["width"]>]>
+    readonly out_proj: Linear.LinearParams<N["width"], N["width"]>
+  }
+  readonly ln_1: Normalization.NormParams<N["width"]>
+  readonly mlp: {
+    readonly c_fc: Linear.LinearParams<N["width"], N["hidden"]>
+    readonly c_proj: Linear.LinearParams<N["hidden"], N["width"]>
+  }
+  readonly ln_2: Normalization.NormParams<N["width"]>
+}
+
+/** The tower under its official names. */
+export interface ClipParams<in out N extends Sizes> {
+  readonly visual: {
+    readonly class_embedding: Tensor<[N["width"]]>
+    readonly positional_embedding: Tensor<[N["tokens"], N["width"]]>
+    readonly proj: Tensor<[N["width"], N["out"]]>
+    readonly conv1: { readonly weight: Tensor<[N["width"], 3, N["patch"], N["patch"]]> }
+    readonly ln_pre: Normalization.NormParams<N["width"]>
+    readonly transformer: { readonly resblocks: ReadonlyArray<ClipBlock<N>> }
+    readonly ln_post: Normalization.NormParams<N["width"]>
+  }
+}
+
+/** The parameters of a tower of these sizes. */
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<ClipParams<N>> => {
+  const { depth, hidden, out, patch, tokens, width } = sizes
+  const { linear, norm, tensor } = TeacherVit
+  return {
+    visual: {
+      class_embedding: tensor([width]),
+      positional_embedding: tensor([tokens, width]),
+      proj: tensor([width, out]),
+      conv1: { weight: tensor([width, 3, patch, patch]) },
+      ln_pre: norm(width),
+      transformer: {
+        resblocks: Array.from({ length: depth }, () => ({
+          attn: {
+            in_proj_weight: tensor([Dim.mul(3, width), width]),
+            in_proj_bias: tensor([Dim.mul(3, width)]),
+            out_proj: linear(width, width)
+          },
+          ln_1: norm(width),
+          mlp: { c_fc: linear(width, hidden), c_proj: linear(hidden, width) },
+          ln_2: norm(width)
+        }))
+      },
+      ln_post: norm(width)
+    }
+  }
+}
+
+const blockOf = <N extends Sizes>({ attn, ln_1, ln_2, mlp }: ClipBlock<N>): TeacherVit.BlockParams<N> => ({
+  attentionNorm: ln_1,
+  qkv: { weight: attn.in_proj_weight, bias: attn.in_proj_bias },
+  proj: attn.out_proj,
+  mlpNorm: ln_2,
+  expand: mlp.c_fc,
+  contract: mlp.c_proj
+})
+
+/** What a tower says of images. */
+export interface Outputs<I extends TeacherVit.Batch, N extends Sizes> {
+  /** All tokens of the last block, class token first, before the final norm. */
+  readonly last: Tensor<[I["size"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, N["width"]]>
+  /** The patch tokens after the final norm. */
+  readonly patches: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["width"]]>
+  /** These, projected: what the tokenizer learns to rebuild. Not of unit length. */
+  readonly target: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["out"]]>
+  /** The class token, normed and projected: CLIP's own embedding of an image. */
+  readonly pooled: Tensor<[I["size"], N["out"]]>
+}
+
+/** All that a tower says of standardised images, whose sides need not be those that it was trained with. */
+export const features = <const I extends TeacherVit.Batch, const N extends Sizes>(
+  sizes: Readonly<N>,
+  batch: Readonly<I>
+): Inference<ClipParams<N>, { readonly images: TeacherVit.Images<I> }, Outputs<I, N>> => ({
+  name: "clip",
+  weights: spec(sizes),
+  batch: TeacherVit.batchSpec(batch),
+  run: ({ visual }, { images }) => {
+    const { activation = "quick_gelu", epsilon = EPSILON, grid, heads, patch } = sizes
+    const { height, size, width } = batch
+    const patches = Tokens.patchProject(images, visual.conv1.weight)
+    const [, count] = patches.shape
+    const tokens = Tokens.prepend(Tokens.repeat(Tokens.lone(visual.class_embedding), size), patches)
+    const here = { height: height / patch, width: width / patch }
+    const table = Tokens.sample(visual.positional_embedding)
+    const positions = TeacherVit.positions(table, grid, here, tokens.shape[1])
+    const kind = { heads, epsilon, activation: activations[activation] }
+    const last = visual.transformer.resblocks.reduce(
+      (x, params) => TeacherVit.block(blockOf(params), x, kind),
+      Normalization.layerNorm(addToSamples(tokens, positions), visual.ln_pre, epsilon)
+    )
+    const normed = Normalization.layerNorm(last, visual.ln_post, epsilon)
+    const normedPatches = Tokens.patchTokens(normed, count)
+    return {
+      last,
+      patches: normedPatches,
+      target: Tokens.batched(Linear.matMul(Tokens.rows(normedPatches), visual.proj), size, count),
+      pooled: Linear.matMul(Tokens.single(Tokens.classToken(normed)), visual.proj)
+    }
+  }
+})

@@ -1,0 +1,161 @@
+/**
+ * What the networks that teach have in common: pre-norm blocks whose queries, keys and values all have a bias, and absolute
+ * positions that are carried over to images of another size than their own while they run.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Grid } from "patchword/domain"
+ * import { TeacherVit } from "patchword/nn"
+ * import { Tensor } from "patchword/shapes"
+ *
+ * const table = Tensor.zeros([1, 5, 8])
+ * const larger = TeacherVit.positions(table, Grid.square(2), Grid.square(3), 10)
+ * assert.deepStrictEqual(larger.shape, [1, 10, 8])
+ * ```
+ */
+import * as Positions from "../../domain/method/Positions.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
+import * as Attention from "../../shapes/Attention.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import { add, scaleChannels } from "../../shapes/Elementwise.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Linear from "../../shapes/Linear.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import type { SpecOf, TensorSpec } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+
+/** The sizes of a teacher; its positions, `tokens`, need not be those of the images that it sees. */
+export interface Sizes {
+  get patch(): number
+  set patch(_: never)
+  get width(): number
+  set width(_: never)
+  get hidden(): number
+  set hidden(_: never)
+  get heads(): number
+  set heads(_: never)
+  get tokens(): number
+  set tokens(_: never)
+  readonly depth: number
+  /** Added to the variance in layer norms. Default that of the official code. */
+  readonly epsilon?: number
+  /** The patches that its positions are for, which with the class token are `tokens`. */
+  readonly grid: Grid
+}
+
+/** How many images it sees at once, and their sides. */
+export interface Batch {
+  get size(): number
+  set size(_: never)
+  get height(): number
+  set height(_: never)
+  get width(): number
+  set width(_: never)
+}
+
+/** Standardised images. */
+export type Images<I extends Batch> = Tensor<[I["size"], 3, I["height"], I["width"]]>
+
+/** How many patches these images make. */
+export type Patches<I extends Batch, N extends Sizes> = Dim.Patches<I["height"], I["width"], N["patch"]>
+
+/** How many patches these images make. */
+export const patches = <I extends Batch, N extends Sizes>(
+  { patch }: Readonly<N>,
+  { height, width }: Readonly<I>
+): Patches<I, N> => Dim.mul(Dim.div(height, patch), Dim.div(width, patch))
+
+/** These images in a batch. */
+export const batchSpec = <I extends Batch>(
+  { height, size, width }: Readonly<I>
+): SpecOf<{ readonly images: Images<I> }> => ({ images: { shape: [size, 3, height, width], dtype: "float32" } })
+
+/** A block. The teachers' official names are translated into these. */
+export interface BlockParams<in out N extends Sizes> {
+  readonly attentionNorm: Normalization.NormParams<N["width"]>
+  readonly qkv: Linear.LinearParams<N["width"], Dim.Mul<3, N["width"]>>
+  readonly proj: Linear.LinearParams<N["width"], N["width"]>
+  /** Factors of the channels of what attention and MLP add (layer scale). */
+  readonly attentionScale?: Tensor<[N["width"]]>
+  readonly mlpScale?: Tensor<[N["width"]]>
+  readonly mlpNorm: Normalization.NormParams<N["width"]>
+  readonly expand: Linear.LinearParams<N["width"], N["hidden"]>
+  readonly contract: Linear.LinearParams<N["hidden"], N["width"]>
+}
+
+/** The specification of a parameter. */
+export const tensor = <const S extends Shape>(shape: S): TensorSpec<{ -readonly [K in keyof S]: S[K] }, "float32"> => ({
+  shape: shape as { -readonly [K in keyof S]: S[K] },
+  dtype: "float32"
+})
+
+/** The specification of a linear layer. */
+export const linear = <In extends number, Out extends number>(width: In, out: Out) => ({
+  weight: tensor([out, width]),
+  bias: tensor([out])
+})
+
+/** The specification of a layer norm. */
+export const norm = <C extends number>(width: C) => ({ weight: tensor([width]), bias: tensor([width]) })
+
+/** What distinguishes the blocks of one teacher from those of another. */
+export interface Kind<N extends Sizes> {
+  readonly heads: N["heads"]
+  readonly epsilon: number
+  readonly activation: <S extends ReadonlyArray<number>>(x: Tensor<S>) => Tensor<S>
+}
+
+const project = <B extends number, T extends number, N extends Sizes>(
+  { attentionNorm, qkv }: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  { epsilon, heads }: Kind<N>
+) => Attention.splitHeads(Linear.linear(Normalization.layerNorm(x, attentionNorm, epsilon), qkv), x.shape[2], heads)
+
+const scaled = <B extends number, T extends number, C extends number>(
+  x: Tensor<[B, T, C]>,
+  factors: Tensor<[C]> | undefined
+): Tensor<[B, T, C]> => factors === undefined ? x : scaleChannels<[B, T], C>(x, factors)
+
+/** The block, `[B, T, C]` to `[B, T, C]`. */
+export const block = <B extends number, T extends number, N extends Sizes>(
+  params: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  kind: Kind<N>
+): Tensor<[B, T, N["width"]]> => {
+  const { attentionScale, contract, expand, mlpNorm, mlpScale, proj } = params
+  const { key, query, value } = project(params, x, kind)
+  const heads = Attention.mergeHeads(Attention.attention(query, key, value), x.shape[2])
+  const attended = add(x, scaled(Linear.linear(heads, proj), attentionScale))
+  const hidden = kind.activation(Linear.linear(Normalization.layerNorm(attended, mlpNorm, kind.epsilon), expand))
+  return add(attended, scaled(Linear.linear(hidden, contract), mlpScale))
+}
+
+/** What the block weighs the tokens with, `[B, H, T, T]`, for an input `[B, T, C]`. */
+export const attention = <B extends number, T extends number, N extends Sizes>(
+  params: BlockParams<N>,
+  x: Tensor<[B, T, NoInfer<N["width"]>]>,
+  kind: Kind<N>
+): Tensor<[B, N["heads"], T, T]> => {
+  const { key, query } = project(params, x, kind)
+  return Attention.attentionWeights(query, key)
+}
+
+/**
+ * Positions `[1, T, C]` of the grid `from`, class token first, for the grid `to` of `N - 1` patches: `[1, N, C]`. Bicubic,
+ * as the official code does it at run time: by default `Positions.resizeAtRunTime`.
+ */
+export const positions = <T extends number, C extends number, N extends number>(
+  table: Tensor<[1, T, C]>,
+  from: Grid,
+  to: Grid,
+  tokens: N,
+  resize: typeof Positions.resize = Positions.resizeAtRunTime
+): Tensor<[1, N, C]> => {
+  const known = table.shape[1]
+  // Resizing is linear, so what it does to unit vectors are the weights of the rows.
+  const unit = Float32Array.from({ length: known * known }, (_, i) => (i % (known + 1) === 0 ? 1 : 0))
+  const weights = resize(unit, known, from, to)
+  return Tokens.blend(HostTensor.make([tokens, known], "float32", weights), table)
+}

@@ -1,0 +1,59 @@
+/**
+ * Spherical k-means, by which a codebook begins: ten rounds over one batch from rows of that batch
+ * (`norm_ema_quantizer.py`, `kmeans`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Kmeans } from "patchword/nn"
+ * import { HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(1, 0, 0, 1, 0, 1)))
+ * const start = Tensor.constant(HostTensor.make([2], "int32", Int32Array.of(0, 1)))
+ * assert.deepStrictEqual(Kmeans.kmeans(vectors, start).means.shape, [2, 2])
+ * ```
+ */
+import * as Codes from "../../shapes/Codes.ts"
+import * as Elementwise from "../../shapes/Elementwise.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import type { Inference } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+
+/** The rounds of the official code. */
+export const ROUNDS = 10
+
+/** The means `[K, E]` and the counts `[K]` of their last assignment, after `rounds` from the `start` rows of unit vectors. */
+export const kmeans = <M extends number, K extends number, E extends number>(
+  vectors: Tensor<[M, E]>,
+  start: Tensor<[K], "int32">,
+  rounds = ROUNDS
+): { readonly means: Tensor<[K, E]>; readonly counts: Tensor<[K]> } => {
+  const [size] = start.shape
+  let means = Codes.lookup(vectors, start)
+  let counts = Elementwise.toFloat(start)
+  for (let round = 0; round < rounds; round++) {
+    const codes = Codes.nearest(vectors, means)
+    counts = Codes.countByCode(codes, size)
+    const next = Normalization.l2Normalize(Codes.sumByCode(vectors, codes, size))
+    means = Elementwise.whereRows(Elementwise.less(counts, 0.5), means, next)
+  }
+  return { means, counts }
+}
+
+/** `kmeans` as something an engine runs: vectors of any length, which are brought to the unit sphere first. */
+export const inference = <M extends number, K extends number, E extends number>(
+  vectors: M,
+  size: K,
+  width: E
+): Inference<
+  Readonly<Record<never, never>>,
+  { readonly vectors: Tensor<[M, E]>; readonly start: Tensor<[K], "int32"> },
+  { readonly means: Tensor<[K, E]>; readonly counts: Tensor<[K]> }
+> => ({
+  name: "kmeans",
+  weights: {},
+  batch: {
+    vectors: { shape: [vectors, width], dtype: "float32" },
+    start: { shape: [size], dtype: "int32" }
+  },
+  run: (_, batch) => kmeans(Normalization.l2Normalize(batch.vectors), batch.start)
+})

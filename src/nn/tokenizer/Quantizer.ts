@@ -1,0 +1,114 @@
+/**
+ * The quantizer of VQ-KD: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
+ * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Quantizer } from "patchword/nn"
+ * import { HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
+ * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(2, 1, 1, 3, 5, 0)))
+ * const { codes, quantized } = Quantizer.quantize(codebook, vectors)
+ * assert.deepStrictEqual([codes.shape, quantized.shape], [[3], [3, 2]])
+ * ```
+ */
+import * as Codes from "../../shapes/Codes.ts"
+import { add, less, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+
+/** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
+export interface QuantizerState<in out K extends number, in out E extends number> {
+  readonly embedding: { readonly weight: Tensor<[K, E]> }
+  /** A moving average of each code's count. */
+  readonly cluster_size: Tensor<[K]>
+}
+
+/** What quantizing vectors gives. */
+export interface Quantized<M extends number, E extends number> {
+  /** The vectors on the unit sphere. */
+  readonly unit: Tensor<[M, E]>
+  readonly codes: Tensor<[M], "int32">
+  /** The codes' vectors, through which the gradient of `unit` passes unchanged. */
+  readonly quantized: Tensor<[M, E]>
+  /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
+  readonly commitment: Tensor<[]>
+}
+
+/** Quantizes vectors `[M, E]`. No gradient reaches the codebook. */
+export const quantize = <M extends number, K extends number, E extends number>(
+  codebook: Tensor<[K, E]>,
+  vectors: Tensor<[M, E]>
+): Quantized<M, E> => {
+  const unit = Normalization.l2Normalize(vectors)
+  const codes = Codes.nearest(unit, codebook)
+  const chosen = stopGradient(Codes.lookup(codebook, codes))
+  return {
+    unit,
+    codes,
+    quantized: Codes.straightThrough(unit, chosen),
+    commitment: Reduction.mean(square(sub(chosen, unit)))
+  }
+}
+
+/** How the codebook follows. */
+export interface FollowOptions<M extends number> {
+  /** The share of a code that stays. */
+  readonly decay: number
+  /** The revival of codes that are hardly used; null as published. */
+  readonly revival: {
+    /** A code is revived when its count falls below this share of a uniformly used code's. */
+    readonly threshold: number
+  } | null
+  /** The number of vectors, which uniform use is reckoned by. */
+  readonly vectors: M
+}
+
+/** How many steps a revived code may stay unused before it is revived again. */
+export const PATIENCE = 20
+
+/**
+ * The moving count that a code starts with when codes are revived, at first and after its revival: so low that it falls
+ * under the threshold after `PATIENCE` steps without use. A code in use is far above it by then.
+ */
+export const freshCount = (options: {
+  readonly decay: number
+  readonly threshold: number
+  readonly vectors: number
+  readonly size: number
+}): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
+
+/**
+ * The codebook after a batch: every code that was used turns towards the mean direction of its vectors, by the same share
+ * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
+ * batch's vector at `rows` and its count a fresh one.
+ */
+export const follow = <M extends number, K extends number, E extends number>(
+  state: QuantizerState<K, E>,
+  { codes, unit }: { readonly codes: Tensor<[M], "int32">; readonly unit: Tensor<[M, E]> },
+  { decay, revival, vectors }: FollowOptions<M>,
+  rows?: Tensor<[K], "int32">
+): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
+  const codebook = state.embedding.weight
+  const [size] = codebook.shape
+  const counts = Codes.countByCode(codes, size)
+  const mean = Normalization.l2Normalize(Codes.sumByCode(unit, codes, size))
+  const target = whereRows(less(counts, 0.5), codebook, mean)
+  const moved = Normalization.l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
+  const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
+  if (revival === null || rows === undefined) {
+    return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
+  }
+  const dead = less(used, revival.threshold * vectors / size)
+  const fresh = Codes.lookup(unit, rows)
+  const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
+  return {
+    state: {
+      embedding: { weight: whereRows(dead, fresh, moved) },
+      cluster_size: where(dead, shift(scale(used, 0), begun), used)
+    },
+    counts
+  }
+}

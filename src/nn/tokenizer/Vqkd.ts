@@ -1,0 +1,205 @@
+/**
+ * The tokenizer: vector-quantised knowledge distillation. An encoder's tokens are quantized, and a small decoder rebuilds
+ * a teacher's patch features from the codes alone (paper, section 2.2; `modeling_vqkd.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Vit, Vqkd } from "patchword/nn"
+ *
+ * const { decoder, encode_task_layer: task } = Vqkd.spec({
+ *   ...Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *   hidden: 3072,
+ *   depth: 12,
+ *   decoderDepth: 3,
+ *   codes: 8192,
+ *   codeWidth: 32,
+ *   teacherWidth: 512,
+ *   qkvBias: true
+ * })
+ * assert.deepStrictEqual(task[2].weight.shape, [32, 768])
+ * assert.deepStrictEqual(decoder.patch_embed.proj.weight.shape, [768, 32, 1, 1])
+ * ```
+ */
+import * as Activation from "../../shapes/Activation.ts"
+import * as Codes from "../../shapes/Codes.ts"
+import type * as Dim from "../../shapes/Dim.ts"
+import { scale, shift } from "../../shapes/Elementwise.ts"
+import * as Linear from "../../shapes/Linear.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import * as Reduction from "../../shapes/Reduction.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tokens from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
+import * as Parameter from "../blocks/Parameter.ts"
+import * as Vit from "../blocks/Vit.ts"
+import * as Quantizer from "./Quantizer.ts"
+
+/** The sizes of a tokenizer, its codebook, and its teacher. */
+export interface Sizes extends Vit.Cut {
+  get width(): number
+  set width(_: never)
+  get hidden(): number
+  set hidden(_: never)
+  get heads(): number
+  set heads(_: never)
+  get codes(): number
+  set codes(_: never)
+  get codeWidth(): number
+  set codeWidth(_: never)
+  get teacherWidth(): number
+  set teacherWidth(_: never)
+  readonly depth: number
+  readonly decoderDepth: number
+  readonly qkvBias: boolean
+}
+
+/** The trunk that sees images. */
+export interface Encoder<N extends Sizes> {
+  readonly channels: 3
+  readonly patch: N["patch"]
+  readonly patches: Vit.Patches<N>
+  readonly width: N["width"]
+  readonly hidden: N["hidden"]
+  readonly heads: N["heads"]
+  readonly relativeRows: 1
+}
+
+/** The trunk that sees codes, one for each patch. */
+export interface Decoder<N extends Sizes> {
+  readonly channels: N["codeWidth"]
+  readonly patch: 1
+  readonly patches: Vit.Patches<N>
+  readonly width: N["width"]
+  readonly hidden: N["hidden"]
+  readonly heads: N["heads"]
+  readonly relativeRows: 1
+}
+
+/** The vectors of all patches of `B` images. */
+export type Vectors<B extends number, N extends Sizes> = Dim.Mul<B, Vit.Patches<N>>
+
+/** A trunk and its last norm. */
+export interface TrunkParams<in out N extends Vit.Trunk> extends Vit.VitParams<N> {
+  readonly fc_norm: Normalization.NormParams<N["width"]>
+}
+
+/** Two linear layers with a tanh between them, under the official names `0` and `2`. */
+export interface TaskLayer<in out C extends number, in out O extends number> {
+  readonly 0: Linear.LinearParams<C, C>
+  readonly 2: Linear.LinearParams<C, O>
+}
+
+/** A tokenizer under the official names. */
+export interface VqkdParams<in out N extends Sizes> {
+  readonly encoder: TrunkParams<Encoder<N>>
+  readonly decoder: TrunkParams<Decoder<N>>
+  readonly encode_task_layer: TaskLayer<N["width"], N["codeWidth"]>
+  readonly decode_task_layer: TaskLayer<N["width"], N["teacherWidth"]>
+}
+
+const task = <L extends Shape, C extends number, O extends number>(
+  layer: TaskLayer<C, O>,
+  x: Tensor<[...L, C]>
+): Tensor<[...L, O]> => Linear.linear(Activation.tanh(Linear.linear(x, layer[0])), layer[2])
+
+/** Images as the encoder sees them: values from 0 to 1 become values from -1 to 1. */
+export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
+
+/** Patches through a trunk and its last norm. */
+const through = <B extends number, N extends Vit.Trunk>(
+  params: TrunkParams<N>,
+  patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>,
+  heads: N["heads"]
+): Tensor<[B, N["patches"], N["width"]]> => {
+  const trunk: Vit.VitParams<N> = params
+  const tokens = Tokens.patchTokens(Vit.forward(trunk, patches, { heads }), patches.shape[1])
+  return Normalization.layerNorm(tokens, params.fc_norm, Block.EPSILON)
+}
+
+/** The encoder's patch tokens after their norm, of images from 0 to 1. */
+export const encodeTokens = <B extends number, N extends Sizes>(
+  { encoder }: VqkdParams<N>,
+  images: Vit.GivenImages<B, N>,
+  heads: N["heads"]
+): Tensor<[B, Vit.Patches<N>, N["width"]]> =>
+  through(encoder, Tokens.patchEmbed(preprocess(images), encoder.patch_embed.proj), heads)
+
+/** Vectors before quantization, one row per patch. */
+export const encode = <B extends number, N extends Sizes>(
+  params: VqkdParams<N>,
+  images: Vit.GivenImages<B, N>,
+  heads: N["heads"]
+): Tensor<[Vectors<B, N>, N["codeWidth"]]> =>
+  Tokens.rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
+
+/** The decoder's patch tokens after their norm, from quantized patches. */
+export const decodeTokens = <B extends number, N extends Sizes>(
+  { decoder }: VqkdParams<N>,
+  quantized: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  heads: N["heads"]
+): Tensor<[B, Vit.Patches<N>, N["width"]]> =>
+  through(decoder, Linear.linear(quantized, Tokens.pointwise(decoder.patch_embed.proj)), heads)
+
+/** The teacher's features as rebuilt from quantized patches. */
+export const decode = <B extends number, N extends Sizes>(
+  params: VqkdParams<N>,
+  quantized: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  heads: N["heads"]
+): Tensor<[B, Vit.Patches<N>, N["teacherWidth"]]> =>
+  task(params.decode_task_layer, decodeTokens(params, quantized, heads))
+
+/** Everything that a pass through the tokenizer gives. */
+export interface Pass<B extends number, N extends Sizes> {
+  readonly quantized: Quantizer.Quantized<Vectors<B, N>, N["codeWidth"]>
+  /** The codes of each image's patches, row-major. */
+  readonly codes: Tensor<[B, Vit.Patches<N>], "int32">
+  /** The cosine of the rebuilt and the teacher's features. */
+  readonly cosine: Tensor<[B, Vit.Patches<N>]>
+}
+
+/** Images from 0 to 1 through encoder, quantizer and decoder, against the teacher's features. */
+export const forward = <B extends number, N extends Sizes>(
+  params: VqkdParams<N>,
+  codebook: Tensor<[NoInfer<N["codes"]>, NoInfer<N["codeWidth"]>]>,
+  images: Vit.GivenImages<B, N>,
+  targets: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["teacherWidth"]>]>,
+  heads: N["heads"]
+): Pass<B, N> => {
+  const quantized = Quantizer.quantize(codebook, encode(params, images, heads))
+  const [batch, patches] = targets.shape
+  const rebuilt = decode(params, Tokens.batched(quantized.quantized, batch, patches), heads)
+  return {
+    quantized,
+    codes: Codes.asGrid(quantized.codes, batch, patches),
+    cosine: Normalization.cosine(rebuilt, targets)
+  }
+}
+
+/** The reconstruction loss of a pass: one minus the mean cosine. */
+export const reconstruction = <B extends number, P extends number>(cosine: Tensor<[B, P]>): Tensor<[]> =>
+  shift(scale(Reduction.mean(cosine), -1), 1)
+
+const taskLayer = <C extends number, O extends number>(
+  width: C,
+  out: O
+): Parameter.ParametersOf<TaskLayer<C, O>> => ({
+  0: { weight: Parameter.normal([width, width], Parameter.finetuning), bias: Parameter.zeros([width]) },
+  2: { weight: Parameter.normal([out, width], Parameter.finetuning), bias: Parameter.zeros([out]) }
+})
+
+/** The parameters of a tokenizer. */
+export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<VqkdParams<N>> => {
+  const { codeWidth, decoderDepth, depth, heads, hidden, patch, qkvBias, teacherWidth, width } = sizes
+  const blocks = { patches: Vit.patches(sizes), width, hidden, heads, relativeRows: 1 } as const
+  const encoder: Encoder<N> = { ...blocks, channels: 3, patch }
+  const decoder: Decoder<N> = { ...blocks, channels: codeWidth, patch: 1 }
+  const kind = { absolutePositions: true, relativePositions: "none", qkvBias, layerScale: 0 } as const
+  const norm = { fc_norm: Block.norm(width) }
+  return {
+    encoder: { ...Vit.spec(encoder, { ...kind, depth }, Parameter.finetuning), ...norm },
+    decoder: { ...Vit.spec(decoder, { ...kind, depth: decoderDepth }, Parameter.finetuning), ...norm },
+    encode_task_layer: taskLayer(width, codeWidth),
+    decode_task_layer: taskLayer(width, teacherWidth)
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What a stage left, opened again: a tokenizer, a backbone or a classifier out of a weights file or a run.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Files } from "patchword/layers"
+ * import { Artifact } from "patchword/pipelines"
+ *
+ * const error = await Effect.runPromise(Effect.flip(Artifact.backbone("runs/none").pipe(Effect.provide(Files.layerNode))))
+ * assert.match(error.message, /runs\/none/)
+ * ```
+ */
+import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
+import type * as Model from "../../domain/config/Model.ts"
+import * as Files from "../../layers/files/Files.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as Network from "../trained/Network.ts"
+import * as ModelFolder from "./ModelFolder.ts"
+
+/** The file does not say what its weights are. Exits with 65. */
+export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return "these weights do not say which network they are of; use a file that a stage of patchword wrote " +
+      "(RUN/stages/STAGE.safetensors), or a folder in the layout of the Hugging Face Hub"
+  }
+}
+
+/** The weights are of another kind than asked for. Exits with 65. */
+export class OtherKind extends Schema.TaggedError<OtherKind>()("OtherKind", {
+  expected: Schema.String,
+  found: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `expected a ${this.expected.toLowerCase()}, but these are the weights of a ${this.found.toLowerCase()}`
+  }
+}
+
+/** A run holds no weights of the kind. Exits with 66. */
+export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
+  expected: Schema.String,
+  stages: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    const stages = this.stages.length === 0 ? "no finished stage" : this.stages.join(", ")
+    return `the run holds no ${this.expected.toLowerCase()} (it holds ${stages}); finish the stage first, or name a file`
+  }
+}
+
+/** A run holds several. Exits with 64. */
+export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInRun", {
+  expected: Schema.String,
+  stages: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    return `the run holds more than one ${this.expected.toLowerCase()}; name one, as ` +
+      this.stages.map((stage) => `RUN/${stage}`).join(" or ")
+  }
+}
+
+/** Why what a stage left cannot be opened. The exit code is that of the reason. */
+export class ArtifactError extends Schema.TaggedError<ArtifactError>()("ArtifactError", {
+  path: Schema.String,
+  reason: Schema.Union([
+    NotAnArtifact,
+    OtherKind,
+    NotInRun,
+    SeveralInRun,
+    ModelFolder.ModelFolderError,
+    Files.FileError,
+    Weights.WeightsError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    const { path, reason } = this
+    return ["FileError", "ModelFolderError", "WeightsError"].includes(reason._tag)
+      ? reason.message
+      : `${path}: ${reason.message}`
+  }
+}
+
+/**
+ * A network with its weights, under their official names: of a run's stage, of anybody who kept the header, or of a folder in
+ * the layout of the Hugging Face Hub, which need not say where it comes from.
+ */
+export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, { readonly _tag: K }> & {
+  readonly tensors: Weights.Tensors
+  readonly provenance?: Weights.Provenance
+}
+
+const ENDING = ".safetensors"
+
+/** The names of a run's finished stages with what they left. */
+const stagesOf = Effect.fnUntraced(function*(run: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = path.join(run, "stages")
+  const there = yield* Files.onFailure(folder)(fs.exists(folder))
+  const names = there ? yield* Files.onFailure(folder)(fs.readDirectory(folder)) : []
+  return yield* Effect.forEach(
+    names.filter((name) => name.endsWith(ENDING)).toSorted(),
+    (name) =>
+      Effect.map(Weights.readProvenance(path.join(folder, name)), (provenance) => ({
+        stage: name.slice(0, -ENDING.length),
+        kind: Option.getOrUndefined(provenance)?.model?._tag
+      }))
+  )
+})
+
+/** The file that a path means: itself, a run's only stage of the kind, or `RUN/STAGE`. */
+const locate = Effect.fnUntraced(function*(given: string, kind: Model.Kind | undefined) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const fileOf = (run: string, stage: string) => path.join(run, "stages", `${stage}${ENDING}`)
+  const info = yield* Effect.option(fs.stat(given))
+  if (Option.isSome(info)) {
+    if (info.value.type !== "Directory") return given
+    const stages = yield* stagesOf(given)
+    const fitting = stages.filter((one) => one.kind !== undefined && (kind ?? one.kind) === one.kind)
+    const [only, ...more] = fitting.map(({ stage }) => stage)
+    const expected = kind ?? "Network"
+    if (only === undefined) return yield* new NotInRun({ expected, stages: stages.map(({ stage }) => stage) })
+    return more.length === 0
+      ? fileOf(given, only)
+      : yield* new SeveralInRun({ expected, stages: [only, ...more] })
+  }
+  const inRun = fileOf(path.dirname(given), path.basename(given))
+  return (yield* Effect.orElseSucceed(fs.exists(inRun), () => false)) ? inRun : given
+})
+
+const within = (path: string) =>
+  Effect.mapError((reason: ArtifactError["reason"]) => new ArtifactError({ path, reason }))
+
+const inFile = Effect.fnUntraced(function*(file: string) {
+  const { provenance, tensors } = yield* Weights.read(file)
+  const known = Option.getOrUndefined(provenance)
+  if (known?.model === undefined) return yield* new NotAnArtifact({})
+  const { model } = known
+  const official = yield* Weights.official(Weights.make(tensors), Network.namesOf(model), { source: file })
+  yield* Effect.fromResult(Network.check(model, official.tensors, file))
+  return { ...model, tensors: official.tensors, provenance: known }
+})
+
+const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
+  const inRun = Effect.flatMap(locate(given, kind), inFile)
+  const path = yield* Path.Path
+  const folder = path.dirname(given)
+  const found: Artifact = Option.isSome(yield* ModelFolder.weightsOf(given))
+    ? yield* ModelFolder.read(given)
+    : Option.contains(yield* ModelFolder.weightsOf(folder), path.join(folder, path.basename(given)))
+    // The file alone does not say what the configuration beside it does; one of another network does not count.
+    ? yield* Effect.catchIf(ModelFolder.read(folder), ({ reason }) => reason._tag === "OtherModel", () => inRun)
+    : yield* inRun
+  if (!isOf(found, kind)) return yield* new OtherKind({ expected: kind!, found: found._tag })
+  return found as Artifact<K>
+}, (self, given) => within(given)(self))
+
+const isOf = (model: Model.Model, kind: Model.Kind | undefined): boolean => kind === undefined || model._tag === kind
+
+/**
+ * What a stage left at a path: a weights file, a run folder with one such stage, or `RUN/STAGE`; or what a folder in the layout
+ * of the Hugging Face Hub holds.
+ *
+ * Fails with 66 when there is none, with 65 when the file is damaged, does not say what it is, or holds other weights than it
+ * says, with 64 when the run holds several.
+ */
+export const open = (
+  path: string
+): Effect.Effect<Artifact, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, undefined)
+
+/** The tokenizer at a path; fails as {@link open} does, and with 65 when it is something else. */
+export const tokenizer = (
+  path: string
+): Effect.Effect<Artifact<"Tokenizer">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Tokenizer")
+
+/** The backbone at a path; fails as {@link tokenizer} does. */
+export const backbone = (
+  path: string
+): Effect.Effect<Artifact<"Backbone">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Backbone")
+
+/** The classifier at a path; fails as {@link tokenizer} does. */
+export const classifier = (
+  path: string
+): Effect.Effect<Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Classifier")
+
+/**
+ * What a classifier can be trained from at a path: its backbone, or else its classifier. Fails as {@link backbone} does.
+ */
+export const trained = (
+  path: string
+): Effect.Effect<Artifact<"Backbone"> | Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> =>
+  Effect.catchIf(
+    backbone(path),
+    ({ reason }) => reason._tag === "NotInRun" || (reason._tag === "OtherKind" && reason.found === "Classifier"),
+    (error) => Effect.mapError(classifier(path), (other) => other.reason._tag === "NotInRun" ? error : other)
+  )

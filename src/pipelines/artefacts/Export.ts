@@ -1,0 +1,255 @@
+/**
+ * Networks as ONNX files that any ONNX runtime takes: images from 0 to 1 go in, and features, logits or codes come out. What
+ * the network asks of its input (mean and deviation) is part of the file.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { Export, untrained } from "patchword/pipelines"
+ *
+ * const backbone = { _tag: "Backbone", ...untrained(Presets.tiny.pretrain, 256) } as const
+ * const bytes = await Effect.runPromise(Export.onnx(backbone, "features"))
+ * assert.ok(bytes.length > 1_000_000)
+ * ```
+ */
+import { Effect, type FileSystem, type Path, Result, Runtime, Schema } from "effect"
+import * as Frozen from "../../compiler/export/Frozen.ts"
+import { NotTraceable } from "../../compiler/graph/Tracer.ts"
+import { version } from "../../domain/values/Version.ts"
+import * as Files from "../../layers/files/Files.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
+import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Codes from "../../shapes/Codes.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Normalization from "../../shapes/Normalization.ts"
+import type { Inference } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tree from "../../shapes/Tree.ts"
+import type { Classifier } from "../Finetune.ts"
+import type { Backbone } from "../Pretrain.ts"
+import * as Pretrain from "../Pretrain.ts"
+import * as Sizes from "../trained/Sizes.ts"
+import * as Stage from "../training/Stage.ts"
+import type { Tokenizer } from "../TrainTokenizer.ts"
+import * as TrainTokenizer from "../TrainTokenizer.ts"
+
+/** What a file gives for images `[B, 3, H, W]` from 0 to 1. */
+export const What = Schema.Literals([
+  /** Of a tokenizer, `codes` `[B, N]` int32 and `features` `[B, N, C]`, the patch tokens of its encoder. */
+  "codes",
+  /** Of a tokenizer or a backbone, `features` `[B, N, C]`: the patch tokens after the last norm. */
+  "features",
+  /** Of a classifier, `logits` `[B, K]`. */
+  "logits"
+])
+export type What = typeof What.Type
+
+/** The network does not give what is asked for. Exits with 64. */
+export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
+  kind: Schema.String,
+  what: Schema.String,
+  given: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    return `a ${this.kind.toLowerCase()} gives no ${this.what}; ask for ${this.given.join(" or ")}`
+  }
+}
+
+/** The file would be larger than the format allows. Exits with 65. */
+export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the weights take ${(this.bytes / 1e9).toFixed(1)} GB but an ONNX file holds at most 2 GB; ` +
+      "export a smaller network, or use the weights as safetensors"
+  }
+}
+
+/** The network cannot be written as one file. Exits with 65. */
+export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExportable", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return this.problem
+  }
+}
+
+/** Why there is no file. The exit code is that of the reason. */
+export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
+  what: Schema.String,
+  reason: Schema.Union([NotGiven, TooLarge, NotExportable, Weights.NotFinite, Files.FileError, Weights.WeightsError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return `export of ${this.what}: ${this.reason.message}`
+  }
+}
+
+/** A network with its weights; an `Artifact` is one. */
+export type Network =
+  | { readonly _tag: "Tokenizer" } & Tokenizer
+  | { readonly _tag: "Backbone" } & Backbone
+  | { readonly _tag: "Classifier" } & Classifier
+
+/** How a file is made. */
+export interface Options {
+  /** For how many images at a time; any number when absent. */
+  readonly images?: number
+  /** What produced the weights. */
+  readonly provenance?: Weights.Provenance
+}
+
+const LARGEST = 2 ** 31 - 2 ** 20
+
+type Count = Dim.Dim<"images">
+
+type Shown<Y extends number, X extends number> = { readonly images: Tensor<[Count, 3, Y, X]> }
+
+/** A network that can be written. */
+interface Model {
+  readonly imageSize: number
+  /** The arrays that it reads, by their paths. */
+  readonly weights: Effect.Effect<Weights.Tensors, Weights.WeightsError>
+  readonly encode: (contents: Frozen.Contents, images: number | undefined) => Uint8Array
+}
+
+/** `make` gives the inference for a number of images, `finish` what the file shall hand out of its results. */
+const model = <W, Y extends number, X extends number, O>(
+  { channels, finish, imageSize, make, tensors }: {
+    readonly make: (images: Count) => Inference<W, Shown<Y, X>, O>
+    readonly finish: (outputs: O, images: Count) => object
+    readonly tensors: Weights.Tensors
+    readonly imageSize: number
+    readonly channels?: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
+  }
+): Model => {
+  const of = (count: number): Inference<W, Shown<Y, X>, object> => {
+    const images = Dim.named("images", count)
+    const inference = make(images)
+    return {
+      ...inference,
+      run: (weights, batch) => {
+        const shown = channels === undefined ? batch.images : Normalization.standardise(batch.images, channels)
+        return finish(inference.run(weights, { images: shown }), images)
+      }
+    }
+  }
+  return {
+    imageSize,
+    weights: Effect.map(
+      Stage.fill(of(1), tensors),
+      (record) => Object.fromEntries(Tree.leaves<HostTensor.Any>(record as object))
+    ),
+    encode: (contents, images) => Frozen.encode(of, contents, images)
+  }
+}
+
+const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
+  switch (network._tag) {
+    case "Tokenizer": {
+      const sizes = TrainTokenizer.sizesOf(network)
+      const { imageSize } = network.config.encoder
+      const tensors = TrainTokenizer.weightsOf(network)
+      const encode = (images: Count) => TokenizerStep.encode(sizes, images)
+      const features = (images: Count) => TokenizerStep.patchFeatures(sizes, images)
+      const both = (images: Count) => {
+        const [codes, tokens] = [encode(images), features(images)]
+        type Given = Parameters<typeof codes.run>
+        return { ...codes, run: (...given: Given) => ({ ...codes.run(...given), ...tokens.run(...given) }) }
+      }
+      return {
+        codes: model({
+          make: both,
+          finish: ({ codes, target }, images) => ({
+            codes: Codes.asGrid(codes, images, sizes.patches),
+            features: target
+          }),
+          tensors,
+          imageSize
+        }),
+        features: model({ make: features, finish: ({ target }) => ({ features: target }), tensors, imageSize })
+      }
+    }
+    case "Backbone": {
+      const sizes = Pretrain.sizesOf(network)
+      const { augment, vit } = network.config
+      return {
+        features: model({
+          make: (images) => PretrainStep.patchFeatures(sizes, images),
+          finish: ({ target }) => ({ features: target }),
+          tensors: Pretrain.weightsOf(network),
+          imageSize: vit.imageSize,
+          channels: augment
+        })
+      }
+    }
+    case "Classifier": {
+      const { classes, config: { augment, vit }, tensors } = network
+      const sizes = Sizes.classifier(network.config, classes.length)
+      return {
+        logits: model({
+          make: (images) => FinetuneStep.logits(sizes, images),
+          finish: (outputs) => outputs,
+          tensors: Stage.parameters(tensors),
+          imageSize: vit.imageSize,
+          channels: augment
+        })
+      }
+    }
+  }
+}
+
+/**
+ * The bytes of an ONNX file. Its metadata hold the provenance, the image size and the names of the classes.
+ *
+ * Fails with 64 when the network does not give what is asked for, with 65 when the weights are not its own, too large, or not
+ * finite.
+ */
+export const onnx: (
+  network: Network,
+  what: What,
+  options?: Options
+) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("Export.onnx")(
+  function*(network, what, { images, provenance } = {}) {
+    const all = models(network)
+    const chosen = all[what]
+    if (chosen === undefined) return yield* new NotGiven({ kind: network._tag, what, given: Object.keys(all) })
+    const { encode, imageSize } = chosen
+    const weights = yield* chosen.weights
+    yield* Weights.finite(weights)
+    const bytes = Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0)
+    if (bytes > LARGEST) return yield* new TooLarge({ bytes })
+    const metadata = {
+      "patchword.version": version,
+      "patchword.kind": network._tag,
+      "patchword.imageSize": String(imageSize),
+      ...(network._tag === "Classifier" ? { "patchword.classes": JSON.stringify(network.classes) } : {}),
+      ...(provenance === undefined
+        ? {}
+        : { "patchword.provenance": JSON.stringify(Schema.encodeSync(Weights.Provenance)(provenance)) })
+    }
+    return yield* Effect.fromResult(Result.try({
+      try: () => encode({ weights, metadata }, images),
+      catch: (cause) => {
+        if (cause instanceof NotTraceable) return new NotExportable({ problem: cause.message })
+        throw cause
+      }
+    }))
+  },
+  (self, _, what) => Effect.mapError(self, (reason) => new ExportError({ what, reason }))
+)
+
+/** Writes an ONNX file atomically; fails as {@link onnx} does, and with 74 when it cannot be written. */
+export const write = Effect.fn("Export.write")(function*(
+  file: string,
+  network: Network,
+  what: What,
+  options?: Options
+): Effect.fn.Return<void, ExportError, FileSystem.FileSystem | Path.Path> {
+  const files = yield* Files.make
+  const bytes = yield* onnx(network, what, options)
+  yield* Effect.mapError(files.write(file, [bytes]), (reason) => new ExportError({ what, reason }))
+})

@@ -1,0 +1,307 @@
+/**
+ * What a file or a folder is, and what it can be used for: weights of ours or of others, ONNX models, runs.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Files } from "patchword/layers"
+ * import { inspect } from "patchword/pipelines"
+ *
+ * const error = await Effect.runPromise(Effect.flip(inspect("runs/none")).pipe(Effect.provide(Files.layerNode)))
+ * assert.match(error.message, /there is no such file/)
+ * ```
+ */
+import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
+import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import * as Model from "../../domain/config/Model.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Layouts from "../../domain/weights/Layouts.ts"
+import type * as Naming from "../../domain/weights/Naming.ts"
+import * as Files from "../../layers/files/Files.ts"
+import * as Results from "../../layers/run/Results.ts"
+import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as Stage from "../training/Stage.ts"
+import * as ModelFolder from "./ModelFolder.ts"
+
+const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
+const Port = Schema.Struct({ name: Schema.String, shape: Shape })
+const Uses = Schema.Array(Schema.String)
+
+/** Weights: how many numbers, of which network, from where. */
+export const WeightsFile = Schema.TaggedStruct("Weights", {
+  path: Schema.String,
+  bytes: Schema.Int,
+  /** The SHA-256 of the file. */
+  digest: Schema.String,
+  /** The SHA-256 of the tensors alone, by which results name the weights that they were measured with. */
+  weightsDigest: Schema.optionalKey(Schema.String),
+  tensors: Schema.Int,
+  parameters: Schema.Int,
+  /** How many numbers of each element type, as the file calls it. */
+  dtypes: Schema.Record(Schema.String, Schema.Int),
+  /** Which network the names and the shapes are those of. */
+  looksLike: Schema.optionalKey(Schema.String),
+  provenance: Schema.optionalKey(Weights.Provenance),
+  uses: Uses
+})
+
+/** An ONNX model. */
+export const OnnxFile = Schema.TaggedStruct("Onnx", {
+  path: Schema.String,
+  bytes: Schema.Int,
+  digest: Schema.String,
+  producer: Schema.String,
+  inputs: Schema.Array(Port),
+  outputs: Schema.Array(Port),
+  operators: Schema.Int,
+  parameters: Schema.Int,
+  metadata: Schema.Record(Schema.String, Schema.String),
+  uses: Uses
+})
+
+/** A run: its stages, each with its last logged step and, when it is finished, its weights; and what evaluations found. */
+export const RunFolder = Schema.TaggedStruct("Run", {
+  path: Schema.String,
+  stages: Schema.Array(Schema.Struct({
+    stage: Schema.String,
+    finished: Schema.Boolean,
+    /** What the last step measured, on the batch that it learned from. */
+    lastBatch: Schema.optionalKey(Row),
+    weights: Schema.optionalKey(WeightsFile)
+  })),
+  /** What its stages were computed on, one after another. */
+  computedOn: Schema.Array(ComputedOn.ComputedOn),
+  results: Schema.Array(Results.Result),
+  uses: Uses
+})
+
+/** A folder in the layout of the Hugging Face Hub. */
+export const HubFolder = Schema.TaggedStruct("HubFolder", {
+  path: Schema.String,
+  model: Model.Model,
+  weights: WeightsFile,
+  provenance: Schema.optionalKey(Weights.Provenance),
+  uses: Uses
+})
+
+/** What was found. */
+export const Inspection = Schema.Union([WeightsFile, OnnxFile, RunFolder, HubFolder])
+export type Inspection = typeof Inspection.Type
+
+/** It is none of the known kinds. Exits with 65. */
+export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, run ` +
+      "folders of patchword, and folders in the layout of the Hugging Face Hub"
+  }
+}
+
+/** Why a path cannot be inspected. The exit code is that of the reason. */
+export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
+  path: Schema.String,
+  reason: Schema.Union([
+    Unknown,
+    Unreadable,
+    ModelFolder.ModelFolderError,
+    Files.FileError,
+    Weights.WeightsError,
+    Results.ResultsError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return this.reason._tag === "Unknown" ? `${this.path}: ${this.reason.message}` : this.reason.message
+  }
+}
+
+const NETWORK = ["features, probe, knn", "teacher of a tokenizer (--teacher run:…)", "export --what features"]
+
+const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
+  Tokenizer: ["encode images to codes", "pretrain --tokenizer", "export --what codes", ...NETWORK],
+  Backbone: ["finetune --from", ...NETWORK],
+  Classifier: ["finetune --from", "features, probe, knn", "export --what logits"]
+}
+
+const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
+  clip: ["teacher of a tokenizer (--teacher clip:…)"],
+  dino: ["teacher of a tokenizer (--teacher dino:…)"],
+  classifier: ["finetune --from"],
+  pretrained: ["finetune --from"],
+  tokenizer: ["Weights.read, into a tokenizer"]
+}
+
+const NEAR = 0.5
+
+const usesOf = (shapes: Layouts.Shapes, model: Model.Model | undefined): ReadonlyArray<string> => {
+  if (model !== undefined) return USES[model._tag]
+  const [nearest] = Layouts.recognise(shapes)
+  return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.layout.network]
+}
+
+const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
+
+interface Listed {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: ReadonlyArray<number>
+}
+
+const weighed = (
+  path: string,
+  file: { readonly bytes: number; readonly digest: string },
+  listed: ReadonlyArray<Listed>,
+  provenance: Option.Option<Weights.Provenance>
+) => {
+  const dtypes: Record<string, number> = {}
+  for (const { dtype, shape } of listed) dtypes[dtype] = (dtypes[dtype] ?? 0) + size(shape)
+  const shapes = Object.fromEntries(listed.map(({ name, shape }) => [name, shape]))
+  const known = Option.getOrUndefined(provenance)
+  const looksLike = Layouts.describe(shapes)
+  return WeightsFile.make({
+    path,
+    ...file,
+    tensors: listed.length,
+    parameters: listed.reduce((sum, { shape }) => sum + size(shape), 0),
+    dtypes,
+    ...(looksLike === undefined ? {} : { looksLike }),
+    ...(known === undefined ? {} : { provenance: known }),
+    uses: usesOf(shapes, known?.model)
+  })
+}
+
+const makeInspect = Effect.gen(function*() {
+  const files = yield* Files.make
+  const { fs, path } = files
+
+  const file = Effect.fnUntraced(function*(given: string) {
+    yield* files.regular(given)
+    const { size: bytes } = yield* fs.stat(given)
+    const parts: Array<Uint8Array> = []
+    const onnx = given.endsWith(".onnx")
+    const hash = Files.hasher()
+    yield* Stream.runForEach(fs.stream(given, { chunkSize: 2 ** 20 }), (part) =>
+      Effect.sync(() => {
+        hash.update(part)
+        if (onnx) parts.push(part)
+      }))
+    return { about: { bytes: Number(bytes), digest: hash.digest("hex") }, content: Buffer.concat(parts) }
+  }, (self, given) => Files.onFailure(given)(self))
+
+  const weights = Effect.fnUntraced(function*(given: string) {
+    const { about } = yield* file(given)
+    const header = yield* Effect.option(files.readHeader(given))
+    if (Option.isSome(header)) {
+      const provenance = yield* Weights.readProvenance(given)
+      const own = Option.isSome(provenance)
+        ? { weightsDigest: Stage.digest((yield* Weights.read(given, { anyNumber: true })).tensors) }
+        : {}
+      return { ...weighed(given, about, header.value.entries, provenance), ...own }
+    }
+    const { provenance, tensors } = yield* Effect.mapError(
+      Weights.read(given, { anyNumber: true }),
+      (error) =>
+        error.reason._tag === "Unrecognised"
+          ? new Unknown({ problem: `${error.reason.message}; nor is it called .onnx` })
+          : error
+    )
+    const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
+    return weighed(given, about, listed, provenance)
+  })
+
+  const onnx = Effect.fnUntraced(function*(given: string) {
+    const { about, content } = yield* file(given)
+    const found = yield* Effect.fromResult(Result.try({
+      try: () => OnnxModel.describe(content),
+      catch: () => new Unknown({ problem: "this is no ONNX model, or a damaged one" })
+    }))
+    const patches = found.outputs.filter(({ shape }) => shape.length === 3).map(({ name }) => name)
+    return OnnxFile.make({
+      path: given,
+      ...about,
+      producer: found.producer,
+      inputs: found.inputs,
+      outputs: found.outputs,
+      operators: found.nodes,
+      parameters: found.parameters,
+      metadata: found.metadata,
+      uses: patches.map((name) => `teacher of a tokenizer (--teacher onnx:${given}#${name})`)
+    })
+  })
+
+  const run = Effect.fnUntraced(function*(given: string) {
+    const text = (name: string) =>
+      Effect.map(Effect.option(files.readText(path.join(given, name))), Option.getOrElse(() => ""))
+    const written = <A>(file: string, schema: Schema.Codec<A, string>, content: string) =>
+      Effect.mapError(
+        Schema.decodeEffect(schema)(content),
+        ({ message }) => new Unreadable({ file: path.join(given, file), problem: message })
+      )
+    // A process that is killed, or at work, may leave the beginning of a line.
+    const lines = (yield* text("log.jsonl")).split("\n").slice(0, -1)
+    const rows = yield* Effect.forEach(lines, (line, i) => written(`log.jsonl, line ${i + 1},`, Json.text(Row), line))
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(given, "stages")), () => [])
+    const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
+    const results = yield* Results.read(given)
+    const begun = results.length > 0 || (yield* fs.exists(path.join(given, "environment.json")))
+    if (rows.length === 0 && saved.length === 0 && !begun) {
+      return yield* new Unknown({ problem: "this folder is no run" })
+    }
+    const stages = yield* Effect.forEach(
+      [...new Set([...rows.map(({ stage }) => stage), ...saved])],
+      Effect.fnUntraced(function*(stage) {
+        const finished = saved.includes(stage)
+        const lastBatch = rows.findLast((row) => row.stage === stage)
+        return {
+          stage,
+          finished,
+          ...(lastBatch === undefined ? {} : { lastBatch }),
+          ...(finished ? { weights: yield* weights(path.join(given, "stages", `${stage}.safetensors`)) } : {})
+        }
+      })
+    )
+    const uses = stages.flatMap((one) =>
+      "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
+    )
+    const { computedOn = [] } = yield* written(
+      "environment.json",
+      Json.text(Environment),
+      (yield* text("environment.json")) || "{}"
+    )
+    return RunFolder.make({ path: given, stages, computedOn, results, uses })
+  }, (self, given) => Files.onFailure(given)(self))
+
+  return { onnx, run, weights, kindOf: (given: string) => Files.onFailure(given)(fs.stat(given)) }
+})
+
+/**
+ * What is at a path. Fails with 66 when there is nothing, with 65 when it is damaged or of no known kind, with 74 when it
+ * cannot be read.
+ */
+export const inspect = Effect.fn("inspect")(
+  function*(given: string) {
+    const { kindOf, onnx, run, weights } = yield* makeInspect
+    const { type } = yield* kindOf(given)
+    const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
+    if (Option.isSome(hub)) {
+      const { provenance, tensors: _, ...model } = yield* ModelFolder.read(given)
+      const found: Inspection = HubFolder.make({
+        path: given,
+        model,
+        weights: yield* weights(hub.value),
+        ...(provenance === undefined ? {} : { provenance }),
+        uses: USES[model._tag]
+      })
+      return found
+    }
+    const found: Inspection = type === "Directory"
+      ? yield* run(given)
+      : given.endsWith(".onnx")
+      ? yield* onnx(given)
+      : yield* weights(given)
+    return found
+  },
+  (self, path) => Effect.mapError(self, (reason) => new InspectError({ path, reason }))
+)

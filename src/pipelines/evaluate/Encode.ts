@@ -1,0 +1,57 @@
+/** Images as words: the codes that a tokenizer gives to patches. */
+import { Effect } from "effect"
+import { Engine } from "../../layers/engine/Engine.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Outputs from "../training/Outputs.ts"
+import * as Stage from "../training/Stage.ts"
+import type { Tokenizer } from "../TrainTokenizer.ts"
+import * as TrainTokenizer from "../TrainTokenizer.ts"
+
+const BATCH = 64
+
+/** The codes of one image, `[N]`, patches row by row. */
+export interface Encoded {
+  /** Its place in the set. */
+  readonly index: number
+  readonly codes: Int32Array
+}
+
+/**
+ * Gives the codes of the central views of a set to `use`, some images at a time, in order. Fails with `OutputError` where a
+ * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
+ */
+export const encode = Effect.fn("encode")(function*<E, R>(
+  tokenizer: Tokenizer,
+  set: ImageSet,
+  use: (images: ReadonlyArray<Encoded>) => Effect.Effect<void, E, R>
+) {
+  const { augment, encoder: { imageSize, patches } } = tokenizer.config
+  const inference = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), Dim.named("batch", BATCH))
+  const handle = yield* (yield* Engine).infer(
+    inference,
+    yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer))
+  )
+  yield* Batches.evaluation(
+    { set, batchSize: BATCH, size: imageSize, augment },
+    Effect.fnUntraced(function*({ indices, unit, valid }) {
+      const { codes, vectors } = yield* handle.run({
+        images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
+      })
+      yield* Outputs.finite("vectors before their codes", vectors.data, {
+        rows: BATCH,
+        valid,
+        describe: (row) => set.describe(indices[row]!)
+      })
+      yield* use(
+        indices.slice(0, valid).map((index, row) => ({
+          index,
+          codes: codes.data.slice(row * patches, (row + 1) * patches)
+        }))
+      )
+    })
+  )
+}, Effect.scoped)

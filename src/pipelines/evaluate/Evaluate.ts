@@ -1,0 +1,145 @@
+/** How good a tokenizer and a pretrained network are at their own tasks, on images they were not trained on. */
+import { Effect } from "effect"
+import * as Codebook from "../../domain/method/Codebook.ts"
+import { Engine } from "../../layers/engine/Engine.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { Backbone } from "../Pretrain.ts"
+import * as Pretrain from "../Pretrain.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Masking from "../training/Masking.ts"
+import * as Stage from "../training/Stage.ts"
+import type { Tokenizer } from "../TrainTokenizer.ts"
+import * as TrainTokenizer from "../TrainTokenizer.ts"
+
+const BATCH = 64
+
+/** One image through the tokenizer: the codes of its patches and how well the teacher's features were rebuilt. */
+export interface EncodedImage {
+  readonly codes: Int32Array
+  readonly cosine: number
+}
+
+/** A set of images through the tokenizer. */
+export interface TokenizerEvaluation {
+  /** The mean over all patches of the cosine between rebuilt and teacher's features. */
+  readonly cosine: number
+  /** How many codes occur, and how many equally frequent ones would be as hard to guess. */
+  readonly usage: number
+  readonly perplexity: number
+  readonly images: ReadonlyArray<EncodedImage>
+}
+
+const average = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
+
+/** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
+export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(function*(tokenizer: Tokenizer, set: ImageSet) {
+  const engine = yield* Engine
+  const sizes = TrainTokenizer.sizesOf(tokenizer)
+  const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH))
+  const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)))
+  const { augment, codebook, encoder } = tokenizer.config
+  const { patches } = encoder
+  const images = (yield* Batches.evaluation(
+    { set, batchSize: BATCH, size: encoder.imageSize, augment },
+    Effect.fnUntraced(function*(shown) {
+      const { unit, valid } = shown
+      const targets = yield* TrainTokenizer.targetsOf(tokenizer.config, shown, set)
+      const { codes, cosine } = yield* handle.run({
+        images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
+        targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
+      })
+      return Array.from({ length: valid }, (_, i): EncodedImage => ({
+        codes: codes.data.slice(i * patches, (i + 1) * patches),
+        cosine: average(cosine.data.subarray(i * patches, (i + 1) * patches))
+      }))
+    })
+  )).flat()
+  const counts = Codebook.count(images.flatMap(({ codes }) => Array.from(codes)), codebook.size)
+  const evaluated: TokenizerEvaluation = {
+    cosine: average(images.map(({ cosine }) => cosine)),
+    usage: Codebook.usage(counts),
+    perplexity: Codebook.perplexity(counts),
+    images
+  }
+  return evaluated
+}, Effect.scoped)
+
+/** One masked image: the true codes of all its patches, and those that were predicted, meaningful where it was masked. */
+export interface PredictedImage {
+  readonly mask: Uint8Array
+  readonly truth: Int32Array
+  readonly predicted: Int32Array
+}
+
+/** A set of masked images through the network. */
+export interface PretrainEvaluation {
+  /** The share of masked patches whose code the last block predicts. */
+  readonly maskedAccuracy: number
+  /** What always answering the most frequent code would reach. */
+  readonly majority: number
+  /** The mean cross entropy of the last block. */
+  readonly loss: number
+  readonly images: ReadonlyArray<PredictedImage>
+}
+
+/** Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. */
+export const evaluatePretraining = Effect.fn("evaluatePretraining")(function*(
+  backbone: Backbone,
+  encoded: ReadonlyArray<EncodedImage>,
+  set: ImageSet
+) {
+  const engine = yield* Engine
+  const { augment, mask, masking, seed, vit } = backbone.config
+  const inference = PretrainStep.predict(Pretrain.sizesOf(backbone), {
+    size: Dim.named("batch", BATCH),
+    masked: Dim.named("masked", BATCH * mask.count)
+  })
+  const handle = yield* engine.infer(inference, yield* Stage.fill(inference, Pretrain.weightsOf(backbone)))
+  const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
+  const parts = yield* Batches.evaluation(
+    { set, batchSize: BATCH, size: vit.imageSize, augment },
+    Effect.fnUntraced(function*({ indices, normalised, valid }) {
+      const hidden = Masking.draw(
+        masking,
+        indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
+      )
+      const truth = indices.flatMap((index) => Array.from(encoded[index]!.codes))
+      const { loss, predicted } = yield* handle.run({
+        images: HostTensor.make(imageSpec.shape, "float32", normalised.data),
+        mask: HostTensor.make(maskSpec.shape, "bool", hidden.mask),
+        rows: HostTensor.make(rowSpec.shape, "int32", hidden.rows),
+        labels: HostTensor.make(rowSpec.shape, "int32", hidden.rows.map((row) => truth[row]!))
+      })
+      const all = new Int32Array(truth.length)
+      hidden.rows.forEach((row, i) => (all[row] = predicted.data[i]!))
+      const cut = (i: number): [number, number] => [i * vit.patches, (i + 1) * vit.patches]
+      return {
+        loss: loss.data[0]! * valid,
+        images: Array.from({ length: valid }, (_, i): PredictedImage => ({
+          mask: hidden.mask.slice(...cut(i)),
+          truth: Int32Array.from(truth.slice(...cut(i))),
+          predicted: all.slice(...cut(i))
+        }))
+      }
+    })
+  )
+  const images = parts.flatMap((part) => part.images)
+  const masked = images.flatMap((image) =>
+    Array.from(image.mask.keys()).filter((i) => image.mask[i] === 1).map((i) =>
+      [image.truth[i]!, image.predicted[i]!] as const
+    )
+  )
+  const counts = Codebook.count(masked.map(([truth]) => truth), backbone.codes)
+  const evaluated: PretrainEvaluation = {
+    maskedAccuracy: masked.filter(([truth, predicted]) => truth === predicted).length / masked.length,
+    majority: Math.max(...counts) / masked.length,
+    loss: parts.reduce((sum, part) => sum + part.loss, 0) / set.length,
+    images
+  }
+  return evaluated
+}, Effect.scoped)

@@ -1,0 +1,127 @@
+/** What a frozen network says of images: one vector each. */
+import { Effect } from "effect"
+import { Engine } from "../../layers/engine/Engine.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import type * as Weights from "../../layers/weights/Weights.ts"
+import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
+import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { Inference } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import type { Classifier } from "../Finetune.ts"
+import type { Backbone } from "../Pretrain.ts"
+import * as Pretrain from "../Pretrain.ts"
+import * as Sizes from "../trained/Sizes.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Outputs from "../training/Outputs.ts"
+import * as Stage from "../training/Stage.ts"
+import type { Tokenizer } from "../TrainTokenizer.ts"
+import * as TrainTokenizer from "../TrainTokenizer.ts"
+import type { FeatureSet } from "./FeatureSet.ts"
+
+/** A network whose features can be asked for: a backbone's or a classifier's last block, or a tokenizer's encoder. */
+export type Network = Backbone | Classifier | Tokenizer
+
+/**
+ * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
+ * last norm or not. The last norm of a tokenizer's encoder is that which its patch tokens are quantized after.
+ */
+export interface FeatureOptions {
+  readonly pooling: "mean" | "cls"
+  readonly finalNorm: boolean
+}
+
+const BATCH = 128
+
+const running = Effect.fnUntraced(function*<
+  W,
+  B extends number,
+  Y extends number,
+  X extends number,
+  C extends number
+>(
+  inference: Inference<W, { readonly images: Tensor<[B, 3, Y, X]> }, { readonly features: Tensor<[B, C]> }>,
+  tensors: Weights.Tensors,
+  images: "normalised" | "unit"
+) {
+  const handle = yield* (yield* Engine).infer(inference, yield* Stage.fill(inference, tensors))
+  const { shape } = inference.batch.images
+  return (batch: Batches.EvaluationBatch) =>
+    Effect.map(
+      handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }),
+      ({ features }) => features.data
+    )
+})
+
+const open = (network: Network, options: FeatureOptions) => {
+  const batchSize = Dim.named("batch", BATCH)
+  if ("teacherWidth" in network) {
+    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize, options)
+    return running(inference, TrainTokenizer.weightsOf(network), "unit")
+  }
+  const tensors = Stage.parameters(network.tensors)
+  return "codes" in network
+    ? running(PretrainStep.features(Pretrain.sizesOf(network), batchSize, options), tensors, "normalised")
+    : running(
+      FinetuneStep.features(Sizes.classifier(network.config, network.classes.length), batchSize, options),
+      tensors,
+      "normalised"
+    )
+}
+
+/**
+ * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
+ * the images fail.
+ */
+export const features = Effect.fn("features")(function*(
+  network: Network,
+  sets: ReadonlyArray<ImageSet>,
+  options: FeatureOptions
+) {
+  if ("classes" in network) {
+    yield* Stage.refuse("features", {
+      finalNorm: [
+        options.finalNorm && options.pooling === "cls" && network.config.vit.pooling === "mean",
+        "expected false beside the class token: a classifier of mean tokens has no norm for it"
+      ]
+    })
+  }
+  const run = yield* open(network, options)
+  const { config } = network
+  const { imageSize, width } = "encoder" in config ? config.encoder : config.vit
+  return yield* Effect.forEach(
+    sets,
+    Effect.fnUntraced(function*(set) {
+      const parts = yield* Batches.evaluation(
+        { set, batchSize: BATCH, size: imageSize, augment: config.augment },
+        Effect.fnUntraced(function*(batch) {
+          const rows = yield* run(batch)
+          yield* Outputs.finite("features", rows, {
+            rows: BATCH,
+            valid: batch.valid,
+            describe: (row) => set.describe(batch.indices[row]!)
+          })
+          return rows.subarray(0, batch.valid * width)
+        })
+      )
+      const values = new Float32Array(set.length * width)
+      parts.reduce((offset, part) => {
+        values.set(part, offset)
+        return offset + part.length
+      }, 0)
+      const { among, classes, digest, labelSource, labels, name } = set
+      const found: FeatureSet = {
+        name,
+        classes,
+        labels,
+        digest,
+        ...(labelSource === undefined ? {} : { labelSource }),
+        ...(among === undefined ? {} : { among }),
+        features: HostTensor.make([set.length, width], "float32", values)
+      }
+      return found
+    })
+  )
+}, Effect.scoped)

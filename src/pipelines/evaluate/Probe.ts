@@ -1,0 +1,181 @@
+/**
+ * The linear probe: logistic regression on the features of a frozen network. The strength of its regularisation is chosen
+ * on images that no figure is reported of; nothing else is tuned.
+ */
+import { Effect, Runtime, Schema } from "effect"
+import type { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import * as Classes from "../../domain/evaluation/Classes.ts"
+import * as Figure from "../../domain/evaluation/Figure.ts"
+import * as HeldOut from "../../domain/evaluation/HeldOut.ts"
+import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
+import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
+import { Engine } from "../../layers/engine/Engine.ts"
+import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as FeatureSets from "./FeatureSet.ts"
+import type { FeatureSet } from "./FeatureSet.ts"
+
+/** The figures of each test set, and how the regularisation was chosen. */
+export interface Probed {
+  readonly figures: ReadonlyArray<Figure.Figure>
+  readonly l2: number
+  /** The split that it was chosen on, or the part of one; undefined where one value was given and nothing chosen. */
+  readonly chosenOn?: string
+  /** Every value that was tried, ascending, with its top-1 on that. */
+  readonly tried: ReadonlyArray<PenaltySearch.Tried>
+  /** Whether the best is still at an end of what was tried: a better one may lie beyond. */
+  readonly atEdge: boolean
+}
+
+/** Nothing can be held out to choose on. Exits with 66. */
+export class NothingToChooseOn extends Schema.TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
+  split: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `no class of ${this.split} has two images, so none can be held out to choose the regularisation on; choose it on ` +
+      "a split that is not tested (--validation), or give one value (--set probe.l2=[0.01])"
+  }
+}
+
+interface Scale {
+  readonly mean: Float64Array
+  readonly deviation: Float64Array
+}
+
+const scaleOf = ({ features }: FeatureSet, standardise: boolean): Scale => {
+  const [rows, width] = features.shape
+  const mean = new Float64Array(width)
+  const deviation = new Float64Array(width).fill(1)
+  if (!standardise) return { mean, deviation }
+  features.data.forEach((value, i) => (mean[i % width]! += value / rows))
+  const variance = new Float64Array(width)
+  features.data.forEach((value, i) => (variance[i % width]! += (value - mean[i % width]!) ** 2 / rows))
+  // A feature that never varies says nothing; dividing by nothing would make it say too much.
+  variance.forEach((value, i) => (deviation[i] = value > 1e-12 ? Math.sqrt(value) : 1))
+  return { mean, deviation }
+}
+
+const scaled = ({ features }: FeatureSet, { deviation, mean }: Scale): Float32Array =>
+  features.data.map((value, i) => (value - mean[i % mean.length]!) / deviation[i % mean.length]!)
+
+const logitsOf = (rows: Float32Array, images: number, point: Float64Array, classes: number): Float32Array => {
+  const width = point.length / classes - 1
+  const logits = new Float32Array(images * classes)
+  for (let row = 0; row < images; row++) {
+    for (let k = 0; k < classes; k++) {
+      let sum = point[classes * width + k]!
+      for (let c = 0; c < width; c++) sum += rows[row * width + c]! * point[k * width + c]!
+      logits[row * classes + k] = sum
+    }
+  }
+  return logits
+}
+
+/** Fits classifiers on a set of features, one for each strength of regularisation, and measures them. */
+const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSet) {
+  const engine = yield* Engine
+  const classes = train.classes.length
+  const [examples, width] = train.features.shape
+  const scale = scaleOf(train, config.standardise)
+  const inference = LinearProbe.objective(
+    Dim.named("examples", examples),
+    Dim.named("width", width),
+    Dim.named("classes", classes)
+  )
+  const handle = yield* engine.infer(inference, {
+    features: HostTensor.make(inference.weights.features.shape, "float32", scaled(train, scale)),
+    labels: HostTensor.make(inference.weights.labels.shape, "int32", train.labels)
+  })
+  const { bias, weight } = inference.batch.classifier
+
+  const fit = Effect.fnUntraced(function*(l2: number) {
+    const search = Lbfgs.minimise(new Float64Array((width + 1) * classes), { iterations: config.iterations })
+    let next = search.next()
+    while (next.done !== true) {
+      const { gradient, loss } = yield* handle.run({
+        classifier: {
+          weight: HostTensor.make(weight.shape, "float32", Float32Array.from(next.value.subarray(0, width * classes))),
+          bias: HostTensor.make(bias.shape, "float32", Float32Array.from(next.value.subarray(width * classes)))
+        },
+        l2: HostTensor.make([], "float32", Float32Array.of(l2))
+      })
+      next = search.next({
+        value: loss.data[0]!,
+        gradient: Float64Array.of(...gradient.weight.data, ...gradient.bias.data)
+      })
+    }
+    return next.value
+  })
+
+  const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Figure.Figure =>
+    Figure.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
+
+  /** The best of a grid on a set, with what was fitted by it. */
+  const choose = Effect.fnUntraced(function*(on: Classes.Met<FeatureSet>) {
+    const points = new Map<number, Float64Array>()
+    const search = PenaltySearch.search(config.l2)
+    let next = search.next()
+    while (next.done !== true) {
+      const point = yield* fit(next.value)
+      points.set(next.value, point)
+      next = search.next(measure(on, point).top1)
+    }
+    return { ...next.value, point: points.get(next.value.best) }
+  })
+
+  return { fit, measure, choose }
+})
+
+/** What a probe learns from, is chosen on, and is tested on. */
+export interface Parts {
+  readonly train: FeatureSet
+  /** What the regularisation is chosen on; default a part of `train` that is held out. */
+  readonly validation?: FeatureSet | undefined
+  readonly tests: ReadonlyArray<FeatureSet>
+}
+
+/**
+ * Fits the probe on `train` and measures it on every test set. Its regularisation is chosen on `validation`; without one, or
+ * where these are the images that are learned from, or one of them is tested under any name, on a fifth of `train`, held out by key, after which the probe is
+ * fitted on all of it. The classes of the sets meet those of `train` by name.
+ *
+ * Fails with `ClassesError` when labels are none of the classes or classes do not meet, with `NothingToChooseOn`, and as the
+ * engine fails.
+ */
+export const probe = Effect.fn("probe")(function*(
+  config: ProbeConfig,
+  { tests, train, validation }: Parts,
+  rule: Classes.Rule = "same"
+) {
+  const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
+  const nothing = new Set(config.l2).size === 1
+  const apart = validation !== undefined &&
+    [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.meet(validation, tests)
+
+  const choice = nothing || apart ? undefined : yield* Effect.scoped(Effect.gen(function*() {
+    const { held, rest } = HeldOut.split(train, { seed: config.seed, purpose: "probe/held out" })
+    if (held.length === 0) return yield* new NothingToChooseOn({ split: train.name })
+    const on = yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, held), "fewer"))
+    const { atEdge, best, tried } = yield* (yield* fitter(config, FeatureSets.rows(train, rest))).choose(on)
+    const chosenOn = `a part of ${train.name} that was held out (${held.length} of ${train.labels.length} images)`
+    return { atEdge, best, tried, chosenOn, point: undefined }
+  }))
+  const full = yield* fitter(config, train)
+  const { atEdge, best, chosenOn, point, tried } = choice ?? (nothing || validation === undefined
+    ? { atEdge: false, best: config.l2[0], tried: [], chosenOn: undefined, point: undefined }
+    : {
+      ...(yield* full.choose(yield* Effect.fromResult(Classes.meet(train, validation, rule)))),
+      chosenOn: validation.name
+    })
+  const fitted = point ?? (yield* full.fit(best))
+  const probed: Probed = {
+    figures: met.map((test) => full.measure(test, fitted)),
+    l2: best,
+    ...(chosenOn === undefined ? {} : { chosenOn }),
+    tried,
+    atEdge
+  }
+  return probed
+}, Effect.scoped)

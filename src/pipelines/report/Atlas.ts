@@ -1,0 +1,104 @@
+/**
+ * What the codes of a codebook stand for: real patches that the tokenizer gave them (as figure 5 of the paper, for which
+ * the official code ships no tool).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Atlas } from "patchword/pipelines"
+ *
+ * const picture = { width: 2, height: 1, data: Uint8Array.of(255, 0, 0, 0, 0, 255) }
+ * const { rows } = Atlas.make([{ picture, codes: Int32Array.of(4, 1) }], { patch: 1, size: 8, rows: 2, patches: 3 })
+ * assert.deepStrictEqual(rows.map(({ code, count }) => [code, count]), [[1, 1], [4, 1]])
+ * ```
+ */
+import * as Codebook from "../../domain/method/Codebook.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import type { CodeRow } from "./PageData.ts"
+
+/** A picture and the codes of its patches, row-major. */
+export interface Encoded {
+  readonly picture: Picture
+  readonly codes: Int32Array
+}
+
+/** What an atlas shows. */
+export interface Options {
+  /** The side of a patch in pixels. */
+  readonly patch: number
+  /** The number of codes in the codebook. */
+  readonly size: number
+  /** How many of the most used codes get a row. */
+  readonly rows: number
+  /** How many patches stand in a row, at most. */
+  readonly patches: number
+}
+
+/** Rows of patches for the most used codes that show something, and the mean patch of every code that occurs. */
+export interface Atlas {
+  readonly rows: ReadonlyArray<CodeRow>
+  /** Codes used more than the last row's whose patches are of one colour: empty ground, which a row would show in vain. */
+  readonly plain: ReadonlyArray<CodeRow>
+  readonly means: ReadonlyMap<number, Picture>
+}
+
+/** One patch of a picture, by its row-major number. */
+export const cut = ({ data, width }: Picture, patch: number, index: number): Picture => {
+  const columns = width / patch
+  const [top, left] = [Math.floor(index / columns) * patch, (index % columns) * patch]
+  const cutout = new Uint8Array(patch * patch * 3)
+  for (let row = 0; row < patch; row++) {
+    const start = ((top + row) * width + left) * 3
+    cutout.set(data.subarray(start, start + patch * 3), row * patch * 3)
+  }
+  return { width: patch, height: patch, data: cutout }
+}
+
+const mean = (patches: ReadonlyArray<Picture>, side: number): Picture => {
+  const data = new Uint8Array(side * side * 3)
+  for (let i = 0; i < data.length; i++) {
+    data[i] = Math.round(patches.reduce((sum, patch) => sum + patch.data[i]!, 0) / patches.length)
+  }
+  return { width: side, height: side, data }
+}
+
+// Evenly spaced, so that a row is not filled by one picture's neighbouring patches.
+const spread = <A>(all: ReadonlyArray<A>, count: number): ReadonlyArray<A> =>
+  all.length <= count ? all : Array.from({ length: count }, (_, i) => all[Math.floor(i * all.length / count)]!)
+
+const FLAT = 4 // of 255, within each channel
+const MOSTLY = 0.75
+
+const flat = ({ data }: Picture): boolean =>
+  [0, 1, 2].every((channel) => {
+    const values = data.filter((_, i) => i % 3 === channel)
+    return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b)) <= FLAT
+  })
+
+const plain = ({ patches }: CodeRow): boolean =>
+  patches[0]!.data.length > 3 && patches.filter(flat).length > MOSTLY * patches.length
+
+/** The atlas of encoded pictures. */
+export const make = (encoded: ReadonlyArray<Encoded>, { patch, patches, rows, size }: Options): Atlas => {
+  const places = new Map<number, Array<readonly [picture: Picture, index: number]>>()
+  for (const { codes, picture } of encoded) {
+    codes.forEach((code, index) => {
+      const list = places.get(code)
+      if (list === undefined) places.set(code, [[picture, index]])
+      else list.push([picture, index])
+    })
+  }
+  const cutAll = (list: ReadonlyArray<readonly [Picture, number]>) =>
+    list.map(([picture, index]) => cut(picture, patch, index))
+  const counts = Codebook.count(encoded.flatMap(({ codes }) => Array.from(codes)), size)
+  const total = counts.reduce((sum, n) => sum + n, 0)
+  const found: { rows: Array<CodeRow>; plain: Array<CodeRow> } = { rows: [], plain: [] }
+  for (const { code, count } of Codebook.mostUsed(counts, size)) {
+    if (found.rows.length === rows) break
+    const row = { code, count, share: count / total, patches: cutAll(spread(places.get(code)!, patches)) }
+    found[plain(row) ? "plain" : "rows"].push(row)
+  }
+  return {
+    ...found,
+    means: new Map([...places].map(([code, list]) => [code, mean(cutAll(spread(list, 64)), patch)]))
+  }
+}

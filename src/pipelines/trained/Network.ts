@@ -1,0 +1,88 @@
+/**
+ * A network as a value: what it is, and its arrays under official names.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { Network, untrained } from "patchword/pipelines"
+ *
+ * const backbone = { _tag: "Backbone", ...untrained(Presets.tiny.pretrain, 256) } as const
+ * assert.ok(Result.isSuccess(Network.check(backbone, backbone.tensors)))
+ * ```
+ */
+import { Record, Result } from "effect"
+import type * as Model from "../../domain/config/Model.ts"
+import type * as Naming from "../../domain/weights/Naming.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as Classifier from "../../nn/finetune/Classifier.ts"
+import * as Mim from "../../nn/pretrain/Mim.ts"
+import * as Vqkd from "../../nn/tokenizer/Vqkd.ts"
+import * as TrainTokenizer from "../TrainTokenizer.ts"
+import * as Sizes from "./Sizes.ts"
+
+/** A network with its weights; an `Artifact` is one. */
+export type Network = Model.Model & { readonly tensors: Weights.Tensors }
+
+const names: Readonly<Record<Model.Kind, Naming.Network>> = {
+  Tokenizer: "tokenizer",
+  Backbone: "pretrained",
+  Classifier: "classifier"
+}
+
+/** Whose names the arrays of a network have. */
+export const namesOf = (model: Model.Model): Naming.Network => names[model._tag]
+
+/** The arrays that a network has. */
+const specOf = (model: Model.Model): object => {
+  switch (model._tag) {
+    case "Tokenizer": {
+      const sizes = TrainTokenizer.sizesOf(model)
+      const { embedding } = TrainTokenizer.stepOf(model.config, model.teacherWidth, 1).state.quantize
+      return { ...Vqkd.spec(sizes), quantize: { embedding } }
+    }
+    case "Backbone":
+      return Mim.spec(Sizes.backbone(model.config, model.codes))
+    case "Classifier":
+      return Classifier.spec(Sizes.classifier(model.config, model.classes.length))
+  }
+}
+
+/** How many blocks a network has under each prefix. */
+const depthsOf = (model: Model.Model): Readonly<Record<string, number>> => {
+  switch (model._tag) {
+    case "Tokenizer":
+      return { "encoder.blocks.": model.config.encoder.depth, "decoder.blocks.": model.config.decoderDepth }
+    case "Backbone":
+      return { "blocks.": model.config.vit.depth, "cls_pt_layers.": model.config.aggregation?.headDepth ?? 0 }
+    case "Classifier":
+      return { "blocks.": model.config.vit.depth }
+  }
+}
+
+const STATISTIC = "quantize.cluster_size"
+
+/**
+ * Whether arrays are those of a network. Fails with every one that is missing, unexpected or misshaped. The number of blocks
+ * is compared first: what claims millions is refused before millions of arrays are described.
+ */
+export const check = (
+  model: Model.Model,
+  tensors: Weights.Tensors,
+  source = "given"
+): Result.Result<void, Weights.WeightsError> => {
+  const names = Object.keys(tensors)
+  const missing = Object.entries(depthsOf(model)).flatMap(([prefix, depth]) => {
+    const there = new Set(
+      names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length).split(".")[0])
+    )
+    return depth <= there.size ? [] : [{ name: `${prefix}*`, expected: `of ${depth} blocks, where ${there.size} are` }]
+  })
+  if (missing.length > 0) {
+    const reason = new Weights.Mismatch({ missing, unexpected: [], misshaped: [] })
+    return Result.fail(new Weights.WeightsError({ source, reason }))
+  }
+  // A statistic of training, which no inference reads, may be there or not.
+  const learned = Record.filter(tensors, (_, name) => name !== STATISTIC)
+  return Result.map(Weights.conform(specOf(model), Weights.make(learned), source), () => undefined)
+}

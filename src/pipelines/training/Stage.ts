@@ -1,0 +1,115 @@
+/** What every stage does around its training: skip what the run has finished, refuse what it cannot do. */
+import { Effect, Option, Result, Runtime, Schema } from "effect"
+import { ConfigError } from "../../domain/config/Config.ts"
+import * as Model from "../../domain/config/Model.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Safetensors from "../../domain/weights/Safetensors.ts"
+import * as Files from "../../layers/files/Files.ts"
+import { dataDifferences } from "../../layers/run/Checkpoints.ts"
+import { Runs } from "../../layers/run/Runs.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import type { HostOf, Inference } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
+
+/** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
+export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
+  stage: Schema.String,
+  differences: Schema.Array(Json.Difference)
+}) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `${this.stage}: the run already holds the result of this stage under another configuration or from other data ` +
+      `(${Json.showDifferences(this.differences)}); choose another run folder, where --from or --tokenizer take this ` +
+      "result over, or another name for the stage"
+  }
+}
+
+/** Which computation a stage is. */
+export interface Identity {
+  readonly stage: string
+  readonly config: Json.Json
+  readonly dataDigest: string
+  readonly seed: number
+  readonly step: number
+  /** What its weights are. */
+  readonly model: Model.Model
+  /** Who taught it. */
+  readonly teacher?: string
+  readonly teacherDigest?: string
+}
+
+/** A short name of exactly these arrays. */
+export const digest = (weights: Weights.Tensors): string => Files.sha256(Safetensors.encode(weights))
+
+/** The configuration of a stage as plain data. */
+export const plain = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
+  Schema.encodeSync(schema)(config)
+
+// An earlier version kept digests alone: which key it is, the weights say.
+const differencesOf = (
+  stored: Json.Json,
+  { config, dataDigest, configDigest }: Pick<Identity, "config" | "dataDigest"> & { readonly configDigest: string },
+  provenance: Option.Option<Weights.Provenance>
+): ReadonlyArray<Json.Difference> => {
+  const known = Option.getOrUndefined(provenance)
+  const model = known?.model === undefined ? undefined : Schema.encodeSync(Model.Model)(known.model)
+  const found = [
+    ...(model === undefined ? [] : Json.differences(model.config, config)),
+    ...(known === undefined ? [] : dataDifferences(known.dataDigest, dataDigest))
+  ]
+  return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
+}
+
+/** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
+export const once = Effect.fnUntraced(function*<E, R>(
+  { config, dataDigest, stage, ...more }: Identity,
+  compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
+) {
+  const runs = yield* Runs
+  const identity = { configDigest: Files.sha256(Json.canonical(config)), dataDigest }
+  const finished = yield* runs.result(stage)
+  const known = yield* runs.weights(stage)
+  if (Option.isSome(finished) && Option.isSome(known)) {
+    if (Json.canonical(finished.value) !== Json.canonical(identity)) {
+      const differences = differencesOf(finished.value, { config, ...identity }, known.value.provenance)
+      return yield* new OtherStage({ stage, differences })
+    }
+    return known.value.tensors
+  }
+  const { computedOn, tensors } = yield* compute
+  const provenance = new Weights.Provenance({ ...identity, ...more, stage, ...(computedOn && { computedOn }) })
+  yield* runs.saveWeights(stage, Weights.make(tensors, provenance))
+  yield* runs.done(stage, identity)
+  return tensors
+})
+
+/** The weights of an inference from named arrays. Fails with every one that is missing, unexpected or misshaped. */
+export const fill = <W, B, O>(
+  inference: Inference<W, B, O>,
+  tensors: Weights.Tensors
+): Effect.Effect<HostOf<W>, Weights.WeightsError> =>
+  Effect.fromResult(
+    Result.map(
+      Weights.conform(inference.weights as object, Weights.make(tensors), inference.name),
+      () => Tree.map<HostOf<W>>(inference.weights as object, (_, path) => tensors[path])
+    )
+  )
+
+/** Arrays under other names, `undefined` for those to leave out. */
+export const renamed = (tensors: Weights.Tensors, name: (name: string) => string | undefined): Weights.Tensors =>
+  Weights.rename(Weights.make(tensors), name).tensors
+
+/** Arrays of a network as its inferences name them. */
+export const parameters = (tensors: Weights.Tensors): Weights.Tensors =>
+  renamed(tensors, (name) => `parameters.${name}`)
+
+/** Refuses a configuration that asks for what the stage does not do, rather than ignore it. */
+export const refuse = (
+  stage: string,
+  problems: Readonly<Record<string, readonly [asked: boolean, message: string]>>
+): Effect.Effect<void, ConfigError> => {
+  const [first, ...rest] = Object.entries(problems)
+    .filter(([, [asked]]) => asked)
+    .map(([path, [, message]]) => ({ path, message }))
+  return first === undefined ? Effect.void : Effect.fail(new ConfigError({ source: stage, problems: [first, ...rest] }))
+}
