@@ -17,9 +17,9 @@ import { PretrainConfig } from "../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { Engine } from "../src/layers/engine/Engine.ts"
 import * as EngineCatalogue from "../src/layers/engine/EngineCatalogue.ts"
-import { Images } from "../src/layers/images/Images.ts"
-import { Runs } from "../src/layers/run/Runs.ts"
-import { Teacher } from "../src/layers/teacher/Teacher.ts"
+import * as Images from "../src/layers/images/Images.ts"
+import * as Runs from "../src/layers/run/Runs.ts"
+import * as Teacher from "../src/layers/teacher/Teacher.ts"
 import { pretrain } from "../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../src/pipelines/TrainTokenizer.ts"
 
@@ -73,7 +73,7 @@ const curve = (vocabulary: Effect.Success<ReturnType<typeof trainTokenizer>>) =>
     const began = performance.now()
     yield* pretrain(network, vocabulary)
     const seconds = (performance.now() - began) / 1000
-    const rows = yield* (yield* Runs).readLog
+    const rows = yield* (yield* Runs.Runs).readLog
     return { engine: name, seconds, losses: smoothed(rows.map(({ loss }) => Number(loss))) }
   }).pipe(Effect.provide(Layer.fresh(Runs.layerMemory())))
 

@@ -16,7 +16,7 @@ import { cpus, tmpdir } from "node:os"
 import { parseArgs } from "node:util"
 import sharp from "sharp"
 import { base } from "../src/domain/config/Presets.ts"
-import { type FolderOptions, Images } from "../src/layers/images/Images.ts"
+import * as Images from "../src/layers/images/Images.ts"
 import type { ImageSet } from "../src/layers/images/reading/ImageSet.ts"
 import * as Batches from "../src/pipelines/training/Batches.ts"
 import * as Training from "../src/pipelines/training/Training.ts"
@@ -99,9 +99,9 @@ try {
   const files: Array<string> = []
   for (let index = 0; index < count; index++) files.push(await write(folder, index))
   const { augment } = base.pretrain
-  const open = (options: FolderOptions) =>
+  const open = (options: Images.FolderOptions) =>
     Effect.runPromise(
-      Images.pipe(
+      Images.Images.pipe(
         Effect.flatMap(({ load }) => load("train")),
         Effect.provide(Images.layerFolder(folder, { check: "names", ...options }))
       )

@@ -2,14 +2,14 @@
 import { Effect } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as Presets from "../src/domain/config/Presets.ts"
-import { Engine } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import { pretraining } from "./steps.ts"
 
 const STEPS = 40
 
 const { batch, state, step } = pretraining(Presets.tiny, 64)
 const program = Effect.gen(function*() {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const handle = yield* engine.train(step, state())
   yield* handle.run(batch)
   const delay = monitorEventLoopDelay({ resolution: 1 })

@@ -8,7 +8,7 @@
 import { Effect } from "effect"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import * as Presets from "../src/domain/config/Presets.ts"
-import { Engine } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as Sizes from "../src/pipelines/trained/Sizes.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
@@ -38,7 +38,7 @@ const measured = Effect.fnUntraced(function*(name: string) {
   const { step } = pretraining(preset, BATCH)
   const before = process.memoryUsage.rss()
   const [trace, program] = yield* timed(Effect.sync(() => Trace.trainStep(step)))
-  const [compile] = yield* timed((yield* Engine).load(name, program.bytes))
+  const [compile] = yield* timed((yield* Engine.Engine).load(name, program.bytes))
   const grown = process.memoryUsage.rss() - before
   return {
     model: name,

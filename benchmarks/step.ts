@@ -12,7 +12,7 @@ import * as Trace from "../src/compiler/trace/Trace.ts"
 import type { Preset } from "../src/domain/config/Preset.ts"
 import * as Presets from "../src/domain/config/Presets.ts"
 import type { VitConfig } from "../src/domain/config/VitConfig.ts"
-import { Engine, type EngineError } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Linear from "../src/shapes/Linear.ts"
 import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
@@ -93,7 +93,7 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
     })
   }
   const noise = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i))
-  const handle = yield* (yield* Engine).infer(inference, {
+  const handle = yield* (yield* Engine.Engine).infer(inference, {
     layers: inference.weights.layers.map(() => HostTensor.make([columns, inner], "float32", noise(columns * inner)))
   })
   const times = yield* milliseconds(
@@ -114,9 +114,9 @@ interface Work<T> {
   readonly held: object
   readonly values: () => T
   readonly open: (
-    engine: Engine["Service"],
+    engine: Engine.Engine["Service"],
     values: T
-  ) => Effect.Effect<Effect.Effect<unknown, EngineError>, EngineError, Scope.Scope>
+  ) => Effect.Effect<Effect.Effect<unknown, Engine.EngineError>, Engine.EngineError, Scope.Scope>
 }
 
 const training = <S extends object, B, M>(
@@ -125,7 +125,7 @@ const training = <S extends object, B, M>(
   trace: () => Trace.trainStep(step, { apart: true }),
   held: step.state,
   values: state,
-  open: (engine: Engine["Service"], values: HostOf<S>) =>
+  open: (engine: Engine.Engine["Service"], values: HostOf<S>) =>
     Effect.map(engine.train(step, values), (handle) => handle.run(batch))
 })
 
@@ -135,7 +135,7 @@ const inferring = <W extends object, B, O>(
   trace: () => Trace.inference(inference),
   held: inference.weights,
   values: weights,
-  open: (engine: Engine["Service"], values: HostOf<W>) =>
+  open: (engine: Engine.Engine["Service"], values: HostOf<W>) =>
     Effect.map(engine.infer(inference, values), (handle) => handle.run(batch))
 })
 
@@ -143,7 +143,7 @@ const measured = Effect.fnUntraced(function*<T>(
   { held, open, trace: compile, values: make }: Work<T>,
   { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
 ) {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const [trace] = yield* milliseconds(Effect.sync(compile), 1)
   const { flops } = compile()
   const times = yield* Effect.scoped(Effect.gen(function*() {

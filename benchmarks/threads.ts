@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import * as Presets from "../src/domain/config/Presets.ts"
-import { Engine } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"
 import { pretraining } from "./steps.ts"
@@ -20,7 +20,7 @@ const runs = [[1, 1], [2, 1], [2, 2], [3, 1]] as const
 const trained = ([, preset, size, steps]: (typeof cases)[number], threads: number) =>
   Effect.gen(function*() {
     const { batch, state, step } = pretraining(preset, size)
-    const handle = yield* (yield* Engine).train(step, state())
+    const handle = yield* (yield* Engine.Engine).train(step, state())
     const losses: Array<number> = []
     losses.push((yield* handle.run(batch)).loss.data[0]!)
     const { first } = (yield* handle.snapshot).state

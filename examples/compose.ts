@@ -16,8 +16,8 @@ export const learn = Effect.fn("learn")(function*(preset: Preset.Preset) {
 /** On a folder of images, with everything that it needs: `Effect.runPromise(birds)`. */
 export const birds = learn(Presets.tiny).pipe(Effect.provide(
   Layer.mergeAll(
-    Engine.Engine.layerOnnx(),
-    Teacher.Teacher.layerHog({ ...Presets.tiny.tokenizer, patchSize: 8, imageSize: 48 }),
-    Runs.Runs.layer("runs/birds", { config: { preset: "tiny" } })
-  ).pipe(Layer.provideMerge(Images.Images.layerFolder("birds")))
+    Engine.layerOnnx(),
+    Teacher.layerHog({ ...Presets.tiny.tokenizer, patchSize: 8, imageSize: 48 }),
+    Runs.layer("runs/birds", { config: { preset: "tiny" } })
+  ).pipe(Layer.provideMerge(Images.layerFolder("birds")))
 ))

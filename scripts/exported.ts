@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Normalize from "../src/domain/pixels/Normalize.ts"
 import * as Keyed from "../src/domain/values/Keyed.ts"
-import { Engine } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../src/nn/tokenizer/TokenizerStep.ts"
@@ -39,7 +39,7 @@ const { positionals: [run = "runs/demo"], values } = parseArgs({
 
 const opened = <W, B, O>(inference: Inference<W, B, O>, tensors: Parameters<typeof Stage.fill>[1], batch: HostOf<B>) =>
   Effect.gen(function*() {
-    const handle = yield* (yield* Engine).infer(inference, yield* Stage.fill(inference, tensors))
+    const handle = yield* (yield* Engine.Engine).infer(inference, yield* Stage.fill(inference, tensors))
     return yield* handle.run(batch)
   }).pipe(Effect.scoped)
 

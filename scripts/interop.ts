@@ -22,7 +22,7 @@ import * as Grid from "../src/domain/values/Grid.ts"
 import * as Keyed from "../src/domain/values/Keyed.ts"
 import type { Naming, Network } from "../src/domain/weights/Naming.ts"
 import * as Safetensors from "../src/domain/weights/Safetensors.ts"
-import { Engine } from "../src/layers/engine/Engine.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
 import * as ImageSet from "../src/layers/images/reading/ImageSet.ts"
 import * as Weights from "../src/layers/weights/Weights.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
@@ -78,7 +78,7 @@ const computed = Effect.fnUntraced(
       const about = /norm|ln_.*weight$/.test(name) ? 1 : 0
       return HostTensor.make(shape, "float32", noise(name, HostTensor.size(shape)).map((x) => about + 0.15 * x))
     })
-    const handle = yield* (yield* Engine).infer(inference, weights)
+    const handle = yield* (yield* Engine.Engine).infer(inference, weights)
     const { data } = output(yield* handle.run(batch))
     const tensors = Weights.flatten(weights as object)
     const official = Weights.rename(Weights.make(tensors), (name) => name.replace(/^parameters\./, "")).tensors

@@ -2,8 +2,8 @@
 import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
 import type { AugmentConfig } from "../domain/config/AugmentConfig.ts"
 import * as Config from "../domain/config/Config.ts"
-import { Engine, type EngineError } from "../layers/engine/Engine.ts"
-import { Images, type Shards } from "../layers/images/Images.ts"
+import * as Engine from "../layers/engine/Engine.ts"
+import * as Images from "../layers/images/Images.ts"
 import { ImagesError } from "../layers/images/reading/ImageSet.ts"
 import * as Show from "./Show.ts"
 
@@ -14,7 +14,7 @@ const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
 const NONE = "none"
 
 /** Shards by split: `train=a.tar,val=b.tar`, or files without a split for `train`. */
-const shardsOf = (text: string): Shards => {
+const shardsOf = (text: string): Images.Shards => {
   const shards = new Map<string, Array<string>>()
   for (const [, split = "train", file] of text.matchAll(/(?:^|,)(?:([\w-]+)=)?((?:\{[^}]*\}|[^,{])+)/g)) {
     shards.set(split, [...(shards.get(split) ?? []), file!])
@@ -36,14 +36,14 @@ export interface Pictures {
 }
 
 // Flags for other sources than the one that is named would be passed over.
-const refused = (flag: string, message: string): Layer.Layer<Images, ImagesError> =>
-  Layer.effect(Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
+const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>
+  Layer.effect(Images.Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
 
 /** Says what a folder was taken for, and of each split what is not in it, once, when it is loaded. */
 const remarked = Layer.effect(
-  Images,
+  Images.Images,
   Effect.gen(function*() {
-    const images = yield* Images
+    const images = yield* Images.Images
     const { load, taken } = images
     const said = new Set<string>()
     if (taken !== undefined) yield* Console.error(taken)
@@ -63,7 +63,7 @@ const source = (
   { broken, check, images: given, labelColumn, pixelLimit, splits }: Pictures,
   { colour }: Colours,
   run: string | undefined
-): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
+): Layer.Layer<Images.Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
   const options = {
     check,
     onBroken: broken,
@@ -125,8 +125,9 @@ export interface Machine {
 /** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
 export const engine = (
   { engine: name, memory, precision, threads }: Machine
-): Layer.Layer<Engine, EngineError | Config.ConfigError> => {
-  const refused = (message: string) => Layer.effect(Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
+): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
+  const refused = (message: string) =>
+    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
   const own = threads > 0 ? { threads } : {}
   if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
   switch (name) {

@@ -5,7 +5,7 @@ import type { Preset } from "../domain/config/Preset.ts"
 import type { Channels } from "../domain/pixels/Normalize.ts"
 import type { Engine } from "../layers/engine/Engine.ts"
 import type { Images } from "../layers/images/Images.ts"
-import { Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
+import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Clip from "../nn/teachers/Clip.ts"
 import * as Dino from "../nn/teachers/Dino.ts"
 import * as Artifact from "../pipelines/artefacts/Artifact.ts"
@@ -58,7 +58,7 @@ const made = Effect.fnUntraced(function*(
   given: Teaching,
   { tokenizer: { augment, encoder, seed } }: Preset
 ): Effect.fn.Return<
-  Layer.Layer<Teacher, TeacherError, Engine | Images>,
+  Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine | Images>,
   Config.ConfigError | Artifact.ArtifactError,
   FileSystem.FileSystem | Path.Path
 > {

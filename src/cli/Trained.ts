@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import type { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import { Images } from "../layers/images/Images.ts"
-import { Runs } from "../layers/run/Runs.ts"
+import * as Runs from "../layers/run/Runs.ts"
 import * as Show from "./Show.ts"
 import * as Sources from "./Sources.ts"
 
@@ -21,7 +21,7 @@ export const show = Effect.fnUntraced(function*(
   { json, out, split }: { readonly json: boolean; readonly out: string; readonly split: string },
   stage: string
 ) {
-  const rows = yield* (yield* Runs).readLog
+  const rows = yield* (yield* Runs.Runs).readLog
   const last = rows.findLast((row) => row.stage === stage)
   const set = yield* (yield* Images).load(split)
   const weights = `${out}/stages/${stage}.safetensors`

@@ -9,7 +9,7 @@
  * import { Bootstrap, untrained } from "patchword/pipelines"
  *
  * const backbone = untrained(Presets.tiny.pretrain, 512)
- * const teacher = Bootstrap.layerBackbone(backbone).pipe(Layer.provide(Engine.Engine.layerReference))
+ * const teacher = Bootstrap.layerBackbone(backbone).pipe(Layer.provide(Engine.layerReference))
  * const width = Teacher.Teacher.useSync((made) => made.width)
  * assert.strictEqual(await Effect.runPromise(Effect.provide(width, teacher)), backbone.config.vit.width)
  * ```
@@ -18,9 +18,9 @@ import { Effect, type Layer } from "effect"
 import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Json from "../domain/values/Json.ts"
-import type { Engine } from "../layers/engine/Engine.ts"
+import * as Engine from "../layers/engine/Engine.ts"
 import * as Files from "../layers/files/Files.ts"
-import { type Network, open, Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
+import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -37,9 +37,11 @@ const digestOf = (config: Json.Json, tensors: Backbone["tensors"]): string =>
  * A pretrained network as a teacher: the patch tokens of its last block after its norm. Takes images of the size that it
  * was pretrained on.
  */
-export const layerBackbone = (backbone: Backbone): Layer.Layer<Teacher, TeacherError, Engine> => {
+export const layerBackbone = (
+  backbone: Backbone
+): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { augment, vit }, tensors } = backbone
-  const network: Network = {
+  const network: Teacher.Network = {
     patch: vit.patchSize,
     side: vit.imageSize,
     width: vit.width,
@@ -47,7 +49,7 @@ export const layerBackbone = (backbone: Backbone): Layer.Layer<Teacher, TeacherE
     digest: digestOf(Stage.plain(PretrainConfig, backbone.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
       const inference = PretrainStep.patchFeatures(Pretrain.sizesOf(backbone), Dim.named("images", size))
-      return yield* open(
+      return yield* Teacher.open(
         inference,
         yield* Stage.fill(inference, Pretrain.weightsOf(backbone)),
         ({ target }) => target.data
@@ -58,9 +60,11 @@ export const layerBackbone = (backbone: Backbone): Layer.Layer<Teacher, TeacherE
 }
 
 /** An earlier tokenizer as a teacher: the patch tokens of its encoder. Takes images of the size that it was trained on. */
-export const layerTokenizer = (tokenizer: Tokenizer): Layer.Layer<Teacher, TeacherError, Engine> => {
+export const layerTokenizer = (
+  tokenizer: Tokenizer
+): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { encoder }, tensors } = tokenizer
-  const network: Network = {
+  const network: Teacher.Network = {
     patch: encoder.patchSize,
     side: encoder.imageSize,
     width: encoder.width,
@@ -68,7 +72,7 @@ export const layerTokenizer = (tokenizer: Tokenizer): Layer.Layer<Teacher, Teach
     digest: digestOf(Stage.plain(TokenizerConfig, tokenizer.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
       const inference = TokenizerStep.patchFeatures(TrainTokenizer.sizesOf(tokenizer), Dim.named("images", size))
-      return yield* open(
+      return yield* Teacher.open(
         inference,
         yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)),
         ({ target }) => target.data

@@ -8,7 +8,7 @@ import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
-import { Teacher } from "../layers/teacher/Teacher.ts"
+import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Batches from "./training/Batches.ts"
 import type { StageOptions } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
@@ -56,7 +56,7 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
 export const cacheFeatures = Effect.fn("cacheFeatures")(
   function*(config: TokenizerConfig, directory: string, options: CacheOptions = {}) {
     const { again = false, dtype = "float16", split = "train", stage = "tokenizer" } = options
-    const teacher = yield* Teacher
+    const teacher = yield* Teacher.Teacher
     const progress = yield* Progress
     const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
     const { encoder, optimizer } = config

@@ -11,7 +11,7 @@
  * import { plan } from "patchword/pipelines"
  *
  * const program = plan(Presets.tiny, { images: 4000, classes: 8, teacherWidth: 48, stages: ["pretrain"] })
- * const { stages } = await Effect.runPromise(Effect.provide(program, Engine.Engine.layerOnnx()))
+ * const { stages } = await Effect.runPromise(Effect.provide(program, Engine.layerOnnx()))
  * assert.strictEqual(stages[0]?.stepsPerEpoch, Math.floor(4000 / Presets.tiny.pretrain.optimizer.batchSize))
  * ```
  */
@@ -20,7 +20,7 @@ import * as os from "node:os"
 import * as Trace from "../compiler/trace/Trace.ts"
 import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
-import { Engine } from "../layers/engine/Engine.ts"
+import * as Engine from "../layers/engine/Engine.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -94,7 +94,7 @@ const constant = <T>(spec: object): HostOf<T> =>
 
 /** Seconds of a step with what its batch is computed by, and the resident bytes of the process behind it. */
 const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B, M>, before?: Inference<W, I, O>) {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const handle = yield* engine.train(step, constant<S>(step.state as object))
   const encoder = before && (yield* engine.infer(before, constant<W>(before.weights as object)))
   const encode = encoder === undefined ? Effect.void : encoder.run(constant<I>(before?.batch as object))
@@ -115,7 +115,7 @@ export const plan = Effect.fn("plan")(function*(
   preset: Preset,
   { classes, free = Infinity, images, stages = StageName.literals, teacherWidth }: Given
 ) {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size
   const vocabulary = TrainTokenizer.sizesOf({ config: preset.tokenizer, teacherWidth })
 

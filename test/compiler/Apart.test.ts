@@ -6,7 +6,7 @@ import { accumulating, pretraining, small, tokenizing } from "../../benchmarks/s
 import { assembled } from "../../scripts/kernels.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Presets from "../../src/domain/config/Presets.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
@@ -37,7 +37,7 @@ const inGraph = async <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batc
 
 const onEngine = <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batchOf: BatchOf<B>) =>
   Effect.gen(function*() {
-    const handle = yield* (yield* Engine).train(step, state)
+    const handle = yield* (yield* Engine.Engine).train(step, state)
     for (let i = 0; i < STEPS; i++) yield* handle.run(batchOf(i))
     return Tree.map<object>((yield* handle.snapshot).state as object, (leaf) => (leaf as HostTensor.Any).data)
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1 })))

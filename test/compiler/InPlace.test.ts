@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { HostTensor } from "../../src/shapes/HostTensor.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
@@ -113,7 +113,7 @@ const started = () => ({
 
 const run = (made: Step) =>
   Effect.gen(function*() {
-    const engine = yield* Engine
+    const engine = yield* Engine.Engine
     const handle = yield* engine.train(made, started())
     const metrics = yield* Effect.forEach([1, 2, 3], (step) =>
       handle.run({ x: Steps.values([SIDE, SIDE], (i) => Math.sin(i * step) / 8) }))

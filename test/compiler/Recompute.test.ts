@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Presets from "../../src/domain/config/Presets.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 
 interface Work<S, B, M> {
@@ -14,7 +14,7 @@ interface Work<S, B, M> {
 
 const trained = <S, B, M>({ batch, state, step }: Work<S, B, M>, memory: "high" | "low") =>
   Effect.gen(function*() {
-    const handle = yield* (yield* Engine).train(step, state())
+    const handle = yield* (yield* Engine.Engine).train(step, state())
     const metrics = yield* Effect.forEach([1, 2, 3], () => handle.run(batch))
     return { metrics, state: (yield* handle.snapshot).state }
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads: 1, memory })))

@@ -7,7 +7,7 @@ import { afterAll } from "vitest"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import { tiny } from "../../src/domain/config/Presets.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { optimizer } from "../pipelines/kit.ts"
 import { ended, start } from "./child.ts"
 

@@ -6,8 +6,8 @@ import { join } from "node:path"
 import sharp from "sharp"
 import { birds, learn } from "../../examples/compose.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Images } from "../../src/layers/images/Images.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Images from "../../src/layers/images/Images.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { engine, micro, sets, teacher } from "../pipelines/kit.ts"
 
 const root = new URL("../../", import.meta.url)

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net"
 import { extname } from "node:path"
 import type { Page } from "playwright-core"
 import { build } from "vite"
-import { Engine, type OnnxWebOptions } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Browser from "./browser.ts"
 import { agree } from "./webAgree.ts"
 import { all } from "./webPrograms.ts"
@@ -69,7 +69,7 @@ class Fixture extends Context.Service<Fixture, {
   )
 }
 
-const inBrowser = Effect.fnUntraced(function*(options: OnnxWebOptions) {
+const inBrowser = Effect.fnUntraced(function*(options: Engine.OnnxWebOptions) {
   const { page } = yield* Fixture
   return yield* Effect.promise(() => page.evaluate((given) => globalThis.patchword(given), options))
 })

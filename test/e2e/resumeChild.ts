@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
 import * as Signals from "../../src/cli/Signals.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { classify, finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"

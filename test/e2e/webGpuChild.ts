@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import { all } from "./webPrograms.ts"
 
 const found = await Effect.runPromise(Effect.provide(all, Engine.layerOnnx({ provider: "webgpu" })))

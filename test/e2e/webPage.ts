@@ -1,9 +1,9 @@
 import { Effect } from "effect"
-import { Engine, type OnnxWebOptions } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import { all, type Found } from "./webPrograms.ts"
 
 declare global {
-  var patchword: (options: OnnxWebOptions) => Promise<Found>
+  var patchword: (options: Engine.OnnxWebOptions) => Promise<Found>
 }
 
 globalThis.patchword = (options) => Effect.runPromise(Effect.provide(all, Engine.layerOnnxWeb(options)))

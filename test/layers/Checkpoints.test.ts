@@ -37,7 +37,7 @@ const using = <A, E, R>(
 ) =>
   Effect.scoped(
     Checkpoints.Checkpoints.use(use).pipe(
-      Effect.provide(Checkpoints.Checkpoints.layer(folder, options), { local: true })
+      Effect.provide(Checkpoints.layer(folder, options), { local: true })
     )
   )
 
@@ -47,7 +47,7 @@ const usingDouble = <A, E, R>(
   use: (checkpoints: (typeof Checkpoints.Checkpoints)["Service"]) => Effect.Effect<A, E, R>
 ) =>
   Checkpoints.Checkpoints.use(use).pipe(Effect.provide(
-    Checkpoints.Checkpoints.layerNoDeps(folder).pipe(
+    Checkpoints.layerNoDeps(folder).pipe(
       Layer.provide([NodePath.layer, Layer.succeed(FileSystem.FileSystem, fs)])
     ),
     { local: true }
@@ -148,14 +148,14 @@ const behaviour = (layer: (options?: Checkpoints.Options) => Layer.Layer<Checkpo
 }
 
 describe("Checkpoints in memory", () => {
-  behaviour((options) => Checkpoints.Checkpoints.layerMemory(options))
+  behaviour((options) => Checkpoints.layerMemory(options))
 })
 
 describe("Checkpoints in a folder", () => {
   behaviour((options) =>
     Layer.unwrap(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      return Checkpoints.Checkpoints.layer(`${yield* fs.makeTempDirectoryScoped()}/new`, options)
+      return Checkpoints.layer(`${yield* fs.makeTempDirectoryScoped()}/new`, options)
     })).pipe(Layer.provide(NodeServices.layer))
   )
 

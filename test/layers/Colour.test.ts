@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { load, refused } from "./ImagesContract.ts"
 
 interface Expected {

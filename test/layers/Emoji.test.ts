@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
 import sharp from "sharp"
-import { type EmojiOptions, Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { Progress, silent } from "../../src/layers/run/Progress.ts"
 import { keepsRules } from "./ImagesContract.ts"
 
@@ -64,8 +64,8 @@ const install = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
 
 const all = [...Object.keys(packages), "@lobehub/fluent-emoji-3d"]
 
-const load = (root: string, split: string, options?: EmojiOptions) =>
-  Images.use((images) => images.load(split)).pipe(
+const load = (root: string, split: string, options?: Images.EmojiOptions) =>
+  Images.Images.use((images) => images.load(split)).pipe(
     Effect.provide(Images.layerEmoji({ from: [root], ...options }), { local: true })
   )
 
@@ -140,7 +140,7 @@ describe("Images.layerEmoji", () => {
       Effect.gen(function*() {
         const told: Array<string> = []
         const recording = { ...silent, message: (text: string) => Effect.sync(() => void told.push(text)) }
-        const digest = (options?: EmojiOptions) =>
+        const digest = (options?: Images.EmojiOptions) =>
           Effect.map(load(root, "train", options), (set) => set.digest).pipe(Effect.provideService(Progress, recording))
         const first = yield* digest()
         assert.strictEqual(told.length, 4)
@@ -212,7 +212,7 @@ describe("Images.layerEmoji", () => {
 
   it.effect("has the demo's numbers of images from the real packages", () =>
     Effect.gen(function*() {
-      const images = yield* Images
+      const images = yield* Images.Images
       const train = yield* images.load("train")
       assert.strictEqual(train.length, 3958)
       assert.deepStrictEqual(train.classes.map((_, label) => train.labels.filter((own) => own === label).length), [

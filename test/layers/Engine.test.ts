@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import * as OnnxModel from "../../src/compiler/graph/OnnxModel.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Onnx from "../../src/layers/engine/onnx.ts"
 import { roundsToBf16 } from "../../src/layers/engine/processor.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -38,7 +38,7 @@ describe("the worker", () => {
     ({ layer }) =>
       Effect.gen(function*() {
         const outer = yield* Scope.make()
-        const handle = yield* Engine.use((engine) =>
+        const handle = yield* Engine.Engine.use((engine) =>
           Scope.provide(engine.train(Steps.regression, Steps.initial()), outer)
         ).pipe(Effect.provide(Layer.fresh(layer)))
         assert.strictEqual((yield* reasonOf(handle.run(Steps.batch(0))))._tag, "WorkerLost")
@@ -55,7 +55,7 @@ describe("the worker", () => {
     ] as const
   )("says why %s cannot be had, and takes no other provider for it", ([provider, why]) =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Effect.provide(Engine.useSync(() => {}), Engine.layerOnnx({ provider })))
+      const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), Engine.layerOnnx({ provider })))
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.include(error.message, `the provider "${provider}" cannot be used`)
       assert.match(error.message, why)
@@ -65,7 +65,7 @@ describe("the worker", () => {
   it.effect.each(absent)("says how to install @tensorflow/%s", (name) =>
     Effect.gen(function*() {
       const layer = Engine.layerTensorFlow({ package: name })
-      const error = yield* Effect.flip(Effect.provide(Engine.useSync(() => {}), layer))
+      const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), layer))
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.include(error.message, `@tensorflow/${name} is not installed`)
       assert.include(error.message, `npm install @tensorflow/${name}@4.22.0`)
@@ -76,7 +76,9 @@ describe("the worker", () => {
   it.effect("says where it looked for OpenVINO, and how to get it", () =>
     Effect.gen(function*() {
       const folder = mkdtempSync(join(tmpdir(), "openvino-"))
-      const start = Effect.flip(Effect.provide(Engine.useSync(() => {}), Engine.layerOpenVino({ library: folder })))
+      const start = Effect.flip(
+        Effect.provide(Engine.Engine.useSync(() => {}), Engine.layerOpenVino({ library: folder }))
+      )
       const absent = yield* start
       assert.strictEqual(absent.reason._tag, "ProviderUnavailable")
       assert.include(absent.message, `no libopenvino_c in ${folder}`)
@@ -99,7 +101,7 @@ describe("the worker", () => {
         const layer = name === openvino.name
           ? Engine.layerOpenVino({ precision })
           : Engine.layerTensorFlow({ precision })
-        const { about } = yield* Effect.provide(Engine, Layer.fresh(plain))
+        const { about } = yield* Effect.provide(Engine.Engine, Layer.fresh(plain))
         const can = about.precisions.includes("bf16")
         const found = yield* Effect.result(Effect.provide(trained, layer))
         if (can && name === openvino.name) {
@@ -137,14 +139,14 @@ describe("the worker", () => {
     ])
   )("names what it runs on: $name", ({ layer, name }) =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* Engine.useSync(({ name }) => name), name)
+      assert.strictEqual(yield* Engine.Engine.useSync(({ name }) => name), name)
     }).pipe(Effect.provide(layer)))
 
   it.effect.each(present([onnx, openvino, web]))(
     "of $name runs models made elsewhere, with 64-bit indices",
     ({ layer }) =>
       Effect.gen(function*() {
-        const engine = yield* Engine
+        const engine = yield* Engine.Engine
         const model = OnnxModel.encode({
           name: "pick",
           nodes: [
@@ -207,7 +209,7 @@ describe("the worker", () => {
 describe.each(present([reference, tensorflow]))("$name", ({ layer }) => {
   it.effect("does not run models made elsewhere", () =>
     Effect.gen(function*() {
-      const engine = yield* Engine
+      const engine = yield* Engine.Engine
       const error = yield* Effect.flip(engine.load("pick", new Uint8Array(1)))
       assert.strictEqual(error.reason._tag, "UnsupportedOperation")
       assert.strictEqual(error[Runtime.errorExitCode], 69)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Runtime, Schema } from "effect"
-import { Engine, EngineError, ProviderUnavailable } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as EngineCatalogue from "../../src/layers/engine/EngineCatalogue.ts"
 import { roundsToBf16 } from "../../src/layers/engine/processor.ts"
 import { trained } from "./EngineContract.ts"
@@ -19,9 +19,9 @@ const available = (name: string, gigaflops: number, deviation: number) =>
 
 const absent = new EngineCatalogue.Unavailable({
   name: "absent",
-  error: new EngineError({
+  error: new Engine.EngineError({
     program: "start",
-    reason: new ProviderUnavailable({ provider: "absent", detail: "no such library", remedy: "install it" })
+    reason: new Engine.ProviderUnavailable({ provider: "absent", detail: "no such library", remedy: "install it" })
   })
 })
 
@@ -88,7 +88,7 @@ describe("the engine that is chosen here", () => {
       const logger = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
       const auto = Engine.layerAuto({ names: ["onnx-cpu", "onnx-coreml"], seconds: 0.01 })
       const { about, name, steps } = yield* Effect.gen(function*() {
-        const { about, name } = yield* Engine
+        const { about, name } = yield* Engine.Engine
         return { about, name, steps: yield* trained }
       }).pipe(Effect.provide(Layer.provide(Layer.fresh(auto), logger)))
       assert.match(name, /^onnx cpu, \d+ thread/)
@@ -104,7 +104,7 @@ describe("the engine that is chosen here", () => {
   it.live("is none when none is exact enough, and it says why of each", () =>
     Effect.gen(function*() {
       const auto = Engine.layerAuto({ names: ["onnx-cpu", "onnx-coreml"], seconds: 0.01, exact: 1e-12 })
-      const error = yield* Effect.flip(Effect.provide(Engine.useSync(() => {}), Layer.fresh(auto)))
+      const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), Layer.fresh(auto)))
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.strictEqual(error[Runtime.errorExitCode], 69)
       assert.match(error.message, /by at most 1e-12\. onnx-cpu is not exact enough: .*\. onnx-coreml /)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
 import * as Keyed from "../../src/domain/values/Keyed.ts"
 import * as FeatureCache from "../../src/layers/teacher/FeatureCache.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const about: FeatureCache.About = {
@@ -365,7 +365,7 @@ describe("FeatureCache on a disk that fails", () => {
 
 describe("Teacher.layerCached", () => {
   const cached = (directory: string) =>
-    Effect.provide(Teacher.useSync((teacher) => teacher), Teacher.layerCached(directory), { local: true })
+    Effect.provide(Teacher.Teacher.useSync((teacher) => teacher), Teacher.layerCached(directory), { local: true })
 
   live(
     "is the teacher without it",

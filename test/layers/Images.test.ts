@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { execFileSync } from "node:child_process"
 import sharp from "sharp"
-import { type FolderOptions, Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import { Progress, type Report, silent } from "../../src/layers/run/Progress.ts"
 import * as Contract from "./ImagesContract.ts"
@@ -26,11 +26,13 @@ const withFolder = <A, E, R>(
     return yield* Contract.withFolder(Object.fromEntries(made), use)
   })
 
-const load = (folder: string, split: string, options?: FolderOptions) =>
+const load = (folder: string, split: string, options?: Images.FolderOptions) =>
   Contract.load(Images.layerFolder(folder, options), split)
 
-const splitsOf = (folder: string, options?: FolderOptions) =>
-  Images.useSync((images) => images.splits).pipe(Effect.provide(Images.layerFolder(folder, options), { local: true }))
+const splitsOf = (folder: string, options?: Images.FolderOptions) =>
+  Images.Images.useSync((images) => images.splits).pipe(
+    Effect.provide(Images.layerFolder(folder, options), { local: true })
+  )
 
 const names = (set: ImageSet.ImageSet) => Array.from({ length: set.length }, (_, i) => set.describe(i))
 
@@ -395,7 +397,8 @@ describe("Images.layerFolder", () => {
     withFolder({ "a/1.png": png, "b/2.png": noise }, (folder) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
-        const digest = (options?: FolderOptions) => Effect.map(load(folder, "train", options), (set) => set.digest)
+        const digest = (options?: Images.FolderOptions) =>
+          Effect.map(load(folder, "train", options), (set) => set.digest)
         const first = yield* digest()
         assert.strictEqual(yield* digest(), first)
         assert.notStrictEqual(yield* digest({ shrinkTo: 4 }), first)
@@ -468,7 +471,7 @@ describe("Images.layerMemory", () => {
     Effect.gen(function*() {
       const set = ImageSet.memory("train", ["a"], [], [])
       const images = Images.layerMemory([set])
-      assert.strictEqual(yield* Effect.provide(Images.use(({ load }) => load("train")), images), set)
-      yield* refused(Effect.provide(Images.use(({ load }) => load("val")), images), "UnknownSplit", 66)
+      assert.strictEqual(yield* Effect.provide(Images.Images.use(({ load }) => load("train")), images), set)
+      yield* refused(Effect.provide(Images.Images.use(({ load }) => load("val")), images), "UnknownSplit", 66)
     }))
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
 import { rmSync } from "node:fs"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { behaves, CLASSES, load, refused, type Sample, samples, withFolder } from "./ImagesContract.ts"
 
 const record = ({ label, picture: { data } }: Sample, coarse: ReadonlyArray<number>) =>

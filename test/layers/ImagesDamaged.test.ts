@@ -5,7 +5,7 @@ import fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Tar from "tar-stream"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { encoded, load } from "./ImagesContract.ts"
 
 const parquet = (name: string) => readFileSync(fileURLToPath(new URL(`files/${name}.parquet`, import.meta.url)))

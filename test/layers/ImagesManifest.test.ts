@@ -5,7 +5,7 @@ import { crc32, deflateSync } from "node:zlib"
 import * as Classes from "../../src/domain/evaluation/Classes.ts"
 import * as Figure from "../../src/domain/evaluation/Figure.ts"
 import * as ImageNetSubset from "../../src/domain/evaluation/ImageNetSubset.ts"
-import { Images, type ManifestOptions } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { subset } from "../../src/layers/images/reading/ImageSet.ts"
 import {
   behaves,
@@ -29,7 +29,8 @@ const images = async (all: ReadonlyArray<Sample>, folderOf: (sample: Sample) => 
     )
   )
 
-const open = (options?: ManifestOptions) => (folder: string) => Images.layerManifest(`${folder}/images.yaml`, options)
+const open = (options?: Images.ManifestOptions) => (folder: string) =>
+  Images.layerManifest(`${folder}/images.yaml`, options)
 
 behaves("a manifest of synset folders", {
   side: 8,

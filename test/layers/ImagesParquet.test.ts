@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Images, type ParquetOptions } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { behaves, load, refused, samples, withFolder } from "./ImagesContract.ts"
 
 const fixture = (name: string) => readFileSync(fileURLToPath(new URL(`files/${name}.parquet`, import.meta.url)))
 
-const open = (options?: ParquetOptions) => (folder: string) =>
+const open = (options?: Images.ParquetOptions) => (folder: string) =>
   Images.layerParquet({ train: `${folder}/train.parquet` }, options)
 
 const plain = { image: "picture", label: "animal" }

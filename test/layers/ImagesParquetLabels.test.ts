@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
-import { Images, type ParquetOptions } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { load, refused } from "./ImagesContract.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`files/labels/${name}.parquet`, import.meta.url))
 
-const open = (names: string | ReadonlyArray<string>, options?: ParquetOptions) =>
+const open = (names: string | ReadonlyArray<string>, options?: Images.ParquetOptions) =>
   load(Images.layerParquet({ train: [names].flat().map(file) }, options))
 
 const namesOf = ({ classes, labels }: { readonly classes: ReadonlyArray<string>; readonly labels: Int32Array }) =>

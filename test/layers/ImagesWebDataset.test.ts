@@ -3,7 +3,7 @@ import { Effect, FileSystem } from "effect"
 import { execFileSync } from "node:child_process"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Tar from "tar-stream"
-import { Images, type WebDatasetOptions } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { expand } from "../../src/layers/images/sources/shards.ts"
 import {
   behaves,
@@ -48,7 +48,7 @@ const pair = async (all: ReadonlyArray<Sample>) => ({
   "train-01.tar": await shard(all.slice(4), 4)
 })
 
-const open = (options?: WebDatasetOptions) => (folder: string) =>
+const open = (options?: Images.WebDatasetOptions) => (folder: string) =>
   Images.layerWebDataset({ train: `${folder}/train-{00..01}.tar` }, options)
 
 behaves("WebDataset", { side: 8, files: pair, layer: open({ classes: CLASSES }) })

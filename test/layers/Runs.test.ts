@@ -22,7 +22,7 @@ const using = <A, E, R>(
   asked: Json = config
 ) =>
   Effect.scoped(
-    Runs.Runs.use(use).pipe(Effect.provide(Runs.Runs.layer(folder, { config: asked }), { local: true }))
+    Runs.Runs.use(use).pipe(Effect.provide(Runs.layer(folder, { config: asked }), { local: true }))
   )
 
 const refusal = (folder: string, asked: Json = config) =>
@@ -105,14 +105,14 @@ const behaviour = (layer: Layer.Layer<Runs.Runs | Checkpoints.Checkpoints, unkno
 }
 
 describe("Runs in memory", () => {
-  behaviour(Runs.Runs.layerMemory())
+  behaviour(Runs.layerMemory())
 })
 
 describe("Runs in a folder", () => {
   behaviour(
     Layer.unwrap(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      return Runs.Runs.layer(`${yield* fs.makeTempDirectoryScoped()}/run`, { config })
+      return Runs.layer(`${yield* fs.makeTempDirectoryScoped()}/run`, { config })
     })).pipe(Layer.provide(NodeServices.layer))
   )
 
@@ -375,7 +375,7 @@ describe("Runs in a folder", () => {
           path.endsWith("log.jsonl") ? Effect.fail(full) : fs.writeFileString(path, data, options)
       })
       const error = yield* Runs.Runs.use(({ log }) => Effect.flip(log({ stage: "a", step: 1 }))).pipe(Effect.provide(
-        Runs.Runs.layerNoDeps(folder, { config }).pipe(
+        Runs.layerNoDeps(folder, { config }).pipe(
           Layer.provide([NodePath.layer, Layer.succeed(FileSystem.FileSystem, double)])
         )
       ))

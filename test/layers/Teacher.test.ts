@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Runtime } from "effect"
 import * as Presets from "../../src/domain/config/Presets.ts"
 import * as Keyed from "../../src/domain/values/Keyed.ts"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
-import { type HogOptions, Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const { integer, uniform } = Keyed.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })
@@ -23,7 +23,7 @@ const picture = () => {
 
 const train = ImageSet.memory("train", ["any"], Array.from({ length: 12 }, picture), new Int32Array(12))
 
-const options: HogOptions = {
+const options: Teacher.HogOptions = {
   patchSize: 8,
   imageSize: 24,
   components: 10,
@@ -32,9 +32,9 @@ const options: HogOptions = {
   augment: Presets.tiny.tokenizer.augment
 }
 
-const teacher = (changed: Partial<HogOptions> = {}, set = train) =>
+const teacher = (changed: Partial<Teacher.HogOptions> = {}, set = train) =>
   Effect.provide(
-    Teacher.useSync((made) => made),
+    Teacher.Teacher.useSync((made) => made),
     Layer.provide(Teacher.layerHog({ ...options, ...changed }), Images.layerMemory([set])),
     { local: true }
   )
@@ -95,7 +95,7 @@ describe("Teacher.layerHog", () => {
   it.effect("fails as the images fail", () =>
     Effect.gen(function*() {
       const made = Layer.provide(Teacher.layerHog(options), Images.layerMemory([]))
-      const error = yield* Effect.flip(Effect.provide(Teacher.useSync(() => 0), made))
+      const error = yield* Effect.flip(Effect.provide(Teacher.Teacher.useSync(() => 0), made))
       assert.strictEqual(error[Runtime.errorExitCode], 66)
     }))
 })

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url"
 import * as Half from "../../src/domain/values/Half.ts"
 import * as Naming from "../../src/domain/weights/Naming.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Eager from "../parity/eager.ts"
@@ -28,17 +28,17 @@ const dino = state("teacher_dino")
 
 const heads = { heads: 2 }
 
-const digest = (made: Layer.Layer<Teacher, unknown, Engine>) =>
-  Effect.provide(Teacher.useSync((teacher) => teacher.digest), made, { local: true })
+const digest = (made: Layer.Layer<Teacher.Teacher, unknown, Engine.Engine>) =>
+  Effect.provide(Teacher.Teacher.useSync((teacher) => teacher.digest), made, { local: true })
 
 const features = <S extends number>(
-  made: Layer.Layer<Teacher, unknown, Engine>,
+  made: Layer.Layer<Teacher.Teacher, unknown, Engine.Engine>,
   images: HostTensor.HostTensor<[2, 3, S, S], "float32">
-) => Effect.provide(Teacher.use((teacher) => teacher.features(images)), made, { local: true })
+) => Effect.provide(Teacher.Teacher.use((teacher) => teacher.features(images)), made, { local: true })
 
 const refused = (made: ReturnType<typeof Teacher.layerClip>) =>
   Effect.gen(function*() {
-    const error = yield* Effect.flip(Effect.provide(Teacher.useSync(() => 0), made, { local: true }))
+    const error = yield* Effect.flip(Effect.provide(Teacher.Teacher.useSync(() => 0), made, { local: true }))
     assert.strictEqual(error[Runtime.errorExitCode], 65)
     return error.message
   })

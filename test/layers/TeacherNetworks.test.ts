@@ -1,8 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
-import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Eager from "../parity/eager.ts"
@@ -51,7 +51,7 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
 
   it.effect("gives the official features of images from 0 to 1, of any size and number", () =>
     Effect.gen(function*() {
-      const { features, width } = yield* Teacher
+      const { features, width } = yield* Teacher.Teacher
       const both = images(fixture, "images01", [2, 3, 32, 32])
       const one = HostTensor.make([1, 3, 32, 32], "float32", both.data.slice(3 * 32 * 32))
       const found = yield* features(both)
@@ -72,17 +72,17 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
       const file = `${yield* fs.makeTempDirectoryScoped()}/teacher.safetensors`
       const more = Object.fromEntries(others.map((other) => [other, HostTensor.zeros([1], "float32")]))
       yield* Weights.write(file, Weights.make({ ...weights.tensors, ...more }))
-      const digest = yield* Effect.provide(Effect.map(Teacher, (teacher) => teacher.digest), given(file))
-      const same = yield* Effect.provide(Effect.map(Teacher, (teacher) => teacher.digest), given(weights))
+      const digest = yield* Effect.provide(Effect.map(Teacher.Teacher, (teacher) => teacher.digest), given(file))
+      const same = yield* Effect.provide(Effect.map(Teacher.Teacher, (teacher) => teacher.digest), given(weights))
       assert.strictEqual(digest, same)
-      const missing = yield* Effect.flip(Effect.provide(Teacher, given(`${file}.gone`)))
+      const missing = yield* Effect.flip(Effect.provide(Teacher.Teacher, given(`${file}.gone`)))
       assert.strictEqual(missing[Runtime.errorExitCode], 66)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect.each(foreign)("refuses %s by name", (tensor) =>
     Effect.gen(function*() {
       const more = { ...weights.tensors, [tensor]: HostTensor.zeros([1], "float32") }
-      const refused = yield* Effect.flip(Effect.provide(Teacher, given(Weights.make(more))))
+      const refused = yield* Effect.flip(Effect.provide(Teacher.Teacher, given(Weights.make(more))))
       assert.strictEqual(refused[Runtime.errorExitCode], 65)
       assert.match(refused.message, new RegExp(`1 unexpected: ${tensor.replaceAll(".", "\\.")} \\[1\\]`))
     }))
@@ -90,7 +90,7 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
   it.effect("says which tensors are missing or have other shapes", () =>
     Effect.gen(function*() {
       const failure = (tensors: Weights.Tensors, options?: { readonly heads: number }) =>
-        Effect.flip(Effect.provide(Teacher, given(Weights.make(tensors), options)))
+        Effect.flip(Effect.provide(Teacher.Teacher, given(Weights.make(tensors), options)))
       const { [first]: _, ...rest } = weights.tensors
       const none = yield* failure(rest)
       assert.strictEqual(none[Runtime.errorExitCode], 65)
@@ -106,7 +106,7 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
 
   it.effect("refuses images that are no whole number of patches", () =>
     Effect.gen(function*() {
-      const { features } = yield* Teacher
+      const { features } = yield* Teacher.Teacher
       const error = yield* Effect.flip(features(HostTensor.zeros([1, 3, 32, 36], "float32")))
       assert.strictEqual(error.reason._tag, "WrongImages")
     }).pipe(Effect.provide(given(weights))))

@@ -4,8 +4,8 @@ import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
@@ -34,11 +34,11 @@ const images = HostTensor.make([3, 3, 4, 4], "float32", Float32Array.from({ leng
 const through = <A, E>(
   file: string,
   options: Parameters<typeof Teacher.layerOnnx>[1],
-  use: Effect.Effect<A, E, Teacher>
+  use: Effect.Effect<A, E, Teacher.Teacher>
 ) => use.pipe(Effect.provide(Teacher.layerOnnx(file, options).pipe(Layer.provide(Engine.layerOnnx({ threads: 1 })))))
 
 const features = Effect.flatMap(
-  Teacher,
+  Teacher.Teacher,
   (teacher) => Effect.map(teacher.features(images), (found) => ({ teacher, found }))
 )
 
@@ -146,7 +146,7 @@ describe("Teacher.layerOnnx", () => {
       assert.include(none.message, "it is no ONNX model")
       const bare = yield* Effect.flip(
         Effect.scoped(
-          Effect.flatMap(Engine, (engine) => engine.load("bare", readFileSync(place("outer.onnx"))))
+          Effect.flatMap(Engine.Engine, (engine) => engine.load("bare", readFileSync(place("outer.onnx"))))
         ).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 })))
       )
       assert.include(bare.message, "(outer.onnx.data), which were not given with it")

@@ -4,7 +4,7 @@ import { pretraining } from "../../benchmarks/steps.ts"
 import { tiny } from "../../src/domain/config/Presets.ts"
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as Grid from "../../src/domain/values/Grid.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Codes from "../../src/shapes/Codes.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
@@ -31,7 +31,7 @@ const summing: Inference<object, Batch, { readonly sums: Tensor<[typeof K, typeo
 const trained = (threads: number) =>
   Effect.gen(function*() {
     const { batch, state, step } = pretraining(tiny, 8)
-    const handle = yield* (yield* Engine).train(step, state())
+    const handle = yield* (yield* Engine.Engine).train(step, state())
     const { loss } = yield* handle.run(batch)
     return {
       loss: loss.data[0]!,
@@ -63,7 +63,7 @@ describe("several threads", () => {
       }
       const counts = new Int32Array(K)
       for (const code of batch.codes.data) counts[code]!++
-      const handle = yield* (yield* Engine).infer(summing, {})
+      const handle = yield* (yield* Engine.Engine).infer(summing, {})
       for (let run = 0; run < 300; run++) {
         const { sums } = yield* handle.run(batch)
         assert.strictEqual(sums.data.findIndex((sum, at) => sum !== counts[Math.floor(at / E)]), -1)

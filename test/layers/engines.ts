@@ -1,13 +1,13 @@
 import { describe, it, layer as withLayer, type Vitest } from "@effect/vitest"
 import type { Layer } from "effect"
 import { existsSync } from "node:fs"
-import { Engine, type EngineError } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"
 
 export interface Candidate {
   readonly name: string
-  readonly layer: Layer.Layer<Engine, EngineError>
+  readonly layer: Layer.Layer<Engine.Engine, Engine.EngineError>
   readonly missing?: string
 }
 
@@ -46,6 +46,6 @@ export const present = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<Can
     return false
   })
 
-export const on = (candidate: Candidate, body: (it: Vitest.MethodsNonLive<Engine>) => void): void => {
+export const on = (candidate: Candidate, body: (it: Vitest.MethodsNonLive<Engine.Engine>) => void): void => {
   for (const { layer, name } of present([candidate])) describe(name, () => withLayer(layer)(body))
 }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Keyed from "../../src/domain/values/Keyed.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as SegmentationBackbone from "../../src/nn/segmentation/SegmentationBackbone.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
@@ -18,7 +18,7 @@ const official = <W, B, O extends object>(name: string, inference: Inference<W, 
       fixture.keys("state").filter((key) => !key.endsWith("num_batches_tracked"))
     )
     const weights = Eager.filled<W>(inference.weights as object, (path) => fixture.numbers(`state/${path}`))
-    const handle = yield* (yield* Engine).infer(inference, weights)
+    const handle = yield* (yield* Engine.Engine).infer(inference, weights)
     const batch = Eager.filled<B>(inference.batch as object, () => fixture.numbers("input/images"))
     const maps: Readonly<Record<string, HostTensor.Any>> = Object.fromEntries(Eager.leaves(yield* handle.run(batch)))
     assert.deepStrictEqual(Object.keys(maps), fixture.keys("out"))

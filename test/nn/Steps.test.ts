@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
-import { Engine, NonFinite } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
@@ -21,7 +21,7 @@ const leaves = (tree: object) => Tree.leaves<HostTensor.Any>(tree)
 
 const trained = <S extends object, B, M extends object>({ batch, state, step }: Case<S, B, M>) =>
   Effect.gen(function*() {
-    const engine = yield* Engine
+    const engine = yield* Engine.Engine
     const handle = yield* engine.train(step, state(0))
     const metrics = yield* Effect.forEach([1, 2, 3, 4, 5], (seed) => handle.run(batch(seed)))
     return { metrics, state: (yield* handle.snapshot).state }
@@ -58,9 +58,9 @@ const keeps = <S extends object, B, M extends object>(
           ? leaf
           : { shape, dtype, data: data.map((_, at) => (at % 2 === 0 ? value : 0 - value)) }
       })
-      const handle = yield* (yield* Engine).train(step, before)
+      const handle = yield* (yield* Engine.Engine).train(step, before)
       const { message, reason } = yield* Effect.flip(handle.run(batch(1)))
-      assert.instanceOf(reason, NonFinite)
+      assert.instanceOf(reason, Engine.NonFinite)
       assert.strictEqual(reason.metric, metric)
       assert.match(
         message,
@@ -76,7 +76,7 @@ const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
 
   it.effect("keeps its compiled state when a gradient is not finite", () =>
     Effect.gen(function*() {
-      const engine = yield* Engine
+      const engine = yield* Engine.Engine
       const before = given.state(0)
       const handle = yield* engine.train(given.step, before)
       const poisoned = Tree.map<HostOf<B>>(given.batch(1) as object, (leaf, path) =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Clip from "../../src/nn/teachers/Clip.ts"
 import * as Dino from "../../src/nn/teachers/Dino.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -23,7 +23,7 @@ const run = <W, I, O>(
   key: string
 ) =>
   Effect.gen(function*() {
-    const engine = yield* Engine
+    const engine = yield* Engine.Engine
     const weights = Eager.filled<W>(inference.weights as object, (path) => fixture.numbers(`state/${path}`))
     const handle = yield* engine.infer(inference, weights)
     return yield* handle.run(

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"

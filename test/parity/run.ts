@@ -1,7 +1,7 @@
 /** `npm run parity -- FOLDER [--engine reference|tensorflow] [--only NAME]`: compares ours with a folder of official numbers. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Runner from "./runner.ts"
 
 const usage = "npm run parity -- FOLDER [--engine onnx|reference|tensorflow] [--only NAME]\n"

@@ -1,7 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type Row, Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Training from "../../src/pipelines/training/Training.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
@@ -92,10 +92,10 @@ describe("a training", () => {
   layer(machine, { excludeTestServices: true })((it) => {
     it.effect("says how long its steps waited for batches, and how much memory these took", () =>
       Effect.gen(function*() {
-        const rows: Array<Row> = []
-        const runs = yield* Runs
-        const timing = (row: Row) => Effect.sync(() => void rows.push(row))
-        yield* trainTokenizer(micro().tokenizer).pipe(Effect.provideService(Runs, { ...runs, timing }))
+        const rows: Array<Runs.Row> = []
+        const runs = yield* Runs.Runs
+        const timing = (row: Runs.Row) => Effect.sync(() => void rows.push(row))
+        yield* trainTokenizer(micro().tokenizer).pipe(Effect.provideService(Runs.Runs, { ...runs, timing }))
         assert.deepStrictEqual(rows.map(({ stage, step, steps }) => [stage, step, steps]), [["tokenizer", 8, 8]])
         const { megabytesOfBatches, seconds, secondsWaitedForData } = rows[0]!
         assert.isAbove(Number(secondsWaitedForData), 0)

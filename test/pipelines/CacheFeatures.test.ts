@@ -3,12 +3,12 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Runtime } from "effect"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import type { ImageSet } from "../../src/layers/images/reading/ImageSet.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import * as FeatureCache from "../../src/layers/teacher/FeatureCache.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
@@ -22,19 +22,19 @@ const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirector
 
 const trained = Effect.gen(function*() {
   const { tensors } = yield* trainTokenizer(config)
-  return { tensors, log: yield* (yield* Runs).readLog }
+  return { tensors, log: yield* (yield* Runs.Runs).readLog }
 }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
 
 const fromCache = (directory: string) => Effect.provide(trained, Teacher.layerCached(directory), { local: true })
 
 const counting = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
   let calls = 0
-  const original = yield* Teacher
-  const counted = Teacher.of({
+  const original = yield* Teacher.Teacher
+  const counted = Teacher.Teacher.of({
     ...original,
     features: (images) => Effect.suspend(() => (calls++, original.features(images)))
   })
-  const exit = yield* Effect.exit(Effect.provideService(use, Teacher, counted))
+  const exit = yield* Effect.exit(Effect.provideService(use, Teacher.Teacher, counted))
   return { exit, calls }
 })
 
@@ -170,8 +170,8 @@ describe("cacheFeatures", () => {
     it.effect("takes nothing that has no direction, or would have none in float16, and names the image", () =>
       Effect.gen(function*() {
         const scaled = (factor: number, row: number) =>
-          Teacher.use((original) =>
-            Effect.succeed(Teacher.of({
+          Teacher.Teacher.use((original) =>
+            Effect.succeed(Teacher.Teacher.of({
               ...original,
               features: (images) =>
                 Effect.tap(original.features(images), ({ data }) =>
@@ -181,7 +181,9 @@ describe("cacheFeatures", () => {
             }))
           )
         const caching = (factor: number, dtype: FeatureCache.DType, to: string) =>
-          cacheFeatures(config, to, { dtype }).pipe(Effect.provideServiceEffect(Teacher, scaled(factor, 16 + 5)))
+          cacheFeatures(config, to, { dtype }).pipe(
+            Effect.provideServiceEffect(Teacher.Teacher, scaled(factor, 16 + 5))
+          )
         for (const dtype of FeatureCache.DType.literals) {
           for (const factor of [0, NaN]) {
             const directory = yield* folder

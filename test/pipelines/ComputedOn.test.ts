@@ -3,7 +3,7 @@ import { Effect, Logger, Option } from "effect"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { type StageOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
@@ -27,7 +27,7 @@ const on = Effect.fnUntraced(function*<A, E, R>(threads: number, self: Effect.Ef
 const train = (options: StageOptions = {}) => finetune(preset.finetune, undefined, options)
 
 const history = Effect.gen(function*() {
-  const { provenance } = Option.getOrThrow(yield* (yield* Runs).weights("finetune"))
+  const { provenance } = Option.getOrThrow(yield* (yield* Runs.Runs).weights("finetune"))
   return Option.getOrThrow(provenance).computedOn
 })
 
@@ -45,7 +45,7 @@ describe("a run keeps what it was computed on", () => {
         assert.lengthOf(yield* on(1, train()), 1)
         assert.deepStrictEqual(yield* history, [part(1, 1), part(2, 4), part(1, 5)])
         assert.lengthOf(yield* on(4, trainTokenizer(preset.tokenizer)), 1)
-        const runs = yield* (yield* Runs).computedOn
+        const runs = yield* (yield* Runs.Runs).computedOn
         assert.deepStrictEqual(runs.map(({ threads }) => threads), [1, 2, 1, 4])
       })))
 
@@ -69,7 +69,7 @@ describe("a run keeps what it was computed on", () => {
           assert.lengthOf(warnings, 1)
           assert.include(warnings[0], "does not say what the first 2 steps were computed on")
           assert.deepStrictEqual((yield* history)!.map(({ from }) => from), [3])
-          const { tensors } = Option.getOrThrow(yield* (yield* Runs).weights("finetune"))
+          const { tensors } = Option.getOrThrow(yield* (yield* Runs.Runs).weights("finetune"))
           assert.deepStrictEqual(Safetensors.encode(tensors), Safetensors.encode(unbroken.tensors))
         }))
       }))

@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { InferenceSession, Tensor } from "onnxruntime-node"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Classifier from "../../src/nn/finetune/Classifier.ts"
@@ -79,7 +79,7 @@ describe("an exported network", () => {
     it.effect("gives the features of a backbone, for any number of images or for one number", () =>
       Effect.gen(function*() {
         const unit = yield* shown
-        const expected = yield* Effect.flatMap(Teacher, ({ features }) => features(unit)).pipe(
+        const expected = yield* Effect.flatMap(Teacher.Teacher, ({ features }) => features(unit)).pipe(
           Effect.provide(Bootstrap.layerBackbone(backbone), { local: true })
         )
         const [any, fixed] = yield* Effect.all([
@@ -103,7 +103,7 @@ describe("an exported network", () => {
       Effect.gen(function*() {
         const unit = yield* shown
         const { images: encoded } = yield* evaluateTokenizer(tokenizer, few)
-        const features = yield* Effect.flatMap(Teacher, (one) => one.features(unit)).pipe(
+        const features = yield* Effect.flatMap(Teacher.Teacher, (one) => one.features(unit)).pipe(
           Effect.provide(Bootstrap.layerTokenizer(tokenizer), { local: true })
         )
         const found = yield* run(yield* Export.onnx(tokenizer, "codes"), unit.data)
@@ -134,7 +134,7 @@ describe("an exported network", () => {
         })
         yield* Export.write(file, backbone, "features", { provenance })
         const unit = yield* shown
-        const features = Effect.flatMap(Teacher, (one) => one.features(unit))
+        const features = Effect.flatMap(Teacher.Teacher, (one) => one.features(unit))
         const found = yield* Effect.provide(features, Teacher.layerOnnx(file, { imageSize: 32, output: "features" }), {
           local: true
         })

@@ -7,11 +7,11 @@ import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Files from "../../src/layers/files/Files.ts"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import { Checkpoints, CheckpointsError } from "../../src/layers/run/Checkpoints.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { TrainingError } from "../../src/pipelines/training/Training.ts"
@@ -68,9 +68,9 @@ const nanAt = (call: number) => {
 
 const teaching = (change: (data: Float32Array) => void) =>
   Effect.provideServiceEffect(
-    Teacher,
-    Teacher.use((teacher) =>
-      Effect.succeed(Teacher.of({
+    Teacher.Teacher,
+    Teacher.Teacher.use((teacher) =>
+      Effect.succeed(Teacher.Teacher.of({
         ...teacher,
         features: (images) => Effect.tap(teacher.features(images), ({ data }) => Effect.sync(() => change(data)))
       }))
@@ -179,7 +179,7 @@ describe("stages take", () => {
         const tokenizer = yield* trainTokenizer(one.tokenizer)
         const backbone = yield* pretrain(one.pretrain, tokenizer)
         const classifier = yield* finetune(one.finetune, backbone)
-        const rows = yield* (yield* Runs).readLog
+        const rows = yield* (yield* Runs.Runs).readLog
         assert.strictEqual(rows.length, 9)
         assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
         assert.isTrue(Object.values(classifier.tensors).every(({ data }) => data.every(Number.isFinite)))
@@ -193,7 +193,7 @@ describe("stages take", () => {
         assert.isTrue(Object.values(tokenizer.tensors).every(({ data }) => data.every(Number.isFinite)))
         const vit = new VitConfig({ ...preset.finetune.vit, ...small })
         yield* finetune(finetuneWith({ vit }), undefined)
-        const rows = yield* (yield* Runs).readLog
+        const rows = yield* (yield* Runs.Runs).readLog
         assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
         const mask = { ...preset.pretrain.mask, count: 1, minBlock: 1 }
         const plain = Schema.encodeSync(PretrainConfig)(preset.pretrain)
@@ -233,7 +233,7 @@ describe("a step that is not finite", () => {
         const { tensors } = yield* fresh(trainTokenizer(preset.tokenizer))
         yield* fresh(Effect.gen(function*() {
           const engine = yield* Engine
-          const runs = yield* Runs
+          const runs = yield* Runs.Runs
           const before = yield* engine.memory
           const error: TrainingError = tagged(
             yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Engine, nanAt(4)))),
@@ -266,7 +266,7 @@ describe("a step that is not finite", () => {
         fresh(Effect.gen(function*() {
           const failing = trainTokenizer(preset.tokenizer).pipe(Effect.provideServiceEffect(Engine, nanAt(4)))
           assert.isTrue(yield* interruptedAt({ point, call: 1 }, failing))
-          const { tensors } = Option.getOrThrow(yield* (yield* Runs).weights("replay/tokenizer-step-4"))
+          const { tensors } = Option.getOrThrow(yield* (yield* Runs.Runs).weights("replay/tokenizer-step-4"))
           assert.isNaN(tensors["targets"]!.data[5])
           assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [3])
         }))
@@ -280,7 +280,7 @@ describe("a step that is not finite", () => {
         })
         const tokenizer = yield* trainTokenizer(preset.tokenizer)
         const error = tagged(yield* Effect.flip(pretrain(config, tokenizer)), "TrainingError")
-        const rows = (yield* (yield* Runs).readLog).filter(({ stage }) => stage === "pretrain")
+        const rows = (yield* (yield* Runs.Runs).readLog).filter(({ stage }) => stage === "pretrain")
         assert.strictEqual(error.step, rows.length + 1)
         assert.isTrue(rows.every(({ loss }) => Number.isFinite(loss)))
         assert.strictEqual(error.batch, `replay/pretrain-step-${error.step}`)
@@ -289,7 +289,7 @@ describe("a step that is not finite", () => {
         const again = tagged(yield* Effect.flip(pretrain(config, tokenizer)), "TrainingError")
         assert.deepStrictEqual([again.step, again.batch], [error.step, error.batch])
         assert.strictEqual(again.reason.reason._tag, "NonFinite")
-        const rowsAfter = (yield* (yield* Runs).readLog).filter(({ stage }) => stage === "pretrain")
+        const rowsAfter = (yield* (yield* Runs.Runs).readLog).filter(({ stage }) => stage === "pretrain")
         assert.deepStrictEqual(rowsAfter, rows)
       }).pipe(fresh))
   })

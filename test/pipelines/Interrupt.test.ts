@@ -2,7 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints, type Snapshot } from "../../src/layers/run/Checkpoints.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { classify, finetune } from "../../src/pipelines/Finetune.ts"
@@ -63,7 +63,7 @@ describe("a stage that is interrupted", () => {
           const before = yield* engine.memory
           const tokenizer = yield* fresh(trainTokenizer(micro({ duration: 4 }).tokenizer))
           const whole = Effect.fnUntraced(function*(options: StageOptions) {
-            return { ...(yield* stages[stage](tokenizer, options)), log: yield* (yield* Runs).readLog }
+            return { ...(yield* stages[stage](tokenizer, options)), log: yield* (yield* Runs.Runs).readLog }
           })
           const kept = new Map<number, Snapshot>()
           const unbroken = yield* fresh(Effect.gen(function*() {
@@ -78,10 +78,10 @@ describe("a stage that is interrupted", () => {
 
           yield* fresh(Effect.gen(function*() {
             const { load, steps } = yield* Checkpoints
-            const runs = yield* Runs
+            const runs = yield* Runs.Runs
             let timed = 0
             const broken = whole({ checkpointEvery: EVERY })
-            const timing = Effect.provideService(Runs, {
+            const timing = Effect.provideService(Runs.Runs, {
               ...runs,
               timing: (row) => Effect.sync(() => void (timed += Number(row["steps"])))
             })

@@ -5,7 +5,7 @@ import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Plan from "../../src/pipelines/Plan.ts"
 import { micro } from "./kit.ts"
 

@@ -4,7 +4,7 @@ import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { type StageOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
@@ -20,7 +20,7 @@ const program = Effect.fnUntraced(function*(options: StageOptions, preset = plai
   const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
   const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
   const classifier = yield* finetune(preset.finetune, backbone, options)
-  const { readLog } = yield* Runs
+  const { readLog } = yield* Runs.Runs
   return {
     log: yield* readLog,
     bytes: [tokenizer, backbone, classifier].map(({ tensors }) =>
@@ -76,11 +76,11 @@ describe("a run that is interrupted and started again", () => {
     it.effect("says so where rows of the log were lost", () =>
       Effect.gen(function*() {
         yield* interruptedAt("tokenizer", 4, {})
-        const runs = yield* Runs
+        const runs = yield* Runs.Runs
         const warnings: Array<string> = []
         const logger = Logger.make(({ message }) => void warnings.push(String(message)))
         yield* trainTokenizer(plain.tokenizer).pipe(
-          Effect.provideService(Runs, {
+          Effect.provideService(Runs.Runs, {
             ...runs,
             rewind: (stage, step) => Effect.map(runs.rewind(stage, step), (rows) => rows - 1)
           }),

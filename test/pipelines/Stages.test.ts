@@ -7,10 +7,10 @@ import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
-import { type Row, Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import type { Tensors } from "../../src/layers/weights/Weights.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { knn } from "../../src/pipelines/evaluate/Knn.ts"
@@ -24,7 +24,7 @@ const preset = micro({ duration: 40, warmup: 4 })
 
 const average = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-const losses = (rows: ReadonlyArray<Row>, stage: string) =>
+const losses = (rows: ReadonlyArray<Runs.Row>, stage: string) =>
   rows.filter((row) => row.stage === stage).map(({ loss }) => Number(loss))
 
 const bytes = (tensors: Tensors) => Buffer.from(Safetensors.encode(tensors)).toString("base64")
@@ -41,7 +41,7 @@ describe("the stages", () => {
     it.effect("run one after another, learn, and are not run again", () =>
       Effect.gen(function*() {
         const engine = yield* Engine
-        const runs = yield* Runs
+        const runs = yield* Runs.Runs
         const before = yield* engine.memory
         const trained = yield* stages
         const { backbone, classifier, tokenizer } = trained
@@ -119,7 +119,7 @@ describe("the stages", () => {
         const run = (config: FinetuneConfig) =>
           Effect.gen(function*() {
             const { tensors } = yield* finetune(config, undefined)
-            return { tensors: bytes(tensors), log: yield* (yield* Runs).readLog }
+            return { tensors: bytes(tensors), log: yield* (yield* Runs.Runs).readLog }
           }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
         const one = yield* run(config)
         assert.deepStrictEqual(yield* run(config), one)
@@ -149,7 +149,7 @@ describe("the stages", () => {
             }),
             tokenizer
           )
-          return { log: yield* (yield* Runs).readLog }
+          return { log: yield* (yield* Runs.Runs).readLog }
         }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
         assert.lengthOf(losses(log, "pretrain"), 2)
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { Runs } from "../../src/layers/run/Runs.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import { timed } from "../../src/pipelines/training/Timed.ts"
 
-const run = <A, E>(name: string, test: Effect.Effect<A, E, Runs>) =>
+const run = <A, E>(name: string, test: Effect.Effect<A, E, Runs.Runs>) =>
   it.effect(name, () => Effect.provide(test, Runs.layerMemory()))
 
 const interruptedAfter = Effect.fnUntraced(function*(seconds: number) {
@@ -31,10 +31,10 @@ describe("the time of a part", () => {
   run(
     "is written with its end, whoever is interrupted",
     Effect.gen(function*() {
-      const runs = yield* Runs
+      const runs = yield* Runs.Runs
       const fiber = yield* Effect.forkChild(
         timed("part", Effect.andThen(TestClock.adjust("4 seconds"), Effect.interruptible(Effect.void))).pipe(
-          Effect.provideService(Runs, {
+          Effect.provideService(Runs.Runs, {
             ...runs,
             done: (stage, result) => {
               fiber.interruptUnsafe()
@@ -51,7 +51,7 @@ describe("the time of a part", () => {
   run(
     "is that of an earlier version",
     Effect.gen(function*() {
-      yield* (yield* Runs).done("part-seconds", { seconds: 7 })
+      yield* (yield* Runs.Runs).done("part-seconds", { seconds: 7 })
       assert.deepStrictEqual(yield* timed("part", Effect.succeed(1)), { value: 1, seconds: 7 })
     })
   )

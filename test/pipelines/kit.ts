@@ -8,11 +8,11 @@ import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as Keyed from "../../src/domain/values/Keyed.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
-import { Images } from "../../src/layers/images/Images.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import type * as Progress from "../../src/layers/run/Progress.ts"
-import { Teacher } from "../../src/layers/teacher/Teacher.ts"
+import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 
 const SIDE = 32
 

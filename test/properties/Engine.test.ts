@@ -2,13 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
 import fc from "fast-check"
-import {
-  Engine,
-  type EngineError,
-  type InferHandle,
-  NonFinite,
-  type TrainHandle
-} from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
@@ -46,13 +40,13 @@ const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
 
 interface Trainee {
   readonly scope: Scope.Closeable
-  readonly handle: TrainHandle<Steps.State, Steps.Batch, Steps.Metrics>
+  readonly handle: Engine.TrainHandle<Steps.State, Steps.Batch, Steps.Metrics>
   steps: number
 }
 
 interface Student {
   readonly scope: Scope.Closeable
-  readonly handle: InferHandle<{ readonly x: Steps.Batch["x"] }, unknown>
+  readonly handle: Engine.InferHandle<{ readonly x: Steps.Batch["x"] }, unknown>
 }
 
 const untraceable: typeof Steps.regression = {
@@ -80,7 +74,8 @@ const broken = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: Steps.values(
 
 const wrong = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: { ...Steps.batch(0).x, data: new Float32Array(5) } })
 
-const tagOf = <A>(effect: Effect.Effect<A, EngineError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
+const tagOf = <A>(effect: Effect.Effect<A, Engine.EngineError>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
 
 const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, E>, yields: number) {
   const fiber = yield* Effect.forkChild(running, { startImmediately: yields % 2 === 0 })
@@ -89,7 +84,7 @@ const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, 
 })
 
 const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const trainees: Array<Trainee> = []
   const students: Array<Student> = []
   const closed: Array<Trainee> = []
@@ -141,7 +136,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
           const { reason } = yield* Effect.flip(trainee.handle.run(broken()))
           assert.deepStrictEqual(
             reason,
-            new NonFinite({ step: trainee.steps + 1, metric: "loss", value: "Infinity" })
+            new Engine.NonFinite({ step: trainee.steps + 1, metric: "loss", value: "Infinity" })
           )
         }
         return
@@ -179,7 +174,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   })
 
   const before = yield* engine.memory
-  const added = (opened: Effect.Effect<unknown, EngineError, Scope.Scope>) =>
+  const added = (opened: Effect.Effect<unknown, Engine.EngineError, Scope.Scope>) =>
     Effect.map(Effect.scoped(Effect.andThen(opened, engine.memory)), ({ bytes, tensors }) => ({
       bytes: bytes - before.bytes,
       tensors: tensors - before.tensors
@@ -210,8 +205,8 @@ const oneThread: Candidate = { name: "onnx", layer: Engine.layerOnnx({ threads: 
 
 for (const { layer, name } of present([oneThread, openvino, reference, tensorflow, web])) {
   describe(`whatever is done with handles of the ${name} engine`, () => {
-    const runtime = ManagedRuntime.make(Layer.fresh<Engine, EngineError, never>(layer))
-    beforeAll(() => runtime.runPromise(Effect.asVoid(Engine)))
+    const runtime = ManagedRuntime.make(Layer.fresh<Engine.Engine, Engine.EngineError, never>(layer))
+    beforeAll(() => runtime.runPromise(Effect.asVoid(Engine.Engine)))
     afterAll(() => runtime.dispose())
 
     it("they hold what they should, and nothing when they are closed", async () => {

@@ -2,7 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
-import { Engine, type EngineError } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { DType, HostTensor } from "../../src/shapes/HostTensor.ts"
 import * as HostTensors from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
@@ -29,12 +29,12 @@ const inference = ({ inputs, run }: Case): Inference<object, Record<string, Any>
 
 const results = (step: Case) =>
   Effect.gen(function*() {
-    const engine = yield* Engine
+    const engine = yield* Engine.Engine
     const handle = yield* engine.infer(inference(step), {})
     return yield* handle.run(Object.fromEntries(step.inputs.map((input, i) => [`x${i}`, input])))
   }).pipe(Effect.scoped)
 
-const agrees = (runtime: ManagedRuntime.ManagedRuntime<Engine, EngineError>) => async (step: Case) => {
+const agrees = (runtime: ManagedRuntime.ManagedRuntime<Engine.Engine, Engine.EngineError>) => async (step: Case) => {
   const [found, expected] = await Promise.all([runtime.runPromise(results(step)), eager.runPromise(results(step))])
   assert.strictEqual(found.length, expected.length)
   for (const [i, { data, dtype, shape }] of expected.entries()) {
@@ -252,7 +252,7 @@ const discrete: Readonly<Record<string, Cases>> = {
   "whole numbers": pair((a, b) => a.floor().cast("int32").add(b.floor().cast("int32")).sum(), -5, 5)
 }
 
-const memory = Effect.flatMap(Engine, (engine) => engine.memory)
+const memory = Effect.flatMap(Engine.Engine, (engine) => engine.memory)
 
 afterAll(async () => {
   assert.deepStrictEqual(await eager.runPromise(memory), { handles: 0, tensors: 0, bytes: 0 })

@@ -32,7 +32,7 @@ import { Dim, Linear, Tensor } from "patchword/shapes"
 
 const base = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
 export const tokens: 197 = base.tokens
-export const layer = Engine.Engine.layerOnnx()
+export const layer = Engine.layerOnnx()
 export const program: Effect.Effect<Dim.Dim<"batch">> = Effect.sync(() => Dim.named("batch", 2))
 export const y: Tensor.Tensor<[2, 4]> = Linear.project(Tensor.zeros([2, 3]), Tensor.zeros([4, 3]))
 // @ts-expect-error
@@ -51,7 +51,7 @@ const program = Effect.scoped(Effect.gen(function*() {
   const handle = yield* (yield* Engine.Engine).infer(double, { x })
   return yield* handle.run({ x })
 }))
-const { y } = await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerOnnx())))
+const { y } = await Effect.runPromise(program.pipe(Effect.provide(Engine.layerOnnx())))
 console.log(y.data.join())
 `
 

@@ -1,7 +1,7 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
 import { Elementwise, Gradient, HostTensor, Reduction, type Step, Tensor, Tree } from "../../src/shapes/index.ts"
 import { type Host, inputs, type Operation, operations, type Sizes, sizes } from "./operations.ts"
 
@@ -41,7 +41,7 @@ const inference = (operation: Operation, size: Sizes, floats: Host, rest: Host) 
 
 const compute = (operation: Operation, size: Sizes, floats: Host, rest: Host) =>
   Effect.scoped(Effect.gen(function*() {
-    const engine = yield* Engine
+    const engine = yield* Engine.Engine
     const handle = yield* engine.infer(inference(operation, size, floats, rest), floats)
     return Tree.leaves<HostTensor.Any>(yield* handle.run(rest))
   }))

@@ -22,7 +22,7 @@
  *   const { y } = yield* handle.run({ x: HostTensor.make([3], "float32", Float32Array.of(1, 1, 1)) })
  *   assert.deepStrictEqual(y.data, Float32Array.of(2, 3, 4))
  * }))
- * await Effect.runPromise(program.pipe(Effect.provide(Engine.Engine.layerReference)))
+ * await Effect.runPromise(program.pipe(Effect.provide(Engine.layerReference)))
  * ```
  */
 import { Context, Effect, Layer, type Scope } from "effect"
@@ -200,55 +200,55 @@ export class Engine extends Context.Service<Engine, {
     files?: ReadonlyArray<ModelFile>
   ) => Effect.Effect<ModelHandle, EngineError, Scope.Scope>
   readonly memory: Effect.Effect<Memory, EngineError>
-}>()("patchword/layers/Engine") {
-  /**
-   * Compiled programs on ONNX Runtime in a worker thread of their own, so that the thread which asks stays free.
-   * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
-   */
-  static readonly layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, loaded(() => import("./onnx.ts"), options))
+}>()("patchword/layers/Engine") {}
 
-  /**
-   * The same compiled programs on onnxruntime-web, in a browser and in the thread that builds the layer: in a page, build
-   * it in a worker. It needs the package `onnxruntime-web`, which patchword does not bring: fails with
-   * `ProviderUnavailable`, which says how to install it, or why the browser cannot. A failed step leaves its state as it
-   * was.
-   */
-  static readonly layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, loaded(() => import("./web.ts"), options))
+/**
+ * Compiled programs on ONNX Runtime in a worker thread of their own, so that the thread which asks stays free.
+ * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
+ */
+export const layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./onnx.ts"), options))
 
-  /**
-   * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
-   * CUDA, or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
-   * bring, and fails with `ProviderUnavailable`, which says how to install it, or with `PrecisionUnavailable`. Every tensor
-   * that a step makes is freed with the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as
-   * it was.
-   *
-   * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
-   * `TF_FORCE_GPU_ALLOW_GROWTH`.
-   */
-  static readonly layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, loaded(() => import("./tensorflow.ts"), options))
+/**
+ * The same compiled programs on onnxruntime-web, in a browser and in the thread that builds the layer: in a page, build
+ * it in a worker. It needs the package `onnxruntime-web`, which patchword does not bring: fails with
+ * `ProviderUnavailable`, which says how to install it, or why the browser cannot. A failed step leaves its state as it
+ * was.
+ */
+export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./web.ts"), options))
 
-  /**
-   * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
-   * its Python package, which patchword does not bring: fails with `ProviderUnavailable`, which says how to get them, or with
-   * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
-   */
-  static readonly layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, loaded(() => import("./openvino.ts"), options))
+/**
+ * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
+ * CUDA, or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
+ * bring, and fails with `ProviderUnavailable`, which says how to install it, or with `PrecisionUnavailable`. Every tensor
+ * that a step makes is freed with the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as
+ * it was.
+ *
+ * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
+ * `TF_FORCE_GPU_ALLOW_GROWTH`.
+ */
+export const layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./tensorflow.ts"), options))
 
-  /**
-   * The fastest of the engines that run here and are exact enough, by a survey of `EngineCatalogue` that takes some seconds
-   * for each. What was chosen, and why not each of the others, is logged and stands in `about.chosen`. Fails with
-   * `ProviderUnavailable`, which says the same, when none is fit.
-   */
-  static readonly layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
-    Layer.effect(Engine, loaded(() => import("./auto.ts"), options))
+/**
+ * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
+ * its Python package, which patchword does not bring: fails with `ProviderUnavailable`, which says how to get them, or with
+ * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
+ */
+export const layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./openvino.ts"), options))
 
-  /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
-  static readonly layerReference: Layer.Layer<Engine> = Layer.effect(
-    Engine,
-    loaded(() => import("./reference.ts"), undefined)
-  )
-}
+/**
+ * The fastest of the engines that run here and are exact enough, by a survey of `EngineCatalogue` that takes some seconds
+ * for each. What was chosen, and why not each of the others, is logged and stands in `about.chosen`. Fails with
+ * `ProviderUnavailable`, which says the same, when none is fit.
+ */
+export const layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./auto.ts"), options))
+
+/** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
+export const layerReference: Layer.Layer<Engine> = Layer.effect(
+  Engine,
+  loaded(() => import("./reference.ts"), undefined)
+)

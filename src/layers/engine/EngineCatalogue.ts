@@ -24,14 +24,14 @@ import * as Reduction from "../../shapes/Reduction.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import { Engine } from "./Engine.ts"
+import * as Engine from "./Engine.ts"
 import { EngineError } from "./EngineError.ts"
 
 /** An engine as it may be asked for. */
 export interface Candidate {
   readonly name: string
   readonly precision: "fp32" | "bf16"
-  readonly layer: Layer.Layer<Engine, EngineError>
+  readonly layer: Layer.Layer<Engine.Engine, EngineError>
 }
 
 const onnx = (provider: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"): Candidate => ({
@@ -141,7 +141,7 @@ const multiplications = (rows: number): number => 2 * 2 * TURNS * rows * WIDTH *
  * whatever else the machine does only slows runs down.
  */
 const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
-  const engine = yield* Engine
+  const engine = yield* Engine.Engine
   const inference = products(rows)
   const handle = yield* engine.infer(inference, noise(inference.weights, 0.02))
   const batch = { scale: HostTensor.make([], "float32", Float32Array.of(1)) }
@@ -190,7 +190,7 @@ const small = PretrainStep.step(
 
 /** Loss, and gradients as the first moments show them, of one step. */
 const observed = Effect.gen(function*() {
-  const handle = yield* (yield* Engine).train(small, {
+  const handle = yield* (yield* Engine.Engine).train(small, {
     parameters: noise(small.state.parameters, 0.2),
     first: noise(small.state.first, 0),
     second: noise(small.state.second, 0)
@@ -224,7 +224,7 @@ const deviation = (found: object, expected: object): number => {
 
 const measured = Effect.fnUntraced(
   function*({ name, precision }: Candidate, expected: object, seconds: number) {
-    const { threads, version, precisions } = (yield* Engine).about
+    const { threads, version, precisions } = (yield* Engine.Engine).about
     const deviates = deviation(yield* observed, expected)
     return new Available({
       name,

@@ -7,7 +7,7 @@
  * import { Images, ImageSet } from "patchword/layers"
  *
  * const grey = { width: 8, height: 8, data: new Uint8Array(192).fill(128) }
- * const images = Images.Images.layerMemory([ImageSet.memory("train", ["grey"], [grey], [0])])
+ * const images = Images.layerMemory([ImageSet.memory("train", ["grey"], [grey], [0])])
  * const program = Effect.gen(function*() {
  *   const { load } = yield* Images.Images
  *   const train = yield* load("train")
@@ -52,131 +52,130 @@ export class Images extends Context.Service<Images, {
   readonly taken?: string
   /** The pictures of a split. Loaded once; asking again gives the same set. */
   readonly load: (split: string) => Effect.Effect<ImageSet, ImagesError>
-}>()("patchword/layers/Images") {
-  /** Sets in memory, each a split of its name. */
-  static readonly layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> => {
-    const splits = sets.map(({ name }) => name)
-    return Layer.succeed(Images, {
-      splits,
-      load: (split) => {
-        const found = sets.find(({ name }) => name === split)
-        return found === undefined
-          ? Effect.fail(new ImagesError({ source: "images", reason: new UnknownSplit({ split, splits }) }))
-          : Effect.succeed(found)
-      }
-    })
-  }
+}>()("patchword/layers/Images") {}
 
-  static readonly layerFolderNoDeps = (
-    directory: string,
-    options: FolderOptions = {}
-  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
-    Layer.effect(Images, Folder.make(directory, options))
-
-  static readonly layerEmojiNoDeps = (
-    options: EmojiOptions = {}
-  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
-
-  static readonly layerWebDatasetNoDeps = (
-    shards: Shards,
-    options: WebDatasetOptions = {}
-  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
-    Layer.effect(Images, WebDataset.make(shards, options))
-
-  static readonly layerParquetNoDeps = (
-    shards: Shards,
-    options: ParquetOptions = {}
-  ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
-    Layer.effect(Images, Parquet.make(shards, options))
-
-  static readonly layerManifestNoDeps = (
-    file: string,
-    options: ManifestOptions = {}
-  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
-    Layer.effect(Images, Manifest.make(file, options))
-
-  static readonly layerCifarNoDeps = (
-    directory: string
-  ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
-
-  /**
-   * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the
-   * official code reads them (`colour: "official"`). Where all sub-folders are called as splits are, or several are and have
-   * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. `taken` says
-   * which. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
-   *
-   * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when
-   * it is empty, with 65 when images are broken, too small or too large, unless these are to be skipped.
-   */
-  static readonly layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
-    this.layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
-
-  /**
-   * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name up to its
-   * first dot, a `.cls` with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Its
-   * files may stand anywhere in the shard. A split without any label is one class, `.`. A shard is listed once; images are
-   * read from their places in it. Compressed shards are unpacked into the cache.
-   *
-   * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a sample has two images or two
-   * labels, when a label is no class or cannot be read, and as that of {@link layerFolder} does for images; with 74 when a
-   * shard cannot be unpacked.
-   */
-  static readonly layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
-    this.layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
-
-  /**
-   * Parquet files with a column of encoded images (bytes, or structs with the field `bytes`, as Hugging Face writes them)
-   * and a column of labels: numbers, counted from 0, or names. The names of the classes are those that the file's own
-   * description gives, unless told otherwise; labels of several files meet by name. Without a column `label`, or one that
-   * could be meant, all images are one class, `.`.
-   *
-   * Images are read by pages where the file has an index of its pages, else by row groups, so small ones serve random
-   * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, when a column
-   * cannot be a label, when a label is no class, and as that of {@link layerFolder} does for images.
-   */
-  static readonly layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
-    this.layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
-
-  /**
-   * A collection that a YAML or JSON file describes, as ImageNet and its test sets:
-   *
-   * ```yaml
-   * root: ILSVRC                              # the paths below are relative to it; by default the manifest's folder
-   * synsets: LOC_synset_mapping.txt           # lines "n01440764 tench, Tinca tinca"; or classes: [..], or a file of names
-   * splits:
-   *   train: { folder: train }                # a folder per class
-   *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
-   *   adversarial: { folder: imagenet-a, subset: imagenet-a }
-   *   sketch: { folder: sketch }
-   *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, of greys or a palette
-   * ```
-   *
-   * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of
-   * the 1000 classes under the labels that they have among all; a classifier is tested on it by its scores of these alone.
-   *
-   * Fails with 64 when the manifest is none, with 66 when a file is missing; `load` also with 65 when a label is no class,
-   * and as that of {@link layerFolder} does for images.
-   */
-  static readonly layerManifest = (file: string, options?: ManifestOptions): Layer.Layer<Images, ImagesError> =>
-    this.layerManifestNoDeps(file, options).pipe(Layer.provide(Files.layerNode))
-
-  /**
-   * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,
-   * `test.bin`, `fine_label_names.txt`; its fine labels) as their authors publish them in binary, with the splits `train`
-   * and `test`. A loaded split is held in memory: 154 MB for `train`.
-   *
-   * Fails with 66 when the folder or its list of classes is missing; `load` with 66 when a batch is missing, with 65 when
-   * one is cut off or has a label that is no class.
-   */
-  static readonly layerCifar = (directory: string): Layer.Layer<Images, ImagesError> =>
-    this.layerCifarNoDeps(directory).pipe(Layer.provide(Files.layerNode))
-
-  /**
-   * 1 636 emoji drawn by six hands at 48 × 48 pixels on mid-grey, in 8 classes. `train` and `val` show four styles;
-   * `in-new` new things in these; `flat-new` and `3d-new` new things in new styles; `flat-seen` and `3d-seen` the things
-   * of `train` in new styles. The pictures are in npm packages; `load` fails with 66 and says which when they are not
-   * installed.
-   */
-  static readonly layerEmoji = (options?: EmojiOptions): Layer.Layer<Images> =>
-    this.layerEmojiNoDeps(options).pipe(Layer.provide(Files.layerNode))
+/** Sets in memory, each a split of its name. */
+export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> => {
+  const splits = sets.map(({ name }) => name)
+  return Layer.succeed(Images, {
+    splits,
+    load: (split) => {
+      const found = sets.find(({ name }) => name === split)
+      return found === undefined
+        ? Effect.fail(new ImagesError({ source: "images", reason: new UnknownSplit({ split, splits }) }))
+        : Effect.succeed(found)
+    }
+  })
 }
+
+export const layerFolderNoDeps = (
+  directory: string,
+  options: FolderOptions = {}
+): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(Images, Folder.make(directory, options))
+
+export const layerEmojiNoDeps = (
+  options: EmojiOptions = {}
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
+
+export const layerWebDatasetNoDeps = (
+  shards: Shards,
+  options: WebDatasetOptions = {}
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(Images, WebDataset.make(shards, options))
+
+export const layerParquetNoDeps = (
+  shards: Shards,
+  options: ParquetOptions = {}
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Parquet.make(shards, options))
+
+export const layerManifestNoDeps = (
+  file: string,
+  options: ManifestOptions = {}
+): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(Images, Manifest.make(file, options))
+
+export const layerCifarNoDeps = (
+  directory: string
+): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
+
+/**
+ * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the
+ * official code reads them (`colour: "official"`). Where all sub-folders are called as splits are, or several are and have
+ * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. `taken` says
+ * which. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
+ *
+ * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when
+ * it is empty, with 65 when images are broken, too small or too large, unless these are to be skipped.
+ */
+export const layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
+  layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name up to its
+ * first dot, a `.cls` with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Its
+ * files may stand anywhere in the shard. A split without any label is one class, `.`. A shard is listed once; images are
+ * read from their places in it. Compressed shards are unpacked into the cache.
+ *
+ * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a sample has two images or two
+ * labels, when a label is no class or cannot be read, and as that of {@link layerFolder} does for images; with 74 when a
+ * shard cannot be unpacked.
+ */
+export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
+  layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * Parquet files with a column of encoded images (bytes, or structs with the field `bytes`, as Hugging Face writes them)
+ * and a column of labels: numbers, counted from 0, or names. The names of the classes are those that the file's own
+ * description gives, unless told otherwise; labels of several files meet by name. Without a column `label`, or one that
+ * could be meant, all images are one class, `.`.
+ *
+ * Images are read by pages where the file has an index of its pages, else by row groups, so small ones serve random
+ * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, when a column
+ * cannot be a label, when a label is no class, and as that of {@link layerFolder} does for images.
+ */
+export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
+  layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * A collection that a YAML or JSON file describes, as ImageNet and its test sets:
+ *
+ * ```yaml
+ * root: ILSVRC                              # the paths below are relative to it; by default the manifest's folder
+ * synsets: LOC_synset_mapping.txt           # lines "n01440764 tench, Tinca tinca"; or classes: [..], or a file of names
+ * splits:
+ *   train: { folder: train }                # a folder per class
+ *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
+ *   adversarial: { folder: imagenet-a, subset: imagenet-a }
+ *   sketch: { folder: sketch }
+ *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, of greys or a palette
+ * ```
+ *
+ * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of
+ * the 1000 classes under the labels that they have among all; a classifier is tested on it by its scores of these alone.
+ *
+ * Fails with 64 when the manifest is none, with 66 when a file is missing; `load` also with 65 when a label is no class,
+ * and as that of {@link layerFolder} does for images.
+ */
+export const layerManifest = (file: string, options?: ManifestOptions): Layer.Layer<Images, ImagesError> =>
+  layerManifestNoDeps(file, options).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,
+ * `test.bin`, `fine_label_names.txt`; its fine labels) as their authors publish them in binary, with the splits `train`
+ * and `test`. A loaded split is held in memory: 154 MB for `train`.
+ *
+ * Fails with 66 when the folder or its list of classes is missing; `load` with 66 when a batch is missing, with 65 when
+ * one is cut off or has a label that is no class.
+ */
+export const layerCifar = (directory: string): Layer.Layer<Images, ImagesError> =>
+  layerCifarNoDeps(directory).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * 1 636 emoji drawn by six hands at 48 × 48 pixels on mid-grey, in 8 classes. `train` and `val` show four styles;
+ * `in-new` new things in these; `flat-new` and `3d-new` new things in new styles; `flat-seen` and `3d-seen` the things
+ * of `train` in new styles. The pictures are in npm packages; `load` fails with 66 and says which when they are not
+ * installed.
+ */
+export const layerEmoji = (options?: EmojiOptions): Layer.Layer<Images> =>
+  layerEmojiNoDeps(options).pipe(Layer.provide(Files.layerNode))

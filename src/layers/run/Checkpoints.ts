@@ -18,7 +18,7 @@
  *   const latest = yield* checkpoints.latest(request)
  *   assert.strictEqual(Option.getOrThrow(latest).step, 400)
  * })
- * await Effect.runPromise(program.pipe(Effect.provide(Checkpoints.Checkpoints.layerMemory())))
+ * await Effect.runPromise(program.pipe(Effect.provide(Checkpoints.layerMemory())))
  * ```
  */
 import { Context, Effect, type FileSystem, Layer, Option, type Path, Ref, Runtime, Schema } from "effect"
@@ -170,145 +170,144 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   readonly load: (request: Request & { readonly step: number }) => Effect.Effect<Snapshot, CheckpointsError>
   /** The steps at which a stage has checkpoints, ascending. */
   readonly steps: (stage: string) => Effect.Effect<ReadonlyArray<number>, CheckpointsError>
-}>()("patchword/layers/Checkpoints") {
-  /** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
-  static readonly layerNoDeps = (
-    directory: string,
-    { keep = 2 }: Options = {}
-  ): Layer.Layer<Checkpoints, CheckpointsError, FileSystem.FileSystem | Path.Path> =>
-    Layer.effect(
-      Checkpoints,
-      Effect.gen(function*() {
-        const files = yield* Files.make
-        const { fs, path } = files
-        const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
+}>()("patchword/layers/Checkpoints") {}
 
-        const steps = Effect.fn("Checkpoints.steps")(function*(stage: string) {
-          const folder = path.join(directory, stage)
-          if (!(yield* fs.exists(folder))) return []
-          return (yield* fs.readDirectory(folder))
-            .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
-            .map(Number)
-            .filter(Number.isSafeInteger)
-            .toSorted((a, b) => a - b)
-        }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
+/** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
+export const layerNoDeps = (
+  directory: string,
+  { keep = 2 }: Options = {}
+): Layer.Layer<Checkpoints, CheckpointsError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    Checkpoints,
+    Effect.gen(function*() {
+      const files = yield* Files.make
+      const { fs, path } = files
+      const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
 
-        const save = Effect.fn("Checkpoints.save")(function*(snapshot: Snapshot) {
-          const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } =
-            snapshot
-          yield* files.writeFolder(
-            at(stage, step),
-            Effect.fnUntraced(function*(folder) {
-              const digests = {
-                [WEIGHTS]: yield* files.writeParts(path.join(folder, WEIGHTS), Safetensors.encodeParts(weights)),
-                [OPTIMIZER]: yield* files.writeParts(path.join(folder, OPTIMIZER), Safetensors.encodeParts(optimizer))
-              }
-              const state = State.make({
-                format: 1,
-                version,
-                stage,
-                step,
-                epoch,
-                configDigest,
-                dataDigest,
-                computedOn,
-                files: digests,
-                config,
-                extra
-              })
-              const text = Schema.encodeSync(Sealed)({ sha256: Files.sha256(Json.canonical(state)), state })
-              yield* files.writeParts(path.join(folder, STATE), [new TextEncoder().encode(text)])
+      const steps = Effect.fn("Checkpoints.steps")(function*(stage: string) {
+        const folder = path.join(directory, stage)
+        if (!(yield* fs.exists(folder))) return []
+        return (yield* fs.readDirectory(folder))
+          .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
+          .map(Number)
+          .filter(Number.isSafeInteger)
+          .toSorted((a, b) => a - b)
+      }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
+
+      const save = Effect.fn("Checkpoints.save")(function*(snapshot: Snapshot) {
+        const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
+        yield* files.writeFolder(
+          at(stage, step),
+          Effect.fnUntraced(function*(folder) {
+            const digests = {
+              [WEIGHTS]: yield* files.writeParts(path.join(folder, WEIGHTS), Safetensors.encodeParts(weights)),
+              [OPTIMIZER]: yield* files.writeParts(path.join(folder, OPTIMIZER), Safetensors.encodeParts(optimizer))
+            }
+            const state = State.make({
+              format: 1,
+              version,
+              stage,
+              step,
+              epoch,
+              configDigest,
+              dataDigest,
+              computedOn,
+              files: digests,
+              config,
+              extra
             })
-          )
-          const older = (yield* steps(stage)).filter((saved) => saved !== step)
-          for (const old of older.slice(0, Math.max(0, older.length - keep + 1))) {
-            yield* files.removeFolder(at(stage, old))
-          }
-        }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
-
-        const load = Effect.fn("Checkpoints.load")(function*(request: Request & { readonly step: number }) {
-          const folder = at(request.stage, request.step)
-          if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
-            return yield* new Missing({ folder, steps: yield* steps(request.stage) })
-          }
-          const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
-          // What exists but cannot be read (rights, a failing disk) is no damage.
-          const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
-            error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
-
-          const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
-            Effect.mapError(unreadable(STATE)),
-            Effect.flatMap((text) =>
-              Effect.mapError(Schema.decodeEffect(Sealed)(text), (error) => damaged(STATE, error.message))
-            )
-          )
-          if (Files.sha256(Json.canonical(sealed.state)) !== sealed.sha256) {
-            return yield* damaged(STATE, "it does not have the SHA-256 that it records")
-          }
-          const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
-            Effect.mapError((error) => damaged(STATE, error.message))
-          )
-          if (state.stage !== request.stage || state.step !== request.step) {
-            return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
-          }
-          yield* checkOwner(folder, state, request)
-          const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
-            const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
-            return read.sha256 === state.files[file]
-              ? read.tensors
-              : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
+            const text = Schema.encodeSync(Sealed)({ sha256: Files.sha256(Json.canonical(state)), state })
+            yield* files.writeParts(path.join(folder, STATE), [new TextEncoder().encode(text)])
           })
-          const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
-          const snapshot: Snapshot = {
-            ...rest,
-            computedOn,
-            weights: yield* tensors(WEIGHTS),
-            optimizer: yield* tensors(OPTIMIZER)
-          }
-          return snapshot
-        }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+        )
+        const older = (yield* steps(stage)).filter((saved) => saved !== step)
+        for (const old of older.slice(0, Math.max(0, older.length - keep + 1))) {
+          yield* files.removeFolder(at(stage, old))
+        }
+      }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
-        yield* Effect.gen(function*() {
-          yield* fs.makeDirectory(directory, { recursive: true })
-          for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
-            if (type === "Directory") yield* files.sweep(path.join(directory, name))
-          }
-        }).pipe(Files.onFailure(directory), Effect.mapError(failed))
+      const load = Effect.fn("Checkpoints.load")(function*(request: Request & { readonly step: number }) {
+        const folder = at(request.stage, request.step)
+        if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
+          return yield* new Missing({ folder, steps: yield* steps(request.stage) })
+        }
+        const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
+        // What exists but cannot be read (rights, a failing disk) is no damage.
+        const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
+          error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
 
-        return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
-      })
-    )
-
-  /** Checkpoints in memory, for tests and for runs that keep no files. */
-  static readonly layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints> =>
-    Layer.effect(
-      Checkpoints,
-      Effect.gen(function*() {
-        const saved = yield* Ref.make<ReadonlyArray<Snapshot>>([])
-        const of = (stage: string) =>
-          Ref.get(saved).pipe(
-            Effect.map((all) => all.filter((one) => one.stage === stage).toSorted((a, b) => a.step - b.step))
+        const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
+          Effect.mapError(unreadable(STATE)),
+          Effect.flatMap((text) =>
+            Effect.mapError(Schema.decodeEffect(Sealed)(text), (error) => damaged(STATE, error.message))
           )
-        const steps = (stage: string) => Effect.map(of(stage), (all) => all.map(({ step }) => step))
-        const save = (snapshot: Snapshot) =>
-          Ref.update(saved, (all) => {
-            const own = all.filter(({ stage, step }) => stage === snapshot.stage && step !== snapshot.step)
-              .toSorted((a, b) => a.step - b.step)
-            const rest = all.filter(({ stage }) => stage !== snapshot.stage)
-            return [...rest, ...own.slice(Math.max(0, own.length - keep + 1)), structuredClone(snapshot)]
-          })
-        const load = Effect.fnUntraced(function*(request: Request & { readonly step: number }) {
-          const folder = `${request.stage}/${folderName(request.step)}`
-          const snapshot = (yield* of(request.stage)).find(({ step }) => step === request.step)
-          if (snapshot === undefined) return yield* failed(new Missing({ folder, steps: yield* steps(request.stage) }))
-          yield* checkOwner(folder, snapshot, request)
-          return structuredClone(snapshot)
+        )
+        if (Files.sha256(Json.canonical(sealed.state)) !== sealed.sha256) {
+          return yield* damaged(STATE, "it does not have the SHA-256 that it records")
+        }
+        const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
+          Effect.mapError((error) => damaged(STATE, error.message))
+        )
+        if (state.stage !== request.stage || state.step !== request.step) {
+          return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
+        }
+        yield* checkOwner(folder, state, request)
+        const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
+          const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
+          return read.sha256 === state.files[file]
+            ? read.tensors
+            : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
         })
-        return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
-      })
-    )
+        const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
+        const snapshot: Snapshot = {
+          ...rest,
+          computedOn,
+          weights: yield* tensors(WEIGHTS),
+          optimizer: yield* tensors(OPTIMIZER)
+        }
+        return snapshot
+      }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
-  /** Checkpoints in a folder of this machine. */
-  static readonly layer = (directory: string, options?: Options): Layer.Layer<Checkpoints, CheckpointsError> =>
-    this.layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
-}
+      yield* Effect.gen(function*() {
+        yield* fs.makeDirectory(directory, { recursive: true })
+        for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
+          if (type === "Directory") yield* files.sweep(path.join(directory, name))
+        }
+      }).pipe(Files.onFailure(directory), Effect.mapError(failed))
+
+      return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+    })
+  )
+
+/** Checkpoints in memory, for tests and for runs that keep no files. */
+export const layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints> =>
+  Layer.effect(
+    Checkpoints,
+    Effect.gen(function*() {
+      const saved = yield* Ref.make<ReadonlyArray<Snapshot>>([])
+      const of = (stage: string) =>
+        Ref.get(saved).pipe(
+          Effect.map((all) => all.filter((one) => one.stage === stage).toSorted((a, b) => a.step - b.step))
+        )
+      const steps = (stage: string) => Effect.map(of(stage), (all) => all.map(({ step }) => step))
+      const save = (snapshot: Snapshot) =>
+        Ref.update(saved, (all) => {
+          const own = all.filter(({ stage, step }) => stage === snapshot.stage && step !== snapshot.step)
+            .toSorted((a, b) => a.step - b.step)
+          const rest = all.filter(({ stage }) => stage !== snapshot.stage)
+          return [...rest, ...own.slice(Math.max(0, own.length - keep + 1)), structuredClone(snapshot)]
+        })
+      const load = Effect.fnUntraced(function*(request: Request & { readonly step: number }) {
+        const folder = `${request.stage}/${folderName(request.step)}`
+        const snapshot = (yield* of(request.stage)).find(({ step }) => step === request.step)
+        if (snapshot === undefined) return yield* failed(new Missing({ folder, steps: yield* steps(request.stage) }))
+        yield* checkOwner(folder, snapshot, request)
+        return structuredClone(snapshot)
+      })
+      return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+    })
+  )
+
+/** Checkpoints in a folder of this machine. */
+export const layer = (directory: string, options?: Options): Layer.Layer<Checkpoints, CheckpointsError> =>
+  layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))

@@ -25,7 +25,7 @@
  *   yield* run.rewind("pretrain", 2)
  *   assert.deepStrictEqual(yield* run.readLog, [{ stage: "pretrain", step: 1, loss: 6.2 }])
  * })
- * await Effect.runPromise(program.pipe(Effect.provide(Runs.Runs.layerMemory())))
+ * await Effect.runPromise(program.pipe(Effect.provide(Runs.layerMemory())))
  * ```
  */
 import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Runtime, Schema } from "effect"
@@ -371,33 +371,33 @@ export class Runs extends Context.Service<Runs, {
   /** Keeps the batch of a failed step beside the weights, whatever it holds. */
   readonly saveBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, RunsError>
   readonly writeReport: (json: Json.Json, html: string) => Effect.Effect<void, RunsError>
-}>()("patchword/layers/Runs") {
-  /**
-   * A run folder and its checkpoints, on any file system: created, or reopened if it is of the same configuration, and
-   * locked against other processes for as long as the layer lives.
-   *
-   * Fails with 73 when the folder belongs to another configuration, holds no run, or is in use.
-   */
-  static readonly layerNoDeps = (
-    directory: string,
-    options: Options
-  ): Layer.Layer<
-    Runs | Checkpoints.Checkpoints,
-    RunsError | Checkpoints.CheckpointsError,
-    FileSystem.FileSystem | Path.Path
-  > =>
-    Checkpoints.Checkpoints.layerNoDeps(`${directory}/checkpoints`, options).pipe(
-      Layer.provideMerge(Layer.effect(Runs, open(directory, options.config)))
-    )
+}>()("patchword/layers/Runs") {}
 
-  /** A run and its checkpoints in memory, for tests and for programs that keep no files. */
-  static readonly layerMemory = (options?: Checkpoints.Options): Layer.Layer<Runs | Checkpoints.Checkpoints> =>
-    Layer.merge(Layer.sync(Runs, () => fromStore(memoryStore())), Checkpoints.Checkpoints.layerMemory(options))
+/**
+ * A run folder and its checkpoints, on any file system: created, or reopened if it is of the same configuration, and
+ * locked against other processes for as long as the layer lives.
+ *
+ * Fails with 73 when the folder belongs to another configuration, holds no run, or is in use.
+ */
+export const layerNoDeps = (
+  directory: string,
+  options: Options
+): Layer.Layer<
+  Runs | Checkpoints.Checkpoints,
+  RunsError | Checkpoints.CheckpointsError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Checkpoints.layerNoDeps(`${directory}/checkpoints`, options).pipe(
+    Layer.provideMerge(Layer.effect(Runs, open(directory, options.config)))
+  )
 
-  /** A run folder and its checkpoints on this machine; see `layerNoDeps`. */
-  static readonly layer = (
-    directory: string,
-    options: Options
-  ): Layer.Layer<Runs | Checkpoints.Checkpoints, RunsError | Checkpoints.CheckpointsError> =>
-    this.layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
-}
+/** A run and its checkpoints in memory, for tests and for programs that keep no files. */
+export const layerMemory = (options?: Checkpoints.Options): Layer.Layer<Runs | Checkpoints.Checkpoints> =>
+  Layer.merge(Layer.sync(Runs, () => fromStore(memoryStore())), Checkpoints.layerMemory(options))
+
+/** A run folder and its checkpoints on this machine; see `layerNoDeps`. */
+export const layer = (
+  directory: string,
+  options: Options
+): Layer.Layer<Runs | Checkpoints.Checkpoints, RunsError | Checkpoints.CheckpointsError> =>
+  layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))

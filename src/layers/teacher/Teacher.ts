@@ -10,9 +10,9 @@
  *
  * const { integer } = Keyed.generator({ seed: 0, purpose: "example", epoch: 0, index: 0 })
  * const noise = () => ({ width: 48, height: 48, data: Uint8Array.from({ length: 48 * 48 * 3 }, () => integer(0, 255)) })
- * const images = Images.Images.layerMemory([ImageSet.memory("train", ["noise"], [noise(), noise()], [0, 0])])
+ * const images = Images.layerMemory([ImageSet.memory("train", ["noise"], [noise(), noise()], [0, 0])])
  * const { augment } = Presets.tiny.tokenizer
- * const teacher = Teacher.Teacher.layerHog({ imageSize: 48, patchSize: 8, seed: 0, augment, fitOn: 8 })
+ * const teacher = Teacher.layerHog({ imageSize: 48, patchSize: 8, seed: 0, augment, fitOn: 8 })
  * const program = Effect.gen(function*() {
  *   const { features } = yield* Teacher.Teacher
  *   return yield* features(HostTensor.zeros([2, 3, 48, 48], "float32"))
@@ -42,7 +42,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import { Engine, EngineError } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { remember } from "../files/remember.ts"
-import { Images } from "../images/Images.ts"
+import * as Images from "../images/Images.ts"
 import { ImagesError } from "../images/reading/ImageSet.ts"
 import * as Augment from "../images/views/Augment.ts"
 import * as Weights from "../weights/Weights.ts"
@@ -207,62 +207,62 @@ export class Teacher extends Context.Service<Teacher, {
     images: HostTensor.HostTensor<[B, 3, H, W], "float32">,
     nameOf?: (image: number) => string
   ) => Effect.Effect<HostTensor.HostTensor<[B, number, number], "float32">, TeacherError>
-}>()("patchword/layers/Teacher") {
-  /**
-   * Oriented gradients with context, projected on their principal components. These are fitted when the layer is built,
-   * on augmented crops of the split `train`; nothing is trained and nothing downloaded.
-   */
-  static readonly layerHog = (options: HogOptions): Layer.Layer<Teacher, TeacherError, Images> =>
-    Layer.effect(Teacher, makeHog(options))
+}>()("patchword/layers/Teacher") {}
 
-  /**
-   * Any ONNX model with an output of one row per patch. Runs on the engine in the environment, which has to take foreign
-   * models. The files in which it keeps its numbers are read from its own folder, and are part of the digest. Fails with 66
-   * when there is no such file, with 65 when the model's inputs and outputs are other ones.
-   */
-  static readonly layerOnnx = (file: string, options: OnnxOptions): Layer.Layer<Teacher, TeacherError, Engine> =>
-    Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
+/**
+ * Oriented gradients with context, projected on their principal components. These are fitted when the layer is built,
+ * on augmented crops of the split `train`; nothing is trained and nothing downloaded.
+ */
+export const layerHog = (options: HogOptions): Layer.Layer<Teacher, TeacherError, Images.Images> =>
+  Layer.effect(Teacher, makeHog(options))
 
-  /**
-   * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights, or a file of `Weights.read` or
-   * a folder with one: safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
-   * tokenizers. Images of any size that its patches tile are shown as they are.
-   *
-   * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
-   * network's, and says what the file looks like instead; also with 65 when nothing says how many heads a tower has that is
-   * larger than OpenAI's.
-   */
-  static readonly layerClip = (
-    weights: Weights.Weights | string,
-    options: ClipOptions = {}
-  ): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("clip", weights, options, clip)
+/**
+ * Any ONNX model with an output of one row per patch. Runs on the engine in the environment, which has to take foreign
+ * models. The files in which it keeps its numbers are read from its own folder, and are part of the digest. Fails with 66
+ * when there is no such file, with 65 when the model's inputs and outputs are other ones.
+ */
+export const layerOnnx = (file: string, options: OnnxOptions): Layer.Layer<Teacher, TeacherError, Engine> =>
+  Layer.effect(Teacher, makeOnnx(file, options)).pipe(Layer.provide(Files.layerNode))
 
-  /** Any network of which the engine runs an inference; see {@link open}. */
-  static readonly layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
-    Layer.effect(Teacher, makeNetwork(name, Effect.succeed(network)))
+/**
+ * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights, or a file of `Weights.read` or
+ * a folder with one: safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
+ * tokenizers. Images of any size that its patches tile are shown as they are.
+ *
+ * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
+ * network's, and says what the file looks like instead; also with 65 when nothing says how many heads a tower has that is
+ * larger than OpenAI's.
+ */
+export const layerClip = (
+  weights: Weights.Weights | string,
+  options: ClipOptions = {}
+): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("clip", weights, options, clip)
 
-  /**
-   * A vision transformer of DINO or DINOv2 under any of their names, with layer scale and registers where it has them; see
-   * {@link Teacher.layerClip}. Heads and the mask token are left alone.
-   */
-  static readonly layerDino = (
-    weights: Weights.Weights | string,
-    options: NetworkOptions = {}
-  ): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("dino", weights, options, dino)
+/** Any network of which the engine runs an inference; see {@link open}. */
+export const layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
+  Layer.effect(Teacher, makeNetwork(name, Effect.succeed(network)))
 
-  /**
-   * What another teacher said, from a folder that `cacheFeatures` filled; the other one is not needed. Of float32 these are
-   * its features and its digest; float16 has a digest of its own.
-   *
-   * Fails with 66 when the folder holds no cache, with 65 when that is damaged; `features` with 66 for images that it does
-   * not hold.
-   */
-  static readonly layerCached = (
-    directory: string,
-    options: FeatureCache.OpenOptions = {}
-  ): Layer.Layer<Teacher, TeacherError> =>
-    Layer.effect(Teacher, makeCached(directory, options)).pipe(Layer.provide(Files.layerNode))
-}
+/**
+ * A vision transformer of DINO or DINOv2 under any of their names, with layer scale and registers where it has them; see
+ * {@link layerClip}. Heads and the mask token are left alone.
+ */
+export const layerDino = (
+  weights: Weights.Weights | string,
+  options: NetworkOptions = {}
+): Layer.Layer<Teacher, TeacherError, Engine> => layerPublished("dino", weights, options, dino)
+
+/**
+ * What another teacher said, from a folder that `cacheFeatures` filled; the other one is not needed. Of float32 these are
+ * its features and its digest; float16 has a digest of its own.
+ *
+ * Fails with 66 when the folder holds no cache, with 65 when that is damaged; `features` with 66 for images that it does
+ * not hold.
+ */
+export const layerCached = (
+  directory: string,
+  options: FeatureCache.OpenOptions = {}
+): Layer.Layer<Teacher, TeacherError> =>
+  Layer.effect(Teacher, makeCached(directory, options)).pipe(Layer.provide(Files.layerNode))
 
 /**
  * Sizes of axes of tensors. Fails with all tensors that are missing or of another rank, and with those that the network
@@ -733,7 +733,7 @@ const makeHog = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
   ) {
     return yield* new WrongMeasures({ patchSize, imageSize, components })
   }
-  const { load } = yield* Images
+  const { load } = yield* Images.Images
   const train = yield* load("train")
   const order = Keyed.permutation({ seed, purpose: "teacher/order", epoch: 0, index: 0 }, train.length)
 
