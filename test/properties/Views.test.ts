@@ -55,7 +55,7 @@ const view = fc.record({
 describe("views by the kernel", () => {
   it("are made by what its source says", async () => {
     const file = new URL("../../src/layers/images/views/viewsWasm.ts", import.meta.url)
-    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/internal/views"))
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/images/views/views"))
   })
 
   it("have the bytes of the operations one by one", () => {
