@@ -4,9 +4,10 @@ import { Effect, Option, Runtime } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Sources from "../../src/cli/Sources.ts"
 import { Images } from "../../src/layers/images/Images.ts"
-import { encoded, withFolder } from "../layers/ImagesContract.ts"
+import { encoded, withFolder } from "../layers/images/ImagesContract.ts"
 
-const labels = (name: string) => fileURLToPath(new URL(`../layers/files/labels/${name}.parquet`, import.meta.url))
+const labels = (name: string) =>
+  fileURLToPath(new URL(`../layers/images/fixtures/labels/${name}.parquet`, import.meta.url))
 
 interface Flags {
   readonly labelColumn?: string

@@ -12,7 +12,7 @@ import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Steps from "../layers/steps.ts"
+import * as Steps from "../layers/engine/steps.ts"
 
 const STEPS = 3
 

@@ -7,7 +7,7 @@ import type { HostTensor } from "../../src/shapes/HostTensor.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Steps from "../layers/steps.ts"
+import * as Steps from "../layers/engine/steps.ts"
 
 const SIDE = 32
 

@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8"
 import { NotTraceable } from "../../src/compiler/graph/Tracer.ts"
 import * as Tape from "../../src/compiler/trace/Tape.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import * as Steps from "../layers/steps.ts"
+import * as Steps from "../layers/engine/steps.ts"
 
 const { result, tape, updates } = Tape.trainStep(Steps.regression)
 

@@ -6,7 +6,7 @@ import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as ShapeError from "../../src/shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import * as Steps from "../layers/steps.ts"
+import * as Steps from "../layers/engine/steps.ts"
 
 type Row = Tensor<[2, 3]>
 

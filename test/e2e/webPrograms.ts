@@ -6,7 +6,7 @@ import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Regression from "../layers/steps.ts"
+import * as Regression from "../layers/engine/steps.ts"
 import { cases } from "../nn/steps.ts"
 
 export type Numbers = Readonly<Record<string, ReadonlyArray<number>>>

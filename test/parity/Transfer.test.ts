@@ -5,7 +5,7 @@ import * as Grid from "../../src/domain/values/Grid.ts"
 import * as Transfer from "../../src/layers/weights/Transfer.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import * as Torch from "../layers/torch.ts"
+import * as Torch from "../layers/weights/torch.ts"
 import * as Golden from "./golden.ts"
 
 const golden = Golden.tensors("relpos")

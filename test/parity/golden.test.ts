@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import { onnx, present, reference, tensorflow } from "../layers/engines.ts"
+import { onnx, present, reference, tensorflow } from "../layers/engine/engines.ts"
 import * as Runner from "./runner.ts"
 
 const golden = fileURLToPath(new URL("../golden", import.meta.url))

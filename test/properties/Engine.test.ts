@@ -6,8 +6,8 @@ import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import { type Candidate, openvino, present, reference, tensorflow, web } from "../layers/engines.ts"
-import * as Steps from "../layers/steps.ts"
+import { type Candidate, openvino, present, reference, tensorflow, web } from "../layers/engine/engines.ts"
+import * as Steps from "../layers/engine/steps.ts"
 
 const kinds = [
   "train",

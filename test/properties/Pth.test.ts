@@ -3,7 +3,7 @@ import { Result } from "effect"
 import fc from "fast-check"
 import * as Pickle from "../../src/domain/weights/Pickle.ts"
 import * as Pth from "../../src/domain/weights/Pth.ts"
-import * as Torch from "../layers/torch.ts"
+import * as Torch from "../layers/weights/torch.ts"
 
 const view = fc.array(fc.tuple(fc.nat(4), fc.nat(6)), { maxLength: 4 }).chain((axes) => {
   const reach = axes.reduce((sum, [dim, stride]) => sum + Math.max(dim - 1, 0) * stride, 1)

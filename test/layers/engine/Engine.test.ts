@@ -1,0 +1,217 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Result, Runtime, Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Worker } from "node:worker_threads"
+import * as OnnxModel from "../../../src/compiler/graph/OnnxModel.ts"
+import * as Engine from "../../../src/layers/engine/Engine.ts"
+import * as Onnx from "../../../src/layers/engine/onnx.ts"
+import { roundsToBf16 } from "../../../src/layers/engine/processor.ts"
+import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { contract, reasonOf, trained } from "./EngineContract.ts"
+import { absent, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
+import * as Steps from "./steps.ts"
+
+contract(onnx, { tensors: 2, bytes: 8 * 4 })
+contract(web, { tensors: 2, bytes: 8 * 4 })
+contract(reference)
+contract(tensorflow)
+contract(openvino, { tensors: 2, bytes: 8 * 4 })
+
+describe("the worker", () => {
+  it.effect("is lost for everyone when it ends", () =>
+    Effect.gen(function*() {
+      const engine = yield* Onnx.make({}, new URL("./mortalWorker.ts", import.meta.url))
+      const handle = yield* engine.train(Steps.regression, Steps.initial())
+      yield* handle.run(Steps.batch(0))
+      const reasons = yield* Effect.all([reasonOf(engine.memory), reasonOf(handle.run(Steps.batch(1)))], {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), ["WorkerLost", "WorkerLost"])
+      const error = yield* Effect.flip(engine.infer(Steps.affine, Steps.weights()))
+      assert.match(error.message, /affine: the engine's worker thread has ended \(exit code 3\)/)
+    }))
+
+  it.effect.each(present([onnx, openvino, tensorflow]))(
+    "of $name ends with its layer, also when a handle is open",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        const outer = yield* Scope.make()
+        const handle = yield* Engine.Engine.use((engine) =>
+          Scope.provide(engine.train(Steps.regression, Steps.initial()), outer)
+        ).pipe(Effect.provide(Layer.fresh(layer)))
+        assert.strictEqual((yield* reasonOf(handle.run(Steps.batch(0))))._tag, "WorkerLost")
+        yield* Scope.close(outer, Exit.void)
+        assert.strictEqual((yield* reasonOf(handle.run(Steps.batch(0))))._tag, "Disposed")
+      })
+  )
+
+  it.effect.each(
+    [
+      ["coreml", /backend not found.*use macOS/],
+      ["dml", /backend not found.*use Windows/],
+      ["cuda", /load shared library.*ONNXRUNTIME_NODE_INSTALL=cuda12/]
+    ] as const
+  )("says why %s cannot be had, and takes no other provider for it", ([provider, why]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), Engine.layerOnnx({ provider })))
+      assert.strictEqual(error.reason._tag, "ProviderUnavailable")
+      assert.include(error.message, `the provider "${provider}" cannot be used`)
+      assert.match(error.message, why)
+      assert.strictEqual(error[Runtime.errorExitCode], 69)
+    }).pipe(Effect.when(Effect.sync(() => process.platform === "linux"))))
+
+  it.effect.each(absent)("says how to install @tensorflow/%s", (name) =>
+    Effect.gen(function*() {
+      const layer = Engine.layerTensorFlow({ package: name })
+      const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), layer))
+      assert.strictEqual(error.reason._tag, "ProviderUnavailable")
+      assert.include(error.message, `@tensorflow/${name} is not installed`)
+      assert.include(error.message, `npm install @tensorflow/${name}@4.22.0`)
+      assert.include(error.message, "npm run setup:tensorflow")
+      assert.strictEqual(error[Runtime.errorExitCode], 69)
+    }))
+
+  it.effect("says where it looked for OpenVINO, and how to get it", () =>
+    Effect.gen(function*() {
+      const folder = mkdtempSync(join(tmpdir(), "openvino-"))
+      const start = Effect.flip(
+        Effect.provide(Engine.Engine.useSync(() => {}), Engine.layerOpenVino({ library: folder }))
+      )
+      const absent = yield* start
+      assert.strictEqual(absent.reason._tag, "ProviderUnavailable")
+      assert.include(absent.message, `no libopenvino_c in ${folder}`)
+      assert.include(absent.message, "pip install openvino")
+      assert.include(absent.message, "npm run setup:openvino")
+      assert.strictEqual(absent[Runtime.errorExitCode], 69)
+      const file = join(folder, process.platform === "win32" ? "openvino_c.dll" : "libopenvino_c.so.2641")
+      writeFileSync(file, "no library")
+      const broken = yield* start
+      assert.strictEqual(broken.reason._tag, "ProviderUnavailable")
+      assert.include(broken.message, `${file} does not load`)
+      rmSync(folder, { recursive: true })
+    }))
+
+  it.effect.each(present([openvino, tensorflow]))(
+    "of $name computes in bf16, or says why it cannot",
+    ({ layer: plain, name }) =>
+      Effect.gen(function*() {
+        const precision = "bf16"
+        const layer = name === openvino.name
+          ? Engine.layerOpenVino({ precision })
+          : Engine.layerTensorFlow({ precision })
+        const { about } = yield* Effect.provide(Engine.Engine, Layer.fresh(plain))
+        const can = about.precisions.includes("bf16")
+        const found = yield* Effect.result(Effect.provide(trained, layer))
+        if (can && name === openvino.name) {
+          const { metrics } = Result.getOrThrow(found)
+          const expected = yield* Effect.provide(trained, reference.layer)
+          const deviations = metrics.map(({ loss }, i) => Math.abs(loss.data[0]! - expected.metrics[i]!.loss.data[0]!))
+          assert.isBelow(Math.max(...deviations), 0.02)
+          assert.isAbove(Math.max(...deviations), 1e-5)
+        } else {
+          const error = Result.getOrThrow(Result.flip(found))
+          assert.strictEqual(error.reason._tag, "PrecisionUnavailable")
+          const why = can ? /in this process already\); use a process of its own/ : / processor.*\); choose "fp32"/
+          assert.match(error.message, /the precision "bf16" cannot be used/)
+          assert.match(error.message, why)
+          assert.strictEqual(error[Runtime.errorExitCode], 69)
+        }
+      })
+  )
+
+  it.each([
+    ["flags\t\t: fpu avx512f avx512_bf16 amx_bf16 amx_tile", true],
+    ["flags : fpu amx_bf16", true],
+    ["Features : fp asimd bf16", true],
+    ["flags : fpu avx512f avx512_bf16 avx512_vnni", false],
+    ["bugs : bf16", false],
+    ["", false]
+  ])("%j says whether a processor rounds products to bf16: %s", (information, can) => {
+    assert.strictEqual(roundsToBf16(information), can)
+  })
+
+  it.effect.each(
+    present([
+      { name: "onnx cpu, 1 thread", layer: Engine.layerOnnx({ threads: 1 }) },
+      { ...openvino, name: "openvino 2026.4.1 fp32, 1 thread", layer: Engine.layerOpenVino({ threads: 1 }) }
+    ])
+  )("names what it runs on: $name", ({ layer, name }) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* Engine.Engine.useSync(({ name }) => name), name)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect.each(present([onnx, openvino, web]))(
+    "of $name runs models made elsewhere, with 64-bit indices",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine.Engine
+        const model = OnnxModel.encode({
+          name: "pick",
+          nodes: [
+            {
+              operation: "Gather",
+              domain: "",
+              inputs: ["table", "rows"],
+              outputs: ["picked"],
+              attributes: { axis: 0 },
+              flops: 0
+            },
+            { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {}, flops: 0 }
+          ],
+          constants: [],
+          inputs: [{ name: "table", shape: [3, 2], dtype: "float32" }, { name: "rows", shape: [2], dtype: "int64" }],
+          outputs: [{ name: "picked", shape: [2, 2], dtype: "float32" }, { name: "size", shape: [2], dtype: "int64" }]
+        })
+        const handle = yield* engine.load("pick", model)
+        assert.deepStrictEqual(handle.inputs, [
+          { name: "table", shape: [3, 2], dtype: "float32" },
+          { name: "rows", shape: [2], dtype: "int64" }
+        ])
+        const table = Steps.values([3, 2], (i) => i)
+        const rows = HostTensor.make([2], "int32", Int32Array.of(2, 0))
+        const outputs = yield* handle.run({ table, rows })
+        assert.deepStrictEqual(outputs, {
+          picked: Steps.values([2, 2], (i) => [4, 5, 0, 1][i]!),
+          size: HostTensor.make([2], "int32", Int32Array.of(2, 2))
+        })
+        const error = yield* Effect.flip(handle.run({ table, rows: HostTensor.make([1], "int32", Int32Array.of(2)) }))
+        assert.match(error.message, /pick: rows must be int32 \[2\] but is int32 \[1\]/)
+        const odd = OnnxModel.encode({
+          name: "odd",
+          nodes: [{ operation: "Odd", domain: "", inputs: ["x"], outputs: ["y"], attributes: {}, flops: 0 }],
+          constants: [],
+          inputs: [{ name: "x", shape: [2], dtype: "float32" }],
+          outputs: [{ name: "y", shape: [2], dtype: "float32" }]
+        })
+        const unsupported = yield* Effect.flip(engine.load("odd", odd))
+        assert.strictEqual(unsupported.message, "engine, odd: this engine cannot do Odd; use another engine")
+        const broken = yield* Effect.flip(engine.load("noise", new Uint8Array(8)))
+        assert.strictEqual(broken.reason._tag, "Failed")
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("starts as a thread of its own", () =>
+    Effect.callback<void>((resume) => {
+      const worker = new Worker(new URL("../../../src/layers/engine/worker.ts", import.meta.url), {
+        workerData: { provider: "cpu", threads: 1 }
+      })
+      worker.on("message", (message: { id: number; answer: { threads: number } }) => {
+        assert.strictEqual(message.id, 7)
+        assert.strictEqual(message.answer.threads, 1)
+        void worker.terminate().then(() => resume(Effect.void))
+      })
+      worker.postMessage({ id: 7, name: "start" })
+    }))
+})
+
+describe.each(present([reference, tensorflow]))("$name", ({ layer }) => {
+  it.effect("does not run models made elsewhere", () =>
+    Effect.gen(function*() {
+      const engine = yield* Engine.Engine
+      const error = yield* Effect.flip(engine.load("pick", new Uint8Array(1)))
+      assert.strictEqual(error.reason._tag, "UnsupportedOperation")
+      assert.strictEqual(error[Runtime.errorExitCode], 69)
+    }).pipe(Effect.provide(layer)))
+})

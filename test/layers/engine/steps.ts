@@ -1,0 +1,135 @@
+import * as AdamW from "../../../src/nn/optimizer/AdamW.ts"
+import * as Elementwise from "../../../src/shapes/Elementwise.ts"
+import * as Gradient from "../../../src/shapes/Gradient.ts"
+import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import * as Linear from "../../../src/shapes/Linear.ts"
+import * as Reduction from "../../../src/shapes/Reduction.ts"
+import type { HostOf, Inference, TrainStep } from "../../../src/shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../../src/shapes/Tensor.ts"
+
+export interface Line {
+  readonly weight: Tensor<[2, 3]>
+  readonly bias: Tensor<[2]>
+}
+
+export type State = AdamW.State<Line>
+
+export interface Batch {
+  readonly x: Tensor<[4, 3]>
+  readonly y: Tensor<[4, 2]>
+  readonly hyper: AdamW.Hyper
+}
+
+export interface Metrics {
+  readonly loss: Tensor<[]>
+  readonly norms: ReadonlyArray<Tensor<[]>>
+}
+
+const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
+  ({ shape, dtype: "float32" }) as { readonly shape: { -readonly [K in keyof S]: S[K] }; readonly dtype: "float32" }
+
+const line = { weight: f32(2, 3), bias: f32(2) }
+
+export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
+  name: "regression",
+  state: AdamW.stateSpec(line, accumulate),
+  batch: { x: f32(4, 3), y: f32(4, 2), hyper: AdamW.hyperSpec(accumulate) },
+  run: (state, { hyper, x, y }) => {
+    const { gradients, loss } = Gradient.valueAndGradient(
+      (p: Line) => ({
+        loss: Reduction.mean(Elementwise.square(Elementwise.sub(Linear.linear(x, p), y))),
+        aux: {}
+      }),
+      state.parameters
+    )
+    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true, accumulate } as const
+    const updated = AdamW.update(state, gradients, hyper, options, loss)
+    return { metrics: { loss, norms: [updated.norm, Reduction.globalNorm(state.parameters)] }, state: updated.state }
+  }
+})
+
+export const regression = regressionOf(1)
+
+export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArray<Tensor<[4, 2]>>> = {
+  name: "affine",
+  weights: line,
+  batch: { x: f32(4, 3) },
+  run: (p, { x }) => {
+    const y = Linear.linear(x, p)
+    return [y, Elementwise.scale(y, 2)]
+  }
+}
+
+export const length: Inference<
+  object,
+  { readonly x: Tensor<[3000, 1024]> },
+  { readonly norm: Tensor<[]> }
+> = {
+  name: "length",
+  weights: {},
+  batch: { x: f32(3000, 1024) },
+  run: (_, batch) => ({ norm: Reduction.globalNorm(batch) })
+}
+
+const one = f32(1)
+
+export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
+  name: "greedy",
+  state: { w: one },
+  batch: { x: one },
+  run: ({ w }, { x }) => {
+    const side = 2 ** 23
+    const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
+    return { metrics: {}, state: { w: unsafeTyped(untyped(w).add(rows.add(columns).exp().max())) } }
+  }
+}
+
+export const rooted: TrainStep<
+  { readonly w: Tensor<[1]> },
+  { readonly x: Tensor<[1]> },
+  { readonly loss: Tensor<[]>; readonly gradientNorm: Tensor<[]> }
+> = {
+  name: "rooted",
+  state: { w: one },
+  batch: { x: one },
+  run: (state, { x }) => {
+    const { gradients, loss } = Gradient.valueAndGradient((p: { readonly w: Tensor<[1]> }) => ({
+      loss: Reduction.sum(Elementwise.sqrt(Elementwise.add(p.w, x))),
+      aux: {}
+    }), state)
+    const gradientNorm = Reduction.globalNorm(gradients)
+    return {
+      metrics: { loss, gradientNorm },
+      state: {
+        w: Elementwise.choose(Elementwise.isFinite(gradientNorm), Elementwise.add(state.w, gradients.w), state.w)
+      }
+    }
+  }
+}
+
+export const values = <const S extends ReadonlyArray<number>>(shape: S, at: (index: number) => number) =>
+  HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, (_, i) => at(i)))
+
+const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
+  weight: values([2, 3], at),
+  bias: values([2], (i) => at(i + 6))
+})
+
+export const initial = (accumulate = 1): HostOf<State> => ({
+  parameters: fixedLine((i) => Math.sin(i + 1)),
+  first: fixedLine(() => 0),
+  second: fixedLine(() => 0),
+  ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
+})
+
+export const batchOf = (accumulate: number) => (step: number): HostOf<Batch> => ({
+  x: values([4, 3], (i) => Math.cos(i * 3 + step)),
+  y: values([4, 2], (i) => Math.sin(i * 5 + step)),
+  hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8, accumulate })
+})
+
+export const batch = batchOf(1)
+
+export const weights = (): HostOf<Line> => initial().parameters
+
+export const x = (): HostOf<{ readonly x: Tensor<[4, 3]> }> => ({ x: batch(0).x })

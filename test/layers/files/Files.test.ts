@@ -1,0 +1,136 @@
+import { NodePath, NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, PlatformError, Runtime } from "effect"
+import { execFileSync } from "node:child_process"
+import * as Files from "../../../src/layers/files/Files.ts"
+
+const inFolder = <A, E>(
+  use: (files: Files.Files, folder: string) => Effect.Effect<A, E, FileSystem.FileSystem>,
+  double: (fs: FileSystem.FileSystem) => Partial<FileSystem.FileSystem> = () => ({})
+) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const files = yield* Files.make.pipe(
+      Effect.provideService(FileSystem.FileSystem, { ...fs, ...double(fs) }),
+      Effect.provide(NodePath.layer)
+    )
+    return yield* use(files, yield* fs.makeTempDirectoryScoped())
+  }).pipe(Effect.provide(NodeServices.layer))
+
+const failure = (tag: PlatformError.SystemErrorTag, code: string) =>
+  Effect.fail(PlatformError.systemError({
+    _tag: tag,
+    module: "FileSystem",
+    method: "test",
+    cause: Object.assign(new Error(code), { code })
+  }))
+
+describe("Files", () => {
+  it.effect("writes and replaces whole files, making folders", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, readText, write }, folder) {
+      yield* write(`${folder}/a/b.txt`, "one")
+      yield* write(`${folder}/a/b.txt`, [Uint8Array.of(116, 119), Uint8Array.of(111)])
+      assert.strictEqual(yield* readText(`${folder}/a/b.txt`), "two")
+      assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/a`), ["b.txt"])
+    })))
+
+  it.effect("opens nothing but regular files, and follows links to them", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, readHeader, readTensors, regular }, folder) {
+      const at = (name: string) => `${folder}/${name}`
+      execFileSync("mkfifo", [at("fifo")])
+      yield* fs.symlink("circle", at("circle"))
+      yield* fs.symlink("fifo", at("link"))
+      yield* fs.writeFileString(at("file"), "text")
+      yield* fs.symlink("file", at("good"))
+      yield* regular(at("good"))
+      for (const open of [regular, readHeader, readTensors]) {
+        for (
+          const [name, kind, text] of [
+            [at("fifo"), "special", "it is a FIFO"],
+            [at("link"), "special", "it is a FIFO"],
+            ["/dev/zero", "special", "it is a device"],
+            [folder, "special", "it is a folder"],
+            [at("circle"), "circle", "leads back to itself"],
+            [at("none"), "missing", "no such file"]
+          ] as const
+        ) {
+          const error = yield* Effect.flip<void, Error, never>(Effect.asVoid(open(name)))
+          assert(error instanceof Files.FileError)
+          assert.strictEqual(error.kind, kind)
+          assert.include(error.message, text)
+          assert.strictEqual(error[Runtime.errorExitCode], 66)
+        }
+      }
+    })))
+
+  it.effect("keeps the old file when the new one cannot be written", () => {
+    let failing = false
+    return inFolder(
+      Effect.fnUntraced(function*({ fs, readText, write }, folder) {
+        yield* write(`${folder}/a.txt`, "old")
+        failing = true
+        const error = yield* Effect.flip(write(`${folder}/a.txt`, "new"))
+        assert.strictEqual(error.kind, "full")
+        assert.strictEqual(error.path, `${folder}/a.txt`)
+        assert.strictEqual(yield* readText(`${folder}/a.txt`), "old")
+        assert.deepStrictEqual(yield* fs.readDirectory(folder), ["a.txt"])
+      }),
+      (fs) => ({ rename: (from, to) => failing ? failure("Unknown", "ENOSPC") : fs.rename(from, to) })
+    )
+  })
+
+  for (const links of [true, false]) {
+    it.effect(`creates a file once ${links ? "with" : "without"} links`, () =>
+      inFolder(
+        Effect.fnUntraced(function*({ create, fs, readText }, folder) {
+          assert.isTrue(yield* create(`${folder}/a`, "one"))
+          assert.isFalse(yield* create(`${folder}/a`, "two"))
+          assert.strictEqual(yield* readText(`${folder}/a`), "one")
+          assert.deepStrictEqual(yield* fs.readDirectory(folder), ["a"])
+        }),
+        () => links ? {} : { link: () => failure("PermissionDenied", "EPERM") }
+      ))
+  }
+
+  it.effect("keeps the old folder when the new one cannot be put in its place", () => {
+    let failing = false
+    return inFolder(
+      Effect.fnUntraced(function*({ fs, readText, writeFolder, writeParts }, folder) {
+        const fill = (text: string) => (temporary: string) =>
+          writeParts(`${temporary}/a`, [new TextEncoder().encode(text)])
+        yield* writeFolder(`${folder}/x`, fill("old"))
+        failing = true
+        yield* Effect.flip(writeFolder(`${folder}/x`, fill("new")))
+        assert.strictEqual(yield* readText(`${folder}/x/a`), "old")
+        assert.deepStrictEqual(yield* fs.readDirectory(folder), ["x"])
+        failing = false
+        yield* writeFolder(`${folder}/x`, fill("new"))
+        assert.strictEqual(yield* readText(`${folder}/x/a`), "new")
+        assert.deepStrictEqual(yield* fs.readDirectory(folder), ["x"])
+      }),
+      (fs) => ({
+        rename: (from, to) => failing && from.includes(".tmp-") ? failure("Unknown", "EIO") : fs.rename(from, to)
+      })
+    )
+  })
+
+  it.effect.each(
+    [
+      ["NotFound", "ENOENT", "missing", 66],
+      ["PermissionDenied", "EACCES", "denied", 74],
+      ["Unknown", "ENOSPC", "full", 74],
+      ["Unknown", "EDQUOT", "full", 74],
+      ["Unknown", "EROFS", "denied", 74],
+      ["Unknown", "EIO", "other", 74]
+    ] as const
+  )("calls %s by %s %s", ([tag, code, kind, exit]) =>
+    inFolder(
+      Effect.fnUntraced(function*({ readText }) {
+        const error = yield* Effect.flip(readText("here"))
+        assert.strictEqual(error.kind, kind)
+        assert.strictEqual(error[Runtime.errorExitCode], exit)
+        assert.match(error.message, /^here: /)
+      }),
+      () => ({ readFileString: () => failure(tag, code) })
+    ))
+})

@@ -1,0 +1,167 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, type Layer, Runtime, type Scope } from "effect"
+import sharp from "sharp"
+import type { Picture } from "../../../src/domain/pixels/Picture.ts"
+import { Images } from "../../../src/layers/images/Images.ts"
+import { ImagesError } from "../../../src/layers/images/reading/ImageSet.ts"
+
+export const CLASSES: ReadonlyArray<string> = ["ape", "bee", "cat"]
+
+export interface Sample {
+  readonly label: number
+  readonly picture: Picture
+}
+
+/** Six pictures of three classes, sorted by class; the last one differs when `changed`. */
+export const samples = (side: number, changed = false): ReadonlyArray<Sample> =>
+  Array.from({ length: 6 }, (_, i) => ({
+    label: Math.floor(i / 2),
+    picture: {
+      width: side,
+      height: side,
+      data: Uint8Array.from({ length: side * side * 3 }, (_, j) =>
+        (j * (i + 3) + (changed && i === 5 ? 99 : 11) * i) % 251)
+    }
+  }))
+
+export const encoded = ({ data, height, width }: Picture): Promise<Buffer> =>
+  sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer()
+
+export type Content = string | Uint8Array
+
+export const write = Effect.fnUntraced(function*(folder: string, files: Readonly<Record<string, Content>>) {
+  const fs = yield* FileSystem.FileSystem
+  for (const [name, content] of Object.entries(files)) {
+    const file = `${folder}/${name}`
+    yield* fs.makeDirectory(file.slice(0, file.lastIndexOf("/")), { recursive: true })
+    yield* fs.writeFile(file, typeof content === "string" ? Buffer.from(content) : content)
+  }
+})
+
+export const withFolder = <A, E, R>(
+  files: Readonly<Record<string, Content>>,
+  use: (folder: string) => Effect.Effect<A, E, R | FileSystem.FileSystem>
+) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const folder = yield* fs.makeTempDirectoryScoped()
+    yield* write(folder, files)
+    return yield* use(folder)
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+export const load = (layer: Layer.Layer<Images, ImagesError>, split = "train") =>
+  Images.use((images) => images.load(split)).pipe(Effect.provide(layer, { local: true }))
+
+export const refused = <A, R>(
+  effect: Effect.Effect<A, ImagesError, R>,
+  tag: ImagesError["reason"]["_tag"],
+  code: number
+) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.instanceOf(error, ImagesError)
+    assert.strictEqual(error.reason._tag, tag)
+    assert.strictEqual(error[Runtime.errorExitCode], code)
+    return error.message
+  })
+
+/** What every source of images does alike. `source` makes one with a split `train` in a scope. */
+export const keepsRules = (
+  name: string,
+  source: Effect.Effect<Layer.Layer<Images, ImagesError>, never, FileSystem.FileSystem | Scope.Scope>
+): void => {
+  const withLayer = <A, E, R>(use: (layer: Layer.Layer<Images, ImagesError>) => Effect.Effect<A, E, R>) =>
+    Effect.flatMap(source, use).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+  describe(`${name} as a source of images`, () => {
+    it.effect("gives each picture in any order and again, with a name and a class", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const set = yield* load(layer)
+          const every = Array.from(set.labels.keys())
+          assert.strictEqual(set.name, "train")
+          assert.strictEqual(every.length, set.length)
+          assert.isAbove(set.length, 1)
+          const forward = yield* Effect.forEach(every, set.image)
+          const backward = yield* Effect.forEach(every.toReversed(), set.image, { concurrency: "unbounded" })
+          assert.deepStrictEqual(backward.toReversed(), forward)
+          for (const { data, height, width } of forward) assert.strictEqual(data.length, 3 * width * height)
+          assert.strictEqual(new Set(every.map(set.describe)).size, set.length)
+          assert.isTrue(every.every((index) => set.describe(index) !== ""))
+          assert.isTrue(set.labels.every((label) => label in set.classes))
+        })
+      ))
+
+    it.effect("has a digest that two loads agree on", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const { digest } = yield* load(layer)
+          assert.match(digest, /^[0-9a-f]{64}$/)
+          assert.strictEqual((yield* load(layer)).digest, digest)
+        })
+      ))
+
+    it.effect("loads a split once and knows its splits", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const images = yield* Images
+          assert.include(images.splits, "train")
+          assert.strictEqual(yield* images.load("train"), yield* images.load("train"))
+          for (const none of ["none", "constructor", "toString", "__proto__"]) {
+            const message = yield* refused(images.load(none), "UnknownSplit", 66)
+            assert.include(message, `there is no split "${none}"; choose one of ${images.splits.join(", ")}`)
+          }
+        }).pipe(Effect.provide(layer))
+      ))
+
+    it.effect("dies on a picture that it does not have", () =>
+      withLayer((layer) =>
+        Effect.gen(function*() {
+          const set = yield* load(layer)
+          for (const index of [-1, set.length, 0.5]) {
+            assert.isTrue(Exit.hasDies(yield* Effect.exit(set.image(index))))
+          }
+        })
+      ))
+  })
+}
+
+/** A source that keeps the six samples in files. */
+export interface Source {
+  readonly side: number
+  readonly classes?: ReadonlyArray<string>
+  readonly files: (all: ReadonlyArray<Sample>, changed: boolean) => Promise<Readonly<Record<string, Content>>>
+  readonly layer: (folder: string) => Layer.Layer<Images, ImagesError>
+}
+
+/** {@link keepsRules}, and gives the samples as they are. */
+export const behaves = (name: string, { classes = CLASSES, files, layer, side }: Source): void => {
+  const content = (changed: boolean) => Effect.promise(() => files(samples(side, changed), changed))
+  const filled = Effect.gen(function*() {
+    const folder = yield* Effect.orDie((yield* FileSystem.FileSystem).makeTempDirectoryScoped())
+    yield* Effect.orDie(write(folder, yield* content(false)))
+    return folder
+  })
+
+  keepsRules(name, Effect.map(filled, layer))
+
+  describe(`${name} as a source of the samples`, () => {
+    it.effect("gives their pictures and labels, and a digest that changes with a picture", () =>
+      Effect.gen(function*() {
+        const folder = yield* filled
+        const set = yield* load(layer(folder))
+        const expected = samples(side)
+        assert.deepStrictEqual(set.classes, classes)
+        assert.deepStrictEqual([...set.labels], expected.map(({ label }) => label))
+        assert.deepStrictEqual(set.skipped, [])
+        assert.deepStrictEqual(
+          yield* Effect.forEach(set.labels.keys(), set.image),
+          expected.map(({ picture }) => picture)
+        )
+        yield* write(folder, yield* content(true))
+        const changed = yield* load(layer(folder))
+        assert.deepStrictEqual(yield* changed.image(5), samples(side, true)[5]?.picture)
+        assert.notStrictEqual(changed.digest, set.digest)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+  })
+}

@@ -1,6 +1,0 @@
-import { parentPort } from "node:worker_threads"
-import "../../src/layers/engine/worker.ts"
-
-parentPort!.on("message", ({ name }: { readonly name: string }) => {
-  if (name === "memory") process.exit(3)
-})
