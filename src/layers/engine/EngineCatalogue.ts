@@ -24,32 +24,33 @@ import * as Reduction from "../../shapes/Reduction.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import * as Engine from "./Engine.ts"
 import { EngineError } from "./EngineError.ts"
+import * as EngineLayers from "./EngineLayers.ts"
+import { Engine } from "./EngineService.ts"
 
 /** An engine as it may be asked for. */
 export interface Candidate {
   readonly name: string
   readonly precision: "fp32" | "bf16"
-  readonly layer: Layer.Layer<Engine.Engine, EngineError>
+  readonly layer: Layer.Layer<Engine, EngineError>
 }
 
 const onnx = (provider: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"): Candidate => ({
   name: `onnx-${provider}`,
   precision: "fp32",
-  layer: Engine.layerOnnx({ provider })
+  layer: EngineLayers.layerOnnx({ provider })
 })
 
 const openvino = (precision: "fp32" | "bf16"): Candidate => ({
   name: `openvino-${precision}`,
   precision,
-  layer: Engine.layerOpenVino({ precision })
+  layer: EngineLayers.layerOpenVino({ precision })
 })
 
 const tensorflow = (precision: "fp32" | "bf16"): Candidate => ({
   name: `tensorflow-${precision}`,
   precision,
-  layer: Engine.layerTensorFlow({ precision })
+  layer: EngineLayers.layerTensorFlow({ precision })
 })
 
 /** Every engine and provider that some machine runs in Node. */
@@ -63,8 +64,8 @@ export const candidates: ReadonlyArray<Candidate> = [
   openvino("bf16"),
   tensorflow("fp32"),
   tensorflow("bf16"),
-  { name: "onnx-web", precision: "fp32", layer: Engine.layerOnnxWeb() },
-  { name: "reference", precision: "fp32", layer: Engine.layerReference }
+  { name: "onnx-web", precision: "fp32", layer: EngineLayers.layerOnnxWeb() },
+  { name: "reference", precision: "fp32", layer: EngineLayers.layerReference }
 ]
 
 /** An engine that runs here. */
@@ -141,7 +142,7 @@ const multiplications = (rows: number): number => 2 * 2 * TURNS * rows * WIDTH *
  * whatever else the machine does only slows runs down.
  */
 const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
-  const engine = yield* Engine.Engine
+  const engine = yield* Engine
   const inference = products(rows)
   const handle = yield* engine.infer(inference, noise(inference.weights, 0.02))
   const batch = { scale: HostTensor.make([], "float32", Float32Array.of(1)) }
@@ -190,7 +191,7 @@ const small = PretrainStep.step(
 
 /** Loss, and gradients as the first moments show them, of one step. */
 const observed = Effect.gen(function*() {
-  const handle = yield* (yield* Engine.Engine).train(small, {
+  const handle = yield* (yield* Engine).train(small, {
     parameters: noise(small.state.parameters, 0.2),
     first: noise(small.state.first, 0),
     second: noise(small.state.second, 0)
@@ -224,7 +225,7 @@ const deviation = (found: object, expected: object): number => {
 
 const measured = Effect.fnUntraced(
   function*({ name, precision }: Candidate, expected: object, seconds: number) {
-    const { threads, version, precisions } = (yield* Engine.Engine).about
+    const { threads, version, precisions } = (yield* Engine).about
     const deviates = deviation(yield* observed, expected)
     return new Available({
       name,
@@ -251,7 +252,7 @@ export interface Options {
  * what they share is the machine.
  */
 export const survey = Effect.fn("EngineCatalogue.survey")(function*({ names, seconds = 2 }: Options = {}) {
-  const expected = yield* Effect.provide(observed, Layer.fresh(Engine.layerReference))
+  const expected = yield* Effect.provide(observed, Layer.fresh(EngineLayers.layerReference))
   const asked = candidates.filter(({ name }) => names?.includes(name) ?? true)
   return yield* Effect.forEach(
     asked,

@@ -1,8 +1,18 @@
 /** The engine that a survey of this machine chooses. */
 import { Context, Effect, Layer } from "effect"
-import { type AutoOptions, Engine } from "./Engine.ts"
 import * as EngineCatalogue from "./EngineCatalogue.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import { Engine } from "./EngineService.ts"
+
+/** How `layerAuto` chooses. */
+export interface AutoOptions {
+  /** The engines to consider, by their names in `EngineCatalogue.candidates`; default all. */
+  readonly names?: ReadonlyArray<string>
+  /** For how many seconds each multiplies; default 2. */
+  readonly seconds?: number
+  /** The greatest deviation from the reference that counts as exact enough; default 1e-4, which bf16 exceeds. */
+  readonly exact?: number
+}
 
 /** The fastest engine that is exact enough. */
 export const make = Effect.fnUntraced(function*({ exact, ...options }: AutoOptions) {

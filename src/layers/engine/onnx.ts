@@ -1,10 +1,32 @@
 /** Compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
-import type { OnnxOptions } from "./Engine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
+
+/** How `layerOnnx` runs programs. */
+export interface OnnxOptions {
+  /**
+   * ONNX Runtime's execution provider; default `cpu`. With `webgpu` the state stays on the device from step to step. Of the
+   * others onnxruntime-node hands out no device memory (its `gpu-buffer` is WebGPU's), so that with `cuda`, `dml` and
+   * `coreml` each step copies the state to the device and back.
+   */
+  readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
+  /** Threads of one operator; default all physical cores. The same count gives the same bytes, another rounds otherwise. */
+  readonly threads?: number
+  /**
+   * For how many microseconds an idle thread waits for work before it sleeps; default 50. Waking a thread takes longer than
+   * many an operator does, so a step of a small network that never waits (0) takes up to twice the time; one that waits
+   * for long takes time from whatever else computes (image decoding, another engine).
+   */
+  readonly spin?: number
+  /**
+   * `low` keeps of a training step's forward pass only what enters each block of a network, and computes the rest again
+   * for the gradients: the same numbers for about a third more time. Default `high`.
+   */
+  readonly memory?: "high" | "low"
+}
 
 const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
   cpu: "install onnxruntime-node again",

@@ -4,12 +4,27 @@ import { globSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Trace from "../../compiler/trace/Trace.ts"
-import type { OpenVinoOptions } from "./Engine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./openvinoWorker.ts"
 import { physicalCores } from "./processor.ts"
 import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
+
+/** How `layerOpenVino` runs programs. */
+export interface OpenVinoOptions {
+  /**
+   * The folder with OpenVINO's libraries (`libopenvino_c`); default the first of the one that `npm run setup:openvino` makes,
+   * those in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and where the system looks.
+   */
+  readonly library?: string
+  /** Threads of one operator; default all physical cores. */
+  readonly threads?: number
+  /**
+   * What matrix products, and operators between them, compute in; the state, its update and everything between engine and
+   * caller are fp32 always. Default `fp32`. `bf16` needs a processor that multiplies it (AMX, AVX-512 BF16).
+   */
+  readonly precision?: "fp32" | "bf16"
+}
 
 const REMEDY = "install it with \"pip install openvino\" and name the package's folder openvino/libs in the option " +
   "library, or run \"npm run setup:openvino\" in a checkout of patchword"

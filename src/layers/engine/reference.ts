@@ -9,8 +9,8 @@ import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Check from "./check.ts"
-import type { Engine } from "./Engine.ts"
 import { Disposed, EngineError } from "./EngineError.ts"
+import type { Engine } from "./EngineService.ts"
 
 /** Runs `body` on the cpu backend and frees whatever it made but did not keep. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>

@@ -3,11 +3,22 @@ import { Effect } from "effect"
 import { serialize } from "node:v8"
 import * as Tape from "../../compiler/trace/Tape.ts"
 import * as Check from "./check.ts"
-import type { TensorFlowOptions } from "./Engine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import { roundsToBf16 } from "./processor.ts"
 import * as Service from "./service.ts"
 import * as Thread from "./thread.ts"
+
+/** How `layerTensorFlow` runs steps. */
+export interface TensorFlowOptions {
+  /** The package with TensorFlow's library; default `tfjs-node-gpu` where it is installed, else `tfjs-node`. */
+  readonly package?: "tfjs-node-gpu" | "tfjs-node"
+  /**
+   * What oneDNN, the library of TensorFlow's kernels on a processor, may round the factors of a matrix product to; all
+   * else is fp32 always. Default `fp32`. `bf16` needs Linux and a processor with tiles for it (AMX), or Arm's instructions;
+   * AVX-512 BF16 alone is not enough. TensorFlow takes one precision for all engines of a process.
+   */
+  readonly precision?: "fp32" | "bf16"
+}
 
 const VERSION = "4.22.0"
 

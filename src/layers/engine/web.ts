@@ -2,11 +2,23 @@
 import { Effect, Semaphore } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import * as Check from "./check.ts"
-import type { OnnxWebOptions } from "./Engine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import type { Calls } from "./protocol.ts"
 import * as Service from "./service.ts"
 import * as Sessions from "./sessions.ts"
+
+/** How `layerOnnxWeb` runs programs. */
+export interface OnnxWebOptions {
+  /** On WebAssembly or on the browser's WebGPU, where the state stays on the device from step to step; default `wasm`. */
+  readonly provider?: "wasm" | "webgpu"
+  /** Threads of one operator; default 1. More need a page that is isolated from other origins. */
+  readonly threads?: number
+  /**
+   * The address of onnxruntime-web's `ort-wasm-simd-threaded.wasm`, for WebGPU that of its
+   * `ort-wasm-simd-threaded.asyncify.wasm`; default where a bundler has put it, or beside the package's script.
+   */
+  readonly wasm?: string
+}
 
 const REMEDY =
   "install it with \"npm install onnxruntime-web@1.30.0\", and name the address of its .wasm file in the option " +
