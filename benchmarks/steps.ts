@@ -81,13 +81,7 @@ export const tokenizing = (preset: Preset, size: number) => {
   const step = TokenizerStep.step(sizes, Dim.named("batch", size), {
     decay: codebook.decay,
     revival: null,
-    adamw: {
-      accumulate: optimizer.accumulate,
-      betas: optimizer.betas,
-      weightDecay: optimizer.weightDecay,
-      clipNorm: optimizer.clipNorm,
-      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
-    }
+    adamw: AdamW.of(optimizer, WeightDecay.decays("tokenizer"))
   })
   const state = () => ({
     ...random(Vqkd.spec(sizes), optimizer.accumulate),
@@ -110,13 +104,11 @@ export const pretraining = (preset: Preset, batchSize: number) => {
   const codes = preset.tokenizer.codebook.size
   const sizes = Sizes.backbone(preset.pretrain, codes)
   const masked = Dim.named("masked", batchSize * mask.count)
-  const step = PretrainStep.step(sizes, { size: Dim.named("batch", batchSize), masked, dropPath: false }, {
-    accumulate: optimizer.accumulate,
-    betas: optimizer.betas,
-    weightDecay: optimizer.weightDecay,
-    clipNorm: optimizer.clipNorm,
-    decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
-  })
+  const step = PretrainStep.step(
+    sizes,
+    { size: Dim.named("batch", batchSize), masked, dropPath: false },
+    AdamW.of(optimizer, WeightDecay.decays("pretrain"))
+  )
   const state = () => random(Mim.spec(sizes), optimizer.accumulate)
   const hidden = Masking.draw(
     masking,

@@ -62,18 +62,15 @@ const erased = (
 
 /** The step that trains a classifier of some number of classes; `images` are a batch. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
-  const { labelSmoothing, layerDecay, mixup, optimizer: { accumulate, betas, clipNorm, weightDecay }, vit } = config
+  const { labelSmoothing, layerDecay, mixup, optimizer, vit } = config
   const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
   return FinetuneStep.step(Sizes.classifier(config, classes), batch, {
     labelSmoothing,
-    adamw: {
-      accumulate,
-      betas,
-      weightDecay,
-      clipNorm,
-      decays: (name, rank) => WeightDecay.decays("finetune", name, rank),
-      scale: (name) => LayerDecay.scale(name, { decay: layerDecay, depth: vit.depth })
-    }
+    adamw: AdamW.of(
+      optimizer,
+      WeightDecay.decays("finetune"),
+      (name) => LayerDecay.scale(name, { decay: layerDecay, depth: vit.depth })
+    )
   })
 }
 

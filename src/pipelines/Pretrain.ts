@@ -49,16 +49,10 @@ export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
 
 /** The step that pretrains a network to predict some number of codes; `images` are a batch. */
 export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
-  const { mask, optimizer: { accumulate, betas, clipNorm, weightDecay }, vit } = config
+  const { mask, optimizer, vit } = config
   const masked = Dim.named("masked", images * mask.count)
   const batch = { size: Dim.named("batch", images), masked, dropPath: vit.dropPath > 0 }
-  return PretrainStep.step(sizesOf({ config, codes }), batch, {
-    accumulate,
-    betas,
-    weightDecay,
-    clipNorm,
-    decays: (name, rank) => WeightDecay.decays("pretrain", name, rank)
-  })
+  return PretrainStep.step(sizesOf({ config, codes }), batch, AdamW.of(optimizer, WeightDecay.decays("pretrain")))
 }
 
 /**

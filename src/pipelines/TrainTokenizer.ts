@@ -139,17 +139,11 @@ export const targetsOf = Effect.fnUntraced(function*(
 
 /** The step that trains a tokenizer; `images` are a batch. */
 export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = config.optimizer.batchSize) => {
-  const { codebook, optimizer: { accumulate, betas, clipNorm, weightDecay } } = config
+  const { codebook, optimizer } = config
   return TokenizerStep.step(sizesOf({ config, teacherWidth }), Dim.named("batch", images), {
     decay: codebook.decay,
     revival: codebook.revival,
-    adamw: {
-      accumulate,
-      betas,
-      weightDecay,
-      clipNorm,
-      decays: (name, rank) => WeightDecay.decays("tokenizer", name, rank)
-    }
+    adamw: AdamW.of(optimizer, WeightDecay.decays("tokenizer"))
   })
 }
 

@@ -29,7 +29,7 @@ export const check = (
   fixture.equals(
     "info",
     `${fact} weight_decay`,
-    names.map((name) => WeightDecay.decays(stage, name, parameters.get(name)!.shape.length)),
+    names.map((name) => WeightDecay.decays(stage)(name, parameters.get(name)!.shape.length)),
     names.map((name) => (official.get(name)?.weight_decay ?? Number.NaN) > 0)
   )
   fixture.compare(

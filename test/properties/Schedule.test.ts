@@ -78,9 +78,9 @@ describe("WeightDecay", () => {
   it("spares every vector and every bias in every stage", () => {
     const stages = fc.constantFrom<WeightDecay.Stage>("tokenizer", "pretrain", "finetune")
     fc.assert(fc.property(stages, fc.string(), fc.nat(4), (stage, name, rank) => {
-      assert.isFalse(WeightDecay.decays(stage, name, Math.min(rank, 1)))
-      assert.isFalse(WeightDecay.decays(stage, `${name}.bias`, rank))
-      assert.strictEqual(WeightDecay.decays(stage, `${name}.weight`, rank), rank > 1)
+      assert.isFalse(WeightDecay.decays(stage)(name, Math.min(rank, 1)))
+      assert.isFalse(WeightDecay.decays(stage)(`${name}.bias`, rank))
+      assert.strictEqual(WeightDecay.decays(stage)(`${name}.weight`, rank), rank > 1)
     }))
   })
 })

@@ -6,10 +6,10 @@
  * import assert from "node:assert"
  * import { WeightDecay } from "patchword/domain"
  *
- * assert.ok(WeightDecay.decays("pretrain", "blocks.0.attn.qkv.weight", 2))
- * assert.ok(WeightDecay.decays("pretrain", "mask_token", 3))
- * assert.ok(!WeightDecay.decays("pretrain", "cls_token", 3))
- * assert.ok(!WeightDecay.decays("tokenizer", "encoder.pos_embed", 3))
+ * assert.ok(WeightDecay.decays("pretrain")("blocks.0.attn.qkv.weight", 2))
+ * assert.ok(WeightDecay.decays("pretrain")("mask_token", 3))
+ * assert.ok(!WeightDecay.decays("pretrain")("cls_token", 3))
+ * assert.ok(!WeightDecay.decays("tokenizer")("encoder.pos_embed", 3))
  * ```
  */
 
@@ -34,5 +34,5 @@ const spared: { readonly [S in Stage]: ReadonlySet<string> } = {
  * Whether a parameter decays in a stage, by its official name and the number of its axes. Vectors, biases, class tokens and
  * absolute positions never do; the mask token, relative-position tables and the head over codes do.
  */
-export const decays = (stage: Stage, name: string, rank: number): boolean =>
+export const decays = (stage: Stage) => (name: string, rank: number): boolean =>
   rank > 1 && !name.endsWith(".bias") && !spared[stage].has(name)

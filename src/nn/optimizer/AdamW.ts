@@ -67,6 +67,13 @@ export interface Options {
   readonly scale?: (name: string) => number
 }
 
+/** What a stage's configuration says of it; `scale` by default leaves every rate as it is. */
+export const of = (
+  { accumulate, betas, clipNorm, weightDecay }: Omit<Options, "decays" | "scale">,
+  decays: Options["decays"],
+  scale: (name: string) => number = () => 1
+): Options => ({ accumulate, betas, clipNorm, weightDecay, decays, scale })
+
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
 /** The specification of `Hyper` in a batch. */
@@ -92,6 +99,17 @@ export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spe
   second: Parameter.zerosLike(spec),
   ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {})
 })
+
+/** A state in two: what is trained, with a step's own buffers, and what is only needed to train on. */
+export const split = <S extends State<object>>({ first, mean, second, ...weights }: S) => ({
+  weights,
+  optimizer: { first, second, ...(mean === undefined ? {} : { mean }) }
+})
+
+/** The state, or its tensors by name, of the two that {@link split} made. */
+export const join = <W extends object, O extends object>(
+  { optimizer, weights }: { readonly weights: W; readonly optimizer: O }
+): W & O => ({ ...weights, ...optimizer })
 
 const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
 

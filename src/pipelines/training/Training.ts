@@ -26,17 +26,10 @@ import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints
 import { Progress } from "../../layers/run/Progress.ts"
 import { Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type { HostOf, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Memory from "./Memory.ts"
-
-/** The state of every training step: the parameters, what the optimizer holds of them, and buffers of the step's own. */
-export interface TrainState {
-  readonly parameters: object
-  readonly first: object
-  readonly second: object
-  readonly mean?: object
-}
 
 /** A stage had to stop because a step could not be taken. Exits with 70. */
 export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
@@ -56,7 +49,7 @@ export class TrainingError extends Schema.TaggedError<TrainingError>()("Training
 }
 
 /** What a stage tells the loop. */
-export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
+export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly stage: string
   readonly step: TrainStep<S, B, M>
   /** What identifies the stage's computation: a checkpoint of anything else is refused. */
@@ -75,15 +68,6 @@ export interface Training<S extends TrainState, B, M, E1, R1, E2, R2> {
   readonly used?: (batch: HostOf<B>) => void
   /** The row that a step adds to the log. */
   readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
-}
-
-const split = (state: object) => {
-  const tensors = Object.entries(Weights.flatten(state))
-  const isOptimizer = (name: string) => /^(first|second|mean)\./.test(name)
-  return {
-    weights: Object.fromEntries(tensors.filter(([name]) => !isOptimizer(name))),
-    optimizer: Object.fromEntries(tensors.filter(([name]) => isOptimizer(name)))
-  }
 }
 
 /**
@@ -119,7 +103,7 @@ const bytesOf = (batch: object): number =>
  * first case the state before it. On interruption the state is saved before the effect ends; where that fails, its error is a
  * defect beside the interruption.
  */
-export const train = Effect.fn("train")(function*<S extends TrainState, B extends object, M, E1, R1, E2, R2>(
+export const train = Effect.fn("train")(function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
   options: Training<S, B, M, E1, R1, E2, R2>
 ): Effect.fn.Return<
   { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
@@ -141,7 +125,7 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     const taken = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
     const initial = Option.isNone(latest)
       ? yield* options.initial
-      : yield* Effect.fromResult(restore<S>(step, { ...latest.value.weights, ...latest.value.optimizer }, stage))
+      : yield* Effect.fromResult(restore<S>(step, AdamW.join(latest.value), stage))
     const rows = yield* runs.rewind(stage, taken + 1)
     if (rows !== taken) {
       yield* Effect.logWarning(
@@ -170,9 +154,11 @@ export const train = Effect.fn("train")(function*<S extends TrainState, B extend
     const { state, steps: taken } = yield* handle.snapshot
     // A step whose row could not be logged is taken again.
     if (taken === saved || taken !== logged) return
+    const { optimizer, weights } = AdamW.split(state)
     yield* checkpoints.save({
       ...request,
-      ...split(state),
+      weights: Weights.flatten(weights),
+      optimizer: Weights.flatten(optimizer),
       configDigest: digest,
       computedOn,
       step: taken,
