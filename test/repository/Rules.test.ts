@@ -3,16 +3,22 @@ import { readdirSync, readFileSync } from "node:fs"
 import {
   absolutePaths,
   arrows,
+  bothWays,
   casts,
+  circles,
+  crowded,
+  emptyNames,
   type File,
   filesUnder,
   hatches,
   hiddenInputs,
   root,
+  typeParameters,
   unboundedJson
 } from "./rules.ts"
 
-const sources = filesUnder("src").filter(({ path }) => path.endsWith(".ts"))
+const all = filesUnder("src")
+const sources = all.filter(({ path }) => path.endsWith(".ts"))
 const fixture = (path: string, text: string): File => ({ path, text })
 
 const count = (found: ReadonlyArray<string>): Readonly<Record<string, number>> => {
@@ -46,6 +52,69 @@ describe("rooms", () => {
   it("ignore comments and documentation", () => {
     const text = "/**\n * import { Engine } from \"patchword/layers\"\n */\n// import \"../cli/bin.ts\"\n"
     assert.deepStrictEqual(arrows(fixture("src/domain/X.ts", text)), [])
+  })
+})
+
+describe("files", () => {
+  const files = (imports: Readonly<Record<string, string>>) =>
+    Object.entries(imports).map(([path, specifier]) => fixture(path, `import type { X } from "${specifier}"`))
+
+  it.each([
+    [
+      "two files",
+      { "src/nn/A.ts": "./b/B.ts", "src/nn/b/B.ts": "../A.ts" },
+      "src/nn/A.ts -> src/nn/b/B.ts -> src/nn/A.ts"
+    ],
+    ["a file itself", { "src/nn/A.ts": "./A.ts" }, "src/nn/A.ts -> src/nn/A.ts"]
+  ])("are seen in a circle: %s", (_, imports, circle) => assert.deepStrictEqual(circles(files(imports)), [circle]))
+
+  it("are seen in a circle by what they load later", () => {
+    const [a, b] = files({ "src/nn/A.ts": "./B.ts", "src/nn/B.ts": "node:fs" })
+    const later = fixture(b!.path, "const load = () => import(\n  \"./A.ts\"\n)")
+    assert.deepStrictEqual(circles([a!, later]), ["src/nn/A.ts -> src/nn/B.ts -> src/nn/A.ts"])
+  })
+
+  it("may meet again without a circle", () => {
+    const met = [
+      fixture("A.ts", "import \"./B.ts\"\nimport \"./C.ts\""),
+      ...files({ "B.ts": "./C.ts" }),
+      fixture("C.ts", "")
+    ]
+    assert.deepStrictEqual(circles(met), [])
+  })
+
+  it("are not lists of type parameters", () => {
+    assert.isBelow(sources.flatMap(typeParameters).length, 60)
+    const text = "const f = <\n  Y extends Dim,\n  const X extends Dim\n>(x: X, y: Y) =>"
+    assert.deepStrictEqual(count(typeParameters(fixture("x", text))), { "x: type parameters": 2 })
+  })
+})
+
+describe("folders", () => {
+  it("are seen to import from each other", () => {
+    const [a, b] = [fixture("src/nn/A.ts", "import \"./b/B.ts\""), fixture("src/nn/b/B.ts", "import \"../C.ts\"")]
+    assert.deepStrictEqual(bothWays([a, b]), ["src/nn <-> src/nn/b"])
+    assert.deepStrictEqual(bothWays([{ ...a, path: "src/nn/index.ts" }, b]), [])
+  })
+
+  it("hold 25 files at most", () => {
+    assert.deepStrictEqual(crowded(all), [])
+    const files = (length: number) => Array.from({ length }, (_, index) => fixture(`src/nn/${index}.wat`, ""))
+    assert.deepStrictEqual(crowded([...files(26), fixture("src/nn/b/B.ts", "")]), ["src/nn: 26 files"])
+    assert.deepStrictEqual(crowded(files(25)), [])
+  })
+
+  it("and files are named after what they hold", () => {
+    assert.deepStrictEqual(all.flatMap(emptyNames), [])
+  })
+
+  it.each([
+    ["src/nn/internal/X.ts", "internal"],
+    ["src/nn/utils.ts", "utils.ts"],
+    ["src/nn/Helpers/X.ts", "Helpers"],
+    ["src/nn/common.test.ts", "common.test.ts"]
+  ])("are seen where they are not: %s", (path, name) => {
+    assert.deepStrictEqual(emptyNames(fixture(path, "")), [`${path}: ${name}`])
   })
 })
 

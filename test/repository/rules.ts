@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs"
+import { basename, dirname, join } from "node:path/posix"
 import { fileURLToPath } from "node:url"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -74,10 +75,67 @@ export const arrows = ({ path, text }: File): ReadonlyArray<string> => {
       )
       return known ? [] : [`${path}: ${name} does not use ${specifier}`]
     }
-    const [, target] = new URL(specifier, `file:///${path}`).pathname.slice(1).split("/")
+    const [, target] = join(dirname(path), specifier).split("/")
     return target === name || room.rooms.includes(target!) ? [] : [`${path}: ${name} does not know ${target}`]
   })
 }
+
+type Graph = ReadonlyMap<string, ReadonlyArray<string>>
+
+const byFile = (files: ReadonlyArray<File>): Graph =>
+  new Map(files.map(({ path, text }) => {
+    const own = specifiers(text).filter((specifier) => specifier.startsWith("."))
+    return [path, own.map((specifier) => join(dirname(path), specifier))]
+  }))
+
+/** Which folder imports from which others. An `index.ts` only exports again what a folder has, so it does not count. */
+export const byFolder = (files: ReadonlyArray<File>): Graph => {
+  const folders = new Map(files.map(({ path }) => [dirname(path), new Set<string>()]))
+  for (const [path, targets] of byFile(files)) {
+    if (basename(path) === "index.ts") continue
+    for (const target of targets) {
+      if (dirname(target) !== dirname(path)) folders.get(dirname(path))!.add(dirname(target))
+    }
+  }
+  return new Map(Array.from(folders, ([folder, known]) => [folder, Array.from(known).toSorted()]))
+}
+
+/** Circles of imports, each as a path that ends where it begins; at least one of every knot of files. */
+export const circles = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
+  const graph = byFile(files)
+  const done = new Set<string>()
+  const walk = (path: string, trail: ReadonlyArray<string>): ReadonlyArray<string> => {
+    if (trail.includes(path)) return [[...trail.slice(trail.indexOf(path)), path].join(" -> ")]
+    if (done.has(path)) return []
+    const found = (graph.get(path) ?? []).flatMap((next) => walk(next, [...trail, path]))
+    done.add(path)
+    return found
+  }
+  return Array.from(graph.keys()).flatMap((path) => walk(path, []))
+}
+
+/** Pairs of folders that import each other. */
+export const bothWays = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
+  const graph = byFolder(files)
+  return Array.from(
+    graph,
+    ([folder, known]) =>
+      known.filter((other) => folder < other && graph.get(other)?.includes(folder)).map((other) =>
+        `${folder} <-> ${other}`
+      )
+  ).flat()
+}
+
+/** Folders that hold more files than a person takes in at a glance. */
+export const crowded = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
+  const counts = Object.entries(Object.groupBy(files, ({ path }) => dirname(path)))
+  return counts.flatMap(([folder, held]) => held!.length > 25 ? [`${folder}: ${held!.length} files`] : [])
+}
+
+/** Parts of paths that say where something was put and not what it is. */
+export const emptyNames = ({ path }: File): ReadonlyArray<string> =>
+  path.split("/").filter((part) => /^(?:internal|utils?|helpers?|common)(?:\.|$)/i.test(part))
+    .map((part) => `${path}: ${part}`)
 
 const matches =
   (patterns: Readonly<Record<string, RegExp>>, read: (text: string) => string) => ({ path, text }: File) => {
@@ -110,6 +168,11 @@ export const hatches = matches(
   { unsafeTyped: /\bunsafeTyped[<(]/g, untyped: /\buntyped\b(?! \})/g },
   (text) => code(text).replaceAll(/^import .*$/gm, "")
 )
+
+/** Lines that are nothing but a list of type parameters. */
+export const typeParameters = matches({
+  "type parameters": /^\s*(?:const |in |out )*[A-Z]\w* extends [^=>{}?:\n]*,?$/gm
+}, (text) => text)
 
 export const absolutePaths = matches({
   "absolute path": /(?<![\w.:/*)-])\/(?:home|root|Users|mnt|opt|tmp|work)\/\w/g
