@@ -13,8 +13,13 @@
  * assert.deepStrictEqual(Mixup.targets(Int32Array.of(0, 1), mix, options), Float32Array.of(0.75, 0.25, 0.25, 0.75))
  * ```
  */
-import type { Mixup as Amounts } from "../config/FinetuneConfig.ts"
 import type { Generator } from "../values/Keyed.ts"
+
+/** The alphas of the symmetric beta distributions that shares are drawn from; 0 leaves one of the two ways out. */
+export interface Options {
+  readonly mixup: number
+  readonly cutmix: number
+}
 
 /** Rows from `top` up to `bottom` and columns from `left` up to `right`, without the last of each. */
 export interface Box {
@@ -86,7 +91,7 @@ export const cut = (
 
 /** How a batch is to be mixed: one of the two ways, each as often as the other where both have an alpha. */
 export const draw = (
-  { cutmix, mixup }: typeof Amounts.Type,
+  { cutmix, mixup }: Options,
   size: { readonly height: number; readonly width: number },
   draws: Generator
 ): Mix => {
