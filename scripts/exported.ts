@@ -13,7 +13,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Normalize from "../src/domain/pixels/Normalize.ts"
-import * as Keyed from "../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
@@ -48,7 +48,7 @@ const program = Effect.gen(function*() {
   const backbone = yield* Artifact.backbone(run)
   const classifier = yield* Artifact.classifier(join(run, "finetune-pretrained"))
   const { encoder: { imageSize } } = tokenizer.config
-  const { uniform } = Keyed.generator({ seed: 0, purpose: "images", epoch: 0, index: 0 })
+  const { uniform } = KeyedRandom.generator({ seed: 0, purpose: "images", epoch: 0, index: 0 })
   const pixels = Float32Array.from({ length: COUNT * 3 * imageSize ** 2 }, uniform)
   const shown = <S>(shape: S, channels?: Normalize.Channels) => ({
     images: {

@@ -19,7 +19,7 @@ import * as Presets from "../src/domain/config/Presets.ts"
 import { VitConfig } from "../src/domain/config/VitConfig.ts"
 import type { Picture } from "../src/domain/pixels/Picture.ts"
 import * as Grid from "../src/domain/values/Grid.ts"
-import * as Keyed from "../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../src/domain/values/KeyedRandom.ts"
 import type { Naming, Network } from "../src/domain/weights/Naming.ts"
 import * as Safetensors from "../src/domain/weights/Safetensors.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
@@ -57,7 +57,7 @@ const common = {
 const tower = { patch: 8, width: 32, hidden: 128, heads: 2, depth: 3, grid: Grid.square(4), tokens: 17 } as const
 
 const noise = (purpose: string, length: number): Float32Array => {
-  const { normal } = Keyed.generator({ seed: 0, purpose, epoch: 0, index: 0 })
+  const { normal } = KeyedRandom.generator({ seed: 0, purpose, epoch: 0, index: 0 })
   return Float32Array.from({ length }, normal)
 }
 
@@ -128,7 +128,7 @@ const networks = Effect.all([
 ])
 
 const draw = (width: number, height: number): Picture => {
-  const { integer } = Keyed.generator({ seed: 0, purpose: `picture ${width} ${height}`, epoch: 0, index: 0 })
+  const { integer } = KeyedRandom.generator({ seed: 0, purpose: `picture ${width} ${height}`, epoch: 0, index: 0 })
   return { width, height, data: Uint8Array.from({ length: 3 * width * height }, () => integer(0, 255)) }
 }
 

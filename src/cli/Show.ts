@@ -1,6 +1,6 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
-import type { Figure } from "../domain/evaluation/Figure.ts"
+import type { Accuracy } from "../domain/evaluation/Accuracy.ts"
 import { type ImageSet, toldLeftOut } from "../layers/images/reading/ImageSet.ts"
 import * as Progress from "../layers/run/Progress.ts"
 import type { Row } from "../layers/run/Runs.ts"
@@ -53,7 +53,7 @@ export const remarks = (set: ImageSet): ReadonlyArray<string> => {
 const short = (number: number): string => String(Number(number.toPrecision(4)))
 
 /** The figures of one split in a line. */
-export const figure = ({ classes, images, interval: [low, high], largestClass, top1, top5 }: Figure): string =>
+export const figure = ({ classes, images, interval: [low, high], largestClass, top1, top5 }: Accuracy): string =>
   [
     `top-1 ${short(top1)} (95 %: ${short(low)} to ${short(high)})`,
     ...(top5 === undefined ? [] : [`top-5 ${short(top5)}`]),
@@ -62,7 +62,7 @@ export const figure = ({ classes, images, interval: [low, high], largestClass, t
   ].join(", ")
 
 /** Figures by the names of their splits: top-1 alone beside all of them for machines, a line of each for people. */
-export const figures = (json: boolean, found: ReadonlyArray<Figure>) =>
+export const figures = (json: boolean, found: ReadonlyArray<Accuracy>) =>
   json
     ? { accuracy: Object.fromEntries(found.map(({ split, top1 }) => [split, top1])), figures: found }
     : Object.fromEntries(found.map((one) => [`on ${one.split}`, figure(one)]))

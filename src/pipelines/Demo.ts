@@ -8,8 +8,8 @@ import { KnnConfig } from "../domain/config/KnnConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
 import * as PresetModule from "../domain/config/Preset.ts"
 import { ProbeConfig } from "../domain/config/ProbeConfig.ts"
+import * as Accuracy from "../domain/evaluation/Accuracy.ts"
 import * as Classes from "../domain/evaluation/Classes.ts"
-import * as Figure from "../domain/evaluation/Figure.ts"
 import * as Metrics from "../domain/evaluation/Metrics.ts"
 import * as Report from "../domain/evaluation/Report.ts"
 import * as ComputedOn from "../domain/values/ComputedOn.ts"
@@ -105,7 +105,7 @@ export const demo = Effect.fn("demo")(function*(
   const { classes } = set("train")
   const keep = Effect.fnUntraced(function*(
     about: Pick<Results.About, "network" | "verb" | "weights">,
-    figures: ReadonlyArray<Figure.Figure>,
+    figures: ReadonlyArray<Accuracy.Accuracy>,
     settings: Json.Json
   ) {
     if (Option.isNone(runs.directory)) return
@@ -213,7 +213,7 @@ export const demo = Effect.fn("demo")(function*(
     ...scores(0),
     rendition: { flat: scores(1), "3d": scores(2) },
     renditionSeen: { flat: scores(3), "3d": scores(4) },
-    majority: Figure.largestClass(set("in-new")),
+    majority: Accuracy.largestClass(set("in-new")),
     classes: [first, ...others],
     counts: {
       train: set("train").length,

@@ -4,15 +4,15 @@ import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
 import * as Model from "../domain/config/Model.ts"
 import type { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import type { VitConfig } from "../domain/config/VitConfig.ts"
+import * as Accuracy from "../domain/evaluation/Accuracy.ts"
 import * as Classes from "../domain/evaluation/Classes.ts"
-import * as Figure from "../domain/evaluation/Figure.ts"
 import * as LayerDecay from "../domain/method/LayerDecay.ts"
 import * as Mixup from "../domain/method/Mixup.ts"
 import * as Schedule from "../domain/method/Schedule.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as RandomErasing from "../domain/pixels/RandomErasing.ts"
 import * as Json from "../domain/values/Json.ts"
-import * as Keyed from "../domain/values/Keyed.ts"
+import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
@@ -46,7 +46,7 @@ export interface Classifier {
 const erased = (
   images: Batches.ImageBatch,
   probability: number,
-  keyOf: (epoch: number, index: number) => Keyed.Key
+  keyOf: (epoch: number, index: number) => KeyedRandom.Key
 ) => {
   const { draws, epoch, normalised: { data, shape: [, channels, height, width] } } = images
   if (probability === 0) return data
@@ -54,7 +54,7 @@ const erased = (
   const changed = data.slice()
   draws.forEach((draw, place) => {
     const image = data.subarray(place * size, (place + 1) * size)
-    const generator = Keyed.generator(keyOf(epoch, draw))
+    const generator = KeyedRandom.generator(keyOf(epoch, draw))
     changed.set(RandomErasing.erase(image, { height, width }, probability, generator), place * size)
   })
   return changed
@@ -192,7 +192,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const dropPath = vit.dropPath > 0
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
   const step = stepOf(config, set.classes.length)
-  const key = (purpose: string, index: number, epoch = 0): Keyed.Key => ({
+  const key = (purpose: string, index: number, epoch = 0): KeyedRandom.Key => ({
     seed,
     purpose: `finetune/${purpose}`,
     epoch,
@@ -202,7 +202,7 @@ export const finetune = Effect.fn("finetune")(function*(
     if (mixup === null) return { images, labels }
     const [height, width] = sizes.image
     const shape = [batchSize, 3, height, width] as const
-    const mix = Mixup.draw(mixup, { height, width }, Keyed.generator(key("mixup", index)))
+    const mix = Mixup.draw(mixup, { height, width }, KeyedRandom.generator(key("mixup", index)))
     const options = { classes: sizes.classes, smoothing: config.labelSmoothing }
     return {
       images: Mixup.images({ data: images, shape }, mix),
@@ -321,5 +321,5 @@ export const evaluateClassifier = Effect.fn("evaluateClassifier")(function*(
   const learned = { name: "the classifier", classes: classifier.classes }
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
   const logits = yield* classify(classifier, sets)
-  return met.map((test, i) => Figure.measure(test, logits[i]!))
+  return met.map((test, i) => Accuracy.measure(test, logits[i]!))
 })

@@ -5,7 +5,7 @@ import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import * as Schedule from "../domain/method/Schedule.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
-import type * as Keyed from "../domain/values/Keyed.ts"
+import type * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import * as Weights from "../layers/weights/Weights.ts"
@@ -103,7 +103,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
   const step = stepOf(config, codes)
   const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), batchSize)
   const encoderHandle = yield* engine.infer(encode, yield* Stage.fill(encode, TrainTokenizer.weightsOf(tokenizer)))
-  const key = (purpose: string, epoch: number, index: number): Keyed.Key => ({
+  const key = (purpose: string, epoch: number, index: number): KeyedRandom.Key => ({
     seed,
     purpose: `${stage}/${purpose}`,
     epoch,

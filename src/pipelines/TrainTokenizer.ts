@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import * as Model from "../domain/config/Model.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Codebook from "../domain/method/Codebook.ts"
-import * as Directions from "../domain/method/Directions.ts"
+import * as FeatureDirections from "../domain/method/FeatureDirections.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
-import * as Keyed from "../domain/values/Keyed.ts"
+import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
@@ -72,7 +72,7 @@ const supported = ({ encoder }: TokenizerConfig) =>
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 
-const unit = (rows: number, width: number, draws: Keyed.Generator): Float32Array => {
+const unit = (rows: number, width: number, draws: KeyedRandom.Generator): Float32Array => {
   const values = Float32Array.from({ length: rows * width }, () => draws.normal())
   for (let row = 0; row < rows; row++) {
     const vector = values.subarray(row * width, (row + 1) * width)
@@ -83,9 +83,9 @@ const unit = (rows: number, width: number, draws: Keyed.Generator): Float32Array
 }
 
 // Without replacement where there are enough vectors, as the official code draws them.
-const startRows = (vectors: number, codes: number, key: Keyed.Key): Int32Array => {
-  if (vectors >= codes) return Keyed.permutation(key, vectors).slice(0, codes)
-  const { integer } = Keyed.generator(key)
+const startRows = (vectors: number, codes: number, key: KeyedRandom.Key): Int32Array => {
+  if (vectors >= codes) return KeyedRandom.permutation(key, vectors).slice(0, codes)
+  const { integer } = KeyedRandom.generator(key)
   return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
 }
 
@@ -131,7 +131,7 @@ export const targetsOf = Effect.fnUntraced(function*(
         : "")
     ]
   })
-  yield* Effect.fromResult(Directions.check(targets.data, { tokens, width, nameOf })).pipe(
+  yield* Effect.fromResult(FeatureDirections.check(targets.data, { tokens, width, nameOf })).pipe(
     Effect.mapError((reason) => new TeacherError({ teacher: teacher.name, reason }))
   )
   return targets
@@ -166,7 +166,12 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
   const step = stepOf(config, teacher.width)
   const vectors = Dim.mul(batchSize, sizes.patches)
-  const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch: 0, index })
+  const key = (purpose: string, index: number): KeyedRandom.Key => ({
+    seed,
+    purpose: `${stage}/${purpose}`,
+    epoch: 0,
+    index
+  })
 
   const images = (values: Float32Array) => HostTensor.make(step.batch.images.shape, "float32", values)
 
@@ -194,7 +199,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       : HostTensor.make(
         shape,
         "float32",
-        unit(codebook.size, codebook.dim, Keyed.generator(key("codebook", 0)))
+        unit(codebook.size, codebook.dim, KeyedRandom.generator(key("codebook", 0)))
       )
     return {
       ...AdamW.initial(parameters, parametersSpec(), optimizer.accumulate),
@@ -242,7 +247,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
         const found = yield* batch(index)
         recycle([found.normalised.data])
         const targets = yield* targetsOf(config, found, set)
-        const { integer } = Keyed.generator(key("revive", index))
+        const { integer } = KeyedRandom.generator(key("revive", index))
         return {
           images: images(found.unit.data),
           targets: HostTensor.make(step.batch.targets.shape, "float32", targets.data),

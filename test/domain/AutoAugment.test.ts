@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import * as AutoAugment from "../../src/domain/pixels/AutoAugment.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
-import type { Generator } from "../../src/domain/values/Keyed.ts"
+import type { Generator } from "../../src/domain/values/KeyedRandom.ts"
 
 interface Row {
   readonly operations: readonly [AutoAugment.Part, AutoAugment.Part]

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Runtime } from "effect"
+import * as Accuracy from "../../src/domain/evaluation/Accuracy.ts"
 import * as Classes from "../../src/domain/evaluation/Classes.ts"
-import * as Figure from "../../src/domain/evaluation/Figure.ts"
 
 const set = (name: string, classes: ReadonlyArray<string>, labels: ReadonlyArray<number>): Classes.Labelled => ({
   name,
@@ -53,8 +53,8 @@ describe("classes", () => {
     const subset = Result.getOrThrow(Classes.meet(train, val, "subset"))
     assert.deepStrictEqual([subset.labels, subset.among], [Int32Array.of(2, 0, 0), Int32Array.of(0, 2)])
     const dogs = Float32Array.of(0, 9, 8, 1, 9, 0, 0, 9, 1)
-    assert.strictEqual(Figure.measure(fewer, dogs).top1, 0)
-    assert.deepInclude(Figure.measure(subset, dogs), { top1: 2 / 3, classes: 2, largestClass: 2 / 3 })
+    assert.strictEqual(Accuracy.measure(fewer, dogs).top1, 0)
+    assert.deepInclude(Accuracy.measure(subset, dogs), { top1: 2 / 3, classes: 2, largestClass: 2 / 3 })
   })
 
   it("differ where a test has others, whatever is allowed", () => {
@@ -93,6 +93,6 @@ describe("classes", () => {
       refused(Classes.meet(train, { ...val, labels: Int32Array.of(0, 1) })).message,
       /image 1 has the label 1, which is none of its 2 classes/
     )
-    assert.strictEqual(Figure.measure(met, Float32Array.of(1, 9, 0, 0, 9, 1)).top1, 1)
+    assert.strictEqual(Accuracy.measure(met, Float32Array.of(1, 9, 0, 0, 9, 1)).top1, 1)
   })
 })

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ColorJitter from "../../src/domain/pixels/ColorJitter.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
 const picture = { width: 2, height: 1, data: Uint8Array.of(200, 60, 20, 10, 90, 160) }
 const jitter = (amounts: ColorJitter.Amounts, index: number) =>
-  ColorJitter.random(picture, amounts, Keyed.generator({ seed: 0, purpose: "jitter", epoch: 0, index }))
+  ColorJitter.random(picture, amounts, KeyedRandom.generator({ seed: 0, purpose: "jitter", epoch: 0, index }))
 
 describe("ColorJitter", () => {
   it("leaves a picture alone when nothing may change", () => {
@@ -16,8 +16,8 @@ describe("ColorJitter", () => {
     const orders = new Set<string>()
     for (let index = 0; index < 300; index++) {
       const draws: Array<string> = []
-      const { normal, uniform } = Keyed.generator({ seed: 0, purpose: "jitter", epoch: 0, index })
-      const { integer } = Keyed.generator({ seed: 1, purpose: "jitter", epoch: 0, index })
+      const { normal, uniform } = KeyedRandom.generator({ seed: 0, purpose: "jitter", epoch: 0, index })
+      const { integer } = KeyedRandom.generator({ seed: 1, purpose: "jitter", epoch: 0, index })
       ColorJitter.random(picture, extreme, {
         normal,
         uniform,

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Crop from "../../src/domain/pixels/Crop.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
-const draws = () => Keyed.generator({ seed: 0, purpose: "crop", epoch: 0, index: 0 })
+const draws = () => KeyedRandom.generator({ seed: 0, purpose: "crop", epoch: 0, index: 0 })
 const blank = (width: number, height: number): Picture => ({ width, height, data: new Uint8Array(width * height * 3) })
 
 describe("Crop", () => {

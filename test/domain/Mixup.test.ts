@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Mixup from "../../src/domain/method/Mixup.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Loss from "../../src/shapes/Loss.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
@@ -63,7 +63,7 @@ describe("mixup", () => {
       Mixup.draw(
         { mixup: 0.8, cutmix: 1 },
         { height: 512, width: 512 },
-        Keyed.generator({ seed: 3, purpose: "mixup", epoch: 0, index })
+        KeyedRandom.generator({ seed: 3, purpose: "mixup", epoch: 0, index })
       ))
     const mixed = found.filter(({ box }) => box === null)
     assert.closeTo(mixed.length / found.length, 0.5, 0.02)
@@ -73,7 +73,7 @@ describe("mixup", () => {
     for (const alpha of [0.2, 1, 4]) {
       const shares = Array.from(
         { length: 20_000 },
-        (_, index) => Mixup.beta(alpha, Keyed.generator({ seed: 4, purpose: `beta ${alpha}`, epoch: 0, index }))
+        (_, index) => Mixup.beta(alpha, KeyedRandom.generator({ seed: 4, purpose: `beta ${alpha}`, epoch: 0, index }))
       )
       assert.closeTo(moments(shares).mean, 0.5, 0.015)
       assert.closeTo(moments(shares).variance, 1 / (4 * (2 * alpha + 1)), 0.004)
@@ -84,7 +84,7 @@ describe("mixup", () => {
     for (const alpha of [1e-3, 1e-4, 1e-12, Number.MIN_VALUE]) {
       const shares = Array.from(
         { length: 4000 },
-        (_, index) => Mixup.beta(alpha, Keyed.generator({ seed: 1, purpose: "small", epoch: 0, index }))
+        (_, index) => Mixup.beta(alpha, KeyedRandom.generator({ seed: 1, purpose: "small", epoch: 0, index }))
       )
       assert.isTrue(shares.every((share) => share >= 0 && share <= 1), `${alpha}`)
       assert.isEmpty(shares.filter((share) => share === 0.5), `${alpha}`)
@@ -100,7 +100,7 @@ describe("mixup", () => {
 
   it("draws the same bytes as ever where alpha is usual", () => {
     const shares = [0.2, 0.8, 1, 4].map((alpha) =>
-      Mixup.beta(alpha, Keyed.generator({ seed: 4, purpose: "bytes", epoch: 0, index: 0 }))
+      Mixup.beta(alpha, KeyedRandom.generator({ seed: 4, purpose: "bytes", epoch: 0, index: 0 }))
     )
     assert.deepStrictEqual(shares, [0.010421729260026963, 0.06554557814167918, 0.4960908495026815, 0.4990235691636758])
   })
@@ -121,7 +121,7 @@ describe("mixup", () => {
         Mixup.draw(
           { mixup, cutmix },
           { height: 8, width: 8 },
-          Keyed.generator({ seed: 0, purpose: "one", epoch: 0, index })
+          KeyedRandom.generator({ seed: 0, purpose: "one", epoch: 0, index })
         ))
     assert.isTrue(draw(0.8, 0).every(({ box }) => box === null))
     assert.isTrue(draw(0, 1).every(({ box }) => box !== null))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ColorJitter from "../../src/domain/pixels/ColorJitter.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as RandAugment from "../../src/domain/pixels/RandAugment.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Golden from "../parity/golden.ts"
 
 const golden = Golden.tensors("image_ops")
@@ -60,7 +60,7 @@ describe("RandAugment", () => {
         input,
         { operations, magnitude: 9, deviation: 0.5 },
         fill,
-        Keyed.generator({ ...key, index })
+        KeyedRandom.generator({ ...key, index })
       )
     assert.deepStrictEqual(drawn(5), drawn(5))
     const untouched = Array.from({ length: 2000 }, (_, index) => drawn(index)).filter((made) => made === input)

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import { ended, start } from "./child.ts"
 
 const SCRIPT = "test/e2e/resumeChild.ts"
@@ -57,7 +57,7 @@ describe("a run that is ended by signals and started again", () => {
     try {
       const [unbroken, broken] = [join(folder, "unbroken"), join(folder, "broken")]
       const reference = ended(start(SCRIPT, [unbroken]))
-      const { integer } = Keyed.generator({ seed, purpose: "test/kill", epoch: 0, index: 0 })
+      const { integer } = KeyedRandom.generator({ seed, purpose: "test/kill", epoch: 0, index: 0 })
       const sent = ["SIGINT", "SIGKILL", "SIGHUP", "SIGTERM"] as const
       const part = Math.floor(ROWS / sent.length)
       const killed: Array<string> = []

@@ -1,9 +1,9 @@
 import { Report, tinyFigures } from "../../src/domain/evaluation/Report.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import type { CodedImage, Curve, MaskedImage, PageData } from "../../src/pipelines/report/ReportPage.ts"
 
-const random = Keyed.generator({ seed: 7, purpose: "sample", epoch: 0, index: 0 })
+const random = KeyedRandom.generator({ seed: 7, purpose: "sample", epoch: 0, index: 0 })
 
 const scores = (
   probe: readonly [number, number],

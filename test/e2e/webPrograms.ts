@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
@@ -25,7 +25,7 @@ const tokenizer = {
 
 const noise = <T>(spec: object): HostOf<T> =>
   Tree.map<HostOf<T>>(spec, (leaf, path) => {
-    const { normal } = Keyed.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
+    const { normal } = KeyedRandom.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
     return { ...leaf, data: Float32Array.from({ length: HostTensor.size(leaf.shape) }, () => 0.2 * normal()) }
   })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
@@ -33,7 +33,7 @@ const spec = Mim.spec(sizes)
 const parameters = Parameter.initialise(spec, 0)
 
 const values = (purpose: string, length: number): Float32Array => {
-  const { normal } = Keyed.generator({ seed: 0, purpose, epoch: 0, index: 0 })
+  const { normal } = KeyedRandom.generator({ seed: 0, purpose, epoch: 0, index: 0 })
   return Float32Array.from({ length }, normal)
 }
 

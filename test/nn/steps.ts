@@ -1,5 +1,5 @@
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
@@ -70,7 +70,7 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
 type Values = Float32Array | Int32Array | Uint8Array
 
 const draw = (leaf: Tree.Leaf, path: string, seed: number, patches: number): Values => {
-  const { integer, normal } = Keyed.generator({ seed, purpose: path, epoch: 0, index: 0 })
+  const { integer, normal } = KeyedRandom.generator({ seed, purpose: path, epoch: 0, index: 0 })
   const length = HostTensor.size(leaf.shape)
   if (leaf.dtype === "bool") return Uint8Array.from({ length }, (_, at) => (at % 2))
   if (path === "rows") return Int32Array.from({ length }, (_, at) => (2 * at + 1) % patches)

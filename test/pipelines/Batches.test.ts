@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import { type ImageSet, memory } from "../../src/layers/images/reading/ImageSet.ts"
 import * as Augment from "../../src/layers/images/views/Augment.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
@@ -40,7 +40,7 @@ describe("training batches", () => {
       const { batch, stepsPerEpoch } = yield* Batches.training(asked)
       assert.strictEqual(stepsPerEpoch, 4)
       const { draws, epoch, indices, normalised, unit } = yield* batch(5)
-      const order = Keyed.permutation({ seed: 3, purpose: "pretrain/order", epoch: 1, index: 0 }, 24)
+      const order = KeyedRandom.permutation({ seed: 3, purpose: "pretrain/order", epoch: 1, index: 0 }, 24)
       assert.deepStrictEqual([epoch, indices], [1, [...order.subarray(6, 12)]])
       assert.deepStrictEqual(draws, indices)
       const views = yield* Effect.forEach(indices, (index) =>

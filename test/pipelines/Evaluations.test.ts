@@ -1,6 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as FeatureSets from "../../src/pipelines/evaluate/FeatureSet.ts"
 import type { FeatureSet } from "../../src/pipelines/evaluate/FeatureSet.ts"
 import { knn } from "../../src/pipelines/evaluate/Knn.ts"
@@ -25,7 +25,7 @@ const setOf = (name: string, labels: Int32Array, features: FeatureSet["features"
 })
 
 const around = (purpose: string, count: number, distance: number): FeatureSet => {
-  const { normal } = Keyed.generator({ seed: 0, purpose, epoch: 0, index: 0 })
+  const { normal } = KeyedRandom.generator({ seed: 0, purpose, epoch: 0, index: 0 })
   const labels = Int32Array.from({ length: count }, (_, row) => row % 3)
   const values = Float32Array.from(
     { length: count * WIDTH },

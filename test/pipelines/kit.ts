@@ -7,7 +7,7 @@ import { MaskConfig, PretrainConfig } from "../../src/domain/config/PretrainConf
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
@@ -28,7 +28,7 @@ const shapes = [
 export const classes = shapes.map(([name]) => name)
 
 const draw = (split: string, index: number): Picture => {
-  const { integer, uniform } = Keyed.generator({ seed: 0, purpose: `kit/${split}`, epoch: 0, index })
+  const { integer, uniform } = KeyedRandom.generator({ seed: 0, purpose: `kit/${split}`, epoch: 0, index })
   const [, inside] = shapes[index % shapes.length]!
   const [left, top, radius] = [12 + 8 * uniform(), 12 + 8 * uniform(), 8 + 4 * uniform()]
   const [paint, ground] = [0, 1].map((channel) =>

@@ -4,7 +4,7 @@ import * as Crop from "../../src/domain/pixels/Crop.ts"
 import * as Normalize from "../../src/domain/pixels/Normalize.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as Resample from "../../src/domain/pixels/Resample.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Augment from "../../src/layers/images/views/Augment.ts"
 
 const side = fc.integer({ min: 1, max: 40 })
@@ -29,7 +29,7 @@ const config = fc.record({
   jitter: fc.record({ brightness: share, contrast: share, saturation: share }),
   interpolation: filter
 })
-const key: fc.Arbitrary<Keyed.Key> = fc.record({
+const key: fc.Arbitrary<KeyedRandom.Key> = fc.record({
   seed: fc.nat(),
   purpose: fc.constant("view"),
   epoch: fc.nat(100),
@@ -45,7 +45,7 @@ describe("views", () => {
         bounds,
         key,
         (width, height, asked, at) => {
-          const box = Crop.random(width, height, asked, Keyed.generator(at))
+          const box = Crop.random(width, height, asked, KeyedRandom.generator(at))
           for (const part of [box.left, box.top, box.width, box.height]) assert.isTrue(Number.isInteger(part))
           assert.isTrue(box.left >= 0 && box.top >= 0 && box.width >= 1 && box.height >= 1)
           assert.isTrue(box.left + box.width <= width && box.top + box.height <= height)
@@ -108,7 +108,7 @@ describe("operations on pictures", () => {
 
   it("resize a part as they resize the part alone", () => {
     fc.assert(fc.property(picture, filter, side, side, bounds, key, (original, by, width, height, asked, at) => {
-      const box = Crop.random(original.width, original.height, asked, Keyed.generator(at))
+      const box = Crop.random(original.width, original.height, asked, KeyedRandom.generator(at))
       assert.deepStrictEqual(
         Resample.resize(original, width, height, by, box),
         Resample.resize(Resample.cut(original, box), width, height, by)

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
+import * as Accuracy from "../../src/domain/evaluation/Accuracy.ts"
 import * as Classes from "../../src/domain/evaluation/Classes.ts"
-import * as Figure from "../../src/domain/evaluation/Figure.ts"
-import * as HeldOut from "../../src/domain/evaluation/HeldOut.ts"
 import * as Metrics from "../../src/domain/evaluation/Metrics.ts"
+import * as ValidationSplit from "../../src/domain/evaluation/ValidationSplit.ts"
 
 const shuffled = <A>(values: ReadonlyArray<A>) =>
   fc.shuffledSubarray([...values], { minLength: values.length, maxLength: values.length })
@@ -40,7 +40,7 @@ describe("classes meet", () => {
       const { classes, names, permuted, scores } = given
       const train = set("train", classes, classes)
       const figure = (order: ReadonlyArray<string>) =>
-        Figure.measure(Result.getOrThrow(Classes.meet(train, set("val", order, names), rule)), scores)
+        Accuracy.measure(Result.getOrThrow(Classes.meet(train, set("val", order, names), rule)), scores)
       assert.deepStrictEqual(figure(permuted), figure(classes))
       const labels = set("val", classes, names).labels
       if (rule !== "subset") {
@@ -53,7 +53,7 @@ describe("classes meet", () => {
     fc.assert(fc.property(scored, ({ classes, names, scores }) => {
       const train = set("train", classes, classes)
       const figure = (rule: Classes.Rule) =>
-        Figure.measure(Result.getOrThrow(Classes.meet(train, set("val", classes, names), rule)), scores)
+        Accuracy.measure(Result.getOrThrow(Classes.meet(train, set("val", classes, names), rule)), scores)
       assert.isAtLeast(figure("subset").top1, figure("fewer").top1)
       assert.strictEqual(figure("subset").classes, new Set(names).size)
     }))
@@ -85,7 +85,7 @@ describe("what is held out", () => {
   it("and the rest are all images, a fifth of each class, by key alone", () => {
     fc.assert(fc.property(labels, fc.integer(), (all, seed) => {
       const split = (given: Pick<Classes.Labelled, "classes" | "labels">) =>
-        HeldOut.split(given, { seed, purpose: "test" })
+        ValidationSplit.split(given, { seed, purpose: "test" })
       const { held, rest } = split({ classes: names, labels: all })
       assert.deepStrictEqual([...held, ...rest].toSorted((a, b) => a - b), [...all.keys()])
       for (const [label, members] of Map.groupBy(all.keys(), (place) => all[place]!)) {

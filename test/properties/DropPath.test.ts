@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as DropPath from "../../src/pipelines/training/DropPath.ts"
 
 const SAMPLES = 20_000
@@ -37,7 +37,7 @@ describe("drop path", () => {
 
   it("draws a number for each sample and branch, in the order of timm", () => {
     fc.assert(fc.property(rates, fc.integer({ min: 1, max: 8 }), fc.integer(), (of, samples, seed) => {
-      const { uniform } = Keyed.generator({ seed, purpose: "dropPath", epoch: 0, index: 0 })
+      const { uniform } = KeyedRandom.generator({ seed, purpose: "dropPath", epoch: 0, index: 0 })
       branches(of, samples, seed).forEach(({ attention, mlp }, block) => {
         for (const factor of [...attention.data, ...mlp.data]) assert.strictEqual(factor > 0, uniform() >= of[block]!)
       })

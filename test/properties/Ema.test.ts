@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
@@ -14,7 +14,7 @@ type Options = Omit<Quantizer.FollowOptions<number>, "vectors">
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
 
 const beginning = ({ codebook, seed }: Vectors.Problem): HostOf<State> => {
-  const { uniform } = Keyed.generator({ seed, purpose: "usage", epoch: 0, index: 0 })
+  const { uniform } = KeyedRandom.generator({ seed, purpose: "usage", epoch: 0, index: 0 })
   const [size] = codebook.shape
   return {
     embedding: { weight: codebook },
@@ -110,7 +110,7 @@ describe("the moving average of directions", () => {
     fc.assert(
       fc.property(Vectors.problem, decays, fc.double({ min: 0, max: 1, noNaN: true }), (problem, decay, threshold) => {
         const { codebook, seed, vectors } = problem
-        const { integer } = Keyed.generator({ seed, purpose: "rows", epoch: 0, index: 0 })
+        const { integer } = KeyedRandom.generator({ seed, purpose: "rows", epoch: 0, index: 0 })
         const [size, count] = [codebook.shape[0], vectors.shape[0]]
         const rows = Array.from({ length: size }, () => integer(0, count - 1))
         const before = beginning(problem)

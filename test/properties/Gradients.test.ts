@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import {
   Activation,
   Attention,
@@ -24,7 +24,7 @@ const rooms = { Activation, Attention, Codes, Convolution, Elementwise, Linear, 
 const helpers = ["Codes.untaped", "Tokens.gridOf"]
 
 const unit = (seed: number, purpose: string, shape: ReadonlyArray<number>) => {
-  const random = Keyed.generator({ seed, purpose, epoch: 0, index: 0 })
+  const random = KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 })
   const values = Float32Array.from({ length: HostTensor.size(shape) }, () => random.normal())
   const length = Math.hypot(...values)
   return HostTensor.make(shape, "float32", values.map((value) => value / length))

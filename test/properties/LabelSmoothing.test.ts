@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as Mixup from "../../src/domain/method/Mixup.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Loss from "../../src/shapes/Loss.ts"
@@ -15,7 +15,7 @@ const problem = fc.record({
   classes: fc.integer({ min: 2, max: 8 }),
   smoothing: fc.integer({ min: 0, max: 99 }).map((percent) => percent / 100)
 }).map(({ classes, rows, seed, smoothing }) => {
-  const { integer } = Keyed.generator({ seed, purpose: "labels", epoch: 0, index: 0 })
+  const { integer } = KeyedRandom.generator({ seed, purpose: "labels", epoch: 0, index: 0 })
   return {
     smoothing,
     logits: Vectors.matrix(seed, "logits", rows, classes),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as RandomErasing from "../../src/domain/pixels/RandomErasing.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
 const sizes = fc.record({
   height: fc.integer({ min: 8, max: 40 }),
@@ -9,7 +9,7 @@ const sizes = fc.record({
   index: fc.nat()
 })
 
-const draws = (index: number) => Keyed.generator({ seed: 1, purpose: "erasing", epoch: 0, index })
+const draws = (index: number) => KeyedRandom.generator({ seed: 1, purpose: "erasing", epoch: 0, index })
 
 describe("random erasing", () => {
   it("erases a rectangle of an allowed area inside the image, the same for the same key", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Positions from "../../src/domain/method/Positions.ts"
+import * as AbsolutePosition from "../../src/domain/method/AbsolutePosition.ts"
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as Grid from "../../src/domain/values/Grid.ts"
 
@@ -124,17 +124,17 @@ describe("RelativePosition.spline", () => {
   })
 })
 
-describe("Positions", () => {
+describe("AbsolutePosition", () => {
   it("are unchanged at equal size, whichever way", () => {
     fc.assert(fc.property(positions, ({ from, values, width }) => {
-      assert.deepStrictEqual(Positions.resize(values, width, from, { ...from }), values)
-      assert.deepStrictEqual(Positions.resizeAtRunTime(values, width, from, { ...from }), values)
+      assert.deepStrictEqual(AbsolutePosition.resize(values, width, from, { ...from }), values)
+      assert.deepStrictEqual(AbsolutePosition.resizeAtRunTime(values, width, from, { ...from }), values)
     }))
   })
 
   it("keep the class token and constants, whichever way", () => {
     fc.assert(fc.property(positions, grid(8), ({ from, values, width }, to) => {
-      for (const resize of [Positions.resize, Positions.resizeAtRunTime]) {
+      for (const resize of [AbsolutePosition.resize, AbsolutePosition.resizeAtRunTime]) {
         assert.deepStrictEqual(resize(values, width, from, to).slice(0, width), values.slice(0, width))
         const constant = new Float32Array(values.length).fill(2)
         closeTo(resize(constant, width, from, to), Array((1 + to.height * to.width) * width).fill(2), 1e-6)

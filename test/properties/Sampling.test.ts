@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import fc from "fast-check"
 import * as Sampling from "../../src/domain/method/Sampling.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
 const labels = fc.array(fc.nat(4), { minLength: 1, maxLength: 60 })
 
@@ -47,7 +47,7 @@ describe("sampling", () => {
       assert.strictEqual(sampler.stepsPerEpoch, Math.floor(of.length / batchSize))
       all(sampler, 3).forEach(({ draws, epoch, places }, step) => {
         const first = (step % sampler.stepsPerEpoch) * batchSize
-        const order = Keyed.permutation({ seed, purpose: "pretrain/order", epoch, index: 0 }, of.length)
+        const order = KeyedRandom.permutation({ seed, purpose: "pretrain/order", epoch, index: 0 }, of.length)
         assert.strictEqual(epoch, Math.floor(step / sampler.stepsPerEpoch))
         assert.deepStrictEqual(places, [...order.subarray(first, first + batchSize)])
         assert.deepStrictEqual(draws, places)

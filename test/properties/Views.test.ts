@@ -7,14 +7,14 @@ import * as Crop from "../../src/domain/pixels/Crop.ts"
 import * as Normalize from "../../src/domain/pixels/Normalize.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as Resample from "../../src/domain/pixels/Resample.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Augment from "../../src/layers/images/views/Augment.ts"
 import * as Views from "../../src/layers/images/views/views.ts"
 
 const side = fc.integer({ min: 1, max: 70 })
 const filter = fc.constantFrom<Resample.Filter>("bilinear", "bicubic", "lanczos")
 const noise = (width: number, height: number, index: number): Picture => {
-  const { integer } = Keyed.generator({ seed: 0, purpose: "noise", epoch: 0, index })
+  const { integer } = KeyedRandom.generator({ seed: 0, purpose: "noise", epoch: 0, index })
   return { width, height, data: Uint8Array.from({ length: width * height * 3 }, () => integer(0, 255)) }
 }
 const picture = fc.tuple(side, side, fc.nat()).map(([width, height, index]) => noise(width, height, index))

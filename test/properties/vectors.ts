@@ -1,11 +1,11 @@
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 export type Matrix = HostTensor.HostTensor<[number, number], "float32">
 
 export const matrix = (seed: number, purpose: string, rows: number, width: number): Matrix => {
-  const { normal } = Keyed.generator({ seed, purpose, epoch: 0, index: 0 })
+  const { normal } = KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 })
   return HostTensor.make([rows, width], "float32", Float32Array.from({ length: rows * width }, normal))
 }
 

@@ -34,7 +34,7 @@ describe("rooms", () => {
   })
 
   it.each([
-    ["src/shapes/X.ts", "import * as Keyed from \"../domain/Keyed.ts\"", "shapes does not know domain"],
+    ["src/shapes/X.ts", "import * as KeyedRandom from \"../domain/KeyedRandom.ts\"", "shapes does not know domain"],
     ["src/domain/X.ts", "import type { Tensor } from \"../shapes/Tensor.ts\"", "domain does not know shapes"],
     ["src/nn/X.ts", "import { trace } from \"../compiler/Trace.ts\"", "nn does not know compiler"],
     ["src/nn/X.ts", "import { Effect } from \"effect\"", "nn does not use effect"],

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import {
   Activation,
   Attention,
@@ -377,7 +377,7 @@ export type Host = Readonly<Record<string, HostTensor.Any>>
 const mapValues = <A, B>(record: Readonly<Record<string, A>>, f: (value: A, key: string) => B): Record<string, B> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]))
 
-const draw = (argument: Argument, random: Keyed.Generator): HostTensor.Any => {
+const draw = (argument: Argument, random: KeyedRandom.Generator): HostTensor.Any => {
   if ("bool" in argument) {
     const values = Uint8Array.from({ length: HostTensor.size(argument.bool) }, () => random.integer(0, 1))
     return HostTensor.make(argument.bool, "bool", values)
@@ -398,7 +398,7 @@ export const inputs = (
   seed: number
 ): { readonly floats: Host; readonly rest: Host } => {
   const drawn = Object.entries(operation.arguments(size)).map(([name, argument]) =>
-    [name, draw(argument, Keyed.generator({ seed, purpose: name, epoch: 0, index: 0 }))] as const
+    [name, draw(argument, KeyedRandom.generator({ seed, purpose: name, epoch: 0, index: 0 }))] as const
   )
   return {
     floats: Object.fromEntries(drawn.filter(([, { dtype }]) => dtype === "float32")),

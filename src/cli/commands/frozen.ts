@@ -4,8 +4,8 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { Colour } from "../../domain/config/AugmentConfig.ts"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import type { Accuracy } from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
-import type { Figure } from "../../domain/evaluation/Figure.ts"
 import type * as Json from "../../domain/values/Json.ts"
 import { Images } from "../../layers/images/Images.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
@@ -80,7 +80,7 @@ const finish = Effect.fnUntraced(function*(
     readonly verb: "probe" | "knn"
     readonly config: Json.Json
     readonly how: Readonly<Record<string, Json.Json | undefined>>
-    readonly figures: ReadonlyArray<Figure>
+    readonly figures: ReadonlyArray<Accuracy>
   }
 ) {
   const { config, figures, verb } = result

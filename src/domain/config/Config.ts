@@ -14,7 +14,7 @@
  */
 import { Effect, Runtime, Schema, SchemaIssue } from "effect"
 import * as Json from "../values/Json.ts"
-import * as Nearest from "../values/Nearest.ts"
+import * as Suggest from "../values/Suggest.ts"
 
 /** One thing that is wrong with a configuration. */
 export const Problem = Schema.Struct({
@@ -48,7 +48,7 @@ const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text
 const unknownKey = (issue: SchemaIssue.UnexpectedKey, key: string): string => {
   if (issue.ast._tag !== "Objects") return "expected no further element"
   const known = issue.ast.propertySignatures.map((property) => String(property.name))
-  const meant = Nearest.nearest(key, known)
+  const meant = Suggest.nearest(key, known)
   return `unknown key; ${meant === undefined ? `known ones are ${known.join(", ")}` : `did you mean ${meant}?`}`
 }
 

@@ -20,7 +20,7 @@
  * ```
  */
 import { Effect } from "effect"
-import * as Nearest from "../values/Nearest.ts"
+import * as Suggest from "../values/Suggest.ts"
 import { AugmentConfig } from "./AugmentConfig.ts"
 import { type ConfigError, refusal } from "./Config.ts"
 import { FinetuneConfig } from "./FinetuneConfig.ts"
@@ -543,7 +543,7 @@ const isName = (name: string): name is Name => Object.hasOwn(all, name)
 export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
   if (isName(name)) return Effect.succeed(all[name])
   const names = Object.keys(all)
-  const meant = Nearest.nearest(name, names)
+  const meant = Suggest.nearest(name, names)
   const message = `expected one of ${names.join(", ")}, got "${name}"` +
     (meant === undefined ? "" : `; did you mean ${meant}?`)
   return Effect.fail(refusal("preset", message))

@@ -14,7 +14,7 @@
  * assert.strictEqual(mask.reduce((sum, masked) => sum + masked, 0), 75)
  * ```
  */
-import * as Keyed from "../values/Keyed.ts"
+import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as Rounding from "../values/Rounding.ts"
 
 /** What a mask should look like, in patches. */
@@ -104,8 +104,8 @@ export const make = (options: Options, draws: Draws, trace?: (block: Block) => v
 }
 
 /** The draws of a key's stream. */
-export const draws = (key: Keyed.Key): Draws => {
-  const { integer, uniform } = Keyed.generator(key)
+export const draws = (key: KeyedRandom.Key): Draws => {
+  const { integer, uniform } = KeyedRandom.generator(key)
   return {
     uniform: (low, high) => low + (high - low) * uniform(),
     integer,
@@ -118,4 +118,4 @@ export const draws = (key: Keyed.Key): Draws => {
 }
 
 /** The mask that a key names; see {@link make}. */
-export const fromKey = (options: Options, key: Keyed.Key): Uint8Array => make(options, draws(key))
+export const fromKey = (options: Options, key: KeyedRandom.Key): Uint8Array => make(options, draws(key))

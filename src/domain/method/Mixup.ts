@@ -13,7 +13,7 @@
  * assert.deepStrictEqual(Mixup.targets(Int32Array.of(0, 1), mix, options), Float32Array.of(0.75, 0.25, 0.25, 0.75))
  * ```
  */
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 
 /** The alphas of the symmetric beta distributions that shares are drawn from; 0 leaves one of the two ways out. */
 export interface Options {

@@ -14,7 +14,7 @@
  * ```
  */
 import { Schema } from "effect"
-import * as Keyed from "../values/Keyed.ts"
+import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as Quantity from "../values/Quantity.ts"
 
 /** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last update. */
@@ -94,7 +94,7 @@ const chosen = ({ labels, perClass = Infinity, seed, share = 1 }: Options): Int3
   if (share === 1 && perClass === Infinity) return places
   const kept = [...byClass(places, labels)].flatMap(([label, members]) => {
     const many = Math.min(perClass, Math.max(1, Math.round(share * members.length)))
-    const order = Keyed.permutation({ seed, purpose: "subset", epoch: 0, index: label }, members.length)
+    const order = KeyedRandom.permutation({ seed, purpose: "subset", epoch: 0, index: label }, members.length)
     return Array.from(order.subarray(0, many), (at) => members[at]!)
   })
   return Int32Array.from(kept).toSorted()
@@ -104,13 +104,13 @@ const chosen = ({ labels, perClass = Infinity, seed, share = 1 }: Options): Int3
 const inTurns = (
   classes: ReadonlyMap<number, Int32Array>,
   length: number,
-  key: (purpose: string, index: number) => Keyed.Key
+  key: (purpose: string, index: number) => KeyedRandom.Key
 ): Int32Array => {
   const labels = [...classes.keys()]
   const places = new Int32Array(length)
   for (let turn = 0; turn * labels.length < length; turn++) {
     const first = turn * labels.length
-    const order = Keyed.permutation(key("turn", turn), labels.length)
+    const order = KeyedRandom.permutation(key("turn", turn), labels.length)
     for (let i = 0; i < labels.length && first + i < length; i++) places[first + i] = order[i]!
   }
   const orders = labels.map((label) => {
@@ -120,7 +120,7 @@ const inTurns = (
       const at = turn % members.length
       if (at === 0) {
         const cycle = turn / members.length
-        order = Keyed.permutation(key(`class ${label}`, cycle), members.length).map((place) => members[place]!)
+        order = KeyedRandom.permutation(key(`class ${label}`, cycle), members.length).map((place) => members[place]!)
       }
       return order[at]!
     }
@@ -144,9 +144,14 @@ export const make = (options: Options): Sampler => {
   const stepsPerEpoch = (rest === "drop" ? Math.floor(updates) : Math.ceil(updates)) * accumulate
 
   const orderOf = (epoch: number) => {
-    const key = (purpose: string, index: number): Keyed.Key => ({ seed, purpose: `${stage}/${purpose}`, epoch, index })
+    const key = (purpose: string, index: number): KeyedRandom.Key => ({
+      seed,
+      purpose: `${stage}/${purpose}`,
+      epoch,
+      index
+    })
     const once = classes === undefined
-      ? Keyed.permutation(key("order", 0), images.length).map((at) => images[at]!)
+      ? KeyedRandom.permutation(key("order", 0), images.length).map((at) => images[at]!)
       : inTurns(classes, images.length, key)
     const places = Int32Array.from(
       { length: stepsPerEpoch * taken },

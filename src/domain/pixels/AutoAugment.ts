@@ -4,15 +4,15 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { AutoAugment, Keyed } from "patchword/domain"
+ * import { AutoAugment, KeyedRandom } from "patchword/domain"
  *
  * const picture = { width: 4, height: 2, data: Uint8Array.from({ length: 24 }, (_, i) => 10 * i) }
- * const draws = Keyed.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
+ * const draws = KeyedRandom.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
  * assert.strictEqual(AutoAugment.random(picture, "original", [124, 116, 104], draws).data.length, 24)
  * ```
  */
 import type { AutoAugment } from "../config/FinetuneConfig.ts"
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
 import * as RandAugment from "./RandAugment.ts"

@@ -11,7 +11,7 @@
  * ```
  */
 import type { Jitter } from "../config/AugmentConfig.ts"
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 import type { Picture } from "./Picture.ts"
 
 /** The largest relative change of each property; 0 leaves it alone. */

@@ -4,14 +4,14 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Crop, Keyed } from "patchword/domain"
+ * import { Crop, KeyedRandom } from "patchword/domain"
  *
- * const draws = Keyed.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
+ * const draws = KeyedRandom.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
  * const box = Crop.random(640, 480, { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3] }, draws)
  * assert.ok(box.left >= 0 && box.left + box.width <= 640)
  * ```
  */
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 import * as Rounding from "../values/Rounding.ts"
 import type { Picture } from "./Picture.ts"
 import * as Resample from "./Resample.ts"

@@ -4,18 +4,18 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Keyed, RandAugment } from "patchword/domain"
+ * import { KeyedRandom, RandAugment } from "patchword/domain"
  *
  * const picture = { width: 4, height: 2, data: Uint8Array.from({ length: 24 }, (_, i) => 10 * i) }
  * assert.deepStrictEqual(RandAugment.invert(RandAugment.invert(picture)), picture)
  * assert.strictEqual(RandAugment.levels.rotate(9), 27)
- * const draws = Keyed.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
+ * const draws = KeyedRandom.generator({ seed: 0, purpose: "view", epoch: 0, index: 7 })
  * const changed = RandAugment.random(picture, { operations: 2, magnitude: 9, deviation: 0.5 }, [124, 116, 104], draws)
  * assert.strictEqual(changed.data.length, 24)
  * ```
  */
 import type { RandAugment as Amounts } from "../config/FinetuneConfig.ts"
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
 

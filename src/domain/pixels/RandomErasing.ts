@@ -3,16 +3,16 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Keyed, RandomErasing } from "patchword/domain"
+ * import { KeyedRandom, RandomErasing } from "patchword/domain"
  *
  * const image = new Float32Array(3 * 32 * 32)
- * const draws = Keyed.generator({ seed: 0, purpose: "erasing", epoch: 0, index: 0 })
+ * const draws = KeyedRandom.generator({ seed: 0, purpose: "erasing", epoch: 0, index: 0 })
  * const erased = RandomErasing.erase(image, { height: 32, width: 32 }, 1, draws)
  * const changed = erased.filter((value) => value !== 0).length / 3
  * assert.ok(changed >= 0.01 * 32 * 32 && changed <= 0.36 * 32 * 32)
  * ```
  */
-import type { Generator } from "../values/Keyed.ts"
+import type { Generator } from "../values/KeyedRandom.ts"
 import * as Rounding from "../values/Rounding.ts"
 import type { Box } from "./Resample.ts"
 

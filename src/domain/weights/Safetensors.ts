@@ -21,7 +21,7 @@
  * Format: https://github.com/huggingface/safetensors#format
  */
 import { Result, Runtime, Schema } from "effect"
-import * as Half from "../values/Half.ts"
+import * as Float16 from "../values/Float16.ts"
 import * as Json from "../values/Json.ts"
 
 /** The element types that arrays have on the host. */
@@ -176,7 +176,7 @@ export const DTYPES: Readonly<
   },
   F16: {
     size: 2,
-    decode: (bytes) => float32(Half.decode(halves(bytes)))
+    decode: (bytes) => float32(Float16.decode(halves(bytes)))
   },
   BF16: {
     size: 2,

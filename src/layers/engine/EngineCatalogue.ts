@@ -13,7 +13,7 @@
  * ```
  */
 import { Clock, Effect, Layer, Schema } from "effect"
-import * as Keyed from "../../domain/values/Keyed.ts"
+import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as Vit from "../../nn/blocks/Vit.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
@@ -101,7 +101,7 @@ export type Entry = typeof Entry.Type
 
 const noise = <T>(spec: object, factor: number): T =>
   Tree.map<T>(spec, (leaf, path) => {
-    const { normal } = Keyed.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
+    const { normal } = KeyedRandom.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
     return { ...leaf, data: Float32Array.from({ length: HostTensor.size(leaf.shape) }, () => factor * normal()) }
   })
 

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import type { Update } from "../../compiler/trace/Trace.ts"
-import * as Half from "../../domain/values/Half.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
 import * as Adamw from "./adamw.ts"
 import * as Protocol from "./protocol.ts"
 import type { Calls, Handlers, Packed, Port } from "./protocol.ts"
@@ -47,7 +47,7 @@ const array = ({ data, dims, type }: Tensor): Packed => {
 type Halves = Uint16Array | { readonly buffer: ArrayBufferLike; readonly byteOffset: number; readonly length: number }
 
 const fromHalves = ({ buffer, byteOffset, length }: Halves): Float32Array =>
-  Half.decode(new Uint16Array(buffer, byteOffset, length))
+  Float16.decode(new Uint16Array(buffer, byteOffset, length))
 
 const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port> =>
   metadata.map((value) => ({
@@ -97,7 +97,7 @@ export const handlers = (
     const { data, shape } = given
     if (dtype === "int64") return new Tensor(dtype, BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
     if (dtype === "float64") return new Tensor(dtype, Float64Array.from(data), [...shape])
-    if (dtype === "float16") return new Tensor(dtype, Half.encode(Float32Array.from(data)), [...shape])
+    if (dtype === "float16") return new Tensor(dtype, Float16.encode(Float32Array.from(data)), [...shape])
     return tensor(given)
   }
 

@@ -11,7 +11,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
-import * as Figure from "../../domain/evaluation/Figure.ts"
+import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Version from "../../domain/values/Version.ts"
@@ -26,7 +26,7 @@ export const Result = Schema.Struct({
   verb: Verb,
   /** The stage, or the file, whose weights were evaluated. */
   network: Schema.String,
-  ...Figure.Figure.fields,
+  ...Accuracy.Accuracy.fields,
   /** The SHA-256 of the weights and of the images. */
   digests: Schema.Struct({ weights: Schema.String, train: Schema.String, images: Schema.String }),
   /** The configuration of the verb, and what else changes its figures. */
@@ -75,7 +75,7 @@ export interface About {
 export const make = Effect.fnUntraced(function*(
   { network, settings, train, verb, weights }: About,
   sets: ReadonlyArray<{ readonly digest: string }>,
-  figures: ReadonlyArray<Figure.Figure>
+  figures: ReadonlyArray<Accuracy.Accuracy>
 ) {
   const { about } = yield* Engine
   return figures.map((figure, i): Result => ({

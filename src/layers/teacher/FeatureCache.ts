@@ -18,9 +18,9 @@
  */
 import { Effect, type FileSystem, Option, type Path, Record, Runtime, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
-import * as Directions from "../../domain/method/Directions.ts"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
-import * as Half from "../../domain/values/Half.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Files from "../files/Files.ts"
@@ -115,7 +115,7 @@ export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Half.MAX}; store float32`
+    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Float16.MAX}; store float32`
   }
 }
 
@@ -146,7 +146,7 @@ export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("
     TooLittleRoom,
     BeyondHalf,
     BelowHalf,
-    Directions.NoDirection,
+    FeatureDirections.NoDirection,
     Lock.Locked,
     Files.FileError
   ])
@@ -330,7 +330,9 @@ export const reader: (
         Files.onFailure(place)
       )
       if (content.length < length) return yield* new CacheDamaged({ file, problem: "it has become shorter" })
-      return about.dtype === "float32" ? new Float32Array(content.buffer) : Half.decode(new Uint16Array(content.buffer))
+      return about.dtype === "float32"
+        ? new Float32Array(content.buffer)
+        : Float16.decode(new Uint16Array(content.buffer))
     })
 
     const read = Effect.fnUntraced(function*(keys: ReadonlyArray<Uint8Array>, nameOf = inBatch) {
@@ -492,16 +494,16 @@ export const writer: (
     })
 
     const encode = Effect.fnUntraced(function*(values: Float32Array, image: string) {
-      yield* Effect.fromResult(Directions.check(values, { tokens, width, nameOf: () => image }))
+      yield* Effect.fromResult(FeatureDirections.check(values, { tokens, width, nameOf: () => image }))
       if (dtype === "float32") return Uint8Array.from(bytesOf(values))
-      const halves = Half.encode(values)
+      const halves = Float16.encode(values)
       const beyond = halves.findIndex((half) => (half & 0x7fff) >= 0x7c00)
       if (beyond >= 0) return yield* new BeyondHalf({ image, value: values[beyond]! })
-      const stored = Half.decode(halves)
+      const stored = Float16.decode(halves)
       for (let patch = 0; patch < tokens; patch++) {
         const of = (all: Float32Array) => all.subarray(patch * width, (patch + 1) * width)
-        if (!Directions.strays(of(values), of(stored))) continue
-        return yield* new BelowHalf({ image, patch, length: Directions.length(of(values)) })
+        if (!FeatureDirections.strays(of(values), of(stored))) continue
+        return yield* new BelowHalf({ image, patch, length: FeatureDirections.length(of(values)) })
       }
       return bytesOf(halves)
     })

@@ -4,11 +4,11 @@
  * ```ts
  * import assert from "node:assert"
  * import { Effect, Layer } from "effect"
- * import { Keyed, Presets } from "patchword/domain"
+ * import { KeyedRandom, Presets } from "patchword/domain"
  * import { Images, ImageSet, Teacher } from "patchword/layers"
  * import { HostTensor } from "patchword/shapes"
  *
- * const { integer } = Keyed.generator({ seed: 0, purpose: "example", epoch: 0, index: 0 })
+ * const { integer } = KeyedRandom.generator({ seed: 0, purpose: "example", epoch: 0, index: 0 })
  * const noise = () => ({ width: 48, height: 48, data: Uint8Array.from({ length: 48 * 48 * 3 }, () => integer(0, 255)) })
  * const images = Images.layerMemory([ImageSet.memory("train", ["noise"], [noise(), noise()], [0, 0])])
  * const { augment } = Presets.tiny.tokenizer
@@ -22,13 +22,13 @@
  * ```
  */
 import { Context, Effect, Layer, Result, Runtime, Schema, Scope } from "effect"
-import * as Directions from "../../domain/method/Directions.ts"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
-import * as Whitening from "../../domain/method/Whitening.ts"
+import * as PcaWhitening from "../../domain/method/PcaWhitening.ts"
 import * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Grid from "../../domain/values/Grid.ts"
-import * as Keyed from "../../domain/values/Keyed.ts"
+import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Clip from "../../nn/teachers/Clip.ts"
 import * as Dino from "../../nn/teachers/Dino.ts"
@@ -100,7 +100,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     EngineError,
     Weights.WeightsError,
     FeatureCache.FeatureCacheError,
-    Directions.NoDirection,
+    FeatureDirections.NoDirection,
     Files.FileError
   ])
 }) {
@@ -735,7 +735,7 @@ const makeHog = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
   }
   const { load } = yield* Images.Images
   const train = yield* load("train")
-  const order = Keyed.permutation({ seed, purpose: "teacher/order", epoch: 0, index: 0 }, train.length)
+  const order = KeyedRandom.permutation({ seed, purpose: "teacher/order", epoch: 0, index: 0 }, train.length)
 
   const view = (turn: number) => {
     const index = order[turn % train.length]!
@@ -753,7 +753,7 @@ const makeHog = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
       start * patches * OrientedGradients.WIDTH
     )
   }
-  const whitening = Whitening.fit(described, OrientedGradients.WIDTH, components)
+  const whitening = PcaWhitening.fit(described, OrientedGradients.WIDTH, components)
 
   return Teacher.of({
     name: "hog",
@@ -774,7 +774,9 @@ const makeHog = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
         }
         const count = (height / patchSize) * (width / patchSize)
         const rows = OrientedGradients.describe(images.data, { height, width, patchSize })
-        return Effect.succeed(HostTensor.make([batch, count, components], "float32", Whitening.apply(whitening, rows)))
+        return Effect.succeed(
+          HostTensor.make([batch, count, components], "float32", PcaWhitening.apply(whitening, rows))
+        )
       }).pipe(wrap)
   })
 }, (self) => wrap(self))

@@ -20,7 +20,7 @@
  * ```
  */
 import { Result } from "effect"
-import * as Positions from "../../domain/method/Positions.ts"
+import * as AbsolutePosition from "../../domain/method/AbsolutePosition.ts"
 import * as RelativePosition from "../../domain/method/RelativePosition.ts"
 import * as Grid from "../../domain/values/Grid.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
@@ -94,7 +94,7 @@ export const load = (
       TABLE.test(name)
         ? table(tensor, grids)
         : name === "pos_embed"
-        ? positions(tensor, grids, Positions.resize)
+        ? positions(tensor, grids, AbsolutePosition.resize)
         : tensor
     ])
     .filter(([name, { shape }]) => {
@@ -116,6 +116,6 @@ export const forImages = (tensors: Weights.Tensors, grids: Grids): Weights.Tenso
   Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [
       name,
-      ABSOLUTE.test(name) ? positions(tensor, grids, Positions.resizeAtRunTime) : tensor
+      ABSOLUTE.test(name) ? positions(tensor, grids, AbsolutePosition.resizeAtRunTime) : tensor
     ])
   )

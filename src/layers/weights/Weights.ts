@@ -17,10 +17,10 @@
 import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
 import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
-import * as Finite from "../../domain/values/Finite.ts"
 import * as Json from "../../domain/values/Json.ts"
+import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 import { version } from "../../domain/values/Version.ts"
-import * as Layouts from "../../domain/weights/Layouts.ts"
+import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
 import * as Pickle from "../../domain/weights/Pickle.ts"
 import * as Pth from "../../domain/weights/Pth.ts"
@@ -119,7 +119,7 @@ export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognis
 export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   /** The first of them and what stands in it. */
   tensor: Schema.String,
-  found: Finite.Found,
+  found: NonFiniteValue.NonFiniteValue,
   /** How many others do. */
   others: Schema.Int
 }) {
@@ -148,7 +148,7 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
     Pickle.PickleError,
     Naming.NamingError
   ]),
-  /** What the tensors look like, where that is known; see `Layouts.describe`. */
+  /** What the tensors look like, where that is known; see `KnownNetworks.describe`. */
   nearest: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
@@ -162,7 +162,7 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
 export const describing = (tensors: Tensors) =>
   Effect.mapError((error: WeightsError) => {
     const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]))
-    const nearest = Layouts.describe(shapes)
+    const nearest = KnownNetworks.describe(shapes)
     return nearest === undefined ? error : new WeightsError({ source: error.source, reason: error.reason, nearest })
   })
 
@@ -196,7 +196,7 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
 /** Fails where a tensor holds NaN or infinity. */
 export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
   const [first, ...others] = Object.entries(tensors).flatMap(([tensor, { data }]) => {
-    const found = data instanceof Float32Array ? Finite.firstNot(data) : undefined
+    const found = data instanceof Float32Array ? NonFiniteValue.first(data) : undefined
     return found === undefined ? [] : [{ tensor, found }]
   })
   return first === undefined ? Effect.void : Effect.fail(new NotFinite({ ...first, others: others.length }))

@@ -15,7 +15,7 @@
  * assert.deepStrictEqual(bias.data, new Float32Array(4))
  * ```
  */
-import * as Keyed from "../../domain/values/Keyed.ts"
+import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { TensorSpec } from "../../shapes/Step.ts"
@@ -91,7 +91,7 @@ export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regim
 
 const drawer = (
   init: Exclude<Init, { readonly _tag: "Constant" }>,
-  { normal: gauss, uniform }: Keyed.Generator
+  { normal: gauss, uniform }: KeyedRandom.Generator
 ): () => number => {
   switch (init._tag) {
     case "Uniform":
@@ -118,7 +118,7 @@ export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T>
     const values = new Float32Array(HostTensor.size(shape))
     if (init._tag === "Constant") values.fill(init.value * factor)
     else {
-      const draw = drawer(init, Keyed.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
+      const draw = drawer(init, KeyedRandom.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
       for (let i = 0; i < values.length; i++) values[i] = draw() * factor
     }
     return HostTensor.make(shape, "float32", values)

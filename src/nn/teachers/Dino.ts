@@ -13,7 +13,7 @@
  * assert.deepStrictEqual(weights.pos_embed.shape, [1, 197, 768])
  * ```
  */
-import * as Positions from "../../domain/method/Positions.ts"
+import * as AbsolutePosition from "../../domain/method/AbsolutePosition.ts"
 import type { Channels } from "../../domain/pixels/Normalize.ts"
 import { gelu } from "../../shapes/Activation.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -137,7 +137,9 @@ const embed = <I extends TeacherVit.Batch, N extends Sizes>(
   const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, batch), patches)
   const patch = params.patch_embed.proj.weight.shape[2]
   const here = { height: height / patch, width: width / patch }
-  const resize = params.register_tokens === undefined ? Positions.resizeAtRunTime : Positions.resizeAntialiased
+  const resize = params.register_tokens === undefined
+    ? AbsolutePosition.resizeAtRunTime
+    : AbsolutePosition.resizeAntialiased
   return addToSamples(tokens, TeacherVit.positions(params.pos_embed, grid, here, tokens.shape[1], resize))
 }
 

@@ -13,7 +13,7 @@
  * assert.deepStrictEqual(larger.shape, [1, 10, 8])
  * ```
  */
-import * as Positions from "../../domain/method/Positions.ts"
+import * as AbsolutePosition from "../../domain/method/AbsolutePosition.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import * as Attention from "../../shapes/Attention.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -144,14 +144,14 @@ export const attention = <B extends number, T extends number, N extends Sizes>(
 
 /**
  * Positions `[1, T, C]` of the grid `from`, class token first, for the grid `to` of `N - 1` patches: `[1, N, C]`. Bicubic,
- * as the official code does it at run time: by default `Positions.resizeAtRunTime`.
+ * as the official code does it at run time: by default `AbsolutePosition.resizeAtRunTime`.
  */
 export const positions = <T extends number, C extends number, N extends number>(
   table: Tensor<[1, T, C]>,
   from: Grid,
   to: Grid,
   tokens: N,
-  resize: typeof Positions.resize = Positions.resizeAtRunTime
+  resize: typeof AbsolutePosition.resize = AbsolutePosition.resizeAtRunTime
 ): Tensor<[1, N, C]> => {
   const known = table.shape[1]
   // Resizing is linear, so what it does to unit vectors are the weights of the rows.

@@ -16,7 +16,7 @@ import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
-import * as Layouts from "../../domain/weights/Layouts.ts"
+import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Results from "../../layers/run/Results.ts"
@@ -135,10 +135,10 @@ const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
 
 const NEAR = 0.5
 
-const usesOf = (shapes: Layouts.Shapes, model: Model.Model | undefined): ReadonlyArray<string> => {
+const usesOf = (shapes: KnownNetworks.Shapes, model: Model.Model | undefined): ReadonlyArray<string> => {
   if (model !== undefined) return USES[model._tag]
-  const [nearest] = Layouts.recognise(shapes)
-  return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.layout.network]
+  const [nearest] = KnownNetworks.recognise(shapes)
+  return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.known.network]
 }
 
 const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
@@ -159,7 +159,7 @@ const weighed = (
   for (const { dtype, shape } of listed) dtypes[dtype] = (dtypes[dtype] ?? 0) + size(shape)
   const shapes = Object.fromEntries(listed.map(({ name, shape }) => [name, shape]))
   const known = Option.getOrUndefined(provenance)
-  const looksLike = Layouts.describe(shapes)
+  const looksLike = KnownNetworks.describe(shapes)
   return WeightsFile.make({
     path,
     ...file,

@@ -21,9 +21,9 @@ import * as Model from "../../domain/config/Model.ts"
 import { base } from "../../domain/config/Presets.ts"
 import { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
-import * as Beit from "../../domain/huggingface/Beit.ts"
-import * as Foreign from "../../domain/huggingface/Foreign.ts"
-import * as Processor from "../../domain/huggingface/Processor.ts"
+import * as BeitConfig from "../../domain/huggingface/BeitConfig.ts"
+import * as ForeignConfig from "../../domain/huggingface/ForeignConfig.ts"
+import * as ImageProcessor from "../../domain/huggingface/ImageProcessor.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -35,7 +35,7 @@ export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     return `${this.problem}; known are networks of patchword, and ${
-      Beit.Architecture.literals.join(" and ")
+      BeitConfig.Architecture.literals.join(" and ")
     } of transformers`
   }
 }
@@ -43,7 +43,13 @@ export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", {
 /** Why a folder cannot be read or written. The exit code is that of the reason. */
 export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("ModelFolderError", {
   folder: Schema.String,
-  reason: Schema.Union([OtherModel, Config.ConfigError, Foreign.ForeignError, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([
+    OtherModel,
+    Config.ConfigError,
+    ForeignConfig.ForeignError,
+    Files.FileError,
+    Weights.WeightsError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -77,7 +83,7 @@ const layoutOf = (network: Network.Network): Layout => {
       const { augment, encoder } = network.config
       return {
         config: { model_type: "patchword-tokenizer" },
-        preprocessor: Processor.write({ ...augment, mean: [0, 0, 0], std: [1, 1, 1] }, encoder.imageSize),
+        preprocessor: ImageProcessor.write({ ...augment, mean: [0, 0, 0], std: [1, 1, 1] }, encoder.imageSize),
         names: { naming: "official", network: "tokenizer" },
         title: `visual tokenizer (VQ-KD), ${network.config.codebook.size} codes`
       }
@@ -87,13 +93,13 @@ const layoutOf = (network: Network.Network): Layout => {
       return {
         config: {
           architectures: ["BeitForMaskedImageModeling"],
-          ...Beit.write(vit),
+          ...BeitConfig.write(vit),
           // Its norm follows the transformer; transformers would add one of its own for the class token.
           use_mean_pooling: true,
           use_mask_token: true,
           vocab_size: network.codes
         },
-        preprocessor: Processor.write(augment, vit.imageSize),
+        preprocessor: ImageProcessor.write(augment, vit.imageSize),
         names: { naming: "huggingface", network: "pretrained" },
         title: "vision transformer pretrained by masked image modelling (BEiT v2)"
       }
@@ -101,8 +107,12 @@ const layoutOf = (network: Network.Network): Layout => {
     case "Classifier": {
       const { augment, vit } = network.config
       return {
-        config: { architectures: ["BeitForImageClassification"], ...Beit.write(vit), ...numbered(network.classes) },
-        preprocessor: Processor.write(augment, vit.imageSize),
+        config: {
+          architectures: ["BeitForImageClassification"],
+          ...BeitConfig.write(vit),
+          ...numbered(network.classes)
+        },
+        preprocessor: ImageProcessor.write(augment, vit.imageSize),
         names: { naming: "huggingface", network: "classifier" },
         title: `image classifier, ${network.classes.length} classes`
       }
@@ -159,8 +169,8 @@ const maskOf = ({ patches }: VitConfig) => {
 
 /** The network that a folder of transformers describes; what only training needs is as in the preset `base`. */
 const published = (
-  { architecture, classes, codes, vit }: Beit.Described,
-  evaluation: Processor.Evaluation
+  { architecture, classes, codes, vit }: BeitConfig.Described,
+  evaluation: ImageProcessor.Evaluation
 ): Model.Model => {
   const augment = (own: AugmentConfig) => new AugmentConfig({ ...own, ...evaluation })
   const { finetune, pretrain } = base
@@ -226,7 +236,7 @@ const agreeing = (file: string, expected: object, given: Readonly<Record<string,
   )
   return first === undefined
     ? Effect.void
-    : Effect.fail(new Foreign.ForeignError({ file, problems: [first, ...rest] }))
+    : Effect.fail(new ForeignConfig.ForeignError({ file, problems: [first, ...rest] }))
 }
 
 /** What a folder holds, without its weights. */
@@ -247,14 +257,17 @@ const described = Effect.fnUntraced(function*(files: Files.Files, folder: string
     return said
   }
   const [architecture, another] = Array.isArray(config["architectures"]) ? config["architectures"] : []
-  if (config["model_type"] !== "beit" || another !== undefined || !Schema.is(Beit.Architecture)(architecture)) {
+  if (config["model_type"] !== "beit" || another !== undefined || !Schema.is(BeitConfig.Architecture)(architecture)) {
     return yield* new OtherModel({
       problem: `${CONFIG} describes ${JSON.stringify(config["architectures"] ?? config["model_type"] ?? null)}`
     })
   }
-  const network = yield* Beit.read(config, at(CONFIG))
+  const network = yield* BeitConfig.read(config, at(CONFIG))
   return {
-    model: published(network, yield* Processor.read(yield* members(PROCESSOR), at(PROCESSOR), network.vit.imageSize))
+    model: published(
+      network,
+      yield* ImageProcessor.read(yield* members(PROCESSOR), at(PROCESSOR), network.vit.imageSize)
+    )
   }
 })
 

@@ -3,8 +3,8 @@
  */
 import { Effect } from "effect"
 import type { KnnConfig } from "../../domain/config/KnnConfig.ts"
+import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
-import * as Figure from "../../domain/evaluation/Figure.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
@@ -98,7 +98,7 @@ export const knn = Effect.fn("knn")(function*(
           )
         }
       }
-      return Figure.measure(test, rows)
+      return Accuracy.measure(test, rows)
     })
   )
 }, Effect.scoped)

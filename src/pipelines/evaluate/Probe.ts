@@ -4,11 +4,11 @@
  */
 import { Effect, Runtime, Schema } from "effect"
 import type { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
-import * as Figure from "../../domain/evaluation/Figure.ts"
-import * as HeldOut from "../../domain/evaluation/HeldOut.ts"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
+import * as ValidationSplit from "../../domain/evaluation/ValidationSplit.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -18,7 +18,7 @@ import type { FeatureSet } from "./FeatureSet.ts"
 
 /** The figures of each test set, and how the regularisation was chosen. */
 export interface Probed {
-  readonly figures: ReadonlyArray<Figure.Figure>
+  readonly figures: ReadonlyArray<Accuracy.Accuracy>
   readonly l2: number
   /** The split that it was chosen on, or the part of one; undefined where one value was given and nothing chosen. */
   readonly chosenOn?: string
@@ -109,8 +109,8 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
     return next.value
   })
 
-  const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Figure.Figure =>
-    Figure.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
+  const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Accuracy.Accuracy =>
+    Accuracy.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
 
   /** The best of a grid on a set, with what was fitted by it. */
   const choose = Effect.fnUntraced(function*(on: Classes.Met<FeatureSet>) {
@@ -155,7 +155,7 @@ export const probe = Effect.fn("probe")(function*(
     [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.meet(validation, tests)
 
   const choice = nothing || apart ? undefined : yield* Effect.scoped(Effect.gen(function*() {
-    const { held, rest } = HeldOut.split(train, { seed: config.seed, purpose: "probe/held out" })
+    const { held, rest } = ValidationSplit.split(train, { seed: config.seed, purpose: "probe/held out" })
     if (held.length === 0) return yield* new NothingToChooseOn({ split: train.name })
     const on = yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, held), "fewer"))
     const { atEdge, best, tried } = yield* (yield* fitter(config, FeatureSets.rows(train, rest))).choose(on)

@@ -1,5 +1,5 @@
 /** The factors by which drop path keeps or drops the branches of each sample: drawn on the host, given to the step. */
-import * as Keyed from "../../domain/values/Keyed.ts"
+import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 
 /**
@@ -18,5 +18,5 @@ export const make = <B extends number>(rates: ReadonlyArray<number>, batchSize: 
 }
 
 /** `make` of numbers drawn by a key. */
-export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: Keyed.Key) =>
-  make(rates, batchSize, Keyed.generator(key).uniform)
+export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: KeyedRandom.Key) =>
+  make(rates, batchSize, KeyedRandom.generator(key).uniform)

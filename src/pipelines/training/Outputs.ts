@@ -1,13 +1,13 @@
 /** What networks give, looked at before anybody uses it. */
 import { Effect, Runtime, Schema } from "effect"
-import * as Finite from "../../domain/values/Finite.ts"
+import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 
 /** A network gives NaN or infinity for an image. Exits with 65. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   /** What is not finite: `features`, `logits`, `vectors before their codes`. */
   what: Schema.String,
   image: Schema.String,
-  found: Finite.Found
+  found: NonFiniteValue.NonFiniteValue
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -32,7 +32,7 @@ export const finite = (
   }
 ): Effect.Effect<void, OutputError> => {
   const length = values.length / rows
-  const found = Finite.firstNot(values.subarray(0, valid * length))
+  const found = NonFiniteValue.first(values.subarray(0, valid * length))
   if (found === undefined) return Effect.void
   const row = Math.floor(found.index / length)
   const place = { index: found.index % length, value: found.value }

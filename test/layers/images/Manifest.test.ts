@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { crc32, deflateSync } from "node:zlib"
+import * as Accuracy from "../../../src/domain/evaluation/Accuracy.ts"
 import * as Classes from "../../../src/domain/evaluation/Classes.ts"
-import * as Figure from "../../../src/domain/evaluation/Figure.ts"
 import * as ImageNetSubset from "../../../src/domain/evaluation/ImageNetSubset.ts"
 import * as Images from "../../../src/layers/images/Images.ts"
 import { subset } from "../../../src/layers/images/reading/ImageSet.ts"
@@ -173,11 +173,11 @@ describe("Images.layerManifest", () => {
         const two = { ...right, labels: right.among!.slice(0, 2) }
         const met = Result.getOrThrow(Classes.meet(train, two))
         const wrongly = new Float32Array(2000).map((_, at) => at % 1000)
-        assert.deepInclude(Figure.measure(met, wrongly), { classes: 200, top1: 0 })
+        assert.deepInclude(Accuracy.measure(met, wrongly), { classes: 200, top1: 0 })
         const outside = new Float32Array(2000)
         two.labels.forEach((label, row) => (outside[row * 1000 + label] = 1))
         outside[999] = outside[1999] = 2
-        assert.deepInclude(Figure.measure(met, outside), { classes: 200, top1: 1 })
+        assert.deepInclude(Accuracy.measure(met, outside), { classes: 200, top1: 1 })
         const message = yield* refused(load(layer, "wrong"), "LabelUnknown", 65)
         assert.include(message, "some/n02/1.png has the label \"n000\", which is none of the 200 classes")
       }))

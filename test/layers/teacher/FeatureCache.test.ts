@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
-import * as Keyed from "../../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
 import * as FeatureCache from "../../../src/layers/teacher/FeatureCache.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
@@ -15,7 +15,7 @@ const about: FeatureCache.About = {
   dtype: "float32"
 }
 
-const { uniform } = Keyed.generator({ seed: 1, purpose: "features", epoch: 0, index: 0 })
+const { uniform } = KeyedRandom.generator({ seed: 1, purpose: "features", epoch: 0, index: 0 })
 
 const images = (count: number) =>
   HostTensor.make([count, 3, 4, 4], "float32", Float32Array.from({ length: count * 48 }, () => uniform()))

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Runtime } from "effect"
 import * as Presets from "../../../src/domain/config/Presets.ts"
-import * as Keyed from "../../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
 import * as Images from "../../../src/layers/images/Images.ts"
 import * as ImageSet from "../../../src/layers/images/reading/ImageSet.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 
-const { integer, uniform } = Keyed.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })
+const { integer, uniform } = KeyedRandom.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })
 
 const picture = () => {
   const [a, b, c] = [uniform(), uniform(), uniform()]

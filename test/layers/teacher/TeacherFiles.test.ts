@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Logger, Result, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as Half from "../../../src/domain/values/Half.ts"
+import * as Float16 from "../../../src/domain/values/Float16.ts"
 import * as Naming from "../../../src/domain/weights/Naming.ts"
 import * as Safetensors from "../../../src/domain/weights/Safetensors.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
@@ -53,7 +53,7 @@ const written = Effect.fnUntraced(function*(content: Uint8Array | string, name =
 })
 
 const narrow = {
-  F16: (values: Float32Array) => Half.encode(values),
+  F16: (values: Float32Array) => Float16.encode(values),
   BF16: (values: Float32Array) => Uint16Array.from(new Uint32Array(values.slice().buffer), (bits) => bits >>> 16)
 }
 

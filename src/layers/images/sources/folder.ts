@@ -1,7 +1,7 @@
 /** Images in folders: one sub-folder per class, perhaps within one per split. */
 import { Effect } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
-import * as Splits from "../../../domain/evaluation/Splits.ts"
+import * as SplitFolders from "../../../domain/evaluation/SplitFolders.ts"
 import * as Files from "../../files/Files.ts"
 import { remember } from "../../files/remember.ts"
 import * as Encoded from "../reading/encoded.ts"
@@ -13,7 +13,7 @@ import * as Scan from "./scan.ts"
 export interface Options extends Encoded.Options {
   /**
    * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default the sub-folders are
-   * splits where `Splits.decide` is sure of it.
+   * splits where `SplitFolders.decide` is sure of it.
    */
   readonly splits?: ReadonlyArray<string>
   /**
@@ -40,9 +40,9 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     if ((yield* fs.stat(directory)).type !== "Directory") return yield* Config.refusal(directory, NO_FOLDER)
     if (options.splits !== undefined) return { splits: options.splits, taken: undefined }
     const { folders, images } = yield* scan.folders(directory)
-    const suspects = Splits.suspects(folders)
+    const suspects = SplitFolders.suspects(folders)
     const inside = yield* Effect.forEach(suspects, (name) => scan.folders(path.join(directory, name)))
-    const decided = Splits.decide(folders, new Map(suspects.map((name, i) => [name, inside[i]!.folders])))
+    const decided = SplitFolders.decide(folders, new Map(suspects.map((name, i) => [name, inside[i]!.folders])))
     if (decided === "unsure") return yield* new SplitsUnclear({ folders, suspects })
     if (decided === "splits") {
       const beside = images === 0 ? "" : `, and ${images} images beside them are in none`

@@ -23,7 +23,7 @@ import * as Normalize from "../../../domain/pixels/Normalize.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as RandAugment from "../../../domain/pixels/RandAugment.ts"
 import type * as Resample from "../../../domain/pixels/Resample.ts"
-import * as Keyed from "../../../domain/values/Keyed.ts"
+import * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../../shapes/HostTensor.ts"
 import * as Views from "./views.ts"
 
@@ -34,11 +34,13 @@ export interface Random extends Crop.Bounds {
   readonly interpolation: Resample.Filter | "random"
 }
 
-const filterOf = ({ interpolation }: Pick<Random, "interpolation">, { uniform }: Keyed.Generator): Resample.Filter =>
-  interpolation !== "random" ? interpolation : uniform() < 0.5 ? "bilinear" : "bicubic"
+const filterOf = (
+  { interpolation }: Pick<Random, "interpolation">,
+  { uniform }: KeyedRandom.Generator
+): Resample.Filter => interpolation !== "random" ? interpolation : uniform() < 0.5 ? "bilinear" : "bicubic"
 
 /** What is drawn for a view, whatever its size. */
-const drawn = (picture: Picture, config: Random, draws: Keyed.Generator) => {
+const drawn = (picture: Picture, config: Random, draws: KeyedRandom.Generator) => {
   const changes = ColorJitter.draw(config.jitter, draws)
   const mirrored = draws.uniform() < config.flip
   const box = Crop.random(picture.width, picture.height, config, draws)
@@ -49,8 +51,8 @@ const drawn = (picture: Picture, config: Random, draws: Keyed.Generator) => {
  * The training view of a picture under a key, `size` × `size`: colours changed, perhaps mirrored, a random rectangle
  * resized (the order of the official pretraining).
  */
-export const view = (picture: Picture, size: number, config: Random, key: Keyed.Key): Picture =>
-  Views.view(picture, { ...drawn(picture, config, Keyed.generator(key)), width: size, height: size })
+export const view = (picture: Picture, size: number, config: Random, key: KeyedRandom.Key): Picture =>
+  Views.view(picture, { ...drawn(picture, config, KeyedRandom.generator(key)), width: size, height: size })
 
 /** The same picture for a network and for the tokenizer that tells it what to predict. */
 export interface Pair {
@@ -67,9 +69,9 @@ export const views = (
   size: number,
   config: Random & { readonly secondInterpolation?: Resample.Filter },
   secondSize: number,
-  key: Keyed.Key
+  key: KeyedRandom.Key
 ): Pair => {
-  const common = drawn(picture, config, Keyed.generator(key))
+  const common = drawn(picture, config, KeyedRandom.generator(key))
   const first = Views.view(picture, { ...common, width: size, height: size })
   const filter = config.secondInterpolation ?? common.filter
   if (secondSize === size && filter === common.filter) return { first, second: first }
@@ -85,9 +87,9 @@ export const classified = (
   size: number,
   config: Random & Pick<Normalize.Channels, "mean">,
   { autoAugment, randAugment }: Pick<FinetuneConfig, "autoAugment" | "randAugment">,
-  key: Keyed.Key
+  key: KeyedRandom.Key
 ): Picture => {
-  const draws = Keyed.generator(key)
+  const draws = KeyedRandom.generator(key)
   const box = Crop.random(picture.width, picture.height, config, draws)
   const cropped = Views.resize(picture, size, size, filterOf(config, draws), box)
   const turned = draws.uniform() < config.flip ? Crop.flip(cropped) : cropped
@@ -138,7 +140,7 @@ export interface Recipe {
 export const make = (
   picture: Picture,
   { augment, policies, secondSize, size }: Recipe,
-  key: Keyed.Key
+  key: KeyedRandom.Key
 ): Pair => {
   if (secondSize !== undefined) return views(picture, size, augment, secondSize, key)
   const first = policies === undefined

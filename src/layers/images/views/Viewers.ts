@@ -24,14 +24,14 @@ import { Effect } from "effect"
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
-import type * as Keyed from "../../../domain/values/Keyed.ts"
+import type * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
 import * as Augment from "./Augment.ts"
 
 /** What a thread is asked for: to put the views of a picture at a place of a batch in shared memory. */
 export interface Task {
   readonly id: number
   readonly picture: Picture
-  readonly key: Keyed.Key
+  readonly key: KeyedRandom.Key
   readonly batch: Augment.Batch<number>
   readonly place: number
 }
@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function*(
     return free !== undefined && free.length >= length ? free : new Uint8Array(new SharedArrayBuffer(length))
   }
 
-  return (picture: Picture, key: Keyed.Key, batch: Augment.Batch<number>, place: number): Effect.Effect<void> => {
+  return (picture: Picture, key: KeyedRandom.Key, batch: Augment.Batch<number>, place: number): Effect.Effect<void> => {
     const here = () => Augment.put(batch, place, Augment.make(picture, recipe, key), recipe.augment)
     return Effect.suspend(() => {
       const shared = [batch.unit, batch.normalised].every(({ data }) => data.buffer instanceof SharedArrayBuffer)

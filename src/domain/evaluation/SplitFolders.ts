@@ -4,12 +4,12 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Splits } from "patchword/domain"
+ * import { SplitFolders } from "patchword/domain"
  *
  * const classes = new Map([["Train", ["ape", "bee"]], ["Valid", ["ape", "bee"]]])
- * assert.strictEqual(Splits.decide([...classes.keys()], classes), "splits")
- * assert.strictEqual(Splits.decide(["bus", "car", "train"], new Map([["train", []]])), "classes")
- * assert.strictEqual(Splits.decide(["bus", "train"], new Map([["train", ["steam"]]])), "unsure")
+ * assert.strictEqual(SplitFolders.decide([...classes.keys()], classes), "splits")
+ * assert.strictEqual(SplitFolders.decide(["bus", "car", "train"], new Map([["train", []]])), "classes")
+ * assert.strictEqual(SplitFolders.decide(["bus", "train"], new Map([["train", ["steam"]]])), "unsure")
  * ```
  */
 

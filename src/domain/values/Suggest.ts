@@ -3,10 +3,10 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Nearest } from "patchword/domain"
+ * import { Suggest } from "patchword/domain"
  *
- * assert.strictEqual(Nearest.nearest("wieghtDecay", ["lr", "weightDecay"]), "weightDecay")
- * assert.strictEqual(Nearest.nearest("colour", ["lr", "weightDecay"]), undefined)
+ * assert.strictEqual(Suggest.nearest("wieghtDecay", ["lr", "weightDecay"]), "weightDecay")
+ * assert.strictEqual(Suggest.nearest("colour", ["lr", "weightDecay"]), undefined)
  * ```
  */
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import * as Directions from "../../src/domain/method/Directions.ts"
-import * as Half from "../../src/domain/values/Half.ts"
+import * as FeatureDirections from "../../src/domain/method/FeatureDirections.ts"
+import * as Float16 from "../../src/domain/values/Float16.ts"
 
 const width = 4
 const finite = fc.float({ min: 2 ** -12, max: 2 ** 12, noNaN: true })
@@ -10,9 +10,9 @@ const vector = fc.array(fc.tuple(finite, fc.boolean()), { minLength: width, maxL
   .map((entries) => Float32Array.from(entries, ([value, negative]) => (negative ? -value : value)))
 
 const check = (features: Float32Array) =>
-  Directions.check(features, { tokens: 2, width, nameOf: (image) => `number ${image}` })
+  FeatureDirections.check(features, { tokens: 2, width, nameOf: (image) => `number ${image}` })
 
-describe("Directions", () => {
+describe("FeatureDirections", () => {
   it("takes what has a direction in 32 bits, and names the first patch that has none", () => {
     fc.assert(fc.property(fc.array(vector, { minLength: 1, maxLength: 8 }), fc.nat(7), (rows, at) => {
       const features = new Float32Array(rows.length * width)
@@ -40,11 +40,11 @@ describe("Directions", () => {
 
   it("lets 16 bits hold what is large enough for them, and nothing that is smaller", () => {
     fc.assert(fc.property(vector, (values) => {
-      const stored = (x: Float32Array) => Half.decode(Half.encode(x))
-      assert.isFalse(Directions.strays(values, stored(values)))
+      const stored = (x: Float32Array) => Float16.decode(Float16.encode(x))
+      assert.isFalse(FeatureDirections.strays(values, stored(values)))
       const longest = Math.max(...values.map(Math.abs))
       const tiny = values.map((value) => value / longest * 1e-9)
-      assert.isTrue(Directions.strays(tiny, stored(tiny)))
+      assert.isTrue(FeatureDirections.strays(tiny, stored(tiny)))
     }))
   })
 })

@@ -5,12 +5,12 @@
  * ```ts
  * import assert from "node:assert"
  * import { Effect } from "effect"
- * import { Presets, Processor } from "patchword/domain"
+ * import { ImageProcessor, Presets } from "patchword/domain"
  *
  * const { augment } = Presets.base.finetune
- * const written = Processor.write(augment, 224)
+ * const written = ImageProcessor.write(augment, 224)
  * assert.deepStrictEqual(written.size, { shortest_edge: 256 })
- * const read = Effect.runSync(Processor.read(written, "preprocessor_config.json", 224))
+ * const read = Effect.runSync(ImageProcessor.read(written, "preprocessor_config.json", 224))
  * assert.deepStrictEqual([read.mean, read.interpolation], [augment.mean, augment.interpolation])
  * ```
  *
@@ -19,7 +19,7 @@
 import { Effect, Schema } from "effect"
 import type { AugmentConfig } from "../config/AugmentConfig.ts"
 import * as Quantity from "../values/Quantity.ts"
-import * as Foreign from "./Foreign.ts"
+import * as ForeignConfig from "./ForeignConfig.ts"
 
 /** What a processor decides of a configuration. */
 export type Evaluation = Pick<
@@ -113,30 +113,30 @@ export const read = (
   members: Readonly<Record<string, unknown>>,
   file: string,
   imageSize: number
-): Effect.Effect<Evaluation, Foreign.ForeignError> =>
+): Effect.Effect<Evaluation, ForeignConfig.ForeignError> =>
   Effect.gen(function*() {
     const type = members["image_processor_type"] ?? members["feature_extractor_type"] ?? "BeitImageProcessor"
     const kind = KIND.exec(String(type))?.[1]
     if (kind === undefined) {
       const message = `expected BeitImageProcessor or CLIPImageProcessor, got ${String(type)}`
-      return yield* Foreign.refusal(file, "image_processor_type", message)
+      return yield* ForeignConfig.refusal(file, "image_processor_type", message)
     }
     const own = kind === "CLIP" ? defaults.CLIP : defaults.Beit
-    const found = yield* Foreign.decode(Fields, file, NEUTRAL)({ ...own, ...members })
+    const found = yield* ForeignConfig.decode(Fields, file, NEUTRAL)({ ...own, ...members })
     const { crop_size, do_center_crop, do_normalize = true, image_mean, image_std, resample, size } = found
     // A single number is the shorter side for CLIP, and both for BEiT.
     const shorter = typeof size === "number" ? own === defaults.CLIP : "shortest_edge" in size
     const side = typeof size === "number" ? size : "shortest_edge" in size ? size.shortest_edge : size.height
     if (!do_center_crop && shorter) {
-      return yield* Foreign.refusal(file, "do_center_crop", "expected true beside size.shortest_edge, got false")
+      return yield* ForeignConfig.refusal(file, "do_center_crop", "expected true beside size.shortest_edge, got false")
     }
     const crop = !do_center_crop ? side : typeof crop_size === "number" ? crop_size : crop_size.height
     if (crop > side) {
-      return yield* Foreign.refusal(file, "crop_size", `expected at most the resized side ${side}, got ${crop}`)
+      return yield* ForeignConfig.refusal(file, "crop_size", `expected at most the resized side ${side}, got ${crop}`)
     }
     if (crop !== imageSize) {
       const message = `expected the ${imageSize} pixels of config.json's image_size, got ${crop}`
-      return yield* Foreign.refusal(file, do_center_crop ? "crop_size" : "size", message)
+      return yield* ForeignConfig.refusal(file, do_center_crop ? "crop_size" : "size", message)
     }
     return {
       // Pillow's, without colour profiles; but what is transparent is laid on white there.

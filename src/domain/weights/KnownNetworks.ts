@@ -3,14 +3,14 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Layouts } from "patchword/domain"
+ * import { KnownNetworks } from "patchword/domain"
  *
- * const [nearest] = Layouts.recognise({
+ * const [nearest] = KnownNetworks.recognise({
  *   "visual.class_embedding": [768],
  *   "visual.positional_embedding": [197, 768],
  *   "visual.conv1.weight": [768, 3, 16, 16]
  * })
- * assert.strictEqual(nearest?.layout.network, "clip")
+ * assert.strictEqual(nearest?.known.network, "clip")
  * assert.strictEqual(nearest.sizes["patch"], 16)
  * assert.ok(nearest.missing.includes("visual.proj"))
  * ```
@@ -22,16 +22,16 @@ import * as Naming from "./Naming.ts"
 export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
 
 /** A network under the names of one naming. */
-export interface Layout {
+export interface KnownNetwork {
   readonly network: Naming.Network
   readonly naming: Naming.Naming
   /** What files of it are, in a few words. */
   readonly title: string
 }
 
-/** How well tensors are those of a layout. Its names are the official ones, whatever the naming. */
+/** How well tensors are those of a network. Its names are the official ones, whatever the naming. */
 export interface Match {
-  readonly layout: Layout
+  readonly known: KnownNetwork
   /** Tensors of the right name and shape, as a share of all that are there or should be. */
   readonly share: number
   readonly missing: ReadonlyArray<string>
@@ -178,8 +178,8 @@ const namers: Readonly<Record<Naming.Naming, string>> = {
   huggingface: "under the names of Hugging Face"
 }
 
-/** All layouts that are told apart. */
-export const layouts: ReadonlyArray<Layout> = Naming.Network.literals.flatMap((network) =>
+/** All that are told apart. */
+export const all: ReadonlyArray<KnownNetwork> = Naming.Network.literals.flatMap((network) =>
   Naming.namings(network).map((naming) => ({ network, naming, title: `${titles[network]} ${namers[naming]}` }))
 )
 
@@ -233,8 +233,8 @@ const stacks: Readonly<Record<string, string>> = {
   "cls_pt_layers.": "headDepth"
 }
 
-const compare = (layout: Layout, shapes: Shapes): Match => {
-  const template = templates[layout.network]
+const compare = (known: KnownNetwork, shapes: Shapes): Match => {
+  const template = templates[known.network]
   const names = Object.keys(shapes)
   const found = depths(names, template)
   const expected = new Map(
@@ -266,7 +266,7 @@ const compare = (layout: Layout, shapes: Shapes): Match => {
   const right = there.length - misshaped.length
   const blocks = Array.from(found, ([prefix, depth]) => [stacks[prefix] ?? "depth", depth] as const)
   return {
-    layout,
+    known,
     share: right / Math.max(1, missing.length + names.length),
     missing,
     unexpected,
@@ -276,7 +276,7 @@ const compare = (layout: Layout, shapes: Shapes): Match => {
 }
 
 /**
- * The layouts that tensors have anything of, the nearest first, one for each network. A name may belong to several: BEiT
+ * The networks that tensors have anything of, the nearest first, one for each network. A name may belong to several: BEiT
  * and DINO share most of theirs.
  */
 export const recognise = (shapes: Shapes): ReadonlyArray<Match> => {
@@ -284,27 +284,27 @@ export const recognise = (shapes: Shapes): ReadonlyArray<Match> => {
   const hollow: Naming.Tensors = Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, { shape, dtype: "float32", data: new Float32Array(0) }])
   )
-  const matches = layouts.flatMap((layout) => {
-    const translated = Result.getOrElse(Naming.official(hollow, layout.network, layout.naming), () => hollow)
+  const matches = all.flatMap((known) => {
+    const translated = Result.getOrElse(Naming.official(hollow, known.network, known.naming), () => hollow)
     const own = Object.fromEntries(Object.entries(translated).map(([name, { shape }]) => [name, shape]))
-    const match = compare(layout, own)
+    const match = compare(known, own)
     return match.share > 0 ? [match] : []
   }).toSorted((a, b) => b.share - a.share)
-  return matches.filter(({ layout }, i) => i === matches.findIndex((other) => other.layout.network === layout.network))
+  return matches.filter(({ known }, i) => i === matches.findIndex((other) => other.known.network === known.network))
 }
 
-/** The least share at which a layout is worth naming. */
+/** The least share at which a network is worth naming. */
 const NEAR = 0.5
 
 /** What tensors look like, in words; `undefined` when they look like nothing known. */
 export const describe = (shapes: Shapes): string | undefined => {
   const [nearest] = recognise(shapes)
   if (nearest === undefined || nearest.share < NEAR) return undefined
-  const { layout, missing, misshaped, share } = nearest
+  const { known, missing, misshaped, share } = nearest
   const percent = share === 1 ? "all" : `${Math.floor(100 * share)} %`
   const lacking = [
     ...missing.length === 0 ? [] : [`${missing[0]} is missing`],
     ...misshaped.slice(0, 1).map(({ expected, given, name }) => `${name} is ${given} instead of ${expected}`)
   ]
-  return `${layout.title} (${percent} of its tensors${lacking.length === 0 ? "" : `; ${lacking.join(", ")}`})`
+  return `${known.title} (${percent} of its tensors${lacking.length === 0 ? "" : `; ${lacking.join(", ")}`})`
 }

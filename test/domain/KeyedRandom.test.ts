@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
-const key: Keyed.Key = { seed: 0, purpose: "test", epoch: 0, index: 0 }
-const draws = (k: Keyed.Key, n: number, of: (g: Keyed.Generator) => number) => {
-  const g = Keyed.generator(k)
+const key: KeyedRandom.Key = { seed: 0, purpose: "test", epoch: 0, index: 0 }
+const draws = (k: KeyedRandom.Key, n: number, of: (g: KeyedRandom.Generator) => number) => {
+  const g = KeyedRandom.generator(k)
   return Array.from({ length: n }, () => of(g))
 }
-const first = (k: Keyed.Key) => Keyed.generator(k).uniform()
+const first = (k: KeyedRandom.Key) => KeyedRandom.generator(k).uniform()
 const mean = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
-describe("Keyed", () => {
+describe("KeyedRandom", () => {
   it("pins the numbers of one key for ever", () => {
     assert.deepStrictEqual(draws(key, 3, (g) => g.integer(0, 999_999)), [88491, 907131, 774285])
-    assert.deepStrictEqual([...Keyed.permutation(key, 8)], [6, 1, 0, 4, 7, 5, 2, 3])
+    assert.deepStrictEqual([...KeyedRandom.permutation(key, 8)], [6, 1, 0, 4, 7, 5, 2, 3])
   })
 
   it("draws uniform numbers in [0, 1) with the right first two moments", () => {
@@ -52,7 +52,7 @@ describe("Keyed", () => {
   })
 
   it("gives neighbouring indices uncorrelated first draws", () => {
-    const values = Array.from({ length: 20_000 }, (_, index) => Keyed.generator({ ...key, index }).uniform())
+    const values = Array.from({ length: 20_000 }, (_, index) => KeyedRandom.generator({ ...key, index }).uniform())
     assert.closeTo(mean(values), 0.5, 0.01)
     assert.closeTo(mean(values.slice(1).map((v, i) => (v - 0.5) * (values[i]! - 0.5))) * 12, 0, 0.03)
   })

@@ -3,20 +3,20 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Finite } from "patchword/domain"
+ * import { NonFiniteValue } from "patchword/domain"
  *
- * assert.strictEqual(Finite.firstNot(Float32Array.of(1, 2)), undefined)
- * assert.deepStrictEqual(Finite.firstNot(Float32Array.of(1, -Infinity)), { index: 1, value: "-Infinity" })
+ * assert.strictEqual(NonFiniteValue.first(Float32Array.of(1, 2)), undefined)
+ * assert.deepStrictEqual(NonFiniteValue.first(Float32Array.of(1, -Infinity)), { index: 1, value: "-Infinity" })
  * ```
  */
 import { Schema } from "effect"
 
 /** A number that is none, and where it stands. */
-export const Found = Schema.Struct({ index: Schema.Int, value: Schema.String })
-export type Found = typeof Found.Type
+export const NonFiniteValue = Schema.Struct({ index: Schema.Int, value: Schema.String })
+export type NonFiniteValue = typeof NonFiniteValue.Type
 
 /** The first value that is not finite; `undefined` where all are. */
-export const firstNot = (values: ArrayLike<number>): Found | undefined => {
+export const first = (values: ArrayLike<number>): NonFiniteValue | undefined => {
   for (let index = 0; index < values.length; index++) {
     const value = values[index]!
     if (!Number.isFinite(value)) return { index, value: String(value) }

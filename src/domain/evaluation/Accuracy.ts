@@ -5,12 +5,12 @@
  * ```ts
  * import assert from "node:assert"
  * import { Result } from "effect"
- * import { Classes, Figure } from "patchword/domain"
+ * import { Accuracy, Classes } from "patchword/domain"
  *
  * const train = { name: "train", classes: ["cat", "dog"], labels: Int32Array.of(0, 1) }
  * const val = { name: "val", classes: ["dog", "cat"], labels: Int32Array.of(0, 0, 1) }
  * const met = Result.getOrThrow(Classes.meet(train, val))
- * const figure = Figure.measure(met, Float32Array.of(0, 1, 0, 1, 0, 1))
+ * const figure = Accuracy.measure(met, Float32Array.of(0, 1, 0, 1, 0, 1))
  * assert.strictEqual(figure.top1, 2 / 3)
  * assert.strictEqual(figure.largestClass, 2 / 3)
  * ```
@@ -23,7 +23,7 @@ import * as Metrics from "./Metrics.ts"
 const TOP = 5
 
 /** The figures of one split; shares from 0 to 1. */
-export const Figure = Schema.Struct({
+export const Accuracy = Schema.Struct({
   split: Schema.String,
   images: Quantity.Whole,
   /** How many answers were possible. */
@@ -37,14 +37,14 @@ export const Figure = Schema.Struct({
   /** What always answering the most frequent class of the split would reach. */
   largestClass: Quantity.Share
 })
-export type Figure = typeof Figure.Type
+export type Accuracy = typeof Accuracy.Type
 
 /** The share of a set's images that its most frequent class holds; 0 when there are none. */
 export const largestClass = (set: Pick<Classes.Labelled, "classes" | "labels">): number =>
   set.labels.length === 0 ? 0 : Math.max(...Classes.count(set)) / set.labels.length
 
 /** Measures a split by scores of the classes that were learned, `[N, classes]`, row-major. */
-export const measure = ({ among, classes, labels, set }: Classes.Met, scores: Float32Array): Figure => {
+export const measure = ({ among, classes, labels, set }: Classes.Met, scores: Float32Array): Accuracy => {
   const possible = among?.length ?? classes.length
   const places = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
   const sought = among === undefined ? scores : Metrics.columns(scores, classes.length, among)

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Whitening from "../../src/domain/method/Whitening.ts"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as PcaWhitening from "../../src/domain/method/PcaWhitening.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
-const { normal } = Keyed.generator({ seed: 0, purpose: "rows", epoch: 0, index: 0 })
+const { normal } = KeyedRandom.generator({ seed: 0, purpose: "rows", epoch: 0, index: 0 })
 const deviations = [5, 3, 2, 0.1, 0.01]
 const rows = Float32Array.from({ length: 5 * 4001 }, (_, i) => 7 + deviations[i % 5]! * normal())
 
-describe("Whitening", () => {
-  const whitening = Whitening.fit(rows, 5, 3)
+describe("PcaWhitening", () => {
+  const whitening = PcaWhitening.fit(rows, 5, 3)
 
   it("finds the axes of greatest variance in order", () => {
     for (let component = 0; component < 3; component++) {
@@ -18,7 +18,7 @@ describe("Whitening", () => {
   })
 
   it("projects to unit length around the mean", () => {
-    const projected = Whitening.apply(whitening, rows)
+    const projected = PcaWhitening.apply(whitening, rows)
     assert.strictEqual(projected.length, 4001 * 3)
     for (const row of [0, 1, 2500, 4000]) {
       assert.closeTo(Math.hypot(...projected.subarray(row * 3, row * 3 + 3)), 1, 1e-6)
@@ -28,12 +28,12 @@ describe("Whitening", () => {
   })
 
   it("gives a row on the origin no direction", () => {
-    const projected = Whitening.apply({ ...whitening, origin: new Float32Array(3) }, new Float32Array(5))
+    const projected = PcaWhitening.apply({ ...whitening, origin: new Float32Array(3) }, new Float32Array(5))
     assert.deepStrictEqual([...projected], [0, 0, 0])
   })
 
   it("fixes the sign of every axis", () => {
-    const mirrored = Whitening.fit(rows.map((value) => 14 - value), 5, 3)
+    const mirrored = PcaWhitening.fit(rows.map((value) => 14 - value), 5, 3)
     mirrored.axes.forEach((value, i) => assert.closeTo(value, whitening.axes[i]!, 1e-4))
   })
 })

@@ -3,9 +3,9 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Beit, Presets } from "patchword/domain"
+ * import { BeitConfig, Presets } from "patchword/domain"
  *
- * assert.strictEqual(Beit.write(Presets.base.finetune.vit).hidden_size, 768)
+ * assert.strictEqual(BeitConfig.write(Presets.base.finetune.vit).hidden_size, 768)
  * ```
  *
  * Sources: `configuration_beit.py`, `modeling_beit.py` of transformers.
@@ -13,7 +13,7 @@
 import { Effect, Schema } from "effect"
 import { VitConfig } from "../config/VitConfig.ts"
 import * as Quantity from "../values/Quantity.ts"
-import * as Foreign from "./Foreign.ts"
+import * as ForeignConfig from "./ForeignConfig.ts"
 
 /** The networks of transformers that are read. */
 export const Architecture = Schema.Literals(["BeitForImageClassification", "BeitForMaskedImageModeling"])
@@ -118,11 +118,11 @@ const side = (square: typeof Square.Type): number => typeof square === "number" 
 export const read = (
   members: Readonly<Record<string, unknown>>,
   file: string
-): Effect.Effect<Described, Foreign.ForeignError> =>
+): Effect.Effect<Described, ForeignConfig.ForeignError> =>
   Effect.gen(function*() {
-    const found = yield* Foreign.decode(Fields, file, NEUTRAL)(members)
+    const found = yield* ForeignConfig.decode(Fields, file, NEUTRAL)(members)
     const { hidden_size: width, num_attention_heads: heads } = found
-    const refuse = (path: string, message: string) => Effect.fail(Foreign.refusal(file, path, message))
+    const refuse = (path: string, message: string) => Effect.fail(ForeignConfig.refusal(file, path, message))
     const [architecture] = found.architectures
     const pretrained = architecture === "BeitForMaskedImageModeling"
     const [own, shared] = [found.use_relative_position_bias, found.use_shared_relative_position_bias]
@@ -139,7 +139,7 @@ export const read = (
     if (pretrained && found.use_mean_pooling === false) {
       return yield* refuse("use_mean_pooling", "expected true for BeitForMaskedImageModeling, got false")
     }
-    const vit = yield* Foreign.decode(VitConfig, file, [])({
+    const vit = yield* ForeignConfig.decode(VitConfig, file, [])({
       imageSize: side(found.image_size),
       patchSize: side(found.patch_size),
       width,

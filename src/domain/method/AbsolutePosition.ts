@@ -5,10 +5,10 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Grid, Positions } from "patchword/domain"
+ * import { AbsolutePosition, Grid } from "patchword/domain"
  *
  * const table = Float32Array.of(7, 1, 1, 1, 1)
- * const resized = Positions.resize(table, 1, Grid.square(2), Grid.square(3))
+ * const resized = AbsolutePosition.resize(table, 1, Grid.square(2), Grid.square(3))
  * assert.deepStrictEqual(resized.map((x) => Math.round(x)), Float32Array.of(7, 1, 1, 1, 1, 1, 1, 1, 1, 1))
  * ```
  */

@@ -5,12 +5,12 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Keyed } from "patchword/domain"
+ * import { KeyedRandom } from "patchword/domain"
  *
  * const key = { seed: 0, purpose: "crop", epoch: 3, index: 41 }
- * assert.strictEqual(Keyed.generator(key).uniform(), Keyed.generator(key).uniform())
- * assert.notStrictEqual(Keyed.generator(key).uniform(), Keyed.generator({ ...key, index: 42 }).uniform())
- * assert.deepStrictEqual([...Keyed.permutation(key, 4)].sort(), [0, 1, 2, 3])
+ * assert.strictEqual(KeyedRandom.generator(key).uniform(), KeyedRandom.generator(key).uniform())
+ * assert.notStrictEqual(KeyedRandom.generator(key).uniform(), KeyedRandom.generator({ ...key, index: 42 }).uniform())
+ * assert.deepStrictEqual([...KeyedRandom.permutation(key, 4)].sort(), [0, 1, 2, 3])
  * ```
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64"

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
-import * as Processor from "../../src/domain/huggingface/Processor.ts"
+import * as ImageProcessor from "../../src/domain/huggingface/ImageProcessor.ts"
 
-describe("Processor", () => {
+describe("ImageProcessor", () => {
   it("gives back the sides and the filter that it was given", () => {
     const sizes = fc.tuple(fc.integer({ min: 1, max: 1024 }), fc.integer({ min: 0, max: 1024 }))
     const sides = fc.constantFrom("shorter" as const, "both" as const)
@@ -15,14 +15,14 @@ describe("Processor", () => {
       const size = evaluationSides === "both" ? { height: side, width: side } : { shortest_edge: side }
       const given = { evaluationCrop: crop / (side + 0.5), evaluationSides, interpolation, mean, std }
       const written = {
-        ...Processor.write({ ...given, evaluationCrop: Math.min(1, given.evaluationCrop) }, crop),
+        ...ImageProcessor.write({ ...given, evaluationCrop: Math.min(1, given.evaluationCrop) }, crop),
         size
       }
-      const read = Effect.runSync(Processor.read(written, "preprocessor_config.json", crop))
+      const read = Effect.runSync(ImageProcessor.read(written, "preprocessor_config.json", crop))
       assert.deepInclude(read, { evaluationSides, interpolation, mean, std })
       assert.strictEqual(Math.trunc(crop / read.evaluationCrop), side)
       assert.isAtMost(read.evaluationCrop, 1)
-      assert.deepStrictEqual(Processor.write(read, crop), written)
+      assert.deepStrictEqual(ImageProcessor.write(read, crop), written)
     }))
   })
 })

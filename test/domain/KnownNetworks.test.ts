@@ -1,19 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Layouts from "../../src/domain/weights/Layouts.ts"
+import * as KnownNetworks from "../../src/domain/weights/KnownNetworks.ts"
 import * as Golden from "../parity/golden.ts"
 
-const state = (fixture: string): Layouts.Shapes => {
+const state = (fixture: string): KnownNetworks.Shapes => {
   const golden = Golden.tensors(fixture)
   const keys = Golden.keys(fixture).filter((key) => key.startsWith("state/"))
   return Object.fromEntries(keys.map((key) => [key.slice("state/".length), golden(key).shape]))
 }
 
-const without = (shapes: Layouts.Shapes, ...names: ReadonlyArray<string>): Layouts.Shapes =>
+const without = (shapes: KnownNetworks.Shapes, ...names: ReadonlyArray<string>): KnownNetworks.Shapes =>
   Object.fromEntries(Object.entries(shapes).filter(([name]) => !names.includes(name)))
 
 const dino = state("teacher_dino")
 
-describe("Layouts", () => {
+describe("KnownNetworks", () => {
   it.each(
     [
       ["mim_cls_shared", "pretrained", "official", { width: 32, depth: 4, headDepth: 2, codes: 64 }],
@@ -28,21 +28,21 @@ describe("Layouts", () => {
       ["hf_dino_vit", "dino", "huggingface", { width: 24, patch: 8 }]
     ] as const
   )("recognise %s as %s, %s", (fixture, network, naming, sizes) => {
-    const [first, second] = Layouts.recognise(state(fixture))
+    const [first, second] = KnownNetworks.recognise(state(fixture))
     assert.deepInclude(first, { share: 1, missing: [], unexpected: [], misshaped: [] })
-    assert.deepInclude(first?.layout, { network, naming })
+    assert.deepInclude(first?.known, { network, naming })
     assert.deepInclude(first?.sizes, sizes)
-    assert.isTrue(second === undefined || (second.share < 1 && second.layout.network !== network))
+    assert.isTrue(second === undefined || (second.share < 1 && second.known.network !== network))
   })
 
   it("recognise CLIP as timm names it", () => {
-    const [first] = Layouts.recognise(Golden.json("timm_clip_names").keys)
-    assert.deepInclude(first?.layout, { network: "clip", naming: "timm" })
+    const [first] = KnownNetworks.recognise(Golden.json("timm_clip_names").keys)
+    assert.deepInclude(first?.known, { network: "clip", naming: "timm" })
     assert.strictEqual(first?.share, 1)
   })
 
   it("say what is missing, too many and of another shape, and by how much", () => {
-    const [first] = Layouts.recognise({
+    const [first] = KnownNetworks.recognise({
       ...without(dino, "norm.bias"),
       "cls_token": [1, 24],
       "blocks.1.attn.qkv.weight": [72, 25],
@@ -60,16 +60,16 @@ describe("Layouts", () => {
     assert.closeTo(first!.share, (there - 3) / (there + 1), 1e-12)
   })
 
-  it("put the layout in words, and nothing where nothing is near", () => {
+  it("put the network in words, and nothing where nothing is near", () => {
     assert.strictEqual(
-      Layouts.describe(dino),
+      KnownNetworks.describe(dino),
       "a DINO vision transformer under its official names (all of its tensors)"
     )
     assert.strictEqual(
-      Layouts.describe({ ...without(state("hf_clip_vision"), "visual_projection.weight"), extra: [1] }),
+      KnownNetworks.describe({ ...without(state("hf_clip_vision"), "visual_projection.weight"), extra: [1] }),
       "the image tower of CLIP under the names of Hugging Face (93 % of its tensors; visual.proj is missing)"
     )
-    assert.isUndefined(Layouts.describe({ "conv1.weight": [64, 3, 7, 7], "fc.bias": [1000] }))
-    assert.isUndefined(Layouts.describe({}))
+    assert.isUndefined(KnownNetworks.describe({ "conv1.weight": [64, 3, 7, 7], "fc.bias": [1000] }))
+    assert.isUndefined(KnownNetworks.describe({}))
   })
 })

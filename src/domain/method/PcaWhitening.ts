@@ -4,18 +4,18 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Whitening } from "patchword/domain"
+ * import { PcaWhitening } from "patchword/domain"
  *
  * const rows = Float32Array.of(1, 1, 2, 2, 3, 3, 4, 5)
- * const whitening = Whitening.fit(rows, 2, 1)
- * const directions = Whitening.apply(whitening, rows)
+ * const whitening = PcaWhitening.fit(rows, 2, 1)
+ * const directions = PcaWhitening.apply(whitening, rows)
  * assert.deepStrictEqual([...directions].map(Math.abs), [1, 1, 1, 1])
  * ```
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix"
 
 /** A fitted projection from `width` numbers to `components`. */
-export interface Whitening {
+export interface PcaWhitening {
   readonly width: number
   readonly components: number
   /** `[components, width]`: principal axes, each divided by the deviation along it. */
@@ -54,7 +54,7 @@ const moments = (rows: Float32Array, width: number) => {
  * The first `components` principal components of rows of `width` numbers. The sign of an axis is that which makes its
  * largest entry positive, so that equal rows give equal projections.
  */
-export const fit = (rows: Float32Array, width: number, components: number): Whitening => {
+export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening => {
   const { covariance, mean } = moments(rows, width)
   const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true })
   const order = realEigenvalues.map((_, i) => i).toSorted((a, b) => realEigenvalues[b]! - realEigenvalues[a]!)
@@ -138,7 +138,7 @@ const multiply = (rows: Float32Array, axes: Float32Array, width: number, compone
 }
 
 /** Projects each row; the results, `[M, components]`, have unit length unless they are zero. */
-export const apply = ({ axes, components, origin, width }: Whitening, rows: Float32Array): Float32Array => {
+export const apply = ({ axes, components, origin, width }: PcaWhitening, rows: Float32Array): Float32Array => {
   const product = multiply(rows, axes, width, components)
   const count = rows.length / width
   const stride = product.length / count

@@ -3,12 +3,12 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Directions } from "patchword/domain"
+ * import { FeatureDirections } from "patchword/domain"
  *
  * const shape = { tokens: 2, width: 2, nameOf: (image: number) => `number ${image}` }
- * const refused = Directions.check(Float32Array.of(1, 2, 0, 0), shape)
+ * const refused = FeatureDirections.check(Float32Array.of(1, 2, 0, 0), shape)
  * assert.match(String(refused), /patch 1 of image number 0/)
- * assert.strictEqual(Directions.strays(Float32Array.of(1, 2), Float32Array.of(1, 2.5)), true)
+ * assert.strictEqual(FeatureDirections.strays(Float32Array.of(1, 2), Float32Array.of(1, 2.5)), true)
  * ```
  */
 import { Result, Runtime, Schema } from "effect"

@@ -5,9 +5,9 @@
  * ```ts
  * import assert from "node:assert"
  * import { Effect, Schema } from "effect"
- * import { Foreign } from "patchword/domain"
+ * import { ForeignConfig } from "patchword/domain"
  *
- * const read = Foreign.decode(Schema.Struct({ hidden_act: Schema.Literal("gelu") }), "config.json", ["torch_dtype"])
+ * const read = ForeignConfig.decode(Schema.Struct({ hidden_act: Schema.Literal("gelu") }), "config.json", ["torch_dtype"])
  * const error = Effect.runSync(Effect.flip(read({ hidden_act: "relu", torch_dtype: "float32" })))
  * assert.deepStrictEqual(error.problems.map(({ path }) => path), ["hidden_act"])
  * ```

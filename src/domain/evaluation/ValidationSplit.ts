@@ -3,15 +3,15 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { HeldOut } from "patchword/domain"
+ * import { ValidationSplit } from "patchword/domain"
  *
  * const labels = Int32Array.of(0, 0, 0, 0, 0, 1, 1, 1, 1, 1)
- * const { held, rest } = HeldOut.split({ classes: ["ape", "bee"], labels }, { seed: 0, purpose: "probe/held out" })
+ * const { held, rest } = ValidationSplit.split({ classes: ["ape", "bee"], labels }, { seed: 0, purpose: "probe/held out" })
  * assert.deepStrictEqual([held.length, rest.length], [2, 8])
  * assert.deepStrictEqual([...held].map((place) => labels[place]), [0, 1])
  * ```
  */
-import * as Keyed from "../values/Keyed.ts"
+import * as KeyedRandom from "../values/KeyedRandom.ts"
 import type { Labelled } from "./Classes.ts"
 
 /** The share of each class that is held out. */
@@ -23,14 +23,14 @@ export const SHARE = 0.2
  */
 export const split = (
   { classes, labels }: Pick<Labelled, "classes" | "labels">,
-  { purpose, seed }: Pick<Keyed.Key, "purpose" | "seed">
+  { purpose, seed }: Pick<KeyedRandom.Key, "purpose" | "seed">
 ): { readonly held: Int32Array; readonly rest: Int32Array } => {
   const places = Int32Array.from(labels.keys())
   const out = new Set(
     [...Map.groupBy(places, (place) => labels[place]!)].flatMap(([label, members]) => {
       const count = members.length < 2 ? 0 : Math.max(1, Math.round(SHARE * members.length))
       const own = { seed, purpose: `${purpose}/${classes[label]}`, epoch: 0, index: 0 }
-      const order = Keyed.permutation(own, members.length)
+      const order = KeyedRandom.permutation(own, members.length)
       return Array.from(order.subarray(0, count), (which) => members[which]!)
     })
   )

@@ -1,23 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import * as Keyed from "../../src/domain/values/Keyed.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
-const key: fc.Arbitrary<Keyed.Key> = fc.record({
+const key: fc.Arbitrary<KeyedRandom.Key> = fc.record({
   seed: fc.integer(),
   purpose: fc.string({ maxLength: 12 }),
   epoch: fc.nat(),
   index: fc.maxSafeNat()
 })
 
-const stream = (of: Keyed.Key, length: number) => {
-  const { uniform } = Keyed.generator(of)
+const stream = (of: KeyedRandom.Key, length: number) => {
+  const { uniform } = KeyedRandom.generator(of)
   return Array.from({ length }, uniform)
 }
 
 const correlation = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>) =>
   xs.reduce((sum, x, i) => sum + (x - 0.5) * (ys[i]! - 0.5), 0) * (12 / xs.length)
 
-describe("Keyed", () => {
+describe("KeyedRandom", () => {
   it("gives equal keys equal streams", () => {
     fc.assert(fc.property(key, (a) => {
       assert.deepStrictEqual(stream({ ...a }, 20), stream(a, 20))
@@ -25,7 +25,7 @@ describe("Keyed", () => {
   })
 
   it("gives neighbouring keys unrelated streams", () => {
-    const change = fc.constantFrom<(a: Keyed.Key) => Keyed.Key>(
+    const change = fc.constantFrom<(a: KeyedRandom.Key) => KeyedRandom.Key>(
       (a) => ({ ...a, seed: a.seed + 1 }),
       (a) => ({ ...a, epoch: a.epoch + 1 }),
       (a) => ({ ...a, index: a.index + 1 }),
@@ -42,7 +42,7 @@ describe("Keyed", () => {
 
   it("keeps integers within their bounds and reaches both", () => {
     fc.assert(fc.property(key, fc.integer({ min: -50, max: 50 }), fc.integer({ min: 0, max: 6 }), (a, min, more) => {
-      const { integer } = Keyed.generator(a)
+      const { integer } = KeyedRandom.generator(a)
       const values = Array.from({ length: 300 }, () => integer(min, min + more))
       assert.strictEqual(Math.min(...values), min)
       assert.strictEqual(Math.max(...values), min + more)
@@ -52,7 +52,7 @@ describe("Keyed", () => {
 
   it("makes permutations of all of 0 .. n - 1", () => {
     fc.assert(fc.property(key, fc.nat(200), (a, n) => {
-      assert.deepStrictEqual([...Keyed.permutation(a, n)].toSorted((x, y) => x - y), [...Array(n).keys()])
+      assert.deepStrictEqual([...KeyedRandom.permutation(a, n)].toSorted((x, y) => x - y), [...Array(n).keys()])
     }))
   })
 
@@ -61,7 +61,7 @@ describe("Keyed", () => {
     const rounds = 5000
     const counts = new Int32Array(n * n)
     for (let index = 0; index < rounds; index++) {
-      Keyed.permutation({ seed: 3, purpose: "order", epoch: 0, index }, n).forEach((element, place) => {
+      KeyedRandom.permutation({ seed: 3, purpose: "order", epoch: 0, index }, n).forEach((element, place) => {
         counts[element * n + place]!++
       })
     }

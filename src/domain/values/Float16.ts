@@ -4,10 +4,10 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Half } from "patchword/domain"
+ * import { Float16 } from "patchword/domain"
  *
- * const halves = Half.encode(Float32Array.of(1, 0.1, 1e6))
- * assert.deepStrictEqual(Half.decode(halves), Float32Array.of(1, 0.0999755859375, Infinity))
+ * const halves = Float16.encode(Float32Array.of(1, 0.1, 1e6))
+ * assert.deepStrictEqual(Float16.decode(halves), Float32Array.of(1, 0.0999755859375, Infinity))
  * ```
  */
 
