@@ -13,7 +13,7 @@
  * assert.strictEqual(batch * tokens, 12608)
  * ```
  */
-import type { Add, Divide, Mod, Multiply } from "ts-arithmetic"
+import type { Add, Divide, Multiply } from "./Natural.ts"
 import * as ShapeError from "./ShapeError.ts"
 
 /** A size known by its name. */
@@ -31,29 +31,32 @@ type Join<S extends ReadonlyArray<unknown>> = S extends readonly [infer H, ...in
   ? T extends readonly [] ? Show<H> : `${Show<H>}, ${Join<T>}`
   : ""
 
-type Kind<N extends number> = N extends Dim<string> ? "named" : number extends N ? "plain" : "literal"
+type Kind<N extends number> = N extends Dim<string> ? "named"
+  : N extends ShapeError.ShapeError ? "error"
+  : number extends N ? "plain"
+  : "literal"
 
-/** Two sizes combined: digits where both are literals, a name made of both where one is named. */
-type Combine<A extends number, B extends number, Literal, Name extends string> = Kind<A> extends "plain" ?
-  ShapeError.ShapeError<PlainNumber> & number
-  : Kind<B> extends "plain" ? ShapeError.ShapeError<PlainNumber> & number
-  : Kind<A> extends "named" ? Dim<Name>
-  : Kind<B> extends "named" ? Dim<Name>
-  : Literal
+type Kinds<A extends number, B extends number> = `${Kind<A>} ${Kind<B>}`
+
+/** Two sizes of which not both are literals: a name made of both where one is named. */
+type Combine<A extends number, B extends number, Name extends string> = Kind<A> extends "error" ? A
+  : Kind<B> extends "error" ? B
+  : "plain" extends Kind<A> | Kind<B> ? ShapeError.ShapeError<PlainNumber> & number
+  : Dim<Name>
 
 /** `A · B`. */
-export type Mul<A extends number, B extends number> = Combine<A, B, Multiply<A, B>, `${Show<A>}*${Show<B>}`>
+export type Mul<A extends number, B extends number> = Kinds<A, B> extends "literal literal" ? Multiply<A, B>
+  : Combine<A, B, `${Show<A>}*${Show<B>}`>
 
 /** `A + B`. */
-export type Plus<A extends number, B extends number> = Combine<A, B, Add<A, B>, `${Show<A>}+${Show<B>}`>
+export type Plus<A extends number, B extends number> = Kinds<A, B> extends "literal literal" ? Add<A, B>
+  : Combine<A, B, `${Show<A>}+${Show<B>}`>
 
 /** `A / B`; a `ShapeError` where a literal is not divisible. */
-export type Div<A extends number, B extends number> = Combine<
-  A,
-  B,
-  Mod<A, B> extends 0 ? Divide<A, B> : ShapeError.ShapeError<`${Show<A>} is not divisible by ${Show<B>}`> & number,
-  `${Show<A>}/${Show<B>}`
->
+export type Div<A extends number, B extends number> = Kinds<A, B> extends "literal literal"
+  ? [Divide<A, B>] extends [never] ? ShapeError.ShapeError<`${Show<A>} is not divisible by ${Show<B>}`> & number
+  : Divide<A, B>
+  : Combine<A, B, `${Show<A>}/${Show<B>}`>
 
 /** The patches of an image of `H` by `W` pixels cut into squares of `P`. */
 export type Patches<H extends number, W extends number, P extends number> = Mul<Div<H, P>, Div<W, P>>

@@ -26,7 +26,7 @@ declare const brand: unique symbol
 export interface Tensor<in out S extends Shape, in out D extends DType = "float32"> {
   readonly shape: S
   readonly dtype: D
-  readonly [brand]: (shape: S, dtype: D) => readonly [S, D]
+  readonly [brand]: "Tensor"
 }
 
 /** Any tensor, whatever its shape and element type. */

@@ -25,7 +25,12 @@ const inverses: ReadonlyArray<{
     name: "patchify and unpatchify",
     shape: ({ batch, patch, down, across }) => [batch, 3, down * patch, across * patch],
     back: (x, { patch, down, across }) =>
-      Tokens.unpatchify(Tokens.patchify(x, patch), { channels: 3, height: down * patch, width: across * patch, patch })
+      Tokens.unpatchify(loose(Tokens.patchify(x, patch)), {
+        channels: 3,
+        height: down * patch,
+        width: across * patch,
+        patch
+      })
   },
   {
     name: "rows and batched",

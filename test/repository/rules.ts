@@ -25,7 +25,7 @@ interface Room {
 const method = ["shapes", "domain", "nn", "compiler"]
 
 const rooms: Readonly<Record<string, Room>> = {
-  shapes: { rooms: [], packages: ["@tensorflow/tfjs", "ts-arithmetic"] },
+  shapes: { rooms: [], packages: ["@tensorflow/tfjs"] },
   domain: { rooms: [], packages: ["effect", "ml-matrix", "pure-rand"] },
   nn: { rooms: ["shapes", "domain"], packages: [] },
   compiler: { rooms: ["shapes"], packages: ["@tensorflow/tfjs", "protobufjs"] },
