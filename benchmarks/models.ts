@@ -10,7 +10,7 @@ import * as Trace from "../src/compiler/trace/Trace.ts"
 import * as Presets from "../src/domain/config/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
-import * as Sizes from "../src/pipelines/trained/Sizes.ts"
+import * as Classifier from "../src/pipelines/trained/Classifier.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"
 import { pretraining } from "./steps.ts"
@@ -34,7 +34,7 @@ const timed = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R
 
 const measured = Effect.fnUntraced(function*(name: string) {
   const preset = yield* Presets.preset(name)
-  const classifier = FinetuneStep.logits(Sizes.classifier(preset.finetune, CLASSES), 1)
+  const classifier = FinetuneStep.logits(Classifier.sizes(preset.finetune, CLASSES), 1)
   const { step } = pretraining(preset, BATCH)
   const before = process.memoryUsage.rss()
   const [trace, program] = yield* timed(Effect.sync(() => Trace.trainStep(step)))

@@ -12,7 +12,8 @@ import * as Mim from "../src/nn/pretrain/Mim.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../src/nn/tokenizer/TokenizerStep.ts"
 import * as Vqkd from "../src/nn/tokenizer/Vqkd.ts"
-import * as Sizes from "../src/pipelines/trained/Sizes.ts"
+import * as Backbone from "../src/pipelines/trained/Backbone.ts"
+import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
 import * as Masking from "../src/pipelines/training/Masking.ts"
 import * as Dim from "../src/shapes/Dim.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
@@ -77,7 +78,7 @@ const random = <T extends object>(spec: T, accumulate: number | undefined) =>
 /** A preset's tokenizer step at a batch size, its first state, and one batch. */
 export const tokenizing = (preset: Preset, size: number) => {
   const { codebook, optimizer } = preset.tokenizer
-  const sizes = Sizes.tokenizer(preset.tokenizer, TEACHER_WIDTH)
+  const sizes = Tokenizer.sizes(preset.tokenizer, TEACHER_WIDTH)
   const step = TokenizerStep.step(sizes, Dim.named("batch", size), {
     decay: codebook.decay,
     revival: null,
@@ -102,7 +103,7 @@ export const tokenizing = (preset: Preset, size: number) => {
 export const pretraining = (preset: Preset, batchSize: number) => {
   const { mask, masking, optimizer } = preset.pretrain
   const codes = preset.tokenizer.codebook.size
-  const sizes = Sizes.backbone(preset.pretrain, codes)
+  const sizes = Backbone.sizes(preset.pretrain, codes)
   const masked = Dim.named("masked", batchSize * mask.count)
   const step = PretrainStep.step(
     sizes,
@@ -127,7 +128,7 @@ export const pretraining = (preset: Preset, batchSize: number) => {
 /** A preset's tokenizer that turns images to codes, random weights, and one batch. */
 export const encoding = (preset: Preset, size: number) => {
   const { state } = tokenizing(preset, size)
-  const inference = TokenizerStep.encode(Sizes.tokenizer(preset.tokenizer, TEACHER_WIDTH), Dim.named("batch", size))
+  const inference = TokenizerStep.encode(Tokenizer.sizes(preset.tokenizer, TEACHER_WIDTH), Dim.named("batch", size))
   const weights = () => {
     const { parameters, quantize } = state()
     return { parameters, codebook: quantize.embedding.weight }
@@ -137,7 +138,7 @@ export const encoding = (preset: Preset, size: number) => {
 
 /** A preset's backbone that turns images to mean patch tokens, random weights, and one batch. */
 export const describing = (preset: Preset, size: number) => {
-  const sizes = Sizes.backbone(preset.pretrain, preset.tokenizer.codebook.size)
+  const sizes = Backbone.sizes(preset.pretrain, preset.tokenizer.codebook.size)
   const inference = PretrainStep.features(sizes, Dim.named("batch", size), { pooling: "mean", finalNorm: true })
   const weights = () => ({ parameters: Parameter.initialise(Mim.spec(sizes), 0) })
   return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }

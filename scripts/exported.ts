@@ -20,13 +20,13 @@ import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../src/nn/tokenizer/TokenizerStep.ts"
 import * as Artifact from "../src/pipelines/artefacts/Artifact.ts"
 import * as Export from "../src/pipelines/artefacts/Export.ts"
-import * as Pretrain from "../src/pipelines/Pretrain.ts"
-import * as Sizes from "../src/pipelines/trained/Sizes.ts"
-import * as Stage from "../src/pipelines/training/Stage.ts"
-import * as TrainTokenizer from "../src/pipelines/TrainTokenizer.ts"
+import * as Backbone from "../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../src/pipelines/trained/Classifier.ts"
+import * as Inference from "../src/pipelines/trained/Inference.ts"
+import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
 import * as Dim from "../src/shapes/Dim.ts"
 import type * as HostTensor from "../src/shapes/HostTensor.ts"
-import type { HostOf, Inference } from "../src/shapes/Step.ts"
+import type { HostOf, Inference as InferenceOf } from "../src/shapes/Step.ts"
 import * as Python from "./python.ts"
 
 const TOLERANCE = 1e-4
@@ -37,9 +37,13 @@ const { positionals: [run = "runs/demo"], values } = parseArgs({
   options: { python: { type: "string" } }
 })
 
-const opened = <W, B, O>(inference: Inference<W, B, O>, tensors: Parameters<typeof Stage.fill>[1], batch: HostOf<B>) =>
+const opened = <W, B, O>(
+  inference: InferenceOf<W, B, O>,
+  tensors: Parameters<typeof Inference.open>[1],
+  batch: HostOf<B>
+) =>
   Effect.gen(function*() {
-    const handle = yield* (yield* Engine.Engine).infer(inference, yield* Stage.fill(inference, tensors))
+    const handle = yield* Inference.open(inference, tensors)
     return yield* handle.run(batch)
   }).pipe(Effect.scoped)
 
@@ -58,19 +62,19 @@ const program = Effect.gen(function*() {
     }
   })
 
-  const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), COUNT)
-  const patches = PretrainStep.patchFeatures(Pretrain.sizesOf(backbone), COUNT)
+  const encode = TokenizerStep.encode(Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth), COUNT)
+  const patches = PretrainStep.patchFeatures(Backbone.sizes(backbone.config, backbone.codes), COUNT)
   const { classes, config } = classifier
-  const logits = FinetuneStep.logits(Sizes.classifier(config, classes.length), COUNT)
-  const named = Stage.renamed(classifier.tensors, (name) => `parameters.${name}`)
+  const logits = FinetuneStep.logits(Classifier.sizes(config, classes.length), COUNT)
   const expected: Readonly<Record<string, HostTensor.Any>> = {
-    codes: (yield* opened(encode, TrainTokenizer.weightsOf(tokenizer), shown(encode.batch.images.shape))).codes,
+    codes: (yield* opened(encode, Tokenizer.weights(tokenizer), shown(encode.batch.images.shape))).codes,
     features: (yield* opened(
       patches,
-      Pretrain.weightsOf(backbone),
+      Backbone.weights(backbone),
       shown(patches.batch.images.shape, backbone.config.augment)
     )).target,
-    logits: (yield* opened(logits, named, shown(logits.batch.images.shape, config.augment))).logits
+    logits:
+      (yield* opened(logits, Classifier.weights(classifier), shown(logits.batch.images.shape, config.augment))).logits
   }
 
   const folder = mkdtempSync(join(tmpdir(), "patchword-exported-"))

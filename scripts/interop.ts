@@ -27,15 +27,14 @@ import * as ImageSet from "../src/layers/images/reading/ImageSet.ts"
 import * as Weights from "../src/layers/weights/Weights.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import * as Vit from "../src/nn/blocks/Vit.ts"
-import { spec as networkOf } from "../src/nn/finetune/Classifier.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as Mim from "../src/nn/pretrain/Mim.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
 import * as Clip from "../src/nn/teachers/Clip.ts"
 import * as Dino from "../src/nn/teachers/Dino.ts"
 import * as ModelFolder from "../src/pipelines/artefacts/ModelFolder.ts"
-import { type Classifier, classify } from "../src/pipelines/Finetune.ts"
-import * as Sizes from "../src/pipelines/trained/Sizes.ts"
+import { classify } from "../src/pipelines/Finetune.ts"
+import * as Classifier from "../src/pipelines/trained/Classifier.ts"
 import * as HostTensor from "../src/shapes/HostTensor.ts"
 import type { HostOf, Inference } from "../src/shapes/Step.ts"
 import * as Tree from "../src/shapes/Tree.ts"
@@ -151,12 +150,12 @@ const ours = (name: keyof typeof views) => {
   const augment = new AugmentConfig({ ...finetune.augment, ...views[name], evaluationOffset: "down" })
   const vit = new VitConfig({ ...finetune.vit, imageSize: 32, width: 32, heads: 2, depth: 3, normEpsilon: 1e-3 })
   const config = new FinetuneConfig({ ...finetune, vit, augment, headScale: 40 })
-  const parameters = Parameter.initialise(networkOf(Sizes.classifier(config, 24)), 0)
+  const parameters = Parameter.initialise(Classifier.spec(config, 24), 0)
   const classes = Array.from({ length: 24 }, (_, i) => `class ${i}`)
   return { _tag: "Classifier", config, classes, tensors: Weights.flatten(parameters) } as const
 }
 
-const logitsOf = Effect.fnUntraced(function*(classifier: Classifier) {
+const logitsOf = Effect.fnUntraced(function*(classifier: Classifier.Classifier) {
   return (yield* classify(classifier, [shown]))[0]!
 })
 

@@ -6,9 +6,9 @@
  * import { Effect, Layer } from "effect"
  * import { Presets } from "patchword/domain"
  * import { Engine, Teacher } from "patchword/layers"
- * import { Bootstrap, untrained } from "patchword/pipelines"
+ * import { Backbone, Bootstrap } from "patchword/pipelines"
  *
- * const backbone = untrained(Presets.tiny.pretrain, 512)
+ * const backbone = Backbone.untrained(Presets.tiny.pretrain, 512)
  * const teacher = Bootstrap.layerBackbone(backbone).pipe(Layer.provide(Engine.layerReference))
  * const width = Teacher.Teacher.useSync((made) => made.width)
  * assert.strictEqual(await Effect.runPromise(Effect.provide(width, teacher)), backbone.config.vit.width)
@@ -21,16 +21,16 @@ import * as Json from "../domain/values/Json.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
+import type * as Weights from "../layers/weights/Weights.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
-import type { Backbone } from "./Pretrain.ts"
-import * as Pretrain from "./Pretrain.ts"
+import * as Backbone from "./trained/Backbone.ts"
+import * as Inference from "./trained/Inference.ts"
+import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Stage from "./training/Stage.ts"
-import type { Tokenizer } from "./TrainTokenizer.ts"
-import * as TrainTokenizer from "./TrainTokenizer.ts"
 
-const digestOf = (config: Json.Json, tensors: Backbone["tensors"]): string =>
+const digestOf = (config: Json.Json, tensors: Weights.Tensors): string =>
   Files.sha256(`${Json.canonical(config)} ${Stage.digest(tensors)}`)
 
 /**
@@ -38,7 +38,7 @@ const digestOf = (config: Json.Json, tensors: Backbone["tensors"]): string =>
  * was pretrained on.
  */
 export const layerBackbone = (
-  backbone: Backbone
+  backbone: Backbone.Backbone
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { augment, vit }, tensors } = backbone
   const network: Teacher.Network = {
@@ -48,10 +48,13 @@ export const layerBackbone = (
     channels: augment,
     digest: digestOf(Stage.plain(PretrainConfig, backbone.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
-      const inference = PretrainStep.patchFeatures(Pretrain.sizesOf(backbone), Dim.named("images", size))
+      const inference = PretrainStep.patchFeatures(
+        Backbone.sizes(backbone.config, backbone.codes),
+        Dim.named("images", size)
+      )
       return yield* Teacher.open(
         inference,
-        yield* Stage.fill(inference, Pretrain.weightsOf(backbone)),
+        yield* Inference.loadWeights(inference, Backbone.weights(backbone)),
         ({ target }) => target.data
       )
     })
@@ -61,7 +64,7 @@ export const layerBackbone = (
 
 /** An earlier tokenizer as a teacher: the patch tokens of its encoder. Takes images of the size that it was trained on. */
 export const layerTokenizer = (
-  tokenizer: Tokenizer
+  tokenizer: Tokenizer.Tokenizer
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { encoder }, tensors } = tokenizer
   const network: Teacher.Network = {
@@ -71,10 +74,13 @@ export const layerTokenizer = (
     channels: { mean: [0, 0, 0], std: [1, 1, 1] },
     digest: digestOf(Stage.plain(TokenizerConfig, tokenizer.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
-      const inference = TokenizerStep.patchFeatures(TrainTokenizer.sizesOf(tokenizer), Dim.named("images", size))
+      const inference = TokenizerStep.patchFeatures(
+        Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth),
+        Dim.named("images", size)
+      )
       return yield* Teacher.open(
         inference,
-        yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)),
+        yield* Inference.loadWeights(inference, Tokenizer.weights(tokenizer)),
         ({ target }) => target.data
       )
     })

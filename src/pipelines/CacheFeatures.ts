@@ -10,6 +10,7 @@ import { Progress } from "../layers/run/Progress.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Batches from "./training/Batches.ts"
+import * as Targets from "./training/Targets.ts"
 import type { StageOptions } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -112,7 +113,7 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
       keys = FeatureCache.keys(shown.unit)
     ) {
       if (keys.every(cache.has)) return
-      const { data } = yield* TrainTokenizer.targetsOf(config, shown, of)
+      const { data } = yield* Targets.of(config, shown, of)
       yield* cache.append(keys, data, (image) => of.describe(shown.indices[image]!))
     })
 

@@ -26,10 +26,12 @@ import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type Predict
 import { type FeatureOptions, features, type Network } from "./evaluate/Features.ts"
 import { knn } from "./evaluate/Knn.ts"
 import { probe } from "./evaluate/Probe.ts"
-import { type Classifier, classify, evaluateClassifier, finetune } from "./Finetune.ts"
-import { pretrain, untrained } from "./Pretrain.ts"
+import { classify, evaluateClassifier, finetune } from "./Finetune.ts"
+import { pretrain } from "./Pretrain.ts"
 import * as Atlas from "./report/Atlas.ts"
 import * as ReportPage from "./report/ReportPage.ts"
+import * as Backbone from "./trained/Backbone.ts"
+import type { Classifier } from "./trained/Classifier.ts"
 import * as Stage from "./training/Stage.ts"
 import { timed } from "./training/Timed.ts"
 import { trainTokenizer } from "./TrainTokenizer.ts"
@@ -115,7 +117,7 @@ export const demo = Effect.fn("demo")(function*(
 
   const tokenizer = yield* timed("tokenizer", trainTokenizer(preset.tokenizer))
   const backbone = yield* timed("pretrain", pretrain(preset.pretrain, tokenizer.value))
-  const random = untrained(preset.pretrain, tokenizer.value.config.codebook.size)
+  const random = Backbone.untrained(preset.pretrain, tokenizer.value.config.codebook.size)
 
   const coded = yield* timed(
     "evaluation",

@@ -13,7 +13,6 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as RandomErasing from "../domain/pixels/RandomErasing.ts"
 import * as Json from "../domain/values/Json.ts"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
-import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
@@ -21,26 +20,19 @@ import * as Transfer from "../layers/weights/Transfer.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as Block from "../nn/blocks/Block.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
-import { spec as networkOf } from "../nn/finetune/Classifier.ts"
 import * as FinetuneStep from "../nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
-import type { Backbone } from "./Pretrain.ts"
-import * as Sizes from "./trained/Sizes.ts"
+import type { Backbone } from "./trained/Backbone.ts"
+import * as Classifier from "./trained/Classifier.ts"
+import * as Inference from "./trained/Inference.ts"
 import * as Batches from "./training/Batches.ts"
 import * as DropPath from "./training/DropPath.ts"
 import * as Outputs from "./training/Outputs.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Training from "./training/Training.ts"
 import type { StageOptions } from "./TrainTokenizer.ts"
-
-/** A trained classifier: arrays under their official names. */
-export interface Classifier {
-  readonly config: FinetuneConfig
-  readonly classes: ReadonlyArray<string>
-  readonly tensors: Weights.Tensors
-}
 
 /** The images of a batch with rectangles of noise, each by the key of its image. */
 const erased = (
@@ -64,7 +56,7 @@ const erased = (
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
   const { labelSmoothing, layerDecay, mixup, optimizer, vit } = config
   const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
-  return FinetuneStep.step(Sizes.classifier(config, classes), batch, {
+  return FinetuneStep.step(Classifier.sizes(config, classes), batch, {
     labelSmoothing,
     adamw: AdamW.of(
       optimizer,
@@ -82,7 +74,7 @@ export interface Bare {
 }
 
 /** What a classifier can be trained from. */
-export type Start = Backbone | Classifier | Bare
+export type Start = Backbone | Classifier.Classifier | Bare
 
 const epsilonOf = ({ normEpsilon }: VitConfig): number => normEpsilon ?? Block.EPSILON
 
@@ -176,7 +168,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const begun = start && starting(config, set.classes, start)
   const { message } = yield* Progress
   for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
-  const sizes = Sizes.classifier(config, set.classes.length)
+  const sizes = Classifier.sizes(config, set.classes.length)
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
     stage: "finetune",
@@ -216,7 +208,7 @@ export const finetune = Effect.fn("finetune")(function*(
   const dataDigest = `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`
 
   const initial = Effect.gen(function*() {
-    const spec = networkOf(sizes)
+    const spec = Classifier.spec(config, set.classes.length)
     const fresh = Parameter.initialise(spec, seed)
     const logits = FinetuneStep.logits(sizes, batchSize)
     const own = Weights.flatten(fresh)
@@ -225,7 +217,7 @@ export const finetune = Effect.fn("finetune")(function*(
       ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})
     }
     const loaded = begun ? yield* Effect.fromResult(Transfer.load(own, begun.tensors, grids, stage)) : own
-    const { parameters } = yield* Stage.fill(logits, Stage.parameters(loaded))
+    const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
     return AdamW.initial(parameters, spec, optimizer.accumulate)
   })
 
@@ -274,47 +266,46 @@ export const finetune = Effect.fn("finetune")(function*(
       Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))
     )
   )
-  const classifier: Classifier = { config, classes: set.classes, tensors }
+  const classifier: Classifier.Classifier = { config, classes: set.classes, tensors }
   return classifier
 }, Effect.scoped)
 
 const BATCH = 128
 
 /** What a classifier thinks of sets of images: logits `[N, K]` of each, row-major. */
-export const classify = Effect.fn("classify")(function*(classifier: Classifier, sets: ReadonlyArray<ImageSet>) {
-  const engine = yield* Engine
-  const { classes, config, tensors } = classifier
-  const inference = FinetuneStep.logits(Sizes.classifier(config, classes.length), Dim.named("batch", BATCH))
-  const handle = yield* engine.infer(
-    inference,
-    yield* Stage.fill(inference, Stage.parameters(tensors))
-  )
-  return yield* Effect.forEach(sets, (set) =>
-    Effect.map(
-      Batches.evaluation(
-        { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
-        Effect.fnUntraced(function*({ indices, normalised, valid }) {
-          const { logits } = yield* handle.run({
-            images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
+export const classify = Effect.fn("classify")(
+  function*(classifier: Classifier.Classifier, sets: ReadonlyArray<ImageSet>) {
+    const { classes, config } = classifier
+    const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))
+    const handle = yield* Inference.open(inference, Classifier.weights(classifier))
+    return yield* Effect.forEach(sets, (set) =>
+      Effect.map(
+        Batches.evaluation(
+          { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
+          Effect.fnUntraced(function*({ indices, normalised, valid }) {
+            const { logits } = yield* handle.run({
+              images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
+            })
+            yield* Outputs.finite("logits", logits.data, {
+              rows: BATCH,
+              valid,
+              describe: (row) => set.describe(indices[row]!)
+            })
+            return Array.from(logits.data.subarray(0, valid * classes.length))
           })
-          yield* Outputs.finite("logits", logits.data, {
-            rows: BATCH,
-            valid,
-            describe: (row) => set.describe(indices[row]!)
-          })
-          return Array.from(logits.data.subarray(0, valid * classes.length))
-        })
-      ),
-      (parts) => Float32Array.from(parts.flat())
-    ))
-}, Effect.scoped)
+        ),
+        (parts) => Float32Array.from(parts.flat())
+      ))
+  },
+  Effect.scoped
+)
 
 /**
  * What a classifier reaches on sets of images, whose classes meet its own by name. Fails with `ClassesError` when labels are
  * none of the classes or classes do not meet, and as engine and images fail.
  */
 export const evaluateClassifier = Effect.fn("evaluateClassifier")(function*(
-  classifier: Classifier,
+  classifier: Classifier.Classifier,
   sets: ReadonlyArray<ImageSet>,
   rule: Classes.Rule = "same"
 ) {

@@ -29,6 +29,7 @@ import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Finetune from "./Finetune.ts"
 import * as Pretrain from "./Pretrain.ts"
+import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Memory from "./training/Memory.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -117,7 +118,7 @@ export const plan = Effect.fn("plan")(function*(
 ) {
   const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size
-  const vocabulary = TrainTokenizer.sizesOf({ config: preset.tokenizer, teacherWidth })
+  const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)
 
   const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
     stage: StageName,

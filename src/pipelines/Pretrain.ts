@@ -6,7 +6,6 @@ import * as Schedule from "../domain/method/Schedule.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
 import type * as KeyedRandom from "../domain/values/KeyedRandom.ts"
-import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
@@ -16,43 +15,23 @@ import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
-import * as Sizes from "./trained/Sizes.ts"
+import * as Backbone from "./trained/Backbone.ts"
+import * as Inference from "./trained/Inference.ts"
+import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as DropPath from "./training/DropPath.ts"
 import * as Masking from "./training/Masking.ts"
 import * as Outputs from "./training/Outputs.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Training from "./training/Training.ts"
-import type { StageOptions, Tokenizer } from "./TrainTokenizer.ts"
-import * as TrainTokenizer from "./TrainTokenizer.ts"
-
-/** A network that was, or is to be, pretrained: arrays under their official names. */
-export interface Backbone {
-  readonly config: PretrainConfig
-  /** How many codes it predicts. */
-  readonly codes: number
-  readonly tensors: Weights.Tensors
-}
-
-/** A backbone's sizes as its networks have them. */
-export const sizesOf = ({ codes, config }: Pick<Backbone, "codes" | "config">) => Sizes.backbone(config, codes)
-
-/** A backbone's arrays as its inferences name them. */
-export const weightsOf = ({ tensors }: Backbone): Weights.Tensors => Stage.parameters(tensors)
-
-/** The network as it is before pretraining: the baseline of every evaluation. */
-export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
-  config,
-  codes,
-  tensors: Weights.flatten(Parameter.initialise(Mim.spec(sizesOf({ config, codes })), config.seed))
-})
+import type { StageOptions } from "./TrainTokenizer.ts"
 
 /** The step that pretrains a network to predict some number of codes; `images` are a batch. */
 export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
   const { mask, optimizer, vit } = config
   const masked = Dim.named("masked", images * mask.count)
   const batch = { size: Dim.named("batch", images), masked, dropPath: vit.dropPath > 0 }
-  return PretrainStep.step(sizesOf({ config, codes }), batch, AdamW.of(optimizer, WeightDecay.decays("pretrain")))
+  return PretrainStep.step(Backbone.sizes(config, codes), batch, AdamW.of(optimizer, WeightDecay.decays("pretrain")))
 }
 
 /**
@@ -63,7 +42,7 @@ export const stepOf = (config: PretrainConfig, codes: number, images = config.op
  */
 export const pretrain = Effect.fn("pretrain")(function*(
   config: PretrainConfig,
-  tokenizer: Tokenizer,
+  tokenizer: Tokenizer.Tokenizer,
   { checkpointEvery = 100, split = "train", stage = "pretrain" }: StageOptions = {}
 ) {
   const { aggregation, mask, optimizer, seed, vit } = config
@@ -74,12 +53,11 @@ export const pretrain = Effect.fn("pretrain")(function*(
       `expected as many patches as the tokenizer's ${encoder.imageSize} pixels in patches of ${encoder.patchSize} make, got ${vit.imageSize} in ${vit.patchSize}`
     ]
   })
-  const engine = yield* Engine
   const set = yield* (yield* Images).load(split)
   // Both see the same pictures.
   yield* Batches.checkColours(set, tokenizer.config.augment, "the tokenizer")
   const codes = tokenizer.config.codebook.size
-  const sizes = sizesOf({ config, codes })
+  const sizes = Backbone.sizes(config, codes)
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const masked = Dim.named("masked", optimizer.batchSize * mask.count)
   const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
@@ -101,8 +79,8 @@ export const pretrain = Effect.fn("pretrain")(function*(
   ]
   const dropPath = vit.dropPath > 0
   const step = stepOf(config, codes)
-  const encode = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), batchSize)
-  const encoderHandle = yield* engine.infer(encode, yield* Stage.fill(encode, TrainTokenizer.weightsOf(tokenizer)))
+  const encode = TokenizerStep.encode(Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth), batchSize)
+  const encoderHandle = yield* Inference.open(encode, Tokenizer.weights(tokenizer))
   const key = (purpose: string, epoch: number, index: number): KeyedRandom.Key => ({
     seed,
     purpose: `${stage}/${purpose}`,
@@ -174,6 +152,6 @@ export const pretrain = Effect.fn("pretrain")(function*(
       Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))
     )
   )
-  const backbone: Backbone = { config, codes, tensors }
+  const backbone: Backbone.Backbone = { config, codes, tensors }
   return backbone
 }, Effect.scoped)

@@ -3,13 +3,11 @@ import { Effect } from "effect"
 import * as Model from "../domain/config/Model.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Codebook from "../domain/method/Codebook.ts"
-import * as FeatureDirections from "../domain/method/FeatureDirections.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
-import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
-import { Teacher, TeacherError } from "../layers/teacher/Teacher.ts"
+import { Teacher } from "../layers/teacher/Teacher.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
@@ -19,17 +17,11 @@ import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Vqkd from "../nn/tokenizer/Vqkd.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
-import * as Sizes from "./trained/Sizes.ts"
+import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
+import * as Targets from "./training/Targets.ts"
 import * as Training from "./training/Training.ts"
-
-/** A trained tokenizer: arrays under their official names, the codebook as `quantize.embedding.weight`. */
-export interface Tokenizer {
-  readonly config: TokenizerConfig
-  readonly teacherWidth: number
-  readonly tensors: Weights.Tensors
-}
 
 /** What a training stage may be told beside its configuration. */
 export interface StageOptions {
@@ -40,22 +32,6 @@ export interface StageOptions {
   /** Steps between checkpoints; default 100. */
   readonly checkpointEvery?: number
 }
-
-/** A tokenizer's sizes as its networks have them. */
-export const sizesOf = ({ config, teacherWidth }: Pick<Tokenizer, "config" | "teacherWidth">) =>
-  Sizes.tokenizer(config, teacherWidth)
-
-/** A tokenizer's arrays as its inferences name them. */
-export const weightsOf = ({ tensors }: Tokenizer): Weights.Tensors =>
-  Stage.renamed(
-    tensors,
-    (name) =>
-      name === "quantize.embedding.weight"
-        ? "codebook"
-        : name === "quantize.cluster_size"
-        ? undefined
-        : `parameters.${name}`
-  )
 
 const supported = ({ encoder }: TokenizerConfig) =>
   Stage.refuse("tokenizer", {
@@ -89,9 +65,6 @@ const startRows = (vectors: number, codes: number, key: KeyedRandom.Key): Int32A
   return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
 }
 
-/** The most tokens before the patches that are taken for class tokens and registers. */
-const LEADING = 17
-
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
   { augment, encoder, optimizer, sampling, seed }: TokenizerConfig,
@@ -104,43 +77,10 @@ export const batches = Effect.fnUntraced(function*(
   return { ...found, set }
 })
 
-/**
- * The teacher's features of a batch from a set. Fails with `ConfigError` when they are not of the tokenizer's patches, and
- * with `TeacherError` when a patch has none that could be learned, or as the teacher does.
- */
-export const targetsOf = Effect.fnUntraced(function*(
-  { encoder }: TokenizerConfig,
-  { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
-  set: ImageSet
-) {
-  const teacher = yield* Teacher
-  const nameOf = (image: number) => set.describe(indices[image]!)
-  const targets = yield* teacher.features(unit, nameOf)
-  const [, tokens, width] = targets.shape
-  const { imageSize, patches, patchSize } = encoder
-  const more = tokens - patches
-  yield* Stage.refuse("tokenizer", {
-    "encoder.patchSize": [
-      more !== 0,
-      `expected a size that gives the ${tokens} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}` +
-      (more > 0 && more <= LEADING
-        ? `; if its first ${
-          more === 1 ? "token is no patch but a class token" : `${more} tokens are no patches`
-        }, leave ` +
-          `out ${more} more (skip of its layer, --teacher-skip)`
-        : "")
-    ]
-  })
-  yield* Effect.fromResult(FeatureDirections.check(targets.data, { tokens, width, nameOf })).pipe(
-    Effect.mapError((reason) => new TeacherError({ teacher: teacher.name, reason }))
-  )
-  return targets
-})
-
 /** The step that trains a tokenizer; `images` are a batch. */
 export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = config.optimizer.batchSize) => {
   const { codebook, optimizer } = config
-  return TokenizerStep.step(sizesOf({ config, teacherWidth }), Dim.named("batch", images), {
+  return TokenizerStep.step(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", images), {
     decay: codebook.decay,
     revival: codebook.revival,
     adamw: AdamW.of(optimizer, WeightDecay.decays("tokenizer"))
@@ -161,7 +101,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const engine = yield* Engine
   const teacher = yield* Teacher
   const { codebook, optimizer, seed } = config
-  const sizes = sizesOf({ config, teacherWidth: teacher.width })
+  const sizes = Tokenizer.sizes(config, teacher.width)
   const batchSize = Dim.named("batch", optimizer.batchSize)
   const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
   const step = stepOf(config, teacher.width)
@@ -246,7 +186,7 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       batch: Effect.fnUntraced(function*(index) {
         const found = yield* batch(index)
         recycle([found.normalised.data])
-        const targets = yield* targetsOf(config, found, set)
+        const targets = yield* Targets.of(config, found, set)
         const { integer } = KeyedRandom.generator(key("revive", index))
         return {
           images: images(found.unit.data),
@@ -275,6 +215,6 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       computedOn
     })))
   )
-  const tokenizer: Tokenizer = { config, teacherWidth: teacher.width, tensors }
+  const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth: teacher.width, tensors }
   return tokenizer
 }, Effect.scoped)

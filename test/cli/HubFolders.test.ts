@@ -10,12 +10,10 @@ import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
-import * as Classifier from "../../src/nn/finetune/Classifier.ts"
-import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
-import { untrained } from "../../src/pipelines/Pretrain.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
-import { stepOf } from "../../src/pipelines/TrainTokenizer.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { classes, micro } from "../pipelines/kit.ts"
 import { draw, found, said } from "./kit.ts"
@@ -31,15 +29,14 @@ const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileS
 const made = Effect.gen(function*() {
   const write = (name: string, network: Parameters<typeof ModelFolder.write>[1]) =>
     ModelFolder.write(at(name), network, { name })
-  const sizes = Sizes.tokenizer(preset.tokenizer, 8)
-  const { embedding } = stepOf(preset.tokenizer, 8).state.quantize
+  const { quantize: { embedding }, ...spec } = Tokenizer.spec(preset.tokenizer, 8)
   const weight = HostTensor.make(
     embedding.weight.shape,
     "float32",
     Float32Array.from({ length: 128 }, (_, i) => Math.sin(i))
   )
-  const parameters = Parameter.initialise(Vqkd.spec(sizes), 1)
-  yield* write("backbone", { _tag: "Backbone", ...untrained(preset.pretrain, 16) })
+  const parameters = Parameter.initialise(spec, 1)
+  yield* write("backbone", { _tag: "Backbone", ...Backbone.untrained(preset.pretrain, 16) })
   yield* write("tokenizer", {
     _tag: "Tokenizer",
     config: preset.tokenizer,
@@ -50,7 +47,7 @@ const made = Effect.gen(function*() {
     _tag: "Classifier",
     config: preset.finetune,
     classes,
-    tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 1))
+    tensors: Weights.flatten(Parameter.initialise(Classifier.spec(preset.finetune, 3), 1))
   })
 })
 

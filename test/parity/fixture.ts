@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
-import * as Stage from "../../src/pipelines/training/Stage.ts"
+import * as Inference from "../../src/pipelines/trained/Inference.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Shape } from "../../src/shapes/Shape.ts"
 import type { HostOf, TensorSpec, TrainStep } from "../../src/shapes/Step.ts"
@@ -296,9 +296,9 @@ export const begin = <S, B, M>(
     Object.entries(parameters).map(([name, { shape }]) => [name, HostTensor.zeros(shape, "float32")])
   )
   const tensors: Weights.Tensors = {
-    ...Stage.renamed(parameters, (name) => `parameters.${name}`),
-    ...Stage.renamed(still, (name) => `first.${name}`),
-    ...Stage.renamed(still, (name) => `second.${name}`),
+    ...Inference.parameters(parameters),
+    ...Inference.renamed(still, (name) => `first.${name}`),
+    ...Inference.renamed(still, (name) => `second.${name}`),
     ...buffers
   }
   Result.getOrThrow(Weights.conform(step.state as object, Weights.make(tensors), step.name))

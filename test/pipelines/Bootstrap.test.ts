@@ -7,7 +7,7 @@ import * as Runs from "../../src/layers/run/Runs.ts"
 import { Teacher } from "../../src/layers/teacher/Teacher.ts"
 import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
 import { type FeatureOptions, features, type Network } from "../../src/pipelines/evaluate/Features.ts"
-import { type Backbone, untrained } from "../../src/pipelines/Pretrain.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -54,7 +54,7 @@ describe("Bootstrap", () => {
   layer(Layer.merge(machine, images))((it) => {
     it.effect("teaches with a backbone's normed patch tokens", () =>
       Effect.gen(function*() {
-        const backbone = untrained(preset.pretrain, 16)
+        const backbone = Backbone.untrained(preset.pretrain, 16)
         const layer = Bootstrap.layerBackbone(backbone)
         close(yield* means(backbone, layer))
         assert.include(yield* refused(layer, 40), "images of shape [1, 3, 40, 40] came, but [B, 3, 32, 32] is expected")
@@ -71,22 +71,22 @@ describe("Bootstrap", () => {
 
     it.effect("has another digest for other weights and other configurations", () =>
       Effect.gen(function*() {
-        const backbone = untrained(preset.pretrain, 16)
-        const digest = (given: Backbone) =>
+        const backbone = Backbone.untrained(preset.pretrain, 16)
+        const digest = (given: Backbone.Backbone) =>
           Effect.provide(Teacher.useSync(({ digest }) => digest), Bootstrap.layerBackbone(given), { local: true })
         const augment = new AugmentConfig({ ...preset.pretrain.augment, mean: [0, 0, 0] })
         const others = [
           backbone,
-          untrained(new PretrainConfig({ ...preset.pretrain, seed: 1 }), 16),
+          Backbone.untrained(new PretrainConfig({ ...preset.pretrain, seed: 1 }), 16),
           { ...backbone, config: new PretrainConfig({ ...preset.pretrain, augment }) }
         ]
         assert.strictEqual(new Set(yield* Effect.forEach(others, digest)).size, 3)
-        assert.strictEqual(yield* digest(untrained(preset.pretrain, 16)), yield* digest(backbone))
+        assert.strictEqual(yield* digest(Backbone.untrained(preset.pretrain, 16)), yield* digest(backbone))
       }))
 
     it.effect("says which of a network's tensors are missing", () =>
       Effect.gen(function*() {
-        const { "norm.weight": _, ...tensors } = untrained(preset.pretrain, 16).tensors
+        const { "norm.weight": _, ...tensors } = Backbone.untrained(preset.pretrain, 16).tensors
         const message = yield* refused(Bootstrap.layerBackbone({ config: preset.pretrain, codes: 16, tensors }), 32)
         assert.include(message, "teacher backbone: weights patch features: ")
         assert.include(message, "1 missing: parameters.norm.weight")

@@ -5,14 +5,14 @@ import { InferenceSession, Tensor } from "onnxruntime-node"
 import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
-import * as Classifier from "../../src/nn/finetune/Classifier.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as Export from "../../src/pipelines/artefacts/Export.ts"
 import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { classify } from "../../src/pipelines/Finetune.ts"
-import { untrained } from "../../src/pipelines/Pretrain.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { classes, engine, images, micro, set, teacher as hog } from "./kit.ts"
@@ -29,14 +29,14 @@ const drawn = (spec: Parameters<typeof Parameter.initialise>[0], spread: number)
     } as HostTensor.Any])
   )
 
-const backbone = { _tag: "Backbone", ...untrained(preset.pretrain, 16) } as const
+const backbone = { _tag: "Backbone", ...Backbone.untrained(preset.pretrain, 16) } as const
 
 const tokenizer = {
   _tag: "Tokenizer",
   config: preset.tokenizer,
   teacherWidth: WIDTH,
   tensors: {
-    ...drawn(Vqkd.spec(Sizes.tokenizer(preset.tokenizer, WIDTH)), 20),
+    ...drawn(Vqkd.spec(Tokenizer.sizes(preset.tokenizer, WIDTH)), 20),
     "quantize.embedding.weight": {
       shape: [16, 8],
       dtype: "float32",
@@ -49,7 +49,7 @@ const classifier = {
   _tag: "Classifier",
   config: preset.finetune,
   classes,
-  tensors: drawn(Classifier.spec(Sizes.classifier(preset.finetune, classes.length)), 20)
+  tensors: drawn(Classifier.spec(preset.finetune, classes.length), 20)
 } as const
 
 const shown = Effect.gen(function*() {

@@ -11,12 +11,11 @@ import { Progress, silent } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
-import * as Classifier from "../../src/nn/finetune/Classifier.ts"
 import * as Artifact from "../../src/pipelines/artefacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
 import { finetune, type Start } from "../../src/pipelines/Finetune.ts"
-import { untrained } from "../../src/pipelines/Pretrain.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
 const { finetune: asked, pretrain } = micro({ duration: 2, warmup: 1, lr: 1e-12, minLr: 1e-12, weightDecay: 0 })
@@ -26,7 +25,7 @@ const initialised = (names: ReadonlyArray<string>) => ({
   config,
   classes: names,
   tensors: Weights.flatten(
-    Parameter.initialise(Classifier.spec(Sizes.classifier({ ...config, headScale: 1 }, names.length)), 5)
+    Parameter.initialise(Classifier.spec({ ...config, headScale: 1 }, names.length), 5)
   )
 })
 
@@ -95,7 +94,7 @@ describe("fine-tuning", () => {
           assert.strictEqual(error._tag, "ConfigError")
           assert.include(error.message, key)
         }
-        const backbone = untrained(new PretrainConfig({ ...pretrain, vit: plain }), 16)
+        const backbone = Backbone.untrained(new PretrainConfig({ ...pretrain, vit: plain }), 16)
         const eight = new FinetuneConfig({ ...config, vit: new VitConfig({ ...plain, heads: 8, pooling: "cls" }) })
         const heads = yield* Effect.flip(begun(backbone, train, eight))
         assert.include(heads.message, "vit.heads: expected 2, as the weights were trained with, got 8")
@@ -140,7 +139,7 @@ describe("fine-tuning", () => {
         const fs = yield* FileSystem.FileSystem
         const folder = yield* fs.makeTempDirectoryScoped()
         const network = { _tag: "Classifier", ...initialised(classes) } as const
-        const backbone = { _tag: "Backbone", ...untrained(pretrain, 16) } as const
+        const backbone = { _tag: "Backbone", ...Backbone.untrained(pretrain, 16) } as const
         const made = new Weights.Provenance({ stage: "s", configDigest: "c", dataDigest: "d", step: 1, seed: 0 })
         yield* ModelFolder.write(`${folder}/hub`, network, { name: "n", provenance: made })
         yield* ModelFolder.write(`${folder}/backbone`, backbone, { name: "n", provenance: made })

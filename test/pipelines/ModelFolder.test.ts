@@ -5,11 +5,10 @@ import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
-import * as Classifier from "../../src/nn/finetune/Classifier.ts"
 import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
 import { classify } from "../../src/pipelines/Finetune.ts"
-import { untrained } from "../../src/pipelines/Pretrain.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
 const preset = micro()
@@ -18,10 +17,10 @@ const classifier = {
   _tag: "Classifier",
   config: preset.finetune,
   classes,
-  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 3))
+  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(preset.finetune, 3), 3))
 } as const
 
-const backbone = { _tag: "Backbone", ...untrained(preset.pretrain, 16) } as const
+const backbone = { _tag: "Backbone", ...Backbone.untrained(preset.pretrain, 16) } as const
 
 const provenance = new Weights.Provenance({ stage: "finetune", configDigest: "c", dataDigest: "d", step: 7, seed: 3 })
 

@@ -3,16 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
-import * as Classifier from "../../src/nn/finetune/Classifier.ts"
-import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as Export from "../../src/pipelines/artefacts/Export.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { classify } from "../../src/pipelines/Finetune.ts"
-import { untrained } from "../../src/pipelines/Pretrain.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
-import { stepOf } from "../../src/pipelines/TrainTokenizer.ts"
-import { sizesOf } from "../../src/pipelines/TrainTokenizer.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
@@ -24,12 +21,12 @@ const filled = (tensors: Weights.Tensors, name: string, value: number): Weights.
   return { ...tensors, [name]: HostTensor.make(shape, "float32", new Float32Array(data.length).fill(value)) }
 }
 
-const pretrained = untrained(preset.pretrain, 16)
+const pretrained = Backbone.untrained(preset.pretrain, 16)
 
 const tokenizer = () => {
   const config = { config: preset.tokenizer, teacherWidth: 8 }
-  const { embedding } = stepOf(preset.tokenizer, 8).state.quantize
-  const parameters = Parameter.initialise(Vqkd.spec(sizesOf(config)), 0)
+  const { quantize: { embedding }, ...spec } = Tokenizer.spec(preset.tokenizer, 8)
+  const parameters = Parameter.initialise(spec, 0)
   const weight = HostTensor.zeros(embedding.weight.shape, "float32")
   return { ...config, tensors: Weights.flatten({ ...parameters, quantize: { embedding: { weight } } }) }
 }
@@ -37,7 +34,7 @@ const tokenizer = () => {
 const classifier = {
   config: preset.finetune,
   classes,
-  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(Sizes.classifier(preset.finetune, 3)), 3))
+  tensors: Weights.flatten(Parameter.initialise(Classifier.spec(preset.finetune, 3), 3))
 }
 
 describe("networks whose numbers overflow", () => {

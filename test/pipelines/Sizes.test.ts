@@ -5,14 +5,16 @@ import * as Presets from "../../src/domain/config/Presets.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as Mim from "../../src/nn/pretrain/Mim.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
-import * as Sizes from "../../src/pipelines/trained/Sizes.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
 
 const count = (spec: object) => Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
 
 const classifier = (name: string) =>
-  Effect.map(Presets.preset(name), ({ finetune }) => FinetuneStep.logits(Sizes.classifier(finetune, 1000), 1))
+  Effect.map(Presets.preset(name), ({ finetune }) => FinetuneStep.logits(Classifier.sizes(finetune, 1000), 1))
 
 describe("the published networks", () => {
   it.effect.each(
@@ -40,7 +42,7 @@ describe("the published networks", () => {
   it.each([["base", Presets.base, 106_143_056], ["large", Presets.large, 336_728_512]] as const)(
     "%s is pretrained with %d parameters",
     (_, { pretrain, tokenizer }, parameters) => {
-      const sizes = Sizes.backbone(pretrain, tokenizer.codebook.size)
+      const sizes = Backbone.sizes(pretrain, tokenizer.codebook.size)
       assert.strictEqual(count(Mim.spec(sizes)), parameters)
       const plain = Mim.spec({ ...sizes, aggregation: null })
       assert.strictEqual(count(plain), parameters === 106_143_056 ? 91_965_776 : 311_534_016)
@@ -48,7 +50,7 @@ describe("the published networks", () => {
   )
 
   it("learn the words of a tokenizer with the published number of parameters", () => {
-    const sizes = Sizes.tokenizer(Presets.base.tokenizer, 512)
+    const sizes = Tokenizer.sizes(Presets.base.tokenizer, 512)
     assert.strictEqual(count(Vqkd.spec(sizes)), 108_829_216)
     assert.strictEqual(count(Vqkd.spec({ ...sizes, decoderDepth: 1 })), 94_655_008)
   })

@@ -6,9 +6,9 @@
  * import assert from "node:assert"
  * import { Effect } from "effect"
  * import { Presets } from "patchword/domain"
- * import { Export, untrained } from "patchword/pipelines"
+ * import { Backbone, Export } from "patchword/pipelines"
  *
- * const backbone = { _tag: "Backbone", ...untrained(Presets.tiny.pretrain, 256) } as const
+ * const backbone = { _tag: "Backbone", ...Backbone.untrained(Presets.tiny.pretrain, 256) } as const
  * const bytes = await Effect.runPromise(Export.onnx(backbone, "features"))
  * assert.ok(bytes.length > 1_000_000)
  * ```
@@ -26,16 +26,13 @@ import * as Codes from "../../shapes/Codes.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Normalization from "../../shapes/Normalization.ts"
-import type { Inference } from "../../shapes/Step.ts"
+import type { Inference as InferenceOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import type { Classifier } from "../Finetune.ts"
-import type { Backbone } from "../Pretrain.ts"
-import * as Pretrain from "../Pretrain.ts"
-import * as Sizes from "../trained/Sizes.ts"
-import * as Stage from "../training/Stage.ts"
-import type { Tokenizer } from "../TrainTokenizer.ts"
-import * as TrainTokenizer from "../TrainTokenizer.ts"
+import * as Backbone from "../trained/Backbone.ts"
+import * as Classifier from "../trained/Classifier.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 
 /** What a file gives for images `[B, 3, H, W]` from 0 to 1. */
 export const What = Schema.Literals([
@@ -90,9 +87,9 @@ export class ExportError extends Schema.TaggedError<ExportError>()("ExportError"
 
 /** A network with its weights; an `Artifact` is one. */
 export type Network =
-  | { readonly _tag: "Tokenizer" } & Tokenizer
-  | { readonly _tag: "Backbone" } & Backbone
-  | { readonly _tag: "Classifier" } & Classifier
+  | { readonly _tag: "Tokenizer" } & Tokenizer.Tokenizer
+  | { readonly _tag: "Backbone" } & Backbone.Backbone
+  | { readonly _tag: "Classifier" } & Classifier.Classifier
 
 /** How a file is made. */
 export interface Options {
@@ -119,14 +116,14 @@ interface Model {
 /** `make` gives the inference for a number of images, `finish` what the file shall hand out of its results. */
 const model = <W, Y extends number, X extends number, O>(
   { channels, finish, imageSize, make, tensors }: {
-    readonly make: (images: Count) => Inference<W, Shown<Y, X>, O>
+    readonly make: (images: Count) => InferenceOf<W, Shown<Y, X>, O>
     readonly finish: (outputs: O, images: Count) => object
     readonly tensors: Weights.Tensors
     readonly imageSize: number
     readonly channels?: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
   }
 ): Model => {
-  const of = (count: number): Inference<W, Shown<Y, X>, object> => {
+  const of = (count: number): InferenceOf<W, Shown<Y, X>, object> => {
     const images = Dim.named("images", count)
     const inference = make(images)
     return {
@@ -140,7 +137,7 @@ const model = <W, Y extends number, X extends number, O>(
   return {
     imageSize,
     weights: Effect.map(
-      Stage.fill(of(1), tensors),
+      Inference.loadWeights(of(1), tensors),
       (record) => Object.fromEntries(Tree.leaves<HostTensor.Any>(record as object))
     ),
     encode: (contents, images) => Frozen.encode(of, contents, images)
@@ -150,9 +147,9 @@ const model = <W, Y extends number, X extends number, O>(
 const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
   switch (network._tag) {
     case "Tokenizer": {
-      const sizes = TrainTokenizer.sizesOf(network)
+      const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
       const { imageSize } = network.config.encoder
-      const tensors = TrainTokenizer.weightsOf(network)
+      const tensors = Tokenizer.weights(network)
       const encode = (images: Count) => TokenizerStep.encode(sizes, images)
       const features = (images: Count) => TokenizerStep.patchFeatures(sizes, images)
       const both = (images: Count) => {
@@ -174,26 +171,26 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
       }
     }
     case "Backbone": {
-      const sizes = Pretrain.sizesOf(network)
+      const sizes = Backbone.sizes(network.config, network.codes)
       const { augment, vit } = network.config
       return {
         features: model({
           make: (images) => PretrainStep.patchFeatures(sizes, images),
           finish: ({ target }) => ({ features: target }),
-          tensors: Pretrain.weightsOf(network),
+          tensors: Backbone.weights(network),
           imageSize: vit.imageSize,
           channels: augment
         })
       }
     }
     case "Classifier": {
-      const { classes, config: { augment, vit }, tensors } = network
-      const sizes = Sizes.classifier(network.config, classes.length)
+      const { augment, vit } = network.config
+      const sizes = Classifier.sizes(network.config, network.classes.length)
       return {
         logits: model({
           make: (images) => FinetuneStep.logits(sizes, images),
           finish: (outputs) => outputs,
-          tensors: Stage.parameters(tensors),
+          tensors: Classifier.weights(network),
           imageSize: vit.imageSize,
           channels: augment
         })

@@ -1,15 +1,13 @@
 /** Images as words: the codes that a tokenizer gives to patches. */
 import { Effect } from "effect"
-import { Engine } from "../../layers/engine/Engine.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
-import * as Stage from "../training/Stage.ts"
-import type { Tokenizer } from "../TrainTokenizer.ts"
-import * as TrainTokenizer from "../TrainTokenizer.ts"
 
 const BATCH = 64
 
@@ -25,16 +23,14 @@ export interface Encoded {
  * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
  */
 export const encode = Effect.fn("encode")(function*<E, R>(
-  tokenizer: Tokenizer,
+  tokenizer: Tokenizer.Tokenizer,
   set: ImageSet,
   use: (images: ReadonlyArray<Encoded>) => Effect.Effect<void, E, R>
 ) {
-  const { augment, encoder: { imageSize, patches } } = tokenizer.config
-  const inference = TokenizerStep.encode(TrainTokenizer.sizesOf(tokenizer), Dim.named("batch", BATCH))
-  const handle = yield* (yield* Engine).infer(
-    inference,
-    yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer))
-  )
+  const { config, teacherWidth } = tokenizer
+  const { augment, encoder: { imageSize, patches } } = config
+  const inference = TokenizerStep.encode(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", BATCH))
+  const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
   yield* Batches.evaluation(
     { set, batchSize: BATCH, size: imageSize, augment },
     Effect.fnUntraced(function*({ indices, unit, valid }) {

@@ -1,19 +1,17 @@
 /** How good a tokenizer and a pretrained network are at their own tasks, on images they were not trained on. */
 import { Effect } from "effect"
 import * as Codebook from "../../domain/method/Codebook.ts"
-import { Engine } from "../../layers/engine/Engine.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type { Backbone } from "../Pretrain.ts"
-import * as Pretrain from "../Pretrain.ts"
+import * as Backbone from "../trained/Backbone.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Masking from "../training/Masking.ts"
-import * as Stage from "../training/Stage.ts"
-import type { Tokenizer } from "../TrainTokenizer.ts"
-import * as TrainTokenizer from "../TrainTokenizer.ts"
+import * as Targets from "../training/Targets.ts"
 
 const BATCH = 64
 
@@ -37,37 +35,39 @@ const average = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
 /** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
-export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(function*(tokenizer: Tokenizer, set: ImageSet) {
-  const engine = yield* Engine
-  const sizes = TrainTokenizer.sizesOf(tokenizer)
-  const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH))
-  const handle = yield* engine.infer(inference, yield* Stage.fill(inference, TrainTokenizer.weightsOf(tokenizer)))
-  const { augment, codebook, encoder } = tokenizer.config
-  const { patches } = encoder
-  const images = (yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: encoder.imageSize, augment },
-    Effect.fnUntraced(function*(shown) {
-      const { unit, valid } = shown
-      const targets = yield* TrainTokenizer.targetsOf(tokenizer.config, shown, set)
-      const { codes, cosine } = yield* handle.run({
-        images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
-        targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
+export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(
+  function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet) {
+    const { config, teacherWidth } = tokenizer
+    const inference = TokenizerStep.reconstruct(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", BATCH))
+    const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
+    const { augment, codebook, encoder } = config
+    const { patches } = encoder
+    const images = (yield* Batches.evaluation(
+      { set, batchSize: BATCH, size: encoder.imageSize, augment },
+      Effect.fnUntraced(function*(shown) {
+        const { unit, valid } = shown
+        const targets = yield* Targets.of(config, shown, set)
+        const { codes, cosine } = yield* handle.run({
+          images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
+          targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
+        })
+        return Array.from({ length: valid }, (_, i): EncodedImage => ({
+          codes: codes.data.slice(i * patches, (i + 1) * patches),
+          cosine: average(cosine.data.subarray(i * patches, (i + 1) * patches))
+        }))
       })
-      return Array.from({ length: valid }, (_, i): EncodedImage => ({
-        codes: codes.data.slice(i * patches, (i + 1) * patches),
-        cosine: average(cosine.data.subarray(i * patches, (i + 1) * patches))
-      }))
-    })
-  )).flat()
-  const counts = Codebook.count(images.flatMap(({ codes }) => Array.from(codes)), codebook.size)
-  const evaluated: TokenizerEvaluation = {
-    cosine: average(images.map(({ cosine }) => cosine)),
-    usage: Codebook.usage(counts),
-    perplexity: Codebook.perplexity(counts),
-    images
-  }
-  return evaluated
-}, Effect.scoped)
+    )).flat()
+    const counts = Codebook.count(images.flatMap(({ codes }) => Array.from(codes)), codebook.size)
+    const evaluated: TokenizerEvaluation = {
+      cosine: average(images.map(({ cosine }) => cosine)),
+      usage: Codebook.usage(counts),
+      perplexity: Codebook.perplexity(counts),
+      images
+    }
+    return evaluated
+  },
+  Effect.scoped
+)
 
 /** One masked image: the true codes of all its patches, and those that were predicted, meaningful where it was masked. */
 export interface PredictedImage {
@@ -89,17 +89,16 @@ export interface PretrainEvaluation {
 
 /** Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. */
 export const evaluatePretraining = Effect.fn("evaluatePretraining")(function*(
-  backbone: Backbone,
+  backbone: Backbone.Backbone,
   encoded: ReadonlyArray<EncodedImage>,
   set: ImageSet
 ) {
-  const engine = yield* Engine
   const { augment, mask, masking, seed, vit } = backbone.config
-  const inference = PretrainStep.predict(Pretrain.sizesOf(backbone), {
+  const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
     size: Dim.named("batch", BATCH),
     masked: Dim.named("masked", BATCH * mask.count)
   })
-  const handle = yield* engine.infer(inference, yield* Stage.fill(inference, Pretrain.weightsOf(backbone)))
+  const handle = yield* Inference.open(inference, Backbone.weights(backbone))
   const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
   const parts = yield* Batches.evaluation(
     { set, batchSize: BATCH, size: vit.imageSize, augment },

@@ -1,6 +1,5 @@
 /** What a frozen network says of images: one vector each. */
 import { Effect } from "effect"
-import { Engine } from "../../layers/engine/Engine.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
@@ -8,21 +7,19 @@ import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type { Inference } from "../../shapes/Step.ts"
+import type { Inference as InferenceOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import type { Classifier } from "../Finetune.ts"
-import type { Backbone } from "../Pretrain.ts"
-import * as Pretrain from "../Pretrain.ts"
-import * as Sizes from "../trained/Sizes.ts"
+import * as Backbone from "../trained/Backbone.ts"
+import * as Classifier from "../trained/Classifier.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
 import * as Stage from "../training/Stage.ts"
-import type { Tokenizer } from "../TrainTokenizer.ts"
-import * as TrainTokenizer from "../TrainTokenizer.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 /** A network whose features can be asked for: a backbone's or a classifier's last block, or a tokenizer's encoder. */
-export type Network = Backbone | Classifier | Tokenizer
+export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Tokenizer
 
 /**
  * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
@@ -42,11 +39,11 @@ const running = Effect.fnUntraced(function*<
   X extends number,
   C extends number
 >(
-  inference: Inference<W, { readonly images: Tensor<[B, 3, Y, X]> }, { readonly features: Tensor<[B, C]> }>,
+  inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, { readonly features: Tensor<[B, C]> }>,
   tensors: Weights.Tensors,
   images: "normalised" | "unit"
 ) {
-  const handle = yield* (yield* Engine).infer(inference, yield* Stage.fill(inference, tensors))
+  const handle = yield* Inference.open(inference, tensors)
   const { shape } = inference.batch.images
   return (batch: Batches.EvaluationBatch) =>
     Effect.map(
@@ -58,17 +55,15 @@ const running = Effect.fnUntraced(function*<
 const open = (network: Network, options: FeatureOptions) => {
   const batchSize = Dim.named("batch", BATCH)
   if ("teacherWidth" in network) {
-    const inference = TokenizerStep.features(TrainTokenizer.sizesOf(network), batchSize, options)
-    return running(inference, TrainTokenizer.weightsOf(network), "unit")
+    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
+    return running(TokenizerStep.features(sizes, batchSize, options), Tokenizer.weights(network), "unit")
   }
-  const tensors = Stage.parameters(network.tensors)
-  return "codes" in network
-    ? running(PretrainStep.features(Pretrain.sizesOf(network), batchSize, options), tensors, "normalised")
-    : running(
-      FinetuneStep.features(Sizes.classifier(network.config, network.classes.length), batchSize, options),
-      tensors,
-      "normalised"
-    )
+  if ("codes" in network) {
+    const sizes = Backbone.sizes(network.config, network.codes)
+    return running(PretrainStep.features(sizes, batchSize, options), Backbone.weights(network), "normalised")
+  }
+  const sizes = Classifier.sizes(network.config, network.classes.length)
+  return running(FinetuneStep.features(sizes, batchSize, options), Classifier.weights(network), "normalised")
 }
 
 /**

@@ -5,9 +5,9 @@
  * import assert from "node:assert"
  * import { Result } from "effect"
  * import { Presets } from "patchword/domain"
- * import { Network, untrained } from "patchword/pipelines"
+ * import { Backbone, Network } from "patchword/pipelines"
  *
- * const backbone = { _tag: "Backbone", ...untrained(Presets.tiny.pretrain, 256) } as const
+ * const backbone = { _tag: "Backbone", ...Backbone.untrained(Presets.tiny.pretrain, 256) } as const
  * assert.ok(Result.isSuccess(Network.check(backbone, backbone.tensors)))
  * ```
  */
@@ -15,11 +15,9 @@ import { Record, Result } from "effect"
 import type * as Model from "../../domain/config/Model.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
-import * as Classifier from "../../nn/finetune/Classifier.ts"
-import * as Mim from "../../nn/pretrain/Mim.ts"
-import * as Vqkd from "../../nn/tokenizer/Vqkd.ts"
-import * as TrainTokenizer from "../TrainTokenizer.ts"
-import * as Sizes from "./Sizes.ts"
+import * as Backbone from "./Backbone.ts"
+import * as Classifier from "./Classifier.ts"
+import * as Tokenizer from "./Tokenizer.ts"
 
 /** A network with its weights; an `Artifact` is one. */
 export type Network = Model.Model & { readonly tensors: Weights.Tensors }
@@ -36,15 +34,12 @@ export const namesOf = (model: Model.Model): Naming.Network => names[model._tag]
 /** The arrays that a network has. */
 const specOf = (model: Model.Model): object => {
   switch (model._tag) {
-    case "Tokenizer": {
-      const sizes = TrainTokenizer.sizesOf(model)
-      const { embedding } = TrainTokenizer.stepOf(model.config, model.teacherWidth, 1).state.quantize
-      return { ...Vqkd.spec(sizes), quantize: { embedding } }
-    }
+    case "Tokenizer":
+      return Tokenizer.spec(model.config, model.teacherWidth)
     case "Backbone":
-      return Mim.spec(Sizes.backbone(model.config, model.codes))
+      return Backbone.spec(model.config, model.codes)
     case "Classifier":
-      return Classifier.spec(Sizes.classifier(model.config, model.classes.length))
+      return Classifier.spec(model.config, model.classes.length)
   }
 }
 

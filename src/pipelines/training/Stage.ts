@@ -1,5 +1,5 @@
 /** What every stage does around its training: skip what the run has finished, refuse what it cannot do. */
-import { Effect, Option, Result, Runtime, Schema } from "effect"
+import { Effect, Option, Runtime, Schema } from "effect"
 import { ConfigError } from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -8,8 +8,6 @@ import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Runs } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
-import type { HostOf, Inference } from "../../shapes/Step.ts"
-import * as Tree from "../../shapes/Tree.ts"
 
 /** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
 export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
@@ -82,26 +80,6 @@ export const once = Effect.fnUntraced(function*<E, R>(
   yield* runs.done(stage, identity)
   return tensors
 })
-
-/** The weights of an inference from named arrays. Fails with every one that is missing, unexpected or misshaped. */
-export const fill = <W, B, O>(
-  inference: Inference<W, B, O>,
-  tensors: Weights.Tensors
-): Effect.Effect<HostOf<W>, Weights.WeightsError> =>
-  Effect.fromResult(
-    Result.map(
-      Weights.conform(inference.weights as object, Weights.make(tensors), inference.name),
-      () => Tree.map<HostOf<W>>(inference.weights as object, (_, path) => tensors[path])
-    )
-  )
-
-/** Arrays under other names, `undefined` for those to leave out. */
-export const renamed = (tensors: Weights.Tensors, name: (name: string) => string | undefined): Weights.Tensors =>
-  Weights.rename(Weights.make(tensors), name).tensors
-
-/** Arrays of a network as its inferences name them. */
-export const parameters = (tensors: Weights.Tensors): Weights.Tensors =>
-  renamed(tensors, (name) => `parameters.${name}`)
 
 /** Refuses a configuration that asks for what the stage does not do, rather than ignore it. */
 export const refuse = (

@@ -1,0 +1,48 @@
+/**
+ * What the second stage gives: a vision transformer that predicts the visual words behind masks.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ * import { Backbone } from "patchword/pipelines"
+ *
+ * const { tensors } = Backbone.untrained(Presets.tiny.pretrain, 256)
+ * assert.deepStrictEqual(tensors["lm_head.weight"]?.shape, [256, Presets.tiny.pretrain.vit.width])
+ * ```
+ */
+import type { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as Parameter from "../../nn/blocks/Parameter.ts"
+import * as Mim from "../../nn/pretrain/Mim.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as Inference from "./Inference.ts"
+import * as VitSizes from "./VitSizes.ts"
+
+/** A network that was, or is to be, pretrained: arrays under their official names. */
+export interface Backbone {
+  readonly config: PretrainConfig
+  /** How many codes it predicts. */
+  readonly codes: number
+  readonly tensors: Weights.Tensors
+}
+
+/** The sizes of a network that predicts some number of codes. */
+export const sizes = (config: PretrainConfig, codes: number) => ({
+  ...VitSizes.positioned(config.vit),
+  codes: Dim.named("codes", codes),
+  initStd: config.initStd,
+  aggregation: config.aggregation
+})
+
+/** The arrays of a network that predicts some number of codes, under their official names. */
+export const spec = (config: PretrainConfig, codes: number) => Mim.spec(sizes(config, codes))
+
+/** The network as it is before pretraining: the baseline of every evaluation. */
+export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
+  config,
+  codes,
+  tensors: Weights.flatten(Parameter.initialise(spec(config, codes), config.seed))
+})
+
+/** A backbone's arrays as its inferences name them. */
+export const weights = ({ tensors }: Pick<Backbone, "tensors">): Weights.Tensors => Inference.parameters(tensors)

@@ -1,0 +1,44 @@
+/** What a tokenizer learns to rebuild: the teacher's features of what it is shown. */
+import { Effect } from "effect"
+import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import { Teacher, TeacherError } from "../../layers/teacher/Teacher.ts"
+import type * as Batches from "./Batches.ts"
+import * as Stage from "./Stage.ts"
+
+/** The most tokens before the patches that are taken for class tokens and registers. */
+const LEADING = 17
+
+/**
+ * The teacher's features of a batch from a set. Fails with `ConfigError` when they are not of the tokenizer's patches, and
+ * with `TeacherError` when a patch has none that could be learned, or as the teacher does.
+ */
+export const of = Effect.fnUntraced(function*(
+  { encoder }: TokenizerConfig,
+  { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
+  set: ImageSet
+) {
+  const teacher = yield* Teacher
+  const nameOf = (image: number) => set.describe(indices[image]!)
+  const targets = yield* teacher.features(unit, nameOf)
+  const [, tokens, width] = targets.shape
+  const { imageSize, patches, patchSize } = encoder
+  const more = tokens - patches
+  yield* Stage.refuse("tokenizer", {
+    "encoder.patchSize": [
+      more !== 0,
+      `expected a size that gives the ${tokens} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}` +
+      (more > 0 && more <= LEADING
+        ? `; if its first ${
+          more === 1 ? "token is no patch but a class token" : `${more} tokens are no patches`
+        }, leave ` +
+          `out ${more} more (skip of its layer, --teacher-skip)`
+        : "")
+    ]
+  })
+  yield* Effect.fromResult(FeatureDirections.check(targets.data, { tokens, width, nameOf })).pipe(
+    Effect.mapError((reason) => new TeacherError({ teacher: teacher.name, reason }))
+  )
+  return targets
+})
