@@ -122,7 +122,7 @@ interface Work<T> {
 const training = <S extends object, B, M>(
   { batch, state, step }: { step: TrainStep<S, B, M>; state: () => HostOf<S>; batch: HostOf<B> }
 ) => ({
-  trace: () => Trace.trainStep(step, { apart: true }),
+  trace: () => Trace.trainStep(step, { external: true }),
   held: step.state,
   values: state,
   open: (engine: Engine.Engine["Service"], values: HostOf<S>) =>

@@ -16,7 +16,7 @@ const { step } = pretraining(await Effect.runPromise(Presets.preset(name)), Numb
 
 const timed = () => {
   const start = performance.now()
-  const program = Trace.trainStep(step, { apart: true })
+  const program = Trace.trainStep(step, { external: true })
   return [performance.now() - start, program] as const
 }
 

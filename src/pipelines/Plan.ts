@@ -129,7 +129,7 @@ export const plan = Effect.fn("plan")(function*(
     const { batchSize } = optimizer
     const one = before(1)
     const step = stepOf(1)
-    const flopsPerImage = Trace.trainStep(step, { apart: true }).flops +
+    const flopsPerImage = Trace.trainStep(step, { external: true }).flops +
       (one === undefined ? 0 : Trace.inference(one).flops)
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)

@@ -9,13 +9,13 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 const geluGrad = tf.customGrad((x, save) => {
   const input = x as tf.Tensor
-  const y = Kernel.fused(
+  const y = FusedKernel.run(
     "PatchwordGelu",
     { x: input },
     {},
@@ -26,7 +26,7 @@ const geluGrad = tf.customGrad((x, save) => {
     value: y,
     gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
       const before = saved[0]!
-      return Kernel.fused("PatchwordGeluGradient", { x: before, dy }, {}, () => {
+      return FusedKernel.run("PatchwordGeluGradient", { x: before, dy }, {}, () => {
         const scaled = before.mul(Math.SQRT1_2)
         const cumulative = scaled.erf().mul(0.5).add(0.5)
         const density = scaled.square().neg().exp().mul(scaled).mul(1 / Math.sqrt(Math.PI))

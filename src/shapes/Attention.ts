@@ -13,8 +13,8 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Div, Mul, Show, ShowShape } from "./Dim.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { HostTensor } from "./HostTensor.ts"
-import * as Kernel from "./Kernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -53,7 +53,8 @@ export function splitHeads(x: Any, width: number, heads: number): { query: Any; 
     )
   }
   if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
-  // Split first and turned then: the gradient turns three small arrays, which takes half as long as one that holds all.
+  // Split first and transposed then: the gradient transposes three small arrays, which takes half as long as one that
+  // holds all.
   const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
     unsafeTyped(sideBySide(part.reshape([batch, tokens, heads, width / heads])))
   ) as [Any, Any, Any]
@@ -78,7 +79,7 @@ export function mergeHeads(x: Any, width: number): Any {
 }
 
 const weights = (query: tf.Tensor, key: tf.Tensor, scale: number, bias?: tf.Tensor): tf.Tensor => {
-  const scores = Kernel.product(query, key, { transposeB: true, alpha: scale })
+  const scores = FusedKernel.product(query, key, { transposeB: true, alpha: scale })
   return tf.softmax(bias === undefined ? scores : scores.add(bias))
 }
 
@@ -87,7 +88,7 @@ const attentionGrad = (scale: number) =>
     const save = args.at(-1) as tf.GradSaveFunc
     const [query, key, value, bias] = args.slice(0, -1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?]
     const probabilities = weights(query, key, scale, bias)
-    const y = Kernel.product(probabilities, value)
+    const y = FusedKernel.product(probabilities, value)
     // As merged heads, which the next layer keeps for its own gradient anyway.
     save([query, key, value, probabilities, sideBySide(y)])
     return {
@@ -96,11 +97,11 @@ const attentionGrad = (scale: number) =>
         const [q, k, v, p, merged] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
         // Σ p·dp of a row of N scores is Σ y·dy of the E numbers that came of it.
         const mean = sideBySide(dy).mul(merged).sum(-1).transpose([0, 2, 1]).expandDims(-1)
-        const dScores = Kernel.product(dy, v, { transposeB: true }).sub(mean).mul(p)
+        const dScores = FusedKernel.product(dy, v, { transposeB: true }).sub(mean).mul(p)
         const gradients = [
-          Kernel.product(dScores, k, { alpha: scale }),
-          Kernel.product(dScores, q, { transposeA: true, alpha: scale }),
-          Kernel.product(p, dy, { transposeA: true })
+          FusedKernel.product(dScores, k, { alpha: scale }),
+          FusedKernel.product(dScores, q, { transposeA: true, alpha: scale }),
+          FusedKernel.product(p, dy, { transposeA: true })
         ]
         return bias === undefined ? gradients : [...gradients, dScores.sum(0, true)]
       }

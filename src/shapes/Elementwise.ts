@@ -13,7 +13,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Show, ShowShape } from "./Dim.ts"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -174,7 +174,7 @@ export const whereRows = <K extends number, C extends number>(
 }
 
 const select = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
-  Kernel.fused("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
+  FusedKernel.run("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
 
 /** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
 export const choose = <S extends Shape>(

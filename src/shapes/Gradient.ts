@@ -13,7 +13,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
@@ -58,7 +58,7 @@ const boundaryGrad = tf.customGrad((x, save) => {
   return {
     value: input.clone(),
     gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) =>
-      Kernel.fused("PatchwordBoundary", { x: saved[0]!, dy }, {}, () => [dy.clone()])[0]!
+      FusedKernel.run("PatchwordBoundary", { x: saved[0]!, dy }, {}, () => [dy.clone()])[0]!
   }
 })
 

@@ -12,14 +12,14 @@
 import * as tf from "@tensorflow/tfjs"
 import { untaped } from "./Codes.ts"
 import type { Show, ShowShape } from "./Dim.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
-import * as Kernel from "./Kernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 const logSoftmax = (x: tf.Tensor): tf.Tensor =>
-  Kernel.fused("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!
+  FusedKernel.run("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!
 
 const oneHot = (column: tf.Tensor, classes: number): tf.Tensor =>
   tf.cast(tf.oneHot(column.squeeze([1]) as tf.Tensor1D, classes), "float32")
@@ -31,7 +31,7 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
     const [rows, classes] = x.shape as [number, number]
     const column = labels.reshape([rows, 1])
     const logProbabilities = logSoftmax(x)
-    const picked = Kernel.fused(
+    const picked = FusedKernel.run(
       "PatchwordGatherElements",
       { x: logProbabilities, indices: column },
       { axis: 1 },
@@ -47,7 +47,7 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
         const probabilities = tf.exp(p).mul(share)
         const uniform = smoothing === 0 ? probabilities : probabilities.sub(share.mul(smoothing / classes))
         const hit = share.mul(1 - smoothing)
-        return Kernel.fused(
+        return FusedKernel.run(
           "PatchwordScatterElementsAdd",
           { x: uniform, indices: c, updates: hit.neg().reshape([1, 1]).tile([rows, 1]) },
           { axis: 1 },

@@ -11,7 +11,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Show } from "./Dim.ts"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -26,7 +26,7 @@ const layerNormGrad = (epsilon: number) =>
   tf.customGrad((...args) => {
     const [x, weight, bias] = args.slice(0, 3) as [tf.Tensor, tf.Tensor, tf.Tensor]
     const save = args[3] as tf.GradSaveFunc
-    const [y, mean, inverse] = Kernel.fused("PatchwordLayerNorm", { x, weight, bias }, { epsilon }, () => {
+    const [y, mean, inverse] = FusedKernel.run("PatchwordLayerNorm", { x, weight, bias }, { epsilon }, () => {
       const moments = tf.moments(x, -1, true)
       const inverseDeviation = tf.rsqrt(moments.variance.add(epsilon))
       return [x.sub(moments.mean).mul(inverseDeviation).mul(weight).add(bias), moments.mean, inverseDeviation]
@@ -44,12 +44,12 @@ const layerNormGrad = (epsilon: number) =>
         const centred = x0.reshape([rows, width]).sub(m.reshape([rows, 1]))
         const column = w.reshape([width, 1])
         const weighted = upstream.mul(centred)
-        const meanGradient = Kernel.product(upstream, column, { alpha: 1 / width }).mul(deviation)
-        const varianceGradient = Kernel.product(weighted, column, { alpha: 1 / width }).mul(
+        const meanGradient = FusedKernel.product(upstream, column, { alpha: 1 / width }).mul(deviation)
+        const varianceGradient = FusedKernel.product(weighted, column, { alpha: 1 / width }).mul(
           deviation.square().mul(deviation)
         )
         const dx = upstream.mul(w).mul(deviation).sub(meanGradient).sub(centred.mul(varianceGradient))
-        const dw = Kernel.product(r.reshape([1, rows]), weighted).reshape([width])
+        const dw = FusedKernel.product(r.reshape([1, rows]), weighted).reshape([width])
         return [dx.reshape(x0.shape), dw, upstream.sum(0)]
       }
     }

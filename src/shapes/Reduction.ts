@@ -9,7 +9,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
@@ -33,7 +33,7 @@ export const meanTokens = <B extends number, N extends number, C extends number>
 export const globalNorm = (tree: object): Tensor<[]> => {
   const squares = Tree.leaves<Any>(tree).map(([, leaf]) => {
     const x = untyped(leaf)
-    return Kernel.fused("PatchwordSumSquares", { x }, {}, () => [x.square().sum()])[0]!
+    return FusedKernel.run("PatchwordSumSquares", { x }, {}, () => [x.square().sum()])[0]!
   })
   return unsafeTyped(tf.sqrt(tf.sum(tf.stack(squares))))
 }

@@ -25,7 +25,7 @@
  */
 import type * as tf from "@tensorflow/tfjs"
 import * as Elementwise from "./Elementwise.ts"
-import * as Kernel from "./Kernel.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
@@ -118,7 +118,7 @@ export const adamw = <S extends Shape>(
   for (const [name, tensor] of Object.entries({ ...factors, parameter, first, second, mean, gradient })) {
     if (tensor !== undefined) inputs[name] = untyped(tensor)
   }
-  const results = Kernel.fused("PatchwordAdamW", inputs, {}, () => {
+  const results = FusedKernel.run("PatchwordAdamW", inputs, {}, () => {
     const sound = Elementwise.keepIf(finite, gradient)
     const nextMean = mean && keepMean && takeMean && added(mean, sound, keepMean, takeMean)
     const taken = nextMean ?? sound

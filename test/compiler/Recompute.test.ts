@@ -23,7 +23,7 @@ const check = <S, B, M>(name: string, make: () => Work<S, B, M>, blocks: number)
   describe(name, () => {
     it("computes more nodes, and counts the same multiplications", () => {
       const { step } = make()
-      const [kept, again] = [false, true].map((recompute) => Trace.trainStep(step, { apart: true, recompute }))
+      const [kept, again] = [false, true].map((recompute) => Trace.trainStep(step, { external: true, recompute }))
       assert.isAbove(again!.nodes, kept!.nodes + blocks * 15)
       assert.strictEqual(again!.flops, kept!.flops)
     })

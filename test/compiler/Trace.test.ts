@@ -69,15 +69,15 @@ describe("a program", () => {
   })
 
   it("moves the axes of an array once, and back for nothing", () => {
-    const turned = compile((x) => ({ y: x.transpose().exp(), z: x.transpose().sin() }))
-    assert.strictEqual(turned.nodes, 3)
+    const transposed = compile((x) => ({ y: x.transpose().exp(), z: x.transpose().sin() }))
+    assert.strictEqual(transposed.nodes, 3)
     const back = compile((x) => ({ y: x.exp().transpose().transpose(), z: x.reshape([1, 2, 3]).transpose([2, 0, 1]) }))
     assert.strictEqual(back.nodes, 3)
     const cycled = compile((x) => ({ y: x.reshape([1, 2, 3]).transpose([2, 0, 1]).transpose([1, 2, 0]).exp() }))
     assert.strictEqual(cycled.nodes, 2)
   })
 
-  it("adds transposes up before it turns their sum", () => {
+  it("adds transposes up before it transposes their sum", () => {
     const { nodes } = compile((x) => {
       const product = (y: tf.Tensor) => tf.matMul(y, y.slice([0, 0], [2, 1]), true)
       return { y: product(x).add(product(x.exp())) }

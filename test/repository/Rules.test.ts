@@ -121,7 +121,7 @@ describe("folders", () => {
 describe("hidden inputs", () => {
   it("are read by the command line alone", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/cli/")).flatMap(hiddenInputs)
-    assert.deepStrictEqual(found, ["src/compiler/trace/OnBackend.ts: try"])
+    assert.deepStrictEqual(found, ["src/compiler/trace/BackendScope.ts: try"])
   })
 
   it.each([

@@ -1,6 +1,5 @@
 /** A program while it is traced: nodes in the order of their emission, constants, and the names that connect them. */
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Attribute } from "./OnnxModel.ts"
 
 /** The element types of a program's values. Only shapes and indices of operators are int64. */
 export type Element = "float32" | "int32" | "bool" | "int64"
@@ -16,6 +15,9 @@ export interface Value {
 export interface Constant extends Value {
   readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
 }
+
+/** The attribute of a node: an integer, a list of integers, a real number, or a text. */
+export type Attribute = number | ReadonlyArray<number> | { readonly float: number } | string
 
 /** One operator. */
 export interface Node {

@@ -3,7 +3,7 @@
  * its field numbers.
  */
 import protobuf from "protobufjs"
-import type { Graph, Value } from "./Graph.ts"
+import type { Attribute, Graph, Value } from "./Graph.ts"
 
 const field = (id: number, type: string, rule?: "repeated") => (rule === undefined ? { id, type } : { id, type, rule })
 
@@ -81,9 +81,6 @@ const schema = protobuf.Root.fromJSON({
 
 const ELEMENT = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
-
-/** The attribute of a node: an integer, a list of integers, or a real number. */
-export type Attribute = number | ReadonlyArray<number> | { readonly float: number } | string
 
 const attribute = (name: string, value: Attribute) => {
   if (typeof value === "number") return { name, i: value, type: ATTRIBUTE.int }
@@ -209,7 +206,7 @@ interface Elsewhere {
 }
 
 /** Where a model keeps tensors outside of itself. */
-export interface External {
+export interface ExternalData {
   /** The files, as the model names them: relative to itself. Of its constants, which engines can be given. */
   readonly files: ReadonlyArray<string>
   /** Tensors within nodes, functions and inner graphs that are in other files. */
@@ -239,7 +236,7 @@ const elsewhere = (value: object): ReadonlyArray<Elsewhere> =>
  *
  * @throws Error when the bytes are no model.
  */
-export const external = (bytes: Uint8Array): External => {
+export const externalData = (bytes: Uint8Array): ExternalData => {
   const model: object & { readonly graph?: { readonly initializer?: ReadonlyArray<object> } } = schema
     .lookupType("Model").decode(bytes)
   const constants = new Set(model.graph?.initializer)

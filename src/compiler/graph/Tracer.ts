@@ -37,7 +37,7 @@ const EXPAND_ABOVE = 4096
 const SWAPPED = [1, 0] as const
 
 /** A kernel that a program leaves to whoever runs it: it is called after the graph. */
-export interface Apart {
+export interface ExternalKernel {
   readonly inputs: Readonly<Record<string, Graph.Value>>
   /** The names of its results, in the kernel's order. */
   readonly outputs: ReadonlyArray<string>
@@ -54,7 +54,7 @@ export interface Boundary {
 export class Tracer {
   readonly graph = Graph.builder()
   readonly inputs: Array<Graph.Value> = []
-  readonly apart: Array<Apart> = []
+  readonly external: Array<ExternalKernel> = []
   readonly boundaries: Array<Boundary> = []
   /** What each array with its axes in another order was made of. */
   private readonly origins = new Map<string, { readonly name: string; readonly axes: ReadonlyArray<number> }>()
@@ -146,7 +146,7 @@ export class Tracer {
     return reshaped
   }
 
-  /** The name of an array with its axes in another order; by default of a matrix, turned. */
+  /** The name of an array with its axes in another order; by default of a matrix, transposed. */
   transpose(name: string, axes: ReadonlyArray<number> = SWAPPED): string {
     const origin = this.origins.get(name)
     if (origin !== undefined && axes.every((axis, i) => origin.axes[axis] === i)) return origin.name
@@ -160,25 +160,25 @@ export class Tracer {
   }
 
   /** The name of the matrix that one is the transpose of, if it is. */
-  beforeTurning(name: string): string | undefined {
+  beforeTransposing(name: string): string | undefined {
     const origin = this.origins.get(name)
     return origin?.axes === SWAPPED ? origin.name : undefined
   }
 
   /** The matrix that a tensor holds the transpose of, if it does. */
-  turnedBack(tensor: tf.TensorInfo): tf.TensorInfo | undefined {
+  transposedBack(tensor: tf.TensorInfo): tf.TensorInfo | undefined {
     const { dtype, name, shape } = this.valueOf(tensor)
-    const before = name === undefined ? undefined : this.beforeTurning(name)
+    const before = name === undefined ? undefined : this.beforeTransposing(name)
     return before === undefined ? undefined : this.computed(before, shape.toReversed(), dtype)
   }
 
   /** The results of a kernel that is no part of the graph, like some of its inputs. */
-  setApart(inputs: Readonly<Record<string, tf.TensorInfo>>, like: ReadonlyArray<string>): Array<tf.TensorInfo> {
+  addExternal(inputs: Readonly<Record<string, tf.TensorInfo>>, like: ReadonlyArray<string>): Array<tf.TensorInfo> {
     const values = Object.entries(inputs).map(([key, info]) =>
       [key, { name: this.name(info), shape: info.shape, dtype: info.dtype as DType }] as const
     )
-    const outputs = like.map((key) => `apart.${this.apart.length}.${key}`)
-    this.apart.push({ inputs: Object.fromEntries(values), outputs })
+    const outputs = like.map((key) => `external.${this.external.length}.${key}`)
+    this.external.push({ inputs: Object.fromEntries(values), outputs })
     return like.map((key, i) => this.computed(outputs[i]!, inputs[key]!.shape, inputs[key]!.dtype))
   }
 

@@ -1,7 +1,7 @@
 /** Arithmetic, comparison and choice, element by element. */
 import type * as tf from "@tensorflow/tfjs"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
-import { broadcast, cast, expanded, type Info, type Kernel, type Kernels, operator } from "./Kernel.ts"
+import { broadcast, cast, expanded, type Info, operator, type Translation, type Translations } from "./Translation.ts"
 
 /** What an operation on constants comes to: one of its operands, or zeros. */
 type Simplified = "a" | "b" | "zeros" | undefined
@@ -10,7 +10,7 @@ const binary = (
   operation: string,
   simplify: (a: number | undefined, b: number | undefined) => Simplified = () => undefined,
   dtype?: tf.DataType
-): Kernel =>
+): Translation =>
 (t, { a, b }: { a: Info; b: Info }) => {
   const shape = broadcast(a.shape, b.shape)
   const [left, right] = [t.splat(a), t.splat(b)]
@@ -28,9 +28,9 @@ const binary = (
 const add = binary("Add", (a, b) => (b === 0 ? "a" : a === 0 ? "b" : undefined))
 
 // The sum of transposes is the transpose of the sum, and that may never be needed (`Trace.Adamw`).
-const addTurned: Kernel = (t, inputs: { a: Info; b: Info }, attributes) => {
+const addTransposed: Translation = (t, inputs: { a: Info; b: Info }, attributes) => {
   const { a, b } = inputs
-  const [left, right] = [t.turnedBack(a), t.turnedBack(b)]
+  const [left, right] = [t.transposedBack(a), t.transposedBack(b)]
   if (left === undefined || right === undefined || !sameShape(left.shape, right.shape)) {
     return add(t, inputs, attributes)
   }
@@ -38,9 +38,9 @@ const addTurned: Kernel = (t, inputs: { a: Info; b: Info }, attributes) => {
   return t.alias(t.computed(t.transpose(sum), left.shape.toReversed(), a.dtype), a.shape)
 }
 
-const comparison = (operation: string): Kernel => binary(operation, undefined, "bool")
+const comparison = (operation: string): Translation => binary(operation, undefined, "bool")
 
-const unary = (operation: string, dtype?: tf.DataType): Kernel => (t, { x }: { x: Info }) =>
+const unary = (operation: string, dtype?: tf.DataType): Translation => (t, { x }: { x: Info }) =>
   t.computed(t.graph.emit(operation, [t.name(x)]), x.shape, dtype ?? x.dtype)
 
 /** An operator that takes the tensor twice. */
@@ -53,8 +53,8 @@ const where = (t: Tracer, condition: Info, a: Info, b: Info, dtype: tf.DataType)
     dtype
   )
 
-export const kernels: Kernels = {
-  Add: addTurned,
+export const translations: Translations = {
+  Add: addTransposed,
   Sub: binary("Sub", (_, b) => (b === 0 ? "a" : undefined)),
   // Zero times anything is taken for zero, even where that is not finite: gradients that cannot matter are not computed.
   Multiply: binary("Mul", (a, b) => (b === 1 ? "a" : a === 1 ? "b" : a === 0 || b === 0 ? "zeros" : undefined)),

@@ -1,7 +1,7 @@
 /** Layers that ONNX has as one operator; typed operations ask for them by these names. */
-import { type Info, type Kernels, MICROSOFT, operator } from "./Kernel.ts"
+import { type Info, MICROSOFT, operator, type Translations } from "./Translation.ts"
 
-export const kernels: Kernels = {
+export const translations: Translations = {
   /** The result, and the mean and the inverse deviation of each row for the gradient. */
   PatchwordLayerNorm: (
     t,
@@ -31,6 +31,6 @@ export const kernels: Kernels = {
     return t.alias(dy, dy.shape)
   },
   PatchwordAdamW: (t, inputs: Record<string, Info>) =>
-    t.setApart(inputs, ["parameter", "first", "second", ...(inputs["mean"] === undefined ? [] : ["mean"])]),
+    t.addExternal(inputs, ["parameter", "first", "second", ...(inputs["mean"] === undefined ? [] : ["mean"])]),
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }

@@ -2,7 +2,7 @@
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import { NotTraceable, type Tracer } from "../graph/Tracer.ts"
-import { axisOf, cast, type Info, type Kernels, operator, size } from "./Kernel.ts"
+import { axisOf, cast, type Info, operator, size, type Translations } from "./Translation.ts"
 
 /**
  * Adds `updates` to zeros of `shape`, at the places that the rows of `places` `[..., depth]` name.
@@ -27,7 +27,7 @@ const scattered = (t: Tracer, places: Info, updates: Info, shape: Shape): Info =
   return t.alias(t.computed(sums, [size(lengths), row], updates.dtype), shape)
 }
 
-export const kernels: Kernels = {
+export const translations: Translations = {
   GatherV2: (t, { indices, x }: { indices: Info; x: Info }, { axis = 0, batchDims = 0 }) => {
     if (batchDims !== 0) throw new NotTraceable("GatherV2 with batch axes has no translation into a program")
     const only = axisOf(axis, x.shape.length)

@@ -2,10 +2,19 @@
 import * as tf from "@tensorflow/tfjs"
 import type { Shape } from "../../shapes/Shape.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
-import { axesOf, axisOf, expanded, type Info, type Kernel, type Kernels, reduced, size } from "./Kernel.ts"
+import {
+  axesOf,
+  axisOf,
+  expanded,
+  type Info,
+  reduced,
+  size,
+  type Translation,
+  type Translations
+} from "./Translation.ts"
 
 const reshape =
-  <A>(shapeOf: (shape: Shape, attributes: A) => Shape, input = "x"): Kernel => (t, inputs, attributes: A) =>
+  <A>(shapeOf: (shape: Shape, attributes: A) => Shape, input = "x"): Translation => (t, inputs, attributes: A) =>
     t.alias(inputs[input], shapeOf(inputs[input].shape, attributes))
 
 const inserted = (shape: Shape, axis: number, dim: number): Array<number> =>
@@ -35,7 +44,7 @@ const split = (
 const slice = (t: Tracer, x: Info, bounds: ReadonlyArray<ReadonlyArray<number>>, shape: Shape): Info =>
   t.computed(t.graph.emit("Slice", [t.name(x), ...bounds.map((list) => t.graph.integers(list))]), shape, x.dtype)
 
-export const kernels: Kernels = {
+export const translations: Translations = {
   Identity: reshape((shape) => shape),
   Reshape: reshape((shape, { shape: to }: { shape: Array<number> }) => tf.util.inferFromImplicitShape(to, size(shape))),
   ExpandDims: reshape((shape, { dim }: { dim: number }) => inserted(shape, dim, 1), "input"),

@@ -6,12 +6,12 @@ import {
   broadcast,
   cast,
   type Info,
-  type Kernel,
-  type Kernels,
   MICROSOFT,
   reduced,
-  size
-} from "./Kernel.ts"
+  size,
+  type Translation,
+  type Translations
+} from "./Translation.ts"
 
 interface Axes {
   readonly axis?: number | ReadonlyArray<number>
@@ -25,7 +25,7 @@ const emitted = (t: Tracer, operation: string, name: string, axes: ReadonlyArray
     ? t.graph.emit(operation, [name, t.graph.integers(axes)], { keepdims })
     : t.graph.emit(operation, [name], { axes, keepdims })
 
-const reduction = (operation: string, through?: "int32"): Kernel => (t, { x }: { x: Info }, attributes: Axes) => {
+const reduction = (operation: string, through?: "int32"): Translation => (t, { x }: { x: Info }, attributes: Axes) => {
   const axes = axesOf(attributes.axis ?? attributes.reductionIndices, x.shape.length)
   const keepDims = attributes.keepDims === true
   const shape = reduced(x.shape, axes, keepDims)
@@ -41,7 +41,7 @@ const plainSum = reduction("ReduceSum")
  * The sum over the first axes is a product with ones: ONNX Runtime's own sum takes two to five times as long, since it reads
  * and writes the result again for every row.
  */
-const sum: Kernel = (t, inputs: { x: Info }, attributes: Axes) => {
+const sum: Translation = (t, inputs: { x: Info }, attributes: Axes) => {
   const { x } = inputs
   const axes = axesOf(attributes.axis ?? attributes.reductionIndices, x.shape.length)
   const rows = size(axes.map((axis) => x.shape[axis]!))
@@ -65,7 +65,7 @@ const divisorFrom = (length: number, least: number): number => {
  * long row the extremes of its blocks are taken first, and then two short rows, blocks and the numbers of one, are searched.
  */
 const extreme =
-  (operation: "ArgMax" | "ArgMin", value: "ReduceMax" | "ReduceMin"): Kernel =>
+  (operation: "ArgMax" | "ArgMin", value: "ReduceMax" | "ReduceMin"): Translation =>
   (t, { x }: { x: Info }, { axis }: Axes) => {
     const only = axisOf(axis, x.shape.length)
     const shape = reduced(x.shape, [only], false)
@@ -90,13 +90,13 @@ const scalar = (t: Tracer, listed: string): Info => t.alias(t.computed(listed, [
 const DOT = { least: 2048, most: 8192 } as const
 
 /**
- * Of a matrix as it was before it was turned: the sum is the same. Long arrays are cut into rows, and each is multiplied by
- * itself: several threads do that, in less time than engines take for the whole, and the sum of millions of small numbers
+ * Of a matrix as it was before it was transposed: the sum is the same. Long arrays are cut into rows, and each is multiplied
+ * by itself: several threads do that, in less time than engines take for the whole, and the sum of millions of small numbers
  * does not stop where they are too small to add to it.
  */
-const sumSquares: Kernel = (t, { x }: { x: Info }) => {
+const sumSquares: Translation = (t, { x }: { x: Info }) => {
   const length = size(x.shape)
-  const flat = t.alias(t.turnedBack(x) ?? x, [length])
+  const flat = t.alias(t.transposedBack(x) ?? x, [length])
   const row = length < DOT.least ? length : divisorFrom(length, DOT.least)
   if (row === length || row > DOT.most) {
     return scalar(t, t.graph.emit("ReduceSumSquare", [t.name(flat)], { keepdims: 1 }))
@@ -114,7 +114,7 @@ interface Product {
   readonly transposeB?: boolean
 }
 
-const matMul: Kernel = (
+const matMul: Translation = (
   t,
   { a, b }: { a: Info; b: Info },
   { alpha = 1, transposeA = false, transposeB = false }: Product
@@ -130,14 +130,14 @@ const matMul: Kernel = (
   const emitted = () => {
     if (plain && !transposeA) return product(left, right)
     if (!plain || shape.length > 2) return t.graph.emit("FusedMatMul", [left, right], options, MICROSOFT, flops)
-    // The gradient of a weight. ONNX Runtime would turn panels of the first operand for every 128 columns of the second
-    // anew: turning one operand at once, the smaller, saves a quarter of the time.
+    // The gradient of a weight. ONNX Runtime would transpose panels of the first operand for every 128 columns of the
+    // second anew: transposing one operand at once, the smaller, saves a quarter of the time.
     return rows <= columns ? product(t.transpose(left), right) : t.transpose(product(t.transpose(right), left))
   }
   return t.computed(emitted(), shape, "float32")
 }
 
-export const kernels: Kernels = {
+export const translations: Translations = {
   Sum: sum,
   Mean: reduction("ReduceMean"),
   Max: reduction("ReduceMax"),

@@ -12,8 +12,8 @@ import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import { type Data, NotTraceable, type Tracer } from "../graph/Tracer.ts"
-import * as Backend from "./Backend.ts"
 import * as Trace from "./Trace.ts"
+import * as TraceBackend from "./TraceBackend.ts"
 
 /** One call of a kernel. Tensors are numbered. */
 export interface Call {
@@ -81,7 +81,7 @@ class Recorder {
     return tensor
   }
 
-  readonly watch: Backend.Watch = (tracer, kernel, inputs, attributes = {}, results) => {
+  readonly watch: TraceBackend.Watch = (tracer, kernel, inputs, attributes = {}, results) => {
     const made = [results].flat()
     // Constants are made where they are read.
     if (made.every((info) => tracer.contents(info) !== undefined)) return
@@ -111,7 +111,7 @@ const live = (calls: ReadonlyArray<Omit<Call, "last">>, outputs: ReadonlyArray<P
 }
 
 const recorded = (
-  body: (tracer: Tracer, tensorOf: Backend.TensorOf) => {
+  body: (tracer: Tracer, tensorOf: TraceBackend.TensorOf) => {
     readonly groups: Readonly<Record<string, object>>
     readonly result: object
     readonly updates: ReadonlyArray<Trace.Update>
@@ -119,7 +119,7 @@ const recorded = (
 ): Recorded => {
   const recorder = new Recorder()
   const declared: Array<Port> = []
-  return Backend.record("none", (tracer, tensorOf) => {
+  return TraceBackend.run("none", (tracer, tensorOf) => {
     const { groups, result, updates } = body(tracer, (info) => {
       declared.push({ tensor: recorder.add(info), name: tracer.inputs.at(-1)!.name })
       return tensorOf(info)

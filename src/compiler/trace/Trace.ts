@@ -1,7 +1,7 @@
 /**
  * From a step to a program: one ONNX model that holds its forward pass, its gradients and its update.
  *
- * The step is run once under a backend that computes nothing (`Backend`), so tracing takes milliseconds and no memory
+ * The step is run once under a backend that computes nothing (`TraceBackend`), so tracing takes milliseconds and no memory
  * whatever the size of the network. What comes out is bytes: they can be kept, sent to a worker or another machine, and
  * run by whatever runs ONNX.
  */
@@ -14,11 +14,11 @@ import * as Tree from "../../shapes/Tree.ts"
 import type { Factors } from "../../shapes/Update.ts"
 import type * as Graph from "../graph/Graph.ts"
 import * as InPlace from "../graph/InPlace.ts"
+import * as NodeOrder from "../graph/NodeOrder.ts"
 import * as OnnxModel from "../graph/OnnxModel.ts"
 import * as Recompute from "../graph/Recompute.ts"
-import * as Schedule from "../graph/Schedule.ts"
 import type { Tracer } from "../graph/Tracer.ts"
-import * as Backend from "./Backend.ts"
+import * as TraceBackend from "./TraceBackend.ts"
 
 /** A state that a program replaces: the output that holds its next value, and the input that it is fed as. */
 export interface Update {
@@ -40,8 +40,8 @@ export interface Adamw {
   /** The mean gradient, where several steps make one update. */
   readonly mean?: string
   readonly gradient: string
-  /** Whether the gradient comes as its transpose, which the graph then need not turn. */
-  readonly turned: boolean
+  /** Whether the gradient comes as its transpose, as the graph computes it. */
+  readonly transposed: boolean
   readonly factors: Readonly<Record<keyof Factors, string | undefined>>
 }
 
@@ -64,14 +64,14 @@ export interface Program {
   readonly flops: number
 }
 
-const declare = (tracer: Tracer, tensorOf: Backend.TensorOf, group: string, spec: object): object =>
+const declare = (tracer: Tracer, tensorOf: TraceBackend.TensorOf, group: string, spec: object): object =>
   Tree.map<object>(spec, (leaf, path) => tensorOf(tracer.input(`${group}.${path}`, leaf.shape, leaf.dtype as DType)))
 
 /** A training step called on traced inputs, `state.<path>` and `batch.<path>`: its metrics and next state. */
 export const called = <S, B, M>(
   step: TrainStep<S, B, M>,
   tracer: Tracer,
-  tensorOf: Backend.TensorOf
+  tensorOf: TraceBackend.TensorOf
 ): { readonly metrics: object; readonly next: object } => {
   const state = declare(tracer, tensorOf, "state", step.state as object) as S
   const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
@@ -81,7 +81,11 @@ export const called = <S, B, M>(
 }
 
 /** The record of an inference called on traced inputs, `weights.<path>` and `batch.<path>`. */
-export const inferred = <W, B, O>(step: Inference<W, B, O>, tracer: Tracer, tensorOf: Backend.TensorOf): object => {
+export const inferred = <W, B, O>(
+  step: Inference<W, B, O>,
+  tracer: Tracer,
+  tensorOf: TraceBackend.TensorOf
+): object => {
   const weights = declare(tracer, tensorOf, "weights", step.weights as object) as W
   const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
   return step.run(weights, batch) as object
@@ -136,7 +140,7 @@ const finish = (
   const needed = new Set(results.map(({ name }) => name))
   return {
     name: called,
-    nodes: Schedule.lean(live(nodes, needed)),
+    nodes: NodeOrder.lean(live(nodes, needed)),
     constants: tracer.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: tracer.inputs.filter((input) => needed.has(input.name)),
     outputs: results.map(({ dtype, name, shape }) => ({ name, shape, dtype }))
@@ -151,25 +155,26 @@ interface Split {
   readonly results: ReadonlyArray<Result>
 }
 
-/** In blocks of so many rows and columns whoever runs a program turns gradients; other matrices the graph turns. */
-export const TURNED = { rows: 32, columns: 4 } as const
+/** Whoever runs a program transposes gradients in blocks of so many rows and columns; other matrices the graph transposes. */
+export const TRANSPOSED_BLOCK = { rows: 32, columns: 4 } as const
 
-const isTurnable = ([rows, columns]: Shape): boolean => rows! % TURNED.rows === 0 && columns! % TURNED.columns === 0
+const isTransposable = ([rows, columns]: Shape): boolean =>
+  rows! % TRANSPOSED_BLOCK.rows === 0 && columns! % TRANSPOSED_BLOCK.columns === 0
 
 /** The updates that the graph leaves out: those of a parameter and what the optimizer holds of it by themselves. */
 const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
   const bySource = new Map(next.map((result) => [result.source, result]))
   const adamw: Array<Adamw> = []
   const results = new Map(next.map((result) => [result.name, result]))
-  for (const { inputs, outputs } of tracer.apart) {
+  for (const { inputs, outputs } of tracer.external) {
     const replaced = outputs.map((output) => bySource.get(output)?.name ?? "")
     const own = REPLACED.flatMap((key) => inputs[key]?.name.replace(/^state\./, "next.") ?? [])
     if (own.some((name, i) => name !== replaced[i])) continue
     for (const name of own) results.delete(name)
     const { first, gradient, mean, parameter, second, ...factors } = inputs
-    const before = tracer.beforeTurning(gradient!.name)
+    const before = tracer.beforeTransposing(gradient!.name)
     // The norm of a mean needs the gradient as it is.
-    const turned = before !== undefined && mean === undefined && isTurnable(gradient!.shape)
+    const transposed = before !== undefined && mean === undefined && isTransposable(gradient!.shape)
     const handOut = (value: Graph.Value, name: string) => {
       results.set(name, { ...value, name, source: value.name })
       return name
@@ -181,10 +186,10 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
       second: second!.name,
       ...(mean === undefined ? {} : { mean: mean.name }),
       gradient: handOut(
-        turned ? { ...gradient!, name: before, shape: gradient!.shape.toReversed() } : gradient!,
+        transposed ? { ...gradient!, name: before, shape: gradient!.shape.toReversed() } : gradient!,
         parameter!.name.replace("state.", "gradient.")
       ),
-      turned,
+      transposed,
       factors: Object.fromEntries(named)
     })
   }
@@ -228,14 +233,14 @@ export const keepsShapes = (state: object, next: object): void => {
 
 const compiled = <S, B, M>(
   step: TrainStep<S, B, M>,
-  fusion: "apart" | "graph",
+  fusion: "external" | "graph",
   recompute: boolean
 ): Program | undefined =>
-  Backend.record(fusion, (tracer, tensorOf) => {
+  TraceBackend.run(fusion, (tracer, tensorOf) => {
     const { metrics, next } = called(step, tracer, tensorOf)
     const { adamw, results } = split(tracer, resultsOf(tracer, "next", next))
     const graph = finish(step.name, tracer, [...resultsOf(tracer, "metrics", metrics), ...results], recompute)
-    const later = new Set(tracer.apart.flatMap(({ outputs }) => outputs))
+    const later = new Set(tracer.external.flatMap(({ outputs }) => outputs))
     if (graph.nodes.some(({ inputs }) => inputs.some((input) => later.has(input)))) return undefined
     const safe = InPlace.of(graph)
     const updates = results.filter(({ name }) => name.startsWith("next.")).map(({ name: output }) => {
@@ -246,7 +251,7 @@ const compiled = <S, B, M>(
   })
 
 /**
- * Compiles a training step, `apart` without the updates that it may leave to whoever runs it: all of those or, where the
+ * Compiles a training step, `external` without the updates that it may leave to whoever runs it: all of those or, where the
  * graph itself reads what one makes, none. `recompute` keeps of the forward pass only what is at boundaries.
  *
  * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its
@@ -254,11 +259,11 @@ const compiled = <S, B, M>(
  */
 export const trainStep = <S, B, M>(
   step: TrainStep<S, B, M>,
-  { apart = false, recompute = false }: { readonly apart?: boolean; readonly recompute?: boolean } = {}
-): Program => (apart ? compiled(step, "apart", recompute) : undefined) ?? compiled(step, "graph", recompute)!
+  { external = false, recompute = false }: { readonly external?: boolean; readonly recompute?: boolean } = {}
+): Program => (external ? compiled(step, "external", recompute) : undefined) ?? compiled(step, "graph", recompute)!
 
 const inferenceOf = <W, B, O>(step: Inference<W, B, O>): { readonly graph: Graph.Graph; readonly output: object } =>
-  Backend.record("graph", (tracer, tensorOf) => {
+  TraceBackend.run("graph", (tracer, tensorOf) => {
     const output = inferred(step, tracer, tensorOf)
     return { graph: finish(step.name, tracer, resultsOf(tracer, "output", output)), output: specOf(output) }
   })

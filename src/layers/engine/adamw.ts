@@ -1,5 +1,5 @@
 /** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
-import { type Adamw, TURNED } from "../../compiler/trace/Trace.ts"
+import { type Adamw, TRANSPOSED_BLOCK } from "../../compiler/trace/Trace.ts"
 import { adamwWasm } from "./adamwWasm.ts"
 import type { Arrays, Packed } from "./protocol.ts"
 
@@ -9,7 +9,7 @@ type Kernel = (...numbers: ReadonlyArray<number>) => void
 interface Kernels {
   readonly adamw: Kernel
   readonly mean: Kernel
-  readonly turn: Kernel
+  readonly transpose: Kernel
 }
 
 /** One parameter: what runs the kernel on it, with the names of the numbers that each step brings. */
@@ -51,10 +51,10 @@ const isStill = ([, keepFirst, takeFirst, keepSecond, takeSecond, , step, keep]:
 
 /** What runs the kernels on arrays of a memory, of `bytes` each. */
 const runner = (
-  { adamw, mean: take, turn }: Kernels,
+  { adamw, mean: take, transpose }: Kernels,
   bytes: number,
   { first, gradient, mean, parameter, second }: Places,
-  turned: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
+  transposed: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
 ): Kernel => {
   if (mean !== undefined) {
     return (keepMean, takeMean, ...factors) => {
@@ -62,12 +62,12 @@ const runner = (
       if (!isStill(factors)) adamw(bytes, mean, parameter, first, second, ...factors)
     }
   }
-  if (turned === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
-  const { scratch, shape: [rows, columns] } = turned
-  const block = 4 * TURNED.rows * columns!
+  if (transposed === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
+  const { scratch, shape: [rows, columns] } = transposed
+  const block = 4 * TRANSPOSED_BLOCK.rows * columns!
   return (...factors) => {
-    for (let row = 0, at = 0; row < rows!; row += TURNED.rows, at += block) {
-      turn(gradient + 4 * row, scratch, rows!, columns!)
+    for (let row = 0, at = 0; row < rows!; row += TRANSPOSED_BLOCK.rows, at += block) {
+      transpose(gradient + 4 * row, scratch, rows!, columns!)
       adamw(block, scratch, parameter + at, first + at, second + at, ...factors)
     }
   }
@@ -87,19 +87,19 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
   const held = new Map<string, Packed>()
   const gradients = new Map<string, Packed>()
   const calls = groups.flatMap(({ bytes: scratch, updates: together }) => {
-    const widest = together.map(({ parameter, turned }) => (turned ? given[parameter]!.shape[1]! : 0))
-    const bytes = scratch + 4 * TURNED.rows * Math.max(...widest)
+    const widest = together.map(({ parameter, transposed }) => (transposed ? given[parameter]!.shape[1]! : 0))
+    const bytes = scratch + 4 * TRANSPOSED_BLOCK.rows * Math.max(...widest)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
     const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
-    const { adamw, mean, turn } = exports as Record<keyof Kernels, Kernel>
-    const kernels = { adamw, mean, turn }
+    const { adamw, mean, transpose } = exports as Record<keyof Kernels, Kernel>
+    const kernels = { adamw, mean, transpose }
     let free = 0
-    return together.map(({ factors, first, gradient, mean, parameter, second, turned }) => {
+    return together.map(({ factors, first, gradient, mean, parameter, second, transposed }) => {
       const { data: { length }, dtype, shape } = given[parameter]!
       const size = sizeOf(given[parameter]!)
       const place = (name: string) => {
         const packed = { shape, dtype, data: new Float32Array(memory.buffer, free, length) }
-        if (name === gradient) gradients.set(name, turned ? { ...packed, shape: shape.toReversed() } : packed)
+        if (name === gradient) gradients.set(name, transposed ? { ...packed, shape: shape.toReversed() } : packed)
         else {
           const { data } = given[name]!
           const { buffer } = data as Float32Array<ArrayBuffer>
@@ -121,7 +121,7 @@ export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => 
       const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
       const adding = mean === undefined ? [] : [keepMean, takeMean]
       return {
-        run: runner(kernels, size, places, turned ? { shape, scratch } : undefined),
+        run: runner(kernels, size, places, transposed ? { shape, scratch } : undefined),
         factors: [...adding, finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]
       }
     })

@@ -52,7 +52,7 @@
 
   ;; Writes 32 columns of a matrix at $from, whose rows hold $columns numbers, as 32 rows of $rows numbers at $to. $rows is a
   ;; multiple of 4. Four rows make four columns at a time, so that each line of the matrix is read once.
-  (func (export "turn") (param $from i32) (param $to i32) (param $columns i32) (param $rows i32)
+  (func (export "transpose") (param $from i32) (param $to i32) (param $columns i32) (param $rows i32)
     (local $row i32) (local $column i32) (local $width i32) (local $height i32) (local $source i32) (local $target i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128)
     (local $ab v128) (local $cd v128) (local $ab2 v128) (local $cd2 v128)

@@ -57,10 +57,10 @@ export const make = Effect.fnUntraced(function*(
     name: `onnx ${provider}`,
     about: { ...about, engine: `onnx ${provider}`, precision: "fp32" },
     trainStep: (step) =>
-      // What is updated apart is in this process's memory, and only there can a program write over it.
+      // What is updated outside of the graph is in this process's memory, and only there can a program write over it.
       provider === "webgpu"
         ? Service.anew(Trace.trainStep(step, { recompute }))
-        : Trace.trainStep(step, { apart: provider === "cpu", recompute }),
+        : Trace.trainStep(step, { external: provider === "cpu", recompute }),
     inference: Trace.inference
   })
 })

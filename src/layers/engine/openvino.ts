@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function*(
     name: `${name} ${precision}`,
     about: { ...about, engine: "openvino", precision },
     // In OpenVINO's order, a later operator may still read what an update in place would replace.
-    trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: true })),
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: true })),
     inference: Trace.inference
   })
 })

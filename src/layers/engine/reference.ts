@@ -1,7 +1,7 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Result } from "effect"
-import * as OnBackend from "../../compiler/trace/OnBackend.ts"
+import * as BackendScope from "../../compiler/trace/BackendScope.ts"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
@@ -14,7 +14,7 @@ import type { Engine } from "./EngineService.ts"
 
 /** Runs `body` on the cpu backend and frees whatever it made but did not keep. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
-  Check.attempt(program, () => OnBackend.run("cpu", body))
+  Check.attempt(program, () => BackendScope.run("cpu", body))
 
 const upload = (spec: object, arrays: ReadonlyMap<string, HostTensor.Any>): object =>
   Tree.map<object>(

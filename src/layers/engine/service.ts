@@ -55,7 +55,7 @@ const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float
 
 // A runtime would look for what it is not given in the folder that the process happens to be in.
 const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
-  const { files, inner } = yield* Check.attempt(program, () => OnnxModel.external(model))
+  const { files, inner } = yield* Check.attempt(program, () => OnnxModel.externalData(model))
   const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
     new EngineError({ program, reason: new DataElsewhere({ places, problem }) })
   if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")

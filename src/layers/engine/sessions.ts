@@ -132,12 +132,12 @@ export const handlers = (
     },
     open: async ({ adamw, files, held: given, model, updates }) => {
       const opening = await session(model, updates.map(({ output }) => output), files)
-      const apart = Adamw.layout(adamw, given)
-      const host = tensors(Object.entries(given).map(([name, value]) => [name, apart.held.get(name) ?? value]))
+      const layout = Adamw.layout(adamw, given)
+      const host = tensors(Object.entries(given).map(([name, value]) => [name, layout.held.get(name) ?? value]))
       const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
       const held = device?.values ?? host
       const spare = updates.filter(({ inPlace }) => state === "bound" && !inPlace)
-      const gradients = tensors(apart.gradients)
+      const gradients = tensors(layout.gradients)
       const replaced = new Set(updates.map((update) => update.output))
       const factors = new Set(adamw.flatMap((call) => Object.values(call.factors)))
       const wanted = opening.outputNames.filter((name) => !replaced.has(name) && !gradients.has(name))
@@ -151,7 +151,7 @@ export const handlers = (
         updates,
         spare: new Map(spare.map(({ input }) => [input, empty(held.get(input)!)])),
         gradients,
-        calls: apart.calls,
+        calls: layout.calls,
         results: wanted.filter((name) => !factors.has(name)),
         factors: wanted.filter((name) => factors.has(name))
       })

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1
   return Service.make(call, {
     name: `onnx web ${provider}`,
     about: { ...about, engine: `onnx web ${provider}`, precision: "fp32" },
-    trainStep: (step) => Service.anew(Trace.trainStep(step, { apart: provider === "wasm" })),
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: provider === "wasm" })),
     inference: Trace.inference
   })
 })

@@ -25,7 +25,7 @@ serve(Sessions.handlers(runtime, {
   interOpNumThreads: 1,
   extra: {
     session: { intra_op: { allow_spinning: spin > 0 ? "1" : "0", spin_duration_us: String(spin) } },
-    // Programs say themselves which operands are turned beforehand; this would join those to their products again.
+    // Programs say themselves which operands are transposed beforehand; this would join those to their products again.
     optimization: { disable_specified_optimizers: "MatmulTransposeFusion" }
   },
   executionMode: "sequential",

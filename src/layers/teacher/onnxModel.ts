@@ -22,7 +22,7 @@ export const read = Effect.fnUntraced(function*(file: string) {
   const bytesOf = (file: string) => Effect.andThen(regular(file), Files.onFailure(file)(fs.readFile(file)))
   const bytes = yield* bytesOf(file)
   const { files: places } = yield* Effect.try({
-    try: () => OnnxModel.external(bytes),
+    try: () => OnnxModel.externalData(bytes),
     catch: (cause) =>
       new ModelInvalid({ problem: `it is no ONNX model (${cause instanceof Error ? cause.message : String(cause)})` })
   })

@@ -14,7 +14,7 @@
  * ```
  */
 import { Effect, type FileSystem, type Path, Result, Runtime, Schema } from "effect"
-import * as Frozen from "../../compiler/export/Frozen.ts"
+import * as OnnxExport from "../../compiler/export/OnnxExport.ts"
 import { NotTraceable } from "../../compiler/graph/Tracer.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -110,7 +110,7 @@ interface Model {
   readonly imageSize: number
   /** The arrays that it reads, by their paths. */
   readonly weights: Effect.Effect<Weights.Tensors, Weights.WeightsError>
-  readonly encode: (contents: Frozen.Contents, images: number | undefined) => Uint8Array
+  readonly encode: (contents: OnnxExport.Contents, images: number | undefined) => Uint8Array
 }
 
 /** `make` gives the inference for a number of images, `finish` what the file shall hand out of its results. */
@@ -140,7 +140,7 @@ const model = <W, Y extends number, X extends number, O>(
       Inference.loadWeights(of(1), tensors),
       (record) => Object.fromEntries(Tree.leaves<HostTensor.Any>(record as object))
     ),
-    encode: (contents, images) => Frozen.encode(of, contents, images)
+    encode: (contents, images) => OnnxExport.encode(of, contents, images)
   }
 }
 

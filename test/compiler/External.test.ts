@@ -55,9 +55,9 @@ const reading = (of: "parameters" | "first" | "second"): typeof Steps.regression
   }
 })
 
-describe("updates that a program leaves out", () => {
+describe("updates that a program leaves to the engine", () => {
   it("are those of all parameters", () => {
-    const { adamw, updates } = Trace.trainStep(Steps.regression, { apart: true })
+    const { adamw, updates } = Trace.trainStep(Steps.regression, { external: true })
     assert.deepStrictEqual(
       adamw.map(({ first, gradient, parameter, second }) => [parameter, first, second, gradient]),
       [
@@ -71,11 +71,11 @@ describe("updates that a program leaves out", () => {
   it.effect("give the bits that the graph would", () => equal(Steps.regression, Steps.initial(), Steps.batch))
 
   it("take gradients as transposes where a weight has more rows than columns", () => {
-    const { adamw, outputs } = Trace.trainStep(pretraining(Presets.tiny, 4).step, { apart: true })
+    const { adamw, outputs } = Trace.trainStep(pretraining(Presets.tiny, 4).step, { external: true })
     const [block] = pretraining(Presets.tiny, 4).step.state.parameters.blocks
     const [rows, columns] = block!.attn.qkv.weight.shape
     const own = adamw.filter(({ parameter }) => parameter.startsWith("state.parameters.blocks.0"))
-    assert.deepStrictEqual(own.filter(({ turned }) => turned).map(({ parameter }) => parameter), [
+    assert.deepStrictEqual(own.filter(({ transposed }) => transposed).map(({ parameter }) => parameter), [
       "state.parameters.blocks.0.attn.qkv.weight",
       "state.parameters.blocks.0.mlp.fc1.weight"
     ])
@@ -86,13 +86,13 @@ describe("updates that a program leaves out", () => {
   })
 
   it("take the gradient of a weight that is used twice as one transpose", () => {
-    const { adamw } = Trace.trainStep(pretraining(small, 2).step, { apart: true })
-    assert.isTrue(adamw.find(({ parameter }) => parameter === "state.parameters.lm_head.weight")?.turned)
+    const { adamw } = Trace.trainStep(pretraining(small, 2).step, { external: true })
+    assert.isTrue(adamw.find(({ parameter }) => parameter === "state.parameters.lm_head.weight")?.transposed)
   })
 
   it.effect("of several steps give the bits that the graph would", () => {
     const { batch, state, step } = pretraining(accumulating(Presets.tiny, 2), 4)
-    const { adamw, updates } = Trace.trainStep(step, { apart: true })
+    const { adamw, updates } = Trace.trainStep(step, { external: true })
     assert.deepStrictEqual(
       adamw.map(({ mean }) => mean),
       Tree.leaves(step.state.mean!).map(([path]) => `state.mean.${path}`)
@@ -109,7 +109,7 @@ describe("updates that a program leaves out", () => {
 
   it.effect("of a tokenizer give the bits that the graph would, beside those that stay", () => {
     const { batch, state, step } = tokenizing(Presets.tiny, 4)
-    const { updates } = Trace.trainStep(step, { apart: true })
+    const { updates } = Trace.trainStep(step, { external: true })
     assert.deepStrictEqual(updates.map(({ input }) => input), [
       "state.quantize.embedding.weight",
       "state.quantize.cluster_size"
@@ -119,7 +119,7 @@ describe("updates that a program leaves out", () => {
 
   for (const  of of["parameters", "first", "second"] as const) {
     it.effect(`are none where the graph reads what they make: ${of}`, () => {
-      assert.deepStrictEqual(Trace.trainStep(reading(of), { apart: true }).adamw, [])
+      assert.deepStrictEqual(Trace.trainStep(reading(of), { external: true }).adamw, [])
       return equal(reading(of), Steps.initial(), Steps.batch)
     })
   }
@@ -132,7 +132,7 @@ describe("updates that a program leaves out", () => {
         return { metrics, state: { parameters: first, first: parameters, second } }
       }
     }
-    assert.deepStrictEqual(Trace.trainStep(swapped, { apart: true }).adamw, [])
+    assert.deepStrictEqual(Trace.trainStep(swapped, { external: true }).adamw, [])
     return equal(swapped, Steps.initial(), Steps.batch)
   })
 

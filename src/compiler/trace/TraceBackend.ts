@@ -6,8 +6,8 @@ import * as tf from "@tensorflow/tfjs"
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import { NotTraceable, Tracer } from "../graph/Tracer.ts"
-import * as Kernels from "../kernels/Kernels.ts"
-import * as OnBackend from "./OnBackend.ts"
+import * as Translations from "../kernels/Translations.ts"
+import * as BackendScope from "./BackendScope.ts"
 
 const FOLDED_UP_TO = 65_536
 
@@ -17,7 +17,7 @@ export type Watch = (
   kernel: string,
   inputs: tf.NamedTensorInfoMap,
   attributes: tf.NamedAttrMap | undefined,
-  results: Kernels.Emitted
+  results: Translations.Emitted
 ) => void
 
 class TraceBackend extends tf.KernelBackend {
@@ -84,8 +84,8 @@ const folded = (
   tracer: Tracer,
   inputs: tf.NamedTensorInfoMap,
   attributes: tf.NamedAttrMap | undefined,
-  emitted: Kernels.Emitted | undefined
-): Kernels.Emitted | undefined => {
+  emitted: Translations.Emitted | undefined
+): Translations.Emitted | undefined => {
   const given = Object.entries(inputs).flatMap(([key, x]) => (x === undefined ? [] : [[key, x] as const]))
   const kernel = tf.getKernel(name, "cpu")
   const small = [...given.map(([, x]) => x), ...[emitted ?? []].flat()].every((x) => size(x.shape) <= FOLDED_UP_TO)
@@ -111,22 +111,22 @@ const folded = (
 // These cost nothing until an operator needs their result.
 const LAZY = new Set(["Identity", "Reshape", "ExpandDims", "Squeeze", "Fill", "ZerosLike", "OnesLike", "Cast"])
 
-const register = (backendName: string, fusion: Kernels.Fusion): void => {
+const register = (backendName: string, fusion: Translations.Fusion): void => {
   // TensorFlow.js would advertise its other packages on the console when the cpu backend folds a constant.
   tf.env().set("PROD", true)
   tf.registerBackend(backendName, () => new TraceBackend(), 0)
   const known = tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName)
-  for (const kernelName of new Set([...known, ...Object.keys(Kernels.kernels)])) {
-    if (!Kernels.has(kernelName, fusion)) continue
-    const kernel = Kernels.kernels[kernelName]
+  for (const kernelName of new Set([...known, ...Object.keys(Translations.all)])) {
+    if (!Translations.has(kernelName, fusion)) continue
+    const translate = Translations.all[kernelName]
     tf.registerKernel({
       kernelName,
       backendName,
       kernelFunc: ({ attrs, backend, inputs }) => {
         const { tracer, watch } = backend as TraceBackend
-        const emitted = kernel?.(tracer, inputs, attrs ?? {})
+        const emitted = translate?.(tracer, inputs, attrs ?? {})
         const result = LAZY.has(kernelName) ? emitted : folded(kernelName, tracer, inputs, attrs, emitted) ?? emitted
-        if (result === undefined) throw Kernels.untranslated(kernelName, Object.values(inputs))
+        if (result === undefined) throw Translations.untranslated(kernelName, Object.values(inputs))
         watch?.(tracer, kernelName, inputs, attrs, result)
         return result
       }
@@ -141,8 +141,8 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
  * Runs `body` with the tracing backend in place, synchronously, and restores the backend that was there. Tensors made
  * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called.
  */
-export const record = <A>(
-  fusion: Kernels.Fusion,
+export const run = <A>(
+  fusion: Translations.Fusion,
   body: (tracer: Tracer, tensorOf: TensorOf) => A,
   watch?: Watch
 ): A => {
@@ -154,7 +154,7 @@ export const record = <A>(
   // A step that compiles another one goes on with its own trace.
   const outer = { tracer: backend.tracer, watch: backend.watch }
   const tracer = new Tracer()
-  return OnBackend.run(name, () => {
+  return BackendScope.run(name, () => {
     Object.assign(backend, { tracer, watch })
     const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
     if (tracer.refusal !== undefined) throw tracer.refusal

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs"
 
 /** The result of the running backend's kernel `name`, or of `compose` where it has none. */
-export const fused = (
+export const run = (
   name: string,
   inputs: Readonly<Record<string, tf.Tensor>>,
   attributes: Readonly<Record<string, number | boolean | string>>,
@@ -23,7 +23,7 @@ export const product = (
   options: { readonly transposeA?: boolean; readonly transposeB?: boolean; readonly alpha?: number } = {}
 ): tf.Tensor => {
   const { transposeA = false, transposeB = false, alpha = 1 } = options
-  return fused("PatchwordMatMul", { a, b }, { transposeA, transposeB, alpha }, () => {
+  return run("PatchwordMatMul", { a, b }, { transposeA, transposeB, alpha }, () => {
     const y = tf.matMul(a, b, transposeA, transposeB)
     return [alpha === 1 ? y : y.mul(alpha)]
   })[0]!

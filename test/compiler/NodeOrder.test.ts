@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { Node } from "../../src/compiler/graph/Graph.ts"
-import * as Schedule from "../../src/compiler/graph/Schedule.ts"
+import * as NodeOrder from "../../src/compiler/graph/NodeOrder.ts"
 
 const node = (output: string, ...inputs: ReadonlyArray<string>): Node => ({
   operation: "Sum",
@@ -72,13 +72,13 @@ const graphs = fc.array(fc.array(fc.nat(), { maxLength: 12 }), { minLength: 1, m
 describe("the order of nodes", () => {
   it("lets gradients of weights be taken as the backward pass goes", () => {
     assert.isAtLeast(mostHeld(asRun(training)), 2 * LAYERS)
-    assert.isAtMost(mostHeld(asRun(Schedule.lean(training))), LAYERS + 4)
-    assert.isAtMost(mostHeld(asRun(Schedule.lean(multiplied))), LAYERS + 4)
+    assert.isAtMost(mostHeld(asRun(NodeOrder.lean(training))), LAYERS + 4)
+    assert.isAtMost(mostHeld(asRun(NodeOrder.lean(multiplied))), LAYERS + 4)
   })
 
   it("holds the same nodes, and each behind what it reads", () => {
     fc.assert(fc.property(graphs, (nodes) => {
-      const ordered = Schedule.lean(nodes)
+      const ordered = NodeOrder.lean(nodes)
       assert.sameMembers([...ordered], nodes)
       assert.isTrue(canRun(ordered))
     }))

@@ -4,31 +4,31 @@ import { NotTraceable } from "../graph/Tracer.ts"
 import * as Elementwise from "./Elementwise.ts"
 import * as Fused from "./Fused.ts"
 import * as Indexing from "./Indexing.ts"
-import type { Info, Kernels } from "./Kernel.ts"
 import * as Movement from "./Movement.ts"
 import * as Reduction from "./Reduction.ts"
+import type { Info, Translations } from "./Translation.ts"
 
-export type { Emitted } from "./Kernel.ts"
+export type { Emitted } from "./Translation.ts"
 
 /**
  * Which fused kernels of typed operations a trace has: none, those that are operators of a graph, or those too that stay
- * outside of it (`Apart`).
+ * outside of it (`ExternalKernel`).
  */
-export type Fusion = "none" | "graph" | "apart"
+export type Fusion = "none" | "graph" | "external"
 
-const APART = new Set(["PatchwordAdamW"])
+const EXTERNAL = new Set(["PatchwordAdamW"])
 
 /** Whether a trace has the kernel of this name. */
 export const has = (name: string, fusion: Fusion): boolean =>
-  !name.startsWith("Patchword") || fusion === "apart" || (fusion === "graph" && !APART.has(name))
+  !name.startsWith("Patchword") || fusion === "external" || (fusion === "graph" && !EXTERNAL.has(name))
 
 /** Every kernel that has a translation. */
-export const kernels: Kernels = {
-  ...Elementwise.kernels,
-  ...Reduction.kernels,
-  ...Movement.kernels,
-  ...Indexing.kernels,
-  ...Fused.kernels
+export const all: Translations = {
+  ...Elementwise.translations,
+  ...Reduction.translations,
+  ...Movement.translations,
+  ...Indexing.translations,
+  ...Fused.translations
 }
 
 /** The sentence for a kernel without a translation. */

@@ -1,7 +1,7 @@
 /** What the translations of kernels share. */
 import * as tf from "@tensorflow/tfjs"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Attribute } from "../graph/OnnxModel.ts"
+import type { Attribute } from "../graph/Graph.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
 
 /** A tensor as TensorFlow.js hands it to kernels. */
@@ -10,12 +10,12 @@ export type Info = tf.TensorInfo
 /** The results of a kernel. */
 export type Emitted = Info | Array<Info>
 
-/** A kernel: what it emits for its inputs. Inputs and attributes are named as TensorFlow.js passes them. */
+/** A kernel of TensorFlow.js in ONNX: what it emits for its inputs. These and attributes are named as TensorFlow.js passes them. */
 // oxlint-disable-next-line typescript/no-explicit-any
-export type Kernel = (t: Tracer, inputs: any, attributes: any) => Emitted
+export type Translation = (t: Tracer, inputs: any, attributes: any) => Emitted
 
-/** Kernels by name. */
-export type Kernels = Readonly<Record<string, Kernel>>
+/** Translations by the name of the kernel. */
+export type Translations = Readonly<Record<string, Translation>>
 
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft"
@@ -53,7 +53,7 @@ export const operator = (
   like: string,
   attributesOf: (attributes: Record<string, number>) => Record<string, Attribute> = () => ({}),
   domain?: string
-): Kernel =>
+): Translation =>
 (t, inputs: Record<string, Info>, attributes: Record<string, number>) => {
   const names = inputNames.map((name) => t.name(inputs[name]!))
   const { dtype } = inputs[inputNames[0]!]!
