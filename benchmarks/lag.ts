@@ -1,7 +1,7 @@
 /** How long the asking thread is kept waiting while steps run in the engine's worker: delays of its event loop. */
 import { Effect } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import * as Presets from "../src/domain/config/Presets.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import { pretraining } from "./steps.ts"
 

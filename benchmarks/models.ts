@@ -7,7 +7,7 @@
  */
 import { Effect } from "effect"
 import * as Trace from "../src/compiler/trace/Trace.ts"
-import * as Presets from "../src/domain/config/Presets.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as Classifier from "../src/pipelines/trained/Classifier.ts"

@@ -15,7 +15,7 @@ import { availableParallelism, cpus, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Python from "../scripts/python.ts"
-import * as Presets from "../src/domain/config/Presets.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
 import { small, TEACHER_WIDTH } from "./steps.ts"
 
 const BATCH: Readonly<Record<string, number>> = { small: 16 }

@@ -1,7 +1,7 @@
 /** The training steps that benchmarks run: those of a preset, with random weights and data. */
 import { OptimizerConfig } from "../src/domain/config/OptimizerConfig.ts"
 import { Preset } from "../src/domain/config/Preset.ts"
-import { base } from "../src/domain/config/Presets.ts"
+import { base } from "../src/domain/config/presets/Presets.ts"
 import { MaskConfig, PretrainConfig } from "../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../src/domain/config/VitConfig.ts"

@@ -3,7 +3,7 @@
  * the losses of all are from those of one thread.
  */
 import { Effect } from "effect"
-import * as Presets from "../src/domain/config/Presets.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"

@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import * as Trace from "../src/compiler/trace/Trace.ts"
-import * as Presets from "../src/domain/config/Presets.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
 import { pretraining } from "./steps.ts"
 
 const REPEATS = 5

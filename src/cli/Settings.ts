@@ -2,7 +2,7 @@
 import { Effect, Option, Schema } from "effect"
 import type { Colour } from "../domain/config/AugmentConfig.ts"
 import { Preset } from "../domain/config/Preset.ts"
-import * as Presets from "../domain/config/Presets.ts"
+import * as Presets from "../domain/config/presets/Presets.ts"
 import * as ConfigFile from "../layers/files/ConfigFile.ts"
 import * as Overrides from "./Overrides.ts"
 

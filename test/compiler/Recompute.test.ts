@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
-import * as Presets from "../../src/domain/config/Presets.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
-import * as Presets from "../../src/domain/config/Presets.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as BlockMask from "../../src/domain/method/BlockMask.ts"
 
 const names = Object.keys(Presets.all)

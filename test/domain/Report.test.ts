@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
-import { tiny } from "../../src/domain/config/Presets.ts"
+import { tiny } from "../../src/domain/config/presets/Presets.ts"
 import * as Report from "../../src/domain/evaluation/Report.ts"
 import { report } from "../e2e/sample.ts"
 

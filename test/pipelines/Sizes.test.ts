@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
-import * as Presets from "../../src/domain/config/Presets.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as Mim from "../../src/nn/pretrain/Mim.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
-import { tiny } from "../../src/domain/config/Presets.ts"
+import { tiny } from "../../src/domain/config/presets/Presets.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
 import { casesOf } from "../nn/steps.ts"

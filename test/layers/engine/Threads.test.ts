@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { pretraining } from "../../../benchmarks/steps.ts"
-import { tiny } from "../../../src/domain/config/Presets.ts"
+import { tiny } from "../../../src/domain/config/presets/Presets.ts"
 import * as RelativePosition from "../../../src/domain/method/RelativePosition.ts"
 import * as Grid from "../../../src/domain/values/Grid.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"

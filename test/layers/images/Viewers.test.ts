@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import * as Presets from "../../../src/domain/config/Presets.ts"
+import * as Presets from "../../../src/domain/config/presets/Presets.ts"
 import * as Augment from "../../../src/layers/images/views/Augment.ts"
 import * as Viewers from "../../../src/layers/images/views/Viewers.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Runtime } from "effect"
-import * as Presets from "../../../src/domain/config/Presets.ts"
+import * as Presets from "../../../src/domain/config/presets/Presets.ts"
 import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
 import * as Images from "../../../src/layers/images/Images.ts"
 import * as ImageSet from "../../../src/layers/images/reading/ImageSet.ts"

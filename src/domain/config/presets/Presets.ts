@@ -1,0 +1,60 @@
+/**
+ * Published and ready-made configurations. Each value names where it is published: "section" and "table" are the paper's
+ * (arXiv 2208.06366; table 8 is on the tokenizer, 9 on pretraining, 10 on fine-tuning, 11 on segmentation), "command" is a
+ * command of the official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
+ * `get_started_for_image_classification.md`), "code" a default or a fixed value there (for segmentation, a file of
+ * `semantic_segmentation/configs`).
+ *
+ * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
+ * follow the repository, `basePaper` and `largePaper` the paper. `24x544`, `huge14` and `giant14` are the repository's other
+ * sizes, without a published recipe. `tiny` is the demo's, made for two cores and minutes.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ *
+ * assert.strictEqual(Effect.runSync(Presets.preset("tiny")), Presets.tiny)
+ * const error = Effect.runSync(Effect.flip(Presets.preset("basse")))
+ * assert.match(error.message, /did you mean base\?/)
+ * ```
+ */
+import { Effect } from "effect"
+import * as Suggest from "../../values/Suggest.ts"
+import { type ConfigError, refusal } from "../Config.ts"
+import type { Preset } from "../Preset.ts"
+import { base, base300, basePaper } from "./base.ts"
+import { deepNarrow, giant14, huge14 } from "./giant.ts"
+import { large, large300, largePaper } from "./large.ts"
+import { tiny } from "./tiny.ts"
+
+export { base, base300, basePaper, deepNarrow, giant14, huge14, large, large300, largePaper, tiny }
+
+/** Every preset by name. */
+export const all = {
+  tiny,
+  base,
+  base300,
+  basePaper,
+  large,
+  large300,
+  largePaper,
+  "24x544": deepNarrow,
+  huge14,
+  giant14
+}
+
+/** The name of a preset. */
+export type Name = keyof typeof all
+
+const isName = (name: string): name is Name => Object.hasOwn(all, name)
+
+/** The preset of that name; fails with a {@link ConfigError} that names the nearest one. */
+export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
+  if (isName(name)) return Effect.succeed(all[name])
+  const names = Object.keys(all)
+  const meant = Suggest.nearest(name, names)
+  const message = `expected one of ${names.join(", ")}, got "${name}"` +
+    (meant === undefined ? "" : `; did you mean ${meant}?`)
+  return Effect.fail(refusal("preset", message))
+}
