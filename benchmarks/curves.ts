@@ -16,7 +16,7 @@ import { tiny } from "../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { Engine } from "../src/layers/engine/Engine.ts"
-import * as EngineCatalogue from "../src/layers/engine/EngineCatalogue.ts"
+import * as EngineSurvey from "../src/layers/engine/EngineSurvey.ts"
 import * as Images from "../src/layers/images/Images.ts"
 import * as Runs from "../src/layers/run/Runs.ts"
 import * as Teacher from "../src/layers/teacher/Teacher.ts"
@@ -56,9 +56,9 @@ const { encoder: { imageSize, patchSize } } = tokenizer
 const teacher = Teacher.layerHog({ patchSize, imageSize, seed: tokenizer.seed, augment: tokenizer.augment })
 
 const layerOf = (asked: string) => {
-  const candidate = EngineCatalogue.candidates.find(({ name }) => name === asked)
+  const candidate = EngineSurvey.candidates.find(({ name }) => name === asked)
   if (candidate !== undefined) return Layer.fresh(candidate.layer)
-  process.stderr.write(`no engine ${asked}, only ${EngineCatalogue.candidates.map(({ name }) => name).join(", ")}\n`)
+  process.stderr.write(`no engine ${asked}, only ${EngineSurvey.candidates.map(({ name }) => name).join(", ")}\n`)
   process.exit(64)
 }
 

@@ -16,7 +16,7 @@ import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
-import * as Transfer from "../layers/weights/Transfer.ts"
+import * as PretrainedWeights from "../layers/weights/PretrainedWeights.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as Block from "../nn/blocks/Block.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
@@ -216,7 +216,7 @@ export const finetune = Effect.fn("finetune")(function*(
       grid: vit.grid,
       ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})
     }
-    const loaded = begun ? yield* Effect.fromResult(Transfer.load(own, begun.tensors, grids, stage)) : own
+    const loaded = begun ? yield* Effect.fromResult(PretrainedWeights.load(own, begun.tensors, grids, stage)) : own
     const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
     return AdamW.initial(parameters, spec, optimizer.accumulate)
   })

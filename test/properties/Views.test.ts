@@ -9,7 +9,7 @@ import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as Resample from "../../src/domain/pixels/Resample.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Augment from "../../src/layers/images/views/Augment.ts"
-import * as Views from "../../src/layers/images/views/views.ts"
+import * as Views from "../../src/layers/images/views/Views.ts"
 
 const side = fc.integer({ min: 1, max: 70 })
 const filter = fc.constantFrom<Resample.Filter>("bilinear", "bicubic", "lanczos")
@@ -54,8 +54,8 @@ const view = fc.record({
 
 describe("views by the kernel", () => {
   it("are made by what its source says", async () => {
-    const file = new URL("../../src/layers/images/views/viewsWasm.ts", import.meta.url)
-    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/images/views/views"))
+    const file = new URL("../../src/layers/images/views/ViewsWasm.ts", import.meta.url)
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/images/views/Views"))
   })
 
   it("have the bytes of the operations one by one", () => {

@@ -149,7 +149,7 @@ describe("the escape hatch", () => {
     assert.deepStrictEqual(count(found), {
       "src/compiler/trace/Tape.ts: untyped": 1,
       "src/compiler/trace/Trace.ts: untyped": 1,
-      "src/layers/engine/reference.ts: untyped": 3
+      "src/layers/engine/Reference.ts: untyped": 3
     })
   })
 

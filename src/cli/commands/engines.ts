@@ -1,18 +1,18 @@
 /** `patchword engines`: what computes on this machine, and how fast. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as EngineCatalogue from "../../layers/engine/EngineCatalogue.ts"
+import * as EngineSurvey from "../../layers/engine/EngineSurvey.ts"
 import * as Failure from "../Failure.ts"
 import * as Options from "../Options.ts"
 
 const { json } = Options
 
-const Survey = Schema.toCodecJson(Schema.Array(EngineCatalogue.Entry))
+const Survey = Schema.toCodecJson(Schema.Array(EngineSurvey.Entry))
 
 const row = (cells: ReadonlyArray<string>): string =>
   cells.map((cell, column) => cell.padEnd([16, 12, 8, 12, 9][column] ?? 0)).join(" ").trimEnd()
 
-const line = (entry: EngineCatalogue.Entry): string => {
+const line = (entry: EngineSurvey.Entry): string => {
   if (entry._tag === "Unavailable") return row([entry.name, entry.error.reason.message])
   const { deviation, gigaflops, name, precisions, threads, version } = entry
   return row([
@@ -27,7 +27,7 @@ const line = (entry: EngineCatalogue.Entry): string => {
 
 /** The command. */
 export const engines = Command.make("engines", {
-  names: Argument.Literals("engine", EngineCatalogue.candidates.map(({ name }) => name)).pipe(
+  names: Argument.Literals("engine", EngineSurvey.candidates.map(({ name }) => name)).pipe(
     Argument.withDescription("the engines to look at; default all"),
     Argument.variadic()
   ),
@@ -39,8 +39,8 @@ export const engines = Command.make("engines", {
   json
 }, ({ json: machine, names, seconds }) =>
   Effect.gen(function*() {
-    const found = yield* EngineCatalogue.survey({ seconds, ...(names.length > 0 ? { names } : {}) })
-    const { chosen, why } = EngineCatalogue.choose(found)
+    const found = yield* EngineSurvey.survey({ seconds, ...(names.length > 0 ? { names } : {}) })
+    const { chosen, why } = EngineSurvey.choose(found)
     if (machine) {
       const fields = { engines: Schema.encodeSync(Survey)(found), fastest: chosen?.name ?? null, why }
       return yield* Console.log(JSON.stringify(fields))

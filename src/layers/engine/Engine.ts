@@ -26,11 +26,11 @@
  * ```
  */
 import { Effect, Layer } from "effect"
-import type { AutoOptions } from "./auto.ts"
+import type { AutoOptions } from "./Auto.ts"
 import type { EngineError } from "./EngineError.ts"
 import { Engine } from "./EngineService.ts"
 
-export type { AutoOptions } from "./auto.ts"
+export type { AutoOptions } from "./Auto.ts"
 export {
   BadInput,
   DataElsewhere,
@@ -43,7 +43,7 @@ export {
   PrecisionUnavailable,
   ProviderUnavailable,
   type Reason,
-  Torn,
+  StateCorrupted,
   UnsupportedOperation,
   WorkerLost,
   WrongShape
@@ -59,15 +59,15 @@ export {
   type Snapshot,
   type TrainHandle
 } from "./EngineService.ts"
-export type { OnnxOptions } from "./onnx.ts"
-export type { OpenVinoOptions } from "./openvino.ts"
-export type { TensorFlowOptions } from "./tensorflow.ts"
-export type { OnnxWebOptions } from "./web.ts"
+export type { OnnxOptions } from "./Onnx.ts"
+export type { OnnxWebOptions } from "./OnnxWeb.ts"
+export type { OpenVinoOptions } from "./OpenVino.ts"
+export type { TensorFlowOptions } from "./TensorFlow.ts"
 
 /**
- * The fastest of the engines that run here and are exact enough, by a survey of `EngineCatalogue` that takes some seconds
+ * The fastest of the engines that run here and are exact enough, by a survey of `EngineSurvey` that takes some seconds
  * for each. What was chosen, and why not each of the others, is logged and stands in `about.chosen`. Fails with
  * `ProviderUnavailable`, which says the same, when none is fit.
  */
 export const layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, Effect.flatMap(Effect.promise(() => import("./auto.ts")), ({ make }) => make(options)))
+  Layer.effect(Engine, Effect.flatMap(Effect.promise(() => import("./Auto.ts")), ({ make }) => make(options)))

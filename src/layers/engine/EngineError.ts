@@ -115,7 +115,9 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
 }
 
 /** An earlier step ended while it wrote the next state. Exits with 70. */
-export class Torn extends Schema.TaggedError<Torn>()("Torn", { step: Schema.Int, detail: Schema.String }) {
+export class StateCorrupted
+  extends Schema.TaggedError<StateCorrupted>()("StateCorrupted", { step: Schema.Int, detail: Schema.String })
+{
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
     return `step ${this.step} failed (${this.detail}) and may have left its state half written; open another handle with ` +
@@ -143,7 +145,7 @@ const reasons = [
   BadInput,
   DataElsewhere,
   WorkerLost,
-  Torn,
+  StateCorrupted,
   Failed
 ] as const
 

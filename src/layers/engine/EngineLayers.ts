@@ -2,10 +2,10 @@
 import { Effect, Layer, type Scope } from "effect"
 import type { EngineError } from "./EngineError.ts"
 import { Engine } from "./EngineService.ts"
-import type { OnnxOptions } from "./onnx.ts"
-import type { OpenVinoOptions } from "./openvino.ts"
-import type { TensorFlowOptions } from "./tensorflow.ts"
-import type { OnnxWebOptions } from "./web.ts"
+import type { OnnxOptions } from "./Onnx.ts"
+import type { OnnxWebOptions } from "./OnnxWeb.ts"
+import type { OpenVinoOptions } from "./OpenVino.ts"
+import type { TensorFlowOptions } from "./TensorFlow.ts"
 
 // Each engine is loaded by whoever builds its layer: a browser would not find what the others need.
 const loaded = <O, E>(
@@ -18,7 +18,7 @@ const loaded = <O, E>(
  * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
  */
 export const layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, loaded(() => import("./onnx.ts"), options))
+  Layer.effect(Engine, loaded(() => import("./Onnx.ts"), options))
 
 /**
  * The same compiled programs on onnxruntime-web, in a browser and in the thread that builds the layer: in a page, build
@@ -27,7 +27,7 @@ export const layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, Engine
  * was.
  */
 export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, loaded(() => import("./web.ts"), options))
+  Layer.effect(Engine, loaded(() => import("./OnnxWeb.ts"), options))
 
 /**
  * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
@@ -40,7 +40,7 @@ export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, 
  * `TF_FORCE_GPU_ALLOW_GROWTH`.
  */
 export const layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, loaded(() => import("./tensorflow.ts"), options))
+  Layer.effect(Engine, loaded(() => import("./TensorFlow.ts"), options))
 
 /**
  * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
@@ -48,10 +48,10 @@ export const layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<En
  * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
  */
 export const layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, loaded(() => import("./openvino.ts"), options))
+  Layer.effect(Engine, loaded(() => import("./OpenVino.ts"), options))
 
 /** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
 export const layerReference: Layer.Layer<Engine> = Layer.effect(
   Engine,
-  loaded(() => import("./reference.ts"), undefined)
+  loaded(() => import("./Reference.ts"), undefined)
 )

@@ -4,7 +4,7 @@ import type { ComputedOn } from "../../domain/values/ComputedOn.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import type { EngineError } from "./EngineError.ts"
-import type * as Protocol from "./protocol.ts"
+import type * as Protocol from "./Protocol.ts"
 
 export {
   BadInput,
@@ -18,7 +18,7 @@ export {
   PrecisionUnavailable,
   ProviderUnavailable,
   type Reason,
-  Torn,
+  StateCorrupted,
   UnsupportedOperation,
   WorkerLost,
   WrongShape
@@ -35,7 +35,7 @@ export interface TrainHandle<S, B, M> {
   /**
    * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
    * of a whole number of steps. Fails with `NonFinite` when the metric `loss` or `gradientNorm` is not finite; such a step is
-   * not taken. After a failure of the runtime itself the state cannot be trusted, and everything fails with `Torn`.
+   * not taken. After a failure of the runtime itself the state cannot be trusted, and everything fails with `StateCorrupted`.
    */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
   /**

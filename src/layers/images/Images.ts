@@ -19,13 +19,13 @@
 import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import * as Files from "../files/Files.ts"
 import { ImagesError, type ImageSet, UnknownSplit } from "./reading/ImageSet.ts"
-import * as Cifar from "./sources/cifar.ts"
-import * as Emoji from "./sources/emoji.ts"
-import * as Folder from "./sources/folder.ts"
-import * as Manifest from "./sources/manifest.ts"
-import * as Parquet from "./sources/parquet.ts"
-import type * as InShards from "./sources/shards.ts"
-import * as WebDataset from "./sources/webdataset.ts"
+import * as Cifar from "./sources/Cifar.ts"
+import * as Emoji from "./sources/Emoji.ts"
+import * as Folder from "./sources/Folder.ts"
+import * as Manifest from "./sources/Manifest.ts"
+import * as Parquet from "./sources/Parquet.ts"
+import type * as InShards from "./sources/Shards.ts"
+import * as WebDataset from "./sources/WebDataset.ts"
 
 /** How a folder is read. */
 export type FolderOptions = Folder.Options

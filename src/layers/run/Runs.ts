@@ -35,11 +35,11 @@ import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../files/Files.ts"
-import * as Lock from "../files/lock.ts"
+import * as Lock from "../files/Lock.ts"
 import * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 
-export { Locked } from "../files/lock.ts"
+export { Locked } from "../files/Lock.ts"
 
 /** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
 export const Row = Schema.StructWithRest(

@@ -24,8 +24,8 @@ import * as Float16 from "../../domain/values/Float16.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Files from "../files/Files.ts"
-import * as Lock from "../files/lock.ts"
-import { readAt } from "../files/readAt.ts"
+import * as Lock from "../files/Lock.ts"
+import { readAt } from "../files/ReadAt.ts"
 import { KEY, KeyIndex } from "./KeyIndex.ts"
 
 /** How features are stored. */

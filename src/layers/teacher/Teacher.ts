@@ -41,16 +41,16 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import { Engine, EngineError } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
-import { remember } from "../files/remember.ts"
+import { remember } from "../files/Remember.ts"
 import * as Images from "../images/Images.ts"
 import { ImagesError } from "../images/reading/ImageSet.ts"
 import * as Augment from "../images/views/Augment.ts"
 import * as Weights from "../weights/Weights.ts"
 import * as FeatureCache from "./FeatureCache.ts"
-import * as Onnx from "./onnxModel.ts"
-import * as TeacherConfig from "./teacherConfig.ts"
+import * as Onnx from "./OnnxFile.ts"
+import * as TeacherConfig from "./TeacherConfig.ts"
 
-export { ModelInvalid } from "./onnxModel.ts"
+export { ModelInvalid } from "./OnnxFile.ts"
 
 /** The images have sides that the teacher does not take. Exits with 65. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {

@@ -30,8 +30,8 @@ import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Files from "../files/Files.ts"
-import { readAt } from "../files/readAt.ts"
-import * as pth from "./pth.ts"
+import { readAt } from "../files/ReadAt.ts"
+import * as pth from "./PthFile.ts"
 
 /** What produced a set of weights. */
 export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({

@@ -9,7 +9,7 @@ import * as Sampling from "../../domain/method/Sampling.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
-import * as Viewers from "../../layers/images/views/Viewers.ts"
+import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 
 /** There are fewer images than one update takes. Exits with 66. */
@@ -147,7 +147,7 @@ export const training = Effect.fnUntraced(function*(options: {
     return yield* new TooFewImages({ set: set.name, images, needed: batchSize * accumulate * shard.count })
   }
   const { memory, recycle } = recycler()
-  const put = yield* Viewers.make({ size, secondSize, augment, policies })
+  const put = yield* ViewWorkers.make({ size, secondSize, augment, policies })
   return {
     stepsPerEpoch,
     recycle,

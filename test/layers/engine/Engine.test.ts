@@ -6,8 +6,8 @@ import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import * as OnnxModel from "../../../src/compiler/graph/OnnxModel.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
-import * as Onnx from "../../../src/layers/engine/onnx.ts"
-import { roundsToBf16 } from "../../../src/layers/engine/processor.ts"
+import * as Onnx from "../../../src/layers/engine/Onnx.ts"
+import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { contract, reasonOf, trained } from "./EngineContract.ts"
 import { absent, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
@@ -194,7 +194,7 @@ describe("the worker", () => {
 
   it.effect("starts as a thread of its own", () =>
     Effect.callback<void>((resume) => {
-      const worker = new Worker(new URL("../../../src/layers/engine/worker.ts", import.meta.url), {
+      const worker = new Worker(new URL("../../../src/layers/engine/OnnxWorker.ts", import.meta.url), {
         workerData: { provider: "cpu", threads: 1 }
       })
       worker.on("message", (message: { id: number; answer: { threads: number } }) => {

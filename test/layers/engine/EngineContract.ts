@@ -295,7 +295,7 @@ export const contract = (candidate: Candidate, spare = { tensors: 0, bytes: 0 })
         if (Result.isSuccess(opened)) {
           const state = yield* Effect.result(opened.success.snapshot)
           if (Result.isSuccess(state)) assert.deepStrictEqual(state.success, { steps: 0, state: { w } })
-          else assert.strictEqual(state.failure.reason._tag, "Torn")
+          else assert.strictEqual(state.failure.reason._tag, "StateCorrupted")
         }
         const other = yield* engine.infer(Steps.affine, Steps.weights())
         yield* other.run(Steps.x())

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Tar from "tar-stream"
 import * as Images from "../../../src/layers/images/Images.ts"
-import { expand } from "../../../src/layers/images/sources/shards.ts"
+import { expand } from "../../../src/layers/images/sources/Shards.ts"
 import {
   behaves,
   CLASSES,

@@ -25,7 +25,7 @@ import * as RandAugment from "../../../domain/pixels/RandAugment.ts"
 import type * as Resample from "../../../domain/pixels/Resample.ts"
 import * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../../shapes/HostTensor.ts"
-import * as Views from "./views.ts"
+import * as Views from "./Views.ts"
 
 /** What {@link view} needs of an `AugmentConfig`. */
 export interface Random extends Crop.Bounds {

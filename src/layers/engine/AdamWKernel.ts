@@ -1,0 +1,135 @@
+/** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
+import { type Adamw, TRANSPOSED_BLOCK } from "../../compiler/trace/Trace.ts"
+import { adamWKernelWasm } from "./AdamWKernelWasm.ts"
+import type { Arrays, Packed } from "./Protocol.ts"
+
+type Kernel = (...numbers: ReadonlyArray<number>) => void
+
+/** What `AdamWKernel.wat` exports. */
+interface Kernels {
+  readonly adamw: Kernel
+  readonly mean: Kernel
+  readonly transpose: Kernel
+}
+
+/** One parameter: what runs the kernel on it, with the names of the numbers that each step brings. */
+interface Call {
+  readonly run: Kernel
+  readonly factors: ReadonlyArray<string | undefined>
+}
+
+/** What is updated, by the names of the program: parameters and moments with their values, and room for gradients. */
+export interface Layout {
+  readonly held: ReadonlyMap<string, Packed>
+  readonly gradients: ReadonlyMap<string, Packed>
+  readonly calls: ReadonlyArray<Call>
+}
+
+// One memory holds up to 4 GiB; several keep small what is asked for at once.
+const GROUP = 2 ** 30
+const PAGE = 2 ** 16
+
+const wasm = new WebAssembly.Module(Uint8Array.from(atob(adamWKernelWasm), (byte) => byte.charCodeAt(0)))
+
+/** Arrays begin with a line of the cache, so that no vector of a product lies in two. */
+const LINE = 64
+
+const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / LINE) * LINE
+
+/** Where the arrays of a parameter begin. */
+interface Places {
+  readonly gradient: number
+  readonly parameter: number
+  readonly first: number
+  readonly second: number
+  readonly mean: number | undefined
+}
+
+/** Whether AdamW by these numbers would leave everything as it is. */
+const isStill = ([, keepFirst, takeFirst, keepSecond, takeSecond, , step, keep]: ReadonlyArray<number>): boolean =>
+  keepFirst === 1 && takeFirst === 0 && keepSecond === 1 && takeSecond === 0 && step === 0 && keep === 1
+
+/** What runs the kernels on arrays of a memory, of `bytes` each. */
+const runner = (
+  { adamw, mean: take, transpose }: Kernels,
+  bytes: number,
+  { first, gradient, mean, parameter, second }: Places,
+  transposed: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
+): Kernel => {
+  if (mean !== undefined) {
+    return (keepMean, takeMean, ...factors) => {
+      take(bytes, gradient, mean, factors[0]!, keepMean!, takeMean!)
+      if (!isStill(factors)) adamw(bytes, mean, parameter, first, second, ...factors)
+    }
+  }
+  if (transposed === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
+  const { scratch, shape: [rows, columns] } = transposed
+  const block = 4 * TRANSPOSED_BLOCK.rows * columns!
+  return (...factors) => {
+    for (let row = 0, at = 0; row < rows!; row += TRANSPOSED_BLOCK.rows, at += block) {
+      transpose(gradient + 4 * row, scratch, rows!, columns!)
+      adamw(block, scratch, parameter + at, first + at, second + at, ...factors)
+    }
+  }
+}
+
+/** Lays out the arrays of a program's updates. It takes over what it is given. */
+export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => {
+  const groups: Array<{ readonly updates: Array<Adamw>; bytes: number }> = []
+  for (const update of updates) {
+    const [bytes, last] = [(update.mean === undefined ? 4 : 5) * sizeOf(given[update.parameter]!), groups.at(-1)]
+    if (last === undefined || last.bytes + bytes > GROUP) groups.push({ updates: [update], bytes })
+    else {
+      last.updates.push(update)
+      last.bytes += bytes
+    }
+  }
+  const held = new Map<string, Packed>()
+  const gradients = new Map<string, Packed>()
+  const calls = groups.flatMap(({ bytes: scratch, updates: together }) => {
+    const widest = together.map(({ parameter, transposed }) => (transposed ? given[parameter]!.shape[1]! : 0))
+    const bytes = scratch + 4 * TRANSPOSED_BLOCK.rows * Math.max(...widest)
+    const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
+    const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
+    const { adamw, mean, transpose } = exports as Record<keyof Kernels, Kernel>
+    const kernels = { adamw, mean, transpose }
+    let free = 0
+    return together.map(({ factors, first, gradient, mean, parameter, second, transposed }) => {
+      const { data: { length }, dtype, shape } = given[parameter]!
+      const size = sizeOf(given[parameter]!)
+      const place = (name: string) => {
+        const packed = { shape, dtype, data: new Float32Array(memory.buffer, free, length) }
+        if (name === gradient) gradients.set(name, transposed ? { ...packed, shape: shape.toReversed() } : packed)
+        else {
+          const { data } = given[name]!
+          const { buffer } = data as Float32Array<ArrayBuffer>
+          packed.data.set(data)
+          // Frees now what the collector might free after the first step.
+          buffer.transfer(0)
+          held.set(name, packed)
+        }
+        free += size
+        return free - size
+      }
+      const places = {
+        gradient: place(gradient),
+        parameter: place(parameter),
+        first: place(first),
+        second: place(second),
+        mean: mean === undefined ? undefined : place(mean)
+      }
+      const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
+      const adding = mean === undefined ? [] : [keepMean, takeMean]
+      return {
+        run: runner(kernels, size, places, transposed ? { shape, scratch } : undefined),
+        factors: [...adding, finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]
+      }
+    })
+  })
+  return { held, gradients, calls }
+}
+
+/** Takes one step with the gradients that are there. */
+export const update = (calls: ReadonlyArray<Call>, factor: (name: string) => number): void => {
+  for (const { factors, run } of calls) run(...factors.map((name) => (name === undefined ? 1 : factor(name))))
+}

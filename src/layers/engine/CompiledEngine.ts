@@ -1,0 +1,169 @@
+/** Steps as programs that run elsewhere: what every engine does that is asked by messages. */
+import { Effect, Semaphore } from "effect"
+import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import type { Adamw, Update } from "../../compiler/trace/Trace.ts"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
+import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
+import * as Check from "./Check.ts"
+import { DataElsewhere, Disposed, EngineError, StateCorrupted, WorkerLost } from "./EngineError.ts"
+import type { About, Engine } from "./EngineService.ts"
+import * as Protocol from "./Protocol.ts"
+import type { Arrays, Calls, ModelFile, Name } from "./Protocol.ts"
+
+/** Asks whoever runs programs. */
+export type Call = <N extends Name>(
+  program: string,
+  name: N,
+  ask: Calls[N]["ask"],
+  buffers?: ReadonlyArray<ArrayBuffer>
+) => Effect.Effect<Calls[N]["answer"], EngineError>
+
+/** A step as whoever runs it takes it. */
+export interface Program {
+  readonly bytes: Uint8Array
+  /** The record of metrics or of outputs, with a specification for every leaf. */
+  readonly result: object
+  readonly updates: ReadonlyArray<Update>
+  readonly adamw: ReadonlyArray<Adamw>
+}
+
+/** The same program, with no update made in place. */
+export const anew = <T extends { readonly updates: ReadonlyArray<Update> }>(program: T): T => ({
+  ...program,
+  updates: program.updates.map((update) => ({ ...update, inPlace: false }))
+})
+
+/** How steps become programs, and what the engine is called. */
+export interface Kind {
+  readonly name: string
+  readonly about: About
+  readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
+  readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
+}
+
+type Entries = ReadonlyArray<readonly [name: string, array: HostTensor.Any]>
+
+const under = (group: string, arrays: ReadonlyMap<string, HostTensor.Any>): Entries =>
+  Array.from(arrays, ([path, array]) => [`${group}.${path}`, array])
+
+const record = <T>(group: string, spec: object, arrays: Arrays): T =>
+  Tree.map<T>(spec, (_, path) => arrays[`${group}.${path}`])
+
+/** What arrays of models made elsewhere are on our side, where that is something else. */
+const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float16: "float32", float64: "float32" }
+
+// A runtime would look for what it is not given in the folder that the process happens to be in.
+const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
+  const { files, inner } = yield* Check.attempt(program, () => OnnxModel.externalData(model))
+  const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
+    new EngineError({ program, reason: new DataElsewhere({ places, problem }) })
+  if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")
+  const absent = files.filter((place) => !given.some(({ path }) => path === place))
+  if (absent.length > 0) return yield* elsewhere(absent, "which were not given with it")
+})
+
+/** An engine whose programs run where `call` leads. */
+export const make = (
+  call: Call,
+  { about, inference: compileInference, name, trainStep }: Kind
+): Engine["Service"] => {
+  const open = Effect.fnUntraced(function*(
+    program: string,
+    { adamw, bytes: model, updates }: Omit<Program, "result">,
+    held: Entries,
+    files: ReadonlyArray<ModelFile> = []
+  ) {
+    let closed = false
+    const kept = Protocol.packed(held)
+    const { handle, inputs, outputs } = yield* Effect.acquireRelease(
+      call(program, "open", { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
+      (opened) => {
+        closed = true
+        // A worker that is gone holds nothing any more.
+        return Effect.ignore(call(program, "close", { handle: opened.handle }))
+      }
+    )
+    const whileOpen = <A>(use: () => Effect.Effect<A, EngineError>): Effect.Effect<A, EngineError> =>
+      Effect.suspend(() => (closed ? Effect.fail(new EngineError({ program, reason: new Disposed({}) })) : use()))
+    return {
+      inputs,
+      outputs,
+      run: (given: Entries) =>
+        whileOpen(() => {
+          const { arrays, buffers } = Protocol.packed(given)
+          return call(program, "run", { handle, inputs: arrays }, buffers)
+        }),
+      read: whileOpen(() => call(program, "read", { handle }))
+    }
+  })
+
+  return {
+    name: `${name}, ${about.threads} ${about.threads === 1 ? "thread" : "threads"}`,
+    about,
+    train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
+      const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
+      const program = yield* Check.attempt(step.name, () => trainStep(step))
+      const { read, run } = yield* open(step.name, program, under("state", held))
+      const lock = yield* Semaphore.make(1)
+      const inPlace = program.updates.some((update) => update.inPlace)
+      let steps = before
+      let torn: StateCorrupted | undefined
+      const whole = Effect.suspend(() =>
+        torn === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: torn }))
+      )
+      const tear = ({ reason }: EngineError) =>
+        Effect.sync(() => {
+          const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
+          if (inPlace && ran) torn = new StateCorrupted({ step: steps + 1, detail: reason.message })
+        })
+      return {
+        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+          const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+          const taken = Effect.gen(function*() {
+            yield* whole
+            const outputs = yield* Effect.tapError(run(under("batch", given)), tear)
+            const metrics = record<HostOf<M>>("metrics", program.result, outputs)
+            yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
+            steps++
+            return metrics
+          })
+          return yield* lock.withPermit(Effect.uninterruptible(taken))
+        }),
+        // In turn with the steps: between the state and its number none is taken.
+        snapshot: lock.withPermit(Effect.gen(function*() {
+          yield* whole
+          return { steps, state: record<HostOf<S>>("state", step.state as object, yield* read) }
+        }))
+      }
+    }),
+    infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
+      const held = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
+      const program = yield* Check.attempt(inference.name, () => compileInference(inference))
+      const { run } = yield* open(inference.name, program, under("weights", held))
+      return {
+        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+          const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
+          return record<HostOf<O>>("output", program.result, yield* run(under("batch", given)))
+        })
+      }
+    }),
+    load: Effect.fnUntraced(function*(name, model, files = []) {
+      yield* together(name, model, files)
+      const { inputs, outputs, run } = yield* open(name, { bytes: model, updates: [], adamw: [] }, [], files)
+      return {
+        inputs,
+        outputs,
+        run: Effect.fnUntraced(function*(given: Readonly<Record<string, HostTensor.Any>>) {
+          const checked = yield* Effect.forEach(inputs, ({ dtype, name: input, shape }) =>
+            Effect.map(
+              Check.array(name, input, { shape, dtype: HOST[dtype] ?? dtype }, given[input]),
+              (one) => [input, one] as const
+            ))
+          return yield* run(checked)
+        })
+      }
+    }),
+    memory: call("memory", "memory", undefined)
+  }
+}

@@ -1,0 +1,214 @@
+/** What runs programs on ONNX Runtime, whichever build of it: it holds models and states, and takes one call at a time. */
+import type { InferenceSession, Tensor } from "onnxruntime-node"
+import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import type { Update } from "../../compiler/trace/Trace.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
+import * as Adamw from "./AdamWKernel.ts"
+import * as Protocol from "./Protocol.ts"
+import type { Calls, Handlers, Packed, Port } from "./Protocol.ts"
+
+/** A build of ONNX Runtime. */
+export interface Runtime {
+  readonly started: Calls["start"]["answer"]
+  readonly Tensor: new(type: Tensor.Type, data: Tensor.DataType, dims: ReadonlyArray<number>) => Tensor
+  readonly create: (model: Uint8Array, options: InferenceSession.SessionOptions) => Promise<InferenceSession>
+  /**
+   * Where a state is between runs: in arrays that programs write into, in arrays that each run makes anew, or on the device,
+   * where each run makes it anew.
+   */
+  readonly state: "bound" | "made" | "device"
+}
+
+interface Model {
+  readonly session: InferenceSession
+  /** What the program reads; it may need less than it is given. */
+  readonly inputs: ReadonlyArray<Port>
+  readonly held: Map<string, Tensor>
+  /** What brought `held` to the device, whose memory lasts no longer. */
+  readonly mover: InferenceSession | undefined
+  readonly updates: ReadonlyArray<Update>
+  /** Second buffers of the updates that may not be made in place. */
+  readonly spare: Map<string, Tensor>
+  readonly gradients: ReadonlyMap<string, Tensor>
+  readonly calls: Adamw.Layout["calls"]
+  /** What runs answer with, and what they make for the update. */
+  readonly results: ReadonlyArray<string>
+  readonly factors: ReadonlyArray<string>
+}
+
+const array = ({ data, dims, type }: Tensor): Packed => {
+  if (data instanceof BigInt64Array) return { shape: dims, dtype: "int32", data: Int32Array.from(data, Number) }
+  if (data instanceof Float64Array) return { shape: dims, dtype: "float32", data: Float32Array.from(data) }
+  if (type === "float16") return { shape: dims, dtype: "float32", data: fromHalves(data as Halves) }
+  return { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
+}
+
+/** Bits, where the language has no type for numbers of 16 bits. */
+type Halves = Uint16Array | { readonly buffer: ArrayBufferLike; readonly byteOffset: number; readonly length: number }
+
+const fromHalves = ({ buffer, byteOffset, length }: Halves): Float32Array =>
+  Float16.decode(new Uint16Array(buffer, byteOffset, length))
+
+const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port> =>
+  metadata.map((value) => ({
+    name: value.name,
+    shape: value.isTensor ? value.shape.map((dim) => (typeof dim === "number" ? dim : -1)) : [],
+    dtype: value.isTensor ? value.type : "unknown"
+  }))
+
+const bytes = ({ size, type }: Tensor): number => (type === "bool" ? size : 4 * size)
+
+/** A program that hands on what it is given. */
+const handOn = (given: ReadonlyMap<string, Tensor>): Uint8Array => {
+  const values = Array.from(given, ([name, { dims, type }]) => ({ name, dtype: type as Packed["dtype"], shape: dims }))
+  return OnnxModel.encode({
+    name: "hand on",
+    nodes: values.map(({ name }) => ({
+      operation: "Identity",
+      domain: "",
+      inputs: [name],
+      outputs: [`same.${name}`],
+      attributes: {},
+      flops: 0
+    })),
+    constants: [],
+    inputs: values,
+    outputs: values.map((value) => ({ ...value, name: `same.${value.name}` }))
+  })
+}
+
+/** Sessions on a build of ONNX Runtime, made as `options` say. */
+export const handlers = (
+  { Tensor, create, started, state }: Runtime,
+  options: InferenceSession.SessionOptions
+): Handlers => {
+  const models = new Map<number, Model>()
+  let handles = 0
+  // A provider is loaded with the first session that wants it, and WebGPU's device goes with the last: this one stays.
+  const lasting: Array<InferenceSession> = []
+
+  const tensor = ({ data, dtype, shape }: Packed): Tensor => new Tensor(dtype, data, [...shape])
+
+  const empty = (like: Tensor): Tensor =>
+    new Tensor(like.type, (like.data as Float32Array).slice().fill(0), [...like.dims])
+
+  // Models made elsewhere have indices of 64 bits, and numbers of 16 or 64.
+  const own = (dtype: string, given: Packed): Tensor => {
+    const { data, shape } = given
+    if (dtype === "int64") return new Tensor(dtype, BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
+    if (dtype === "float64") return new Tensor(dtype, Float64Array.from(data), [...shape])
+    if (dtype === "float16") return new Tensor(dtype, Float16.encode(Float32Array.from(data)), [...shape])
+    return tensor(given)
+  }
+
+  const tensors = (arrays: Iterable<readonly [string, Packed]>): Map<string, Tensor> =>
+    new Map(Array.from(arrays, ([name, value]) => [name, tensor(value)]))
+
+  const session = (
+    model: Uint8Array,
+    onDevice: ReadonlyArray<string>,
+    files: ReadonlyArray<Protocol.ModelFile> = []
+  ): Promise<InferenceSession> =>
+    create(model, {
+      ...options,
+      ...(files.length > 0 ? { externalData: files } : {}),
+      ...(state === "device" && onDevice.length > 0
+        ? { preferredOutputLocation: Object.fromEntries(onDevice.map((output) => [output, "gpu-buffer"])) }
+        : {})
+    })
+
+  // The one way to a device and back that every build has: a program's outputs.
+  const moved = async (values: ReadonlyMap<string, Tensor>, to: "device" | "host") => {
+    const names = Array.from(values.keys())
+    const mover = await session(handOn(values), to === "device" ? names.map((name) => `same.${name}`) : [])
+    const found = await mover.run(Object.fromEntries(values))
+    return { mover, values: new Map(names.map((name) => [name, found[`same.${name}`]!])) }
+  }
+
+  return {
+    start: async () => {
+      lasting.push((await moved(new Map([["x", new Tensor("float32", new Float32Array(1), [1])]]), "host")).mover)
+      return [started]
+    },
+    open: async ({ adamw, files, held: given, model, updates }) => {
+      const opening = await session(model, updates.map(({ output }) => output), files)
+      const layout = Adamw.layout(adamw, given)
+      const host = tensors(Object.entries(given).map(([name, value]) => [name, layout.held.get(name) ?? value]))
+      const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
+      const held = device?.values ?? host
+      const spare = updates.filter(({ inPlace }) => state === "bound" && !inPlace)
+      const gradients = tensors(layout.gradients)
+      const replaced = new Set(updates.map((update) => update.output))
+      const factors = new Set(adamw.flatMap((call) => Object.values(call.factors)))
+      const wanted = opening.outputNames.filter((name) => !replaced.has(name) && !gradients.has(name))
+      const handle = handles++
+      const inputs = ports(opening.inputMetadata)
+      models.set(handle, {
+        session: opening,
+        mover: device?.mover,
+        inputs,
+        held,
+        updates,
+        spare: new Map(spare.map(({ input }) => [input, empty(held.get(input)!)])),
+        gradients,
+        calls: layout.calls,
+        results: wanted.filter((name) => !factors.has(name)),
+        factors: wanted.filter((name) => factors.has(name))
+      })
+      return [{ handle, inputs, outputs: ports(opening.outputMetadata) }]
+    },
+    run: async ({ handle, inputs: given }) => {
+      const { calls, factors, gradients, held, inputs, results, session: opened, spare, updates } = models.get(handle)!
+      const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
+        const value = held.get(name)
+        return [name, value ?? own(dtype, given[name]!)]
+      }))
+      const fetches: Record<string, Tensor | null> = Object.fromEntries(
+        [...results, ...factors, ...gradients.keys(), ...updates.map(({ output }) => output)].map((
+          name
+        ) => [name, null])
+      )
+      if (state === "bound") {
+        Object.assign(fetches, Object.fromEntries(gradients))
+        for (const { inPlace, input, output } of updates) {
+          fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
+        }
+      }
+      const found = await opened.run(feeds, fetches, { logSeverityLevel: 4 }) as Record<string, Tensor>
+      for (const { inPlace, input, output } of updates) {
+        if (inPlace) continue
+        const present = held.get(input)!
+        held.set(input, found[output]!)
+        if (state === "bound") spare.set(input, present)
+        else present.dispose()
+      }
+      if (state !== "bound") {
+        for (const [name, { data }] of gradients) (data as Float32Array).set(found[name]!.data as Float32Array)
+      }
+      Adamw.update(calls, (name) => Number((found[name]!.data as Float32Array)[0]))
+      const { arrays, buffers } = Protocol.packed(results.map((name) => [name, array(found[name]!)]))
+      return [arrays, buffers]
+    },
+    read: async ({ handle }) => {
+      const { held } = models.get(handle)!
+      const back = state === "device" && held.size > 0 ? await moved(held, "host") : undefined
+      const host = back?.values ?? held
+      const { arrays, buffers } = Protocol.packed(Array.from(host, ([name, value]) => [name, array(value)]))
+      await back?.mover.release()
+      return [arrays, buffers]
+    },
+    close: async ({ handle }) => {
+      const model = models.get(handle)
+      models.delete(handle)
+      for (const value of model?.held.values() ?? []) value.dispose()
+      await model?.session.release()
+      await model?.mover?.release()
+      return [undefined]
+    },
+    memory: () => {
+      const all = Array.from(models.values()).flatMap(({ gradients, held, spare }) => [held, spare, gradients])
+        .flatMap((map) => Array.from(map.values()))
+      return [{ handles: models.size, tensors: all.length, bytes: all.reduce((sum, value) => sum + bytes(value), 0) }]
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** Compiled programs on ONNX Runtime's WebAssembly builds: for browsers, without anything of Node. */
+import { Effect, Semaphore } from "effect"
+import * as Trace from "../../compiler/trace/Trace.ts"
+import * as Check from "./Check.ts"
+import * as Service from "./CompiledEngine.ts"
+import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import * as Sessions from "./OnnxSessions.ts"
+import type { Calls } from "./Protocol.ts"
+
+/** How `layerOnnxWeb` runs programs. */
+export interface OnnxWebOptions {
+  /** On WebAssembly or on the browser's WebGPU, where the state stays on the device from step to step; default `wasm`. */
+  readonly provider?: "wasm" | "webgpu"
+  /** Threads of one operator; default 1. More need a page that is isolated from other origins. */
+  readonly threads?: number
+  /**
+   * The address of onnxruntime-web's `ort-wasm-simd-threaded.wasm`, for WebGPU that of its
+   * `ort-wasm-simd-threaded.asyncify.wasm`; default where a bundler has put it, or beside the package's script.
+   */
+  readonly wasm?: string
+}
+
+const REMEDY =
+  "install it with \"npm install onnxruntime-web@1.30.0\", and name the address of its .wasm file in the option " +
+  "wasm where a bundler does not"
+
+/** What this package shares with onnxruntime-node, and its settings. */
+interface Package {
+  readonly InferenceSession: { readonly create: Sessions.Runtime["create"] }
+  readonly Tensor: Sessions.Runtime["Tensor"]
+  readonly env: typeof import("onnxruntime-web").env
+}
+
+const packages: Readonly<Record<NonNullable<OnnxWebOptions["provider"]>, () => Promise<Package>>> = {
+  wasm: () => import("onnxruntime-web/wasm"),
+  webgpu: () => import("onnxruntime-web/webgpu")
+}
+
+/** An engine in this thread. */
+export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1, wasm }: OnnxWebOptions) {
+  const unavailable = (cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    return new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail, remedy: REMEDY }) })
+  }
+  const { InferenceSession, Tensor, env } = yield* Effect.tryPromise({ try: packages[provider], catch: unavailable })
+  env.logLevel = "fatal"
+  env.wasm.numThreads = threads
+  if (wasm !== undefined) env.wasm.wasmPaths = { wasm }
+  const about = { version: env.versions.common, threads, precisions: ["fp32"] }
+  const handlers = Sessions.handlers({
+    started: about,
+    Tensor,
+    create: InferenceSession.create,
+    state: provider === "webgpu" ? "device" : "made"
+  }, { executionProviders: [provider], enableMemPattern: false, graphOptimizationLevel: "all", logSeverityLevel: 4 })
+  yield* Effect.tryPromise({ try: async () => handlers.start(undefined), catch: unavailable })
+  // A build of ONNX Runtime takes one call at a time.
+  const lock = yield* Semaphore.make(1)
+  const call: Service.Call = (program, name, ask) => {
+    const answer = async (): Promise<Calls[typeof name]["answer"]> => (await handlers[name](ask))[0]
+    const asked = Effect.tryPromise({
+      try: answer,
+      catch: (cause) => new EngineError({ program, reason: Check.reasonOf(cause) })
+    })
+    return Effect.uninterruptible(lock.withPermit(asked))
+  }
+  return Service.make(call, {
+    name: `onnx web ${provider}`,
+    about: { ...about, engine: `onnx web ${provider}`, precision: "fp32" },
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: provider === "wasm" })),
+    inference: Trace.inference
+  })
+})

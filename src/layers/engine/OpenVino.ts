@@ -1,0 +1,74 @@
+/** Compiled programs on OpenVINO in a worker thread. */
+import { Config, Effect, Option } from "effect"
+import { globSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Trace from "../../compiler/trace/Trace.ts"
+import * as Service from "./CompiledEngine.ts"
+import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import type { Options } from "./OpenVinoWorker.ts"
+import { physicalCores } from "./Processor.ts"
+import * as Thread from "./Thread.ts"
+
+/** How `layerOpenVino` runs programs. */
+export interface OpenVinoOptions {
+  /**
+   * The folder with OpenVINO's libraries (`libopenvino_c`); default the first of the one that `npm run setup:openvino` makes,
+   * those in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and where the system looks.
+   */
+  readonly library?: string
+  /** Threads of one operator; default all physical cores. */
+  readonly threads?: number
+  /**
+   * What matrix products, and operators between them, compute in; the state, its update and everything between engine and
+   * caller are fp32 always. Default `fp32`. `bf16` needs a processor that multiplies it (AMX, AVX-512 BF16).
+   */
+  readonly precision?: "fp32" | "bf16"
+}
+
+const REMEDY = "install it with \"pip install openvino\" and name the package's folder openvino/libs in the option " +
+  "library, or run \"npm run setup:openvino\" in a checkout of patchword"
+
+/** Where `setup:openvino` unpacks the library. */
+const checkout = fileURLToPath(new URL("../../../node_modules/.cache/openvino", import.meta.url))
+
+const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
+
+/** This checkout's, that of OpenVINO's own `setupvars` and that of Python's present environment. */
+const usual = Effect.gen(function*() {
+  const archives = yield* variable("INTEL_OPENVINO_DIR")
+  const environments = yield* variable("VIRTUAL_ENV")
+  return [
+    checkout,
+    ...archives.flatMap((folder) => globSync(["runtime/lib/*", "runtime/bin/*/Release"].map((at) => join(folder, at)))),
+    ...environments.flatMap((folder) => globSync(join(folder, "[Ll]ib/{,python3*/}site-packages/openvino/libs")))
+  ]
+})
+
+/** An engine on a worker thread of its own. */
+export const make = Effect.fnUntraced(function*(
+  { library, precision = "fp32", threads = physicalCores() }: OpenVinoOptions
+) {
+  const folders = library === undefined ? yield* usual : [library]
+  const options: Options = { folders, system: library === undefined, precision, threads }
+  const call = yield* Thread.start(Thread.file("OpenVinoWorker"), options)
+  const unavailable = (reason: ProviderUnavailable | PrecisionUnavailable) =>
+    new EngineError({ program: "start", reason })
+  const about = yield* call("start", "start", undefined).pipe(
+    Effect.mapError(({ reason: { message: detail } }) =>
+      unavailable(new ProviderUnavailable({ provider: "openvino", detail, remedy: REMEDY }))
+    )
+  )
+  const name = `openvino ${about.version}`
+  if (!about.precisions.includes(precision)) {
+    const detail = `${name} has no arithmetic in it on this processor`
+    return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
+  }
+  return Service.make(call, {
+    name: `${name} ${precision}`,
+    about: { ...about, engine: "openvino", precision },
+    // In OpenVINO's order, a later operator may still read what an update in place would replace.
+    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: true })),
+    inference: Trace.inference
+  })
+})

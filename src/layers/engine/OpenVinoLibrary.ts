@@ -1,0 +1,229 @@
+/** OpenVINO's C interface, called through koffi: every function throws what the library says went wrong. */
+import koffi from "koffi"
+import type { Port } from "./Protocol.ts"
+
+type Pointer = bigint
+
+/** An array of a type that programs have. */
+export interface Elements {
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: string
+  readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
+}
+
+/** Names OpenVINO's view of an array, which reads and writes the array's own memory. */
+export interface Tensor {
+  readonly elements: Elements
+  readonly pointer: Pointer
+}
+
+/** A model that is ready to run. */
+export interface Compiled {
+  readonly inputs: ReadonlyArray<Port>
+  readonly outputs: ReadonlyArray<Port>
+  /** Makes an input be read from, or an output be written to, an array. Until the next call it has to stay. */
+  readonly bind: (name: string, tensor: Tensor) => void
+  readonly run: () => void
+  /** A copy of an output. */
+  readonly result: (name: string) => Elements
+  readonly close: () => void
+}
+
+/** The library. */
+export interface Library {
+  readonly version: string
+  /** Data types and abilities that it has on this processor: `FP32`, `BF16`, `INT8`. */
+  readonly capabilities: ReadonlyArray<string>
+  readonly configure: (key: string, value: string) => void
+  readonly compile: (model: Uint8Array) => Compiled
+  readonly tensor: (elements: Elements) => Tensor
+  readonly free: (tensor: Tensor) => void
+}
+
+const DEVICE = "CPU"
+
+/** By number in `ov_element_type_e`. */
+const TYPES: Readonly<Record<number, string>> = {
+  1: "bool",
+  3: "float16",
+  4: "float32",
+  9: "int32",
+  10: "int64",
+  16: "uint8"
+}
+
+const arrayOf = (dtype: string, buffer: ArrayBuffer): Elements["data"] => {
+  if (dtype === "float32") return new Float32Array(buffer)
+  if (dtype === "int32") return new Int32Array(buffer)
+  if (dtype === "int64") return new BigInt64Array(buffer)
+  if (dtype === "bool") return new Uint8Array(buffer)
+  throw new Error(`the program returns an array of ${dtype}, but only float32, int32, int64 and bool can be read`)
+}
+
+interface Shape {
+  readonly rank: number
+  readonly dims: Pointer
+}
+
+const shapeType = koffi.struct({ rank: "int64", dims: "void *" })
+const partialShapeType = koffi.struct({ rank: "int64", most: "int64", dims: "void *" })
+const versionType = koffi.struct({ number: "const char *", description: "const char *" })
+
+// What stands on the lines that are left out is where in OpenVINO's sources something went wrong.
+const paragraph = (said: string): string =>
+  said.split("\n").filter((line) => !/^\s*(?:Exception from |$)/.test(line)).map((line) => line.trim()).join(" ")
+
+/** Loads the library from a file, or by the name that the system's loader knows it by. */
+export const load = (file: string): Library => {
+  const library = koffi.load(file)
+  const info = library.func("const char *ov_get_error_info(int status)")
+  const last = library.func("const char *ov_get_last_err_msg()")
+  const check = (status: number) => {
+    if (status === 0) return
+    const [code, said]: ReadonlyArray<string | null> = [info(status), last()]
+    throw new Error(paragraph(said ?? "") || `OpenVINO reports ${code}`)
+  }
+  const act = (definition: string) => {
+    const call = library.func(`int ${definition}`)
+    return (...given: ReadonlyArray<unknown>): void => check(call(...given))
+  }
+  const get = (definition: string) => {
+    const call = act(definition)
+    return (...given: ReadonlyArray<unknown>): Pointer => {
+      const found: [Pointer] = [0n]
+      call(...given, found)
+      return found[0]
+    }
+  }
+  const release = (name: string) => library.func(`void ${name}(void *pointer)`)
+
+  const freeText = release("ov_free")
+  const owned = (pointer: Pointer): string => {
+    const found = koffi.decode.string(pointer)
+    freeText(pointer)
+    return found
+  }
+
+  const describeTensor = library.func("ov_tensor_get_shape", "int", ["void *", koffi.out(koffi.pointer(shapeType))])
+  const freeShape = library.func("ov_shape_free", "int", [koffi.pointer(shapeType)])
+  const describePort = library.func("ov_port_get_partial_shape", "int", [
+    "void *",
+    koffi.out(koffi.pointer(partialShapeType))
+  ])
+  const freePartialShape = library.func("ov_partial_shape_free", "void", [koffi.pointer(partialShapeType)])
+  const wrap = library.func("ov_tensor_create_from_host_ptr", "int", [
+    "int",
+    shapeType,
+    "void *",
+    koffi.out(koffi.pointer("void *"))
+  ])
+  const integers = (pointer: Pointer, count: number): ReadonlyArray<number> =>
+    count === 0 ? [] : Array.from(koffi.decode(pointer, "int64", count) as BigInt64Array, Number)
+
+  const nameOf = get("ov_port_get_any_name(void *port, _Out_ void **name)")
+  const typeOf = act("ov_port_get_element_type(void *port, _Out_ int *type)")
+  const freePort = release("ov_output_const_port_free")
+  const port = (pointer: Pointer): Port => {
+    const type: [number] = [0]
+    typeOf(pointer, type)
+    const shape: Shape & { readonly most: number } = { rank: 0, most: 0, dims: 0n }
+    check(describePort(pointer, shape))
+    // Each dimension is a least and a greatest size.
+    const limits = integers(shape.dims, 2 * shape.rank)
+    freePartialShape(shape)
+    const name = owned(nameOf(pointer))
+    freePort(pointer)
+    const sizes = Array.from({ length: shape.rank }, (_, axis) => {
+      const [least, most] = limits.slice(2 * axis)
+      return least === most ? least! : -1
+    })
+    return { name, shape: sizes, dtype: TYPES[type[0]] ?? `element type ${type[0]}` }
+  }
+  const ports = (kind: "input" | "output") => {
+    const count = act(`ov_compiled_model_${kind}s_size(void *model, _Out_ size_t *count)`)
+    const at = get(`ov_compiled_model_${kind}_by_index(void *model, size_t index, _Out_ void **port)`)
+    return (model: Pointer): ReadonlyArray<Port> => {
+      const size: [number] = [0]
+      count(model, size)
+      return Array.from({ length: size[0] }, (_, index) => port(at(model, index)))
+    }
+  }
+  const [inputs, outputs] = [ports("input"), ports("output")]
+
+  const set = act("ov_core_set_property(void *core, str device, ...)")
+  const property = get("ov_core_get_property(void *core, str device, str key, _Out_ void **value)")
+  const read = get(
+    "ov_core_read_model_from_memory_buffer(void *core, const void *text, size_t length, void *weights, _Out_ void **model)"
+  )
+  const prepare = library.func(
+    "int ov_core_compile_model(void *core, void *model, str device, size_t settings, _Out_ void **compiled, ...)"
+  )
+  const freeModel = release("ov_model_free")
+  const freeCompiled = release("ov_compiled_model_free")
+  const request = get("ov_compiled_model_create_infer_request(void *model, _Out_ void **request)")
+  const freeRequest = release("ov_infer_request_free")
+  const bind = act("ov_infer_request_set_tensor(void *request, str name, void *tensor)")
+  const find = get("ov_infer_request_get_tensor(void *request, str name, _Out_ void **tensor)")
+  const infer = act("ov_infer_request_infer(void *request)")
+  const address = get("ov_tensor_data(void *tensor, _Out_ void **data)")
+  const size = act("ov_tensor_get_byte_size(void *tensor, _Out_ size_t *bytes)")
+  const freeTensor = release("ov_tensor_free")
+
+  const shapeOf = (pointer: Pointer): ReadonlyArray<number> => {
+    const shape: Shape = { rank: 0, dims: 0n }
+    check(describeTensor(pointer, shape))
+    const sizes = integers(shape.dims, shape.rank)
+    freeShape(shape)
+    return sizes
+  }
+  const copied = (pointer: Pointer, { dtype, shape }: Port): Elements => {
+    // OpenVINO 2026.4 does not say the shape of a scalar.
+    const sizes = shape.includes(-1) ? shapeOf(pointer) : shape
+    const bytes: [number] = [0]
+    size(pointer, bytes)
+    const buffer = bytes[0] === 0 ? new ArrayBuffer(0) : koffi.view(address(pointer), bytes[0]).slice(0)
+    freeTensor(pointer)
+    return { shape: sizes, dtype, data: arrayOf(dtype, buffer) }
+  }
+
+  const build: { number: string } = { number: "" }
+  check(library.func("ov_get_openvino_version", "int", [koffi.out(koffi.pointer(versionType))])(build))
+  const core = get("ov_core_create(_Out_ void **core)")()
+
+  return {
+    version: build.number.split("-")[0]!,
+    capabilities: owned(property(core, DEVICE, "OPTIMIZATION_CAPABILITIES")).split(" "),
+    configure: (key, value) => set(core, DEVICE, "str", key, "str", value),
+    compile: (bytes) => {
+      const model = read(core, bytes, bytes.length, null)
+      const slot: [Pointer] = [0n]
+      const status: number = prepare(core, model, DEVICE, 0, slot)
+      freeModel(model)
+      check(status)
+      const [compiled] = slot
+      const running = request(compiled)
+      const found = { inputs: inputs(compiled), outputs: outputs(compiled) }
+      const declared = new Map(found.outputs.map((output) => [output.name, output]))
+      return {
+        ...found,
+        bind: (name, { pointer }) => bind(running, name, pointer),
+        run: () => infer(running),
+        result: (name) => copied(find(running, name), declared.get(name)!),
+        close: () => {
+          freeRequest(running)
+          freeCompiled(compiled)
+        }
+      }
+    },
+    tensor: (elements) => {
+      const { data, dtype, shape } = elements
+      // Even a scalar's dimensions must not be a null pointer.
+      const dims = BigInt64Array.from([...shape, 0], BigInt)
+      const type = Number(Object.keys(TYPES).find((number) => TYPES[Number(number)] === dtype))
+      const slot: [Pointer] = [0n]
+      check(wrap(type, { rank: shape.length, dims: koffi.address(dims) }, koffi.address(data), slot))
+      return { elements, pointer: slot[0] }
+    },
+    free: ({ pointer }) => freeTensor(pointer)
+  }
+}

@@ -1,0 +1,57 @@
+/** Worker threads that run programs. */
+import { Effect } from "effect"
+import { Worker } from "node:worker_threads"
+import * as Check from "./Check.ts"
+import type { Call } from "./CompiledEngine.ts"
+import { EngineError, type Reason, WorkerLost } from "./EngineError.ts"
+import type { Calls, Response } from "./Protocol.ts"
+
+/** The program of a worker, in TypeScript from the sources and in JavaScript from a build. */
+export const file = (name: string): URL =>
+  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+
+/** A worker that lives as long as the scope. */
+export const start = Effect.fnUntraced(function*(program: URL, options: object) {
+  const waiting = new Map<number, (response: Response | WorkerLost) => void>()
+  let lost: WorkerLost | undefined
+  let calls = 0
+  const worker = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      new Worker(program, { workerData: options, execArgv: ["--disable-warning=ExperimentalWarning"] })
+    ),
+    (running) => {
+      // Whoever closes the layer waits for its end.
+      running.ref()
+      return Effect.promise(() => running.terminate())
+    }
+  )
+  const end = (detail: string) => {
+    lost ??= new WorkerLost({ detail })
+    for (const settle of waiting.values()) settle(lost)
+    waiting.clear()
+  }
+  worker.on("error", (error) => end(error.message))
+  worker.on("exit", (code) => end(`exit code ${code}`))
+  worker.on("message", (response: Response) => {
+    const settle = waiting.get(response.id)
+    waiting.delete(response.id)
+    // The worker must not keep a process alive that has nothing else to do. Before settling: that may call again.
+    if (waiting.size === 0) worker.unref()
+    settle?.(response)
+  })
+
+  const call: Call = (program, name, ask, buffers = []) =>
+    Effect.callback((resume) => {
+      const fail = (reason: Reason) => resume(Effect.fail(new EngineError({ program, reason })))
+      if (lost !== undefined) return fail(lost)
+      const id = calls++
+      waiting.set(id, (response) => {
+        if (response instanceof WorkerLost) return fail(response)
+        if ("failure" in response) return fail(Check.reasonOf(response.failure))
+        resume(Effect.succeed(response.answer as Calls[typeof name]["answer"]))
+      })
+      worker.ref()
+      worker.postMessage({ id, name, ask }, buffers)
+    })
+  return call
+})

@@ -1,0 +1,109 @@
+/** The classes of a picture's pixels, out of a PNG of greys or of a palette, turned as the picture is. */
+import { Effect } from "effect"
+import { crc32 } from "node:zlib"
+import sharp from "sharp"
+import * as Decode from "./Decode.ts"
+import { type Annotation, ImageBroken } from "./ImageSet.ts"
+
+/** Where a chunk's kind and content begin, after its length, and what follows them: a checksum. */
+const NAME = 4
+const CONTENT = 8
+const CHECKSUM = 4
+
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
+const [GREYS, PALETTE] = [0, 3]
+const CHANNELS: Readonly<Record<number, number>> = { 2: 3, 4: 2, 6: 4 }
+
+/**
+ * A PNG whose pixels are greys and nothing else. Of a palette, the greys are the indices: what they stand for is dropped,
+ * and so is whatever changes greys on decoding.
+ */
+const greysOf = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const head = SIGNATURE.length + CONTENT
+  if (bytes.length < head + 13 || SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
+    return yield* new ImageBroken({ problem: "an annotation is a PNG file, but this is none" })
+  }
+  const [depth = 0, kind = 0] = bytes.subarray(head + 8)
+  if ((kind !== GREYS && kind !== PALETTE) || depth > 8) {
+    const problem = "an annotation has one channel of 8 bits, or a palette, but this has " +
+      `${CHANNELS[kind] ?? 1} of ${depth} bits`
+    return yield* new ImageBroken({ problem })
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const kept: Array<Uint8Array> = [bytes.subarray(0, SIGNATURE.length)]
+  for (let at = SIGNATURE.length; at + CONTENT <= bytes.length;) {
+    const end = at + CONTENT + view.getUint32(at) + CHECKSUM
+    const name = Buffer.from(bytes.subarray(at + NAME, at + CONTENT)).toString("latin1")
+    if (["IHDR", "IDAT", "IEND"].includes(name)) kept.push(Uint8Array.from(bytes.subarray(at, end)))
+    at = end
+  }
+  const header = kept[1]!
+  header[CONTENT + 9] = GREYS
+  new DataView(header.buffer).setUint32(
+    header.length - CHECKSUM,
+    crc32(header.subarray(NAME, header.length - CHECKSUM))
+  )
+  return { depth, png: Buffer.concat(kept) }
+})
+
+/** An annotation turned by an orientation of EXIF, from 1, which leaves it as it is, to 8. */
+export const turn = ({ data, height, width }: Annotation, orientation: number): Annotation => {
+  const [right, bottom] = [width - 1, height - 1]
+  const from = (x: number, y: number): readonly [number, number] => {
+    switch (orientation) {
+      case 2:
+        return [right - x, y]
+      case 3:
+        return [right - x, bottom - y]
+      case 4:
+        return [x, bottom - y]
+      case 5:
+        return [y, x]
+      case 6:
+        return [y, bottom - x]
+      case 7:
+        return [right - y, bottom - x]
+      case 8:
+        return [right - y, x]
+      default:
+        return [x, y]
+    }
+  }
+  const turned = orientation >= 5 ? { width: height, height: width } : { width, height }
+  const numbers = new Uint8Array(data.length)
+  for (let y = 0; y < turned.height; y++) {
+    for (let x = 0; x < turned.width; x++) {
+      const [column, row] = from(x, y)
+      numbers[y * turned.width + x] = data[row * width + column]!
+    }
+  }
+  return { ...turned, data: numbers }
+}
+
+/**
+ * The annotation in a file, of a picture in another. It is turned as the picture is on decoding, or by its own orientation
+ * where it has one; it has to be of the picture's size.
+ */
+export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint8Array, bounds: Decode.Bounds) {
+  const own = yield* Decode.header(bytes)
+  const { depth, png } = yield* greysOf(bytes)
+  const { data, info: { height, width } } = yield* Effect.tryPromise({
+    try: () =>
+      sharp(png, { failOn: "error", limitInputPixels: bounds.pixelLimit })
+        .toColourspace("b-w").raw().toBuffer({ resolveWithObject: true }),
+    catch: Decode.broken
+  }).pipe(Effect.catch((why) => Decode.whyBroken(png, bounds.pixelLimit, why)))
+  const shown = yield* Decode.header(picture)
+  const orientation = Decode.turned(own, bounds) === 1 ? Decode.turned(shown, bounds) : own.orientation
+  // Fewer bits than 8 are spread over all greys on decoding.
+  const step = 255 / (2 ** depth - 1)
+  const turned = turn({ width, height, data: data.map((grey) => grey / step) }, orientation)
+  const upright = Decode.turned(shown, bounds) >= 5 ? [shown.height, shown.width] : [shown.width, shown.height]
+  if (turned.width !== upright[0] || turned.height !== upright[1]) {
+    const problem =
+      `an annotation has the size of its picture, ${shown.width} × ${shown.height} as it is stored, but ` +
+      `this is ${width} × ${height}`
+    return yield* new ImageBroken({ problem })
+  }
+  return turned
+})

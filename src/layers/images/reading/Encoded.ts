@@ -1,0 +1,198 @@
+/** Encoded images wherever they lie: checked once when a split is loaded, decoded on demand, kept within bounds. */
+import { Effect, Option } from "effect"
+import { createHash } from "node:crypto"
+import type { Colour } from "../../../domain/config/AugmentConfig.ts"
+import * as Config from "../../../domain/config/Config.ts"
+import type { Picture } from "../../../domain/pixels/Picture.ts"
+import * as Files from "../../files/Files.ts"
+import { Progress } from "../../run/Progress.ts"
+import * as Decode from "./Decode.ts"
+import { ImagesBroken, ImagesError, type ImageSet, keeping, type LeftOut, outside, within } from "./ImageSet.ts"
+
+/** How encoded images are checked, decoded and kept. */
+export interface Options {
+  /**
+   * What broken, too small and too large images do: fail `load`, which names them all, or be left out and listed in
+   * `skipped`. Only `check: "contents"` finds them all before use, so `skip` needs it. Default `fail`.
+   */
+  readonly onBroken?: "fail" | "skip"
+  /**
+   * Whether `load` decodes every image once, so that broken ones are found before training and the digest covers the
+   * bytes; or trusts names and sizes, for millions of images. Default `contents`.
+   */
+  readonly check?: "contents" | "names"
+  /**
+   * How colours are read. It is part of a network's configuration (`augment.colour`), which is held to it. With `official`,
+   * nothing is shrunk. Default `managed`.
+   */
+  readonly colour?: Colour
+  /** Least width and height, as a patch's side. Default 1. */
+  readonly minimumSide?: number
+  /** Most pixels of a file; a guard against decompression bombs. Default 100 million. */
+  readonly pixelLimit?: number
+  /** Shrinks pictures on decoding until the shorter side has so many pixels; makes small views of large photographs cheap. */
+  readonly shrinkTo?: number
+  /** How many bytes of decoded pictures are kept for the next epoch. Default 512 MiB. */
+  readonly memory?: number
+}
+
+/** The encoded images of a split, by index. */
+export interface Listing {
+  readonly split: string
+  /** Why the split cannot be had when no image is left. */
+  readonly empty: ImagesError
+  readonly classes: ReadonlyArray<string>
+  readonly labels: Int32Array
+  readonly labelSource: string
+  /** The name of an image, part of the digest. */
+  readonly describe: (index: number) => string
+  /** What failures of an image are said of. */
+  readonly origin: (index: number) => string
+  readonly size: (index: number) => number
+  readonly bytes: (index: number) => Effect.Effect<Uint8Array, ImagesError["reason"]>
+  /** Where listing may have found that a name leads to no file. */
+  readonly isThere?: (index: number) => boolean
+  /** What else has to be right for an image to be of use. */
+  readonly verify?: (index: number) => Effect.Effect<unknown, ImagesError>
+  /** What was not taken for an image. */
+  readonly leftOut?: ReadonlyArray<LeftOut>
+  /** Where an image is a file of its own: sharp reads it sooner than we do. */
+  readonly file?: (index: number) => string
+}
+
+/** An image that was looked at. */
+type Checked = { readonly index: number } & ({ readonly identity: string } | { readonly error: ImagesError })
+
+const REPORT_EVERY = 1000
+
+const UNCHECKED =
+  "onBroken skip (--broken skip) needs check contents (--check contents): with names, no image is opened " +
+  "before it is used, and then it is too late to leave a broken one out"
+
+const SHRUNK = "shrinkTo cannot be had with the colour official: shrunk pictures are not those of the official code"
+
+const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
+  ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
+  // A file of its own that cannot be read is no reason to give up the others.
+  (file !== undefined && reason._tag === "FileError")
+
+const findingOf = ({ message, reason, source }: ImagesError): string =>
+  "finding" in reason ? `${source}: ${reason.finding}` : message
+
+/** How images are decoded by the options. */
+export const bounds = (options: Options): Decode.Bounds => ({
+  colour: options.colour,
+  pixelLimit: options.pixelLimit ?? Decode.PIXEL_LIMIT,
+  minimumSide: options.minimumSide ?? 1,
+  shrinkTo: options.shrinkTo
+})
+
+/** Makes sets out of listings. All sets that one call makes share the memory for decoded pictures. */
+export const make = (options: Options) => {
+  const limits = bounds(options)
+  let room = options.memory ?? 512 * 2 ** 20
+
+  return Effect.fnUntraced(function*(listing: Listing) {
+    const { classes, split } = listing
+    const total = listing.labels.length
+    const progress = yield* Progress
+    const kept = new Map<number, Picture>()
+    const held = new WeakSet<Picture>()
+
+    // Only the bytes say what the pixels of a TIFF mean, and what Pillow would make of a file.
+    const isQuick = (file: string) => options.colour !== "official" && !/\.tiff?$/i.test(file)
+
+    const keep = (index: number, picture: Picture): void => {
+      if (picture.data.length > room || kept.has(index)) return
+      room -= picture.data.length
+      kept.set(index, picture)
+      held.add(picture)
+    }
+
+    const read = Effect.fnUntraced(function*(index: number) {
+      const bytes = yield* listing.bytes(index)
+      const picture = yield* Decode.decode(bytes, limits)
+      keep(index, picture)
+      return { bytes, picture }
+    }, (self, index) => within(listing.origin(index))(self))
+
+    const decode = Effect.fnUntraced(function*(index: number) {
+      const { file, isThere } = listing
+      const early = file === undefined || isThere?.(index) === false || !isQuick(file(index))
+        ? Option.none()
+        : yield* Effect.option(Decode.decode(file(index), limits))
+      if (Option.isNone(early)) return (yield* read(index)).picture
+      keep(index, early.value)
+      return early.value
+    })
+
+    if (options.onBroken === "skip" && options.check === "names") {
+      return yield* within(split)(Config.refusal("the reading of images", UNCHECKED))
+    }
+    if (options.colour === "official" && options.shrinkTo !== undefined) {
+      return yield* within(split)(Config.refusal("the reading of images", SHRUNK))
+    }
+    let done = 0
+    let broken = 0
+    const reported = Effect.suspend(() =>
+      ++done % REPORT_EVERY === 0
+        ? progress.report({ stage: `check ${split}`, step: done, total, metrics: { broken } })
+        : Effect.void
+    )
+    const check = (index: number) =>
+      read(index).pipe(
+        Effect.tap(() => listing.verify?.(index) ?? Effect.void),
+        Effect.map(({ bytes }): Checked => ({ index, identity: Files.sha256(bytes) })),
+        Effect.catchIf(({ reason }) => isBroken(reason, listing), (error) => {
+          broken++
+          return Effect.succeed<Checked>({ index, error })
+        }),
+        Effect.tap(reported)
+      )
+    const named = (index: number) =>
+      listing.isThere?.(index) === false
+        ? check(index)
+        : Effect.succeed<Checked>({ index, identity: String(listing.size(index)) })
+    const checked = yield* Effect.forEach(
+      Array.from(listing.labels.keys()),
+      options.check === "names" ? named : check,
+      { concurrency: 8 }
+    )
+    const images = checked.flatMap((one) => "identity" in one ? [one] : [])
+    const errors = checked.flatMap((one) => "error" in one ? [one.error] : [])
+    const skipped = errors.map(findingOf).toSorted()
+    if (errors.length > 0 && (options.onBroken !== "skip" || images.length === 0)) {
+      return yield* errors.length === 1 && options.onBroken !== "skip"
+        ? errors[0]!
+        : within(split)(new ImagesBroken({ findings: skipped, of: total }))
+    }
+    if (images.length === 0) return yield* listing.empty
+
+    const chosen = Int32Array.from(images, ({ index }) => index)
+    const official = options.colour === "official" ? [options.colour] : []
+    const identity = [classes, limits.shrinkTo ?? null, ...official]
+    const hash = createHash("sha256").update(JSON.stringify(identity))
+    for (const { identity: content, index } of images) {
+      hash.update(`\n${listing.describe(index)}\n${listing.labels[index]!} ${content}`)
+    }
+    const set: ImageSet = {
+      name: split,
+      length: chosen.length,
+      classes,
+      labels: chosen.map((index) => listing.labels[index]!),
+      labelSource: listing.labelSource,
+      digest: hash.digest("hex"),
+      skipped,
+      leftOut: listing.leftOut ?? [],
+      colour: options.colour ?? "managed",
+      image: keeping((at) => {
+        const index = chosen[at]
+        if (index === undefined) return outside(split, at, chosen.length)
+        const picture = kept.get(index)
+        return picture === undefined ? decode(index) : Effect.succeed(picture)
+      }, (picture) => held.has(picture)),
+      describe: (at) => at in chosen ? listing.describe(chosen[at]!) : ""
+    }
+    return set
+  })
+}

@@ -1,0 +1,142 @@
+/**
+ * Pixels as the official code takes them: those of Pillow's `Image.open(file).convert("RGB")`, to the bit. Profiles are
+ * ignored, transparency is dropped, inks are mixed by a formula, 16 bits of grey are cut at 255, and only TIFF files are
+ * turned. What Pillow decodes otherwise than libvips is refused.
+ */
+import { Effect } from "effect"
+import sharp, { type Metadata, type OutputInfo, type Sharp } from "sharp"
+import { ImageBroken } from "./ImageSet.ts"
+import * as Tiff from "./Tiff.ts"
+
+/** Pixels as sharp gives them. */
+export interface Pixels {
+  readonly data: Uint8Array
+  readonly info: { readonly width: number; readonly height: number; readonly channels: number }
+}
+
+/** Pillow's product of two shares of 255. */
+const times = (a: number, b: number): number => {
+  const product = a * b + 128
+  return ((product >> 8) + product) >> 8
+}
+
+const fromInks = (inks: Uint8Array): Uint8Array => {
+  const rgb = new Uint8Array(inks.length / 4 * 3)
+  for (let from = 0, to = 0; from < inks.length; from += 4) {
+    const light = 255 - inks[from + 3]!
+    for (let ink = 0; ink < 3; ink++) rgb[to++] = light - times(inks[from + ink]!, light)
+  }
+  return rgb
+}
+
+const fromDeepGrey = (bytes: Uint8Array): Uint8Array => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const rgb = new Uint8Array(bytes.length / 2 * 3)
+  for (let pixel = 0; pixel < bytes.length / 2; pixel++) {
+    rgb.fill(Math.min(255, view.getUint16(2 * pixel, true)), 3 * pixel, 3 * pixel + 3)
+  }
+  return rgb
+}
+
+const word = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8
+
+/** Whether the first frame of a GIF covers all of it. */
+const isWholeGif = (bytes: Uint8Array): boolean => {
+  const colours = (flags: number) => (flags & 0x80) === 0 ? 0 : 3 << ((flags & 7) + 1)
+  let at = 13 + colours(bytes[10] ?? 0)
+  // Extensions: a kind, then blocks that begin with their length, the last of length 0.
+  while (bytes[at] === 0x21) {
+    at += 2
+    while ((bytes[at] ?? 0) !== 0) at += 1 + bytes[at]!
+    at += 1
+  }
+  return bytes[at] === 0x2c && word(bytes, at + 1) === 0 && word(bytes, at + 3) === 0 &&
+    word(bytes, at + 5) === word(bytes, 6) && word(bytes, at + 7) === word(bytes, 8)
+}
+
+/** Whether the first frame of a WebP covers all of it. */
+const isWholeWebp = (bytes: Uint8Array): boolean => {
+  const nameAt = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4))
+  const triple = (at: number) => word(bytes, at) | (bytes[at + 2] ?? 0) << 16
+  let at = 12
+  while (at + 8 <= bytes.length && nameAt(at) !== "ANMF") {
+    const length = word(bytes, at + 4) + word(bytes, at + 6) * 2 ** 16
+    at += 8 + length + length % 2
+  }
+  if (at + 8 > bytes.length) return true
+  // The canvas is in the first chunk of an animation, VP8X.
+  return triple(at + 8) === 0 && triple(at + 11) === 0 && triple(at + 14) === triple(24) &&
+    triple(at + 17) === triple(27)
+}
+
+/** What Pillow decodes otherwise, or not at all; nothing where both give the same. */
+const different = (bytes: Uint8Array, { depth, format, space }: Metadata): string | undefined => {
+  switch (format) {
+    case "gif":
+      return isWholeGif(bytes) ? undefined : "a GIF whose first frame covers a part only"
+    case "webp":
+      return isWholeWebp(bytes) ? undefined : "a WebP whose first frame covers a part only"
+    case "tiff": {
+      const tags = Tiff.tags(bytes)
+      if (tags !== undefined && Tiff.isPaletteDim(tags)) return "a TIFF with a palette of 8 bits, where 16 are the rule"
+      return tags !== undefined && Tiff.isPlain(tags) ? undefined : "a TIFF of this kind of pixels"
+    }
+    case "jpeg":
+      return depth === "uchar" && ["b-w", "srgb", "cmyk"].includes(space) ? undefined : `a JPEG in ${space}`
+    case "png":
+      return undefined
+    default:
+      return `a file in the format ${format === "heif" ? "AVIF" : format.toUpperCase()}`
+  }
+}
+
+const GREY_AND_ALPHA = 4
+
+/** A PNG of 16 bits of grey alone, with or without a transparent grey, or such a TIFF; with alpha, Pillow takes 8 bits. */
+const isDeepGrey = (bytes: Uint8Array, { format, space }: Metadata): boolean =>
+  space === "grey16" && (format === "tiff" || bytes[25] !== GREY_AND_ALPHA)
+
+const refusal = (what: string): ImageBroken =>
+  new ImageBroken({
+    problem: `the colours that Pillow gives cannot be had of ${what}; convert the file, or take managed colours ` +
+      "(--colour managed)"
+  })
+
+/** The pixels of a file. `fail` says why sharp failed. */
+export const decode = Effect.fnUntraced(function*<E>(
+  bytes: Uint8Array,
+  pixelLimit: number,
+  fail: (cause: unknown) => E
+) {
+  const image = sharp(bytes, { failOn: "error", limitInputPixels: pixelLimit, ignoreIcc: true })
+  const metadata = yield* Effect.tryPromise({ try: () => image.metadata(), catch: fail })
+  const problem = different(bytes, metadata)
+  if (problem !== undefined) return yield* refusal(problem)
+  const raw = (pipeline: Sharp, depth: "uchar" | "ushort" = "uchar") =>
+    Effect.tryPromise({ try: () => pipeline.raw({ depth }).toBuffer({ resolveWithObject: true }), catch: fail })
+  const of = (rgb: Uint8Array, { height, width }: OutputInfo): Pixels => ({
+    data: rgb,
+    info: { width, height, channels: 3 }
+  })
+  // Pillow turns TIFF files when it reads them, and no others.
+  const turned = metadata.format === "tiff" ? image.autoOrient() : image
+  if (metadata.space === "cmyk") {
+    const { data, info } = yield* raw(turned.pipelineColourspace("cmyk").toColourspace("cmyk"))
+    return of(fromInks(data), info)
+  }
+  if (isDeepGrey(bytes, metadata)) {
+    const { data, info } = yield* raw(
+      turned.removeAlpha().pipelineColourspace("grey16").toColourspace("grey16"),
+      "ushort"
+    )
+    return of(fromDeepGrey(data), info)
+  }
+  if (metadata.format === "gif" && metadata.hasAlpha) {
+    const { data, info } = yield* raw(image.toColourspace("srgb"))
+    for (let at = 3; at < data.length; at += 4) {
+      if (data[at] !== 255) return yield* refusal("a GIF with transparent pixels")
+    }
+    return of(data.filter((_, at) => at % 4 !== 3), info)
+  }
+  return yield* raw(turned.removeAlpha().toColourspace("srgb"))
+})

@@ -1,0 +1,326 @@
+/** Emoji as a data set that npm delivers: the same things drawn by six hands. */
+import { Effect, Option, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+import sharp from "sharp"
+import type { Picture } from "../../../domain/pixels/Picture.ts"
+import * as Json from "../../../domain/values/Json.ts"
+import * as Files from "../../files/Files.ts"
+import { remember } from "../../files/Remember.ts"
+import { Progress } from "../../run/Progress.ts"
+import { GROUND } from "../reading/Decode.ts"
+import { memory, PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImageSet.ts"
+
+/** How the emoji are labelled and where their drawings are kept. */
+export interface Options {
+  /**
+   * `groups`: the 8 groups of Unicode. `subgroups`: its subgroups with at least 8 concepts, 57 classes; emoji of other
+   * subgroups are left out. Default `groups`.
+   */
+  readonly labels?: "groups" | "subgroups"
+  /**
+   * Where drawn emoji are kept between runs. By default `.cache/patchword` in the `node_modules` folder of the emoji
+   * packages: it needs no setting, is shared by all runs of the project and goes when the packages go.
+   */
+  readonly cache?: string
+  /** The folders whose `node_modules` are searched, nearest first. By default patchword's own and the working folder. */
+  readonly from?: ReadonlyArray<string>
+}
+
+/** Part of the name of cached drawings: raised when the same packages are to give other pixels. */
+const PROTOCOL = 1
+
+const SIDE = 48
+
+// Vector drawings are rasterised four times as large, so that the reduction is an exact mean of 16 pixels.
+const DRAWN_SIDE = 192
+
+const NOTO = "@iconify-json/noto"
+
+const STYLES = {
+  noto: { package: NOTO, version: "1.2.9" },
+  twemoji: { package: "@iconify-json/twemoji", version: "1.2.5" },
+  emojione: { package: "@iconify-json/emojione", version: "1.2.3" },
+  "noto-v1": { package: "@iconify-json/noto-v1", version: "1.2.5" },
+  flat: { package: "@iconify-json/fluent-emoji-flat", version: "1.2.6" },
+  "3d": { package: "@lobehub/fluent-emoji-3d", version: "1.1.0" }
+} as const
+
+type Style = keyof typeof STYLES
+
+const TRAINED: ReadonlyArray<Style> = ["noto", "twemoji", "emojione", "noto-v1"]
+
+/** Which emoji a split shows, in which styles, and whether each concept is shown once per style or in all its variants. */
+const SPLITS: Readonly<
+  Record<
+    string,
+    { readonly part: "train" | "val" | "test"; readonly styles: ReadonlyArray<Style>; readonly once: boolean }
+  >
+> = {
+  train: { part: "train", styles: TRAINED, once: false },
+  val: { part: "val", styles: TRAINED, once: false },
+  "in-new": { part: "test", styles: TRAINED, once: true },
+  "flat-new": { part: "test", styles: ["flat"], once: true },
+  "3d-new": { part: "test", styles: ["3d"], once: true },
+  "flat-seen": { part: "train", styles: ["flat"], once: true },
+  "3d-seen": { part: "train", styles: ["3d"], once: true }
+}
+
+export const splits: ReadonlyArray<string> = Object.keys(SPLITS)
+
+// Rows of code points, group, subgroup, concept and part.
+const SplitFile = Json.text(Schema.Struct({
+  rows: Schema.Array(
+    Schema.Tuple([
+      Schema.String,
+      Schema.String,
+      Schema.String,
+      Schema.Int,
+      Schema.Literals(["train", "val", "test"])
+    ])
+  )
+}))
+
+const Size = { width: Schema.optionalKey(Schema.Finite), height: Schema.optionalKey(Schema.Finite) }
+
+const Icons = Json.text(Schema.Struct({
+  ...Size,
+  icons: Schema.Record(Schema.String, Schema.Struct({ body: Schema.String, ...Size })),
+  aliases: Schema.optionalKey(
+    Schema.Record(Schema.String, Schema.Struct({ parent: Schema.String, hFlip: Schema.optionalKey(Schema.Boolean) }))
+  )
+}))
+
+const Names = Json.text(Schema.Record(Schema.String, Schema.String))
+
+const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
+
+/** What a cache file begins with: the emoji of one style in order, and the SHA-256 of the pixels that follow. */
+const Header = Json.text(Schema.Struct({ emoji: Schema.Array(Schema.String), sha256: Schema.String }))
+
+/** All emoji of one style by code points. */
+type Drawings = ReadonlyMap<string, Picture>
+
+// The split file leaves out the variation selector and leading zeros.
+const plain = (codePoints: string): string => codePoints.replaceAll("-fe0f", "").replaceAll(/(^|-)0+/g, "$1")
+
+const byCodePoints = (names: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+  new Map(Object.entries(names).map(([codePoints, name]) => [plain(codePoints), name]))
+
+/** For each of `length` pixels on a line: the first of the parts that it reaches into, and how far into it and the next. */
+const reaches = (length: number, side: number) => {
+  const share = SIDE / side
+  return Array.from({ length }, (_, at) => {
+    const start = (at + (side - length) / 2) * share
+    const part = Math.floor(start)
+    return { part, first: Math.min(part + 1, start + share) - start, second: Math.max(0, start + share - part - 1) }
+  })
+}
+
+/**
+ * The mean colour of each of 48 × 48 equal parts of a drawing on mid-grey. `data` is RGBA, not premultiplied; a drawing
+ * that is not square is centred.
+ */
+const reduce = (data: Uint8Array, width: number, height: number): Picture => {
+  const side = Math.max(width, height)
+  const columns = reaches(width, side)
+  // One place more than there are parts: the last pixel reaches into it by nothing.
+  const line = new Float64Array((SIDE + 1) * 3)
+  const sums = new Float64Array((SIDE + 1) * SIDE * 3)
+  reaches(height, side).forEach(({ first, part, second }, y) => {
+    line.fill(0)
+    for (let x = 0; x < width; x++) {
+      const from = (y * width + x) * 4
+      const alpha = data[from + 3]!
+      if (alpha === 0) continue
+      const column = columns[x]!
+      for (let channel = 0; channel < 3; channel++) {
+        const value = alpha * (data[from + channel]! - GROUND)
+        line[column.part * 3 + channel]! += column.first * value
+        line[column.part * 3 + 3 + channel]! += column.second * value
+      }
+    }
+    const to = part * SIDE * 3
+    for (let i = 0; i < SIDE * 3; i++) {
+      sums[to + i]! += first * line[i]!
+      sums[to + SIDE * 3 + i]! += second * line[i]!
+    }
+  })
+  const pixels = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => Math.round(GROUND + sums[i]! / 255))
+  return { width: SIDE, height: SIDE, data: pixels }
+}
+
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const files = yield* Files.make
+  const { fs, path } = files
+  const require = createRequire(import.meta.url)
+  const from = options.from ?? [path.dirname(fileURLToPath(import.meta.url)), process.cwd()]
+  const splitText = yield* Effect.cached(
+    fs.readFileString(fileURLToPath(new URL("../../../../assets/emoji-split.json", import.meta.url))).pipe(Effect.orDie)
+  )
+  const table = yield* Effect.cached(Effect.flatMap(splitText, Schema.decodeEffect(SplitFile)).pipe(Effect.orDie))
+
+  /** The folder of an installed package. */
+  const folderOf = (name: string) =>
+    Option.liftThrowable(() => path.dirname(require.resolve(`${name}/package.json`, { paths: [...from] })))()
+
+  const check = Effect.fnUntraced(function*(styles: ReadonlyArray<Style>) {
+    // The names of Noto's emoji serve the packages that bring none.
+    const needed = (["noto", ...styles] satisfies ReadonlyArray<Style>).map((style) => STYLES[style])
+    const missing = needed.filter((style) => Option.isNone(folderOf(style.package)))
+    if (missing.length > 0) {
+      const packages = new Set(missing.map((style) => `${style.package}@${style.version}`))
+      return yield* new PackageMissing({ packages: [...packages] })
+    }
+  })
+
+  const read = Effect.fnUntraced(
+    function*<A>(name: string, file: string, schema: Schema.Codec<A, string>) {
+      const folder = yield* Effect.fromOption(folderOf(name))
+      return yield* Effect.flatMap(fs.readFileString(path.join(folder, file)), Schema.decodeEffect(schema))
+    },
+    (self, name, file) =>
+      Effect.mapError(self, (error) => new PackageDamaged({ package: name, problem: `${file}: ${error.message}` }))
+  )
+
+  const names = yield* Effect.cached(Effect.map(read(NOTO, "chars.json", Names), byCodePoints))
+
+  /** For each emoji of a style, what sharp makes a picture of. */
+  const sourcesOf = Effect.fnUntraced(function*(style: Style) {
+    const { package: name } = STYLES[style]
+    const { rows } = yield* table
+    if (style === "3d") {
+      const folder = path.join(Option.getOrThrow(folderOf(name)), "assets")
+      const listed = yield* Effect.mapError(
+        fs.readDirectory(folder),
+        ({ message }) => new PackageDamaged({ package: name, problem: message })
+      )
+      const drawn = new Map(listed.map((file) => [plain(path.basename(file, ".webp")), path.join(folder, file)]))
+      return rows.flatMap(([codePoints]) => {
+        const file = drawn.get(codePoints)
+        return file === undefined ? [] : [{ codePoints, source: file }]
+      })
+    }
+    const { aliases = {}, height = 16, icons, width = 16 } = yield* read(name, "icons.json", Icons)
+    const own = byCodePoints(yield* read(name, "chars.json", Names))
+    const common = yield* names
+    const named = rows.flatMap(([codePoints]) => {
+      const found = own.get(codePoints) ?? common.get(codePoints)
+      return found === undefined ? [] : [{ codePoints, name: found }]
+    })
+    // An emoji that merely borrows another one's drawing is not drawn twice.
+    const taken = new Set(named.map((emoji) => emoji.name).filter((icon) => icon in icons))
+    return named.flatMap(({ codePoints, name: icon }) => {
+      const alias = icon in icons ? undefined : aliases[icon]
+      if (alias !== undefined && taken.has(alias.parent)) return []
+      const drawing = icons[alias?.parent ?? icon]
+      if (drawing === undefined) return []
+      if (alias !== undefined) taken.add(alias.parent)
+      const w = drawing.width ?? width
+      const h = drawing.height ?? height
+      const body = alias?.hFlip === true
+        ? `<g transform="translate(${w} 0) scale(-1 1)">${drawing.body}</g>`
+        : drawing.body
+      const source = Buffer.from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" " +
+          `width="${DRAWN_SIDE}" height="${DRAWN_SIDE}" viewBox="0 0 ${w} ${h}">${body}</svg>`
+      )
+      return [{ codePoints, source }]
+    })
+  })
+
+  const draw = Effect.fnUntraced(function*(style: Style) {
+    const { package: name } = STYLES[style]
+    const sources = yield* sourcesOf(style)
+    const progress = yield* Progress
+    yield* progress.message(`drawing ${sources.length} emoji of ${name}, once`)
+    const drawn = yield* Effect.forEach(sources, ({ codePoints, source }) =>
+      Effect.tryPromise({
+        try: () => sharp(source).ensureAlpha().raw().toBuffer({ resolveWithObject: true }),
+        catch: (cause) => new PackageDamaged({ package: name, problem: `${codePoints}: ${String(cause)}` })
+      }).pipe(
+        Effect.map(({ data, info }) => [codePoints, reduce(data, info.width, info.height)] as const)
+      ), { concurrency: 8 })
+    return new Map(drawn)
+  })
+
+  const encode = (drawings: Drawings): ReadonlyArray<Uint8Array> => {
+    const pixels = Array.from(drawings.values(), ({ data }) => data)
+    const hash = createHash("sha256")
+    for (const data of pixels) hash.update(data)
+    const header = Schema.encodeSync(Header)({ emoji: [...drawings.keys()], sha256: hash.digest("hex") })
+    return [Buffer.from(`${header}\n`), ...pixels]
+  }
+
+  const decode = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    const end = bytes.indexOf(10)
+    const header = yield* Schema.decodeEffect(Header)(new TextDecoder().decode(bytes.subarray(0, end)))
+    const pixels = bytes.subarray(end + 1)
+    const length = SIDE * SIDE * 3
+    if (pixels.length !== length * header.emoji.length || Files.sha256(pixels) !== header.sha256) {
+      return yield* Effect.fail("damaged")
+    }
+    return new Map(header.emoji.map((codePoints, i) => [
+      codePoints,
+      { width: SIDE, height: SIDE, data: pixels.subarray(i * length, (i + 1) * length) }
+    ]))
+  })
+
+  /** The emoji of a style, from the cache where they are there and whole. */
+  const drawings = yield* remember(Effect.fnUntraced(function*(style: string) {
+    const known = style as Style
+    const { package: name } = STYLES[known]
+    const { version } = yield* read(name, "package.json", Manifest)
+    const folder = Option.getOrThrow(folderOf(name))
+    const directory = options.cache ?? path.join(folder, "..", "..", ".cache", "patchword")
+    // Other rasterisers draw other pixels.
+    const recipe = Files.sha256(JSON.stringify([PROTOCOL, yield* splitText, sharp.versions]))
+    const file = path.join(directory, `emoji-${style}-${version}-${recipe.slice(0, 16)}.pixels`)
+    return yield* Effect.flatMap(fs.readFile(file), decode).pipe(
+      Effect.catch(() =>
+        Effect.tap(draw(known), (drawn) =>
+          files.write(file, encode(drawn)).pipe(
+            Effect.catch(({ message }) => Effect.logWarning(`emoji are drawn anew in every run: ${message}`))
+          ))
+      )
+    )
+  }))
+
+  const load = Effect.fn("Images.load")(function*(split: string) {
+    const wanted = Object.hasOwn(SPLITS, split) ? SPLITS[split] : undefined
+    if (wanted === undefined) return yield* new UnknownSplit({ split, splits })
+    yield* check(wanted.styles)
+    const { rows } = yield* table
+    const column = options.labels === "subgroups" ? 2 : 1
+    const concepts = Map.groupBy(rows, (row) => row[column])
+    const classes = [...concepts].filter(([, members]) =>
+      options.labels !== "subgroups" || new Set(members.map((row) => row[3])).size >= 8
+    ).map(([name]) => name)
+    const common = yield* names
+
+    const drawn = yield* Effect.forEach(wanted.styles, (style) => drawings(style), { concurrency: "unbounded" })
+    const shown = wanted.styles.flatMap((style, i) => {
+      const seen = new Set<number>()
+      return rows.flatMap((row) => {
+        const [codePoints, , , concept, part] = row
+        const picture = drawn[i]?.get(codePoints)
+        const label = classes.indexOf(row[column])
+        if (part !== wanted.part || picture === undefined || label === -1) return []
+        if (wanted.once && seen.has(concept)) return []
+        seen.add(concept)
+        return [{ picture, label, name: `${common.get(codePoints) ?? codePoints} (${style})` }]
+      })
+    })
+    const set = memory(
+      split,
+      classes,
+      shown.map(({ picture }) => picture),
+      shown.map(({ label }) => label),
+      (index) => shown[index]?.name ?? ""
+    )
+    return { ...set, labelSource: `the ${options.labels ?? "groups"} of the emoji` }
+  }, within("emoji"))
+
+  return { splits, load: yield* remember(load) }
+})

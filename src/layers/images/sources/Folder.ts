@@ -1,0 +1,88 @@
+/** Images in folders: one sub-folder per class, perhaps within one per split. */
+import { Effect } from "effect"
+import * as Config from "../../../domain/config/Config.ts"
+import * as SplitFolders from "../../../domain/evaluation/SplitFolders.ts"
+import * as Files from "../../files/Files.ts"
+import { remember } from "../../files/Remember.ts"
+import * as Encoded from "../reading/Encoded.ts"
+import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../reading/ImageSet.ts"
+import * as Labels from "./Labels.ts"
+import * as Scan from "./Scan.ts"
+
+/** How a folder is read. */
+export interface Options extends Encoded.Options {
+  /**
+   * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default the sub-folders are
+   * splits where `SplitFolders.decide` is sure of it.
+   */
+  readonly splits?: ReadonlyArray<string>
+  /**
+   * A folder that keeps the list of the files between runs. Of the next run, only folders that have changed since are
+   * listed again; a file that changed in place, and its folder not, is found only where `check` is `contents`. By default
+   * nothing is kept.
+   */
+  readonly cache?: string
+}
+
+/** So many classes are named. */
+const NAMED = 5
+
+const NO_FOLDER =
+  "expected a folder of images, or a file that ends in .yaml, .json, .tar, .tar.gz or .parquet, got another file"
+
+export const make = Effect.fnUntraced(function*(directory: string, options: Options) {
+  const { fs, path } = yield* Files.make
+  const scan = yield* Scan.make(options.cache)
+  const makeSet = Encoded.make(options)
+
+  const { splits, taken } = yield* Effect.gen(function*() {
+    if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
+    if ((yield* fs.stat(directory)).type !== "Directory") return yield* Config.refusal(directory, NO_FOLDER)
+    if (options.splits !== undefined) return { splits: options.splits, taken: undefined }
+    const { folders, images } = yield* scan.folders(directory)
+    const suspects = SplitFolders.suspects(folders)
+    const inside = yield* Effect.forEach(suspects, (name) => scan.folders(path.join(directory, name)))
+    const decided = SplitFolders.decide(folders, new Map(suspects.map((name, i) => [name, inside[i]!.folders])))
+    if (decided === "unsure") return yield* new SplitsUnclear({ folders, suspects })
+    if (decided === "splits") {
+      const beside = images === 0 ? "" : `, and ${images} images beside them are in none`
+      return { splits: folders, taken: `its sub-folders ${folders.join(", ")} are splits${beside}` }
+    }
+    const names = `${folders.slice(0, NAMED).join(", ")}${folders.length > NAMED ? ", ..." : ""}`
+    const classes = folders.length === 0 ? "it has no sub-folders" : `its sub-folders (${names}) are classes`
+    return { splits: [], taken: `one split, train; ${classes}` }
+  }).pipe(Files.onFailure(directory), within(directory))
+
+  const folders = new Map(
+    splits.length === 0 ? [["train", directory]] : splits.map((split) => [split, path.join(directory, split)])
+  )
+
+  // Labels mean the same in every split, also where one lacks a class.
+  const listing = yield* Effect.cached(Effect.gen(function*() {
+    const found = yield* Effect.forEach(folders, ([split, folder]) =>
+      Effect.gen(function*() {
+        if (!(yield* fs.exists(folder))) return yield* new FolderMissing({})
+        return [split, yield* scan.classes(folder, `scan ${split}`)] as const
+      }).pipe(Files.onFailure(folder), within(folder)))
+    return { found: new Map(found), every: new Set(found.flatMap(([, { labels }]) => [...new Set(labels)])) }
+  }))
+
+  const load = Effect.fn("Images.load")(function*(split: string) {
+    const folder = folders.get(split)
+    if (folder === undefined) {
+      return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
+    }
+    const { every, found } = yield* listing
+    const { folders: inside, images, labels, leftOut, source } = found.get(split)!
+    const describe = (index: number) => images[index]!.name
+    const numbered = yield* within(folder)(Labels.number({ labels, describe, known: undefined, every, source }))
+    const all = [...leftOut, ...Scan.idle(inside, every)]
+    return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut: all }))
+  })
+
+  return {
+    splits: [...folders.keys()],
+    load: yield* remember(load),
+    ...(taken === undefined ? {} : { taken: `${directory}: ${taken} (--splits decides)` })
+  }
+})

@@ -1,0 +1,190 @@
+/** Collections that a small file describes: where the images of each split lie, and what their classes are called. */
+import { Effect, Schema } from "effect"
+import * as Config from "../../../domain/config/Config.ts"
+import * as ImageNetSubset from "../../../domain/evaluation/ImageNetSubset.ts"
+import * as Label from "../../../domain/evaluation/Label.ts"
+import * as ConfigFile from "../../files/ConfigFile.ts"
+import * as Files from "../../files/Files.ts"
+import { remember } from "../../files/Remember.ts"
+import * as Annotation from "../reading/Annotation.ts"
+import * as Encoded from "../reading/Encoded.ts"
+import { FolderMissing, type ImageSet, LabelUnknown, outside, UnknownSplit, within } from "../reading/ImageSet.ts"
+import * as Labels from "./Labels.ts"
+import * as Scan from "./Scan.ts"
+import * as Shards from "./Shards.ts"
+
+/** How what a manifest describes is read. */
+export interface Options extends Encoded.Options {
+  /** A folder that keeps the lists of files between runs, as of a folder of images. By default nothing is kept. */
+  readonly cache?: string
+}
+
+const Split = Schema.Struct({
+  /** Where the images lie: a folder per class, unless there is a list. Default the root. */
+  folder: Schema.optionalKey(Schema.String),
+  /** A file with a line per image: its path in the folder, then its label. */
+  list: Schema.optionalKey(Schema.String),
+  /** The classes of ImageNet that may occur. The labels stay those of all 1000. */
+  subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"])),
+  /** Where the classes of the pixels lie: a PNG for each image, of its name, of greys or of a palette. */
+  annotations: Schema.optionalKey(Schema.String)
+})
+
+/** A manifest. Paths in it are relative to `root`, and `root` to its own folder. */
+const Manifest = Schema.Struct({
+  root: Schema.optionalKey(Schema.String),
+  /** The names of the classes, or a file with one on each line. By default those that the images have. */
+  classes: Schema.optionalKey(Schema.Union([Schema.NonEmptyArray(Schema.String), Schema.String])),
+  /** A file with a class on each line: what folders and lists call it, then its name for readers. */
+  synsets: Schema.optionalKey(Schema.String),
+  splits: Schema.Record(Schema.String, Split)
+}).check(
+  Schema.makeFilter(({ classes, synsets }) =>
+    classes === undefined || synsets === undefined || "classes and synsets are both given; keep one of them"
+  )
+)
+
+const IMAGENET_CLASSES = 1000
+
+/** The lines of a list of images. */
+const linesOf = (text: string): ReadonlyArray<string> =>
+  text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+
+export const make = Effect.fnUntraced(function*(file: string, options: Options) {
+  const { fs, path, readText } = yield* Files.make
+  const scan = yield* Scan.make(options.cache)
+  const makeSet = Encoded.make(options)
+
+  yield* within(file)(Shards.stat(fs, file))
+  const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
+  const splitsBy = new Map(Object.entries(manifest.splits))
+  const splits = [...splitsBy.keys()]
+  const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
+
+  const textOf = (list: string) => Effect.andThen(Shards.stat(fs, list), readText(list))
+  const namesIn = (list: string) => within(list)(Effect.flatMap(textOf(list), Labels.namesOf))
+
+  /** What the labels are called, and what the classes are. */
+  const named = yield* Effect.cached(Effect.gen(function*() {
+    const { classes, synsets } = manifest
+    if (synsets !== undefined) {
+      const lines = yield* namesIn(at(synsets))
+      const keys = lines.map((line) => line.split(/\s/, 1)[0]!)
+      return { keys, classes: lines.map((line, i) => line.slice(keys[i]!.length).trim() || keys[i]!) }
+    }
+    if (classes === undefined) return undefined
+    const names = typeof classes === "string" ? yield* namesIn(at(classes)) : classes
+    return { keys: names, classes: names }
+  }))
+
+  const listed = Effect.fnUntraced(function*(list: string, folder: string) {
+    const lines = linesOf(yield* within(list)(textOf(list)))
+    const parts = lines.map((line) => {
+      const [, name = line, text = ""] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
+      return { name, text }
+    })
+    const labels = yield* within(list)(Labels.readAll(
+      parts,
+      ({ text }) => Label.parse(text),
+      (index) => parts[index]!.name
+    ))
+    const images = yield* Effect.forEach(
+      parts,
+      ({ name }) => Effect.map(scan.sizeOf(path.join(folder, name)), (size) => ({ name, size })),
+      { concurrency: 16 }
+    )
+    const source = { read: `the labels in ${list}`, missing: `nothing: ${list} has no labels` }
+    return { images, labels, leftOut: [], folders: [], source }
+  })
+
+  const found = yield* remember(Effect.fnUntraced(function*(split: string) {
+    const { folder = "", list } = splitsBy.get(split)!
+    const place = at(folder)
+    if (list !== undefined) return yield* listed(at(list), place)
+    return yield* Effect.gen(function*() {
+      if (!(yield* fs.exists(place))) return yield* new FolderMissing({})
+      return yield* scan.classes(place, `scan ${split}`)
+    }).pipe(Files.onFailure(place), within(place))
+  }))
+
+  // Labels mean the same in every split, also where one lacks a class.
+  const everyLabel = yield* Effect.cached(
+    Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap(({ labels }) => [...new Set(labels)])))
+  )
+
+  /** What belongs to an image: the file of its annotation, beside the file of its pixels. */
+  const annotations = (images: string, folder: string) => {
+    const fileOf = (image: string) => path.join(folder, image.replace(/\.[^./]*$/, ".png"))
+    const bounds = Encoded.bounds(options)
+    return {
+      of: Effect.fnUntraced(function*(image: string) {
+        const picture = path.join(images, image)
+        const shown = yield* within(picture)(scan.read(picture))
+        return yield* scan.read(fileOf(image)).pipe(
+          Effect.flatMap((bytes) => Annotation.read(bytes, shown, bounds)),
+          within(fileOf(image))
+        )
+      }),
+      identify: (image: string) =>
+        within(fileOf(image))(
+          options.check === "names"
+            ? Effect.map(Files.onFailure(fileOf(image))(fs.stat(fileOf(image))), ({ size }) => String(size))
+            : Effect.map(scan.read(fileOf(image)), Files.sha256)
+        )
+    }
+  }
+
+  const annotate = Effect.fnUntraced(function*(set: ImageSet, { identify, of }: ReturnType<typeof annotations>) {
+    const identities = yield* Effect.forEach(
+      Array.from(set.labels.keys()),
+      (index) => identify(set.describe(index)),
+      { concurrency: 16 }
+    )
+    const annotated: ImageSet = {
+      ...set,
+      digest: Files.sha256([set.digest, ...identities].join("\n")),
+      annotation: (index) => index in set.labels ? of(set.describe(index)) : outside(set.name, index, set.length)
+    }
+    return annotated
+  })
+
+  const load = Effect.fn("Images.load")(function*(split: string) {
+    const described = splitsBy.get(split)
+    if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
+    const known = yield* named
+    const { folders, images, labels: read, leftOut, source } = yield* found(split)
+    const folder = at(described.folder ?? "")
+    const describe = (index: number) => images[index]!.name
+    const every = known === undefined ? yield* everyLabel : new Set<Label.Label>()
+    const idle = known === undefined ? Scan.idle(folders, every) : []
+    const numbered = yield* within(folder)(Labels.number({ labels: read, describe, known, every, source }))
+    if (described.subset !== undefined) {
+      const count = (known ?? numbered).classes.length
+      if (count !== IMAGENET_CLASSES) {
+        const message = `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${count}`
+        const problem = { path: `splits.${split}.subset`, message }
+        return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
+      }
+      const allowed = ImageNetSubset.mask(described.subset)
+      const wrong = numbered.labels.findIndex((label) => allowed[label] !== 1)
+      if (wrong !== -1) {
+        const classes = ImageNetSubset.classes(described.subset).length
+        const label = String(read[wrong] ?? "")
+        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
+      }
+    }
+    const listing = scan.listing({ split, folder, ...numbered, images, leftOut: [...leftOut, ...idle] })
+    const annotated = described.annotations === undefined
+      ? undefined
+      : annotations(folder, at(described.annotations))
+    const made = yield* makeSet(
+      annotated === undefined ? listing : { ...listing, verify: (index) => annotated.of(describe(index)) }
+    )
+    const set: ImageSet = described.subset === undefined
+      ? made
+      : { ...made, among: ImageNetSubset.classes(described.subset) }
+    return annotated === undefined ? set : yield* annotate(set, annotated)
+  })
+
+  return { splits, load: yield* remember(load) }
+})

@@ -1,0 +1,367 @@
+/** WebDataset: tar shards in which the files of one name, but for their endings, are a sample. */
+import { NodeStream } from "@effect/platform-node"
+import { Effect, Option, Result, Schema, Stream } from "effect"
+import { createReadStream } from "node:fs"
+import { pipeline } from "node:stream/promises"
+import { createGunzip } from "node:zlib"
+import * as Tar from "tar-stream"
+import * as Label from "../../../domain/evaluation/Label.ts"
+import * as Json from "../../../domain/values/Json.ts"
+import * as Files from "../../files/Files.ts"
+import { remember } from "../../files/Remember.ts"
+import { EXTENSIONS } from "../reading/Decode.ts"
+import * as Encoded from "../reading/Encoded.ts"
+import { FileDamaged, FileTruncated, LabelsUnusable, type LeftOut, UnknownSplit, within } from "../reading/ImageSet.ts"
+import * as Labels from "./Labels.ts"
+import * as Scan from "./Scan.ts"
+import * as Shards from "./Shards.ts"
+
+/** How tar shards are read. */
+export interface Options extends Encoded.Options {
+  /** The names of the classes, in order of their numbers. By default those that the labels of all splits give. */
+  readonly classes?: ReadonlyArray<string>
+  /**
+   * The field of a sample's `.json` that is its label; `false` where none are wanted. Default the `.cls`, and the field
+   * `label` for samples without it.
+   */
+  readonly label?: string | false
+  /**
+   * Where the lists of the shards' samples, and unpacked shards, are kept between runs. By default a folder `.patchword`
+   * beside each shard.
+   */
+  readonly cache?: string
+}
+
+/** A label as it is kept: a list with the digits of an integer, so that a text of digits stays a text. */
+const Kept = Schema.NullOr(Schema.Union([Schema.String, Schema.Tuple([Schema.BigIntFromString])]))
+
+/**
+ * The samples of a shard, a column each, and fields of their `.json`: the asked one where it holds no label, and those that
+ * could be meant where it is not there.
+ */
+const Index = Json.text(
+  Schema.Struct({
+    names: Schema.Array(Schema.NonEmptyString),
+    offsets: Schema.Array(Schema.Natural),
+    sizes: Schema.Array(Schema.Natural),
+    labels: Schema.Array(Kept),
+    fields: Schema.Array(Schema.String),
+    /** The kinds of files of samples without an image, each with their number. */
+    others: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural]))
+  }).check(
+    Schema.makeFilter(({ labels, names, offsets, sizes }) =>
+      [labels, offsets, sizes].every(({ length }) => length === names.length) || "expected columns of one length"
+    )
+  )
+)
+
+interface Sample {
+  readonly shard: string
+  readonly tar: string
+  readonly name: string
+  readonly offset: number
+  readonly size: number
+  readonly label: Label.Label
+}
+
+/** A file of a shard; `text` where it may hold a label. */
+interface Member {
+  readonly name: string
+  readonly key: string
+  readonly ending: string
+  readonly offset: number
+  readonly size: number
+  readonly text: string
+}
+
+// Up to the first dot of the last part, files of a sample are called the same. Hidden files belong to none.
+const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
+
+const TAR = "shard.tar"
+
+const BLOCK = 512
+
+const TEXTS = ["cls", "json"]
+
+const members = async (file: string, length: number, signal: AbortSignal): Promise<ReadonlyArray<Member>> => {
+  const found: Array<Member> = []
+  const extract = Tar.extract()
+  extract.on("entry", ({ name, size, type }, content, next) => {
+    const offset = content.offset + BLOCK
+    const end = BLOCK * Math.ceil((offset + size) / BLOCK)
+    // The shard fails by itself.
+    content.on("error", () => {})
+    if (end > length) return next(new FileTruncated({ expected: end, found: length }))
+    const [, key, ends = ""] = NAME.exec(name) ?? []
+    const ending = ends.toLowerCase()
+    const isText = TEXTS.includes(ending)
+    const isFile = type === "file" || type === "contiguous-file"
+    if (type === "directory" && size > 0) {
+      return next(new FileDamaged({ problem: `${name} is a folder of ${size} bytes, and folders have none` }))
+    }
+    if (key !== undefined && !isFile && type !== "directory" && (isText || EXTENSIONS.includes(ending))) {
+      return next(new FileDamaged({ problem: `${name} is no file but a ${type ?? "member of an unknown kind"}` }))
+    }
+    const chunks: Array<Uint8Array> = []
+    content.on("data", (chunk) => {
+      if (isText && chunk instanceof Uint8Array) chunks.push(chunk)
+    })
+    content.on("end", () => {
+      if (key !== undefined && isFile) {
+        const text = Buffer.concat(chunks).toString()
+        found.push({ name, key, ending, offset, size, text })
+      }
+      next()
+    })
+  })
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), extract, { signal })
+  return found
+}
+
+const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
+
+const isDotted = ({ ending }: Member): boolean => EXTENSIONS.includes(ending.slice(ending.lastIndexOf(".") + 1))
+
+/** Kinds of all shards together. */
+const leftOutOf = (all: ReadonlyArray<readonly [kind: string, count: number]>): ReadonlyArray<LeftOut> => {
+  const others = Scan.counts()
+  for (const [kind, count] of all) others.add(kind, count)
+  return Array.from(others.found, ([kind, count]) => ({ kind, count }))
+}
+
+/** The only one of some files; none where there is none, and a failure where there are more. */
+const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, FileDamaged> => {
+  const [first, second] = files
+  if (first === undefined || second === undefined) return Result.succeed(first)
+  const problem = `${first.name} and ${second.name} belong to one sample, ${first.key}, which has one of both; ` +
+    "give each sample a key of its own"
+  return Result.fail(new FileDamaged({ problem }))
+}
+
+const damaged = (cause: unknown): FileDamaged | FileTruncated =>
+  cause instanceof FileTruncated || cause instanceof FileDamaged
+    ? cause
+    : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
+
+export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: Options) {
+  const files = yield* Files.make
+  const { fs, path } = files
+  const makeSet = Encoded.make(options)
+  const splits = Object.keys(shards)
+  const field = options.label === false ? undefined : options.label ?? "label"
+
+  /** The members of the object in a sample's `.json`. */
+  const fieldsOf = ({ name, text }: Member) =>
+    Json.parse(text, { integers: "exact" }).pipe(
+      Result.filterOrFail(
+        (value): value is object => typeof value === "object" && value !== null && !Array.isArray(value),
+        () => ({ problem: "expected an object" })
+      ),
+      Result.map((value) => new Map<string, unknown>(Object.entries(value))),
+      Result.mapError(({ problem }) => new FileDamaged({ problem: `${name}: ${problem}` }))
+    )
+
+  /** What a sample says of its class, and the fields that it could be said in. */
+  const labelOf = Effect.fnUntraced(function*(files: ReadonlyArray<Member>) {
+    const [cls, json] = yield* Effect.forEach(
+      TEXTS,
+      (text) => Effect.fromResult(only(files.filter(({ ending }) => ending === text)))
+    )
+    const none: ReadonlyArray<string> = []
+    if (field === undefined) return { label: undefined, fields: none }
+    if (cls !== undefined && options.label === undefined) {
+      const [label] = yield* Labels.readAll([cls.text], Label.parse, () => cls.name)
+      return { label, fields: none }
+    }
+    if (json === undefined) return { label: undefined, fields: none }
+    const said = yield* Effect.fromResult(fieldsOf(json))
+    const [label] = yield* Labels.readAll([said.get(field)], Label.of, () => `the field "${field}" of ${json.name}`)
+    if (label !== undefined) return { label, fields: none }
+    return { label, fields: said.has(field) ? [field] : Label.candidates([...said.keys()]) }
+  })
+
+  const scan = Effect.fnUntraced(function*(tar: string, length: number) {
+    const found = yield* Effect.tryPromise({ try: (signal) => members(tar, length, signal), catch: damaged })
+    // Files of a sample mostly stand side by side, but need not.
+    const samples = Map.groupBy(found, ({ key }) => key)
+    const names: Array<string> = []
+    const offsets: Array<number> = []
+    const sizes: Array<number> = []
+    const labels: Array<typeof Kept.Type> = []
+    const candidates = new Set<string>()
+    const others = Scan.counts()
+    for (const [key, files] of samples) {
+      const image = yield* Effect.fromResult(only(files.filter(isImage)))
+      const dotted = files.find(isDotted)
+      if (image === undefined && dotted !== undefined) {
+        const problem = `${dotted.name} belongs to the sample ${key}, since a key ends at the first dot, and is none ` +
+          "of its images; leave one dot in the name"
+        return yield* new FileDamaged({ problem })
+      }
+      if (image === undefined) {
+        const parts = files.filter(({ ending }) => !TEXTS.includes(ending))
+        for (const { ending } of parts.length === 0 ? files : parts) others.add(ending)
+        continue
+      }
+      const { fields, label } = yield* labelOf(files)
+      names.push(`${key}.${image.ending}`)
+      offsets.push(image.offset)
+      sizes.push(image.size)
+      labels.push(label === undefined ? null : typeof label === "bigint" ? [label] : label)
+      for (const name of fields) candidates.add(name)
+    }
+    const index: typeof Index.Type = {
+      names,
+      offsets,
+      sizes,
+      labels,
+      fields: [...candidates],
+      others: [...others.found]
+    }
+    return index
+  })
+
+  const isGzip = (file: string) =>
+    Effect.scoped(Effect.flatMap(fs.open(file), (handle) => handle.readAlloc(2))).pipe(
+      Effect.map(Option.exists((magic) => magic[0] === 0x1f && magic[1] === 0x8b))
+    )
+
+  const unpack = (file: string, folder: string) =>
+    files.writeFolder(folder, (temporary) =>
+      fs.stream(file).pipe(
+        NodeStream.pipeThroughDuplex({ evaluate: () => createGunzip(), onError: damaged, chunkSize: 64 }),
+        Stream.run(fs.sink(path.join(temporary, TAR))),
+        Files.onFailure(folder)
+      ))
+
+  const readRange = Effect.fnUntraced(
+    function*(file: string, offset: number, size: number) {
+      const handle = yield* fs.open(file)
+      const bytes = new Uint8Array(size)
+      let filled = 0
+      while (filled < size) {
+        const count = yield* handle.read(bytes.subarray(filled), { position: BigInt(offset + filled) })
+        if (count === 0) return yield* new FileTruncated({ expected: offset + size, found: offset + filled })
+        filled += count
+      }
+      return bytes
+    },
+    Effect.scoped,
+    (self, file) => Files.onFailure(file)(self)
+  )
+
+  /** Removes what was kept of a shard as it was before. */
+  const removeOthers = Effect.fnUntraced(function*(cache: string, name: string, folder: string) {
+    for (const entry of yield* fs.readDirectory(cache)) {
+      const other = path.join(cache, entry)
+      if (entry.startsWith(name) && other !== folder) yield* files.removeFolder(other)
+    }
+  })
+
+  /** The samples of a shard, from the list that an earlier run has made where there is one. */
+  const open = Effect.fnUntraced(function*(shard: string) {
+    yield* Shards.stat(fs, shard)
+    const cache = options.cache ?? path.join(path.dirname(shard), ".patchword")
+    const name = `${path.basename(shard)}-${Files.sha256(path.resolve(shard)).slice(0, 8)}-`
+    const folder = path.join(cache, `${name}${Files.sha256(yield* Files.version(shard)).slice(0, 16)}`)
+    const packed = yield* Files.onFailure(shard)(isGzip(shard))
+    const tar = packed ? path.join(folder, TAR) : shard
+    if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, folder)
+    const { size: length } = yield* Files.onFailure(tar)(fs.stat(tar))
+    const isWithin = ({ offsets, sizes }: typeof Index.Type) =>
+      offsets.every((offset, at) => offset + sizes[at]! <= Number(length))
+    // Another field gives other labels.
+    const file = path.join(folder, `samples-${Files.sha256(JSON.stringify(options.label ?? null)).slice(0, 8)}.json`)
+    const index = yield* Effect.flatMap(files.readText(file), Schema.decodeEffect(Index)).pipe(
+      Effect.filterOrFail(isWithin),
+      Effect.catch(() =>
+        scan(tar, Number(length)).pipe(
+          Effect.tap((made) =>
+            Effect.flatMap(Schema.encodeEffect(Index)(made), (text) => files.write(file, text)).pipe(
+              Effect.catch(({ message }) => Effect.logWarning(`shards are listed anew in every run: ${message}`))
+            )
+          ),
+          Effect.tap(() => Effect.ignore(removeOthers(cache, name, folder)))
+        )
+      )
+    )
+    const samples = index.names.map((name, i): Sample => {
+      const label = index.labels[i] ?? undefined
+      return {
+        shard: path.basename(shard),
+        tar,
+        name,
+        offset: index.offsets[i]!,
+        size: index.sizes[i]!,
+        label: typeof label === "object" ? label[0] : label
+      }
+    })
+    return { samples, fields: index.fields, others: index.others }
+  }, (self, shard) => within(shard)(self))
+
+  const opened = yield* remember((split: string) =>
+    Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (all) => ({
+      samples: all.flatMap(({ samples }) => samples),
+      leftOut: leftOutOf(all.flatMap(({ others }) => others)),
+      fields: new Set(all.flatMap(({ fields }) => fields))
+    }))
+  )
+
+  // Labels mean the same in every split, also where one lacks a class.
+  const everyLabel = yield* Effect.cached(
+    Effect.map(
+      Effect.forEach(splits, opened),
+      (all) => new Set(all.flatMap(({ samples }) => samples.map(({ label }) => label)))
+    )
+  )
+
+  const source = {
+    read: options.label === undefined
+      ? `the .cls of each sample, or the field "label" of its .json`
+      : `the field "${field}" of each sample's .json`,
+    missing: field === undefined
+      ? "nothing, as asked"
+      : `nothing: no sample has a .cls, or a field "${field}" in its .json`
+  }
+
+  const load = Effect.fn("Images.load")(function*(split: string) {
+    if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
+    const { fields, leftOut, samples } = yield* opened(split)
+    const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
+    const isNull = field !== undefined && fields.has(field)
+    if (unlabelled && !isNull && (typeof options.label === "string" || fields.size > 0)) {
+      const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be meant`
+      return yield* within(split)(
+        new LabelsUnusable({
+          problem: `no sample has a field "${field}" in a .json${meant}; name another by --label-column, or none`
+        })
+      )
+    }
+    const describe = (index: number) => `${samples[index]?.shard ?? ""}/${samples[index]?.name ?? ""}`
+    const known = options.classes
+    const { classes, labelSource, labels } = yield* within(split)(Labels.number({
+      labels: samples.map(({ label }) => label),
+      describe,
+      known: known === undefined ? undefined : { keys: known, classes: known },
+      every: known === undefined ? yield* everyLabel : [],
+      source: isNull ? { ...source, missing: `nothing: the field "${field}" of each .json is empty` } : source
+    }))
+    return yield* makeSet({
+      split,
+      empty: Shards.empty(split, leftOut),
+      classes,
+      labels,
+      labelSource,
+      leftOut,
+      describe,
+      origin: describe,
+      size: (index) => samples[index]?.size ?? 0,
+      bytes: (index) => {
+        const { offset, size, tar } = samples[index]!
+        return readRange(tar, offset, size)
+      }
+    })
+  })
+
+  return { splits, load: yield* remember(load) }
+})

@@ -1,0 +1,123 @@
+/**
+ * Views of large pictures in threads of their own. Whoever makes a view, it is the same.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { Augment, ViewWorkers } from "patchword/layers"
+ *
+ * const { augment } = Presets.tiny.pretrain
+ * const picture = { width: 60, height: 50, data: new Uint8Array(60 * 50 * 3).fill(128) }
+ * const key = { seed: 0, purpose: "view", epoch: 0, index: 7 }
+ * const program = Effect.gen(function*() {
+ *   const put = yield* ViewWorkers.make({ size: 48, augment })
+ *   const batch = Augment.room(1, 48)
+ *   yield* put(picture, key, batch, 0)
+ *   return batch
+ * })
+ * const batch = await Effect.runPromise(Effect.scoped(program))
+ * assert.deepStrictEqual(batch, Augment.batch([Augment.view(picture, 48, augment, key)], 48, augment))
+ * ```
+ */
+import { Effect } from "effect"
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+import type { Picture } from "../../../domain/pixels/Picture.ts"
+import type * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
+import * as Augment from "./Augment.ts"
+
+/** What a thread is asked for: to put the views of a picture at a place of a batch in shared memory. */
+export interface Task {
+  readonly id: number
+  readonly picture: Picture
+  readonly key: KeyedRandom.Key
+  readonly batch: Augment.Batch<number>
+  readonly place: number
+}
+
+/** Below so many pixels a view is made sooner than a thread is asked for it. */
+const LARGE = 2 ** 15
+// One thread makes the views of about as many pictures as two others decode.
+const MOST = 4
+
+const program = new URL(`./ViewWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+
+/** A thread, what it is at, and what else it was asked for. */
+interface Viewer {
+  readonly worker: Worker
+  readonly tasks: Map<number, { readonly done: () => void; readonly again: () => void }>
+}
+
+/**
+ * Puts the views of a picture by a recipe at a place of a batch. Large pictures are left to threads, which begin with the
+ * first of them and end with the scope; without shared memory, or when a thread is lost, they are not.
+ */
+export const make = Effect.fnUntraced(function*(
+  recipe: Augment.Recipe,
+  threads = Math.min(MOST, availableParallelism() - 1)
+) {
+  const viewers: Array<Viewer> = []
+  const rooms: Array<Uint8Array> = []
+  let asked = 0
+  let lost = false
+  let closed = false
+
+  const begin = (): Viewer => {
+    const worker = new Worker(program, { workerData: recipe, execArgv: ["--disable-warning=ExperimentalWarning"] })
+    const viewer: Viewer = { worker, tasks: new Map() }
+    const end = () => {
+      lost = true
+      const left = [...viewer.tasks.values()]
+      viewer.tasks.clear()
+      if (!closed) { for (const { again } of left) again() }
+    }
+    worker.on("error", end)
+    worker.on("exit", end)
+    worker.on("message", (id: number) => {
+      const task = viewer.tasks.get(id)
+      viewer.tasks.delete(id)
+      if (viewer.tasks.size === 0) worker.unref()
+      task?.done()
+    })
+    viewers.push(viewer)
+    return viewer
+  }
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() => {
+      closed = true
+      return Promise.all(viewers.map(({ worker }) => worker.terminate()))
+    })
+  )
+  // Pictures are handed over in memory that is shared and used again: nothing is allocated, nor collected, for each.
+  const roomFor = (length: number): Uint8Array => {
+    const free = rooms.pop()
+    return free !== undefined && free.length >= length ? free : new Uint8Array(new SharedArrayBuffer(length))
+  }
+
+  return (picture: Picture, key: KeyedRandom.Key, batch: Augment.Batch<number>, place: number): Effect.Effect<void> => {
+    const here = () => Augment.put(batch, place, Augment.make(picture, recipe, key), recipe.augment)
+    return Effect.suspend(() => {
+      const shared = [batch.unit, batch.normalised].every(({ data }) => data.buffer instanceof SharedArrayBuffer)
+      if (lost || threads < 1 || !shared || picture.width * picture.height < LARGE) return Effect.sync(here)
+      return Effect.callback<void>((resume) => {
+        const idle = viewers.find(({ tasks }) => tasks.size === 0)
+        const viewer = idle ?? (viewers.length < threads
+          ? begin()
+          : viewers.reduce((least, one) => one.tasks.size < least.tasks.size ? one : least))
+        const id = asked++
+        const data = roomFor(picture.data.length)
+        data.set(picture.data)
+        viewer.tasks.set(id, {
+          done: () => {
+            rooms.push(data)
+            resume(Effect.void)
+          },
+          again: () => resume(Effect.sync(here))
+        })
+        viewer.worker.ref()
+        viewer.worker.postMessage({ id, picture: { ...picture, data }, key, batch, place } satisfies Task)
+      })
+    })
+  }
+})

@@ -1,0 +1,210 @@
+/** Views of pictures by a WebAssembly kernel: the bytes that `ColorJitter`, `Crop.flip` and `Resample` give, in less time. */
+import type * as ColorJitter from "../../../domain/pixels/ColorJitter.ts"
+import * as Crop from "../../../domain/pixels/Crop.ts"
+import type * as Normalize from "../../../domain/pixels/Normalize.ts"
+import type { Picture } from "../../../domain/pixels/Picture.ts"
+import * as Resample from "../../../domain/pixels/Resample.ts"
+import { viewsWasm } from "./ViewsWasm.ts"
+
+/** What is done to a picture, in this order. Of the size that it gets, only the part inside `window` is made. */
+export interface View {
+  /** At most one of each property. */
+  readonly changes: ReadonlyArray<ColorJitter.Change>
+  readonly mirrored: boolean
+  readonly box: Resample.Box
+  readonly width: number
+  readonly height: number
+  readonly filter: Resample.Filter
+  readonly window?: Resample.Box
+}
+
+type Kernel = (...numbers: ReadonlyArray<number>) => number
+
+const wasm = new WebAssembly.Module(Uint8Array.from(atob(viewsWasm), (byte) => byte.charCodeAt(0)))
+
+const instantiate = () => {
+  const { colour, columns, memory, planes, rows } = new WebAssembly.Instance(wasm).exports
+  return {
+    memory: memory as WebAssembly.Memory,
+    colour: colour as Kernel,
+    columns: columns as Kernel,
+    planes: planes as Kernel,
+    rows: rows as Kernel
+  }
+}
+
+const shared = instantiate()
+// A memory never shrinks: what a very large picture needs is not kept.
+const KEPT = 64 * 2 ** 20
+const PAGE = 2 ** 16
+// What the kernel may read or write behind a place.
+const SLACK = 64
+
+const aligned = (bytes: number): number => Math.ceil(bytes / SLACK) * SLACK
+
+/** Hands out places of a memory, from its beginning. */
+const placing = (memory: WebAssembly.Memory) => {
+  let free = 0
+  const room = (bytes: number): number => {
+    const at = free
+    free += aligned(bytes + SLACK)
+    const missing = free - memory.buffer.byteLength
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
+    return at
+  }
+  const put = (values: ArrayBufferView): number => {
+    const at = room(values.byteLength)
+    new Uint8Array(memory.buffer, at).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    return at
+  }
+  return { room, put }
+}
+
+/** Pixels in the memory, the first at `at`, each row `step` bytes after the one before. */
+interface Area {
+  readonly at: number
+  readonly step: number
+  readonly width: number
+  readonly height: number
+}
+
+// Moved from 0, from the picture's mean luminance, from the pixel's own.
+const KINDS = { brightness: 0, contrast: 1, saturation: 2 }
+
+// The kernel multiplies numbers of 16 bits: weights are halved at this bit.
+const HALF = 11
+
+/** A filter as the kernel takes it, for a line of `length` pixels that is read from its end if `mirrored`. */
+const passOf = ({ count, first, taps, weights }: Resample.Table, length: number, mirrored: boolean) => {
+  const out = count.length
+  const pairs = Math.ceil(count.reduce((most, many) => Math.max(most, many), 1) / 2)
+  const halves = new Int16Array(out * pairs * 4)
+  for (let position = 0; position < out; position++) {
+    const many = count[position]!
+    for (let tap = 0; tap < many; tap++) {
+      const weight = weights[position * taps + (mirrored ? many - 1 - tap : tap)]!
+      const at = (position * pairs + (tap >> 1)) * 4 + (tap & 1)
+      halves[at] = weight & (2 ** HALF - 1)
+      halves[at + 2] = weight >> HALF
+    }
+  }
+  const places = mirrored ? first.map((place, position) => length - place - count[position]!) : first
+  return { places, halves, pairs }
+}
+
+/** The view of a picture. */
+export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }: View): Picture => {
+  const window = of.window ?? Resample.whole(of)
+  const { columns: columnAxis, inside, rows: rowAxis } = Resample.reading(box, of.width, of.height, filter, window)
+  const { height, width } = window
+  const pixels = picture.width * picture.height
+  const { colour, columns, memory, rows } = pixels * 3 > KEPT ? instantiate() : shared
+  const { put, room } = placing(memory)
+
+  /** Changes an area, perhaps into another place, and returns the sum of its luminances if it is to be measured. */
+  const change = (area: Area, list: typeof changes, mean: number, to: number, measure: boolean): number => {
+    const triples = new DataView(new ArrayBuffer(12 * list.length))
+    list.forEach(({ factor, property }, i) => {
+      triples.setInt32(12 * i, KINDS[property], true)
+      triples.setFloat32(12 * i + 4, factor, true)
+      triples.setFloat32(12 * i + 8, mean, true)
+    })
+    const at = put(triples)
+    const { height: lines, step, width: across } = area
+    return colour(area.at, step, to, to === 0 ? 0 : 3 * across, across, lines, at, list.length, measure ? 1 : 0)
+  }
+  // Contrast depends on all of the picture, the other changes on no pixel beyond the box.
+  const contrast = Math.max(0, changes.findIndex(({ property }) => property === "contrast"))
+  const [before, after] = [changes.slice(0, contrast), changes.slice(contrast)]
+  let area: Area = { at: put(picture.data), step: 3 * picture.width, width: picture.width, height: picture.height }
+  let mean = 0
+  if (after[0]?.property === "contrast") {
+    const at = before.length === 0 ? 0 : room(3 * pixels)
+    mean = Math.trunc(change(area, before, 0, at, true) / pixels + 0.5)
+    if (at !== 0) area = { ...area, at }
+  }
+  const left = mirrored ? picture.width - inside.left - inside.width : inside.left
+  area = {
+    at: area.at + inside.top * area.step + left * 3,
+    step: area.step,
+    width: inside.width,
+    height: inside.height
+  }
+  if (after.length > 0) {
+    const at = room(3 * inside.width * inside.height)
+    change(area, after, mean, at, false)
+    area = { ...area, at, step: 3 * inside.width }
+  }
+
+  const across = (from: Area): Area => {
+    if (columnAxis.table === undefined) return from
+    const { halves, pairs, places } = passOf(columnAxis.table, from.width, mirrored)
+    // The kernel writes a byte behind each line.
+    const step = aligned(3 * width + 1)
+    const at = room(step * from.height)
+    rows(from.at, from.step, at, step, from.height, width, put(places), put(halves), pairs)
+    return { at, step, width, height: from.height }
+  }
+  const down = (from: Area): Area => {
+    if (rowAxis.table === undefined) return from
+    const { halves, pairs, places } = passOf(rowAxis.table, from.height, false)
+    const step = 3 * from.width
+    const at = room(step * height)
+    // Where a position has an odd number of taps, a line beyond the last is read and weighs nothing.
+    room(from.step)
+    columns(from.at, from.step, at, step, step, height, put(places), put(halves), pairs)
+    return { at, step, width: from.width, height }
+  }
+  area = Resample.columnsFirst(box, of.width, of.height) ? across(down(area)) : down(across(area))
+
+  const data = new Uint8Array(3 * width * height)
+  const bytes = new Uint8Array(memory.buffer)
+  for (let line = 0; line < height; line++) {
+    const from = area.at + line * area.step
+    data.set(bytes.subarray(from, from + 3 * width), 3 * width * line)
+  }
+  const result = { width, height, data }
+  return mirrored && columnAxis.table === undefined ? Crop.flip(result) : result
+}
+
+/** `Resample.resize`. */
+export const resize: typeof Resample.resize = (picture, width, height, filter, box = Resample.whole(picture), window) =>
+  view(picture, {
+    changes: [],
+    mirrored: false,
+    box,
+    width,
+    height,
+    filter,
+    window: window ?? Resample.whole({ width, height })
+  })
+
+/** `ColorJitter.apply`. */
+export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Change>): Picture =>
+  view(picture, {
+    ...Resample.whole(picture),
+    changes,
+    mirrored: false,
+    box: Resample.whole(picture),
+    filter: "bilinear"
+  })
+
+/** Writes a picture into `values`, from `start` on: what `Normalize.unit` makes of it, by a scale and a shift. */
+export const write = (
+  { data, height, width }: Picture,
+  { scales, shifts }: Normalize.Affine,
+  values: Float32Array,
+  start: number
+): void => {
+  const { memory, planes } = shared
+  const { put, room } = placing(memory)
+  const pixels = width * height
+  const plane = aligned(4 * pixels + SLACK)
+  const from = put(data)
+  const factors = put(Float64Array.of(...scales, ...shifts))
+  const to = room(3 * plane)
+  planes(from, pixels, to, plane, factors)
+  for (let channel = 0; channel < 3; channel++) {
+    values.set(new Float32Array(memory.buffer, to + channel * plane, pixels), start + channel * pixels)
+  }
+}

@@ -1,0 +1,93 @@
+/** Checkpoints of PyTorch: their archive, read one storage at a time. */
+import { Reader, ZipReader } from "@zip.js/zip.js"
+import { Effect, type FileSystem, PlatformError } from "effect"
+import * as Pth from "../../domain/weights/Pth.ts"
+import type * as Safetensors from "../../domain/weights/Safetensors.ts"
+import { readAt } from "../files/ReadAt.ts"
+
+class FileReader extends Reader<FileSystem.File> {
+  readonly file: FileSystem.File
+  override size: number
+  constructor(file: FileSystem.File, size: number) {
+    super(file)
+    this.file = file
+    this.size = size
+  }
+  override readUint8Array(index: number, length: number): Promise<Uint8Array> {
+    return Effect.runPromise(readAt(this.file, index, length))
+  }
+}
+
+const attempt = <A>(read: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: read,
+    catch: (cause) =>
+      cause instanceof PlatformError.PlatformError
+        ? cause
+        : new Pth.PthError({
+          reason: { _tag: "Archive", problem: cause instanceof Error ? cause.message : String(cause) }
+        })
+  })
+
+/** The first bytes of zip archives. */
+const ZIP = "504b0304"
+
+/** The first bytes of the format before PyTorch 1.6: the pickle of a number that stands for it. */
+const LEGACY = "80028a0a6cfc9c46f920"
+
+/** Whether a file is a checkpoint of PyTorch, told from its beginning. */
+export const recognise = Effect.fnUntraced(function*(file: FileSystem.File) {
+  const beginning = Buffer.from(yield* readAt(file, 0, LEGACY.length / 2)).toString("hex")
+  if (beginning === LEGACY) return yield* new Pth.PthError({ reason: { _tag: "Legacy" } })
+  return beginning.startsWith(ZIP)
+})
+
+/** The tensors of a checkpoint. Fails when the archive, its pickle or a storage is damaged, or is none of tensors. */
+export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
+  const { size } = yield* file.stat
+  const archive = new ZipReader(new FileReader(file, Number(size)), { checkCrc32: true, useWebWorkers: false })
+  const entries = yield* attempt(() => archive.getEntries())
+  const folder = entries.map(({ filename }) => filename)
+    .find((name) => name === Pth.PICKLE || name.endsWith(`/${Pth.PICKLE}`))
+    ?.slice(0, -Pth.PICKLE.length)
+  const byName = new Map(entries.map((entry) => [entry.filename, entry]))
+
+  const entryOf = Effect.fnUntraced(function*(record: string) {
+    const entry = byName.get(`${folder ?? ""}${record}`)
+    if (entry === undefined || entry.directory) {
+      return yield* new Pth.PthError({ reason: { _tag: "MissingRecord", record } })
+    }
+    // PyTorch compresses nothing: a record that claims more than the file would only take memory.
+    if (entry.uncompressedSize <= Number(size)) return entry
+    const problem = `${record} claims ${entry.uncompressedSize} bytes in a file of ${size}`
+    return yield* new Pth.PthError({ reason: { _tag: "Archive", problem } })
+  })
+
+  const bytesOf = Effect.fnUntraced(function*(record: string) {
+    const entry = yield* entryOf(record)
+    return new Uint8Array(yield* attempt(() => entry.arrayBuffer()))
+  })
+
+  const pickle = yield* bytesOf(Pth.PICKLE)
+  if (byName.has(`${folder}${Pth.BYTE_ORDER}`)) {
+    const given = new TextDecoder().decode(yield* bytesOf(Pth.BYTE_ORDER)).trim()
+    if (given !== "little") return yield* new Pth.PthError({ reason: { _tag: "ByteOrder", given } })
+  }
+
+  const views = yield* Effect.fromResult(Pth.views(pickle))
+  for (const { storage } of views) {
+    const given = (yield* entryOf(Pth.recordOf(storage))).uncompressedSize
+    yield* Effect.fromResult(Pth.checkLength(storage, given))
+  }
+  const storages = new Map<string, Pick<Safetensors.Tensor, "dtype" | "data">>()
+  const tensors: Array<readonly [string, Safetensors.Tensor]> = []
+  for (const view of views) {
+    const record = `${view.storage.dtype} ${Pth.recordOf(view.storage)}`
+    const known = storages.get(record)
+    const array = known ??
+      (yield* Effect.fromResult(Pth.storage(view.storage, yield* bytesOf(Pth.recordOf(view.storage)))))
+    storages.set(record, array)
+    tensors.push([view.name, yield* Effect.fromResult(Pth.tensor(view, array))])
+  }
+  return Object.fromEntries(tensors)
+})
