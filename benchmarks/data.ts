@@ -19,7 +19,7 @@ import { base } from "../src/domain/config/presets/Presets.ts"
 import * as Images from "../src/layers/images/Images.ts"
 import type { ImageSet } from "../src/layers/images/reading/ImageSet.ts"
 import * as Batches from "../src/pipelines/training/Batches.ts"
-import * as Training from "../src/pipelines/training/Training.ts"
+import { prefetch } from "../src/pipelines/training/Prefetch.ts"
 
 const { values } = parseArgs({
   options: {
@@ -113,7 +113,7 @@ try {
     let epoch = 0
     return () => {
       const first = epoch++ * stepsPerEpoch
-      const steps = Training.ahead(first, first + stepsPerEpoch - 1, batch)
+      const steps = prefetch(first, first + stepsPerEpoch - 1, batch)
       return timed(
         stepsPerEpoch * batchSize,
         () =>

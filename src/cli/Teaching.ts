@@ -9,7 +9,7 @@ import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Clip from "../nn/teachers/Clip.ts"
 import * as Dino from "../nn/teachers/Dino.ts"
 import * as Artifact from "../pipelines/artefacts/Artifact.ts"
-import * as Bootstrap from "../pipelines/Bootstrap.ts"
+import * as SelfDistillation from "../pipelines/SelfDistillation.ts"
 
 /** What the flags of `Options.teacher` say. */
 export interface Teaching {
@@ -85,8 +85,8 @@ const made = Effect.fnUntraced(function*(
         return Teacher.layerCached(file)
       case "run": {
         const found = yield* Artifact.open(file)
-        if (found._tag === "Backbone") return Bootstrap.layerBackbone(found)
-        if (found._tag === "Tokenizer") return Bootstrap.layerTokenizer(found)
+        if (found._tag === "Backbone") return SelfDistillation.layerBackbone(found)
+        if (found._tag === "Tokenizer") return SelfDistillation.layerTokenizer(found)
         return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
       }
     }

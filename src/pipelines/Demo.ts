@@ -140,11 +140,11 @@ export const demo = Effect.fn("demo")(function*(
         const weights = Stage.digest(network.tensors)
         const { chosenOn = null, l2 } = choice
         yield* keep({ verb: "probe", network: name, weights }, figures, {
-          config: Stage.plain(ProbeConfig, preset.probe),
+          config: Stage.toJson(ProbeConfig, preset.probe),
           l2,
           chosenOn
         })
-        yield* keep({ verb: "knn", network: name, weights }, known, { config: Stage.plain(KnnConfig, preset.knn) })
+        yield* keep({ verb: "knn", network: name, weights }, known, { config: Stage.toJson(KnnConfig, preset.knn) })
         return { probe: figures, knn: known }
       })
       yield* progress.message("probing frozen features")
@@ -166,7 +166,7 @@ export const demo = Effect.fn("demo")(function*(
   )
   const tested = Effect.fnUntraced(function*(name: string, classifier: Classifier) {
     const figures = yield* evaluateClassifier(classifier, tests)
-    const config = Stage.plain(FinetuneConfig, preset.finetune)
+    const config = Stage.toJson(FinetuneConfig, preset.finetune)
     yield* keep({ verb: "finetune", network: name, weights: Stage.digest(classifier.tensors) }, figures, { config })
     return figures
   })
@@ -275,7 +275,7 @@ export const demo = Effect.fn("demo")(function*(
       ["tokenizer", Stage.digest(tokenizer.value.tensors).slice(0, 12)],
       ["backbone", Stage.digest(backbone.value.tensors).slice(0, 12)]
     ],
-    config: Stage.plain(PresetModule.Preset, preset)
+    config: Stage.toJson(PresetModule.Preset, preset)
   }
   yield* runs.writeReport(
     yield* Effect.orDie(Schema.encodeEffect(Report.Report)(report)),

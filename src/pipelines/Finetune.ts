@@ -104,7 +104,7 @@ const agreeing = (stage: string, config: FinetuneConfig, start: Start) => {
   const given: Seen = "config" in start
     ? { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
     : pooledBy(start)
-  return Stage.refuse(
+  return Stage.requireConfig(
     stage,
     Record.map(given, (value, key) => [
       Json.canonical(value) !== Json.canonical(asked[key]!),
@@ -204,7 +204,7 @@ export const finetune = Effect.fn("finetune")(function*(
   }
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
-  const plain = Stage.plain(FinetuneConfig, config)
+  const plain = Stage.toJson(FinetuneConfig, config)
   const dataDigest = `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`
 
   const initial = Effect.gen(function*() {
@@ -221,7 +221,7 @@ export const finetune = Effect.fn("finetune")(function*(
     return AdamW.initial(parameters, spec, optimizer.accumulate)
   })
 
-  const tensors = yield* Stage.once(
+  const tensors = yield* Stage.unlessFinished(
     {
       stage,
       config: plain,
@@ -286,7 +286,7 @@ export const classify = Effect.fn("classify")(
             const { logits } = yield* handle.run({
               images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
             })
-            yield* Outputs.finite("logits", logits.data, {
+            yield* Outputs.checkFinite("logits", logits.data, {
               rows: BATCH,
               valid,
               describe: (row) => set.describe(indices[row]!)

@@ -133,16 +133,16 @@ export const plan = Effect.fn("plan")(function*(
       (one === undefined ? 0 : Trace.inference(one).flops)
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
-    const state = 4 * Memory.numbers(step.state as object)
+    const state = 4 * Memory.elements(step.state as object)
     const gradients = state / 3
-    const weights = one === undefined ? 0 : 4 * Memory.numbers(one.weights as object)
+    const weights = one === undefined ? 0 : 4 * Memory.elements(one.weights as object)
     const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
     const [largest, encoded] = [stepOf(some), before(some)]
-    const batch = 4 * (Memory.numbers(largest.batch as object) +
-      (encoded === undefined ? 0 : Memory.numbers(encoded.batch as object)))
+    const batch = 4 * (Memory.elements(largest.batch as object) +
+      (encoded === undefined ? 0 : Memory.elements(encoded.batch as object)))
     const planned = {
       stage,
-      parameters: Memory.numbers((step.state as { readonly parameters: object }).parameters),
+      parameters: Memory.elements((step.state as { readonly parameters: object }).parameters),
       flopsPerImage,
       batchSize,
       stepsPerEpoch,
@@ -187,7 +187,7 @@ export const plan = Effect.fn("plan")(function*(
     )
   }
   const found = yield* Effect.forEach(stages, (stage) => plans[stage])
-  const memory = Memory.ofMachine()
+  const memory = Memory.total()
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
   const tokenizerSteps = optimizer.steps(optimizer.stepsPerEpoch(images)).total

@@ -47,7 +47,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
 ) {
   const { aggregation, mask, optimizer, seed, vit } = config
   const { encoder } = tokenizer.config
-  yield* Stage.refuse(stage, {
+  yield* Stage.requireConfig(stage, {
     "vit.imageSize": [
       !Grid.equal(encoder.grid, vit.grid),
       `expected as many patches as the tokenizer's ${encoder.imageSize} pixels in patches of ${encoder.patchSize} make, got ${vit.imageSize} in ${vit.patchSize}`
@@ -90,10 +90,10 @@ export const pretrain = Effect.fn("pretrain")(function*(
 
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
-  const plain = Stage.plain(PretrainConfig, config)
+  const plain = Stage.toJson(PretrainConfig, config)
   const teacherDigest = Stage.digest(tokenizer.tensors)
   const dataDigest = `${set.digest} ${teacherDigest}`
-  const tensors = yield* Stage.once(
+  const tensors = yield* Stage.unlessFinished(
     {
       stage,
       config: plain,
@@ -125,7 +125,7 @@ export const pretrain = Effect.fn("pretrain")(function*(
           images: HostTensor.make(encode.batch.images.shape, "float32", unit.data)
         })
         recycle([unit.data])
-        yield* Outputs.finite("vectors before their codes", found.vectors.data, {
+        yield* Outputs.checkFinite("vectors before their codes", found.vectors.data, {
           rows: batchSize,
           valid: batchSize,
           describe: (row) => set.describe(indices[row]!)

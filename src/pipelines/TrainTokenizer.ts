@@ -34,7 +34,7 @@ export interface StageOptions {
 }
 
 const supported = ({ encoder }: TokenizerConfig) =>
-  Stage.refuse("tokenizer", {
+  Stage.requireConfig("tokenizer", {
     "encoder.absolutePositions": [!encoder.absolutePositions, "expected true: a tokenizer has absolute positions"],
     "encoder.relativePositions": [
       encoder.relativePositions !== "none",
@@ -159,9 +159,9 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
 
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
-  const plain = Stage.plain(TokenizerConfig, config)
+  const plain = Stage.toJson(TokenizerConfig, config)
   const dataDigest = `${set.digest} ${teacher.digest}`
-  const tensors = yield* Stage.once(
+  const tensors = yield* Stage.unlessFinished(
     {
       stage,
       config: plain,

@@ -7,9 +7,9 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as Export from "../../src/pipelines/artefacts/Export.ts"
-import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { classify } from "../../src/pipelines/Finetune.ts"
+import * as SelfDistillation from "../../src/pipelines/SelfDistillation.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
 import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
@@ -80,7 +80,7 @@ describe("an exported network", () => {
       Effect.gen(function*() {
         const unit = yield* shown
         const expected = yield* Effect.flatMap(Teacher.Teacher, ({ features }) => features(unit)).pipe(
-          Effect.provide(Bootstrap.layerBackbone(backbone), { local: true })
+          Effect.provide(SelfDistillation.layerBackbone(backbone), { local: true })
         )
         const [any, fixed] = yield* Effect.all([
           Export.onnx(backbone, "features"),
@@ -104,7 +104,7 @@ describe("an exported network", () => {
         const unit = yield* shown
         const { images: encoded } = yield* evaluateTokenizer(tokenizer, few)
         const features = yield* Effect.flatMap(Teacher.Teacher, (one) => one.features(unit)).pipe(
-          Effect.provide(Bootstrap.layerTokenizer(tokenizer), { local: true })
+          Effect.provide(SelfDistillation.layerTokenizer(tokenizer), { local: true })
         )
         const found = yield* run(yield* Export.onnx(tokenizer, "codes"), unit.data)
         assert.deepStrictEqual(found.codes!.dims, [5, 16])
@@ -138,7 +138,7 @@ describe("an exported network", () => {
         const found = yield* Effect.provide(features, Teacher.layerOnnx(file, { imageSize: 32, output: "features" }), {
           local: true
         })
-        const expected = yield* Effect.provide(features, Bootstrap.layerBackbone(backbone), { local: true })
+        const expected = yield* Effect.provide(features, SelfDistillation.layerBackbone(backbone), { local: true })
         near(found.data, expected.data, "teacher")
         const text = Buffer.from(yield* (yield* FileSystem.FileSystem).readFile(file)).toString("latin1")
         assert.include(text, "\"stage\":\"pretrain\"")

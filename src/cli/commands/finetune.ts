@@ -63,7 +63,7 @@ export const finetune = Command.make("finetune", {
         network: "finetune",
         weights: Stage.digest(classifier.tensors),
         train: train.digest,
-        settings: { config: Stage.plain(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
+        settings: { config: Stage.toJson(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
       }
       const results = yield* Results.save(given.out, yield* Results.make(about, sets, figures))
       yield* Show.result(given.json, {

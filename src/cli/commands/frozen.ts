@@ -134,7 +134,7 @@ export const probe = Command.make("probe", {
       const { atEdge, chosenOn, figures, l2, tried } = probed
       yield* finish(given, found, { ...sets, others: chooser }, {
         verb: "probe",
-        config: Stage.plain(ProbeConfig, config),
+        config: Stage.toJson(ProbeConfig, config),
         how: {
           l2,
           chosenOn,
@@ -166,7 +166,7 @@ export const knn = Command.make("knn", input, (given) =>
       const size = bank!.labels.length
       yield* finish(given, found, sets, {
         verb: "knn",
-        config: Stage.plain(KnnConfig, config),
+        config: Stage.toJson(KnnConfig, config),
         how: config.neighbours <= size ? {} : {
           neighbours: size,
           fewer:

@@ -37,7 +37,7 @@ export const encode = Effect.fn("encode")(function*<E, R>(
       const { codes, vectors } = yield* handle.run({
         images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
       })
-      yield* Outputs.finite("vectors before their codes", vectors.data, {
+      yield* Outputs.checkFinite("vectors before their codes", vectors.data, {
         rows: BATCH,
         valid,
         describe: (row) => set.describe(indices[row]!)

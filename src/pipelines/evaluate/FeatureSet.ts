@@ -29,7 +29,7 @@ const identities = ({ features: { data, shape: [count, width] } }: FeatureSet): 
   })
 
 /** Whether some image of a set is in one of the others, whatever it is called there: equal pixels have equal features. */
-export const meet = (set: FeatureSet, others: ReadonlyArray<FeatureSet>): boolean => {
+export const overlaps = (set: FeatureSet, others: ReadonlyArray<FeatureSet>): boolean => {
   const own = new Set(identities(set))
   return others.some((other) => identities(other).some((identity) => own.has(identity)))
 }

@@ -76,7 +76,7 @@ export const features = Effect.fn("features")(function*(
   options: FeatureOptions
 ) {
   if ("classes" in network) {
-    yield* Stage.refuse("features", {
+    yield* Stage.requireConfig("features", {
       finalNorm: [
         options.finalNorm && options.pooling === "cls" && network.config.vit.pooling === "mean",
         "expected false beside the class token: a classifier of mean tokens has no norm for it"
@@ -93,7 +93,7 @@ export const features = Effect.fn("features")(function*(
         { set, batchSize: BATCH, size: imageSize, augment: config.augment },
         Effect.fnUntraced(function*(batch) {
           const rows = yield* run(batch)
-          yield* Outputs.finite("features", rows, {
+          yield* Outputs.checkFinite("features", rows, {
             rows: BATCH,
             valid: batch.valid,
             describe: (row) => set.describe(batch.indices[row]!)

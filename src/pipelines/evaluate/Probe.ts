@@ -152,7 +152,7 @@ export const probe = Effect.fn("probe")(function*(
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
   const apart = validation !== undefined &&
-    [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.meet(validation, tests)
+    [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.overlaps(validation, tests)
 
   const choice = nothing || apart ? undefined : yield* Effect.scoped(Effect.gen(function*() {
     const { held, rest } = ValidationSplit.split(train, { seed: config.seed, purpose: "probe/held out" })

@@ -21,7 +21,7 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
  * Fails with {@link OutputError} where one of the first rows of a batch is not finite, and names its image. `describe` tells
  * an image by its row.
  */
-export const finite = (
+export const checkFinite = (
   what: string,
   values: Float32Array,
   { describe, rows, valid }: {

@@ -40,7 +40,7 @@ export interface Identity {
 export const digest = (weights: Weights.Tensors): string => Files.sha256(Safetensors.encode(weights))
 
 /** The configuration of a stage as plain data. */
-export const plain = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
+export const toJson = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
   Schema.encodeSync(schema)(config)
 
 // An earlier version kept digests alone: which key it is, the weights say.
@@ -59,7 +59,7 @@ const differencesOf = (
 }
 
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
-export const once = Effect.fnUntraced(function*<E, R>(
+export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   { config, dataDigest, stage, ...more }: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
@@ -82,7 +82,7 @@ export const once = Effect.fnUntraced(function*<E, R>(
 })
 
 /** Refuses a configuration that asks for what the stage does not do, rather than ignore it. */
-export const refuse = (
+export const requireConfig = (
   stage: string,
   problems: Readonly<Record<string, readonly [asked: boolean, message: string]>>
 ): Effect.Effect<void, ConfigError> => {

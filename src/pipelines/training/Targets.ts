@@ -25,7 +25,7 @@ export const of = Effect.fnUntraced(function*(
   const [, tokens, width] = targets.shape
   const { imageSize, patches, patchSize } = encoder
   const more = tokens - patches
-  yield* Stage.refuse("tokenizer", {
+  yield* Stage.requireConfig("tokenizer", {
     "encoder.patchSize": [
       more !== 0,
       `expected a size that gives the ${tokens} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}` +

@@ -4,20 +4,7 @@
  * A stage is resumed from its newest checkpoint, and since a batch depends on its step number alone, a run that was
  * killed at any moment and started again ends with the bytes of one that never stopped.
  */
-import {
-  type Cause,
-  Clock,
-  Effect,
-  Exit,
-  Fiber,
-  Option,
-  Queue,
-  Result,
-  Runtime,
-  Schema,
-  type Scope,
-  Stream
-} from "effect"
+import { Clock, Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { Engine, EngineError } from "../../layers/engine/Engine.ts"
@@ -30,6 +17,7 @@ import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type { HostOf, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Memory from "./Memory.ts"
+import { prefetch } from "./Prefetch.ts"
 
 /** A stage had to stop because a step could not be taken. Exits with 70. */
 export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
@@ -70,29 +58,6 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
 }
 
-/**
- * What `make` gives for each step from `first` to `last`, in order. The next two are made while one is used, both at once:
- * while the tokenizer sees one batch, the images of the other are decoded. Further ones are not begun, and none goes on
- * when nobody is there to use it any more.
- */
-export const ahead = <A, E, R>(
-  first: number,
-  last: number,
-  make: (step: number) => Effect.Effect<A, E, R>
-): Stream.Stream<A, E, R> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const scope = yield* Effect.scope
-    // One waits here, and one for room.
-    const begun = yield* Queue.bounded<Fiber.Fiber<A, E>, Cause.Done>(1)
-    const begin = (step: number) =>
-      Effect.flatMap(Effect.forkIn(make(step), scope), (fiber) => Queue.offer(begun, fiber))
-    yield* Effect.forEach(Array.from({ length: last - first + 1 }, (_, i) => first + i), begin, { discard: true }).pipe(
-      Effect.andThen(Queue.end(begun)),
-      Effect.forkIn(scope)
-    )
-    return Stream.mapEffect(Stream.fromEffectRepeat(Queue.take(begun)), Fiber.join)
-  }))
-
 const bytesOf = (batch: object): number =>
   Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
 
@@ -111,7 +76,7 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
   R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
 > {
   const { batchSize, config, dataDigest, seed, stage, step, steps, stepsPerEpoch } = options
-  yield* Memory.hold(stage, step.state as object)
+  yield* Memory.checkFits(stage, step.state as object)
   const engine = yield* Engine
   const checkpoints = yield* Checkpoints
   const runs = yield* Runs
@@ -221,7 +186,7 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
     logged = number
     return row
   }, Effect.uninterruptible)
-  yield* ahead(start, steps - 1, made).pipe(
+  yield* prefetch(start, steps - 1, made).pipe(
     Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
       waited += (yield* Clock.currentTimeMillis) - free
       const row = yield* take(number, batch)

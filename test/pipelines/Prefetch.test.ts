@@ -2,13 +2,13 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Training from "../../src/pipelines/training/Training.ts"
+import { prefetch } from "../../src/pipelines/training/Prefetch.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
 
 const settle = Effect.repeat(Effect.yieldNow, { times: 200 })
 
-describe("batches made ahead", () => {
+describe("prefetched batches", () => {
   it.effect("come in order, and no more of them than two wait", () =>
     Effect.gen(function*() {
       const begun: Array<number> = []
@@ -16,7 +16,7 @@ describe("batches made ahead", () => {
       const gates = yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7], () => Deferred.make<void>())
       const fiber = yield* Effect.forkChild(
         Stream.runForEach(
-          Training.ahead(0, 7, (step) =>
+          prefetch(0, 7, (step) =>
             Effect.sync(() => {
               begun.push(step)
               return step
@@ -38,7 +38,7 @@ describe("batches made ahead", () => {
   const seconds = Effect.fnUntraced(function*(making: number, using: number) {
     const fiber = yield* Effect.forkChild(
       Stream.runForEach(
-        Training.ahead(0, 9, () => Effect.sleep(`${making} seconds`)),
+        prefetch(0, 9, () => Effect.sleep(`${making} seconds`)),
         () => Effect.sleep(`${using} seconds`)
       )
     )
@@ -66,7 +66,7 @@ describe("batches made ahead", () => {
           begun.push(step)
           return step === 2 ? Effect.never : Effect.succeed(step)
         }).pipe(Effect.onInterrupt(() => Effect.sync(() => stopped++)))
-      const fiber = yield* Effect.forkChild(Stream.runForEach(Training.ahead(0, 7, make), () => Effect.never))
+      const fiber = yield* Effect.forkChild(Stream.runForEach(prefetch(0, 7, make), () => Effect.never))
       yield* settle
       yield* Fiber.interrupt(fiber)
       yield* settle
@@ -81,7 +81,7 @@ describe("batches made ahead", () => {
           ? Effect.succeed(step)
           : Effect.onInterrupt(Effect.never, () => Effect.sync(() => stopped++))
       const failed = yield* Effect.exit(
-        Stream.runForEach(Training.ahead(0, 7, make), (step) => step === 1 ? Effect.fail("step") : settle)
+        Stream.runForEach(prefetch(0, 7, make), (step) => step === 1 ? Effect.fail("step") : settle)
       )
       assert.isTrue(failed._tag === "Failure")
       assert.strictEqual(stopped, 1)

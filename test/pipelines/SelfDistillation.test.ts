@@ -5,8 +5,8 @@ import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { Teacher } from "../../src/layers/teacher/Teacher.ts"
-import * as Bootstrap from "../../src/pipelines/Bootstrap.ts"
 import { type FeatureOptions, features, type Network } from "../../src/pipelines/evaluate/Features.ts"
+import * as SelfDistillation from "../../src/pipelines/SelfDistillation.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
@@ -50,12 +50,12 @@ const close = ({ expected, found }: { readonly expected: ArrayLike<number>; read
 
 const fresh = Effect.provide(Runs.layerMemory(), { local: true })
 
-describe("Bootstrap", () => {
+describe("SelfDistillation", () => {
   layer(Layer.merge(machine, images))((it) => {
     it.effect("teaches with a backbone's normed patch tokens", () =>
       Effect.gen(function*() {
         const backbone = Backbone.untrained(preset.pretrain, 16)
-        const layer = Bootstrap.layerBackbone(backbone)
+        const layer = SelfDistillation.layerBackbone(backbone)
         close(yield* means(backbone, layer))
         assert.include(yield* refused(layer, 40), "images of shape [1, 3, 40, 40] came, but [B, 3, 32, 32] is expected")
       }))
@@ -63,7 +63,7 @@ describe("Bootstrap", () => {
     it.effect("teaches the next tokenizer with an earlier one", () =>
       Effect.gen(function*() {
         const first = yield* fresh(trainTokenizer(preset.tokenizer))
-        const layer = Bootstrap.layerTokenizer(first)
+        const layer = SelfDistillation.layerTokenizer(first)
         close(yield* means(first, layer))
         const second = yield* fresh(trainTokenizer(preset.tokenizer)).pipe(Effect.provide(layer, { local: true }))
         assert.deepStrictEqual([first.teacherWidth, second.teacherWidth], [8, 16])
@@ -73,7 +73,9 @@ describe("Bootstrap", () => {
       Effect.gen(function*() {
         const backbone = Backbone.untrained(preset.pretrain, 16)
         const digest = (given: Backbone.Backbone) =>
-          Effect.provide(Teacher.useSync(({ digest }) => digest), Bootstrap.layerBackbone(given), { local: true })
+          Effect.provide(Teacher.useSync(({ digest }) => digest), SelfDistillation.layerBackbone(given), {
+            local: true
+          })
         const augment = new AugmentConfig({ ...preset.pretrain.augment, mean: [0, 0, 0] })
         const others = [
           backbone,
@@ -87,7 +89,10 @@ describe("Bootstrap", () => {
     it.effect("says which of a network's tensors are missing", () =>
       Effect.gen(function*() {
         const { "norm.weight": _, ...tensors } = Backbone.untrained(preset.pretrain, 16).tensors
-        const message = yield* refused(Bootstrap.layerBackbone({ config: preset.pretrain, codes: 16, tensors }), 32)
+        const message = yield* refused(
+          SelfDistillation.layerBackbone({ config: preset.pretrain, codes: 16, tensors }),
+          32
+        )
         assert.include(message, "teacher backbone: weights patch features: ")
         assert.include(message, "1 missing: parameters.norm.weight")
       }))

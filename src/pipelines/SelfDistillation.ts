@@ -6,10 +6,10 @@
  * import { Effect, Layer } from "effect"
  * import { Presets } from "patchword/domain"
  * import { Engine, Teacher } from "patchword/layers"
- * import { Backbone, Bootstrap } from "patchword/pipelines"
+ * import { Backbone, SelfDistillation } from "patchword/pipelines"
  *
  * const backbone = Backbone.untrained(Presets.tiny.pretrain, 512)
- * const teacher = Bootstrap.layerBackbone(backbone).pipe(Layer.provide(Engine.layerReference))
+ * const teacher = SelfDistillation.layerBackbone(backbone).pipe(Layer.provide(Engine.layerReference))
  * const width = Teacher.Teacher.useSync((made) => made.width)
  * assert.strictEqual(await Effect.runPromise(Effect.provide(width, teacher)), backbone.config.vit.width)
  * ```
@@ -46,7 +46,7 @@ export const layerBackbone = (
     side: vit.imageSize,
     width: vit.width,
     channels: augment,
-    digest: digestOf(Stage.plain(PretrainConfig, backbone.config), tensors),
+    digest: digestOf(Stage.toJson(PretrainConfig, backbone.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
       const inference = PretrainStep.patchFeatures(
         Backbone.sizes(backbone.config, backbone.codes),
@@ -72,7 +72,7 @@ export const layerTokenizer = (
     side: encoder.imageSize,
     width: encoder.width,
     channels: { mean: [0, 0, 0], std: [1, 1, 1] },
-    digest: digestOf(Stage.plain(TokenizerConfig, tokenizer.config), tensors),
+    digest: digestOf(Stage.toJson(TokenizerConfig, tokenizer.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
       const inference = TokenizerStep.patchFeatures(
         Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth),
