@@ -1,6 +1,7 @@
 /** The configuration that a command line asks for: a preset, a file over it, single values over both. */
 import { Effect, Option, Schema } from "effect"
 import type { Colour } from "../domain/config/AugmentConfig.ts"
+import * as Config from "../domain/config/Config.ts"
 import { Preset } from "../domain/config/Preset.ts"
 import * as Presets from "../domain/config/presets/Presets.ts"
 import * as ConfigFile from "../layers/files/ConfigFile.ts"
@@ -34,10 +35,11 @@ export const resolve = Effect.fn("Settings.resolve")(function*(
   const preset = yield* Presets.preset(name)
   const filed = Option.isNone(config)
     ? preset
-    : yield* Overrides.merge(preset, yield* ConfigFile.read(Schema.Json, config.value), config.value)
+    : yield* Config.merge(Preset, config.value)(preset, yield* ConfigFile.read(Schema.Json, config.value))
   const seeds = Option.map(seed, (number) => everywhere(filed, "seed", "seed", String(number)))
   const colours = Option.map(colour, (name) => everywhere(filed, "augment", "augment.colour", name))
-  return yield* Overrides.apply(filed, { ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
+  const single = Overrides.tree({ ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
+  return yield* Config.merge(Preset, "the command line")(filed, single)
 })
 
 /** The configuration as a run keeps it. */

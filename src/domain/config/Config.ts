@@ -84,6 +84,23 @@ export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
     })
 }
 
+/** What may change in a configuration: any member at any depth. A tuple or an array is given whole. */
+export type Changes<I> = I extends ReadonlyArray<unknown> ? I
+  : I extends object ? { readonly [K in keyof I]?: Changes<I[K]> }
+  : I
+
+/**
+ * A configuration with plain values over its own, as `Json.merge` lays them: all of it is checked again. `source` names where
+ * they come from in errors.
+ *
+ * @returns an effect that fails with a {@link ConfigError} listing every problem.
+ */
+export const merge = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
+  const run = decode(schema, source)
+  return (config: A, over: Json.Json): Effect.Effect<A, ConfigError> =>
+    Effect.flatMap(Effect.orDie(Schema.encodeEffect(schema)(config)), (plain) => run(Json.merge(plain, over)))
+}
+
 /** What is wrong with a source as a whole, which has no keys or is not even read. */
 export const refusal = (source: string, message: string): ConfigError =>
   new ConfigError({ source, problems: [{ path: "", message }] })

@@ -6,12 +6,17 @@
  * import { Effect, Schema } from "effect"
  * import { Config, Preset, Presets } from "patchword/domain"
  *
+ * const small = Effect.runSync(Preset.with(Presets.tiny, { tokenizer: { optimizer: { batchSize: 8 } } }))
+ * assert.strictEqual(small.tokenizer.optimizer.batchSize, 8)
+ * assert.strictEqual(small.tokenizer.optimizer.lr, Presets.tiny.tokenizer.optimizer.lr)
+ *
  * const text = JSON.stringify(Schema.encodeSync(Preset.Preset)(Presets.tiny))
  * const read = Effect.runSync(Config.decodeJson(Preset.Preset, "tiny.json")(text))
  * assert.deepStrictEqual(read, Presets.tiny)
  * ```
  */
 import { Schema } from "effect"
+import * as Config from "./Config.ts"
 import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { KnnConfig } from "./KnnConfig.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
@@ -29,3 +34,19 @@ export class Preset extends Schema.Class<Preset>("patchword/Preset")({
   /** Null where nobody published one. */
   segmentation: Schema.NullOr(SegmentationConfig)
 }) {}
+
+/** What may change in a preset: any value at any depth. */
+export type Changes = Config.Changes<typeof Preset.Encoded>
+
+const merge = Config.merge(Preset, "the changed preset")
+
+/**
+ * A preset with some of its values changed, and checked as a whole: what `--config` and `--set` do on the command line. A tuple,
+ * an array or `null` takes the place of what was there.
+ *
+ * Fails with a `ConfigError` (64) that names each path which does not fit. In plain code, `Effect.runSync` gives the preset or
+ * throws that error.
+ */
+const change = (preset: Preset, changes: Changes) => merge(preset, changes)
+
+export { change as with }

@@ -9,6 +9,7 @@
  *
  * assert.deepStrictEqual(Json.parse("[1]"), Result.succeed([1]))
  * assert.strictEqual(Json.canonical({ b: 1, a: [true, null] }), `{"a":[true,null],"b":1}`)
+ * assert.deepStrictEqual(Json.merge({ lr: 0.003, betas: [0.9, 0.98] }, { betas: [0.9, 0.999] }), { lr: 0.003, betas: [0.9, 0.999] })
  * assert.deepStrictEqual(Json.differences({ optimizer: { lr: 0.003 } }, { optimizer: { lr: 0.001 } }), [
  *   { key: "optimizer.lr", stored: "0.003", asked: "0.001" }
  * ])
@@ -85,6 +86,19 @@ export type Difference = typeof Difference.Type
 
 const isObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
+
+/**
+ * A value with another over it: objects meet key by key, at every depth; anything else, `null` and arrays included, takes the
+ * place of what was there.
+ */
+export const merge = (value: Json | undefined, over: Json): Json => {
+  if (!isObject(value) || !isObject(over)) return over
+  return Object.entries(over).reduce<Schema.JsonObject>(
+    // A key from outside may have the name of what every object inherits.
+    (all, [key, member]) => ({ ...all, [key]: merge(Object.hasOwn(all, key) ? all[key] : undefined, member) }),
+    value
+  )
+}
 
 const sorted = (value: Json): Json => {
   if (Array.isArray(value)) return value.map(sorted)
