@@ -22,16 +22,18 @@ export type DType = "float32" | "int32" | "bool"
 /** The typed array that stores elements of type `D`. */
 export type DataOf<D extends DType> = D extends "float32" ? Float32Array : D extends "int32" ? Int32Array : Uint8Array
 
-/** A row-major array with its shape. Invariant in both, as `Tensor` is. */
-export interface HostTensor<in out S extends Shape = Shape, out D extends DType = DType> {
+/**
+ * A row-major array with its shape. It is only read, so that it is covariant in both, unlike `Tensor`: where
+ * `[B, number, number]` is asked, `[B, 36, 6]` will do.
+ */
+export interface HostTensor<out S extends Shape = Shape, out D extends DType = DType> {
   readonly shape: S
   readonly dtype: D
   readonly data: DataOf<D>
 }
 
 /** Any host array, whatever its shape. */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type Any = HostTensor<any, DType>
+export type Any = HostTensor
 
 /** The number of elements of a shape; 1 for a scalar. */
 export const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1)
