@@ -5,13 +5,13 @@
  * whatever the size of the network. What comes out is bytes: they can be kept, sent to a worker or another machine, and
  * run by whatever runs ONNX.
  */
+import type { Factors } from "../../shapes/FusedAdamW.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import type { Factors } from "../../shapes/Update.ts"
 import type * as Graph from "../graph/Graph.ts"
 import * as InPlace from "../graph/InPlace.ts"
 import * as NodeOrder from "../graph/NodeOrder.ts"
@@ -29,7 +29,7 @@ export interface Update {
 }
 
 /**
- * AdamW of one parameter (`Update.adamw`), which is left to whoever runs the program: after the graph, in place, and with
+ * AdamW of one parameter (`FusedAdamW.update`), which is left to whoever runs the program: after the graph, in place, and with
  * every gradient at hand, it takes one pass over memory where operators take fourteen. All are names: of inputs that are
  * replaced, and of outputs.
  */

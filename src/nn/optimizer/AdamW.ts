@@ -19,13 +19,13 @@
  * ```
  */
 import * as Elementwise from "../../shapes/Elementwise.ts"
+import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as HostTensors from "../../shapes/HostTensor.ts"
 import * as Reduction from "../../shapes/Reduction.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { SpecOf } from "../../shapes/Step.ts"
 import * as Tensor from "../../shapes/Tensor.ts"
-import * as Update from "../../shapes/Update.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 
 type Scalar = Tensor.Tensor<[]>
@@ -34,7 +34,7 @@ type Scalar = Tensor.Tensor<[]>
  * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`) and, where several steps make one update, the
  * mean gradient of its steps so far.
  */
-export type State<P> = Update.State<P>
+export type State<P> = FusedAdamW.State<P>
 
 /** What changes from step to step. Made on the host by `hyper`. */
 export interface Hyper {
@@ -161,7 +161,7 @@ export const update = <P extends object>(
   }
   const share = Tensor.fill([], 1 / accumulate)
   const norm = Reduction.globalNorm(
-    state.mean && hyper.mean ? Update.means(state.mean, gradients, hyper.mean.keep, share) : gradients
+    state.mean && hyper.mean ? FusedAdamW.means(state.mean, gradients, hyper.mean.keep, share) : gradients
   )
   const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
   const one = Tensor.fill([], 1)
@@ -197,11 +197,11 @@ export const update = <P extends object>(
     lengths.set(factor, made)
     return made
   }
-  const next = Update.each(state, gradients, (leaf, gradient, name) => {
+  const next = FusedAdamW.each(state, gradients, (leaf, gradient, name) => {
     const { keep, step: length } = lengthsAt(scale(name))
     const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
     const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
-    return Update.adamw(leaf, gradient, { ...factors, ...(decaying ? { keep } : {}), ...means })
+    return FusedAdamW.update(leaf, gradient, { ...factors, ...(decaying ? { keep } : {}), ...means })
   })
   return { state: next, norm, finite }
 }

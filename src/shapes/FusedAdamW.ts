@@ -3,11 +3,11 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Elementwise, Tensor, Update } from "patchword/shapes"
+ * import { Elementwise, FusedAdamW, Tensor } from "patchword/shapes"
  *
  * const number = (value: number) => Tensor.fill([], value)
  * const zeros = Tensor.zeros([2, 3])
- * const { parameter } = Update.adamw(
+ * const { parameter } = FusedAdamW.update(
  *   { parameter: Tensor.fill([2, 3], 1), first: zeros, second: zeros },
  *   Tensor.fill([2, 3], 1),
  *   {
@@ -108,7 +108,7 @@ export interface Factors {
  * a mean gradient, `mean ← keepMean mean + takeMean g` before, and it stands for `g`. An engine may do it in one pass over
  * memory.
  */
-export const adamw = <S extends Shape>(
+export const update = <S extends Shape>(
   { first, mean, parameter, second }: Moments<S>,
   gradient: Tensor<S>,
   factors: Factors
