@@ -1,5 +1,6 @@
 /**
- * What an optimizer does to each parameter.
+ * AdamW of one parameter: its equation, which an engine may compute in one pass over memory. When an update is taken and by
+ * which factors says `AdamW` of `patchword/nn`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -23,12 +24,12 @@
  * assert.deepStrictEqual(parameter.shape, [2, 3])
  * ```
  */
-import type * as tf from "@tensorflow/tfjs"
-import * as Elementwise from "./Elementwise.ts"
+import { add, div, keepIf, scaleBy, shiftBy, sqrt, square, sub } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
-import * as Tree from "./Tree.ts"
+
+type Scalar = Tensor<[]>
 
 /** One parameter with what an optimizer holds of it. */
 export interface Moments<in out S extends Shape> {
@@ -36,54 +37,10 @@ export interface Moments<in out S extends Shape> {
   readonly first: Tensor<S>
   readonly second: Tensor<S>
   /** The mean gradient so far, where several steps make one update. */
-  readonly mean?: Tensor<S>
+  readonly mean?: Tensor<S> | undefined
 }
 
-/** Records of parameters and of what an optimizer holds of each. */
-export interface State<P> {
-  readonly parameters: P
-  readonly first: P
-  readonly second: P
-  readonly mean?: P
-}
-
-type Scalar = Tensor<[]>
-
-const byPath = (tree: object | undefined) => new Map(tree && Tree.leaves<Tensor<Shape>>(tree))
-
-const added = <S extends Shape>(mean: Tensor<S>, gradient: Tensor<S>, keep: Scalar, take: Scalar): Tensor<S> =>
-  Elementwise.add(Elementwise.scaleBy(mean, keep), Elementwise.scaleBy(gradient, take))
-
-/** `keep mean + take gradient` of every parameter of a record. */
-export const means = <P extends object>(mean: P, gradients: P, keep: Scalar, take: Scalar): P => {
-  const others = byPath(gradients)
-  return Tree.map<P>(mean, (leaf, path) => added(leaf as Tensor<Shape>, others.get(path)!, keep, take))
-}
-
-/** Applies an update rule to every parameter of a record. */
-export const each = <P extends object>(
-  state: State<P>,
-  gradients: P,
-  rule: <S extends Shape>(leaf: Moments<S>, gradient: Tensor<S>, path: string) => Moments<S>
-): State<P> => {
-  const [byGradient, byFirst, bySecond, byMean] = [gradients, state.first, state.second, state.mean].map(byPath)
-  const updated = new Map(
-    Tree.leaves<Tensor<Shape>>(state.parameters).map(([path, parameter]) => {
-      const mean = byMean!.get(path)
-      const leaf = { parameter, first: byFirst!.get(path)!, second: bySecond!.get(path)! }
-      return [path, rule(mean === undefined ? leaf : { ...leaf, mean }, byGradient!.get(path)!, path)] as const
-    })
-  )
-  const pick = (member: keyof Moments<Shape>) => Tree.map<P>(state.parameters, (_, path) => updated.get(path)![member])
-  return {
-    parameters: pick("parameter"),
-    first: pick("first"),
-    second: pick("second"),
-    ...(state.mean === undefined ? {} : { mean: pick("mean") })
-  }
-}
-
-/** The numbers of one step of AdamW. */
+/** The numbers of one step. */
 export interface Factors {
   /** Whether the gradient is taken at all; zeros take its place otherwise. */
   readonly finite: Tensor<[], "bool">
@@ -97,46 +54,44 @@ export interface Factors {
   /** The length of the step. */
   readonly step: Scalar
   /** What stays of the parameter under weight decay; all when absent. */
-  readonly keep?: Scalar
+  readonly keep?: Scalar | undefined
   /** What stays of the mean gradient, and how much of the gradient comes in, where there is one. */
-  readonly keepMean?: Scalar
-  readonly takeMean?: Scalar
+  readonly keepMean?: Scalar | undefined
+  readonly takeMean?: Scalar | undefined
 }
+
+/** The name by which a backend may offer it. Its inputs are called as in {@link Moments} and {@link Factors}, and `gradient`. */
+export const NAME = "PatchwordAdamW"
+
+/** The inputs that its results replace, in the order of these; `mean` where there is one. */
+export const REPLACED = ["parameter", "first", "second", "mean"] as const
+
+/** `keep mean + take value`. */
+export const average = <S extends Shape>(mean: Tensor<S>, keep: Scalar, value: Tensor<S>, take: Scalar): Tensor<S> =>
+  add(scaleBy(mean, keep), scaleBy(value, take))
 
 /**
  * `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p - step m / (√v + epsilon)`; where there is
- * a mean gradient, `mean ← keepMean mean + takeMean g` before, and it stands for `g`. An engine may do it in one pass over
- * memory.
+ * a mean gradient, `mean ← keepMean mean + takeMean g` before, and it stands for `g`.
  */
 export const update = <S extends Shape>(
-  { first, mean, parameter, second }: Moments<S>,
+  moments: Moments<S>,
   gradient: Tensor<S>,
   factors: Factors
 ): Moments<S> => {
-  const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
-  const inputs: Record<string, tf.Tensor> = {}
-  for (const [name, tensor] of Object.entries({ ...factors, parameter, first, second, mean, gradient })) {
-    if (tensor !== undefined) inputs[name] = untyped(tensor)
-  }
-  const results = FusedKernel.run("PatchwordAdamW", inputs, {}, () => {
-    const sound = Elementwise.keepIf(finite, gradient)
-    const nextMean = mean && keepMean && takeMean && added(mean, sound, keepMean, takeMean)
-    const taken = nextMean ?? sound
-    const nextFirst = Elementwise.add(Elementwise.scaleBy(first, keepFirst), Elementwise.scaleBy(taken, takeFirst))
-    const nextSecond = Elementwise.add(
-      Elementwise.scaleBy(second, keepSecond),
-      Elementwise.scaleBy(Elementwise.square(taken), takeSecond)
-    )
-    const direction = Elementwise.div(nextFirst, Elementwise.shiftBy(Elementwise.sqrt(nextSecond), epsilon))
-    const kept = keep === undefined ? parameter : Elementwise.scaleBy(parameter, keep)
-    const next = Elementwise.sub(kept, Elementwise.scaleBy(direction, step))
-    return [next, nextFirst, nextSecond, ...(nextMean === undefined ? [] : [nextMean])].map(untyped)
+  const inputs = Object.entries({ ...factors, ...moments, gradient })
+    .flatMap(([name, tensor]) => (tensor === undefined ? [] : [[name, untyped(tensor)] as const]))
+  const results = FusedKernel.run(NAME, Object.fromEntries(inputs), {}, () => {
+    const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
+    const taken = keepIf(finite, gradient)
+    const mean = moments.mean && keepMean && takeMean && average(moments.mean, keepMean, taken, takeMean)
+    const g = mean ?? taken
+    const m = average(moments.first, keepFirst, g, takeFirst)
+    const v = average(moments.second, keepSecond, square(g), takeSecond)
+    const direction = div(m, shiftBy(sqrt(v), epsilon))
+    const p = keep === undefined ? moments.parameter : scaleBy(moments.parameter, keep)
+    return [sub(p, scaleBy(direction, step)), m, v, ...(mean === undefined ? [] : [mean])].map(untyped)
   })
-  const [next, nextFirst, nextSecond, nextMean] = results.map((result) => unsafeTyped<S, "float32">(result))
-  return {
-    parameter: next!,
-    first: nextFirst!,
-    second: nextSecond!,
-    ...(nextMean === undefined ? {} : { mean: nextMean })
-  }
+  const [parameter, first, second, mean] = results.map((result) => unsafeTyped<S, "float32">(result))
+  return { parameter: parameter!, first: first!, second: second!, mean }
 }

@@ -1,4 +1,5 @@
 /** Layers that ONNX has as one operator; typed operations ask for them by these names. */
+import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import { type Info, MICROSOFT, operator, type Translations } from "./Translation.ts"
 
 export const translations: Translations = {
@@ -30,7 +31,7 @@ export const translations: Translations = {
     t.boundaries.push({ value: t.name(x), gradient: t.name(dy), rank: dy.shape.length })
     return t.alias(dy, dy.shape)
   },
-  PatchwordAdamW: (t, inputs: Record<string, Info>) =>
-    t.addExternal(inputs, ["parameter", "first", "second", ...(inputs["mean"] === undefined ? [] : ["mean"])]),
+  [FusedAdamW.NAME]: (t, inputs: Record<string, Info>) =>
+    t.addExternal(inputs, FusedAdamW.REPLACED.filter((key) => inputs[key] !== undefined)),
   PatchwordLogSoftmax: operator("LogSoftmax", ["x"], "x", () => ({ axis: -1 }))
 }

@@ -1,4 +1,5 @@
 /** What each TensorFlow.js kernel is in ONNX. */
+import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import { NotTraceable } from "../graph/Tracer.ts"
 import * as Elementwise from "./Elementwise.ts"
@@ -16,7 +17,7 @@ export type { Emitted } from "./Translation.ts"
  */
 export type Fusion = "none" | "graph" | "external"
 
-const EXTERNAL = new Set(["PatchwordAdamW"])
+const EXTERNAL = new Set([FusedAdamW.NAME])
 
 /** Whether a trace has the kernel of this name. */
 export const has = (name: string, fusion: Fusion): boolean =>

@@ -5,7 +5,7 @@
  * whatever the size of the network. What comes out is bytes: they can be kept, sent to a worker or another machine, and
  * run by whatever runs ONNX.
  */
-import type { Factors } from "../../shapes/FusedAdamW.ts"
+import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
@@ -42,7 +42,7 @@ export interface Adamw {
   readonly gradient: string
   /** Whether the gradient comes as its transpose, as the graph computes it. */
   readonly transposed: boolean
-  readonly factors: Readonly<Record<keyof Factors, string | undefined>>
+  readonly factors: Readonly<Record<keyof FusedAdamW.Factors, string | undefined>>
 }
 
 /** A compiled step. */
@@ -147,8 +147,6 @@ const finish = (
   }
 }
 
-const REPLACED = ["parameter", "first", "second", "mean"] as const
-
 interface Split {
   readonly adamw: ReadonlyArray<Adamw>
   /** What the graph has to hand out instead of the next states that `adamw` makes. */
@@ -168,7 +166,7 @@ const split = (tracer: Tracer, next: ReadonlyArray<Result>): Split => {
   const results = new Map(next.map((result) => [result.name, result]))
   for (const { inputs, outputs } of tracer.external) {
     const replaced = outputs.map((output) => bySource.get(output)?.name ?? "")
-    const own = REPLACED.flatMap((key) => inputs[key]?.name.replace(/^state\./, "next.") ?? [])
+    const own = FusedAdamW.REPLACED.flatMap((key) => inputs[key]?.name.replace(/^state\./, "next.") ?? [])
     if (own.some((name, i) => name !== replaced[i])) continue
     for (const name of own) results.delete(name)
     const { first, gradient, mean, parameter, second, ...factors } = inputs

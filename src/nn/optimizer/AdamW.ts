@@ -18,23 +18,29 @@
  * assert.ok(epsilon.data[0]! < 1e-8)
  * ```
  */
-import * as Elementwise from "../../shapes/Elementwise.ts"
+import { add, atMost, choose, isFinite, mul, reciprocal, scale, shift, square, sub } from "../../shapes/Elementwise.ts"
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
-import type { HostTensor } from "../../shapes/HostTensor.ts"
-import * as HostTensors from "../../shapes/HostTensor.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import { globalNorm } from "../../shapes/Reduction.ts"
+import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { SpecOf } from "../../shapes/Step.ts"
-import * as Tensor from "../../shapes/Tensor.ts"
+import { fill, type Tensor } from "../../shapes/Tensor.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 
-type Scalar = Tensor.Tensor<[]>
+type Scalar = Tensor<[]>
 
 /**
  * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`) and, where several steps make one update, the
  * mean gradient of its steps so far.
  */
-export type State<P> = FusedAdamW.State<P>
+export interface State<P> {
+  readonly parameters: P
+  readonly first: P
+  readonly second: P
+  readonly mean?: P
+}
 
 /** What changes from step to step. Made on the host by `hyper`. */
 export interface Hyper {
@@ -49,7 +55,7 @@ export interface Hyper {
     /** What stays of the mean so far: nothing for the first step of an update. */
     readonly keep: Scalar
     /** Whether the update is taken. */
-    readonly taken: Tensor.Tensor<[], "bool">
+    readonly taken: Tensor<[], "bool">
   }
 }
 
@@ -111,7 +117,7 @@ export const join = <W extends object, O extends object>(
   { optimizer, weights }: { readonly weights: W; readonly optimizer: O }
 ): W & O => ({ ...weights, ...optimizer })
 
-const scalar = (value: number): HostTensor<[], "float32"> => HostTensors.make([], "float32", Float32Array.of(value))
+const scalar = (value: number) => HostTensor.make([], "float32", Float32Array.of(value))
 
 /** The numbers of step `step`, counted from 0, at a learning rate. */
 export const hyper = (
@@ -133,9 +139,40 @@ export const hyper = (
     ...(accumulate === 1 ? {} : {
       mean: {
         keep: scalar(place === 0 ? 0 : 1),
-        taken: HostTensors.make([], "bool", Uint8Array.of(place === accumulate - 1 ? 1 : 0))
+        taken: HostTensor.make([], "bool", Uint8Array.of(place === accumulate - 1 ? 1 : 0))
       }
     })
+  }
+}
+
+const byPath = (tree: object | undefined) => new Map(tree && Tree.leaves<Tensor<Shape>>(tree))
+
+/** The mean of the gradients so far: what is kept of it and the gradients' share. */
+const averaged = <P extends object>(mean: P, keep: Scalar, gradients: P, share: Scalar): P => {
+  const others = byPath(gradients)
+  return Tree.map<P>(mean, (leaf, path) => FusedAdamW.average(leaf as Tensor<Shape>, keep, others.get(path)!, share))
+}
+
+/** Applies the kernel to every parameter, by the factors of its name and rank. */
+const each = <P extends object>(
+  { first, mean, parameters, second }: State<P>,
+  gradients: P,
+  factorsOf: (name: string, rank: number) => FusedAdamW.Factors
+): State<P> => {
+  const [gradientOf, firstOf, secondOf, meanOf] = [gradients, first, second, mean].map(byPath)
+  const next = new Map(
+    Tree.leaves<Tensor<Shape>>(parameters).map(([path, parameter]) => {
+      const [first, second, mean] = [firstOf!.get(path)!, secondOf!.get(path)!, meanOf!.get(path)]
+      const factors = factorsOf(path, parameter.shape.length)
+      return [path, FusedAdamW.update({ parameter, first, second, mean }, gradientOf!.get(path)!, factors)] as const
+    })
+  )
+  const pick = (key: keyof FusedAdamW.Moments<Shape>) => Tree.map<P>(parameters, (_, path) => next.get(path)![key])
+  return {
+    parameters: pick("parameter"),
+    first: pick("first"),
+    second: pick("second"),
+    ...(mean === undefined ? {} : { mean: pick("mean") })
   }
 }
 
@@ -149,59 +186,48 @@ export const hyper = (
 export const update = <P extends object>(
   state: State<P>,
   gradients: P,
-  hyper: Hyper,
-  { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale = () => 1, weightDecay }: Options,
+  { correction, epsilon, mean, rate }: Hyper,
+  { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale: scaleOf = () => 1, weightDecay }: Options,
   loss?: Scalar
 ) => {
-  const several = [accumulate > 1, state.mean !== undefined, hyper.mean !== undefined]
+  const several = [accumulate > 1, state.mean !== undefined, mean !== undefined]
   if (new Set(several).size > 1) {
     throw new ShapeError.ShapeError(
       `AdamW: ${accumulate} steps make one update, but state or hyper are made for another number; give all the same \`accumulate\``
     )
   }
-  const share = Tensor.fill([], 1 / accumulate)
-  const norm = Reduction.globalNorm(
-    state.mean && hyper.mean ? FusedAdamW.means(state.mean, gradients, hyper.mean.keep, share) : gradients
-  )
-  const finite = Elementwise.isFinite(loss === undefined ? norm : Elementwise.add(norm, loss))
-  const one = Tensor.fill([], 1)
-  const either = (next: Scalar, kept: number) => {
-    const otherwise = Tensor.fill([], kept)
-    const taken = hyper.mean === undefined ? next : Elementwise.choose(hyper.mean.taken, next, otherwise)
-    return Elementwise.choose(finite, taken, otherwise)
-  }
-  const clip = clipNorm === null
-    ? one
-    : Elementwise.atMost(Elementwise.scale(Elementwise.reciprocal(Elementwise.shift(norm, 1e-6)), clipNorm), 1)
-  const keepFirst = either(Tensor.fill([], beta1), 1)
-  const keepSecond = either(Tensor.fill([], beta2), 1)
-  const takeFirst = either(Elementwise.scale(clip, 1 - beta1), 0)
-  const takeSecond = either(Elementwise.scale(Elementwise.square(clip), 1 - beta2), 0)
-  const step = either(Elementwise.mul(hyper.rate, hyper.correction), 0)
-  const decay = either(Elementwise.scale(hyper.rate, weightDecay), 0)
+  const one = fill([], 1)
+  const share = fill([], 1 / accumulate)
+  const norm = globalNorm(state.mean && mean ? averaged(state.mean, mean.keep, gradients, share) : gradients)
+  const finite = isFinite(loss === undefined ? norm : add(norm, loss))
+  const clip = clipNorm === null ? one : atMost(scale(reciprocal(shift(norm, 1e-6)), clipNorm), 1)
 
-  const means = hyper.mean === undefined ? {} : {
-    keepMean: Elementwise.choose(finite, hyper.mean.keep, one),
-    takeMean: Elementwise.choose(finite, share, Tensor.fill([], 0))
+  // What a step does where it is finite and the last of its update; otherwise what changes nothing.
+  const either = (taken: Scalar, still: number) => {
+    const otherwise = fill([], still)
+    return choose(finite, mean === undefined ? taken : choose(mean.taken, taken, otherwise), otherwise)
   }
+  const keepFirst = either(fill([], beta1), 1)
+  const keepSecond = either(fill([], beta2), 1)
+  const takeFirst = either(scale(clip, 1 - beta1), 0)
+  const takeSecond = either(scale(square(clip), 1 - beta2), 0)
+  const step = either(mul(rate, correction), 0)
+  const decay = either(scale(rate, weightDecay), 0)
+  const shared = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon }
+  const means = mean && { keepMean: choose(finite, mean.keep, one), takeMean: choose(finite, share, fill([], 0)) }
 
   // Parameters that share a factor share the scalars.
   const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
   const lengthsAt = (factor: number) => {
     const known = lengths.get(factor)
     if (known !== undefined) return known
-    const made = {
-      step: Elementwise.scale(step, factor),
-      keep: Elementwise.sub(one, Elementwise.scale(decay, factor))
-    }
+    const made = { step: scale(step, factor), keep: sub(one, scale(decay, factor)) }
     lengths.set(factor, made)
     return made
   }
-  const next = FusedAdamW.each(state, gradients, (leaf, gradient, name) => {
-    const { keep, step: length } = lengthsAt(scale(name))
-    const decaying = weightDecay > 0 && decays(name, leaf.parameter.shape.length)
-    const factors = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon: hyper.epsilon, step: length }
-    return FusedAdamW.update(leaf, gradient, { ...factors, ...(decaying ? { keep } : {}), ...means })
+  const next = each(state, gradients, (name, rank) => {
+    const { keep, step } = lengthsAt(scaleOf(name))
+    return { ...shared, step, keep: weightDecay > 0 && decays(name, rank) ? keep : undefined, ...means }
   })
   return { state: next, norm, finite }
 }
