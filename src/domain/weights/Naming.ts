@@ -16,8 +16,8 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import * as ElementType from "./ElementType.ts"
 import { BEIT, beitPatches, Naming, namings, Network, networks } from "./NetworkNames.ts"
-import * as Safetensors from "./Safetensors.ts"
 import type { Tensor } from "./Safetensors.ts"
 
 export { Naming, namings, Network }
@@ -85,7 +85,7 @@ const joined = (parts: ReadonlyArray<Tensor>): Tensor | undefined => {
   if (first === undefined || parts.length !== 3 || first.shape.length === 0) return undefined
   const kind = ({ dtype, shape }: Tensor) => `${dtype} ${shape.join()}`
   if (parts.some((part) => kind(part) !== kind(first))) return undefined
-  const data = Safetensors.zeros(first.dtype, 3 * first.data.length)
+  const data = ElementType.zeros(first.dtype, 3 * first.data.length)
   parts.forEach((part, i) => data.set(part.data, i * first.data.length))
   return { ...first, shape: [3 * first.shape[0]!, ...first.shape.slice(1)], data }
 }
@@ -224,7 +224,7 @@ export const to = (naming: Naming, tensors: Tensors, network: Network): Result.R
       [rename(name, foreign)!, changed],
       ...zeros === undefined
         ? []
-        : [[zeros, { shape: [length], dtype: tensor.dtype, data: Safetensors.zeros(tensor.dtype, length) }] as const]
+        : [[zeros, { shape: [length], dtype: tensor.dtype, data: ElementType.zeros(tensor.dtype, length) }] as const]
     ]
   })
   const homeless = kept.filter((_, i) => translated[i]!.length === 0).map(([name]) => name)

@@ -20,8 +20,9 @@
  * Sources: `torch/serialization.py`, `torch/_utils.py`.
  */
 import { Result, Runtime, Schema } from "effect"
+import * as ElementType from "./ElementType.ts"
 import * as Pickle from "./Pickle.ts"
-import * as Safetensors from "./Safetensors.ts"
+import type { Tensor } from "./Safetensors.ts"
 
 const SHOWN = 5
 
@@ -98,7 +99,7 @@ const ROOTS = ["model", "module", "state_dict"] as const
 /** An array without a shape, which tensors may share. */
 export interface Storage {
   readonly key: string
-  /** As safetensors calls it, a key of `Safetensors.DTYPES`. */
+  /** As safetensors calls it, a key of `ElementType.DTYPES`. */
   readonly dtype: string
   /** In elements. */
   readonly length: number
@@ -305,7 +306,7 @@ const fail = (reason: Reason) => Result.fail(new PthError({ reason }))
 
 /** Whether a record of so many bytes is as long as its storage. */
 export const checkLength = (storage: Storage, given: number): Result.Result<void, PthError> => {
-  const expected = storage.length * Safetensors.DTYPES[storage.dtype]!.size
+  const expected = storage.length * ElementType.DTYPES[storage.dtype]!.size
   return given === expected
     ? Result.void
     : fail({ _tag: "WrongLength", record: recordOf(storage), expected, given })
@@ -318,15 +319,12 @@ export const checkLength = (storage: Storage, given: number): Result.Result<void
 export const storage = (
   storage: Storage,
   bytes: Uint8Array
-): Result.Result<Pick<Safetensors.Tensor, "dtype" | "data">, PthError> => {
+): Result.Result<ElementType.Elements, PthError> => {
   const record = recordOf(storage)
   return Result.flatMap(checkLength(storage, bytes.length), () =>
     Result.mapError(
-      Safetensors.DTYPES[storage.dtype]!.decode(bytes, record),
-      ({ reason }) =>
-        new PthError({
-          reason: { _tag: "OutOfRange", record, value: reason._tag === "OutOfRange" ? reason.value : "" }
-        })
+      ElementType.DTYPES[storage.dtype]!.decode(bytes),
+      ({ value }) => new PthError({ reason: { _tag: "OutOfRange", record, value } })
     ))
 }
 
@@ -335,8 +333,8 @@ const LONGEST = 2 ** 31 - 1
 /** A tensor as a row-major array of its own, except where it is the whole of its storage, as which it then is returned. */
 export const tensor = (
   { name, offset, shape, strides }: View,
-  { data, dtype }: Pick<Safetensors.Tensor, "dtype" | "data">
-): Result.Result<Safetensors.Tensor, PthError> => {
+  { data, dtype }: ElementType.Elements
+): Result.Result<Tensor, PthError> => {
   const length = size(shape)
   const end = length === 0 ? 0 : offset + shape.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis]!, 1)
   if (end > data.length || length > LONGEST) {
@@ -349,7 +347,7 @@ export const tensor = (
       data: length === data.length ? data : data.slice(offset, offset + length)
     })
   }
-  const gathered = Safetensors.zeros(dtype, length)
+  const gathered = ElementType.zeros(dtype, length)
   const index = shape.map(() => 0)
   for (let i = 0, at = offset; i < length; i++) {
     gathered[i] = data[at]!

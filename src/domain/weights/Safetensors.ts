@@ -21,27 +21,13 @@
  * Format: https://github.com/huggingface/safetensors#format
  */
 import { Result, Runtime, Schema } from "effect"
-import * as Float16 from "../values/Float16.ts"
 import * as Json from "../values/Json.ts"
-
-/** The element types that arrays have on the host. */
-export type DType = "float32" | "int32" | "bool"
+import { DTYPES, type Elements, written } from "./ElementType.ts"
 
 /** A row-major array. Host tensors are such arrays. */
-export interface Tensor {
+export interface Tensor extends Elements {
   readonly shape: ReadonlyArray<number>
-  readonly dtype: DType
-  readonly data: Float32Array | Int32Array | Uint8Array
 }
-
-const arrays = {
-  float32: (length: number) => new Float32Array(length),
-  int32: (length: number) => new Int32Array(length),
-  bool: (length: number) => new Uint8Array(length)
-} satisfies { readonly [D in DType]: (length: number) => Tensor["data"] }
-
-/** The elements of an array, all zero. */
-export const zeros = (dtype: DType, length: number): Tensor["data"] => arrays[dtype](length)
 
 /** What is wrong with a file. */
 export const Reason = Schema.TaggedUnion({
@@ -55,7 +41,7 @@ export const Reason = Schema.TaggedUnion({
   HeaderInvalid: { problem: Schema.String },
   /** A key occurs twice in the header. */
   Duplicate: { key: Schema.String },
-  /** The element type is none of {@link DTYPES}. */
+  /** The element type is none of `ElementType.DTYPES`. */
   UnknownDType: { dtype: Schema.String },
   /** The byte range does not have the size of the shape. */
   SizeMismatch: { dtype: Schema.String, shape: Schema.Array(Schema.Int), given: Schema.Int },
@@ -103,7 +89,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
 /** One array of a file: where its bytes are and what they mean. */
 export interface Entry {
   readonly name: string
-  /** The element type as the file calls it, a key of {@link DTYPES}. */
+  /** The element type as the file calls it, a key of `ElementType.DTYPES`. */
   readonly dtype: string
   readonly shape: ReadonlyArray<number>
   /** The first byte and the byte after the last, counted from {@link Header.dataOffset}. */
@@ -135,87 +121,6 @@ const METADATA = "__metadata__"
 
 const fail = (reason: Reason, tensor?: string) =>
   Result.fail(new SafetensorsError({ reason, ...(tensor === undefined ? {} : { tensor }) }))
-
-// A typed array must begin at a multiple of its element size, which foreign files do not guarantee.
-const aligned = (bytes: Uint8Array, itemSize: number): Uint8Array =>
-  bytes.byteOffset % itemSize === 0 ? bytes : new Uint8Array(bytes)
-
-const float32 = (data: Float32Array): Result.Result<Pick<Tensor, "dtype" | "data">> =>
-  Result.succeed({ dtype: "float32", data })
-const int32 = (data: Int32Array): Result.Result<Pick<Tensor, "dtype" | "data">> =>
-  Result.succeed({ dtype: "int32", data })
-
-const halves = (bytes: Uint8Array): Uint16Array => {
-  const source = aligned(bytes, 2)
-  return new Uint16Array(source.buffer, source.byteOffset, source.length / 2)
-}
-
-/** The element types that are read, with their sizes in bytes and what they become on the host. */
-export const DTYPES: Readonly<
-  Record<string, {
-    readonly size: number
-    readonly decode: (
-      bytes: Uint8Array,
-      name: string
-    ) => Result.Result<Pick<Tensor, "dtype" | "data">, SafetensorsError>
-  }>
-> = {
-  F64: {
-    size: 8,
-    decode: (bytes) => {
-      const source = aligned(bytes, 8)
-      return float32(Float32Array.from(new Float64Array(source.buffer, source.byteOffset, source.length / 8)))
-    }
-  },
-  F32: {
-    size: 4,
-    decode: (bytes) => {
-      const source = aligned(bytes, 4)
-      return float32(new Float32Array(source.buffer, source.byteOffset, source.length / 4))
-    }
-  },
-  F16: {
-    size: 2,
-    decode: (bytes) => float32(Float16.decode(halves(bytes)))
-  },
-  BF16: {
-    size: 2,
-    decode: (bytes) => float32(new Float32Array(Uint32Array.from(halves(bytes), (bits) => bits << 16).buffer))
-  },
-  I64: {
-    size: 8,
-    decode: (bytes, name) => {
-      const source = aligned(bytes, 8)
-      const words = new Int32Array(source.buffer, source.byteOffset, source.length / 4)
-      const data = new Int32Array(words.length / 2)
-      for (let i = 0; i < data.length; i++) {
-        const low = words[2 * i]!
-        const high = words[2 * i + 1]!
-        if (high !== low >> 31) {
-          const value = (BigInt(high) << 32n) | BigInt(low >>> 0)
-          return fail({ _tag: "OutOfRange", index: i, value: `${value}` }, name)
-        }
-        data[i] = low
-      }
-      return int32(data)
-    }
-  },
-  I32: {
-    size: 4,
-    decode: (bytes) => {
-      const source = aligned(bytes, 4)
-      return int32(new Int32Array(source.buffer, source.byteOffset, source.length / 4))
-    }
-  },
-  U8: { size: 1, decode: (bytes) => int32(Int32Array.from(bytes)) },
-  BOOL: {
-    size: 1,
-    decode: (bytes) =>
-      Result.succeed({ dtype: "bool", data: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) })
-  }
-}
-
-const written: Readonly<Record<DType, string>> = { float32: "F32", int32: "I32", bool: "BOOL" }
 
 const elements = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
 
@@ -394,7 +299,12 @@ export const checkLength = (header: Header, byteLength: number): Result.Result<v
 export const decodeTensor = (entry: Entry, bytes: Uint8Array): Result.Result<Tensor, SafetensorsError> => {
   const dtype = DTYPES[entry.dtype]
   if (dtype === undefined) return fail({ _tag: "UnknownDType", dtype: entry.dtype }, entry.name)
-  return Result.map(dtype.decode(bytes, entry.name), (tensor) => ({ shape: entry.shape, ...tensor }))
+  return dtype.decode(bytes).pipe(
+    Result.mapBoth({
+      onSuccess: (elements): Tensor => ({ shape: entry.shape, ...elements }),
+      onFailure: (reason) => new SafetensorsError({ tensor: entry.name, reason: { _tag: "OutOfRange", ...reason } })
+    })
+  )
 }
 
 /** The tensors and the metadata of a file. The tensors own their memory. */

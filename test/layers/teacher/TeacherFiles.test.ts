@@ -4,6 +4,7 @@ import { Effect, FileSystem, Layer, Logger, Result, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Float16 from "../../../src/domain/values/Float16.ts"
+import * as ElementType from "../../../src/domain/weights/ElementType.ts"
 import * as Naming from "../../../src/domain/weights/Naming.ts"
 import * as Safetensors from "../../../src/domain/weights/Safetensors.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
@@ -140,9 +141,9 @@ describe("the files of teachers", () => {
         const file = yield* written(encoded(clip, dtype))
         const widened = Object.fromEntries(
           Object.entries(clip).map(([name, { data, shape }]) => {
-            const { decode } = Safetensors.DTYPES[dtype]!
+            const { decode } = ElementType.DTYPES[dtype]!
             const narrowed = new Uint8Array(narrow[dtype](Float32Array.from(data)).buffer)
-            return [name, { ...Result.getOrThrow(decode(narrowed, name)), shape }]
+            return [name, { ...Result.getOrThrow(decode(narrowed)), shape }]
           })
         ) as Weights.Tensors
         assert.strictEqual(
