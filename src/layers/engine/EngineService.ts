@@ -6,24 +6,6 @@ import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import type { EngineError } from "./EngineError.ts"
 import type * as Protocol from "./Protocol.ts"
 
-export {
-  BadInput,
-  DataElsewhere,
-  Disposed,
-  EngineError,
-  Failed,
-  NonFinite,
-  NotTraceable,
-  OutOfMemory,
-  PrecisionUnavailable,
-  ProviderUnavailable,
-  type Reason,
-  StateCorrupted,
-  UnsupportedOperation,
-  WorkerLost,
-  WrongShape
-} from "./EngineError.ts"
-
 /** A state with the number of the steps that made it. */
 export interface Snapshot<S> {
   readonly steps: number

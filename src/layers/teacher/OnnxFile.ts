@@ -1,16 +1,9 @@
 /** ONNX models with the files in which they keep numbers outside of themselves. */
-import { Effect, Runtime, Schema } from "effect"
+import { Effect } from "effect"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import type { ModelFile } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
-
-/** The file is no model, or names a file that is not in its folder. Exits with 65. */
-export class ModelInvalid extends Schema.TaggedError<ModelInvalid>()("ModelInvalid", { problem: Schema.String }) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the model cannot be used: ${this.problem}`
-  }
-}
+import { ModelInvalid } from "./TeacherError.ts"
 
 /** Whether a file that another one names is in its folder or below, on every system. */
 export const isInside = (place: string): boolean =>

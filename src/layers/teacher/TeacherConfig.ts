@@ -4,7 +4,7 @@ import type * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Files from "../files/Files.ts"
-import { ModelInvalid } from "./OnnxFile.ts"
+import { ModelInvalid } from "./TeacherError.ts"
 
 /** What may be said. */
 export interface Said {

@@ -1,0 +1,32 @@
+/** What another teacher said, from a cache on disk, as a teacher. */
+import { Effect } from "effect"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import * as Files from "../files/Files.ts"
+import * as FeatureCache from "./FeatureCache.ts"
+import { within, WrongImages } from "./TeacherError.ts"
+import { Teacher } from "./TeacherService.ts"
+
+/** A teacher whose features are read from a folder. */
+export const make = Effect.fn("Teacher.layerCached")(
+  function*(directory: string, options: FeatureCache.OpenOptions) {
+    const { about, read } = yield* FeatureCache.reader(directory, options)
+    const { digest, dtype, image, teacher: name, tokens, width } = about
+    return Teacher.of({
+      name,
+      width,
+      digest: dtype === "float32" ? digest : Files.sha256(`${digest} ${dtype}`),
+      features: Effect.fnUntraced(function*(images, nameOf) {
+        const [batch, , ...sides] = images.shape
+        if (sides[0] !== image[0] || sides[1] !== image[1]) {
+          return yield* new WrongImages({
+            given: ShapeError.show(images.shape),
+            expected: `[B, 3, ${image[0]}, ${image[1]}], as the cache holds,`
+          })
+        }
+        return HostTensor.make([batch, tokens, width], "float32", yield* read(FeatureCache.keys(images), nameOf))
+      }, within(name))
+    })
+  },
+  (self, directory) => within(`from ${directory}`)(self)
+)

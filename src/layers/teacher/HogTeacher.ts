@@ -1,0 +1,91 @@
+/** Oriented gradients, projected on their principal components, as a teacher. */
+import { Effect } from "effect"
+import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
+import * as PcaWhitening from "../../domain/method/PcaWhitening.ts"
+import * as Normalize from "../../domain/pixels/Normalize.ts"
+import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import * as Files from "../files/Files.ts"
+import { Images } from "../images/Images.ts"
+import * as Augment from "../images/views/Augment.ts"
+import { within, WrongImages, WrongMeasures } from "./TeacherError.ts"
+import { Teacher } from "./TeacherService.ts"
+
+/** How the teacher of oriented gradients is made. */
+export interface HogOptions {
+  /** Side of the patches in pixels; even. */
+  readonly patchSize: number
+  /** Side of the crops that the projection is fitted on. */
+  readonly imageSize: number
+  /** Numbers per patch; at most 144. Default 48. */
+  readonly components?: number
+  /** How many augmented training images the projection is fitted on. Default 1024. */
+  readonly fitOn?: number
+  readonly seed: number
+  readonly augment: Augment.Random
+}
+
+/** How many images are described at a time while fitting. */
+const CHUNK = 64
+
+const wrap = within("hog")
+
+const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength)
+
+/** A teacher whose projection is fitted on the split `train`. */
+export const make = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
+  const { augment, components = 48, fitOn = 1024, imageSize, patchSize, seed } = options
+  if (
+    patchSize % 2 !== 0 || imageSize % patchSize !== 0 || !(components >= 1 && components <= OrientedGradients.WIDTH)
+  ) {
+    return yield* new WrongMeasures({ patchSize, imageSize, components })
+  }
+  const { load } = yield* Images
+  const train = yield* load("train")
+  const order = KeyedRandom.permutation({ seed, purpose: "teacher/order", epoch: 0, index: 0 }, train.length)
+
+  const view = (turn: number) => {
+    const index = order[turn % train.length]!
+    const key = { seed, purpose: "teacher/view", epoch: Math.floor(turn / train.length), index }
+    return Effect.map(train.image(index), (picture) => Augment.view(picture, imageSize, augment, key))
+  }
+  const patches = (imageSize / patchSize) ** 2
+  const described = new Float32Array(fitOn * patches * OrientedGradients.WIDTH)
+  for (let start = 0; start < fitOn; start += CHUNK) {
+    const turns = Array.from({ length: Math.min(CHUNK, fitOn - start) }, (_, i) => start + i)
+    const views = yield* Effect.forEach(turns, view, { concurrency: 8 })
+    const measures = { height: imageSize, width: imageSize, patchSize }
+    described.set(
+      OrientedGradients.describe(Normalize.unit(views), measures),
+      start * patches * OrientedGradients.WIDTH
+    )
+  }
+  const whitening = PcaWhitening.fit(described, OrientedGradients.WIDTH, components)
+
+  return Teacher.of({
+    name: "hog",
+    width: components,
+    digest: Files.sha256(
+      Buffer.concat([Buffer.from(`hog ${patchSize}\n`), bytesOf(whitening.axes), bytesOf(whitening.origin)])
+    ),
+    features: (images) =>
+      Effect.suspend(() => {
+        const [batch, , height, width] = images.shape
+        if (height % patchSize !== 0 || width % patchSize !== 0) {
+          return Effect.fail(
+            new WrongImages({
+              given: ShapeError.show(images.shape),
+              expected: `[B, 3, H, W] with sides that are multiples of ${patchSize}`
+            })
+          )
+        }
+        const count = (height / patchSize) * (width / patchSize)
+        const rows = OrientedGradients.describe(images.data, { height, width, patchSize })
+        return Effect.succeed(
+          HostTensor.make([batch, count, components], "float32", PcaWhitening.apply(whitening, rows))
+        )
+      }).pipe(wrap)
+  })
+}, (self) => wrap(self))

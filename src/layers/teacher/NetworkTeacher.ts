@@ -1,0 +1,104 @@
+/** Networks that the engine runs, as teachers. */
+import { Effect, Scope } from "effect"
+import * as Normalize from "../../domain/pixels/Normalize.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import type { HostOf, Inference } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import { Engine, type EngineError } from "../engine/Engine.ts"
+import { remember } from "../files/Remember.ts"
+import type * as Weights from "../weights/Weights.ts"
+import { inParts } from "./InParts.ts"
+import { type TeacherError, within, WrongImages } from "./TeacherError.ts"
+import { Teacher } from "./TeacherService.ts"
+
+/** The sizes of one run of a network. */
+export interface Batch {
+  readonly size: number
+  readonly height: number
+  readonly width: number
+}
+
+/** Features `[B, N, T]` of standardised pixels `[B, 3, H, W]`, row by row. */
+export type Run = (pixels: Float32Array) => Effect.Effect<Float32Array, EngineError>
+
+/** A network that teaches, with its weights. */
+export interface Network {
+  readonly patch: number
+  /** Numbers per patch. */
+  readonly width: number
+  readonly channels: Normalize.Channels
+  /** A SHA-256 of its architecture and weights. */
+  readonly digest: string
+  /** The side of the only images that it takes; any that its patches tile when absent. */
+  readonly side?: number
+  /** What runs on batches of one size, for as long as the scope is open. */
+  readonly open: (
+    batch: Batch
+  ) => Effect.Effect<Run, EngineError | Weights.WeightsError, Engine | Scope.Scope>
+}
+
+/** What runs an inference of images on the engine; `features` are the ones among its outputs. */
+export const open = Effect.fnUntraced(function*<W, I extends [number, number, number, number], O>(
+  inference: Inference<W, { readonly images: Tensor<I> }, O>,
+  weights: HostOf<W>,
+  features: (outputs: HostOf<O>) => Float32Array
+) {
+  const handle = yield* (yield* Engine).infer(inference, weights)
+  const { shape } = inference.batch.images
+  const run: Run = (pixels) => Effect.map(handle.run({ images: HostTensor.make(shape, "float32", pixels) }), features)
+  return run
+})
+
+/** A teacher of this name whose features a network computes. */
+export const make = Effect.fn("Teacher.layerNetwork")(
+  function*<R>(name: string, made: Effect.Effect<Network, TeacherError["reason"], R>) {
+    const network = yield* made
+    const { channels, patch, side, width: channel } = network
+    const scope = yield* Scope.Scope
+    const engine = yield* Engine
+
+    // Programs have fixed shapes and hold the weights, so there is one for each size of images: for batches as large as
+    // the first of that size. Others are shown to it part by part, the last part filled up with nothing.
+    const sizes = new Map<string, number>()
+    const opened = yield* remember((key) => {
+      const [height, width] = key.split("x").map(Number) as [number, number]
+      return network.open({ size: sizes.get(key)!, height, width }).pipe(
+        Scope.provide(scope),
+        Effect.provideService(Engine, engine)
+      )
+    })
+
+    const features = Effect.fnUntraced(
+      function*<B extends number, H extends number, W extends number>(
+        images: HostTensor.HostTensor<[B, 3, H, W], "float32">
+      ) {
+        const [batch, , height, width] = images.shape
+        const sides = side === undefined
+          ? `H, W] with sides that are multiples of ${patch}`
+          : `${side}, ${side}]`
+        if (side === undefined ? height % patch !== 0 || width % patch !== 0 : height !== side || width !== side) {
+          return yield* new WrongImages({ given: ShapeError.show(images.shape), expected: `[B, 3, ${sides}` })
+        }
+        const key = `${height}x${width}`
+        const size = sizes.get(key) ?? batch
+        sizes.set(key, size)
+        const run = yield* opened(key)
+        const tokens = (height / patch) * (width / patch)
+        const pixels = Normalize.standardise(images.data, height * width, channels)
+        const data = yield* inParts(pixels, batch, size, run)
+        return HostTensor.make([batch, tokens, channel], "float32", data)
+      },
+      within(name)
+    )
+    return Teacher.of({
+      name,
+      width: channel,
+      digest: network.digest,
+      computedOn: ComputedOn.of(engine.about),
+      features
+    })
+  },
+  (self, name) => within(name)(self)
+)

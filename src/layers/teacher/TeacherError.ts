@@ -1,0 +1,81 @@
+/** Why a teacher gives no features. */
+import { Effect, Runtime, Schema } from "effect"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
+import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
+import { EngineError } from "../engine/Engine.ts"
+import * as Files from "../files/Files.ts"
+import { ImagesError } from "../images/reading/ImageSet.ts"
+import * as Weights from "../weights/Weights.ts"
+import * as FeatureCache from "./FeatureCache.ts"
+
+/** The images have sides that the teacher does not take. Exits with 65. */
+export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
+  given: Schema.String,
+  expected: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `images of shape ${this.given} came, but ${this.expected} is expected; change imageSize or patchSize`
+  }
+}
+
+/** The measures of patches and images do not fit together. Exits with 64. */
+export class WrongMeasures extends Schema.TaggedError<WrongMeasures>()("WrongMeasures", {
+  patchSize: Schema.Finite,
+  imageSize: Schema.Finite,
+  components: Schema.Finite
+}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    return `patchSize is ${this.patchSize}, imageSize ${this.imageSize} and components ${this.components}, but patchSize ` +
+      `has to be even, imageSize a multiple of it, and components from 1 to ${OrientedGradients.WIDTH}`
+  }
+}
+
+/** The model is no teacher: its ports are not what the options say. Exits with 65. */
+export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
+  problem: Schema.String,
+  inputs: Schema.Array(Schema.String),
+  outputs: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.problem}; the model takes ${this.inputs.join(", ")} and gives ${this.outputs.join(", ")}`
+  }
+}
+
+/** The file is no model, or names a file that is not in its folder. Exits with 65. */
+export class ModelInvalid extends Schema.TaggedError<ModelInvalid>()("ModelInvalid", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the model cannot be used: ${this.problem}`
+  }
+}
+
+/** Why a teacher gives no features. The exit code is that of the reason. */
+export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherError", {
+  teacher: Schema.String,
+  reason: Schema.Union([
+    WrongImages,
+    WrongMeasures,
+    WrongModel,
+    ModelInvalid,
+    ImagesError,
+    EngineError,
+    Weights.WeightsError,
+    FeatureCache.FeatureCacheError,
+    FeatureDirections.NoDirection,
+    Files.FileError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return `teacher ${this.teacher}: ${this.reason.message}`
+  }
+}
+
+/** Says of failures which teacher gives no features. */
+export const within = (teacher: string) =>
+  Effect.mapError((reason: TeacherError["reason"] | TeacherError) =>
+    reason instanceof TeacherError ? reason : new TeacherError({ teacher, reason })
+  )
