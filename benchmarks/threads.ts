@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
-import type * as HostTensor from "../src/shapes/HostTensor.ts"
+import * as HostTensor from "../src/shapes/HostTensor.ts"
 import * as Tree from "../src/shapes/Tree.ts"
 import { pretraining } from "./steps.ts"
 
@@ -22,9 +22,9 @@ const trained = ([, preset, size, steps]: (typeof cases)[number], threads: numbe
     const { batch, state, step } = pretraining(preset, size)
     const handle = yield* (yield* Engine.Engine).train(step, state())
     const losses: Array<number> = []
-    losses.push((yield* handle.run(batch)).loss.data[0]!)
+    losses.push(HostTensor.item((yield* handle.run(batch)).loss))
     const { first } = (yield* handle.snapshot).state
-    while (losses.length < steps) losses.push((yield* handle.run(batch)).loss.data[0]!)
+    while (losses.length < steps) losses.push(HostTensor.item((yield* handle.run(batch)).loss))
     return { gradients: Tree.leaves<HostTensor.HostTensor<ReadonlyArray<number>, "float32">>(first), losses }
   }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx({ threads })))
 

@@ -258,9 +258,9 @@ export const finetune = Effect.fn("finetune")(function*(
       }),
       used: ({ images }) => recycle([images.data]),
       measure: ({ accuracy, gradientNorm, loss }) => ({
-        loss: loss.data[0]!,
-        accuracy: accuracy.data[0]!,
-        gradientNorm: gradientNorm.data[0]!
+        loss: HostTensor.item(loss),
+        accuracy: HostTensor.item(accuracy),
+        gradientNorm: HostTensor.item(gradientNorm)
       })
     }).pipe(
       Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))

@@ -141,12 +141,12 @@ export const pretrain = Effect.fn("pretrain")(function*(
       }),
       used: ({ images }) => recycle([images.data]),
       measure: ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }) => ({
-        loss: loss.data[0]!,
-        loss_1: loss_1.data[0]!,
-        accuracy_1: accuracy_1.data[0]!,
-        ...(loss_2 === undefined ? {} : { loss_2: loss_2.data[0]! }),
-        ...(accuracy_2 === undefined ? {} : { accuracy_2: accuracy_2.data[0]! }),
-        gradientNorm: gradientNorm.data[0]!
+        loss: HostTensor.item(loss),
+        loss_1: HostTensor.item(loss_1),
+        accuracy_1: HostTensor.item(accuracy_1),
+        ...(loss_2 === undefined ? {} : { loss_2: HostTensor.item(loss_2) }),
+        ...(accuracy_2 === undefined ? {} : { accuracy_2: HostTensor.item(accuracy_2) }),
+        gradientNorm: HostTensor.item(gradientNorm)
       })
     }).pipe(
       Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))

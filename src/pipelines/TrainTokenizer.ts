@@ -203,10 +203,10 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
       }),
       used: (taken) => recycle([taken.images.data]),
       measure: ({ commitment, counts, gradientNorm, loss, reconstruction }) => ({
-        loss: loss.data[0]!,
-        cosine: 1 - reconstruction.data[0]!,
-        commitment: commitment.data[0]!,
-        gradientNorm: gradientNorm.data[0]!,
+        loss: HostTensor.item(loss),
+        cosine: 1 - HostTensor.item(reconstruction),
+        commitment: HostTensor.item(commitment),
+        gradientNorm: HostTensor.item(gradientNorm),
         usage: Codebook.usage(counts.data),
         perplexity: Codebook.perplexity(counts.data)
       })

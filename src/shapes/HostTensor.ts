@@ -11,6 +11,7 @@
  * const codes = HostTensor.make([2, 3], "int32", Int32Array.of(1, 2, 3, 4, 5, 6))
  * assert.strictEqual(HostTensor.size(codes.shape), 6)
  * assert.deepStrictEqual(HostTensor.zeros([2, 2], "float32").data, new Float32Array(4))
+ * assert.strictEqual(HostTensor.item(HostTensor.scalar(0.5)), 0.5)
  * ```
  */
 import type { Shape } from "./Shape.ts"
@@ -67,3 +68,9 @@ export const zeros = <const S extends Shape, D extends DType>(
   shape: S,
   dtype: D
 ): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => make(shape, dtype, arrays[dtype](size(shape)) as DataOf<D>)
+
+/** One number. */
+export const scalar = (value: number): HostTensor<[], "float32"> => make([], "float32", Float32Array.of(value))
+
+/** The number of a scalar. */
+export const item = ({ data }: HostTensor<[]>): number => data[0]!

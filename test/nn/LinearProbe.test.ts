@@ -25,7 +25,7 @@ describe("the objective of the linear probe", () => {
         { features, labels: HostTensor.make<[number], "int32">([examples], "int32", labels) },
         {
           classifier: { weight, bias: HostTensor.make<[number], "float32">([classes], "float32", bias) },
-          l2: HostTensor.make([], "float32", Float32Array.of(l2))
+          l2: HostTensor.scalar(l2)
         }
       )
       const rows = Vectors.rows(features)
@@ -37,7 +37,7 @@ describe("the objective of the linear probe", () => {
       const mean = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b) / values.length
       const squares = weight.data.reduce((sum, x) => sum + x * x, 0)
       const surprise = mean(shares.map((share, row) => -Math.log(share[labels[row]!]!)))
-      assert.closeTo(loss.data[0]!, surprise + l2 / 2 * squares, 1e-4)
+      assert.closeTo(HostTensor.item(loss), surprise + l2 / 2 * squares, 1e-4)
       const excess = shares.map((share, row) => share.map((p, at) => p - (labels[row] === at ? 1 : 0)))
       gradient.bias.data.forEach((x, at) => assert.closeTo(x, mean(excess.map((row) => row[at]!)), 1e-5))
       gradient.weight.data.forEach((x, at) => {

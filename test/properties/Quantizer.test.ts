@@ -71,7 +71,7 @@ describe("the quantizer", () => {
       const chosen = Array.from(codes.data, (code) => Vectors.rows(codebook)[code]!)
       assert.deepStrictEqual([...quantized.data], chosen.flat())
       const squares = chosen.flat().map((x, at) => (x - unit.data[at]!) ** 2)
-      assert.closeTo(commitment.data[0]!, squares.reduce((a, b) => a + b) / squares.length, 1e-6)
+      assert.closeTo(HostTensor.item(commitment), squares.reduce((a, b) => a + b) / squares.length, 1e-6)
     }))
   })
 })

@@ -145,7 +145,7 @@ const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
   const engine = yield* Engine
   const inference = products(rows)
   const handle = yield* engine.infer(inference, noise(inference.weights, 0.02))
-  const batch = { scale: HostTensor.make([], "float32", Float32Array.of(1)) }
+  const batch = { scale: HostTensor.scalar(1) }
   // What a first run prepares is no part of the rate.
   yield* handle.run(batch)
   const began = yield* Clock.currentTimeNanos

@@ -11,11 +11,12 @@
  * ```ts
  * import assert from "node:assert"
  * import { AdamW } from "patchword/nn"
+ * import { HostTensor } from "patchword/shapes"
  *
  * const { correction, epsilon, rate } = AdamW.hyper(0, 1e-3, { betas: [0.9, 0.999], eps: 1e-8 })
- * assert.strictEqual(rate.data[0], Math.fround(1e-3))
- * assert.ok(Math.abs(correction.data[0]! - Math.sqrt(0.001) / 0.1) < 1e-6)
- * assert.ok(epsilon.data[0]! < 1e-8)
+ * assert.strictEqual(HostTensor.item(rate), Math.fround(1e-3))
+ * assert.ok(Math.abs(HostTensor.item(correction) - Math.sqrt(0.001) / 0.1) < 1e-6)
+ * assert.ok(HostTensor.item(epsilon) < 1e-8)
  * ```
  */
 import { add, atMost, choose, isFinite, mul, reciprocal, scale, shift, square, sub } from "../../shapes/Elementwise.ts"
@@ -117,8 +118,6 @@ export const join = <W extends object, O extends object>(
   { optimizer, weights }: { readonly weights: W; readonly optimizer: O }
 ): W & O => ({ ...weights, ...optimizer })
 
-const scalar = (value: number) => HostTensor.make([], "float32", Float32Array.of(value))
-
 /** The numbers of step `step`, counted from 0, at a learning rate. */
 export const hyper = (
   step: number,
@@ -133,12 +132,12 @@ export const hyper = (
   const root = Math.sqrt(1 - beta2 ** updates)
   const place = step % accumulate
   return {
-    rate: scalar(rate),
-    correction: scalar(root / (1 - beta1 ** updates)),
-    epsilon: scalar(eps * root),
+    rate: HostTensor.scalar(rate),
+    correction: HostTensor.scalar(root / (1 - beta1 ** updates)),
+    epsilon: HostTensor.scalar(eps * root),
     ...(accumulate === 1 ? {} : {
       mean: {
-        keep: scalar(place === 0 ? 0 : 1),
+        keep: HostTensor.scalar(place === 0 ? 0 : 1),
         taken: HostTensor.make([], "bool", Uint8Array.of(place === accumulate - 1 ? 1 : 0))
       }
     })

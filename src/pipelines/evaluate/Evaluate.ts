@@ -118,7 +118,7 @@ export const evaluatePretraining = Effect.fn("evaluatePretraining")(function*(
       hidden.rows.forEach((row, i) => (all[row] = predicted.data[i]!))
       const cut = (i: number): [number, number] => [i * vit.patches, (i + 1) * vit.patches]
       return {
-        loss: loss.data[0]! * valid,
+        loss: HostTensor.item(loss) * valid,
         images: Array.from({ length: valid }, (_, i): PredictedImage => ({
           mask: hidden.mask.slice(...cut(i)),
           truth: Int32Array.from(truth.slice(...cut(i))),

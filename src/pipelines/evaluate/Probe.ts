@@ -99,10 +99,10 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
           weight: HostTensor.make(weight.shape, "float32", Float32Array.from(next.value.subarray(0, width * classes))),
           bias: HostTensor.make(bias.shape, "float32", Float32Array.from(next.value.subarray(width * classes)))
         },
-        l2: HostTensor.make([], "float32", Float32Array.of(l2))
+        l2: HostTensor.scalar(l2)
       })
       next = search.next({
-        value: loss.data[0]!,
+        value: HostTensor.item(loss),
         gradient: Float64Array.of(...gradient.weight.data, ...gradient.bias.data)
       })
     }

@@ -3,6 +3,7 @@ import { Effect, Layer, Logger, Runtime, Schema } from "effect"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as EngineSurvey from "../../../src/layers/engine/EngineSurvey.ts"
 import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
+import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { trained } from "./EngineContract.ts"
 import { reference } from "./engines.ts"
 
@@ -97,7 +98,7 @@ describe("the engine that is chosen here", () => {
       assert.deepStrictEqual(lines, [about.chosen])
       const expected = yield* Effect.provide(trained, reference.layer)
       steps.metrics.forEach(({ loss }, i) =>
-        assert.approximately(loss.data[0]!, expected.metrics[i]!.loss.data[0]!, 1e-5)
+        assert.approximately(HostTensor.item(loss), HostTensor.item(expected.metrics[i]!.loss), 1e-5)
       )
     }))
 

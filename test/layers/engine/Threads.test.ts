@@ -34,7 +34,7 @@ const trained = (threads: number) =>
     const handle = yield* (yield* Engine.Engine).train(step, state())
     const { loss } = yield* handle.run(batch)
     return {
-      loss: loss.data[0]!,
+      loss: HostTensor.item(loss),
       gradients: Tree.leaves<HostTensor.HostTensor<ReadonlyArray<number>, "float32">>(
         (yield* handle.snapshot).state.first
       )
