@@ -6,7 +6,7 @@ import { EngineError } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { ImagesError } from "../images/reading/ImageSet.ts"
 import * as Weights from "../weights/Weights.ts"
-import * as FeatureCache from "./FeatureCache.ts"
+import { FeatureCacheError } from "./FeatureCacheError.ts"
 
 /** The images have sides that the teacher does not take. Exits with 65. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
@@ -63,7 +63,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     ImagesError,
     EngineError,
     Weights.WeightsError,
-    FeatureCache.FeatureCacheError,
+    FeatureCacheError,
     FeatureDirections.NoDirection,
     Files.FileError
   ])

@@ -1,0 +1,134 @@
+/** Why a cache gives or takes no features. */
+import { Effect, Runtime, Schema } from "effect"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "../files/Files.ts"
+import * as Lock from "../files/Lock.ts"
+
+/** What lists the shards of a cache. */
+export const MANIFEST = "cache.json"
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
+
+/** There is no cache in the folder. Exits with 66. */
+export class NoCache extends Schema.TaggedError<NoCache>()("NoCache", {}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `there is no ${MANIFEST} in it; check the path, or fill a cache by cacheFeatures`
+  }
+}
+
+/** The folder holds features of another teacher or of other images. Exits with 73. */
+export class OtherFeatures extends Schema.TaggedError<OtherFeatures>()("OtherFeatures", {
+  differences: Schema.Array(Json.Difference)
+}) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `it holds other features (${Json.showDifferences(this.differences)}); choose another folder`
+  }
+}
+
+/** A file of the cache is not what was written. Exits with 65. */
+export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamaged", {
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.file} is damaged (${this.problem}); ` + (this.file === MANIFEST
+      ? "delete the folder and fill the cache again"
+      : "fill the cache again and have damaged shards computed anew (tokenizer cache with --damaged recompute; onDamaged: " +
+        "\"recompute\")")
+  }
+}
+
+/** The cache has no features of an image. Exits with 66. */
+export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
+  /** What the image is called. */
+  image: Schema.String,
+  images: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `this view of image ${this.image} is none of the ${this.images} whose features it holds; fill it for the same ` +
+      "images, configuration, seed and steps as those of this training, or train with the teacher itself. Where images were " +
+      "replaced since by others of the same names and sizes, fill it with --again (again: true), which looks at every " +
+      "view and computes those that it lacks"
+  }
+}
+
+/** The disk has too little room for the features. Exits with 74. */
+export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittleRoom", {
+  needed: Schema.Finite,
+  free: Schema.Finite
+}) {
+  override readonly [Runtime.errorExitCode] = 74
+  override get message() {
+    return `the features need up to ${gigabytes(this.needed)} but the disk has ${
+      gigabytes(this.free)
+    } left; free some ` +
+      "space, choose another disk, store float16, or cache fewer steps"
+  }
+}
+
+/** A feature is too large for float16. Exits with 65. */
+export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
+  /** What the image is called. */
+  image: Schema.String,
+  value: Schema.Number
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Float16.MAX}; store float32`
+  }
+}
+
+/** The features of a patch are so small that float16 would lose or turn their direction. Exits with 65. */
+export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
+  /** What the image is called. */
+  image: Schema.String,
+  /** Counted from 0, row by row. */
+  patch: Schema.Int,
+  length: Schema.Finite
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the features of patch ${this.patch} of image ${this.image} are too small for float16 (length ${
+      this.length.toPrecision(2)
+    }): it would lose their direction; store float32`
+  }
+}
+
+/** Why a cache gives or takes no features. The exit code is that of the reason. */
+export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("FeatureCacheError", {
+  directory: Schema.String,
+  reason: Schema.Union([
+    NoCache,
+    OtherFeatures,
+    CacheDamaged,
+    NotCached,
+    TooLittleRoom,
+    BeyondHalf,
+    BelowHalf,
+    FeatureDirections.NoDirection,
+    Lock.Locked,
+    Files.FileError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return this.reason instanceof Files.FileError
+      ? this.reason.message
+      : `feature cache ${this.directory}: ${this.reason.message}`
+  }
+}
+
+/** Says of failures in which cache they are. */
+export const within = (directory: string) =>
+  Effect.mapError((error: FeatureCacheError["reason"] | FeatureCacheError) =>
+    error instanceof FeatureCacheError ? error : new FeatureCacheError({ directory, reason: error })
+  )
+
+/** What errors call the images of a batch, unless told otherwise. */
+export const inBatch = (image: number): string => `${image} of the batch`

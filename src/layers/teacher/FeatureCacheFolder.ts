@@ -1,0 +1,160 @@
+/** A cache of features as it lies on disk. */
+import { Effect, Option, Schema } from "effect"
+import { createHash } from "node:crypto"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Quantity from "../../domain/values/Quantity.ts"
+import * as Files from "../files/Files.ts"
+import { readAt } from "../files/ReadAt.ts"
+import { CacheDamaged, MANIFEST } from "./FeatureCacheError.ts"
+import { KEY, KeyIndex } from "./KeyIndex.ts"
+
+/** How features are stored. */
+export const DType = Schema.Literals(["float16", "float32"])
+export type DType = typeof DType.Type
+
+/** Whose features a cache holds, and of which images. */
+export const About = Schema.Struct({
+  /** The name and the digest of the teacher. */
+  teacher: Schema.String,
+  digest: Schema.String,
+  /** Height and width of the images in pixels. */
+  image: Schema.Tuple([Quantity.Size, Quantity.Size]),
+  /** Patches of an image, and numbers per patch. */
+  tokens: Quantity.Count,
+  width: Quantity.Count,
+  dtype: DType
+})
+export type About = typeof About.Type
+
+/** What shards are called. */
+export const SHARD = /^shard-(\d{5,})\.bin$/
+
+/** A shard of a cache. */
+export const Shard = Schema.Struct({
+  // Nothing outside of the folder is read, whatever the manifest says.
+  file: Schema.String.check(Schema.isPattern(SHARD)),
+  images: Quantity.Count,
+  sha256: Schema.String,
+  /** Absent where no engine computed it, and in caches of earlier versions. */
+  computedOn: Schema.optionalKey(ComputedOn.ComputedOn)
+})
+export type Shard = typeof Shard.Type
+
+/** How many steps of a series of batches are in the shards. */
+export const Walk = Schema.Struct({
+  /** For certain: less than `taken` since a shard was damaged. */
+  certain: Quantity.Whole,
+  taken: Quantity.Whole
+})
+export type Walk = typeof Walk.Type
+
+/** What lists the shards, with whose features they hold. */
+export const Manifest = Json.text(
+  Schema.Struct({
+    format: Schema.Literal(1),
+    about: About,
+    shards: Schema.Array(Shard),
+    walks: Schema.Record(Schema.String, Walk)
+  }),
+  { space: 2 }
+)
+export type Manifest = typeof Manifest.Type
+
+const SIZES: Readonly<Record<DType, number>> = { float16: 2, float32: 4 }
+
+type Row = Pick<About, "tokens" | "width" | "dtype">
+
+/** The size of the features of an image, in bytes. */
+export const rowBytes = ({ dtype, tokens, width }: Row): number => tokens * width * SIZES[dtype]
+
+/** The size of the features of so many images on disk, in bytes. */
+export const bytes = ({ images, ...row }: Row & { readonly images: number }): number => images * (KEY + rowBytes(row))
+
+/** The keys of the images of a batch `[B, 3, H, W]`. */
+export const keys = (
+  { data, shape }: { readonly data: Float32Array; readonly shape: ReadonlyArray<number> }
+): ReadonlyArray<Uint8Array> => {
+  const [batch = 0, ...image] = shape
+  const length = image.reduce((product, dim) => product * dim, 1)
+  return Array.from({ length: batch }, (_, i) => {
+    const { buffer, byteLength, byteOffset } = data.subarray(i * length, (i + 1) * length)
+    return createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength)).digest()
+  })
+}
+
+/** How shards are checked when a cache is opened. */
+export interface OpenOptions {
+  /** `contents` hashes every shard once; `sizes` trusts files of the right length, for caches of terabytes. Default `contents`. */
+  readonly check?: "contents" | "sizes"
+}
+
+/** A cache whose shards were checked. */
+export interface Opened {
+  readonly manifest: Manifest
+  readonly index: KeyIndex
+  /** The number of the first image of each shard. */
+  readonly starts: ReadonlyArray<number>
+  readonly damaged: ReadonlyArray<{ readonly error: CacheDamaged; readonly images: number }>
+}
+
+/** Opens a cache, if there is one. Shards that are damaged are told, not refused. */
+export const open = Effect.fnUntraced(function*(
+  files: Files.Files,
+  directory: string,
+  { check = "contents" }: OpenOptions
+): Effect.fn.Return<Option.Option<Opened>, CacheDamaged | Files.FileError> {
+  const { fs, path } = files
+  const text = yield* Files.ifThere(files.readText(path.join(directory, MANIFEST)))
+  if (Option.isNone(text)) return Option.none()
+  const manifest = yield* Effect.mapError(
+    Schema.decodeEffect(Manifest)(text.value),
+    (error) => new CacheDamaged({ file: MANIFEST, problem: error.message })
+  )
+
+  const keysOf = Effect.fnUntraced(
+    function*({ file, images, sha256 }: Shard) {
+      const place = path.join(directory, file)
+      const expected = bytes({ images, ...manifest.about })
+      const found = yield* Files.ifThere(
+        Files.onFailure(place)(Effect.gen(function*() {
+          const handle = yield* fs.open(place)
+          const size = Number((yield* handle.stat).size)
+          const whole = check === "contents" && size === expected
+          // What the manifest counts is believed only where the file has as much.
+          return { size, content: yield* readAt(handle, 0, whole ? size : size === expected ? images * KEY : 0) }
+        }))
+      )
+      const damaged = (problem: string) => new CacheDamaged({ file, problem })
+      if (Option.isNone(found)) return yield* damaged("it is missing")
+      const { content, size } = found.value
+      if (size !== expected) return yield* damaged(`it has ${size} bytes instead of ${expected}`)
+      if (check === "contents" && Files.sha256(content) !== sha256) {
+        return yield* damaged(`it does not have the SHA-256 that ${MANIFEST} records`)
+      }
+      return content.subarray(0, images * KEY)
+    },
+    Effect.scoped
+  )
+
+  const index = new KeyIndex()
+  const starts: Array<number> = []
+  const shards: Array<Shard> = []
+  const damaged: Array<Opened["damaged"][number]> = []
+  for (const shard of manifest.shards) {
+    const found = yield* Effect.catchTag(keysOf(shard), "CacheDamaged", (error) => Effect.succeed(error))
+    if (found instanceof CacheDamaged) damaged.push({ error: found, images: shard.images })
+    else {
+      starts.push(index.length)
+      shards.push(shard)
+      for (let i = 0; i < shard.images; i++) index.add(found.subarray(i * KEY, (i + 1) * KEY))
+    }
+  }
+  return Option.some({ manifest: { ...manifest, shards }, index, starts, damaged })
+})
+
+/** What the features in shards were computed on, as far as that is known. */
+export const whereComputed = (shards: ReadonlyArray<Shard>): ReadonlyArray<ComputedOn.ComputedOn> =>
+  shards.flatMap(({ computedOn }) => computedOn ?? []).filter((one, i, all) =>
+    all.findIndex((other) => ComputedOn.change(one, other) === undefined) === i
+  )

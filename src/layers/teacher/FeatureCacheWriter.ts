@@ -1,0 +1,229 @@
+/** Filling a cache with features. */
+import { Effect, type FileSystem, Option, type Path, Record, Schema, type Scope } from "effect"
+import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "../files/Files.ts"
+import * as Lock from "../files/Lock.ts"
+import {
+  BelowHalf,
+  BeyondHalf,
+  type FeatureCacheError,
+  inBatch,
+  MANIFEST,
+  OtherFeatures,
+  TooLittleRoom,
+  within
+} from "./FeatureCacheError.ts"
+import {
+  type About,
+  bytes,
+  Manifest,
+  open,
+  type Opened,
+  type OpenOptions,
+  SHARD,
+  type Shard,
+  type Walk,
+  whereComputed
+} from "./FeatureCacheFolder.ts"
+import { KeyIndex } from "./KeyIndex.ts"
+
+/** How a cache is filled. */
+export interface FillOptions extends OpenOptions {
+  /** What computes the features that are added. The cache keeps it, and warns when it is something else than before. */
+  readonly computedOn?: ComputedOn.ComputedOn
+  /** The size of a shard in bytes, at most; what is computed between two shards is lost with the process. Default 64 MiB. */
+  readonly shardBytes?: number
+  /** What a damaged shard does: fail, or be removed so that its images are computed anew. Default `fail`. */
+  readonly onDamaged?: "fail" | "recompute"
+}
+
+/** Batches of one kind, told by a name, that are to be cached up to a step. */
+export interface Series {
+  readonly series: string
+  readonly steps: number
+  readonly batchSize: number
+}
+
+/** A cache that is filled. */
+export interface Writer {
+  /** How many images it has the features of. */
+  readonly images: () => number
+  /** What those in its shards were computed on, as far as that is known. */
+  readonly computedOn: () => ReadonlyArray<ComputedOn.ComputedOn>
+  readonly has: (key: Uint8Array) => boolean
+  /**
+   * Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. Fails with the first
+   * image whose features have no direction, or would have none in float16; `nameOf` names it.
+   */
+  readonly append: (
+    keys: ReadonlyArray<Uint8Array>,
+    features: Float32Array,
+    nameOf?: (image: number) => string
+  ) => Effect.Effect<void, FeatureCacheError>
+  /** How many steps of a series of batches are in its shards for certain; the others are to be shown again. */
+  readonly walked: (series: string) => number
+  /** Says that the images of all steps of a series before `steps` were appended. */
+  readonly reached: (series: string, steps: number) => void
+  /** Writes what is appended but in no shard yet. Happens at the end of the scope as well. */
+  readonly flush: Effect.Effect<void, FeatureCacheError>
+  /** The most bytes that all of these will add. Fails when the disk has less room. */
+  readonly reserve: (asked: ReadonlyArray<Series>) => Effect.Effect<number, FeatureCacheError>
+}
+
+const DEFAULT_SHARD_BYTES = 64 * 2 ** 20
+
+/**
+ * Opens a cache to fill it, or begins one. The folder is locked against other processes that fill it until the scope
+ * ends. Fails when it holds other features, and when a shard is damaged unless these are to be computed anew.
+ */
+export const writer: (
+  directory: string,
+  about: About,
+  options?: FillOptions
+) => Effect.Effect<Writer, FeatureCacheError, FileSystem.FileSystem | Path.Path | Scope.Scope> = Effect.fn(
+  "FeatureCache.writer"
+)(
+  function*(directory, about, options = {}) {
+    const files = yield* Files.make
+    const { fs, path } = files
+    const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
+    const inFolder = Files.onFailure(directory)
+    yield* inFolder(fs.makeDirectory(directory, { recursive: true }))
+    yield* Lock.hold(files, directory)
+    yield* files.sweep(directory)
+
+    const opened = yield* open(files, directory, options)
+    const { damaged, index, manifest: found } = Option.getOrElse(opened, (): Opened => ({
+      manifest: { format: 1, about, shards: [], walks: {} },
+      index: new KeyIndex(),
+      starts: [],
+      damaged: []
+    }))
+    // The teacher of a file that was moved has another name.
+    const identity = (one: About): Json.Json => ({ ...one, teacher: about.teacher })
+    const differences = Json.differences(identity(found.about), identity(about))
+    if (differences.length > 0) return yield* new OtherFeatures({ differences })
+    if (damaged[0] !== undefined && onDamaged === "fail") return yield* damaged[0].error
+
+    let manifest: Manifest = damaged.length === 0
+      ? found
+      : { ...found, walks: Record.map(found.walks, ({ taken }): Walk => ({ certain: 0, taken })) }
+    const lost = damaged.reduce((sum, { images }) => sum + images, 0)
+    const walkOf = (series: string): Walk => manifest.walks[series] ?? { certain: 0, taken: 0 }
+    const save = (next: Manifest) =>
+      Effect.tap(
+        files.write(path.join(directory, MANIFEST), `${Schema.encodeSync(Manifest)(next)}\n`),
+        () => Effect.sync(() => (manifest = next))
+      )
+    if (Option.isNone(opened) || damaged.length > 0) yield* save(manifest)
+    // Damaged shards, and those of which a killed process did not get to say that they were there.
+    const known = new Set(manifest.shards.map(({ file }) => file))
+    for (const name of yield* inFolder(fs.readDirectory(directory))) {
+      if (SHARD.test(name) && !known.has(name)) yield* inFolder(fs.remove(path.join(directory, name)))
+    }
+
+    const capacity = Math.max(1, Math.floor(shardBytes / bytes({ images: 1, ...about })))
+    const pending: Array<{ readonly key: Uint8Array; readonly row: Uint8Array }> = []
+    let position: { readonly series: string; readonly steps: number } | undefined
+
+    const walkTo = ({ series, steps }: { readonly series: string; readonly steps: number }): Walk => {
+      const { certain, taken } = walkOf(series)
+      return { certain: Math.max(certain, steps), taken: Math.max(taken, steps) }
+    }
+
+    const flush = Effect.gen(function*() {
+      const walks = position === undefined ? manifest.walks : { ...manifest.walks, [position.series]: walkTo(position) }
+      if (pending.length === 0) {
+        if (Json.canonical(walks) !== Json.canonical(manifest.walks)) yield* save({ ...manifest, walks })
+        return
+      }
+      const last = Number(SHARD.exec(manifest.shards.at(-1)?.file ?? "")?.[1] ?? -1)
+      const file = `shard-${String(last + 1).padStart(5, "0")}.bin`
+      const content = Buffer.concat([...pending.map(({ key }) => key), ...pending.map(({ row }) => row)])
+      yield* files.write(path.join(directory, file), [content])
+      const shard: Shard = {
+        file,
+        images: pending.length,
+        sha256: Files.sha256(content),
+        ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
+      }
+      yield* save({ ...manifest, shards: [...manifest.shards, shard], walks })
+      // Not before: a shard that no manifest names is lost, and a walk would claim its images.
+      pending.length = 0
+    }).pipe(Effect.uninterruptible, within(directory))
+
+    const { dtype, tokens, width } = about
+
+    let told = false
+    const tell = Effect.suspend(() => {
+      const before = manifest.shards.at(-1)?.computedOn
+      const change = told || !before || !computedOn ? undefined : ComputedOn.change(before, computedOn)
+      told = true
+      return change === undefined ? Effect.void : Effect.logWarning(`feature cache ${directory}: ${change}`)
+    })
+
+    const encode = Effect.fnUntraced(function*(values: Float32Array, image: string) {
+      yield* Effect.fromResult(FeatureDirections.check(values, { tokens, width, nameOf: () => image }))
+      if (dtype === "float32") return Uint8Array.from(bytesOf(values))
+      const halves = Float16.encode(values)
+      const beyond = halves.findIndex((half) => (half & 0x7fff) >= 0x7c00)
+      if (beyond >= 0) return yield* new BeyondHalf({ image, value: values[beyond]! })
+      const stored = Float16.decode(halves)
+      for (let patch = 0; patch < tokens; patch++) {
+        const of = (all: Float32Array) => all.subarray(patch * width, (patch + 1) * width)
+        if (!FeatureDirections.strays(of(values), of(stored))) continue
+        return yield* new BelowHalf({ image, patch, length: FeatureDirections.length(of(values)) })
+      }
+      return bytesOf(halves)
+    })
+
+    const append = Effect.fnUntraced(function*(
+      keys: ReadonlyArray<Uint8Array>,
+      features: Float32Array,
+      nameOf = inBatch
+    ) {
+      const numbers = tokens * width
+      for (const [i, key] of keys.entries()) {
+        if (index.find(key) >= 0) continue
+        yield* tell
+        const row = yield* encode(features.subarray(i * numbers, (i + 1) * numbers), nameOf(i))
+        index.add(key)
+        pending.push({ key, row })
+        if (pending.length >= capacity) yield* flush
+      }
+    }, within(directory))
+
+    const reserve = Effect.fnUntraced(function*(asked: ReadonlyArray<Series>) {
+      const images = asked.reduce(
+        (sum, { batchSize, series, steps }) => sum + Math.max(0, steps - walkOf(series).taken) * batchSize,
+        lost
+      )
+      const needed = bytes({ images, ...about })
+      const free = yield* Files.free(directory)
+      return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
+    }, within(directory))
+
+    yield* Effect.addFinalizer(() => Effect.ignore(flush, { log: true }))
+
+    const made: Writer = {
+      images: () => index.length,
+      computedOn: () => whereComputed(manifest.shards),
+      has: (key) => index.find(key) >= 0,
+      append,
+      walked: (series) => walkOf(series).certain,
+      reached: (series, steps) => {
+        position = { series, steps }
+      },
+      flush,
+      reserve
+    }
+    return made
+  },
+  (self, directory) => within(directory)(self)
+)
+
+const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
