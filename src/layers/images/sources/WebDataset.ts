@@ -1,5 +1,5 @@
 /** WebDataset: tar shards in which the files of one name, but for their endings, are a sample. */
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Option, Result, Schema, Stream } from "effect"
 import { createReadStream } from "node:fs"
 import { pipeline } from "node:stream/promises"
