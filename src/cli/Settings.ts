@@ -29,9 +29,8 @@ const everywhere = (preset: Preset, key: string, path: string, value: string): R
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
-export const resolve = Effect.fn("Settings.resolve")(function*(
-  { colour = Option.none(), config, preset: name, seed, set }: Settings
-) {
+export const resolve = Effect.fn("Settings.resolve")(function*(settings: Settings) {
+  const { colour = Option.none(), config, preset: name, seed, set } = settings
   const preset = yield* Presets.preset(name)
   const filed = Option.isNone(config)
     ? preset

@@ -18,9 +18,10 @@ export const services = (
 
 /** Prints where a stage's weights are and what its last step measured. */
 export const show = Effect.fnUntraced(function*(
-  { json, out, split }: { readonly json: boolean; readonly out: string; readonly split: string },
+  given: { readonly json: boolean; readonly out: string; readonly split: string },
   stage: string
 ) {
+  const { json, out, split } = given
   const rows = yield* (yield* Runs.Runs).readLog
   const last = rows.findLast((row) => row.stage === stage)
   const set = yield* (yield* Images).load(split)

@@ -85,10 +85,8 @@ const maskedImages = (set: ImageSet, preset: Preset, predicted: ReadonlyArray<Pr
  *
  * Fails as its stages fail.
  */
-export const demo = Effect.fn("demo")(function*(
-  preset: Preset,
-  { credits = [], preset: name, subject = "emoji" }: DemoOptions
-) {
+export const demo = Effect.fn("demo")(function*(preset: Preset, options: DemoOptions) {
+  const { credits = [], preset: name, subject = "emoji" } = options
   const engine = yield* Engine
   const runs = yield* Runs
   const teacher = yield* Teacher

@@ -159,8 +159,9 @@ const starting = (config: FinetuneConfig, classes: ReadonlyArray<string>, start:
 export const finetune = Effect.fn("finetune")(function*(
   config: FinetuneConfig,
   start: Start | undefined,
-  { checkpointEvery = 100, split = "train", stage = "finetune" }: StageOptions = {}
+  options: StageOptions = {}
 ) {
+  const { checkpointEvery = 100, split = "train", stage = "finetune" } = options
   const set = yield* (yield* Images).load(split)
   yield* Effect.fromResult(Classes.check(set))
   const { augment, mixup, optimizer, seed, vit } = config

@@ -112,10 +112,8 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
  *
  * Fails as the engine does: with `OutOfMemory` when not even two images at a time fit.
  */
-export const plan = Effect.fn("plan")(function*(
-  preset: Preset,
-  { classes, free = Infinity, images, stages = StageName.literals, teacherWidth }: Given
-) {
+export const plan = Effect.fn("plan")(function*(preset: Preset, given: Given) {
+  const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = given
   const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size
   const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)

@@ -43,8 +43,9 @@ export const stepOf = (config: PretrainConfig, codes: number, images = config.op
 export const pretrain = Effect.fn("pretrain")(function*(
   config: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
-  { checkpointEvery = 100, split = "train", stage = "pretrain" }: StageOptions = {}
+  options: StageOptions = {}
 ) {
+  const { checkpointEvery = 100, split = "train", stage = "pretrain" } = options
   const { aggregation, mask, optimizer, seed, vit } = config
   const { encoder } = tokenizer.config
   yield* Stage.requireConfig(stage, {

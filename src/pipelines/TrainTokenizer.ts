@@ -67,9 +67,11 @@ const startRows = (vectors: number, codes: number, key: KeyedRandom.Key): Int32A
 
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
-  { augment, encoder, optimizer, sampling, seed }: TokenizerConfig,
-  { split = "train", stage = "tokenizer" }: Pick<StageOptions, "split" | "stage"> = {}
+  config: TokenizerConfig,
+  options: Pick<StageOptions, "split" | "stage"> = {}
 ) {
+  const { augment, encoder, optimizer, sampling, seed } = config
+  const { split = "train", stage = "tokenizer" } = options
   const set = yield* (yield* Images).load(split)
   const { accumulate, batchSize } = optimizer
   const size = encoder.imageSize
@@ -95,8 +97,9 @@ export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = c
  */
 export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   config: TokenizerConfig,
-  { checkpointEvery = 100, split = "train", stage = "tokenizer" }: StageOptions = {}
+  options: StageOptions = {}
 ) {
+  const { checkpointEvery = 100, split = "train", stage = "tokenizer" } = options
   yield* supported(config)
   const engine = yield* Engine
   const teacher = yield* Teacher

@@ -79,6 +79,19 @@ describe("the package", () => {
     assert.deepStrictEqual(promised.filter((file) => !existsSync(join(installed, file))), [])
   })
 
+  it("declares every parameter under its own name", () => {
+    const declarations = readdirSync(join(staged, "dist"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".d.ts"))
+    const nameless = declarations.flatMap((name) =>
+      Array.from(
+        readFileSync(join(staged, "dist", name), "utf8").matchAll(/declare const (\w+):.*\bargs_\d+\??:/g),
+        ([, program]) => `${name}: ${program}`
+      )
+    )
+    assert.isAbove(declarations.length, 100)
+    assert.deepStrictEqual(nameless, [])
+  })
+
   it("imports under every name that it exports", () => {
     const names = Object.keys(manifest.exports).filter((name) => name !== "./package.json")
     const source = names.map((name, index) => `import * as m${index} from "patchword${name.slice(1)}"`)

@@ -15,8 +15,8 @@ export interface AutoOptions {
 }
 
 /** The fastest engine that is exact enough. */
-export const make = Effect.fnUntraced(function*({ exact, ...options }: AutoOptions) {
-  const { chosen, why } = EngineSurvey.choose(yield* EngineSurvey.survey(options), exact)
+export const make = Effect.fnUntraced(function*(options: AutoOptions) {
+  const { chosen, why } = EngineSurvey.choose(yield* EngineSurvey.survey(options), options.exact)
   const candidate = EngineSurvey.candidates.find(({ name }) => name === chosen?.name)
   if (candidate === undefined) {
     const remedy = "install what one of them needs, or ask for less exactness"

@@ -40,9 +40,10 @@ const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
 
 /** An engine on a worker thread of its own. `file` is the worker's program. */
 export const make = Effect.fnUntraced(function*(
-  { memory = "high", provider = "cpu", spin = 50, threads }: OnnxOptions,
+  options: OnnxOptions,
   file: URL = Thread.file("OnnxWorker")
 ) {
+  const { memory = "high", provider = "cpu", spin = 50, threads } = options
   const call = yield* Thread.start(file, { provider, threads, spin })
   const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason: { message: detail } }) =>

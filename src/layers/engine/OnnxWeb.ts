@@ -37,7 +37,8 @@ const packages: Readonly<Record<NonNullable<OnnxWebOptions["provider"]>, () => P
 }
 
 /** An engine in this thread. */
-export const make = Effect.fnUntraced(function*({ provider = "wasm", threads = 1, wasm }: OnnxWebOptions) {
+export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
+  const { provider = "wasm", threads = 1, wasm } = options
   const unavailable = (cause: unknown) => {
     const detail = cause instanceof Error ? cause.message : String(cause)
     return new EngineError({ program: "start", reason: new ProviderUnavailable({ provider, detail, remedy: REMEDY }) })

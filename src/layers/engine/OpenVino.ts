@@ -46,12 +46,11 @@ const usual = Effect.gen(function*() {
 })
 
 /** An engine on a worker thread of its own. */
-export const make = Effect.fnUntraced(function*(
-  { library, precision = "fp32", threads = physicalCores() }: OpenVinoOptions
-) {
+export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
+  const { library, precision = "fp32", threads = physicalCores() } = options
   const folders = library === undefined ? yield* usual : [library]
-  const options: Options = { folders, system: library === undefined, precision, threads }
-  const call = yield* Thread.start(Thread.file("OpenVinoWorker"), options)
+  const settings: Options = { folders, system: library === undefined, precision, threads }
+  const call = yield* Thread.start(Thread.file("OpenVinoWorker"), settings)
   const unavailable = (reason: ProviderUnavailable | PrecisionUnavailable) =>
     new EngineError({ program: "start", reason })
   const about = yield* call("start", "start", undefined).pipe(

@@ -49,7 +49,8 @@ const settle = (precision: Precision) =>
   })
 
 /** An engine on a worker thread of its own. */
-export const make = Effect.fnUntraced(function*({ package: chosen, precision = "fp32" }: TensorFlowOptions) {
+export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
+  const { package: chosen, precision = "fp32" } = options
   yield* settle(precision)
   const packages = (chosen === undefined ? ["tfjs-node-gpu", "tfjs-node"] : [chosen]).map((name) =>
     `@tensorflow/${name}`

@@ -73,18 +73,19 @@ export interface About {
 
 /** The results of figures, in the order of the sets that they were measured on. */
 export const make = Effect.fnUntraced(function*(
-  { network, settings, train, verb, weights }: About,
+  about: About,
   sets: ReadonlyArray<{ readonly digest: string }>,
   figures: ReadonlyArray<Accuracy.Accuracy>
 ) {
-  const { about } = yield* Engine
+  const { network, settings, train, verb, weights } = about
+  const { about: engine } = yield* Engine
   return figures.map((figure, i): Result => ({
     verb,
     network,
     ...figure,
     digests: { weights, train, images: sets[i]!.digest },
     settings,
-    computedOn: ComputedOn.of(about),
+    computedOn: ComputedOn.of(engine),
     patchword: Version.version
   }))
 })

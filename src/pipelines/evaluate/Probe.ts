@@ -146,9 +146,10 @@ export interface Parts {
  */
 export const probe = Effect.fn("probe")(function*(
   config: ProbeConfig,
-  { tests, train, validation }: Parts,
+  parts: Parts,
   rule: Classes.Rule = "same"
 ) {
+  const { tests, train, validation } = parts
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
   const apart = validation !== undefined &&

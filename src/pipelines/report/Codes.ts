@@ -100,8 +100,9 @@ const coded = Effect.fnUntraced(
 )
 
 /** The section of images beside their codes. */
-export const images = Effect.fnUntraced(function*({ coded: all, means }: PageData) {
-  const cards = yield* Effect.forEach(all, (image) => coded(image, means))
+export const images = Effect.fnUntraced(function*(page: PageData) {
+  const { coded: shown, means } = page
+  const cards = yield* Effect.forEach(shown, (image) => coded(image, means))
   return html`<p>What is left of an image once each patch is one of the codebook’s words. The same colour is the same code on the whole page${
     means.size > 0 ? "; the last picture puts the mean of all patches with a code in the place of each" : ""
   }.</p>
@@ -151,8 +152,9 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
 })
 
 /** The section of predictions behind the mask. */
-export const predictions = Effect.fnUntraced(function*({ masked: all, means }: PageData) {
-  const cards = yield* Effect.forEach(all, (example) => masked(example, means))
+export const predictions = Effect.fnUntraced(function*(page: PageData) {
+  const { masked: shown, means } = page
+  const cards = yield* Effect.forEach(shown, (example) => masked(example, means))
   return html`<p>The task of pretraining: name the codes of the patches behind the mask from the rest of the image. Outlined patches were named exactly; a miss of nearly the same colour is often a code that means nearly the same.</p>
 <div class="cards">${cards}</div>`
 })

@@ -60,9 +60,10 @@ const differencesOf = (
 
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
 export const unlessFinished = Effect.fnUntraced(function*<E, R>(
-  { config, dataDigest, stage, ...more }: Identity,
+  about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
+  const { config, dataDigest, stage, ...more } = about
   const runs = yield* Runs
   const identity = { configDigest: Files.sha256(Json.canonical(config)), dataDigest }
   const finished = yield* runs.result(stage)

@@ -15,10 +15,12 @@ const LEADING = 17
  * with `TeacherError` when a patch has none that could be learned, or as the teacher does.
  */
 export const of = Effect.fnUntraced(function*(
-  { encoder }: TokenizerConfig,
-  { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
+  config: TokenizerConfig,
+  batch: Pick<Batches.ImageBatch, "indices" | "unit">,
   set: ImageSet
 ) {
+  const { encoder } = config
+  const { indices, unit } = batch
   const teacher = yield* Teacher
   const nameOf = (image: number) => set.describe(indices[image]!)
   const targets = yield* teacher.features(unit, nameOf)

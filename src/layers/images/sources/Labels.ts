@@ -97,7 +97,8 @@ const gather = Effect.fnUntraced(function*(all: Iterable<Label>) {
  * The classes of a split, and the class of each image by its number: an integer counts the classes, a text names one. A
  * split without any label has one class, `.`. Fails where a label is none of the classes, or missing beside others.
  */
-export const number = Effect.fnUntraced(function*({ describe, every, known, labels, source }: Given) {
+export const number = Effect.fnUntraced(function*(given: Given) {
+  const { describe, every, known, labels, source } = given
   if (labels.every((label) => label === undefined)) {
     return { classes: [NONE], labels: new Int32Array(labels.length), labelSource: source.missing }
   }
