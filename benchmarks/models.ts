@@ -6,6 +6,7 @@
  * weights are given to a program when it runs, so this is beyond them.
  */
 import { Effect } from "effect"
+import * as Graph from "../src/compiler/graph/Graph.ts"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
@@ -44,11 +45,11 @@ const measured = Effect.fnUntraced(function*(name: string) {
     model: name,
     classifier: {
       millions: digits(millions(classifier.weights.parameters)),
-      gigaMultiplyAdds: digits(giga(Trace.inference(classifier).flops))
+      gigaMultiplyAdds: digits(giga(Graph.flops(Trace.inference(classifier))))
     },
     pretraining: {
       millions: digits(millions(step.state.parameters)),
-      gigaMultiplyAddsPerImage: digits(giga(program.flops) / BATCH),
+      gigaMultiplyAddsPerImage: digits(giga(Graph.flops(program)) / BATCH),
       traceSeconds: digits(trace),
       compileSeconds: digits(compile),
       megabytesGrown: Math.round(grown / 2 ** 20)

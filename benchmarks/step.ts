@@ -8,6 +8,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { parseArgs } from "node:util"
+import * as Graph from "../src/compiler/graph/Graph.ts"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import type { Preset } from "../src/domain/config/Preset.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
@@ -145,7 +146,7 @@ const measured = Effect.fnUntraced(function*<T>(
 ) {
   const engine = yield* Engine.Engine
   const [trace] = yield* milliseconds(Effect.sync(compile), 1)
-  const { flops } = compile()
+  const flops = Graph.flops(compile())
   const times = yield* Effect.scoped(Effect.gen(function*() {
     let began = 0
     // Nothing holds the values when they are open.

@@ -31,7 +31,7 @@ console.log(JSON.stringify({
   firstMs: Math.round(milliseconds),
   bestMs: Math.round(best),
   bytes: program.bytes.length,
-  operators: program.nodes,
+  operators: program.nodes.length,
   updatedApart: program.adamw.length,
   otherStates: program.updates.length,
   notInPlace: program.updates.filter((update) => !update.inPlace).length,

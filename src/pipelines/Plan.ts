@@ -17,6 +17,7 @@
  */
 import { Clock, Effect, Schema } from "effect"
 import * as os from "node:os"
+import * as Graph from "../compiler/graph/Graph.ts"
 import * as Trace from "../compiler/trace/Trace.ts"
 import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
@@ -127,8 +128,8 @@ export const plan = Effect.fn("plan")(function*(preset: Preset, given: Given) {
     const { batchSize } = optimizer
     const one = before(1)
     const step = stepOf(1)
-    const flopsPerImage = Trace.trainStep(step, { external: true }).flops +
-      (one === undefined ? 0 : Trace.inference(one).flops)
+    const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true })) +
+      (one === undefined ? 0 : Graph.flops(Trace.inference(one)))
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
     const state = 4 * Memory.elements(step.state as object)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
+import * as Graph from "../../src/compiler/graph/Graph.ts"
 import * as Tracer from "../../src/compiler/graph/Tracer.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
@@ -70,11 +71,11 @@ describe("a program", () => {
 
   it("moves the axes of an array once, and back for nothing", () => {
     const transposed = compile((x) => ({ y: x.transpose().exp(), z: x.transpose().sin() }))
-    assert.strictEqual(transposed.nodes, 3)
+    assert.strictEqual(transposed.nodes.length, 3)
     const back = compile((x) => ({ y: x.exp().transpose().transpose(), z: x.reshape([1, 2, 3]).transpose([2, 0, 1]) }))
-    assert.strictEqual(back.nodes, 3)
+    assert.strictEqual(back.nodes.length, 3)
     const cycled = compile((x) => ({ y: x.reshape([1, 2, 3]).transpose([2, 0, 1]).transpose([1, 2, 0]).exp() }))
-    assert.strictEqual(cycled.nodes, 2)
+    assert.strictEqual(cycled.nodes.length, 2)
   })
 
   it("adds transposes up before it transposes their sum", () => {
@@ -82,18 +83,21 @@ describe("a program", () => {
       const product = (y: tf.Tensor) => tf.matMul(y, y.slice([0, 0], [2, 1]), true)
       return { y: product(x).add(product(x.exp())) }
     })
-    assert.strictEqual(nodes, 2 + 1 + 2 * 2 + 1 + 1)
+    assert.strictEqual(nodes.length, 2 + 1 + 2 * 2 + 1 + 1)
   })
 
   it("counts what its matrix products take", () => {
-    assert.strictEqual(compile((x) => ({ y: x.add(1) })).flops, 0)
-    assert.strictEqual(compile((x) => ({ y: tf.matMul(x, x, false, true) })).flops, 2 * 2 * 3 * 2)
-    assert.strictEqual(compile((x) => (tf.matMul(x, x, true), { y: tf.matMul(x, x, true) })).flops, 3 * 3 * 2 * 2)
+    assert.strictEqual(Graph.flops(compile((x) => ({ y: x.add(1) }))), 0)
+    assert.strictEqual(Graph.flops(compile((x) => ({ y: tf.matMul(x, x, false, true) }))), 2 * 2 * 3 * 2)
+    assert.strictEqual(
+      Graph.flops(compile((x) => (tf.matMul(x, x, true), { y: tf.matMul(x, x, true) }))),
+      3 * 3 * 2 * 2
+    )
     const batched = compile((x) => ({ y: tf.matMul(x.reshape([2, 1, 3]), x.reshape([2, 3, 1])) }))
-    assert.strictEqual(batched.flops, 2 * 3 * 2)
-    const { flops } = Trace.inference(Steps.affine)
+    assert.strictEqual(Graph.flops(batched), 2 * 3 * 2)
+    const flops = Graph.flops(Trace.inference(Steps.affine))
     assert.strictEqual(flops, 2 * 4 * 3 * 2)
-    assert.strictEqual(Trace.trainStep(Steps.regression).flops, 2 * flops)
+    assert.strictEqual(Graph.flops(Trace.trainStep(Steps.regression)), 2 * flops)
   })
 
   it("has the same bytes whenever the same step is compiled", () => {
@@ -108,27 +112,33 @@ describe("a program", () => {
       return { y: tf.ones([2]) }
     })
     assert.deepStrictEqual(inputs, [])
-    assert.strictEqual(nodes, 1)
+    assert.strictEqual(nodes.length, 1)
   })
 
   it("leaves out what changes nothing", () => {
     const { nodes } = compile((x) => ({
       y: x.mul(1).add(0).sub(0).div(1).reshape([6]).expandDims(0).reshape([2, 3]).exp()
     }))
-    assert.strictEqual(nodes, 1)
-    assert.strictEqual(compile((x) => ({ y: x.mul(tf.zeros([2, 3])).add(x).exp() })).nodes, 1)
-    assert.strictEqual(compile((x) => ({ y: x.reshape([1, 2, 3]).transpose([1, 2, 0]).squeeze().exp() })).nodes, 1)
-    assert.strictEqual(compile((x) => ({ y: x.sum([], true).slice([0, 0], [2, 3]).tile([1, 1]).exp() })).nodes, 1)
+    assert.strictEqual(nodes.length, 1)
+    assert.strictEqual(compile((x) => ({ y: x.mul(tf.zeros([2, 3])).add(x).exp() })).nodes.length, 1)
+    assert.strictEqual(
+      compile((x) => ({ y: x.reshape([1, 2, 3]).transpose([1, 2, 0]).squeeze().exp() })).nodes.length,
+      1
+    )
+    assert.strictEqual(
+      compile((x) => ({ y: x.sum([], true).slice([0, 0], [2, 3]).tile([1, 1]).exp() })).nodes.length,
+      1
+    )
   })
 
   it("computes small constants when it is compiled", () => {
     const { nodes } = compile((x) => ({ y: x.add(tf.tensor([1, 2, 3]).exp().mul(tf.range(0, 3)).sum()) }))
-    assert.strictEqual(nodes, 1)
+    assert.strictEqual(nodes.length, 1)
     const parts = compile((x) => {
       const [a, b] = tf.split(tf.tensor([1, 2, 3, 4, 5, 6]), 2) as [tf.Tensor, tf.Tensor]
       return { y: x.add(a).mul(b) }
     })
-    assert.strictEqual(parts.nodes, 2)
+    assert.strictEqual(parts.nodes.length, 2)
   })
 
   it("does not carry constants that one value fills, nor those that are larger than what they are made of", () => {
@@ -145,7 +155,7 @@ describe("a program", () => {
       const flat = x.exp()
       return { a: flat.reshape([3, 2]).matMul(x), b: flat.reshape([3, 2]).sin(), c: flat.reshape([3, 2]).cos() }
     })
-    assert.strictEqual(nodes, 1 + 1 + 3)
+    assert.strictEqual(nodes.length, 1 + 1 + 3)
   })
 
   it("copies what is wanted twice, and what is only passed on", () => {
@@ -153,7 +163,7 @@ describe("a program", () => {
       const y = x.exp()
       return { a: y, b: y, c: x }
     })
-    assert.strictEqual(nodes, 3)
+    assert.strictEqual(nodes.length, 3)
     assert.deepStrictEqual(outputs.map(({ name }) => name), ["output.a", "output.b", "output.c"])
   })
 })
@@ -247,9 +257,9 @@ describe("compiling leaves nothing behind", () => {
     const outer = compile((x) => {
       const y = x.exp()
       const inner = compile((z) => ({ y: z.sin().cos() }))
-      assert.strictEqual(inner.nodes, 2)
+      assert.strictEqual(inner.nodes.length, 2)
       return { y: y.add(x) }
     })
-    assert.strictEqual(outer.nodes, 2)
+    assert.strictEqual(outer.nodes.length, 2)
   })
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Graph from "../../src/compiler/graph/Graph.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
@@ -34,7 +35,7 @@ describe("the published networks", () => {
     "%s takes %d billion multiply-adds",
     ([name, published]) =>
       Effect.gen(function*() {
-        const { flops } = Trace.inference(yield* classifier(name))
+        const flops = Graph.flops(Trace.inference(yield* classifier(name)))
         assert.closeTo(flops / 2e9, published, 0.1)
       })
   )

@@ -2,6 +2,8 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
+import * as TypeInference from "../../src/compiler/graph/TypeInference.ts"
+import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { DType, HostTensor } from "../../src/shapes/HostTensor.ts"
 import * as HostTensors from "../../src/shapes/HostTensor.ts"
@@ -258,6 +260,23 @@ afterAll(async () => {
   assert.deepStrictEqual(await eager.runPromise(memory), { handles: 0, tensors: 0, bytes: 0 })
   assert.strictEqual(tf.memory().numTensors, 0)
   await eager.dispose()
+})
+
+describe("the types that are inferred from operators are those of the tensors", () => {
+  const agree = (step: Case) => {
+    const program = Trace.inference(inference(step))
+    const types = TypeInference.infer(program)
+    for (const { outputs } of program.nodes) for (const output of outputs) assert.isTrue(types.has(output), output)
+    for (const { dtype, name, shape } of program.outputs) assert.deepStrictEqual(types.get(name), { dtype, shape })
+  }
+
+  for (const [name, cases] of Object.entries({ ...discrete, ...differentiable })) {
+    it(name, () => fc.assert(fc.property(cases, agree), { numRuns: 6 }))
+  }
+
+  for (const [name, cases] of Object.entries(differentiable)) {
+    it(`${name}, its gradient`, () => fc.assert(fc.property(cases, (one) => agree(gradient(one))), { numRuns: 6 }))
+  }
 })
 
 describe.each(compiled)("on the $name engine", ({ numRuns, runtime }) => {

@@ -8,7 +8,7 @@
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference } from "../../shapes/Step.ts"
-import type * as Graph from "../graph/Graph.ts"
+import * as Graph from "../graph/Graph.ts"
 import * as OnnxModel from "../graph/OnnxModel.ts"
 import { NotTraceable } from "../graph/Tracer.ts"
 import * as Trace from "../trace/Trace.ts"
@@ -99,7 +99,7 @@ const freed = (one: Graph.Graph, other: Graph.Graph, input: string): Graph.Graph
       if (varying.some((varies, axis) => varies && (axis > 0 || value.shape[axis] !== few))) {
         refuse(value.name, `its shape ${ShapeError.show(value.shape)} is not that many rows`)
       }
-      return { ...value, shape: value.shape.map((dim, axis) => (varying[axis] ? OnnxModel.FREE : dim)) }
+      return { ...value, shape: value.shape.map((dim, axis) => (varying[axis] ? Graph.FREE : dim)) }
     })
   const all = [...nodes, ...rewritten]
   const read = new Set(all.flatMap(({ inputs }) => inputs))

@@ -4,6 +4,18 @@ import type { Shape } from "../../shapes/Shape.ts"
 /** The element types of a program's values. Only shapes and indices of operators are int64. */
 export type Element = "float32" | "int32" | "bool" | "int64"
 
+const NUMBERS = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
+
+/** The number of an element type in ONNX. */
+export const numberOf = (element: Element): number => NUMBERS[element]
+
+/** The element type that has a number in ONNX. */
+export const elementOf = (number: number): Element | undefined =>
+  (Object.keys(NUMBERS) as Array<Element>).find((element) => NUMBERS[element] === number)
+
+/** The length of an axis that is known only when a model runs: the number of images. */
+export const FREE = -1
+
 /** A named input or output. */
 export interface Value {
   readonly name: string
@@ -39,6 +51,9 @@ export interface Graph {
   readonly inputs: ReadonlyArray<Value>
   readonly outputs: ReadonlyArray<Value>
 }
+
+/** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
+export const flops = ({ nodes }: Pick<Graph, "nodes">): number => nodes.reduce((sum, node) => sum + node.flops, 0)
 
 const SHARED_UP_TO = 16
 

@@ -3,7 +3,7 @@
  * its field numbers.
  */
 import protobuf from "protobufjs"
-import type { Attribute, Graph, Value } from "./Graph.ts"
+import * as Graph from "./Graph.ts"
 
 const field = (id: number, type: string, rule?: "repeated") => (rule === undefined ? { id, type } : { id, type, rule })
 
@@ -79,25 +79,21 @@ const schema = protobuf.Root.fromJSON({
   }
 })
 
-const ELEMENT = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
 
-const attribute = (name: string, value: Attribute) => {
+const attribute = (name: string, value: Graph.Attribute) => {
   if (typeof value === "number") return { name, i: value, type: ATTRIBUTE.int }
   if (typeof value === "string") return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE.string }
   if ("float" in value) return { name, f: value.float, type: ATTRIBUTE.float }
   return { name, ints: [...value], type: ATTRIBUTE.ints }
 }
 
-/** The length of an axis that is known only when a model runs: the number of images. */
-export const FREE = -1
-
-const valueInfo = ({ dtype, name, shape }: Value) => ({
+const valueInfo = ({ dtype, name, shape }: Graph.Value) => ({
   name,
   type: {
     tensorType: {
-      elemType: ELEMENT[dtype],
-      shape: { dim: shape.map((dim) => (dim === FREE ? { dimParam: "batch" } : { dimValue: dim })) }
+      elemType: Graph.numberOf(dtype),
+      shape: { dim: shape.map((dim) => (dim === Graph.FREE ? { dimParam: "batch" } : { dimValue: dim })) }
     }
   }
 })
@@ -106,7 +102,7 @@ const valueInfo = ({ dtype, name, shape }: Value) => ({
  * The bytes of a graph as a model that ONNX Runtime loads, with what its `metadata` says about it. Equal graphs give equal
  * bytes.
  */
-export const encode = (graph: Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array => {
+export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array => {
   const model = schema.lookupType("Model")
   return model.encode(model.create({
     irVersion: 8,
@@ -125,7 +121,7 @@ export const encode = (graph: Graph, metadata: Readonly<Record<string, string>> 
       })),
       initializer: graph.constants.map(({ data, dtype, name, shape }) => ({
         dims: shape,
-        dataType: ELEMENT[dtype],
+        dataType: Graph.numberOf(dtype),
         name,
         rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
       })),

@@ -5,12 +5,10 @@
  * Every block of a transformer begins with a boundary. A step then keeps one value for each block and, for a moment,
  * everything of one block.
  */
-import type * as Graph from "./Graph.ts"
+import * as Graph from "./Graph.ts"
 import type { Boundary } from "./Tracer.ts"
 
 const PLAIN = { domain: "", attributes: {}, flops: 0 }
-
-const FLOAT32 = 1
 
 /** The name of what is computed again. */
 const again = (name: string): string => `again.${name}`
@@ -35,7 +33,7 @@ const reread = (graph: Graph.Builder, start: Boundary, { gradient, rank }: Bound
     node("Slice", element!, [gradient, all(0), all(1)]),
     node("Abs", magnitude!, [element!]),
     node("Less", below!, [magnitude!, graph.constant(Float32Array.of(0), [], "float32")]),
-    node("Cast", zero!, [below!], { to: FLOAT32 }),
+    node("Cast", zero!, [below!], { to: Graph.numberOf("float32") }),
     node("Sub", held, [start.value, zero!])
   ]
 }

@@ -1,7 +1,7 @@
 /** What the translations of kernels share. */
 import * as tf from "@tensorflow/tfjs"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Attribute } from "../graph/Graph.ts"
+import { type Attribute, type Element, numberOf } from "../graph/Graph.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
 
 /** A tensor as TensorFlow.js hands it to kernels. */
@@ -40,7 +40,7 @@ export const reduced = (shape: Shape, axes: ReadonlyArray<number>, keepDims: boo
   keepDims ? shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim)) : shape.filter((_, axis) => !axes.includes(axis))
 
 export const cast = (t: Tracer, name: string, dtype: "int64" | tf.DataType): string =>
-  t.graph.emit("Cast", [name], { to: { float32: 1, int32: 6, int64: 7, bool: 9 }[dtype as "float32"] })
+  t.graph.emit("Cast", [name], { to: numberOf(dtype as Element) })
 
 /** The name of a tensor's elements repeated to a shape. */
 export const expanded = (t: Tracer, x: Info, shape: Shape): string =>

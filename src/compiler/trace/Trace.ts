@@ -46,8 +46,7 @@ export interface Adamw {
 }
 
 /** A compiled step. */
-export interface Program {
-  readonly name: string
+export interface Program extends Graph.Graph {
   /** The ONNX model. Equal steps give equal bytes. */
   readonly bytes: Uint8Array
   /** Inputs that the step really reads: `state.<path>` or `weights.<path>`, and `batch.<path>`. */
@@ -58,10 +57,6 @@ export interface Program {
   readonly result: object
   readonly updates: ReadonlyArray<Update>
   readonly adamw: ReadonlyArray<Adamw>
-  /** Number of operators. */
-  readonly nodes: number
-  /** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
-  readonly flops: number
 }
 
 const declare = (tracer: Tracer, tensorOf: TraceBackend.TensorOf, group: string, spec: object): object =>
@@ -200,15 +195,11 @@ const program = (
   updates: ReadonlyArray<Update>,
   adamw: ReadonlyArray<Adamw>
 ): Program => ({
-  name: graph.name,
+  ...graph,
   bytes: OnnxModel.encode(graph),
-  inputs: graph.inputs,
-  outputs: graph.outputs,
   result: specOf(result),
   updates,
-  adamw,
-  nodes: graph.nodes.length,
-  flops: graph.nodes.reduce((sum, { flops }) => sum + flops, 0)
+  adamw
 })
 
 const show = (leaf: Tree.Leaf | undefined): string =>

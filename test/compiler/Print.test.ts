@@ -1,0 +1,158 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import fc from "fast-check"
+import { readFileSync } from "node:fs"
+import * as Graph from "../../src/compiler/graph/Graph.ts"
+import * as TypeInference from "../../src/compiler/graph/TypeInference.ts"
+import * as Print from "../../src/compiler/trace/Print.ts"
+import * as Trace from "../../src/compiler/trace/Trace.ts"
+import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
+import { type Any, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
+import * as Steps from "../layers/engine/steps.ts"
+import { casesOf } from "../nn/steps.ts"
+
+const inference = (run: (x: tf.Tensor) => tf.Tensor): Inference<object, { readonly x: Any }, { readonly y: Any }> => ({
+  name: "one",
+  weights: {},
+  batch: { x: { shape: [2, 3], dtype: "float32" } },
+  run: (_, { x }) => ({ y: unsafeTyped(run(untyped(x))) })
+})
+
+const printed = (run: (x: tf.Tensor) => tf.Tensor) => Print.program(Trace.inference(inference(run))).split("\n")
+
+const withoutBrackets = (text: string): string => {
+  const less = text.replaceAll(/\[[^[\]]*\]/g, "")
+  return less === text ? text : withoutBrackets(less)
+}
+
+const isName = (word: string) => /^[a-z]/i.test(word) && !/^(?:true|false|NaN|Infinity)$/.test(word)
+
+const parsed = (text: string) => {
+  const sections = new Map<string, Array<string>>()
+  let current: Array<string> = []
+  for (const line of text.split("\n")) {
+    if (line.startsWith("  ")) current.push(withoutBrackets(line.trim()))
+    else sections.set(line, current = [])
+  }
+  const declared = (title: string) => (sections.get(title) ?? []).map((line) => line.split(":")[0]!)
+  return {
+    known: [...declared("inputs"), ...declared("constants")],
+    operators: sections.get("operators")!.map((line) => {
+      const [made, read] = line.split(" = ")
+      return {
+        made: made!.split(", ").map((name) => name.split(":")[0]!),
+        read: read!.split(" ").slice(1).filter(isName)
+      }
+    }),
+    outputs: declared("outputs")
+  }
+}
+
+const check = <S, B, M>(name: string, step: TrainStep<S, B, M>) =>
+  it(name, () => {
+    fc.assert(
+      fc.property(fc.record({ external: fc.boolean(), recompute: fc.boolean() }), (options) => {
+        const program = Trace.trainStep(step, options)
+        const text = Print.program(program)
+        const { known, operators, outputs } = parsed(text)
+        const defined = new Set(known)
+        for (const { made, read } of operators) {
+          for (const value of read) assert.isTrue(defined.has(value), value)
+          for (const value of made) assert.isFalse(defined.has(value), value)
+          for (const value of made) defined.add(value)
+        }
+        assert.deepStrictEqual(operators.map(({ made }) => made), program.nodes.map((node) => [...node.outputs]))
+        assert.deepStrictEqual(outputs, program.outputs.map((output) => output.name))
+        for (const output of outputs) assert.isTrue(defined.has(output), output)
+        assert.strictEqual(Print.program(Trace.trainStep(step, options)), text)
+        const types = TypeInference.infer(program)
+        for (const made of operators.flatMap((operator) => operator.made)) assert.isTrue(types.has(made), made)
+        for (const { dtype, name: output, shape } of program.outputs) {
+          assert.deepStrictEqual(types.get(output), { dtype, shape }, output)
+        }
+      }),
+      { examples: [[{ external: true, recompute: true }], [{ external: false, recompute: false }]], numRuns: 4 }
+    )
+  })
+
+describe("a printed program", () => {
+  it("is what docs/programs.md shows", () => {
+    const page = readFileSync(new URL("../../docs/programs.md", import.meta.url), "utf8")
+    const [shown] = page.match(/(?<=^```text\n)[\s\S]*?(?=^```$)/m)!
+    assert.strictEqual(shown, Print.program(Trace.trainStep(Steps.regression, { external: true })))
+  })
+
+  it("says which states the graph replaces", () => {
+    const lines = Print.program(Trace.trainStep(Steps.rooted)).split("\n")
+    assert.deepStrictEqual(lines.slice(lines.indexOf("outputs")), [
+      "outputs",
+      "  metrics.loss:float32[]",
+      "  metrics.gradientNorm:float32[]",
+      "  next.w:float32[1]",
+      "updates",
+      "  state.w = next.w, in place",
+      "0 flops in matrix products",
+      ""
+    ])
+  })
+
+  it("writes short constants where they are read, and long ones by their shapes", () => {
+    assert.deepStrictEqual(
+      printed((x) => x.add(tf.tensor([0.1, -2, NaN])).add(tf.range(0, 30).reshape([10, 1, 3])).greater(1e-7)),
+      [
+        "one",
+        "inputs",
+        "  batch.x:float32[2,3]",
+        "constants",
+        "  v2:float32[30]",
+        "operators",
+        "  v1:float32[2,3] = Add batch.x [0.1, -2.0, NaN]",
+        "  v4:float32[10,1,3] = Reshape v2 [10, 1, 3]",
+        "  v5:float32[10,2,3] = Add v1 v4",
+        "  output.y:bool[10,2,3] = Greater v5 1e-7",
+        "outputs",
+        "  output.y:bool[10,2,3]",
+        "0 flops in matrix products",
+        ""
+      ]
+    )
+  })
+
+  it("leaves open what only a run knows", () => {
+    const graph: Graph.Graph = {
+      name: "any",
+      nodes: [
+        { operation: "Shape", domain: "", inputs: ["images"], outputs: ["sides"], attributes: {}, flops: 0 },
+        { operation: "Reshape", domain: "", inputs: ["images", "sides"], outputs: ["same"], attributes: {}, flops: 0 },
+        { operation: "Abs", domain: "", inputs: ["same"], outputs: ["y"], attributes: {}, flops: 0 }
+      ],
+      constants: [],
+      inputs: [{ name: "images", shape: [Graph.FREE, 3], dtype: "float32" }],
+      outputs: [{ name: "y", shape: [Graph.FREE, 3], dtype: "float32" }]
+    }
+    assert.deepStrictEqual(Print.graph(graph).split("\n"), [
+      "any",
+      "inputs",
+      "  images:float32[?,3]",
+      "operators",
+      "  sides:int64[2] = Shape images",
+      "  same = Reshape images sides",
+      "  y = Abs same",
+      "outputs",
+      "  y:float32[?,3]",
+      ""
+    ])
+  })
+
+  describe("reads nothing that is not there, has a type for everything, and is the same each time", () => {
+    for (const accumulate of [1, 2]) {
+      const { finetune, plain, pretrain, tokenizer } = casesOf({ image: 16, batch: 2, accumulate })
+      const name = (stage: string) => (accumulate === 1 ? stage : `${stage}, of several steps`)
+      check(name("tokenizer"), tokenizer.step)
+      check(name("pretrain"), pretrain.step)
+      check(name("pretrain without aggregation"), plain.step)
+      check(name("finetune"), finetune.step)
+      check(name("regression"), Steps.regressionOf(accumulate))
+    }
+  })
+})
