@@ -11,7 +11,6 @@
  * assert.strictEqual(AutoAugment.random(picture, "original", [124, 116, 104], draws).data.length, 24)
  * ```
  */
-import type { AutoAugment } from "../config/FinetuneConfig.ts"
 import type { Generator } from "../values/KeyedRandom.ts"
 import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
@@ -109,10 +108,10 @@ export const policies = {
   originalr: parsed(ORIGINAL, "PosterizeIncreasing"),
   v0: parsed(V0, "Posterize"),
   v0r: parsed(V0, "PosterizeIncreasing")
-} satisfies Readonly<Record<Policy, unknown>>
+}
 
 /** The name of a policy. */
-export type Policy = typeof AutoAugment.Type
+export type Policy = keyof typeof policies
 
 /** The picture after one pair of a policy. What comes from outside of it has the given colour. */
 export const random = (

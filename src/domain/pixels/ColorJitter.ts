@@ -10,12 +10,15 @@
  * assert.deepStrictEqual([...ColorJitter.saturation(red, 0).data], [95, 95, 95])
  * ```
  */
-import type { Jitter } from "../config/AugmentConfig.ts"
 import type { Generator } from "../values/KeyedRandom.ts"
 import type { Picture } from "./Picture.ts"
 
 /** The largest relative change of each property; 0 leaves it alone. */
-export type Amounts = typeof Jitter.Type
+export interface Amounts {
+  readonly brightness: number
+  readonly contrast: number
+  readonly saturation: number
+}
 
 /**
  * A value moved from `from` towards `to`, or past it, by a factor of 32 bits: Pillow computes in 32-bit floats and truncates.

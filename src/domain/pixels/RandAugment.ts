@@ -14,7 +14,6 @@
  * assert.strictEqual(changed.data.length, 24)
  * ```
  */
-import type { RandAugment as Amounts } from "../config/FinetuneConfig.ts"
 import type { Generator } from "../values/KeyedRandom.ts"
 import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
@@ -236,10 +235,20 @@ const all = Object.values(operations)
 
 const PROBABILITY = 0.5
 
+/** What is drawn. */
+export interface Options {
+  /** How many operations. */
+  readonly operations: number
+  /** How strong they are, 0 to 10. */
+  readonly magnitude: number
+  /** How far the strength of each is from that: the deviation of a normal number. */
+  readonly deviation: number
+}
+
 /** The picture after as many operations as asked, drawn with replacement, each applied with probability one half. */
 export const random = (
   picture: Picture,
-  { deviation, magnitude, operations: count }: typeof Amounts.Type,
+  { deviation, magnitude, operations: count }: Options,
   fill: Colour,
   { integer, normal, uniform }: Generator
 ): Picture => {

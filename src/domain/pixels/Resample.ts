@@ -12,7 +12,6 @@
  * assert.deepStrictEqual(small, { width: 2, height: 1, data: new Uint8Array(6).fill(90) })
  * ```
  */
-import type { Interpolation } from "../config/AugmentConfig.ts"
 import type { Picture } from "./Picture.ts"
 
 /** A rectangle of whole pixels inside a picture. */
@@ -24,7 +23,7 @@ export interface Box {
 }
 
 /** A filter's name. */
-export type Filter = typeof Interpolation.Type
+export type Filter = "bilinear" | "bicubic" | "lanczos"
 
 interface Kernel {
   readonly support: number
@@ -112,7 +111,7 @@ export const axis = (length: number, out: number, filter: Filter, start: number,
 }
 
 /** Where the pixels of one pass lie: in steps of the data's index, along the filtered axis and across it. */
-interface Layout {
+interface Strides {
   readonly offset: number
   readonly step: number
   readonly lineStep: number
@@ -121,11 +120,16 @@ interface Layout {
   readonly outLineStep: number
 }
 
-const pass = (source: Uint8Array, target: Uint8Array, { count, first, taps, weights }: Table, layout: Layout): void => {
-  const { lines, step } = layout
+const pass = (
+  source: Uint8Array,
+  target: Uint8Array,
+  { count, first, taps, weights }: Table,
+  strides: Strides
+): void => {
+  const { lines, step } = strides
   for (let line = 0; line < lines; line++) {
-    const start = layout.offset + line * layout.lineStep
-    let to = line * layout.outLineStep
+    const start = strides.offset + line * strides.lineStep
+    let to = line * strides.outLineStep
     for (let position = 0; position < count.length; position++) {
       let red = 1 << (BITS - 1)
       let green = red
@@ -142,7 +146,7 @@ const pass = (source: Uint8Array, target: Uint8Array, { count, first, taps, weig
       target[to] = Math.min(255, Math.max(0, red >> BITS))
       target[to + 1] = Math.min(255, Math.max(0, green >> BITS))
       target[to + 2] = Math.min(255, Math.max(0, blue >> BITS))
-      to += layout.outStep
+      to += strides.outStep
     }
   }
 }
