@@ -1,5 +1,5 @@
 /**
- * How an image file becomes a training or evaluation view.
+ * The settings of data augmentation: how an image file becomes a view for training or for evaluation.
  *
  * ```ts
  * import assert from "node:assert"

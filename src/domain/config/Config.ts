@@ -1,6 +1,6 @@
 /**
- * Reading configurations: every value that does not fit is named in one error, with its path, what was expected and what
- * came; unknown keys are refused.
+ * Decoding of configurations. One error lists every wrong value with its path, what was expected and what was given.
+ * Unknown keys are refused.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,4 +1,4 @@
-/** What a frozen network tells about an image. */
+/** The settings that every evaluation of frozen features has. */
 import { Schema } from "effect"
 import { Pooling } from "./VitConfig.ts"
 

@@ -1,5 +1,5 @@
 /**
- * Training a classifier from a pretrained network, all of it.
+ * The settings of fine-tuning, which trains a classifier and all of the pretrained network below it.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * Classification by the nearest training images, by cosine of their features.
+ * The settings of k-nearest-neighbour classification, by the cosine of frozen features.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * What a set of weights is: enough to build its network again.
+ * A record beside weights that says which network they belong to. It is enough to build that network again.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * AdamW and its learning rate.
+ * The settings of AdamW and of its learning rate schedule.
  *
  * ```ts
  * import assert from "node:assert"

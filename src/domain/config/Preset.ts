@@ -1,5 +1,5 @@
 /**
- * The configuration of a whole run, stage by stage.
+ * The settings of a whole run: one configuration for each stage.
  *
  * ```ts
  * import assert from "node:assert"

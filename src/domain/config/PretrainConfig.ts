@@ -1,5 +1,5 @@
 /**
- * Masked image modelling: predicting the codes of hidden patches.
+ * The settings of masked image modelling, which predicts the codes of masked patches.
  *
  * ```ts
  * import assert from "node:assert"

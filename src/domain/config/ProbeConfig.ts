@@ -1,5 +1,5 @@
 /**
- * The linear probe: logistic regression on the features of a frozen network.
+ * The settings of the linear probe, a logistic regression on frozen features.
  *
  * ```ts
  * import assert from "node:assert"

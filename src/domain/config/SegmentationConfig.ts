@@ -1,6 +1,6 @@
 /**
- * Training a segmenter (UperNet) from a pretrained network, as published for ADE20K. Data for now: there is no stage that
- * takes it.
+ * The settings of training a segmenter (UperNet) on a pretrained network, as published for ADE20K. No stage takes them
+ * yet.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * Training a tokenizer by vector-quantised knowledge distillation (VQ-KD).
+ * The settings of the tokenizer, which learns by vector-quantised knowledge distillation (VQ-KD).
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,6 @@
 /**
- * The vision transformer that everything is built from: tokenizer encoder and decoder, pretrained network, classifier.
+ * The sizes of a vision transformer. Tokenizer encoder and decoder, pretrained network and classifier are all built from
+ * it.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * What a classifier reached on a split, with what is needed to judge it: how many images, how sure, and what always
- * answering one class would reach.
+ * The accuracy of a classifier on a split, with what is needed to judge it: the number of images, a confidence interval,
+ * and the accuracy of always answering one class.
  *
  * ```ts
  * import assert from "node:assert"

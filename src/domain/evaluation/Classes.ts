@@ -1,6 +1,6 @@
 /**
- * Whether labels and classes can be trusted, and how the classes of two splits meet: by their names. Each split has its own
- * list of names and numbers its labels by it, so a number alone means nothing in another split.
+ * Checks of labels, and the matching of classes between splits. Each split has its own list of class names, and a label
+ * is an index into that list. A number alone means nothing in another split, so classes are matched by name.
  *
  * ```ts
  * import assert from "node:assert"

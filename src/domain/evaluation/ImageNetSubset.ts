@@ -1,6 +1,7 @@
 /**
- * The 200 classes of ImageNet-A and of ImageNet-R among the 1000 of ImageNet, counted in the order of their WordNet numbers
- * (`imagenet_a_r_indices.py`). A classifier of 1000 classes is tested on them by its logits of these classes alone.
+ * The 200 classes of ImageNet-A and of ImageNet-R among the 1000 of ImageNet. Classes are counted in the order of their
+ * WordNet numbers (`imagenet_a_r_indices.py`). A classifier of 1000 classes is tested on the logits of these classes
+ * alone.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * What collections say of the class of an image: a text, an integer of any size, or nothing. All sources read their labels
- * here; `docs/labels.md` has the table.
+ * The label that a collection gives an image: a text, an integer of any size, or nothing. All sources read their labels
+ * with this module. `docs/labels.md` has the table.
  *
  * ```ts
  * import assert from "node:assert"

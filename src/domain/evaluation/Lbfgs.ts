@@ -1,7 +1,7 @@
 /**
- * Minimises a smooth convex function of a few thousand numbers by L-BFGS (Nocedal and Wright, algorithm 7.5) with a
- * backtracking line search. The function is evaluated by whoever asks: `minimise` is a generator that hands out points and is
- * given values and gradients, so that it knows nothing of devices.
+ * L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5), for smooth convex functions of a few
+ * thousand variables. `minimise` is a generator: it yields points, and the caller sends back values and gradients. The
+ * algorithm therefore needs no device.
  *
  * ```ts
  * import assert from "node:assert"

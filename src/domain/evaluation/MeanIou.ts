@@ -1,6 +1,6 @@
 /**
- * How well maps of predicted classes meet maps of labels: intersection over union, gathered over all images of a set before
- * any division, as segmentation on ADE20K is measured (mmsegmentation's `intersect_and_union`).
+ * Mean intersection over union of predicted and true class maps. Counts are summed over all images of a set and divided
+ * at the end, as is done for ADE20K (mmsegmentation's `intersect_and_union`).
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * How well predictions meet labels.
+ * Accuracy, its confidence interval, and other measures of predictions.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,7 @@
 /**
- * The choice of a penalty from a grid of values. Where the best is at an end of the grid, the grid goes on beyond it by the
- * step that it has there, until the best has one that is not better on each side. Whoever asks computes the scores, as with `Lbfgs`.
+ * A search for the best penalty of a regularised model. It tries the values of a grid. If the best one is at an end of
+ * the grid, it goes on beyond that end in steps of the same ratio, until both neighbours of the best are no better. The
+ * search is a generator like `Lbfgs`: the caller computes the scores.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,9 +1,9 @@
 /**
- * What a run measured and what was expected of it: the schema of `report.json`.
+ * The content of `report.json`: what a run measured, and what was expected of it.
  *
- * Accuracies are top-1 shares from 0 to 1. Held-out images are named by what is new about them: `in-new` are new concepts in
- * the styles of training, `flat-new` and `3d-new` new concepts in styles never seen, `flat-seen` and `3d-seen` concepts of
- * training in those styles.
+ * Accuracies are top-1, from 0 to 1. The names of held-out splits say what is new in them: `in-new` has new concepts in
+ * the styles of training, `flat-new` and `3d-new` have new concepts in new styles, `flat-seen` and `3d-seen` have the
+ * concepts of training in new styles.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * Whether the sub-folders of a folder of images are splits or classes. A class may be called `train`, so they are taken for
- * splits only where that is sure.
+ * A decision about the sub-folders of a folder of images: they are splits or classes. A class may be called `train`, so
+ * sub-folders count as splits only where this is certain.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * A part of the training images that nothing is learned from, so that something can be chosen on it.
+ * A part of the training images that is held out, so that settings can be chosen on it.
  *
  * ```ts
  * import assert from "node:assert"

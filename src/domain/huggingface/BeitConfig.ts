@@ -1,5 +1,5 @@
 /**
- * The `config.json` of transformers' BEiT, in terms of our networks.
+ * The `config.json` of BEiT in transformers, read into our configuration and written from it.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * Reading the configurations of other libraries: each key is obeyed, is known to change no number here, or is refused by
- * name.
+ * Decoding of the configurations of other libraries. A key is one of three things: it is followed, it is known to change
+ * no number here, or it is refused by name.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,5 @@
 /**
- * The `preprocessor_config.json` of transformers: how its image processors make of a picture what a network sees, in terms of
- * the view of evaluation.
+ * The `preprocessor_config.json` of transformers, read into our settings of evaluation views and written from them.
  *
  * ```ts
  * import assert from "node:assert"

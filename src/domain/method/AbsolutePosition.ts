@@ -1,7 +1,7 @@
 /**
- * Absolute positions: how a learned table `[1 + H W, width]`, class token first, is carried over to a grid of another size
- * by bicubic interpolation. BEiT's and DINO's official codes do it in two ways that differ in the fourth digit, and that of
- * networks with registers in a third.
+ * Resizing of absolute position embeddings. A learned table `[1 + H W, width]`, class token first, is interpolated to a
+ * grid of another size by bicubic filters. The official codes of BEiT and DINO do this in two ways, which differ in the
+ * fourth digit. Networks with registers do it in a third.
  *
  * ```ts
  * import assert from "node:assert"

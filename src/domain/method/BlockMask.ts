@@ -1,8 +1,8 @@
 /**
- * Which patches a masked image hides: rectangles of random area and aspect until an exact number of patches is hidden.
+ * Blockwise masks: random rectangles of patches are masked until an exact number of patches is.
  *
- * The procedure is that of the official `beit2/masking_generator.py`, draw for draw, so that a recorded sequence of
- * official draws gives the official mask.
+ * The procedure follows the official `beit2/masking_generator.py` draw for draw. A recorded sequence of official draws
+ * gives the official mask.
  *
  * ```ts
  * import assert from "node:assert"

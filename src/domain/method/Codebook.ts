@@ -1,5 +1,5 @@
 /**
- * How a codebook is used: statistics of the codes that a tokenizer gave to a set of patches.
+ * Statistics of how a codebook is used by the codes of a set of patches.
  *
  * ```ts
  * import assert from "node:assert"

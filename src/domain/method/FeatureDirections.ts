@@ -1,5 +1,6 @@
 /**
- * Features of patches as directions: a tokenizer is taught the angles of a teacher's features, and nothing of their lengths.
+ * Checks of the directions of teacher features. A tokenizer learns by cosine: it learns the direction of a feature
+ * vector, and nothing of its length.
  *
  * ```ts
  * import assert from "node:assert"

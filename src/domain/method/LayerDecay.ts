@@ -1,6 +1,6 @@
 /**
- * Layer-wise decay of the learning rate: when a pretrained network is fine-tuned, the closer a parameter lies to the
- * image, the smaller its steps (`optim_factory.py`).
+ * Layer-wise decay of the learning rate in fine-tuning. The closer a parameter is to the image, the smaller its steps
+ * are (`optim_factory.py`).
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,7 @@
 /**
- * Mixing a batch with its own reverse: image `i` with image `B - 1 - i`, either all pixels by a share (mixup) or a rectangle
- * put in (cutmix), and the targets by the same share. The batch mode of timm's `Mixup`.
+ * Mixup and cutmix, as the batch mode of timm's `Mixup` does them. A batch is mixed with its own reverse: image `i` with
+ * image `B - 1 - i`. Mixup averages all pixels by a share, cutmix pastes a rectangle. Targets are mixed by the same
+ * share.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,7 @@
 /**
- * A description of patches that nobody had to train: in which directions brightness changes in each quarter of a patch,
- * and its colours; the same around the patch, and in the whole image. A teacher needs no download with it.
+ * Features of patches that need no training: histograms of oriented gradients in each quarter of a patch, and its
+ * colours. The same is added for the surroundings of the patch and for the whole image. A teacher of such features needs
+ * no download.
  *
  * ```ts
  * import assert from "node:assert"

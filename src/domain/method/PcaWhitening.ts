@@ -1,6 +1,6 @@
 /**
- * Fewer, unrelated numbers that say nearly the same: rows are centred, projected on their principal components, brought
- * to about equal variance and to unit length.
+ * PCA whitening. Rows are centred, projected on their principal components, scaled to about equal variance, and
+ * normalised to unit length.
  *
  * ```ts
  * import assert from "node:assert"

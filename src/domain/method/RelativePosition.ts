@@ -1,9 +1,9 @@
 /**
- * Relative positions: which row of a bias table belongs to a pair of tokens, and how a learned table is carried over to a
- * grid of another size.
+ * Relative position bias: the row of the bias table that belongs to a pair of tokens, and the resizing of a learned
+ * table to a grid of another size.
  *
- * A table has one row for each displacement between two patches and three more: class token to anything, anything to class
- * token, class token to itself. Its columns are attention heads.
+ * A table has one row for each displacement between two patches, and three more: class token to anything, anything to
+ * class token, class token to itself. Its columns are the attention heads.
  *
  * ```ts
  * import assert from "node:assert"

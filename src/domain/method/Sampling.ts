@@ -1,6 +1,6 @@
 /**
- * Which images an epoch shows, and in which order. The batch of a step is a function of the seed and the step number
- * alone, whoever asks, in whatever order and among however many readers.
+ * The order of images in an epoch. The batch of a step is a function of the seed and the step number alone. The number
+ * of readers and the order of their requests do not matter.
  *
  * ```ts
  * import assert from "node:assert"

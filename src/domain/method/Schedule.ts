@@ -1,5 +1,5 @@
 /**
- * Rates that change over a run or over the depth of a network: the learning rate and drop path.
+ * Schedules: the learning rate over a run, and drop path over the depth of a network.
  *
  * ```ts
  * import assert from "node:assert"

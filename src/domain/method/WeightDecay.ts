@@ -1,6 +1,6 @@
 /**
- * Which parameters weight decay acts on, as the official stages have it (`optim_factory.py` and the models'
- * `no_weight_decay`).
+ * The choice of parameters that weight decay acts on, as the official stages make it (`optim_factory.py` and the
+ * `no_weight_decay` of the models).
  *
  * ```ts
  * import assert from "node:assert"

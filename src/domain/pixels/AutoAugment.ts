@@ -1,6 +1,7 @@
 /**
- * AutoAugment's policies for ImageNet (Cubuk and others, arXiv 1805.09501) as timm has them: one of 25 pairs of operations
- * is drawn, and each of the two applied with a probability of its own. Pixels are Pillow's, bit for bit.
+ * AutoAugment's policies for ImageNet (Cubuk and others, arXiv 1805.09501), as timm has them. A policy has 25 pairs of
+ * operations. One pair is drawn, and each of its two operations is applied with its own probability. Pixels equal those
+ * of Pillow, bit for bit.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * Random changes of brightness, contrast and saturation, with Pillow's arithmetic bit for bit.
+ * Random changes of brightness, contrast and saturation. Pixels equal those of Pillow, bit for bit.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * Which part of a picture a network sees: a random rectangle, perhaps mirrored, in training, and the centre in
- * evaluation.
+ * The part of a picture that a network sees. In training it is a random rectangle, sometimes mirrored. In evaluation it
+ * is the centre.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * From pictures to the numbers that networks take: float32 `[B, 3, H, W]`, from 0 to 1 for teachers and tokenizers,
- * standardised per channel for the rest.
+ * The conversion of pictures to the input of networks: float32 `[B, 3, H, W]`. Teachers and tokenizers take values from
+ * 0 to 1. Other networks take values standardised per channel.
  *
  * ```ts
  * import assert from "node:assert"

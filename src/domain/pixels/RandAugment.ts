@@ -1,6 +1,7 @@
 /**
- * RandAugment as timm 0.4.12 has it for `rand-m9-mstd0.5-inc1`: some of fifteen operations in a row, each applied half of the
- * time, with strengths around a common magnitude of 0 to 10. Pixels are Pillow's, bit for bit.
+ * RandAugment as timm 0.4.12 has it for `rand-m9-mstd0.5-inc1`. Some of fifteen operations are drawn, and each is
+ * applied with probability one half. Their strengths lie around a common magnitude of 0 to 10. Pixels equal those of
+ * Pillow, bit for bit.
  *
  * ```ts
  * import assert from "node:assert"

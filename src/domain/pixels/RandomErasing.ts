@@ -1,5 +1,5 @@
 /**
- * Random erasing: sometimes a rectangle of a standardised image is replaced by noise, as timm's mode `pixel` does.
+ * Random erasing: a rectangle of a standardised image is sometimes replaced by noise, as in timm's mode `pixel`.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,7 +1,7 @@
 /**
- * Resizing of pictures as Pillow does it, bit for bit: antialiased filters, one pass along rows and one along columns, and
- * rounding to 8 bits after each. Other libraries' filters of the same names give other pixels, and a tokenizer fed with
- * these gives other codes.
+ * Resizing of pictures with the antialiased filters of Pillow, bit for bit. One pass goes along rows and one along
+ * columns, and each rounds to 8 bits. Filters of the same names in other libraries give other pixels, and from these a
+ * tokenizer gives other codes.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * What computed something: the same bytes are promised only where all of it is the same, since each adds in an order of its
- * own.
+ * A record of what computed something: engine, version, threads, precision. Each of them changes the order of additions.
+ * The same bytes are promised only where all of them are the same.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * Numbers of 16 bits (IEEE 754 binary16, F16): what large weights and features are stored as. They keep 11 bits of a
- * number, from 2⁻²⁴ to 65 504.
+ * Conversion between 32-bit and 16-bit floats (IEEE 754 binary16, F16). Large weights and features are stored in 16
+ * bits, which keep 11 bits of a number from 2⁻²⁴ to 65 504.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * Grids of patches, and the separable interpolation of values that lie on one.
+ * Grids of patches, and separable interpolation of the values on a grid.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,6 +1,6 @@
 /**
- * JSON values: how texts from outside are read, one spelling for equal values, and what differs between two of them.
- * Configurations are compared and digested through this module.
+ * JSON values: parsing of texts from outside, a canonical text for equal values, and the differences between two values.
+ * Configurations are compared and digested with this module.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,7 +1,7 @@
 /**
- * Randomness without state: a key names a stream of numbers, and the same key gives the same numbers in any process,
- * on any machine, in any order of asking. A run can therefore stop and resume in the middle of an epoch with nothing
- * stored but the step number.
+ * Random numbers without state. A key names a stream of numbers. The same key gives the same numbers in any process, on
+ * any machine, in any order of requests. A run can therefore stop and resume in the middle of an epoch, and stores
+ * nothing but the step number.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * Finding what is no number: NaN and infinity, of which everything that is computed from them is one again.
+ * The search for NaN and infinity among numbers.
  *
  * ```ts
  * import assert from "node:assert"

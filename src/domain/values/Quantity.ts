@@ -1,5 +1,5 @@
 /**
- * The kinds of number that configurations are made of, each with the words that an error says it in.
+ * The kinds of numbers in configurations, as schemas. Each says in an error what it expects.
  *
  * ```ts
  * import assert from "node:assert"

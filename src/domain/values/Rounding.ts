@@ -1,5 +1,5 @@
 /**
- * Rounding as Python does it, where official sizes and offsets depend on it.
+ * Rounding as Python does it. Official sizes and offsets depend on it.
  *
  * ```ts
  * import assert from "node:assert"

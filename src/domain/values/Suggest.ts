@@ -1,5 +1,5 @@
 /**
- * The known name that a mistyped one was probably meant to be.
+ * The suggestion in "did you mean": the known name that is most like a mistyped one.
  *
  * ```ts
  * import assert from "node:assert"

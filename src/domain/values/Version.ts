@@ -1,5 +1,5 @@
 /**
- * Which patchword this is.
+ * The version of patchword.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * The types of the elements of arrays: those of the host, and those of files, which are decoded to them.
+ * Element types of arrays. Those in files are decoded to those of the host.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,5 +1,5 @@
 /**
- * What the tensors of a file are, told from their names and shapes: the known networks, whoever named them.
+ * Recognition of networks by the names and shapes of their tensors, under the names of any known library.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,7 +1,7 @@
 /**
- * What the weights of a network are called: by the official code, by timm, and in the files of Hugging Face's
- * transformers. Names are translated with what goes with them: attention in one matrix or in three, a projection
- * transposed, a class token with more axes.
+ * Translation of the names of weights between the official code, timm and the files of Hugging Face's transformers. Some
+ * arrays change with their names: attention is one matrix or three, a projection is transposed, a class token has more
+ * axes.
  *
  * ```ts
  * import assert from "node:assert"

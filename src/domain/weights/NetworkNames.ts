@@ -1,5 +1,6 @@
 /**
- * What the official code, timm and transformers call the arrays of each network, as tables. `Naming` translates by them.
+ * Tables of the names that the official code, timm and transformers give to the arrays of each network. `Naming`
+ * translates by them.
  */
 import { Schema } from "effect"
 import type { Tensor } from "./Safetensors.ts"

@@ -1,5 +1,6 @@
 /**
- * The shapes of the arrays of each network, as tables of their official names. `KnownNetworks` tells networks by them.
+ * Tables of the shapes of the arrays of each network, by their official names. `KnownNetworks` recognises networks by
+ * them.
  */
 import type { Network } from "./NetworkNames.ts"
 

@@ -1,8 +1,8 @@
 /**
- * Python's pickle format, as far as files of weights need it. A pickle is a program that may call anything in Python;
- * here it calls what the reader lists, and nothing is executed.
+ * A reader of Python's pickle format, as far as files of weights need it. A pickle is a program that may call anything
+ * in Python. This reader knows the calls that its caller lists, refuses all others, and executes nothing.
  *
- * Lists and tuples become arrays, dictionaries maps, integers numbers where these are exact.
+ * Lists and tuples become arrays, dictionaries become maps, and integers become numbers where these are exact.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,9 +1,11 @@
 /**
- * The checkpoints that PyTorch saves since version 1.6: a zip archive of `data.pkl`, a pickle of the nested record in which
- * every tensor is a view of a storage, and of the storages themselves under `data/`. The archives of compiled programs
- * (TorchScript), as which CLIP was published, are the same but for the record: it is a tree of modules. Their code is left
- * alone. Opening archives is left to the
- * caller; {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one tensor.
+ * The checkpoints that PyTorch has saved since version 1.6. Such a file is a zip archive. Its `data.pkl` is a pickle of
+ * nested records, in which every tensor is a view of a storage. The storages are under `data/`. The archives of compiled
+ * programs (TorchScript), as which CLIP was published, have a tree of modules instead of the record; their code is not
+ * read.
+ *
+ * The caller opens the archive. {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one
+ * tensor.
  *
  * ```ts
  * import assert from "node:assert"

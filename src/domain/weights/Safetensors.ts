@@ -1,12 +1,12 @@
 /**
- * The safetensors file format: named arrays behind a JSON header, readable by PyTorch, timm and transformers.
+ * The safetensors file format: named arrays behind a JSON header. PyTorch, timm and transformers read it.
  *
- * A file is the header's length (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple of 8), and
- * the arrays back to back. {@link encode} and {@link decode} take a whole file; {@link encodeParts}, {@link readHeader}
- * and {@link decodeTensor} let a caller write and read one array at a time, which files beyond 2 GiB need.
+ * A file has three parts: the length of the header (8 bytes, little-endian), the header (JSON, padded with spaces to a
+ * multiple of 8), and the arrays back to back. {@link encode} and {@link decode} take a whole file. {@link encodeParts},
+ * {@link readHeader} and {@link decodeTensor} write and read one array at a time, which files beyond 2 GiB need.
  *
- * The bytes are a function of the tensors and the metadata alone: names are sorted, and 4-byte elements come before
- * 1-byte ones so that every array is aligned.
+ * The bytes depend on the tensors and the metadata alone. Names are sorted. 4-byte elements come before 1-byte elements,
+ * so that every array is aligned.
  *
  * ```ts
  * import assert from "node:assert"

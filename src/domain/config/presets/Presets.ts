@@ -1,13 +1,16 @@
 /**
- * Published and ready-made configurations. Each value names where it is published: "section" and "table" are the paper's
- * (arXiv 2208.06366; table 8 is on the tokenizer, 9 on pretraining, 10 on fine-tuning, 11 on segmentation), "command" is a
- * command of the official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
- * `get_started_for_image_classification.md`), "code" a default or a fixed value there (for segmentation, a file of
- * `semantic_segmentation/configs`).
+ * Published configurations by name. A comment at each value says where it is published:
  *
- * Where paper and repository disagree both exist: `base`, `large` (1600 epochs of pretraining) and `base300`, `large300`
- * follow the repository, `basePaper` and `largePaper` the paper. `24x544`, `huge14` and `giant14` are the repository's other
- * sizes, without a published recipe. `tiny` is the demo's, made for two cores and minutes.
+ * * "section" and "table": the paper (arXiv 2208.06366). Table 8 is on the tokenizer, 9 on pretraining, 10 on
+ *   fine-tuning, 11 on segmentation.
+ * * "command": a command of the official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
+ *   `get_started_for_image_classification.md`).
+ * * "code": a default or a fixed value of the official code. For segmentation it is in `semantic_segmentation/configs`.
+ *
+ * The paper and the repository disagree in places. `base`, `large` (1600 epochs of pretraining), `base300` and
+ * `large300` follow the repository. `basePaper` and `largePaper` follow the paper. `24x544`, `huge14` and `giant14` are
+ * other sizes of the repository, for which no recipe is published. `tiny` is the preset of the demo. It trains on two
+ * cores in minutes.
  *
  * ```ts
  * import assert from "node:assert"

@@ -1,4 +1,4 @@
-/** ViT-B/16, as `Presets` says; the others begin with it. */
+/** The presets of ViT-B/16. `Presets` explains the comments. The other published presets begin with these. */
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { KnnConfig } from "../KnnConfig.ts"
 import { OptimizerConfig } from "../OptimizerConfig.ts"

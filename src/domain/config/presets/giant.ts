@@ -1,4 +1,4 @@
-/** The other sizes of the repository: deep and narrow, huge, giant. */
+/** The presets of the repository's other sizes: deep and narrow, huge, giant. */
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { Preset } from "../Preset.ts"
 import { PretrainConfig } from "../PretrainConfig.ts"

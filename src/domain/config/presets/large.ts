@@ -1,4 +1,4 @@
-/** ViT-L/16: what it has otherwise than ViT-B/16. */
+/** The presets of ViT-L/16, as differences from those of ViT-B/16. */
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { OptimizerConfig } from "../OptimizerConfig.ts"
 import { Preset } from "../Preset.ts"

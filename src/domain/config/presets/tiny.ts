@@ -1,4 +1,4 @@
-/** The demo's preset, made for two cores and minutes. */
+/** The preset of the demo. */
 import { AugmentConfig } from "../AugmentConfig.ts"
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { KnnConfig } from "../KnnConfig.ts"
