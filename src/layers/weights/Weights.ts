@@ -14,45 +14,22 @@
  * assert.deepStrictEqual(Result.getOrThrow(Weights.conform(spec, weights)).norm.weight.data, new Float32Array(4))
  * ```
  */
-import { Effect, type FileSystem, Option, type Path, Result, Runtime, Schema } from "effect"
-import * as Model from "../../domain/config/Model.ts"
-import * as ComputedOn from "../../domain/values/ComputedOn.ts"
-import * as Json from "../../domain/values/Json.ts"
+import { Effect, type FileSystem, Option, type Path, Result } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
-import { version } from "../../domain/values/Version.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
-import * as Pickle from "../../domain/weights/Pickle.ts"
-import * as Pth from "../../domain/weights/Pth.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Files from "../files/Files.ts"
-import { readAt } from "../files/ReadAt.ts"
-import * as pth from "./PthFile.ts"
+import { fromMetadata, type Provenance, toMetadata } from "./Provenance.ts"
+import { Mismatch, NotFinite, WeightsError } from "./WeightsError.ts"
+import * as WeightsFile from "./WeightsFile.ts"
 
-/** What produced a set of weights. */
-export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({
-  /** The stage that trained them, as `pretrain`. */
-  stage: Schema.String,
-  configDigest: Schema.String,
-  dataDigest: Schema.String,
-  /** The digest of the teacher's or the tokenizer's weights, where there was one. */
-  teacherDigest: Schema.optionalKey(Schema.String),
-  /** The teacher's name, where there was one. */
-  teacher: Schema.optionalKey(Schema.String),
-  /** What the weights are, so that their network can be built again. */
-  model: Schema.optionalKey(Model.Model),
-  /** How many steps were taken. */
-  step: Schema.Int,
-  /** What they were computed on; absent in files of earlier versions. */
-  computedOn: Schema.optionalKey(ComputedOn.History),
-  seed: Schema.Int,
-  /** The version of patchword. */
-  version: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(version)))
-}) {}
+export { Provenance, ProvenanceInvalid } from "./Provenance.ts"
+export { IndexInvalid, Mismatch, NotFinite, Unrecognised, WeightsError } from "./WeightsError.ts"
 
 /** Arrays by name. The arrays of a flat record, of a checkpoint, of a file. */
 export type Tensors = Readonly<Record<string, HostTensor.Any>>
@@ -63,101 +40,6 @@ export interface Weights {
   readonly provenance: Option.Option<Provenance>
 }
 
-const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, given: Schema.String })
-
-/** The tensors are not those of the network. Exits with 65. */
-export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
-  missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
-  unexpected: Schema.Array(Schema.Struct({ name: Schema.String, given: Schema.String })),
-  misshaped: Schema.Array(Described)
-}) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    const parts = [
-      ["missing", this.missing.map(({ expected, name }) => `${name} ${expected}`)],
-      ["unexpected", this.unexpected.map(({ given, name }) => `${name} ${given}`)],
-      [
-        "of another shape",
-        this.misshaped.map(({ expected, given, name }) => `${name} is ${given}, expected ${expected}`)
-      ]
-    ] as const
-    const list = parts.filter(([, names]) => names.length > 0).map(([what, names]) =>
-      `${names.length} ${what}: ${names.join(", ")}`
-    )
-    return `the tensors are not those of the network (${list.join("; ")}); use weights of the same architecture`
-  }
-}
-
-/** The file says what produced it in a form that is not ours. Exits with 65. */
-export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
-  problem: Schema.String
-}) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `its metadata "${PROVENANCE}" is invalid: ${this.problem}; remove that key or write the file again`
-  }
-}
-
-/** The index of a file in shards does not say where tensors are. Exits with 65. */
-export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the index of its shards is invalid: ${this.problem}; copy the index and all of its shards again`
-  }
-}
-
-/** The file is of no kind that weights are read from. Exits with 65. */
-export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognised", {}) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return "the file begins neither with a header of safetensors nor as the archive of a checkpoint of PyTorch, so it is " +
-      "no file of weights, or a damaged one"
-  }
-}
-
-/** Tensors hold NaN or infinity. Exits with 65. */
-export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
-  /** The first of them and what stands in it. */
-  tensor: Schema.String,
-  found: NonFiniteValue.NonFiniteValue,
-  /** How many others do. */
-  others: Schema.Int
-}) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    const { found: { index, value }, others, tensor } = this
-    const more = others === 0 ? "" : `, as do ${others} other tensors`
-    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it; use weights of ` +
-      "before the training diverged, or copy the file again"
-  }
-}
-
-/** Why weights cannot be used. The exit code is that of the reason. */
-export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
-  /** The file, or the name of what the weights were for. */
-  source: Schema.String,
-  reason: Schema.Union([
-    Mismatch,
-    ProvenanceInvalid,
-    IndexInvalid,
-    Unrecognised,
-    NotFinite,
-    Files.FileError,
-    Safetensors.SafetensorsError,
-    Pth.PthError,
-    Pickle.PickleError,
-    Naming.NamingError
-  ]),
-  /** What the tensors look like, where that is known; see `KnownNetworks.describe`. */
-  nearest: Schema.optionalKey(Schema.String)
-}) {
-  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    const nearest = this.nearest === undefined ? "" : `. The tensors look like ${this.nearest}`
-    return `weights ${this.source}: ${this.reason.message}${nearest}`
-  }
-}
-
 /** Says of failures what the tensors look like. */
 export const describing = (tensors: Tensors) =>
   Effect.mapError((error: WeightsError) => {
@@ -165,10 +47,6 @@ export const describing = (tensors: Tensors) =>
     const nearest = KnownNetworks.describe(shapes)
     return nearest === undefined ? error : new WeightsError({ source: error.source, reason: error.reason, nearest })
   })
-
-const PROVENANCE = "patchword.provenance"
-
-const ProvenanceText = Json.text(Provenance)
 
 /** Weights of the given arrays. */
 export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
@@ -201,59 +79,6 @@ export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
   })
   return first === undefined ? Effect.void : Effect.fail(new NotFinite({ ...first, others: others.length }))
 }
-
-const Index = Json.text(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
-
-const INDEX = ".index.json"
-
-const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
-  Safetensors.Decoded,
-  WeightsError["reason"],
-  FileSystem.FileSystem | Path.Path
-> {
-  const { fs, readTensors, regular } = yield* Files.make
-  yield* regular(file)
-  const { beginning, checkpoint } = yield* Effect.gen(function*() {
-    const handle = yield* fs.open(file)
-    const checkpoint = (yield* pth.recognise(handle)) ? yield* pth.read(handle) : undefined
-    return { checkpoint, beginning: yield* readAt(handle, 0, Safetensors.BEGINNING) }
-  }).pipe(Effect.scoped, Files.onFailure(file))
-  if (checkpoint !== undefined) return { metadata: {}, tensors: checkpoint }
-  // Of a copy that has hardly begun, its name says what it is.
-  const meant = Safetensors.recognise(beginning) ||
-    (beginning.length < Safetensors.BEGINNING && file.endsWith(".safetensors"))
-  return yield* Effect.catchTag(
-    readTensors(file),
-    "SafetensorsError",
-    (error) => Effect.fail(meant ? error : new Unrecognised())
-  )
-})
-
-const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
-  Safetensors.Decoded,
-  WeightsError["reason"],
-  FileSystem.FileSystem | Path.Path
-> {
-  const { path, readText } = yield* Files.make
-  const invalid = (problem: string) => new IndexInvalid({ problem })
-  const { weight_map } = yield* Schema.decodeEffect(Index)(yield* readText(file)).pipe(
-    Effect.mapError((error) => invalid(error.message))
-  )
-  const names = [...new Set(Object.values(weight_map))]
-  const outside = names.find((name) => path.basename(name) !== name || name === "..")
-  if (outside !== undefined) return yield* invalid(`the shard ${outside} is not beside it`)
-  const tensors: Array<readonly [string, HostTensor.Any]> = []
-  for (const name of names) {
-    const shard = yield* readOne(path.join(path.dirname(file), name))
-    for (const [tensor, place] of Object.entries(weight_map)) {
-      if (place !== name) continue
-      const found = Object.hasOwn(shard.tensors, tensor) ? shard.tensors[tensor] : undefined
-      if (found === undefined) return yield* invalid(`${tensor} should be in ${name}, but is not`)
-      tensors.push([tensor, found])
-    }
-  }
-  return { metadata: {}, tensors: Object.fromEntries(tensors) }
-})
 
 /** The same weights under official names; see {@link read}. */
 export const official = (
@@ -292,15 +117,9 @@ export const read: (
 ) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
   function*(file, { anyNumber = false, naming, network } = {}) {
     const failed = Effect.mapError((reason: WeightsError["reason"]) => new WeightsError({ source: file, reason }))
-    const { metadata, tensors } = yield* failed(file.endsWith(INDEX) ? readShards(file) : readOne(file))
-    const text = metadata[PROVENANCE]
-    const provenance = text === undefined
-      ? undefined
-      : yield* Schema.decodeEffect(ProvenanceText)(text).pipe(
-        Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
-        failed
-      )
-    const named = make(tensors, provenance)
+    const { metadata, tensors } = yield* failed(WeightsFile.read(file))
+    const provenance = yield* failed(fromMetadata(metadata))
+    const named: Weights = { tensors, provenance }
     const whose = typeof network === "function" ? network(Object.keys(tensors)) : network
     const weights = whose === undefined
       ? named
@@ -310,16 +129,6 @@ export const read: (
   }
 )
 
-const provenanceOf = (metadata: Readonly<Record<string, string>>) => {
-  const text = metadata[PROVENANCE]
-  return text === undefined
-    ? Effect.succeedNone
-    : Schema.decodeEffect(ProvenanceText)(text).pipe(
-      Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
-      Effect.asSome
-    )
-}
-
 /** What produced a safetensors file, as its header says; fails as {@link read} does. */
 export const readProvenance: (
   file: string
@@ -328,7 +137,7 @@ export const readProvenance: (
 )(
   function*(file) {
     const { readHeader } = yield* Files.make
-    return yield* provenanceOf((yield* readHeader(file)).metadata)
+    return yield* fromMetadata((yield* readHeader(file)).metadata)
   },
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )
@@ -375,10 +184,7 @@ export const writeBatch: (
 // Loaders of PyTorch ask for the key `format`.
 const metadataOf = ({ provenance }: Weights): Readonly<Record<string, string>> => ({
   format: "pt",
-  ...Option.match(provenance, {
-    onNone: () => ({}),
-    onSome: (known) => ({ [PROVENANCE]: Schema.encodeSync(ProvenanceText)(known) })
-  })
+  ...toMetadata(provenance)
 })
 
 /** A record of specifications with every leaf replaced by a host array of its shape and element type. */
