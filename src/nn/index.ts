@@ -1,5 +1,6 @@
 /** Networks, losses and steps as pure functions over parameter records. Knows the typed operations and the domain. */
 export * as Block from "./blocks/Block.ts"
+export * as DropPath from "./blocks/DropPath.ts"
 export * as Parameter from "./blocks/Parameter.ts"
 export * as Vit from "./blocks/Vit.ts"
 export * as Classifier from "./finetune/Classifier.ts"

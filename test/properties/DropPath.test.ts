@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
-import * as DropPath from "../../src/pipelines/training/DropPath.ts"
+import * as DropPath from "../../src/nn/blocks/DropPath.ts"
 
 const SAMPLES = 20_000
 

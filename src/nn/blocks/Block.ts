@@ -25,6 +25,7 @@ import * as Linear from "../../shapes/Linear.ts"
 import * as Normalization from "../../shapes/Normalization.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import type * as DropPath from "./DropPath.ts"
 import * as Parameter from "./Parameter.ts"
 
 /** Layer norm's epsilon in every network of BEiT. */
@@ -83,12 +84,6 @@ export interface BlockParams<in out N extends Sizes> {
   }
 }
 
-/** Factors of both branches of a block, 0 for dropped samples and `1/(1-p)` for kept ones. */
-export interface DropPath<in out B extends number> {
-  readonly attention: Tensor<[B]>
-  readonly mlp: Tensor<[B]>
-}
-
 /** Relative positions as a table's rows for every pair of tokens. */
 export type RelativeIndex<T extends number> = HostTensor<[T, T], "int32">
 
@@ -99,7 +94,7 @@ export interface Context<B extends number, N extends Sizes> {
   readonly bias?: Tensor<[N["heads"], TokensOf<N>, TokensOf<N>]> | undefined
   /** How a block's own table is read. */
   readonly index?: RelativeIndex<TokensOf<N>> | undefined
-  readonly dropPath?: DropPath<B> | undefined
+  readonly dropPath?: DropPath.Factors<B> | undefined
   /** Added to the variance in layer norms; {@link EPSILON} when absent. */
   readonly epsilon?: number | undefined
 }

@@ -23,6 +23,7 @@ import type { SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
+import type * as DropPath from "./DropPath.ts"
 import * as Parameter from "./Parameter.ts"
 
 /** An image's height and width in pixels. */
@@ -149,7 +150,7 @@ export interface Context<B extends number, N extends Trunk> {
   readonly heads: N["heads"]
   readonly index?: Block.RelativeIndex<Block.TokensOf<N>> | undefined
   /** One entry per block; none when nothing is dropped. */
-  readonly dropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+  readonly dropPath?: ReadonlyArray<DropPath.Factors<B>> | undefined
   /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
   readonly epsilon?: number | undefined
 }
@@ -192,12 +193,6 @@ export const forward = <B extends number, N extends Trunk>(
 ): Block.Sequence<B, N> => {
   const tokens = withClassToken(params, patches)
   return blocks(params, tokens, context).at(-1) ?? tokens
-}
-
-/** The factors of `depth` blocks in a batch. */
-export const dropPathSpec = <B extends number>(depth: number, batch: B): ReadonlyArray<SpecOf<Block.DropPath<B>>> => {
-  const factors: SpecOf<Tensor<[B]>> = { shape: [batch], dtype: "float32" }
-  return Array.from({ length: depth }, () => ({ attention: factors, mlp: factors }))
 }
 
 /** Whose tables bias attention by relative position: one of all blocks, one of each block, or both added up. */
@@ -287,7 +282,7 @@ export const relativeIndex = <N extends Cut>(sizes: Readonly<N>): Block.Relative
 /** What the sizes and the kind of a network say of its forward pass. */
 export const contextOf = <B extends number, N extends Network>(
   sizes: Readonly<N>,
-  dropPath?: ReadonlyArray<Block.DropPath<B>>
+  dropPath?: ReadonlyArray<DropPath.Factors<B>>
 ): Context<B, Encoder<N>> => {
   const { epsilon, heads } = sizes
   return { heads, index: relativeIndex(sizes), epsilon, dropPath }

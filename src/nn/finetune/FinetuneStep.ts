@@ -32,6 +32,7 @@ import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as DropPath from "../blocks/DropPath.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Classifier from "./Classifier.ts"
@@ -45,7 +46,7 @@ export interface Batch<B extends number, N extends Classifier.Sizes> {
   /** Shares of the classes, where images are mixed. */
   readonly targets?: Tensor<[B, N["classes"]]>
   /** Factors for every block; absent when nothing is dropped. */
-  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly dropPath?: ReadonlyArray<DropPath.Factors<B>>
   readonly hyper: AdamW.Hyper
 }
 
@@ -68,7 +69,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
     images: Vit.images(sizes, size),
     labels: { shape: [size], dtype: "int32" },
     ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
-    ...(dropPath ? { dropPath: Vit.dropPathSpec(sizes.depth, size) } : {}),
+    ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
     hyper: AdamW.hyperSpec(adamw.accumulate)
   },
   run: (state, { dropPath, hyper, images, labels, targets }) => {

@@ -30,6 +30,7 @@ import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import type * as DropPath from "../blocks/DropPath.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 import * as Vit from "../blocks/Vit.ts"
 
@@ -63,7 +64,7 @@ export interface MimParams<in out N extends Sizes> extends Vit.VitParams<Vit.Enc
 export interface Context<B extends number, N extends Sizes> extends Vit.Context<B, Vit.Encoder<N>> {
   readonly earlyLayer: number
   /** One entry per aggregation block. */
-  readonly headDropPath?: ReadonlyArray<Block.DropPath<B>> | undefined
+  readonly headDropPath?: ReadonlyArray<DropPath.Factors<B>> | undefined
 }
 
 /** Chosen patch tokens of the last block and, with aggregation, of the head; not normed yet. */

@@ -38,6 +38,7 @@ import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as DropPath from "../blocks/DropPath.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Mim from "./Mim.ts"
@@ -51,7 +52,7 @@ export interface Batch<B extends number, M extends number, N extends Mim.Sizes> 
   readonly rows: Tensor<[M], "int32">
   readonly labels: Tensor<[M], "int32">
   /** Factors for every block of the network and then of the head; absent when nothing is dropped. */
-  readonly dropPath?: ReadonlyArray<Block.DropPath<B>>
+  readonly dropPath?: ReadonlyArray<DropPath.Factors<B>>
   readonly hyper: AdamW.Hyper
 }
 
@@ -94,7 +95,7 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
     state: AdamW.stateSpec(Mim.spec(sizes), adamw.accumulate),
     batch: {
       ...masked(sizes, batch),
-      ...(batch.dropPath ? { dropPath: Vit.dropPathSpec(dropped, batch.size) } : {}),
+      ...(batch.dropPath ? { dropPath: DropPath.spec(dropped, batch.size) } : {}),
       hyper: AdamW.hyperSpec(adamw.accumulate)
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
