@@ -149,7 +149,7 @@ describe.each(engines)("codes, %s", (_, layer) => {
       const { counts, state } = yield* compute(
         given,
         (inputs: { readonly state: Quantizer.QuantizerState<number, number>; readonly vectors: Values }) =>
-          Quantizer.follow(inputs.state, Quantizer.quantize(inputs.state.embedding.weight, inputs.vectors), {
+          Quantizer.updateCodebook(inputs.state, Quantizer.quantize(inputs.state.embedding.weight, inputs.vectors), {
             decay: 0.9,
             revival: null,
             vectors: 6

@@ -9,7 +9,7 @@ import * as Eager from "../parity/eager.ts"
 import * as Vectors from "./vectors.ts"
 
 type State = Quantizer.QuantizerState<number, number>
-type Options = Omit<Quantizer.FollowOptions<number>, "vectors">
+type Options = Omit<Quantizer.UpdateOptions<number>, "vectors">
 
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
 
@@ -35,7 +35,7 @@ const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Option
       return {
         codes,
         unit,
-        ...Quantizer.follow(
+        ...Quantizer.updateCodebook(
           given.state,
           { codes, unit },
           { ...options, vectors: count },

@@ -53,8 +53,8 @@ export const quantize = <M extends number, K extends number, E extends number>(
   }
 }
 
-/** How the codebook follows. */
-export interface FollowOptions<M extends number> {
+/** How the codebook is updated. */
+export interface UpdateOptions<M extends number> {
   /** The share of a code that stays. */
   readonly decay: number
   /** The revival of codes that are hardly used; null as published. */
@@ -85,10 +85,10 @@ export const freshCount = (options: {
  * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
  * batch's vector at `rows` and its count a fresh one.
  */
-export const follow = <M extends number, K extends number, E extends number>(
+export const updateCodebook = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
   { codes, unit }: { readonly codes: Tensor<[M], "int32">; readonly unit: Tensor<[M, E]> },
-  { decay, revival, vectors }: FollowOptions<M>,
+  { decay, revival, vectors }: UpdateOptions<M>,
   rows?: Tensor<[K], "int32">
 ): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
   const codebook = state.embedding.weight

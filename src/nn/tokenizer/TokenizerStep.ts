@@ -94,23 +94,21 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
           aux: { reconstruction, commitment, unit, codes: chosen }
         }
       }, state.parameters)
-      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
-      const followed = Quantizer.follow(quantize, aux, { decay, revival, vectors }, revive)
-      const keep = <S extends ReadonlyArray<number>>(next: Tensor<S>, old: Tensor<S>) =>
-        choose(updated.finite, next, old)
+      const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
+      const { counts, state: moved } = Quantizer.updateCodebook(quantize, aux, { decay, revival, vectors }, revive)
       return {
         metrics: {
           loss,
           reconstruction: aux.reconstruction,
           commitment: aux.commitment,
-          gradientNorm: updated.norm,
-          counts: followed.counts
+          gradientNorm: norm,
+          counts
         },
         state: {
-          ...updated.state,
+          ...next,
           quantize: {
-            embedding: { weight: keep(followed.state.embedding.weight, codebook) },
-            cluster_size: keep(followed.state.cluster_size, quantize.cluster_size)
+            embedding: { weight: choose(finite, moved.embedding.weight, codebook) },
+            cluster_size: choose(finite, moved.cluster_size, quantize.cluster_size)
           }
         }
       }
