@@ -46,5 +46,17 @@ export const quickGelu = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
 /** `tanh x`. */
 export const tanh = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.tanh(untyped(x)))
 
+/** `max(x, 0)`, with the gradient 0 at 0. */
+export const relu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.relu(untyped(x)))
+
+/** `σ(x) = 1 / (1 + e⁻ˣ)`. */
+export const sigmoid = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sigmoid(untyped(x)))
+
+/** `x σ(x)`, also called swish. */
+export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(untyped(x).mul(tf.sigmoid(untyped(x))))
+
+/** The logarithm of softmax along the last axis. */
+export const logSoftmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.logSoftmax(untyped(x)))
+
 /** Softmax along the last axis. */
 export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.softmax(untyped(x)))

@@ -13,30 +13,16 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Mul, Show, ShowShape } from "./Dim.ts"
+import * as Elementwise from "./Elementwise.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
-
-/**
- * Computes on the values of a tensor without leaving a trace for gradients. An index drawn from a taped tensor would
- * otherwise be asked for a gradient that does not exist.
- */
-export const untaped = (x: tf.Tensor, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor => {
-  const found: Array<tf.Tensor> = []
-  tf.customGrad((y) => {
-    found.push(tf.keep(compute(y as tf.Tensor)))
-    return { value: (y as tf.Tensor).clone(), gradFunc: (dy: tf.Tensor) => dy }
-  })(x)
-  const [kept] = found as [tf.Tensor]
-  const adopted = tf.clone(kept)
-  kept.dispose()
-  return adopted
-}
+import { untaped } from "./Untaped.ts"
 
 /** The index of the largest value along the last axis, the lowest one on ties: `[..., K]` to `[...]`. */
 export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
-  unsafeTyped(untaped(untyped(x), (y) => tf.argMax(y, -1)))
+  unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
 
 /**
  * The code of each vector `[M, E]`: the row of the codebook `[K, E]` with the largest dot product, which on the unit
@@ -58,7 +44,9 @@ export function nearest(vectors: Any, codebook: Any): Any {
       `nearest: vectors have ${vectors.shape[1]} channels but the codebook has ${codebook.shape[1]}`
     )
   }
-  return unsafeTyped(untaped(untyped(vectors), (x) => tf.argMax(tf.matMul(x, untyped(codebook), false, true), 1)))
+  return unsafeTyped(
+    untaped([untyped(vectors)], (x) => tf.argMax(tf.matMul(x!, untyped(codebook), false, true), 1))
+  )
 }
 
 /** Rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
@@ -103,6 +91,17 @@ export const countByCode = <M extends number, K extends number>(codes: Tensor<[M
   const raw = untyped(codes) as tf.Tensor1D
   return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
 }
+
+/** A 1 at the place of each code and 0 elsewhere: `[...]` to `[..., K]`, zeros for codes that are not below `K`. */
+export const oneHot = <L extends Shape, K extends number>(codes: Tensor<L, "int32">, size: K): Tensor<[...L, K]> =>
+  unsafeTyped(tf.equal(untyped(codes).expandDims(-1), tf.range(0, size, 1, "int32")).cast("float32"))
+
+/** Numbers as codes; what stands behind the point is cut off. */
+export const fromFloat = <S extends Shape>(x: Tensor<S>): Tensor<S, "int32"> =>
+  unsafeTyped(untaped([untyped(x)], (y) => y!.cast("int32")))
+
+/** Where two arrays hold the same codes. */
+export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise.pairwise("equal", tf.equal)
 
 /** Codes `[B·N]` as the codes of a batch, `[B, N]`. */
 export const asGrid = <B extends number, N extends number>(

@@ -31,7 +31,8 @@ type Join<S extends ReadonlyArray<unknown>> = S extends readonly [infer H, ...in
   ? T extends readonly [] ? Show<H> : `${Show<H>}, ${Join<T>}`
   : ""
 
-type Kind<N extends number> = N extends Dim<string> ? "named"
+/** How a size is known; `error` where arithmetic did not work out. */
+export type Kind<N extends number> = N extends Dim<string> ? "named"
   : N extends ShapeError.ShapeError ? "error"
   : number extends N ? "plain"
   : "literal"

@@ -14,24 +14,27 @@
 import * as tf from "@tensorflow/tfjs"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+import { untaped } from "./Untaped.ts"
 
-/** An operation on two operands of one shape. */
-export interface Pairwise<Name extends string> {
-  <S extends Shape>(a: Tensor<S>, b: Tensor<NoInfer<S>>): Tensor<S>
+/** An operation on two operands of one shape: of `In` elements, with a result of `Out` elements. */
+export interface Pairwise<Name extends string, In extends DType = "float32", Out extends DType = In> {
+  <S extends Shape>(a: Tensor<S, In>, b: Tensor<NoInfer<S>, In>): Tensor<S, Out>
   <S extends Shape, R extends Shape>(
-    a: Tensor<S>,
-    b: Tensor<R> & ShapeError.ShapeError<`${Name}: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
-  ): Tensor<S>
+    a: Tensor<S, In>,
+    b: Tensor<R, In> & ShapeError.ShapeError<`${Name}: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+  ): Tensor<S, Out>
 }
 
-const pairwise = <Name extends string>(
+/** Makes one, with the check of its operands. */
+export const pairwise = <Name extends string, In extends DType = "float32", Out extends DType = In>(
   name: Name,
   compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor
-): Pairwise<Name> =>
-<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> => {
+): Pairwise<Name, In, Out> =>
+<S extends Shape>(a: Tensor<S, In>, b: Tensor<S, In>): Tensor<S, Out> => {
   ShapeError.same(name, a, b)
   return unsafeTyped(compute(untyped(a), untyped(b)))
 }
@@ -47,6 +50,12 @@ export const mul: Pairwise<"mul"> = pairwise("mul", tf.mul)
 
 /** `a / b` of one shape. */
 export const div: Pairwise<"div"> = pairwise("div", tf.div)
+
+/** The larger of each two elements. Of equal ones the gradient goes to `a`. */
+export const maximum: Pairwise<"maximum"> = pairwise("maximum", tf.maximum)
+
+/** The smaller of each two elements. Of equal ones the gradient goes to `a`. */
+export const minimum: Pairwise<"minimum"> = pairwise("minimum", tf.minimum)
 
 /** Every element times a constant known when the step is written. */
 export const scale = <S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> =>
@@ -134,6 +143,33 @@ export const square = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(
 /** `√x`. */
 export const sqrt = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sqrt(untyped(x)))
 
+/** `eˣ`. */
+export const exp = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.exp(untyped(x)))
+
+/** The natural logarithm. */
+export const log = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.log(untyped(x)))
+
+const absGrad = tf.customGrad((x, save) => {
+  const input = x as tf.Tensor
+  ;(save as tf.GradSaveFunc)([input])
+  return {
+    value: tf.abs(input),
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => dy.mul(tf.sign(saved[0]!))
+  }
+})
+
+/** `|x|`, with the gradient 0 at 0. */
+export const abs = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(absGrad(untyped(x)))
+
+/** -1, 0 or 1. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+export const sign = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sign(untyped(x)))
+
+/** The nearest whole number, halves to the even one. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+export const round = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.round(untyped(x)))
+
+/** The largest whole number that is not above `x`. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+export const floor = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.floor(untyped(x)))
+
 /** `1 / x`. */
 export const reciprocal = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.div(1, untyped(x)))
 
@@ -150,7 +186,23 @@ export const isFinite = <S extends Shape>(x: Tensor<S>): Tensor<S, "bool"> => un
 
 /** Where `x < bound`. */
 export const less = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
-  unsafeTyped(tf.less(untyped(x), bound))
+  unsafeTyped(untaped([untyped(x)], (y) => tf.less(y!, bound)))
+
+/** Where `a < b`. */
+export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
+  "lessThan",
+  (a, b) => untaped([a, b], (x, y) => tf.less(x!, y!))
+)
+
+/** Where both hold. */
+export const and: Pairwise<"and", "bool"> = pairwise("and", tf.logicalAnd)
+
+/** Where one or both hold. */
+export const or: Pairwise<"or", "bool"> = pairwise("or", tf.logicalOr)
+
+/** Where the condition does not hold. */
+export const not = <S extends Shape>(condition: Tensor<S, "bool">): Tensor<S, "bool"> =>
+  unsafeTyped(tf.logicalNot(untyped(condition)))
 
 /** `a` where the condition holds, else `b`. */
 export const where = <S extends Shape>(

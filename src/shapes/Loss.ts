@@ -10,13 +10,13 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import { untaped } from "./Codes.ts"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+import { untaped } from "./Untaped.ts"
 
 const logSoftmax = (x: tf.Tensor): tf.Tensor =>
   FusedKernel.run("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!
@@ -119,6 +119,6 @@ export function accuracy<M extends number, K extends number, S extends Shape, D 
 export function accuracy(logits: Any, labels: Any): Any {
   checkLabels("accuracy", logits, labels)
   return unsafeTyped(
-    untaped(untyped(logits), (x) => tf.mean(tf.cast(tf.equal(tf.argMax(x, 1), untyped(labels)), "float32")))
+    untaped([untyped(logits)], (x) => tf.mean(tf.cast(tf.equal(tf.argMax(x!, 1), untyped(labels)), "float32")))
   )
 }

@@ -1,5 +1,5 @@
 /**
- * Sums and means.
+ * Sums, means and extremes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -9,6 +9,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
+import * as Axis from "./Axis.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -23,6 +24,30 @@ export const sum = <S extends Shape>(x: Tensor<S>): Tensor<[]> => unsafeTyped(tf
 /** The sum over the last axis: `[..., C]` to `[...]`. */
 export const sumLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<L> =>
   unsafeTyped(tf.sum(untyped(x), -1))
+
+/** A number for each vector along an axis, which is gone in the result. */
+export interface Along<Name extends string> {
+  <S extends Shape, const I extends number>(
+    x: Tensor<S>,
+    axis: I & Axis.Within<Name, S, I>
+  ): Tensor<Axis.Without<S, I>>
+}
+
+const along =
+  <Name extends string>(name: Name, reduce: (x: tf.Tensor, axis: number) => tf.Tensor): Along<Name> =>
+  (x: Any, axis: number): Any => unsafeTyped(reduce(untyped(x), Axis.place(name, x.shape, axis)))
+
+/** The sum along an axis. */
+export const sumAlong: Along<"sumAlong"> = along("sumAlong", tf.sum)
+
+/** The mean along an axis. */
+export const meanAlong: Along<"meanAlong"> = along("meanAlong", tf.mean)
+
+/** The largest along an axis. Its gradient goes to every element that is the largest. */
+export const maxAlong: Along<"maxAlong"> = along("maxAlong", tf.max)
+
+/** The smallest along an axis. Its gradient goes to every element that is the smallest. */
+export const minAlong: Along<"minAlong"> = along("minAlong", tf.min)
 
 /** The mean over the tokens: `[B, N, C]` to `[B, C]`. */
 export const meanTokens = <B extends number, N extends number, C extends number>(

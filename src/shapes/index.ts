@@ -1,6 +1,8 @@
 /** Typed shapes and the operations on them. Knows TensorFlow.js and nothing of the method. */
 export * as Activation from "./Activation.ts"
+export * as Arrange from "./Arrange.ts"
 export * as Attention from "./Attention.ts"
+export * as Axis from "./Axis.ts"
 export * as Codes from "./Codes.ts"
 export * as Convolution from "./Convolution.ts"
 export * as Dim from "./Dim.ts"

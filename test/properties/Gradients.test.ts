@@ -4,6 +4,7 @@ import fc from "fast-check"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import {
   Activation,
+  Arrange,
   Attention,
   Codes,
   Convolution,
@@ -20,8 +21,20 @@ import {
 } from "../../src/shapes/index.ts"
 import { type Host, inputs, type Operation, operations, type Sizes, sizes, upload } from "../shapes/operations.ts"
 
-const rooms = { Activation, Attention, Codes, Convolution, Elementwise, Linear, Loss, Normalization, Reduction, Tokens }
-const helpers = ["Codes.untaped", "Tokens.gridOf"]
+const rooms = {
+  Activation,
+  Arrange,
+  Attention,
+  Codes,
+  Convolution,
+  Elementwise,
+  Linear,
+  Loss,
+  Normalization,
+  Reduction,
+  Tokens
+}
+const helpers = ["Elementwise.pairwise", "Tokens.gridOf"]
 
 const unit = (seed: number, purpose: string, shape: ReadonlyArray<number>) => {
   const random = KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 })

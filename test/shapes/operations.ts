@@ -3,6 +3,7 @@ import fc from "fast-check"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import {
   Activation,
+  Arrange,
   Attention,
   Codes,
   Convolution,
@@ -86,6 +87,33 @@ const patches = ({ batch, patch, down, across }: Sizes) => [batch, down * across
 const codebook = ({ rows, codes, width }: Sizes) => ({ x: [rows, width], table: [codes, width] })
 const rowCodes = ({ rows, codes }: Sizes) => ({ codes: [rows], below: codes })
 
+const masks = (size: Sizes) => ({ a: { bool: grid(size) }, b: { bool: grid(size) } })
+
+const plus = (x: Any, at: (index: number) => number): Any =>
+  Elementwise.add(
+    x,
+    Tensor.constant(
+      HostTensor.make(
+        x.shape as ReadonlyArray<number>,
+        "float32",
+        Float32Array.from({ length: HostTensor.size(x.shape) }, (_, index) => at(index))
+      )
+    )
+  )
+
+const away = (x: Any): Any => plus(x, (index) => (index % 2 === 0 ? 8 : -8))
+
+const steep = (x: Any): Any => plus(Elementwise.scale(x, 0.1), (index) => 7 * index % 61)
+
+const kinds = (
+  name: string,
+  run: (inputs: Readonly<Record<"x", Any>>, size: Sizes) => Any | Inputs
+): ReadonlyArray<Operation> => [
+  operation(name, one, run),
+  operation(`${name} of codes`, (size) => ({ x: { codes: grid(size), below: 9 } }), run, discrete),
+  operation(`${name} of truths`, (size) => ({ x: { bool: grid(size) } }), run, discrete)
+]
+
 const apart = ([batch, channels, height, width]: ReadonlyArray<number>, size: number): Any => {
   const places = Float32Array.from({ length: batch! * channels! * height! * width! }, (_, i) => {
     const place = Math.floor(i / width!) % height! % size * size + i % width! % size
@@ -122,10 +150,28 @@ export const operations: ReadonlyArray<Operation> = [
     one,
     ({ x }) => Elementwise.reciprocal(Elementwise.shift(Elementwise.square(x), 1))
   ),
+  operation("Elementwise.maximum", two, ({ a, b }) => Elementwise.maximum(away(a), b)),
+  operation("Elementwise.minimum", two, ({ a, b }) => Elementwise.minimum(away(a), b)),
+  operation("Elementwise.maximum of equal ones", one, ({ x }) => Elementwise.maximum(x, x)),
+  operation("Elementwise.exp", one, ({ x }) => Elementwise.exp(x)),
+  operation("Elementwise.log", one, ({ x }) => Elementwise.log(Elementwise.shift(Elementwise.square(x), 1))),
+  operation("Elementwise.abs", one, ({ x }) => Elementwise.abs(away(x))),
+  operation("Elementwise.sign", one, ({ x }) => Elementwise.sign(x), discrete),
+  operation("Elementwise.round", one, ({ x }) => Elementwise.round(x), discrete),
+  operation("Elementwise.floor", one, ({ x }) => Elementwise.floor(x), discrete),
   operation("Elementwise.atMost", one, ({ x }) => Elementwise.atMost(x, 0.5), discrete),
   operation("Elementwise.atLeast", one, ({ x }) => Elementwise.atLeast(x, 0.5), discrete),
   operation("Elementwise.isFinite", one, ({ x }) => Elementwise.isFinite(x), discrete),
   operation("Elementwise.less", one, ({ x }) => Elementwise.less(x, 0.5), discrete),
+  operation(
+    "Elementwise.less within a gradient",
+    one,
+    ({ x }) => Elementwise.where(Elementwise.less(away(x), 0), Elementwise.square(away(x)), Elementwise.scale(x, 3))
+  ),
+  operation("Elementwise.lessThan", two, ({ a, b }) => Elementwise.lessThan(a, b), discrete),
+  operation("Elementwise.and", masks, ({ a, b }) => Elementwise.and(a, b), discrete),
+  operation("Elementwise.or", masks, ({ a, b }) => Elementwise.or(a, b), discrete),
+  operation("Elementwise.not", masks, ({ a }) => Elementwise.not(a), discrete),
   operation(
     "Elementwise.where",
     (size) => ({ ...two(size), mask: { bool: grid(size) } }),
@@ -156,9 +202,28 @@ export const operations: ReadonlyArray<Operation> = [
   ),
   operation("Elementwise.stopGradient", one, ({ x }) => Elementwise.stopGradient(x), discrete),
 
+  ...kinds(
+    "Arrange.reshape",
+    ({ x }, { batch, tokens, heads: count, channels: each }) => Arrange.reshape(x, [batch, tokens, count, each])
+  ),
+  ...kinds("Arrange.transpose", ({ x }) => Arrange.transpose(x, [2, 0, 1])),
+  ...kinds("Arrange.slice", ({ x }, { width }) => Arrange.slice(x, -1, 1, width - 1)),
+  ...kinds("Arrange.split", ({ x }, { width }) => {
+    const [first, second] = Arrange.split(x, 2, [1, width - 1])
+    return { first, second }
+  }),
+  ...kinds("Arrange.concat", ({ x }) => Arrange.concat([Arrange.slice(x, -1, 0, 1), x, x], -1)),
+  ...kinds("Arrange.stack", ({ x }) => Arrange.stack([x, x, x], 1)),
+  ...kinds("Arrange.stack at the end", ({ x }) => Arrange.stack([x, x], -1)),
+  ...kinds("Arrange.repeat", ({ x }, { out }) => Arrange.repeat(x, 1, out)),
+
   operation("Activation.gelu", one, ({ x }) => Activation.gelu(x)),
   operation("Activation.quickGelu", one, ({ x }) => Activation.quickGelu(x)),
   operation("Activation.tanh", one, ({ x }) => Activation.tanh(x)),
+  operation("Activation.relu", one, ({ x }) => Activation.relu(away(x))),
+  operation("Activation.sigmoid", one, ({ x }) => Activation.sigmoid(x)),
+  operation("Activation.silu", one, ({ x }) => Activation.silu(x)),
+  operation("Activation.logSoftmax", one, ({ x }) => Activation.logSoftmax(x)),
   operation("Activation.softmax", one, ({ x }) => Activation.softmax(x)),
 
   operation(
@@ -241,6 +306,12 @@ export const operations: ReadonlyArray<Operation> = [
   operation("Reduction.mean", one, ({ x }) => Reduction.mean(x)),
   operation("Reduction.sum", one, ({ x }) => Reduction.sum(x)),
   operation("Reduction.sumLast", one, ({ x }) => Reduction.sumLast(x)),
+  ...[0, 1, 2, -1].flatMap((axis) => [
+    operation(`Reduction.sumAlong ${axis}`, one, ({ x }) => Reduction.sumAlong(x, axis)),
+    operation(`Reduction.meanAlong ${axis}`, one, ({ x }) => Reduction.meanAlong(x, axis)),
+    operation(`Reduction.maxAlong ${axis}`, one, ({ x }) => Reduction.maxAlong(steep(x), axis)),
+    operation(`Reduction.minAlong ${axis}`, one, ({ x }) => Reduction.minAlong(steep(x), axis))
+  ]),
   operation("Reduction.meanTokens", one, ({ x }) => Reduction.meanTokens(x)),
   operation("Reduction.globalNorm", two, (tree) => Reduction.globalNorm(tree), discrete),
 
@@ -345,6 +416,19 @@ export const operations: ReadonlyArray<Operation> = [
   ),
 
   operation("Codes.argMax", one, ({ x }) => Codes.argMax(x), discrete),
+  operation("Codes.fromFloat", one, ({ x }) => Codes.fromFloat(Elementwise.scale(x, 3)), discrete),
+  operation(
+    "Codes.oneHot",
+    (size) => ({ codes: rowCodes(size) }),
+    ({ codes }, size) => Codes.oneHot(codes, size.codes - 1),
+    discrete
+  ),
+  operation(
+    "Codes.equal",
+    (size) => ({ a: rowCodes(size), b: rowCodes(size) }),
+    ({ a, b }) => Codes.equal(a, b),
+    discrete
+  ),
   operation("Codes.nearest", codebook, ({ x, table }) => Codes.nearest(x, table), discrete),
   operation(
     "Codes.lookup",
