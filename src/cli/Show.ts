@@ -1,7 +1,8 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
 import type { Accuracy } from "../domain/evaluation/Accuracy.ts"
-import { type ImageSet, toldLeftOut } from "../layers/images/reading/ImageSet.ts"
+import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import { toldLeftOut } from "../layers/images/reading/LeftOut.ts"
 import * as Progress from "../layers/run/Progress.ts"
 import type { Row } from "../layers/run/Runs.ts"
 

@@ -4,7 +4,7 @@ import type { AugmentConfig } from "../domain/config/AugmentConfig.ts"
 import * as Config from "../domain/config/Config.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as Images from "../layers/images/Images.ts"
-import { ImagesError } from "../layers/images/reading/ImageSet.ts"
+import { ImagesError } from "../layers/images/reading/ImagesError.ts"
 import * as Show from "./Show.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/

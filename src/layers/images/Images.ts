@@ -18,7 +18,8 @@
  */
 import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import * as Files from "../files/Files.ts"
-import { ImagesError, type ImageSet, UnknownSplit } from "./reading/ImageSet.ts"
+import { ImagesError, UnknownSplit } from "./reading/ImagesError.ts"
+import type { ImageSet } from "./reading/ImageSet.ts"
 import * as Cifar from "./sources/Cifar.ts"
 import * as Emoji from "./sources/Emoji.ts"
 import * as Folder from "./sources/Folder.ts"
@@ -26,6 +27,27 @@ import * as Manifest from "./sources/Manifest.ts"
 import * as Parquet from "./sources/Parquet.ts"
 import type * as InShards from "./sources/Shards.ts"
 import * as WebDataset from "./sources/WebDataset.ts"
+
+export {
+  FileDamaged,
+  FilesMissing,
+  FileTruncated,
+  FolderEmpty,
+  FolderMissing,
+  ImageBroken,
+  ImagesBroken,
+  ImagesError,
+  ImageTooLarge,
+  ImageTooSmall,
+  LabelMissing,
+  LabelsUnusable,
+  LabelUnknown,
+  PackageDamaged,
+  PackageMissing,
+  SplitEmpty,
+  SplitsUnclear,
+  UnknownSplit
+} from "./reading/ImagesError.ts"
 
 /** How a folder is read. */
 export type FolderOptions = Folder.Options

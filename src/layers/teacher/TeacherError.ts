@@ -4,7 +4,7 @@ import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
 import { EngineError } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
-import { ImagesError } from "../images/reading/ImageSet.ts"
+import { ImagesError } from "../images/reading/ImagesError.ts"
 import * as Weights from "../weights/Weights.ts"
 import { FeatureCacheError } from "./FeatureCacheError.ts"
 

@@ -4,7 +4,7 @@ import { Effect, Exit, FileSystem, type Layer, Runtime, type Scope } from "effec
 import sharp from "sharp"
 import type { Picture } from "../../../src/domain/pixels/Picture.ts"
 import { Images } from "../../../src/layers/images/Images.ts"
-import { ImagesError } from "../../../src/layers/images/reading/ImageSet.ts"
+import { ImagesError } from "../../../src/layers/images/reading/ImagesError.ts"
 
 export const CLASSES: ReadonlyArray<string> = ["ape", "bee", "cat"]
 

@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import sharp from "sharp"
 import * as Decode from "./Decode.ts"
-import { type Annotation, ImageBroken } from "./ImageSet.ts"
+import { ImageBroken } from "./ImagesError.ts"
+import type { Annotation } from "./ImageSet.ts"
 
 /** Where a chunk's kind and content begin, after its length, and what follows them: a checksum. */
 const NAME = 4

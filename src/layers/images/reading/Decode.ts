@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import sharp, { type Sharp } from "sharp"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
-import { ImageBroken, ImageTooLarge, ImageTooSmall } from "./ImageSet.ts"
+import { ImageBroken, ImageTooLarge, ImageTooSmall } from "./ImagesError.ts"
 import * as Official from "./Official.ts"
 import * as Tiff from "./Tiff.ts"
 

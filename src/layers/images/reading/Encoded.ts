@@ -7,7 +7,9 @@ import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
 import * as Decode from "./Decode.ts"
-import { ImagesBroken, ImagesError, type ImageSet, keeping, type LeftOut, outside, within } from "./ImageSet.ts"
+import { ImagesBroken, ImagesError, within } from "./ImagesError.ts"
+import { type ImageSet, keeping, outside } from "./ImageSet.ts"
+import type { LeftOut } from "./LeftOut.ts"
 
 /** How encoded images are checked, decoded and kept. */
 export interface Options {

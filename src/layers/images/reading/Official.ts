@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import sharp, { type Metadata, type OutputInfo, type Sharp } from "sharp"
-import { ImageBroken } from "./ImageSet.ts"
+import { ImageBroken } from "./ImagesError.ts"
 import * as Tiff from "./Tiff.ts"
 
 /** Pixels as sharp gives them. */

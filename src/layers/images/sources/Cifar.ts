@@ -8,10 +8,10 @@ import {
   FileTruncated,
   FolderMissing,
   LabelUnknown,
-  memory,
   UnknownSplit,
   within
-} from "../reading/ImageSet.ts"
+} from "../reading/ImagesError.ts"
+import { memory } from "../reading/ImageSet.ts"
 import * as Labels from "./Labels.ts"
 import * as Shards from "./Shards.ts"
 

@@ -10,7 +10,8 @@ import * as Files from "../../files/Files.ts"
 import { remember } from "../../files/Remember.ts"
 import { Progress } from "../../run/Progress.ts"
 import { GROUND } from "../reading/Decode.ts"
-import { memory, PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImageSet.ts"
+import { PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImagesError.ts"
+import { memory } from "../reading/ImageSet.ts"
 
 /** How the emoji are labelled and where their drawings are kept. */
 export interface Options {

@@ -5,7 +5,7 @@ import * as SplitFolders from "../../../domain/evaluation/SplitFolders.ts"
 import * as Files from "../../files/Files.ts"
 import { remember } from "../../files/Remember.ts"
 import * as Encoded from "../reading/Encoded.ts"
-import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../reading/ImageSet.ts"
+import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../reading/ImagesError.ts"
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
 

@@ -1,7 +1,7 @@
 /** The labels of a split, as its collection writes them, turned into indices of a list of classes. */
 import { Effect, Result } from "effect"
 import type { Label, LabelError } from "../../../domain/evaluation/Label.ts"
-import { LabelMissing, LabelsUnusable, LabelUnknown } from "../reading/ImageSet.ts"
+import { LabelMissing, LabelsUnusable, LabelUnknown } from "../reading/ImagesError.ts"
 
 /** Integers from here on are names, such as those of a database: a class for each integer below would be too many. */
 const MOST_CLASSES = 100_000n

@@ -16,7 +16,14 @@ import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
 import { remember } from "../../files/Remember.ts"
 import * as Encoded from "../reading/Encoded.ts"
-import { FileDamaged, FileTruncated, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../reading/ImageSet.ts"
+import {
+  FileDamaged,
+  FileTruncated,
+  ImageBroken,
+  LabelsUnusable,
+  UnknownSplit,
+  within
+} from "../reading/ImagesError.ts"
 import { arrowDurations } from "./ArrowDurations.ts"
 import * as Labels from "./Labels.ts"
 import * as Shards from "./Shards.ts"

@@ -6,7 +6,8 @@ import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
 import { EXTENSIONS } from "../reading/Decode.ts"
 import type { Listing } from "../reading/Encoded.ts"
-import { FolderEmpty, ImageBroken, ImagesError, type LeftOut } from "../reading/ImageSet.ts"
+import { FolderEmpty, ImageBroken, ImagesError } from "../reading/ImagesError.ts"
+import type { LeftOut } from "../reading/LeftOut.ts"
 
 /**
  * An image file. Its name is relative to the scanned folder, with forward slashes; its size is -1 where the name leads to no

@@ -3,7 +3,8 @@ import { Effect, type FileSystem } from "effect"
 import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
 import { EXTENSIONS } from "../reading/Decode.ts"
-import { FileDamaged, ImagesError, type LeftOut, SplitEmpty } from "../reading/ImageSet.ts"
+import { FileDamaged, ImagesError, SplitEmpty } from "../reading/ImagesError.ts"
+import type { LeftOut } from "../reading/LeftOut.ts"
 
 /** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
 export type Shards = Readonly<Record<string, string | ReadonlyArray<string>>>

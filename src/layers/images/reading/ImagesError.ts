@@ -1,0 +1,265 @@
+/** Why images cannot be had. */
+import { Effect, Runtime, Schema } from "effect"
+import * as Config from "../../../domain/config/Config.ts"
+import * as Files from "../../files/Files.ts"
+import { LeftOut, toldLeftOut } from "./LeftOut.ts"
+
+/** There is no such folder. Exits with 66. */
+export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMissing", {}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return "there is no such folder; check the path"
+  }
+}
+
+const besides = (leftOut: ReadonlyArray<LeftOut>): string => leftOut.length === 0 ? "" : `; ${toldLeftOut(leftOut)}`
+
+/** The folder holds no image. Exits with 66. */
+export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty", {
+  extensions: Schema.Array(Schema.String),
+  leftOut: Schema.Array(LeftOut)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `the folder holds no usable image; put images (${
+      this.extensions.join(", ")
+    }) into it, one sub-folder per class${besides(this.leftOut)}`
+  }
+}
+
+/** No file of a split holds an image. Exits with 66. */
+export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
+  extensions: Schema.Array(Schema.String),
+  leftOut: Schema.Array(LeftOut)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `its files hold no usable image (${
+      this.extensions.join(", ")
+    }); check which files are named for this split` +
+      besides(this.leftOut)
+  }
+}
+
+/** The folder holds none of the files that make the collection. Exits with 66. */
+export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissing", { wanted: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `the folder holds no ${this.wanted}; check the path, and that the archive is unpacked there`
+  }
+}
+
+/** The file ends too early. Exits with 65. */
+export class FileTruncated extends Schema.TaggedError<FileTruncated>()("FileTruncated", {
+  expected: Schema.Int,
+  found: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the file should have ${this.expected} bytes but has ${this.found}; it is cut off, so get it again`
+  }
+}
+
+/** The file is not of the format that it should be. Exits with 65. */
+export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the file cannot be used (${this.problem}); repair it or get it again`
+  }
+}
+
+/** An image has a label that is none of the classes. Exits with 65. */
+export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnknown", {
+  image: Schema.String,
+  label: Schema.String,
+  classes: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.image} has the label "${this.label}", which is none of the ${this.classes} classes; ` +
+      "correct the label or the list of classes"
+  }
+}
+
+/** An image has no label, though others of its split have one. Exits with 65. */
+export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissing", {
+  image: Schema.String,
+  /** What was read as the label. */
+  source: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.image} has no label, though other images have (${this.source}); give it one, or remove it`
+  }
+}
+
+/** Labels cannot be told from what is there. Exits with 65. */
+export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("LabelsUnusable", {
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the labels cannot be used: ${this.problem}`
+  }
+}
+
+/** The sub-folders of a folder could be splits or classes. Exits with 65. */
+export class SplitsUnclear extends Schema.TaggedError<SplitsUnclear>()("SplitsUnclear", {
+  folders: Schema.Array(Schema.String),
+  /** Those that are called as splits are. */
+  suspects: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { folders, suspects } = this
+    const all = folders.length > NAMED ? `${folders.slice(0, NAMED).join(", ")}, ...` : folders.join(", ")
+    return `its sub-folders (${all}) could be splits or classes; say which are splits (--splits ${
+      suspects.join(",")
+    }), or that all are classes (--splits none)`
+  }
+}
+
+/** The asked split does not exist. Exits with 66. */
+export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
+  split: Schema.String,
+  splits: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    return `there is no split "${this.split}"; choose one of ${this.splits.join(", ")}`
+  }
+}
+
+const ADVICE = "repair or remove the file, or leave out what is broken (--check contents --broken skip)"
+
+/** The file is no image, or a damaged one. Exits with 65. */
+export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken", { problem: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `the image cannot be decoded (${this.problem})`
+  }
+  override get message() {
+    return `${this.finding}; ${ADVICE}`
+  }
+}
+
+/** The image has fewer pixels than needed. Exits with 65. */
+export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageTooSmall", {
+  width: Schema.Int,
+  height: Schema.Int,
+  minimum: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `the image is ${this.width} × ${this.height} pixels, but both sides need at least ${this.minimum}`
+  }
+  override get message() {
+    return `${this.finding}; ${ADVICE}`
+  }
+}
+
+/** The image has more pixels than allowed. Exits with 65. */
+export class ImageTooLarge extends Schema.TaggedError<ImageTooLarge>()("ImageTooLarge", {
+  width: Schema.Int,
+  height: Schema.Int,
+  limit: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    const { height, limit, width } = this
+    return `the image is ${width} × ${height} = ${
+      width * height
+    } pixels, and at most ${limit} are decoded, as a guard ` +
+      "against files that fill the memory"
+  }
+  override get message() {
+    return `${this.finding}; raise the limit (--pixel-limit ${
+      this.width * this.height
+    }) if the file is what it should be, ` +
+      "or leave out what is broken (--check contents --broken skip)"
+  }
+}
+
+/** So many are named; of the rest, the number is told. */
+const NAMED = 10
+
+/** Several images cannot be used. Exits with 65. */
+export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBroken", {
+  /** What is wrong, a sentence for each image. */
+  findings: Schema.Array(Schema.String),
+  /** How many images were looked at. */
+  of: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { findings, of } = this
+    const more = findings.length - NAMED
+    return [
+      `${findings.length} of ${of} images cannot be used`,
+      ...findings.slice(0, NAMED).map((finding) => `  ${finding}`),
+      ...(more > 0 ? [`  and ${more} more`] : []),
+      findings.length === of
+        ? "repair these files, or get others"
+        : "repair or remove these files, or leave out what is broken (--broken skip)"
+    ].join("\n")
+  }
+}
+
+/** Packages that hold pictures are not installed. Exits with 66. */
+export class PackageMissing extends Schema.TaggedError<PackageMissing>()("PackageMissing", {
+  packages: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    const [are, them] = this.packages.length === 1 ? ["is", "it"] : ["are", "them"]
+    return `${this.packages.join(" and ")} ${are} not installed; get ${them} by: npm install ${this.packages.join(" ")}`
+  }
+}
+
+/** A package does not hold what it should. Exits with 65. */
+export class PackageDamaged extends Schema.TaggedError<PackageDamaged>()("PackageDamaged", {
+  package: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the package ${this.package} cannot be used (${this.problem}); install it again by: npm install ${this.package}`
+  }
+}
+
+/** Why images cannot be had. The exit code is that of the reason. */
+export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError", {
+  /** The folder, the file, or the name of the collection. */
+  source: Schema.String,
+  reason: Schema.Union([
+    FolderMissing,
+    FolderEmpty,
+    SplitEmpty,
+    FilesMissing,
+    FileTruncated,
+    FileDamaged,
+    LabelUnknown,
+    LabelMissing,
+    LabelsUnusable,
+    SplitsUnclear,
+    UnknownSplit,
+    ImageBroken,
+    ImageTooSmall,
+    ImageTooLarge,
+    ImagesBroken,
+    PackageMissing,
+    PackageDamaged,
+    Config.ConfigError,
+    Files.FileError
+  ])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    const named = this.reason instanceof Files.FileError || this.reason instanceof Config.ConfigError
+    return named ? this.reason.message : `${this.source}: ${this.reason.message}`
+  }
+}
+
+/** Says of failures where they happened. */
+export const within = (source: string) =>
+  Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))
