@@ -10,6 +10,7 @@ import * as PresetModule from "../domain/config/Preset.ts"
 import { ProbeConfig } from "../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../domain/evaluation/Accuracy.ts"
 import * as Classes from "../domain/evaluation/Classes.ts"
+import * as DemoExpectations from "../domain/evaluation/DemoExpectations.ts"
 import * as Metrics from "../domain/evaluation/Metrics.ts"
 import * as Report from "../domain/evaluation/Report.ts"
 import * as ComputedOn from "../domain/values/ComputedOn.ts"
@@ -226,7 +227,7 @@ export const demo = Effect.fn("demo")(function*(preset: Preset, options: DemoOpt
     },
     seconds: Object.fromEntries(Object.entries(stages).map(([stage, { seconds }]) => [stage, seconds])),
     expected: name === "tiny"
-      ? { figures: Report.tinyFigures, curves: Report.tinyCurves }
+      ? { figures: DemoExpectations.figures, curves: DemoExpectations.curves }
       : { figures: [], curves: [] }
   }
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
 import { tiny } from "../../src/domain/config/presets/Presets.ts"
+import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.ts"
 import * as Report from "../../src/domain/evaluation/Report.ts"
 import { report } from "../e2e/sample.ts"
 
@@ -87,12 +88,14 @@ describe("Report", () => {
   })
 
   it("expects the curves of the demo to the last step of its preset", () => {
-    const lasts = Report.tinyCurves.map(({ metric, points, stage }) => [stage, metric, points.at(-1)!.step])
+    const lasts = DemoExpectations.curves.map(({ metric, points, stage }) => [stage, metric, points.at(-1)!.step])
     const steps = { tokenizer: tiny.tokenizer.optimizer.duration, pretrain: tiny.pretrain.optimizer.duration }
     assert.deepStrictEqual(lasts, [
       ...["loss", "cosine", "usage", "perplexity"].map((metric) => ["tokenizer", metric, steps.tokenizer]),
       ...["loss_1", "accuracy_1"].map((metric) => ["pretrain", metric, steps.pretrain])
     ])
-    assert.isTrue(Report.tinyCurves.every(({ points }) => points.every(({ high, low }) => 0 <= low && low < high)))
+    assert.isTrue(
+      DemoExpectations.curves.every(({ points }) => points.every(({ high, low }) => 0 <= low && low < high))
+    )
   })
 })

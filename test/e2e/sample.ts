@@ -1,4 +1,5 @@
-import { Report, tinyFigures } from "../../src/domain/evaluation/Report.ts"
+import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.ts"
+import { Report } from "../../src/domain/evaluation/Report.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import type { CodedImage, Curve, MaskedImage, PageData } from "../../src/pipelines/report/ReportPage.ts"
@@ -68,7 +69,7 @@ export const report: Report = {
     "fine-tune": 68.3
   },
   expected: {
-    figures: [...tinyFigures, {
+    figures: [...DemoExpectations.figures, {
       figure: "rendition.3d.finetune.pretrained",
       above: "rendition.3d.finetune.random",
       by: 0.03

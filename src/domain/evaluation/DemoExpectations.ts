@@ -1,0 +1,57 @@
+/** What is expected of the report of the demo, which runs the `tiny` preset on emoji. */
+import type { Band, Expectation } from "./Report.ts"
+
+/**
+ * What a run of the `tiny` preset on the emoji of the demo is expected to reach: what each of three seeds reached, with room
+ * for another one, or another order of adding. On the 3D style nothing is expected of the probe, whose gain over them is two
+ * points where one standard deviation is three.
+ */
+export const figures: ReadonlyArray<Expectation> = [
+  { figure: "tokenizer.cosine", atLeast: 0.49 },
+  { figure: "tokenizer.usage", atLeast: 200 },
+  { figure: "pretrain.maskedAccuracy", atLeast: 0.17 },
+  { figure: "probe.pretrained", above: "probe.random", by: 0.03 },
+  { figure: "knn.pretrained", above: "knn.random", by: 0 },
+  { figure: "finetune.pretrained", above: "finetune.random", by: 0.03 },
+  { figure: "rendition.flat.probe.pretrained", above: "rendition.flat.probe.random", by: 0 },
+  { figure: "rendition.3d.knn.pretrained", above: "rendition.3d.knn.random", by: 0 },
+  { figure: "rendition.3d.finetune.pretrained", above: "rendition.3d.finetune.random", by: 0 },
+  { figure: "seconds", atMost: 480 }
+]
+
+const band = (
+  stage: string,
+  metric: string,
+  margin: number,
+  means: ReadonlyArray<readonly [number, number]>
+): Band => ({
+  stage,
+  metric,
+  points: means.map(([step, mean]) => ({ step, low: Math.max(0, mean - margin), high: mean + margin }))
+})
+
+/** Where the smoothed curves of such a run are expected: around those of the default seed, with a margin for others. */
+export const curves: ReadonlyArray<Band> = [
+  band("tokenizer", "loss", 0.03, [[25, 0.67], [50, 0.62], [100, 0.57], [150, 0.53], [200, 0.505], [300, 0.48]]),
+  band("tokenizer", "cosine", 0.03, [[25, 0.34], [50, 0.385], [100, 0.44], [150, 0.48], [200, 0.5], [300, 0.525]]),
+  band("tokenizer", "usage", 25, [[25, 111], [50, 115], [100, 165], [200, 211], [300, 229]]),
+  band("tokenizer", "perplexity", 20, [[25, 50], [50, 64], [100, 99], [200, 144], [300, 168]]),
+  band("pretrain", "loss_1", 0.15, [
+    [50, 4.9],
+    [100, 4.59],
+    [200, 4.3],
+    [400, 4],
+    [600, 3.77],
+    [800, 3.61],
+    [1000, 3.53]
+  ]),
+  band("pretrain", "accuracy_1", 0.025, [
+    [50, 0.05],
+    [100, 0.08],
+    [200, 0.106],
+    [400, 0.14],
+    [600, 0.17],
+    [800, 0.193],
+    [1000, 0.208]
+  ])
+]
