@@ -28,18 +28,20 @@
  * await Effect.runPromise(program.pipe(Effect.provide(Runs.layerMemory())))
  * ```
  */
-import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Runtime, Schema } from "effect"
-import { findPackageJSON } from "node:module"
-import * as os from "node:os"
+import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Schema } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
-import { version } from "../../domain/values/Version.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
-import * as Weights from "../weights/Weights.ts"
+import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as RunEnvironment from "./RunEnvironment.ts"
+import { NotARun, OtherConfig, type RunsError, Unreadable, within } from "./RunsError.ts"
+import * as RunStore from "./RunStore.ts"
 
 export { Locked } from "../files/Lock.ts"
+export { Environment } from "./RunEnvironment.ts"
+export { NotARun, OtherConfig, RunsError, Unreadable } from "./RunsError.ts"
 
 /** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
 export const Row = Schema.StructWithRest(
@@ -53,105 +55,20 @@ export const Row = Schema.StructWithRest(
 )
 export type Row = typeof Row.Type
 
-/** The folder belongs to a run with another configuration. Exits with 73. */
-export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
-  differences: Schema.Array(Json.Difference)
-}) {
-  override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `it belongs to a run with another config (${Json.showDifferences(this.differences)}); ` +
-      "ask for that config to go on with this run, or choose another folder, where --from or --tokenizer take over " +
-      "what a stage of this one has learned"
-  }
-}
-
-/** The folder holds something else than a run. Exits with 73. */
-export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
-  override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `it holds ${this.found.slice(0, 3).join(", ")}${this.found.length > 3 ? ", …" : ""} but no config.json, ` +
-      "so it is no run folder; choose an empty or a new folder"
-  }
-}
-
-/** A file of the folder is not what was written. Exits with 65. */
-export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
-  file: Schema.String,
-  problem: Schema.String
-}) {
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.file} is damaged (${this.problem}); restore it, or begin again in another folder`
-  }
-}
-
-/** Why a run folder cannot be used. The exit code is that of the reason. */
-export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
-  directory: Schema.String,
-  reason: Schema.Union([OtherConfig, NotARun, Lock.Locked, Unreadable, Files.FileError, Weights.WeightsError])
-}) {
-  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return `run folder ${this.directory}: ${this.reason.message}`
-  }
-}
-
 const CONFIG = "config.json"
-const ENVIRONMENT = "environment.json"
 const LOG = "log.jsonl"
 const TIMINGS = "timings.jsonl"
 const stageResult = (stage: string) => `stages/${stage}.json`
 const stageWeights = (stage: string) => `stages/${stage}.safetensors`
 
-const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
-/** What `environment.json` holds. */
-export const Environment = Schema.StructWithRest(
-  Schema.Struct({ computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)) }),
-  [Schema.Record(Schema.String, Schema.Json)]
-)
-
 const parseRow = Schema.decodeEffect(Json.text(Row))
 const pretty = (value: Json.Json): string => `${JSON.stringify(value, null, 2)}\n`
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
-/** Where a run keeps its files, by names relative to its folder. */
-interface Store {
-  readonly directory: Option.Option<string>
-  readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
-  readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
-  readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
-  readonly readWeights: (name: string) => Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError>
-  readonly writeWeights: (name: string, weights: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
-  readonly writeBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
-}
-
-const wrap = (directory: string) =>
-  Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
-
-const readJson = Effect.fnUntraced(function*(store: Store, name: string) {
-  const text = yield* store.read(name)
-  if (Option.isNone(text)) return Option.none()
-  return Option.some(
-    yield* parseJson(text.value).pipe(
-      Effect.mapError((error) => new Unreadable({ file: name, problem: error.message }))
-    )
-  )
-})
-
-/** What was the environment, and on what the run has computed so far. */
-const readEnvironment = Effect.fnUntraced(function*(store: Store) {
-  const text = yield* readJson(store, ENVIRONMENT)
-  if (Option.isNone(text)) return Option.none()
-  const { computedOn = [], ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value).pipe(
-    Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
-  )
-  return Option.some({ computedOn, machine })
-})
-
-const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
+const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
-  const wrapped = wrap(place)
+  const wrapped = within(place)
 
   const rows = Effect.gen(function*() {
     const text = Option.getOrElse(yield* store.read(LOG), () => "")
@@ -174,16 +91,19 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       yield* append(TIMINGS, { ...row, at })
     }, wrapped),
     computesOn: Effect.fn("Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
-      const known = yield* readEnvironment(store)
+      const known = yield* RunEnvironment.read(store)
       const { computedOn: before, machine } = Option.getOrElse(known, () => ({ computedOn: [], machine: {} }))
       const last = before.at(-1)
       const change = last && ComputedOn.change(last, now)
       if (last !== undefined && change === undefined) return
-      yield* store.write(ENVIRONMENT, pretty({ ...machine, computedOn: [...before, ComputedOn.of(now)] }))
+      yield* store.write(
+        RunEnvironment.ENVIRONMENT,
+        pretty({ ...machine, computedOn: [...before, ComputedOn.of(now)] })
+      )
       if (change !== undefined) yield* Effect.logWarning(`run folder ${place}: ${change}`)
     }, wrapped),
     computedOn: wrapped(
-      Effect.map(readEnvironment(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
+      Effect.map(RunEnvironment.read(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
     ),
     rewind: Effect.fn("Runs.rewind")(function*(stage: string, step: number) {
       const all = yield* rows
@@ -192,7 +112,7 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
       return kept.filter(({ row }) => row.stage === stage).length
     }, wrapped),
     readLog: wrapped(Effect.map(rows, (all) => all.map(({ row }) => row))),
-    result: Effect.fn("Runs.result")((stage: string) => wrapped(readJson(store, stageResult(stage)))),
+    result: Effect.fn("Runs.result")((stage: string) => wrapped(RunStore.readJson(store, stageResult(stage)))),
     done: Effect.fn("Runs.done")((stage: string, result: Json.Json) =>
       wrapped(store.write(stageResult(stage), pretty(result)))
     ),
@@ -214,87 +134,12 @@ const fromStore = (store: Store): Context.Service.Shape<typeof Runs> => {
   }
 }
 
-const PACKAGES = [
-  "effect",
-  "@effect/platform-node",
-  "@tensorflow/tfjs",
-  "@tensorflow/tfjs-node",
-  "onnxruntime-node",
-  "sharp",
-  "pure-rand"
-]
-
-const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
-
-/** The machine and the versions that matter for the numbers. Packages that are not installed are left out. */
-const environment = Effect.fnUntraced(function*({ fs }: Files.Files) {
-  const versions = yield* Effect.forEach(
-    PACKAGES,
-    (name) =>
-      Effect.try({ try: () => findPackageJSON(name, import.meta.url), catch: () => undefined }).pipe(
-        Effect.flatMap((file) => file === undefined ? Effect.fail(undefined) : fs.readFileString(file)),
-        Effect.flatMap(Schema.decodeEffect(Manifest)),
-        Effect.map((manifest) => [[name, manifest.version]] as const),
-        Effect.catch(() => Effect.succeed([]))
-      )
-  )
-  const cpus = os.cpus()
-  return {
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-    cpu: cpus[0]?.model.trim() ?? "unknown",
-    cores: cpus.length,
-    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    packages: { patchword: version, ...Object.fromEntries(versions.flat()) }
-  } satisfies Json.Json
-})
-
-const folderStore = (
-  files: Files.Files,
-  context: Context.Context<FileSystem.FileSystem | Path.Path>,
-  directory: string
-): Store => {
-  const { fs, path } = files
-  const at = (name: string) => path.join(directory, name)
-  return {
-    directory: Option.some(directory),
-    read: (name) => Files.ifThere(files.readText(at(name))),
-    write: (name, text) => files.write(at(name), text),
-    append: (name, text) => Files.onFailure(at(name))(fs.writeFileString(at(name), text, { flag: "a" })),
-    readWeights: (name) =>
-      Weights.read(at(name)).pipe(
-        Effect.map(Option.some),
-        Effect.catchIf(
-          ({ reason }) => reason._tag === "FileError" && reason.kind === "missing",
-          () => Effect.succeedNone
-        ),
-        Effect.provideContext(context)
-      ),
-    writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context),
-    writeBatch: (name, batch) => Effect.provideContext(Weights.writeBatch(at(name), batch), context)
-  }
-}
-
-const memoryStore = (): Store => {
-  const texts = new Map<string, string>()
-  const weights = new Map<string, Weights.Weights>()
-  return {
-    directory: Option.none(),
-    read: (name) => Effect.sync(() => Option.fromNullishOr(texts.get(name))),
-    write: (name, text) => Effect.sync(() => void texts.set(name, text)),
-    append: (name, text) => Effect.sync(() => void texts.set(name, (texts.get(name) ?? "") + text)),
-    readWeights: (name) => Effect.sync(() => Option.fromNullishOr(weights.get(name))),
-    writeWeights: (name, value) => Effect.sync(() => void weights.set(name, value)),
-    writeBatch: (name, value) => Effect.sync(() => void weights.set(name, value))
-  }
-}
-
 /** Creates the folder, or reopens it if it is of the same configuration. */
 const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const files = yield* Files.make
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const { fs, path } = files
-  const store = folderStore(files, context, directory)
+  const store = RunStore.folder(files, context, directory)
 
   yield* fs.makeDirectory(directory, { recursive: true })
   const names = yield* fs.readDirectory(directory)
@@ -304,7 +149,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   yield* files.sweep(directory)
 
   // First of all: a folder without a config is no run.
-  const own = yield* readJson(store, CONFIG)
+  const own = yield* RunStore.readJson(store, CONFIG)
   if (Option.isNone(own)) yield* store.write(CONFIG, pretty(config))
   else {
     const differences = Json.differences(own.value, config)
@@ -313,9 +158,9 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   yield* fs.makeDirectory(path.join(directory, "stages"), { recursive: true })
   yield* files.sweep(path.join(directory, "stages"))
 
-  const now = yield* environment(files)
-  const before = yield* readEnvironment(store)
-  if (Option.isNone(before)) yield* store.write(ENVIRONMENT, pretty(now))
+  const now = yield* RunEnvironment.here(files)
+  const before = yield* RunEnvironment.read(store)
+  if (Option.isNone(before)) yield* store.write(RunEnvironment.ENVIRONMENT, pretty(now))
   else {
     const differences = Json.differences(before.value.machine, now)
     if (differences.length > 0) {
@@ -333,7 +178,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     if (whole.length < text.length) yield* store.write(name, whole)
   }
   return Runs.of(fromStore(store))
-}, (self, directory) => self.pipe(Files.onFailure(directory), wrap(directory)))
+}, (self, directory) => self.pipe(Files.onFailure(directory), within(directory)))
 
 /** How a run folder is opened. */
 export interface Options extends Checkpoints.Options {
@@ -393,7 +238,7 @@ export const layerNoDeps = (
 
 /** A run and its checkpoints in memory, for tests and for programs that keep no files. */
 export const layerMemory = (options?: Checkpoints.Options): Layer.Layer<Runs | Checkpoints.Checkpoints> =>
-  Layer.merge(Layer.sync(Runs, () => fromStore(memoryStore())), Checkpoints.layerMemory(options))
+  Layer.merge(Layer.sync(Runs, () => fromStore(RunStore.memory())), Checkpoints.layerMemory(options))
 
 /** A run folder and its checkpoints on this machine; see `layerNoDeps`. */
 export const layer = (

@@ -1,0 +1,64 @@
+/** Where a run was begun, and on what it has computed so far. */
+import { Effect, Option, Schema } from "effect"
+import { findPackageJSON } from "node:module"
+import * as os from "node:os"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import { version } from "../../domain/values/Version.ts"
+import type * as Files from "../files/Files.ts"
+import { Unreadable } from "./RunsError.ts"
+import { readJson, type RunStore } from "./RunStore.ts"
+
+/** The file that says it. */
+export const ENVIRONMENT = "environment.json"
+
+/** What `environment.json` holds. */
+export const Environment = Schema.StructWithRest(
+  Schema.Struct({ computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)) }),
+  [Schema.Record(Schema.String, Schema.Json)]
+)
+
+/** What was the environment, and on what the run has computed so far. */
+export const read = Effect.fnUntraced(function*(store: RunStore) {
+  const text = yield* readJson(store, ENVIRONMENT)
+  if (Option.isNone(text)) return Option.none()
+  const { computedOn = [], ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value).pipe(
+    Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
+  )
+  return Option.some({ computedOn, machine })
+})
+
+const PACKAGES = [
+  "effect",
+  "@effect/platform-node",
+  "@tensorflow/tfjs",
+  "@tensorflow/tfjs-node",
+  "onnxruntime-node",
+  "sharp",
+  "pure-rand"
+]
+
+const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
+
+/** The machine and the versions that matter for the numbers. Packages that are not installed are left out. */
+export const here = Effect.fnUntraced(function*({ fs }: Files.Files) {
+  const versions = yield* Effect.forEach(
+    PACKAGES,
+    (name) =>
+      Effect.try({ try: () => findPackageJSON(name, import.meta.url), catch: () => undefined }).pipe(
+        Effect.flatMap((file) => file === undefined ? Effect.fail(undefined) : fs.readFileString(file)),
+        Effect.flatMap(Schema.decodeEffect(Manifest)),
+        Effect.map((manifest) => [[name, manifest.version]] as const),
+        Effect.catch(() => Effect.succeed([]))
+      )
+  )
+  const cpus = os.cpus()
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus[0]?.model.trim() ?? "unknown",
+    cores: cpus.length,
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    packages: { patchword: version, ...Object.fromEntries(versions.flat()) }
+  } satisfies Json.Json
+})

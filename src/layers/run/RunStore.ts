@@ -1,0 +1,72 @@
+/** Where a run keeps its files: in a folder, or in memory. */
+import { type Context, Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "../files/Files.ts"
+import * as Weights from "../weights/Weights.ts"
+import { Unreadable } from "./RunsError.ts"
+
+/** Where a run keeps its files, by names relative to its folder. */
+export interface RunStore {
+  readonly directory: Option.Option<string>
+  readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
+  readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  readonly readWeights: (name: string) => Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError>
+  readonly writeWeights: (name: string, weights: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
+  readonly writeBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
+}
+
+const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
+
+/** The JSON of a file, if it is there. */
+export const readJson = Effect.fnUntraced(function*(store: RunStore, name: string) {
+  const text = yield* store.read(name)
+  if (Option.isNone(text)) return Option.none()
+  return Option.some(
+    yield* parseJson(text.value).pipe(
+      Effect.mapError((error) => new Unreadable({ file: name, problem: error.message }))
+    )
+  )
+})
+
+/** In a folder. */
+export const folder = (
+  files: Files.Files,
+  context: Context.Context<FileSystem.FileSystem | Path.Path>,
+  directory: string
+): RunStore => {
+  const { fs, path } = files
+  const at = (name: string) => path.join(directory, name)
+  return {
+    directory: Option.some(directory),
+    read: (name) => Files.ifThere(files.readText(at(name))),
+    write: (name, text) => files.write(at(name), text),
+    append: (name, text) => Files.onFailure(at(name))(fs.writeFileString(at(name), text, { flag: "a" })),
+    readWeights: (name) =>
+      Weights.read(at(name)).pipe(
+        Effect.map(Option.some),
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "FileError" && reason.kind === "missing",
+          () => Effect.succeedNone
+        ),
+        Effect.provideContext(context)
+      ),
+    writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context),
+    writeBatch: (name, batch) => Effect.provideContext(Weights.writeBatch(at(name), batch), context)
+  }
+}
+
+/** In memory. */
+export const memory = (): RunStore => {
+  const texts = new Map<string, string>()
+  const weights = new Map<string, Weights.Weights>()
+  return {
+    directory: Option.none(),
+    read: (name) => Effect.sync(() => Option.fromNullishOr(texts.get(name))),
+    write: (name, text) => Effect.sync(() => void texts.set(name, text)),
+    append: (name, text) => Effect.sync(() => void texts.set(name, (texts.get(name) ?? "") + text)),
+    readWeights: (name) => Effect.sync(() => Option.fromNullishOr(weights.get(name))),
+    writeWeights: (name, value) => Effect.sync(() => void weights.set(name, value)),
+    writeBatch: (name, value) => Effect.sync(() => void weights.set(name, value))
+  }
+}

@@ -1,0 +1,53 @@
+/** Why a run folder cannot be used. */
+import { Effect, Runtime, Schema } from "effect"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "../files/Files.ts"
+import * as Lock from "../files/Lock.ts"
+import * as Weights from "../weights/Weights.ts"
+
+/** The folder belongs to a run with another configuration. Exits with 73. */
+export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
+  differences: Schema.Array(Json.Difference)
+}) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `it belongs to a run with another config (${Json.showDifferences(this.differences)}); ` +
+      "ask for that config to go on with this run, or choose another folder, where --from or --tokenizer take over " +
+      "what a stage of this one has learned"
+  }
+}
+
+/** The folder holds something else than a run. Exits with 73. */
+export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `it holds ${this.found.slice(0, 3).join(", ")}${this.found.length > 3 ? ", …" : ""} but no config.json, ` +
+      "so it is no run folder; choose an empty or a new folder"
+  }
+}
+
+/** A file of the folder is not what was written. Exits with 65. */
+export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `${this.file} is damaged (${this.problem}); restore it, or begin again in another folder`
+  }
+}
+
+/** Why a run folder cannot be used. The exit code is that of the reason. */
+export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
+  directory: Schema.String,
+  reason: Schema.Union([OtherConfig, NotARun, Lock.Locked, Unreadable, Files.FileError, Weights.WeightsError])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
+  override get message() {
+    return `run folder ${this.directory}: ${this.reason.message}`
+  }
+}
+
+/** Says of failures in which run folder they are. */
+export const within = (directory: string) =>
+  Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
