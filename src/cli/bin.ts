@@ -3,10 +3,10 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Logger } from "effect"
 import { Command } from "effect/cli"
 import { version } from "../domain/values/Version.ts"
-import * as Failure from "./Failure.ts"
-import * as Output from "./Output.ts"
 import { patchword } from "./patchword.ts"
-import * as Signals from "./Signals.ts"
+import * as Failure from "./terminal/Failure.ts"
+import * as Output from "./terminal/Output.ts"
+import * as Signals from "./terminal/Signals.ts"
 
 Command.run(patchword, { version }).pipe(
   Failure.misuse,

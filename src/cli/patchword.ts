@@ -8,12 +8,13 @@ import { engines } from "./commands/engines.ts"
 import { exported } from "./commands/export.ts"
 import { features } from "./commands/features.ts"
 import { finetune } from "./commands/finetune.ts"
-import { knn, probe } from "./commands/frozen.ts"
 import { inspect } from "./commands/inspect.ts"
+import { knn } from "./commands/knn.ts"
 import { plan } from "./commands/plan.ts"
 import { pretrain } from "./commands/pretrain.ts"
+import { probe } from "./commands/probe.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
-import * as Failure from "./Failure.ts"
+import * as Failure from "./terminal/Failure.ts"
 
 interface Asked {
   readonly known: boolean

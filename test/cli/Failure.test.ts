@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect, Exit, Logger } from "effect"
-import * as Failure from "../../src/cli/Failure.ts"
-import * as Output from "../../src/cli/Output.ts"
+import * as Failure from "../../src/cli/terminal/Failure.ts"
+import * as Output from "../../src/cli/terminal/Output.ts"
 
 const written = Effect.fnUntraced(function*(self: Effect.Effect<never, Output.OutputLost>) {
   const [out, err] = [new Array<string>(), new Array<string>()]

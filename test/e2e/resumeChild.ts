@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import * as Signals from "../../src/cli/Signals.ts"
+import * as Signals from "../../src/cli/terminal/Signals.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { classify, finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"

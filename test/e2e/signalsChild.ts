@@ -1,7 +1,7 @@
 import { Console, Effect, Logger } from "effect"
-import * as Failure from "../../src/cli/Failure.ts"
-import * as Output from "../../src/cli/Output.ts"
-import * as Signals from "../../src/cli/Signals.ts"
+import * as Failure from "../../src/cli/terminal/Failure.ts"
+import * as Output from "../../src/cli/terminal/Output.ts"
+import * as Signals from "../../src/cli/terminal/Signals.ts"
 
 const saving = {
   never: Effect.never,

@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Settings from "../../src/cli/Settings.ts"
+import * as ConfigFlags from "../../src/cli/flags/ConfigFlags.ts"
 import type { ConfigError } from "../../src/domain/config/Config.ts"
 import * as Preset from "../../src/domain/config/Preset.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
@@ -50,9 +50,9 @@ const changed = (preset: Preset.Preset, made: Preset.Changes) => Effect.runSync(
 const folder = mkdtempSync(join(tmpdir(), "patchword-preset-"))
 const file = join(folder, "changes.json")
 
-const commanded = (settings: Partial<Settings.Settings>) =>
+const commanded = (settings: Partial<ConfigFlags.ConfigFlags>) =>
   Effect.runPromise(
-    outcome(Settings.resolve({ preset: "tiny", config: Option.none(), set: {}, seed: Option.none(), ...settings }))
+    outcome(ConfigFlags.resolve({ preset: "tiny", config: Option.none(), set: {}, seed: Option.none(), ...settings }))
       .pipe(
         Effect.provide(Files.layerNode)
       )

@@ -8,13 +8,11 @@ import * as Runs from "../../layers/run/Runs.ts"
 import * as Teacher from "../../layers/teacher/Teacher.ts"
 import * as Demo from "../../pipelines/Demo.ts"
 import type * as ReportPage from "../../pipelines/report/ReportPage.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Settings from "../Settings.ts"
-import * as Sources from "../Sources.ts"
-import * as Table from "../Table.ts"
-
-const { machine, out, settings } = Options
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as ReportTable from "../terminal/ReportTable.ts"
 
 /** The makers of the demo's pictures. */
 export const credits: ReadonlyArray<ReportPage.Credit> = [
@@ -27,21 +25,21 @@ export const credits: ReadonlyArray<ReportPage.Credit> = [
 
 /** The command. */
 export const demo = Command.make("demo", {
-  ...settings,
-  ...machine,
-  out: out.pipe(Flag.withDefault("runs/demo"))
+  ...ConfigFlags.flags,
+  ...EngineFlags.flags,
+  out: Flags.out.pipe(Flag.withDefault("runs/demo"))
 }, (given) =>
   Effect.gen(function*() {
     const { out, preset: name } = given
-    const preset = yield* Settings.resolve(given)
+    const preset = yield* ConfigFlags.resolve(given)
     const { augment, encoder: { imageSize, patchSize }, seed } = preset.tokenizer
     const services = Layer.mergeAll(
-      Sources.engine(given),
+      EngineFlags.layer(given),
       Teacher.layerHog({ patchSize, imageSize, seed, augment }),
-      Runs.layer(out, { config: yield* Settings.plain(preset) })
+      Runs.layer(out, { config: yield* ConfigFlags.toJson(preset) })
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))
     const report = yield* Demo.demo(preset, { preset: name, credits }).pipe(Effect.provide(services))
-    yield* Console.log(Table.render(report))
+    yield* Console.log(ReportTable.render(report))
     const missed = Report.verdicts(report).filter((verdict) => !verdict.reached)
     yield* Console.log(
       missed.length === 0
@@ -50,7 +48,7 @@ export const demo = Command.make("demo", {
           missed.map(({ expectation }) => expectation.figure).join(", ")
         }. Look at ${out}/report.html`
     )
-  }).pipe(Failure.plain)).pipe(
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("train a tokenizer on emoji, pretrain on its codes, evaluate, and write a report"),
     Command.withExamples([{ command: "patchword demo --seed 1 --out runs/second" }])
   )

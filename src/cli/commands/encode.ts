@@ -7,32 +7,32 @@ import { Images } from "../../layers/images/Images.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Encode from "../../pipelines/evaluate/Encode.ts"
-import { coloured } from "../Coloured.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Show from "../Show.ts"
-import * as Sources from "../Sources.ts"
-
-const { images, json, machine, split } = Options
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 /** The command. */
 export const encode = Command.make("encode", {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
   ),
-  ...images,
-  ...machine,
-  split,
+  ...ImagesFlags.flags,
+  ...EngineFlags.flags,
+  split: Flags.split,
   out: Flag.File("out").pipe(
     Flag.withDescription(
       "a safetensors file for codes [images, patches] and labels; lines of JSON are printed without"
     ),
     Flag.optional
   ),
-  json
+  json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const tokenizer = coloured(yield* Artifact.tokenizer(given.tokenizer), given.colour)
+    const tokenizer = NetworkFlags.withColour(yield* Artifact.tokenizer(given.tokenizer), given.colour)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {
@@ -57,9 +57,9 @@ export const encode = Command.make("encode", {
         labels: { shape: [set.length], dtype: "int32", data: set.labels }
       } as const
       yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, ImageSet.header(set)))
-      yield* Show.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
-    }).pipe(Effect.provide(Sources.services(given, tokenizer.config.augment)))
-  }).pipe(Failure.plain)).pipe(
+      yield* Print.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config.augment)))
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),
     Command.withExamples([
       { command: "patchword encode runs/one --images photos --split train" },

@@ -2,10 +2,8 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as EngineSurvey from "../../layers/engine/EngineSurvey.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-
-const { json } = Options
+import * as Flags from "../flags/Flags.ts"
+import * as Failure from "../terminal/Failure.ts"
 
 const Survey = Schema.toCodecJson(Schema.Array(EngineSurvey.Entry))
 
@@ -36,7 +34,7 @@ export const engines = Command.make("engines", {
     Flag.filter((seconds) => seconds > 0, () => "more than 0"),
     Flag.withDefault(2)
   ),
-  json
+  json: Flags.json
 }, ({ json: machine, names, seconds }) =>
   Effect.gen(function*() {
     const found = yield* EngineSurvey.survey({ seconds, ...(names.length > 0 ? { names } : {}) })
@@ -48,7 +46,7 @@ export const engines = Command.make("engines", {
     yield* Console.log(row(["engine", "version", "threads", "precisions", "Gflop/s", "deviation"]))
     yield* Console.log(found.map(line).join("\n"))
     yield* Console.log(`\nfastest that is exact enough: ${chosen?.name ?? "none"}`)
-  }).pipe(Failure.plain)).pipe(
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("list what computes on this machine: versions, threads, precisions, and measured rates"),
     Command.withExamples([{ command: "patchword engines onnx-cpu openvino-fp32 --seconds 1" }])
   )

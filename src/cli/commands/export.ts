@@ -1,17 +1,16 @@
 /** `patchword export`: a network as an ONNX file. */
 import { Effect, Option } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Export from "../../pipelines/artefacts/Export.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Show from "../Show.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 /** The command. */
 export const exported = Command.make("export", {
-  network: Argument.String("network").pipe(
-    Argument.withDescription("RUN/STAGE, a weights file, or a folder of the Hugging Face Hub")
-  ),
+  network: NetworkFlags.network,
   what: Flag.Literals("what", Export.What.literals).pipe(
     Flag.withDescription("codes of a tokenizer, features of a tokenizer or a backbone, logits of a classifier")
   ),
@@ -21,7 +20,7 @@ export const exported = Command.make("export", {
     Flag.filter((batch) => batch >= 1, () => "1 or more"),
     Flag.optional
   ),
-  json: Options.json
+  json: Flags.json
 }, ({ batch, json, network, out, what }) =>
   Effect.gen(function*() {
     const found = yield* Artifact.open(network)
@@ -29,8 +28,8 @@ export const exported = Command.make("export", {
       ...(found.provenance === undefined ? {} : { provenance: found.provenance }),
       ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
     })
-    yield* Show.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
-  }).pipe(Failure.plain)).pipe(
+    yield* Print.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
       "write a network as an ONNX file for ONNX Runtime, in any language: images from 0 to 1 go in"
     ),

@@ -10,13 +10,13 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Settings from "../Settings.ts"
-import * as Show from "../Show.ts"
-import * as Trained from "../Trained.ts"
-
-const { classes, images, json, machine, out, settings, split, tests } = Options
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 /** The network at a path, or weights from elsewhere, whoever named them. */
 const opened = (path: string) =>
@@ -38,17 +38,17 @@ export const finetune = Command.make("finetune", {
     ),
     Flag.optional
   ),
-  tests,
-  classes,
-  ...settings,
-  ...images,
-  ...machine,
-  out,
-  split,
-  json
+  tests: Flags.tests,
+  classes: Flags.classes,
+  ...ConfigFlags.flags,
+  ...ImagesFlags.flags,
+  ...EngineFlags.flags,
+  out: Flags.out,
+  split: Flags.split,
+  json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* Settings.resolve(given)
+    const preset = yield* ConfigFlags.resolve(given)
     const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
@@ -66,14 +66,14 @@ export const finetune = Command.make("finetune", {
         settings: { config: Stage.toJson(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
       }
       const results = yield* Results.save(given.out, yield* Results.make(about, sets, figures))
-      yield* Show.result(given.json, {
+      yield* Print.result(given.json, {
         stage: "finetune",
         weights: `${given.out}/stages/finetune.safetensors`,
-        ...Show.figures(given.json, figures),
+        ...Print.figures(given.json, figures),
         results: given.json ? results : results.join(", ")
       }, [train, ...sets])
-    }).pipe(Effect.provide(Trained.services(given, preset.finetune, yield* Settings.plain(preset))))
-  }).pipe(Failure.plain)).pipe(
+    }).pipe(Effect.provide(Services.training(given, preset.finetune, yield* ConfigFlags.toJson(preset))))
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
     Command.withExamples([
       {

@@ -3,11 +3,9 @@ import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Inspect from "../../pipelines/artefacts/Inspect.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Show from "../Show.ts"
-
-const { json } = Options
+import * as Flags from "../flags/Flags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFile.Type) => {
   const { computedOn, model, ...made } = provenance ?? {}
@@ -26,40 +24,40 @@ export const inspect = Command.make("inspect", {
   path: Argument.String("path").pipe(
     Argument.withDescription("a weights file, an ONNX model, a run folder, or a folder of the Hugging Face Hub")
   ),
-  json
+  json: Flags.json
 }, ({ json: machine, path }) =>
   Effect.gen(function*() {
     const found = yield* Inspect.inspect(path)
     if (machine) return yield* Console.log(JSON.stringify(Schema.encodeSync(Inspect.Inspection)(found)))
-    if (found._tag === "Weights") return yield* Show.result(false, weights(found))
-    if (found._tag === "Onnx") return yield* Show.result(false, { ...found, uses: found.uses.join("; ") })
+    if (found._tag === "Weights") return yield* Print.result(false, weights(found))
+    if (found._tag === "Onnx") return yield* Print.result(false, { ...found, uses: found.uses.join("; ") })
     if (found._tag === "HubFolder") {
       const { _tag, model, path, provenance, uses } = found
       const { looksLike: _, ...file } = found.weights
       const made = provenance === undefined ? {} : { provenance }
       const classes = model._tag === "Classifier" ? model.classes.length : undefined
       const shown = weights({ ...file, ...made, path, uses })
-      return yield* Show.result(false, { ...shown, _tag, is: model._tag.toLowerCase(), classes })
+      return yield* Print.result(false, { ...shown, _tag, is: model._tag.toLowerCase(), classes })
     }
     if (found.computedOn.length > 0) {
-      yield* Show.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
+      yield* Print.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
     }
     for (const { lastBatch, stage, weights: left } of found.stages) {
       yield* Console.log(`\n${stage}`)
-      yield* Show.result(false, {
-        ...Show.lastBatch(false, lastBatch),
+      yield* Print.result(false, {
+        ...Print.lastBatch(false, lastBatch),
         ...(left === undefined ? { unfinished: "run again to go on" } : weights(left))
       })
     }
     for (const result of found.results) {
       yield* Console.log(`\n${result.verb} of ${result.network} on ${result.split}`)
-      yield* Show.result(false, {
-        accuracy: Show.figure(result),
+      yield* Print.result(false, {
+        accuracy: Print.figure(result),
         settings: result.settings,
         "computed on": ComputedOn.show(result.computedOn)
       })
     }
-  }).pipe(Failure.plain)).pipe(
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("say what a file or a run is, where it came from, and what it can be used for"),
     Command.withExamples([{ command: "patchword inspect runs/demo" }, {
       command: "patchword inspect clip.safetensors"

@@ -6,13 +6,13 @@ import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
 import * as Plan from "../../pipelines/Plan.ts"
 import { gibibytes } from "../../pipelines/training/Memory.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Settings from "../Settings.ts"
-import * as Show from "../Show.ts"
-import * as Sources from "../Sources.ts"
-
-const { images, json, machine, settings, split } = Options
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 const UNKNOWN = "not measured"
 
@@ -51,9 +51,9 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
 
 /** The command. */
 export const plan = Command.make("plan", {
-  ...settings,
-  ...images,
-  split,
+  ...ConfigFlags.flags,
+  ...ImagesFlags.flags,
+  split: Flags.split,
   teacherWidth: Flag.Int("teacher-width").pipe(
     Flag.withDescription("numbers per patch of the teacher: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B"),
     Flag.filter((width) => width >= 1 && width <= 65_536, () => "a whole number from 1 to 65536"),
@@ -62,13 +62,13 @@ export const plan = Command.make("plan", {
   stages: Flag.String("stages").pipe(
     Flag.withDescription("which stages, as tokenizer,pretrain"),
     Flag.withDefault(Plan.StageName.literals.join(",")),
-    Flag.map(Options.names)
+    Flag.map(Flags.names)
   ),
-  ...machine,
-  json
+  ...EngineFlags.flags,
+  json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* Settings.resolve(given)
+    const preset = yield* ConfigFlags.resolve(given)
     const stages = yield* Config.decode(Schema.Array(Plan.StageName), "--stages")(given.stages)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
@@ -79,9 +79,9 @@ export const plan = Command.make("plan", {
         free: yield* Files.free("."),
         stages
       })
-      yield* Console.log(given.json ? JSON.stringify({ ...found, ...Show.missing([set]) }) : table(found))
-    }).pipe(Effect.provide(Sources.services(given, preset.tokenizer.augment)))
-  }).pipe(Failure.plain)).pipe(
+      yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : table(found))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, preset.tokenizer.augment)))
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
     Command.withExamples([
       { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512" }

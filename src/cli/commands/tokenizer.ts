@@ -6,32 +6,39 @@ import { Images } from "../../layers/images/Images.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
-import * as Failure from "../Failure.ts"
-import * as Options from "../Options.ts"
-import * as Settings from "../Settings.ts"
-import * as Show from "../Show.ts"
-import * as Sources from "../Sources.ts"
-import * as Teaching from "../Teaching.ts"
-import * as Trained from "../Trained.ts"
-
-const { images, json, machine, out, settings, split, teacher } = Options
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as TeacherFlags from "../flags/TeacherFlags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 const train = Command.make(
   "train",
-  { ...settings, ...images, ...teacher, ...machine, out, split, json },
+  {
+    ...ConfigFlags.flags,
+    ...ImagesFlags.flags,
+    ...TeacherFlags.flags,
+    ...EngineFlags.flags,
+    out: Flags.out,
+    split: Flags.split,
+    json: Flags.json
+  },
   (given) =>
     Effect.gen(function*() {
-      const preset = yield* Settings.resolve(given)
+      const preset = yield* ConfigFlags.resolve(given)
       // The run folder is made last, so that none is left where something else cannot be had.
-      const services = Runs.layer(given.out, { config: yield* Settings.plain(preset) }).pipe(
-        Layer.provideMerge(Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json))),
-        Layer.provideMerge(Sources.services(given, preset.tokenizer.augment, given.out))
+      const services = Runs.layer(given.out, { config: yield* ConfigFlags.toJson(preset) }).pipe(
+        Layer.provideMerge(Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json))),
+        Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment, given.out))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
-        Effect.andThen(Trained.show(given, "tokenizer")),
+        Effect.andThen(Print.stage(given, "tokenizer")),
         Effect.provide(services)
       )
-    }).pipe(Failure.plain)
+    }).pipe(Failure.mapErrors)
 ).pipe(
   Command.withDescription("train a tokenizer: a codebook distilled from a teacher (VQ-KD)"),
   Command.withExamples([
@@ -45,11 +52,11 @@ const train = Command.make(
 
 const cache = Command.make("cache", {
   folder: Argument.Directory("folder").pipe(Argument.withDescription("where the features are kept")),
-  ...settings,
-  ...images,
-  ...teacher,
-  ...machine,
-  split,
+  ...ConfigFlags.flags,
+  ...ImagesFlags.flags,
+  ...TeacherFlags.flags,
+  ...EngineFlags.flags,
+  split: Flags.split,
   dtype: Flag.Literals("dtype", ["float16", "float32"]).pipe(
     Flag.withDescription("how numbers are kept"),
     Flag.withDefault("float16" as const)
@@ -64,12 +71,12 @@ const cache = Command.make("cache", {
     ),
     Flag.withDefault(false)
   ),
-  json
+  json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* Settings.resolve(given)
-    const services = Layer.mergeAll(Teaching.layer(given, preset), Show.progress(given.json)).pipe(
-      Layer.provideMerge(Sources.services(given, preset.tokenizer.augment))
+    const preset = yield* ConfigFlags.resolve(given)
+    const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
+      Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment))
     )
     const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {
@@ -80,11 +87,15 @@ const cache = Command.make("cache", {
         onDamaged
       })
       const set = yield* (yield* Images).load(given.split)
-      yield* Show.result(given.json, { folder, images, bytes, ...about, computedOn: computedOn.map(ComputedOn.show) }, [
-        set
-      ])
+      yield* Print.result(
+        given.json,
+        { folder, images, bytes, ...about, computedOn: computedOn.map(ComputedOn.show) },
+        [
+          set
+        ]
+      )
     }).pipe(Effect.provide(services))
-  }).pipe(Failure.plain)).pipe(
+  }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
       "keep the teacher's features of what a training will see; then train with --teacher cache:FOLDER"
     ),

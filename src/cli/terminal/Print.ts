@@ -1,10 +1,11 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
-import type { Accuracy } from "../domain/evaluation/Accuracy.ts"
-import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
-import { toldLeftOut } from "../layers/images/reading/LeftOut.ts"
-import * as Progress from "../layers/run/Progress.ts"
-import type { Row } from "../layers/run/Runs.ts"
+import type { Accuracy } from "../../domain/evaluation/Accuracy.ts"
+import { Images } from "../../layers/images/Images.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import { toldLeftOut } from "../../layers/images/reading/LeftOut.ts"
+import * as Progress from "../../layers/run/Progress.ts"
+import { type Row, Runs } from "../../layers/run/Runs.ts"
 
 const value = (shown: unknown): string =>
   typeof shown === "number"
@@ -75,6 +76,19 @@ export const lastBatch = (json: boolean, row: Row | undefined) => {
   const said = Object.entries(measured).map(([name, number]) => `${name} ${value(number)}`).join(", ")
   return { step, ...(json ? { lastBatch: measured } : { "of the last batch": said }) }
 }
+
+/** Prints where a stage's weights are and what its last step measured. */
+export const stage = Effect.fnUntraced(function*(
+  given: { readonly json: boolean; readonly out: string; readonly split: string },
+  name: string
+) {
+  const { json, out, split } = given
+  const rows = yield* (yield* Runs).readLog
+  const last = rows.findLast((row) => row.stage === name)
+  const set = yield* (yield* Images).load(split)
+  const weights = `${out}/stages/${name}.safetensors`
+  yield* result(json, { stage: name, ...lastBatch(json, last), weights }, [set])
+})
 
 /** The progress of stages, beside the standard output where that is for a machine. */
 export const progress = (json: boolean): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>

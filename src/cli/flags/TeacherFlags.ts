@@ -1,18 +1,50 @@
 /** The teacher that flags name. */
 import { Effect, type FileSystem, Layer, Option, type Path } from "effect"
-import * as Config from "../domain/config/Config.ts"
-import type { Preset } from "../domain/config/Preset.ts"
-import type { Channels } from "../domain/pixels/Normalize.ts"
-import type { Engine } from "../layers/engine/Engine.ts"
-import type { Images } from "../layers/images/Images.ts"
-import * as Teacher from "../layers/teacher/Teacher.ts"
-import * as Clip from "../nn/teachers/Clip.ts"
-import * as Dino from "../nn/teachers/Dino.ts"
-import * as Artifact from "../pipelines/artefacts/Artifact.ts"
-import * as SelfDistillation from "../pipelines/SelfDistillation.ts"
+import { Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
+import type { Preset } from "../../domain/config/Preset.ts"
+import type { Channels } from "../../domain/pixels/Normalize.ts"
+import type { Engine } from "../../layers/engine/Engine.ts"
+import type { Images } from "../../layers/images/Images.ts"
+import * as Teacher from "../../layers/teacher/Teacher.ts"
+import * as Clip from "../../nn/teachers/Clip.ts"
+import * as Dino from "../../nn/teachers/Dino.ts"
+import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as SelfDistillation from "../../pipelines/SelfDistillation.ts"
 
-/** What the flags of `Options.teacher` say. */
-export interface Teaching {
+/** Who teaches, and what the weights of a teacher do not say. */
+export const flags = {
+  teacher: Flag.String("teacher").pipe(
+    Flag.withDescription(
+      "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN (an earlier network of ours), or cache:FOLDER"
+    ),
+    Flag.withDefault("hog")
+  ),
+  teacherSkip: Flag.Int("teacher-skip").pipe(
+    Flag.withDescription("leading tokens of onnx:FILE that are no patches, as 1 for a class token; default 0"),
+    Flag.filter((skip) => skip >= 0, () => "0 or more"),
+    Flag.optional
+  ),
+  teacherChannels: Flag.String("teacher-channels").pipe(
+    Flag.withDescription(
+      "pixels as the teacher's file expects them: plain (0 to 1), half, imagenet, clip, or three means and three " +
+        "deviations; default plain of onnx:FILE, of others what stands beside the file, or is usual"
+    ),
+    Flag.optional
+  ),
+  teacherActivation: Flag.Literals("teacher-activation", ["quick_gelu", "gelu"]).pipe(
+    Flag.withDescription("of the MLPs of clip:FILE: quick_gelu in OpenAI's, gelu in most of OpenCLIP's"),
+    Flag.optional
+  ),
+  teacherHeads: Flag.Int("teacher-heads").pipe(
+    Flag.withDescription("attention heads of clip:FILE or dino:FILE; default of 64 channels each"),
+    Flag.filter((heads) => heads >= 1, () => "1 or more"),
+    Flag.optional
+  )
+}
+
+/** What {@link flags} say. */
+export interface TeacherFlags {
   readonly teacher: string
   readonly teacherSkip: Option.Option<number>
   readonly teacherChannels: Option.Option<string>
@@ -55,7 +87,7 @@ const of = <K extends string, A>(key: K, given: Option.Option<A>) =>
   Option.match(given, { onNone: () => ({}), onSome: (value) => ({ [key]: value }) }) as { readonly [P in K]?: A }
 
 const made = Effect.fnUntraced(function*(
-  given: Teaching,
+  given: TeacherFlags,
   { tokenizer: { augment, encoder, seed } }: Preset
 ): Effect.fn.Return<
   Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine | Images>,
@@ -95,4 +127,4 @@ const made = Effect.fnUntraced(function*(
 })
 
 /** The teacher that the flags name, for a preset's tokenizer. Fails with 64 when they name none that there is. */
-export const layer = (given: Teaching, preset: Preset) => Layer.unwrap(made(given, preset))
+export const layer = (given: TeacherFlags, preset: Preset) => Layer.unwrap(made(given, preset))

@@ -1,5 +1,5 @@
 /** The evaluation of a run as plain text. */
-import type { Report, Scores } from "../domain/evaluation/Report.ts"
+import type { Report, Scores } from "../../domain/evaluation/Report.ts"
 
 const percent = (share: number | undefined): string => (share === undefined ? "" : (100 * share).toFixed(1)).padStart(8)
 

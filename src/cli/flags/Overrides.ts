@@ -1,6 +1,6 @@
 /** Values over a preset as a command line gives them: `--set pretrain.optimizer.lr=0.001`. */
 import { Result, Schema } from "effect"
-import * as Json from "../domain/values/Json.ts"
+import * as Json from "../../domain/values/Json.ts"
 
 const value = (text: string): Json.Json =>
   Result.getOrElse(Schema.decodeUnknownResult(Json.text(Schema.Json))(text), () => text)

@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Runtime } from "effect"
 import { fileURLToPath } from "node:url"
-import * as Sources from "../../src/cli/Sources.ts"
+import * as ImagesFlags from "../../src/cli/flags/ImagesFlags.ts"
 import { Images } from "../../src/layers/images/Images.ts"
 import { encoded, withFolder } from "../layers/images/ImagesContract.ts"
 
@@ -17,7 +17,7 @@ interface Flags {
 const load = (images: string, { labelColumn, splits }: Flags = {}, split = "train") =>
   Images.use((source) => source.load(split)).pipe(
     Effect.provide(
-      Sources.images({
+      ImagesFlags.layer({
         images,
         check: "contents",
         broken: "fail",

@@ -1,11 +1,11 @@
-/** Layers that flags name: images, engines. */
+/** The images that flags name. */
 import { Console, Effect, FileSystem, Layer, Option, Path } from "effect"
-import type { AugmentConfig } from "../domain/config/AugmentConfig.ts"
-import * as Config from "../domain/config/Config.ts"
-import * as Engine from "../layers/engine/Engine.ts"
-import * as Images from "../layers/images/Images.ts"
-import { ImagesError } from "../layers/images/reading/ImagesError.ts"
-import * as Show from "./Show.ts"
+import { Flag } from "effect/cli"
+import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts"
+import * as Config from "../../domain/config/Config.ts"
+import * as Images from "../../layers/images/Images.ts"
+import { ImagesError } from "../../layers/images/reading/ImagesError.ts"
+import * as Print from "../terminal/Print.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
 const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
@@ -23,10 +23,52 @@ const shardsOf = (text: string): Images.Shards => {
 }
 
 /** How a network's configuration has colours read. */
-type Colours = Pick<AugmentConfig, "colour">
+export type Colours = Pick<AugmentConfig, "colour">
 
-/** What the flags of `Options.images` say. */
-export interface Pictures {
+/** Where images come from, and what is done before they are used. */
+export const flags = {
+  images: Flag.String("images").pipe(
+    Flag.withDescription(
+      "emoji, a folder of images or of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
+        "train=a-{000..099}.tar,val=b.tar"
+    ),
+    Flag.withDefault("emoji")
+  ),
+  splits: Flag.String("splits").pipe(
+    Flag.withDescription(
+      "the sub-folders of a folder that are its splits, as train,val; none where its sub-folders are classes"
+    ),
+    Flag.optional
+  ),
+  labelColumn: Flag.String("label-column").pipe(
+    Flag.withDescription(
+      "the column of .parquet, or the field of a sample's .json in .tar, that is the label; none reads no labels"
+    ),
+    Flag.optional
+  ),
+  check: Flag.Literals("check", ["contents", "names"]).pipe(
+    Flag.withDescription("contents decodes every image once before use; names trusts, for millions of images"),
+    Flag.withDefault("contents" as const)
+  ),
+  broken: Flag.Literals("broken", ["fail", "skip"]).pipe(
+    Flag.withDescription("what broken images do: fail, all named; or be left out, which needs --check contents"),
+    Flag.withDefault("fail" as const)
+  ),
+  colour: Flag.Literals("colour", Colour.literals).pipe(
+    Flag.withDescription(
+      "managed: as a person sees them; official: as the official code reads them; default the network's or the preset's"
+    ),
+    Flag.optional
+  ),
+  pixelLimit: Flag.Int("pixel-limit").pipe(
+    Flag.withDescription("most pixels of an image; a larger one is taken for broken; default 100 million"),
+    Flag.filter((limit) => limit >= 1, () => "1 or more"),
+    Flag.optional
+  )
+}
+
+/** What {@link flags} say. */
+export interface ImagesFlags {
   readonly images: string
   readonly check: "contents" | "names"
   readonly broken: "fail" | "skip"
@@ -53,14 +95,14 @@ const remarked = Layer.effect(
         Effect.tap(load(split), (set) => {
           if (said.has(split)) return Effect.void
           said.add(split)
-          return Effect.forEach(Show.remarks(set), (remark) => Console.error(remark), { discard: true })
+          return Effect.forEach(Print.remarks(set), (remark) => Console.error(remark), { discard: true })
         })
     }
   })
 )
 
 const source = (
-  { broken, check, images: given, labelColumn, pixelLimit, splits }: Pictures,
+  { broken, check, images: given, labelColumn, pixelLimit, splits }: ImagesFlags,
   { colour }: Colours,
   run: string | undefined
 ): Layer.Layer<Images.Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
@@ -111,43 +153,5 @@ const source = (
  * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
  * layers do.
  */
-export const images = (given: Pictures, colours: Colours, run?: string) =>
+export const layer = (given: ImagesFlags, colours: Colours, run?: string) =>
   Layer.provide(remarked, source(given, colours, run))
-
-/** What the flags of `Options.machine` say. */
-export interface Machine {
-  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
-  readonly threads: number
-  readonly precision: "fp32" | "bf16"
-  readonly memory: "high" | "low"
-}
-
-/** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
-export const engine = (
-  { engine: name, memory, precision, threads }: Machine
-): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
-  const refused = (message: string) =>
-    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
-  const own = threads > 0 ? { threads } : {}
-  if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
-  switch (name) {
-    case "openvino":
-      return Engine.layerOpenVino({ ...own, precision })
-    case "tensorflow":
-      return threads > 0
-        ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
-        : Engine.layerTensorFlow({ precision })
-    case "auto":
-      return threads > 0 || precision === "bf16"
-        ? refused("expected neither --threads nor --precision bf16; engines are measured as they come")
-        : Engine.layerAuto()
-    case "onnx":
-    case "reference":
-      if (precision === "bf16") return refused("expected --precision fp32; choose openvino or tensorflow for bf16")
-      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
-  }
-}
-
-/** The images and the engine that the flags name; see {@link images} and {@link engine}. */
-export const services = (given: Pictures & Machine, colours: Colours, run?: string) =>
-  Layer.mergeAll(images(given, colours, run), engine(given))

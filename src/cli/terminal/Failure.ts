@@ -17,7 +17,7 @@ const codeOf = (error: unknown): number => {
 }
 
 /** Every typed error as its message and exit code, without a stack trace. */
-export const plain = <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
+export const mapErrors = <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
   Effect.mapError(self, (error) => new Failure({ text: error.message, code: codeOf(error) }))
 
 /** A command line that was not understood; what is wrong with it has been shown. Exits with 64. */

@@ -1,0 +1,39 @@
+/** `patchword knn`: how well the nearest neighbours in the features of a frozen network classify. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { KnnConfig } from "../../domain/config/KnnConfig.ts"
+import { features } from "../../pipelines/evaluate/Features.ts"
+import * as Knn from "../../pipelines/evaluate/Knn.ts"
+import * as Stage from "../../pipelines/training/Stage.ts"
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Figures from "../terminal/Figures.ts"
+
+/** The command. */
+export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
+  Effect.gen(function*() {
+    const { knn: config } = yield* ConfigFlags.resolve(given)
+    const found = yield* NetworkFlags.open(given)
+    yield* Effect.gen(function*() {
+      const sets = yield* EvaluationFlags.splits(given)
+      const [bank, ...held] = yield* features(found, [sets.learned, ...sets.held], config)
+      const figures = yield* Knn.knn(config, bank!, held, given.classes)
+      const size = bank!.labels.length
+      yield* Figures.keep(given, found, sets, {
+        verb: "knn",
+        config: Stage.toJson(KnnConfig, config),
+        how: config.neighbours <= size ? {} : {
+          neighbours: size,
+          fewer:
+            `${config.neighbours} neighbours are asked for, and ${given.train} has ${size} images: all of them vote`
+        },
+        figures
+      })
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),
+    Command.withExamples([{ command: "patchword knn runs/one/pretrain --images emoji --tests in-new" }])
+  )

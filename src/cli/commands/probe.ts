@@ -1,0 +1,63 @@
+/** `patchword probe`: how well a linear classifier does on the features of a frozen network. */
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import { Images } from "../../layers/images/Images.ts"
+import { features } from "../../pipelines/evaluate/Features.ts"
+import * as Probe from "../../pipelines/evaluate/Probe.ts"
+import * as Stage from "../../pipelines/training/Stage.ts"
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Figures from "../terminal/Figures.ts"
+
+/** The command. */
+export const probe = Command.make("probe", {
+  ...EvaluationFlags.flags,
+  validation: Flag.String("validation").pipe(
+    Flag.withDescription(
+      "the split that the regularisation is chosen on; without, and where it is one of --tests, a part of --train that is " +
+        "held out"
+    ),
+    Flag.optional
+  )
+}, (given) =>
+  Effect.gen(function*() {
+    const { probe: config } = yield* ConfigFlags.resolve(given)
+    const found = yield* NetworkFlags.open(given)
+    yield* Effect.gen(function*() {
+      const { load } = yield* Images
+      const sets = yield* EvaluationFlags.splits(given)
+      const shown = new Set([given.train, ...given.tests])
+      const chooser = yield* Effect.forEach(
+        Option.toArray(given.validation).filter((split) => !shown.has(split)),
+        load
+      )
+      const [train, ...others] = yield* features(found, [sets.learned, ...sets.held, ...chooser], config)
+      const tests = others.slice(0, sets.held.length)
+      const validation = others[sets.held.length]
+      const probed = yield* Probe.probe(config, { train: train!, validation, tests }, given.classes)
+      const { atEdge, chosenOn, figures, l2, tried } = probed
+      yield* Figures.keep(given, found, { ...sets, others: chooser }, {
+        verb: "probe",
+        config: Stage.toJson(ProbeConfig, config),
+        how: {
+          l2,
+          chosenOn,
+          tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
+          ...(atEdge
+            ? {
+              edge:
+                `${l2} is the last of what was tried, so a better value may lie beyond; try others by --set probe.l2`
+            }
+            : {})
+        },
+        figures
+      })
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("fit a linear classifier on the features of a frozen network"),
+    Command.withExamples([{ command: "patchword probe runs/one/pretrain --images emoji --tests in-new,flat-new" }])
+  )

@@ -1,0 +1,60 @@
+/** The engine that flags name. */
+import { Effect, Layer } from "effect"
+import { Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
+import * as Engine from "../../layers/engine/Engine.ts"
+
+/** What computes. */
+export const flags = {
+  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference", "auto"]).pipe(
+    Flag.withDescription("what computes; auto measures all and takes the fastest that is exact enough"),
+    Flag.withDefault("onnx" as const)
+  ),
+  threads: Flag.Int("threads").pipe(
+    Flag.withDescription("threads of the engine; 0 for all cores"),
+    Flag.filter((threads) => threads >= 0, () => "0 or more"),
+    Flag.withDefault(0)
+  ),
+  precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(
+    Flag.withDescription("what matrix products compute in; bf16 on openvino and tensorflow"),
+    Flag.withDefault("fp32" as const)
+  ),
+  memory: Flag.Literals("memory", ["high", "low"]).pipe(
+    Flag.withDescription("low computes blocks again for gradients, in less memory and more time; on onnx"),
+    Flag.withDefault("high" as const)
+  )
+}
+
+/** What {@link flags} say. */
+export interface EngineFlags {
+  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
+  readonly threads: number
+  readonly precision: "fp32" | "bf16"
+  readonly memory: "high" | "low"
+}
+
+/** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
+export const layer = (
+  { engine: name, memory, precision, threads }: EngineFlags
+): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
+  const refused = (message: string) =>
+    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
+  const own = threads > 0 ? { threads } : {}
+  if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
+  switch (name) {
+    case "openvino":
+      return Engine.layerOpenVino({ ...own, precision })
+    case "tensorflow":
+      return threads > 0
+        ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
+        : Engine.layerTensorFlow({ precision })
+    case "auto":
+      return threads > 0 || precision === "bf16"
+        ? refused("expected neither --threads nor --precision bf16; engines are measured as they come")
+        : Engine.layerAuto()
+    case "onnx":
+    case "reference":
+      if (precision === "bf16") return refused("expected --precision fp32; choose openvino or tensorflow for bf16")
+      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
+  }
+}

@@ -1,0 +1,45 @@
+/** How a frozen network is evaluated: on which splits, by which rule of classes. */
+import { Effect, type Option } from "effect"
+import { Flag } from "effect/cli"
+import * as Classes from "../../domain/evaluation/Classes.ts"
+import { Images } from "../../layers/images/Images.ts"
+import * as ConfigFlags from "./ConfigFlags.ts"
+import * as EngineFlags from "./EngineFlags.ts"
+import * as Flags from "./Flags.ts"
+import * as ImagesFlags from "./ImagesFlags.ts"
+import { network } from "./NetworkFlags.ts"
+
+/** What a frozen network is tested on, what computes, and where the figures are kept. */
+export const flags = {
+  network,
+  train: Flag.String("train").pipe(Flag.withDescription("the split that is learned from"), Flag.withDefault("train")),
+  tests: Flags.tests,
+  classes: Flags.classes,
+  out: Flag.Directory("out").pipe(
+    Flag.withDescription("a folder for what was found, as OUT/results/*.json; default the run that the network is of"),
+    Flag.optional
+  ),
+  ...ConfigFlags.flags,
+  ...ImagesFlags.flags,
+  ...EngineFlags.flags,
+  json: Flags.json
+}
+
+/** What {@link flags} say of the evaluation. */
+export interface EvaluationFlags {
+  readonly network: string
+  readonly out: Option.Option<string>
+  readonly train: string
+  readonly tests: ReadonlyArray<string>
+  readonly classes: Classes.Rule
+  readonly json: boolean
+}
+
+/** The split that is learned from and those that are tested. Fails where their classes do not meet. */
+export const splits = Effect.fnUntraced(function*({ classes, tests, train }: EvaluationFlags) {
+  const { load } = yield* Images
+  const learned = yield* load(train)
+  const held = yield* Effect.forEach(tests, load)
+  yield* Effect.fromResult(Classes.meetAll(learned, held, classes))
+  return { learned, held }
+})

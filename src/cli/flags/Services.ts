@@ -1,0 +1,22 @@
+/** The services that flags name, together. */
+import { Layer } from "effect"
+import * as Runs from "../../layers/run/Runs.ts"
+import * as Print from "../terminal/Print.ts"
+import * as EngineFlags from "./EngineFlags.ts"
+import * as ImagesFlags from "./ImagesFlags.ts"
+
+type ImagesAndEngine = ImagesFlags.ImagesFlags & EngineFlags.EngineFlags
+
+/** The images and the engine that the flags name. Fails as their layers do. */
+export const imagesAndEngine = (given: ImagesAndEngine, colours: ImagesFlags.Colours, run?: string) =>
+  Layer.mergeAll(ImagesFlags.layer(given, colours, run), EngineFlags.layer(given))
+
+/** What a command that trains stands on: the run folder with its configuration, images, engine and progress. */
+export const training = (
+  given: ImagesAndEngine & { readonly json: boolean; readonly out: string },
+  { augment }: { readonly augment: ImagesFlags.Colours },
+  config: Parameters<typeof Runs.layer>[1]["config"]
+) =>
+  Runs.layer(given.out, { config }).pipe(
+    Layer.provideMerge(Layer.mergeAll(imagesAndEngine(given, augment, given.out), Print.progress(given.json)))
+  )

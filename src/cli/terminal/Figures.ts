@@ -1,0 +1,56 @@
+/** The figures of a frozen network: kept beside its run, and printed. */
+import { Effect, Option } from "effect"
+import type { Accuracy } from "../../domain/evaluation/Accuracy.ts"
+import type * as Json from "../../domain/values/Json.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as Results from "../../layers/run/Results.ts"
+import type * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as Stage from "../../pipelines/training/Stage.ts"
+import * as Print from "./Print.ts"
+
+/** Where the figures come from, and where they go. */
+interface Given {
+  readonly network: string
+  readonly out: Option.Option<string>
+  readonly train: string
+  readonly classes: string
+  readonly json: boolean
+}
+
+/** Keeps figures where they belong, and prints them with how they came about. */
+export const keep = Effect.fnUntraced(function*(
+  given: Given,
+  found: Artifact.Artifact,
+  { held, learned, others = [] }: {
+    readonly learned: ImageSet
+    readonly held: ReadonlyArray<ImageSet>
+    readonly others?: ReadonlyArray<ImageSet>
+  },
+  { how, ...result }: {
+    readonly verb: "probe" | "knn"
+    readonly config: Json.Json
+    readonly how: Readonly<Record<string, Json.Json | undefined>>
+    readonly figures: ReadonlyArray<Accuracy>
+  }
+) {
+  const { config, figures, verb } = result
+  const { classes, json, network, out, train } = given
+  const known = Object.fromEntries(
+    Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
+  )
+  const about: Results.About = {
+    verb,
+    network: found.provenance?.stage ?? found._tag.toLowerCase(),
+    weights: Stage.digest(found.tensors),
+    train: learned.digest,
+    settings: { config, train, classes, ...known }
+  }
+  const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
+  const files = Option.isNone(folder)
+    ? undefined
+    : yield* Results.save(folder.value, yield* Results.make(about, held, figures))
+  const results = json ? files ?? [] : files?.join(", ") ??
+    "kept nowhere: the network is of no run; name a folder with --out"
+  const fields = { network, ...known, ...Print.figures(json, figures), results }
+  yield* Print.result(json, fields, [learned, ...held, ...others])
+})
