@@ -36,7 +36,6 @@ const rooms: Readonly<Record<string, Room>> = {
       "@huggingface/hub",
       "@tensorflow/tfjs",
       "@zip.js/zip.js",
-      "cli-progress",
       "effect",
       "hyparquet",
       "hyparquet-compressors",

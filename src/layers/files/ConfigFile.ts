@@ -13,7 +13,6 @@
  * ```
  */
 import { Effect, type FileSystem, type Path, type Schema } from "effect"
-import * as Yaml from "yaml"
 import * as Config from "../../domain/config/Config.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "./Files.ts"
@@ -21,7 +20,7 @@ import * as Files from "./Files.ts"
 const TOO_DEEP = `expected at most ${Json.DEEPEST} levels, got more within each other`
 
 const sentence = (cause: unknown): string => {
-  if (cause instanceof Yaml.YAMLParseError && cause.code === "MULTIPLE_DOCS") {
+  if (cause instanceof Error && "code" in cause && cause.code === "MULTIPLE_DOCS") {
     return "expected one document, got several, parted by ---; keep each in a file of its own"
   }
   const text = cause instanceof Error ? cause.message : String(cause)
@@ -42,9 +41,10 @@ export const read: <A, I>(
     const { readText } = yield* Files.make
     const text = yield* readText(file)
     // JSON is YAML.
+    const { parseDocument } = yield* Effect.promise(() => import("yaml"))
     const value = yield* Effect.try({
       try: (): unknown => {
-        const document = Yaml.parseDocument(text)
+        const document = parseDocument(text)
         // What YAML only warns of, as an unknown tag, changes what is read.
         const [problem] = [...document.errors, ...document.warnings]
         if (problem !== undefined) throw problem

@@ -12,7 +12,6 @@
  * assert.strictEqual(error.reason._tag, "Unreachable")
  * ```
  */
-import { createRepo, downloadFile, HubApiError, listFiles, uploadFiles } from "@huggingface/hub"
 import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
 import * as Files from "./Files.ts"
 
@@ -76,12 +75,14 @@ const WANTED = /^(?:README\.md|(?:preprocessor_)?config\.json|model(?:-\d+-of-\d
 
 const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable => {
   const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
-  if (!(cause instanceof HubApiError)) return new Unreachable({ detail })
-  if (cause.statusCode === 404) return new NotThere({ detail })
-  return [401, 403].includes(cause.statusCode) ? new NotAllowed({ detail }) : new Unreachable({ detail })
+  const status = cause instanceof Error && "statusCode" in cause ? cause.statusCode : undefined
+  if (status === 404) return new NotThere({ detail })
+  return status === 401 || status === 403 ? new NotAllowed({ detail }) : new Unreachable({ detail })
 }
 
 const asked = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: reasonOf })
+
+const client = Effect.promise(() => import("@huggingface/hub"))
 
 const credentials = ({ hubUrl, token }: Options) => ({
   ...(hubUrl === undefined ? {} : { hubUrl }),
@@ -105,6 +106,7 @@ export const download: (
 ) => Effect.Effect<ReadonlyArray<string>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.download")(
   function*(repository, folder, options = {}) {
     const files = yield* Files.make
+    const { downloadFile, listFiles } = yield* client
     const common = { repo: repository, revision: options.revision ?? "main", ...credentials(options) }
     const listed = yield* Stream.runCollect(
       Stream.map(Stream.fromAsyncIterable(listFiles(common), reasonOf), ({ path }) => path)
@@ -142,6 +144,7 @@ export const upload: (
 ) => Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.upload")(
   function*(folder, repository, { public: open = false, revision = "main", title = "Upload model", ...options }) {
     const { fs, path } = yield* Files.make
+    const { createRepo, uploadFiles } = yield* client
     const names = yield* Files.onFailure(folder)(fs.readDirectory(folder))
     const sent = yield* Effect.forEach(names.filter((name) => WANTED.test(name)).toSorted(), (name) => {
       const file = path.join(folder, name)

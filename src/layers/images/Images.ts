@@ -20,13 +20,12 @@ import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import * as Files from "../files/Files.ts"
 import { ImagesError, UnknownSplit } from "./reading/ImagesError.ts"
 import type { ImageSet } from "./reading/ImageSet.ts"
-import * as Cifar from "./sources/Cifar.ts"
-import * as Emoji from "./sources/Emoji.ts"
-import * as Folder from "./sources/Folder.ts"
-import * as Manifest from "./sources/Manifest.ts"
-import * as Parquet from "./sources/Parquet.ts"
+import type * as Emoji from "./sources/Emoji.ts"
+import type * as Folder from "./sources/Folder.ts"
+import type * as Manifest from "./sources/Manifest.ts"
+import type * as Parquet from "./sources/Parquet.ts"
 import type * as InShards from "./sources/Shards.ts"
-import * as WebDataset from "./sources/WebDataset.ts"
+import type * as WebDataset from "./sources/WebDataset.ts"
 
 export {
   FileDamaged,
@@ -90,36 +89,45 @@ export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> 
   })
 }
 
+// Each source is loaded by whoever builds its layer, for it brings the readers of its formats.
+const loaded = <S, E, R>(
+  load: () => Promise<S>,
+  make: (source: S) => Effect.Effect<Images["Service"], E, R>
+): Layer.Layer<Images, E, R> => Layer.effect(Images, Effect.flatMap(Effect.promise(load), make))
+
 export const layerFolderNoDeps = (
   directory: string,
   options: FolderOptions = {}
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(Images, Folder.make(directory, options))
+  loaded(() => import("./sources/Folder.ts"), ({ make }) => make(directory, options))
 
 export const layerEmojiNoDeps = (
   options: EmojiOptions = {}
-): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Emoji.make(options))
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+  loaded(() => import("./sources/Emoji.ts"), ({ make }) => make(options))
 
 export const layerWebDatasetNoDeps = (
   shards: Shards,
   options: WebDatasetOptions = {}
 ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(Images, WebDataset.make(shards, options))
+  loaded(() => import("./sources/WebDataset.ts"), ({ make }) => make(shards, options))
 
 export const layerParquetNoDeps = (
   shards: Shards,
   options: ParquetOptions = {}
-): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Parquet.make(shards, options))
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+  loaded(() => import("./sources/Parquet.ts"), ({ make }) => make(shards, options))
 
 export const layerManifestNoDeps = (
   file: string,
   options: ManifestOptions = {}
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(Images, Manifest.make(file, options))
+  loaded(() => import("./sources/Manifest.ts"), ({ make }) => make(file, options))
 
 export const layerCifarNoDeps = (
   directory: string
-): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> => Layer.effect(Images, Cifar.make(directory))
+): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
+  loaded(() => import("./sources/Cifar.ts"), ({ make }) => make(directory))
 
 /**
  * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the

@@ -17,7 +17,6 @@
  * assert.deepStrictEqual(seen, [1])
  * ```
  */
-import cliProgress from "cli-progress"
 import { Clock, Console, Context, Duration, Effect, Layer, Option, Stdio, Terminal } from "effect"
 
 /** How far a stage is. */
@@ -65,13 +64,10 @@ interface Running {
 const BAR = 24
 const REDRAW_MILLIS = 100
 
-const bar = (fraction: number): string =>
-  cliProgress.Format.BarFormat(fraction, {
-    barsize: BAR,
-    barGlue: "",
-    barCompleteString: "█".repeat(BAR),
-    barIncompleteString: "░".repeat(BAR)
-  })
+const bar = (fraction: number): string => {
+  const done = Math.round(BAR * fraction)
+  return "█".repeat(done) + "░".repeat(BAR - done)
+}
 
 const two = (part: number): string => String(part).padStart(2, "0")
 

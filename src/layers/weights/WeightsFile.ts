@@ -5,7 +5,6 @@ import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Files from "../files/Files.ts"
 import { readAt } from "../files/ReadAt.ts"
-import * as PthFile from "./PthFile.ts"
 import { IndexInvalid, Unrecognised, type WeightsError } from "./WeightsError.ts"
 
 const Index = Json.text(Schema.Struct({ weight_map: Schema.Record(Schema.String, Schema.String) }))
@@ -21,6 +20,7 @@ const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   yield* regular(file)
   const { beginning, checkpoint } = yield* Effect.gen(function*() {
     const handle = yield* fs.open(file)
+    const PthFile = yield* Effect.promise(() => import("./PthFile.ts"))
     const checkpoint = (yield* PthFile.recognise(handle)) ? yield* PthFile.read(handle) : undefined
     return { checkpoint, beginning: yield* readAt(handle, 0, Safetensors.BEGINNING) }
   }).pipe(Effect.scoped, Files.onFailure(file))

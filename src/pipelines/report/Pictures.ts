@@ -1,6 +1,5 @@
 /** Small pictures of patches and codes, drawn pixel by pixel and shown enlarged. */
 import { Effect } from "effect"
-import sharp from "sharp"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import { type Html, html } from "./Html.ts"
@@ -119,6 +118,7 @@ export const colourOf = (means: ReadonlyMap<number, Picture>) => (code: number):
 export const image = Effect.fnUntraced(
   function*(on: Canvas, alt: string, zoom: number, narrow = zoom): Effect.fn.Return<Html> {
     const { height, width } = on
+    const { default: sharp } = yield* Effect.promise(() => import("sharp"))
     const png = yield* Effect.promise(() =>
       sharp(on.data, { raw: { width, height, channels: 4 } }).png({ compressionLevel: 9 }).toBuffer()
     )
