@@ -24,7 +24,7 @@ const opened = (path: string) =>
     Effect.map((found): Finetune.Start => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
-        Weights.read(path, { network: Naming.trained }),
+        Weights.read(path, { network: Naming.beitNetwork }),
         ({ tensors }): Finetune.Start => ({ source: path, tensors })
       ))
   )

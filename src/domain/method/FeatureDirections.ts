@@ -9,7 +9,7 @@
  * const shape = { tokens: 2, width: 2, nameOf: (image: number) => `number ${image}` }
  * const refused = FeatureDirections.check(Float32Array.of(1, 2, 0, 0), shape)
  * assert.match(String(refused), /patch 1 of image number 0/)
- * assert.strictEqual(FeatureDirections.strays(Float32Array.of(1, 2), Float32Array.of(1, 2.5)), true)
+ * assert.strictEqual(FeatureDirections.hasChanged(Float32Array.of(1, 2), Float32Array.of(1, 2.5)), true)
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
@@ -31,8 +31,8 @@ export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection"
   }
 }
 
-/** What features are of. */
-export interface Of {
+/** The images and sizes of features. */
+export interface Shape {
   /** Patches of an image. */
   readonly tokens: number
   /** Numbers of a patch. */
@@ -62,7 +62,7 @@ const problemOf = (values: Float32Array, sum: number): string => {
  * Features `[B, tokens, width]` of which every patch has a direction. Fails with the first one that has none: where a number
  * is not finite, or all are 0, or so small or large that their length is.
  */
-export const check = (features: Float32Array, { nameOf, tokens, width }: Of): Result.Result<void, NoDirection> => {
+export const check = (features: Float32Array, { nameOf, tokens, width }: Shape): Result.Result<void, NoDirection> => {
   for (let row = 0; row * width < features.length; row++) {
     const values = features.subarray(row * width, (row + 1) * width)
     const sum = squares(values)
@@ -77,8 +77,8 @@ export const check = (features: Float32Array, { nameOf, tokens, width }: Of): Re
 export const length = (values: Float32Array): number => Math.sqrt(squares(values))
 
 /** Twice what rounding to 16 bits changes of numbers that are not too small for them, as a share of their length. */
-const STRAY = 2 ** -10
+const TOLERANCE = 2 ** -10
 
-/** Whether a vector, stored in fewer bits, has become another direction: more than 16 bits account for. */
-export const strays = (values: Float32Array, stored: Float32Array): boolean =>
-  !(length(values.map((value, i) => value - stored[i]!)) <= STRAY * length(values))
+/** Whether the direction of a vector, stored in fewer bits, has changed by more than 16 bits account for. */
+export const hasChanged = (values: Float32Array, stored: Float32Array): boolean =>
+  !(length(values.map((value, i) => value - stored[i]!)) <= TOLERANCE * length(values))

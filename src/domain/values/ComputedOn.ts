@@ -7,7 +7,7 @@
  * import { ComputedOn } from "patchword/domain"
  *
  * const one = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
- * const history = ComputedOn.goOn([{ ...one, from: 1 }], { ...one, threads: 2 }, 101)
+ * const history = ComputedOn.extend([{ ...one, from: 1 }], { ...one, threads: 2 }, 101)
  * assert.strictEqual(
  *   ComputedOn.showHistory(history),
  *   "onnx cpu 1.30.0, 1 thread, fp32 from step 1; onnx cpu 1.30.0, 2 threads, fp32 from step 101"
@@ -58,7 +58,7 @@ export const change = (before: ComputedOn, now: ComputedOn): string | undefined 
 }
 
 /** A history that goes on at a step. */
-export const goOn = (before: History, now: ComputedOn, from: number): History => {
+export const extend = (before: History, now: ComputedOn, from: number): History => {
   const last = before.at(-1)
   return last !== undefined && differences(last, now).length === 0 ? before : [...before, { ...of(now), from }]
 }

@@ -128,8 +128,8 @@ const unwrapped = (tensors: Tensors, network: Network): Tensors => {
   )
 }
 
-/** Whether the names are those of a classifier, whose head others call otherwise than a pretrained network's. */
-export const trained = (names: ReadonlyArray<string>): "classifier" | "pretrained" =>
+/** Which network of BEiT has these names: a classifier, whose head others call otherwise, or a pretrained network. */
+export const beitNetwork = (names: ReadonlyArray<string>): "classifier" | "pretrained" =>
   names.some((name) => /(?:^|\.)(?:classifier|pooler\.layernorm)\.(?:weight|bias)$/.test(name))
     ? "classifier"
     : "pretrained"

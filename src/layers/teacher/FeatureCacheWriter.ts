@@ -174,7 +174,7 @@ export const writer: (
       const stored = Float16.decode(halves)
       for (let patch = 0; patch < tokens; patch++) {
         const of = (all: Float32Array) => all.subarray(patch * width, (patch + 1) * width)
-        if (!FeatureDirections.strays(of(values), of(stored))) continue
+        if (!FeatureDirections.hasChanged(of(values), of(stored))) continue
         return yield* new BelowHalf({ image, patch, length: FeatureDirections.length(of(values)) })
       }
       return bytesOf(halves)

@@ -111,7 +111,7 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
         `others are on ${ComputedOn.show(engine.about)}`
     )
   }
-  const computedOn = start < steps ? ComputedOn.goOn(before, engine.about, start + 1) : before
+  const computedOn = start < steps ? ComputedOn.extend(before, engine.about, start + 1) : before
 
   let logged = start
   let saved = start
