@@ -9,6 +9,7 @@
 import { Effect, type Scope } from "effect"
 import { parseArgs } from "node:util"
 import * as Graph from "../src/compiler/graph/Graph.ts"
+import type { Program } from "../src/compiler/trace/Program.ts"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import type { Preset } from "../src/domain/config/Preset.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
@@ -111,7 +112,7 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
 
 /** Something to time: what it compiles to, its weights or states, and a handle on an engine. */
 interface Work<T> {
-  readonly trace: () => Trace.Program
+  readonly trace: () => Program
   readonly held: object
   readonly values: () => T
   readonly open: (

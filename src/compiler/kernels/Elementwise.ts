@@ -27,7 +27,7 @@ const binary = (
 
 const add = binary("Add", (a, b) => (b === 0 ? "a" : a === 0 ? "b" : undefined))
 
-// The sum of transposes is the transpose of the sum, and that may never be needed (`Trace.Adamw`).
+// The sum of transposes is the transpose of the sum, and that may never be needed (`AdamWUpdate`).
 const addTransposed: Translation = (t, inputs: { a: Info; b: Info }, attributes) => {
   const { a, b } = inputs
   const [left, right] = [t.transposedBack(a), t.transposedBack(b)]

@@ -5,7 +5,7 @@
 import type { Shape } from "../../shapes/Shape.ts"
 import * as Graph from "../graph/Graph.ts"
 import * as TypeInference from "../graph/TypeInference.ts"
-import type { Adamw, Program, Update } from "./Trace.ts"
+import type { AdamWUpdate, Program, StateUpdate } from "./Program.ts"
 
 /** Constants of so many numbers stand where they are read; longer ones are listed by their shapes. */
 const INLINE = 8
@@ -72,12 +72,12 @@ const sections = (graph: Graph.Graph): ReadonlyArray<string> => {
   ]
 }
 
-const update = ({ inPlace, input, output }: Update): string => `${input} = ${output}${inPlace ? ", in place" : ""}`
+const update = ({ inPlace, input, output }: StateUpdate): string => `${input} = ${output}${inPlace ? ", in place" : ""}`
 
-const factorsOf = ({ factors }: Adamw): string =>
+const factorsOf = ({ factors }: AdamWUpdate): string =>
   `AdamW[${Object.entries(factors).map(([key, name]) => `${key}=${name}`).join(", ")}]`
 
-const adamw = ({ first, gradient, mean, parameter, second, transposed }: Adamw): string =>
+const adamw = ({ first, gradient, mean, parameter, second, transposed }: AdamWUpdate): string =>
   `${[parameter, first, second, ...(mean === undefined ? [] : [mean])].join(", ")} by ${gradient}${
     transposed ? ", transposed" : ""
   }`

@@ -12,8 +12,9 @@ import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import { type Data, NotTraceable, type Tracer } from "../graph/Tracer.ts"
-import * as Trace from "./Trace.ts"
+import type { StateUpdate } from "./Program.ts"
 import * as TraceBackend from "./TraceBackend.ts"
+import * as TracedStep from "./TracedStep.ts"
 
 /** One call of a kernel. Tensors are numbered. */
 export interface Call {
@@ -56,7 +57,7 @@ export interface Recorded {
   readonly tape: Tape
   /** The record of metrics or of outputs, with a specification for every leaf. */
   readonly result: object
-  readonly updates: ReadonlyArray<Trace.Update>
+  readonly updates: ReadonlyArray<StateUpdate>
 }
 
 class Recorder {
@@ -114,7 +115,7 @@ const recorded = (
   body: (tracer: Tracer, tensorOf: TraceBackend.TensorOf) => {
     readonly groups: Readonly<Record<string, object>>
     readonly result: object
-    readonly updates: ReadonlyArray<Trace.Update>
+    readonly updates: ReadonlyArray<StateUpdate>
   }
 ): Recorded => {
   const recorder = new Recorder()
@@ -141,14 +142,14 @@ const recorded = (
       calls,
       outputs
     }
-    return { tape, result: Trace.specOf(result), updates }
+    return { tape, result: TracedStep.specOf(result), updates }
   }, recorder.watch)
 }
 
 /** Records a training step; throws as `Trace.trainStep` does. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Recorded =>
   recorded((tracer, tensorOf) => {
-    const { metrics, next } = Trace.called(step, tracer, tensorOf)
+    const { metrics, next } = TracedStep.train(step, tracer, tensorOf)
     const updates = Tree.leaves(next).map(([path]) => ({
       input: `state.${path}`,
       output: `next.${path}`,
@@ -160,6 +161,6 @@ export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Recorded =>
 /** Records an inference; throws as `Trace.inference` does. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Recorded =>
   recorded((tracer, tensorOf) => {
-    const output = Trace.inferred(step, tracer, tensorOf)
+    const output = TracedStep.infer(step, tracer, tensorOf)
     return { groups: { output }, result: output, updates: [] }
   })

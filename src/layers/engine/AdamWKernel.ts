@@ -1,5 +1,6 @@
 /** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
-import { type Adamw, TRANSPOSED_BLOCK } from "../../compiler/trace/Trace.ts"
+import { TRANSPOSED_BLOCK } from "../../compiler/trace/ExternalAdamW.ts"
+import type { AdamWUpdate } from "../../compiler/trace/Program.ts"
 import { adamWKernelWasm } from "./AdamWKernelWasm.ts"
 import type { Arrays, Packed } from "./Protocol.ts"
 
@@ -74,8 +75,8 @@ const runner = (
 }
 
 /** Lays out the arrays of a program's updates. It takes over what it is given. */
-export const layout = (updates: ReadonlyArray<Adamw>, given: Arrays): Layout => {
-  const groups: Array<{ readonly updates: Array<Adamw>; bytes: number }> = []
+export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layout => {
+  const groups: Array<{ readonly updates: Array<AdamWUpdate>; bytes: number }> = []
   for (const update of updates) {
     const [bytes, last] = [(update.mean === undefined ? 4 : 5) * sizeOf(given[update.parameter]!), groups.at(-1)]
     if (last === undefined || last.bytes + bytes > GROUP) groups.push({ updates: [update], bytes })

@@ -1,7 +1,7 @@
 /** Steps as programs that run elsewhere: what every engine does that is asked by messages. */
 import { Effect, Semaphore } from "effect"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
-import type { Adamw, Update } from "../../compiler/trace/Trace.ts"
+import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -24,12 +24,12 @@ export interface Program {
   readonly bytes: Uint8Array
   /** The record of metrics or of outputs, with a specification for every leaf. */
   readonly result: object
-  readonly updates: ReadonlyArray<Update>
-  readonly adamw: ReadonlyArray<Adamw>
+  readonly updates: ReadonlyArray<StateUpdate>
+  readonly adamw: ReadonlyArray<AdamWUpdate>
 }
 
 /** The same program, with no update made in place. */
-export const anew = <T extends { readonly updates: ReadonlyArray<Update> }>(program: T): T => ({
+export const anew = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
   ...program,
   updates: program.updates.map((update) => ({ ...update, inPlace: false }))
 })

@@ -1,7 +1,7 @@
 /** What runs programs on ONNX Runtime, whichever build of it: it holds models and states, and takes one call at a time. */
 import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
-import type { Update } from "../../compiler/trace/Trace.ts"
+import type { StateUpdate } from "../../compiler/trace/Program.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
 import * as Adamw from "./AdamWKernel.ts"
 import * as Protocol from "./Protocol.ts"
@@ -26,7 +26,7 @@ interface Model {
   readonly held: Map<string, Tensor>
   /** What brought `held` to the device, whose memory lasts no longer. */
   readonly mover: InferenceSession | undefined
-  readonly updates: ReadonlyArray<Update>
+  readonly updates: ReadonlyArray<StateUpdate>
   /** Second buffers of the updates that may not be made in place. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
-import type { Update } from "../../compiler/trace/Trace.ts"
+import type { StateUpdate } from "../../compiler/trace/Program.ts"
 import * as Adamw from "./AdamWKernel.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./OpenVinoLibrary.ts"
 import * as Protocol from "./Protocol.ts"
@@ -22,7 +22,7 @@ export interface Options {
 interface Model {
   readonly compiled: Compiled
   readonly held: Map<string, Tensor>
-  readonly updates: ReadonlyArray<Update>
+  readonly updates: ReadonlyArray<StateUpdate>
   /** Second buffers of the updates. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>

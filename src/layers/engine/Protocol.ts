@@ -1,5 +1,5 @@
 /** What an engine and its worker thread say to each other. */
-import type { Adamw, Update } from "../../compiler/trace/Trace.ts"
+import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
 /** An array as it crosses threads. */
@@ -74,8 +74,8 @@ export interface Calls {
       readonly model: Uint8Array
       readonly files: ReadonlyArray<ModelFile>
       readonly held: Arrays
-      readonly updates: ReadonlyArray<Update>
-      readonly adamw: ReadonlyArray<Adamw>
+      readonly updates: ReadonlyArray<StateUpdate>
+      readonly adamw: ReadonlyArray<AdamWUpdate>
     }
     readonly answer: {
       readonly handle: number

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Result } from "effect"
 import * as BackendScope from "../../compiler/trace/BackendScope.ts"
-import * as Trace from "../../compiler/trace/Trace.ts"
+import * as TracedStep from "../../compiler/trace/TracedStep.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
@@ -74,7 +74,7 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
             const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
             const measured = yield* use((owner) => {
               const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
-              Trace.keepsShapes(step.state as object, state as object)
+              TracedStep.keepsShapes(step.state as object, state as object)
               const measured = download<HostOf<M>>(metrics as object)
               const next = Tree.map<object>(state as object, (leaf) => tf.keep(untyped(leaf as Any).clone()))
               for (const tensor of tensors(owner.tree)) tensor.dispose()

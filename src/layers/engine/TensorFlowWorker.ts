@@ -5,8 +5,8 @@ import { availableParallelism } from "node:os"
 import util from "node:util"
 import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
+import type { StateUpdate } from "../../compiler/trace/Program.ts"
 import type { Call, Constant, Tape } from "../../compiler/trace/Tape.ts"
-import type { Update } from "../../compiler/trace/Trace.ts"
 import { roundsToBf16 } from "./Processor.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Answer, Arrays, Calls, Packed } from "./Protocol.ts"
@@ -21,7 +21,7 @@ interface Backend {
 interface Model {
   readonly tape: Tape
   readonly held: Map<string, tf.Tensor>
-  readonly updates: ReadonlyArray<Update>
+  readonly updates: ReadonlyArray<StateUpdate>
 }
 
 const { packages, precision } = workerData as {
