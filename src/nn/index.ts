@@ -1,8 +1,11 @@
 /** Networks, losses and steps as pure functions over parameter records. Knows the typed operations and the domain. */
 export * as Block from "./blocks/Block.ts"
+export * as BlockParams from "./blocks/BlockParams.ts"
 export * as DropPath from "./blocks/DropPath.ts"
 export * as Parameter from "./blocks/Parameter.ts"
+export * as PatchGrid from "./blocks/PatchGrid.ts"
 export * as Vit from "./blocks/Vit.ts"
+export * as VitParams from "./blocks/VitParams.ts"
 export * as Classifier from "./finetune/Classifier.ts"
 export * as FinetuneStep from "./finetune/FinetuneStep.ts"
 export * as LinearProbe from "./finetune/LinearProbe.ts"

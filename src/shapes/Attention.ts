@@ -6,8 +6,8 @@
  * import assert from "node:assert"
  * import { Attention, Tensor } from "patchword/shapes"
  *
- * const { query, key, value } = Attention.splitHeads(Tensor.zeros([2, 5, 12]), 4, 2)
- * const y = Attention.mergeHeads(Attention.attention(query, key, value), 4)
+ * const { q, k, v } = Attention.splitHeads(Tensor.zeros([2, 5, 12]), 4, 2)
+ * const y = Attention.mergeHeads(Attention.attention(q, k, v), 4)
  * assert.deepStrictEqual(y.shape, [2, 5, 4])
  * ```
  */
@@ -21,9 +21,9 @@ import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 /** Queries, keys and values per head, each `[B, H, N, C/H]`. */
 export interface Heads<B extends number, H extends number, N extends number, E extends number> {
-  readonly query: Tensor<[B, H, N, E]>
-  readonly key: Tensor<[B, H, N, E]>
-  readonly value: Tensor<[B, H, N, E]>
+  readonly q: Tensor<[B, H, N, E]>
+  readonly k: Tensor<[B, H, N, E]>
+  readonly v: Tensor<[B, H, N, E]>
 }
 
 /** `[B, H, N, E]` to `[B, N, H, E]` and back. */
@@ -45,7 +45,7 @@ export function splitHeads<B extends number, N extends number, X extends number,
     & ShapeError.ShapeError<`splitHeads: input axis -1 is ${Show<X>} but three times the width is ${Show<Mul<3, C>>}`>,
   heads: number
 ): never
-export function splitHeads(x: Any, width: number, heads: number): { query: Any; key: Any; value: Any } {
+export function splitHeads(x: Any, width: number, heads: number): { q: Any; k: Any; v: Any } {
   const [batch, tokens, channels] = untyped(x).shape as [number, number, number]
   if (channels !== 3 * width) {
     throw new ShapeError.ShapeError(
@@ -55,10 +55,10 @@ export function splitHeads(x: Any, width: number, heads: number): { query: Any; 
   if (width % heads !== 0) throw new ShapeError.ShapeError(`heads: ${width} is not divisible by ${heads}`)
   // Split first and transposed then: the gradient transposes three small arrays, which takes half as long as one that
   // holds all.
-  const [query, key, value] = tf.split(untyped(x), 3, 2).map((part) =>
+  const [q, k, v] = tf.split(untyped(x), 3, 2).map((part) =>
     unsafeTyped(sideBySide(part.reshape([batch, tokens, heads, width / heads])))
   ) as [Any, Any, Any]
-  return { query, key, value }
+  return { q, k, v }
 }
 
 /** Puts the heads side by side again: `[B, H, N, C/H]` to `[B, N, C]`. */

@@ -1,5 +1,6 @@
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
+import * as PatchGrid from "../../src/nn/blocks/PatchGrid.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
@@ -26,7 +27,7 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
   const size = Dim.named("batch", batch)
   const vit = Vit.dims({ image: side, patch: Dim.named("patch", 8), width: Dim.named("width", 8), heads: 2 })
   const hidden = 12
-  const relativeRows = Dim.named("relativeRows", RelativePosition.rows(Vit.grid(vit)))
+  const relativeRows = Dim.named("relativeRows", RelativePosition.rows(PatchGrid.grid(vit)))
   const masked = Dim.named("masked", Math.max(1, Math.floor((batch * vit.patches) / 2)))
   const network = {
     ...vit,

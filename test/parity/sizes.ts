@@ -1,6 +1,8 @@
 import { Effect, Schema } from "effect"
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
+import * as PatchGrid from "../../src/nn/blocks/PatchGrid.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
+import type * as VitParams from "../../src/nn/blocks/VitParams.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import type { Fixture } from "./fixture.ts"
 
@@ -37,7 +39,7 @@ export const relativePositions = (
     readonly use_rel_pos_bias: boolean
     readonly use_shared_rel_pos_bias: boolean
   }
-): Vit.RelativePositions => (own ? (shared ? "both" : "perBlock") : shared ? "shared" : "none")
+): VitParams.RelativePositions => (own ? (shared ? "both" : "perBlock") : shared ? "shared" : "none")
 
 /** The width inside the perceptrons, of which official configurations give the ratio to the outer one, or leave it at 4. */
 export const hidden = ({ embed_dim: width, mlp_ratio: ratio = 4 }: {
@@ -66,7 +68,7 @@ export const shown = (tensors: Shapes, image?: typeof Sides.Type) => {
   return {
     ...dims,
     hidden: Dim.named("hidden", shape("blocks.0.mlp.fc1.bias")![0]!),
-    relativeRows: Dim.named("relativeRows", RelativePosition.rows(Vit.grid(dims))),
+    relativeRows: Dim.named("relativeRows", RelativePosition.rows(PatchGrid.grid(dims))),
     depth: depth(tensors),
     absolutePositions: "pos_embed" in tensors,
     relativePositions: relativePositions({
@@ -90,7 +92,7 @@ export const shownClassifier = (tensors: Shapes, image?: typeof Sides.Type) => (
 export const buffers = /relative_position_index$/
 
 /** Compares the index buffers of a state with ours. */
-export const checkIndices = <N extends Vit.Cut>(fixture: Fixture, sizes: N, group = "state"): void => {
+export const checkIndices = <N extends PatchGrid.Sizes>(fixture: Fixture, sizes: N, group = "state"): void => {
   const index = Vit.relativeIndex(sizes)
   for (const key of fixture.keys(group)) if (buffers.test(key)) fixture.same(`${group}/${key}`, index)
 }

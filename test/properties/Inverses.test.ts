@@ -64,8 +64,8 @@ describe("inverses", () => {
     fc.assert(fc.property(sizes, ({ batch, tokens, width, heads }) => {
       tf.tidy(() => {
         const x = counted([batch, tokens, 3 * width])
-        const { query, key, value } = Attention.splitHeads(x, width, heads)
-        const merged = [query, key, value].map((part: Tensor.Any) => Tensor.untyped(Attention.mergeHeads(part, width)))
+        const { q, k, v } = Attention.splitHeads(x, width, heads)
+        const merged = [q, k, v].map((part: Tensor.Any) => Tensor.untyped(Attention.mergeHeads(part, width)))
         equal(Tensor.unsafeTyped(tf.concat(merged, 2)), x)
       })
     }))

@@ -19,11 +19,14 @@ import * as Reduction from "../../shapes/Reduction.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
+import type * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
+import * as VitParams from "../blocks/VitParams.ts"
 
 /** The sizes of a classifier over `classes`, and its kind. */
-export interface Sizes extends Vit.Network {
+export interface Sizes extends VitParams.Network {
   get classes(): number
   set classes(_: never)
   readonly pooling: "mean" | "cls"
@@ -32,7 +35,7 @@ export interface Sizes extends Vit.Network {
 }
 
 /** A classifier: `fc_norm` where tokens are averaged, `norm` where the class token is taken. */
-export interface ClassifierParams<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>> {
+export interface ClassifierParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
   readonly norm?: Normalization.NormParams<N["width"]>
   readonly fc_norm?: Normalization.NormParams<N["width"]>
   readonly head: Linear.LinearParams<N["width"], N["classes"]>
@@ -55,10 +58,10 @@ export const pool = <B extends number, N extends number, C extends number>(
 /** Logits of images. */
 export const forward = <B extends number, N extends Sizes>(
   params: ClassifierParams<N>,
-  images: Vit.GivenImages<B, N>,
-  context: Vit.Context<B, Vit.Encoder<N>>
+  images: PatchGrid.GivenImages<B, N>,
+  context: Vit.Context<B, VitParams.Encoder<N>>
 ): Tensor<[B, N["classes"]]> => {
-  const network: Vit.VitParams<Vit.Encoder<N>> = params
+  const network: VitParams.VitParams<VitParams.Encoder<N>> = params
   const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
   const tokens = Vit.forward(network, patches, context)
   return Linear.linear(pool(params, tokens, patches.shape[1], context.epsilon), params.head)
@@ -69,8 +72,8 @@ export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.Param
   const { classes, headScale, pooling, width } = sizes
   const regime = Parameter.finetuning
   return {
-    ...Vit.spec(Vit.encoder(sizes), sizes, regime),
-    ...(pooling === "mean" ? { fc_norm: Block.norm(width) } : { norm: Block.norm(width) }),
+    ...VitParams.spec(VitParams.encoder(sizes), sizes, regime),
+    ...(pooling === "mean" ? { fc_norm: BlockParams.norm(width) } : { norm: BlockParams.norm(width) }),
     head: { weight: Parameter.normal([classes, width], regime, headScale), bias: Parameter.zeros([classes]) }
   }
 }

@@ -33,6 +33,7 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Classifier from "./Classifier.ts"
@@ -40,7 +41,7 @@ import * as Classifier from "./Classifier.ts"
 /** What a step is given. */
 export interface Batch<B extends number, N extends Classifier.Sizes> {
   /** Standardised. */
-  readonly images: Vit.Images<B, N>
+  readonly images: PatchGrid.Images<B, N>
   /** What the accuracy is measured by and, without `targets`, what is learned. */
   readonly labels: Tensor<[B], "int32">
   /** Shares of the classes, where images are mixed. */
@@ -66,7 +67,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
   name: "finetune",
   state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
   batch: {
-    images: Vit.images(sizes, size),
+    images: PatchGrid.images(sizes, size),
     labels: { shape: [size], dtype: "int32" },
     ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
     ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
@@ -91,7 +92,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
 /** What a classifier makes of standardised images. */
 type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
   { readonly parameters: Classifier.ClassifierParams<N> },
-  { readonly images: Vit.Images<B, N> },
+  { readonly images: PatchGrid.Images<B, N> },
   O
 >
 
@@ -107,14 +108,14 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Classifier.spec(sizes) },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
     const { fc_norm, norm } = finalNorm ? parameters : {}
     const epsilon = sizes.epsilon ?? Block.EPSILON
     const normed = norm === undefined ? tokens : Normalization.layerNorm(tokens, norm, epsilon)
     if (pooling === "cls") return { features: Tokens.single(Tokens.classToken(normed)) }
-    const mean = Reduction.meanTokens(Tokens.patchTokens(normed, Vit.patches(sizes)))
+    const mean = Reduction.meanTokens(Tokens.patchTokens(normed, PatchGrid.patches(sizes)))
     return { features: fc_norm === undefined ? mean : Normalization.layerNorm(mean, fc_norm, epsilon) }
   }
 })
@@ -126,7 +127,7 @@ export const logits = <B extends number, const N extends Classifier.Sizes>(
 ): Seeing<B, N, { readonly logits: Tensor<[B, N["classes"]]> }> => ({
   name: "logits",
   weights: { parameters: Classifier.spec(sizes) },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => ({
     logits: Classifier.forward(parameters, images, Vit.contextOf(sizes))
   })

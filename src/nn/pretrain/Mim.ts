@@ -30,9 +30,12 @@ import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as BlockParams from "../blocks/BlockParams.ts"
 import type * as DropPath from "../blocks/DropPath.ts"
 import * as Parameter from "../blocks/Parameter.ts"
+import type * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
+import * as VitParams from "../blocks/VitParams.ts"
 
 /** Patch aggregation: which block's patches the head sees (counted from 1), its depth, and whether it shares the output. */
 export interface Aggregation {
@@ -42,7 +45,7 @@ export interface Aggregation {
 }
 
 /** The sizes of a network that predicts one of `codes`, and its kind. */
-export interface Sizes extends Vit.Network {
+export interface Sizes extends VitParams.Network {
   get codes(): number
   set codes(_: never)
   /** Deviation of the first weights, before they are cut. */
@@ -51,17 +54,17 @@ export interface Sizes extends Vit.Network {
 }
 
 /** The network. The parameters with `cls_pt` are those of patch aggregation. */
-export interface MimParams<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>> {
+export interface MimParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
   readonly mask_token: Tensor<[1, 1, N["width"]]>
   readonly norm: Normalization.NormParams<N["width"]>
   readonly lm_head: Linear.LinearParams<N["width"], N["codes"]>
-  readonly cls_pt_layers?: ReadonlyArray<Block.BlockParams<Vit.Encoder<N>>>
+  readonly cls_pt_layers?: ReadonlyArray<BlockParams.BlockParams<VitParams.Encoder<N>>>
   readonly cls_pt_norm?: Normalization.NormParams<N["width"]>
   readonly cls_pt_lm_head?: Linear.LinearParams<N["width"], N["codes"]>
 }
 
 /** What a forward pass needs beside parameters, images and masks. */
-export interface Context<B extends number, N extends Sizes> extends Vit.Context<B, Vit.Encoder<N>> {
+export interface Context<B extends number, N extends Sizes> extends Vit.Context<B, VitParams.Encoder<N>> {
   readonly earlyLayer: number
   /** One entry per aggregation block. */
   readonly headDropPath?: ReadonlyArray<DropPath.Factors<B>> | undefined
@@ -74,13 +77,13 @@ export interface Hidden<M extends number, N extends Sizes> {
 }
 
 // Behind the attention of the last block no token depends on another. Only those that are asked for go through the rest.
-const through = <B extends number, N extends Vit.Trunk>(
-  blocks: ReadonlyArray<Block.BlockParams<N>>,
-  tokens: Block.Given<B, N>,
+const through = <B extends number, N extends VitParams.Trunk>(
+  blocks: ReadonlyArray<BlockParams.BlockParams<N>>,
+  tokens: BlockParams.Given<B, N>,
   patches: N["patches"],
   contextOf: (place: number) => Block.Context<B, N>
 ) => {
-  const outputs: Array<Block.Sequence<B, N>> = []
+  const outputs: Array<BlockParams.Sequence<B, N>> = []
   for (const [place, block] of blocks.slice(0, -1).entries()) {
     outputs.push(Block.forward(block, outputs.at(-1) ?? tokens, contextOf(place)))
   }
@@ -96,7 +99,7 @@ const through = <B extends number, N extends Vit.Trunk>(
   return {
     /** Outputs of all blocks but the last. */
     outputs,
-    all: () => finish<B, [Block.TokensOf<N>]>(attended, factors),
+    all: () => finish<B, [BlockParams.TokensOf<N>]>(attended, factors),
     classToken: () => finish<B, [1]>(Tokens.classToken(attended), factors),
     patchTokens: <M extends number>(rows: Tensor<[M], "int32">) =>
       finish<M, []>(
@@ -112,12 +115,12 @@ const through = <B extends number, N extends Vit.Trunk>(
  */
 export const hidden = <B extends number, M extends number, N extends Sizes>(
   params: MimParams<N>,
-  images: Vit.GivenImages<B, N>,
-  mask: Tensor<[B, NoInfer<Vit.Patches<N>>], "bool">,
+  images: PatchGrid.GivenImages<B, N>,
+  mask: Tensor<[B, NoInfer<PatchGrid.Patches<N>>], "bool">,
   rows: Tensor<[M], "int32">,
   { dropPath, earlyLayer, epsilon, headDropPath, heads, index }: Context<B, N>
 ): Hidden<M, N> => {
-  const network: Vit.VitParams<Vit.Encoder<N>> = params
+  const network: VitParams.VitParams<VitParams.Encoder<N>> = params
   const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
   const count = patches.shape[1]
   const tokens = Vit.withClassToken(network, Tokens.replaceMasked(patches, mask, params.mask_token))
@@ -161,19 +164,21 @@ const head = <C extends number, K extends number>(
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<MimParams<N>> => {
   const { aggregation, codes, initStd, width } = sizes
   const regime = Parameter.pretraining(initStd)
-  const trunk = Vit.encoder(sizes)
-  const kind = { ...sizes, ownTable: Vit.ownTable(sizes.relativePositions), regime: Parameter.aggregation }
+  const trunk = VitParams.encoder(sizes)
+  const kind = { ...sizes, ownTable: VitParams.ownTable(sizes.relativePositions), regime: Parameter.aggregation }
   return {
-    ...Vit.spec(trunk, sizes, regime),
+    ...VitParams.spec(trunk, sizes, regime),
     mask_token: Parameter.normal([1, 1, width], regime),
-    norm: Block.norm(width),
+    norm: BlockParams.norm(width),
     lm_head: head(width, codes, regime),
     ...(aggregation === null ? {} : {
       cls_pt_layers: Array.from(
         { length: aggregation.headDepth },
-        (_, k) => Block.spec(trunk, { ...kind, place: aggregation.earlyLayer + k })
+        (_, k) => BlockParams.spec(trunk, { ...kind, place: aggregation.earlyLayer + k })
       ),
-      ...(aggregation.sharedHead ? {} : { cls_pt_norm: Block.norm(width), cls_pt_lm_head: head(width, codes, regime) })
+      ...(aggregation.sharedHead
+        ? {}
+        : { cls_pt_norm: BlockParams.norm(width), cls_pt_lm_head: head(width, codes, regime) })
     })
   }
 }

@@ -39,6 +39,7 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Mim from "./Mim.ts"
@@ -46,8 +47,8 @@ import * as Mim from "./Mim.ts"
 /** What a step is given: `M` masked patches in a batch of `B` images. */
 export interface Batch<B extends number, M extends number, N extends Mim.Sizes> {
   /** Standardised. */
-  readonly images: Vit.Images<B, N>
-  readonly mask: Tensor<[B, Vit.Patches<N>], "bool">
+  readonly images: PatchGrid.Images<B, N>
+  readonly mask: Tensor<[B, PatchGrid.Patches<N>], "bool">
   /** The masked patches, counted row-major over `[B, N]`, and the codes that the tokenizer gave them. */
   readonly rows: Tensor<[M], "int32">
   readonly labels: Tensor<[M], "int32">
@@ -66,8 +67,8 @@ const masked = <B extends number, M extends number, N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly masked: M }
 ): SpecOf<Masked<B, M, N>> => ({
-  images: Vit.images(sizes, batch.size),
-  mask: { shape: [batch.size, Vit.patches(sizes)], dtype: "bool" },
+  images: PatchGrid.images(sizes, batch.size),
+  mask: { shape: [batch.size, PatchGrid.patches(sizes)], dtype: "bool" },
   rows: { shape: [batch.masked], dtype: "int32" },
   labels: { shape: [batch.masked], dtype: "int32" }
 })
@@ -143,7 +144,7 @@ export const predict = <B extends number, M extends number, const N extends Mim.
 /** What the backbone makes of standardised images. */
 type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
   { readonly parameters: Mim.MimParams<N> },
-  { readonly images: Vit.Images<B, N> },
+  { readonly images: PatchGrid.Images<B, N> },
   O
 >
 
@@ -155,13 +156,13 @@ export const features = <B extends number, const N extends Mim.Sizes>(
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Mim.spec(sizes) },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
     const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
     return {
       features: pooling === "mean"
-        ? Reduction.meanTokens(Tokens.patchTokens(normed, Vit.patches(sizes)))
+        ? Reduction.meanTokens(Tokens.patchTokens(normed, PatchGrid.patches(sizes)))
         : Tokens.single(Tokens.classToken(normed))
     }
   }
@@ -171,16 +172,16 @@ export const features = <B extends number, const N extends Mim.Sizes>(
 export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batchSize: B
-): Seeing<B, N, { readonly target: Tensor<[B, Vit.Patches<N>, N["width"]]> }> => ({
+): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
   name: "patch features",
   weights: { parameters: Mim.spec(sizes) },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const normed = Normalization.layerNorm(
       Vit.tokensOf(sizes, parameters, images),
       parameters.norm,
       sizes.epsilon ?? Block.EPSILON
     )
-    return { target: Tokens.patchTokens(normed, Vit.patches(sizes)) }
+    return { target: Tokens.patchTokens(normed, PatchGrid.patches(sizes)) }
   }
 })

@@ -33,7 +33,9 @@ import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Parameter from "../blocks/Parameter.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
+import * as VitParams from "../blocks/VitParams.ts"
 import { norm, tensor } from "../teachers/TeacherVit.ts"
 
 /** The batch normalisation's epsilon, PyTorch's default. */
@@ -108,7 +110,7 @@ export const pyramid8 = <B extends number, C extends number, H extends number, W
 })
 
 /** The sizes of a backbone. */
-export interface Sizes extends Vit.Sizes {
+export interface Sizes extends VitParams.Sizes {
   readonly depth: number
   /** The blocks whose tokens make the maps, counted from 1. */
   readonly taps: readonly [number, number, number, number]
@@ -116,10 +118,10 @@ export interface Sizes extends Vit.Sizes {
 
 /** Maps of the patch tokens after four blocks, for standardised images. */
 export const taps = <B extends number, N extends Sizes>(
-  params: Vit.VitParams<Vit.Encoder<N>>,
-  images: Vit.GivenImages<B, N>,
+  params: VitParams.VitParams<VitParams.Encoder<N>>,
+  images: PatchGrid.GivenImages<B, N>,
   sizes: Readonly<N>
-): Taps<B, N["width"], Vit.Rows<N>, Vit.Columns<N>> => {
+): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
   const tokens = Vit.withClassToken(params, Tokens.patchEmbed(images, params.patch_embed.proj))
   const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
   const mapOf = (place: number) => {
@@ -127,15 +129,19 @@ export const taps = <B extends number, N extends Sizes>(
     if (output === undefined) {
       throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
     }
-    return Convolution.map(Tokens.patchTokens(output, Vit.patches(sizes)), Vit.rows(sizes), Vit.columns(sizes))
+    return Convolution.map(
+      Tokens.patchTokens(output, PatchGrid.patches(sizes)),
+      PatchGrid.rows(sizes),
+      PatchGrid.columns(sizes)
+    )
   }
   const [first, second, third, fourth] = sizes.taps
   return [mapOf(first), mapOf(second), mapOf(third), mapOf(fourth)]
 }
 
 const spec = <N extends Sizes>(sizes: Readonly<N>) =>
-  Vit.spec(
-    Vit.encoder(sizes),
+  VitParams.spec(
+    VitParams.encoder(sizes),
     {
       depth: sizes.depth,
       absolutePositions: false,
@@ -158,7 +164,9 @@ const statistics = <C extends number>(width: C): SpecOf<Normalization.BatchNormP
 })
 
 /** A backbone of 16-pixel patches. */
-export interface Params16<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid16<N["width"]> {}
+export interface Params16<in out N extends Sizes>
+  extends VitParams.VitParams<VitParams.Encoder<N>>, Pyramid16<N["width"]>
+{}
 
 /** The maps of standardised images by 16-pixel patches. */
 export const features16 = <B extends number, const N extends Sizes & { readonly patch: 16 }>(
@@ -166,8 +174,8 @@ export const features16 = <B extends number, const N extends Sizes & { readonly 
   batchSize: B
 ): Inference<
   Params16<N>,
-  { readonly images: Vit.Images<B, N> },
-  Maps16<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>
+  { readonly images: PatchGrid.Images<B, N> },
+  Maps16<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>>
 > => ({
   name: "segmentation backbone",
   weights: {
@@ -175,20 +183,26 @@ export const features16 = <B extends number, const N extends Sizes & { readonly 
     fpn1: { 0: double(sizes.width), 1: statistics(sizes.width), 3: double(sizes.width) },
     fpn2: { 0: double(sizes.width) }
   },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: (params, { images }) => pyramid16(params, taps(params, images, sizes))
 })
 
 /** A backbone of 8-pixel patches. */
-export interface Params8<in out N extends Sizes> extends Vit.VitParams<Vit.Encoder<N>>, Pyramid8<N["width"]> {}
+export interface Params8<in out N extends Sizes>
+  extends VitParams.VitParams<VitParams.Encoder<N>>, Pyramid8<N["width"]>
+{}
 
 /** The maps of standardised images by 8-pixel patches. */
 export const features8 = <B extends number, const N extends Sizes & { readonly patch: 8 }>(
   sizes: Readonly<N>,
   batchSize: B
-): Inference<Params8<N>, { readonly images: Vit.Images<B, N> }, Maps8<B, N["width"], Vit.Rows<N>, Vit.Columns<N>>> => ({
+): Inference<
+  Params8<N>,
+  { readonly images: PatchGrid.Images<B, N> },
+  Maps8<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>>
+> => ({
   name: "segmentation backbone",
   weights: { ...spec(sizes), fpn1: { 0: double(sizes.width) } },
-  batch: { images: Vit.images(sizes, batchSize) },
+  batch: { images: PatchGrid.images(sizes, batchSize) },
   run: (params, { images }) => pyramid8(params, taps(params, images, sizes))
 })

@@ -125,8 +125,8 @@ export const block = <B extends number, T extends number, N extends Sizes>(
   kind: Kind<N>
 ): Tensor<[B, T, N["width"]]> => {
   const { attentionScale, contract, expand, mlpNorm, mlpScale, proj } = params
-  const { key, query, value } = project(params, x, kind)
-  const heads = Attention.mergeHeads(Attention.attention(query, key, value), x.shape[2])
+  const { k, q, v } = project(params, x, kind)
+  const heads = Attention.mergeHeads(Attention.attention(q, k, v), x.shape[2])
   const attended = add(x, scaled(Linear.linear(heads, proj), attentionScale))
   const hidden = kind.activation(Linear.linear(Normalization.layerNorm(attended, mlpNorm, kind.epsilon), expand))
   return add(attended, scaled(Linear.linear(hidden, contract), mlpScale))
@@ -138,8 +138,8 @@ export const attention = <B extends number, T extends number, N extends Sizes>(
   x: Tensor<[B, T, NoInfer<N["width"]>]>,
   kind: Kind<N>
 ): Tensor<[B, N["heads"], T, T]> => {
-  const { key, query } = project(params, x, kind)
-  return Attention.attentionWeights(query, key)
+  const { k, q } = project(params, x, kind)
+  return Attention.attentionWeights(q, k)
 }
 
 /**

@@ -21,7 +21,9 @@ import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
+import type * as VitParams from "../blocks/VitParams.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Quantizer from "./Quantizer.ts"
 import * as Vqkd from "./Vqkd.ts"
@@ -34,9 +36,9 @@ export interface State<N extends Vqkd.Sizes> extends AdamW.State<Vqkd.VqkdParams
 /** What a step is given. */
 export interface Batch<B extends number, N extends Vqkd.Sizes> {
   /** From 0 to 1. */
-  readonly images: Vit.Images<B, N>
+  readonly images: PatchGrid.Images<B, N>
   /** The teacher's features. */
-  readonly targets: Tensor<[B, Vit.Patches<N>, N["teacherWidth"]]>
+  readonly targets: Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]>
   readonly hyper: AdamW.Hyper
   /** For each code the row of `[B·N]` vectors that would revive it; absent without revival. */
   readonly revive?: Tensor<[N["codes"]], "int32">
@@ -66,7 +68,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
   { adamw, decay, revival }: Options
 ): TrainStep<State<N>, Batch<B, N>, Metrics<N>> => {
   const { codeWidth, codes, heads, teacherWidth } = sizes
-  const patches = Vit.patches(sizes)
+  const patches = PatchGrid.patches(sizes)
   const vectors = Dim.mul(batchSize, patches)
   return {
     name: "tokenizer",
@@ -78,7 +80,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
       }
     },
     batch: {
-      images: Vit.images(sizes, batchSize),
+      images: PatchGrid.images(sizes, batchSize),
       targets: { shape: [batchSize, patches, teacherWidth], dtype: "float32" },
       hyper: AdamW.hyperSpec(adamw.accumulate),
       ...(revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } })
@@ -123,14 +125,18 @@ export interface Weights<N extends Vqkd.Sizes> {
 }
 
 /** What a trained tokenizer makes of images from 0 to 1. */
-type Seeing<B extends number, N extends Vqkd.Sizes, O> = Inference<Weights<N>, { readonly images: Vit.Images<B, N> }, O>
+type Seeing<B extends number, N extends Vqkd.Sizes, O> = Inference<
+  Weights<N>,
+  { readonly images: PatchGrid.Images<B, N> },
+  O
+>
 
 const seeing = <B extends number, N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B
 ): Pick<Seeing<B, N, object>, "weights" | "batch"> => ({
   weights: { parameters: Vqkd.spec(sizes), codebook: { shape: [sizes.codes, sizes.codeWidth], dtype: "float32" } },
-  batch: { images: Vit.images(sizes, batchSize) }
+  batch: { images: PatchGrid.images(sizes, batchSize) }
 })
 
 /** Images from 0 to 1 to codes, `[B·N]`, and to vectors before quantization, `[B·N, E]`. */
@@ -155,7 +161,10 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes>(
   return {
     name: "reconstruct",
     weights,
-    batch: { ...batch, targets: { shape: [batchSize, Vit.patches(sizes), sizes.teacherWidth], dtype: "float32" } },
+    batch: {
+      ...batch,
+      targets: { shape: [batchSize, PatchGrid.patches(sizes), sizes.teacherWidth], dtype: "float32" }
+    },
     run: ({ codebook, parameters }, { images, targets }) => {
       const { codes, cosine } = Vqkd.forward(parameters, codebook, images, targets, sizes.heads)
       return { codes, cosine }
@@ -172,7 +181,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
   ...seeing(sizes, batchSize),
   name: "tokenizer features",
   run: ({ parameters: { encoder } }, { images }) => {
-    const trunk: Vit.VitParams<Vqkd.Encoder<N>> = encoder
+    const trunk: VitParams.VitParams<Vqkd.Encoder<N>> = encoder
     const patches = Tokens.patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
     const tokens = Vit.forward(trunk, patches, { heads: sizes.heads })
     const norm = <T extends number>(x: Tensor<[B, T, N["width"]]>) =>
@@ -189,7 +198,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
 export const patchFeatures = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B
-): Seeing<B, N, { readonly target: Tensor<[B, Vit.Patches<N>, N["width"]]> }> => ({
+): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
   ...seeing(sizes, batchSize),
   name: "tokenizer patch features",
   run: ({ parameters }, { images }) => ({ target: Vqkd.encodeTokens(parameters, images, sizes.heads) })

@@ -31,12 +31,15 @@ import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tokens from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
+import * as VitParams from "../blocks/VitParams.ts"
 import * as Quantizer from "./Quantizer.ts"
 
 /** The sizes of a tokenizer, its codebook, and its teacher. */
-export interface Sizes extends Vit.Cut {
+export interface Sizes extends PatchGrid.Sizes {
   get width(): number
   set width(_: never)
   get hidden(): number
@@ -58,7 +61,7 @@ export interface Sizes extends Vit.Cut {
 export interface Encoder<N extends Sizes> {
   readonly channels: 3
   readonly patch: N["patch"]
-  readonly patches: Vit.Patches<N>
+  readonly patches: PatchGrid.Patches<N>
   readonly width: N["width"]
   readonly hidden: N["hidden"]
   readonly heads: N["heads"]
@@ -69,7 +72,7 @@ export interface Encoder<N extends Sizes> {
 export interface Decoder<N extends Sizes> {
   readonly channels: N["codeWidth"]
   readonly patch: 1
-  readonly patches: Vit.Patches<N>
+  readonly patches: PatchGrid.Patches<N>
   readonly width: N["width"]
   readonly hidden: N["hidden"]
   readonly heads: N["heads"]
@@ -77,10 +80,10 @@ export interface Decoder<N extends Sizes> {
 }
 
 /** The vectors of all patches of `B` images. */
-export type Vectors<B extends number, N extends Sizes> = Dim.Mul<B, Vit.Patches<N>>
+export type Vectors<B extends number, N extends Sizes> = Dim.Mul<B, PatchGrid.Patches<N>>
 
 /** A trunk and its last norm. */
-export interface TrunkParams<in out N extends Vit.Trunk> extends Vit.VitParams<N> {
+export interface TrunkParams<in out N extends VitParams.Trunk> extends VitParams.VitParams<N> {
   readonly fc_norm: Normalization.NormParams<N["width"]>
 }
 
@@ -107,12 +110,12 @@ const task = <L extends Shape, C extends number, O extends number>(
 export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
 
 /** Patches through a trunk and its last norm. */
-const through = <B extends number, N extends Vit.Trunk>(
+const through = <B extends number, N extends VitParams.Trunk>(
   params: TrunkParams<N>,
   patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>,
   heads: N["heads"]
 ): Tensor<[B, N["patches"], N["width"]]> => {
-  const trunk: Vit.VitParams<N> = params
+  const trunk: VitParams.VitParams<N> = params
   const tokens = Tokens.patchTokens(Vit.forward(trunk, patches, { heads }), patches.shape[1])
   return Normalization.layerNorm(tokens, params.fc_norm, Block.EPSILON)
 }
@@ -120,15 +123,15 @@ const through = <B extends number, N extends Vit.Trunk>(
 /** The encoder's patch tokens after their norm, of images from 0 to 1. */
 export const encodeTokens = <B extends number, N extends Sizes>(
   { encoder }: VqkdParams<N>,
-  images: Vit.GivenImages<B, N>,
+  images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
-): Tensor<[B, Vit.Patches<N>, N["width"]]> =>
+): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
   through(encoder, Tokens.patchEmbed(preprocess(images), encoder.patch_embed.proj), heads)
 
 /** Vectors before quantization, one row per patch. */
 export const encode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
-  images: Vit.GivenImages<B, N>,
+  images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
 ): Tensor<[Vectors<B, N>, N["codeWidth"]]> =>
   Tokens.rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
@@ -136,34 +139,34 @@ export const encode = <B extends number, N extends Sizes>(
 /** The decoder's patch tokens after their norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(
   { decoder }: VqkdParams<N>,
-  quantized: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
-): Tensor<[B, Vit.Patches<N>, N["width"]]> =>
+): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
   through(decoder, Linear.linear(quantized, Tokens.pointwise(decoder.patch_embed.proj)), heads)
 
 /** The teacher's features as rebuilt from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
-  quantized: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
-): Tensor<[B, Vit.Patches<N>, N["teacherWidth"]]> =>
+): Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]> =>
   task(params.decode_task_layer, decodeTokens(params, quantized, heads))
 
 /** Everything that a pass through the tokenizer gives. */
 export interface Pass<B extends number, N extends Sizes> {
   readonly quantized: Quantizer.Quantized<Vectors<B, N>, N["codeWidth"]>
   /** The codes of each image's patches, row-major. */
-  readonly codes: Tensor<[B, Vit.Patches<N>], "int32">
+  readonly codes: Tensor<[B, PatchGrid.Patches<N>], "int32">
   /** The cosine of the rebuilt and the teacher's features. */
-  readonly cosine: Tensor<[B, Vit.Patches<N>]>
+  readonly cosine: Tensor<[B, PatchGrid.Patches<N>]>
 }
 
 /** Images from 0 to 1 through encoder, quantizer and decoder, against the teacher's features. */
 export const forward = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   codebook: Tensor<[NoInfer<N["codes"]>, NoInfer<N["codeWidth"]>]>,
-  images: Vit.GivenImages<B, N>,
-  targets: Tensor<[B, NoInfer<Vit.Patches<N>>, NoInfer<N["teacherWidth"]>]>,
+  images: PatchGrid.GivenImages<B, N>,
+  targets: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["teacherWidth"]>]>,
   heads: N["heads"]
 ): Pass<B, N> => {
   const quantized = Quantizer.quantize(codebook, encode(params, images, heads))
@@ -191,14 +194,14 @@ const taskLayer = <C extends number, O extends number>(
 /** The parameters of a tokenizer. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<VqkdParams<N>> => {
   const { codeWidth, decoderDepth, depth, heads, hidden, patch, qkvBias, teacherWidth, width } = sizes
-  const blocks = { patches: Vit.patches(sizes), width, hidden, heads, relativeRows: 1 } as const
+  const blocks = { patches: PatchGrid.patches(sizes), width, hidden, heads, relativeRows: 1 } as const
   const encoder: Encoder<N> = { ...blocks, channels: 3, patch }
   const decoder: Decoder<N> = { ...blocks, channels: codeWidth, patch: 1 }
   const kind = { absolutePositions: true, relativePositions: "none", qkvBias, layerScale: 0 } as const
-  const norm = { fc_norm: Block.norm(width) }
+  const norm = { fc_norm: BlockParams.norm(width) }
   return {
-    encoder: { ...Vit.spec(encoder, { ...kind, depth }, Parameter.finetuning), ...norm },
-    decoder: { ...Vit.spec(decoder, { ...kind, depth: decoderDepth }, Parameter.finetuning), ...norm },
+    encoder: { ...VitParams.spec(encoder, { ...kind, depth }, Parameter.finetuning), ...norm },
+    decoder: { ...VitParams.spec(decoder, { ...kind, depth: decoderDepth }, Parameter.finetuning), ...norm },
     encode_task_layer: taskLayer(width, codeWidth),
     decode_task_layer: taskLayer(width, teacherWidth)
   }

@@ -19,8 +19,8 @@ const block = <B extends number, N extends number, C extends number, H extends n
   bias?: Tensor.Tensor<[H, N, N]>
 ): Tensor.Tensor<[B, N, C]> => {
   const joint = Linear.linear(Normalization.layerNorm(x, params.norm1, 1e-6), params.qkv)
-  const { query, key, value } = Attention.splitHeads(joint, width, heads)
-  const merged = Attention.mergeHeads(Attention.attention(query, key, value, bias), width)
+  const { q, k, v } = Attention.splitHeads(joint, width, heads)
+  const merged = Attention.mergeHeads(Attention.attention(q, k, v, bias), width)
   const attended = Elementwise.scaleChannels(Linear.linear(merged, params.proj), params.gamma)
   const residual = Elementwise.add(x, Elementwise.scaleSamples(attended, keep))
   const hidden = Activation.gelu(Linear.linear(Normalization.layerNorm(residual, params.norm2, 1e-6), params.fc1))

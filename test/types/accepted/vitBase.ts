@@ -12,8 +12,8 @@ const x = Elementwise.addToSamples(
   Tensor.zeros([1, 197, 768])
 )
 const qkv = { weight: Tensor.zeros([2304, 768]), bias: Tensor.zeros([2304]) }
-const { query, key, value } = Attention.splitHeads(Linear.linear(x, qkv), 768, 12)
-const y: Tensor.Tensor<[1, 12, 197, 64]> = Attention.attention(query, key, value, Tensor.zeros([12, 197, 197]))
+const { q, k, v } = Attention.splitHeads(Linear.linear(x, qkv), 768, 12)
+const y: Tensor.Tensor<[1, 12, 197, 64]> = Attention.attention(q, k, v, Tensor.zeros([12, 197, 197]))
 const merged: Tensor.Tensor<[1, 197, 768]> = Attention.mergeHeads(y, 768)
 export const decoded: Tensor.Tensor<[1, 196, 768]> = Tokens.patchTokens(merged, 196)
 export const target: Tensor.Tensor<[1, 3, 224, 224]> = Tokens.unpatchify(Tokens.patchify(images, 16), {

@@ -1,6 +1,6 @@
 // error: Type '"hidden"' is not assignable to type '"width"'
 // compile time only
-import type * as Block from "../../../src/nn/blocks/Block.ts"
+import type * as BlockParams from "../../../src/nn/blocks/BlockParams.ts"
 import type { Tensor } from "../../../src/shapes/Tensor.ts"
 
-export const same = <N extends Block.Sizes>(x: Tensor<[N["hidden"]]>): Tensor<[N["width"]]> => x
+export const same = <N extends BlockParams.Sizes>(x: Tensor<[N["hidden"]]>): Tensor<[N["width"]]> => x
