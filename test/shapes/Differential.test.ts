@@ -22,6 +22,11 @@ const weighted = (output: object): Tensor.Tensor<[]> =>
     .map(([, leaf]) => Reduction.sum(Elementwise.mul(leaf, ramp(leaf.shape))))
     .reduce((total, part) => Elementwise.add(total, part))
 
+const distinct = (params: object): Tensor.Tensor<[]> =>
+  Tree.leaves<Tensor.Any>(params)
+    .map(([, leaf], index) => Elementwise.scale(Reduction.sum(Elementwise.square(leaf)), 0.1 * (index + 1)))
+    .reduce((total, part) => Elementwise.add(total, part))
+
 const inference = (operation: Operation, size: Sizes, floats: Host, rest: Host) => {
   const spec = (host: Host) => Tree.map<Tensors>(host, ({ shape, dtype }) => ({ shape, dtype }))
   const described: Step.Inference<Tensors, Tensors, Tensors> = {
@@ -32,7 +37,7 @@ const inference = (operation: Operation, size: Sizes, floats: Host, rest: Host) 
       if (!operation.gradient) return { output: operation.run({ ...weights, ...batch }, size) as Tensor.Any }
       const { aux, gradients } = Gradient.valueAndGradient((params) => {
         const output = operation.run({ ...params, ...batch }, size)
-        return { loss: weighted(output), aux: { output } }
+        return { loss: Elementwise.add(weighted(output), distinct(params)), aux: { output } }
       }, weights)
       return { ...gradients, ...aux } as Tensors
     }
