@@ -50,14 +50,22 @@ export function linear<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
   params: LinearParams<In, Out>
 ): Tensor<[...L, Out]>
-export function linear<L extends Shape, In extends number, W extends number, Out extends number>(
+export function linear<L extends Shape, In extends number, W extends number, Out extends number, P>(
   x: Tensor<[...L, In]>,
   params:
+    & P
     & LinearParams<W, Out>
-    & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
+    & ShapeError.ShapeError<
+      "bias" extends keyof P ? `linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`
+        : "linear: the bias is left out; project is for a weight without one"
+    >
 ): never
-export function linear(x: Any, params: LinearParams<number, number>): Any {
-  return Elementwise.addBias(project(x, params.weight), params.bias)
+export function linear(x: Any, { bias, weight }: { readonly weight: Any; readonly bias?: Any }): Any {
+  const projected: Any = project(x, weight)
+  if (bias === undefined) {
+    throw new ShapeError.ShapeError("linear: the bias is left out; project is for a weight without one")
+  }
+  return Elementwise.addBias(projected, bias)
 }
 
 /** `a b`: `[..., M, K]` by `[..., K, N]` to `[..., M, N]`. */

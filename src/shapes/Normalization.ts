@@ -61,20 +61,30 @@ export function layerNorm<L extends Shape, C extends number>(
   params: NormParams<C>,
   epsilon: number
 ): Tensor<[...L, C]>
-export function layerNorm<L extends Shape, C extends number, W extends number>(
+export function layerNorm<L extends Shape, C extends number, W extends number, P>(
   x: Tensor<[...L, C]>,
   params:
+    & P
     & NormParams<W>
-    & ShapeError.ShapeError<`layerNorm: input axis -1 is ${Show<C>} but the parameters are for ${Show<W>} channels`>,
+    & ShapeError.ShapeError<
+      "bias" extends keyof P ? `layerNorm: input axis -1 is ${Show<C>} but the parameters are for ${Show<W>} channels`
+        : "layerNorm: the bias is left out"
+    >,
   epsilon: number
 ): never
-export function layerNorm(x: Any, params: NormParams<number>, epsilon: number): Any {
-  if (x.shape.at(-1) !== params.weight.shape[0]) {
+export function layerNorm(
+  x: Any,
+  { bias, weight }: { readonly weight: Any; readonly bias?: Any },
+  epsilon: number
+): Any {
+  const [channels, width] = [x.shape.at(-1), weight.shape[0]]
+  if (channels !== width) {
     throw new ShapeError.ShapeError(
-      `layerNorm: input axis -1 is ${x.shape.at(-1)} but the parameters are for ${params.weight.shape[0]} channels`
+      `layerNorm: input axis -1 is ${channels} but the parameters are for ${width} channels`
     )
   }
-  return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(params.weight), untyped(params.bias)))
+  if (bias === undefined) throw new ShapeError.ShapeError("layerNorm: the bias is left out")
+  return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(weight), untyped(bias)))
 }
 
 /** Weight, bias and the statistics that training has gathered of a batch normalisation over `C` channels. */

@@ -1,6 +1,14 @@
 /**
  * The one error of typed operations. The type parameter carries the sentence at compile time, the message at run time,
  * and both read the same: `linear: input axis -1 is 768 but the weight expects 512`.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Elementwise, ShapeError, Tensor } from "patchword/shapes"
+ *
+ * const wrong = (x: Tensor.Any) => Elementwise.add(x, Tensor.zeros([3, 2]))
+ * assert.throws(() => wrong(Tensor.zeros([2, 3])), new ShapeError.ShapeError("add: left is [2, 3] but right is [3, 2]"))
+ * ```
  */
 import type { Shape } from "./Shape.ts"
 

@@ -64,7 +64,7 @@ describe("rejected programs", () => {
 
   it.each(rejected.filter(({ runs }) => runs))("$name throws: $thrown", async ({ run, thrown }) => {
     const failure: unknown = await run().then(() => undefined, (error: unknown) => error)
-    assert.instanceOf(failure, ShapeError)
+    assert.instanceOf(failure, ShapeError.ShapeError)
     assert.strictEqual(failure.message, thrown)
   })
 
