@@ -10,8 +10,8 @@ import { Progress } from "../layers/run/Progress.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Batches from "./training/Batches.ts"
+import type { StageOptions } from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
-import type { StageOptions } from "./TrainTokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
 /** What is cached, and how. */

@@ -24,7 +24,6 @@ import * as Masking from "./training/Masking.ts"
 import * as Outputs from "./training/Outputs.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Training from "./training/Training.ts"
-import type { StageOptions } from "./TrainTokenizer.ts"
 
 /** The step that pretrains a network to predict some number of codes; `images` are a batch. */
 export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
@@ -43,7 +42,7 @@ export const stepOf = (config: PretrainConfig, codes: number, images = config.op
 export const pretrain = Effect.fn("pretrain")(function*(
   config: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
-  options: StageOptions = {}
+  options: Stage.StageOptions = {}
 ) {
   const { checkpointEvery = 100, split = "train", stage = "pretrain" } = options
   const { aggregation, mask, optimizer, seed, vit } = config

@@ -23,16 +23,6 @@ import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 import * as Training from "./training/Training.ts"
 
-/** What a training stage may be told beside its configuration. */
-export interface StageOptions {
-  /** The name under which the run keeps the stage. */
-  readonly stage?: string
-  /** The split that is trained on; default `train`. */
-  readonly split?: string
-  /** Steps between checkpoints; default 100. */
-  readonly checkpointEvery?: number
-}
-
 const supported = ({ encoder }: TokenizerConfig) =>
   Stage.requireConfig("tokenizer", {
     "encoder.absolutePositions": [!encoder.absolutePositions, "expected true: a tokenizer has absolute positions"],
@@ -68,7 +58,7 @@ const startRows = (vectors: number, codes: number, key: KeyedRandom.Key): Int32A
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
   config: TokenizerConfig,
-  options: Pick<StageOptions, "split" | "stage"> = {}
+  options: Pick<Stage.StageOptions, "split" | "stage"> = {}
 ) {
   const { augment, encoder, optimizer, sampling, seed } = config
   const { split = "train", stage = "tokenizer" } = options
@@ -97,7 +87,7 @@ export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = c
  */
 export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   config: TokenizerConfig,
-  options: StageOptions = {}
+  options: Stage.StageOptions = {}
 ) {
   const { checkpointEvery = 100, split = "train", stage = "tokenizer" } = options
   yield* supported(config)

@@ -13,9 +13,10 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Artifact from "../../src/pipelines/artefacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
-import { finetune, type Start } from "../../src/pipelines/Finetune.ts"
+import { finetune } from "../../src/pipelines/Finetune.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import type { Start } from "../../src/pipelines/training/Start.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
 const { finetune: asked, pretrain } = micro({ duration: 2, warmup: 1, lr: 1e-12, minLr: 1e-12, weightDecay: 0 })

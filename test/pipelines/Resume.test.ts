@@ -7,7 +7,8 @@ import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
-import { type StageOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, recording } from "./kit.ts"
 
 const STEPS = 8

@@ -8,8 +8,10 @@ import { Images } from "../../layers/images/Images.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import { evaluateClassifier } from "../../pipelines/evaluate/Classify.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
+import type { Start } from "../../pipelines/training/Start.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -21,11 +23,11 @@ import * as Print from "../terminal/Print.ts"
 /** The network at a path, or weights from elsewhere, whoever named them. */
 const opened = (path: string) =>
   Artifact.trained(path).pipe(
-    Effect.map((found): Finetune.Start => found),
+    Effect.map((found): Start => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
         Weights.read(path, { network: Naming.beitNetwork }),
-        ({ tensors }): Finetune.Start => ({ source: path, tensors })
+        ({ tensors }): Start => ({ source: path, tensors })
       ))
   )
 
@@ -57,7 +59,7 @@ export const finetune = Command.make("finetune", {
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
       const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split })
-      const figures = yield* Finetune.evaluateClassifier(classifier, sets, given.classes)
+      const figures = yield* evaluateClassifier(classifier, sets, given.classes)
       const about: Results.About = {
         verb: "finetune",
         network: "finetune",

@@ -22,6 +22,16 @@ export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   }
 }
 
+/** What a training stage may be told beside its configuration. */
+export interface StageOptions {
+  /** The name under which the run keeps the stage. */
+  readonly stage?: string
+  /** The split that is trained on; default `train`. */
+  readonly split?: string
+  /** Steps between checkpoints; default 100. */
+  readonly checkpointEvery?: number
+}
+
 /** Which computation a stage is. */
 export interface Identity {
   readonly stage: string

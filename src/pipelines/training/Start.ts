@@ -1,0 +1,92 @@
+/** What a classifier is trained from, and whether that fits what it is to be. */
+import { Equal, Record } from "effect"
+import type { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
+import type { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
+import type { VitConfig } from "../../domain/config/VitConfig.ts"
+import * as Json from "../../domain/values/Json.ts"
+import type * as Weights from "../../layers/weights/Weights.ts"
+import * as Block from "../../nn/blocks/Block.ts"
+import type { Backbone } from "../trained/Backbone.ts"
+import type { Classifier } from "../trained/Classifier.ts"
+import * as Stage from "./Stage.ts"
+
+/** Weights of others, which say nothing but their names and shapes: the rest is assumed to be as configured. */
+export interface Bare {
+  /** Their file. */
+  readonly source: string
+  readonly tensors: Weights.Tensors
+}
+
+/** What a classifier can be trained from. */
+export type Start = Backbone | Classifier | Bare
+
+const epsilonOf = ({ normEpsilon }: VitConfig): number => normEpsilon ?? Block.EPSILON
+
+type Seen = Readonly<Record<string, Json.Json>>
+
+/** What changes what a network computes, and leaves no trace in its weights. */
+const unseen = (
+  { augment: { mean, std }, vit }: FinetuneConfig | PretrainConfig
+): Readonly<Record<string, Json.Json>> => ({
+  "vit.heads": vit.heads,
+  "vit.normEpsilon": epsilonOf(vit),
+  "augment.mean": mean,
+  "augment.std": std
+})
+
+// The norm before the head of a classifier tells what it sees: it is called otherwise for the mean and for the class token.
+const pooledBy = ({ tensors }: Bare): Seen => {
+  if (!Object.hasOwn(tensors, "head.weight")) return {}
+  if (Object.hasOwn(tensors, "fc_norm.weight")) return { "vit.pooling": "mean" }
+  return Object.hasOwn(tensors, "norm.weight") ? { "vit.pooling": "cls" } : {}
+}
+
+/** Refuses to compute with weights otherwise than they were trained. */
+export const checkAgreement = (stage: string, config: FinetuneConfig, start: Start) => {
+  const pooled = ({ vit }: FinetuneConfig): Seen => ({ "vit.pooling": vit.pooling })
+  const asked = { ...unseen(config), ...pooled(config) }
+  const given: Seen = "config" in start
+    ? { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
+    : pooledBy(start)
+  return Stage.requireConfig(
+    stage,
+    Record.map(given, (value, key) => [
+      Json.canonical(value) !== Json.canonical(asked[key]!),
+      `expected ${JSON.stringify(value)}, as the weights were trained with, got ${
+        JSON.stringify(asked[key])
+      }; set finetune.${key} to it`
+    ])
+  )
+}
+
+const HEAD = /^head\./
+
+const showClasses = (classes: ReadonlyArray<string>): string =>
+  `${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`
+
+/**
+ * The arrays that training starts from, without a head for other classes, and what there is to say of them.
+ */
+export const tensorsOf = (config: FinetuneConfig, classes: ReadonlyArray<string>, start: Start) => {
+  const { tensors } = start
+  const headless = Record.filter(tensors, (_, name) => !HEAD.test(name))
+  const head = tensors["head.weight"]?.shape[0]
+  if ("classes" in start) {
+    if (Equal.equals(start.classes, classes)) return { tensors, said: [] }
+    const said = `the head is left out and begins anew: it tells ${start.classes.length} classes ` +
+      `(${showClasses(start.classes)}), the images have ${classes.length} (${showClasses(classes)})`
+    return { tensors: headless, said: [said] }
+  }
+  if ("codes" in start) return { tensors, said: [] }
+  const tables = Object.keys(tensors).some((name) => name.endsWith("relative_position_bias_table"))
+  const assumed = Object.entries(unseen(config)).filter(([key]) => key !== "vit.heads" || !tables)
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+  const said = `${start.source} does not say how its network computes; taken as configured: ${assumed.join(", ")}`
+  if (head === undefined) return { tensors, said: [said] }
+  return head === classes.length
+    ? { tensors, said: [said, `the head for ${head} classes is taken; ${start.source} does not name them`] }
+    : {
+      tensors: headless,
+      said: [said, `the head for ${head} classes is left out, for the images have ${classes.length}`]
+    }
+}
