@@ -53,7 +53,7 @@ describe("PretrainedWeights.load against the official loading", () => {
       "visual.positional_embedding": { ...small, shape: [17, 6] },
       other: small
     }
-    const resized = PretrainedWeights.forImages(tensors, grids)
+    const resized = PretrainedWeights.resizePositions(tensors, grids)
     close(resized["encoder.pos_embed"]!, golden("posembed_runtime_4to6/dst"), 1e-5)
     assert.deepStrictEqual(resized["visual.positional_embedding"]!.shape, [37, 6])
     assert.deepStrictEqual(resized["visual.positional_embedding"]!.data, resized["encoder.pos_embed"]!.data)

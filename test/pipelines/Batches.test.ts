@@ -101,8 +101,8 @@ describe("training batches", () => {
         assert.isAtLeast(drawn.filter((filters) => filters.length === 1 && filters[0] === filter).length, 4, filter)
       }
       assert.deepStrictEqual(
-        Augment.evaluation(picture, 20, { ...augment, interpolation: "random" }),
-        Augment.evaluation(picture, 20, { ...augment, interpolation: "bicubic" })
+        Augment.evaluationView(picture, 20, { ...augment, interpolation: "random" }),
+        Augment.evaluationView(picture, 20, { ...augment, interpolation: "bicubic" })
       )
     }))
 

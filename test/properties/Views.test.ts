@@ -103,13 +103,13 @@ describe("views by the kernel", () => {
     const lying = ({ data, height }: Picture): Picture => ({ width: height, height: 1, data })
     const config = { interpolation: "bicubic", evaluationCrop: 0.875 } as const
     const [thin, middle] = [column(300_000, 0), column(20, 149_990)]
-    const wanted = Augment.evaluation(middle, 224, config)
+    const wanted = Augment.evaluationView(middle, 224, config)
     assert.isAbove(new Set(wanted.data).size, 10)
-    assert.deepStrictEqual(Augment.evaluation(thin, 224, config), wanted)
+    assert.deepStrictEqual(Augment.evaluationView(thin, 224, config), wanted)
     assert.deepStrictEqual(Crop.central(thin, 224, config), wanted)
     assert.deepStrictEqual(
-      Augment.evaluation(lying(thin), 224, config),
-      Augment.evaluation(lying(middle), 224, config)
+      Augment.evaluationView(lying(thin), 224, config),
+      Augment.evaluationView(lying(middle), 224, config)
     )
   })
 

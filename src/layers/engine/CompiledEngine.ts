@@ -6,7 +6,7 @@ import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Check from "./Check.ts"
-import { DataElsewhere, Disposed, EngineError, StateCorrupted, WorkerLost } from "./EngineError.ts"
+import { Disposed, EngineError, ExternalDataMissing, StateCorrupted, WorkerLost } from "./EngineError.ts"
 import type { About, Engine } from "./EngineService.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Arrays, Calls, ModelFile, Name } from "./Protocol.ts"
@@ -29,7 +29,7 @@ export interface Program {
 }
 
 /** The same program, with no update made in place. */
-export const anew = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
+export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
   ...program,
   updates: program.updates.map((update) => ({ ...update, inPlace: false }))
 })
@@ -57,7 +57,7 @@ const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float
 const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
   const { files, inner } = yield* Check.attempt(program, () => OnnxModel.externalData(model))
   const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
-    new EngineError({ program, reason: new DataElsewhere({ places, problem }) })
+    new EngineError({ program, reason: new ExternalDataMissing({ places, problem }) })
   if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")
   const absent = files.filter((place) => !given.some(({ path }) => path === place))
   if (absent.length > 0) return yield* elsewhere(absent, "which were not given with it")
@@ -108,21 +108,21 @@ export const make = (
       const lock = yield* Semaphore.make(1)
       const inPlace = program.updates.some((update) => update.inPlace)
       let steps = before
-      let torn: StateCorrupted | undefined
-      const whole = Effect.suspend(() =>
-        torn === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: torn }))
+      let corrupted: StateCorrupted | undefined
+      const intact = Effect.suspend(() =>
+        corrupted === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: corrupted }))
       )
-      const tear = ({ reason }: EngineError) =>
+      const corrupt = ({ reason }: EngineError) =>
         Effect.sync(() => {
           const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
-          if (inPlace && ran) torn = new StateCorrupted({ step: steps + 1, detail: reason.message })
+          if (inPlace && ran) corrupted = new StateCorrupted({ step: steps + 1, detail: reason.message })
         })
       return {
         run: Effect.fnUntraced(function*(batch: HostOf<B>) {
           const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
           const taken = Effect.gen(function*() {
-            yield* whole
-            const outputs = yield* Effect.tapError(run(under("batch", given)), tear)
+            yield* intact
+            const outputs = yield* Effect.tapError(run(under("batch", given)), corrupt)
             const metrics = record<HostOf<M>>("metrics", program.result, outputs)
             yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
             steps++
@@ -132,7 +132,7 @@ export const make = (
         }),
         // In turn with the steps: between the state and its number none is taken.
         snapshot: lock.withPermit(Effect.gen(function*() {
-          yield* whole
+          yield* intact
           return { steps, state: record<HostOf<S>>("state", step.state as object, yield* read) }
         }))
       }

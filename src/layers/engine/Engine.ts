@@ -33,9 +33,9 @@ import { Engine } from "./EngineService.ts"
 export type { AutoOptions } from "./Auto.ts"
 export {
   BadInput,
-  DataElsewhere,
   Disposed,
   EngineError,
+  ExternalDataMissing,
   Failed,
   NonFinite,
   NotTraceable,

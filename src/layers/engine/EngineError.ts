@@ -95,7 +95,7 @@ export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
 }
 
 /** A model keeps numbers in other files, which were not given with it, or cannot be. Exits with 65. */
-export class DataElsewhere extends Schema.TaggedError<DataElsewhere>()("DataElsewhere", {
+export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
   places: Schema.Array(Schema.String),
   problem: Schema.String
 }) {
@@ -143,7 +143,7 @@ const reasons = [
   ProviderUnavailable,
   PrecisionUnavailable,
   BadInput,
-  DataElsewhere,
+  ExternalDataMissing,
   WorkerLost,
   StateCorrupted,
   Failed

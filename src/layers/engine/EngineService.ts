@@ -67,7 +67,7 @@ export class Engine extends Context.Service<Engine, {
   ) => Effect.Effect<InferHandle<B, O>, EngineError, Scope.Scope>
   /**
    * Opens an ONNX model made by any tool. `name` stands in errors. The files in which it keeps numbers outside of itself
-   * (external data) are given with it, and none is looked for: fails with `DataElsewhere` when one is not there. Arrays
+   * (external data) are given with it, and none is looked for: fails with `ExternalDataMissing` when one is not there. Arrays
    * of 16 and of 64 bits are taken and given as float32.
    */
   readonly load: (

@@ -1,7 +1,7 @@
 /** Compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
-import * as Service from "./CompiledEngine.ts"
+import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 
@@ -54,13 +54,13 @@ export const make = Effect.fnUntraced(function*(
     )
   )
   const recompute = memory === "low"
-  return Service.make(call, {
+  return CompiledEngine.make(call, {
     name: `onnx ${provider}`,
     about: { ...about, engine: `onnx ${provider}`, precision: "fp32" },
     trainStep: (step) =>
       // What is updated outside of the graph is in this process's memory, and only there can a program write over it.
       provider === "webgpu"
-        ? Service.anew(Trace.trainStep(step, { recompute }))
+        ? CompiledEngine.outOfPlace(Trace.trainStep(step, { recompute }))
         : Trace.trainStep(step, { external: provider === "cpu", recompute }),
     inference: Trace.inference
   })

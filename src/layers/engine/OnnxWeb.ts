@@ -2,7 +2,7 @@
 import { Effect, Semaphore } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import * as Check from "./Check.ts"
-import * as Service from "./CompiledEngine.ts"
+import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Sessions from "./OnnxSessions.ts"
 import type { Calls } from "./Protocol.ts"
@@ -57,7 +57,7 @@ export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
   yield* Effect.tryPromise({ try: async () => handlers.start(undefined), catch: unavailable })
   // A build of ONNX Runtime takes one call at a time.
   const lock = yield* Semaphore.make(1)
-  const call: Service.Call = (program, name, ask) => {
+  const call: CompiledEngine.Call = (program, name, ask) => {
     const answer = async (): Promise<Calls[typeof name]["answer"]> => (await handlers[name](ask))[0]
     const asked = Effect.tryPromise({
       try: answer,
@@ -65,10 +65,10 @@ export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
     })
     return Effect.uninterruptible(lock.withPermit(asked))
   }
-  return Service.make(call, {
+  return CompiledEngine.make(call, {
     name: `onnx web ${provider}`,
     about: { ...about, engine: `onnx web ${provider}`, precision: "fp32" },
-    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: provider === "wasm" })),
+    trainStep: (step) => CompiledEngine.outOfPlace(Trace.trainStep(step, { external: provider === "wasm" })),
     inference: Trace.inference
   })
 })

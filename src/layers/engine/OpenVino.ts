@@ -4,7 +4,7 @@ import { globSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Trace from "../../compiler/trace/Trace.ts"
-import * as Service from "./CompiledEngine.ts"
+import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./OpenVinoWorker.ts"
 import { physicalCores } from "./Processor.ts"
@@ -63,11 +63,11 @@ export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
     const detail = `${name} has no arithmetic in it on this processor`
     return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
   }
-  return Service.make(call, {
+  return CompiledEngine.make(call, {
     name: `${name} ${precision}`,
     about: { ...about, engine: "openvino", precision },
     // In OpenVINO's order, a later operator may still read what an update in place would replace.
-    trainStep: (step) => Service.anew(Trace.trainStep(step, { external: true })),
+    trainStep: (step) => CompiledEngine.outOfPlace(Trace.trainStep(step, { external: true })),
     inference: Trace.inference
   })
 })

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { serialize } from "node:v8"
 import * as Tape from "../../compiler/trace/Tape.ts"
 import * as Check from "./Check.ts"
-import * as Service from "./CompiledEngine.ts"
+import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import { roundsToBf16 } from "./Processor.ts"
 import * as Thread from "./Thread.ts"
@@ -22,7 +22,7 @@ export interface TensorFlowOptions {
 
 const VERSION = "4.22.0"
 
-const program = ({ result, tape, updates }: Tape.Recorded): Service.Program => ({
+const program = ({ result, tape, updates }: Tape.Recorded): CompiledEngine.Program => ({
   bytes: new Uint8Array(serialize(tape)),
   result,
   updates,
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   if (!about.precisions.includes(precision)) {
     return yield* refuse(precision, "TensorFlow computes in fp32 here all the same")
   }
-  const service = Service.make(call, {
+  const service = CompiledEngine.make(call, {
     name: `tensorflow ${about.version} ${precision}`,
     about: { ...about, engine: "tensorflow", precision },
     trainStep: (step) => program(Tape.trainStep(step)),

@@ -7,7 +7,7 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf, Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { Engine, type EngineError } from "../engine/Engine.ts"
-import { remember } from "../files/Remember.ts"
+import { memoize } from "../files/Memoize.ts"
 import type * as Weights from "../weights/Weights.ts"
 import { inParts } from "./InParts.ts"
 import { type TeacherError, within, WrongImages } from "./TeacherError.ts"
@@ -62,7 +62,7 @@ export const make = Effect.fn("Teacher.layerNetwork")(
     // Programs have fixed shapes and hold the weights, so there is one for each size of images: for batches as large as
     // the first of that size. Others are shown to it part by part, the last part filled up with nothing.
     const sizes = new Map<string, number>()
-    const opened = yield* remember((key) => {
+    const opened = yield* memoize((key) => {
       const [height, width] = key.split("x").map(Number) as [number, number]
       return network.open({ size: sizes.get(key)!, height, width }).pipe(
         Scope.provide(scope),

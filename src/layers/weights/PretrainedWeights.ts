@@ -112,7 +112,7 @@ const ABSOLUTE = /(?:^|\.)pos_embed$|^visual\.positional_embedding$/
  * The weights of a tokenizer or a teacher for images of another size than their own: their absolute positions are resized
  * the way the official code resizes them at run time, which is not the way it loads checkpoints.
  */
-export const forImages = (tensors: Weights.Tensors, grids: Grids): Weights.Tensors =>
+export const resizePositions = (tensors: Weights.Tensors, grids: Grids): Weights.Tensors =>
   Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [
       name,

@@ -153,7 +153,7 @@ export const training = Effect.fnUntraced(function*(options: {
     recycle,
     batch: Effect.fnUntraced(function*(step) {
       const { draws, epoch, places: indices } = sampler.batch(step)
-      const shown = Augment.room(batchSize, size, secondSize, memory)
+      const shown = Augment.allocate(batchSize, size, secondSize, memory)
       yield* fill(
         set,
         indices,
@@ -190,10 +190,10 @@ export const evaluation = <A, E, R>(
       starts,
       Effect.fnUntraced(function*(start) {
         const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-        const shown = Augment.room(batchSize, size)
+        const shown = Augment.allocate(batchSize, size)
         yield* fill(set, indices, (picture, at) =>
           Effect.sync(() => {
-            const first = Augment.evaluation(picture, size, augment)
+            const first = Augment.evaluationView(picture, size, augment)
             Augment.put(shown, at, { first, second: first }, augment)
           }))
         const valid = Math.min(batchSize, set.length - start)

@@ -18,10 +18,10 @@ const picture = (index: number) => {
 const key = (index: number) => ({ seed: 0, purpose: "view", epoch: 0, index })
 const places = Array.from({ length: 12 }, (_, index) => index)
 const room = (count: number) =>
-  Augment.room(count, 48, 32, (length) => new Float32Array(new SharedArrayBuffer(4 * length)))
+  Augment.allocate(count, 48, 32, (length) => new Float32Array(new SharedArrayBuffer(4 * length)))
 
 const expected = (() => {
-  const batch = Augment.room(places.length, 48, 32)
+  const batch = Augment.allocate(places.length, 48, 32)
   for (const place of places) {
     Augment.put(batch, place, Augment.make(picture(place), recipe, key(place)), augment)
   }
@@ -47,7 +47,7 @@ describe("views in threads", () => {
     Effect.gen(function*() {
       const put = yield* ViewWorkers.make(recipe, 1)
       const { unit } = room(1)
-      const { normalised } = Augment.room(1, 48, 32)
+      const { normalised } = Augment.allocate(1, 48, 32)
       yield* put(picture(0), key(0), { unit, normalised }, 0)
       assert.deepStrictEqual(normalised.data, expected.normalised.data.subarray(0, 3 * 48 * 48))
       assert.deepStrictEqual(unit.data, expected.unit.data.subarray(0, 3 * 32 * 32))

@@ -48,7 +48,7 @@ const greysOf = Effect.fnUntraced(function*(bytes: Uint8Array) {
 })
 
 /** An annotation turned by an orientation of EXIF, from 1, which leaves it as it is, to 8. */
-export const turn = ({ data, height, width }: Annotation, orientation: number): Annotation => {
+export const orient = ({ data, height, width }: Annotation, orientation: number): Annotation => {
   const [right, bottom] = [width - 1, height - 1]
   const from = (x: number, y: number): readonly [number, number] => {
     switch (orientation) {
@@ -95,11 +95,11 @@ export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint
     catch: Decode.broken
   }).pipe(Effect.catch((why) => Decode.whyBroken(png, bounds.pixelLimit, why)))
   const shown = yield* Decode.header(picture)
-  const orientation = Decode.turned(own, bounds) === 1 ? Decode.turned(shown, bounds) : own.orientation
+  const orientation = Decode.orientationOf(own, bounds) === 1 ? Decode.orientationOf(shown, bounds) : own.orientation
   // Fewer bits than 8 are spread over all greys on decoding.
   const step = 255 / (2 ** depth - 1)
-  const turned = turn({ width, height, data: data.map((grey) => grey / step) }, orientation)
-  const upright = Decode.turned(shown, bounds) >= 5 ? [shown.height, shown.width] : [shown.width, shown.height]
+  const turned = orient({ width, height, data: data.map((grey) => grey / step) }, orientation)
+  const upright = Decode.orientationOf(shown, bounds) >= 5 ? [shown.height, shown.width] : [shown.width, shown.height]
   if (turned.width !== upright[0] || turned.height !== upright[1]) {
     const problem =
       `an annotation has the size of its picture, ${shown.width} × ${shown.height} as it is stored, but ` +

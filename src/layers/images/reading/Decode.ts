@@ -4,7 +4,7 @@ import sharp, { type Sharp } from "sharp"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import { ImageBroken, ImageTooLarge, ImageTooSmall } from "./ImagesError.ts"
-import * as Official from "./Official.ts"
+import * as Pillow from "./Pillow.ts"
 import * as Tiff from "./Tiff.ts"
 
 /** The endings of the files that are taken for images. */
@@ -43,7 +43,7 @@ export const header = (image: Uint8Array): Effect.Effect<Header, ImageBroken> =>
   )
 
 /** The orientation by which an image is turned on decoding: TIFF files always, others in managed colours. */
-export const turned = ({ format, orientation }: Header, { colour }: Pick<Bounds, "colour">): number =>
+export const orientationOf = ({ format, orientation }: Header, { colour }: Pick<Bounds, "colour">): number =>
   colour === "official" && format !== "tiff" ? 1 : orientation
 
 /** Why an image cannot be decoded; of one with too many pixels, libvips does not say how many. */
@@ -59,12 +59,12 @@ export const whyBroken = Effect.fnUntraced(function*(image: Uint8Array | string,
 const shrunk = (image: Sharp, side: number | undefined): Sharp =>
   side === undefined ? image : image.resize({ width: side, height: side, fit: "outside", withoutEnlargement: true })
 
-const pixelsOf = (image: Sharp): Promise<Official.Pixels> =>
+const pixelsOf = (image: Sharp): Promise<Pillow.Pixels> =>
   image.toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true })
 
 const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds, hasSpare: boolean) =>
   Effect.tryPromise({
-    try: async (): Promise<Official.Pixels> => {
+    try: async (): Promise<Pillow.Pixels> => {
       // Like Pillow, a file that ends too early is refused, and one that is merely odd is read.
       const upright = sharp(image, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
       if (!hasSpare) {
@@ -81,7 +81,7 @@ const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds, h
 
 /**
  * The image of a file by its bytes, 8-bit RGB: in managed colours upright and opaque, whatever its orientation tag,
- * transparency, depth or colour space; in official ones as {@link Official} says. A path stands for a file that is no TIFF,
+ * transparency, depth or colour space; in official ones as {@link Pillow} says. A path stands for a file that is no TIFF,
  * in managed colours.
  */
 export const decode = Effect.fnUntraced(function*(image: Uint8Array | string, bounds: Bounds) {
@@ -91,7 +91,7 @@ export const decode = Effect.fnUntraced(function*(image: Uint8Array | string, bo
   if (problem !== undefined) return yield* new ImageBroken({ problem })
   const pixels = typeof image === "string" || colour !== "official"
     ? managed(image, bounds, tags !== undefined && Tiff.hasSpare(tags))
-    : Official.decode(image, pixelLimit, broken)
+    : Pillow.decode(image, pixelLimit, broken)
   const { data, info: { channels, height, width } } = yield* Effect.catch(
     pixels,
     (why) => whyBroken(image, pixelLimit, why)

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
+import { memoize } from "../../files/Memoize.ts"
 import {
   FilesMissing,
   FileTruncated,
@@ -103,5 +103,5 @@ export const make = Effect.fnUntraced(function*(directory: string) {
     return { ...set, labelSource: `the last byte before the pixels of each record, named by ${layout.classes}` }
   })
 
-  return { splits, load: yield* remember(load) }
+  return { splits, load: yield* memoize(load) }
 })

@@ -7,7 +7,7 @@ import sharp from "sharp"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
+import { memoize } from "../../files/Memoize.ts"
 import { Progress } from "../../run/Progress.ts"
 import { GROUND } from "../reading/Decode.ts"
 import { PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImagesError.ts"
@@ -269,7 +269,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   /** The emoji of a style, from the cache where they are there and whole. */
-  const drawings = yield* remember(Effect.fnUntraced(function*(style: string) {
+  const drawings = yield* memoize(Effect.fnUntraced(function*(style: string) {
     const known = style as Style
     const { package: name } = STYLES[known]
     const { version } = yield* read(name, "package.json", Manifest)
@@ -323,5 +323,5 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return { ...set, labelSource: `the ${options.labels ?? "groups"} of the emoji` }
   }, within("emoji"))
 
-  return { splits, load: yield* remember(load) }
+  return { splits, load: yield* memoize(load) }
 })

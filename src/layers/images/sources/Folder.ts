@@ -3,14 +3,14 @@ import { Effect } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
 import * as SplitFolders from "../../../domain/evaluation/SplitFolders.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
-import * as Encoded from "../reading/Encoded.ts"
+import { memoize } from "../../files/Memoize.ts"
+import * as EncodedImages from "../reading/EncodedImages.ts"
 import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../reading/ImagesError.ts"
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
 
 /** How a folder is read. */
-export interface Options extends Encoded.Options {
+export interface Options extends EncodedImages.Options {
   /**
    * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default the sub-folders are
    * splits where `SplitFolders.decide` is sure of it.
@@ -33,7 +33,7 @@ const NO_FOLDER =
 export const make = Effect.fnUntraced(function*(directory: string, options: Options) {
   const { fs, path } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
-  const makeSet = Encoded.make(options)
+  const makeSet = EncodedImages.make(options)
 
   const { splits, taken } = yield* Effect.gen(function*() {
     if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
@@ -76,13 +76,13 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     const { folders: inside, images, labels, leftOut, source } = found.get(split)!
     const describe = (index: number) => images[index]!.name
     const numbered = yield* within(folder)(Labels.number({ labels, describe, known: undefined, every, source }))
-    const all = [...leftOut, ...Scan.idle(inside, every)]
+    const all = [...leftOut, ...Scan.emptyFolders(inside, every)]
     return yield* makeSet(scan.listing({ split, folder, ...numbered, images, leftOut: all }))
   })
 
   return {
     splits: [...folders.keys()],
-    load: yield* remember(load),
+    load: yield* memoize(load),
     ...(taken === undefined ? {} : { taken: `${directory}: ${taken} (--splits decides)` })
   }
 })

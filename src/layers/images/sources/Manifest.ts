@@ -5,9 +5,9 @@ import * as ImageNetSubset from "../../../domain/evaluation/ImageNetSubset.ts"
 import * as Label from "../../../domain/evaluation/Label.ts"
 import * as ConfigFile from "../../files/ConfigFile.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
+import { memoize } from "../../files/Memoize.ts"
 import * as Annotation from "../reading/Annotation.ts"
-import * as Encoded from "../reading/Encoded.ts"
+import * as EncodedImages from "../reading/EncodedImages.ts"
 import { FolderMissing, LabelUnknown, UnknownSplit, within } from "../reading/ImagesError.ts"
 import { type ImageSet, outside } from "../reading/ImageSet.ts"
 import * as Labels from "./Labels.ts"
@@ -15,7 +15,7 @@ import * as Scan from "./Scan.ts"
 import * as Shards from "./Shards.ts"
 
 /** How what a manifest describes is read. */
-export interface Options extends Encoded.Options {
+export interface Options extends EncodedImages.Options {
   /** A folder that keeps the lists of files between runs, as of a folder of images. By default nothing is kept. */
   readonly cache?: string
 }
@@ -54,7 +54,7 @@ const linesOf = (text: string): ReadonlyArray<string> =>
 export const make = Effect.fnUntraced(function*(file: string, options: Options) {
   const { fs, path, readText } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
-  const makeSet = Encoded.make(options)
+  const makeSet = EncodedImages.make(options)
 
   yield* within(file)(Shards.stat(fs, file))
   const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     return { images, labels, leftOut: [], folders: [], source }
   })
 
-  const found = yield* remember(Effect.fnUntraced(function*(split: string) {
+  const found = yield* memoize(Effect.fnUntraced(function*(split: string) {
     const { folder = "", list } = splitsBy.get(split)!
     const place = at(folder)
     if (list !== undefined) return yield* listed(at(list), place)
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   /** What belongs to an image: the file of its annotation, beside the file of its pixels. */
   const annotations = (images: string, folder: string) => {
     const fileOf = (image: string) => path.join(folder, image.replace(/\.[^./]*$/, ".png"))
-    const bounds = Encoded.bounds(options)
+    const bounds = EncodedImages.bounds(options)
     return {
       of: Effect.fnUntraced(function*(image: string) {
         const picture = path.join(images, image)
@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const folder = at(described.folder ?? "")
     const describe = (index: number) => images[index]!.name
     const every = known === undefined ? yield* everyLabel : new Set<Label.Label>()
-    const idle = known === undefined ? Scan.idle(folders, every) : []
+    const idle = known === undefined ? Scan.emptyFolders(folders, every) : []
     const numbered = yield* within(folder)(Labels.number({ labels: read, describe, known, every, source }))
     if (described.subset !== undefined) {
       const count = (known ?? numbered).classes.length
@@ -187,5 +187,5 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     return annotated === undefined ? set : yield* annotate(set, annotated)
   })
 
-  return { splits, load: yield* remember(load) }
+  return { splits, load: yield* memoize(load) }
 })

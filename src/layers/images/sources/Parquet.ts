@@ -14,8 +14,8 @@ import * as Compressors from "hyparquet-compressors"
 import * as Label from "../../../domain/evaluation/Label.ts"
 import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
-import * as Encoded from "../reading/Encoded.ts"
+import { memoize } from "../../files/Memoize.ts"
+import * as EncodedImages from "../reading/EncodedImages.ts"
 import {
   FileDamaged,
   FileTruncated,
@@ -29,7 +29,7 @@ import * as Labels from "./Labels.ts"
 import * as Shards from "./Shards.ts"
 
 /** How Parquet files are read. */
-export interface Options extends Encoded.Options {
+export interface Options extends EncodedImages.Options {
   /** The column of the images. Default `image`. */
   readonly image?: string
   /**
@@ -211,7 +211,7 @@ const unitsOf = async (file: AsyncBuffer, { row_groups: groups }: FileMetaData, 
 
 export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: Options) {
   const { fs, path } = yield* Files.make
-  const makeSet = Encoded.make(options)
+  const makeSet = EncodedImages.make(options)
   const splits = Object.keys(shards)
   const { image = "image", label = "label" } = options
   // Row groups may be large: they are read one at a time.
@@ -326,7 +326,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     return opened
   }, (self, shard) => within(shard)(self))
 
-  const filesOf = yield* remember((split: string) => Shards.forEach(`list ${split}`, shards[split] ?? [], open))
+  const filesOf = yield* memoize((split: string) => Shards.forEach(`list ${split}`, shards[split] ?? [], open))
 
   /** The names that the files of a split give their numbers. Fails where they disagree. */
   const joined = Effect.fnUntraced(function*(files: ReadonlyArray<Opened>) {
@@ -388,7 +388,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     }))
 
     const largest = files.reduce((most, opened) => Math.max(most, opened.largest), 1)
-    const unit = yield* remember(
+    const unit = yield* memoize(
       Effect.fnUntraced(function*(key: string) {
         const [at = 0, number = 0] = key.split(" ").map(Number)
         const { file, metadata, starts } = files[at]!
@@ -428,5 +428,5 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     })
   })
 
-  return { splits, load: yield* remember(load) }
+  return { splits, load: yield* memoize(load) }
 })

@@ -5,7 +5,7 @@ import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
 import { EXTENSIONS } from "../reading/Decode.ts"
-import type { Listing } from "../reading/Encoded.ts"
+import type { Listing } from "../reading/EncodedImages.ts"
 import { FolderEmpty, ImageBroken, ImagesError } from "../reading/ImagesError.ts"
 import type { LeftOut } from "../reading/LeftOut.ts"
 
@@ -80,7 +80,7 @@ const join = (folder: string, name: string): string => folder === "" ? name : `$
 const NAMED = 5
 
 /** Of some folders those that are none of the classes, since no split has an image in them. */
-export const idle = (folders: ReadonlyArray<string>, classes: ReadonlySet<Label>): ReadonlyArray<LeftOut> => {
+export const emptyFolders = (folders: ReadonlyArray<string>, classes: ReadonlySet<Label>): ReadonlyArray<LeftOut> => {
   const found = folders.filter((name) => !classes.has(name)).toSorted()
   if (found.length === 0 || classes.size === 0) return []
   const names = [...found.slice(0, NAMED), ...(found.length > NAMED ? ["..."] : [])].join(", ")

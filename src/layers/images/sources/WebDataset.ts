@@ -8,9 +8,9 @@ import * as Tar from "tar-stream"
 import * as Label from "../../../domain/evaluation/Label.ts"
 import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
-import { remember } from "../../files/Remember.ts"
+import { memoize } from "../../files/Memoize.ts"
 import { EXTENSIONS } from "../reading/Decode.ts"
-import * as Encoded from "../reading/Encoded.ts"
+import * as EncodedImages from "../reading/EncodedImages.ts"
 import { FileDamaged, FileTruncated, LabelsUnusable, UnknownSplit, within } from "../reading/ImagesError.ts"
 import type { LeftOut } from "../reading/LeftOut.ts"
 import * as Labels from "./Labels.ts"
@@ -18,7 +18,7 @@ import * as Scan from "./Scan.ts"
 import * as Shards from "./Shards.ts"
 
 /** How tar shards are read. */
-export interface Options extends Encoded.Options {
+export interface Options extends EncodedImages.Options {
   /** The names of the classes, in order of their numbers. By default those that the labels of all splits give. */
   readonly classes?: ReadonlyArray<string>
   /**
@@ -147,7 +147,7 @@ const damaged = (cause: unknown): FileDamaged | FileTruncated =>
 export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: Options) {
   const files = yield* Files.make
   const { fs, path } = files
-  const makeSet = Encoded.make(options)
+  const makeSet = EncodedImages.make(options)
   const splits = Object.keys(shards)
   const field = options.label === false ? undefined : options.label ?? "label"
 
@@ -300,7 +300,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     return { samples, fields: index.fields, others: index.others }
   }, (self, shard) => within(shard)(self))
 
-  const opened = yield* remember((split: string) =>
+  const opened = yield* memoize((split: string) =>
     Effect.map(Shards.forEach(`list ${split}`, shards[split] ?? [], open), (all) => ({
       samples: all.flatMap(({ samples }) => samples),
       leftOut: leftOutOf(all.flatMap(({ others }) => others)),
@@ -364,5 +364,5 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     })
   })
 
-  return { splits, load: yield* remember(load) }
+  return { splits, load: yield* memoize(load) }
 })

@@ -64,7 +64,7 @@ export interface Pair {
  * Both views of pretraining: the same rectangle in the same colours, resized once for the network and, where size or filter
  * differ, once more for the tokenizer (`RandomResizedCropAndInterpolationWithTwoPic`).
  */
-export const views = (
+export const viewPair = (
   picture: Picture,
   size: number,
   config: Random & { readonly secondInterpolation?: Resample.Filter },
@@ -82,7 +82,7 @@ export const views = (
  * The training view of a picture for a classifier: a random rectangle resized, perhaps mirrored, and then, with
  * `randAugment` or `autoAugment`, changed by their operations, else in its colours (the order of timm's transform, which the official fine-tuning uses).
  */
-export const classified = (
+export const classifierView = (
   picture: Picture,
   size: number,
   config: Random & Pick<Normalize.Channels, "mean">,
@@ -105,7 +105,7 @@ export const classified = (
 }
 
 /** The view of evaluation, `size` × `size`: the centre, always the same. */
-export const evaluation = (
+export const evaluationView = (
   picture: Picture,
   size: number,
   config: Omit<Crop.Evaluation, "interpolation"> & Pick<Random, "interpolation">
@@ -129,10 +129,10 @@ export interface Batch<B extends number> {
 export interface Recipe {
   /** The side of the views. */
   readonly size: number
-  /** The side of the views from 0 to 1, where these are views of their own; see {@link views}. */
+  /** The side of the views from 0 to 1, where these are views of their own; see {@link viewPair}. */
   readonly secondSize?: number | undefined
   readonly augment: Random & Normalize.Channels & { readonly secondInterpolation?: Resample.Filter }
-  /** What views for a classifier are made with; see {@link classified}. */
+  /** What views for a classifier are made with; see {@link classifierView}. */
   readonly policies?: Pick<FinetuneConfig, "autoAugment" | "randAugment"> | undefined
 }
 
@@ -142,10 +142,10 @@ export const make = (
   { augment, policies, secondSize, size }: Recipe,
   key: KeyedRandom.Key
 ): Pair => {
-  if (secondSize !== undefined) return views(picture, size, augment, secondSize, key)
+  if (secondSize !== undefined) return viewPair(picture, size, augment, secondSize, key)
   const first = policies === undefined
     ? view(picture, size, augment, key)
-    : classified(picture, size, augment, policies, key)
+    : classifierView(picture, size, augment, policies, key)
   return { first, second: first }
 }
 
@@ -153,7 +153,7 @@ export const make = (
 export type Memory = (length: number) => Float32Array
 
 /** Room for a batch of `count` views. Where the two forms show different views, `secondSize` is the side of those in [0, 1]. */
-export const room = (
+export const allocate = (
   count: number,
   size: number,
   secondSize = size,
@@ -191,7 +191,7 @@ export const put = (
 
 /** Views of `size` × `size` pixels as a batch. */
 export const batch = (views: ReadonlyArray<Picture>, size: number, channels: Normalize.Channels): Batch<number> => {
-  const made = room(views.length, size)
+  const made = allocate(views.length, size)
   views.forEach((view, place) => put(made, place, { first: view, second: view }, channels))
   return made
 }

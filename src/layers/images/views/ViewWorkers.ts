@@ -12,7 +12,7 @@
  * const key = { seed: 0, purpose: "view", epoch: 0, index: 7 }
  * const program = Effect.gen(function*() {
  *   const put = yield* ViewWorkers.make({ size: 48, augment })
- *   const batch = Augment.room(1, 48)
+ *   const batch = Augment.allocate(1, 48)
  *   yield* put(picture, key, batch, 0)
  *   return batch
  * })
@@ -44,7 +44,7 @@ const MOST = 4
 const program = new URL(`./ViewWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
 /** A thread, what it is at, and what else it was asked for. */
-interface Viewer {
+interface ViewWorker {
   readonly worker: Worker
   readonly tasks: Map<number, { readonly done: () => void; readonly again: () => void }>
 }
@@ -57,36 +57,36 @@ export const make = Effect.fnUntraced(function*(
   recipe: Augment.Recipe,
   threads = Math.min(MOST, availableParallelism() - 1)
 ) {
-  const viewers: Array<Viewer> = []
+  const workers: Array<ViewWorker> = []
   const rooms: Array<Uint8Array> = []
   let asked = 0
   let lost = false
   let closed = false
 
-  const begin = (): Viewer => {
+  const begin = (): ViewWorker => {
     const worker = new Worker(program, { workerData: recipe, execArgv: ["--disable-warning=ExperimentalWarning"] })
-    const viewer: Viewer = { worker, tasks: new Map() }
+    const begun: ViewWorker = { worker, tasks: new Map() }
     const end = () => {
       lost = true
-      const left = [...viewer.tasks.values()]
-      viewer.tasks.clear()
+      const left = [...begun.tasks.values()]
+      begun.tasks.clear()
       if (!closed) { for (const { again } of left) again() }
     }
     worker.on("error", end)
     worker.on("exit", end)
     worker.on("message", (id: number) => {
-      const task = viewer.tasks.get(id)
-      viewer.tasks.delete(id)
-      if (viewer.tasks.size === 0) worker.unref()
+      const task = begun.tasks.get(id)
+      begun.tasks.delete(id)
+      if (begun.tasks.size === 0) worker.unref()
       task?.done()
     })
-    viewers.push(viewer)
-    return viewer
+    workers.push(begun)
+    return begun
   }
   yield* Effect.addFinalizer(() =>
     Effect.promise(() => {
       closed = true
-      return Promise.all(viewers.map(({ worker }) => worker.terminate()))
+      return Promise.all(workers.map(({ worker }) => worker.terminate()))
     })
   )
   // Pictures are handed over in memory that is shared and used again: nothing is allocated, nor collected, for each.
@@ -101,22 +101,22 @@ export const make = Effect.fnUntraced(function*(
       const shared = [batch.unit, batch.normalised].every(({ data }) => data.buffer instanceof SharedArrayBuffer)
       if (lost || threads < 1 || !shared || picture.width * picture.height < LARGE) return Effect.sync(here)
       return Effect.callback<void>((resume) => {
-        const idle = viewers.find(({ tasks }) => tasks.size === 0)
-        const viewer = idle ?? (viewers.length < threads
+        const idle = workers.find(({ tasks }) => tasks.size === 0)
+        const chosen = idle ?? (workers.length < threads
           ? begin()
-          : viewers.reduce((least, one) => one.tasks.size < least.tasks.size ? one : least))
+          : workers.reduce((least, one) => one.tasks.size < least.tasks.size ? one : least))
         const id = asked++
         const data = roomFor(picture.data.length)
         data.set(picture.data)
-        viewer.tasks.set(id, {
+        chosen.tasks.set(id, {
           done: () => {
             rooms.push(data)
             resume(Effect.void)
           },
           again: () => resume(Effect.sync(here))
         })
-        viewer.worker.ref()
-        viewer.worker.postMessage({ id, picture: { ...picture, data }, key, batch, place } satisfies Task)
+        chosen.worker.ref()
+        chosen.worker.postMessage({ id, picture: { ...picture, data }, key, batch, place } satisfies Task)
       })
     })
   }

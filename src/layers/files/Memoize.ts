@@ -4,7 +4,7 @@
  */
 import { Cache, Duration, Effect, Exit } from "effect"
 
-export const remember = <A, E>(
+export const memoize = <A, E>(
   compute: (key: string) => Effect.Effect<A, E>,
   capacity = Infinity
 ): Effect.Effect<(key: string) => Effect.Effect<A, E>> =>
