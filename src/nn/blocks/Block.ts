@@ -17,7 +17,7 @@
  * ```
  */
 import { gelu } from "../../shapes/Activation.ts"
-import * as Attention from "../../shapes/Attention.ts"
+import { attention, mergeHeads, queryValueBias, relativeBias, splitHeads } from "../../shapes/Attention.ts"
 import { add, addBias, scaleChannels, scaleSamples } from "../../shapes/Elementwise.ts"
 import { boundary } from "../../shapes/Gradient.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
@@ -53,19 +53,19 @@ export const headsOf = <B extends number, N extends Sizes>(
   { bias: shared, heads, index }: Context<B, N>
 ) => {
   const joint = project(x, qkv.weight)
-  const biased = q_bias && v_bias ? addBias(joint, Attention.queryValueBias(q_bias, v_bias)) : joint
-  const own = table && index && Attention.relativeBias(table, index)
-  return { ...Attention.splitHeads(biased, x.shape[2], heads), bias: own && shared ? add(own, shared) : own ?? shared }
+  const biased = q_bias && v_bias ? addBias(joint, queryValueBias(q_bias, v_bias)) : joint
+  const own = table && index && relativeBias(table, index)
+  return { ...splitHeads(biased, x.shape[2], heads), bias: own && shared ? add(own, shared) : own ?? shared }
 }
 
 /** Self-attention. */
-export const attention = <B extends number, N extends Sizes>(
+export const selfAttention = <B extends number, N extends Sizes>(
   params: AttentionParams<N>,
   x: Given<B, N>,
   context: Context<B, N>
 ): Sequence<B, N> => {
   const { bias, k, q, v } = headsOf(params, x, context)
-  return linear(Attention.mergeHeads(Attention.attention(q, k, v, bias), x.shape[2]), params.proj)
+  return linear(mergeHeads(attention(q, k, v, bias), x.shape[2]), params.proj)
 }
 
 /** `x + dropPath · γ · branch`. */
@@ -86,7 +86,7 @@ export const attend = <B extends number, N extends Sizes>(
   context: Context<B, N>
 ): Sequence<B, N> => {
   const x = boundary(tokens)
-  const branch = attention(attn, layerNorm(x, norm1, context.epsilon ?? EPSILON), context)
+  const branch = selfAttention(attn, layerNorm(x, norm1, context.epsilon ?? EPSILON), context)
   return residual(x, branch, gamma_1, context.dropPath?.attention)
 }
 

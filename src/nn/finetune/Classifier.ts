@@ -13,11 +13,11 @@
  * ```
  */
 import type * as Dim from "../../shapes/Dim.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
+import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { classToken, patchEmbed, patchTokens, single } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -36,23 +36,23 @@ export interface Sizes extends VitParams.Network {
 
 /** A classifier: `fc_norm` where tokens are averaged, `norm` where the class token is taken. */
 export interface ClassifierParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
-  readonly norm?: Normalization.NormParams<N["width"]>
-  readonly fc_norm?: Normalization.NormParams<N["width"]>
-  readonly head: Linear.LinearParams<N["width"], N["classes"]>
+  readonly norm?: NormParams<N["width"]>
+  readonly fc_norm?: NormParams<N["width"]>
+  readonly head: LinearParams<N["width"], N["classes"]>
 }
 
 /** One vector per image: tokens `[B, N+1, C]` to `[B, C]`. */
 export const pool = <B extends number, N extends number, C extends number>(
-  params: { readonly norm?: Normalization.NormParams<C>; readonly fc_norm?: Normalization.NormParams<C> },
+  params: { readonly norm?: NormParams<C>; readonly fc_norm?: NormParams<C> },
   tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
   patches: N,
   epsilon = Block.EPSILON
 ): Tensor<[B, C]> => {
   if (params.fc_norm !== undefined) {
-    return Normalization.layerNorm(Reduction.meanTokens(Tokens.patchTokens(tokens, patches)), params.fc_norm, epsilon)
+    return layerNorm(meanTokens(patchTokens(tokens, patches)), params.fc_norm, epsilon)
   }
-  const normed = params.norm === undefined ? tokens : Normalization.layerNorm(tokens, params.norm, epsilon)
-  return Tokens.single(Tokens.classToken(normed))
+  const normed = params.norm === undefined ? tokens : layerNorm(tokens, params.norm, epsilon)
+  return single(classToken(normed))
 }
 
 /** Logits of images. */
@@ -62,9 +62,9 @@ export const forward = <B extends number, N extends Sizes>(
   context: Vit.Context<B, VitParams.Encoder<N>>
 ): Tensor<[B, N["classes"]]> => {
   const network: VitParams.VitParams<VitParams.Encoder<N>> = params
-  const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
+  const patches = patchEmbed(images, network.patch_embed.proj)
   const tokens = Vit.forward(network, patches, context)
-  return Linear.linear(pool(params, tokens, patches.shape[1], context.epsilon), params.head)
+  return linear(pool(params, tokens, patches.shape[1], context.epsilon), params.head)
 }
 
 /** The parameters of a classifier. */

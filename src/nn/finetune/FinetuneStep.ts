@@ -24,13 +24,13 @@
  * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
  * ```
  */
-import * as Gradient from "../../shapes/Gradient.ts"
-import * as Loss from "../../shapes/Loss.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { valueAndGradient } from "../../shapes/Gradient.ts"
+import { accuracy, crossEntropy, softCrossEntropy } from "../../shapes/Loss.ts"
+import { layerNorm } from "../../shapes/Normalization.ts"
+import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { classToken, patchTokens, single } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
@@ -75,13 +75,13 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
   },
   run: (state, { dropPath, hyper, images, labels, targets }) => {
     const context = Vit.contextOf(sizes, dropPath)
-    const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+    const { aux, gradients, loss } = valueAndGradient((params) => {
       const logits = Classifier.forward(params, images, context)
       return {
         loss: targets === undefined
-          ? Loss.crossEntropy(logits, labels, labelSmoothing)
-          : Loss.softCrossEntropy(logits, targets),
-        aux: { accuracy: Loss.accuracy(logits, labels) }
+          ? crossEntropy(logits, labels, labelSmoothing)
+          : softCrossEntropy(logits, targets),
+        aux: { accuracy: accuracy(logits, labels) }
       }
     }, state.parameters)
     const updated = AdamW.update(state, gradients, hyper, adamw, loss)
@@ -113,10 +113,10 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
     const tokens = Vit.tokensOf(sizes, parameters, images)
     const { fc_norm, norm } = finalNorm ? parameters : {}
     const epsilon = sizes.epsilon ?? Block.EPSILON
-    const normed = norm === undefined ? tokens : Normalization.layerNorm(tokens, norm, epsilon)
-    if (pooling === "cls") return { features: Tokens.single(Tokens.classToken(normed)) }
-    const mean = Reduction.meanTokens(Tokens.patchTokens(normed, PatchGrid.patches(sizes)))
-    return { features: fc_norm === undefined ? mean : Normalization.layerNorm(mean, fc_norm, epsilon) }
+    const normed = norm === undefined ? tokens : layerNorm(tokens, norm, epsilon)
+    if (pooling === "cls") return { features: single(classToken(normed)) }
+    const mean = meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
+    return { features: fc_norm === undefined ? mean : layerNorm(mean, fc_norm, epsilon) }
   }
 })
 

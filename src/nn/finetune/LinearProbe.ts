@@ -10,11 +10,11 @@
  * assert.deepStrictEqual(batch.classifier.weight.shape, [10, 768])
  * ```
  */
-import * as Elementwise from "../../shapes/Elementwise.ts"
-import * as Gradient from "../../shapes/Gradient.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Loss from "../../shapes/Loss.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { add, mul, scale, square } from "../../shapes/Elementwise.ts"
+import { valueAndGradient } from "../../shapes/Gradient.ts"
+import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { crossEntropy } from "../../shapes/Loss.ts"
+import { sum } from "../../shapes/Reduction.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 
@@ -26,7 +26,7 @@ export interface Examples<in out N extends number, in out C extends number> {
 
 /** A linear classifier and how strongly its weights are held down. */
 export interface Point<in out C extends number, in out K extends number> {
-  readonly classifier: Linear.LinearParams<C, K>
+  readonly classifier: LinearParams<C, K>
   readonly l2: Tensor<[]>
 }
 
@@ -38,7 +38,7 @@ export const objective = <N extends number, C extends number, K extends number>(
 ): Inference<
   Examples<N, C>,
   Point<C, K>,
-  { readonly loss: Tensor<[]>; readonly gradient: Linear.LinearParams<C, K> }
+  { readonly loss: Tensor<[]>; readonly gradient: LinearParams<C, K> }
 > => ({
   name: "probe",
   weights: {
@@ -53,12 +53,9 @@ export const objective = <N extends number, C extends number, K extends number>(
     l2: { shape: [], dtype: "float32" }
   },
   run: ({ features, labels }, { classifier, l2 }) => {
-    const { gradients, loss } = Gradient.valueAndGradient((params: Linear.LinearParams<C, K>) => {
-      const penalty = Elementwise.scale(
-        Elementwise.mul(l2, Reduction.sum(Elementwise.square(params.weight))),
-        0.5
-      )
-      return { loss: Elementwise.add(Loss.crossEntropy(Linear.linear(features, params), labels), penalty), aux: {} }
+    const { gradients, loss } = valueAndGradient((params: LinearParams<C, K>) => {
+      const penalty = scale(mul(l2, sum(square(params.weight))), 0.5)
+      return { loss: add(crossEntropy(linear(features, params), labels), penalty), aux: {} }
     }, classifier)
     return { loss, gradient: gradients }
   }

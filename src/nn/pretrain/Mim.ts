@@ -24,11 +24,19 @@
  * assert.deepStrictEqual(token.shape, [1, 1, 768])
  * ```
  */
-import * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import {
+  classToken,
+  factorsOfRows,
+  patchEmbed,
+  patchTokens,
+  prepend,
+  replaceMasked,
+  selectRows
+} from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import type * as DropPath from "../blocks/DropPath.ts"
@@ -56,11 +64,11 @@ export interface Sizes extends VitParams.Network {
 /** The network. The parameters with `cls_pt` are those of patch aggregation. */
 export interface MimParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
   readonly mask_token: Tensor<[1, 1, N["width"]]>
-  readonly norm: Normalization.NormParams<N["width"]>
-  readonly lm_head: Linear.LinearParams<N["width"], N["codes"]>
+  readonly norm: NormParams<N["width"]>
+  readonly lm_head: LinearParams<N["width"], N["codes"]>
   readonly cls_pt_layers?: ReadonlyArray<BlockParams.BlockParams<VitParams.Encoder<N>>>
-  readonly cls_pt_norm?: Normalization.NormParams<N["width"]>
-  readonly cls_pt_lm_head?: Linear.LinearParams<N["width"], N["codes"]>
+  readonly cls_pt_norm?: NormParams<N["width"]>
+  readonly cls_pt_lm_head?: LinearParams<N["width"], N["codes"]>
 }
 
 /** What a forward pass needs beside parameters, images and masks. */
@@ -100,11 +108,11 @@ const through = <B extends number, N extends VitParams.Trunk>(
     /** Outputs of all blocks but the last. */
     outputs,
     all: () => finish<B, [BlockParams.TokensOf<N>]>(attended, factors),
-    classToken: () => finish<B, [1]>(Tokens.classToken(attended), factors),
+    classToken: () => finish<B, [1]>(classToken(attended), factors),
     patchTokens: <M extends number>(rows: Tensor<[M], "int32">) =>
       finish<M, []>(
-        Tokens.selectRows(Tokens.patchTokens(attended, patches), rows),
-        factors && Tokens.factorsOfRows(factors, patches, rows)
+        selectRows(patchTokens(attended, patches), rows),
+        factors && factorsOfRows(factors, patches, rows)
       )
   }
 }
@@ -121,16 +129,16 @@ export const hidden = <B extends number, M extends number, N extends Sizes>(
   { dropPath, earlyLayer, epsilon, headDropPath, heads, index }: Context<B, N>
 ): Hidden<M, N> => {
   const network: VitParams.VitParams<VitParams.Encoder<N>> = params
-  const patches = Tokens.patchEmbed(images, network.patch_embed.proj)
+  const patches = patchEmbed(images, network.patch_embed.proj)
   const count = patches.shape[1]
-  const tokens = Vit.withClassToken(network, Tokens.replaceMasked(patches, mask, params.mask_token))
+  const tokens = Vit.withClassToken(network, replaceMasked(patches, mask, params.mask_token))
   const shared = { heads, bias: Vit.sharedBias(network, index), index, epsilon }
   const trunk = through(network.blocks, tokens, count, (place) => ({ ...shared, dropPath: dropPath?.[place] }))
   const last = trunk.patchTokens(rows)
   if (params.cls_pt_layers === undefined) return { last, aggregated: undefined }
 
-  const early = Tokens.patchTokens(trunk.outputs[earlyLayer - 1] ?? trunk.all(), count)
-  const gathered = Tokens.prepend(trunk.classToken(), early)
+  const early = patchTokens(trunk.outputs[earlyLayer - 1] ?? trunk.all(), count)
+  const gathered = prepend(trunk.classToken(), early)
   const head = through(
     params.cls_pt_layers,
     gathered,
@@ -146,16 +154,16 @@ export const logits = <M extends number, N extends Sizes>(
   { aggregated, last }: Hidden<M, N>,
   epsilon = Block.EPSILON
 ): { readonly last: Tensor<[M, N["codes"]]>; readonly aggregated: Tensor<[M, N["codes"]]> | undefined } => ({
-  last: Linear.linear(Normalization.layerNorm(last, norm, epsilon), lm_head),
+  last: linear(layerNorm(last, norm, epsilon), lm_head),
   aggregated: aggregated
-    && Linear.linear(Normalization.layerNorm(aggregated, cls_pt_norm ?? norm, epsilon), cls_pt_lm_head ?? lm_head)
+    && linear(layerNorm(aggregated, cls_pt_norm ?? norm, epsilon), cls_pt_lm_head ?? lm_head)
 })
 
 const head = <C extends number, K extends number>(
   width: C,
   codes: K,
   regime: Parameter.Regime
-): Parameter.ParametersOf<Linear.LinearParams<C, K>> => ({
+): Parameter.ParametersOf<LinearParams<C, K>> => ({
   weight: Parameter.normal([codes, width], regime),
   bias: Parameter.zeros([codes])
 })

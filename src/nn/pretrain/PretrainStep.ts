@@ -28,15 +28,15 @@
  * assert.strictEqual(batch.dropPath?.length, 14)
  * ```
  */
-import * as Codes from "../../shapes/Codes.ts"
+import { argMax } from "../../shapes/Codes.ts"
 import { add } from "../../shapes/Elementwise.ts"
-import * as Gradient from "../../shapes/Gradient.ts"
-import * as Loss from "../../shapes/Loss.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { valueAndGradient } from "../../shapes/Gradient.ts"
+import { accuracy, crossEntropy } from "../../shapes/Loss.ts"
+import { layerNorm } from "../../shapes/Normalization.ts"
+import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { classToken, patchTokens, single } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
@@ -105,13 +105,13 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
         earlyLayer: aggregation?.earlyLayer ?? depth,
         headDropPath: dropPath?.slice(depth)
       }
-      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+      const { aux, gradients, loss } = valueAndGradient((params) => {
         const { aggregated, last } = Mim.logits(params, Mim.hidden(params, images, mask, rows, context), epsilon)
-        const loss_1 = Loss.crossEntropy(last, labels)
-        const first = { loss_1, accuracy_1: Loss.accuracy(last, labels) }
+        const loss_1 = crossEntropy(last, labels)
+        const first = { loss_1, accuracy_1: accuracy(last, labels) }
         if (aggregated === undefined) return { loss: loss_1, aux: first }
-        const loss_2 = Loss.crossEntropy(aggregated, labels)
-        return { loss: add(loss_1, loss_2), aux: { ...first, loss_2, accuracy_2: Loss.accuracy(aggregated, labels) } }
+        const loss_2 = crossEntropy(aggregated, labels)
+        return { loss: add(loss_1, loss_2), aux: { ...first, loss_2, accuracy_2: accuracy(aggregated, labels) } }
       }, state.parameters)
       const updated = AdamW.update(state, gradients, hyper, adamw, loss)
       return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
@@ -137,7 +137,7 @@ export const predict = <B extends number, M extends number, const N extends Mim.
       earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
     })
     const { last } = Mim.logits(parameters, tokens, sizes.epsilon)
-    return { predicted: Codes.argMax(last), loss: Loss.crossEntropy(last, labels) }
+    return { predicted: argMax(last), loss: crossEntropy(last, labels) }
   }
 })
 
@@ -159,11 +159,11 @@ export const features = <B extends number, const N extends Mim.Sizes>(
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
-    const normed = finalNorm ? Normalization.layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
+    const normed = finalNorm ? layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
     return {
       features: pooling === "mean"
-        ? Reduction.meanTokens(Tokens.patchTokens(normed, PatchGrid.patches(sizes)))
-        : Tokens.single(Tokens.classToken(normed))
+        ? meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
+        : single(classToken(normed))
     }
   }
 })
@@ -177,11 +177,11 @@ export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
   weights: { parameters: Mim.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
-    const normed = Normalization.layerNorm(
+    const normed = layerNorm(
       Vit.tokensOf(sizes, parameters, images),
       parameters.norm,
       sizes.epsilon ?? Block.EPSILON
     )
-    return { target: Tokens.patchTokens(normed, PatchGrid.patches(sizes)) }
+    return { target: patchTokens(normed, PatchGrid.patches(sizes)) }
   }
 })

@@ -27,16 +27,16 @@
 import { gelu } from "../../shapes/Activation.ts"
 import * as Convolution from "../../shapes/Convolution.ts"
 import type * as Dim from "../../shapes/Dim.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import { batchNorm, type BatchNormParams } from "../../shapes/Normalization.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { patchEmbed, patchTokens } from "../../shapes/Tokens.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
-import { norm, tensor } from "../teachers/TeacherVit.ts"
+import { normSpec, tensorSpec } from "../teachers/TeacherVit.ts"
 
 /** The batch normalisation's epsilon, PyTorch's default. */
 export const EPSILON = 1e-5
@@ -48,7 +48,7 @@ export type Double<C extends number> = Convolution.TransposedParams<C, C, 2>
 export interface Pyramid16<in out C extends number> {
   readonly fpn1: {
     readonly 0: Double<C>
-    readonly 1: Normalization.BatchNormParams<C>
+    readonly 1: BatchNormParams<C>
     readonly 3: Double<C>
   }
   readonly fpn2: { readonly 0: Double<C> }
@@ -88,7 +88,7 @@ export const pyramid16 = <B extends number, C extends number, H extends number, 
   { fpn1, fpn2 }: Pyramid16<C>,
   [first, second, third, fourth]: Taps<B, C, H, W>
 ): Maps16<B, C, H, W> => {
-  const half = Normalization.batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
+  const half = batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
   return {
     // Named type arguments: to infer products of products the compiler goes too deep.
     f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(gelu(half), fpn1[3]),
@@ -122,7 +122,7 @@ export const taps = <B extends number, N extends Sizes>(
   images: PatchGrid.GivenImages<B, N>,
   sizes: Readonly<N>
 ): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
-  const tokens = Vit.withClassToken(params, Tokens.patchEmbed(images, params.patch_embed.proj))
+  const tokens = Vit.withClassToken(params, patchEmbed(images, params.patch_embed.proj))
   const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
   const mapOf = (place: number) => {
     const output = outputs[place - 1]
@@ -130,7 +130,7 @@ export const taps = <B extends number, N extends Sizes>(
       throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
     }
     return Convolution.map(
-      Tokens.patchTokens(output, PatchGrid.patches(sizes)),
+      patchTokens(output, PatchGrid.patches(sizes)),
       PatchGrid.rows(sizes),
       PatchGrid.columns(sizes)
     )
@@ -153,14 +153,14 @@ const spec = <N extends Sizes>(sizes: Readonly<N>) =>
   )
 
 const double = <C extends number>(width: C): SpecOf<Double<C>> => ({
-  weight: tensor([width, width, 2, 2]),
-  bias: tensor([width])
+  weight: tensorSpec([width, width, 2, 2]),
+  bias: tensorSpec([width])
 })
 
-const statistics = <C extends number>(width: C): SpecOf<Normalization.BatchNormParams<C>> => ({
-  ...norm(width),
-  running_mean: tensor([width]),
-  running_var: tensor([width])
+const statistics = <C extends number>(width: C): SpecOf<BatchNormParams<C>> => ({
+  ...normSpec(width),
+  running_mean: tensorSpec([width]),
+  running_var: tensorSpec([width])
 })
 
 /** A backbone of 16-pixel patches. */

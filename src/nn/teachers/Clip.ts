@@ -16,14 +16,25 @@
  * ```
  */
 import type { Channels } from "../../domain/pixels/Normalize.ts"
-import * as Activation from "../../shapes/Activation.ts"
+import { gelu, quickGelu } from "../../shapes/Activation.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import { addToSamples } from "../../shapes/Elementwise.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import { type LinearParams, matMul } from "../../shapes/Linear.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import {
+  batched,
+  classToken,
+  lone,
+  patchProject,
+  patchTokens,
+  prepend,
+  repeat,
+  rows,
+  sample,
+  single
+} from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
 /** Mean and deviation that its images are standardised with. */
@@ -38,7 +49,7 @@ export const EPSILON = 1e-5
 /** What the MLPs go through: OpenAI's towers a quick approximation of GELU, most of OpenCLIP's the exact one. */
 export type Mlp = "quick_gelu" | "gelu"
 
-const activations = { quick_gelu: Activation.quickGelu, gelu: Activation.gelu }
+const activations = { quick_gelu: quickGelu, gelu }
 
 /** The sizes of a tower. */
 export interface Sizes extends TeacherVit.Sizes {
@@ -54,14 +65,14 @@ export interface ClipBlock<in out N extends Sizes> {
   readonly attn: {
     readonly in_proj_weight: Tensor<[Dim.Mul<3, N["width"]>, N["width"]]>
     readonly in_proj_bias: Tensor<[Dim.Mul<3, N["width"]>]>
-    readonly out_proj: Linear.LinearParams<N["width"], N["width"]>
+    readonly out_proj: LinearParams<N["width"], N["width"]>
   }
-  readonly ln_1: Normalization.NormParams<N["width"]>
+  readonly ln_1: NormParams<N["width"]>
   readonly mlp: {
-    readonly c_fc: Linear.LinearParams<N["width"], N["hidden"]>
-    readonly c_proj: Linear.LinearParams<N["hidden"], N["width"]>
+    readonly c_fc: LinearParams<N["width"], N["hidden"]>
+    readonly c_proj: LinearParams<N["hidden"], N["width"]>
   }
-  readonly ln_2: Normalization.NormParams<N["width"]>
+  readonly ln_2: NormParams<N["width"]>
 }
 
 /** The tower under its official names. */
@@ -71,36 +82,36 @@ export interface ClipParams<in out N extends Sizes> {
     readonly positional_embedding: Tensor<[N["tokens"], N["width"]]>
     readonly proj: Tensor<[N["width"], N["out"]]>
     readonly conv1: { readonly weight: Tensor<[N["width"], 3, N["patch"], N["patch"]]> }
-    readonly ln_pre: Normalization.NormParams<N["width"]>
+    readonly ln_pre: NormParams<N["width"]>
     readonly transformer: { readonly resblocks: ReadonlyArray<ClipBlock<N>> }
-    readonly ln_post: Normalization.NormParams<N["width"]>
+    readonly ln_post: NormParams<N["width"]>
   }
 }
 
 /** The parameters of a tower of these sizes. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<ClipParams<N>> => {
   const { depth, hidden, out, patch, tokens, width } = sizes
-  const { linear, norm, tensor } = TeacherVit
+  const { linearSpec, normSpec, tensorSpec } = TeacherVit
   return {
     visual: {
-      class_embedding: tensor([width]),
-      positional_embedding: tensor([tokens, width]),
-      proj: tensor([width, out]),
-      conv1: { weight: tensor([width, 3, patch, patch]) },
-      ln_pre: norm(width),
+      class_embedding: tensorSpec([width]),
+      positional_embedding: tensorSpec([tokens, width]),
+      proj: tensorSpec([width, out]),
+      conv1: { weight: tensorSpec([width, 3, patch, patch]) },
+      ln_pre: normSpec(width),
       transformer: {
         resblocks: Array.from({ length: depth }, () => ({
           attn: {
-            in_proj_weight: tensor([Dim.mul(3, width), width]),
-            in_proj_bias: tensor([Dim.mul(3, width)]),
-            out_proj: linear(width, width)
+            in_proj_weight: tensorSpec([Dim.mul(3, width), width]),
+            in_proj_bias: tensorSpec([Dim.mul(3, width)]),
+            out_proj: linearSpec(width, width)
           },
-          ln_1: norm(width),
-          mlp: { c_fc: linear(width, hidden), c_proj: linear(hidden, width) },
-          ln_2: norm(width)
+          ln_1: normSpec(width),
+          mlp: { c_fc: linearSpec(width, hidden), c_proj: linearSpec(hidden, width) },
+          ln_2: normSpec(width)
         }))
       },
-      ln_post: norm(width)
+      ln_post: normSpec(width)
     }
   }
 }
@@ -137,24 +148,24 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
   run: ({ visual }, { images }) => {
     const { activation = "quick_gelu", epsilon = EPSILON, grid, heads, patch } = sizes
     const { height, size, width } = batch
-    const patches = Tokens.patchProject(images, visual.conv1.weight)
+    const patches = patchProject(images, visual.conv1.weight)
     const [, count] = patches.shape
-    const tokens = Tokens.prepend(Tokens.repeat(Tokens.lone(visual.class_embedding), size), patches)
+    const tokens = prepend(repeat(lone(visual.class_embedding), size), patches)
     const here = { height: height / patch, width: width / patch }
-    const table = Tokens.sample(visual.positional_embedding)
+    const table = sample(visual.positional_embedding)
     const positions = TeacherVit.positions(table, grid, here, tokens.shape[1])
     const kind = { heads, epsilon, activation: activations[activation] }
     const last = visual.transformer.resblocks.reduce(
       (x, params) => TeacherVit.block(blockOf(params), x, kind),
-      Normalization.layerNorm(addToSamples(tokens, positions), visual.ln_pre, epsilon)
+      layerNorm(addToSamples(tokens, positions), visual.ln_pre, epsilon)
     )
-    const normed = Normalization.layerNorm(last, visual.ln_post, epsilon)
-    const normedPatches = Tokens.patchTokens(normed, count)
+    const normed = layerNorm(last, visual.ln_post, epsilon)
+    const normedPatches = patchTokens(normed, count)
     return {
       last,
       patches: normedPatches,
-      target: Tokens.batched(Linear.matMul(Tokens.rows(normedPatches), visual.proj), size, count),
-      pooled: Linear.matMul(Tokens.single(Tokens.classToken(normed)), visual.proj)
+      target: batched(matMul(rows(normedPatches), visual.proj), size, count),
+      pooled: matMul(single(classToken(normed)), visual.proj)
     }
   }
 })

@@ -19,12 +19,21 @@ import { gelu } from "../../shapes/Activation.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import { addToSamples } from "../../shapes/Elementwise.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import type { LinearParams } from "../../shapes/Linear.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import {
+  blend,
+  classToken,
+  patchEmbed,
+  type PatchParams,
+  patchTokens,
+  prepend,
+  repeat,
+  single
+} from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
 /** Mean and deviation that its images are standardised with: those of ImageNet. */
@@ -43,15 +52,15 @@ export interface Sizes extends TeacherVit.Sizes {
 
 /** A block under its official names. */
 export interface DinoBlock<in out N extends Sizes> {
-  readonly norm1: Normalization.NormParams<N["width"]>
+  readonly norm1: NormParams<N["width"]>
   readonly attn: {
-    readonly qkv: Linear.LinearParams<N["width"], Dim.Mul<3, N["width"]>>
-    readonly proj: Linear.LinearParams<N["width"], N["width"]>
+    readonly qkv: LinearParams<N["width"], Dim.Mul<3, N["width"]>>
+    readonly proj: LinearParams<N["width"], N["width"]>
   }
-  readonly norm2: Normalization.NormParams<N["width"]>
+  readonly norm2: NormParams<N["width"]>
   readonly mlp: {
-    readonly fc1: Linear.LinearParams<N["width"], N["hidden"]>
-    readonly fc2: Linear.LinearParams<N["hidden"], N["width"]>
+    readonly fc1: LinearParams<N["width"], N["hidden"]>
+    readonly fc2: LinearParams<N["hidden"], N["width"]>
   }
   /** The layer scale of attention and MLP, where there is one. */
   readonly ls1?: { readonly gamma: Tensor<[N["width"]]> }
@@ -63,28 +72,28 @@ export interface DinoParams<in out N extends Sizes> {
   readonly cls_token: Tensor<[1, 1, N["width"]]>
   readonly pos_embed: Tensor<[1, N["tokens"], N["width"]]>
   readonly register_tokens?: Tensor<[1, number, N["width"]]>
-  readonly patch_embed: { readonly proj: Tokens.PatchParams<3, N["patch"], N["width"]> }
+  readonly patch_embed: { readonly proj: PatchParams<3, N["patch"], N["width"]> }
   readonly blocks: ReadonlyArray<DinoBlock<N>>
-  readonly norm: Normalization.NormParams<N["width"]>
+  readonly norm: NormParams<N["width"]>
 }
 
 /** The parameters of a network of these sizes. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<DinoParams<N>> => {
   const { depth, hidden, layerScale = false, patch, registers = 0, tokens, width } = sizes
-  const { linear, norm, tensor } = TeacherVit
+  const { linearSpec, normSpec, tensorSpec } = TeacherVit
   return {
-    cls_token: tensor([1, 1, width]),
-    pos_embed: tensor([1, tokens, width]),
-    ...(registers > 0 ? { register_tokens: tensor([1, registers, width]) } : {}),
-    patch_embed: { proj: { weight: tensor([width, 3, patch, patch]), bias: tensor([width]) } },
+    cls_token: tensorSpec([1, 1, width]),
+    pos_embed: tensorSpec([1, tokens, width]),
+    ...(registers > 0 ? { register_tokens: tensorSpec([1, registers, width]) } : {}),
+    patch_embed: { proj: { weight: tensorSpec([width, 3, patch, patch]), bias: tensorSpec([width]) } },
     blocks: Array.from({ length: depth }, () => ({
-      norm1: norm(width),
-      attn: { qkv: linear(width, Dim.mul(3, width)), proj: linear(width, width) },
-      norm2: norm(width),
-      mlp: { fc1: linear(width, hidden), fc2: linear(hidden, width) },
-      ...(layerScale ? { ls1: { gamma: tensor([width]) }, ls2: { gamma: tensor([width]) } } : {})
+      norm1: normSpec(width),
+      attn: { qkv: linearSpec(width, Dim.mul(3, width)), proj: linearSpec(width, width) },
+      norm2: normSpec(width),
+      mlp: { fc1: linearSpec(width, hidden), fc2: linearSpec(hidden, width) },
+      ...(layerScale ? { ls1: { gamma: tensorSpec([width]) }, ls2: { gamma: tensorSpec([width]) } } : {})
     })),
-    norm: norm(width)
+    norm: normSpec(width)
   }
 }
 
@@ -106,7 +115,7 @@ const registersOf = <C extends number>(tokens: Tensor<[1, number, C]>): Readonly
   const [, count] = tokens.shape
   return Array.from({ length: count }, (_, i) => {
     const only = new Float32Array(count).fill(1, i, i + 1)
-    return Tokens.blend(HostTensor.make([1, count], "float32", only), tokens)
+    return blend(HostTensor.make([1, count], "float32", only), tokens)
   })
 }
 
@@ -122,8 +131,8 @@ const amongRegisters = <B extends number, N extends number, C extends number>(
   const [first, ...rest] = registers
   if (first === undefined) return run(tokens)
   const [batch, count] = tokens.shape
-  const more = Tokens.prepend(Tokens.repeat(first, batch), tokens)
-  return Tokens.patchTokens<B, N, C>(amongRegisters(more, rest, run), count)
+  const more = prepend(repeat(first, batch), tokens)
+  return patchTokens<B, N, C>(amongRegisters(more, rest, run), count)
 }
 
 /** The tokens before the blocks; without registers. */
@@ -133,8 +142,8 @@ const embed = <I extends TeacherVit.Batch, N extends Sizes>(
   { grid }: Pick<Sizes, "grid">
 ): Tensor<[I["size"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, N["width"]]> => {
   const [batch, , height, width] = images.shape
-  const patches = Tokens.patchEmbed(images, params.patch_embed.proj)
-  const tokens = Tokens.prepend(Tokens.repeat(params.cls_token, batch), patches)
+  const patches = patchEmbed(images, params.patch_embed.proj)
+  const tokens = prepend(repeat(params.cls_token, batch), patches)
   const patch = params.patch_embed.proj.weight.shape[2]
   const here = { height: height / patch, width: width / patch }
   const resize = params.register_tokens === undefined
@@ -172,10 +181,10 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
       params.register_tokens === undefined ? [] : registersOf(params.register_tokens),
       (tokens) => params.blocks.reduce((x, block) => TeacherVit.block(blockOf(block), x, kind), tokens)
     )
-    const normed = Normalization.layerNorm(last, params.norm, kind.epsilon)
+    const normed = layerNorm(last, params.norm, kind.epsilon)
     return {
-      target: Tokens.patchTokens(normed, TeacherVit.patches(sizes, batch)),
-      pooled: Tokens.single(Tokens.classToken(normed))
+      target: patchTokens(normed, TeacherVit.patches(sizes, batch)),
+      pooled: single(classToken(normed))
     }
   }
 })
@@ -200,7 +209,7 @@ export const attention = <const I extends TeacherVit.Batch, const N extends Size
     const blocks = params.blocks.map((block) => blockOf(block))
     const tokens = embed(params, images, sizes)
     const before = blocks.slice(0, -1).reduce((x, block) => TeacherVit.block(block, x, kind), tokens)
-    return { attention: TeacherVit.attention(blocks.at(-1)!, before, kind) }
+    return { attention: TeacherVit.attentionProbabilities(blocks.at(-1)!, before, kind) }
   }
 })
 

@@ -15,16 +15,16 @@
  */
 import * as AbsolutePosition from "../../domain/method/AbsolutePosition.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
-import * as Attention from "../../shapes/Attention.ts"
+import { attention, attentionWeights, mergeHeads, splitHeads } from "../../shapes/Attention.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import { add, scaleChannels } from "../../shapes/Elementwise.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { SpecOf, TensorSpec } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { blend } from "../../shapes/Tokens.ts"
 
 /** The sizes of a teacher; its positions, `tokens`, need not be those of the images that it sees. */
 export interface Sizes {
@@ -74,31 +74,33 @@ export const batchSpec = <I extends Batch>(
 
 /** A block. The teachers' official names are translated into these. */
 export interface BlockParams<in out N extends Sizes> {
-  readonly attentionNorm: Normalization.NormParams<N["width"]>
-  readonly qkv: Linear.LinearParams<N["width"], Dim.Mul<3, N["width"]>>
-  readonly proj: Linear.LinearParams<N["width"], N["width"]>
+  readonly attentionNorm: NormParams<N["width"]>
+  readonly qkv: LinearParams<N["width"], Dim.Mul<3, N["width"]>>
+  readonly proj: LinearParams<N["width"], N["width"]>
   /** Factors of the channels of what attention and MLP add (layer scale). */
   readonly attentionScale?: Tensor<[N["width"]]>
   readonly mlpScale?: Tensor<[N["width"]]>
-  readonly mlpNorm: Normalization.NormParams<N["width"]>
-  readonly expand: Linear.LinearParams<N["width"], N["hidden"]>
-  readonly contract: Linear.LinearParams<N["hidden"], N["width"]>
+  readonly mlpNorm: NormParams<N["width"]>
+  readonly expand: LinearParams<N["width"], N["hidden"]>
+  readonly contract: LinearParams<N["hidden"], N["width"]>
 }
 
 /** The specification of a parameter. */
-export const tensor = <const S extends Shape>(shape: S): TensorSpec<{ -readonly [K in keyof S]: S[K] }, "float32"> => ({
+export const tensorSpec = <const S extends Shape>(
+  shape: S
+): TensorSpec<{ -readonly [K in keyof S]: S[K] }, "float32"> => ({
   shape: shape as { -readonly [K in keyof S]: S[K] },
   dtype: "float32"
 })
 
 /** The specification of a linear layer. */
-export const linear = <In extends number, Out extends number>(width: In, out: Out) => ({
-  weight: tensor([out, width]),
-  bias: tensor([out])
+export const linearSpec = <In extends number, Out extends number>(width: In, out: Out) => ({
+  weight: tensorSpec([out, width]),
+  bias: tensorSpec([out])
 })
 
 /** The specification of a layer norm. */
-export const norm = <C extends number>(width: C) => ({ weight: tensor([width]), bias: tensor([width]) })
+export const normSpec = <C extends number>(width: C) => ({ weight: tensorSpec([width]), bias: tensorSpec([width]) })
 
 /** What distinguishes the blocks of one teacher from those of another. */
 export interface Kind<N extends Sizes> {
@@ -111,7 +113,7 @@ const project = <B extends number, T extends number, N extends Sizes>(
   { attentionNorm, qkv }: BlockParams<N>,
   x: Tensor<[B, T, NoInfer<N["width"]>]>,
   { epsilon, heads }: Kind<N>
-) => Attention.splitHeads(Linear.linear(Normalization.layerNorm(x, attentionNorm, epsilon), qkv), x.shape[2], heads)
+) => splitHeads(linear(layerNorm(x, attentionNorm, epsilon), qkv), x.shape[2], heads)
 
 const scaled = <B extends number, T extends number, C extends number>(
   x: Tensor<[B, T, C]>,
@@ -126,20 +128,20 @@ export const block = <B extends number, T extends number, N extends Sizes>(
 ): Tensor<[B, T, N["width"]]> => {
   const { attentionScale, contract, expand, mlpNorm, mlpScale, proj } = params
   const { k, q, v } = project(params, x, kind)
-  const heads = Attention.mergeHeads(Attention.attention(q, k, v), x.shape[2])
-  const attended = add(x, scaled(Linear.linear(heads, proj), attentionScale))
-  const hidden = kind.activation(Linear.linear(Normalization.layerNorm(attended, mlpNorm, kind.epsilon), expand))
-  return add(attended, scaled(Linear.linear(hidden, contract), mlpScale))
+  const heads = mergeHeads(attention(q, k, v), x.shape[2])
+  const attended = add(x, scaled(linear(heads, proj), attentionScale))
+  const hidden = kind.activation(linear(layerNorm(attended, mlpNorm, kind.epsilon), expand))
+  return add(attended, scaled(linear(hidden, contract), mlpScale))
 }
 
 /** What the block weighs the tokens with, `[B, H, T, T]`, for an input `[B, T, C]`. */
-export const attention = <B extends number, T extends number, N extends Sizes>(
+export const attentionProbabilities = <B extends number, T extends number, N extends Sizes>(
   params: BlockParams<N>,
   x: Tensor<[B, T, NoInfer<N["width"]>]>,
   kind: Kind<N>
 ): Tensor<[B, N["heads"], T, T]> => {
   const { k, q } = project(params, x, kind)
-  return Attention.attentionWeights(q, k)
+  return attentionWeights(q, k)
 }
 
 /**
@@ -157,5 +159,5 @@ export const positions = <T extends number, C extends number, N extends number>(
   // Resizing is linear, so what it does to unit vectors are the weights of the rows.
   const unit = Float32Array.from({ length: known * known }, (_, i) => (i % (known + 1) === 0 ? 1 : 0))
   const weights = resize(unit, known, from, to)
-  return Tokens.blend(HostTensor.make([tokens, known], "float32", weights), table)
+  return blend(HostTensor.make([tokens, known], "float32", weights), table)
 }

@@ -12,9 +12,9 @@
  * assert.deepStrictEqual(Kmeans.kmeans(vectors, start).means.shape, [2, 2])
  * ```
  */
-import * as Codes from "../../shapes/Codes.ts"
-import * as Elementwise from "../../shapes/Elementwise.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
+import { countByCode, lookup, nearest, sumByCode } from "../../shapes/Codes.ts"
+import { less, toFloat, whereRows } from "../../shapes/Elementwise.ts"
+import { l2Normalize } from "../../shapes/Normalization.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 
@@ -28,13 +28,13 @@ export const kmeans = <M extends number, K extends number, E extends number>(
   rounds = ROUNDS
 ): { readonly means: Tensor<[K, E]>; readonly counts: Tensor<[K]> } => {
   const [size] = start.shape
-  let means = Codes.lookup(vectors, start)
-  let counts = Elementwise.toFloat(start)
+  let means = lookup(vectors, start)
+  let counts = toFloat(start)
   for (let round = 0; round < rounds; round++) {
-    const codes = Codes.nearest(vectors, means)
-    counts = Codes.countByCode(codes, size)
-    const next = Normalization.l2Normalize(Codes.sumByCode(vectors, codes, size))
-    means = Elementwise.whereRows(Elementwise.less(counts, 0.5), means, next)
+    const codes = nearest(vectors, means)
+    counts = countByCode(codes, size)
+    const next = l2Normalize(sumByCode(vectors, codes, size))
+    means = whereRows(less(counts, 0.5), means, next)
   }
   return { means, counts }
 }
@@ -55,5 +55,5 @@ export const inference = <M extends number, K extends number, E extends number>(
     vectors: { shape: [vectors, width], dtype: "float32" },
     start: { shape: [size], dtype: "int32" }
   },
-  run: (_, batch) => kmeans(Normalization.l2Normalize(batch.vectors), batch.start)
+  run: (_, batch) => kmeans(l2Normalize(batch.vectors), batch.start)
 })

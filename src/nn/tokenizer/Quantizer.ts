@@ -13,10 +13,10 @@
  * assert.deepStrictEqual([codes.shape, quantized.shape], [[3], [3, 2]])
  * ```
  */
-import * as Codes from "../../shapes/Codes.ts"
+import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
 import { add, less, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { l2Normalize } from "../../shapes/Normalization.ts"
+import { mean } from "../../shapes/Reduction.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 
 /** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
@@ -42,14 +42,14 @@ export const quantize = <M extends number, K extends number, E extends number>(
   codebook: Tensor<[K, E]>,
   vectors: Tensor<[M, E]>
 ): Quantized<M, E> => {
-  const unit = Normalization.l2Normalize(vectors)
-  const codes = Codes.nearest(unit, codebook)
-  const chosen = stopGradient(Codes.lookup(codebook, codes))
+  const unit = l2Normalize(vectors)
+  const codes = nearest(unit, codebook)
+  const chosen = stopGradient(lookup(codebook, codes))
   return {
     unit,
     codes,
-    quantized: Codes.straightThrough(unit, chosen),
-    commitment: Reduction.mean(square(sub(chosen, unit)))
+    quantized: straightThrough(unit, chosen),
+    commitment: mean(square(sub(chosen, unit)))
   }
 }
 
@@ -93,16 +93,16 @@ export const updateCodebook = <M extends number, K extends number, E extends num
 ): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
   const codebook = state.embedding.weight
   const [size] = codebook.shape
-  const counts = Codes.countByCode(codes, size)
-  const mean = Normalization.l2Normalize(Codes.sumByCode(unit, codes, size))
-  const target = whereRows(less(counts, 0.5), codebook, mean)
-  const moved = Normalization.l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
+  const counts = countByCode(codes, size)
+  const direction = l2Normalize(sumByCode(unit, codes, size))
+  const target = whereRows(less(counts, 0.5), codebook, direction)
+  const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
   const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
   if (revival === null || rows === undefined) {
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
   const dead = less(used, revival.threshold * vectors / size)
-  const fresh = Codes.lookup(unit, rows)
+  const fresh = lookup(unit, rows)
   const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {
     state: {

@@ -14,12 +14,12 @@
  */
 import * as Dim from "../../shapes/Dim.ts"
 import { add, choose } from "../../shapes/Elementwise.ts"
-import * as Gradient from "../../shapes/Gradient.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { valueAndGradient } from "../../shapes/Gradient.ts"
+import { layerNorm } from "../../shapes/Normalization.ts"
+import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { classToken, patchEmbed, patchTokens, single } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
@@ -87,7 +87,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
     },
     run: ({ quantize, ...state }, { hyper, images, revive, targets }) => {
       const codebook = quantize.embedding.weight
-      const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+      const { aux, gradients, loss } = valueAndGradient((params) => {
         const { cosine, quantized } = Vqkd.forward(params, codebook, images, targets, heads)
         const reconstruction = Vqkd.reconstruction(cosine)
         const { codes: chosen, commitment, unit } = quantized
@@ -182,14 +182,14 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
   name: "tokenizer features",
   run: ({ parameters: { encoder } }, { images }) => {
     const trunk: VitParams.VitParams<Vqkd.Encoder<N>> = encoder
-    const patches = Tokens.patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
+    const patches = patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
     const tokens = Vit.forward(trunk, patches, { heads: sizes.heads })
     const norm = <T extends number>(x: Tensor<[B, T, N["width"]]>) =>
-      finalNorm ? Normalization.layerNorm(x, encoder.fc_norm, Block.EPSILON) : x
+      finalNorm ? layerNorm(x, encoder.fc_norm, Block.EPSILON) : x
     return {
       features: pooling === "mean"
-        ? Reduction.meanTokens(norm(Tokens.patchTokens(tokens, patches.shape[1])))
-        : Tokens.single(norm(Tokens.classToken(tokens)))
+        ? meanTokens(norm(patchTokens(tokens, patches.shape[1])))
+        : single(norm(classToken(tokens)))
     }
   }
 })

@@ -20,16 +20,16 @@
  * assert.deepStrictEqual(decoder.patch_embed.proj.weight.shape, [768, 32, 1, 1])
  * ```
  */
-import * as Activation from "../../shapes/Activation.ts"
-import * as Codes from "../../shapes/Codes.ts"
+import { tanh } from "../../shapes/Activation.ts"
+import { asGrid } from "../../shapes/Codes.ts"
 import type * as Dim from "../../shapes/Dim.ts"
 import { scale, shift } from "../../shapes/Elementwise.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Normalization from "../../shapes/Normalization.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
+import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { cosine, layerNorm, type NormParams } from "../../shapes/Normalization.ts"
+import { mean } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import * as Tokens from "../../shapes/Tokens.ts"
+import { batched, patchEmbed, patchTokens, pointwise, rows } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -84,13 +84,13 @@ export type Vectors<B extends number, N extends Sizes> = Dim.Mul<B, PatchGrid.Pa
 
 /** A trunk and its last norm. */
 export interface TrunkParams<in out N extends VitParams.Trunk> extends VitParams.VitParams<N> {
-  readonly fc_norm: Normalization.NormParams<N["width"]>
+  readonly fc_norm: NormParams<N["width"]>
 }
 
 /** Two linear layers with a tanh between them, under the official names `0` and `2`. */
 export interface TaskLayer<in out C extends number, in out O extends number> {
-  readonly 0: Linear.LinearParams<C, C>
-  readonly 2: Linear.LinearParams<C, O>
+  readonly 0: LinearParams<C, C>
+  readonly 2: LinearParams<C, O>
 }
 
 /** A tokenizer under the official names. */
@@ -104,7 +104,7 @@ export interface VqkdParams<in out N extends Sizes> {
 const task = <L extends Shape, C extends number, O extends number>(
   layer: TaskLayer<C, O>,
   x: Tensor<[...L, C]>
-): Tensor<[...L, O]> => Linear.linear(Activation.tanh(Linear.linear(x, layer[0])), layer[2])
+): Tensor<[...L, O]> => linear(tanh(linear(x, layer[0])), layer[2])
 
 /** Images as the encoder sees them: values from 0 to 1 become values from -1 to 1. */
 export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
@@ -116,8 +116,8 @@ const through = <B extends number, N extends VitParams.Trunk>(
   heads: N["heads"]
 ): Tensor<[B, N["patches"], N["width"]]> => {
   const trunk: VitParams.VitParams<N> = params
-  const tokens = Tokens.patchTokens(Vit.forward(trunk, patches, { heads }), patches.shape[1])
-  return Normalization.layerNorm(tokens, params.fc_norm, Block.EPSILON)
+  const tokens = patchTokens(Vit.forward(trunk, patches, { heads }), patches.shape[1])
+  return layerNorm(tokens, params.fc_norm, Block.EPSILON)
 }
 
 /** The encoder's patch tokens after their norm, of images from 0 to 1. */
@@ -126,15 +126,14 @@ export const encodeTokens = <B extends number, N extends Sizes>(
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(encoder, Tokens.patchEmbed(preprocess(images), encoder.patch_embed.proj), heads)
+  through(encoder, patchEmbed(preprocess(images), encoder.patch_embed.proj), heads)
 
 /** Vectors before quantization, one row per patch. */
 export const encode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
-): Tensor<[Vectors<B, N>, N["codeWidth"]]> =>
-  Tokens.rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
+): Tensor<[Vectors<B, N>, N["codeWidth"]]> => rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
 
 /** The decoder's patch tokens after their norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(
@@ -142,7 +141,7 @@ export const decodeTokens = <B extends number, N extends Sizes>(
   quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(decoder, Linear.linear(quantized, Tokens.pointwise(decoder.patch_embed.proj)), heads)
+  through(decoder, linear(quantized, pointwise(decoder.patch_embed.proj)), heads)
 
 /** The teacher's features as rebuilt from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(
@@ -171,17 +170,17 @@ export const forward = <B extends number, N extends Sizes>(
 ): Pass<B, N> => {
   const quantized = Quantizer.quantize(codebook, encode(params, images, heads))
   const [batch, patches] = targets.shape
-  const rebuilt = decode(params, Tokens.batched(quantized.quantized, batch, patches), heads)
+  const rebuilt = decode(params, batched(quantized.quantized, batch, patches), heads)
   return {
     quantized,
-    codes: Codes.asGrid(quantized.codes, batch, patches),
-    cosine: Normalization.cosine(rebuilt, targets)
+    codes: asGrid(quantized.codes, batch, patches),
+    cosine: cosine(rebuilt, targets)
   }
 }
 
 /** The reconstruction loss of a pass: one minus the mean cosine. */
 export const reconstruction = <B extends number, P extends number>(cosine: Tensor<[B, P]>): Tensor<[]> =>
-  shift(scale(Reduction.mean(cosine), -1), 1)
+  shift(scale(mean(cosine), -1), 1)
 
 const taskLayer = <C extends number, O extends number>(
   width: C,
