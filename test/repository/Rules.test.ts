@@ -7,11 +7,13 @@ import {
   casts,
   circles,
   crowded,
+  drawing,
   emptyNames,
   type File,
   filesUnder,
   hatches,
   hiddenInputs,
+  lowerCase,
   root,
   typeParameters,
   unboundedJson
@@ -100,6 +102,19 @@ describe("folders", () => {
     assert.deepStrictEqual(bothWays([{ ...a, path: "src/nn/index.ts" }, b]), [])
   })
 
+  it("are drawn below what they import from, room by room", () => {
+    const files = [
+      fixture("src/index.ts", "export * from \"./nn/index.ts\""),
+      fixture("src/nn/index.ts", "export * as A from \"./a/A.ts\""),
+      fixture("src/nn/a/A.ts", "import \"../c/C.ts\"\nconst later = import(\"../b/d/D.ts\")"),
+      fixture("src/nn/b/d/D.ts", "import type { C } from \"../../c/C.ts\""),
+      fixture("src/nn/c/C.ts", "import \"../../shapes/S.ts\""),
+      fixture("src/shapes/S.ts", "")
+    ]
+    const lines = ["shapes", "", "nn/c", `nn/b/d${" ".repeat(16)}──▶ c`, `nn/a${" ".repeat(18)}──▶ b/d, c`]
+    assert.strictEqual(drawing(files), lines.join("\n"))
+  })
+
   it("hold 25 files at most", () => {
     assert.deepStrictEqual(crowded(all), [])
     const files = (length: number) => Array.from({ length }, (_, index) => fixture(`src/nn/${index}.wat`, ""))
@@ -118,6 +133,17 @@ describe("folders", () => {
     ["src/nn/common.test.ts", "common.test.ts"]
   ])("are seen where they are not: %s", (path, name) => {
     assert.deepStrictEqual(emptyNames(fixture(path, "")), [`${path}: ${name}`])
+  })
+})
+
+describe("names of files", () => {
+  it("begin with a capital, but where a user says them", () => {
+    assert.deepStrictEqual(all.flatMap(lowerCase), [])
+    const files = ["src/nn/vit.ts", "src/cli/flags/all.ts", "src/nn/a/index.ts"]
+    assert.deepStrictEqual(
+      files.flatMap((path) => lowerCase(fixture(path, ""))),
+      files.map((path) => `${path}: lower case`)
+    )
   })
 })
 

@@ -125,6 +125,22 @@ export const bothWays = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
   ).flat()
 }
 
+/** Which folder imports from which of its own room, each below all that it imports from: a drawing, room by room. */
+export const drawing = (files: ReadonlyArray<File>): string => {
+  const graph = byFolder(files.filter(({ path }) => path.split("/").length > 2 && basename(path) !== "index.ts"))
+  const roomOf = (folder: string) => folder.split("/")[1]!
+  const inRoom = (folder: string) => graph.get(folder)!.filter((other) => roomOf(other) === roomOf(folder))
+  const depth = (folder: string): number => Math.max(0, ...inRoom(folder).map((other) => 1 + depth(other)))
+  const line = (folder: string): string => {
+    const known = inRoom(folder).map((other) => other.slice(`src/${roomOf(folder)}/`.length))
+    return known.length === 0 ? folder.slice(4) : `${folder.slice(4).padEnd(22)}──▶ ${known.join(", ")}`
+  }
+  return Object.keys(rooms).map((room) =>
+    Array.from(graph.keys()).filter((folder) => roomOf(folder) === room)
+      .toSorted((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1)).map(line).join("\n")
+  ).filter((lines) => lines !== "").join("\n\n")
+}
+
 /** Folders that hold more files than a person takes in at a glance. */
 export const crowded = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
   const counts = Object.entries(Object.groupBy(files, ({ path }) => dirname(path)))
@@ -135,6 +151,13 @@ export const crowded = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
 export const emptyNames = ({ path }: File): ReadonlyArray<string> =>
   path.split("/").filter((part) => /^(?:internal|utils?|helpers?|common)(?:\.|$)/i.test(part))
     .map((part) => `${path}: ${part}`)
+
+/** Files whose names do not begin with a capital, save those that are called as a user calls what they hold. */
+export const lowerCase = ({ path }: File): ReadonlyArray<string> =>
+  /^src\/(?:cli\/(?:\w+|commands\/\w+)|domain\/config\/presets\/\w+|(?:\w+\/)?index)\.ts$/.test(path)
+    || /^[A-Z]/.test(basename(path))
+    ? []
+    : [`${path}: lower case`]
 
 const matches =
   (patterns: Readonly<Record<string, RegExp>>, read: (text: string) => string) => ({ path, text }: File) => {
