@@ -1,6 +1,6 @@
 /** Steps as programs that run elsewhere: what every engine does that is asked by messages. */
 import { Effect, Semaphore } from "effect"
-import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import * as ExternalData from "../../compiler/graph/ExternalData.ts"
 import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
@@ -55,7 +55,7 @@ const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float
 
 // A runtime would look for what it is not given in the folder that the process happens to be in.
 const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
-  const { files, inner } = yield* Check.attempt(program, () => OnnxModel.externalData(model))
+  const { files, inner } = yield* Check.attempt(program, () => ExternalData.of(model))
   const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
     new EngineError({ program, reason: new ExternalDataMissing({ places, problem }) })
   if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")

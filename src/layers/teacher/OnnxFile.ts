@@ -1,6 +1,6 @@
 /** ONNX models with the files in which they keep numbers outside of themselves. */
 import { Effect } from "effect"
-import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import * as ExternalData from "../../compiler/graph/ExternalData.ts"
 import type { ModelFile } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { ModelInvalid } from "./TeacherError.ts"
@@ -15,7 +15,7 @@ export const read = Effect.fnUntraced(function*(file: string) {
   const bytesOf = (file: string) => Effect.andThen(regular(file), Files.onFailure(file)(fs.readFile(file)))
   const bytes = yield* bytesOf(file)
   const { files: places } = yield* Effect.try({
-    try: () => OnnxModel.externalData(bytes),
+    try: () => ExternalData.of(bytes),
     catch: (cause) =>
       new ModelInvalid({ problem: `it is no ONNX model (${cause instanceof Error ? cause.message : String(cause)})` })
   })
