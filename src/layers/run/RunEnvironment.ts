@@ -41,12 +41,12 @@ const PACKAGES = [
 const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 
 /** The machine and the versions that matter for the numbers. Packages that are not installed are left out. */
-export const here = Effect.fnUntraced(function*({ fs }: Files.Files) {
+export const here = Effect.fnUntraced(function*(files: Files.Files) {
   const versions = yield* Effect.forEach(
     PACKAGES,
     (name) =>
       Effect.try({ try: () => findPackageJSON(name, import.meta.url), catch: () => undefined }).pipe(
-        Effect.flatMap((file) => file === undefined ? Effect.fail(undefined) : fs.readFileString(file)),
+        Effect.flatMap((file) => file === undefined ? Effect.fail(undefined) : files.fs.readFileString(file)),
         Effect.flatMap(Schema.decodeEffect(Manifest)),
         Effect.map((manifest) => [[name, manifest.version]] as const),
         Effect.catch(() => Effect.succeed([]))

@@ -102,9 +102,10 @@ export interface Opened {
 export const open = Effect.fnUntraced(function*(
   files: Files.Files,
   directory: string,
-  { check = "contents" }: OpenOptions
+  options: OpenOptions
 ): Effect.fn.Return<Option.Option<Opened>, CacheDamaged | Files.FileError> {
   const { fs, path } = files
+  const { check = "contents" } = options
   const text = yield* Files.ifThere(files.readText(path.join(directory, MANIFEST)))
   if (Option.isNone(text)) return Option.none()
   const manifest = yield* Effect.mapError(

@@ -29,7 +29,8 @@ const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 
 /** A teacher of the model in a file. */
 export const make = Effect.fn("Teacher.layerOnnx")(
-  function*(file: string, { channels = PLAIN, imageSize, input, output, skip = 0 }: OnnxOptions) {
+  function*(file: string, options: OnnxOptions) {
+    const { channels = PLAIN, imageSize, input, output, skip = 0 } = options
     const engine = yield* Engine
     const { bytes, digest, files } = yield* OnnxFile.read(file)
     const model = yield* engine.load(file, bytes, files)

@@ -77,7 +77,7 @@ export const depthOf = ({ tensors }: Weights.Weights, prefix: string): number =>
 
 /** What the options say, else a configuration beside the file, which is logged where it is not what is usual. */
 export const chosen = Effect.fnUntraced(function*<A>(
-  { name }: Origin,
+  origin: Origin,
   what: string,
   asked: A | undefined,
   told: TeacherConfig.Told<A> | undefined,
@@ -85,7 +85,7 @@ export const chosen = Effect.fnUntraced(function*<A>(
 ) {
   if (asked !== undefined || told === undefined) return asked ?? usual
   if (JSON.stringify(told.value) !== JSON.stringify(usual)) {
-    yield* Effect.logInfo(`teacher ${name}: ${what} ${JSON.stringify(told.value)}, as ${told.file} says`)
+    yield* Effect.logInfo(`teacher ${origin.name}: ${what} ${JSON.stringify(told.value)}, as ${told.file} says`)
   }
   return told.value
 })
@@ -128,7 +128,7 @@ const HEAD = 64
  * many there are, when they do not divide the width, and when the positions are not those of a square.
  */
 export const sizesOf = Effect.fnUntraced(function*(
-  { said, source }: Origin,
+  origin: Origin,
   options: NetworkOptions,
   positions: string,
   found: Readonly<Record<"patch" | "width" | "hidden" | "tokens", number>>,
@@ -136,7 +136,7 @@ export const sizesOf = Effect.fnUntraced(function*(
 ) {
   const { hidden, patch, tokens, width } = found
   const usual = width <= widest && width % HEAD === 0 ? width / HEAD : undefined
-  const heads = options.heads ?? TeacherConfig.told(said, "heads")?.value ?? usual
+  const heads = options.heads ?? TeacherConfig.told(origin.said, "heads")?.value ?? usual
   if (heads === undefined) {
     const problem = `nothing says how many heads a network of ${width} channels has; say it by heads (--teacher-heads)`
     return yield* new ModelInvalid({ problem })
@@ -149,7 +149,7 @@ export const sizesOf = Effect.fnUntraced(function*(
       given: ShapeError.show([tokens, width])
     }
     const reason = new Weights.Mismatch({ missing: [], unexpected: [], misshaped: [misshaped] })
-    return yield* new Weights.WeightsError({ source, reason })
+    return yield* new Weights.WeightsError({ source: origin.source, reason })
   }
   return {
     patch: Dim.named("patch", patch),
