@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs"
 import fc from "fast-check"
+import { gated } from "../../examples/gatedLinear.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import {
   Activation,
@@ -278,6 +279,12 @@ export const operations: ReadonlyArray<Operation> = [
     "Linear.matMulTransposed",
     ({ batch, tokens, width, out }) => ({ a: [batch, tokens, width], b: [batch, out, width] }),
     ({ a, b }) => Linear.matMulTransposed(a, b)
+  ),
+
+  operation(
+    "gated",
+    ({ rows, width, out }) => ({ x: [rows, width], gate: [out, width], value: [out, width], back: [width, out] }),
+    ({ x, gate, value, back }) => gated(x, { gate, value, out: back })
   ),
 
   operation(

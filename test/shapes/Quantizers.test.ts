@@ -1,0 +1,256 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import fc from "fast-check"
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node"
+import { finiteScalar, learned } from "../../examples/quantizers.ts"
+import * as OnnxExport from "../../src/compiler/export/OnnxExport.ts"
+import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import {
+  Arrange,
+  Dim,
+  Elementwise,
+  Gradient,
+  HostTensor,
+  Linear,
+  Reduction,
+  type Step,
+  Tensor
+} from "../../src/shapes/index.ts"
+import { on, onnx, openvino, reference, tensorflow } from "../layers/engine/engines.ts"
+
+const LEVELS = [5, 4, 3] as const
+const ROWS = 12
+const CODES = 7
+
+type Vectors = Tensor.Tensor<[typeof ROWS, 3]>
+
+const drawn = <const S extends ReadonlyArray<number>>(seed: number, purpose: string, ...shape: S) => {
+  const random = KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 })
+  return HostTensor.make(shape, "float32", Float32Array.from({ length: HostTensor.size(shape) }, () => random.normal()))
+}
+
+const read = (x: Tensor.Any): Array<number> => Array.from(Tensor.untyped(x).dataSync())
+
+const rows = (values: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
+  Array.from({ length: values.length / 3 }, (_, row) => values.slice(3 * row, 3 * row + 3))
+
+const bounded = (x: number, level: number): number => {
+  const half = (level - 1) * 1.001 / 2
+  const offset = level % 2 === 0 ? 0.5 : 0
+  return (Math.tanh(x + Math.atanh(offset / half)) * half - offset) / Math.floor(level / 2)
+}
+
+describe("finite scalar quantization of public operations", () => {
+  const quantize = finiteScalar(LEVELS)
+
+  it("rounds to levels, whose number is the code", () =>
+    fc.assert(fc.property(fc.nat(), fc.constantFrom(0.1, 1, 10), (seed, spread) =>
+      tf.tidy(() => {
+        const host = drawn(seed, "vectors", ROWS, 3)
+        const { codes, vectors } = quantize(Elementwise.scale(Tensor.constant(host), spread))
+        const found = rows(read(vectors))
+        for (const [at, vector] of rows(Array.from(host.data, (x) => x * spread)).entries()) {
+          const digits = LEVELS.map((level, channel) => {
+            const middle = Math.floor(level / 2)
+            const digit = found[at]![channel]! * middle + middle
+            assert.closeTo(digit, Math.round(digit), 1e-5)
+            assert.isAtMost(Math.abs(digit - middle - bounded(vector[channel]!, level) * middle), 0.5 + 1e-4)
+            assert.isTrue(digit > -0.01 && digit < level - 0.99)
+            return Math.round(digit)
+          })
+          assert.strictEqual(read(codes)[at], digits[0]! + 5 * digits[1]! + 20 * digits[2]!)
+        }
+      }))))
+
+  it("reaches every code", () =>
+    tf.tidy(() => {
+      const line = [-9, -0.9, -0.5, 0, 0.5, 0.9, 9]
+      const all = line.flatMap((a) => line.flatMap((b) => line.flatMap((c) => [a, b, c])))
+      const host = HostTensor.make([343, 3], "float32", Float32Array.from(all))
+      assert.deepStrictEqual(
+        Array.from(new Set(read(quantize(Tensor.constant(host)).codes))).toSorted((a, b) => a - b),
+        Array.from({ length: 60 }, (_, code) => code)
+      )
+    }))
+
+  it("lets the gradient pass as if nothing were rounded", () =>
+    fc.assert(fc.property(fc.nat(), (seed) =>
+      tf.tidy(() => {
+        const [x, weight] = [drawn(seed, "vectors", ROWS, 3), drawn(seed, "weights", ROWS, 3)]
+        const { gradients } = Gradient.valueAndGradient(
+          (p: { readonly x: Vectors }) => ({
+            loss: Reduction.sum(Elementwise.mul(quantize(p.x).vectors, Tensor.constant(weight))),
+            aux: {}
+          }),
+          { x: Tensor.constant(x) }
+        )
+        read(gradients.x).forEach((slope, at) => {
+          const level = LEVELS[at % 3]!
+          const difference = (bounded(x.data[at]! + 1e-4, level) - bounded(x.data[at]! - 1e-4, level)) / 2e-4
+          assert.closeTo(slope, weight.data[at]! * difference, 1e-3)
+        })
+      }))))
+})
+
+describe("a codebook that learns by gradient, of public operations", () => {
+  it("takes the nearest row, and each loss pulls at one side", () =>
+    fc.assert(fc.property(fc.nat(), (seed) =>
+      tf.tidy(() => {
+        const [x, table] = [drawn(seed, "vectors", ROWS, 3), drawn(seed, "codebook", CODES, 3)]
+        const params = { x: Tensor.constant(x), codebook: Tensor.constant(table) }
+        const { codes } = learned(params.x, params.codebook)
+        const chosen = read(codes)
+        const entries = rows(Array.from(table.data))
+        const far = (vector: ReadonlyArray<number>, code: number) =>
+          vector.reduce((sum, value, i) => sum + (value - entries[code]![i]!) ** 2, 0)
+        for (const [at, vector] of rows(Array.from(x.data)).entries()) {
+          const nearest = Math.min(...entries.map((_, code) => far(vector, code)))
+          assert.closeTo(far(vector, chosen[at]!), nearest, 1e-5)
+        }
+        const pulled = (member: "codebook" | "commitment") => {
+          const { gradients } = Gradient.valueAndGradient(
+            (p: typeof params) => ({ loss: learned(p.x, p.codebook)[member], aux: {} }),
+            params
+          )
+          return { x: read(gradients.x), codebook: read(gradients.codebook) }
+        }
+        const pull = (at: number) => 2 * (x.data[at]! - entries[chosen[Math.floor(at / 3)]!]![at % 3]!) / (3 * ROWS)
+        const none = (values: ReadonlyArray<number>) => values.every((value) => value === 0)
+        const [codebook, commitment] = [pulled("codebook"), pulled("commitment")]
+        assert.isTrue(none(codebook.x) && none(commitment.codebook))
+        commitment.x.forEach((slope, at) => assert.closeTo(slope, pull(at), 1e-5))
+        const sums = new Float64Array(3 * CODES)
+        for (let at = 0; at < 3 * ROWS; at++) sums[3 * chosen[Math.floor(at / 3)]! + at % 3]! -= pull(at)
+        codebook.codebook.forEach((slope, at) => assert.closeTo(slope, sums[at]!, 1e-5))
+      }))))
+})
+
+interface Autoencoder {
+  readonly encoder: Tensor.Tensor<[3, 8]>
+  readonly decoder: Tensor.Tensor<[8, 3]>
+  readonly codebook: Tensor.Tensor<[typeof CODES, 3]>
+}
+
+const real = <const S extends ReadonlyArray<number>>(...shape: S) =>
+  ({ shape, dtype: "float32" }) as Step.TensorSpec<{ -readonly [K in keyof S]: S[K] }, "float32">
+
+const parameters = { encoder: real(3, 8), decoder: real(8, 3), codebook: real(CODES, 3) }
+
+interface Batch {
+  readonly x: Tensor.Tensor<[typeof ROWS, 8]>
+}
+
+interface Metrics {
+  readonly loss: Tensor.Tensor<[]>
+  readonly codes: Tensor.Tensor<[typeof ROWS], "int32">
+}
+
+const scalarQuantizer = finiteScalar(LEVELS)
+
+const quantizers = {
+  "finite scalars": (x: Vectors) => ({ ...scalarQuantizer(x), extra: Tensor.zeros([]) }),
+  "a learned codebook": (x: Vectors, codebook: Autoencoder["codebook"]) => {
+    const found = learned(x, codebook)
+    return { ...found, extra: Elementwise.add(found.codebook, Elementwise.scale(found.commitment, 0.25)) }
+  }
+}
+
+const training = (name: keyof typeof quantizers): Step.TrainStep<Autoencoder, Batch, Metrics> => ({
+  name,
+  state: parameters,
+  batch: { x: real(ROWS, 8) },
+  run: (state, { x }) => {
+    const { aux, gradients, loss } = Gradient.valueAndGradient((p: Autoencoder) => {
+      const hidden = Gradient.boundary(Linear.project(x, p.encoder))
+      const { codes, extra, vectors } = quantizers[name](hidden, p.codebook)
+      const back = Linear.project(Gradient.boundary(vectors), p.decoder)
+      const error = Reduction.mean(Elementwise.square(Elementwise.sub(back, x)))
+      return { loss: Elementwise.add(error, extra), aux: { codes } }
+    }, state)
+    const next = <S extends ReadonlyArray<number>>(value: Tensor.Tensor<S>, slope: Tensor.Tensor<S>) =>
+      Elementwise.sub(value, Elementwise.scale(slope, 0.5))
+    return {
+      metrics: { loss, codes: aux.codes },
+      state: {
+        encoder: next(state.encoder, gradients.encoder),
+        decoder: next(state.decoder, gradients.decoder),
+        codebook: next(state.codebook, gradients.codebook)
+      }
+    }
+  }
+})
+
+const initial = {
+  encoder: drawn(1, "encoder", 3, 8),
+  decoder: drawn(1, "decoder", 8, 3),
+  codebook: drawn(1, "codebook", CODES, 3)
+}
+
+const trained = Effect.fnUntraced(function*(name: keyof typeof quantizers) {
+  const handle = yield* (yield* Engine.Engine).train(training(name), initial)
+  return yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => handle.run({ x: drawn(1, "batch", ROWS, 8) }))
+}, Effect.scoped)
+
+const low = { name: "onnx with low memory", layer: Engine.layerOnnx({ memory: "low" }) }
+
+describe.each(["finite scalars", "a learned codebook"] as const)("an autoencoder over %s", (name) => {
+  for (const candidate of [onnx, low, openvino, tensorflow]) {
+    on(candidate, (it) => {
+      it.effect("learns as on the reference", () =>
+        Effect.gen(function*() {
+          const found = yield* trained(name)
+          const expected = yield* Effect.provide(trained(name), reference.layer)
+          found.forEach(({ codes, loss }, step) => {
+            assert.closeTo(HostTensor.item(loss), HostTensor.item(expected[step]!.loss), 1e-4)
+            assert.deepStrictEqual(codes, expected[step]!.codes)
+          })
+          assert.isBelow(HostTensor.item(found.at(-1)!.loss), HostTensor.item(found[0]!.loss))
+        }))
+    })
+  }
+})
+
+type B = Dim.Dim<"batch">
+
+interface Projection {
+  readonly encoder: Tensor.Tensor<[3, 48]>
+}
+
+interface Images {
+  readonly images: Tensor.Tensor<[B, 3, 4, 4]>
+}
+
+interface Coded {
+  readonly codes: Tensor.Tensor<[B], "int32">
+}
+
+const coding = (count: number): Step.Inference<Projection, Images, Coded> => {
+  const batch = Dim.named("batch", count)
+  return {
+    name: "codes",
+    weights: { encoder: real(3, 48) },
+    batch: { images: real(batch, 3, 4, 4) },
+    run: ({ encoder }, { images }) => ({
+      codes: scalarQuantizer(Linear.project(Arrange.reshape(images, [batch, 48]), encoder)).codes
+    })
+  }
+}
+
+describe("an exported quantizer", () => {
+  it("gives the codes of any number of images", async () => {
+    const encoder = drawn(1, "encoder", 3, 48)
+    const bytes = OnnxExport.encode(coding, { weights: { encoder }, metadata: {} })
+    const session = await InferenceSession.create(bytes)
+    for (const count of [1, 2, 5]) {
+      const images = drawn(count, "images", Dim.named("batch", count), 3, 4, 4)
+      const found = await session.run({ images: new OrtTensor("float32", images.data, images.shape) })
+      const expected = tf.tidy(() =>
+        read(coding(count).run({ encoder: Tensor.constant(encoder) }, { images: Tensor.constant(images) }).codes)
+      )
+      assert.deepStrictEqual(Array.from(found["codes"]!.data as Int32Array), expected)
+    }
+    await session.release()
+  })
+})
