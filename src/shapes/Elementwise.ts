@@ -185,7 +185,7 @@ export const atLeast = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S>
 export const isFinite = <S extends Shape>(x: Tensor<S>): Tensor<S, "bool"> => unsafeTyped(tf.isFinite(untyped(x)))
 
 /** Where `x < bound`. */
-export const less = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
+export const isBelow = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
   unsafeTyped(untaped([untyped(x)], (y) => tf.less(y!, bound)))
 
 /** Where `a < b`. */
@@ -225,22 +225,22 @@ export const whereRows = <K extends number, C extends number>(
   return unsafeTyped(tf.where(untyped(condition).expandDims(1), untyped(a), untyped(b)))
 }
 
-const select = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+const selectKernel = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
   FusedKernel.run("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
 
 /** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
-export const choose = <S extends Shape>(
+export const select = <S extends Shape>(
   condition: Tensor<[], "bool">,
   a: Tensor<S>,
   b: Tensor<NoInfer<S>>
 ): Tensor<S> => {
-  ShapeError.same("choose", a, b)
-  return unsafeTyped(select(untyped(condition), untyped(a), untyped(b)))
+  ShapeError.same("select", a, b)
+  return unsafeTyped(selectKernel(untyped(condition), untyped(a), untyped(b)))
 }
 
 /** `x` if a scalar condition holds, else zero everywhere. Has no gradient: for updates. */
-export const keepIf = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
-  unsafeTyped(select(untyped(condition), untyped(x), tf.scalar(0)))
+export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
+  unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
 
 /** Truth as 1 and 0. */
 export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> =>

@@ -24,7 +24,7 @@
  * assert.deepStrictEqual(parameter.shape, [2, 3])
  * ```
  */
-import { add, div, keepIf, scaleBy, shiftBy, sqrt, square, sub } from "./Elementwise.ts"
+import { add, div, scaleBy, shiftBy, sqrt, square, sub, zeroUnless } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -83,7 +83,7 @@ export const update = <S extends Shape>(
     .flatMap(([name, tensor]) => (tensor === undefined ? [] : [[name, untyped(tensor)] as const]))
   const results = FusedKernel.run(NAME, Object.fromEntries(inputs), {}, () => {
     const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
-    const taken = keepIf(finite, gradient)
+    const taken = zeroUnless(finite, gradient)
     const mean = moments.mean && keepMean && takeMean && average(moments.mean, keepMean, taken, takeMean)
     const g = mean ?? taken
     const m = average(moments.first, keepFirst, g, takeFirst)

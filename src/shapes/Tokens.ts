@@ -110,7 +110,7 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
 }
 
 /** A convolution of one pixel seen as the linear layer it is. */
-export const pointwise = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
+export const asLinear = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
   weight: unsafeTyped(untyped(params.weight).reshape([params.weight.shape[0], params.weight.shape[1]])),
   bias: params.bias
 })
@@ -120,11 +120,11 @@ export const repeat = <B extends number, C extends number>(token: Tensor<[1, 1, 
   unsafeTyped(untyped(token).tile([batch, 1, 1]))
 
 /** A vector as the single token of a single sample: `[C]` to `[1, 1, C]`. */
-export const lone = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
+export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
   unsafeTyped(untyped(vector).reshape([1, 1, -1]))
 
 /** A table of tokens as a single sample: `[T, C]` to `[1, T, C]`. */
-export const sample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
+export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
   unsafeTyped(untyped(table).expandDims(0))
 
 /** Tokens made of others: sums of the `T` tokens of a sample by constant weights, `[1, T, C]` to `[1, N, C]`. */
@@ -233,7 +233,7 @@ export const batched = <B extends number, N extends number, C extends number>(
 ): Tensor<[B, N, C]> => unsafeTyped(untyped(x).reshape([batch, tokens, -1]))
 
 /** The single token of every sample: `[B, 1, C]` to `[B, C]`. */
-export const single = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
+export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
   unsafeTyped(untyped(x).squeeze([1]))
 
 /** The edge of a square grid of patches, checked. */

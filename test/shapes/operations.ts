@@ -163,11 +163,11 @@ export const operations: ReadonlyArray<Operation> = [
   operation("Elementwise.atMost", one, ({ x }) => Elementwise.atMost(x, 0.5), discrete),
   operation("Elementwise.atLeast", one, ({ x }) => Elementwise.atLeast(x, 0.5), discrete),
   operation("Elementwise.isFinite", one, ({ x }) => Elementwise.isFinite(x), discrete),
-  operation("Elementwise.less", one, ({ x }) => Elementwise.less(x, 0.5), discrete),
+  operation("Elementwise.isBelow", one, ({ x }) => Elementwise.isBelow(x, 0.5), discrete),
   operation(
-    "Elementwise.less within a gradient",
+    "Elementwise.isBelow within a gradient",
     one,
-    ({ x }) => Elementwise.where(Elementwise.less(away(x), 0), Elementwise.square(away(x)), Elementwise.scale(x, 3))
+    ({ x }) => Elementwise.where(Elementwise.isBelow(away(x), 0), Elementwise.square(away(x)), Elementwise.scale(x, 3))
   ),
   operation("Elementwise.lessThan", two, ({ a, b }) => Elementwise.lessThan(a, b), discrete),
   operation("Elementwise.and", masks, ({ a, b }) => Elementwise.and(a, b), discrete),
@@ -179,9 +179,9 @@ export const operations: ReadonlyArray<Operation> = [
     ({ a, b, mask }) => Elementwise.where(mask, a, b)
   ),
   operation(
-    "Elementwise.choose",
+    "Elementwise.select",
     (size) => ({ ...two(size), mask: { bool: [] } }),
-    ({ a, b, mask }) => Elementwise.choose(mask, a, b),
+    ({ a, b, mask }) => Elementwise.select(mask, a, b),
     discrete
   ),
   operation(
@@ -190,9 +190,9 @@ export const operations: ReadonlyArray<Operation> = [
     ({ a, b, mask }) => Elementwise.whereRows(mask, a, b)
   ),
   operation(
-    "Elementwise.keepIf",
+    "Elementwise.zeroUnless",
     (size) => ({ ...one(size), mask: { bool: [] } }),
-    ({ x, mask }) => Elementwise.keepIf(mask, x),
+    ({ x, mask }) => Elementwise.zeroUnless(mask, x),
     discrete
   ),
   operation(
@@ -349,13 +349,13 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x, weight }) => Tokens.patchProject(x, weight)
   ),
   operation(
-    "Tokens.pointwise",
+    "Tokens.asLinear",
     (size) => ({ x: grid(size), weight: [size.out, size.width, 1, 1], bias: [size.out] }),
-    ({ x, weight, bias: offset }) => Linear.linear(x, Tokens.pointwise({ weight, bias: offset }))
+    ({ x, weight, bias: offset }) => Linear.linear(x, Tokens.asLinear({ weight, bias: offset }))
   ),
   operation("Tokens.repeat", ({ width }) => ({ x: [1, 1, width] }), ({ x }, { batch }) => Tokens.repeat(x, batch)),
-  operation("Tokens.lone", ({ width }) => ({ x: [width] }), ({ x }) => Tokens.lone(x)),
-  operation("Tokens.sample", ({ rows, width }) => ({ x: [rows, width] }), ({ x }) => Tokens.sample(x)),
+  operation("Tokens.asToken", ({ width }) => ({ x: [width] }), ({ x }) => Tokens.asToken(x)),
+  operation("Tokens.asSample", ({ rows, width }) => ({ x: [rows, width] }), ({ x }) => Tokens.asSample(x)),
   operation(
     "Tokens.blend",
     ({ tokens, width }) => ({ x: [1, tokens, width] }),
@@ -401,7 +401,7 @@ export const operations: ReadonlyArray<Operation> = [
     ({ batch, tokens, width }) => ({ x: [batch * tokens, width] }),
     ({ x }, { batch, tokens }) => Tokens.batched(x, batch, tokens)
   ),
-  operation("Tokens.single", ({ batch, width }) => ({ x: [batch, 1, width] }), ({ x }) => Tokens.single(x)),
+  operation("Tokens.squeeze", ({ batch, width }) => ({ x: [batch, 1, width] }), ({ x }) => Tokens.squeeze(x)),
 
   operation(
     "Convolution.map",

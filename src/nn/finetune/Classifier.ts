@@ -17,7 +17,7 @@ import { linear, type LinearParams } from "../../shapes/Linear.ts"
 import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchEmbed, patchTokens, single } from "../../shapes/Tokens.ts"
+import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -52,7 +52,7 @@ export const pool = <B extends number, N extends number, C extends number>(
     return layerNorm(meanTokens(patchTokens(tokens, patches)), params.fc_norm, epsilon)
   }
   const normed = params.norm === undefined ? tokens : layerNorm(tokens, params.norm, epsilon)
-  return single(classToken(normed))
+  return squeeze(classToken(normed))
 }
 
 /** Logits of images. */

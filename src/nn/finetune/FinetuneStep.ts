@@ -30,7 +30,7 @@ import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchTokens, single } from "../../shapes/Tokens.ts"
+import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
@@ -114,7 +114,7 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
     const { fc_norm, norm } = finalNorm ? parameters : {}
     const epsilon = sizes.epsilon ?? Block.EPSILON
     const normed = norm === undefined ? tokens : layerNorm(tokens, norm, epsilon)
-    if (pooling === "cls") return { features: single(classToken(normed)) }
+    if (pooling === "cls") return { features: squeeze(classToken(normed)) }
     const mean = meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
     return { features: fc_norm === undefined ? mean : layerNorm(mean, fc_norm, epsilon) }
   }

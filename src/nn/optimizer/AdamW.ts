@@ -19,7 +19,7 @@
  * assert.ok(HostTensor.item(epsilon) < 1e-8)
  * ```
  */
-import { add, atMost, choose, isFinite, mul, reciprocal, scale, shift, square, sub } from "../../shapes/Elementwise.ts"
+import { add, atMost, isFinite, mul, reciprocal, scale, select, shift, square, sub } from "../../shapes/Elementwise.ts"
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import { globalNorm } from "../../shapes/Reduction.ts"
@@ -204,7 +204,7 @@ export const update = <P extends object>(
   // What a step does where it is finite and the last of its update; otherwise what changes nothing.
   const either = (taken: Scalar, still: number) => {
     const otherwise = fill([], still)
-    return choose(finite, mean === undefined ? taken : choose(mean.taken, taken, otherwise), otherwise)
+    return select(finite, mean === undefined ? taken : select(mean.taken, taken, otherwise), otherwise)
   }
   const keepFirst = either(fill([], beta1), 1)
   const keepSecond = either(fill([], beta2), 1)
@@ -213,7 +213,7 @@ export const update = <P extends object>(
   const step = either(mul(rate, correction), 0)
   const decay = either(scale(rate, weightDecay), 0)
   const shared = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon }
-  const means = mean && { keepMean: choose(finite, mean.keep, one), takeMean: choose(finite, share, fill([], 0)) }
+  const means = mean && { keepMean: select(finite, mean.keep, one), takeMean: select(finite, share, fill([], 0)) }
 
   // Parameters that share a factor share the scalars.
   const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()

@@ -36,7 +36,7 @@ import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchTokens, single } from "../../shapes/Tokens.ts"
+import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
@@ -163,7 +163,7 @@ export const features = <B extends number, const N extends Mim.Sizes>(
     return {
       features: pooling === "mean"
         ? meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
-        : single(classToken(normed))
+        : squeeze(classToken(normed))
     }
   }
 })

@@ -24,16 +24,16 @@ import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import {
+  asSample,
+  asToken,
   batched,
   classToken,
-  lone,
   patchProject,
   patchTokens,
   prepend,
   repeat,
   rows,
-  sample,
-  single
+  squeeze
 } from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
@@ -150,9 +150,9 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
     const { height, size, width } = batch
     const patches = patchProject(images, visual.conv1.weight)
     const [, count] = patches.shape
-    const tokens = prepend(repeat(lone(visual.class_embedding), size), patches)
+    const tokens = prepend(repeat(asToken(visual.class_embedding), size), patches)
     const here = { height: height / patch, width: width / patch }
-    const table = sample(visual.positional_embedding)
+    const table = asSample(visual.positional_embedding)
     const positions = TeacherVit.positions(table, grid, here, tokens.shape[1])
     const kind = { heads, epsilon, activation: activations[activation] }
     const last = visual.transformer.resblocks.reduce(
@@ -165,7 +165,7 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
       last,
       patches: normedPatches,
       target: batched(matMul(rows(normedPatches), visual.proj), size, count),
-      pooled: matMul(single(classToken(normed)), visual.proj)
+      pooled: matMul(squeeze(classToken(normed)), visual.proj)
     }
   }
 })

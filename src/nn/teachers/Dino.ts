@@ -32,7 +32,7 @@ import {
   patchTokens,
   prepend,
   repeat,
-  single
+  squeeze
 } from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
@@ -184,7 +184,7 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
     const normed = layerNorm(last, params.norm, kind.epsilon)
     return {
       target: patchTokens(normed, TeacherVit.patches(sizes, batch)),
-      pooled: single(classToken(normed))
+      pooled: squeeze(classToken(normed))
     }
   }
 })

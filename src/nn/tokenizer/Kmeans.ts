@@ -13,7 +13,7 @@
  * ```
  */
 import { countByCode, lookup, nearest, sumByCode } from "../../shapes/Codes.ts"
-import { less, toFloat, whereRows } from "../../shapes/Elementwise.ts"
+import { isBelow, toFloat, whereRows } from "../../shapes/Elementwise.ts"
 import { l2Normalize } from "../../shapes/Normalization.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
@@ -34,7 +34,7 @@ export const kmeans = <M extends number, K extends number, E extends number>(
     const codes = nearest(vectors, means)
     counts = countByCode(codes, size)
     const next = l2Normalize(sumByCode(vectors, codes, size))
-    means = whereRows(less(counts, 0.5), means, next)
+    means = whereRows(isBelow(counts, 0.5), means, next)
   }
   return { means, counts }
 }

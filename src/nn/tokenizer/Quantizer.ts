@@ -14,7 +14,7 @@
  * ```
  */
 import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
-import { add, less, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
+import { add, isBelow, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
 import { l2Normalize } from "../../shapes/Normalization.ts"
 import { mean } from "../../shapes/Reduction.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
@@ -95,13 +95,13 @@ export const updateCodebook = <M extends number, K extends number, E extends num
   const [size] = codebook.shape
   const counts = countByCode(codes, size)
   const direction = l2Normalize(sumByCode(unit, codes, size))
-  const target = whereRows(less(counts, 0.5), codebook, direction)
+  const target = whereRows(isBelow(counts, 0.5), codebook, direction)
   const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
   const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
   if (revival === null || rows === undefined) {
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
-  const dead = less(used, revival.threshold * vectors / size)
+  const dead = isBelow(used, revival.threshold * vectors / size)
   const fresh = lookup(unit, rows)
   const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {

@@ -13,13 +13,13 @@
  * ```
  */
 import * as Dim from "../../shapes/Dim.ts"
-import { add, choose } from "../../shapes/Elementwise.ts"
+import { add, select } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchEmbed, patchTokens, single } from "../../shapes/Tokens.ts"
+import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
@@ -109,8 +109,8 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
         state: {
           ...next,
           quantize: {
-            embedding: { weight: choose(finite, moved.embedding.weight, codebook) },
-            cluster_size: choose(finite, moved.cluster_size, quantize.cluster_size)
+            embedding: { weight: select(finite, moved.embedding.weight, codebook) },
+            cluster_size: select(finite, moved.cluster_size, quantize.cluster_size)
           }
         }
       }
@@ -189,7 +189,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
     return {
       features: pooling === "mean"
         ? meanTokens(norm(patchTokens(tokens, patches.shape[1])))
-        : single(norm(classToken(tokens)))
+        : squeeze(norm(classToken(tokens)))
     }
   }
 })

@@ -29,7 +29,7 @@ import { cosine, layerNorm, type NormParams } from "../../shapes/Normalization.t
 import { mean } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { batched, patchEmbed, patchTokens, pointwise, rows } from "../../shapes/Tokens.ts"
+import { asLinear, batched, patchEmbed, patchTokens, rows } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -141,7 +141,7 @@ export const decodeTokens = <B extends number, N extends Sizes>(
   quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(decoder, linear(quantized, pointwise(decoder.patch_embed.proj)), heads)
+  through(decoder, linear(quantized, asLinear(decoder.patch_embed.proj)), heads)
 
 /** The teacher's features as rebuilt from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(

@@ -101,7 +101,7 @@ export const rooted: TrainStep<
     return {
       metrics: { loss, gradientNorm },
       state: {
-        w: Elementwise.choose(Elementwise.isFinite(gradientNorm), Elementwise.add(state.w, gradients.w), state.w)
+        w: Elementwise.select(Elementwise.isFinite(gradientNorm), Elementwise.add(state.w, gradients.w), state.w)
       }
     }
   }
