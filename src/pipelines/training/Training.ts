@@ -4,10 +4,10 @@
  * A stage is resumed from its newest checkpoint, and since a batch depends on its step number alone, a run that was
  * killed at any moment and started again ends with the bytes of one that never stopped.
  */
-import { Clock, Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
+import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
-import { Engine, EngineError } from "../../layers/engine/Engine.ts"
+import { Engine, EngineError, type TrainHandle } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints.ts"
 import { Progress } from "../../layers/run/Progress.ts"
@@ -16,6 +16,7 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type { HostOf, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import * as DataTiming from "./DataTiming.ts"
 import * as Memory from "./Memory.ts"
 import { prefetch } from "./Prefetch.ts"
 
@@ -58,8 +59,99 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
 }
 
-const bytesOf = (batch: object): number =>
-  Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
+/** A training on the engine: its step, how many steps were taken before, and what all steps are computed on. */
+interface Resumed<S, B, M> {
+  readonly handle: TrainHandle<S, B, M>
+  readonly start: number
+  readonly computedOn: ComputedOn.History
+}
+
+/** Puts the step on the engine, in the state of the newest checkpoint or else in its first one. */
+const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
+  { config, dataDigest, initial, stage, step, steps }: Training<S, B, M, E1, R1, E2, R2>
+) {
+  const engine = yield* Engine
+  const runs = yield* Runs
+  // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
+  const { before, handle, start } = yield* Effect.gen(function*() {
+    const latest = Option.getOrUndefined(yield* (yield* Checkpoints).latest({ stage, config, dataDigest }))
+    const start = latest?.step ?? 0
+    const state = latest === undefined ? yield* initial : yield* restore<S>(step, AdamW.join(latest), stage)
+    const rows = yield* runs.rewind(stage, start + 1)
+    if (rows !== start) {
+      yield* Effect.logWarning(
+        `${stage}: the log has ${rows} rows of the ${start} steps that the checkpoint holds, so some were lost or changed; ` +
+          "its curves have gaps, and the weights are right all the same"
+      )
+    }
+    return { handle: yield* engine.train(step, state, start), start, before: latest?.computedOn ?? [] }
+  })
+  if (start < steps) yield* runs.computesOn(engine.about)
+  if (start > 0 && before.length === 0) {
+    yield* Effect.logWarning(
+      `${stage}: its checkpoint, of an earlier version, does not say what the first ${start} steps were computed on; the ` +
+        `others are on ${ComputedOn.show(engine.about)}`
+    )
+  }
+  const resumed: Resumed<S, B, M> = {
+    handle,
+    start,
+    computedOn: start < steps ? ComputedOn.extend(before, engine.about, start + 1) : before
+  }
+  return resumed
+})
+
+const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, stage: string) =>
+  Effect.fromResult(Result.map(
+    Weights.conform(step.state, Weights.make(tensors), `${stage} checkpoint`),
+    () => Tree.map<HostOf<S>>(step.state, (_, path) => tensors[path])
+  ))
+
+/** What keeps the state as a checkpoint; `logged` is the last step with a row in the log. */
+const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
+  { config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2>,
+  { computedOn, handle, start }: Resumed<S, B, M>
+) {
+  const checkpoints = yield* Checkpoints
+  let saved = start
+  return Effect.fn("train.save")(function*(logged: number) {
+    const { state, steps: step } = yield* handle.snapshot
+    // A step whose row could not be logged is taken again.
+    if (step === saved || step !== logged) return
+    const { optimizer, weights } = AdamW.split(state)
+    yield* checkpoints.save({
+      stage,
+      config,
+      dataDigest,
+      weights: Weights.flatten(weights),
+      optimizer: Weights.flatten(optimizer),
+      configDigest: digestOf(config),
+      computedOn,
+      step,
+      epoch: Math.floor(step / stepsPerEpoch),
+      extra: {}
+    })
+    saved = step
+  })
+})
+
+const digestOf = (config: Json.Json): string => Files.sha256(Json.canonical(config))
+
+/** Keeps the batch of a step that could not be taken, for replay; gives its name in the run. */
+const saveBatch = Effect.fnUntraced(function*(
+  { config, dataDigest, seed, stage }: Pick<Weights.Provenance, "stage" | "dataDigest" | "seed"> & {
+    readonly config: Json.Json
+  },
+  step: number,
+  batch: object,
+  computedOn: ComputedOn.History
+) {
+  const name = `replay/${stage}-step-${step}`
+  const configDigest = digestOf(config)
+  const provenance = new Weights.Provenance({ stage, configDigest, dataDigest, step, computedOn, seed })
+  yield* (yield* Runs).saveBatch(name, Weights.make(Weights.flatten(batch), provenance))
+  return name
+})
 
 /**
  * Takes all steps of a stage that are not taken yet and returns its last state, and what all steps were computed on.
@@ -75,112 +167,35 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
   E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
   R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
 > {
-  const { batchSize, config, dataDigest, seed, stage, step, steps, stepsPerEpoch } = options
+  const { batchSize, checkpointEvery, stage, step, steps } = options
   yield* Memory.checkFits(stage, step.state as object)
-  const engine = yield* Engine
-  const checkpoints = yield* Checkpoints
   const runs = yield* Runs
   const progress = yield* Progress
-  const request = { stage, config, dataDigest }
-  const digest = Files.sha256(Json.canonical(config))
-
-  // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
-  const { before, handle, start } = yield* Effect.gen(function*() {
-    const latest = yield* checkpoints.latest(request)
-    const taken = Option.match(latest, { onNone: () => 0, onSome: (snapshot) => snapshot.step })
-    const initial = Option.isNone(latest)
-      ? yield* options.initial
-      : yield* Effect.fromResult(restore<S>(step, AdamW.join(latest.value), stage))
-    const rows = yield* runs.rewind(stage, taken + 1)
-    if (rows !== taken) {
-      yield* Effect.logWarning(
-        `${stage}: the log has ${rows} rows of the ${taken} steps that the checkpoint holds, so some were lost or changed; ` +
-          "its curves have gaps, and the weights are right all the same"
-      )
-    }
-    return {
-      handle: yield* engine.train(step, initial, taken),
-      start: taken,
-      before: Option.match(latest, { onNone: () => [], onSome: (snapshot) => snapshot.computedOn })
-    }
-  })
-  if (start < steps) yield* runs.computesOn(engine.about)
-  if (start > 0 && before.length === 0) {
-    yield* Effect.logWarning(
-      `${stage}: its checkpoint, of an earlier version, does not say what the first ${start} steps were computed on; the ` +
-        `others are on ${ComputedOn.show(engine.about)}`
-    )
-  }
-  const computedOn = start < steps ? ComputedOn.extend(before, engine.about, start + 1) : before
-
+  const resumed = yield* resume(options)
+  const { computedOn, handle, start } = resumed
+  const save = yield* saving(options, resumed)
   let logged = start
-  let saved = start
-  const save = Effect.fn("train.save")(function*() {
-    const { state, steps: taken } = yield* handle.snapshot
-    // A step whose row could not be logged is taken again.
-    if (taken === saved || taken !== logged) return
-    const { optimizer, weights } = AdamW.split(state)
-    yield* checkpoints.save({
-      ...request,
-      weights: Weights.flatten(weights),
-      optimizer: Weights.flatten(optimizer),
-      configDigest: digest,
-      computedOn,
-      step: taken,
-      epoch: Math.floor(taken / stepsPerEpoch),
-      extra: {}
-    })
-    saved = taken
-  })
   // Who interrupts has no other way to hear that the state is lost.
-  yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save()) : Effect.void)
-
-  const keep = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
-    const name = `replay/${stage}-step-${number}`
-    const provenance = new Weights.Provenance({
-      stage,
-      configDigest: digest,
-      dataDigest,
-      step: number,
-      computedOn,
-      seed
-    })
-    yield* runs.saveBatch(name, Weights.make(Weights.flatten(batch), provenance))
-    // Of a step that only gave no finite loss, the state is that of the step before.
-    if (reason.reason._tag === "NonFinite") yield* save()
-    return yield* new TrainingError({ stage, step: number, batch: name, reason })
-  })
-
-  // What the run says of its data: how long steps waited for their batches, and how much memory these took at most.
-  const began = yield* Clock.currentTimeMillis
-  let free = began
-  let waited = 0
-  let held = 0
-  let most = 0
-  const made = Effect.fnUntraced(function*(index: number) {
-    const batch = yield* options.batch(index)
-    const bytes = bytesOf(batch)
-    held += bytes
-    most = Math.max(most, held)
-    return { batch, bytes, number: index + 1 }
-  })
+  yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
+  const timing = yield* DataTiming.make
   // Also of the part that an interrupted process took.
   yield* Effect.addFinalizer(() =>
-    logged === start ? Effect.void : runs.timing({
-      stage,
-      step: logged,
-      seconds: (free - began) / 1000,
-      steps: logged - start,
-      secondsWaitedForData: waited / 1000,
-      megabytesOfBatches: most / 1e6
-    }).pipe(Effect.ignore({ log: true }))
+    logged === start
+      ? Effect.void
+      : Effect.ignore(runs.timing({ stage, step: logged, ...timing.row(logged - start) }), { log: true })
   )
 
+  const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
+    const name = yield* saveBatch(options, number, batch, computedOn)
+    // Of a step that only gave no finite loss, the state is that of the step before.
+    if (reason.reason._tag === "NonFinite") yield* save(logged)
+    return yield* new TrainingError({ stage, step: number, batch: name, reason })
+  })
+  const made = (index: number) =>
+    Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))
   // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
   const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
-    const metrics = yield* handle.run(batch).pipe(
-      Effect.catchTag("EngineError", (reason) => keep(number, batch, reason))
-    )
+    const metrics = yield* Effect.catchTag(handle.run(batch), "EngineError", (reason) => failed(number, batch, reason))
     const row = options.measure(metrics)
     yield* runs.log({ stage, step: number, ...row })
     logged = number
@@ -188,22 +203,14 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
   }, Effect.uninterruptible)
   yield* prefetch(start, steps - 1, made).pipe(
     Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
-      waited += (yield* Clock.currentTimeMillis) - free
-      const row = yield* take(number, batch)
+      yield* timing.begun
+      const metrics = yield* take(number, batch)
       options.used?.(batch)
-      const elapsed = ((yield* Clock.currentTimeMillis) - began) / 1000
-      const imagesPerSecond = (number - start) * batchSize / elapsed
-      yield* progress.report({ stage, step: number, total: steps, metrics: row, imagesPerSecond })
-      if (number % options.checkpointEvery === 0 && number < steps) yield* save()
-      held -= bytes
-      free = yield* Clock.currentTimeMillis
+      const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
+      yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
+      if (number % checkpointEvery === 0 && number < steps) yield* save(logged)
+      yield* timing.done(bytes)
     }))
   )
   return { state: (yield* handle.snapshot).state, computedOn }
 })
-
-const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, stage: string) =>
-  Result.map(
-    Weights.conform(step.state, Weights.make(tensors), `${stage} checkpoint`),
-    () => Tree.map<HostOf<S>>(step.state, (_, path) => tensors[path])
-  )
