@@ -4,24 +4,33 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Classifier } from "patchword/nn"
- * import { Tensor } from "patchword/shapes"
+ * import { Classifier, Vit } from "patchword/nn"
  *
- * const norm = { weight: Tensor.fill([8], 1), bias: Tensor.zeros([8]) }
- * const pooled = Classifier.pool({ fc_norm: norm }, Tensor.zeros([2, 5, 8]), 4)
- * assert.deepStrictEqual(pooled.shape, [2, 8])
+ * const { fc_norm, head } = Classifier.spec({
+ *   ...Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 }),
+ *   hidden: 3072,
+ *   relativeRows: 732,
+ *   depth: 12,
+ *   absolutePositions: false,
+ *   relativePositions: "perBlock",
+ *   qkvBias: true,
+ *   layerScale: 0.1,
+ *   pooling: "mean",
+ *   headScale: 0.001,
+ *   classes: 1000
+ * })
+ * assert.deepStrictEqual(fc_norm?.weight.shape, [768])
+ * assert.deepStrictEqual(head.weight.shape, [1000, 768])
  * ```
  */
-import type * as Dim from "../../shapes/Dim.ts"
 import { linear, type LinearParams } from "../../shapes/Linear.ts"
-import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
-import { meanTokens } from "../../shapes/Reduction.ts"
+import type { NormParams } from "../../shapes/Normalization.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
-import * as Block from "../blocks/Block.ts"
+import { patchEmbed } from "../../shapes/Tokens.ts"
 import * as BlockParams from "../blocks/BlockParams.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 import type * as PatchGrid from "../blocks/PatchGrid.ts"
+import { pool, type Pooling } from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 
@@ -29,7 +38,7 @@ import * as VitParams from "../blocks/VitParams.ts"
 export interface Sizes extends VitParams.Network {
   get classes(): number
   set classes(_: never)
-  readonly pooling: "mean" | "cls"
+  readonly pooling: Pooling
   /** The head's first weights are multiplied by it. */
   readonly headScale: number
 }
@@ -41,20 +50,6 @@ export interface ClassifierParams<in out N extends Sizes> extends VitParams.VitP
   readonly head: LinearParams<N["width"], N["classes"]>
 }
 
-/** One vector per image: tokens `[B, N+1, C]` to `[B, C]`. */
-export const pool = <B extends number, N extends number, C extends number>(
-  params: { readonly norm?: NormParams<C>; readonly fc_norm?: NormParams<C> },
-  tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
-  patches: N,
-  epsilon = Block.EPSILON
-): Tensor<[B, C]> => {
-  if (params.fc_norm !== undefined) {
-    return layerNorm(meanTokens(patchTokens(tokens, patches)), params.fc_norm, epsilon)
-  }
-  const normed = params.norm === undefined ? tokens : layerNorm(tokens, params.norm, epsilon)
-  return squeeze(classToken(normed))
-}
-
 /** Logits of images. */
 export const forward = <B extends number, N extends Sizes>(
   params: ClassifierParams<N>,
@@ -64,7 +59,8 @@ export const forward = <B extends number, N extends Sizes>(
   const network: VitParams.VitParams<VitParams.Encoder<N>> = params
   const patches = patchEmbed(images, network.patch_embed.proj)
   const tokens = Vit.forward(network, patches, context)
-  return linear(pool(params, tokens, patches.shape[1], context.epsilon), params.head)
+  const pooling = params.fc_norm === undefined ? "cls" : "mean"
+  return linear(pool(tokens, patches.shape[1], pooling, params, context.epsilon), params.head)
 }
 
 /** The parameters of a classifier. */

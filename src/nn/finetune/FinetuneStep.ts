@@ -26,14 +26,11 @@
  */
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy, softCrossEntropy } from "../../shapes/Loss.ts"
-import { layerNorm } from "../../shapes/Normalization.ts"
-import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
-import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
+import * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Classifier from "./Classifier.ts"
@@ -104,19 +101,15 @@ type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
 export const features = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+  { finalNorm, pooling }: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Classifier.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
-    const { fc_norm, norm } = finalNorm ? parameters : {}
-    const epsilon = sizes.epsilon ?? Block.EPSILON
-    const normed = norm === undefined ? tokens : layerNorm(tokens, norm, epsilon)
-    if (pooling === "cls") return { features: squeeze(classToken(normed)) }
-    const mean = meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
-    return { features: fc_norm === undefined ? mean : layerNorm(mean, fc_norm, epsilon) }
+    const norms = finalNorm ? parameters : {}
+    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), pooling, norms, sizes.epsilon) }
   }
 })
 

@@ -33,13 +33,13 @@ import { add } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy } from "../../shapes/Loss.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
-import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
+import { patchTokens } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
+import * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Mim from "./Mim.ts"
@@ -152,19 +152,15 @@ type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
 export const features = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+  { finalNorm, pooling }: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Mim.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
-    const normed = finalNorm ? layerNorm(tokens, parameters.norm, sizes.epsilon ?? Block.EPSILON) : tokens
-    return {
-      features: pooling === "mean"
-        ? meanTokens(patchTokens(normed, PatchGrid.patches(sizes)))
-        : squeeze(classToken(normed))
-    }
+    const norms = finalNorm ? { norm: parameters.norm } : {}
+    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), pooling, norms, sizes.epsilon) }
   }
 })
 

@@ -22,6 +22,7 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
+import type * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import type * as VitParams from "../blocks/VitParams.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
@@ -176,7 +177,7 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes>(
 export const features = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: { readonly finalNorm: boolean; readonly pooling: "mean" | "cls" }
+  { finalNorm, pooling }: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   ...seeing(sizes, batchSize),
   name: "tokenizer features",

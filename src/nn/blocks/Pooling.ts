@@ -1,0 +1,48 @@
+/**
+ * One vector for the tokens of an image.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Pooling } from "patchword/nn"
+ * import { Tensor } from "patchword/shapes"
+ *
+ * const fc_norm = { weight: Tensor.fill([8], 1), bias: Tensor.zeros([8]) }
+ * assert.deepStrictEqual(Pooling.pool(Tensor.zeros([2, 5, 8]), 4, "mean", { fc_norm }).shape, [2, 8])
+ * ```
+ */
+import type * as Dim from "../../shapes/Dim.ts"
+import { layerNorm, type NormParams } from "../../shapes/Normalization.ts"
+import { meanTokens } from "../../shapes/Reduction.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
+import * as Block from "./Block.ts"
+
+/** What stands for an image: the mean of its patch tokens, or its class token. */
+export type Pooling = "mean" | "cls"
+
+/** Which of a pooling network's features are asked for. */
+export interface Options {
+  readonly pooling: Pooling
+  /** Whether they go through the network's last norm. */
+  readonly finalNorm: boolean
+}
+
+/** `norm` comes before pooling, `fc_norm` after that by the mean, under the official names. */
+export interface Norms<in out C extends number> {
+  readonly norm?: NormParams<C>
+  readonly fc_norm?: NormParams<C>
+}
+
+/** Tokens `[B, N+1, C]`, class token first, to `[B, C]`. */
+export const pool = <B extends number, N extends number, C extends number>(
+  tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
+  patches: N,
+  pooling: Pooling,
+  { fc_norm, norm }: Norms<NoInfer<C>>,
+  epsilon = Block.EPSILON
+): Tensor<[B, C]> => {
+  const normed = norm === undefined ? tokens : layerNorm(tokens, norm, epsilon)
+  if (pooling === "cls") return squeeze(classToken(normed))
+  const mean = meanTokens(patchTokens(normed, patches))
+  return fc_norm === undefined ? mean : layerNorm(mean, fc_norm, epsilon)
+}
