@@ -1,9 +1,7 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
-  resolve: {
-    alias: [{ find: /^patchword\/(\w+)$/, replacement: `${import.meta.dirname}/src/$1/index.ts` }]
-  },
+  ssr: { resolve: { conditions: ["patchword-source", "module", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,

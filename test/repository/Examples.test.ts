@@ -1,6 +1,6 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -9,23 +9,21 @@ import { examples, publicModules, root } from "./rules.ts"
 const modules = ["shapes", "domain", "nn", "layers", "pipelines"].flatMap(publicModules)
 const folder = mkdtempSync(join(tmpdir(), "patchword-examples-"))
 
-const resolve = (example: string): string =>
-  example.replaceAll(/(from|import) "([^"]+)"/g, (whole, keyword: string, specifier: string) => {
-    if (specifier.startsWith("node:")) return whole
-    const own = /^patchword(?:\/(\w+))?$/.exec(specifier)
-    const url = own === null
-      ? import.meta.resolve(specifier)
-      : pathToFileURL(join(root, "src", own[1] ?? ".", "index.ts")).href
-    return `${keyword} "${url}"`
-  })
+mkdirSync(join(folder, "node_modules"))
+for (const name of ["@effect", "@tensorflow", "effect"]) {
+  symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name))
+}
+symlinkSync(root, join(folder, "node_modules/patchword"))
 
 const written = modules.flatMap((module) =>
   examples(module).map((example, index) => {
     const file = join(folder, `${module.path.replaceAll("/", "-").slice(0, -3)}-${index}.ts`)
-    writeFileSync(file, resolve(example))
+    writeFileSync(file, example)
     return { path: module.path, file }
   })
 )
+
+const flags = ["--disable-warning=ExperimentalWarning", "--conditions=patchword-source"]
 
 const runner = `
 import * as tf from "${import.meta.resolve("@tensorflow/tfjs")}"
@@ -52,11 +50,31 @@ describe("the examples of the module headers", () => {
     const files = written.map(({ file, path }) => [pathToFileURL(file).href, path])
     const { stdout, stderr, status } = spawnSync(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", runner, JSON.stringify(files)],
+      [...flags, "--input-type=module", "--eval", runner, JSON.stringify(files)],
       { encoding: "utf8" }
     )
     assert.strictEqual(status, 0, stderr)
     assert.strictEqual(stdout, "")
     assert.deepStrictEqual(JSON.parse(stderr), {})
   })
+})
+
+describe("the files of examples", () => {
+  const checkout = mkdtempSync(join(tmpdir(), "patchword-checkout-"))
+
+  beforeAll(() => {
+    for (const part of ["package.json", "node_modules", "examples"]) {
+      symlinkSync(join(root, part), join(checkout, part))
+    }
+  })
+
+  afterAll(() => rmSync(checkout, { recursive: true }))
+
+  it.each(readdirSync(join(root, "examples")))("%s runs by the command that stands in it", (name) => {
+    const command = `npm run example examples/${name}`
+    const said = /`(npm run example [^`]+)`/.exec(readFileSync(join(root, "examples", name), "utf8"))?.[1]
+    assert.include([command, undefined], said)
+    const { status, stderr } = spawnSync(command, { shell: true, cwd: checkout, encoding: "utf8" })
+    assert.strictEqual(status, 0, stderr)
+  }, 300_000)
 })

@@ -139,6 +139,12 @@ describe("the package", () => {
     assert.strictEqual(run(consumer, process.execPath, "engine.mjs").trim(), "2,4")
   })
 
+  it("runs the example, which asks for its pictures", () => {
+    cpSync(join(root, "examples/compose.ts"), join(consumer, "compose.ts"))
+    const { stderr } = spawnSync(process.execPath, ["compose.ts"], { cwd: consumer, encoding: "utf8" })
+    assert.include(stderr, "@iconify-json/noto")
+  })
+
   it("has a command that says its version", () => {
     const command = join(consumer, "node_modules/.bin/patchword")
     assert.include(run(consumer, process.execPath, command, "--version"), Version.version)
