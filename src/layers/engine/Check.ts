@@ -78,7 +78,7 @@ export const reasonOf = (cause: unknown): Reason => {
 }
 
 /** What an engine says that only runs steps. */
-export const foreign = (program: string): Effect.Effect<never, EngineError> =>
+export const noForeignModels = (program: string): Effect.Effect<never, EngineError> =>
   Effect.fail(new EngineError({ program, reason: new UnsupportedOperation({ operation: "foreign models" }) }))
 
 /** The result of `body`, or the reason why it throws. */

@@ -3,7 +3,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import type { StateUpdate } from "../../compiler/trace/Program.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
-import * as Adamw from "./AdamWKernel.ts"
+import * as AdamWKernel from "./AdamWKernel.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Calls, Handlers, Packed, Port } from "./Protocol.ts"
 
@@ -30,7 +30,7 @@ interface Model {
   /** Second buffers of the updates that may not be made in place. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>
-  readonly calls: Adamw.Layout["calls"]
+  readonly calls: AdamWKernel.Layout["calls"]
   /** What runs answer with, and what they make for the update. */
   readonly results: ReadonlyArray<string>
   readonly factors: ReadonlyArray<string>
@@ -132,7 +132,7 @@ export const handlers = (
     },
     open: async ({ adamw, files, held: given, model, updates }) => {
       const opening = await session(model, updates.map(({ output }) => output), files)
-      const layout = Adamw.layout(adamw, given)
+      const layout = AdamWKernel.layout(adamw, given)
       const host = tensors(Object.entries(given).map(([name, value]) => [name, layout.held.get(name) ?? value]))
       const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
       const held = device?.values ?? host
@@ -185,7 +185,7 @@ export const handlers = (
       if (state !== "bound") {
         for (const [name, { data }] of gradients) (data as Float32Array).set(found[name]!.data as Float32Array)
       }
-      Adamw.update(calls, (name) => Number((found[name]!.data as Float32Array)[0]))
+      AdamWKernel.update(calls, (name) => Number((found[name]!.data as Float32Array)[0]))
       const { arrays, buffers } = Protocol.packed(results.map((name) => [name, array(found[name]!)]))
       return [arrays, buffers]
     },

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
 import type { StateUpdate } from "../../compiler/trace/Program.ts"
-import * as Adamw from "./AdamWKernel.ts"
+import * as AdamWKernel from "./AdamWKernel.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./OpenVinoLibrary.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Answer, Calls, Packed } from "./Protocol.ts"
@@ -26,7 +26,7 @@ interface Model {
   /** Second buffers of the updates. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>
-  readonly calls: Adamw.Layout["calls"]
+  readonly calls: AdamWKernel.Layout["calls"]
   /** What runs answer with, and what they make for the update. */
   readonly results: ReadonlyArray<string>
   readonly factors: ReadonlyArray<string>
@@ -76,7 +76,7 @@ const open = ({ adamw, files, held: arrays, model, updates }: Calls["open"]["ask
   if (files.length > 0) throw new Error("OpenVINO takes a model in one file; save it in one, or use ONNX Runtime")
   const compiled = openvino!.compile(model)
   const { inputs, outputs } = compiled
-  const layout = Adamw.layout(adamw, arrays)
+  const layout = AdamWKernel.layout(adamw, arrays)
   const held = tensors(Object.entries(arrays).map(([name, array]) => [name, layout.held.get(name) ?? array]))
   const gradients = tensors(layout.gradients)
   const replaced = new Set(updates.map((update) => update.output))
@@ -123,7 +123,7 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
     spare.set(input, present)
     compiled.bind(input, next)
   }
-  Adamw.update(calls, (name) => made.get(name)!)
+  AdamWKernel.update(calls, (name) => made.get(name)!)
   return [arrays, buffers]
 }
 

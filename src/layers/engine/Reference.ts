@@ -100,7 +100,7 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
           })
         }
       }),
-      load: Check.foreign,
+      load: Check.noForeignModels,
       memory: Effect.sync(() => {
         const all = Array.from(held).flatMap(({ tree }) => tensors(tree))
         return {

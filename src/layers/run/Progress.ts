@@ -29,17 +29,17 @@ export interface Report {
   readonly imagesPerSecond?: number
 }
 
-/** The ear of the stages. */
+/** Where stages report to. */
 export interface Progress {
   readonly report: (report: Report) => Effect.Effect<void>
   /** Something worth a line of its own, as a finished stage. */
   readonly message: (text: string) => Effect.Effect<void>
 }
 
-/** Hears everything and says nothing. */
+/** Takes every report and shows none. */
 export const silent: Progress = { report: () => Effect.void, message: () => Effect.void }
 
-/** The present ear; {@link silent} by default. */
+/** Where stages report to at present; {@link silent} by default. */
 export const Progress = Context.Reference<Progress>("patchword/layers/Progress", { defaultValue: () => silent })
 
 /** How often progress is shown. */

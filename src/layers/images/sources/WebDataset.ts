@@ -1,10 +1,7 @@
 /** WebDataset: tar shards in which the files of one name, but for their endings, are a sample. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Option, Result, Schema, Stream } from "effect"
-import { createReadStream } from "node:fs"
-import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
-import * as Tar from "tar-stream"
 import * as Label from "../../../domain/evaluation/Label.ts"
 import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
@@ -16,6 +13,7 @@ import type { LeftOut } from "../reading/LeftOut.ts"
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
 import * as Shards from "./Shards.ts"
+import { damaged, type Member, members, TEXTS } from "./TarShard.ts"
 
 /** How tar shards are read. */
 export interface Options extends EncodedImages.Options {
@@ -65,59 +63,7 @@ interface Sample {
   readonly label: Label.Label
 }
 
-/** A file of a shard; `text` where it may hold a label. */
-interface Member {
-  readonly name: string
-  readonly key: string
-  readonly ending: string
-  readonly offset: number
-  readonly size: number
-  readonly text: string
-}
-
-// Up to the first dot of the last part, files of a sample are called the same. Hidden files belong to none.
-const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
-
 const TAR = "shard.tar"
-
-const BLOCK = 512
-
-const TEXTS = ["cls", "json"]
-
-const members = async (file: string, length: number, signal: AbortSignal): Promise<ReadonlyArray<Member>> => {
-  const found: Array<Member> = []
-  const extract = Tar.extract()
-  extract.on("entry", ({ name, size, type }, content, next) => {
-    const offset = content.offset + BLOCK
-    const end = BLOCK * Math.ceil((offset + size) / BLOCK)
-    // The shard fails by itself.
-    content.on("error", () => {})
-    if (end > length) return next(new FileTruncated({ expected: end, found: length }))
-    const [, key, ends = ""] = NAME.exec(name) ?? []
-    const ending = ends.toLowerCase()
-    const isText = TEXTS.includes(ending)
-    const isFile = type === "file" || type === "contiguous-file"
-    if (type === "directory" && size > 0) {
-      return next(new FileDamaged({ problem: `${name} is a folder of ${size} bytes, and folders have none` }))
-    }
-    if (key !== undefined && !isFile && type !== "directory" && (isText || EXTENSIONS.includes(ending))) {
-      return next(new FileDamaged({ problem: `${name} is no file but a ${type ?? "member of an unknown kind"}` }))
-    }
-    const chunks: Array<Uint8Array> = []
-    content.on("data", (chunk) => {
-      if (isText && chunk instanceof Uint8Array) chunks.push(chunk)
-    })
-    content.on("end", () => {
-      if (key !== undefined && isFile) {
-        const text = Buffer.concat(chunks).toString()
-        found.push({ name, key, ending, offset, size, text })
-      }
-      next()
-    })
-  })
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), extract, { signal })
-  return found
-}
 
 const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
 
@@ -138,11 +84,6 @@ const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, F
     "give each sample a key of its own"
   return Result.fail(new FileDamaged({ problem }))
 }
-
-const damaged = (cause: unknown): FileDamaged | FileTruncated =>
-  cause instanceof FileTruncated || cause instanceof FileDamaged
-    ? cause
-    : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
 
 export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: Options) {
   const files = yield* Files.make
@@ -182,7 +123,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   })
 
   const scan = Effect.fnUntraced(function*(tar: string, length: number) {
-    const found = yield* Effect.tryPromise({ try: (signal) => members(tar, length, signal), catch: damaged })
+    const found = yield* members(tar, length)
     // Files of a sample mostly stand side by side, but need not.
     const samples = Map.groupBy(found, ({ key }) => key)
     const names: Array<string> = []

@@ -1,0 +1,70 @@
+/** The files in a tar shard, and where their bytes lie. */
+import { Effect } from "effect"
+import { createReadStream } from "node:fs"
+import { pipeline } from "node:stream/promises"
+import * as Tar from "tar-stream"
+import { EXTENSIONS } from "../reading/Decode.ts"
+import { FileDamaged, FileTruncated } from "../reading/ImagesError.ts"
+
+/** A file of a shard; `text` where it may hold a label. */
+export interface Member {
+  readonly name: string
+  readonly key: string
+  readonly ending: string
+  readonly offset: number
+  readonly size: number
+  readonly text: string
+}
+
+// Up to the first dot of the last part, files of a sample are called the same. Hidden files belong to none.
+const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
+
+const BLOCK = 512
+
+/** The endings of files that may hold a label. */
+export const TEXTS = ["cls", "json"]
+
+const extracted = async (file: string, length: number, signal: AbortSignal): Promise<ReadonlyArray<Member>> => {
+  const found: Array<Member> = []
+  const extract = Tar.extract()
+  extract.on("entry", ({ name, size, type }, content, next) => {
+    const offset = content.offset + BLOCK
+    const end = BLOCK * Math.ceil((offset + size) / BLOCK)
+    // The shard fails by itself.
+    content.on("error", () => {})
+    if (end > length) return next(new FileTruncated({ expected: end, found: length }))
+    const [, key, ends = ""] = NAME.exec(name) ?? []
+    const ending = ends.toLowerCase()
+    const isText = TEXTS.includes(ending)
+    const isFile = type === "file" || type === "contiguous-file"
+    if (type === "directory" && size > 0) {
+      return next(new FileDamaged({ problem: `${name} is a folder of ${size} bytes, and folders have none` }))
+    }
+    if (key !== undefined && !isFile && type !== "directory" && (isText || EXTENSIONS.includes(ending))) {
+      return next(new FileDamaged({ problem: `${name} is no file but a ${type ?? "member of an unknown kind"}` }))
+    }
+    const chunks: Array<Uint8Array> = []
+    content.on("data", (chunk) => {
+      if (isText && chunk instanceof Uint8Array) chunks.push(chunk)
+    })
+    content.on("end", () => {
+      if (key !== undefined && isFile) {
+        const text = Buffer.concat(chunks).toString()
+        found.push({ name, key, ending, offset, size, text })
+      }
+      next()
+    })
+  })
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), extract, { signal })
+  return found
+}
+
+/** What went wrong while a shard was read. */
+export const damaged = (cause: unknown): FileDamaged | FileTruncated =>
+  cause instanceof FileTruncated || cause instanceof FileDamaged
+    ? cause
+    : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
+
+/** The files of a shard of so many bytes. Fails when it is cut off, or no tar. */
+export const members = (file: string, length: number) =>
+  Effect.tryPromise({ try: (signal) => extracted(file, length, signal), catch: damaged })
