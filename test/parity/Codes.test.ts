@@ -18,8 +18,8 @@ const matrix = (width: number, data: ArrayLike<number>): Vectors.Matrix =>
 
 const quantized = (codebook: Vectors.Matrix, vectors: Vectors.Matrix) =>
   compute({ codebook, vectors }, (given: { readonly codebook: Values; readonly vectors: Values }) => {
-    const { codes, unit } = Quantizer.quantize(given.codebook, given.vectors)
-    return { codes, unit }
+    const { codes, z } = Quantizer.quantize(given.codebook, given.vectors)
+    return { codes, unit: z }
   })
 
 interface Problem {

@@ -30,14 +30,14 @@ const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Option
       readonly vectors: Tensor<[number, number]>
       readonly rows: Tensor<[number], "int32">
     }) => {
-      const { codes, unit } = Quantizer.quantize(given.state.embedding.weight, given.vectors)
+      const { codes, z } = Quantizer.quantize(given.state.embedding.weight, given.vectors)
       const [count] = vectors.shape
       return {
         codes,
-        unit,
+        z,
         ...Quantizer.updateCodebook(
           given.state,
-          { codes, unit },
+          { codes, z },
           { ...options, vectors: count },
           options.revival === null ? undefined : given.rows
         )
@@ -119,7 +119,7 @@ describe("the moving average of directions", () => {
         const least = threshold * count / size
         const begun = Quantizer.freshCount({ decay, threshold, vectors: count, size })
         assert.closeTo(begun * decay ** Quantizer.PATIENCE, least, 1e-9)
-        const [kept, fresh] = [Vectors.rows(plain.state.embedding.weight), Vectors.rows(plain.unit)]
+        const [kept, fresh] = [Vectors.rows(plain.state.embedding.weight), Vectors.rows(plain.z)]
         Vectors.rows(revived.state.embedding.weight).forEach((code, at) => {
           const used = plain.state.cluster_size.data[at]!
           if (Math.abs(used - least) < 1e-5) return

@@ -52,25 +52,25 @@ describe("the quantizer", () => {
           assert.strictEqual(after.codes.data[row], before.codes.data[row])
         }
       })
-      after.unit.data.forEach((x, at) => assert.closeTo(x, before.unit.data[at]!, 1e-6))
+      after.z.data.forEach((x, at) => assert.closeTo(x, before.z.data[at]!, 1e-6))
     }))
   })
 
   it("gives every code itself", () => {
     fc.assert(fc.property(Vectors.problem, ({ codebook }) => {
       fc.pre(Vectors.rows(codebook).every((code) => margin(distances(code, codebook)) > NOISE))
-      const { codes, quantized } = quantize(codebook, scaled(codebook, (row) => 2 + row))
+      const { codes, z_q } = quantize(codebook, scaled(codebook, (row) => 2 + row))
       assert.deepStrictEqual([...codes.data], [...codebook.data.slice(0, codebook.shape[0]).keys()])
-      assert.deepStrictEqual(quantized.data, codebook.data)
+      assert.deepStrictEqual(z_q.data, codebook.data)
     }))
   })
 
   it("hands the codes' own values on and measures how far they are", () => {
     fc.assert(fc.property(Vectors.problem, ({ codebook, vectors }) => {
-      const { codes, commitment, quantized, unit } = quantize(codebook, vectors)
+      const { codes, commitment, z, z_q } = quantize(codebook, vectors)
       const chosen = Array.from(codes.data, (code) => Vectors.rows(codebook)[code]!)
-      assert.deepStrictEqual([...quantized.data], chosen.flat())
-      const squares = chosen.flat().map((x, at) => (x - unit.data[at]!) ** 2)
+      assert.deepStrictEqual([...z_q.data], chosen.flat())
+      const squares = chosen.flat().map((x, at) => (x - z.data[at]!) ** 2)
       assert.closeTo(HostTensor.item(commitment), squares.reduce((a, b) => a + b) / squares.length, 1e-6)
     }))
   })

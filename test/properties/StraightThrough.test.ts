@@ -35,7 +35,7 @@ describe("straight through the quantizer", () => {
       const through = gradients(
         problem,
         ({ codebook, vectors }, upstream) =>
-          Reduction.sum(Elementwise.mul(Quantizer.quantize(codebook, vectors).quantized, upstream))
+          Reduction.sum(Elementwise.mul(Quantizer.quantize(codebook, vectors).z_q, upstream))
       )
       const around = gradients(
         problem,
@@ -66,8 +66,8 @@ describe("straight through the quantizer", () => {
   it("nothing reaches the codebook", () => {
     fc.assert(fc.property(Vectors.problem, (problem) => {
       const { codebook } = gradients(problem, (params, upstream) => {
-        const { commitment, quantized } = Quantizer.quantize(params.codebook, params.vectors)
-        return Elementwise.add(Reduction.sum(Elementwise.mul(quantized, upstream)), commitment)
+        const { commitment, z_q } = Quantizer.quantize(params.codebook, params.vectors)
+        return Elementwise.add(Reduction.sum(Elementwise.mul(z_q, upstream)), commitment)
       })
       assert.isTrue(codebook.data.every((x) => x === 0))
     }))

@@ -9,8 +9,8 @@
  *
  * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
  * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(2, 1, 1, 3, 5, 0)))
- * const { codes, quantized } = Quantizer.quantize(codebook, vectors)
- * assert.deepStrictEqual([codes.shape, quantized.shape], [[3], [3, 2]])
+ * const { codes, z_q } = Quantizer.quantize(codebook, vectors)
+ * assert.deepStrictEqual([codes.shape, z_q.shape], [[3], [3, 2]])
  * ```
  */
 import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
@@ -29,10 +29,10 @@ export interface QuantizerState<in out K extends number, in out E extends number
 /** What quantizing vectors gives. */
 export interface Quantized<M extends number, E extends number> {
   /** The vectors on the unit sphere. */
-  readonly unit: Tensor<[M, E]>
+  readonly z: Tensor<[M, E]>
   readonly codes: Tensor<[M], "int32">
-  /** The codes' vectors, through which the gradient of `unit` passes unchanged. */
-  readonly quantized: Tensor<[M, E]>
+  /** The codes' vectors, through which the gradient of `z` passes unchanged. */
+  readonly z_q: Tensor<[M, E]>
   /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
   readonly commitment: Tensor<[]>
 }
@@ -42,15 +42,10 @@ export const quantize = <M extends number, K extends number, E extends number>(
   codebook: Tensor<[K, E]>,
   vectors: Tensor<[M, E]>
 ): Quantized<M, E> => {
-  const unit = l2Normalize(vectors)
-  const codes = nearest(unit, codebook)
-  const chosen = stopGradient(lookup(codebook, codes))
-  return {
-    unit,
-    codes,
-    quantized: straightThrough(unit, chosen),
-    commitment: mean(square(sub(chosen, unit)))
-  }
+  const z = l2Normalize(vectors)
+  const codes = nearest(z, codebook)
+  const z_q = stopGradient(lookup(codebook, codes))
+  return { z, codes, z_q: straightThrough(z, z_q), commitment: mean(square(sub(z_q, z))) }
 }
 
 /** How the codebook is updated. */
@@ -87,14 +82,14 @@ export const freshCount = (options: {
  */
 export const updateCodebook = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
-  { codes, unit }: { readonly codes: Tensor<[M], "int32">; readonly unit: Tensor<[M, E]> },
+  { codes, z }: Pick<Quantized<M, E>, "codes" | "z">,
   { decay, revival, vectors }: UpdateOptions<M>,
   rows?: Tensor<[K], "int32">
 ): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
   const codebook = state.embedding.weight
   const [size] = codebook.shape
   const counts = countByCode(codes, size)
-  const direction = l2Normalize(sumByCode(unit, codes, size))
+  const direction = l2Normalize(sumByCode(z, codes, size))
   const target = whereRows(isBelow(counts, 0.5), codebook, direction)
   const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
   const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
@@ -102,7 +97,7 @@ export const updateCodebook = <M extends number, K extends number, E extends num
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
   const dead = isBelow(used, revival.threshold * vectors / size)
-  const fresh = lookup(unit, rows)
+  const fresh = lookup(z, rows)
   const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {
     state: {

@@ -89,13 +89,9 @@ export const step = <B extends number, const N extends Vqkd.Sizes>(
     run: ({ quantize, ...state }, { hyper, images, revive, targets }) => {
       const codebook = quantize.embedding.weight
       const { aux, gradients, loss } = valueAndGradient((params) => {
-        const { cosine, quantized } = Vqkd.forward(params, codebook, images, targets, heads)
+        const { cosine, quantized: { codes, commitment, z } } = Vqkd.forward(params, codebook, images, targets, heads)
         const reconstruction = Vqkd.reconstruction(cosine)
-        const { codes: chosen, commitment, unit } = quantized
-        return {
-          loss: add(reconstruction, commitment),
-          aux: { reconstruction, commitment, unit, codes: chosen }
-        }
+        return { loss: add(reconstruction, commitment), aux: { reconstruction, commitment, z, codes } }
       }, state.parameters)
       const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
       const { counts, state: moved } = Quantizer.updateCodebook(quantize, aux, { decay, revival, vectors }, revive)

@@ -138,18 +138,18 @@ export const encode = <B extends number, N extends Sizes>(
 /** The decoder's patch tokens after their norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(
   { decoder }: VqkdParams<N>,
-  quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  z_q: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(decoder, linear(quantized, asLinear(decoder.patch_embed.proj)), heads)
+  through(decoder, linear(z_q, asLinear(decoder.patch_embed.proj)), heads)
 
 /** The teacher's features as rebuilt from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
-  quantized: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
+  z_q: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]> =>
-  task(params.decode_task_layer, decodeTokens(params, quantized, heads))
+  task(params.decode_task_layer, decodeTokens(params, z_q, heads))
 
 /** Everything that a pass through the tokenizer gives. */
 export interface Pass<B extends number, N extends Sizes> {
@@ -170,11 +170,12 @@ export const forward = <B extends number, N extends Sizes>(
 ): Pass<B, N> => {
   const quantized = Quantizer.quantize(codebook, encode(params, images, heads))
   const [batch, patches] = targets.shape
-  const rebuilt = decode(params, batched(quantized.quantized, batch, patches), heads)
+  const z_q = batched(quantized.z_q, batch, patches)
+  const o = decode(params, z_q, heads)
   return {
     quantized,
     codes: asGrid(quantized.codes, batch, patches),
-    cosine: cosine(rebuilt, targets)
+    cosine: cosine(o, targets)
   }
 }
 
