@@ -205,13 +205,25 @@ export const not = <S extends Shape>(condition: Tensor<S, "bool">): Tensor<S, "b
   unsafeTyped(tf.logicalNot(untyped(condition)))
 
 /** `a` where the condition holds, else `b`. */
-export const where = <S extends Shape>(
+export function where<S extends Shape>(
   condition: Tensor<S, "bool">,
   a: Tensor<NoInfer<S>>,
   b: Tensor<NoInfer<S>>
-): Tensor<S> => {
-  ShapeError.same("where", condition, a)
-  ShapeError.same("where", a, b)
+): Tensor<S>
+export function where<S extends Shape, A extends Shape, B extends Shape>(
+  condition:
+    & Tensor<S, "bool">
+    & ShapeError.ShapeError<
+      `where: the condition is ${ShowShape<S>} but it chooses of ${ShowShape<A>} and ${ShowShape<B>}`
+    >,
+  a: Tensor<A>,
+  b: Tensor<B>
+): never
+export function where(condition: Any, a: Any, b: Any): Any {
+  if (![a, b].every(({ shape }) => ShapeError.agree(shape, condition.shape))) {
+    const [chooses, first, second] = [condition, a, b].map(({ shape }) => ShapeError.show(shape))
+    throw new ShapeError.ShapeError(`where: the condition is ${chooses} but it chooses of ${first} and ${second}`)
+  }
   return unsafeTyped(tf.where(untyped(condition), untyped(a), untyped(b)))
 }
 

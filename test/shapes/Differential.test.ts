@@ -2,7 +2,17 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
 import * as Engine from "../../src/layers/engine/Engine.ts"
-import { Elementwise, Gradient, HostTensor, Reduction, type Step, Tensor, Tree } from "../../src/shapes/index.ts"
+import {
+  Activation,
+  Codes,
+  Elementwise,
+  Gradient,
+  HostTensor,
+  Reduction,
+  type Step,
+  Tensor,
+  Tree
+} from "../../src/shapes/index.ts"
 import { openvino, present, tensorflow } from "../layers/engine/engines.ts"
 import { type Host, inputs, type Operation, operations, type Sizes, sizes } from "./operations.ts"
 
@@ -68,6 +78,43 @@ describe("one definition on every engine", () => {
   describe.each(compiled)("$name", ({ layer, name: engine }) => {
     const runtime = ManagedRuntime.make(layer)
     afterAll(() => runtime.dispose())
+
+    it("rounds halves to even numbers, cuts codes off, and knows no sign of zero", () => {
+      const values = [-2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5, -1.7, 1.7] as const
+      const step: Step.Inference<{}, { readonly x: Tensor.Tensor<[9]> }, Tensors> = {
+        name: "edges",
+        weights: {},
+        batch: { x: { shape: [9], dtype: "float32" } },
+        run: (_, { x }) => {
+          const codes = Codes.fromFloat(x)
+          return {
+            round: Elementwise.round(x),
+            floor: Elementwise.floor(x),
+            sign: Elementwise.sign(x),
+            relu: Activation.relu(x),
+            codes,
+            hot: Codes.oneHot(codes, 2)
+          }
+        }
+      }
+      const program = Effect.scoped(Effect.gen(function*() {
+        const handle = yield* (yield* Engine.Engine).infer(step, {})
+        return yield* handle.run({ x: HostTensor.make([9], "float32", Float32Array.from(values)) })
+      }))
+      return runtime.runPromise(program).then((found) => {
+        const numbers = Object.fromEntries(
+          Object.entries(found).map(([name, { data }]) => [name, Array.from(data as Float32Array, (x) => x + 0)])
+        )
+        assert.deepStrictEqual(numbers, {
+          round: [-2, -2, 0, 0, 0, 2, 2, -2, 2],
+          floor: [-3, -2, -1, 0, 0, 1, 2, -2, 1],
+          sign: [-1, -1, -1, 0, 1, 1, 1, -1, 1],
+          relu: [0, 0, 0, 0, 0.5, 1.5, 2.5, 0, values[8]].map(Math.fround),
+          codes: [-2, -1, 0, 0, 0, 1, 2, -1, 1],
+          hot: [[0, 0], [0, 0], [1, 0], [1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [0, 1]].flat()
+        })
+      })
+    })
 
     it.each(operations)("$name", (operation) =>
       fc.assert(
