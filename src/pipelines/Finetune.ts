@@ -10,6 +10,7 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as RandomErasing from "../domain/pixels/RandomErasing.ts"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
+import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import * as PretrainedWeights from "../layers/weights/PretrainedWeights.ts"
 import * as Weights from "../layers/weights/Weights.ts"
@@ -19,30 +20,12 @@ import * as FinetuneStep from "../nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import type { HostOf } from "../shapes/Step.ts"
 import * as Classifier from "./trained/Classifier.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Start from "./training/Start.ts"
-import * as Training from "./training/Training.ts"
-
-/** The images of a batch with rectangles of noise, each by the key of its image. */
-const erased = (
-  images: Batches.ImageBatch,
-  probability: number,
-  keyOf: (epoch: number, index: number) => KeyedRandom.Key
-) => {
-  const { draws, epoch, normalised: { data, shape: [, channels, height, width] } } = images
-  if (probability === 0) return data
-  const size = channels * height * width
-  const changed = data.slice()
-  draws.forEach((draw, place) => {
-    const image = data.subarray(place * size, (place + 1) * size)
-    const generator = KeyedRandom.generator(keyOf(epoch, draw))
-    changed.set(RandomErasing.erase(image, { height, width }, probability, generator), place * size)
-  })
-  return changed
-}
 
 /** The step that trains a classifier of some number of classes; `images` are a batch. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
@@ -58,14 +41,120 @@ export const stepOf = (config: FinetuneConfig, classes: number, images = config.
   })
 }
 
+/** The images of a batch with rectangles of noise, each by the key of its image. */
+const erased = (
+  { draws, epoch, normalised: { data, shape: [, channels, height, width] } }: Batches.ImageBatch,
+  probability: number,
+  keyOf: Stage.Keys
+) => {
+  if (probability === 0) return data
+  const size = channels * height * width
+  const changed = data.slice()
+  draws.forEach((draw, place) => {
+    const image = data.subarray(place * size, (place + 1) * size)
+    const generator = KeyedRandom.generator(keyOf("erasing", draw, epoch))
+    changed.set(RandomErasing.erase(image, { height, width }, probability, generator), place * size)
+  })
+  return changed
+}
+
+/** Images and labels of a batch mixed with each other, with the shares of the classes, where the configuration says so. */
+const mixed = (
+  { labelSmoothing: smoothing, mixup }: FinetuneConfig,
+  { images, labels }: { readonly images: Float32Array; readonly labels: Int32Array },
+  shape: readonly [batch: number, channels: number, height: number, width: number],
+  classes: number,
+  key: KeyedRandom.Key
+) => {
+  if (mixup === null) return { images, labels }
+  const [, , height, width] = shape
+  const mix = Mixup.draw(mixup, { height, width }, KeyedRandom.generator(key))
+  return {
+    images: Mixup.images({ data: images, shape }, mix),
+    labels: Mixup.majority(labels, mix),
+    targets: Mixup.targets(labels, mix, { classes, smoothing })
+  }
+}
+
+/** What the steps are given: images and labels, erased and mixed. */
+const data = Effect.fnUntraced(function*(
+  config: FinetuneConfig,
+  set: ImageSet,
+  specs: ReturnType<typeof stepOf>["batch"]
+) {
+  const { augment, erasing, optimizer: { accumulate, batchSize }, sampling, seed, vit } = config
+  // Whatever the stage is called: whoever compares two starts shows them the same.
+  const stage = "finetune"
+  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
+    stage,
+    set,
+    seed,
+    batchSize,
+    accumulate,
+    size: vit.imageSize,
+    augment,
+    sampling,
+    policies: config
+  })
+  const keyOf = Stage.keys(stage, seed)
+  const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
+  const size = Dim.named("batch", batchSize)
+  const classes = Dim.named("classes", set.classes.length)
+  const { images: { shape } } = specs
+  return {
+    stepsPerEpoch,
+    batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
+      const views = yield* batch(index)
+      recycle([views.unit.data])
+      const whole = { images: erased(views, erasing, keyOf), labels: views.labels }
+      const { images, labels, targets } = mixed(config, whole, shape, classes, keyOf("mixup", index))
+      return {
+        images: HostTensor.make(shape, "float32", images),
+        labels: HostTensor.make([size], "int32", labels),
+        ...(targets === undefined ? {} : { targets: HostTensor.make([size, classes], "float32", targets) }),
+        hyper,
+        ...(vit.dropPath > 0 ? { dropPath: DropPath.draw(rates, size, keyOf("dropPath", index)) } : {})
+      }
+    }),
+    used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
+  }
+})
+
+/** The state before the first step, its parameters from `tensors` where these have them. */
+const initial = Effect.fnUntraced(function*(
+  stage: string,
+  config: FinetuneConfig,
+  classes: number,
+  start: Start.Start | undefined,
+  tensors: Weights.Tensors | undefined
+) {
+  const { optimizer, seed, vit } = config
+  const spec = Classifier.spec(config, classes)
+  const own = Weights.flatten(Parameter.initialise(spec, seed))
+  const grids = {
+    grid: vit.grid,
+    ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})
+  }
+  const loaded = tensors ? yield* Effect.fromResult(PretrainedWeights.load(own, tensors, grids, stage)) : own
+  const logits = FinetuneStep.logits(Classifier.sizes(config, classes), optimizer.batchSize)
+  const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
+  return AdamW.initial(parameters, spec, optimizer.accumulate)
+})
+
+/** A step's row in the log. */
+const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>) => ({
+  loss: HostTensor.item(loss),
+  accuracy: HostTensor.item(accuracy),
+  gradientNorm: HostTensor.item(gradientNorm)
+})
+
 /**
  * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others; from
  * random values when there is none. The head of a classifier of other classes is left out, which is said.
  *
  * Fails with `ClassesError` when a label is no class or all are of one, with `ConfigError` when the configuration computes
  * otherwise than the network that it starts from, with `WeightsError` when the weights do not fit, with `TrainingError` when a
- * step gives no finite loss, and as the
- * engine, the images and the run fail.
+ * step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const finetune = Effect.fn("finetune")(function*(
   config: FinetuneConfig,
@@ -74,110 +163,27 @@ export const finetune = Effect.fn("finetune")(function*(
 ) {
   const { checkpointEvery = 100, split = "train", stage = "finetune" } = options
   const set = yield* (yield* Images).load(split)
+  const { classes } = set
   yield* Effect.fromResult(Classes.check(set))
-  const { augment, mixup, optimizer, seed, vit } = config
   if (start !== undefined) yield* Start.checkAgreement(stage, config, start)
-  const begun = start && Start.tensorsOf(config, set.classes, start)
+  const begun = start && Start.tensorsOf(config, classes, start)
   const { message } = yield* Progress
   for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
-  const sizes = Classifier.sizes(config, set.classes.length)
-  const batchSize = Dim.named("batch", optimizer.batchSize)
-  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
-    stage: "finetune",
-    set,
-    seed,
-    batchSize,
-    accumulate: optimizer.accumulate,
-    size: vit.imageSize,
-    augment,
-    sampling: config.sampling,
-    policies: config
+  const step = stepOf(config, classes.length)
+  const tensors = yield* Stage.train({
+    stage,
+    config: Stage.toJson(FinetuneConfig, config),
+    dataDigest: `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`,
+    about: { model: Model.Classifier.make({ config, classes }) },
+    seed: config.seed,
+    step,
+    ...(yield* data(config, set, step.batch)),
+    optimizer: config.optimizer,
+    checkpointEvery,
+    initial: initial(stage, config, classes.length, start, begun?.tensors),
+    measure,
+    trained: ({ parameters }) => parameters
   })
-  const dropPath = vit.dropPath > 0
-  const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
-  const step = stepOf(config, set.classes.length)
-  const key = (purpose: string, index: number, epoch = 0): KeyedRandom.Key => ({
-    seed,
-    purpose: `finetune/${purpose}`,
-    epoch,
-    index
-  })
-  const mixed = (images: Float32Array, labels: Int32Array, index: number) => {
-    if (mixup === null) return { images, labels }
-    const [height, width] = sizes.image
-    const shape = [batchSize, 3, height, width] as const
-    const mix = Mixup.draw(mixup, { height, width }, KeyedRandom.generator(key("mixup", index)))
-    const options = { classes: sizes.classes, smoothing: config.labelSmoothing }
-    return {
-      images: Mixup.images({ data: images, shape }, mix),
-      labels: Mixup.majority(labels, mix),
-      targets: Mixup.targets(labels, mix, options)
-    }
-  }
-  const { total } = optimizer.steps(stepsPerEpoch)
-  const rate = optimizer.learningRate(stepsPerEpoch)
-  const plain = Stage.toJson(FinetuneConfig, config)
-  const dataDigest = `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`
-
-  const initial = Effect.gen(function*() {
-    const spec = Classifier.spec(config, set.classes.length)
-    const fresh = Parameter.initialise(spec, seed)
-    const logits = FinetuneStep.logits(sizes, batchSize)
-    const own = Weights.flatten(fresh)
-    const grids = {
-      grid: vit.grid,
-      ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})
-    }
-    const loaded = begun ? yield* Effect.fromResult(PretrainedWeights.load(own, begun.tensors, grids, stage)) : own
-    const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
-    return AdamW.initial(parameters, spec, optimizer.accumulate)
-  })
-
-  const tensors = yield* Stage.unlessFinished(
-    {
-      stage,
-      config: plain,
-      dataDigest,
-      seed,
-      step: total,
-      model: Model.Classifier.make({ config, classes: set.classes })
-    },
-    Training.train({
-      stage,
-      step,
-      config: plain,
-      dataDigest,
-      seed,
-      steps: total,
-      batchSize,
-      stepsPerEpoch,
-      checkpointEvery,
-      initial,
-      batch: Effect.fnUntraced(function*(index) {
-        const views = yield* batch(index)
-        recycle([views.unit.data])
-        const whole = erased(views, config.erasing, (epoch, draw) => key("erasing", draw, epoch))
-        const { images, labels, targets } = mixed(whole, views.labels, index)
-        return {
-          images: HostTensor.make(step.batch.images.shape, "float32", images),
-          labels: HostTensor.make([batchSize], "int32", labels),
-          ...(targets === undefined
-            ? {}
-            : { targets: HostTensor.make([batchSize, sizes.classes], "float32", targets) }),
-          hyper: AdamW.hyper(index, rate(index), optimizer),
-          ...(dropPath ? { dropPath: DropPath.draw(rates, batchSize, key("dropPath", index)) } : {})
-        }
-      }),
-      used: ({ images }) => recycle([images.data]),
-      measure: ({ accuracy, gradientNorm, loss }) => ({
-        loss: HostTensor.item(loss),
-        accuracy: HostTensor.item(accuracy),
-        gradientNorm: HostTensor.item(gradientNorm)
-      })
-    }).pipe(
-      Effect.map(({ computedOn, state: { parameters } }) => ({ tensors: Weights.flatten(parameters), computedOn }))
-    )
-  )
-  const classifier: Classifier.Classifier = { config, classes: set.classes, tensors }
+  const classifier: Classifier.Classifier = { config, classes, tensors }
   return classifier
 }, Effect.scoped)

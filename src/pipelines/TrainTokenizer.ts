@@ -8,7 +8,6 @@ import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
-import * as Weights from "../layers/weights/Weights.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Kmeans from "../nn/tokenizer/Kmeans.ts"
@@ -17,12 +16,13 @@ import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Vqkd from "../nn/tokenizer/Vqkd.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import type { HostOf } from "../shapes/Step.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
-import * as Training from "./training/Training.ts"
 
+/** Refuses what a tokenizer does not have. */
 const supported = ({ encoder }: TokenizerConfig) =>
   Stage.requireConfig("tokenizer", {
     "encoder.absolutePositions": [!encoder.absolutePositions, "expected true: a tokenizer has absolute positions"],
@@ -38,6 +38,7 @@ const supported = ({ encoder }: TokenizerConfig) =>
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 
+/** Random vectors of length 1, row by row. */
 const unit = (rows: number, width: number, draws: KeyedRandom.Generator): Float32Array => {
   const values = Float32Array.from({ length: rows * width }, () => draws.normal())
   for (let row = 0; row < rows; row++) {
@@ -79,11 +80,112 @@ export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = c
   })
 }
 
+/** What the steps are given: images, and what the teacher says of them. */
+const data = (
+  stage: string,
+  config: TokenizerConfig,
+  { batch, recycle, set, stepsPerEpoch }: Effect.Success<ReturnType<typeof batches>>,
+  specs: ReturnType<typeof stepOf>["batch"]
+) => {
+  const { codebook: { revival, size }, encoder, optimizer: { batchSize }, seed } = config
+  const keyOf = Stage.keys(stage, seed)
+  return {
+    stepsPerEpoch,
+    batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
+      const views = yield* batch(index)
+      recycle([views.normalised.data])
+      const targets = yield* Targets.of(config, views, set)
+      const { integer } = KeyedRandom.generator(keyOf("revive", index))
+      const last = batchSize * encoder.patches - 1
+      return {
+        images: HostTensor.make(specs.images.shape, "float32", views.unit.data),
+        targets: HostTensor.make(specs.targets.shape, "float32", targets.data),
+        hyper,
+        ...(revival === null ? {} : {
+          revive: HostTensor.make(
+            [Dim.named("codes", size)],
+            "int32",
+            Int32Array.from({ length: size }, () => integer(0, last))
+          )
+        })
+      }
+    }),
+    used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
+  }
+}
+
+/** The centres of the vectors that the untrained network gives the first batch. */
+const kmeans = Effect.fnUntraced(function*(
+  { codebook, optimizer }: TokenizerConfig,
+  sizes: Tokenizer.Sizes,
+  parameters: HostOf<Vqkd.VqkdParams<Tokenizer.Sizes>>,
+  images: Float32Array,
+  key: KeyedRandom.Key
+) {
+  const engine = yield* Engine
+  const batchSize = Dim.named("batch", optimizer.batchSize)
+  const vectors = Dim.mul(batchSize, sizes.patches)
+  const inference = TokenizerStep.encode(sizes, batchSize)
+  const encode = yield* engine.infer(inference, {
+    parameters,
+    codebook: HostTensor.zeros(inference.weights.codebook.shape, "float32")
+  })
+  const encoded = yield* encode.run({ images: HostTensor.make(inference.batch.images.shape, "float32", images) })
+  const cluster = yield* engine.infer(Kmeans.inference(vectors, sizes.codes, sizes.codeWidth), {})
+  const { means } = yield* cluster.run({
+    vectors: encoded.vectors,
+    start: HostTensor.make([sizes.codes], "int32", startRows(vectors, codebook.size, key))
+  })
+  return means
+}, Effect.scoped)
+
+/** The state before the first step, its codebook from the first batch or drawn; `first` gives that batch. */
+const initial = Effect.fnUntraced(function*<E, R>(
+  stage: string,
+  config: TokenizerConfig,
+  sizes: Tokenizer.Sizes,
+  first: Effect.Effect<Batches.ImageBatch, E, R>
+) {
+  const { codebook, encoder, optimizer, seed } = config
+  const keyOf = Stage.keys(stage, seed)
+  const spec = Vqkd.spec(sizes)
+  const parameters = Parameter.initialise(spec, seed)
+  const weight = codebook.kmeans
+    ? yield* kmeans(config, sizes, parameters, (yield* first).unit.data, keyOf("kmeans", 0))
+    : HostTensor.make(
+      [sizes.codes, sizes.codeWidth],
+      "float32",
+      unit(codebook.size, codebook.dim, KeyedRandom.generator(keyOf("codebook", 0)))
+    )
+  const vectors = optimizer.batchSize * encoder.patches
+  // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
+  const count = codebook.revival === null ? 0 : Quantizer.freshCount({ ...codebook, ...codebook.revival, vectors })
+  return {
+    ...AdamW.initial(parameters, spec, optimizer.accumulate),
+    quantize: {
+      embedding: { weight },
+      cluster_size: HostTensor.make([sizes.codes], "float32", new Float32Array(codebook.size).fill(count))
+    }
+  }
+})
+
+/** A step's row in the log. */
+const measure = (
+  { commitment, counts, gradientNorm, loss, reconstruction }: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes>>
+) => ({
+  loss: HostTensor.item(loss),
+  cosine: 1 - HostTensor.item(reconstruction),
+  commitment: HostTensor.item(commitment),
+  gradientNorm: HostTensor.item(gradientNorm),
+  usage: Codebook.usage(counts.data),
+  perplexity: Codebook.perplexity(counts.data)
+})
+
 /**
  * Trains a tokenizer on the features of the teacher in the environment.
  *
- * Fails with `ConfigError` for what a tokenizer does not have and for a teacher with other patches, with `TooFewImages`, with `TrainingError` when a step gives
- * no finite loss, and as the engine, the images, the teacher and the run fail.
+ * Fails with `ConfigError` for what a tokenizer does not have and for a teacher with other patches, with `TooFewImages`, with
+ * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   config: TokenizerConfig,
@@ -91,123 +193,23 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
 ) {
   const { checkpointEvery = 100, split = "train", stage = "tokenizer" } = options
   yield* supported(config)
-  const engine = yield* Engine
-  const teacher = yield* Teacher
-  const { codebook, optimizer, seed } = config
-  const sizes = Tokenizer.sizes(config, teacher.width)
-  const batchSize = Dim.named("batch", optimizer.batchSize)
-  const { batch, recycle, set, stepsPerEpoch } = yield* batches(config, { stage, split })
-  const step = stepOf(config, teacher.width)
-  const vectors = Dim.mul(batchSize, sizes.patches)
-  const key = (purpose: string, index: number): KeyedRandom.Key => ({
-    seed,
-    purpose: `${stage}/${purpose}`,
-    epoch: 0,
-    index
+  const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher
+  const images = yield* batches(config, { stage, split })
+  const step = stepOf(config, teacherWidth)
+  const tensors = yield* Stage.train({
+    stage,
+    config: Stage.toJson(TokenizerConfig, config),
+    dataDigest: `${images.set.digest} ${teacherDigest}`,
+    about: { model: Model.Tokenizer.make({ config, teacherWidth }), teacher, teacherDigest },
+    seed: config.seed,
+    step,
+    ...data(stage, config, images, step.batch),
+    optimizer: config.optimizer,
+    checkpointEvery,
+    initial: initial(stage, config, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
+    measure,
+    trained: ({ parameters, quantize }) => ({ ...parameters, quantize })
   })
-
-  const images = (values: Float32Array) => HostTensor.make(step.batch.images.shape, "float32", values)
-
-  const kmeans = Effect.fnUntraced(function*(parameters: Parameter.ValuesOf<ReturnType<typeof parametersSpec>>) {
-    const first = yield* batch(0)
-    const encode = yield* engine.infer(TokenizerStep.encode(sizes, batchSize), {
-      parameters,
-      codebook: HostTensor.zeros(step.state.quantize.embedding.weight.shape, "float32")
-    })
-    const encoded = yield* encode.run({ images: images(first.unit.data) })
-    const cluster = yield* engine.infer(Kmeans.inference(vectors, sizes.codes, sizes.codeWidth), {})
-    return yield* cluster.run({
-      vectors: encoded.vectors,
-      start: HostTensor.make([sizes.codes], "int32", startRows(vectors, sizes.codes, key("kmeans", 0)))
-    })
-  }, Effect.scoped)
-
-  const parametersSpec = () => Vqkd.spec(sizes)
-
-  const initial = Effect.gen(function*() {
-    const parameters = Parameter.initialise(parametersSpec(), seed)
-    const shape = step.state.quantize.embedding.weight.shape
-    const means = codebook.kmeans
-      ? (yield* kmeans(parameters)).means
-      : HostTensor.make(
-        shape,
-        "float32",
-        unit(codebook.size, codebook.dim, KeyedRandom.generator(key("codebook", 0)))
-      )
-    return {
-      ...AdamW.initial(parameters, parametersSpec(), optimizer.accumulate),
-      quantize: {
-        embedding: { weight: means },
-        // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
-        cluster_size: HostTensor.make(
-          [sizes.codes],
-          "float32",
-          new Float32Array(codebook.size).fill(
-            codebook.revival === null ? 0 : Quantizer.freshCount({ ...codebook, ...codebook.revival, vectors })
-          )
-        )
-      }
-    }
-  })
-
-  const { total } = optimizer.steps(stepsPerEpoch)
-  const rate = optimizer.learningRate(stepsPerEpoch)
-  const plain = Stage.toJson(TokenizerConfig, config)
-  const dataDigest = `${set.digest} ${teacher.digest}`
-  const tensors = yield* Stage.unlessFinished(
-    {
-      stage,
-      config: plain,
-      dataDigest,
-      seed,
-      step: total,
-      model: Model.Tokenizer.make({ config, teacherWidth: teacher.width }),
-      teacher: teacher.name,
-      teacherDigest: teacher.digest
-    },
-    Training.train({
-      stage,
-      step,
-      config: plain,
-      dataDigest,
-      seed,
-      steps: total,
-      batchSize,
-      stepsPerEpoch,
-      checkpointEvery,
-      initial,
-      batch: Effect.fnUntraced(function*(index) {
-        const found = yield* batch(index)
-        recycle([found.normalised.data])
-        const targets = yield* Targets.of(config, found, set)
-        const { integer } = KeyedRandom.generator(key("revive", index))
-        return {
-          images: images(found.unit.data),
-          targets: HostTensor.make(step.batch.targets.shape, "float32", targets.data),
-          hyper: AdamW.hyper(index, rate(index), optimizer),
-          ...(codebook.revival === null ? {} : {
-            revive: HostTensor.make(
-              [sizes.codes],
-              "int32",
-              Int32Array.from({ length: sizes.codes }, () => integer(0, vectors - 1))
-            )
-          })
-        }
-      }),
-      used: (taken) => recycle([taken.images.data]),
-      measure: ({ commitment, counts, gradientNorm, loss, reconstruction }) => ({
-        loss: HostTensor.item(loss),
-        cosine: 1 - HostTensor.item(reconstruction),
-        commitment: HostTensor.item(commitment),
-        gradientNorm: HostTensor.item(gradientNorm),
-        usage: Codebook.usage(counts.data),
-        perplexity: Codebook.perplexity(counts.data)
-      })
-    }).pipe(Effect.map(({ computedOn, state: { parameters, quantize } }) => ({
-      tensors: Weights.flatten({ ...parameters, quantize }),
-      computedOn
-    })))
-  )
-  const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth: teacher.width, tensors }
+  const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth, tensors }
   return tokenizer
 }, Effect.scoped)

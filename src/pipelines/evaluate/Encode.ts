@@ -1,13 +1,9 @@
 /** Images as words: the codes that a tokenizer gives to patches. */
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
-import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
-import * as Dim from "../../shapes/Dim.ts"
-import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Inference from "../trained/Inference.ts"
-import * as Tokenizer from "../trained/Tokenizer.ts"
+import type { Tokenizer } from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
-import * as Outputs from "../training/Outputs.ts"
+import * as Encoder from "../training/Encoder.ts"
 
 const BATCH = 64
 
@@ -23,29 +19,21 @@ export interface Encoded {
  * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
  */
 export const encode = Effect.fn("encode")(function*<E, R>(
-  tokenizer: Tokenizer.Tokenizer,
+  tokenizer: Tokenizer,
   set: ImageSet,
   use: (images: ReadonlyArray<Encoded>) => Effect.Effect<void, E, R>
 ) {
-  const { config, teacherWidth } = tokenizer
-  const { augment, encoder: { imageSize, patches } } = config
-  const inference = TokenizerStep.encode(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", BATCH))
-  const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
+  const { augment, encoder: { imageSize, patches } } = tokenizer.config
+  const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
   yield* Batches.evaluation(
     { set, batchSize: BATCH, size: imageSize, augment },
-    Effect.fnUntraced(function*({ indices, unit, valid }) {
-      const { codes, vectors } = yield* handle.run({
-        images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
-      })
-      yield* Outputs.checkFinite("vectors before their codes", vectors.data, {
-        rows: BATCH,
-        valid,
-        describe: (row) => set.describe(indices[row]!)
-      })
+    Effect.fnUntraced(function*(batch) {
+      const { indices, valid } = batch
+      const codes = yield* codesOf(batch, valid)
       yield* use(
         indices.slice(0, valid).map((index, row) => ({
           index,
-          codes: codes.data.slice(row * patches, (row + 1) * patches)
+          codes: codes.slice(row * patches, (row + 1) * patches)
         }))
       )
     })

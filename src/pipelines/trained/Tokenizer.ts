@@ -32,6 +32,7 @@ export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
   codeWidth: Dim.named("codeWidth", config.codebook.dim),
   teacherWidth: Dim.named("teacherWidth", teacherWidth)
 })
+export type Sizes = ReturnType<typeof sizes>
 
 /** The arrays of a tokenizer for a teacher of some width, under their official names. */
 export const spec = (config: TokenizerConfig, teacherWidth: number) => {

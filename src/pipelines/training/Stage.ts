@@ -1,13 +1,18 @@
-/** What every stage does around its training: skip what the run has finished, refuse what it cannot do. */
+/** What the stages that train have in common: keys, the optimizer's course, skipping what the run has finished. */
 import { Effect, Option, Runtime, Schema } from "effect"
 import { ConfigError } from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
+import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
 import * as Json from "../../domain/values/Json.ts"
+import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Runs } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as AdamW from "../../nn/optimizer/AdamW.ts"
+import type { HostOf } from "../../shapes/Step.ts"
+import * as Training from "./Training.ts"
 
 /** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
 export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
@@ -45,6 +50,16 @@ export interface Identity {
   readonly teacher?: string
   readonly teacherDigest?: string
 }
+
+/** What names the random numbers of a stage: what they are for, the step or image, and the epoch where that counts. */
+export const keys = (stage: string, seed: number) => (purpose: string, index: number, epoch = 0): KeyedRandom.Key => ({
+  seed,
+  purpose: `${stage}/${purpose}`,
+  epoch,
+  index
+})
+
+export type Keys = ReturnType<typeof keys>
 
 /** A short name of exactly these arrays. */
 export const digest = (weights: Weights.Tensors): string => Files.sha256(Safetensors.encode(weights))
@@ -101,4 +116,36 @@ export const requireConfig = (
     .filter(([, [asked]]) => asked)
     .map(([path, [, message]]) => ({ path, message }))
   return first === undefined ? Effect.void : Effect.fail(new ConfigError({ source: stage, problems: [first, ...rest] }))
+}
+
+/** What a stage trains, on what, and how. */
+export interface Recipe<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>
+  extends Omit<Training.Training<S, B, M, E1, R1, E2, R2>, "steps" | "batchSize" | "batch">
+{
+  /** What the weights are, and who taught them. */
+  readonly about: Pick<Identity, "model" | "teacher" | "teacherDigest">
+  readonly optimizer: OptimizerConfig
+  /** The batch of one step, with the optimizer's numbers of it. */
+  readonly batch: (step: number, hyper: HostOf<AdamW.Hyper>) => Effect.Effect<HostOf<B>, E2, R2>
+  /** What is kept of the last state, under official names. */
+  readonly trained: (state: HostOf<S>) => object
+}
+
+/** Trains as the optimizer's configuration says, unless the run holds what comes of it; gives the arrays. */
+export const train = <S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
+  recipe: Recipe<S, B, M, E1, R1, E2, R2>
+) => {
+  const { about, config, dataDigest, optimizer, seed, stage, stepsPerEpoch } = recipe
+  const { total } = optimizer.steps(stepsPerEpoch)
+  const rate = optimizer.learningRate(stepsPerEpoch)
+  const trained = Training.train({
+    ...recipe,
+    steps: total,
+    batchSize: optimizer.batchSize,
+    batch: (step) => recipe.batch(step, AdamW.hyper(step, rate(step), optimizer))
+  })
+  return unlessFinished(
+    { stage, config, dataDigest, seed, step: total, ...about },
+    Effect.map(trained, ({ computedOn, state }) => ({ tensors: Weights.flatten(recipe.trained(state)), computedOn }))
+  )
 }

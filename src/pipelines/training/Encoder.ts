@@ -1,0 +1,34 @@
+/** A tokenizer on the engine: batches of images in, their codes out. */
+import { Effect } from "effect"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
+import type * as Batches from "./Batches.ts"
+import * as Outputs from "./Outputs.ts"
+
+/**
+ * What gives the codes `[B·N]` of batches of a set. It fails with `OutputError` where a vector of the first `valid` images is
+ * not finite, of which any code would be wrong, and as the engine does.
+ */
+export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet, batchSize: number) {
+  const sizes = Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth)
+  const inference = TokenizerStep.encode(sizes, Dim.named("batch", batchSize))
+  const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
+  return Effect.fnUntraced(function*(
+    { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
+    valid: number = batchSize
+  ) {
+    const { codes, vectors } = yield* handle.run({
+      images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
+    })
+    yield* Outputs.checkFinite("vectors before their codes", vectors.data, {
+      rows: batchSize,
+      valid,
+      describe: (row) => set.describe(indices[row]!)
+    })
+    return codes.data
+  })
+})
