@@ -36,7 +36,8 @@ export interface EvaluationFlags {
 }
 
 /** The split that is learned from and those that are tested. Fails where their classes do not meet. */
-export const splits = Effect.fnUntraced(function*({ classes, tests, train }: EvaluationFlags) {
+export const splits = Effect.fnUntraced(function*(flags: EvaluationFlags) {
+  const { classes, tests, train } = flags
   const { load } = yield* Images
   const learned = yield* load(train)
   const held = yield* Effect.forEach(tests, load)

@@ -21,19 +21,20 @@ interface Given {
 export const keep = Effect.fnUntraced(function*(
   given: Given,
   found: Artifact.Artifact,
-  { held, learned, others = [] }: {
+  sets: {
     readonly learned: ImageSet
     readonly held: ReadonlyArray<ImageSet>
     readonly others?: ReadonlyArray<ImageSet>
   },
-  { how, ...result }: {
+  result: {
     readonly verb: "probe" | "knn"
     readonly config: Json.Json
     readonly how: Readonly<Record<string, Json.Json | undefined>>
     readonly figures: ReadonlyArray<Accuracy>
   }
 ) {
-  const { config, figures, verb } = result
+  const { held, learned, others = [] } = sets
+  const { config, figures, how, verb } = result
   const { classes, json, network, out, train } = given
   const known = Object.fromEntries(
     Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
