@@ -102,6 +102,11 @@ describe("folders", () => {
     assert.deepStrictEqual(bothWays([{ ...a, path: "src/nn/index.ts" }, b]), [])
   })
 
+  it("import from their room as CONTRIBUTING draws it", () => {
+    const drawn = /^```\n(shapes\n[^`]*)\n```$/m.exec(readFileSync(`${root}CONTRIBUTING.md`, "utf8"))?.[1]
+    assert.strictEqual(drawn, drawing(sources))
+  })
+
   it("are drawn below what they import from, room by room", () => {
     const files = [
       fixture("src/index.ts", "export * from \"./nn/index.ts\""),
