@@ -70,7 +70,7 @@ export const Plan = Schema.Struct({
 export type Plan = typeof Plan.Type
 
 /** What is known of the data and the teacher. */
-export interface Given {
+export interface PlanOptions {
   /** Of the split that is trained on. */
   readonly images: number
   readonly classes: number
@@ -113,8 +113,8 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
  *
  * Fails as the engine does: with `OutOfMemory` when not even two images at a time fit.
  */
-export const plan = Effect.fn("plan")(function*(preset: Preset, given: Given) {
-  const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = given
+export const plan = Effect.fn("plan")(function*(preset: Preset, options: PlanOptions) {
+  const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = options
   const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size
   const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)

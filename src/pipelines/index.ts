@@ -1,19 +1,31 @@
-/** The stages, one exported program each, and what they share. Composed in plain code: each takes the value of another. */
+/**
+ * The stages, composed in plain code: each takes the value of another.
+ *
+ * A program is exported by its name, with the types of its options and results and the errors that are its own; what
+ * programs work on is exported as a module.
+ */
 export * as Artifact from "./artefacts/Artifact.ts"
 export * as Export from "./artefacts/Export.ts"
-export { inspect, type Inspection } from "./artefacts/Inspect.ts"
+export { inspect, InspectError, type Inspection } from "./artefacts/Inspect.ts"
 export * as ModelFolder from "./artefacts/ModelFolder.ts"
 export { type Cached, cacheFeatures, type CacheOptions } from "./CacheFeatures.ts"
-export { demo } from "./Demo.ts"
+export { demo, type DemoOptions } from "./Demo.ts"
 export { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 export { encode, type Encoded } from "./evaluate/Encode.ts"
-export { evaluatePretraining, evaluateTokenizer } from "./evaluate/Evaluate.ts"
-export { features } from "./evaluate/Features.ts"
+export {
+  type EncodedImage,
+  evaluatePretraining,
+  evaluateTokenizer,
+  type PredictedImage,
+  type PretrainEvaluation,
+  type TokenizerEvaluation
+} from "./evaluate/Evaluate.ts"
+export { type FeatureOptions, features } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { knn } from "./evaluate/Knn.ts"
-export { probe, type Probed } from "./evaluate/Probe.ts"
+export { NothingToChooseOn, probe, type Probed, type ProbeSets } from "./evaluate/Probe.ts"
 export { finetune } from "./Finetune.ts"
-export { type Plan, plan } from "./Plan.ts"
+export { type Plan, plan, type PlanOptions } from "./Plan.ts"
 export { pretrain } from "./Pretrain.ts"
 export * as Atlas from "./report/Atlas.ts"
 export * as ReportPage from "./report/ReportPage.ts"
@@ -24,7 +36,7 @@ export * as Network from "./trained/Network.ts"
 export * as Tokenizer from "./trained/Tokenizer.ts"
 export * as Batches from "./training/Batches.ts"
 export { OutputError } from "./training/Outputs.ts"
-export type { StageOptions } from "./training/Stage.ts"
+export { OtherStage, type StageOptions } from "./training/Stage.ts"
 export type { Bare, Start } from "./training/Start.ts"
 export { TrainingError } from "./training/Training.ts"
 export { trainTokenizer } from "./TrainTokenizer.ts"

@@ -129,7 +129,7 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
 })
 
 /** What a probe learns from, is chosen on, and is tested on. */
-export interface Parts {
+export interface ProbeSets {
   readonly train: FeatureSet
   /** What the regularisation is chosen on; default a part of `train` that is held out. */
   readonly validation?: FeatureSet | undefined
@@ -146,10 +146,10 @@ export interface Parts {
  */
 export const probe = Effect.fn("probe")(function*(
   config: ProbeConfig,
-  parts: Parts,
+  sets: ProbeSets,
   rule: Classes.Rule = "same"
 ) {
-  const { tests, train, validation } = parts
+  const { tests, train, validation } = sets
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
   const apart = validation !== undefined &&
