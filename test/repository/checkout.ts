@@ -1,0 +1,13 @@
+import { mkdtempSync, readFileSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { root } from "./rules.ts"
+
+export const checkout = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "patchword-checkout-"))
+  for (const part of ["package.json", "node_modules", "examples"]) symlinkSync(join(root, part), join(folder, part))
+  return folder
+}
+
+export const commandOf = (name: string): string | undefined =>
+  /`(npm run example [^`]+)`/.exec(readFileSync(join(root, "examples", name), "utf8"))?.[1]
