@@ -53,7 +53,13 @@ const routes = Effect.gen(function*() {
 })
 
 const server = HttpRouter.serve(HttpRouter.addAll(routes)).pipe(
-  Layer.provide(NodeHttpServer.layer(createServer, { port: Number(process.env["PORT"] ?? 3000) }))
+  // Who follows the progress would hold the server open for longer.
+  Layer.provide(
+    NodeHttpServer.layer(createServer, {
+      port: Number(process.env["PORT"] ?? 3000),
+      gracefulShutdownTimeout: "1 second"
+    })
+  )
 )
 
 NodeRuntime.runMain(Layer.launch(server))
