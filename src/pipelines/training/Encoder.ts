@@ -18,9 +18,10 @@ export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, 
   const inference = TokenizerStep.encode(sizes, Dim.named("batch", batchSize))
   const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
   return Effect.fnUntraced(function*(
-    { indices, unit }: Pick<Batches.ImageBatch, "indices" | "unit">,
+    images: Pick<Batches.ImageBatch, "indices" | "unit">,
     valid: number = batchSize
   ) {
+    const { indices, unit } = images
     const { codes, vectors } = yield* handle.run({
       images: HostTensor.make(inference.batch.images.shape, "float32", unit.data)
     })
