@@ -117,12 +117,18 @@ describe("the package", () => {
     "./domain": ["effect", "ml-matrix", "pure-rand"],
     "./nn": nn,
     "./layers": services,
-    "./pipelines": services
+    "./pipelines": services,
+    "./laws": ["@tensorflow/tfjs", "effect", "pure-rand"]
   }
+  const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }
 
   it.each(Object.keys(manifest.exports).filter((name) => name !== "./package.json"))(
     "imports as %s, with what that needs alone",
     (name) => {
+      const peer = peers[name]
+      if (peer !== undefined) {
+        cpSync(join(root, "node_modules", peer), join(consumer, "node_modules", peer), { recursive: true })
+      }
       const source = importing(`patchword${name.slice(1)}`)
       const { loaded, members }: { loaded: Array<string>; members: number } = JSON.parse(
         run(consumer, process.execPath, "--input-type=module", "--eval", source).trim().split("\n").at(-1)!

@@ -49,6 +49,10 @@ const rooms: Readonly<Record<string, Room>> = {
     ]
   },
   pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp"] },
+  laws: {
+    rooms: [...method, "layers", "pipelines"],
+    packages: ["@tensorflow/tfjs", "effect", "fast-check", "node:util"]
+  },
   cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect"] }
 }
 

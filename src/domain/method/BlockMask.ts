@@ -118,4 +118,5 @@ export const draws = (key: KeyedRandom.Key): Draws => {
 }
 
 /** The mask that a key names; see {@link make}. */
-export const fromKey = (options: Options, key: KeyedRandom.Key): Uint8Array => make(options, draws(key))
+export const fromKey = (options: Options, key: KeyedRandom.Key, trace?: (block: Block) => void): Uint8Array =>
+  make(options, draws(key), trace)

@@ -1,0 +1,64 @@
+/**
+ * What laws are tried on: keys, grids, vectors. Examples become small where a law is broken.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import fc from "fast-check"
+ * import { Arbitraries } from "patchword/laws"
+ *
+ * fc.assert(fc.property(Arbitraries.grid, ({ height, width }) => assert.ok(height * width <= 256)))
+ * ```
+ */
+import fc from "fast-check"
+import type * as KeyedRandom from "../domain/values/KeyedRandom.ts"
+import type { Rows } from "./Rows.ts"
+
+/** A share above 0 and below 1. */
+export const share: fc.Arbitrary<number> = fc.double({
+  min: 0,
+  max: 1,
+  noNaN: true,
+  minExcluded: true,
+  maxExcluded: true
+})
+
+/** Keys of one purpose. */
+export const key = (purpose: string): fc.Arbitrary<KeyedRandom.Key> =>
+  fc.record({ seed: fc.integer(), purpose: fc.constant(purpose), epoch: fc.nat(), index: fc.nat() })
+
+/** Grids of at most 16 by 16 patches. */
+export const grid: fc.Arbitrary<{ readonly height: number; readonly width: number }> = fc.record({
+  height: fc.integer({ min: 1, max: 16 }),
+  width: fc.integer({ min: 1, max: 16 })
+})
+
+/** Vectors of whole numbers, none of which is 0 everywhere. */
+export const vectors = (width: number, most: number): fc.Arbitrary<Rows> => {
+  const vector = fc.array(fc.integer({ min: -99, max: 99 }), { minLength: width, maxLength: width })
+  return fc.array(vector.filter((row) => row.some((x) => x !== 0)), { minLength: 1, maxLength: most, size: "max" })
+}
+
+/** Directions of codes, and vectors that look for them. */
+export interface Search {
+  readonly codes: Rows
+  readonly vectors: Rows
+}
+
+/** At most 12 codes and 20 vectors of 2 to 6 channels. */
+export const search: fc.Arbitrary<Search> = fc.integer({ min: 2, max: 6 }).chain((width) =>
+  fc.record({ codes: vectors(width, 12), vectors: vectors(width, 20) })
+)
+
+/** Directions of codes, and vectors of which each belongs to one of them, whichever that is. */
+export interface Assigned extends Search {
+  readonly assigned: ReadonlyArray<number>
+}
+
+/** A {@link Search} with a code for each vector. */
+export const assigned: fc.Arbitrary<Assigned> = search.chain(({ codes, vectors }) =>
+  fc.record({
+    codes: fc.constant(codes),
+    vectors: fc.constant(vectors),
+    assigned: fc.array(fc.nat(codes.length - 1), { minLength: vectors.length, maxLength: vectors.length })
+  })
+)

@@ -1,0 +1,38 @@
+/**
+ * What a law claims of an example. A claim that is wrong throws a sentence that says why.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Claim } from "patchword/laws"
+ *
+ * Claim.close([1, 2], [1, 2.001], 0.01, "the means")
+ * assert.throws(() => Claim.same([0, 1], [1, 1], "the mask"), /the mask is \[0,1\] but must be \[1,1\]/)
+ * ```
+ */
+import fc from "fast-check"
+import { isDeepStrictEqual } from "node:util"
+
+/** Claims that something holds. */
+export const holds = (condition: boolean, complaint: () => string): void => {
+  if (!condition) throw new Error(complaint())
+}
+
+/** Claims that two values are equal, member by member. */
+export const same = (found: unknown, expected: unknown, what: string): void =>
+  holds(
+    isDeepStrictEqual(found, expected),
+    () => `${what} is ${fc.stringify(found)} but must be ${fc.stringify(expected)}`
+  )
+
+/** Claims that numbers differ by `within` at most; what is not a number differs from all. */
+export const close = (
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  within: number | ((expected: number) => number),
+  what: string
+): void => {
+  same(found.length, expected.length, `the length of ${what}`)
+  const bound = typeof within === "number" ? () => within : within
+  const at = Array.from(found).findIndex((x, at) => !(Math.abs(x - expected[at]!) <= bound(expected[at]!)))
+  holds(at < 0, () => `number ${at} of ${what} is ${found[at]} but must be about ${expected[at]}`)
+}

@@ -1,0 +1,112 @@
+/** Laws of the lookup of codes. */
+import fc from "fast-check"
+import type * as HostTensor from "../shapes/HostTensor.ts"
+import type { Tensor } from "../shapes/Tensor.ts"
+import * as Arbitraries from "./Arbitraries.ts"
+import * as Claim from "./Claim.ts"
+import * as Eager from "./Eager.ts"
+import { type Law, make } from "./Law.ts"
+import * as Rows from "./Rows.ts"
+
+/** Gives vectors `[M, E]` codes out of a codebook `[K, E]` of unit vectors, and the values of these codes. */
+export type Lookup = (codebook: Tensor<[number, number]>, vectors: Tensor<[number, number]>) => {
+  readonly codes: Tensor<[number], "int32">
+  readonly z_q: Tensor<[number, number]>
+}
+
+interface Given {
+  readonly codebook: Tensor<[number, number]>
+  readonly vectors: Tensor<[number, number]>
+}
+
+// Two distances that differ by less are the same number in single precision.
+const NOISE = 1e-5
+
+const ordered: fc.Arbitrary<Arbitraries.Search & { readonly order: ReadonlyArray<number> }> = Arbitraries.search.chain(
+  ({ codes, vectors }) =>
+    fc.record({
+      codes: fc.constant(codes),
+      vectors: fc.constant(vectors),
+      order: fc.shuffledSubarray([...codes.keys()], { minLength: codes.length })
+    })
+)
+
+/**
+ * The laws of a lookup by direction: what makes the code with the largest cosine also the nearest on the unit sphere.
+ * Codes that are equally near within the noise of single precision are equally right, but of the very same codes the first
+ * is taken.
+ */
+export const lookup = (quantize: Lookup): ReadonlyArray<Law> => {
+  const found = (codes: Rows.Rows, vectors: Rows.Rows) => {
+    const width = codes[0]!.length
+    const codebook = Rows.toHost(codes.map(Rows.unit), width)
+    const { codes: chosen, z_q } = Eager.run(
+      { codebook, vectors: Rows.toHost(vectors, width) },
+      (given: Given) => {
+        const { codes, z_q } = quantize(given.codebook, given.vectors)
+        return { codes, z_q }
+      }
+    )
+    const rows = Rows.fromHost(codebook)
+    return {
+      codes: chosen.data,
+      rows,
+      z_q: Rows.fromHost(z_q as HostTensor.HostTensor<[number, number], "float32">)
+    }
+  }
+
+  const nearest = (codes: Rows.Rows, vectors: Rows.Rows) => {
+    const { codes: chosen, rows } = found(codes, vectors)
+    Claim.same(chosen.length, vectors.length, "the number of codes")
+    vectors.forEach((vector, at) => {
+      const distances = rows.map((code) => Rows.distance(Rows.unit(vector), code))
+      const code = chosen[at]!
+      const best = distances.indexOf(Math.min(...distances))
+      const named = (code: number) => `code ${code} ${Rows.show(codes[code] ?? [])}`
+      Claim.holds(
+        distances[code]! <= distances[best]! + NOISE,
+        () =>
+          `vector ${at} ${Rows.show(vector)} got ${named(code)} with the cosine ${
+            (1 - distances[code]! / 2).toFixed(4)
+          }, but that of ${named(best)} is ${(1 - distances[best]! / 2).toFixed(4)}`
+      )
+    })
+  }
+
+  return [
+    make("gives every vector the nearest code on the unit sphere", Arbitraries.search, ({ codes, vectors }) => {
+      nearest(codes, vectors)
+    }),
+
+    make(
+      "does not see how long a vector is",
+      fc.record({ search: Arbitraries.search, power: fc.integer({ min: -10, max: 10 }) }),
+      ({ power, search: { codes, vectors } }) => {
+        nearest(codes, vectors.map((vector, row) => vector.map((x) => x * 3 ** power * (1 + row))))
+      }
+    ),
+
+    make("does not see in which order the codes are", ordered, ({ codes, order, vectors }) => {
+      nearest(order.map((at) => codes[at]!), vectors)
+    }),
+
+    make("takes the first of equal codes", ordered, ({ codes, order, vectors }) => {
+      const { codes: chosen } = found([...codes, ...order.map((at) => codes[at]!)], vectors)
+      chosen.forEach((code, at) => {
+        const first = code < codes.length ? code : order[code - codes.length]!
+        const least = codes.findIndex((row) => row.every((x, channel) => x === codes[first]![channel]))
+        Claim.holds(
+          code === least,
+          () => `vector ${at} got code ${code}, but code ${least} is the same and comes first`
+        )
+      })
+    }),
+
+    make("gives every code itself, however long", Arbitraries.search, ({ codes }) => nearest(codes, codes)),
+
+    make("hands on the values of the codes", Arbitraries.search, ({ codes, vectors }) => {
+      const { codes: chosen, rows, z_q } = found(codes, vectors)
+      chosen.forEach((code, at) => Claim.same(z_q[at], rows[code], `the value of code ${code} at vector ${at}`))
+    })
+  ]
+}

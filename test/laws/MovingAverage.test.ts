@@ -1,0 +1,58 @@
+import * as Laws from "../../src/laws/index.ts"
+import * as Codes from "../../src/shapes/Codes.ts"
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Normalization from "../../src/shapes/Normalization.ts"
+import type { Tensor } from "../../src/shapes/Tensor.ts"
+import { refuses } from "./kit.ts"
+
+type Values = Tensor<[number, number]>
+type Counts = Tensor<[number]>
+
+interface Parts {
+  readonly target?: (codebook: Values, sums: Values, counts: Counts) => Values
+  readonly project?: (moved: Values) => Values
+  readonly used?: (uses: Counts, counts: Counts) => Counts
+}
+
+const meanDirection = (codebook: Values, sums: Values, counts: Counts) =>
+  Elementwise.whereRows(Elementwise.isBelow(counts, 0.5), codebook, Normalization.l2Normalize(sums))
+
+const built =
+  ({ project = Normalization.l2Normalize, target = meanDirection, used }: Parts): Laws.Follow =>
+  ({ codebook, uses }, { codes, z }, decay) => {
+    const counts = Codes.countByCode(codes, codebook.shape[0])
+    const aim = target(codebook, Codes.sumByCode(z, codes, codebook.shape[0]), counts)
+    return {
+      codebook: project(Elementwise.add(Elementwise.scale(codebook, decay), Elementwise.scale(aim, 1 - decay))),
+      uses: used === undefined
+        ? Elementwise.add(Elementwise.scale(uses, decay), Elementwise.scale(counts, 1 - decay))
+        : used(uses, counts)
+    }
+  }
+
+const right = built({})
+
+refuses("a moving average", Laws.movingAverage, right, {
+  "keeps every code on the unit sphere": {
+    mutant: built({ project: (moved) => moved }),
+    said: /number 0 of the length of code 0 is 0\.\d+ but must be about 1/
+  },
+  "leaves unused codes where they are, whatever the decay": {
+    mutant: built({ target: (_, sums) => Normalization.l2Normalize(sums) }),
+    said: /number \d of code \d, which no vector has, is 0 but must be about/
+  },
+  "turns a used code by one share to the mean of its vectors, however many they are": {
+    mutant: built({
+      target: (codebook, sums, counts) => Elementwise.whereRows(Elementwise.isBelow(counts, 0.5), codebook, sums)
+    }),
+    said: /number \d of code 0 with \d+ vectors is/
+  },
+  "averages by the same share how often each code is used": {
+    mutant: built({ used: Elementwise.add }),
+    said: /number 0 of the uses of code 0 is 1 but must be about 0\.5/
+  },
+  "comes to the mean of vectors that repeat as fast as the decay says": {
+    mutant: (state, batch, decay) => right(state, batch, decay ** 2),
+    said: /after \d+ times code \d+ is 0\.\d+ from its target, too near; it began \d\.\d+ from it/
+  }
+})

@@ -1,0 +1,49 @@
+import * as Laws from "../../src/laws/index.ts"
+import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as Codes from "../../src/shapes/Codes.ts"
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Normalization from "../../src/shapes/Normalization.ts"
+import * as Reduction from "../../src/shapes/Reduction.ts"
+import type { Tensor } from "../../src/shapes/Tensor.ts"
+import { refuses } from "./kit.ts"
+
+type Values = Tensor<[number, number]>
+
+const open = (codebook: Values, vectors: Values) => {
+  const unit = Normalization.l2Normalize(vectors)
+  const codes = Codes.nearest(unit, codebook)
+  const chosen = Codes.lookup(codebook, codes)
+  const commitment = Reduction.mean(Elementwise.square(Elementwise.sub(chosen, unit)))
+  return { codes, z_q: chosen, commitment }
+}
+
+const changed = (change: (commitment: Tensor<[]>) => Tensor<[]>) => (codebook: Values, vectors: Values) => {
+  const { codes, commitment } = Quantizer.quantize(codebook, vectors)
+  return { codes, commitment: change(commitment) }
+}
+
+refuses("what is passed straight through", Laws.straightThrough, Quantizer.quantize, {
+  "lets the gradient pass as if nothing were chosen": {
+    mutant: open,
+    said: /number \d+ of the gradient of the vectors is 0 but must be about -?0\.\d+/
+  },
+  "lets no gradient of the quantized vectors reach the codebook": {
+    mutant: open,
+    said: /a gradient of -?\d\S* reaches the codebook\nexample: \{"search":\{"codes":/
+  }
+})
+
+refuses("a commitment", Laws.commitment, Quantizer.quantize, {
+  "measures how far vectors are from their codes": {
+    mutant: changed((commitment) => Elementwise.scale(commitment, 2)),
+    said: /number 0 of the commitment is \d\S* but must be about \d/
+  },
+  "pulls vectors to their codes": {
+    mutant: changed(Elementwise.stopGradient),
+    said: /of the gradient of the vectors is 0 but must be about/
+  },
+  "pulls no codes to their vectors": {
+    mutant: open,
+    said: /reaches the codebook/
+  }
+})
