@@ -11,7 +11,7 @@ const modules = ["shapes", "domain", "nn", "layers", "pipelines", "laws"].flatMa
 const folder = mkdtempSync(join(tmpdir(), "patchword-examples-"))
 
 mkdirSync(join(folder, "node_modules"))
-for (const name of ["@effect", "@tensorflow", "effect"]) {
+for (const name of ["@effect", "@tensorflow", "effect", "fast-check"]) {
   symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name))
 }
 symlinkSync(root, join(folder, "node_modules/patchword"))
