@@ -5,4 +5,5 @@ export { type Law, LawError, make, type Options, type Parameters, verify } from 
 export { type Lookup, lookup } from "./Lookup.ts"
 export { type Draw, mask } from "./Mask.ts"
 export { type Batch, type Follow, type Followed, movingAverage } from "./MovingAverage.ts"
+export { schedule } from "./Schedule.ts"
 export { commitment, straightThrough } from "./StraightThrough.ts"

@@ -3,35 +3,12 @@ import fc from "fast-check"
 import * as LayerDecay from "../../src/domain/method/LayerDecay.ts"
 import * as Schedule from "../../src/domain/method/Schedule.ts"
 import * as WeightDecay from "../../src/domain/method/WeightDecay.ts"
+import * as Laws from "../../src/laws/index.ts"
+import { holds } from "../laws/kit.ts"
 
-const cosine: fc.Arbitrary<Schedule.Cosine> = fc.record({
-  floor: fc.double({ min: 0, max: 1, noNaN: true }),
-  above: fc.double({ min: 1e-6, max: 10, noNaN: true }),
-  warmup: fc.nat(40),
-  after: fc.integer({ min: 2, max: 200 })
-}).map(({ above, after, floor, warmup }) => ({ peak: floor + above, floor, warmup, total: warmup + after }))
-
-const rates = (of: Schedule.Cosine) => Array.from({ length: of.total + 1 }, (_, step) => Schedule.cosine(of)(step))
+holds("Schedule.cosine", Laws.schedule(Schedule.cosine))
 
 describe("Schedule", () => {
-  it("rises from 0 to the peak, then falls to the floor", () => {
-    fc.assert(fc.property(cosine, (of) => {
-      const { floor, peak, total, warmup } = of
-      const all = rates(of)
-      const slack = 1e-12 * peak
-      if (warmup > 0) assert.strictEqual(all[0], 0)
-      assert.closeTo(all[warmup]!, peak, slack)
-      if (warmup > 1) assert.closeTo(all[warmup - 1]!, peak, slack)
-      assert.strictEqual(all[total], floor)
-      assert.isAbove(all[total - 1]!, floor)
-      all.slice(1).forEach((rate, step) => {
-        if (step + 1 < warmup) assert.isAbove(rate, all[step]!)
-        else if (step >= warmup) assert.isAtMost(rate, all[step]! + slack)
-      })
-      assert.isTrue(all.slice(warmup).every((rate) => rate >= floor && rate <= peak + slack))
-    }))
-  })
-
   it("spaces drop-path rates evenly from 0 to the rate", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 0.9, noNaN: true }), fc.integer({ min: 2, max: 48 }), (rate, depth) => {

@@ -1,0 +1,52 @@
+/** Laws of learning rates over a run. */
+import fc from "fast-check"
+import type * as Domain from "../domain/method/Schedule.ts"
+import * as Claim from "./Claim.ts"
+import { type Law, make } from "./Law.ts"
+
+const asked: fc.Arbitrary<Domain.Cosine> = fc.record({
+  floor: fc.double({ min: 0, max: 1, noNaN: true }),
+  above: fc.double({ min: 1e-6, max: 10, noNaN: true }),
+  warmup: fc.nat(40),
+  after: fc.integer({ min: 2, max: 200 })
+}).map(({ above, after, floor, warmup }) => ({ peak: floor + above, floor, warmup, total: warmup + after }))
+
+/** The laws of a schedule with a warm-up, of whatever form: a function of the step, counted from 0. */
+export const schedule = (of: (options: Domain.Cosine) => (step: number) => number): ReadonlyArray<Law> => {
+  const law = (name: string, body: (options: Domain.Cosine, rates: ReadonlyArray<number>, slack: number) => void) =>
+    make(name, asked, (options) => {
+      const rate = of(options)
+      body(options, Array.from({ length: options.total + 1 }, (_, step) => rate(step)), 1e-12 * options.peak)
+    })
+  const said = (what: string, rates: ReadonlyArray<number>, at: number) => () =>
+    `${what} at step ${at}: ${rates[at - 1]}, then ${rates[at]}`
+
+  return [
+    law("warms up from 0 to the peak, which the next step has too", ({ peak, warmup }, rates, slack) => {
+      if (warmup > 0) Claim.close([rates[0]!], [0], 0, "the first rate")
+      if (warmup > 1) Claim.close([rates[warmup - 1]!], [peak], slack, "the last rate of the warm-up")
+      Claim.close([rates[warmup]!], [peak], slack, "the rate after the warm-up")
+    }),
+
+    law("rises in the warm-up, and never again", ({ warmup }, rates, slack) => {
+      for (let at = 1; at < rates.length; at++) {
+        if (at < warmup) Claim.holds(rates[at]! > rates[at - 1]!, said("it does not rise", rates, at))
+        else if (at > warmup) Claim.holds(rates[at]! <= rates[at - 1]! + slack, said("it rises", rates, at))
+      }
+    }),
+
+    law("is between floor and peak after the warm-up", ({ floor, peak, warmup }, rates, slack) => {
+      rates.slice(warmup).forEach((rate, at) =>
+        Claim.holds(
+          rate >= floor && rate <= peak + slack,
+          () => `the rate of step ${warmup + at} is ${rate}, not between ${floor} and ${peak}`
+        )
+      )
+    }),
+
+    law("is at the floor when the run is over, and not before", ({ floor, total }, rates) => {
+      Claim.same(rates[total], floor, "the rate after the last step")
+      Claim.holds(rates[total - 1]! > floor, () => `the rate of the last step, ${total - 1}, is that of the floor`)
+    })
+  ]
+}
