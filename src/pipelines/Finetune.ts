@@ -161,7 +161,7 @@ export const finetune = Effect.fn("finetune")(function*(
   start: Start.Start | undefined,
   options: Stage.StageOptions = {}
 ) {
-  const { checkpointEvery = 100, split = "train", stage = "finetune" } = options
+  const { split = "train", stage = "finetune" } = options
   const set = yield* (yield* Images).load(split)
   const { classes } = set
   yield* Effect.fromResult(Classes.check(set))
@@ -171,18 +171,18 @@ export const finetune = Effect.fn("finetune")(function*(
   for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
   const step = stepOf(config, classes.length)
   const tensors = yield* Stage.train({
+    ...options,
     stage,
-    config: Stage.toJson(FinetuneConfig, config),
+    schema: FinetuneConfig,
+    config,
     dataDigest: `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`,
-    about: { model: Model.Classifier.make({ config, classes }) },
+    model: Model.Classifier.make({ config, classes }),
     seed: config.seed,
     step,
     ...(yield* data(config, set, step.batch)),
     optimizer: config.optimizer,
-    checkpointEvery,
     initial: initial(stage, config, classes.length, start, begun?.tensors),
-    measure,
-    trained: ({ parameters }) => parameters
+    measure
   })
   const classifier: Classifier.Classifier = { config, classes, tensors }
   return classifier

@@ -121,25 +121,27 @@ export const pretrain = Effect.fn("pretrain")(function*(
   tokenizer: Tokenizer.Tokenizer,
   options: Stage.StageOptions = {}
 ) {
-  const { checkpointEvery = 100, split = "train", stage = "pretrain" } = options
+  const { split = "train", stage = "pretrain" } = options
   yield* checkGrid(stage, config, tokenizer.config)
   const set = yield* (yield* Images).load(split)
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
   const teacherDigest = Stage.digest(tokenizer.tensors)
   const tensors = yield* Stage.train({
+    ...options,
     stage,
-    config: Stage.toJson(PretrainConfig, config),
+    schema: PretrainConfig,
+    config,
     dataDigest: `${set.digest} ${teacherDigest}`,
-    about: { model: Model.Backbone.make({ config, codes }), teacher: "tokenizer", teacherDigest },
+    model: Model.Backbone.make({ config, codes }),
+    teacher: "tokenizer",
+    teacherDigest,
     seed: config.seed,
     step,
     ...(yield* data(stage, config, tokenizer, set, step.batch)),
     optimizer: config.optimizer,
-    checkpointEvery,
     initial: Effect.sync(() => initial(config, codes)),
-    measure,
-    trained: ({ parameters }) => parameters
+    measure
   })
   const backbone: Backbone.Backbone = { config, codes, tensors }
   return backbone

@@ -191,21 +191,24 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   config: TokenizerConfig,
   options: Stage.StageOptions = {}
 ) {
-  const { checkpointEvery = 100, split = "train", stage = "tokenizer" } = options
+  const { split = "train", stage = "tokenizer" } = options
   yield* supported(config)
   const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher
   const images = yield* batches(config, { stage, split })
   const step = stepOf(config, teacherWidth)
   const tensors = yield* Stage.train({
+    ...options,
     stage,
-    config: Stage.toJson(TokenizerConfig, config),
+    schema: TokenizerConfig,
+    config,
     dataDigest: `${images.set.digest} ${teacherDigest}`,
-    about: { model: Model.Tokenizer.make({ config, teacherWidth }), teacher, teacherDigest },
+    model: Model.Tokenizer.make({ config, teacherWidth }),
+    teacher,
+    teacherDigest,
     seed: config.seed,
     step,
     ...data(stage, config, images, step.batch),
     optimizer: config.optimizer,
-    checkpointEvery,
     initial: initial(stage, config, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
     measure,
     trained: ({ parameters, quantize }) => ({ ...parameters, quantize })

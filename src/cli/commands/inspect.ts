@@ -8,11 +8,11 @@ import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFile.Type) => {
-  const { computedOn, model, ...made } = provenance ?? {}
+  const { computedOn, custom, model, ...made } = provenance ?? {}
   return {
     ...rest,
     elements: Object.entries(dtypes).map(([dtype, count]) => `${count} ${dtype}`).join(", "),
-    is: model?._tag.toLowerCase(),
+    is: model?._tag.toLowerCase() ?? custom?.name,
     ...made,
     computedOn: computedOn && ComputedOn.showHistory(computedOn),
     uses: uses.join("; ")

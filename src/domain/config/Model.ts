@@ -31,5 +31,9 @@ export const Classifier = Schema.TaggedStruct("Classifier", {
 export const Model = Schema.Union([Tokenizer, Backbone, Classifier])
 export type Model = typeof Model.Type
 
+/** What a stage of somebody else trained: a name of its own, and its configuration as plain data. */
+export const Custom = Schema.Struct({ name: Schema.NonEmptyString, config: Schema.Json })
+export type Custom = typeof Custom.Type
+
 /** Which of them. */
 export type Kind = Model["_tag"]

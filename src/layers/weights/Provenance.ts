@@ -17,6 +17,8 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   teacher: Schema.optionalKey(Schema.String),
   /** What the weights are, so that their network can be built again. */
   model: Schema.optionalKey(Model.Model),
+  /** What they are instead, where a stage of somebody else trained them. */
+  custom: Schema.optionalKey(Model.Custom),
   /** How many steps were taken. */
   step: Schema.Int,
   /** What they were computed on; absent in files of earlier versions. */

@@ -12,7 +12,9 @@
  * ```
  */
 import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
+import * as Config from "../../domain/config/Config.ts"
 import type * as Model from "../../domain/config/Model.ts"
+import type * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
@@ -71,6 +73,7 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
     NotInRun,
     SeveralInRun,
     ModelFolder.ModelFolderError,
+    Config.ConfigError,
     Files.FileError,
     Weights.WeightsError
   ])
@@ -95,6 +98,8 @@ export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, {
 
 const ENDING = ".safetensors"
 
+const kindOf = (known: Weights.Provenance | undefined): string | undefined => known?.model?._tag ?? known?.custom?.name
+
 /** The names of a run's finished stages with what they left. */
 const stagesOf = Effect.fnUntraced(function*(run: string) {
   const fs = yield* FileSystem.FileSystem
@@ -107,13 +112,14 @@ const stagesOf = Effect.fnUntraced(function*(run: string) {
     (name) =>
       Effect.map(Weights.readProvenance(path.join(folder, name)), (provenance) => ({
         stage: name.slice(0, -ENDING.length),
-        kind: Option.getOrUndefined(provenance)?.model?._tag
+        ours: Option.getOrUndefined(provenance)?.model !== undefined,
+        kind: kindOf(Option.getOrUndefined(provenance))
       }))
   )
 })
 
 /** The file that a path means: itself, a run's only stage of the kind, or `RUN/STAGE`. */
-const locate = Effect.fnUntraced(function*(given: string, kind: Model.Kind | undefined) {
+const locate = Effect.fnUntraced(function*(given: string, kind: string | undefined) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const fileOf = (run: string, stage: string) => path.join(run, "stages", `${stage}${ENDING}`)
@@ -121,7 +127,7 @@ const locate = Effect.fnUntraced(function*(given: string, kind: Model.Kind | und
   if (Option.isSome(info)) {
     if (info.value.type !== "Directory") return given
     const stages = yield* stagesOf(given)
-    const fitting = stages.filter((one) => one.kind !== undefined && (kind ?? one.kind) === one.kind)
+    const fitting = stages.filter((one) => kind === undefined ? one.ours : one.kind === kind)
     const [only, ...more] = fitting.map(({ stage }) => stage)
     const expected = kind ?? "Network"
     if (only === undefined) return yield* new NotInRun({ expected, stages: stages.map(({ stage }) => stage) })
@@ -136,9 +142,10 @@ const locate = Effect.fnUntraced(function*(given: string, kind: Model.Kind | und
 const within = (path: string) =>
   Effect.mapError((reason: ArtifactError["reason"]) => new ArtifactError({ path, reason }))
 
-const inFile = Effect.fnUntraced(function*(file: string) {
+const inFile = Effect.fnUntraced(function*(file: string, expected = "network of BEiT v2") {
   const { provenance, tensors } = yield* Weights.read(file)
   const known = Option.getOrUndefined(provenance)
+  if (known?.custom !== undefined) return yield* new OtherKind({ expected, found: known.custom.name })
   if (known?.model === undefined) return yield* new NotAnArtifact({})
   const { model } = known
   const official = yield* Weights.official(Weights.make(tensors), Network.namesOf(model), { source: file })
@@ -147,7 +154,7 @@ const inFile = Effect.fnUntraced(function*(file: string) {
 })
 
 const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
-  const inRun = Effect.flatMap(locate(given, kind), inFile)
+  const inRun = Effect.flatMap(locate(given, kind), (file) => inFile(file, kind))
   const path = yield* Path.Path
   const folder = path.dirname(given)
   const found: Artifact = Option.isSome(yield* ModelFolder.weightsOf(given))
@@ -199,3 +206,32 @@ export const trained = (
     ({ reason }) => reason._tag === "NotInRun" || (reason._tag === "OtherKind" && reason.found === "Classifier"),
     (error) => Effect.mapError(classifier(path), (other) => other.reason._tag === "NotInRun" ? error : other)
   )
+
+/** A network of a stage of one's own, with its weights under the names that the stage gave them. */
+export interface Custom<C> {
+  readonly config: C
+  readonly tensors: Weights.Tensors
+  readonly provenance: Weights.Provenance
+}
+
+/**
+ * The network that a stage of one's own left at a path, by the name that the stage gave it as `model`. Fails as {@link tokenizer}
+ * does, and with 64 when its configuration is not what the schema describes.
+ */
+export const custom: <C>(
+  path: string,
+  name: string,
+  schema: Schema.Codec<C, Json.Json>
+) => Effect.Effect<Custom<C>, ArtifactError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function*<C>(path: string, name: string, schema: Schema.Codec<C, Json.Json>) {
+    const file = yield* locate(path, name)
+    const { provenance, tensors } = yield* Weights.read(file)
+    const known = Option.getOrUndefined(provenance)
+    const found = kindOf(known)
+    if (known === undefined || found === undefined) return yield* new NotAnArtifact({})
+    if (known.custom?.name !== name) return yield* new OtherKind({ expected: name, found })
+    const config = yield* Config.decode(schema, file)(known.custom.config)
+    return { config, tensors, provenance: known }
+  },
+  (self, path) => within(path)(self)
+)

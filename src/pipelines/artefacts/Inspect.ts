@@ -125,6 +125,9 @@ const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Classifier: ["finetune --from", "features, probe, knn", "export --what logits"]
 }
 
+/** What the network of a custom stage can be used for. */
+const CUSTOM: ReadonlyArray<string> = ["Artifact.custom, in code"]
+
 const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
   clip: ["teacher of a tokenizer (--teacher clip:…)"],
   dino: ["teacher of a tokenizer (--teacher dino:…)"],
@@ -135,8 +138,12 @@ const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
 
 const NEAR = 0.5
 
-const usesOf = (shapes: KnownNetworks.Shapes, model: Model.Model | undefined): ReadonlyArray<string> => {
+const usesOf = (
+  shapes: KnownNetworks.Shapes,
+  { custom, model }: Pick<Weights.Provenance, "custom" | "model"> = {}
+): ReadonlyArray<string> => {
   if (model !== undefined) return USES[model._tag]
+  if (custom !== undefined) return CUSTOM
   const [nearest] = KnownNetworks.recognise(shapes)
   return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.known.network]
 }
@@ -168,7 +175,7 @@ const weighed = (
     dtypes,
     ...(looksLike === undefined ? {} : { looksLike }),
     ...(known === undefined ? {} : { provenance: known }),
-    uses: usesOf(shapes, known?.model)
+    uses: usesOf(shapes, known)
   })
 }
 

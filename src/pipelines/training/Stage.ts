@@ -1,4 +1,15 @@
-/** What the stages that train have in common: keys, the optimizer's course, skipping what the run has finished. */
+/**
+ * A stage that trains: steps taken on batches, logged, kept as checkpoints, resumed, and skipped where the run has finished it.
+ * Those of BEiT v2 are such stages, and so is one of your own ([guide](../../../docs/your-own-stage.md)).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Stage } from "patchword/pipelines"
+ *
+ * const keyOf = Stage.keys("autoencoder", 7)
+ * assert.deepStrictEqual(keyOf("rows", 3), { seed: 7, purpose: "autoencoder/rows", epoch: 0, index: 3 })
+ * ```
+ */
 import { Effect, Option, Runtime, Schema } from "effect"
 import { ConfigError } from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
@@ -11,7 +22,9 @@ import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Runs } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
-import type { HostOf } from "../../shapes/Step.ts"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
+import type { HostOf, TrainStep } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import * as Training from "./Training.ts"
 
 /** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
@@ -44,8 +57,8 @@ export interface Identity {
   readonly dataDigest: string
   readonly seed: number
   readonly step: number
-  /** What its weights are. */
-  readonly model: Model.Model
+  /** What its weights are: a network of BEiT v2, or another one, by a name of its own. */
+  readonly model: Model.Model | string
   /** Who taught it. */
   readonly teacher?: string
   readonly teacherDigest?: string
@@ -75,7 +88,7 @@ const differencesOf = (
   provenance: Option.Option<Weights.Provenance>
 ): ReadonlyArray<Json.Difference> => {
   const known = Option.getOrUndefined(provenance)
-  const model = known?.model === undefined ? undefined : Schema.encodeSync(Model.Model)(known.model)
+  const model = known?.model === undefined ? known?.custom : Schema.encodeSync(Model.Model)(known.model)
   const found = [
     ...(model === undefined ? [] : Json.differences(model.config, config)),
     ...(known === undefined ? [] : dataDifferences(known.dataDigest, dataDigest))
@@ -88,7 +101,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
-  const { config, dataDigest, stage, ...more } = about
+  const { config, dataDigest, model, stage, ...more } = about
   const runs = yield* Runs
   const identity = { configDigest: Files.sha256(Json.canonical(config)), dataDigest }
   const finished = yield* runs.result(stage)
@@ -101,7 +114,13 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
     return known.value.tensors
   }
   const { computedOn, tensors } = yield* compute
-  const provenance = new Weights.Provenance({ ...identity, ...more, stage, ...(computedOn && { computedOn }) })
+  const provenance = new Weights.Provenance({
+    ...identity,
+    ...more,
+    ...(typeof model === "string" ? { custom: { name: model, config } } : { model }),
+    stage,
+    ...(computedOn && { computedOn })
+  })
   yield* runs.saveWeights(stage, Weights.make(tensors, provenance))
   yield* runs.done(stage, identity)
   return tensors
@@ -119,33 +138,81 @@ export const requireConfig = (
 }
 
 /** What a stage trains, on what, and how. */
-export interface Recipe<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>
-  extends Omit<Training.Training<S, B, M, E1, R1, E2, R2>, "steps" | "batchSize" | "batch">
+export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
+  extends
+    Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "seed">,
+    Pick<StageOptions, "checkpointEvery">
 {
-  /** What the weights are, and who taught them. */
-  readonly about: Pick<Identity, "model" | "teacher" | "teacherDigest">
+  /** The name under which the run keeps it. */
+  readonly stage: string
+  /** What it computes: a checkpoint, or a result, of another configuration is refused. */
+  readonly config: C
+  /** How the configuration is written. */
+  readonly schema: Schema.Codec<C, Json.Json>
+  /** How long it trains, at which rates. */
   readonly optimizer: OptimizerConfig
-  /** The batch of one step, with the optimizer's numbers of it. */
+  /** Steps that make one pass over the data. */
+  readonly stepsPerEpoch: number
+  readonly step: TrainStep<S, B, M>
+  /** The state before the first step; not asked for on resume. */
+  readonly initial: Effect.Effect<HostOf<S>, E1, R1>
+  /** The batch of one step, a function of the step number alone, with the optimizer's numbers of it. */
   readonly batch: (step: number, hyper: HostOf<AdamW.Hyper>) => Effect.Effect<HostOf<B>, E2, R2>
-  /** What is kept of the last state, under official names. */
-  readonly trained: (state: HostOf<S>) => object
+  /** Told of each batch when its step is taken, and nobody reads it any more. */
+  readonly used?: (batch: HostOf<B>) => void
+  /** The row that a step adds to the log; by default all metrics that are one number. */
+  readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
+  /** What is kept of the last state, under official names; by default the parameters. */
+  readonly trained?: (state: HostOf<S>) => object
 }
 
-/** Trains as the optimizer's configuration says, unless the run holds what comes of it; gives the arrays. */
-export const train = <S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
-  recipe: Recipe<S, B, M, E1, R1, E2, R2>
+/** The metrics that are one number. */
+const scalars = (metrics: object): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Tree.leaves<HostTensor.Any>(metrics).flatMap(([name, { data, shape }]) =>
+      shape.length === 0 ? [[name, data[0]!]] : []
+    )
+  )
+
+/**
+ * Trains as the optimizer's configuration says, unless the run holds what comes of it; gives the arrays.
+ *
+ * A stage that was interrupted, or killed, goes on from its newest checkpoint, and ends with the bytes of one that never
+ * stopped. Fails with {@link OtherStage} where the run holds the stage under another configuration, with `TrainingError` where a
+ * step gives no finite loss, and as `initial`, `batch`, the engine and the run fail.
+ */
+export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
+  options: Stage<C, S, B, M, E1, R1, E2, R2>
 ) => {
-  const { about, config, dataDigest, optimizer, seed, stage, stepsPerEpoch } = recipe
+  const {
+    checkpointEvery = 100,
+    dataDigest,
+    measure = scalars,
+    model,
+    optimizer,
+    schema,
+    seed,
+    stage,
+    stepsPerEpoch,
+    teacher,
+    teacherDigest,
+    trained = ({ parameters }) => parameters
+  } = options
+  const config = toJson(schema, options.config)
   const { total } = optimizer.steps(stepsPerEpoch)
   const rate = optimizer.learningRate(stepsPerEpoch)
-  const trained = Training.train({
-    ...recipe,
+  const last = Training.train({
+    ...options,
+    config,
+    checkpointEvery,
+    measure,
     steps: total,
     batchSize: optimizer.batchSize,
-    batch: (step) => recipe.batch(step, AdamW.hyper(step, rate(step), optimizer))
+    batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer))
   })
-  return unlessFinished(
-    { stage, config, dataDigest, seed, step: total, ...about },
-    Effect.map(trained, ({ computedOn, state }) => ({ tensors: Weights.flatten(recipe.trained(state)), computedOn }))
-  )
+  const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
+  return Effect.scoped(unlessFinished(
+    { stage, config, dataDigest, seed, step: total, model, ...taught },
+    Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
+  ))
 }
