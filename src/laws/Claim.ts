@@ -17,12 +17,24 @@ export const holds = (condition: boolean, complaint: () => string): void => {
   if (!condition) throw new Error(complaint())
 }
 
+const LONG = 200
+
+const members = (value: unknown): ReadonlyMap<string, unknown> =>
+  new Map(typeof value === "object" && value !== null ? Object.entries(value) : [])
+
+/** Says how two values differ: of long ones, which member is the first that does. */
+const difference = (found: unknown, expected: unknown, what: string): string => {
+  const whole = `${what} is ${fc.stringify(found)} but must be ${fc.stringify(expected)}`
+  const [ours, theirs] = [members(found), members(expected)]
+  const first = [...theirs.keys(), ...ours.keys()].find((key) => !isDeepStrictEqual(ours.get(key), theirs.get(key)))
+  return whole.length <= LONG || first === undefined || ours.size === 0 || theirs.size === 0
+    ? whole
+    : difference(ours.get(first), theirs.get(first), `${first} of ${what}`)
+}
+
 /** Claims that two values are equal, member by member. */
 export const same = (found: unknown, expected: unknown, what: string): void =>
-  holds(
-    isDeepStrictEqual(found, expected),
-    () => `${what} is ${fc.stringify(found)} but must be ${fc.stringify(expected)}`
-  )
+  holds(isDeepStrictEqual(found, expected), () => difference(found, expected, what))
 
 /** Claims that numbers differ by `within` at most; what is not a number differs from all. */
 export const close = (

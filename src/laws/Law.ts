@@ -65,9 +65,11 @@ export const verify = (law: Law, parameters: Parameters = {}): Effect.Effect<voi
       return Effect.fail(
         new LawError({
           law: law.name,
-          complaint: errorInstance instanceof Error
+          complaint: counterexample === null
+            ? `${numSkips} examples were not of the kind that the law is about`
+            : errorInstance instanceof Error
             ? errorInstance.message
-            : `${numSkips} examples were not of the kind that the law is about`,
+            : fc.stringify(errorInstance),
           example: (counterexample === null ? [] : [counterexample]).flat().map((value) => fc.stringify(value)).join(),
           again: { seed, path: counterexamplePath ?? "" },
           cause: errorInstance

@@ -1,6 +1,7 @@
 /** What holds of masks, quantizers and other parts, as properties to try on ours and on yours. Needs `fast-check`. */
 export * as Arbitraries from "./Arbitraries.ts"
 export * as Claim from "./Claim.ts"
+export { engine, type EngineOptions } from "./Engine.ts"
 export { type Law, LawError, make, type Options, type Parameters, verify } from "./Law.ts"
 export { type Lookup, lookup } from "./Lookup.ts"
 export { type Draw, mask } from "./Mask.ts"

@@ -6,13 +6,13 @@ import { accumulating, pretraining, small, tokenizing } from "../../benchmarks/s
 import { assembled } from "../../scripts/kernels.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Steps from "../layers/engine/steps.ts"
 
 const STEPS = 3
 

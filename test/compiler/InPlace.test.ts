@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { HostTensor } from "../../src/shapes/HostTensor.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Steps from "../layers/engine/steps.ts"
 
 const SIDE = 32
 

@@ -6,9 +6,9 @@ import * as Graph from "../../src/compiler/graph/Graph.ts"
 import * as TypeInference from "../../src/compiler/graph/TypeInference.ts"
 import * as Print from "../../src/compiler/trace/Print.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as Steps from "../../src/laws/EngineSteps.ts"
 import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
 import { type Any, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import * as Steps from "../layers/engine/steps.ts"
 import { casesOf } from "../nn/steps.ts"
 
 const inference = (run: (x: tf.Tensor) => tf.Tensor): Inference<object, { readonly x: Any }, { readonly y: Any }> => ({

@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs"
 import { deserialize, serialize } from "node:v8"
 import { NotTraceable } from "../../src/compiler/graph/Tracer.ts"
 import * as Tape from "../../src/compiler/trace/Tape.ts"
+import * as Steps from "../../src/laws/EngineSteps.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import * as Steps from "../layers/engine/steps.ts"
 
 const { result, tape, updates } = Tape.trainStep(Steps.regression)
 

@@ -3,11 +3,11 @@ import * as tf from "@tensorflow/tfjs"
 import * as Graph from "../../src/compiler/graph/Graph.ts"
 import * as Tracer from "../../src/compiler/graph/Tracer.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Gradient from "../../src/shapes/Gradient.ts"
 import * as ShapeError from "../../src/shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../src/shapes/Step.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import * as Steps from "../layers/engine/steps.ts"
 
 type Row = Tensor<[2, 3]>
 

@@ -1,12 +1,12 @@
 import { Effect } from "effect"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
+import * as Regression from "../../src/laws/EngineSteps.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import * as Regression from "../layers/engine/steps.ts"
 import { cases } from "../nn/steps.ts"
 
 export type Numbers = Readonly<Record<string, ReadonlyArray<number>>>

@@ -187,7 +187,13 @@ describe("the escape hatch", () => {
       "src/compiler/trace/Tape.ts: untyped": 1,
       "src/compiler/trace/TracedGraph.ts: untyped": 1,
       "src/layers/engine/Reference.ts: untyped": 3,
-      "src/laws/Eager.ts: untyped": 1
+      "src/laws/Eager.ts: untyped": 1,
+      "src/laws/Engine.ts: unsafeTyped": 1,
+      "src/laws/Engine.ts: untyped": 2,
+      "src/laws/EngineScript.ts: unsafeTyped": 2,
+      "src/laws/EngineScript.ts: untyped": 4,
+      "src/laws/EngineSteps.ts: unsafeTyped": 1,
+      "src/laws/EngineSteps.ts: untyped": 3
     })
   })
 

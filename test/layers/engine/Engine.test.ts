@@ -1,23 +1,43 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Result, Runtime, Scope } from "effect"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, ManagedRuntime, Result, Runtime, Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import * as OnnxModel from "../../../src/compiler/graph/OnnxModel.ts"
+import { trained } from "../../../src/laws/Engine.ts"
+import * as Steps from "../../../src/laws/EngineSteps.ts"
+import * as Laws from "../../../src/laws/index.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as Onnx from "../../../src/layers/engine/Onnx.ts"
 import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
-import { contract, reasonOf, trained } from "./EngineContract.ts"
-import { absent, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
-import * as Steps from "./steps.ts"
+import { holds } from "../../laws/kit.ts"
+import { absent, type Candidate, on, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
 
-contract(onnx, { tensors: 2, bytes: 8 * 4 })
-contract(web, { tensors: 2, bytes: 8 * 4 })
-contract(reference)
-contract(tensorflow)
-contract(openvino, { tensors: 2, bytes: 8 * 4 })
+const reasonOf = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+for (const { layer, name } of present([onnx, web, reference, tensorflow, openvino])) {
+  const runtime = ManagedRuntime.make(Layer.fresh<Engine.Engine, Engine.EngineError, never>(layer))
+  afterAll(() => runtime.dispose())
+  holds(`the ${name} engine`, Laws.engine(runtime))
+}
+
+const counts = (candidate: Candidate, spare: { readonly tensors: number; readonly bytes: number }) =>
+  on(candidate, (it) => {
+    it.effect("counts what handles hold, and what it needs beside", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine.Engine
+        yield* engine.train(Steps.regression, Steps.initial())
+        yield* engine.infer(Steps.affine, Steps.weights())
+        const { bytes, tensors } = yield* engine.memory
+        assert.deepStrictEqual({ bytes, tensors }, { tensors: 8 + spare.tensors, bytes: 4 * 8 * 4 + spare.bytes })
+      }))
+  })
+
+for (const candidate of [onnx, web, openvino]) counts(candidate, { tensors: 2, bytes: 8 * 4 })
+for (const candidate of [reference, tensorflow]) counts(candidate, { tensors: 0, bytes: 0 })
 
 describe("the worker", () => {
   it.effect("is lost for everyone when it ends", () =>

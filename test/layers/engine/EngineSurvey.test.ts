@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Runtime, Schema } from "effect"
+import { trained } from "../../../src/laws/Engine.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as EngineSurvey from "../../../src/layers/engine/EngineSurvey.ts"
 import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
-import { trained } from "./EngineContract.ts"
 import { reference } from "./engines.ts"
 
 const available = (name: string, gigaflops: number, deviation: number) =>

@@ -1,13 +1,14 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+/** What can be done with an engine's handles, in any order. */
 import * as tf from "@tensorflow/tfjs"
-import { Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import fc from "fast-check"
-import * as Engine from "../../src/layers/engine/Engine.ts"
-import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
-import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import { type Candidate, openvino, present, reference, tensorflow, web } from "../layers/engine/engines.ts"
-import * as Steps from "../layers/engine/steps.ts"
+import * as Engine from "../layers/engine/Engine.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
+import * as Claim from "./Claim.ts"
+import * as Steps from "./EngineSteps.ts"
+import { refused } from "./Refused.ts"
 
 const kinds = [
   "train",
@@ -25,17 +26,16 @@ const kinds = [
 
 type Kind = typeof kinds[number]
 
-interface Action {
+/** An action, and by its place among those that are open the handle that it is done with. */
+export interface Action {
   readonly kind: Kind
   readonly which: number
 }
 
-const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
+/** At most twelve actions, each on one of the handles that are open. */
+export const scripts: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
   fc.record({ kind: fc.constantFrom(...kinds), which: fc.nat(9) }),
-  {
-    minLength: 1,
-    maxLength: 12
-  }
+  { minLength: 1, maxLength: 12 }
 )
 
 interface Trainee {
@@ -75,7 +75,7 @@ const broken = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: Steps.values(
 const wrong = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: { ...Steps.batch(0).x, data: new Float32Array(5) } })
 
 const tagOf = <A>(effect: Effect.Effect<A, Engine.EngineError>) =>
-  Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
+  Effect.map(refused(effect, "what cannot be done"), ({ reason }) => reason._tag)
 
 const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, E>, yields: number) {
   const fiber = yield* Effect.forkChild(running, { startImmediately: yields % 2 === 0 })
@@ -83,7 +83,9 @@ const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, 
   yield* Fiber.interrupt(fiber)
 })
 
-const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
+/** Does one thing after the other. After each, the engine holds what its open handles need, and in the end nothing. */
+export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
+  const tensors = tf.memory().numTensors
   const engine = yield* Engine.Engine
   const trainees: Array<Trainee> = []
   const students: Array<Student> = []
@@ -109,7 +111,8 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
       }
       case "untraceable": {
         const ran = Effect.flatMap(engine.train(untraceable, Steps.initial()), (handle) => handle.run(Steps.batch(0)))
-        assert.include(["Failed", "WrongShape"], yield* tagOf(Effect.scoped(ran)))
+        const tag = yield* tagOf(Effect.scoped(ran))
+        Claim.holds(tag === "Failed" || tag === "WrongShape", () => `a step that cannot be traced fails with ${tag}`)
         return
       }
       case "astray": {
@@ -117,8 +120,8 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         const handle = yield* engine.train(astray, { w: Steps.values([3], (i) => i) })
         const held = yield* engine.memory
         const ran = yield* Effect.exit(handle.run({ rows }))
-        assert.isTrue(which > 2 || Exit.isSuccess(ran))
-        assert.deepStrictEqual(yield* engine.memory, held)
+        Claim.holds(which > 2 || Exit.isSuccess(ran), () => `a row of ${which} of 3 is refused`)
+        Claim.same(yield* engine.memory, held, "what is held after a row that is not there")
         return
       }
       case "run":
@@ -129,14 +132,15 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         if (student !== undefined) yield* student.handle.run(Steps.x())
         return
       case "wrong":
-        if (trainee !== undefined) assert.strictEqual(yield* tagOf(trainee.handle.run(wrong())), "BadInput")
+        if (trainee !== undefined) Claim.same(yield* tagOf(trainee.handle.run(wrong())), "BadInput", "the reason")
         return
       case "broken":
         if (trainee !== undefined) {
-          const { reason } = yield* Effect.flip(trainee.handle.run(broken()))
-          assert.deepStrictEqual(
-            reason,
-            new Engine.NonFinite({ step: trainee.steps + 1, metric: "loss", value: "Infinity" })
+          const { reason } = yield* refused(trainee.handle.run(broken()), "an infinite loss")
+          Claim.same(
+            { ...reason },
+            { ...new Engine.NonFinite({ step: trainee.steps + 1, metric: "loss", value: "Infinity" }) },
+            "the reason"
           )
         }
         return
@@ -154,7 +158,7 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
           })
           yield* Scope.close(trainee.scope, Exit.void)
           const exit = yield* Fiber.await(running)
-          assert.isTrue(Exit.isSuccess(exit) || which % 2 === 1)
+          Claim.holds(Exit.isSuccess(exit) || which % 2 === 1, () => "a step that was handed over is not finished")
           closed.push(...trainees.splice(trainees.indexOf(trainee), 1))
         }
         return
@@ -183,40 +187,27 @@ const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   const inferred = yield* added(engine.infer(Steps.affine, Steps.weights()))
   for (const action of script) {
     yield* Effect.scoped(act(action))
-    assert.deepStrictEqual(yield* engine.memory, {
-      handles: before.handles + trainees.length + students.length,
-      tensors: before.tensors + trainees.length * trained.tensors + students.length * inferred.tensors,
-      bytes: before.bytes + trainees.length * trained.bytes + students.length * inferred.bytes
-    })
+    Claim.same(
+      yield* engine.memory,
+      {
+        handles: before.handles + trainees.length + students.length,
+        tensors: before.tensors + trainees.length * trained.tensors + students.length * inferred.tensors,
+        bytes: before.bytes + trainees.length * trained.bytes + students.length * inferred.bytes
+      },
+      `what is held after "${action.kind}"`
+    )
   }
   for (const { handle, steps } of trainees) {
     const other = yield* Scope.make()
     const fresh = yield* Scope.provide(engine.train(Steps.regression, Steps.initial()), other)
     for (let step = 0; step < steps; step++) yield* fresh.run(Steps.batch(step))
-    assert.deepStrictEqual(yield* handle.snapshot, yield* fresh.snapshot)
+    Claim.same(yield* handle.snapshot, yield* fresh.snapshot, `the state of ${steps} steps`)
     yield* Scope.close(other, Exit.void)
   }
   for (const { scope } of [...trainees, ...students]) yield* Scope.close(scope, Exit.void)
-  for (const { handle } of closed) assert.strictEqual(yield* tagOf(handle.snapshot), "Disposed")
-  assert.deepStrictEqual(yield* engine.memory, before)
+  for (const { handle } of closed) {
+    Claim.same(yield* tagOf(handle.snapshot), "Disposed", "the reason of a closed handle")
+  }
+  Claim.same(yield* engine.memory, before, "what is held when all handles are closed")
+  Claim.same(tf.memory().numTensors, tensors, "the number of tensors in TensorFlow.js")
 })
-
-const oneThread: Candidate = { name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }
-
-for (const { layer, name } of present([oneThread, openvino, reference, tensorflow, web])) {
-  describe(`whatever is done with handles of the ${name} engine`, () => {
-    const runtime = ManagedRuntime.make(Layer.fresh<Engine.Engine, Engine.EngineError, never>(layer))
-    beforeAll(() => runtime.runPromise(Effect.asVoid(Engine.Engine)))
-    afterAll(() => runtime.dispose())
-
-    it("they hold what they should, and nothing when they are closed", async () => {
-      const tensors = tf.memory().numTensors
-      await fc.assert(
-        fc.asyncProperty(actions, (script) => runtime.runPromise(play(script))).afterEach(() => {
-          assert.strictEqual(tf.memory().numTensors, tensors)
-        }),
-        { numRuns: name === openvino.name ? 15 : 40 }
-      )
-    })
-  })
-}

@@ -1,11 +1,12 @@
-import * as AdamW from "../../../src/nn/optimizer/AdamW.ts"
-import * as Elementwise from "../../../src/shapes/Elementwise.ts"
-import * as Gradient from "../../../src/shapes/Gradient.ts"
-import * as HostTensor from "../../../src/shapes/HostTensor.ts"
-import * as Linear from "../../../src/shapes/Linear.ts"
-import * as Reduction from "../../../src/shapes/Reduction.ts"
-import type { HostOf, Inference, TrainStep } from "../../../src/shapes/Step.ts"
-import { type Tensor, unsafeTyped, untyped } from "../../../src/shapes/Tensor.ts"
+/** Small steps that engines are tried on. */
+import * as AdamW from "../nn/optimizer/AdamW.ts"
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Linear from "../shapes/Linear.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
 
 export interface Line {
   readonly weight: Tensor<[2, 3]>
@@ -30,6 +31,7 @@ const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
 
 const line = { weight: f32(2, 3), bias: f32(2) }
 
+/** A linear regression by AdamW, of one update for `accumulate` steps. */
 export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
   state: AdamW.stateSpec(line, accumulate),
@@ -50,6 +52,7 @@ export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metric
 
 export const regression = regressionOf(1)
 
+/** Gives a list. */
 export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArray<Tensor<[4, 2]>>> = {
   name: "affine",
   weights: line,
@@ -60,6 +63,7 @@ export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArr
   }
 }
 
+/** Adds up the squares of 3 million numbers. */
 export const length: Inference<
   object,
   { readonly x: Tensor<[3000, 1024]> },
@@ -73,6 +77,7 @@ export const length: Inference<
 
 const one = f32(1)
 
+/** Asks for more memory than there is anywhere. */
 export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
   name: "greedy",
   state: { w: one },
@@ -84,6 +89,7 @@ export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor
   }
 }
 
+/** The gradient of its square root is infinite at 0, and its loss not a number below. */
 export const rooted: TrainStep<
   { readonly w: Tensor<[1]> },
   { readonly x: Tensor<[1]> },
@@ -115,16 +121,18 @@ const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
   bias: values([2], (i) => at(i + 6))
 })
 
-export const initial = (accumulate = 1): HostOf<State> => ({
-  parameters: fixedLine((i) => Math.sin(i + 1)),
+/** The state before the first step; `seed` names one of many. */
+export const initial = (accumulate = 1, seed = 0): HostOf<State> => ({
+  parameters: fixedLine((i) => Math.sin(i + 1 + seed)),
   first: fixedLine(() => 0),
   second: fixedLine(() => 0),
   ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
 })
 
-export const batchOf = (accumulate: number) => (step: number): HostOf<Batch> => ({
-  x: values([4, 3], (i) => Math.cos(i * 3 + step)),
-  y: values([4, 2], (i) => Math.sin(i * 5 + step)),
+/** The batch of a step; `seed` names one of many. */
+export const batchOf = (accumulate: number, seed = 0) => (step: number): HostOf<Batch> => ({
+  x: values([4, 3], (i) => Math.cos(i * 3 + step + seed)),
+  y: values([4, 2], (i) => Math.sin(i * 5 + step + seed)),
   hyper: AdamW.hyper(step, 0.05, { betas: [0.9, 0.99], eps: 1e-8, accumulate })
 })
 

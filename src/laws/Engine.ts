@@ -1,0 +1,440 @@
+/** Laws of engines. */
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Exit, Fiber, type ManagedRuntime, Result, Runtime, Scope } from "effect"
+import fc from "fast-check"
+import { isDeepStrictEqual } from "node:util"
+import { Engine, type EngineError, layerReference } from "../layers/engine/Engine.ts"
+import * as Elementwise from "../shapes/Elementwise.ts"
+import * as Gradient from "../shapes/Gradient.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Reduction from "../shapes/Reduction.ts"
+import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import { type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
+import * as Tree from "../shapes/Tree.ts"
+import * as Claim from "./Claim.ts"
+import * as EngineScript from "./EngineScript.ts"
+import * as Steps from "./EngineSteps.ts"
+import { type Law, make, type Options } from "./Law.ts"
+import { refused } from "./Refused.ts"
+
+/** Five steps of a small regression, with one update for `accumulate` of them. */
+export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 0) {
+  const engine = yield* Engine
+  const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate, seed))
+  const metrics = yield* Effect.forEach(
+    [0, 1, 2, 3, 4],
+    (step) => handle.run(Steps.batchOf(accumulate, seed)(step))
+  )
+  return { metrics, state: (yield* handle.snapshot).state }
+}, Effect.scoped)
+
+/** Five steps of a small regression. */
+export const trained = trainedBy(1)
+
+/** Claims that two records of arrays agree. */
+const agree = (found: object, expected: object, within: number, what: string): void => {
+  const all = new Map(Tree.leaves<HostTensor.Any>(expected))
+  const leaves = Tree.leaves<HostTensor.Any>(found)
+  Claim.same(leaves.map(([path]) => path), [...all.keys()], `the list of names in ${what}`)
+  for (const [path, leaf] of leaves) {
+    Claim.same(leaf.shape, all.get(path)!.shape, `the shape of ${path} in ${what}`)
+    Claim.close(leaf.data, all.get(path)!.data, within, `${path} in ${what}`)
+  }
+}
+
+const says = (error: EngineError, message: RegExp, exitCode: number): void => {
+  Claim.holds(message.test(error.message), () => `the error says "${error.message}", not ${message}`)
+  Claim.same(error[Runtime.errorExitCode], exitCode, "the exit code")
+}
+
+const tagOf = <A, R>(effect: Effect.Effect<A, EngineError, R>): Effect.Effect<string, never, R> =>
+  Effect.map(refused(effect, "what cannot be done"), ({ reason }) => reason._tag)
+
+/** A step and what it runs on. */
+interface Given {
+  readonly engine: Engine["Service"]
+  readonly seed: number
+  readonly initial: () => HostOf<Steps.State>
+  readonly batch: (step: number) => HostOf<Steps.Batch>
+  /** A batch whose loss is not a number. */
+  readonly broken: () => HostOf<Steps.Batch>
+}
+
+/** What an engine of one's own may differ in. */
+export interface EngineOptions {
+  /** How much a number may differ from the reference's; 1e-5 when absent, which single precision keeps. */
+  readonly within?: number
+}
+
+/**
+ * The laws of an engine: the numbers of the reference, the promises of its handles, and nothing left alive after success,
+ * failure or interruption. The runtime holds the engine while the laws are tried; whoever made it disposes of it.
+ */
+export const engine = <E>(
+  runtime: ManagedRuntime.ManagedRuntime<Engine, E>,
+  { within = 1e-5 }: EngineOptions = {}
+): ReadonlyArray<Law> => {
+  const law = (
+    name: string,
+    body: (given: Given) => Effect.Effect<void, EngineError, Engine | Scope.Scope>,
+    options: Options = { numRuns: 3 }
+  ) =>
+    make(name, fc.nat(99), (seed) => {
+      const batch = Steps.batchOf(1, seed)
+      const program = Engine.use((engine) =>
+        body({
+          engine,
+          seed,
+          initial: () => Steps.initial(1, seed),
+          batch,
+          broken: () => ({ ...batch(1), x: Steps.values([4, 3], () => NaN) })
+        })
+      )
+      return runtime.runPromise(Effect.scoped(program))
+    }, options)
+  const once = { numRuns: 1 }
+
+  const asReference = (accumulate: number) =>
+    Effect.fnUntraced(function*({ seed }: Given) {
+      const found = yield* trainedBy(accumulate, seed)
+      const expected = yield* Effect.provide(trainedBy(accumulate, seed), layerReference)
+      agree(found.metrics, expected.metrics, within, "the metrics")
+      agree(found.state, expected.state, within, "the state")
+    })
+
+  return [
+    law("takes five steps as the reference does", asReference(1)),
+
+    law("takes several steps for one update as the reference does", asReference(2)),
+
+    law(
+      "learns",
+      Effect.fnUntraced(function*() {
+        const losses = (yield* trained).metrics.map(({ loss }) => HostTensor.item(loss))
+        Claim.holds(losses[4]! < losses[0]!, () => `the loss goes from ${losses[0]} to ${losses[4]}`)
+      }),
+      once
+    ),
+
+    law(
+      "gives the same bytes for the same steps",
+      Effect.fnUntraced(function*({ seed }) {
+        Claim.same(yield* trainedBy(1, seed), yield* trainedBy(1, seed), "what the second time gives")
+      })
+    ),
+
+    law(
+      "returns records with lists in them",
+      Effect.fnUntraced(function*({ engine }) {
+        const handle = yield* engine.infer(Steps.affine, Steps.weights())
+        const outputs = yield* handle.run(Steps.x())
+        Claim.holds(Array.isArray(outputs), () => "the outputs are no array")
+        Claim.same(outputs.map(({ shape }) => shape), [[4, 2], [4, 2]], "the list of shapes")
+        Claim.close(outputs[1]!.data, outputs[0]!.data.map((x) => 2 * x), within, "the second output")
+      }),
+      once
+    ),
+
+    law(
+      "adds up the squares of millions of numbers",
+      Effect.fnUntraced(function*({ engine }) {
+        const handle = yield* engine.infer(Steps.length, {})
+        const x = Float32Array.from({ length: 3000 * 1024 }, (_, i) => 1e-4 * (2 + Math.sin(i)))
+        const { norm } = yield* handle.run({ x: { shape: [3000, 1024], dtype: "float32", data: x } })
+        const expected = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0))
+        Claim.close([HostTensor.item(norm) / expected], [1], within / 10, "the norm, in units of what it must be")
+      }),
+      once
+    ),
+
+    law(
+      "leaves the arrays that it is given alone",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const [state, given] = [initial(), batch(0)]
+        const handle = yield* engine.train(Steps.regression, state)
+        yield* handle.run(given)
+        const first = (yield* handle.snapshot).state
+        yield* handle.run(given)
+        Claim.same(state, initial(), "the state that was given")
+        Claim.same(given, batch(0), "the batch that was given")
+        Claim.holds(
+          !isDeepStrictEqual((yield* handle.snapshot).state, first),
+          () => "a snapshot has changed with the state, or a step has done nothing"
+        )
+      })
+    ),
+
+    law(
+      "says which input is not what the step declares",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const handle = yield* engine.train(Steps.regression, initial())
+        const given = batch(0)
+        const narrow = Steps.values([4, 2], () => 0)
+        const wrong = Tree.map<typeof given>(given, (leaf, path) => path === "x" ? narrow : leaf)
+        const error = yield* refused(handle.run(wrong), "an array of another shape")
+        says(error, /^engine, regression: batch\.x must be float32 \[4, 3\] but is float32 \[4, 2\]$/, 65)
+        const { hyper: _, ...lacking } = given
+        const missing = yield* refused(handle.run(lacking as typeof given), "a batch that lacks a member")
+        says(missing, /batch\.hyper\.rate must be float32 \[\] but is missing/, 65)
+        const short = { ...given, y: { ...given.y, data: new Float32Array(7) } }
+        says(yield* refused(handle.run(short), "an array that is too short"), /float32 \[4, 2\] with 7 values/, 65)
+        const { parameters: __, ...stateless } = initial()
+        const opened = engine.train(Steps.regression, stateless as ReturnType<typeof initial>)
+        says(
+          yield* refused(opened, "a state that lacks a member"),
+          /state\.parameters\.weight must be .* is missing/,
+          65
+        )
+        yield* handle.run(given)
+      }),
+      once
+    ),
+
+    law(
+      "refuses handles whose scope is closed",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const scope = yield* Scope.make()
+        const handle = yield* Scope.provide(engine.train(Steps.regression, initial()), scope)
+        const infer = yield* Scope.provide(engine.infer(Steps.affine, Steps.weights()), scope)
+        yield* handle.run(batch(0))
+        yield* Scope.close(scope, Exit.void)
+        const run = Effect.exit(handle.run(batch(1)))
+        Claim.holds(Exit.isFailure(yield* run), () => "a step was taken after the scope had closed")
+        const tags = [
+          yield* tagOf(handle.run(batch(1))),
+          yield* tagOf(handle.snapshot),
+          yield* tagOf(infer.run(Steps.x()))
+        ]
+        Claim.same(tags, ["Disposed", "Disposed", "Disposed"], "the list of reasons")
+      }),
+      once
+    ),
+
+    law(
+      "counts what handles hold",
+      Effect.fnUntraced(function*({ engine, initial }) {
+        const before = yield* engine.memory
+        const held = yield* Effect.scoped(Effect.gen(function*() {
+          yield* engine.train(Steps.regression, initial())
+          yield* engine.infer(Steps.affine, Steps.weights())
+          return yield* engine.memory
+        }))
+        Claim.same(held.handles - before.handles, 2, "the number of handles")
+        // A line is two arrays of eight numbers in all; a state holds three, an inference one.
+        Claim.holds(held.tensors - before.tensors >= 8, () => `two handles hold ${held.tensors} tensors, fewer than 8`)
+        Claim.holds(
+          held.bytes - before.bytes >= 4 * 8 * 4,
+          () => `two handles hold ${held.bytes} bytes, fewer than 128`
+        )
+        Claim.same(yield* engine.memory, before, "what is held after the scope has closed")
+      }),
+      once
+    ),
+
+    law(
+      "says at which step the loss was not finite, and goes on",
+      Effect.fnUntraced(function*({ batch, broken, engine, initial }) {
+        const handle = yield* engine.train(Steps.regression, initial())
+        yield* handle.run(batch(0))
+        const before = yield* handle.snapshot
+        says(
+          yield* refused(handle.run(broken()), "a loss that is not a number"),
+          /regression: the loss of step 2 is NaN/,
+          70
+        )
+        Claim.same(yield* handle.snapshot, before, "the state after the step that failed")
+        yield* handle.run(batch(1))
+        const after = yield* handle.snapshot
+        Claim.same(after.steps, before.steps + 1, "the number of steps")
+        Claim.holds(!isDeepStrictEqual(after.state, before.state), () => "the next step has done nothing")
+      })
+    ),
+
+    law(
+      "says at which step the norm of the gradients was not finite, and goes on",
+      Effect.fnUntraced(function*({ engine }) {
+        const handle = yield* engine.train(Steps.rooted, { w: Steps.values([1], () => 0) })
+        const at = (x: number) => ({ x: Steps.values([1], () => x) })
+        yield* handle.run(at(1))
+        const before = yield* handle.snapshot
+        says(
+          yield* refused(handle.run(at(-0.5)), "an infinite gradient"),
+          /rooted: the gradientNorm of step 2 is Infinity/,
+          70
+        )
+        Claim.same(yield* handle.snapshot, before, "the state after the step that failed")
+        yield* handle.run(at(4))
+      }),
+      once
+    ),
+
+    law(
+      "refuses a step that changes the shape of its state",
+      Effect.fnUntraced(function*({ engine }) {
+        const spec = { shape: [2, 3] as [2, 3], dtype: "float32" } as const
+        const step: TrainStep<{ readonly w: Tensor<[2, 3]> }, object, object> = {
+          name: "turn",
+          state: { w: spec },
+          batch: {},
+          run: ({ w }) => ({ metrics: {}, state: { w: unsafeTyped(tf.transpose(untyped(w))) } })
+        }
+        const opened = engine.train(step, { w: Steps.values([2, 3], () => 0) })
+        const error = yield* refused(Effect.flatMap(opened, (handle) => handle.run({})), "a state of another shape")
+        says(error, /turn: .*state\.w is float32 \[2, 3\] but the step makes it float32 \[3, 2\]/, 70)
+      }),
+      once
+    ),
+
+    law(
+      "restores the backend of TensorFlow.js that was set",
+      Effect.fnUntraced(function*({ engine }) {
+        const before = tf.getBackend()
+        const handle = yield* engine.infer(Steps.affine, Steps.weights())
+        yield* handle.run(Steps.x())
+        Claim.same(tf.getBackend(), before, "the backend")
+        Claim.same([...tf.tensor([1, 2]).mul(2).dataSync()], [2, 4], "what TensorFlow.js computes")
+      }),
+      once
+    ),
+
+    law(
+      "takes each step whole, whoever is interrupted",
+      Effect.fnUntraced(function*({ batch, broken, engine, initial }) {
+        const handle = yield* engine.train(Steps.regression, initial())
+        const fiber = yield* Effect.forkChild(handle.run(batch(0)), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        const interrupted = yield* handle.snapshot
+        const other = yield* engine.train(Steps.regression, initial())
+        yield* other.run(batch(0))
+        Claim.same(interrupted, yield* other.snapshot, "the state after an interrupted step")
+        says(yield* refused(handle.run(broken()), "a loss that is not a number"), /step 2/, 70)
+      })
+    ),
+
+    law(
+      "counts on from the steps that made the first state",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const begun = yield* engine.train(Steps.regression, initial())
+        yield* begun.run(batch(0))
+        const { state, steps } = yield* begun.snapshot
+        const handle = yield* engine.train(Steps.regression, state, steps)
+        for (const one of [begun, handle]) yield* one.run(batch(1))
+        const after = yield* handle.snapshot
+        Claim.same(after, yield* begun.snapshot, "the state of what went on")
+        Claim.same(after.steps, 2, "the number of steps")
+      })
+    ),
+
+    law(
+      "gives no state with another's number, whoever asks while steps are taken",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const handle = yield* engine.train(Steps.regression, initial())
+        const asked = yield* Effect.forEach(
+          [0, 1, 2, 3],
+          (step) => Effect.all([handle.run(batch(step)), handle.snapshot], { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        const other = yield* engine.train(Steps.regression, initial())
+        const states = [(yield* other.snapshot).state]
+        for (const step of [0, 1, 2, 3]) {
+          yield* other.run(batch(step))
+          states.push((yield* other.snapshot).state)
+        }
+        for (const [, { state, steps }] of asked) Claim.same(state, states[steps], `the state of ${steps} steps`)
+      })
+    ),
+
+    law(
+      "takes no step whose caller went before its turn",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const handle = yield* engine.train(Steps.regression, initial())
+        const first = yield* Effect.forkChild(handle.run(batch(0)), { startImmediately: true })
+        const second = yield* Effect.forkChild(handle.run(batch(1)), { startImmediately: true })
+        const taken = second.pollUnsafe() === undefined ? [0] : [0, 1]
+        yield* Fiber.interrupt(second)
+        yield* Fiber.join(first)
+        const other = yield* engine.train(Steps.regression, initial())
+        yield* Effect.forEach(taken, (step) => other.run(batch(step)))
+        const expected = { ...(yield* other.snapshot), steps: taken.length }
+        Claim.same(yield* handle.snapshot, expected, "the state after the interruption")
+      })
+    ),
+
+    law(
+      "keeps apart what runs at once, and nothing of a run",
+      Effect.fnUntraced(function*({ batch, engine, initial }) {
+        const alone = yield* engine.train(Steps.regression, initial())
+        const handles = yield* Effect.forEach([0, 1, 2], () => engine.train(Steps.regression, initial()))
+        const held = yield* engine.memory
+        const steps = [0, 1, 2, 3]
+        yield* Effect.forEach(
+          handles,
+          (handle) => Effect.forEach(steps, (step) => handle.run(batch(step)), { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        yield* Effect.forEach(steps, (step) => alone.run(batch(step)))
+        const expected = (yield* alone.snapshot).state
+        for (const handle of handles) {
+          Claim.same((yield* handle.snapshot).state, expected, "the state of one of three that ran at once")
+        }
+        Claim.same(yield* engine.memory, held, "what is held after the steps")
+      })
+    ),
+
+    law(
+      "says that memory is short and lives on, the state as it was or said to be torn",
+      Effect.fnUntraced(function*({ engine }) {
+        const w = Steps.values([1], () => 1)
+        const opened = yield* Effect.result(engine.train(Steps.greedy, { w }))
+        const held = yield* engine.memory
+        const error = yield* refused(
+          Effect.flatMap(Effect.fromResult(opened), (handle) => handle.run({ x: w })),
+          "a step that needs more memory than there is"
+        )
+        Claim.holds(error.reason._tag === "OutOfMemory", () => `the error is ${error.reason._tag}: ${error.message}`)
+        Claim.same(error[Runtime.errorExitCode], 70, "the exit code")
+        Claim.same(yield* engine.memory, held, "what is held after the failure")
+        if (Result.isSuccess(opened)) {
+          const state = yield* Effect.result(opened.success.snapshot)
+          if (Result.isSuccess(state)) Claim.same(state.success, { steps: 0, state: { w } }, "the state")
+          else Claim.same(state.failure.reason._tag, "StateCorrupted", "the reason")
+        }
+        const other = yield* engine.infer(Steps.affine, Steps.weights())
+        yield* other.run(Steps.x())
+      }),
+      once
+    ),
+
+    law(
+      "frees what a failing step made",
+      Effect.fnUntraced(function*({ engine }) {
+        const step: TrainStep<{ readonly w: Tensor<[2]> }, object, { readonly loss: Tensor<[]> }> = {
+          name: "failing",
+          state: { w: { shape: [2], dtype: "float32" } },
+          batch: {},
+          run: ({ w }) => {
+            const { loss } = Gradient.valueAndGradient((p: { readonly w: Tensor<[2]> }) => {
+              const sum = Reduction.sum(Elementwise.square(p.w))
+              untyped(sum).reshape([7])
+              return { loss: sum, aux: {} }
+            }, { w })
+            return { metrics: { loss }, state: { w } }
+          }
+        }
+        const before = { ...(yield* engine.memory), ours: tf.memory().numTensors }
+        const opened = engine.train(step, { w: Steps.values([2], (i) => i) })
+        const failing = Effect.flatMap(opened, (handle) => handle.run({}))
+        Claim.same(yield* tagOf(Effect.scoped(failing)), "Failed", "the reason")
+        Claim.same({ ...(yield* engine.memory), ours: tf.memory().numTensors }, before, "what is held afterwards")
+      }),
+      once
+    ),
+
+    make(
+      "holds what it should, whatever is done with its handles, and nothing when they are closed",
+      EngineScript.scripts,
+      (script) => runtime.runPromise(EngineScript.play(script)),
+      { numRuns: 40 }
+    )
+  ]
+}

@@ -1,0 +1,231 @@
+import { afterAll, afterEach } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Fiber, Layer, ManagedRuntime, Scope } from "effect"
+import * as Laws from "../../src/laws/index.ts"
+import * as Engine from "../../src/layers/engine/Engine.ts"
+import type { HostOf } from "../../src/shapes/Step.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
+import { refuses } from "./kit.ts"
+
+type Service = Engine.Engine["Service"]
+type TrainHandle = Engine.TrainHandle<unknown, unknown, unknown>
+type InferHandle = Engine.InferHandle<unknown, unknown>
+type Failing<A, R = never> = Effect.Effect<A, Engine.EngineError, R>
+
+interface Change {
+  readonly train?: (handle: TrainHandle, service: Service) => Partial<TrainHandle>
+  readonly infer?: (handle: InferHandle) => Partial<InferHandle>
+  readonly opened?: <A>(open: Failing<A, Scope.Scope>) => Failing<A, Scope.Scope>
+  readonly service?: (service: Service) => Partial<Service>
+}
+
+const engines: Array<ManagedRuntime.ManagedRuntime<Engine.Engine, Engine.EngineError>> = []
+
+afterAll(() => Promise.all(engines.map((runtime) => runtime.dispose())))
+
+const changed = ({ infer, opened = (open) => open, service = () => ({}), train }: Change) => {
+  const layer = Layer.effect(
+    Engine.Engine,
+    Effect.map(Engine.Engine, (own): Service => ({
+      ...own,
+      train: (step, initial, steps) =>
+        opened(Effect.map(
+          own.train(step, initial, steps),
+          (handle) => ({ ...handle, ...train?.(handle as TrainHandle, own) }) as typeof handle
+        )),
+      infer: (inference, weights) =>
+        opened(Effect.map(
+          own.infer(inference, weights),
+          (handle) => ({ ...handle, ...infer?.(handle as InferHandle) }) as typeof handle
+        )),
+      ...service(own)
+    }))
+  )
+  const runtime = ManagedRuntime.make(
+    Layer.provide(layer, Layer.fresh<Engine.Engine, Engine.EngineError, never>(Engine.layerReference))
+  )
+  engines.push(runtime)
+  return runtime
+}
+
+const times = (factor: number) => (tree: unknown) =>
+  Tree.map<HostOf<unknown>>(tree as object, (leaf) => {
+    const { data, ...rest } = leaf as { data: Float32Array } & typeof leaf
+    return { ...rest, data: data.map((x) => x * factor) }
+  })
+
+const wrongNumbers = () => changed({ train: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(1.1)) }) })
+
+const mixed = <A>(effect: Failing<A>): Failing<A> =>
+  Effect.mapError(
+    effect,
+    ({ program }) => new Engine.EngineError({ program, reason: new Engine.Failed({ detail: "it went wrong" }) })
+  )
+
+const vague = () =>
+  changed({
+    train: ({ run, snapshot }) => ({ run: (batch) => mixed(run(batch)), snapshot: mixed(snapshot) }),
+    opened: (open) =>
+      Effect.mapError(
+        open,
+        ({ program }) => new Engine.EngineError({ program, reason: new Engine.Failed({ detail: "it went wrong" }) })
+      )
+  })
+
+const noise = () => {
+  let taken = 0
+  return changed({
+    train: ({ run }) => ({ run: (batch) => Effect.map(run(batch), (all) => times(1 + 1e-6 * taken++)(all)) })
+  })
+}
+
+const writing = () =>
+  changed({
+    train: ({ run }) => ({
+      run: (batch) =>
+        Effect.tap(run(batch), () =>
+          Effect.sync(() => {
+            const [, leaf] = Tree.leaves<{ readonly data: Float32Array } & Tree.Leaf>(batch as object)[0]!
+            leaf.data[0] = 7
+          }))
+    })
+  })
+
+const leaking = () => {
+  const scope = Effect.runSync(Scope.make())
+  return changed({ opened: (open) => Scope.provide(open, scope) })
+}
+
+const late = () => changed({ train: ({ run }) => ({ run: (batch) => Effect.andThen(Effect.yieldNow, run(batch)) }) })
+
+const detached = () =>
+  changed({
+    train: ({ run }) => ({
+      run: (batch) => Effect.flatMap(Effect.forkDetach(Effect.andThen(Effect.yieldNow, run(batch))), Fiber.join)
+    })
+  })
+
+const others = () => {
+  const opened: Array<TrainHandle> = []
+  return changed({
+    train: (handle) => {
+      opened.push(handle)
+      return { run: opened[4 * Math.floor((opened.length - 1) / 4)]!.run }
+    }
+  })
+}
+
+const littering = () =>
+  changed({
+    train: ({ run }) => ({ run: (batch) => Effect.tapError(run(batch), () => Effect.sync(() => tf.scalar(1))) })
+  })
+
+const elsewhere = () => {
+  tf.registerBackend("elsewhere", tf.findBackendFactory("cpu"))
+  tf.copyRegisteredKernels("cpu", "elsewhere")
+  return changed({
+    infer: ({ run }) => ({
+      run: (batch) => Effect.tap(run(batch), () => Effect.promise(() => tf.setBackend("elsewhere")))
+    })
+  })
+}
+
+afterEach(() => tf.setBackend("cpu"))
+
+refuses("an engine", Laws.engine, changed({}), {
+  "takes five steps as the reference does": {
+    mutant: wrongNumbers(),
+    said: /number 0 of 0\.loss in the metrics is \S+ but must be about \S+\nexample: 0\n/
+  },
+  "takes several steps for one update as the reference does": {
+    mutant: wrongNumbers(),
+    said: /number 0 of 0\.loss in the metrics is/
+  },
+  "learns": {
+    mutant: changed({
+      train: ({ snapshot }) => ({
+        run: () => Effect.as(snapshot, { loss: { shape: [], dtype: "float32", data: Float32Array.of(1) } })
+      })
+    }),
+    said: /the loss goes from 1 to 1/
+  },
+  "gives the same bytes for the same steps": {
+    mutant: noise(),
+    said: /data of loss of 0 of metrics of what the second time gives is/
+  },
+  "returns records with lists in them": {
+    mutant: changed({
+      infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), (all) => ({ ...all as object })) })
+    }),
+    said: /the outputs are no array/
+  },
+  "adds up the squares of millions of numbers": {
+    mutant: changed({ infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(1.001)) }) }),
+    said: /number 0 of the norm, in units of what it must be is 1\.001\S* but must be about 1/
+  },
+  "leaves the arrays that it is given alone": {
+    mutant: writing(),
+    said: /0 of data of x of the batch that was given is 7 but must be/
+  },
+  "says which input is not what the step declares": {
+    mutant: vague(),
+    said: /the error says "engine, regression: it went wrong", not/
+  },
+  "refuses handles whose scope is closed": {
+    mutant: leaking(),
+    said: /a step was taken after the scope had closed/
+  },
+  "counts what handles hold": {
+    mutant: changed({ service: () => ({ memory: Effect.succeed({ handles: 1, tensors: 1, bytes: 1 }) }) }),
+    said: /the number of handles is 0 but must be 2/
+  },
+  "says at which step the loss was not finite, and goes on": {
+    mutant: vague(),
+    said: /the error says "engine, regression: it went wrong"/
+  },
+  "says at which step the norm of the gradients was not finite, and goes on": {
+    mutant: vague(),
+    said: /the error says "engine, rooted: it went wrong"/
+  },
+  "refuses a step that changes the shape of its state": {
+    mutant: changed({ train: () => ({ run: () => Effect.succeed({}) }) }),
+    said: /a state of another shape is not refused/
+  },
+  "restores the backend of TensorFlow.js that was set": {
+    mutant: elsewhere(),
+    said: /the backend is "elsewhere" but must be "cpu"/
+  },
+  "takes each step whole, whoever is interrupted": {
+    mutant: late(),
+    said: /steps of the state after an interrupted step is 0 but must be 1/
+  },
+  "counts on from the steps that made the first state": {
+    mutant: changed({ service: ({ train }) => ({ train: (step, initial) => train(step, initial) }) }),
+    said: /steps of the state of what went on is 1 but must be 2/
+  },
+  "gives no state with another's number, whoever asks while steps are taken": {
+    mutant: changed({
+      train: ({ snapshot }) => ({
+        snapshot: Effect.map(snapshot, ({ state, steps }) => ({ state, steps: Math.max(0, steps - 1) }))
+      })
+    }),
+    said: /the state of \d steps is/
+  },
+  "takes no step whose caller went before its turn": {
+    mutant: detached(),
+    said: /steps of the state after the interruption is 2 but must be 1/
+  },
+  "keeps apart what runs at once, and nothing of a run": {
+    mutant: others(),
+    said: /the state of one of three that ran at once is/
+  },
+  "says that memory is short and lives on, the state as it was or said to be torn": {
+    mutant: vague(),
+    said: /the error is Failed: engine, greedy: it went wrong/
+  },
+  "frees what a failing step made": { mutant: littering(), said: /what is held afterwards is \{.*"ours":\d+\} but/ },
+  "holds what it should, whatever is done with its handles, and nothing when they are closed": {
+    mutant: leaking(),
+    said: /what is held after "\w+" is \{"handles":\d+,.*\nexample: \[\{"kind":"\w+","which":0\}/
+  }
+})
