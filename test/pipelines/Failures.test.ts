@@ -242,7 +242,7 @@ describe("a step that is not finite", () => {
           )
           assert.deepStrictEqual(yield* engine.memory, before)
           assert.strictEqual(error[Runtime.errorExitCode], 70)
-          assert.strictEqual(error.reason.reason._tag, "NonFinite")
+          assert.strictEqual(error.reason._tag, "NonFinite")
           assert.deepStrictEqual([error.stage, error.step], ["tokenizer", 4])
           assert.include(
             error.message,
@@ -289,7 +289,7 @@ describe("a step that is not finite", () => {
 
         const again = tagged(yield* Effect.flip(pretrain(config, tokenizer)), "TrainingError")
         assert.deepStrictEqual([again.step, again.batch], [error.step, error.batch])
-        assert.strictEqual(again.reason.reason._tag, "NonFinite")
+        assert.strictEqual(again.reason._tag, "NonFinite")
         const rowsAfter = (yield* (yield* Runs.Runs).readLog).filter(({ stage }) => stage === "pretrain")
         assert.deepStrictEqual(rowsAfter, rows)
       }).pipe(fresh))

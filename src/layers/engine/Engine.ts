@@ -42,7 +42,7 @@ export {
   OutOfMemory,
   PrecisionUnavailable,
   ProviderUnavailable,
-  type Reason,
+  Reason,
   StateCorrupted,
   UnsupportedOperation,
   WorkerLost,

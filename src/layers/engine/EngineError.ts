@@ -133,7 +133,8 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Sch
   }
 }
 
-const reasons = [
+/** Why an engine could not do what it was asked. */
+export const Reason = Schema.Union([
   OutOfMemory,
   NonFinite,
   UnsupportedOperation,
@@ -147,19 +148,17 @@ const reasons = [
   WorkerLost,
   StateCorrupted,
   Failed
-] as const
+])
+export type Reason = typeof Reason.Type
 
-/** Why an engine could not do what it was asked. The exit code is that of the reason. */
+/** An engine could not do what it was asked. The exit code is that of the reason. */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
   /** The name of the step. */
   program: Schema.String,
-  reason: Schema.Union(reasons)
+  reason: Reason
 }) {
   override readonly [Runtime.errorExitCode]: number = this.reason[Runtime.errorExitCode]
   override get message() {
     return `engine, ${this.program}: ${this.reason.message}`
   }
 }
-
-/** One of the reasons of an `EngineError`. */
-export type Reason = EngineError["reason"]

@@ -44,7 +44,9 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    return `run folder ${this.directory}: ${this.reason.message}`
+    const { directory, reason } = this
+    const named = reason._tag === "FileError" || reason._tag === "WeightsError"
+    return named ? reason.message : `run folder ${directory}: ${reason.message}`
   }
 }
 

@@ -2,7 +2,7 @@
 import { Effect, Runtime, Schema } from "effect"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
-import { EngineError } from "../engine/Engine.ts"
+import { EngineError, Reason } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { ImagesError } from "../images/reading/ImagesError.ts"
 import * as Weights from "../weights/Weights.ts"
@@ -61,7 +61,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
     WrongModel,
     ModelInvalid,
     ImagesError,
-    EngineError,
+    ...Reason.members,
     Weights.WeightsError,
     FeatureCacheError,
     FeatureDirections.NoDirection,
@@ -76,6 +76,8 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
 
 /** Says of failures which teacher gives no features. */
 export const within = (teacher: string) =>
-  Effect.mapError((reason: TeacherError["reason"] | TeacherError) =>
-    reason instanceof TeacherError ? reason : new TeacherError({ teacher, reason })
+  Effect.mapError((error: TeacherError["reason"] | EngineError | TeacherError) =>
+    error instanceof TeacherError
+      ? error
+      : new TeacherError({ teacher, reason: error instanceof EngineError ? error.reason : error })
   )

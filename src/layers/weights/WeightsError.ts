@@ -37,7 +37,7 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
 export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the index of its shards is invalid: ${this.problem}; copy the index and all of its shards again`
+    return `the index of its shards is invalid: ${this.problem}; copy it and all of them again`
   }
 }
 
@@ -88,7 +88,8 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    const nearest = this.nearest === undefined ? "" : `. The tensors look like ${this.nearest}`
-    return `weights ${this.source}: ${this.reason.message}${nearest}`
+    const { nearest, reason, source } = this
+    if (reason._tag === "FileError") return reason.message
+    return `weights ${source}: ${reason.message}${nearest === undefined ? "" : `. The tensors look like ${nearest}`}`
   }
 }

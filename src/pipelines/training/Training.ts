@@ -7,7 +7,7 @@
 import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
-import { Engine, EngineError, type TrainHandle } from "../../layers/engine/Engine.ts"
+import { Engine, type EngineError, Reason, type TrainHandle } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints.ts"
 import { Progress } from "../../layers/run/Progress.ts"
@@ -20,20 +20,24 @@ import * as DataTiming from "./DataTiming.ts"
 import * as Memory from "./Memory.ts"
 import { prefetch } from "./Prefetch.ts"
 
-/** A stage had to stop because a step could not be taken. Exits with 70. */
+/**
+ * A stage had to stop because a step could not be taken: `Effect.catchReason("TrainingError", "NonFinite", ...)` catches one
+ * of the reasons, which are those of an engine. Exits with 70.
+ */
 export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
   stage: Schema.String,
   step: Schema.Int,
   /** The batch of the failed step, in the run folder, for replay. */
   batch: Schema.String,
-  reason: EngineError
+  reason: Reason
 }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    const state = this.reason.reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
-    return `${this.stage}: step ${this.step} failed: ${this.reason.message}. The run keeps ${state}its batch as ` +
-      `stages/${this.batch}.safetensors; mend what the batch was made of and start the run again, or begin another run with a lower ` +
-      "learning rate or a smaller batch"
+    const { batch, reason, stage, step } = this
+    const state = reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
+    const failed = "step" in reason ? reason.message : `step ${step} failed: ${reason.message}`
+    return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors; mend what that was made of and ` +
+      "start again, or begin another run with other settings"
   }
 }
 
@@ -185,17 +189,21 @@ export const train = Effect.fn("train")(function*<S extends AdamW.State<object>,
       : Effect.ignore(runs.timing({ stage, step: logged, ...timing.row(logged - start) }), { log: true })
   )
 
-  const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: EngineError) {
+  const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
     const name = yield* saveBatch(options, number, batch, computedOn)
     // Of a step that only gave no finite loss, the state is that of the step before.
-    if (reason.reason._tag === "NonFinite") yield* save(logged)
+    if (reason._tag === "NonFinite") yield* save(logged)
     return yield* new TrainingError({ stage, step: number, batch: name, reason })
   })
   const made = (index: number) =>
     Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))
   // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
   const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
-    const metrics = yield* Effect.catchTag(handle.run(batch), "EngineError", (reason) => failed(number, batch, reason))
+    const metrics = yield* Effect.catchTag(
+      handle.run(batch),
+      "EngineError",
+      ({ reason }) => failed(number, batch, reason)
+    )
     const row = options.measure(metrics)
     yield* runs.log({ stage, step: number, ...row })
     logged = number

@@ -1,0 +1,91 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema, SchemaAST } from "effect"
+import { join } from "node:path"
+import { filesUnder, root } from "./rules.ts"
+
+interface ErrorClass {
+  new(fields: object): Error
+  readonly identifier: string
+  readonly fields: Readonly<Record<string, Schema.Top>>
+}
+
+const isErrorClass = (value: unknown): value is ErrorClass =>
+  typeof value === "function" && value.prototype instanceof Error && "fields" in value
+
+const same: Readonly<Record<string, unknown>> = {
+  stage: "tokenizer",
+  program: "tokenizer",
+  teacher: "hog",
+  step: 3,
+  directory: "runs/x",
+  folder: "runs/x",
+  path: "runs/x/log",
+  batch: "replay/tokenizer-step-3"
+}
+
+const told = /(?<![-/])\b(tokenizer|hog|step 3|runs\/x)\b/g
+
+let words = 0
+
+const sample = (ast: SchemaAST.AST, name: string): ReadonlyArray<unknown> => {
+  if (SchemaAST.isUnion(ast)) return ast.types.flatMap((type) => sample(type, name))
+  if (SchemaAST.isLiteral(ast)) return [ast.literal]
+  if (SchemaAST.isNumber(ast)) return [++words]
+  if (SchemaAST.isArrays(ast)) return [[sample([...ast.elements, ...ast.rest][0]!, name)[0]]]
+  if (SchemaAST.isObjects(ast)) {
+    return combined(ast.propertySignatures.map(({ name, type }) => [String(name), sample(type, String(name))]))
+  }
+  return SchemaAST.isDeclaration(ast) ? [new Error(`cause${words++}`)] : [`${name}${words++}`]
+}
+
+const combined = (fields: ReadonlyArray<readonly [string, ReadonlyArray<unknown>]>) =>
+  Array.from(
+    { length: Math.max(1, ...fields.map(([, values]) => values.length)) },
+    (_, i) => Object.fromEntries(fields.map(([name, values]) => [name, values[i % values.length]]))
+  )
+
+const errors = (type: ErrorClass): ReadonlyArray<Error> => {
+  const { _tag, ...fields } = type.fields
+  const about = "reason" in fields ? { ...same, source: same["path"] } : same
+  return combined(
+    Object.entries(fields).map(([name, field]) => [name, name in about ? [about[name]] : values(field, name)])
+  ).map((given) => new type(given))
+}
+
+const values = (field: unknown, name: string): ReadonlyArray<unknown> => {
+  if (isErrorClass(field)) return errors(field)
+  if (!Schema.isSchema(field)) return []
+  return "members" in field && Array.isArray(field.members) && field.members.some(isErrorClass)
+    ? field.members.flatMap((member) => values(member, name))
+    : sample(field.ast, name)
+}
+
+const repeated = (found: ReadonlyArray<string>): ReadonlyArray<string> =>
+  found.filter((one, index) => found.indexOf(one) < index)
+
+const phrases = (message: string): ReadonlyArray<string> => {
+  const all = message.toLowerCase().match(/[^\s,;:()"]+/g) ?? []
+  return all.slice(2).map((_, index) => all.slice(index, index + 3).join(" "))
+}
+
+const repetitions = (message: string): ReadonlyArray<string> =>
+  [...repeated(message.match(told) ?? []), ...repeated(phrases(message))].map((what) => `${what}: ${message}`)
+
+const modules = await Promise.all(
+  filesUnder("src")
+    .filter(({ text }) => text.includes("Schema.TaggedError<"))
+    .map(async ({ path }): Promise<Readonly<Record<string, unknown>>> => import(join(root, path)))
+)
+
+const classes = [...new Set(modules.flatMap((module) => Object.values(module).filter(isErrorClass)))]
+
+describe("the errors", () => {
+  it("are found", () => {
+    const inText = filesUnder("src").flatMap(({ text }) => text.match(/Schema\.TaggedError<\w+>/g) ?? [])
+    assert.strictEqual(classes.length, inText.length)
+  })
+
+  it.each(classes.map((type) => [type.identifier, type] as const))("%s says nothing twice", (_, type) => {
+    assert.deepStrictEqual(errors(type).flatMap(({ message }) => repetitions(message)), [])
+  })
+})
