@@ -10,8 +10,8 @@ import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import * as AdamW from "../src/nn/optimizer/AdamW.ts"
 import * as Mim from "../src/nn/pretrain/Mim.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
+import * as MovingAverage from "../src/nn/tokenizer/MovingAverage.ts"
 import * as TokenizerStep from "../src/nn/tokenizer/TokenizerStep.ts"
-import * as Vqkd from "../src/nn/tokenizer/Vqkd.ts"
 import * as Backbone from "../src/pipelines/trained/Backbone.ts"
 import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
 import * as Masking from "../src/pipelines/training/Masking.ts"
@@ -75,17 +75,19 @@ const waves = <S extends Shape>(shape: S): HostTensor.HostTensor<S, "float32"> =
 const random = <T extends object>(spec: T, accumulate: number | undefined) =>
   AdamW.initial(Parameter.initialise(spec, 0), spec, accumulate)
 
+const quantizerOf = ({ tokenizer: { codebook } }: Preset, sizes: Tokenizer.Sizes) =>
+  MovingAverage.make({ ...codebook, ...sizes, revival: null })
+
 /** A preset's tokenizer step at a batch size, its first state, and one batch. */
 export const tokenizing = (preset: Preset, size: number) => {
-  const { codebook, optimizer } = preset.tokenizer
+  const { optimizer } = preset.tokenizer
   const sizes = Tokenizer.sizes(preset.tokenizer, TEACHER_WIDTH)
   const step = TokenizerStep.step(sizes, Dim.named("batch", size), {
-    decay: codebook.decay,
-    revival: null,
+    quantizer: quantizerOf(preset, sizes),
     adamw: AdamW.of(optimizer, WeightDecay.decays("tokenizer"))
   })
   const state = () => ({
-    ...random(Vqkd.spec(sizes), optimizer.accumulate),
+    ...random(TokenizerStep.spec(sizes, quantizerOf(preset, sizes)), optimizer.accumulate),
     quantize: {
       embedding: { weight: waves(step.state.quantize.embedding.weight.shape) },
       cluster_size: HostTensor.zeros([sizes.codes], "float32")
@@ -128,10 +130,11 @@ export const pretraining = (preset: Preset, batchSize: number) => {
 /** A preset's tokenizer that turns images to codes, random weights, and one batch. */
 export const encoding = (preset: Preset, size: number) => {
   const { state } = tokenizing(preset, size)
-  const inference = TokenizerStep.encode(Tokenizer.sizes(preset.tokenizer, TEACHER_WIDTH), Dim.named("batch", size))
+  const sizes = Tokenizer.sizes(preset.tokenizer, TEACHER_WIDTH)
+  const inference = TokenizerStep.encode(sizes, Dim.named("batch", size), quantizerOf(preset, sizes))
   const weights = () => {
-    const { parameters, quantize } = state()
-    return { parameters, codebook: quantize.embedding.weight }
+    const { parameters, quantize: { embedding } } = state()
+    return { parameters, quantize: { embedding } }
   }
   return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
 }

@@ -62,12 +62,13 @@ const program = Effect.gen(function*() {
     }
   })
 
-  const encode = TokenizerStep.encode(Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth), COUNT)
+  const vocabulary = yield* Tokenizer.open(tokenizer)
+  const encode = TokenizerStep.encode(vocabulary.sizes, COUNT, vocabulary.quantizer)
   const patches = PretrainStep.patchFeatures(Backbone.sizes(backbone.config, backbone.codes), COUNT)
   const { classes, config } = classifier
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes.length), COUNT)
   const expected: Readonly<Record<string, HostTensor.Any>> = {
-    codes: (yield* opened(encode, Tokenizer.weights(tokenizer), shown(encode.batch.images.shape))).codes,
+    codes: (yield* opened(encode, vocabulary.tensors, shown(encode.batch.images.shape))).codes,
     features: (yield* opened(
       patches,
       Backbone.weights(backbone),

@@ -118,6 +118,7 @@ export const plan = Effect.fn("plan")(function*(preset: Preset, options: PlanOpt
   const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size
   const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)
+  const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config: preset.tokenizer }))
 
   const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
     stage: StageName,
@@ -171,13 +172,13 @@ export const plan = Effect.fn("plan")(function*(preset: Preset, options: PlanOpt
     tokenizer: planned(
       "tokenizer",
       preset.tokenizer.optimizer,
-      (batch) => TrainTokenizer.stepOf(preset.tokenizer, teacherWidth, batch)
+      (batch) => TrainTokenizer.stepOf(preset.tokenizer, teacherWidth, quantizer, batch)
     ),
     pretrain: planned(
       "pretrain",
       preset.pretrain.optimizer,
       (batch) => Pretrain.stepOf(preset.pretrain, codes, batch),
-      (batch) => TokenizerStep.encode(vocabulary, Dim.named("batch", batch))
+      (batch) => TokenizerStep.encode(vocabulary, Dim.named("batch", batch), quantizer)
     ),
     finetune: planned(
       "finetune",

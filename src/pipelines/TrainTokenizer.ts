@@ -1,22 +1,20 @@
 /** The first stage: learning a visual vocabulary (paper, section 2.2). */
 import { Effect } from "effect"
 import * as Model from "../domain/config/Model.ts"
-import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
+import { CodebookConfig, TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Codebook from "../domain/method/Codebook.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
-import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
-import * as Kmeans from "../nn/tokenizer/Kmeans.ts"
-import * as Quantizer from "../nn/tokenizer/Quantizer.ts"
+import type * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
-import * as Vqkd from "../nn/tokenizer/Vqkd.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
+import * as Tree from "../shapes/Tree.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
@@ -38,23 +36,26 @@ const supported = ({ encoder }: TokenizerConfig) =>
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 
-/** Random vectors of length 1, row by row. */
-const unit = (rows: number, width: number, draws: KeyedRandom.Generator): Float32Array => {
-  const values = Float32Array.from({ length: rows * width }, () => draws.normal())
-  for (let row = 0; row < rows; row++) {
-    const vector = values.subarray(row * width, (row + 1) * width)
-    const length = Math.hypot(...vector)
-    vector.forEach((value, i) => (vector[i] = value / length))
-  }
-  return values
-}
-
-// Without replacement where there are enough vectors, as the official code draws them.
-const startRows = (vectors: number, codes: number, key: KeyedRandom.Key): Int32Array => {
-  if (vectors >= codes) return KeyedRandom.permutation(key, vectors).slice(0, codes)
-  const { integer } = KeyedRandom.generator(key)
-  return Int32Array.from({ length: codes }, () => integer(0, vectors - 1))
-}
+/** The configuration as files hold it: it names a quantizer that was given in code. */
+const configured = Effect.fnUntraced(function*(config: TokenizerConfig, quantizer: Quantizer.Named | undefined) {
+  if (quantizer === undefined) return config
+  const { codebook } = config
+  const { codes, codeWidth, name } = quantizer
+  yield* Stage.requireConfig("tokenizer", {
+    "codebook.size": [
+      codebook.size !== codes,
+      `expected the ${codes} codes of the quantizer "${name}", got ${codebook.size}`
+    ],
+    "codebook.dim": [
+      codebook.dim !== codeWidth,
+      `expected the ${codeWidth} channels of the quantizer "${name}", got ${codebook.dim}`
+    ]
+  })
+  return new TokenizerConfig({
+    ...config,
+    codebook: new CodebookConfig({ ...codebook, quantizer: { kind: "own", name } })
+  })
+})
 
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
@@ -71,115 +72,115 @@ export const batches = Effect.fnUntraced(function*(
 })
 
 /** The step that trains a tokenizer; `images` are a batch. */
-export const stepOf = (config: TokenizerConfig, teacherWidth: number, images = config.optimizer.batchSize) => {
-  const { codebook, optimizer } = config
-  return TokenizerStep.step(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", images), {
-    decay: codebook.decay,
-    revival: codebook.revival,
-    adamw: AdamW.of(optimizer, WeightDecay.decays("tokenizer"))
+export const stepOf = (
+  config: TokenizerConfig,
+  teacherWidth: number,
+  quantizer: Quantizer.Named,
+  images = config.optimizer.batchSize
+) =>
+  TokenizerStep.step(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", images), {
+    quantizer,
+    adamw: AdamW.of(config.optimizer, WeightDecay.decays("tokenizer"))
   })
-}
+
+/** How many vectors a step quantizes. */
+const vectorsOf = ({ encoder, optimizer }: TokenizerConfig): number => optimizer.batchSize * encoder.patches
 
 /** What the steps are given: images, and what the teacher says of them. */
 const data = (
   stage: string,
   config: TokenizerConfig,
+  quantizer: Quantizer.Named,
   { batch, recycle, set, stepsPerEpoch }: Effect.Success<ReturnType<typeof batches>>,
   specs: ReturnType<typeof stepOf>["batch"]
 ) => {
-  const { codebook: { revival, size }, encoder, optimizer: { batchSize }, seed } = config
-  const keyOf = Stage.keys(stage, seed)
+  const keyOf = Stage.keys(stage, config.seed)
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
       const views = yield* batch(index)
       recycle([views.normalised.data])
       const targets = yield* Targets.of(config, views, set)
-      const { integer } = KeyedRandom.generator(keyOf("revive", index))
-      const last = batchSize * encoder.patches - 1
       return {
         images: HostTensor.make(specs.images.shape, "float32", views.unit.data),
         targets: HostTensor.make(specs.targets.shape, "float32", targets.data),
         hyper,
-        ...(revival === null ? {} : {
-          revive: HostTensor.make(
-            [Dim.named("codes", size)],
-            "int32",
-            Int32Array.from({ length: size }, () => integer(0, last))
-          )
-        })
+        ...quantizer.draw?.((purpose) => keyOf(purpose, index), vectorsOf(config))
       }
     }),
     used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
   }
 }
 
-/** The centres of the vectors that the untrained network gives the first batch. */
-const kmeans = Effect.fnUntraced(function*(
-  { codebook, optimizer }: TokenizerConfig,
+/** What a quantizer begins with, out of the vectors that the untrained network gives the first batch. */
+const fitted = Effect.fnUntraced(function*(
   sizes: Tokenizer.Sizes,
-  parameters: HostOf<Vqkd.VqkdParams<Tokenizer.Sizes>>,
-  images: Float32Array,
-  key: KeyedRandom.Key
+  quantizer: Quantizer.Named,
+  fit: Quantizer.Fit<Tokenizer.Sizes["codeWidth"], Quantizer.Parts>,
+  keyOf: Quantizer.KeyOf,
+  begun: Parameter.ValuesOf<ReturnType<typeof parametersOf>>,
+  first: Batches.ImageBatch
 ) {
   const engine = yield* Engine
-  const batchSize = Dim.named("batch", optimizer.batchSize)
-  const vectors = Dim.mul(batchSize, sizes.patches)
-  const inference = TokenizerStep.encode(sizes, batchSize)
-  const encode = yield* engine.infer(inference, {
-    parameters,
-    codebook: HostTensor.zeros(inference.weights.codebook.shape, "float32")
+  const batchSize = Dim.named("batch", first.indices.length)
+  const inference = TokenizerStep.encode(sizes, batchSize, quantizer)
+  const quantize = Tree.map<object>(inference.weights.quantize, ({ shape }) => HostTensor.zeros(shape, "float32"))
+  const encode = yield* engine.infer(inference, { parameters: begun, quantize })
+  const { vectors } = yield* encode.run({
+    images: HostTensor.make(inference.batch.images.shape, "float32", first.unit.data)
   })
-  const encoded = yield* encode.run({ images: HostTensor.make(inference.batch.images.shape, "float32", images) })
-  const cluster = yield* engine.infer(Kmeans.inference(vectors, sizes.codes, sizes.codeWidth), {})
-  const { means } = yield* cluster.run({
-    vectors: encoded.vectors,
-    start: HostTensor.make([sizes.codes], "int32", startRows(vectors, codebook.size, key))
-  })
-  return means
+  const start = fit.draw(keyOf, vectors.shape[0])
+  const fitting = yield* engine.infer(TokenizerStep.fit(sizes, batchSize, fit, start), {})
+  return yield* fitting.run({ vectors, ...start })
 }, Effect.scoped)
 
-/** The state before the first step, its codebook from the first batch or drawn; `first` gives that batch. */
+const parametersOf = (sizes: Tokenizer.Sizes, quantizer: Quantizer.Named) => TokenizerStep.spec(sizes, quantizer)
+
+/** The state before the first step; `first` gives the first batch to a quantizer that begins with it. */
 const initial = Effect.fnUntraced(function*<E, R>(
   stage: string,
   config: TokenizerConfig,
+  quantizer: Quantizer.Named,
   sizes: Tokenizer.Sizes,
   first: Effect.Effect<Batches.ImageBatch, E, R>
 ) {
-  const { codebook, encoder, optimizer, seed } = config
-  const keyOf = Stage.keys(stage, seed)
-  const spec = Vqkd.spec(sizes)
+  const { optimizer, seed } = config
+  const keys = Stage.keys(stage, seed)
+  const keyOf: Quantizer.KeyOf = (purpose) => keys(purpose, 0)
+  const spec = parametersOf(sizes, quantizer)
   const parameters = Parameter.initialise(spec, seed)
-  const weight = codebook.kmeans
-    ? yield* kmeans(config, sizes, parameters, (yield* first).unit.data, keyOf("kmeans", 0))
-    : HostTensor.make(
-      [sizes.codes, sizes.codeWidth],
-      "float32",
-      unit(codebook.size, codebook.dim, KeyedRandom.generator(keyOf("codebook", 0)))
-    )
-  const vectors = optimizer.batchSize * encoder.patches
-  // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
-  const count = codebook.revival === null ? 0 : Quantizer.freshCount({ ...codebook, ...codebook.revival, vectors })
+  const { fit, statistics, state } = quantizer
+  const moved = quantizer.initial?.(keyOf, vectorsOf(config)) ??
+    Tree.map<object>({ ...state, ...statistics }, ({ shape }) => HostTensor.zeros(shape, "float32"))
+  const found = fit === undefined ? {} : yield* fitted(sizes, quantizer, fit, keyOf, parameters, yield* first)
+  const better = new Map(Tree.leaves<HostTensor.Any>(found))
+  const over = <T extends object>(values: T) => Tree.map<T>(values, (leaf, path) => better.get(path) ?? leaf)
   return {
-    ...AdamW.initial(parameters, spec, optimizer.accumulate),
-    quantize: {
-      embedding: { weight },
-      cluster_size: HostTensor.make([sizes.codes], "float32", new Float32Array(codebook.size).fill(count))
-    }
+    ...AdamW.initial({ ...parameters, quantize: over(parameters.quantize) }, spec, optimizer.accumulate),
+    quantize: over(moved)
   }
 })
 
 /** A step's row in the log. */
-const measure = (
-  { commitment, counts, gradientNorm, loss, reconstruction }: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes>>
-) => ({
-  loss: HostTensor.item(loss),
-  cosine: 1 - HostTensor.item(reconstruction),
-  commitment: HostTensor.item(commitment),
-  gradientNorm: HostTensor.item(gradientNorm),
-  usage: Codebook.usage(counts.data),
-  perplexity: Codebook.perplexity(counts.data)
-})
+const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantizer.Parts>>) => {
+  const { counts, gradientNorm, loss, reconstruction, ...losses } = metrics
+  return {
+    loss: HostTensor.item(loss),
+    cosine: 1 - HostTensor.item(reconstruction),
+    ...Object.fromEntries(
+      Tree.leaves<HostTensor.HostTensor<[], "float32">>(losses).map(([name, one]) => [name, HostTensor.item(one)])
+    ),
+    gradientNorm: HostTensor.item(gradientNorm),
+    usage: Codebook.usage(counts.data),
+    perplexity: Codebook.perplexity(counts.data)
+  }
+}
+
+/** What the training of a tokenizer may be told beside its configuration. */
+export interface TokenizerOptions extends Stage.StageOptions {
+  /** How vectors become codes, where it is not what the configuration says; its files name it, and who opens them gives it again. */
+  readonly quantizer?: Quantizer.Named
+}
 
 /**
  * Trains a tokenizer on the features of the teacher in the environment.
@@ -188,14 +189,16 @@ const measure = (
  * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
-  config: TokenizerConfig,
-  options: Stage.StageOptions = {}
+  given: TokenizerConfig,
+  options: TokenizerOptions = {}
 ) {
-  const { split = "train", stage = "tokenizer" } = options
-  yield* supported(config)
+  const { quantizer: own, split = "train", stage = "tokenizer" } = options
+  yield* supported(given)
+  const config = yield* configured(given, own)
+  const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config, ...(own && { quantizer: own }) }))
   const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher
   const images = yield* batches(config, { stage, split })
-  const step = stepOf(config, teacherWidth)
+  const step = stepOf(config, teacherWidth, quantizer)
   const tensors = yield* Stage.train({
     ...options,
     stage,
@@ -207,12 +210,12 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
     teacherDigest,
     seed: config.seed,
     step,
-    ...data(stage, config, images, step.batch),
+    ...data(stage, config, quantizer, images, step.batch),
     optimizer: config.optimizer,
-    initial: initial(stage, config, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
+    initial: initial(stage, config, quantizer, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
     measure,
-    trained: ({ parameters, quantize }) => ({ ...parameters, quantize })
+    trained: ({ parameters, quantize }) => ({ ...parameters, quantize: { ...parameters.quantize, ...quantize } })
   })
-  const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth, tensors }
+  const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth, tensors, ...(own && { quantizer: own }) }
   return tokenizer
 }, Effect.scoped)

@@ -10,6 +10,7 @@ import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
+import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
@@ -29,13 +30,13 @@ const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileS
 const made = Effect.gen(function*() {
   const write = (name: string, network: Parameters<typeof ModelFolder.write>[1]) =>
     ModelFolder.write(at(name), network, { name })
-  const { quantize: { embedding }, ...spec } = Tokenizer.spec(preset.tokenizer, 8)
+  const sizes = Tokenizer.sizes(preset.tokenizer, 8)
   const weight = HostTensor.make(
-    embedding.weight.shape,
+    [sizes.codes, sizes.codeWidth],
     "float32",
     Float32Array.from({ length: 128 }, (_, i) => Math.sin(i))
   )
-  const parameters = Parameter.initialise(spec, 1)
+  const parameters = Parameter.initialise(Vqkd.spec(sizes), 1)
   yield* write("backbone", { _tag: "Backbone", ...Backbone.untrained(preset.pretrain, 16) })
   yield* write("tokenizer", {
     _tag: "Tokenizer",

@@ -3,6 +3,7 @@ import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Regression from "../../src/laws/EngineSteps.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
@@ -52,7 +53,9 @@ const trained = <S, B, M>(
 const STEPS = [0, 1, 2, 3, 4]
 
 export const programs = {
-  codes: inferred(TokenizerStep.encode(tokenizer, 2)),
+  codes: inferred(
+    TokenizerStep.encode(tokenizer, 2, MovingAverage.make({ ...tokenizer, decay: 0.9, kmeans: true, revival: null }))
+  ),
   regression: trained(Regression.regression, Regression.initial(), STEPS.map(Regression.batch)),
   accumulated: trained(Regression.regressionOf(2), Regression.initial(2), STEPS.map(Regression.batchOf(2))),
   pretrain: trained(cases.pretrain.step, cases.pretrain.state(0), [cases.pretrain.batch(1)]),

@@ -1,5 +1,5 @@
 import * as Laws from "../../src/laws/index.ts"
-import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as Codes from "../../src/shapes/Codes.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -30,7 +30,7 @@ const last = choosing((vectors, codebook) => {
   return Codes.fromFloat(Elementwise.shift(Elementwise.scale(code, -1), size - 1))
 })
 
-refuses("a lookup", Laws.lookup, Quantizer.quantize, {
+refuses("a lookup", Laws.lookup, MovingAverage.quantize, {
   "gives every vector the nearest code on the unit sphere": {
     mutant: farthest,
     said:
@@ -54,7 +54,7 @@ refuses("a lookup", Laws.lookup, Quantizer.quantize, {
   },
   "hands on the values of the codes": {
     mutant: (codebook, vectors) => {
-      const { codes, z_q } = Quantizer.quantize(codebook, vectors)
+      const { codes, z_q } = MovingAverage.quantize(codebook, vectors)
       return { codes, z_q: Elementwise.scale(z_q, 1.5) }
     },
     said: /the value of code 0 at vector 0 is \[.*1.5.*\] but must be \[.*1.*\]/

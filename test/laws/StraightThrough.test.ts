@@ -1,5 +1,5 @@
 import * as Laws from "../../src/laws/index.ts"
-import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as Codes from "../../src/shapes/Codes.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Normalization from "../../src/shapes/Normalization.ts"
@@ -18,11 +18,11 @@ const open = (codebook: Values, vectors: Values) => {
 }
 
 const changed = (change: (commitment: Tensor<[]>) => Tensor<[]>) => (codebook: Values, vectors: Values) => {
-  const { codes, commitment } = Quantizer.quantize(codebook, vectors)
+  const { codes, commitment } = MovingAverage.quantize(codebook, vectors)
   return { codes, commitment: change(commitment) }
 }
 
-refuses("what is passed straight through", Laws.straightThrough, Quantizer.quantize, {
+refuses("what is passed straight through", Laws.straightThrough, MovingAverage.quantize, {
   "lets the gradient pass as if nothing were chosen": {
     mutant: open,
     said: /number \d+ of the gradient of the vectors is 0 but must be about -?0\.\d+/
@@ -33,7 +33,7 @@ refuses("what is passed straight through", Laws.straightThrough, Quantizer.quant
   }
 })
 
-refuses("a commitment", Laws.commitment, Quantizer.quantize, {
+refuses("a commitment", Laws.commitment, MovingAverage.quantize, {
   "measures how far vectors are from their codes": {
     mutant: changed((commitment) => Elementwise.scale(commitment, 2)),
     said: /number 0 of the commitment is \d\S* but must be about \d/

@@ -5,6 +5,7 @@ import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../../src/nn/pretrain/PretrainStep.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -42,7 +43,16 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
     tokenizer: TokenizerStep.step(
       { ...vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
       size,
-      { decay: 0.9, revival: { threshold: 0.5 }, adamw }
+      {
+        quantizer: MovingAverage.make({
+          codes: 5,
+          codeWidth: 3,
+          decay: 0.9,
+          kmeans: true,
+          revival: { threshold: 0.5 }
+        }),
+        adamw
+      }
     ),
     pretrain: PretrainStep.step(
       {

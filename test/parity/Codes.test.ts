@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Engine from "../../src/layers/engine/Engine.ts"
-import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
 import * as Vectors from "../properties/vectors.ts"
@@ -18,7 +18,7 @@ const matrix = (width: number, data: ArrayLike<number>): Vectors.Matrix =>
 
 const quantized = (codebook: Vectors.Matrix, vectors: Vectors.Matrix) =>
   compute({ codebook, vectors }, (given: { readonly codebook: Values; readonly vectors: Values }) => {
-    const { codes, z } = Quantizer.quantize(given.codebook, given.vectors)
+    const { codes, z } = MovingAverage.quantize(given.codebook, given.vectors)
     return { codes, unit: z }
   })
 
@@ -148,12 +148,16 @@ describe.each(engines)("codes, %s", (_, layer) => {
       }
       const { counts, state } = yield* compute(
         given,
-        (inputs: { readonly state: Quantizer.QuantizerState<number, number>; readonly vectors: Values }) =>
-          Quantizer.updateCodebook(inputs.state, Quantizer.quantize(inputs.state.embedding.weight, inputs.vectors), {
-            decay: 0.9,
-            revival: null,
-            vectors: 6
-          })
+        (inputs: { readonly state: MovingAverage.QuantizerState<number, number>; readonly vectors: Values }) =>
+          MovingAverage.updateCodebook(
+            inputs.state,
+            MovingAverage.quantize(inputs.state.embedding.weight, inputs.vectors),
+            {
+              decay: 0.9,
+              revival: null,
+              vectors: 6
+            }
+          )
       )
       assert.deepStrictEqual([...counts.data], [1, 1, 1, 1, 1, 1, 0, 0])
       const [moved, kept] = [state.embedding.weight.data.slice(0, 4), state.embedding.weight.data.slice(24, 28)]

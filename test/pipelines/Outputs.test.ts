@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
+import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as Export from "../../src/pipelines/artefacts/Export.ts"
 import { classify } from "../../src/pipelines/evaluate/Classify.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
@@ -25,9 +26,9 @@ const pretrained = Backbone.untrained(preset.pretrain, 16)
 
 const tokenizer = () => {
   const config = { config: preset.tokenizer, teacherWidth: 8 }
-  const { quantize: { embedding }, ...spec } = Tokenizer.spec(preset.tokenizer, 8)
-  const parameters = Parameter.initialise(spec, 0)
-  const weight = HostTensor.zeros(embedding.weight.shape, "float32")
+  const sizes = Tokenizer.sizes(preset.tokenizer, 8)
+  const parameters = Parameter.initialise(Vqkd.spec(sizes), 0)
+  const weight = HostTensor.zeros([sizes.codes, sizes.codeWidth], "float32")
   return { ...config, tensors: Weights.flatten({ ...parameters, quantize: { embedding: { weight } } }) }
 }
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Laws from "../../src/laws/index.ts"
-import * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
@@ -10,8 +10,8 @@ import { holds } from "../laws/kit.ts"
 import * as Eager from "../parity/eager.ts"
 import * as Vectors from "./vectors.ts"
 
-type State = Quantizer.QuantizerState<number, number>
-type Options = Omit<Quantizer.UpdateOptions<number>, "vectors">
+type State = MovingAverage.QuantizerState<number, number>
+type Options = Omit<MovingAverage.UpdateOptions<number>, "vectors">
 
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
 
@@ -32,12 +32,12 @@ const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Option
       readonly vectors: Tensor<[number, number]>
       readonly rows: Tensor<[number], "int32">
     }) => {
-      const { codes, z } = Quantizer.quantize(given.state.embedding.weight, given.vectors)
+      const { codes, z } = MovingAverage.quantize(given.state.embedding.weight, given.vectors)
       const [count] = vectors.shape
       return {
         codes,
         z,
-        ...Quantizer.updateCodebook(
+        ...MovingAverage.updateCodebook(
           given.state,
           { codes, z },
           { ...options, vectors: count },
@@ -50,7 +50,7 @@ const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Option
 holds(
   "the moving average of directions",
   Laws.movingAverage((state, batch, decay) => {
-    const { state: next } = Quantizer.updateCodebook(
+    const { state: next } = MovingAverage.updateCodebook(
       { embedding: { weight: state.codebook }, cluster_size: state.uses },
       batch,
       { decay, revival: null, vectors: batch.z.shape[0] }
@@ -79,8 +79,8 @@ describe("the codebook's update", () => {
         const plain = followed(before, vectors, { decay, revival: null })
         const revived = followed(before, vectors, { decay, revival: { threshold } }, rows)
         const least = threshold * count / size
-        const begun = Quantizer.freshCount({ decay, threshold, vectors: count, size })
-        assert.closeTo(begun * decay ** Quantizer.PATIENCE, least, 1e-9)
+        const begun = MovingAverage.freshCount({ decay, threshold, vectors: count, size })
+        assert.closeTo(begun * decay ** MovingAverage.PATIENCE, least, 1e-9)
         const [kept, fresh] = [Vectors.rows(plain.state.embedding.weight), Vectors.rows(plain.z)]
         Vectors.rows(revived.state.embedding.weight).forEach((code, at) => {
           const used = plain.state.cluster_size.data[at]!

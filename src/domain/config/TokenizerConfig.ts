@@ -17,6 +17,9 @@ import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
+/** A quantizer that was given in code, by its name: `trainTokenizer` writes it, and who reads the tokenizer gives it again. */
+const OwnQuantizer = Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
+
 /** The codebook and how it learns (`norm_ema_quantizer.py`). */
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
   Schema.Struct({
@@ -32,7 +35,9 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
      * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times
      * that of a uniformly used code. Null is the method as published, which revives no code.
      */
-    revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share }))
+    revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share })),
+    /** How vectors become codes; the moving average of the published method when absent. */
+    quantizer: Schema.optionalKey(OwnQuantizer)
   }).check(
     Schema.makeFilter(({ decay, revival }) =>
       revival === null || decay > 0

@@ -17,6 +17,8 @@ import { isBelow, toFloat, whereRows } from "../../shapes/Elementwise.ts"
 import { l2Normalize } from "../../shapes/Normalization.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import type * as Quantizer from "./Quantizer.ts"
+import * as Rows from "./Rows.ts"
 
 /** The rounds of the official code. */
 export const ROUNDS = 10
@@ -56,4 +58,17 @@ export const inference = <M extends number, K extends number, E extends number>(
     start: { shape: [size], dtype: "int32" }
   },
   run: (_, batch) => kmeans(l2Normalize(batch.vectors), batch.start)
+})
+
+/** The rows that the means start from. */
+export interface Start<K extends number> {
+  readonly start: Tensor<[K], "int32">
+}
+
+/** How a quantizer with a codebook `embedding.weight` of `K` unit vectors begins with the means of the first batch. */
+export const fit = <K extends number, E extends number>(
+  size: K
+): Quantizer.Fit<E, Quantizer.Parts & { readonly start: Start<K> }> => ({
+  draw: (keyOf, vectors) => ({ start: Rows.distinct(size, vectors, keyOf("kmeans")) }),
+  run: (vectors, { start }) => ({ embedding: { weight: kmeans(l2Normalize(vectors), start).means } })
 })

@@ -1,109 +1,118 @@
 /**
- * The quantizer of VQ-KD: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
- * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ * What a quantizer is: how vectors become codes, and what it learns meanwhile. A tokenizer takes any value of this kind; ours
+ * is `MovingAverage`.
+ *
+ * What it keeps has the names `quantize.*` in files: parameters, which the optimizer learns; a state, which `update` moves; and
+ * statistics, which only training reads.
  *
  * ```ts
  * import assert from "node:assert"
- * import { Quantizer } from "patchword/nn"
- * import { HostTensor, Tensor } from "patchword/shapes"
+ * import type { Quantizer } from "patchword/nn"
+ * import { Codes, Dim, Elementwise, HostTensor, Tensor } from "patchword/shapes"
  *
- * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
- * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(2, 1, 1, 3, 5, 0)))
- * const { codes, z_q } = Quantizer.quantize(codebook, vectors)
- * assert.deepStrictEqual([codes.shape, z_q.shape], [[3], [3, 2]])
+ * // Two codes, by the sign of a vector's only channel.
+ * const sign: Quantizer.Quantizer<2, 1> = {
+ *   name: "sign",
+ *   codes: 2,
+ *   codeWidth: 1,
+ *   quantize: (_, vectors) => ({
+ *     z: vectors,
+ *     codes: Codes.nearest(vectors, Tensor.constant(HostTensor.make([2, 1], "float32", Float32Array.of(-1, 1)))),
+ *     z_q: Codes.straightThrough(vectors, Elementwise.sign(vectors)),
+ *     losses: {}
+ *   })
+ * }
+ * const vectors = Tensor.constant(HostTensor.make([Dim.named("vectors", 3), 1], "float32", Float32Array.of(3, -2, 1)))
+ * assert.deepStrictEqual([...Tensor.untyped(sign.quantize({}, vectors).codes).dataSync()], [1, 0, 1])
  * ```
  */
-import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
-import { add, isBelow, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
-import { l2Normalize } from "../../shapes/Normalization.ts"
-import { mean } from "../../shapes/Reduction.ts"
+import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import type { Dim } from "../../shapes/Dim.ts"
+import type { HostOf, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import type * as Parameter from "../blocks/Parameter.ts"
 
-/** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
-export interface QuantizerState<in out K extends number, in out E extends number> {
-  readonly embedding: { readonly weight: Tensor<[K, E]> }
-  /** A moving average of each code's count. */
-  readonly cluster_size: Tensor<[K]>
+/** Records of tensors that make a quantizer. */
+export interface Parts {
+  /** What the optimizer learns. */
+  readonly parameters: object
+  /** What `update` moves and `quantize` reads. */
+  readonly state: object
+  /** What `update` moves and only training reads. */
+  readonly statistics: object
+  /** Inputs of every step beside the images, which the host draws. */
+  readonly draws: object
+  /** Inputs of `fit`, which the host draws. */
+  readonly start: object
+  /** What is added to the loss: scalars. */
+  readonly losses: object
 }
 
-/** What quantizing vectors gives. */
-export interface Quantized<M extends number, E extends number> {
-  /** The vectors on the unit sphere. */
+/** A quantizer that has none of it; extended by what one has. */
+export interface Nothing extends Parts {
+  readonly parameters: Readonly<Record<never, never>>
+  readonly state: Readonly<Record<never, never>>
+  readonly statistics: Readonly<Record<never, never>>
+  readonly draws: Readonly<Record<never, never>>
+  readonly start: Readonly<Record<never, never>>
+  readonly losses: Readonly<Record<never, never>>
+}
+
+/** What quantizing `M` vectors of `E` channels gives. */
+export interface Quantized<M extends number, E extends number, L = object> {
+  /** The vectors as they are compared with codes. */
   readonly z: Tensor<[M, E]>
   readonly codes: Tensor<[M], "int32">
-  /** The codes' vectors, through which the gradient of `z` passes unchanged. */
+  /** What the decoder sees of the codes. Gradients pass through it to the vectors. */
   readonly z_q: Tensor<[M, E]>
-  /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
-  readonly commitment: Tensor<[]>
+  /** Scalars that are added to the loss; each is a column of the log. */
+  readonly losses: L
 }
 
-/** Quantizes vectors `[M, E]`. No gradient reaches the codebook. */
-export const quantize = <M extends number, K extends number, E extends number>(
-  codebook: Tensor<[K, E]>,
-  vectors: Tensor<[M, E]>
-): Quantized<M, E> => {
-  const z = l2Normalize(vectors)
-  const codes = nearest(z, codebook)
-  const z_q = stopGradient(lookup(codebook, codes))
-  return { z, codes, z_q: straightThrough(z, z_q), commitment: mean(square(sub(z_q, z))) }
-}
+/** The key of a draw, by what it is for. */
+export type KeyOf = (purpose: string) => KeyedRandom.Key
 
-/** How the codebook is updated. */
-export interface UpdateOptions<M extends number> {
-  /** The share of a code that stays. */
-  readonly decay: number
-  /** The revival of codes that are hardly used; null as published. */
-  readonly revival: {
-    /** A code is revived when its count falls below this share of a uniformly used code's. */
-    readonly threshold: number
-  } | null
-  /** The number of vectors, which uniform use is reckoned by. */
-  readonly vectors: M
-}
+/** What `quantize` reads, in training and after it. */
+export type Learned<Q extends Parts> = Q["parameters"] & Q["state"]
 
-/** How many steps a revived code may stay unused before it is revived again. */
-export const PATIENCE = 20
+/** What `update` moves. */
+export type Moved<Q extends Parts> = Q["state"] & Q["statistics"]
+
+/** First values out of the vectors of the first batch. */
+export interface Fit<E extends number, Q extends Parts> {
+  draw(keyOf: KeyOf, vectors: number): HostOf<Q["start"]>
+  /** Members of parameters, state and statistics, in place of those that were drawn. */
+  run<M extends number>(vectors: Tensor<[M, E]>, start: Q["start"]): object
+}
 
 /**
- * The moving count that a code starts with when codes are revived, at first and after its revival: so low that it falls
- * under the threshold after `PATIENCE` steps without use. A code in use is far above it by then.
+ * A quantizer with `K` codes for vectors of `E` channels. Everything in it is pure, and what draws on the host takes each key
+ * once. Types are those of `Parts` where nobody asks what it is made of.
  */
-export const freshCount = (options: {
-  readonly decay: number
-  readonly threshold: number
-  readonly vectors: number
-  readonly size: number
-}): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
-
-/**
- * The codebook after a batch: every code that was used turns towards the mean direction of its vectors, by the same share
- * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
- * batch's vector at `rows` and its count a fresh one.
- */
-export const updateCodebook = <M extends number, K extends number, E extends number>(
-  state: QuantizerState<K, E>,
-  { codes, z }: Pick<Quantized<M, E>, "codes" | "z">,
-  { decay, revival, vectors }: UpdateOptions<M>,
-  rows?: Tensor<[K], "int32">
-): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
-  const codebook = state.embedding.weight
-  const [size] = codebook.shape
-  const counts = countByCode(codes, size)
-  const direction = l2Normalize(sumByCode(z, codes, size))
-  const target = whereRows(isBelow(counts, 0.5), codebook, direction)
-  const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
-  const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
-  if (revival === null || rows === undefined) {
-    return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
-  }
-  const dead = isBelow(used, revival.threshold * vectors / size)
-  const fresh = lookup(z, rows)
-  const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
-  return {
-    state: {
-      embedding: { weight: whereRows(dead, fresh, moved) },
-      cluster_size: where(dead, shift(scale(used, 0), begun), used)
-    },
-    counts
-  }
+export interface Quantizer<K extends number, E extends number, Q extends Parts = Parts> {
+  /** What files and errors call it. */
+  readonly name: string
+  readonly codes: K
+  readonly codeWidth: E
+  readonly parameters?: Parameter.ParametersOf<Q["parameters"]>
+  readonly state?: SpecOf<Q["state"]>
+  readonly statistics?: SpecOf<Q["statistics"]>
+  readonly draws?: SpecOf<Q["draws"]>
+  /** Codes of vectors, and what the decoder sees of them. */
+  quantize<M extends number>(learned: Learned<Q>, vectors: Tensor<[M, E]>): Quantized<M, E, Q["losses"]>
+  /** State and statistics after a batch; they stay without it. */
+  update?<M extends number>(
+    moved: Moved<Q>,
+    batch: Pick<Quantized<M, E>, "z" | "codes"> & { readonly counts: Tensor<[K]> },
+    draws: Q["draws"]
+  ): Moved<Q>
+  /** The inputs of a step with so many vectors. */
+  draw?(keyOf: KeyOf, vectors: number): HostOf<Q["draws"]>
+  /** State and statistics before a training whose steps have so many vectors; zeros without it. */
+  initial?(keyOf: KeyOf, vectors: number): HostOf<Moved<Q>>
+  /** How it begins with the vectors of the first batch, where it does. */
+  readonly fit?: Fit<E, Q> | undefined
 }
+
+/** A quantizer with the named sizes of the stages. */
+export type Named<Q extends Parts = Parts> = Quantizer<Dim<"codes">, Dim<"codeWidth">, Q>

@@ -3,127 +3,151 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { TokenizerStep, Vit } from "patchword/nn"
+ * import { MovingAverage, TokenizerStep, Vit } from "patchword/nn"
  *
  * const dims = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
  * const network = { ...dims, hidden: 3072, depth: 12, decoderDepth: 3, qkvBias: true, teacherWidth: 512 } as const
- * const { batch, weights } = TokenizerStep.encode({ ...network, codes: 8192, codeWidth: 32 }, 64)
+ * const sizes = { ...network, codes: 8192, codeWidth: 32 } as const
+ * const quantizer = MovingAverage.make({ ...sizes, decay: 0.99, kmeans: true, revival: null })
+ * const { batch, weights } = TokenizerStep.encode(sizes, 64, quantizer)
  * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
- * assert.deepStrictEqual(weights.codebook.shape, [8192, 32])
+ * assert.deepStrictEqual(weights.quantize.embedding.weight.shape, [8192, 32])
  * ```
  */
+import { countByCode } from "../../shapes/Codes.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import { add, select } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
-import type { Inference, TrainStep } from "../../shapes/Step.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import type { HostOf, Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import * as Block from "../blocks/Block.ts"
+import type * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import type * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import type * as VitParams from "../blocks/VitParams.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
-import * as Quantizer from "./Quantizer.ts"
+import type * as Quantizer from "./Quantizer.ts"
 import * as Vqkd from "./Vqkd.ts"
 
-/** The state of training: parameters, moments, and the codebook, which the optimizer does not touch. */
-export interface State<N extends Vqkd.Sizes> extends AdamW.State<Vqkd.VqkdParams<N>> {
-  readonly quantize: Quantizer.QuantizerState<N["codes"], N["codeWidth"]>
+/** What the optimizer learns: the network, and the quantizer's own under `quantize`. */
+export type Params<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Vqkd.VqkdParams<N> & {
+  readonly quantize: Q["parameters"]
 }
 
-/** What a step is given. */
-export interface Batch<B extends number, N extends Vqkd.Sizes> {
+/** The state of training: parameters, moments, and what the quantizer moves, which the optimizer does not touch. */
+export interface State<N extends Vqkd.Sizes, Q extends Quantizer.Parts> extends AdamW.State<Params<N, Q>> {
+  readonly quantize: Quantizer.Moved<Q>
+}
+
+/** What a step is given, with the quantizer's own draws. */
+export type Batch<B extends number, N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Q["draws"] & {
   /** From 0 to 1. */
   readonly images: PatchGrid.Images<B, N>
   /** The teacher's features. */
   readonly targets: Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]>
   readonly hyper: AdamW.Hyper
-  /** For each code the row of `[B·N]` vectors that would revive it; absent without revival. */
-  readonly revive?: Tensor<[N["codes"]], "int32">
 }
 
-/** What a step measures. */
-export interface Metrics<N extends Vqkd.Sizes> {
+/** What a step measures, with the quantizer's own losses. */
+export type Metrics<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Q["losses"] & {
   readonly loss: Tensor<[]>
   readonly reconstruction: Tensor<[]>
-  readonly commitment: Tensor<[]>
   readonly gradientNorm: Tensor<[]>
   /** How many patches of the batch got each code. */
   readonly counts: Tensor<[N["codes"]]>
 }
 
 /** How the tokenizer is trained. */
-export interface Options {
-  readonly decay: number
-  readonly revival: { readonly threshold: number } | null
+export interface Options<N extends Vqkd.Sizes, Q extends Quantizer.Parts> {
+  readonly quantizer: QuantizerOf<N, Q>
   readonly adamw: AdamW.Options
 }
 
+/** A quantizer that fits a network's sizes. */
+export type QuantizerOf<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Quantizer.Quantizer<
+  N["codes"],
+  N["codeWidth"],
+  Q
+>
+
+/** The parameters of the network and of its quantizer. */
+export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  { parameters }: Pick<QuantizerOf<N, Q>, "parameters">
+) => Tree.map<Parameter.ParametersOf<Params<N, Q>>>({ ...Vqkd.spec(sizes), quantize: parameters ?? {} }, (leaf) => leaf)
+
 /** One step of VQ-KD on batches of `B` images. */
-export const step = <B extends number, const N extends Vqkd.Sizes>(
+export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
-  { adamw, decay, revival }: Options
-): TrainStep<State<N>, Batch<B, N>, Metrics<N>> => {
-  const { codeWidth, codes, heads, teacherWidth } = sizes
-  const patches = PatchGrid.patches(sizes)
-  const vectors = Dim.mul(batchSize, patches)
+  { adamw, quantizer }: Options<N, Q>
+): TrainStep<State<N, Q>, Batch<B, N, Q>, Metrics<N, Q>> => {
+  const { codes, heads, teacherWidth } = sizes
   return {
     name: "tokenizer",
-    state: {
-      ...AdamW.stateSpec(Vqkd.spec(sizes), adamw.accumulate),
-      quantize: {
-        embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } },
-        cluster_size: { shape: [codes], dtype: "float32" }
-      }
-    },
-    batch: {
+    state: Tree.map<SpecOf<State<N, Q>>>({
+      ...AdamW.stateSpec(spec(sizes, quantizer), adamw.accumulate),
+      quantize: { ...quantizer.state, ...quantizer.statistics }
+    }, (leaf) => leaf),
+    batch: Tree.map<SpecOf<Batch<B, N, Q>>>({
       images: PatchGrid.images(sizes, batchSize),
-      targets: { shape: [batchSize, patches, teacherWidth], dtype: "float32" },
+      targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32" },
       hyper: AdamW.hyperSpec(adamw.accumulate),
-      ...(revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } })
-    },
-    run: ({ quantize, ...state }, { hyper, images, revive, targets }) => {
-      const codebook = quantize.embedding.weight
-      const { aux, gradients, loss } = valueAndGradient((params) => {
-        const { cosine, quantized: { codes, commitment, z } } = Vqkd.forward(params, codebook, images, targets, heads)
-        const reconstruction = Vqkd.reconstruction(cosine)
-        return { loss: add(reconstruction, commitment), aux: { reconstruction, commitment, z, codes } }
+      ...quantizer.draws
+    }, (leaf) => leaf),
+    run: ({ quantize: moved, ...state }, batch) => {
+      const { hyper, images, targets } = batch
+      const { aux, gradients, loss } = valueAndGradient((params: Params<N, Q>) => {
+        const learned: Quantizer.Learned<Q> = { ...params.quantize, ...moved }
+        const pass = Vqkd.forward(params, (vectors) => quantizer.quantize(learned, vectors), images, targets, heads)
+        const { quantized: { codes, losses, z } } = pass
+        const reconstruction = Vqkd.reconstruction(pass.cosine)
+        const loss = Tree.leaves<Tensor<[]>>(losses).reduce((sum, [, one]) => add(sum, one), reconstruction)
+        return { loss, aux: { reconstruction, losses, z, codes } }
       }, state.parameters)
       const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
-      const { counts, state: moved } = Quantizer.updateCodebook(quantize, aux, { decay, revival, vectors }, revive)
+      const counts = countByCode(aux.codes, codes)
+      const after = quantizer.update?.(moved, { z: aux.z, codes: aux.codes, counts }, batch) ?? moved
+      const before = new Map(Tree.leaves<Tensor<Shape>>(moved))
       return {
         metrics: {
           loss,
           reconstruction: aux.reconstruction,
-          commitment: aux.commitment,
+          ...aux.losses,
           gradientNorm: norm,
           counts
         },
         state: {
           ...next,
-          quantize: {
-            embedding: { weight: select(finite, moved.embedding.weight, codebook) },
-            cluster_size: select(finite, moved.cluster_size, quantize.cluster_size)
-          }
+          quantize: Tree.map<Quantizer.Moved<Q>>(
+            after,
+            (leaf, path) => select(finite, leaf as Tensor<Shape>, before.get(path)!)
+          )
         }
       }
     }
   }
 }
 
-/** A trained tokenizer. */
-export interface Weights<N extends Vqkd.Sizes> {
+/** A trained tokenizer without its quantizer. */
+export interface Network<N extends Vqkd.Sizes> {
   readonly parameters: Vqkd.VqkdParams<N>
-  readonly codebook: Tensor<[N["codes"], N["codeWidth"]]>
+}
+
+/** A trained tokenizer. */
+export interface Weights<N extends Vqkd.Sizes, Q extends Quantizer.Parts> extends Network<N> {
+  readonly quantize: Quantizer.Learned<Q>
 }
 
 /** What a trained tokenizer makes of images from 0 to 1. */
-type Seeing<B extends number, N extends Vqkd.Sizes, O> = Inference<
-  Weights<N>,
+type Seeing<B extends number, N extends Vqkd.Sizes, W, O> = Inference<
+  W,
   { readonly images: PatchGrid.Images<B, N> },
   O
 >
@@ -131,30 +155,69 @@ type Seeing<B extends number, N extends Vqkd.Sizes, O> = Inference<
 const seeing = <B extends number, N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B
-): Pick<Seeing<B, N, object>, "weights" | "batch"> => ({
-  weights: { parameters: Vqkd.spec(sizes), codebook: { shape: [sizes.codes, sizes.codeWidth], dtype: "float32" } },
+): Pick<Seeing<B, N, Network<N>, object>, "weights" | "batch"> => ({
+  weights: { parameters: Vqkd.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) }
 })
 
+const quantizing = <B extends number, N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  { parameters, state }: QuantizerOf<N, Q>
+): Pick<Seeing<B, N, Weights<N, Q>, object>, "weights" | "batch"> => {
+  const { batch, weights } = seeing(sizes, batchSize)
+  const quantize = Tree.map<SpecOf<Quantizer.Learned<Q>>>({ ...parameters, ...state }, (leaf) => leaf)
+  return { batch, weights: { ...weights, quantize } }
+}
+
 /** Images from 0 to 1 to codes, `[B·N]`, and to vectors before quantization, `[B·N, E]`. */
-export const encode = <B extends number, const N extends Vqkd.Sizes>(sizes: Readonly<N>, batchSize: B): Seeing<B, N, {
+export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  quantizer: QuantizerOf<N, Q>
+): Seeing<B, N, Weights<N, Q>, {
   readonly codes: Tensor<[Vqkd.Vectors<B, N>], "int32">
   readonly vectors: Tensor<[Vqkd.Vectors<B, N>, N["codeWidth"]]>
 }> => ({
-  ...seeing(sizes, batchSize),
+  ...quantizing(sizes, batchSize, quantizer),
   name: "encode",
-  run: ({ codebook, parameters }, { images }) => {
+  run: ({ parameters, quantize }, { images }) => {
     const vectors = Vqkd.encode(parameters, images, sizes.heads)
-    return { codes: Quantizer.quantize(codebook, vectors).codes, vectors }
+    return { codes: quantizer.quantize(quantize, vectors).codes, vectors }
   }
 })
 
-/** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
-export const reconstruct = <B extends number, const N extends Vqkd.Sizes>(
+/** What a quantizer begins with, `quantize.*`, out of the vectors `[B·N, E]` of the first batch and what `fit` draws. */
+export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
-  batchSize: B
-): Inference<Weights<N>, Pick<Batch<B, N>, "images" | "targets">, Pick<Vqkd.Pass<B, N>, "codes" | "cosine">> => {
-  const { batch, weights } = seeing(sizes, batchSize)
+  batchSize: B,
+  { run }: Quantizer.Fit<N["codeWidth"], Q>,
+  start: HostOf<Q["start"]>
+): Inference<
+  Readonly<Record<never, never>>,
+  Q["start"] & { readonly vectors: Tensor<[Vqkd.Vectors<B, N>, N["codeWidth"]]> },
+  object
+> => ({
+  name: "fit",
+  weights: {},
+  batch: Tree.map({
+    vectors: { shape: [Dim.mul(batchSize, PatchGrid.patches(sizes)), sizes.codeWidth], dtype: "float32" },
+    ...start
+  }, ({ dtype, shape }) => ({ dtype, shape })),
+  run: (_, batch) => run(batch.vectors, batch)
+})
+
+/** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
+export const reconstruct = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  quantizer: QuantizerOf<N, Q>
+): Inference<
+  Weights<N, Q>,
+  Pick<Batch<B, N, Quantizer.Nothing>, "images" | "targets">,
+  Pick<Vqkd.Pass<B, N>, "codes" | "cosine">
+> => {
+  const { batch, weights } = quantizing(sizes, batchSize, quantizer)
   return {
     name: "reconstruct",
     weights,
@@ -162,8 +225,14 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes>(
       ...batch,
       targets: { shape: [batchSize, PatchGrid.patches(sizes), sizes.teacherWidth], dtype: "float32" }
     },
-    run: ({ codebook, parameters }, { images, targets }) => {
-      const { codes, cosine } = Vqkd.forward(parameters, codebook, images, targets, sizes.heads)
+    run: ({ parameters, quantize }, { images, targets }) => {
+      const { codes, cosine } = Vqkd.forward(
+        parameters,
+        (vectors) => quantizer.quantize(quantize, vectors),
+        images,
+        targets,
+        sizes.heads
+      )
       return { codes, cosine }
     }
   }
@@ -174,7 +243,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
   { finalNorm, pooling }: Pooling.Options
-): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
+): Seeing<B, N, Network<N>, { readonly features: Tensor<[B, N["width"]]> }> => ({
   ...seeing(sizes, batchSize),
   name: "tokenizer features",
   run: ({ parameters: { encoder } }, { images }) => {
@@ -195,7 +264,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
 export const patchFeatures = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B
-): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
+): Seeing<B, N, Network<N>, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
   ...seeing(sizes, batchSize),
   name: "tokenizer patch features",
   run: ({ parameters }, { images }) => ({ target: Vqkd.encodeTokens(parameters, images, sizes.heads) })

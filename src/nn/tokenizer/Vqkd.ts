@@ -36,7 +36,7 @@ import * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
-import * as Quantizer from "./Quantizer.ts"
+import type * as Quantizer from "./Quantizer.ts"
 
 /** The sizes of a tokenizer, its codebook, and its teacher. */
 export interface Sizes extends PatchGrid.Sizes {
@@ -152,23 +152,25 @@ export const decode = <B extends number, N extends Sizes>(
   task(params.decode_task_layer, decodeTokens(params, z_q, heads))
 
 /** Everything that a pass through the tokenizer gives. */
-export interface Pass<B extends number, N extends Sizes> {
-  readonly quantized: Quantizer.Quantized<Vectors<B, N>, N["codeWidth"]>
+export interface Pass<B extends number, N extends Sizes, L = object> {
+  readonly quantized: Quantizer.Quantized<Vectors<B, N>, N["codeWidth"], L>
   /** The codes of each image's patches, row-major. */
   readonly codes: Tensor<[B, PatchGrid.Patches<N>], "int32">
   /** The cosine of the rebuilt and the teacher's features. */
   readonly cosine: Tensor<[B, PatchGrid.Patches<N>]>
 }
 
-/** Images from 0 to 1 through encoder, quantizer and decoder, against the teacher's features. */
-export const forward = <B extends number, N extends Sizes>(
+/** Images from 0 to 1 through encoder, `quantize` and decoder, against the teacher's features. */
+export const forward = <B extends number, N extends Sizes, L>(
   params: VqkdParams<N>,
-  codebook: Tensor<[NoInfer<N["codes"]>, NoInfer<N["codeWidth"]>]>,
+  quantize: (
+    vectors: Tensor<[Vectors<B, N>, N["codeWidth"]]>
+  ) => Quantizer.Quantized<Vectors<B, N>, N["codeWidth"], L>,
   images: PatchGrid.GivenImages<B, N>,
   targets: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["teacherWidth"]>]>,
   heads: N["heads"]
-): Pass<B, N> => {
-  const quantized = Quantizer.quantize(codebook, encode(params, images, heads))
+): Pass<B, N, L> => {
+  const quantized = quantize(encode(params, images, heads))
   const [batch, patches] = targets.shape
   const z_q = batched(quantized.z_q, batch, patches)
   const o = decode(params, z_q, heads)

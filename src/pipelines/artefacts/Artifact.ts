@@ -18,6 +18,7 @@ import type * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
 /** The file does not say what its weights are. Exits with 65. */
@@ -75,7 +76,8 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
     ModelFolder.ModelFolderError,
     Config.ConfigError,
     Files.FileError,
-    Weights.WeightsError
+    Weights.WeightsError,
+    Tokenizer.OtherQuantizer
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
@@ -91,10 +93,13 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
  * A network with its weights, under their official names: of a run's stage, of anybody who kept the header, or of a folder in
  * the layout of the Hugging Face Hub, which need not say where it comes from.
  */
-export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, { readonly _tag: K }> & {
+export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, { readonly _tag: K }> & Given & {
   readonly tensors: Weights.Tensors
   readonly provenance?: Weights.Provenance
 }
+
+/** What a file does not hold: the quantizer of a tokenizer, where that was given in code. */
+export type Given = Pick<Tokenizer.Tokenizer, "quantizer">
 
 const ENDING = ".safetensors"
 
@@ -142,26 +147,31 @@ const locate = Effect.fnUntraced(function*(given: string, kind: string | undefin
 const within = (path: string) =>
   Effect.mapError((reason: ArtifactError["reason"]) => new ArtifactError({ path, reason }))
 
-const inFile = Effect.fnUntraced(function*(file: string, expected = "network of BEiT v2") {
+const inFile = Effect.fnUntraced(function*(file: string, { quantizer }: Given, expected = "network of BEiT v2") {
   const { provenance, tensors } = yield* Weights.read(file)
   const known = Option.getOrUndefined(provenance)
   if (known?.custom !== undefined) return yield* new OtherKind({ expected, found: known.custom.name })
   if (known?.model === undefined) return yield* new NotAnArtifact({})
   const { model } = known
   const official = yield* Weights.official(Weights.make(tensors), Network.namesOf(model), { source: file })
-  yield* Effect.fromResult(Network.check(model, official.tensors, file))
-  return { ...model, tensors: official.tensors, provenance: known }
+  const given = model._tag === "Tokenizer" && quantizer !== undefined ? { quantizer } : {}
+  yield* Effect.fromResult(Network.check({ ...model, ...given }, official.tensors, file))
+  return { ...model, ...given, tensors: official.tensors, provenance: known }
 })
 
-const opened = Effect.fnUntraced(function*<K extends Model.Kind>(given: string, kind: K | undefined) {
-  const inRun = Effect.flatMap(locate(given, kind), (file) => inFile(file, kind))
+const opened = Effect.fnUntraced(function*<K extends Model.Kind>(
+  given: string,
+  kind: K | undefined,
+  more: Given = {}
+) {
+  const inRun = Effect.flatMap(locate(given, kind), (file) => inFile(file, more, kind))
   const path = yield* Path.Path
   const folder = path.dirname(given)
   const found: Artifact = Option.isSome(yield* ModelFolder.weightsOf(given))
-    ? yield* ModelFolder.read(given)
+    ? yield* ModelFolder.read(given, more)
     : Option.contains(yield* ModelFolder.weightsOf(folder), path.join(folder, path.basename(given)))
     // The file alone does not say what the configuration beside it does; one of another network does not count.
-    ? yield* Effect.catchIf(ModelFolder.read(folder), ({ reason }) => reason._tag === "OtherModel", () => inRun)
+    ? yield* Effect.catchIf(ModelFolder.read(folder, more), ({ reason }) => reason._tag === "OtherModel", () => inRun)
     : yield* inRun
   if (!isOf(found, kind)) return yield* new OtherKind({ expected: kind!, found: found._tag })
   return found as Artifact<K>
@@ -180,10 +190,15 @@ export const open = (
   path: string
 ): Effect.Effect<Artifact, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, undefined)
 
-/** The tokenizer at a path; fails as {@link open} does, and with 65 when it is something else. */
+/**
+ * The tokenizer at a path; fails as {@link open} does, and with 65 when it is something else, or was trained with a quantizer
+ * that is not given.
+ */
 export const tokenizer = (
-  path: string
-): Effect.Effect<Artifact<"Tokenizer">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Tokenizer")
+  path: string,
+  given: Given = {}
+): Effect.Effect<Artifact<"Tokenizer">, ArtifactError, FileSystem.FileSystem | Path.Path> =>
+  opened(path, "Tokenizer", given)
 
 /** The backbone at a path; fails as {@link tokenizer} does. */
 export const backbone = (

@@ -77,7 +77,15 @@ export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExpor
 /** Why there is no file. The exit code is that of the reason. */
 export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
   what: Schema.String,
-  reason: Schema.Union([NotGiven, TooLarge, NotExportable, Weights.NotFinite, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([
+    NotGiven,
+    TooLarge,
+    NotExportable,
+    Weights.NotFinite,
+    Files.FileError,
+    Weights.WeightsError,
+    Tokenizer.OtherQuantizer
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -144,13 +152,17 @@ const model = <W, Y extends number, X extends number, O>(
   }
 }
 
-const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
+const models = Effect.fnUntraced(function*(network: Network) {
+  const found: Readonly<Partial<Record<What, Model>>> = yield* modelsOf(network)
+  return found
+})
+
+const modelsOf = Effect.fnUntraced(function*(network: Network) {
   switch (network._tag) {
     case "Tokenizer": {
-      const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
+      const { quantizer, sizes, tensors } = yield* Tokenizer.open(network)
       const { imageSize } = network.config.encoder
-      const tensors = Tokenizer.weights(network)
-      const encode = (images: Count) => TokenizerStep.encode(sizes, images)
+      const encode = (images: Count) => TokenizerStep.encode(sizes, images, quantizer)
       const features = (images: Count) => TokenizerStep.patchFeatures(sizes, images)
       const both = (images: Count) => {
         const [codes, tokens] = [encode(images), features(images)]
@@ -167,7 +179,12 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
           tensors,
           imageSize
         }),
-        features: model({ make: features, finish: ({ target }) => ({ features: target }), tensors, imageSize })
+        features: model({
+          make: features,
+          finish: ({ target }) => ({ features: target }),
+          tensors: Tokenizer.weights(network),
+          imageSize
+        })
       }
     }
     case "Backbone": {
@@ -197,7 +214,7 @@ const models = (network: Network): Readonly<Partial<Record<What, Model>>> => {
       }
     }
   }
-}
+})
 
 /**
  * The bytes of an ONNX file. Its metadata hold the provenance, the image size and the names of the classes.
@@ -211,7 +228,7 @@ export const onnx: (
   options?: Options
 ) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("Export.onnx")(
   function*(network, what, { images, provenance } = {}) {
-    const all = models(network)
+    const all = yield* models(network)
     const chosen = all[what]
     if (chosen === undefined) return yield* new NotGiven({ kind: network._tag, what, given: Object.keys(all) })
     const { encode, imageSize } = chosen

@@ -29,6 +29,7 @@ import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
+import { OtherQuantizer, type Tokenizer } from "../trained/Tokenizer.ts"
 
 /** The folder does not describe a network that is known. Exits with 65. */
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
@@ -48,7 +49,8 @@ export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("Mo
     Config.ConfigError,
     ForeignConfig.ForeignError,
     Files.FileError,
-    Weights.WeightsError
+    Weights.WeightsError,
+    OtherQuantizer
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
@@ -279,13 +281,7 @@ export const weightsOf = Effect.fnUntraced(function*(folder: string) {
   return Option.map(Option.fromNullishOr(name), (name) => path.join(folder, name))
 })
 
-/**
- * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of transformers' BEiT.
- *
- * Fails with 66 when a file is missing, with 65 when the folder describes something else, asks for what is not computed here,
- * or its weights are not those of what it describes.
- */
-export const read = Effect.fn("ModelFolder.read")(function*(folder: string) {
+const opened = Effect.fn("ModelFolder.read")(function*(folder: string, { quantizer }: Pick<Tokenizer, "quantizer">) {
   const files = yield* Files.make
   const { model, ...rest } = yield* described(files, folder)
   const file = Option.getOrElse(yield* weightsOf(folder), () => files.path.join(folder, WEIGHTS[0]))
@@ -297,6 +293,15 @@ export const read = Effect.fn("ModelFolder.read")(function*(folder: string) {
   const tensors = model._tag === "Classifier"
     ? Record.filter(weights.tensors, (_, name) => name !== "mask_token")
     : weights.tensors
-  yield* Effect.fromResult(Network.check(model, tensors, file))
-  return { ...model, ...rest, tensors }
+  const given = model._tag === "Tokenizer" && quantizer !== undefined ? { quantizer } : {}
+  yield* Effect.fromResult(Network.check({ ...model, ...given }, tensors, file))
+  return { ...model, ...given, ...rest, tensors }
 }, (self, folder) => within(folder)(self))
+
+/**
+ * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of transformers' BEiT.
+ *
+ * Fails with 66 when a file is missing, with 65 when the folder describes something else, asks for what is not computed here,
+ * or its weights are not those of what it describes, or the quantizer of its tokenizer is not given.
+ */
+export const read = (folder: string, given: Pick<Tokenizer, "quantizer"> = {}) => opened(folder, given)

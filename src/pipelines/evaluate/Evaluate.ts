@@ -37,9 +37,10 @@ const average = (values: ArrayLike<number>): number =>
 /** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
 export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(
   function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet) {
-    const { config, teacherWidth } = tokenizer
-    const inference = TokenizerStep.reconstruct(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", BATCH))
-    const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
+    const { config } = tokenizer
+    const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
+    const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH), quantizer)
+    const handle = yield* Inference.open(inference, tensors)
     const { augment, codebook, encoder } = config
     const { patches } = encoder
     const images = (yield* Batches.evaluation(

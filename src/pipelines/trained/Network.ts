@@ -20,7 +20,10 @@ import * as Classifier from "./Classifier.ts"
 import * as Tokenizer from "./Tokenizer.ts"
 
 /** A network with its weights; an `Artifact` is one. */
-export type Network = Model.Model & { readonly tensors: Weights.Tensors }
+export type Network = Described & { readonly tensors: Weights.Tensors }
+
+/** What a network is, and for a tokenizer the quantizer that was given in code. */
+export type Described = Model.Model & Pick<Tokenizer.Tokenizer, "quantizer">
 
 const names: Readonly<Record<Model.Kind, Naming.Network>> = {
   Tokenizer: "tokenizer",
@@ -32,14 +35,17 @@ const names: Readonly<Record<Model.Kind, Naming.Network>> = {
 export const namesOf = (model: Model.Model): Naming.Network => names[model._tag]
 
 /** The arrays that a network has. */
-const specOf = (model: Model.Model): object => {
+const specOf = (model: Described): Result.Result<object, Tokenizer.OtherQuantizer> => {
   switch (model._tag) {
     case "Tokenizer":
-      return Tokenizer.spec(model.config, model.teacherWidth)
+      return Result.map(
+        Tokenizer.quantizer(model),
+        (quantizer) => Tokenizer.spec(Tokenizer.sizes(model.config, model.teacherWidth), quantizer)
+      )
     case "Backbone":
-      return Backbone.spec(model.config, model.codes)
+      return Result.succeed(Backbone.spec(model.config, model.codes))
     case "Classifier":
-      return Classifier.spec(model.config, model.classes.length)
+      return Result.succeed(Classifier.spec(model.config, model.classes.length))
   }
 }
 
@@ -55,17 +61,20 @@ const depthsOf = (model: Model.Model): Readonly<Record<string, number>> => {
   }
 }
 
-const STATISTIC = "quantize.cluster_size"
+const unreadOf = (model: Described): ReadonlySet<string> =>
+  model._tag === "Tokenizer"
+    ? Result.match(Tokenizer.quantizer(model), { onFailure: () => new Set(), onSuccess: Tokenizer.statistics })
+    : new Set()
 
 /**
  * Whether arrays are those of a network. Fails with every one that is missing, unexpected or misshaped. The number of blocks
  * is compared first: what claims millions is refused before millions of arrays are described.
  */
 export const check = (
-  model: Model.Model,
+  model: Described,
   tensors: Weights.Tensors,
   source = "given"
-): Result.Result<void, Weights.WeightsError> => {
+): Result.Result<void, Weights.WeightsError | Tokenizer.OtherQuantizer> => {
   const names = Object.keys(tensors)
   const missing = Object.entries(depthsOf(model)).flatMap(([prefix, depth]) => {
     const there = new Set(
@@ -78,6 +87,10 @@ export const check = (
     return Result.fail(new Weights.WeightsError({ source, reason }))
   }
   // A statistic of training, which no inference reads, may be there or not.
-  const learned = Record.filter(tensors, (_, name) => name !== STATISTIC)
-  return Result.map(Weights.conform(specOf(model), Weights.make(learned), source), () => undefined)
+  const unread = unreadOf(model)
+  const learned = Weights.make(Record.filter(tensors, (_, name) => !unread.has(name)))
+  return Result.flatMap(
+    specOf(model),
+    (spec) => Result.map(Weights.conform(spec, learned, source), () => undefined)
+  )
 }

@@ -10,10 +10,14 @@
  * assert.deepStrictEqual([codes, codeWidth], [8192, 32])
  * ```
  */
+import { Effect, Record, Result, Runtime, Schema } from "effect"
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
+import type * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
+import * as Quantizers from "../../nn/tokenizer/Quantizers.ts"
 import * as Vqkd from "../../nn/tokenizer/Vqkd.ts"
 import * as Dim from "../../shapes/Dim.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import * as Inference from "./Inference.ts"
 import * as VitSizes from "./VitSizes.ts"
 
@@ -22,6 +26,43 @@ export interface Tokenizer {
   readonly config: TokenizerConfig
   readonly teacherWidth: number
   readonly tensors: Weights.Tensors
+  /** The quantizer that was given in code, where the configuration says that it was. */
+  readonly quantizer?: Quantizer.Named
+}
+
+/** The configuration of a tokenizer, and the quantizer that goes with it where that was given in code. */
+export type Configured = Pick<Tokenizer, "config" | "quantizer">
+
+const Described = Schema.Struct({ name: Schema.String, codes: Schema.Int, codeWidth: Schema.Int })
+
+const show = ({ codeWidth, codes, name }: typeof Described.Type) =>
+  `"${name}" (${codes} codes of ${codeWidth} channels)`
+
+/** A tokenizer was trained with a quantizer that was given in code, and is opened without it. Exits with 65. */
+export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQuantizer", {
+  expected: Described,
+  given: Schema.NullOr(Described)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { expected, given } = this
+    return `this tokenizer was trained with the quantizer ${show(expected)}, which its file does not hold` +
+      `${given === null ? "" : ` and which is not ${show(given)}`}; give that quantizer in code: ` +
+      "Artifact.tokenizer(path, { quantizer })"
+  }
+}
+
+const describe = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
+
+/** The quantizer of a tokenizer. */
+export const quantizer = ({ config, quantizer }: Configured): Result.Result<Quantizer.Named, OtherQuantizer> => {
+  const { codebook } = config
+  if (codebook.quantizer?.kind !== "own") return Result.succeed(Quantizers.of(codebook)!)
+  const expected = { name: codebook.quantizer.name, codes: codebook.size, codeWidth: codebook.dim }
+  const given = quantizer === undefined ? null : describe(quantizer)
+  return quantizer !== undefined && given !== null && show(expected) === show(given)
+    ? Result.succeed(quantizer)
+    : Result.fail(new OtherQuantizer({ expected, given }))
 }
 
 /** The sizes of a tokenizer for a teacher of some width. */
@@ -32,23 +73,33 @@ export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
   codeWidth: Dim.named("codeWidth", config.codebook.dim),
   teacherWidth: Dim.named("teacherWidth", teacherWidth)
 })
+
 export type Sizes = ReturnType<typeof sizes>
 
 /** The arrays of a tokenizer for a teacher of some width, under their official names. */
-export const spec = (config: TokenizerConfig, teacherWidth: number) => {
-  const network = sizes(config, teacherWidth)
-  const weight = { shape: [network.codes, network.codeWidth], dtype: "float32" } as const
-  return { ...Vqkd.spec(network), quantize: { embedding: { weight } } }
-}
+export const spec = (sizes: Sizes, { parameters, state }: Pick<Quantizer.Named, "parameters" | "state">): object => ({
+  ...Vqkd.spec(sizes),
+  quantize: { ...parameters, ...state }
+})
 
-/** A tokenizer's arrays as its inferences name them. */
+/** The names of the statistics of training, which no inference reads: files may hold them or not. */
+export const statistics = ({ statistics }: Quantizer.Named): ReadonlySet<string> =>
+  new Set(Tree.leaves({ quantize: statistics }).map(([name]) => name))
+
+/** A tokenizer's arrays as inferences without its quantizer name them. */
 export const weights = ({ tensors }: Pick<Tokenizer, "tensors">): Weights.Tensors =>
-  Inference.renamed(
-    tensors,
-    (name) =>
-      name === "quantize.embedding.weight"
-        ? "codebook"
-        : name === "quantize.cluster_size"
-        ? undefined
-        : `parameters.${name}`
-  )
+  Inference.renamed(tensors, (name) => name.startsWith("quantize.") ? undefined : `parameters.${name}`)
+
+/** What inferences with its quantizer are made of: sizes, quantizer, and the arrays as inferences name them. */
+export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer) {
+  const found = yield* Effect.fromResult(quantizer(tokenizer))
+  const unread = statistics(found)
+  return {
+    sizes: sizes(tokenizer.config, tokenizer.teacherWidth),
+    quantizer: found,
+    tensors: {
+      ...weights(tokenizer),
+      ...Record.filter(tokenizer.tensors, (_, name) => name.startsWith("quantize.") && !unread.has(name))
+    }
+  }
+})

@@ -14,9 +14,9 @@ import * as Outputs from "./Outputs.ts"
  * not finite, of which any code would be wrong, and as the engine does.
  */
 export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet, batchSize: number) {
-  const sizes = Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth)
-  const inference = TokenizerStep.encode(sizes, Dim.named("batch", batchSize))
-  const handle = yield* Inference.open(inference, Tokenizer.weights(tokenizer))
+  const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
+  const inference = TokenizerStep.encode(sizes, Dim.named("batch", batchSize), quantizer)
+  const handle = yield* Inference.open(inference, tensors)
   return Effect.fnUntraced(function*(
     images: Pick<Batches.ImageBatch, "indices" | "unit">,
     valid: number = batchSize

@@ -1,0 +1,162 @@
+/**
+ * The quantizer of VQ-KD and the default: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
+ * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { MovingAverage } from "patchword/nn"
+ * import { HostTensor, Tensor } from "patchword/shapes"
+ *
+ * const codebook = Tensor.constant(HostTensor.make([2, 2], "float32", Float32Array.of(1, 0, 0, 1)))
+ * const vectors = Tensor.constant(HostTensor.make([3, 2], "float32", Float32Array.of(2, 1, 1, 3, 5, 0)))
+ * const { codes, z_q } = MovingAverage.quantize(codebook, vectors)
+ * assert.deepStrictEqual([codes.shape, z_q.shape], [[3], [3, 2]])
+ * ```
+ */
+import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
+import { add, isBelow, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import { l2Normalize } from "../../shapes/Normalization.ts"
+import { mean } from "../../shapes/Reduction.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Kmeans from "./Kmeans.ts"
+import type * as Quantizer from "./Quantizer.ts"
+import * as Rows from "./Rows.ts"
+
+/** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
+export interface QuantizerState<in out K extends number, in out E extends number> {
+  readonly embedding: { readonly weight: Tensor<[K, E]> }
+  /** A moving average of each code's count. */
+  readonly cluster_size: Tensor<[K]>
+}
+
+/** What quantizing vectors gives. */
+export interface Quantized<M extends number, E extends number> {
+  /** The vectors on the unit sphere. */
+  readonly z: Tensor<[M, E]>
+  readonly codes: Tensor<[M], "int32">
+  /** The codes' vectors, through which the gradient of `z` passes unchanged. */
+  readonly z_q: Tensor<[M, E]>
+  /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
+  readonly commitment: Tensor<[]>
+}
+
+/** Quantizes vectors `[M, E]`. No gradient reaches the codebook. */
+export const quantize = <M extends number, K extends number, E extends number>(
+  codebook: Tensor<[K, E]>,
+  vectors: Tensor<[M, E]>
+): Quantized<M, E> => {
+  const z = l2Normalize(vectors)
+  const codes = nearest(z, codebook)
+  const z_q = stopGradient(lookup(codebook, codes))
+  return { z, codes, z_q: straightThrough(z, z_q), commitment: mean(square(sub(z_q, z))) }
+}
+
+/** How the codebook is updated after a batch. */
+export interface UpdateOptions<M extends number> {
+  /** The share of a code that stays. */
+  readonly decay: number
+  /** The revival of codes that are hardly used; null as published. */
+  readonly revival: {
+    /** A code is revived when its count falls below this share of a uniformly used code's. */
+    readonly threshold: number
+  } | null
+  /** The number of vectors, which uniform use is reckoned by. */
+  readonly vectors: M
+}
+
+/** How many steps a revived code may stay unused before it is revived again. */
+export const PATIENCE = 20
+
+/**
+ * The moving count that a code starts with when codes are revived, at first and after its revival: so low that it falls
+ * under the threshold after `PATIENCE` steps without use. A code in use is far above it by then.
+ */
+export const freshCount = (options: {
+  readonly decay: number
+  readonly threshold: number
+  readonly vectors: number
+  readonly size: number
+}): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
+
+/**
+ * The codebook after a batch, and how often each code occurs in it unless `counts` says it: every code that was used turns towards the mean direction of its vectors, by the same share
+ * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
+ * batch's vector at `rows` and its count a fresh one.
+ */
+export const updateCodebook = <M extends number, K extends number, E extends number>(
+  state: QuantizerState<K, E>,
+  { codes, counts: given, z }: Pick<Quantized<M, E>, "codes" | "z"> & { readonly counts?: Tensor<[K]> },
+  { decay, revival, vectors }: UpdateOptions<M>,
+  rows?: Tensor<[K], "int32">
+): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
+  const codebook = state.embedding.weight
+  const [size] = codebook.shape
+  const counts = given ?? countByCode(codes, size)
+  const direction = l2Normalize(sumByCode(z, codes, size))
+  const target = whereRows(isBelow(counts, 0.5), codebook, direction)
+  const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
+  const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
+  if (revival === null || rows === undefined) {
+    return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
+  }
+  const dead = isBelow(used, revival.threshold * vectors / size)
+  const fresh = lookup(z, rows)
+  const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
+  return {
+    state: {
+      embedding: { weight: whereRows(dead, fresh, moved) },
+      cluster_size: where(dead, shift(scale(used, 0), begun), used)
+    },
+    counts
+  }
+}
+
+/** The tensors of the quantizer. */
+export interface Parts<K extends number, E extends number> extends Quantizer.Nothing {
+  readonly state: Pick<QuantizerState<K, E>, "embedding">
+  readonly statistics: Pick<QuantizerState<K, E>, "cluster_size">
+  /** For each code the row of the batch's vectors that would revive it; absent without revival. */
+  readonly draws: { readonly revive?: Tensor<[K], "int32"> }
+  readonly start: Kmeans.Start<K>
+  readonly losses: Pick<Quantized<number, E>, "commitment">
+}
+
+/** What the quantizer is made with. */
+export interface Options<K extends number, E extends number> extends Omit<UpdateOptions<number>, "vectors"> {
+  readonly codes: K
+  readonly codeWidth: E
+  /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+  readonly kmeans: boolean
+}
+
+/** The quantizer as a value. */
+export const make = <K extends number, E extends number>(
+  { codeWidth, codes, decay, kmeans, revival }: Options<K, E>
+): Quantizer.Quantizer<K, E, Parts<K, E>> => ({
+  name: "movingAverage",
+  codes,
+  codeWidth,
+  state: { embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } } },
+  statistics: { cluster_size: { shape: [codes], dtype: "float32" } },
+  draws: revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } },
+  quantize: ({ embedding }, vectors) => {
+    const { commitment, ...quantized } = quantize(embedding.weight, vectors)
+    return { ...quantized, losses: { commitment } }
+  },
+  update: (moved, batch, { revive }) =>
+    updateCodebook(moved, batch, { decay, revival, vectors: batch.z.shape[0] }, revive).state,
+  draw: (keyOf, vectors) => revival === null ? {} : { revive: Rows.drawn(codes, vectors, keyOf("revive")) },
+  initial: (keyOf, vectors) => ({
+    embedding: {
+      weight: kmeans ? HostTensor.zeros([codes, codeWidth], "float32") : Rows.units(codes, codeWidth, keyOf("codebook"))
+    },
+    // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
+    cluster_size: HostTensor.make(
+      [codes],
+      "float32",
+      new Float32Array(codes).fill(revival === null ? 0 : freshCount({ ...revival, decay, vectors, size: codes }))
+    )
+  }),
+  fit: kmeans ? Kmeans.fit(codes) : undefined
+})

@@ -1,0 +1,26 @@
+/**
+ * The quantizers that a configuration can name.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Presets } from "patchword/domain"
+ * import { Quantizers } from "patchword/nn"
+ *
+ * assert.strictEqual(Quantizers.of(Presets.base.tokenizer.codebook)?.name, "movingAverage")
+ * ```
+ */
+import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as MovingAverage from "./MovingAverage.ts"
+import type * as Quantizer from "./Quantizer.ts"
+
+/** The quantizer of a configuration; none where that names one which is given in code. */
+export const of = ({ dim, quantizer, size, ...rest }: CodebookConfig): Quantizer.Named | undefined => {
+  const sizes = { codes: Dim.named("codes", size), codeWidth: Dim.named("codeWidth", dim) }
+  switch (quantizer?.kind) {
+    case undefined:
+      return MovingAverage.make({ ...sizes, ...rest })
+    case "own":
+      return undefined
+  }
+}
