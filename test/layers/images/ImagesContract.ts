@@ -1,10 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, type Layer, Runtime, type Scope } from "effect"
+import { Effect, FileSystem, Layer, Runtime, type Scope } from "effect"
 import sharp from "sharp"
 import type { Picture } from "../../../src/domain/pixels/Picture.ts"
+import * as Laws from "../../../src/laws/index.ts"
 import { Images } from "../../../src/layers/images/Images.ts"
 import { ImagesError } from "../../../src/layers/images/reading/ImagesError.ts"
+import { holds } from "../../laws/kit.ts"
 
 export const CLASSES: ReadonlyArray<string> = ["ape", "bee", "cat"]
 
@@ -65,66 +67,12 @@ export const refused = <A, R>(
     return error.message
   })
 
-/** What every source of images does alike. `source` makes one with a split `train` in a scope. */
+/** Tries what every source of images does alike on one that is made in a scope. */
 export const keepsRules = (
   name: string,
   source: Effect.Effect<Layer.Layer<Images, ImagesError>, never, FileSystem.FileSystem | Scope.Scope>
-): void => {
-  const withLayer = <A, E, R>(use: (layer: Layer.Layer<Images, ImagesError>) => Effect.Effect<A, E, R>) =>
-    Effect.flatMap(source, use).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
-
-  describe(`${name} as a source of images`, () => {
-    it.effect("gives each picture in any order and again, with a name and a class", () =>
-      withLayer((layer) =>
-        Effect.gen(function*() {
-          const set = yield* load(layer)
-          const every = Array.from(set.labels.keys())
-          assert.strictEqual(set.name, "train")
-          assert.strictEqual(every.length, set.length)
-          assert.isAbove(set.length, 1)
-          const forward = yield* Effect.forEach(every, set.image)
-          const backward = yield* Effect.forEach(every.toReversed(), set.image, { concurrency: "unbounded" })
-          assert.deepStrictEqual(backward.toReversed(), forward)
-          for (const { data, height, width } of forward) assert.strictEqual(data.length, 3 * width * height)
-          assert.strictEqual(new Set(every.map(set.describe)).size, set.length)
-          assert.isTrue(every.every((index) => set.describe(index) !== ""))
-          assert.isTrue(set.labels.every((label) => label in set.classes))
-        })
-      ))
-
-    it.effect("has a digest that two loads agree on", () =>
-      withLayer((layer) =>
-        Effect.gen(function*() {
-          const { digest } = yield* load(layer)
-          assert.match(digest, /^[0-9a-f]{64}$/)
-          assert.strictEqual((yield* load(layer)).digest, digest)
-        })
-      ))
-
-    it.effect("loads a split once and knows its splits", () =>
-      withLayer((layer) =>
-        Effect.gen(function*() {
-          const images = yield* Images
-          assert.include(images.splits, "train")
-          assert.strictEqual(yield* images.load("train"), yield* images.load("train"))
-          for (const none of ["none", "constructor", "toString", "__proto__"]) {
-            const message = yield* refused(images.load(none), "UnknownSplit", 66)
-            assert.include(message, `there is no split "${none}"; choose one of ${images.splits.join(", ")}`)
-          }
-        }).pipe(Effect.provide(layer))
-      ))
-
-    it.effect("dies on a picture that it does not have", () =>
-      withLayer((layer) =>
-        Effect.gen(function*() {
-          const set = yield* load(layer)
-          for (const index of [-1, set.length, 0.5]) {
-            assert.isTrue(Exit.hasDies(yield* Effect.exit(set.image(index))))
-          }
-        })
-      ))
-  })
-}
+): void =>
+  holds(`${name} as a source of images`, Laws.images(Layer.unwrap(source).pipe(Layer.provide(NodeServices.layer))))
 
 /** A source that keeps the six samples in files. */
 export interface Source {

@@ -1,11 +1,13 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Runtime } from "effect"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, ManagedRuntime, Runtime } from "effect"
 import * as Presets from "../../../src/domain/config/presets/Presets.ts"
 import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
+import * as Laws from "../../../src/laws/index.ts"
 import * as Images from "../../../src/layers/images/Images.ts"
 import * as ImageSet from "../../../src/layers/images/reading/ImageSet.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { holds } from "../../laws/kit.ts"
 
 const { integer, uniform } = KeyedRandom.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })
 
@@ -44,6 +46,12 @@ const batch = HostTensor.make(
   "float32",
   Float32Array.from({ length: 2 * 3 * 24 * 24 }, () => uniform())
 )
+
+const hog = ManagedRuntime.make(
+  Layer.provide(Teacher.layerHog(options), Images.layerMemory([train]))
+)
+afterAll(() => hog.dispose())
+holds("Teacher.layerHog", Laws.teacher(hog, { side: 24 }))
 
 describe("Teacher.layerHog", () => {
   it.effect("gives every patch a feature of unit length", () =>

@@ -1,10 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Runtime } from "effect"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer, ManagedRuntime, Runtime } from "effect"
+import * as Laws from "../../../src/laws/index.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { holds } from "../../laws/kit.ts"
 import * as Eager from "../../parity/eager.ts"
 
 const weightsOf = (fixture: Eager.Fixture): Weights.Weights =>
@@ -48,6 +50,10 @@ describe.each(cases)("the %s teacher on the %s engine", (name, engine) => {
     Eager.close(key, data, fixture.numbers(`out/${key}`), { relative: 2e-5 })
   const given = (from: Weights.Weights | string, options = { heads: 2 }) =>
     layer(from, options).pipe(Layer.provide(engines[engine]))
+
+  const runtime = ManagedRuntime.make(given(weights))
+  afterAll(() => runtime.dispose())
+  holds("as a teacher", Laws.teacher(runtime, { side: 32 }))
 
   it.effect("gives the official features of images from 0 to 1, of any size and number", () =>
     Effect.gen(function*() {

@@ -1,0 +1,93 @@
+/** Laws of sources of images. */
+import { Effect, Exit, type Layer } from "effect"
+import fc from "fast-check"
+import { Images, type ImagesError } from "../layers/images/Images.ts"
+import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import * as Claim from "./Claim.ts"
+import { type Law, make, type Options } from "./Law.ts"
+import { refused } from "./Refused.ts"
+
+/**
+ * The laws of a source of images with the split `split`. Each example opens the source anew, so that what is claimed holds
+ * from one opening to the next.
+ */
+export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): ReadonlyArray<Law> => {
+  const opened = <A>(body: Effect.Effect<A, ImagesError, Images>): Promise<A> =>
+    Effect.runPromise(Effect.provide(body, layer, { local: true }))
+  const law = (
+    name: string,
+    body: (set: ImageSet) => Effect.Effect<void, ImagesError, Images>,
+    options: Options = { numRuns: 1 }
+  ) => make(name, fc.constant(split), () => opened(Effect.flatMap(load, body)), options)
+  const load = Images.use((images) => images.load(split))
+
+  return [
+    make(
+      "gives the same picture for the same index, in any order and again",
+      fc.array(fc.nat(), { minLength: 1, maxLength: 12 }),
+      (drawn) =>
+        opened(Effect.gen(function*() {
+          const set = yield* load
+          const order = drawn.map((index) => index % set.length)
+          const first = yield* Effect.forEach(order.toSorted((a, b) => a - b), set.image)
+          const again = yield* Effect.forEach(order, set.image, { concurrency: "unbounded" })
+          const sorted = order.map((index, at) => ({ index, at })).toSorted((a, b) => a.index - b.index)
+          for (const [rank, { at, index }] of sorted.entries()) {
+            const { data, height, width } = first[rank]!
+            Claim.same(data.length, 3 * width * height, `the number of bytes of picture ${index}`)
+            Claim.same(again[at], first[rank], `picture ${index} at another time`)
+          }
+        })),
+      { numRuns: 5 }
+    ),
+
+    law("gives the same bytes when it is opened again", (set) =>
+      Effect.gen(function*() {
+        const [mine, another] = yield* Effect.all([
+          set.image(0),
+          Effect.promise(() => opened(Effect.flatMap(load, (other) => other.image(0))))
+        ])
+        Claim.same(another, mine, "picture 0 of another opening")
+      })),
+
+    law("gives every picture a name of its own, and a label that is one of its classes", (set) =>
+      Effect.sync(() => {
+        Claim.same(set.name, split, "the name of the split")
+        Claim.holds(set.length > 0, () => "the split has no pictures")
+        Claim.same(set.labels.length, set.length, "the number of labels")
+        const strange = set.labels.find((label) => !(label in set.classes))
+        Claim.holds(strange === undefined, () => `the label ${strange} is none of ${set.classes.length} classes`)
+        const names = Array.from(set.labels.keys(), set.describe)
+        const twice = names.find((name, at) => name === "" || names.indexOf(name) !== at)
+        Claim.holds(twice === undefined, () => `"${twice}" is no name, or that of several pictures`)
+      })),
+
+    law("has a digest that two openings agree on", ({ digest }) =>
+      Effect.gen(function*() {
+        Claim.holds(/^[0-9a-f]{64}$/.test(digest), () => `the digest is "${digest}", not 64 hexadecimal digits`)
+        const other = yield* Effect.promise(() => opened(Effect.map(load, ({ digest }) => digest)))
+        Claim.same(other, digest, "the digest of another opening")
+      })),
+
+    law("loads a split once, and says which there are", (set) =>
+      Effect.gen(function*() {
+        const { load, splits } = yield* Images
+        Claim.holds(splits.includes(split), () => `"${split}" is none of the splits ${splits.join(", ")}`)
+        Claim.holds(set === (yield* load(split)), () => "the split was loaded again")
+        for (const none of ["none", "constructor", "toString", "__proto__"]) {
+          const { message, reason } = yield* refused(load(none), `the split "${none}"`)
+          Claim.same(reason._tag, "UnknownSplit", "the reason")
+          const told = `there is no split "${none}"; choose one of ${splits.join(", ")}`
+          Claim.holds(message.includes(told), () => `the error says "${message}", not "${told}"`)
+        }
+      })),
+
+    law("dies on a picture that it does not have", (set) =>
+      Effect.gen(function*() {
+        for (const index of [-1, set.length, 0.5]) {
+          const exit = yield* Effect.exit(set.image(index))
+          Claim.holds(Exit.hasDies(exit), () => `picture ${index} of ${set.length} is no defect`)
+        }
+      }))
+  ]
+}

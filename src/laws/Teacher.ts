@@ -1,0 +1,87 @@
+/** Laws of teachers. */
+import { Effect, type ManagedRuntime } from "effect"
+import fc from "fast-check"
+import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
+import { Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
+import * as Claim from "./Claim.ts"
+import { type Law, make } from "./Law.ts"
+
+/** What a teacher is shown. */
+export interface TeacherOptions {
+  /** The side of the images in pixels, a whole number of patches. */
+  readonly side: number
+  /** How much a feature may differ from that of the same image in another batch, of the largest there is; 1e-5 when absent. */
+  readonly within?: number
+}
+
+type Service = Teacher["Service"]
+
+/** The laws of a teacher. The runtime holds it while they are tried; whoever made it disposes of it. */
+export const teacher = <E>(
+  runtime: ManagedRuntime.ManagedRuntime<Teacher, E>,
+  { side, within = 1e-5 }: TeacherOptions
+): ReadonlyArray<Law> => {
+  const size = 3 * side * side
+  const drawn = ({ count, seed }: { readonly count: number; readonly seed: number }) => {
+    const { uniform } = KeyedRandom.generator({ seed, purpose: "images", epoch: 0, index: 0 })
+    return HostTensor.make([count, 3, side, side], "float32", Float32Array.from({ length: count * size }, uniform))
+  }
+  const law = (
+    name: string,
+    body: (
+      teacher: Service,
+      images: ReturnType<typeof drawn>
+    ) => Effect.Effect<void, TeacherError>
+  ) =>
+    make(
+      name,
+      fc.record({ count: fc.integer({ min: 1, max: 3 }), seed: fc.nat() }),
+      (given) => runtime.runPromise(Teacher.use((teacher) => body(teacher, drawn(given)))),
+      { numRuns: 3 }
+    )
+
+  return [
+    law(
+      "gives every patch of every image finite numbers, as many as it is wide",
+      ({ features, width }, images) =>
+        Effect.map(features(images), ({ data, shape }) => {
+          Claim.same([shape[0], shape[2]], [images.shape[0], width], "the pair of images and numbers per patch")
+          Claim.same(data.length, HostTensor.size(shape), "the number of numbers")
+          const strange = data.find((x) => !Number.isFinite(x))
+          Claim.holds(strange === undefined, () => `a feature is ${strange}`)
+        })
+    ),
+
+    law("gives an image the same features in whatever batch", ({ features }, images) =>
+      Effect.gen(function*() {
+        const { data } = yield* features(images)
+        const most = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+        const each = data.length / images.shape[0]
+        for (let at = 0; at < images.shape[0]; at++) {
+          const image = images.data.slice(at * size, (at + 1) * size)
+          const alone = yield* features(HostTensor.make([1, 3, side, side], "float32", image))
+          const among = data.subarray(at * each, (at + 1) * each)
+          Claim.close(among, alone.data, within * most, `the features of image ${at} among ${images.shape[0]}`)
+        }
+      })),
+
+    law(
+      "gives the same features for the same images, which it leaves alone",
+      ({ features }, images) =>
+        Effect.gen(function*() {
+          const before = images.data.slice()
+          const first = yield* features(images)
+          Claim.same(images.data, before, "the array of images after the call")
+          Claim.same(yield* features(images), first, "what the second call gives")
+        })
+    ),
+
+    law("has a name, a width and a digest", ({ digest, name, width }) =>
+      Effect.sync(() => {
+        Claim.holds(name !== "", () => "the name is empty")
+        Claim.holds(Number.isInteger(width) && width > 0, () => `the width is ${width}`)
+        Claim.holds(/^[0-9a-f]{64}$/.test(digest), () => `the digest is "${digest}", not 64 hexadecimal digits`)
+      }))
+  ]
+}

@@ -1,0 +1,47 @@
+import { Effect, Layer } from "effect"
+import * as Laws from "../../src/laws/index.ts"
+import * as Images from "../../src/layers/images/Images.ts"
+import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
+import { refuses } from "./kit.ts"
+
+const grey = (value: number) => ({ width: 2, height: 2, data: new Uint8Array(12).fill(value) })
+const greys = ImageSet.memory("train", ["dark", "light"], [grey(1), grey(2), grey(3)], [0, 0, 1])
+
+const set = (change: Partial<ImageSet.ImageSet>) => Images.layerMemory([{ ...greys, ...change }])
+
+const drifting = () => {
+  let given = 0
+  return set({ image: () => Effect.sync(() => grey(given++)) })
+}
+
+let openings = 0
+
+const opened = (change: (opening: number) => Partial<ImageSet.ImageSet>) =>
+  Layer.unwrap(Effect.sync(() => set(change(openings++))))
+
+refuses("a source of images", (layer: Layer.Layer<Images.Images>) => Laws.images(layer), set({}), {
+  "gives the same picture for the same index, in any order and again": {
+    mutant: drifting(),
+    said: /picture \d at another time is .*\nexample: \[0\]/
+  },
+  "gives the same bytes when it is opened again": {
+    mutant: opened((opening) => ({ image: () => Effect.succeed(grey(opening)) })),
+    said: /picture 0 of another opening is \{.*\} but must be \{/
+  },
+  "gives every picture a name of its own, and a label that is one of its classes": {
+    mutant: set({ labels: Int32Array.of(0, 1, 2) }),
+    said: /the label 2 is none of 2 classes/
+  },
+  "has a digest that two openings agree on": {
+    mutant: opened((opening) => ({ digest: `${opening}`.padStart(64, "0") })),
+    said: /the digest of another opening is "0+\d+" but must be "0+\d+"/
+  },
+  "loads a split once, and says which there are": {
+    mutant: Layer.succeed(Images.Images, { splits: ["train"], load: () => Effect.succeed({ ...greys }) }),
+    said: /the split was loaded again/
+  },
+  "dies on a picture that it does not have": {
+    mutant: set({ image: () => Effect.succeed(grey(1)) }),
+    said: /picture -1 of 3 is no defect/
+  }
+})
