@@ -54,7 +54,7 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
  * Fails with 74 before it starts when the disk has too little room, with `ConfigError` for a teacher with other patches,
  * with `TooFewImages`, and as the images, the teacher and the cache fail.
  */
-export const cacheFeatures = Effect.fn("cacheFeatures")(
+export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
   function*(config: TokenizerConfig, directory: string, options: CacheOptions = {}) {
     const { again = false, dtype = "float16", split = "train", stage = "tokenizer" } = options
     const teacher = yield* Teacher.Teacher
@@ -63,6 +63,13 @@ export const cacheFeatures = Effect.fn("cacheFeatures")(
     const { encoder, optimizer } = config
     const { accumulate, batchSize } = optimizer
     const steps = options.steps ?? optimizer.steps(stepsPerEpoch).total
+    yield* Effect.annotateCurrentSpan({
+      "patchword.stage": stage,
+      "patchword.split": split,
+      "patchword.images": set.length,
+      "patchword.steps": steps,
+      "patchword.teacher": teacher.name
+    })
     const about: FeatureCache.About = {
       teacher: teacher.name,
       digest: teacher.digest,

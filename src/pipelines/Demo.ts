@@ -87,10 +87,11 @@ const maskedImages = (set: ImageSet, preset: Preset, predicted: ReadonlyArray<Pr
  *
  * Fails as its stages fail.
  */
-export const demo = Effect.fn("demo")(function*(preset: Preset, options: DemoOptions) {
+export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, options: DemoOptions) {
   const { credits = [], preset: name, subject = "emoji" } = options
   const engine = yield* Engine
   const runs = yield* Runs
+  yield* Effect.annotateCurrentSpan({ "patchword.engine": engine.name, "patchword.preset": name })
   const teacher = yield* Teacher
   const progress = yield* Progress
   const { load } = yield* Images

@@ -156,13 +156,18 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
  * otherwise than the network that it starts from, with `WeightsError` when the weights do not fit, with `TrainingError` when a
  * step gives no finite loss, and as the engine, the images and the run fail.
  */
-export const finetune = Effect.fn("finetune")(function*(
+export const finetune = Effect.fn("patchword.finetune")(function*(
   config: FinetuneConfig,
   start: Start.Start | undefined,
   options: Stage.StageOptions = {}
 ) {
   const { split = "train", stage = "finetune" } = options
   const set = yield* (yield* Images).load(split)
+  yield* Effect.annotateCurrentSpan({
+    "patchword.stage": stage,
+    "patchword.split": split,
+    "patchword.images": set.length
+  })
   const { classes } = set
   yield* Effect.fromResult(Classes.check(set))
   if (start !== undefined) yield* Start.checkAgreement(stage, config, start)

@@ -113,7 +113,7 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
  *
  * Fails as the engine does: with `OutOfMemory` when not even two images at a time fit.
  */
-export const plan = Effect.fn("plan")(function*(preset: Preset, options: PlanOptions) {
+export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, options: PlanOptions) {
   const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = options
   const engine = yield* Engine.Engine
   const codes = preset.tokenizer.codebook.size

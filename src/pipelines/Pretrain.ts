@@ -116,7 +116,7 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
  * Fails with `ConfigError` when tokenizer and network see different grids, with `TooFewImages`, with `TrainingError` when a
  * step gives no finite loss, and as the engine, the images and the run fail.
  */
-export const pretrain = Effect.fn("pretrain")(function*(
+export const pretrain = Effect.fn("patchword.pretrain")(function*(
   config: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
   options: Stage.StageOptions = {}
@@ -124,6 +124,11 @@ export const pretrain = Effect.fn("pretrain")(function*(
   const { split = "train", stage = "pretrain" } = options
   yield* checkGrid(stage, config, tokenizer.config)
   const set = yield* (yield* Images).load(split)
+  yield* Effect.annotateCurrentSpan({
+    "patchword.stage": stage,
+    "patchword.split": split,
+    "patchword.images": set.length
+  })
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
   const teacherDigest = Stage.digest(tokenizer.tensors)

@@ -188,7 +188,7 @@ export interface TokenizerOptions extends Stage.StageOptions {
  * Fails with `ConfigError` for what a tokenizer does not have and for a teacher with other patches, with `TooFewImages`, with
  * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
  */
-export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
+export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
   given: TokenizerConfig,
   options: TokenizerOptions = {}
 ) {
@@ -198,6 +198,12 @@ export const trainTokenizer = Effect.fn("trainTokenizer")(function*(
   const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config, ...(own && { quantizer: own }) }))
   const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher
   const images = yield* batches(config, { stage, split })
+  yield* Effect.annotateCurrentSpan({
+    "patchword.stage": stage,
+    "patchword.split": split,
+    "patchword.images": images.set.length,
+    "patchword.teacher": teacher
+  })
   const step = stepOf(config, teacherWidth, quantizer)
   const tensors = yield* Stage.train({
     ...options,

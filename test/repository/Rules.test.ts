@@ -15,6 +15,7 @@ import {
   hiddenInputs,
   lowerCase,
   root,
+  spans,
   typeParameters,
   unboundedJson
 } from "./rules.ts"
@@ -171,6 +172,18 @@ describe("hidden inputs", () => {
     ["timer", "setTimeout(f, 1)"],
     ["try", "try { f() } catch {}"]
   ])("are seen: %s", (name, text) => assert.deepStrictEqual(hiddenInputs(fixture("x", text)), [`x: ${name}`]))
+})
+
+describe("spans", () => {
+  it("say by their names that they are of patchword", () => {
+    assert.deepStrictEqual(sources.flatMap(spans), [])
+    assert.deepStrictEqual(
+      ["Effect.fn(\"patchword.train\")", "Effect.fn(\n  \"train\"\n)", "Effect.withSpan(\"train\")"].flatMap((text) =>
+        spans(fixture("x", text))
+      ),
+      ["x: a span without the prefix", "x: a span without the prefix"]
+    )
+  })
 })
 
 describe("JSON from outside", () => {

@@ -195,6 +195,11 @@ export const hatches = matches(
   (text) => code(text).replaceAll(/^import .*$/gm, "")
 )
 
+/** Spans that do not say whose they are. */
+export const spans = matches({
+  "a span without the prefix": /\b(?:Effect\.fn|withSpan)\((?!\s*"patchword\.[A-Za-z.]+")/g
+}, code)
+
 /** Lines that are nothing but a list of type parameters. */
 export const typeParameters = matches({
   "type parameters": /^\s*(?:const |in |out )*[A-Z]\w* extends [^=>{}?:\n]*,?$/gm

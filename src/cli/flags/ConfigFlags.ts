@@ -54,7 +54,7 @@ const everywhere = (preset: Preset, key: string, path: string, value: string): R
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
-export const resolve = Effect.fn("ConfigFlags.resolve")(function*(given: ConfigFlags) {
+export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags) {
   const { colour = Option.none(), config, preset: name, seed, set } = given
   const preset = yield* Presets.preset(name)
   const filed = Option.isNone(config)

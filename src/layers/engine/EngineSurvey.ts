@@ -251,7 +251,7 @@ export interface Options {
  * Every engine with its rate and its deviation, or the reason why it does not run here. One after the other, each alone:
  * what they share is the machine.
  */
-export const survey = Effect.fn("EngineSurvey.survey")(function*(options: Options = {}) {
+export const survey = Effect.fn("patchword.EngineSurvey.survey")(function*(options: Options = {}) {
   const { names, seconds = 2 } = options
   const expected = yield* Effect.provide(observed, Layer.fresh(EngineLayers.layerReference))
   const asked = candidates.filter(({ name }) => names?.includes(name) ?? true)

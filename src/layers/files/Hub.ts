@@ -103,7 +103,9 @@ export const download: (
   repository: string,
   folder: string,
   options?: Options
-) => Effect.Effect<ReadonlyArray<string>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.download")(
+) => Effect.Effect<ReadonlyArray<string>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "patchword.Hub.download"
+)(
   function*(repository, folder, options = {}) {
     const files = yield* Files.make
     const { downloadFile, listFiles } = yield* client
@@ -141,7 +143,7 @@ export const upload: (
   folder: string,
   repository: string,
   options: Options & { readonly token: Redacted.Redacted; readonly public?: boolean; readonly title?: string }
-) => Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("Hub.upload")(
+) => Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Hub.upload")(
   function*(folder, repository, { public: open = false, revision = "main", title = "Upload model", ...options }) {
     const { fs, path } = yield* Files.make
     const { createRepo, uploadFiles } = yield* client

@@ -89,11 +89,21 @@ export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> 
   })
 }
 
+const traced = ({ load, ...images }: Images["Service"]): Images["Service"] => ({
+  ...images,
+  load: Effect.fn("patchword.Images.load")(function*(split) {
+    const set = yield* load(split)
+    yield* Effect.annotateCurrentSpan({ "patchword.split": split, "patchword.images": set.length })
+    return set
+  })
+})
+
 // Each source is loaded by whoever builds its layer, for it brings the readers of its formats.
 const loaded = <S, E, R>(
   load: () => Promise<S>,
   make: (source: S) => Effect.Effect<Images["Service"], E, R>
-): Layer.Layer<Images, E, R> => Layer.effect(Images, Effect.flatMap(Effect.promise(load), make))
+): Layer.Layer<Images, E, R> =>
+  Layer.effect(Images, Effect.promise(load).pipe(Effect.flatMap(make), Effect.map(traced)))
 
 export const layerFolderNoDeps = (
   directory: string,

@@ -146,7 +146,8 @@ const failed = (reason: CheckpointsError["reason"]): CheckpointsError => new Che
 type Shape = Context.Service.Shape<typeof Checkpoints>
 
 const newest = (steps: Shape["steps"], load: Shape["load"]): Shape["latest"] =>
-  Effect.fn("Checkpoints.latest")(function*(request) {
+  Effect.fn("patchword.Checkpoints.latest")(function*(request) {
+    yield* Effect.annotateCurrentSpan("patchword.stage", request.stage)
     const step = (yield* steps(request.stage)).at(-1)
     return step === undefined ? Option.none() : Option.some(yield* load({ ...request, step }))
   })
@@ -184,7 +185,8 @@ export const layerNoDeps = (
       const { fs, path } = files
       const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
 
-      const steps = Effect.fn("Checkpoints.steps")(function*(stage: string) {
+      const steps = Effect.fn("patchword.Checkpoints.steps")(function*(stage: string) {
+        yield* Effect.annotateCurrentSpan("patchword.stage", stage)
         const folder = path.join(directory, stage)
         if (!(yield* fs.exists(folder))) return []
         return (yield* fs.readDirectory(folder))
@@ -194,8 +196,9 @@ export const layerNoDeps = (
           .toSorted((a, b) => a - b)
       }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
 
-      const save = Effect.fn("Checkpoints.save")(function*(snapshot: Snapshot) {
+      const save = Effect.fn("patchword.Checkpoints.save")(function*(snapshot: Snapshot) {
         const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
+        yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
         yield* files.writeFolder(
           at(stage, step),
           Effect.fnUntraced(function*(folder) {
@@ -226,7 +229,8 @@ export const layerNoDeps = (
         }
       }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
-      const load = Effect.fn("Checkpoints.load")(function*(request: Request & { readonly step: number }) {
+      const load = Effect.fn("patchword.Checkpoints.load")(function*(request: Request & { readonly step: number }) {
+        yield* Effect.annotateCurrentSpan({ "patchword.stage": request.stage, "patchword.step": request.step })
         const folder = at(request.stage, request.step)
         if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
           return yield* new Missing({ folder, steps: yield* steps(request.stage) })

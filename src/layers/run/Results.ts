@@ -96,7 +96,9 @@ const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]
 export const save: (
   run: string,
   results: ReadonlyArray<Result>
-) => Effect.Effect<ReadonlyArray<string>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Results.save")(
+) => Effect.Effect<ReadonlyArray<string>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "patchword.Results.save"
+)(
   function*(run, results) {
     const { path, sweep, write } = yield* Files.make
     const folder = path.join(run, FOLDER)
@@ -115,7 +117,9 @@ export const save: (
 /** All results in a run's folder, by the names of their files. Fails with 65 when one is damaged. */
 export const read: (
   run: string
-) => Effect.Effect<ReadonlyArray<Result>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Results.read")(
+) => Effect.Effect<ReadonlyArray<Result>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "patchword.Results.read"
+)(
   function*(run) {
     const { fs, path, readText } = yield* Files.make
     const folder = path.join(run, FOLDER)

@@ -11,7 +11,9 @@ export interface RunStore {
   readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
   readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
   readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
-  readonly readWeights: (name: string) => Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError>
+  readonly readWeights: (
+    name: string
+  ) => Effect.Effect<Option.Option<Weights.Weights>, Files.FileError | Weights.WeightsError>
   readonly writeWeights: (name: string, weights: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
   readonly writeBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
 }
@@ -43,12 +45,8 @@ export const folder = (
     write: (name, text) => files.write(at(name), text),
     append: (name, text) => Files.onFailure(at(name))(fs.writeFileString(at(name), text, { flag: "a" })),
     readWeights: (name) =>
-      Weights.read(at(name)).pipe(
-        Effect.map(Option.some),
-        Effect.catchIf(
-          ({ reason }) => reason._tag === "FileError" && reason.kind === "missing",
-          () => Effect.succeedNone
-        ),
+      Files.onFailure(at(name))(fs.exists(at(name))).pipe(
+        Effect.flatMap((there) => there ? Effect.asSome(Weights.read(at(name))) : Effect.succeedNone),
         Effect.provideContext(context)
       ),
     writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context),

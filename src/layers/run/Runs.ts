@@ -65,6 +65,9 @@ const parseRow = Schema.decodeEffect(Json.text(Row))
 const pretty = (value: Json.Json): string => `${JSON.stringify(value, null, 2)}\n`
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
+const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
+  Effect.andThen(Effect.annotateCurrentSpan("patchword.stage", stage), self)
+
 const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
@@ -90,7 +93,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       const at = DateTime.formatIso(yield* DateTime.now)
       yield* append(TIMINGS, { ...row, at })
     }, wrapped),
-    computesOn: Effect.fn("Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
+    computesOn: Effect.fn("patchword.Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
       const known = yield* RunEnvironment.read(store)
       const { computedOn: before, machine } = Option.getOrElse(known, () => ({ computedOn: [], machine: {} }))
       const last = before.at(-1)
@@ -105,25 +108,37 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     computedOn: wrapped(
       Effect.map(RunEnvironment.read(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
     ),
-    rewind: Effect.fn("Runs.rewind")(function*(stage: string, step: number) {
-      const all = yield* rows
-      const kept = all.filter(({ row }) => row.stage !== stage || row.step < step)
-      if (kept.length < all.length) yield* store.write(LOG, kept.map(({ line }) => `${line}\n`).join(""))
-      return kept.filter(({ row }) => row.stage === stage).length
-    }, wrapped),
+    rewind: Effect.fn("patchword.Runs.rewind")(
+      function*(stage: string, step: number) {
+        const all = yield* rows
+        const kept = all.filter(({ row }) => row.stage !== stage || row.step < step)
+        if (kept.length < all.length) yield* store.write(LOG, kept.map(({ line }) => `${line}\n`).join(""))
+        return kept.filter(({ row }) => row.stage === stage).length
+      },
+      wrapped,
+      ofStage
+    ),
     readLog: wrapped(Effect.map(rows, (all) => all.map(({ row }) => row))),
-    result: Effect.fn("Runs.result")((stage: string) => wrapped(RunStore.readJson(store, stageResult(stage)))),
-    done: Effect.fn("Runs.done")((stage: string, result: Json.Json) =>
-      wrapped(store.write(stageResult(stage), pretty(result)))
+    result: Effect.fn("patchword.Runs.result")(
+      (stage: string) => wrapped(RunStore.readJson(store, stageResult(stage))),
+      ofStage
     ),
-    weights: Effect.fn("Runs.weights")((stage: string) => wrapped(store.readWeights(stageWeights(stage)))),
-    saveWeights: Effect.fn("Runs.saveWeights")((stage: string, weights: Weights.Weights) =>
-      wrapped(store.writeWeights(stageWeights(stage), weights))
+    done: Effect.fn("patchword.Runs.done")(
+      (stage: string, result: Json.Json) => wrapped(store.write(stageResult(stage), pretty(result))),
+      ofStage
     ),
-    saveBatch: Effect.fn("Runs.saveBatch")((name: string, batch: Weights.Weights) =>
+    weights: Effect.fn("patchword.Runs.weights")(
+      (stage: string) => wrapped(store.readWeights(stageWeights(stage))),
+      ofStage
+    ),
+    saveWeights: Effect.fn("patchword.Runs.saveWeights")(
+      (stage: string, weights: Weights.Weights) => wrapped(store.writeWeights(stageWeights(stage), weights)),
+      ofStage
+    ),
+    saveBatch: Effect.fn("patchword.Runs.saveBatch")((name: string, batch: Weights.Weights) =>
       wrapped(store.writeBatch(stageWeights(name), batch))
     ),
-    writeReport: Effect.fn("Runs.writeReport")(
+    writeReport: Effect.fn("patchword.Runs.writeReport")(
       function*(json: Json.Json, html: string) {
         yield* store.write("report.json", pretty(json))
         yield* store.write("report.html", html)

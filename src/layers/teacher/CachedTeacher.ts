@@ -8,7 +8,7 @@ import { within, WrongImages } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
 /** A teacher whose features are read from a folder. */
-export const make = Effect.fn("Teacher.layerCached")(
+export const make = Effect.fn("patchword.Teacher.layerCached")(
   function*(directory: string, options: FeatureCache.OpenOptions) {
     const { about, read } = yield* FeatureCache.reader(directory, options)
     const { digest, dtype, image, teacher: name, tokens, width } = about

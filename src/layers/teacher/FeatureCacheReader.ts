@@ -28,7 +28,9 @@ const READERS = 8
 export const reader: (
   directory: string,
   options?: OpenOptions
-) => Effect.Effect<Reader, FeatureCacheError, FileSystem.FileSystem | Path.Path> = Effect.fn("FeatureCache.reader")(
+) => Effect.Effect<Reader, FeatureCacheError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "patchword.FeatureCache.reader"
+)(
   function*(directory, options = {}) {
     const files = yield* Files.make
     const { fs, path } = files

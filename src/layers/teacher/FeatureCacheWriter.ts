@@ -84,7 +84,7 @@ export const writer: (
   about: About,
   options?: FillOptions
 ) => Effect.Effect<Writer, FeatureCacheError, FileSystem.FileSystem | Path.Path | Scope.Scope> = Effect.fn(
-  "FeatureCache.writer"
+  "patchword.FeatureCache.writer"
 )(
   function*(directory, about, options = {}) {
     const files = yield* Files.make

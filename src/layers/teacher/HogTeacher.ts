@@ -35,7 +35,7 @@ const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength)
 
 /** A teacher whose projection is fitted on the split `train`. */
-export const make = Effect.fn("Teacher.layerHog")(function*(options: HogOptions) {
+export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: HogOptions) {
   const { augment, components = 48, fitOn = 1024, imageSize, patchSize, seed } = options
   if (
     patchSize % 2 !== 0 || imageSize % patchSize !== 0 || !(components >= 1 && components <= OrientedGradients.WIDTH)

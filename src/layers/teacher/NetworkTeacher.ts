@@ -52,7 +52,7 @@ export const open = Effect.fnUntraced(function*<W, I extends [number, number, nu
 })
 
 /** A teacher of this name whose features a network computes. */
-export const make = Effect.fn("Teacher.layerNetwork")(
+export const make = Effect.fn("patchword.Teacher.layerNetwork")(
   function*<R>(name: string, made: Effect.Effect<Network, TeacherError["reason"], R>) {
     const network = yield* made
     const { channels, patch, side, width: channel } = network

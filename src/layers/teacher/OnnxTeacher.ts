@@ -28,7 +28,7 @@ export interface OnnxOptions {
 const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 
 /** A teacher of the model in a file. */
-export const make = Effect.fn("Teacher.layerOnnx")(
+export const make = Effect.fn("patchword.Teacher.layerOnnx")(
   function*(file: string, options: OnnxOptions) {
     const { channels = PLAIN, imageSize, input, output, skip = 0 } = options
     const engine = yield* Engine

@@ -114,8 +114,9 @@ export const read: (
     /** Whether tensors may hold NaN and infinity, as for a look at them; default `false`. */
     readonly anyNumber?: boolean
   }
-) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.read")(
+) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Weights.read")(
   function*(file, { anyNumber = false, naming, network } = {}) {
+    yield* Effect.annotateCurrentSpan("file.path", file)
     const failed = Effect.mapError((reason: WeightsError["reason"]) => new WeightsError({ source: file, reason }))
     const { metadata, tensors } = yield* failed(WeightsFile.read(file))
     const provenance = yield* failed(fromMetadata(metadata))
@@ -133,9 +134,10 @@ export const read: (
 export const readProvenance: (
   file: string
 ) => Effect.Effect<Option.Option<Provenance>, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
-  "Weights.readProvenance"
+  "patchword.Weights.readProvenance"
 )(
   function*(file) {
+    yield* Effect.annotateCurrentSpan("file.path", file)
     const { readHeader } = yield* Files.make
     return yield* fromMetadata((yield* readHeader(file)).metadata)
   },
@@ -157,8 +159,9 @@ export const write: (
   file: string,
   weights: Weights,
   names?: Names
-) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.write")(
+) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Weights.write")(
   function*(file, weights, names) {
+    yield* Effect.annotateCurrentSpan("file.path", file)
     const files = yield* Files.make
     const { tensors } = weights
     yield* finite(tensors)
@@ -174,8 +177,9 @@ export const write: (
 export const writeBatch: (
   file: string,
   batch: Weights
-) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("Weights.writeBatch")(
+) => Effect.Effect<void, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Weights.writeBatch")(
   function*(file, batch) {
+    yield* Effect.annotateCurrentSpan("file.path", file)
     yield* (yield* Files.make).write(file, Safetensors.encodeParts(batch.tensors, metadataOf(batch)))
   },
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))

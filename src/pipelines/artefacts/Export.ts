@@ -226,7 +226,7 @@ export const onnx: (
   network: Network,
   what: What,
   options?: Options
-) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("Export.onnx")(
+) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("patchword.Export.onnx")(
   function*(network, what, { images, provenance } = {}) {
     const all = yield* models(network)
     const chosen = all[what]
@@ -257,7 +257,7 @@ export const onnx: (
 )
 
 /** Writes an ONNX file atomically; fails as {@link onnx} does, and with 74 when it cannot be written. */
-export const write = Effect.fn("Export.write")(function*(
+export const write = Effect.fn("patchword.Export.write")(function*(
   file: string,
   network: Network,
   what: What,

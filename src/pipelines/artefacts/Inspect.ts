@@ -287,7 +287,7 @@ const makeInspect = Effect.gen(function*() {
  * What is at a path. Fails with 66 when there is nothing, with 65 when it is damaged or of no known kind, with 74 when it
  * cannot be read.
  */
-export const inspect = Effect.fn("inspect")(
+export const inspect = Effect.fn("patchword.inspect")(
   function*(given: string) {
     const { kindOf, onnx, run, weights } = yield* makeInspect
     const { type } = yield* kindOf(given)

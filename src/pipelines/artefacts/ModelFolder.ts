@@ -197,28 +197,31 @@ const within = (folder: string) =>
   Effect.mapError((reason: ModelFolderError["reason"]) => new ModelFolderError({ folder, reason }))
 
 /** Writes a network as a folder, whole or not at all. An existing folder is replaced. Fails with 74. */
-export const write = Effect.fn("ModelFolder.write")(function*(folder: string, network: Network.Network, card: Card) {
-  const files = yield* Files.make
-  const platform = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  const layout = layoutOf(network)
-  const own = Schema.encodeSync(Own)({
-    model: kept(network),
-    ...(card.provenance === undefined ? {} : { provenance: card.provenance })
-  })
-  const texts = {
-    "config.json": pretty({ ...layout.config, [OWN]: own }),
-    "preprocessor_config.json": pretty(layout.preprocessor),
-    "README.md": cardOf(card, layout, network)
-  }
-  yield* files.writeFolder(folder, (temporary) =>
-    Effect.gen(function*() {
-      for (const [name, text] of Object.entries(texts)) yield* files.write(files.path.join(temporary, name), text)
-      // Whoever opens the file by itself has to know that it lacks the aggregation head.
-      const provenance = card.provenance && new Weights.Provenance({ ...card.provenance, model: kept(network) })
-      const weights = Weights.make(network.tensors, provenance)
-      yield* Weights.write(files.path.join(temporary, "model.safetensors"), weights, layout.names)
-    }).pipe(Effect.provideContext(platform)))
-}, (self, folder) => within(folder)(self))
+export const write = Effect.fn("patchword.ModelFolder.write")(
+  function*(folder: string, network: Network.Network, card: Card) {
+    const files = yield* Files.make
+    const platform = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    const layout = layoutOf(network)
+    const own = Schema.encodeSync(Own)({
+      model: kept(network),
+      ...(card.provenance === undefined ? {} : { provenance: card.provenance })
+    })
+    const texts = {
+      "config.json": pretty({ ...layout.config, [OWN]: own }),
+      "preprocessor_config.json": pretty(layout.preprocessor),
+      "README.md": cardOf(card, layout, network)
+    }
+    yield* files.writeFolder(folder, (temporary) =>
+      Effect.gen(function*() {
+        for (const [name, text] of Object.entries(texts)) yield* files.write(files.path.join(temporary, name), text)
+        // Whoever opens the file by itself has to know that it lacks the aggregation head.
+        const provenance = card.provenance && new Weights.Provenance({ ...card.provenance, model: kept(network) })
+        const weights = Weights.make(network.tensors, provenance)
+        yield* Weights.write(files.path.join(temporary, "model.safetensors"), weights, layout.names)
+      }).pipe(Effect.provideContext(platform)))
+  },
+  (self, folder) => within(folder)(self)
+)
 
 /** The names of a network's weights, the first that is there. */
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"] as const
@@ -281,22 +284,25 @@ export const weightsOf = Effect.fnUntraced(function*(folder: string) {
   return Option.map(Option.fromNullishOr(name), (name) => path.join(folder, name))
 })
 
-const opened = Effect.fn("ModelFolder.read")(function*(folder: string, { quantizer }: Pick<Tokenizer, "quantizer">) {
-  const files = yield* Files.make
-  const { model, ...rest } = yield* described(files, folder)
-  const file = Option.getOrElse(yield* weightsOf(folder), () => files.path.join(folder, WEIGHTS[0]))
-  const weights = yield* Weights.read(file, {
-    network: Network.namesOf(model),
-    naming: model._tag === "Tokenizer" ? "official" : "huggingface"
-  })
-  // transformers gives classifiers the token of hidden patches too, which they do not read.
-  const tensors = model._tag === "Classifier"
-    ? Record.filter(weights.tensors, (_, name) => name !== "mask_token")
-    : weights.tensors
-  const given = model._tag === "Tokenizer" && quantizer !== undefined ? { quantizer } : {}
-  yield* Effect.fromResult(Network.check({ ...model, ...given }, tensors, file))
-  return { ...model, ...given, ...rest, tensors }
-}, (self, folder) => within(folder)(self))
+const opened = Effect.fn("patchword.ModelFolder.read")(
+  function*(folder: string, { quantizer }: Pick<Tokenizer, "quantizer">) {
+    const files = yield* Files.make
+    const { model, ...rest } = yield* described(files, folder)
+    const file = Option.getOrElse(yield* weightsOf(folder), () => files.path.join(folder, WEIGHTS[0]))
+    const weights = yield* Weights.read(file, {
+      network: Network.namesOf(model),
+      naming: model._tag === "Tokenizer" ? "official" : "huggingface"
+    })
+    // transformers gives classifiers the token of hidden patches too, which they do not read.
+    const tensors = model._tag === "Classifier"
+      ? Record.filter(weights.tensors, (_, name) => name !== "mask_token")
+      : weights.tensors
+    const given = model._tag === "Tokenizer" && quantizer !== undefined ? { quantizer } : {}
+    yield* Effect.fromResult(Network.check({ ...model, ...given }, tensors, file))
+    return { ...model, ...given, ...rest, tensors }
+  },
+  (self, folder) => within(folder)(self)
+)
 
 /**
  * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of transformers' BEiT.

@@ -14,8 +14,9 @@ import * as Outputs from "../training/Outputs.ts"
 const BATCH = 128
 
 /** What a classifier thinks of sets of images: logits `[N, K]` of each, row-major. */
-export const classify = Effect.fn("classify")(
+export const classify = Effect.fn("patchword.classify")(
   function*(classifier: Classifier.Classifier, sets: ReadonlyArray<ImageSet>) {
+    yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
     const { classes, config } = classifier
     const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))
     const handle = yield* Inference.open(inference, Classifier.weights(classifier))
@@ -45,11 +46,12 @@ export const classify = Effect.fn("classify")(
  * What a classifier reaches on sets of images, whose classes meet its own by name. Fails with `ClassesError` when labels are
  * none of the classes or classes do not meet, and as engine and images fail.
  */
-export const evaluateClassifier = Effect.fn("evaluateClassifier")(function*(
+export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(function*(
   classifier: Classifier.Classifier,
   sets: ReadonlyArray<ImageSet>,
   rule: Classes.Rule = "same"
 ) {
+  yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
   const learned = { name: "the classifier", classes: classifier.classes }
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
   const logits = yield* classify(classifier, sets)

@@ -18,11 +18,12 @@ export interface Encoded {
  * Gives the codes of the central views of a set to `use`, some images at a time, in order. Fails with `OutputError` where a
  * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
  */
-export const encode = Effect.fn("encode")(function*<E, R>(
+export const encode = Effect.fn("patchword.encode")(function*<E, R>(
   tokenizer: Tokenizer,
   set: ImageSet,
   use: (images: ReadonlyArray<Encoded>) => Effect.Effect<void, E, R>
 ) {
+  yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, encoder: { imageSize, patches } } = tokenizer.config
   const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
   yield* Batches.evaluation(

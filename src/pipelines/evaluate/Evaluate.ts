@@ -35,8 +35,9 @@ const average = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
 /** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
-export const evaluateTokenizer = Effect.fn("evaluateTokenizer")(
+export const evaluateTokenizer = Effect.fn("patchword.evaluateTokenizer")(
   function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet) {
+    yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
     const { config } = tokenizer
     const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
     const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH), quantizer)
@@ -89,11 +90,12 @@ export interface PretrainEvaluation {
 }
 
 /** Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. */
-export const evaluatePretraining = Effect.fn("evaluatePretraining")(function*(
+export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(function*(
   backbone: Backbone.Backbone,
   encoded: ReadonlyArray<EncodedImage>,
   set: ImageSet
 ) {
+  yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, mask, masking, seed, vit } = backbone.config
   const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
     size: Dim.named("batch", BATCH),

@@ -70,11 +70,12 @@ const open = (network: Network, options: FeatureOptions) => {
  * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
  * the images fail.
  */
-export const features = Effect.fn("features")(function*(
+export const features = Effect.fn("patchword.features")(function*(
   network: Network,
   sets: ReadonlyArray<ImageSet>,
   options: FeatureOptions
 ) {
+  yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
   if ("classes" in network) {
     yield* Stage.requireConfig("features", {
       finalNorm: [

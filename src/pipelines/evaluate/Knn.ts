@@ -67,12 +67,13 @@ const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, conf
  *
  * Fails with `ClassesError` when labels are none of the classes or classes do not meet, and as the engine fails.
  */
-export const knn = Effect.fn("knn")(function*(
+export const knn = Effect.fn("patchword.knn")(function*(
   config: KnnConfig,
   bank: FeatureSet,
   tests: ReadonlyArray<FeatureSet>,
   rule: Classes.Rule = "same"
 ) {
+  yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
   const met = yield* Effect.fromResult(Classes.meetAll(bank, tests, rule))
   const engine = yield* Engine
   const classes = bank.classes.length

@@ -144,12 +144,13 @@ export interface ProbeSets {
  * Fails with `ClassesError` when labels are none of the classes or classes do not meet, with `NothingToChooseOn`, and as the
  * engine fails.
  */
-export const probe = Effect.fn("probe")(function*(
+export const probe = Effect.fn("patchword.probe")(function*(
   config: ProbeConfig,
   sets: ProbeSets,
   rule: Classes.Rule = "same"
 ) {
   const { tests, train, validation } = sets
+  yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
   const apart = validation !== undefined &&

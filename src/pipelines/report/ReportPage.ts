@@ -44,7 +44,7 @@ const policy = (code: string): string =>
  * Renders the report and what goes with it as one self-contained page. Fails with a `FileError` if the plotting library
  * is not where its package should be.
  */
-export const render = Effect.fn("ReportPage.render")(
+export const render = Effect.fn("patchword.ReportPage.render")(
   function*(
     report: Report,
     page: PageData

@@ -28,5 +28,6 @@ export const loadWeights = <W, B, O>(
 /** An inference on the engine, with weights from named arrays. */
 export const open = Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, tensors: Weights.Tensors) {
   const engine = yield* Engine
+  yield* Effect.annotateCurrentSpan("patchword.engine", engine.name)
   return yield* engine.infer(inference, yield* loadWeights(inference, tensors))
 })

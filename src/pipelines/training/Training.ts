@@ -118,8 +118,9 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
 ) {
   const checkpoints = yield* Checkpoints
   let saved = start
-  return Effect.fn("train.save")(function*(logged: number) {
+  return Effect.fn("patchword.train.save")(function*(logged: number) {
     const { state, steps: step } = yield* handle.snapshot
+    yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
     // A step whose row could not be logged is taken again.
     if (step === saved || step !== logged) return
     const { optimizer, weights } = AdamW.split(state)
@@ -164,61 +165,73 @@ const saveBatch = Effect.fnUntraced(function*(
  * first case the state before it. On interruption the state is saved before the effect ends; where that fails, its error is a
  * defect beside the interruption.
  */
-export const train = Effect.fn("train")(function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
-  options: Training<S, B, M, E1, R1, E2, R2>
-): Effect.fn.Return<
-  { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
-  E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
-  R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
-> {
-  const { batchSize, checkpointEvery, stage, step, steps } = options
-  yield* Memory.checkFits(stage, step.state as object)
-  const runs = yield* Runs
-  const progress = yield* Progress
-  const resumed = yield* resume(options)
-  const { computedOn, handle, start } = resumed
-  const save = yield* saving(options, resumed)
-  let logged = start
-  // Who interrupts has no other way to hear that the state is lost.
-  yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
-  const timing = yield* DataTiming.make
-  // Also of the part that an interrupted process took.
-  yield* Effect.addFinalizer(() =>
-    logged === start
-      ? Effect.void
-      : Effect.ignore(runs.timing({ stage, step: logged, ...timing.row(logged - start) }), { log: true })
-  )
-
-  const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
-    const name = yield* saveBatch(options, number, batch, computedOn)
-    // Of a step that only gave no finite loss, the state is that of the step before.
-    if (reason._tag === "NonFinite") yield* save(logged)
-    return yield* new TrainingError({ stage, step: number, batch: name, reason })
-  })
-  const made = (index: number) =>
-    Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))
-  // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
-  const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
-    const metrics = yield* Effect.catchTag(
-      handle.run(batch),
-      "EngineError",
-      ({ reason }) => failed(number, batch, reason)
+export const train = Effect.fn("patchword.train")(
+  function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
+    options: Training<S, B, M, E1, R1, E2, R2>
+  ): Effect.fn.Return<
+    { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
+    E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
+    R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
+  > {
+    const { batchSize, checkpointEvery, stage, step, steps } = options
+    yield* Effect.annotateCurrentSpan({
+      "patchword.stage": stage,
+      "patchword.steps": steps,
+      "patchword.batch_size": batchSize
+    })
+    yield* Memory.checkFits(stage, step.state as object)
+    const runs = yield* Runs
+    const progress = yield* Progress
+    const resumed = yield* resume(options)
+    const { computedOn, handle, start } = resumed
+    yield* Effect.annotateCurrentSpan({
+      "patchword.engine": (yield* Engine).name,
+      "patchword.run": Option.getOrElse(runs.directory, () => "in memory"),
+      "patchword.steps_before": start
+    })
+    const save = yield* saving(options, resumed)
+    let logged = start
+    // Who interrupts has no other way to hear that the state is lost.
+    yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
+    const timing = yield* DataTiming.make
+    // Also of the part that an interrupted process took.
+    yield* Effect.addFinalizer(() =>
+      logged === start
+        ? Effect.void
+        : Effect.ignore(runs.timing({ stage, step: logged, ...timing.row(logged - start) }), { log: true })
     )
-    const row = options.measure(metrics)
-    yield* runs.log({ stage, step: number, ...row })
-    logged = number
-    return row
-  }, Effect.uninterruptible)
-  yield* prefetch(start, steps - 1, made).pipe(
-    Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
-      yield* timing.begun
-      const metrics = yield* take(number, batch)
-      options.used?.(batch)
-      const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
-      yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
-      if (number % checkpointEvery === 0 && number < steps) yield* save(logged)
-      yield* timing.done(bytes)
-    }))
-  )
-  return { state: (yield* handle.snapshot).state, computedOn }
-})
+
+    const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
+      const name = yield* saveBatch(options, number, batch, computedOn)
+      // Of a step that only gave no finite loss, the state is that of the step before.
+      if (reason._tag === "NonFinite") yield* save(logged)
+      return yield* new TrainingError({ stage, step: number, batch: name, reason })
+    })
+    const made = (index: number) =>
+      Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))
+    // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
+    const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
+      const metrics = yield* Effect.catchTag(
+        handle.run(batch),
+        "EngineError",
+        ({ reason }) => failed(number, batch, reason)
+      )
+      const row = options.measure(metrics)
+      yield* runs.log({ stage, step: number, ...row })
+      logged = number
+      return row
+    }, Effect.uninterruptible)
+    yield* prefetch(start, steps - 1, made).pipe(
+      Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
+        yield* timing.begun
+        const metrics = yield* take(number, batch)
+        options.used?.(batch)
+        const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
+        yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
+        if (number % checkpointEvery === 0 && number < steps) yield* save(logged)
+        yield* timing.done(bytes)
+      }))
+    )
+    return { state: (yield* handle.snapshot).state, computedOn }
+  }
+)

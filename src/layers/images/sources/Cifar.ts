@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function*(directory: string) {
     return read
   }, (self, file) => within(file)(self))
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     const files = Object.hasOwn(layout.files, split) ? layout.files[split] : undefined
     if (files === undefined) return yield* within(directory)(new UnknownSplit({ split, splits }))
     const classes = yield* within(at(layout.classes))(classesOf)

@@ -288,7 +288,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   }))
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     const wanted = Object.hasOwn(SPLITS, split) ? SPLITS[split] : undefined
     if (wanted === undefined) return yield* new UnknownSplit({ split, splits })
     yield* check(wanted.styles)

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     return { found: new Map(found), every: new Set(found.flatMap(([, { labels }]) => [...new Set(labels)])) }
   }))
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     const folder = folders.get(split)
     if (folder === undefined) {
       return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))

@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     return annotated
   })
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     const described = splitsBy.get(split)
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
     const known = yield* named

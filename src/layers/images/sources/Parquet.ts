@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     )
   )
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const files = yield* filesOf(split)
     const names = yield* within(split)(joined(files))

@@ -266,7 +266,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       : `nothing: no sample has a .cls, or a field "${field}" in its .json`
   }
 
-  const load = Effect.fn("Images.load")(function*(split: string) {
+  const load = Effect.fnUntraced(function*(split: string) {
     if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
     const { fields, leftOut, samples } = yield* opened(split)
     const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
