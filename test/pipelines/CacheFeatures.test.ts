@@ -3,6 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Runtime } from "effect"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import * as Images from "../../src/layers/images/Images.ts"
 import type { ImageSet } from "../../src/layers/images/reading/ImageSet.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
@@ -13,7 +14,6 @@ import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { engine, images, micro, recording, set, sets, teacher } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const STEPS = 5
 const config = micro({ duration: STEPS, warmup: 1 }).tokenizer

@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Logger, Option } from "effect"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
@@ -8,7 +9,6 @@ import { finetune } from "../../src/pipelines/Finetune.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const preset = micro({ duration: 6 })
 

@@ -5,6 +5,7 @@ import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as Files from "../../src/layers/files/Files.ts"
 import * as Images from "../../src/layers/images/Images.ts"
@@ -19,7 +20,6 @@ import type { TrainingError } from "../../src/pipelines/training/Training.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { images, machine, micro, optimizer, set } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const preset = micro({ duration: 6 })
 

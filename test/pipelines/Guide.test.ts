@@ -4,6 +4,7 @@ import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { autoencoder, AutoencoderConfig } from "../../examples/autoencoder.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
@@ -12,7 +13,6 @@ import { inspect } from "../../src/pipelines/artefacts/Inspect.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, optimizer, set } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const STEPS = 12
 

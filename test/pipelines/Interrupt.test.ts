@@ -1,5 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints, type Snapshot } from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
@@ -13,7 +14,6 @@ import * as Stage from "../../src/pipelines/training/Stage.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, set } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const EVERY = 2
 

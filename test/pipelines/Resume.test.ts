@@ -1,7 +1,7 @@
-import { assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger } from "effect"
+import { afterAll, assert, describe, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Logger, ManagedRuntime } from "effect"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
-import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as Laws from "../../src/laws/index.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
@@ -9,6 +9,7 @@ import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { holds } from "../laws/kit.ts"
 import { machine, micro, recording } from "./kit.ts"
 
 const STEPS = 8
@@ -41,39 +42,21 @@ const interruptedAt = Effect.fnUntraced(function*(stage: string, step: number, o
   yield* Fiber.interrupt(fiber)
 })
 
+const runtime = ManagedRuntime.make(machine)
+afterAll(() => runtime.dispose())
+
+for (
+  const [name, preset, steps] of [
+    ["three stages, one after the other,", plain, 3 * STEPS],
+    ["three stages of several steps for an update", accumulating, 3 * 9]
+  ] as const
+) {
+  const train = (options: StageOptions) => Effect.map(program(options, preset), ({ bytes }) => bytes)
+  holds(name, Laws.stage(runtime, { train, steps }))
+}
+
 describe("a run that is interrupted and started again", () => {
   layer(machine)((it) => {
-    it.effect("ends with the bytes and the log of one that never stopped", () =>
-      Effect.gen(function*() {
-        const engine = yield* Engine
-        const before = yield* engine.memory
-        const unbroken = yield* program({}).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
-        const broken = yield* Effect.gen(function*() {
-          const { steps } = yield* Checkpoints
-          for (const [stage, step] of [["tokenizer", 1], ["tokenizer", 5], ["pretrain", 3], ["finetune", 7]] as const) {
-            yield* interruptedAt(stage, step, { checkpointEvery: 100 })
-            assert.isAtLeast((yield* steps(stage)).at(-1)!, step)
-            assert.deepStrictEqual(yield* engine.memory, before)
-          }
-          return yield* program({ checkpointEvery: 2 })
-        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
-        assert.deepStrictEqual(broken, unbroken)
-        assert.strictEqual(unbroken.log.length, 3 * STEPS)
-      }))
-
-    it.effect("goes on in the middle of an update of several steps", () =>
-      Effect.gen(function*() {
-        const unbroken = yield* program({}, accumulating).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
-        const broken = yield* Effect.gen(function*() {
-          for (const [stage, step] of [["tokenizer", 2], ["pretrain", 4], ["finetune", 8]] as const) {
-            yield* interruptedAt(stage, step, {}, accumulating)
-          }
-          return yield* program({ checkpointEvery: 2 }, accumulating)
-        }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
-        assert.deepStrictEqual(broken, unbroken)
-        assert.strictEqual(unbroken.log.length, 3 * 9)
-      }))
-
     it.effect("says so where rows of the log were lost", () =>
       Effect.gen(function*() {
         yield* interruptedAt("tokenizer", 4, {})
