@@ -21,8 +21,13 @@ export const make = Effect.gen(function*() {
       most = Math.max(most, held)
       return bytes
     },
-    /** Its step begins. */
-    begun: at((now) => void (waited += now - free)),
+    /** Its step begins; gives the seconds that it waited. */
+    begun: at((now) => {
+      waited += now - free
+      return (now - free) / 1000
+    }),
+    /** The bytes of the batches that are there. */
+    held: () => held,
     /** Nobody needs a batch of so many bytes any more, and the next one is waited for. */
     done: (bytes: number) =>
       at((now) => {

@@ -19,6 +19,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as DataTiming from "./DataTiming.ts"
 import * as Memory from "./Memory.ts"
 import { prefetch } from "./Prefetch.ts"
+import * as TrainingMetrics from "./TrainingMetrics.ts"
 
 /**
  * A stage had to stop because a step could not be taken: `Effect.catchReason("TrainingError", "NonFinite", ...)` catches one
@@ -184,8 +185,9 @@ export const train = Effect.fn("patchword.train")(
     const progress = yield* Progress
     const resumed = yield* resume(options)
     const { computedOn, handle, start } = resumed
+    const engine = yield* Engine
     yield* Effect.annotateCurrentSpan({
-      "patchword.engine": (yield* Engine).name,
+      "patchword.engine": engine.name,
       "patchword.run": Option.getOrElse(runs.directory, () => "in memory"),
       "patchword.steps_before": start
     })
@@ -194,6 +196,9 @@ export const train = Effect.fn("patchword.train")(
     // Who interrupts has no other way to hear that the state is lost.
     yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
     const timing = yield* DataTiming.make
+    const recorder = TrainingMetrics.recorder(stage)
+    const recordMemory = Effect.ignore(Effect.flatMap(engine.memory, recorder.memory))
+    yield* recordMemory
     // Also of the part that an interrupted process took.
     yield* Effect.addFinalizer(() =>
       logged === start
@@ -223,12 +228,22 @@ export const train = Effect.fn("patchword.train")(
     }, Effect.uninterruptible)
     yield* prefetch(start, steps - 1, made).pipe(
       Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
-        yield* timing.begun
+        const secondsWaitedForData = yield* timing.begun
         const metrics = yield* take(number, batch)
         options.used?.(batch)
         const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
+        yield* recorder.step({
+          images: batchSize,
+          imagesPerSecond,
+          loss: metrics["loss"],
+          secondsWaitedForData,
+          bytesOfBatches: timing.held()
+        })
         yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
-        if (number % checkpointEvery === 0 && number < steps) yield* save(logged)
+        if (number % checkpointEvery === 0 && number < steps) {
+          yield* save(logged)
+          yield* recordMemory
+        }
         yield* timing.done(bytes)
       }))
     )

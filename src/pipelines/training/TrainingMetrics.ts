@@ -1,0 +1,68 @@
+/**
+ * What a training tells of itself while it runs: metrics of Effect, which `effect/observability` exports, one series for each
+ * stage.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Metric } from "effect"
+ * import { TrainingMetrics } from "patchword/pipelines"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { steps } = TrainingMetrics.of("pretrain")
+ *   assert.strictEqual((yield* Metric.value(steps)).count, 0)
+ * })
+ * await Effect.runPromise(program)
+ * ```
+ */
+import { Effect, Metric } from "effect"
+import type { Memory } from "../../layers/engine/Engine.ts"
+
+/** The metrics of a stage. Those of one name are the same series, whoever asks for them. */
+export const of = (stage: string) => {
+  const options = (unit: string, description: string) => ({
+    description,
+    attributes: { unit, "patchword.stage": stage }
+  })
+  const counter = (name: string, unit: string, description: string) =>
+    Metric.counter(`patchword.training.${name}`, { ...options(unit, description), incremental: true })
+  const gauge = (name: string, unit: string, description: string) =>
+    Metric.gauge(`patchword.training.${name}`, options(unit, description))
+  return {
+    steps: counter("steps", "{step}", "Steps taken"),
+    images: counter("images", "{image}", "Images that steps were taken on"),
+    imagesPerSecond: gauge("images_per_second", "{image}/s", "Images per second since the training began"),
+    loss: gauge("loss", "1", "The loss of the last step"),
+    secondsWaitedForData: counter("data_wait", "s", "Time that steps waited for their batches"),
+    bytesOfBatches: gauge("batches", "By", "Memory of the batches that are made and not used up"),
+    engineTensors: gauge("engine.tensors", "{tensor}", "Arrays that the engine holds, at the last checkpoint"),
+    engineBytes: gauge("engine.memory", "By", "Memory that the engine's arrays take, at the last checkpoint")
+  }
+}
+
+/** A step that was taken. */
+export interface Taken {
+  readonly images: number
+  readonly imagesPerSecond: number
+  /** None where the stage measures no loss. */
+  readonly loss: number | undefined
+  readonly secondsWaitedForData: number
+  readonly bytesOfBatches: number
+}
+
+/** What keeps the metrics of a stage. */
+export const recorder = (stage: string) => {
+  const metrics = of(stage)
+  return {
+    step: ({ bytesOfBatches, images, imagesPerSecond, loss, secondsWaitedForData }: Taken) =>
+      Effect.all([
+        Metric.update(metrics.steps, 1),
+        Metric.update(metrics.images, images),
+        Metric.update(metrics.imagesPerSecond, imagesPerSecond),
+        loss === undefined ? Effect.void : Metric.update(metrics.loss, loss),
+        Metric.update(metrics.secondsWaitedForData, secondsWaitedForData),
+        Metric.update(metrics.bytesOfBatches, bytesOfBatches)
+      ], { discard: true }),
+    memory: ({ bytes, tensors }: Memory) =>
+      Effect.andThen(Metric.update(metrics.engineTensors, tensors), Metric.update(metrics.engineBytes, bytes))
+  }
+}
