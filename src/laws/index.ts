@@ -7,6 +7,7 @@ export { type Law, LawError, make, type Options, type Parameters, verify } from 
 export { type Lookup, lookup } from "./Lookup.ts"
 export { type Draw, mask } from "./Mask.ts"
 export { type Batch, type Follow, type Followed, movingAverage } from "./MovingAverage.ts"
+export { network, type NetworkOptions } from "./Network.ts"
 export { schedule } from "./Schedule.ts"
 export { stage, type StageUnderLaw } from "./Stage.ts"
 export { commitment, straightThrough } from "./StraightThrough.ts"
