@@ -89,6 +89,20 @@ describe("Preset.with", () => {
     }))
   })
 
+  it.each([
+    ["tokenizer.optimizer", "5", "tokenizer.optimizer.lr"],
+    ["tokenizer.optimizer", "null", "tokenizer.optimizer.lr"],
+    ["tokenizer.augment.jitter", "null", "tokenizer.augment.jitter.brightness"]
+  ])("takes nothing of what --set %s=%s has replaced", async (path, value, within) => {
+    const given = await commanded({ set: { [path]: value, [within]: "0.5" } })
+    const problems = Result.isFailure(given) && Array.isArray(given.failure) ? given.failure : []
+    assert.isNotEmpty(problems)
+    for (const { message, path: at } of problems) {
+      assert.strictEqual(message, "missing key")
+      assert.isTrue(at.startsWith(`${path}.`))
+    }
+  })
+
   it.effect("names each path that does not fit", () =>
     Effect.gen(function*() {
       const { message } = yield* Effect.flip(

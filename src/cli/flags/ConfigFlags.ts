@@ -62,8 +62,8 @@ export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(give
     : yield* Config.merge(Preset, config.value)(preset, yield* ConfigFile.read(Schema.Json, config.value))
   const seeds = Option.map(seed, (number) => everywhere(filed, "seed", "seed", String(number)))
   const colours = Option.map(colour, (name) => everywhere(filed, "augment", "augment.colour", name))
-  const single = Overrides.tree({ ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
-  return yield* Config.merge(Preset, "the command line")(filed, single)
+  const single = Overrides.trees({ ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
+  return yield* Config.merge(Preset, "the command line")(filed, ...single)
 })
 
 /** The configuration as a run keeps it. */

@@ -5,10 +5,8 @@ import * as Json from "../../domain/values/Json.ts"
 const value = (text: string): Json.Json =>
   Result.getOrElse(Schema.decodeUnknownResult(Json.text(Schema.Json))(text), () => text)
 
-/** The tree of values that paths and texts describe. Values are JSON, or text where they are none. */
-export const tree = (overrides: Readonly<Record<string, string>>): Json.Json =>
-  Object.entries(overrides).reduce<Json.Json>(
-    (all, [path, text]) =>
-      Json.merge(all, path.split(".").reduceRight<Json.Json>((inner, key) => ({ [key]: inner }), value(text))),
-    {}
+/** The trees of values that paths and texts describe, in their order. Values are JSON, or text where they are none. */
+export const trees = (overrides: Readonly<Record<string, string>>): ReadonlyArray<Json.Json> =>
+  Object.entries(overrides).map(([path, text]) =>
+    path.split(".").reduceRight<Json.Json>((inner, key) => ({ [key]: inner }), value(text))
   )

@@ -90,15 +90,18 @@ export type Changes<I> = I extends ReadonlyArray<unknown> ? I
   : I
 
 /**
- * A configuration with plain values over its own, as `Json.merge` lays them: all of it is checked again. `source` names where
- * they come from in errors.
+ * A configuration with plain values over its own, laid one after the other as `Json.merge` does: all of it is checked again.
+ * `source` names where they come from in errors.
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
 export const merge = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
   const run = decode(schema, source)
-  return (config: A, over: Json.Json): Effect.Effect<A, ConfigError> =>
-    Effect.flatMap(Effect.orDie(Schema.encodeEffect(schema)(config)), (plain) => run(Json.merge(plain, over)))
+  return (config: A, ...overs: ReadonlyArray<Json.Json>): Effect.Effect<A, ConfigError> =>
+    Effect.flatMap(
+      Effect.orDie(Schema.encodeEffect(schema)(config)),
+      (plain) => run(overs.reduce<Json.Json>((all, over) => Json.merge(all, over), plain))
+    )
 }
 
 /** What is wrong with a source as a whole, which has no keys or is not even read. */
