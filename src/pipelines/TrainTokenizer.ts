@@ -38,8 +38,19 @@ const supported = ({ encoder }: TokenizerConfig) =>
 
 /** The configuration as files hold it: it names a quantizer that was given in code. */
 const configured = Effect.fnUntraced(function*(config: TokenizerConfig, quantizer: Quantizer.Named | undefined) {
-  if (quantizer === undefined) return config
   const { codebook } = config
+  if (quantizer === undefined) {
+    const { quantizer: named } = codebook
+    yield* Stage.requireConfig("tokenizer", {
+      "codebook.quantizer": [
+        named?.kind === "own",
+        `expected the quantizer "${
+          named?.kind === "own" ? named.name : ""
+        }" to be given in code: trainTokenizer(config, { quantizer })`
+      ]
+    })
+    return config
+  }
   const { codes, codeWidth, name } = quantizer
   yield* Stage.requireConfig("tokenizer", {
     "codebook.size": [

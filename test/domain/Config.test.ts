@@ -44,6 +44,11 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
   ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],
   ["tokenizer.codebook.decay", 0, "expected a number above 0, for revival needs running counts, got 0"],
+  [
+    "tokenizer.codebook.quantizer",
+    { kind: "fsq" },
+    "expected one of kind \"gradient\", \"finiteScalar\" or \"own\", got {\"kind\":\"fsq\"}"
+  ],
   ["pretrain.initStd", 0, "expected a number greater than 0, got 0"],
   ["tokenizer.codebook.size", 0, "expected a whole number from 1 to 16777216, got 0"],
   ["pretrain.vit.width", 1e9, "expected a whole number from 1 to 65536, got 1000000000"],
@@ -64,6 +69,19 @@ describe("Config", () => {
       const [problem] = error.problems
       assert.isTrue(problem.path.startsWith(path), problem.path)
       assert.strictEqual(problem.message, message)
+    }))
+
+  it.effect("refuses what a quantizer has no use for, and sizes that are not its own", () =>
+    Effect.gen(function*() {
+      const error = yield* failure(edited((plain) => {
+        set("tokenizer.codebook.quantizer", { kind: "finiteScalar", levels: [8, 6, 5] })(plain)
+      }))
+      assert.deepStrictEqual(error.problems.map(({ message, path }) => `${path}: ${message}`), [
+        "tokenizer.codebook.revival: expected null, for the quantizer finiteScalar revives no code",
+        "tokenizer.codebook.kmeans: expected false, for the quantizer finiteScalar has no codebook",
+        "tokenizer.codebook.size: expected 240, the product of the levels, got 256",
+        "tokenizer.codebook.dim: expected 3, the number of the levels, got 32"
+      ])
     }))
 
   it.effect("refuses two kinds of augmentation at once", () =>

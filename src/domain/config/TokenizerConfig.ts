@@ -20,6 +20,57 @@ import { VitConfig } from "./VitConfig.ts"
 /** A quantizer that was given in code, by its name: `trainTokenizer` writes it, and who reads the tokenizer gives it again. */
 const OwnQuantizer = Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
 
+/** Codes that learn by gradient; `commitment` is the factor of the loss that pulls vectors to their codes. */
+const GradientCodes = Schema.Struct({ kind: Schema.Literal("gradient"), commitment: Quantity.NonNegative })
+
+/** Finite scalar quantization: the levels of each channel. `size` is their product, `dim` their number. */
+const FiniteScalar = Schema.Struct({
+  kind: Schema.Literal("finiteScalar"),
+  levels: Schema.Array(
+    Schema.Int.check(Schema.makeFilter((n: number) => n >= 2, { expected: "a whole number of at least 2" }))
+  )
+})
+
+const Quantizer = Schema.Union([GradientCodes, FiniteScalar, OwnQuantizer]).annotate({
+  expected: "one of kind \"gradient\", \"finiteScalar\" or \"own\""
+})
+
+interface Issue {
+  readonly path: ReadonlyArray<string>
+  readonly issue: string
+}
+
+/** What a quantizer cannot use. The moving average, which there is without a quantizer, uses all. */
+const unfit = (
+  { dim, kmeans, quantizer, revival, size }: {
+    readonly dim: number
+    readonly kmeans: boolean
+    readonly quantizer?: typeof Quantizer.Type
+    readonly revival: object | null
+    readonly size: number
+  }
+): ReadonlyArray<Issue> => {
+  if (quantizer === undefined || quantizer.kind === "own") return []
+  const revives: Issue = {
+    path: ["revival"],
+    issue: `expected null, for the quantizer ${quantizer.kind} revives no code`
+  }
+  const issues = revival === null ? [] : [revives]
+  if (quantizer.kind === "gradient") return issues
+  const { levels } = quantizer
+  const product = levels.reduce((all, level) => all * level, 1)
+  return [
+    ...issues,
+    ...(kmeans ? [{ path: ["kmeans"], issue: "expected false, for the quantizer finiteScalar has no codebook" }] : []),
+    ...(size === product
+      ? []
+      : [{ path: ["size"], issue: `expected ${product}, the product of the levels, got ${size}` }]),
+    ...(dim === levels.length
+      ? []
+      : [{ path: ["dim"], issue: `expected ${levels.length}, the number of the levels, got ${dim}` }])
+  ]
+}
+
 /** The codebook and how it learns (`norm_ema_quantizer.py`). */
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
   Schema.Struct({
@@ -27,7 +78,7 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     size: Quantity.upTo(2 ** 24),
     /** Channels of a code. */
     dim: Quantity.Size,
-    /** How much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
+    /** Of the moving average: how much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
     decay: Quantity.Rate,
     /** Whether k-means over the first batch sets the codes; random directions otherwise. */
     kmeans: Schema.Boolean,
@@ -37,13 +88,14 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
      */
     revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share })),
     /** How vectors become codes; the moving average of the published method when absent. */
-    quantizer: Schema.optionalKey(OwnQuantizer)
+    quantizer: Schema.optionalKey(Quantizer)
   }).check(
-    Schema.makeFilter(({ decay, revival }) =>
-      revival === null || decay > 0
+    Schema.makeFilter(({ decay, revival, ...rest }) => [
+      ...unfit({ revival, ...rest }),
+      ...(revival === null || decay > 0
         ? []
-        : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }]
-    )
+        : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }])
+    ])
   )
 ) {}
 

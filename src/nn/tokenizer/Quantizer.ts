@@ -1,6 +1,6 @@
 /**
  * What a quantizer is: how vectors become codes, and what it learns meanwhile. A tokenizer takes any value of this kind; ours
- * is `MovingAverage`.
+ * are `MovingAverage`, `LearnedCodes` and `FiniteScalar`.
  *
  * What it keeps has the names `quantize.*` in files: parameters, which the optimizer learns; a state, which `update` moves; and
  * statistics, which only training reads.

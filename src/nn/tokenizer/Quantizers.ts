@@ -11,15 +11,20 @@
  */
 import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
 import * as Dim from "../../shapes/Dim.ts"
+import * as FiniteScalar from "./FiniteScalar.ts"
+import * as LearnedCodes from "./LearnedCodes.ts"
 import * as MovingAverage from "./MovingAverage.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
 /** The quantizer of a configuration; none where that names one which is given in code. */
 export const of = ({ dim, quantizer, size, ...rest }: CodebookConfig): Quantizer.Named | undefined => {
   const sizes = { codes: Dim.named("codes", size), codeWidth: Dim.named("codeWidth", dim) }
-  switch (quantizer?.kind) {
-    case undefined:
-      return MovingAverage.make({ ...sizes, ...rest })
+  if (quantizer === undefined) return MovingAverage.make({ ...sizes, ...rest })
+  switch (quantizer.kind) {
+    case "gradient":
+      return LearnedCodes.make({ ...sizes, commitment: quantizer.commitment, kmeans: rest.kmeans })
+    case "finiteScalar":
+      return FiniteScalar.make({ ...sizes, levels: quantizer.levels })
     case "own":
       return undefined
   }

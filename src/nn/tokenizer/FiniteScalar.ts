@@ -1,0 +1,84 @@
+/**
+ * Finite scalar quantization: each channel is bent between two bounds and rounded to one of its levels (Mentzer and others,
+ * 2023). It has no codebook and learns nothing. A code is the number whose digits are the levels, the first channel's first.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { FiniteScalar } from "patchword/nn"
+ *
+ * assert.strictEqual(FiniteScalar.make({ codes: 60, codeWidth: 3, levels: [5, 4, 3] }).codes, 60)
+ * assert.deepStrictEqual(FiniteScalar.vectorOf([5, 4, 3], 0), [-1, -1, -1])
+ * assert.deepStrictEqual(FiniteScalar.vectorOf([5, 4, 3], 7), [0, -0.5, -1])
+ * ```
+ */
+import { tanh } from "../../shapes/Activation.ts"
+import { fromFloat, straightThrough } from "../../shapes/Codes.ts"
+import { addBias, round, scaleChannels } from "../../shapes/Elementwise.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import { sumAlong } from "../../shapes/Reduction.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import { constant, type Tensor } from "../../shapes/Tensor.ts"
+import type * as Quantizer from "./Quantizer.ts"
+
+/** The levels of each channel, 2 or more. */
+export type Levels = ReadonlyArray<number>
+
+/** How many codes levels make. */
+export const codesOf = (levels: Levels): number => levels.reduce((product, level) => product * level, 1)
+
+const middle = (level: number): number => Math.floor(level / 2)
+
+const weight = (levels: Levels, channel: number): number => codesOf(levels.slice(0, channel))
+
+/** What the decoder sees of a code: one number from -1 to 1 per channel. */
+export const vectorOf = (levels: Levels, code: number): ReadonlyArray<number> =>
+  levels.map((level, channel) => (Math.floor(code / weight(levels, channel)) % level - middle(level)) / middle(level))
+
+// A little wider than the levels, so that the outermost are reached.
+const half = (level: number): number => (level - 1) * 1.001 / 2
+
+// An even number of levels has none in the middle.
+const offset = (level: number): number => (level % 2 === 0 ? 0.5 : 0)
+
+/** What the quantizer is made with: its codes are the product of the levels, its channels as many as there are levels. */
+export interface Options<K extends number, E extends number> {
+  readonly codes: K
+  readonly codeWidth: E
+  readonly levels: Levels
+}
+
+/**
+ * The quantizer as a value.
+ *
+ * @throws ShapeError when codes or channels are not those of the levels.
+ */
+export const make = <K extends number, E extends number>(
+  { codeWidth, codes, levels }: Options<K, E>
+): Quantizer.Quantizer<K, E, Quantizer.Nothing> => {
+  if (codes !== codesOf(levels) || codeWidth !== levels.length) {
+    throw new ShapeError.ShapeError(
+      `finiteScalar: levels ${levels.join(", ")} make ${
+        codesOf(levels)
+      } codes of ${levels.length} channels, not ${codes} of ${codeWidth}`
+    )
+  }
+  const row = (of: (level: number, channel: number) => number): Tensor<[E]> =>
+    constant(HostTensor.make([codeWidth], "float32", Float32Array.from(levels, of)))
+  return {
+    name: "finiteScalar",
+    codes,
+    codeWidth,
+    quantize: (_, vectors) => {
+      const bent = tanh(addBias(vectors, row((level) => Math.atanh(offset(level) / half(level)))))
+      const z = addBias(scaleChannels(bent, row(half)), row((level) => -offset(level)))
+      const whole = straightThrough(z, round(z))
+      const digits = addBias(whole, row(middle))
+      return {
+        z,
+        codes: fromFloat(sumAlong(scaleChannels(digits, row((__, channel) => weight(levels, channel))), 1)),
+        z_q: scaleChannels(whole, row((level) => 1 / middle(level))),
+        losses: {}
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { signs } from "../../examples/ownQuantizer.ts"
+import * as Config from "../../src/domain/config/Config.ts"
+import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
+import type * as Json from "../../src/domain/values/Json.ts"
+import * as Files from "../../src/layers/files/Files.ts"
+import { Progress } from "../../src/layers/run/Progress.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Artifact from "../../src/pipelines/artefacts/Artifact.ts"
+import * as ModelFolder from "../../src/pipelines/artefacts/ModelFolder.ts"
+import { encode } from "../../src/pipelines/evaluate/Encode.ts"
+import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
+import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { machine, micro, recording, sets } from "./kit.ts"
+
+const preset = micro({ duration: 40, warmup: 4 })
+
+const { pretrain: brief } = micro({ duration: 3 })
+
+const average = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+const codebooks: Readonly<Record<string, { readonly codebook: Json.Json; readonly losses: ReadonlyArray<string> }>> = {
+  "codes that learn by gradient": {
+    codebook: { revival: null, quantizer: { kind: "gradient", commitment: 0.25 } },
+    losses: ["codebook", "commitment"]
+  },
+  "codes that learn by gradient from random directions": {
+    codebook: { revival: null, kmeans: false, quantizer: { kind: "gradient", commitment: 0.25 } },
+    losses: ["codebook", "commitment"]
+  },
+  "finite scalars": {
+    codebook: {
+      size: 16,
+      dim: 3,
+      revival: null,
+      kmeans: false,
+      quantizer: { kind: "finiteScalar", levels: [4, 2, 2] }
+    },
+    losses: []
+  },
+  "a quantizer of one's own": { codebook: { size: 16, dim: 4 }, losses: ["commitment"] }
+}
+
+const configOf = (codebook: Json.Json) => Config.merge(TokenizerConfig, "test")(preset.tokenizer, { codebook })
+
+const bytes = ({ tensors }: { readonly tensors: Readonly<Record<string, { readonly data: ArrayLike<number> }>> }) =>
+  Object.entries(tensors).map(([name, { data }]): [string, string] => [name, Array.from(data).join()]).toSorted()
+
+const trained = Effect.fnUntraced(function*(name: string, checkpointEvery = 100) {
+  const config = yield* configOf(codebooks[name]!.codebook)
+  const own = name === "a quantizer of one's own" ? { quantizer: signs(4) } : {}
+  return yield* trainTokenizer(config, { ...own, checkpointEvery })
+})
+
+const interrupted = Effect.fnUntraced(function*(name: string, step: number) {
+  const reached = yield* Deferred.make<void>()
+  const progress = recording(
+    [],
+    (report) => report.step === step ? Deferred.succeed(reached, undefined) : Effect.void
+  )
+  const fiber = yield* Effect.forkChild(trained(name).pipe(Effect.provideService(Progress, progress)))
+  yield* Deferred.await(reached)
+  yield* Fiber.interrupt(fiber)
+})
+
+describe.each(Object.keys(codebooks))("%s", (name) => {
+  layer(machine)((it) => {
+    it.effect("train, resume, encode, and are predicted", () =>
+      Effect.gen(function*() {
+        const fresh = Runs.layerMemory()
+        const { log, tokenizer } = yield* Effect.gen(function*() {
+          const tokenizer = yield* trained(name)
+          yield* pretrain(brief, tokenizer)
+          return { tokenizer, log: yield* (yield* Runs.Runs).readLog }
+        }).pipe(Effect.provide(fresh, { local: true }))
+        const rows = log.filter(({ stage }) => stage === "tokenizer")
+        assert.deepStrictEqual(
+          Object.keys(rows[0]!),
+          ["stage", "step", "loss", "cosine", ...codebooks[name]!.losses, "gradientNorm", "usage", "perplexity"]
+        )
+        const losses = rows.map(({ loss }) => Number(loss))
+        assert.isBelow(average(losses.slice(-10)), average(losses.slice(0, 10)))
+
+        const broken = yield* Effect.gen(function*() {
+          yield* interrupted(name, 17)
+          return yield* trained(name, 20)
+        }).pipe(Effect.provide(fresh, { local: true }))
+        assert.deepStrictEqual(bytes(broken), bytes(tokenizer))
+
+        const found: Array<number> = []
+        yield* encode(tokenizer, sets[0]!, (images) =>
+          Effect.sync(() =>
+            found.push(...images.flatMap(({ codes }) => Array.from(codes)))
+          ))
+        assert.isTrue(found.every((code) => code >= 0 && code < 16))
+        assert.isAbove(new Set(found).size, 1)
+        const { images } = yield* evaluateTokenizer(tokenizer, sets[0]!)
+        assert.deepStrictEqual(images.flatMap(({ codes }) => Array.from(codes)), found)
+      }), 120_000)
+  })
+})
+
+describe("a tokenizer with a quantizer of one's own", () => {
+  layer(machine)((it) => {
+    it.effect("says its name, and is read with it alone", () =>
+      Effect.gen(function*() {
+        const folder = mkdtempSync(join(tmpdir(), "quantizer-"))
+        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+        const tokenizer = yield* trained("a quantizer of one's own")
+        const file = join(folder, "signs")
+        yield* ModelFolder.write(file, { _tag: "Tokenizer", ...tokenizer }, { name: "signs" })
+        const missing = yield* Effect.flip(Artifact.tokenizer(file))
+        assert.include(missing.message, "quantizer \"signs\" (16 codes of 4 channels), which its file does not hold")
+        const other = yield* Effect.flip(Artifact.tokenizer(file, { quantizer: signs(5) }))
+        assert.include(other.message, "which is not \"signs\" (32 codes of 5 channels)")
+        const read = yield* Artifact.tokenizer(file, { quantizer: signs(4) })
+        assert.deepStrictEqual(bytes(read), bytes(tokenizer))
+        const refused = yield* Effect.flip(trainTokenizer(tokenizer.config))
+        assert.include(refused.message, "codebook.quantizer: expected the quantizer \"signs\" to be given in code")
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true }), Effect.provide(Files.layerNode), Effect.scoped))
+
+    it.effect("has the sizes of its configuration", () =>
+      Effect.gen(function*() {
+        const refused = yield* Effect.flip(trainTokenizer(preset.tokenizer, { quantizer: signs(3) }))
+        assert.include(refused.message, "codebook.size: expected the 8 codes of the quantizer \"signs\", got 16")
+        assert.include(refused.message, "codebook.dim: expected the 3 channels of the quantizer \"signs\", got 8")
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+  })
+})
