@@ -169,9 +169,84 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   readonly latest: (request: Request) => Effect.Effect<Option.Option<Snapshot>, CheckpointsError>
   /** The checkpoint of one step; fails with 66 when there is none, else as `latest` does. */
   readonly load: (request: Request & { readonly step: number }) => Effect.Effect<Snapshot, CheckpointsError>
+  /** The checkpoint of one step, under whichever config and from whichever data; fails with 66 when there is none, with 65 when damaged. */
+  readonly read: (stage: string, step: number) => Effect.Effect<Snapshot, CheckpointsError>
   /** The steps at which a stage has checkpoints, ascending. */
   readonly steps: (stage: string) => Effect.Effect<ReadonlyArray<number>, CheckpointsError>
 }>()("patchword/layers/Checkpoints") {}
+
+/** What reads the checkpoints of a folder, and changes nothing there. */
+const reader = (files: Files.Files, directory: string) => {
+  const { fs, path } = files
+  const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
+  const steps = Effect.fn("patchword.Checkpoints.steps")(function*(stage: string) {
+    yield* Effect.annotateCurrentSpan("patchword.stage", stage)
+    const folder = path.join(directory, stage)
+    if (!(yield* fs.exists(folder))) return []
+    return (yield* fs.readDirectory(folder))
+      .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
+      .map(Number)
+      .filter(Number.isSafeInteger)
+      .toSorted((a, b) => a - b)
+  }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
+  /** `check` refuses a checkpoint before its tensors are read. */
+  const read = Effect.fn("patchword.Checkpoints.load")(function*(
+    stage: string,
+    step: number,
+    check: (stored: Request, folder: string) => Effect.Effect<void, CheckpointsError> = () => Effect.void
+  ) {
+    yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
+    const folder = at(stage, step)
+    if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
+      return yield* new Missing({ folder, steps: yield* steps(stage) })
+    }
+    const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
+    // What exists but cannot be read (rights, a failing disk) is no damage.
+    const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
+      error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
+
+    const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
+      Effect.mapError(unreadable(STATE)),
+      Effect.flatMap((text) =>
+        Effect.mapError(Schema.decodeEffect(Sealed)(text), (error) => damaged(STATE, error.message))
+      )
+    )
+    if (Files.sha256(Json.canonical(sealed.state)) !== sealed.sha256) {
+      return yield* damaged(STATE, "it does not have the SHA-256 that it records")
+    }
+    const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
+      Effect.mapError((error) => damaged(STATE, error.message))
+    )
+    if (state.stage !== stage || state.step !== step) {
+      return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
+    }
+    yield* check(state, folder)
+    const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
+      const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
+      return read.sha256 === state.files[file]
+        ? read.tensors
+        : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
+    })
+    const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
+    const snapshot: Snapshot = {
+      ...rest,
+      computedOn,
+      weights: yield* tensors(WEIGHTS),
+      optimizer: yield* tensors(OPTIMIZER)
+    }
+    return snapshot
+  }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+  return { at, steps, read }
+}
+
+/** What reads the checkpoints of a run by another, which may be at work; it changes nothing there. */
+export const reading = (
+  directory: string
+): Effect.Effect<Pick<Shape, "steps" | "read">, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.map(Files.make, (files) => {
+    const { read, steps } = reader(files, directory)
+    return { steps, read }
+  })
 
 /** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
 export const layerNoDeps = (
@@ -183,18 +258,7 @@ export const layerNoDeps = (
     Effect.gen(function*() {
       const files = yield* Files.make
       const { fs, path } = files
-      const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
-
-      const steps = Effect.fn("patchword.Checkpoints.steps")(function*(stage: string) {
-        yield* Effect.annotateCurrentSpan("patchword.stage", stage)
-        const folder = path.join(directory, stage)
-        if (!(yield* fs.exists(folder))) return []
-        return (yield* fs.readDirectory(folder))
-          .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
-          .map(Number)
-          .filter(Number.isSafeInteger)
-          .toSorted((a, b) => a - b)
-      }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
+      const { at, read, steps } = reader(files, directory)
 
       const save = Effect.fn("patchword.Checkpoints.save")(function*(snapshot: Snapshot) {
         const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
@@ -229,48 +293,8 @@ export const layerNoDeps = (
         }
       }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
-      const load = Effect.fn("patchword.Checkpoints.load")(function*(request: Request & { readonly step: number }) {
-        yield* Effect.annotateCurrentSpan({ "patchword.stage": request.stage, "patchword.step": request.step })
-        const folder = at(request.stage, request.step)
-        if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
-          return yield* new Missing({ folder, steps: yield* steps(request.stage) })
-        }
-        const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
-        // What exists but cannot be read (rights, a failing disk) is no damage.
-        const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
-          error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
-
-        const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
-          Effect.mapError(unreadable(STATE)),
-          Effect.flatMap((text) =>
-            Effect.mapError(Schema.decodeEffect(Sealed)(text), (error) => damaged(STATE, error.message))
-          )
-        )
-        if (Files.sha256(Json.canonical(sealed.state)) !== sealed.sha256) {
-          return yield* damaged(STATE, "it does not have the SHA-256 that it records")
-        }
-        const state = yield* Schema.decodeUnknownEffect(State)(sealed.state).pipe(
-          Effect.mapError((error) => damaged(STATE, error.message))
-        )
-        if (state.stage !== request.stage || state.step !== request.step) {
-          return yield* damaged(STATE, `it is of step ${state.step} of ${state.stage}`)
-        }
-        yield* checkOwner(folder, state, request)
-        const tensors = Effect.fnUntraced(function*(file: typeof WEIGHTS | typeof OPTIMIZER) {
-          const read = yield* Effect.mapError(files.readTensors(path.join(folder, file)), unreadable(file))
-          return read.sha256 === state.files[file]
-            ? read.tensors
-            : yield* damaged(file, `it does not have the SHA-256 that ${STATE} records`)
-        })
-        const { computedOn = [], files: _files, format: _format, version: _version, ...rest } = state
-        const snapshot: Snapshot = {
-          ...rest,
-          computedOn,
-          weights: yield* tensors(WEIGHTS),
-          optimizer: yield* tensors(OPTIMIZER)
-        }
-        return snapshot
-      }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+      const load: Shape["load"] = (request) =>
+        read(request.stage, request.step, (state, folder) => checkOwner(folder, state, request))
 
       yield* Effect.gen(function*() {
         yield* fs.makeDirectory(directory, { recursive: true })
@@ -279,7 +303,13 @@ export const layerNoDeps = (
         }
       }).pipe(Files.onFailure(directory), Effect.mapError(failed))
 
-      return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+      return Checkpoints.of({
+        save,
+        latest: newest(steps, load),
+        load,
+        read: (stage, step) => read(stage, step),
+        steps
+      })
     })
   )
 
@@ -301,14 +331,18 @@ export const layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints
           const rest = all.filter(({ stage }) => stage !== snapshot.stage)
           return [...rest, ...own.slice(Math.max(0, own.length - keep + 1)), structuredClone(snapshot)]
         })
-      const load = Effect.fnUntraced(function*(request: Request & { readonly step: number }) {
-        const folder = `${request.stage}/${folderName(request.step)}`
-        const snapshot = (yield* of(request.stage)).find(({ step }) => step === request.step)
-        if (snapshot === undefined) return yield* failed(new Missing({ folder, steps: yield* steps(request.stage) }))
-        yield* checkOwner(folder, snapshot, request)
-        return structuredClone(snapshot)
+      const nameOf = (stage: string, step: number) => `${stage}/${folderName(step)}`
+      const read = Effect.fnUntraced(function*(stage: string, step: number) {
+        const snapshot = (yield* of(stage)).find((one) => one.step === step)
+        if (snapshot !== undefined) return structuredClone(snapshot)
+        return yield* failed(new Missing({ folder: nameOf(stage, step), steps: yield* steps(stage) }))
       })
-      return Checkpoints.of({ save, latest: newest(steps, load), load, steps })
+      const load: Shape["load"] = (request) =>
+        Effect.tap(
+          read(request.stage, request.step),
+          (snapshot) => checkOwner(nameOf(request.stage, request.step), snapshot, request)
+        )
+      return Checkpoints.of({ save, latest: newest(steps, load), load, read, steps })
     })
   )
 
