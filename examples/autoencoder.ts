@@ -1,7 +1,7 @@
 /** Rebuilds the codes of emoji from few numbers, about a minute: `npm run example examples/autoencoder.ts`. */
 import { Console, Effect, Layer, Schema } from "effect"
 import { KeyedRandom, OptimizerConfig, Preset, Presets, Quantity } from "patchword/domain"
-import { Engine, Images, type ImageSet, Runs, Teacher } from "patchword/layers"
+import { Engine, Images, type ImageSet, Runs, Teacher, Weights } from "patchword/layers"
 import { AdamW, Parameter } from "patchword/nn"
 import { encode, Stage, type Tokenizer, trainTokenizer } from "patchword/pipelines"
 import {
@@ -115,7 +115,7 @@ export const autoencoder = Effect.fn("autoencoder")(function*(
     model: "Autoencoder",
     config,
     schema: AutoencoderConfig,
-    dataDigest: `${set.digest} ${Stage.digest(tokenizer.tensors)}`,
+    dataDigest: `${set.digest} ${Weights.digest(tokenizer.tensors)}`,
     seed,
     optimizer,
     stepsPerEpoch: Math.ceil(set.length / batch),

@@ -23,6 +23,7 @@ import { Progress } from "../layers/run/Progress.ts"
 import * as Results from "../layers/run/Results.ts"
 import { type Row, Runs } from "../layers/run/Runs.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
+import * as Weights from "../layers/weights/Weights.ts"
 import { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./evaluate/Evaluate.ts"
 import { type FeatureOptions, features, type Network } from "./evaluate/Features.ts"
@@ -138,7 +139,7 @@ export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, option
         const near = same ? bank : yield* bankOf(preset.knn)
         const { figures, ...choice } = yield* probe(preset.probe, bank)
         const known = yield* knn(preset.knn, near.train, near.tests)
-        const weights = Stage.digest(network.tensors)
+        const weights = Weights.digest(network.tensors)
         const { chosenOn = null, l2 } = choice
         yield* keep({ verb: "probe", network: name, weights }, figures, {
           config: Stage.toJson(ProbeConfig, preset.probe),
@@ -168,7 +169,7 @@ export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, option
   const tested = Effect.fnUntraced(function*(name: string, classifier: Classifier) {
     const figures = yield* evaluateClassifier(classifier, tests)
     const config = Stage.toJson(FinetuneConfig, preset.finetune)
-    yield* keep({ verb: "finetune", network: name, weights: Stage.digest(classifier.tensors) }, figures, { config })
+    yield* keep({ verb: "finetune", network: name, weights: Weights.digest(classifier.tensors) }, figures, { config })
     return figures
   })
   const tunedRandom = yield* tested("finetune-random", scratch.value)
@@ -273,8 +274,8 @@ export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, option
       ["engine", engines],
       ["teacher", `${teacher.name} ${teacher.digest.slice(0, 12)}`],
       ["training images", `${set("train").length}, ${set("train").digest.slice(0, 12)}`],
-      ["tokenizer", Stage.digest(tokenizer.value.tensors).slice(0, 12)],
-      ["backbone", Stage.digest(backbone.value.tensors).slice(0, 12)]
+      ["tokenizer", Weights.digest(tokenizer.value.tensors).slice(0, 12)],
+      ["backbone", Weights.digest(backbone.value.tensors).slice(0, 12)]
     ],
     config: Stage.toJson(PresetModule.Preset, preset)
   }

@@ -170,6 +170,12 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   })
   const { classes } = set
   yield* Effect.fromResult(Classes.check(set))
+  yield* Stage.requireConfig(stage, {
+    "": [
+      start !== undefined && options.continueFrom !== undefined,
+      "expected one beginning, got a network to start from and a state to go on from"
+    ]
+  })
   if (start !== undefined) yield* Start.checkAgreement(stage, config, start)
   const begun = start && Start.tensorsOf(config, classes, start)
   const { message } = yield* Progress
@@ -180,7 +186,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     stage,
     schema: FinetuneConfig,
     config,
-    dataDigest: `${set.digest} ${start === undefined ? "random" : Stage.digest(start.tensors)}`,
+    dataDigest: `${set.digest} ${start === undefined ? "random" : Weights.digest(start.tensors)}`,
     model: Model.Classifier.make({ config, classes }),
     seed: config.seed,
     step,

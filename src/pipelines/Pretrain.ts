@@ -8,6 +8,7 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import * as Weights from "../layers/weights/Weights.ts"
 import * as DropPath from "../nn/blocks/DropPath.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
@@ -131,7 +132,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   })
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
-  const teacherDigest = Stage.digest(tokenizer.tensors)
+  const teacherDigest = Weights.digest(tokenizer.tensors)
   const tensors = yield* Stage.train({
     ...options,
     stage,

@@ -21,7 +21,7 @@ import * as Json from "../domain/values/Json.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
-import type * as Weights from "../layers/weights/Weights.ts"
+import * as Weights from "../layers/weights/Weights.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -31,7 +31,7 @@ import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Stage from "./training/Stage.ts"
 
 const digestOf = (config: Json.Json, tensors: Weights.Tensors): string =>
-  Files.sha256(`${Json.canonical(config)} ${Stage.digest(tensors)}`)
+  Files.sha256(`${Json.canonical(config)} ${Weights.digest(tensors)}`)
 
 /**
  * A pretrained network as a teacher: the patch tokens of its last block after its norm. Takes images of the size that it

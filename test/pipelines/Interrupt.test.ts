@@ -4,13 +4,13 @@ import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints, type Snapshot } from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import { classify } from "../../src/pipelines/evaluate/Classify.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { Tokenizer } from "../../src/pipelines/trained/Tokenizer.ts"
-import * as Stage from "../../src/pipelines/training/Stage.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, set } from "./kit.ts"
@@ -25,8 +25,8 @@ const held = set("val", 6)
 
 const digested = ({ optimizer, weights, ...rest }: Snapshot) => ({
   ...rest,
-  optimizer: Stage.digest(optimizer),
-  weights: Stage.digest(weights)
+  optimizer: Weights.digest(optimizer),
+  weights: Weights.digest(weights)
 })
 
 const fresh = Effect.provide(Runs.layerMemory(), { local: true })
@@ -34,15 +34,15 @@ const fresh = Effect.provide(Runs.layerMemory(), { local: true })
 const stages = {
   tokenizer: Effect.fnUntraced(function*(_tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* trainTokenizer(preset.tokenizer, options)
-    return { tensors: Stage.digest(network.tensors), found: (yield* evaluateTokenizer(network, held)).images }
+    return { tensors: Weights.digest(network.tensors), found: (yield* evaluateTokenizer(network, held)).images }
   }),
   pretrain: Effect.fnUntraced(function*(tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* pretrain(preset.pretrain, tokenizer, options)
-    return { tensors: Stage.digest(network.tensors), found: yield* features(network, [held], preset.probe) }
+    return { tensors: Weights.digest(network.tensors), found: yield* features(network, [held], preset.probe) }
   }),
   finetune: Effect.fnUntraced(function*(_tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* finetune(preset.finetune, undefined, options)
-    return { tensors: Stage.digest(network.tensors), found: yield* classify(network, [held]) }
+    return { tensors: Weights.digest(network.tensors), found: yield* classify(network, [held]) }
   })
 }
 

@@ -13,6 +13,7 @@ import * as Finetune from "../../pipelines/Finetune.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -45,12 +46,14 @@ export const finetune = Command.make("finetune", {
   ...ConfigFlags.flags,
   ...ImagesFlags.flags,
   ...EngineFlags.flags,
+  ...ContinueFlags.flags,
   out: Flags.out,
   split: Flags.split,
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
+    const continueFrom = yield* ContinueFlags.resolve(given, "finetune")
     const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
@@ -58,12 +61,12 @@ export const finetune = Command.make("finetune", {
       const sets = yield* Effect.forEach(given.tests, load)
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
-      const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split })
+      const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split, continueFrom })
       const figures = yield* evaluateClassifier(classifier, sets, given.classes)
       const about: Results.About = {
         verb: "finetune",
         network: "finetune",
-        weights: Stage.digest(classifier.tensors),
+        weights: Weights.digest(classifier.tensors),
         train: train.digest,
         settings: { config: Stage.toJson(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
       }
@@ -74,7 +77,11 @@ export const finetune = Command.make("finetune", {
         ...Print.figures(given.json, figures),
         results: given.json ? results : results.join(", ")
       }, [train, ...sets])
-    }).pipe(Effect.provide(Services.training(given, preset.finetune, yield* ConfigFlags.toJson(preset))))
+    }).pipe(
+      Effect.provide(
+        Services.training(given, preset.finetune, yield* ConfigFlags.toJson(preset))
+      )
+    )
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
     Command.withExamples([

@@ -2,18 +2,20 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Inspect from "../../pipelines/artefacts/Inspect.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFile.Type) => {
-  const { computedOn, custom, model, ...made } = provenance ?? {}
+  const { computedOn, continuedFrom, custom, model, ...made } = provenance ?? {}
   return {
     ...rest,
     elements: Object.entries(dtypes).map(([dtype, count]) => `${count} ${dtype}`).join(", "),
     is: model?._tag.toLowerCase() ?? custom?.name,
     ...made,
+    continuedFrom: continuedFrom && ContinuedFrom.show(continuedFrom),
     computedOn: computedOn && ComputedOn.showHistory(computedOn),
     uses: uses.join("; ")
   }
@@ -42,11 +44,16 @@ export const inspect = Command.make("inspect", {
     if (found.computedOn.length > 0) {
       yield* Print.result(false, { "computed on": found.computedOn.map(ComputedOn.show).join(", then ") })
     }
-    for (const { lastBatch, stage, weights: left } of found.stages) {
+    for (const { continuedFrom, lastBatch, stage, weights: left } of found.stages) {
       yield* Console.log(`\n${stage}`)
       yield* Print.result(false, {
         ...Print.lastBatch(false, lastBatch),
-        ...(left === undefined ? { unfinished: "run again to go on" } : weights(left))
+        ...(left === undefined
+          ? {
+            unfinished: "run again to go on",
+            continuedFrom: continuedFrom && ContinuedFrom.show(continuedFrom)
+          }
+          : weights(left))
       })
     }
     for (const result of found.results) {

@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -19,16 +20,20 @@ export const pretrain = Command.make("pretrain", {
   ...ConfigFlags.flags,
   ...ImagesFlags.flags,
   ...EngineFlags.flags,
+  ...ContinueFlags.flags,
   out: Flags.out,
   split: Flags.split,
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
+    const continueFrom = yield* ContinueFlags.resolve(given, "pretrain")
     const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
-    yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split }).pipe(
+    yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split, continueFrom }).pipe(
       Effect.andThen(Print.stage(given, "pretrain")),
-      Effect.provide(Services.training(given, preset.pretrain, yield* ConfigFlags.toJson(preset)))
+      Effect.provide(
+        Services.training(given, preset.pretrain, yield* ConfigFlags.toJson(preset))
+      )
     )
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("pretrain a network on the codes that a tokenizer gives to masked patches"),

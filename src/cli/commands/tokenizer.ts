@@ -7,6 +7,7 @@ import * as Runs from "../../layers/run/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -22,6 +23,7 @@ const train = Command.make(
     ...ImagesFlags.flags,
     ...TeacherFlags.flags,
     ...EngineFlags.flags,
+    ...ContinueFlags.flags,
     out: Flags.out,
     split: Flags.split,
     json: Flags.json
@@ -29,12 +31,15 @@ const train = Command.make(
   (given) =>
     Effect.gen(function*() {
       const preset = yield* ConfigFlags.resolve(given)
+      const continueFrom = yield* ContinueFlags.resolve(given, "tokenizer")
       // The run folder is made last, so that none is left where something else cannot be had.
-      const services = Runs.layer(given.out, { config: yield* ConfigFlags.toJson(preset) }).pipe(
+      const services = Runs.layer(given.out, {
+        config: yield* ConfigFlags.toJson(preset)
+      }).pipe(
         Layer.provideMerge(Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json))),
         Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment, given.out))
       )
-      yield* trainTokenizer(preset.tokenizer, { split: given.split }).pipe(
+      yield* trainTokenizer(preset.tokenizer, { split: given.split, continueFrom }).pipe(
         Effect.andThen(Print.stage(given, "tokenizer")),
         Effect.provide(services)
       )

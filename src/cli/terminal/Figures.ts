@@ -4,8 +4,8 @@ import type { Accuracy } from "../../domain/evaluation/Accuracy.ts"
 import type * as Json from "../../domain/values/Json.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Results from "../../layers/run/Results.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Artifact from "../../pipelines/artefacts/Artifact.ts"
-import * as Stage from "../../pipelines/training/Stage.ts"
 import * as Print from "./Print.ts"
 
 /** Where the figures come from, and where they go. */
@@ -42,7 +42,7 @@ export const keep = Effect.fnUntraced(function*(
   const about: Results.About = {
     verb,
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
-    weights: Stage.digest(found.tensors),
+    weights: Weights.digest(found.tensors),
     train: learned.digest,
     settings: { config, train, classes, ...known }
   }

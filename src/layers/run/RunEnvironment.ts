@@ -1,8 +1,9 @@
-/** Where a run was begun, and on what it has computed so far. */
+/** Where a run was begun, on what it has computed so far, and what its stages went on from. */
 import { Effect, Option, Schema } from "effect"
 import { findPackageJSON } from "node:module"
 import * as os from "node:os"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 import type * as Files from "../files/Files.ts"
@@ -14,7 +15,11 @@ export const ENVIRONMENT = "environment.json"
 
 /** What `environment.json` holds. */
 export const Environment = Schema.StructWithRest(
-  Schema.Struct({ computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)) }),
+  Schema.Struct({
+    computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)),
+    /** The states that stages went on from, by their names. */
+    continuedFrom: Schema.optionalKey(Schema.Record(Schema.String, ContinuedFrom.ContinuedFrom))
+  }),
   [Schema.Record(Schema.String, Schema.Json)]
 )
 
@@ -22,11 +27,32 @@ export const Environment = Schema.StructWithRest(
 export const read = Effect.fnUntraced(function*(store: RunStore) {
   const text = yield* readJson(store, ENVIRONMENT)
   if (Option.isNone(text)) return Option.none()
-  const { computedOn = [], ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value).pipe(
-    Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
-  )
-  return Option.some({ computedOn, machine })
+  const { computedOn = [], continuedFrom = {}, ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value)
+    .pipe(
+      Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
+    )
+  return Option.some({ computedOn, continuedFrom, machine })
 })
+
+/** Keeps what {@link read} gives. */
+export const write = (
+  store: RunStore,
+  { computedOn, continuedFrom, machine }: Option.Option.Value<Effect.Success<ReturnType<typeof read>>>
+) =>
+  store.write(
+    ENVIRONMENT,
+    `${
+      JSON.stringify(
+        {
+          ...machine,
+          ...(computedOn.length > 0 && { computedOn }),
+          ...(Object.keys(continuedFrom).length > 0 && { continuedFrom })
+        },
+        null,
+        2
+      )
+    }\n`
+  )
 
 const PACKAGES = [
   "effect",

@@ -4,7 +4,7 @@
  * | file | holds |
  * | --- | --- |
  * | `config.json` | the configuration; a folder is refused to any other one |
- * | `environment.json` | Node.js, machine and package versions with which the run was begun; on what its stages were computed |
+ * | `environment.json` | Node.js, machine and package versions with which the run was begun; on what its stages were computed, and from which states they went on |
  * | `log.jsonl` | one row per logged step; equal for a resumed and for an unbroken run, so it holds no times |
  * | `timings.jsonl` | wall-clock figures in the order in which they were measured, repeated steps included |
  * | `checkpoints/` | see `Checkpoints` |
@@ -30,6 +30,7 @@
  */
 import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Schema } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
@@ -82,6 +83,11 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       ))
   })
 
+  const environment = Effect.map(
+    RunEnvironment.read(store),
+    Option.getOrElse(() => ({ computedOn: [], continuedFrom: {}, machine: {} }))
+  )
+
   // A row is there or not: half a line would spoil the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
     Effect.uninterruptible(store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`))
@@ -94,20 +100,20 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       yield* append(TIMINGS, { ...row, at })
     }, wrapped),
     computesOn: Effect.fn("patchword.Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
-      const known = yield* RunEnvironment.read(store)
-      const { computedOn: before, machine } = Option.getOrElse(known, () => ({ computedOn: [], machine: {} }))
+      const known = yield* environment
+      const { computedOn: before } = known
       const last = before.at(-1)
       const change = last && ComputedOn.change(last, now)
       if (last !== undefined && change === undefined) return
-      yield* store.write(
-        RunEnvironment.ENVIRONMENT,
-        pretty({ ...machine, computedOn: [...before, ComputedOn.of(now)] })
-      )
+      yield* RunEnvironment.write(store, { ...known, computedOn: [...before, ComputedOn.of(now)] })
       if (change !== undefined) yield* Effect.logWarning(`run folder ${place}: ${change}`)
     }, wrapped),
-    computedOn: wrapped(
-      Effect.map(RunEnvironment.read(store), Option.match({ onNone: () => [], onSome: ({ computedOn }) => computedOn }))
-    ),
+    computedOn: wrapped(Effect.map(environment, ({ computedOn }) => computedOn)),
+    continues: Effect.fn("patchword.Runs.continues")(function*(stage: string, from: ContinuedFrom.ContinuedFrom) {
+      const known = yield* environment
+      const continuedFrom = { ...known.continuedFrom, [stage]: from }
+      yield* RunEnvironment.write(store, { ...known, continuedFrom })
+    }, wrapped, ofStage),
     rewind: Effect.fn("patchword.Runs.rewind")(
       function*(stage: string, step: number) {
         const all = yield* rows
@@ -221,6 +227,8 @@ export class Runs extends Context.Service<Runs, {
   readonly computesOn: (now: ComputedOn.ComputedOn) => Effect.Effect<void, RunsError>
   /** What the run was computed on, one after another; nothing where an earlier version wrote the run. */
   readonly computedOn: Effect.Effect<ReadonlyArray<ComputedOn.ComputedOn>, RunsError>
+  /** Keeps the state that a stage goes on from. */
+  readonly continues: (stage: string, from: ContinuedFrom.ContinuedFrom) => Effect.Effect<void, RunsError>
   /** The result of a stage, if it is finished. */
   readonly result: (stage: string) => Effect.Effect<Option.Option<Json.Json>, RunsError>
   /** Marks a stage as finished; its weights must have been saved before. */

@@ -2,6 +2,7 @@
 import { Effect, Option, Runtime, Schema } from "effect"
 import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 
@@ -23,6 +24,8 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   step: Schema.Int,
   /** What they were computed on; absent in files of earlier versions. */
   computedOn: Schema.optionalKey(ComputedOn.History),
+  /** The state that its stage went on from, where it did. */
+  continuedFrom: Schema.optionalKey(ContinuedFrom.ContinuedFrom),
   seed: Schema.Int,
   /** The version of patchword. */
   version: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(version)))

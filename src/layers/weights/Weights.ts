@@ -54,6 +54,9 @@ export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
   provenance: Option.fromNullishOr(provenance)
 })
 
+/** A short name of exactly these arrays. */
+export const digest = (tensors: Tensors): string => Files.sha256(Safetensors.encode(tensors))
+
 /** The arrays of a nested record under their dot-joined paths, which are the official names. */
 export const flatten = (record: object): Tensors => Object.fromEntries(Tree.leaves<HostTensor.Any>(record))
 

@@ -118,7 +118,7 @@ export const join = <W extends object, O extends object>(
   { optimizer, weights }: { readonly weights: W; readonly optimizer: O }
 ): W & O => ({ ...weights, ...optimizer })
 
-/** The numbers of step `step`, counted from 0, at a learning rate. */
+/** The numbers of step `step`, counted from 0, at a learning rate; `before` updates are in the moments that it begins with. */
 export const hyper = (
   step: number,
   rate: number,
@@ -126,9 +126,10 @@ export const hyper = (
     readonly betas: readonly [number, number]
     readonly eps: number
     readonly accumulate?: number | undefined
-  }
+  },
+  before = 0
 ) => {
-  const updates = Math.floor(step / accumulate) + 1
+  const updates = Math.floor(step / accumulate) + 1 + before
   const root = Math.sqrt(1 - beta2 ** updates)
   const place = step % accumulate
   return {

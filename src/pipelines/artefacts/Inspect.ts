@@ -15,6 +15,7 @@ import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
@@ -22,7 +23,6 @@ import * as Files from "../../layers/files/Files.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
-import * as Stage from "../training/Stage.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
@@ -67,6 +67,8 @@ export const RunFolder = Schema.TaggedStruct("Run", {
   stages: Schema.Array(Schema.Struct({
     stage: Schema.String,
     finished: Schema.Boolean,
+    /** The state that it went on from, where it did. */
+    continuedFrom: Schema.optionalKey(ContinuedFrom.ContinuedFrom),
     /** What the last step measured, on the batch that it learned from. */
     lastBatch: Schema.optionalKey(Row),
     weights: Schema.optionalKey(WeightsFile)
@@ -203,7 +205,7 @@ const makeInspect = Effect.gen(function*() {
     if (Option.isSome(header)) {
       const provenance = yield* Weights.readProvenance(given)
       const own = Option.isSome(provenance)
-        ? { weightsDigest: Stage.digest((yield* Weights.read(given, { anyNumber: true })).tensors) }
+        ? { weightsDigest: Weights.digest((yield* Weights.read(given, { anyNumber: true })).tensors) }
         : {}
       return { ...weighed(given, about, header.value.entries, provenance), ...own }
     }
@@ -256,6 +258,11 @@ const makeInspect = Effect.gen(function*() {
     if (rows.length === 0 && saved.length === 0 && !begun) {
       return yield* new Unknown({ problem: "this folder is no run" })
     }
+    const { computedOn = [], continuedFrom = {} } = yield* written(
+      "environment.json",
+      Json.text(Environment),
+      (yield* text("environment.json")) || "{}"
+    )
     const stages = yield* Effect.forEach(
       [...new Set([...rows.map(({ stage }) => stage), ...saved])],
       Effect.fnUntraced(function*(stage) {
@@ -264,6 +271,7 @@ const makeInspect = Effect.gen(function*() {
         return {
           stage,
           finished,
+          ...(continuedFrom[stage] !== undefined && { continuedFrom: continuedFrom[stage] }),
           ...(lastBatch === undefined ? {} : { lastBatch }),
           ...(finished ? { weights: yield* weights(path.join(given, "stages", `${stage}.safetensors`)) } : {})
         }
@@ -271,11 +279,6 @@ const makeInspect = Effect.gen(function*() {
     )
     const uses = stages.flatMap((one) =>
       "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
-    )
-    const { computedOn = [] } = yield* written(
-      "environment.json",
-      Json.text(Environment),
-      (yield* text("environment.json")) || "{}"
     )
     return RunFolder.make({ path: given, stages, computedOn, results, uses })
   }, (self, given) => Files.onFailure(given)(self))

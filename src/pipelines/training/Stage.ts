@@ -14,9 +14,9 @@ import { Effect, Option, Runtime, Schema } from "effect"
 import { ConfigError } from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
-import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Runs } from "../../layers/run/Runs.ts"
@@ -25,6 +25,7 @@ import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import * as Continuation from "./Continuation.ts"
 import * as Training from "./Training.ts"
 
 /** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
@@ -48,6 +49,8 @@ export interface StageOptions {
   readonly split?: string
   /** Steps between checkpoints; default 100. */
   readonly checkpointEvery?: number
+  /** A state to go on from, in place of the first one. */
+  readonly continueFrom?: Continuation.Continuation | undefined
 }
 
 /** Which computation a stage is. */
@@ -62,6 +65,7 @@ export interface Identity {
   /** Who taught it. */
   readonly teacher?: string
   readonly teacherDigest?: string
+  readonly continuedFrom?: ContinuedFrom.ContinuedFrom
 }
 
 /** What names the random numbers of a stage: what they are for, the step or image, and the epoch where that counts. */
@@ -74,9 +78,6 @@ export const keys = (stage: string, seed: number) => (purpose: string, index: nu
 
 export type Keys = ReturnType<typeof keys>
 
-/** A short name of exactly these arrays. */
-export const digest = (weights: Weights.Tensors): string => Files.sha256(Safetensors.encode(weights))
-
 /** The configuration of a stage as plain data. */
 export const toJson = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
   Schema.encodeSync(schema)(config)
@@ -84,13 +85,20 @@ export const toJson = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, confi
 // An earlier version kept digests alone: which key it is, the weights say.
 const differencesOf = (
   stored: Json.Json,
-  { config, dataDigest, configDigest }: Pick<Identity, "config" | "dataDigest"> & { readonly configDigest: string },
+  { config, configDigest, continuedFrom, dataDigest }: Pick<Identity, "config" | "continuedFrom" | "dataDigest"> & {
+    readonly configDigest: string
+  },
   provenance: Option.Option<Weights.Provenance>
 ): ReadonlyArray<Json.Difference> => {
   const known = Option.getOrUndefined(provenance)
   const model = known?.model === undefined ? known?.custom : Schema.encodeSync(Model.Model)(known.model)
   const found = [
-    ...(model === undefined ? [] : Json.differences(model.config, config)),
+    ...(model === undefined
+      ? []
+      : Json.differences(
+        ContinuedFrom.within(model.config, known?.continuedFrom),
+        ContinuedFrom.within(config, continuedFrom)
+      )),
     ...(known === undefined ? [] : dataDifferences(known.dataDigest, dataDigest))
   ]
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
@@ -103,12 +111,13 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
 ) {
   const { config, dataDigest, model, stage, ...more } = about
   const runs = yield* Runs
-  const identity = { configDigest: Files.sha256(Json.canonical(config)), dataDigest }
+  const configDigest = Files.sha256(Json.canonical(ContinuedFrom.within(config, more.continuedFrom)))
+  const identity = { configDigest, dataDigest }
   const finished = yield* runs.result(stage)
   const known = yield* runs.weights(stage)
   if (Option.isSome(finished) && Option.isSome(known)) {
     if (Json.canonical(finished.value) !== Json.canonical(identity)) {
-      const differences = differencesOf(finished.value, { config, ...identity }, known.value.provenance)
+      const differences = differencesOf(finished.value, { ...about, ...identity }, known.value.provenance)
       return yield* new OtherStage({ stage, differences })
     }
     return known.value.tensors
@@ -141,7 +150,7 @@ export const requireConfig = (
 export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
   extends
     Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "seed">,
-    Pick<StageOptions, "checkpointEvery">
+    Pick<StageOptions, "checkpointEvery" | "continueFrom">
 {
   /** The name under which the run keeps it. */
   readonly stage: string
@@ -174,45 +183,78 @@ const scalars = (metrics: object): Readonly<Record<string, number>> =>
     )
   )
 
+/** The parameters of a state. */
+const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
+
 /**
  * Trains as the optimizer's configuration says, unless the run holds what comes of it; gives the arrays.
  *
  * A stage that was interrupted, or killed, goes on from its newest checkpoint, and ends with the bytes of one that never
  * stopped. Fails with {@link OtherStage} where the run holds the stage under another configuration, with `TrainingError` where a
- * step gives no finite loss, and as `initial`, `batch`, the engine and the run fail.
+ * step gives no finite loss, with `ConfigError` and `WeightsError` where `continueFrom` does not fit, and as `initial`, `batch`, the
+ * engine and the run fail.
  */
 export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
   options: Stage<C, S, B, M, E1, R1, E2, R2>
-) => {
-  const {
-    checkpointEvery = 100,
-    dataDigest,
-    measure = scalars,
-    model,
-    optimizer,
-    schema,
-    seed,
-    stage,
-    stepsPerEpoch,
-    teacher,
-    teacherDigest,
-    trained = ({ parameters }) => parameters
-  } = options
-  const config = toJson(schema, options.config)
-  const { total } = optimizer.steps(stepsPerEpoch)
-  const rate = optimizer.learningRate(stepsPerEpoch)
-  const last = Training.train({
-    ...options,
-    config,
-    checkpointEvery,
-    measure,
-    steps: total,
-    batchSize: optimizer.batchSize,
-    batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer))
-  })
-  const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
-  return Effect.scoped(unlessFinished(
-    { stage, config, dataDigest, seed, step: total, model, ...taught },
-    Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
-  ))
-}
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const {
+      checkpointEvery = 100,
+      continueFrom,
+      dataDigest,
+      measure = scalars,
+      model,
+      optimizer,
+      schema,
+      seed,
+      stage,
+      step,
+      stepsPerEpoch,
+      teacher,
+      teacherDigest,
+      trained = parametersOf
+    } = options
+    const config = toJson(schema, options.config)
+    const { total } = optimizer.steps(stepsPerEpoch)
+    const rate = optimizer.learningRate(stepsPerEpoch)
+    const { accumulate = 1, batchSize } = optimizer
+    const first = continueFrom === undefined ? 0 : Continuation.begin(continueFrom)
+    yield* requireConfig(stage, {
+      "optimizer.duration": [
+        first >= total,
+        `expected more than the ${first} steps that were taken before, got ${total}; or let the schedule begin anew`
+      ]
+    })
+    const updatesAt = (step: number): number => Math.floor(step / accumulate)
+    const before = continueFrom === undefined ? 0 : continueFrom.updates - updatesAt(first)
+    const initial: Effect.Effect<HostOf<S>, E1 | Continuation.ContinuationError, R1> = continueFrom === undefined
+      ? options.initial
+      : Continuation.stateOf(continueFrom, step.state, trained)
+    const runs = yield* Runs
+    const last = Effect.andThen(
+      continueFrom === undefined ? Effect.void : runs.continues(stage, continueFrom.from),
+      Training.train({
+        ...options,
+        config: ContinuedFrom.within(config, continueFrom?.from),
+        checkpointEvery,
+        measure,
+        initial,
+        ...(continueFrom && {
+          begin: {
+            step: first,
+            computedOn: first > 0 ? continueFrom.computedOn : [],
+            extra: (step: number) => ({ updates: updatesAt(step) + before })
+          }
+        }),
+        steps: total,
+        batchSize,
+        batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
+      })
+    )
+    const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
+    const continued = continueFrom && { continuedFrom: continueFrom.from }
+    return yield* unlessFinished(
+      { stage, config, dataDigest, seed, step: total, model, ...taught, ...continued },
+      Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
+    )
+  }))

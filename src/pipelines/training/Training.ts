@@ -56,6 +56,12 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly checkpointEvery: number
   /** The state before the first step; not asked for on resume. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
+  /** Steps that count as taken before the first, what they were computed on, and what else is known of a step's state. */
+  readonly begin?: {
+    readonly step: number
+    readonly computedOn: ComputedOn.History
+    readonly extra: (step: number) => Json.Json
+  }
   /** The batch of one step, a function of the step number alone. */
   readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
   /** Told of each batch when its step is taken, and nobody reads it any more. */
@@ -68,28 +74,39 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
 interface Resumed<S, B, M> {
   readonly handle: TrainHandle<S, B, M>
   readonly start: number
+  /** Whether the run has its state. */
+  readonly saved: boolean
   readonly computedOn: ComputedOn.History
 }
 
 /** Puts the step on the engine, in the state of the newest checkpoint or else in its first one. */
 const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
-  { config, dataDigest, initial, stage, step, steps }: Training<S, B, M, E1, R1, E2, R2>
+  { begin, config, dataDigest, initial, stage, step, steps }: Training<S, B, M, E1, R1, E2, R2>
 ) {
   const engine = yield* Engine
   const runs = yield* Runs
   // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
-  const { before, handle, start } = yield* Effect.gen(function*() {
+  const { before, handle, saved, start } = yield* Effect.gen(function*() {
     const latest = Option.getOrUndefined(yield* (yield* Checkpoints).latest({ stage, config, dataDigest }))
-    const start = latest?.step ?? 0
+    const first = begin?.step ?? 0
+    const start = latest?.step ?? first
     const state = latest === undefined ? yield* initial : yield* restore<S>(step, AdamW.join(latest), stage)
     const rows = yield* runs.rewind(stage, start + 1)
-    if (rows !== start) {
+    if (rows !== start - first) {
       yield* Effect.logWarning(
-        `${stage}: the log has ${rows} rows of the ${start} steps that the checkpoint holds, so some were lost or changed; ` +
+        `${stage}: the log has ${rows} rows of the ${
+          start - first
+        } steps that the checkpoint holds, so some were lost or changed; ` +
           "its curves have gaps, and the weights are right all the same"
       )
     }
-    return { handle: yield* engine.train(step, state, start), start, before: latest?.computedOn ?? [] }
+    return {
+      handle: yield* engine.train(step, state, start),
+      start,
+      before: (latest ?? begin)?.computedOn ?? [],
+      // The state that is gone on from may not stay where it is.
+      saved: latest !== undefined || begin === undefined
+    }
   })
   if (start < steps) yield* runs.computesOn(engine.about)
   if (start > 0 && before.length === 0) {
@@ -101,6 +118,7 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
   const resumed: Resumed<S, B, M> = {
     handle,
     start,
+    saved,
     computedOn: start < steps ? ComputedOn.extend(before, engine.about, start + 1) : before
   }
   return resumed
@@ -114,11 +132,11 @@ const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, 
 
 /** What keeps the state as a checkpoint; `logged` is the last step with a row in the log. */
 const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
-  { config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2>,
-  { computedOn, handle, start }: Resumed<S, B, M>
+  { begin, config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2>,
+  { computedOn, handle, saved: there, start }: Resumed<S, B, M>
 ) {
   const checkpoints = yield* Checkpoints
-  let saved = start
+  let saved = there ? start : undefined
   return Effect.fn("patchword.train.save")(function*(logged: number) {
     const { state, steps: step } = yield* handle.snapshot
     yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
@@ -135,7 +153,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
       computedOn,
       step,
       epoch: Math.floor(step / stepsPerEpoch),
-      extra: {}
+      extra: begin?.extra(step) ?? {}
     })
     saved = step
   })

@@ -1,0 +1,208 @@
+/**
+ * A state of one stage, from which another goes on under another configuration: with other rates, longer, on other data.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Layer } from "effect"
+ * import { Files } from "patchword/layers"
+ * import { Continuation } from "patchword/pipelines"
+ *
+ * const opened = Continuation.open("runs/none", { stage: "pretrain" }).pipe(Effect.provide(Files.layerNode))
+ * const error = await Effect.runPromise(Effect.flip(opened))
+ * assert.match(error.message, /runs\/none holds no checkpoint of pretrain/)
+ * ```
+ */
+import { Effect, type FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import { Runs, type RunsError } from "../../layers/run/Runs.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { HostOf, SpecOf } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
+
+/** A run holds no such state of a stage. Exits with 66. */
+export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
+  run: Schema.String,
+  stage: Schema.String,
+  wanted: Schema.Literals(["checkpoint", "finished"]),
+  /** The checkpoints that there are. */
+  steps: Schema.Array(Schema.Int)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    const { run, stage, steps, wanted } = this
+    return wanted === "checkpoint"
+      ? `${run} holds no checkpoint of ${stage}; where the stage is finished, go on from its weights ("finished")`
+      : `${run} has not finished ${stage}; the steps saved are ${steps.join(", ") || "none"}`
+  }
+}
+
+/** Which state of a run, and how the schedule goes on. */
+export interface From {
+  readonly stage: string
+  /**
+   * A checkpoint by the number of its steps, the newest one, or the weights of the finished stage, whose optimizer begins anew.
+   * Default `newest`.
+   */
+  readonly step?: number | "newest" | "finished"
+  /** Default `on`: steps, rates and batches are those after the steps that were taken. `anew` counts from 0. */
+  readonly schedule?: ContinuedFrom.Schedule
+}
+
+/** The arrays of a state: of a checkpoint by their paths, of a finished stage by their official names. */
+interface State {
+  readonly weights: Weights.Tensors
+  readonly optimizer: Weights.Tensors
+}
+
+/** Why a state cannot be had. */
+export type ContinuationError = NothingToContinue | Checkpoints.CheckpointsError | Weights.WeightsError | RunsError
+
+/** A state to go on from. */
+export interface Continuation {
+  readonly from: ContinuedFrom.ContinuedFrom
+  /** How many updates are in the moments of the optimizer. */
+  readonly updates: number
+  readonly computedOn: ComputedOn.History
+  /** Read when it is needed: nobody holds it while the stage trains. */
+  readonly state: Effect.Effect<State, ContinuationError>
+}
+
+/** The number of steps that count as taken. */
+export const begin = ({ from: { schedule, step } }: Continuation): number => (schedule === "on" ? step : 0)
+
+const Updates = Schema.Struct({ updates: Schema.Int })
+const Accumulating = Schema.Struct({ optimizer: Schema.Struct({ accumulate: Schema.Int }) })
+
+/** A continued stage keeps their number; of another one it follows from its configuration. */
+const updatesOf = ({ config, extra, step }: Checkpoints.Snapshot): number =>
+  Option.match(Schema.decodeUnknownOption(Updates)(extra), {
+    onSome: ({ updates }) => updates,
+    onNone: () =>
+      Math.floor(
+        step / Option.match(Schema.decodeUnknownOption(Accumulating)(config), {
+          onNone: () => 1,
+          onSome: ({ optimizer }) => optimizer.accumulate
+        })
+      )
+  })
+
+/** Where states are read from. */
+interface Source {
+  readonly run?: string
+  readonly checkpoints: Pick<Checkpoints.Checkpoints["Service"], "read" | "steps">
+  readonly finished: Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError | RunsError>
+}
+
+interface Found extends State, Pick<Continuation, "updates" | "computedOn"> {
+  readonly step: number
+}
+
+const found = Effect.fnUntraced(function*(
+  { checkpoints, finished, run }: Source,
+  { schedule = "on", stage, step = "newest" }: From
+) {
+  const missing = Effect.fnUntraced(function*(wanted: "checkpoint" | "finished") {
+    const steps = yield* checkpoints.steps(stage)
+    return yield* new NothingToContinue({ run: run ?? "the run", stage, wanted, steps })
+  })
+  const kept = Effect.fnUntraced(function*(step: number) {
+    const snapshot = yield* checkpoints.read(stage, step)
+    const { computedOn, optimizer, weights } = snapshot
+    const one: Found = { weights, optimizer, computedOn, step, updates: updatesOf(snapshot) }
+    return one
+  })
+  const whole = Effect.gen(function*() {
+    const { provenance, tensors } = Option.getOrUndefined(yield* finished) ?? (yield* missing("finished"))
+    const known = Option.getOrUndefined(provenance)
+    const { computedOn = [], step = 0 } = known ?? {}
+    const one: Found = { weights: tensors, optimizer: {}, computedOn, step, updates: 0 }
+    return one
+  })
+  const newest = step === "newest" ? (yield* checkpoints.steps(stage)).at(-1) ?? (yield* missing("checkpoint")) : step
+  const state: Effect.Effect<Found, ContinuationError> = newest === "finished" ? whole : kept(newest)
+  const { computedOn, step: taken, updates, weights } = yield* state
+  const continuation: Continuation = {
+    from: {
+      ...(run !== undefined && { run }),
+      stage,
+      step: taken,
+      state: step === "finished" ? "finished" : "checkpoint",
+      digest: Weights.digest(weights),
+      schedule
+    },
+    updates,
+    computedOn,
+    state
+  }
+  return continuation
+})
+
+/**
+ * A state of a stage in a run folder. The run is only read, and may be at work; the state must stay until the stage that goes on
+ * from it has finished.
+ *
+ * Fails with 66 when there is no such state, with 65 when it is damaged, with 74 when it cannot be read.
+ */
+export const open: (
+  run: string,
+  from: From
+) => Effect.Effect<Continuation, ContinuationError, FileSystem.FileSystem | Path.Path> = Effect.fn("Continuation.open")(
+  function*(run, from) {
+    const path = yield* Path.Path
+    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    const finished = Weights.read(path.join(run, "stages", `${from.stage}.safetensors`)).pipe(
+      Effect.map(Option.some),
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "FileError" && reason.kind === "missing",
+        () => Effect.succeedNone
+      ),
+      Effect.provideContext(context)
+    )
+    return yield* found({ run, checkpoints: yield* Checkpoints.reading(path.join(run, "checkpoints")), finished }, from)
+  }
+)
+
+/** A state of another stage of the same run, as after a step that gave no finite loss. Fails as {@link open} does. */
+export const here: (
+  from: From
+) => Effect.Effect<Continuation, ContinuationError, Checkpoints.Checkpoints | Runs> = Effect.fn("Continuation.here")(
+  function*(from) {
+    const { weights } = yield* Runs
+    return yield* found({ checkpoints: yield* Checkpoints.Checkpoints, finished: weights(from.stage) }, from)
+  }
+)
+
+const MOMENTS = /^(first|second|mean)\./
+
+/**
+ * The state of a step that goes on from another. What the optimizer does not know yet begins with zeros.
+ *
+ * Fails with `WeightsError` when the networks differ in size, and names every array that differs.
+ */
+export const stateOf = Effect.fnUntraced(function*<S>(
+  { from, state }: Continuation,
+  spec: SpecOf<S>,
+  trained: (state: HostOf<S>) => object
+): Effect.fn.Return<HostOf<S>, ContinuationError> {
+  const leaves = Tree.leaves(spec as object)
+  const zeros = Object.fromEntries(
+    leaves.filter(([path]) => MOMENTS.test(path)).map(([path, { shape }]) => [path, HostTensor.zeros(shape, "float32")])
+  )
+  // Which part of the state has which official name, the function itself says.
+  const placed = Tree.leaves<Tree.Leaf & { readonly path: string }>(
+    trained(Tree.map<HostOf<S>>(spec as object, (leaf, path) => ({ ...leaf, path })))
+  )
+  const pathOf = new Map(placed.map(([name, { path }]) => [name, path]))
+  const { optimizer, weights } = yield* state
+  const tensors: Weights.Tensors = {
+    ...zeros,
+    ...Record.filter(optimizer, (_, path) => !path.startsWith("mean.") || Object.hasOwn(zeros, path)),
+    ...(from.state === "finished" ? Record.mapKeys(weights, (name) => pathOf.get(name) ?? name) : weights)
+  }
+  const source = `step ${from.step} of ${from.stage}${from.run === undefined ? "" : ` in ${from.run}`}`
+  yield* Effect.fromResult(Weights.conform(spec as object, Weights.make(tensors), source))
+  return Tree.map<HostOf<S>>(spec as object, (_, path) => tensors[path])
+})

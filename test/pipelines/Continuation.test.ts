@@ -1,0 +1,167 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer, Option } from "effect"
+import { readFileSync } from "node:fs"
+import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
+import { inspect } from "../../src/pipelines/artefacts/Inspect.ts"
+import { finetune } from "../../src/pipelines/Finetune.ts"
+import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import * as Continuation from "../../src/pipelines/training/Continuation.ts"
+import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
+import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { machine, micro } from "./kit.ts"
+import { interruptedAt } from "./trap.ts"
+
+const STEPS = 8
+
+const plain = micro({ duration: STEPS })
+
+const hot = micro({ duration: 12, lr: 1e-3 })
+
+const accumulating = micro({ duration: 3, batchSize: 4, accumulate: 3 })
+
+const fresh = Effect.provide(Runs.layerMemory({ keep: 20 }), { local: true })
+
+const inFolder = (folder: string) => Effect.provide(Runs.layer(folder, { config: {}, keep: 20 }), { local: true })
+
+const folders = Effect.gen(function*() {
+  const { makeTempDirectoryScoped } = yield* FileSystem.FileSystem
+  return yield* Effect.all([makeTempDirectoryScoped(), makeTempDirectoryScoped(), makeTempDirectoryScoped()])
+})
+
+const stages = {
+  tokenizer: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
+    return Weights.digest((yield* trainTokenizer(preset.tokenizer, options)).tensors)
+  }),
+  pretrain: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
+    const tokenizer = yield* trainTokenizer(plain.tokenizer, { stage: "words" })
+    return Weights.digest((yield* pretrain(preset.pretrain, tokenizer, options)).tensors)
+  }),
+  finetune: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
+    return Weights.digest((yield* finetune(preset.finetune, undefined, options)).tensors)
+  })
+}
+
+const lastOf = (folder: string) => `${folder}/stages/tokenizer.safetensors`
+
+describe("a stage that goes on from another", () => {
+  layer(Layer.merge(machine, NodeServices.layer))((it) => {
+    it.effect.each(
+      [
+        ["tokenizer", plain, 4],
+        ["pretrain", plain, 2],
+        ["finetune", plain, 6],
+        ["tokenizer", accumulating, 4],
+        ["finetune", accumulating, 5]
+      ] as const
+    )(
+      "is, with the configuration of the %s, the one that never stopped",
+      ([stage, preset, step]) =>
+        Effect.gen(function*() {
+          const [one, other] = yield* folders
+          const train = stages[stage]
+          const unbroken = yield* inFolder(one)(train(preset, { checkpointEvery: 1 }))
+          const continueFrom = yield* Continuation.open(one, { stage, step })
+          const { log, trained } = yield* inFolder(other)(Effect.gen(function*() {
+            const trained = yield* train(preset, { continueFrom })
+            return { trained, log: yield* (yield* Runs.Runs).readLog }
+          }))
+          assert.strictEqual(trained, unbroken)
+          const rows = readFileSync(`${one}/log.jsonl`, "utf8").trim().split("\n").map((line) => JSON.parse(line))
+          assert.deepStrictEqual(
+            log.filter((row) => row.stage === stage),
+            rows.filter((row) => row.stage === stage && row.step > step)
+          )
+        })
+    )
+
+    it.effect("says where it comes from, and is resumed to the same bytes", () =>
+      Effect.gen(function*() {
+        const [one, unbroken, broken] = yield* folders
+        yield* inFolder(one)(trainTokenizer(plain.tokenizer, { checkpointEvery: 3 }))
+        const from = { stage: "tokenizer", step: "newest", schedule: "on" } as const
+        const train = Effect.flatMap(
+          Continuation.open(one, from),
+          (continueFrom) => trainTokenizer(hot.tokenizer, { continueFrom, checkpointEvery: 2 })
+        )
+        yield* inFolder(unbroken)(train)
+        for (
+          const trap of [{ point: "in run", call: 1 }, { point: "before log", call: 2 }, { point: "in save", call: 1 }]
+        ) {
+          assert.isTrue(yield* inFolder(broken)(interruptedAt(trap, train)), trap.point)
+        }
+        yield* inFolder(broken)(train)
+        for (const name of ["log.jsonl", "stages/tokenizer.json", "stages/tokenizer.safetensors"]) {
+          assert.isTrue(readFileSync(`${broken}/${name}`).equals(readFileSync(`${unbroken}/${name}`)), name)
+        }
+        const found = yield* inspect(lastOf(broken))
+        assert(found._tag === "Weights")
+        const { digest, ...said } = found.provenance!.continuedFrom!
+        assert.deepStrictEqual(said, { run: one, stage: "tokenizer", step: 6, state: "checkpoint", schedule: "on" })
+        assert.match(digest, /^[0-9a-f]{64}$/)
+        assert.strictEqual(found.provenance!.step, 12)
+        assert.deepStrictEqual(found.provenance!.computedOn!.map((part) => part.from), [1])
+      }))
+
+    it.effect("counts from 0 where the schedule begins anew, with the moments of before or without", () =>
+      Effect.gen(function*() {
+        const [one] = yield* folders
+        yield* inFolder(one)(trainTokenizer(plain.tokenizer, { checkpointEvery: 3 }))
+        const log = Effect.fnUntraced(function*(step: number | "finished") {
+          const continueFrom = yield* Continuation.open(one, { stage: "tokenizer", step, schedule: "anew" })
+          assert.strictEqual(continueFrom.updates, step === "finished" ? 0 : 6)
+          yield* trainTokenizer(plain.tokenizer, { continueFrom, checkpointEvery: 3 })
+          const again = yield* Continuation.here({ stage: "tokenizer", step: 3 })
+          assert.strictEqual(again.updates, continueFrom.updates + 3)
+          return (yield* (yield* Runs.Runs).readLog).map(({ loss, step }) => ({ loss: Number(loss), step }))
+        }, fresh)
+        const first = JSON.parse(readFileSync(`${one}/log.jsonl`, "utf8").split("\n")[0]!).loss
+        for (const rows of [yield* log(6), yield* log("finished")]) {
+          assert.deepStrictEqual(rows.map(({ step }) => step), Array.from({ length: STEPS }, (_, i) => i + 1))
+          assert.isBelow(rows[0]!.loss, first)
+        }
+      }))
+
+    it.effect("refuses what does not fit, and says why", () =>
+      Effect.gen(function*() {
+        const [one] = yield* folders
+        yield* inFolder(one)(trainTokenizer(plain.tokenizer, { checkpointEvery: 3 }))
+        const opened = Continuation.open(one, { stage: "tokenizer" })
+        const continued = (preset: typeof plain) =>
+          Effect.flatMap(opened, (continueFrom) => trainTokenizer(preset.tokenizer, { continueFrom })).pipe(fresh)
+        const codebook = { ...plain.tokenizer.codebook, size: 8 }
+        const smaller = new TokenizerConfig({ ...plain.tokenizer, codebook })
+        const sizes = yield* Effect.flip(continued({ ...plain, tokenizer: smaller }))
+        assert(sizes._tag === "WeightsError")
+        assert.match(sizes.message, /step 6 of tokenizer in .*quantize\.embedding\.weight/)
+        const short = yield* Effect.flip(continued(micro({ duration: 6 })))
+        assert(short._tag === "ConfigError")
+        assert.match(short.message, /optimizer\.duration: expected more than the 6 steps that were taken before, got 6/)
+        const reasons = yield* Effect.all([
+          Effect.flip(Continuation.open(one, { stage: "tokenizer", step: 5 })),
+          Effect.flip(Continuation.open(one, { stage: "pretrain" })),
+          Effect.flip(Continuation.open(one, { stage: "pretrain", step: "finished" }))
+        ])
+        assert.deepStrictEqual(reasons.map((error) => error._tag), [
+          "CheckpointsError",
+          "NothingToContinue",
+          "NothingToContinue"
+        ])
+        const refused = yield* Effect.gen(function*() {
+          yield* trainTokenizer(hot.tokenizer, { continueFrom: yield* opened })
+          assert.isTrue(Option.isSome(yield* (yield* Runs.Runs).weights("tokenizer")))
+          return yield* Effect.flip(trainTokenizer(hot.tokenizer))
+        }).pipe(fresh)
+        assert(refused._tag === "OtherStage")
+        assert.include(refused.message, "continuedFrom")
+        const both = yield* Effect.flip(fresh(Effect.gen(function*() {
+          const tokenizer = yield* trainTokenizer(plain.tokenizer)
+          const backbone = yield* pretrain(plain.pretrain, tokenizer)
+          return yield* finetune(plain.finetune, backbone, { continueFrom: yield* opened })
+        })))
+        assert(both._tag === "ConfigError")
+      }))
+  })
+})
