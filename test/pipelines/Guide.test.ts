@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { readFileSync } from "node:fs"
-import { autoencoder, AutoencoderConfig } from "../../examples/autoencoder.ts"
+import { autoencoder, AutoencoderConfig, steadily } from "../../examples/autoencoder.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
@@ -49,7 +49,7 @@ describe("the guide to a stage of one's own", () => {
         const blocks = Array.from(page.matchAll(/\n```ts\n(\/\*\*[\s\S]*?)```/g), ([, text]) => text!)
         assert.isAbove(blocks.length, 2)
         for (const block of blocks) assert.include(example, block)
-        assert.isAtMost(blocks.at(-1)!.trim().split("\n").length, 43)
+        assert.isAtMost(blocks.find((block) => block.includes("Stage.train"))!.trim().split("\n").length, 43)
       }))
 
     it.effect("has a stage that ends with the same bytes wherever it was interrupted", () =>
@@ -122,5 +122,45 @@ describe("the guide to a stage of one's own", () => {
         assert.deepStrictEqual(error.differences, [{ key: "narrow", stored: "6", asked: "4" }])
         assert.isTrue(Option.isSome(yield* (yield* Runs.Runs).weights("autoencoder")))
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("goes on with half the rate after a loss that is not finite, and ends with the same bytes when killed", () =>
+      Effect.gen(function*() {
+        const { broken, unbroken } = yield* folders
+        const wild = new AutoencoderConfig({
+          ...config,
+          optimizer: optimizer({ duration: 10, warmup: 8, lr: 3e6, weightDecay: 0 })
+        })
+        const tokenizer = yield* trainTokenizer(micro({ duration: 3, warmup: 1 }).tokenizer).pipe(inFolder(broken))
+        const whole = steadily(wild, tokenizer, set("train", 24), { checkpointEvery: 2 })
+        yield* inFolder(unbroken)(whole)
+        for (
+          const trap of [{ point: "in saveBatch", call: 1 }, { point: "before log", call: 5 }, {
+            point: "in run",
+            call: 6
+          }]
+        ) {
+          assert.isTrue(yield* inFolder(broken)(interruptedAt(trap, whole)), trap.point)
+        }
+        yield* inFolder(broken)(whole)
+        const opened = (folder: string) => Artifact.custom(folder, "Autoencoder", AutoencoderConfig)
+        const { config: used, provenance: said, tensors } = yield* opened(broken)
+        const other = yield* opened(unbroken)
+        assert.strictEqual(used.optimizer.lr, 3e6 / 4)
+        assert.include(said.continuedFrom, { stage: "autoencoder-1", state: "checkpoint", schedule: "on" })
+        assert.deepStrictEqual(said, other.provenance)
+        assert.deepStrictEqual(Safetensors.encode(tensors), Safetensors.encode(other.tensors))
+        const [one, two] = [broken, unbroken].map((folder) =>
+          readFileSync(`${folder}/log.jsonl`, "utf8").split("\n").filter((row) => row.includes("autoencoder-2"))
+        )
+        assert.deepStrictEqual(one, two)
+        const found = yield* inspect(broken)
+        assert(found._tag === "Run")
+        const stages = found.stages.filter(({ stage }) => stage !== "tokenizer")
+        assert.deepStrictEqual(stages.map(({ continuedFrom, finished }) => [finished, continuedFrom?.stage]), [
+          [false, undefined],
+          [false, "autoencoder-0"],
+          [true, "autoencoder-1"]
+        ])
+      }))
   })
 })

@@ -8,8 +8,8 @@ import * as Continuation from "../../pipelines/training/Continuation.ts"
 export const flags = {
   continue: Flag.String("continue").pipe(
     Flag.withDescription(
-      "go on from the same stage of another run, RUN or RUN@STEP: a number of steps, newest (default), or finished, whose " +
-        "optimizer begins anew"
+      "go on from the same stage of another run, RUN or RUN@STEP: a number of steps, newest (default), previous, or " +
+        "finished, whose optimizer begins anew"
     ),
     Flag.optional
   ),
@@ -25,12 +25,12 @@ export interface ContinueFlags {
   readonly schedule: ContinuedFrom.Schedule
 }
 
-const PLACE = /^(.+)@(newest|finished|\d+)$/
+const PLACE = /^(.+)@(newest|previous|finished|\d+)$/
 
 /** The state to go on from, if one is asked for. Fails with 66 when there is none, with 65 when it is damaged. */
-export const resolve = Effect.fn("ContinueFlags.resolve")(function*(given: ContinueFlags, stage: string) {
+export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(given: ContinueFlags, stage: string) {
   if (Option.isNone(given.continue)) return undefined
   const [, run = given.continue.value, at = "newest"] = PLACE.exec(given.continue.value) ?? []
-  const step = at === "newest" || at === "finished" ? at : Number(at)
+  const step = at === "newest" || at === "previous" || at === "finished" ? at : Number(at)
   return yield* Continuation.open(run, { stage, step, schedule: given.schedule })
 })

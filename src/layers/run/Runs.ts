@@ -109,11 +109,15 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       if (change !== undefined) yield* Effect.logWarning(`run folder ${place}: ${change}`)
     }, wrapped),
     computedOn: wrapped(Effect.map(environment, ({ computedOn }) => computedOn)),
-    continues: Effect.fn("patchword.Runs.continues")(function*(stage: string, from: ContinuedFrom.ContinuedFrom) {
-      const known = yield* environment
-      const continuedFrom = { ...known.continuedFrom, [stage]: from }
-      yield* RunEnvironment.write(store, { ...known, continuedFrom })
-    }, wrapped, ofStage),
+    continues: Effect.fn("patchword.Runs.continues")(
+      function*(stage: string, from: ContinuedFrom.ContinuedFrom) {
+        const known = yield* environment
+        const continuedFrom = { ...known.continuedFrom, [stage]: from }
+        yield* RunEnvironment.write(store, { ...known, continuedFrom })
+      },
+      wrapped,
+      ofStage
+    ),
     rewind: Effect.fn("patchword.Runs.rewind")(
       function*(stage: string, step: number) {
         const all = yield* rows

@@ -9,7 +9,7 @@
  *
  * const opened = Continuation.open("runs/none", { stage: "pretrain" }).pipe(Effect.provide(Files.layerNode))
  * const error = await Effect.runPromise(Effect.flip(opened))
- * assert.match(error.message, /runs\/none holds no checkpoint of pretrain/)
+ * assert.match(error.message, /runs\/none holds no such checkpoint of pretrain/)
  * ```
  */
 import { Effect, type FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
@@ -34,7 +34,10 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
   override get message() {
     const { run, stage, steps, wanted } = this
     return wanted === "checkpoint"
-      ? `${run} holds no checkpoint of ${stage}; where the stage is finished, go on from its weights ("finished")`
+      ? `${run} holds no such checkpoint of ${stage} (the steps saved are ${
+        steps.join(", ") || "none"
+      }); where the stage is ` +
+        "finished, go on from its weights (finished)"
       : `${run} has not finished ${stage}; the steps saved are ${steps.join(", ") || "none"}`
   }
 }
@@ -43,10 +46,10 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
 export interface From {
   readonly stage: string
   /**
-   * A checkpoint by the number of its steps, the newest one, or the weights of the finished stage, whose optimizer begins anew.
-   * Default `newest`.
+   * A checkpoint by the number of its steps, the newest one (default), the one before it, or the weights of the finished stage,
+   * whose optimizer begins anew. After a loss that is not finite the newest one is the state that gave it.
    */
-  readonly step?: number | "newest" | "finished"
+  readonly step?: number | "newest" | "previous" | "finished"
   /** Default `on`: steps, rates and batches are those after the steps that were taken. `anew` counts from 0. */
   readonly schedule?: ContinuedFrom.Schedule
 }
@@ -121,8 +124,10 @@ const found = Effect.fnUntraced(function*(
     const one: Found = { weights: tensors, optimizer: {}, computedOn, step, updates: 0 }
     return one
   })
-  const newest = step === "newest" ? (yield* checkpoints.steps(stage)).at(-1) ?? (yield* missing("checkpoint")) : step
-  const state: Effect.Effect<Found, ContinuationError> = newest === "finished" ? whole : kept(newest)
+  const place = step === "newest" || step === "previous"
+    ? (yield* checkpoints.steps(stage)).at(step === "newest" ? -1 : -2) ?? (yield* missing("checkpoint"))
+    : step
+  const state: Effect.Effect<Found, ContinuationError> = place === "finished" ? whole : kept(place)
   const { computedOn, step: taken, updates, weights } = yield* state
   const continuation: Continuation = {
     from: {
@@ -149,7 +154,9 @@ const found = Effect.fnUntraced(function*(
 export const open: (
   run: string,
   from: From
-) => Effect.Effect<Continuation, ContinuationError, FileSystem.FileSystem | Path.Path> = Effect.fn("Continuation.open")(
+) => Effect.Effect<Continuation, ContinuationError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "patchword.Continuation.open"
+)(
   function*(run, from) {
     const path = yield* Path.Path
     const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
@@ -168,7 +175,9 @@ export const open: (
 /** A state of another stage of the same run, as after a step that gave no finite loss. Fails as {@link open} does. */
 export const here: (
   from: From
-) => Effect.Effect<Continuation, ContinuationError, Checkpoints.Checkpoints | Runs> = Effect.fn("Continuation.here")(
+) => Effect.Effect<Continuation, ContinuationError, Checkpoints.Checkpoints | Runs> = Effect.fn(
+  "patchword.Continuation.here"
+)(
   function*(from) {
     const { weights } = yield* Runs
     return yield* found({ checkpoints: yield* Checkpoints.Checkpoints, finished: weights(from.stage) }, from)

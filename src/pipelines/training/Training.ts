@@ -104,7 +104,6 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
       handle: yield* engine.train(step, state, start),
       start,
       before: (latest ?? begin)?.computedOn ?? [],
-      // The state that is gone on from may not stay where it is.
       saved: latest !== undefined || begin === undefined
     }
   })
@@ -211,6 +210,8 @@ export const train = Effect.fn("patchword.train")(
     })
     const save = yield* saving(options, resumed)
     let logged = start
+    // The state that is gone on from may not stay where it is.
+    if (!resumed.saved) yield* save(logged)
     // Who interrupts has no other way to hear that the state is lost.
     yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
     const timing = yield* DataTiming.make
