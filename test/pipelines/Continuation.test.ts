@@ -3,6 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Option } from "effect"
 import { readFileSync } from "node:fs"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
+import { interruptedAt } from "../../src/laws/Interruption.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artefacts/Inspect.ts"
@@ -12,7 +13,6 @@ import * as Continuation from "../../src/pipelines/training/Continuation.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "./kit.ts"
-import { interruptedAt } from "./trap.ts"
 
 const STEPS = 8
 
