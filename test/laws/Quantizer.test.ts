@@ -1,0 +1,63 @@
+import * as Laws from "../../src/laws/index.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
+import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
+import * as TableRows from "../../src/nn/tokenizer/Rows.ts"
+import * as Codes from "../../src/shapes/Codes.ts"
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as Reduction from "../../src/shapes/Reduction.ts"
+import { holds, refuses } from "./kit.ts"
+
+type Value = Quantizer.Quantizer<7, 3, MovingAverage.Parts<7, 3>>
+
+const value: Value = MovingAverage.make({ codes: 7, codeWidth: 3, decay: 0.9, kmeans: false, revival: null })
+
+const laws = (of: Value) =>
+  Laws.quantizer(of, (seed) => ({
+    embedding: { weight: TableRows.units(7, 3, { seed, purpose: "codebook", epoch: 0, index: 0 }) }
+  }))
+
+holds("the moving average as a value", laws(value))
+
+refuses("a quantizer", laws, value, {
+  "gives every vector a code that there is, with a value": {
+    mutant: {
+      ...value,
+      quantize: (learned, vectors) => {
+        const found = value.quantize(learned, vectors)
+        return { ...found, codes: Codes.fromFloat(Elementwise.shift(Elementwise.toFloat(found.codes), 7)) }
+      }
+    },
+    said: /code \d+ is not in 0\.\.6\nexample: \{"vectors":\[\[/
+  },
+  "gives a vector the same code in whatever batch": {
+    mutant: {
+      ...value,
+      quantize: (learned, vectors) =>
+        value.quantize(
+          learned,
+          Elementwise.addBias(vectors, Elementwise.scale(Reduction.meanAlong(vectors, 0), -1))
+        )
+    },
+    said: /the code of vector \d+ alone is \d but must be \d/
+  },
+  "gives equal codes equal values": {
+    mutant: {
+      ...value,
+      quantize: (learned, vectors) => {
+        const found = value.quantize(learned, vectors)
+        return { ...found, z_q: found.z }
+      }
+    },
+    said: /number \d of the value of code \d at vector 1, not 0, is/
+  },
+  "lets the gradient pass as if nothing were chosen": {
+    mutant: {
+      ...value,
+      quantize: (learned, vectors) => {
+        const found = value.quantize(learned, vectors)
+        return { ...found, z_q: Codes.lookup(learned.embedding.weight, found.codes) }
+      }
+    },
+    said: /number \d of the gradient of the vectors is 0 but must be about/
+  }
+})
