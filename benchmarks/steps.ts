@@ -5,6 +5,7 @@ import { base } from "../src/domain/config/presets/Presets.ts"
 import { MaskConfig, PretrainConfig } from "../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../src/domain/config/VitConfig.ts"
+import * as Mask from "../src/domain/method/Mask.ts"
 import * as WeightDecay from "../src/domain/method/WeightDecay.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import * as AdamW from "../src/nn/optimizer/AdamW.ts"
@@ -114,6 +115,7 @@ export const pretraining = (preset: Preset, batchSize: number) => {
   )
   const state = () => random(Mim.spec(sizes), optimizer.accumulate)
   const hidden = Masking.draw(
+    Mask.blockwise,
     masking,
     Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))
   )

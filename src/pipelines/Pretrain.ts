@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Model from "../domain/config/Model.ts"
 import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import type { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
+import type { Mask } from "../domain/method/Mask.ts"
 import * as Schedule from "../domain/method/Schedule.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
@@ -54,6 +55,7 @@ const data = Effect.fnUntraced(function*(
   config: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
   set: ImageSet,
+  drawn: Mask,
   specs: ReturnType<typeof stepOf>["batch"]
 ) {
   const { augment, masking, optimizer: { accumulate, batchSize }, sampling, seed, vit } = config
@@ -77,7 +79,7 @@ const data = Effect.fnUntraced(function*(
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
       const views = yield* batch(index)
-      const { mask, rows } = Masking.draw(masking, views.draws.map((draw) => keyOf("mask", draw, views.epoch)))
+      const { mask, rows } = Masking.draw(drawn, masking, views.draws.map((draw) => keyOf("mask", draw, views.epoch)))
       const codes = yield* codesOf(views)
       recycle([views.unit.data])
       return {
@@ -111,18 +113,26 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
   gradientNorm: HostTensor.item(gradientNorm)
 })
 
+/** What pretraining may be told beside its configuration. */
+export interface PretrainOptions extends Stage.StageOptions {
+  /** How masks are drawn, where it is not as the configuration says: as many patches as that asks for. Files name it. */
+  readonly mask?: Mask
+}
+
 /**
  * Pretrains a network on the codes that a tokenizer gives the same crops.
  *
- * Fails with `ConfigError` when tokenizer and network see different grids, with `TooFewImages`, with `TrainingError` when a
+ * Fails with `ConfigError` when tokenizer and network see different grids, or a mask is asked for that is not given, with `TooFewImages`, with `TrainingError` when a
  * step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const pretrain = Effect.fn("patchword.pretrain")(function*(
-  config: PretrainConfig,
+  given: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
-  options: Stage.StageOptions = {}
+  options: PretrainOptions = {}
 ) {
-  const { split = "train", stage = "pretrain" } = options
+  const { mask: own, split = "train", stage = "pretrain" } = options
+  const config = Masking.configured(given, own)
+  const drawn = yield* Masking.of(config, own)
   yield* checkGrid(stage, config, tokenizer.config)
   const set = yield* (yield* Images).load(split)
   yield* Effect.annotateCurrentSpan({
@@ -144,11 +154,11 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     teacherDigest,
     seed: config.seed,
     step,
-    ...(yield* data(stage, config, tokenizer, set, step.batch)),
+    ...(yield* data(stage, config, tokenizer, set, drawn, step.batch)),
     optimizer: config.optimizer,
     initial: Effect.sync(() => initial(config, codes)),
     measure
   })
-  const backbone: Backbone.Backbone = { config, codes, tensors }
+  const backbone: Backbone.Backbone = { config, codes, tensors, ...(own && { mask: own }) }
   return backbone
 }, Effect.scoped)

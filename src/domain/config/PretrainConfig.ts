@@ -18,7 +18,13 @@ import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
-/** The blockwise masks, in patches; see `BlockMask`. */
+const Pattern = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("random") }),
+  // A mask that was given in code, by its name: `pretrain` writes it.
+  Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
+]).annotate({ expected: "one of kind \"random\" or \"own\"" })
+
+/** The masks, in patches. All but `count` is of blockwise ones; see `BlockMask`. */
 export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")({
   /** Masked patches of each image, exactly. */
   count: Quantity.Count,
@@ -27,7 +33,9 @@ export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")
   /** Most patches that one rectangle adds; null for `count`. */
   maxBlock: Schema.NullOr(Quantity.Count),
   /** Least ratio of a rectangle's sides, whose inverse is the greatest. */
-  minAspect: Quantity.Factor
+  minAspect: Quantity.Factor,
+  /** How masks are drawn; blockwise when absent. */
+  pattern: Schema.optionalKey(Pattern)
 }) {}
 
 /**
@@ -78,7 +86,7 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
     ])
   )
 ) {
-  /** What `BlockMask` is asked for. */
+  /** What a mask is asked for. */
   get masking(): BlockMask.Options {
     const { count, maxBlock, minAspect, minBlock } = this.mask
     return { ...this.vit.grid, count, minBlock, maxBlock: maxBlock ?? count, minAspect }

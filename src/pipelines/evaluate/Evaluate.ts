@@ -97,6 +97,7 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, mask, masking, seed, vit } = backbone.config
+  const drawn = yield* Masking.of(backbone.config, backbone.mask)
   const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
     size: Dim.named("batch", BATCH),
     masked: Dim.named("masked", BATCH * mask.count)
@@ -107,6 +108,7 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
     { set, batchSize: BATCH, size: vit.imageSize, augment },
     Effect.fnUntraced(function*({ indices, normalised, valid }) {
       const hidden = Masking.draw(
+        drawn,
         masking,
         indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
       )

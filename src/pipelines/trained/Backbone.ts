@@ -11,6 +11,7 @@
  * ```
  */
 import type { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
+import type { Mask } from "../../domain/method/Mask.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Parameter from "../../nn/blocks/Parameter.ts"
 import * as Mim from "../../nn/pretrain/Mim.ts"
@@ -24,6 +25,8 @@ export interface Backbone {
   /** How many codes it predicts. */
   readonly codes: number
   readonly tensors: Weights.Tensors
+  /** The mask that was given in code, where the configuration says that it was. */
+  readonly mask?: Mask
 }
 
 /** The sizes of a network that predicts some number of codes. */
