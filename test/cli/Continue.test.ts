@@ -1,0 +1,52 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import { micro } from "../pipelines/kit.ts"
+import { draw, found, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-continue-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const common = ["--config", at("config.yaml"), "--images", at("images"), "--threads", "1"]
+const train = (...args: ReadonlyArray<string>) => ["tokenizer", "train", ...common, ...args] as const
+
+describe("--continue", () => {
+  beforeAll(async () => {
+    writeFileSync(
+      at("config.yaml"),
+      stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
+    )
+    await draw(at("images"))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.live("goes on from another run, which inspect shows", () =>
+    Effect.gen(function*() {
+      yield* found(...train("--out", at("one")))
+      const longer = ["--set", "tokenizer.optimizer.duration=4", "--continue"]
+      yield* found(...train(...longer, `${at("one")}@finished`, "--out", at("two")))
+      yield* found(...train(...longer, `${at("one")}@finished`, "--out", at("two")))
+      yield* found(...train(...longer, `${at("one")}@finished`, "--schedule", "anew", "--out", at("three")))
+      const steps = (run: string) =>
+        readFileSync(at(run, "log.jsonl"), "utf8").trim().split("\n").map((row) => JSON.parse(row).step)
+      assert.deepStrictEqual(["one", "two", "three"].map(steps), [[1, 2], [3, 4], [1, 2, 3, 4]])
+      const shown = yield* said("inspect", at("two"))
+      assert.match(shown, /^continuedFrom +step 2 of tokenizer in .*one \(finished [0-9a-f]{8}\), schedule on$/m)
+      const { continuedFrom } = JSON.parse(readFileSync(at("two", "environment.json"), "utf8"))
+      assert.include(continuedFrom.tokenizer, { run: at("one"), stage: "tokenizer", step: 2, schedule: "on" })
+      const pretrained = ["pretrain", "--tokenizer", at("two"), ...common, ...longer.slice(0, 2), "--out", at("two")]
+      assert.strictEqual((yield* found(...pretrained)).step, 2)
+
+      const none = yield* Effect.flip(said(...train("--continue", at("one"), "--out", at("four"))))
+      assert.match(String(none), /holds no such checkpoint of tokenizer \(the steps saved are none\)/)
+      const other = yield* Effect.flip(said(...train(...longer.slice(0, 2), "--out", at("two"))))
+      assert.match(String(other), /continuedFrom/)
+      const short = yield* Effect.flip(said(...train("--continue", `${at("one")}@finished`, "--out", at("five"))))
+      assert.match(String(short), /expected more than the 2 steps that were taken before, got 2/)
+    }).pipe(Effect.provide(NodeServices.layer)), 120_000)
+})
