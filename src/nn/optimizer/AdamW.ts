@@ -74,12 +74,18 @@ export interface Options {
   readonly scale?: (name: string) => number
 }
 
-/** What a stage's configuration says of it; `scale` by default leaves every rate as it is. */
+/**
+ * The options of an update, from a configuration that may hold more, such as a stage's `optimizer`. `scale` by default leaves
+ * every learning rate as it is.
+ */
 export const of = (
-  { accumulate, betas, clipNorm, weightDecay }: Omit<Options, "decays" | "scale">,
+  config: Omit<Options, "decays" | "scale">,
   decays: Options["decays"],
   scale: (name: string) => number = () => 1
-): Options => ({ accumulate, betas, clipNorm, weightDecay, decays, scale })
+): Options => {
+  const { accumulate, betas, clipNorm, weightDecay } = config
+  return { accumulate, betas, clipNorm, weightDecay, decays, scale }
+}
 
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
@@ -108,27 +114,24 @@ export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spe
 })
 
 /** A state in two: what is trained, with a step's own buffers, and what is only needed to train on. */
-export const split = <S extends State<object>>({ first, mean, second, ...weights }: S) => ({
-  weights,
-  optimizer: { first, second, ...(mean === undefined ? {} : { mean }) }
-})
+export const split = <P extends object, S extends object>(state: State<P> & S) => {
+  const { first, mean, second, ...weights } = state
+  return { weights, optimizer: { first, second, ...(mean === undefined ? {} : { mean }) } }
+}
 
 /** The state, or its tensors by name, of the two that {@link split} made. */
 export const join = <W extends object, O extends object>(
-  { optimizer, weights }: { readonly weights: W; readonly optimizer: O }
-): W & O => ({ ...weights, ...optimizer })
+  parts: { readonly weights: W; readonly optimizer: O }
+): W & O => ({ ...parts.weights, ...parts.optimizer })
 
 /** The numbers of step `step`, counted from 0, at a learning rate; `before` updates are in the moments that it begins with. */
 export const hyper = (
   step: number,
   rate: number,
-  { accumulate = 1, betas: [beta1, beta2], eps }: {
-    readonly betas: readonly [number, number]
-    readonly eps: number
-    readonly accumulate?: number | undefined
-  },
+  options: Pick<Options, "betas" | "accumulate"> & { readonly eps: number },
   before = 0
 ) => {
+  const { accumulate = 1, betas: [beta1, beta2], eps } = options
   const updates = Math.floor(step / accumulate) + 1 + before
   const root = Math.sqrt(1 - beta2 ** updates)
   const place = step % accumulate
@@ -186,10 +189,12 @@ const each = <P extends object>(
 export const update = <P extends object>(
   state: State<P>,
   gradients: P,
-  { correction, epsilon, mean, rate }: Hyper,
-  { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale: scaleOf = () => 1, weightDecay }: Options,
+  hyper: Hyper,
+  options: Options,
   loss?: Scalar
 ) => {
+  const { correction, epsilon, mean, rate } = hyper
+  const { accumulate = 1, betas: [beta1, beta2], clipNorm, decays, scale: scaleOf = () => 1, weightDecay } = options
   const several = [accumulate > 1, state.mean !== undefined, mean !== undefined]
   if (new Set(several).size > 1) {
     throw new ShapeError.ShapeError(
