@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ConfigFlags from "../../src/cli/flags/ConfigFlags.ts"
-import type { ConfigError } from "../../src/domain/config/Config.ts"
+import * as Config from "../../src/domain/config/Config.ts"
 import * as Preset from "../../src/domain/config/Preset.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Json from "../../src/domain/values/Json.ts"
@@ -42,7 +42,7 @@ const tree = (given: ReadonlyArray<Change>) =>
     {}
   ) as Preset.Changes
 
-const outcome = <E, R>(effect: Effect.Effect<Preset.Preset, E | ConfigError, R>) =>
+const outcome = <E, R>(effect: Effect.Effect<Preset.Preset, E | Config.ConfigError, R>) =>
   Effect.result(Effect.mapError(effect, (error) => error instanceof Error && "problems" in error && error.problems))
 
 const changed = (preset: Preset.Preset, made: Preset.Changes) => Effect.runSync(outcome(Preset.with(preset, made)))
@@ -65,6 +65,56 @@ describe("Preset.with", () => {
     fc.assert(fc.property(name, (preset) => {
       assert.deepStrictEqual(changed(Presets.all[preset], {}), Result.succeed(Presets.all[preset]))
     }))
+  })
+
+  it("takes an object of the same members for a preset", () => {
+    fc.assert(fc.property(name, changes, (preset, made) => {
+      assert.deepStrictEqual(changed({ ...Presets.all[preset] }, tree(made)), changed(Presets.all[preset], tree(made)))
+    }))
+  })
+
+  it("leaves what is undefined as it is", () => {
+    const nothing = (value: Json.Json): Json.Changes | undefined =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, nothing(member)]))
+        : undefined
+    for (const preset of Object.values(Presets.all)) {
+      const over = nothing(Schema.encodeSync(Preset.Preset)(preset))!
+      assert.deepStrictEqual(Effect.runSync(Config.merge(Preset.Preset, "it")(preset, over)), preset)
+    }
+  })
+
+  it("takes a stage of another preset whole", () => {
+    const stage = fc.constantFrom<keyof Preset.Preset>(
+      "tokenizer",
+      "pretrain",
+      "finetune",
+      "probe",
+      "knn",
+      "segmentation"
+    )
+    fc.assert(fc.property(name, name, stage, (preset, other, of) => {
+      const made = Effect.runSync(Preset.with(Presets.all[preset], { [of]: Presets.all[other][of] }))
+      assert.deepStrictEqual(made, new Preset.Preset({ ...Presets.all[preset], [of]: Presets.all[other][of] }))
+    }))
+  })
+
+  it.each<[string, object]>([
+    ["a map", new Map([["seed", 1]])],
+    ["a date", new Date(0)],
+    [
+      "an object whose values its class computes",
+      new (class {
+        get seed() {
+          return 1
+        }
+      })()
+    ]
+  ])("refuses %s for a stage", (_, value) => {
+    const { message } = Effect.runSync(
+      Effect.flip(Config.merge(Preset.Preset, "it")(Presets.tiny, { pretrain: value as Json.Changes }))
+    )
+    assert.include(message, "pretrain.")
   })
 
   it("takes changes one after the other as it takes them together, in whatever order", () => {

@@ -84,9 +84,12 @@ export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
     })
 }
 
-/** What may change in a configuration: any member at any depth. A tuple or an array is given whole. */
+/**
+ * What may change in a configuration: any member at any depth. A tuple, an array or an instance is given whole; a member that is
+ * undefined stays as it is.
+ */
 export type Changes<I> = I extends ReadonlyArray<unknown> ? I
-  : I extends object ? { readonly [K in keyof I]?: Changes<I[K]> }
+  : I extends object ? { readonly [K in keyof I]?: Changes<I[K]> | undefined }
   : I
 
 /**
@@ -95,13 +98,10 @@ export type Changes<I> = I extends ReadonlyArray<unknown> ? I
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
-export const merge = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
+export const merge = <A extends I, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
   const run = decode(schema, source)
-  return (config: A, ...overs: ReadonlyArray<Json.Json>): Effect.Effect<A, ConfigError> =>
-    Effect.flatMap(
-      Effect.orDie(Schema.encodeEffect(schema)(config)),
-      (plain) => run(overs.reduce<Json.Json>((all, over) => Json.merge(all, over), plain))
-    )
+  return (config: A, ...overs: ReadonlyArray<Json.Changes>): Effect.Effect<A, ConfigError> =>
+    run(overs.reduce<Json.Json>((all, over) => Json.merge(all, over), config))
 }
 
 /** What is wrong with a source as a whole, which has no keys or is not even read. */

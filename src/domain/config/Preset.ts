@@ -42,7 +42,7 @@ const merge = Config.merge(Preset, "the changed preset")
 
 /**
  * A preset with some of its values changed, and checked as a whole: what `--config` and `--set` do on the command line. A tuple,
- * an array or `null` takes the place of what was there.
+ * an array, `null` or a configuration as another preset has it takes the place of what was there; what is undefined stays as it is.
  *
  * Fails with a `ConfigError` (64) that names each path which does not fit. In plain code, `Effect.runSync` gives the preset or
  * throws that error.

@@ -87,16 +87,30 @@ export type Difference = typeof Difference.Type
 const isObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** What may be laid over a value. A member that is undefined leaves what was there. */
+export type Changes = Json | ChangedMembers
+
+/** What may be laid over the members of an object. */
+export interface ChangedMembers {
+  readonly [key: string]: Changes | undefined
+}
+
+const isRecord = (value: Changes): value is ChangedMembers => {
+  const prototype: unknown = typeof value === "object" && value !== null ? Object.getPrototypeOf(value) : undefined
+  return prototype === Object.prototype || prototype === null
+}
+
 /**
- * A value with another over it: objects meet key by key, at every depth; anything else, `null` and arrays included, takes the
- * place of what was there.
+ * A value with another over it: objects meet key by key, at every depth; anything else, `null`, arrays and instances of classes
+ * included, takes the place of what was there.
  */
-export const merge = (value: Json | undefined, over: Json): Json => {
-  if (!isObject(value) || !isObject(over)) return over
+export const merge = (value: Json | undefined, over: Changes): Json => {
+  if (!isRecord(over)) return over
   return Object.entries(over).reduce<Schema.JsonObject>(
     // A key from outside may have the name of what every object inherits.
-    (all, [key, member]) => ({ ...all, [key]: merge(Object.hasOwn(all, key) ? all[key] : undefined, member) }),
-    value
+    (all, [key, member]) =>
+      member === undefined ? all : { ...all, [key]: merge(Object.hasOwn(all, key) ? all[key] : undefined, member) },
+    isObject(value) ? value : {}
   )
 }
 
