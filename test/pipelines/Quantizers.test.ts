@@ -1,6 +1,6 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it as plainly, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { signs } from "../../examples/ownQuantizer.ts"
@@ -130,5 +130,13 @@ describe("a tokenizer with a quantizer of one's own", () => {
         assert.include(refused.message, "codebook.size: expected the 8 codes of the quantizer \"signs\", got 16")
         assert.include(refused.message, "codebook.dim: expected the 3 channels of the quantizer \"signs\", got 8")
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+  })
+})
+
+describe("the guide to quantizers and masks", () => {
+  plainly("shows the examples", () => {
+    const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
+    const shown = Array.from(read("docs/quantizers.md").matchAll(/\n```ts\n([\s\S]*?)```/g), ([, text]) => text)
+    assert.deepStrictEqual(shown, [read("examples/ownQuantizer.ts"), read("examples/ownMask.ts")])
   })
 })

@@ -1,0 +1,135 @@
+/**
+ * How the demo's tokenizer learns with each quantizer: `npm run bench -- quantizers [--steps N] [--keep NAME | --draw NAME]`.
+ *
+ * Each is trained on the demo's images with the demo's preset and seed. `--keep` writes means over 25 steps of cosine, usage and
+ * perplexity to `benchmarks/results/NAME.json` and draws them into `docs/NAME.svg`; `--draw` draws those that were written.
+ */
+import { Effect, Layer } from "effect"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpus } from "node:os"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as Preset from "../src/domain/config/Preset.ts"
+import { tiny } from "../src/domain/config/presets/Presets.ts"
+import * as Engine from "../src/layers/engine/Engine.ts"
+import * as Images from "../src/layers/images/Images.ts"
+import * as Runs from "../src/layers/run/Runs.ts"
+import * as Teacher from "../src/layers/teacher/Teacher.ts"
+import { trainTokenizer } from "../src/pipelines/TrainTokenizer.ts"
+
+const { values } = parseArgs({
+  options: { steps: { type: "string" }, keep: { type: "string" }, draw: { type: "string" } }
+})
+
+const OVER = 25
+
+const codebooks = {
+  "moving average, 256 codes": {},
+  "learned by gradient, 256 codes": { revival: null, quantizer: { kind: "gradient", commitment: 1 } },
+  "finite scalars 8 x 6 x 5, 240 codes": {
+    size: 240,
+    dim: 3,
+    kmeans: false,
+    revival: null,
+    quantizer: { kind: "finiteScalar", levels: [8, 6, 5] }
+  }
+} as const
+
+const FIGURES = ["cosine", "usage", "perplexity"] as const
+
+interface Curve {
+  readonly name: string
+  readonly seconds: number
+  /** Means over `OVER` steps, by figure. */
+  readonly figures: Readonly<Record<(typeof FIGURES)[number], ReadonlyArray<number>>>
+}
+
+const digits = (value: number) => Number(value.toPrecision(4))
+
+const means = (numbers: ReadonlyArray<number>) =>
+  Array.from(
+    { length: Math.floor(numbers.length / OVER) },
+    (_, at) => digits(numbers.slice(at * OVER, (at + 1) * OVER).reduce((sum, x) => sum + x, 0) / OVER)
+  )
+
+const images = Layer.fresh(Images.layerEmoji())
+const { augment, encoder: { imageSize, patchSize }, seed } = tiny.tokenizer
+const teacher = Teacher.layerHog({ patchSize, imageSize, seed, augment })
+const short = values.steps === undefined
+  ? {}
+  : { optimizer: { unit: "steps", duration: Number(values.steps) } } as const
+
+const curve = ([name, codebook]: readonly [string, (typeof codebooks)[keyof typeof codebooks]]) =>
+  Effect.gen(function*() {
+    const { tokenizer } = yield* Preset.with(tiny, { tokenizer: { codebook, ...short } })
+    const began = performance.now()
+    yield* trainTokenizer(tokenizer)
+    const seconds = digits((performance.now() - began) / 1000)
+    const rows = yield* (yield* Runs.Runs).readLog
+    const of = (figure: string) => means(rows.map((row) => Number(row[figure])))
+    const found: Curve = {
+      name,
+      seconds,
+      figures: { cosine: of("cosine"), usage: of("usage"), perplexity: of("perplexity") }
+    }
+    return found
+  }).pipe(Effect.provide(Layer.fresh(Runs.layerMemory())))
+
+const trained = Effect.forEach(Object.entries(codebooks), curve).pipe(
+  Effect.provide(Layer.mergeAll(Engine.layerOnnx(), teacher).pipe(Layer.provideMerge(images)))
+)
+
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const kept = (name: string) => file(`results/${name}.json`)
+const curves: ReadonlyArray<Curve> = values.draw === undefined
+  ? await Effect.runPromise(trained)
+  : JSON.parse(readFileSync(kept(values.draw), "utf8")).curves
+
+const COLOURS = ["#2563eb", "#dc2626", "#059669"]
+const [WIDTH, HEIGHT, LEFT, TOP, GAP] = [250, 170, 40, 50, 50]
+
+const chart = (figure: (typeof FIGURES)[number], place: number): string => {
+  const most = Math.max(...curves.flatMap(({ figures }) => figures[figure])) * 1.05
+  const count = Math.max(...curves.map(({ figures }) => figures[figure].length))
+  const [x0, y0] = [LEFT + place * (WIDTH + GAP), TOP + HEIGHT]
+  const at = (step: number, value: number) =>
+    `${(x0 + (step / (count * OVER)) * WIDTH).toFixed(1)},${(y0 - (value / most) * HEIGHT).toFixed(1)}`
+  const lines = curves.map(({ figures }, i) => {
+    const points = figures[figure].map((value, n) => at((n + 0.5) * OVER, value)).join(" ")
+    return `<polyline points="${points}" fill="none" stroke="${COLOURS[i]}" stroke-width="1.8"/>`
+  })
+  return `<text x="${x0}" y="${TOP - 8}" font-weight="bold">${figure}</text>
+<path d="M${x0},${TOP} V${y0} H${x0 + WIDTH}" fill="none" stroke="#9ca3af"/>
+<text x="${x0 - 4}" y="${TOP + 8}" text-anchor="end">${digits(most / 1.05)}</text>
+<text x="${x0 - 4}" y="${y0}" text-anchor="end">0</text>
+<text x="${x0 + WIDTH}" y="${y0 + 14}" text-anchor="end">step ${count * OVER}</text>
+${lines.join("\n")}`
+}
+
+const drawing = () => {
+  const [width, height] = [LEFT + FIGURES.length * (WIDTH + GAP), TOP + HEIGHT + 30]
+  const legend = curves.map(({ name }, i) => `<text x="${LEFT + i * 270}" y="18" fill="${COLOURS[i]}">${name}</text>`)
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="#fff"/>
+${legend.join("\n")}
+${FIGURES.map(chart).join("\n")}
+</svg>
+`
+}
+
+process.stdout.write(
+  `${
+    JSON.stringify(curves.map(({ figures, name, seconds }) => ({
+      name,
+      seconds,
+      ...Object.fromEntries(FIGURES.map((figure) => [figure, figures[figure].at(-1)]))
+    })))
+  }\n`
+)
+if (values.keep !== undefined) {
+  mkdirSync(file("results"), { recursive: true })
+  const machine = { machine: cpus()[0]!.model, cores: cpus().length, node: process.version, over: OVER }
+  writeFileSync(kept(values.keep), `${JSON.stringify({ ...machine, curves })}\n`)
+}
+const drawn = values.keep ?? values.draw
+if (drawn !== undefined) writeFileSync(file(`../docs/${drawn}.svg`), drawing())
