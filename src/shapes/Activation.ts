@@ -39,21 +39,48 @@ const geluGrad = tf.customGrad((x, save) => {
 /** The exact GELU, `x Φ(x)` by the error function. */
 export const gelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(geluGrad(untyped(x)))
 
+/** `x σ(a x)`. Its gradient is taken as a whole: that of the product overflows on the way, where `x` is large. */
+const swish = (a: number) =>
+  tf.customGrad((x, save) => {
+    const input = x as tf.Tensor
+    const share = tf.sigmoid(a === 1 ? input : input.mul(a))
+    ;(save as tf.GradSaveFunc)([input, share])
+    return {
+      value: input.mul(share),
+      gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+        const [before, s] = saved as [tf.Tensor, tf.Tensor]
+        const steep = before.mul(tf.sub(1, s))
+        return dy.mul(s.mul((a === 1 ? steep : steep.mul(a)).add(1)))
+      }
+    }
+  })
+
+const quickGeluGrad = swish(1.702)
+const siluGrad = swish(1)
+
 /** CLIP's GELU, `x σ(1.702 x)`. */
-export const quickGelu = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
-  unsafeTyped(untyped(x).mul(tf.sigmoid(untyped(x).mul(1.702))))
+export const quickGelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(quickGeluGrad(untyped(x)))
 
 /** `tanh x`. */
 export const tanh = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.tanh(untyped(x)))
 
+const reluGrad = tf.customGrad((x, save) => {
+  const y = tf.relu(x as tf.Tensor)
+  ;(save as tf.GradSaveFunc)([y])
+  return {
+    value: y,
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => tf.where(saved[0]!.lessEqual(0), tf.scalar(0), dy)
+  }
+})
+
 /** `max(x, 0)`, with the gradient 0 at 0. */
-export const relu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.relu(untyped(x)))
+export const relu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(reluGrad(untyped(x)))
 
 /** `σ(x) = 1 / (1 + e⁻ˣ)`. */
 export const sigmoid = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sigmoid(untyped(x)))
 
 /** `x σ(x)`, also called swish. */
-export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(untyped(x).mul(tf.sigmoid(untyped(x))))
+export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(siluGrad(untyped(x)))
 
 /** The logarithm of softmax along the last axis. */
 export const logSoftmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.logSoftmax(untyped(x)))

@@ -48,8 +48,22 @@ export const sub: Pairwise<"sub"> = pairwise("sub", tf.sub)
 /** `a · b` of one shape. */
 export const mul: Pairwise<"mul"> = pairwise("mul", tf.mul)
 
+// The gradient that TensorFlow.js has divides by `b²`, which overflows and vanishes long before `b` does.
+const divGrad = tf.customGrad((...args) => {
+  const [a, b] = args.slice(0, 2) as [tf.Tensor, tf.Tensor]
+  const quotient = tf.div(a, b)
+  ;(args[2] as tf.GradSaveFunc)([quotient, b])
+  return {
+    value: quotient,
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+      const [q, divisor] = saved as [tf.Tensor, tf.Tensor]
+      return [dy.div(divisor), dy.mul(q.div(divisor)).neg()]
+    }
+  }
+})
+
 /** `a / b` of one shape. */
-export const div: Pairwise<"div"> = pairwise("div", tf.div)
+export const div: Pairwise<"div"> = pairwise("div", divGrad)
 
 /** The larger of each two elements. Of equal ones the gradient goes to `a`. */
 export const maximum: Pairwise<"maximum"> = pairwise("maximum", tf.maximum)

@@ -40,6 +40,34 @@ const agree = <S extends object, B, M extends object>(given: Case<S, B, M>, name
     }))
 }
 
+const poison = (tree: object, at: string): object =>
+  Tree.map<object>(tree, (leaf, path) => {
+    const { data, ...rest } = leaf as HostTensor.Any
+    return { ...rest, data: path === at ? data.map(() => Number.NaN) : data }
+  })
+
+const paths = (tree: object, wanted: RegExp) =>
+  leaves(tree).filter(([path, { dtype }]) => dtype === "float32" && wanted.test(path)).map(([path]) => path)
+
+const refusesNaN = <S extends object, B extends object, M extends object>({ batch, state, step }: Case<S, B, M>) => {
+  const refuses = (before: HostOf<S>, given: HostOf<B>) =>
+    Effect.gen(function*() {
+      const handle = yield* (yield* Engine.Engine).train(step, before)
+      const { reason } = yield* Effect.flip(handle.run(given))
+      assert.strictEqual(reason._tag, "NonFinite")
+    }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx()))
+
+  it.effect.each(paths(state(0), /^parameters\./))(
+    "refuses a step whose %s is NaN",
+    (path) => refuses(poison(state(0), path) as HostOf<S>, batch(1))
+  )
+
+  it.effect.each(paths(batch(1), /^(?!hyper)/))(
+    "refuses a step whose batch has NaN for %s",
+    (path) => refuses(state(0), poison(batch(1), path) as HostOf<B>)
+  )
+}
+
 interface Overflow {
   readonly metric: "loss" | "gradientNorm"
   readonly values: Readonly<Record<string, number>>
@@ -71,8 +99,9 @@ const keeps = <S extends object, B, M extends object>(
     }).pipe(Effect.scoped, Effect.provide(layer)))
 }
 
-const check = <S extends object, B, M extends object>(given: Case<S, B, M>) => {
+const check = <S extends object, B extends object, M extends object>(given: Case<S, B, M>) => {
   agree(given, "does the same compiled and step by step")
+  refusesNaN(given)
 
   it.effect("keeps its compiled state when a gradient is not finite", () =>
     Effect.gen(function*() {

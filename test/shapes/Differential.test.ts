@@ -4,7 +4,9 @@ import fc from "fast-check"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import {
   Activation,
+  Arrange,
   Codes,
+  Convolution,
   Elementwise,
   Gradient,
   HostTensor,
@@ -69,6 +71,33 @@ const close = (actual: HostTensor.Any, expected: HostTensor.Any, name: string): 
   expected.data.forEach((x, index) => assert.closeTo(actual.data[index]!, x, 1e-5 * largest + 1e-6, `${name} ${index}`))
 }
 
+const unusual: Readonly<Record<string, (x: Tensor.Tensor<[3, 40]>) => Tensor.Any>> = {
+  "maxAlong 0": (x) => Reduction.maxAlong(x, 0),
+  "maxAlong 1": (x) => Reduction.maxAlong(x, 1),
+  "minAlong 0": (x) => Reduction.minAlong(x, 0),
+  "minAlong 1": (x) => Reduction.minAlong(x, 1),
+  maxPool: (x) => Convolution.maxPool(Arrange.reshape(x, [1, 3, 4, 10]), 2),
+  maximum: (x) => Elementwise.maximum(x, Elementwise.scale(x, 0.5)),
+  minimum: (x) => Elementwise.minimum(x, Elementwise.scale(x, 0.5)),
+  atMost: (x) => Elementwise.atMost(x, 0.5),
+  atLeast: (x) => Elementwise.atLeast(x, 0.5),
+  abs: Elementwise.abs,
+  sign: Elementwise.sign,
+  relu: Activation.relu,
+  silu: Activation.silu,
+  quickGelu: Activation.quickGelu,
+  softmax: Activation.softmax,
+  logSoftmax: Activation.logSoftmax,
+  "div by itself": (x) => Elementwise.div(Elementwise.scale(x, 1e-3), x)
+}
+
+const places = [
+  { places: [0], values: [Number.NaN] },
+  { places: [39], values: [Number.NaN] },
+  { places: [5, 57, 119], values: [Number.NaN, Number.NaN, Number.NaN] },
+  { places: [3, 90], values: [1e38, -1e38] }
+]
+
 const compiled = present([{ name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }, openvino, tensorflow])
 
 describe("one definition on every engine", () => {
@@ -113,6 +142,41 @@ describe("one definition on every engine", () => {
           codes: [-2, -1, 0, 0, 0, 1, 2, -1, 1],
           hot: [[0, 0], [0, 0], [1, 0], [1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [0, 1]].flat()
         })
+      })
+    })
+
+    it.skipIf(engine !== "onnx").each(
+      Object.entries(unusual).flatMap(([name, operation]) =>
+        places.map((at) => ({ name: `${name}, ${JSON.stringify(at)}`, operation, at }))
+      )
+    )("$name", ({ at, operation }) => {
+      const step: Step.Inference<{}, { readonly x: Tensor.Tensor<[3, 40]> }, Tensors> = {
+        name: "unusual",
+        weights: {},
+        batch: { x: { shape: [3, 40], dtype: "float32" } },
+        run: (_, { x }) => {
+          const { aux, gradients, loss } = Gradient.valueAndGradient((params) => {
+            const output = operation(params.x)
+            return { loss: Reduction.sum(output), aux: { output } }
+          }, { x })
+          return { loss, output: aux.output, gradient: gradients.x }
+        }
+      }
+      const data = Float32Array.from({ length: 120 }, (_, i) => at.values[at.places.indexOf(i)] ?? Math.sin(i + 1))
+      const program = Effect.scoped(Effect.gen(function*() {
+        const handle = yield* (yield* Engine.Engine).infer(step, {})
+        return yield* handle.run({ x: HostTensor.make([3, 40], "float32", data) })
+      }))
+      return Promise.all([runtime.runPromise(program), reference.runPromise(program)]).then(([actual, expected]) => {
+        for (const [name, { data }] of Object.entries(expected)) {
+          data.forEach((x, i) => {
+            const y = actual[name]!.data[i]!
+            assert.isTrue(
+              Object.is(x, y) || Math.abs(x - y) <= 1e-5 * Math.abs(x) + 1e-6,
+              `${name} ${i}: ${y} for ${x}`
+            )
+          })
+        }
       })
     })
 

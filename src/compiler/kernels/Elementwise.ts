@@ -96,14 +96,19 @@ export const translations: Translations = {
   Round: unary("Round"),
   Rsqrt: (t, { x }) => t.computed(t.graph.emit("Reciprocal", [t.graph.emit("Sqrt", [t.name(x)])]), x.shape, x.dtype),
   Sigmoid: unary("Sigmoid"),
-  Sign: unary("Sign"),
+  // TensorFlow.js and PyTorch give NaN the sign 0.
+  Sign: (t, { x }: { x: Info }) => {
+    const none = t.graph.emit("IsNaN", [t.name(x)])
+    const names = [none, t.scalar(0, x.dtype), t.graph.emit("Sign", [t.name(x)])]
+    return t.computed(t.graph.emit("Where", names), x.shape, x.dtype)
+  },
   Sin: unary("Sin"),
   Softplus: unary("Softplus"),
   Sqrt: unary("Sqrt"),
   Square: (t, { x }) => t.computed(twice(t, "Mul", x), x.shape, x.dtype),
   Step: (t, { x }: { x: Info }, { alpha = 0 }: { alpha?: number }) => {
-    const positive = t.graph.emit("Greater", [t.name(x), t.scalar(0, x.dtype)])
-    const chosen = t.graph.emit("Where", [positive, t.scalar(1, x.dtype), t.scalar(alpha, x.dtype)])
+    const flat = t.graph.emit("LessOrEqual", [t.name(x), t.scalar(0, x.dtype)])
+    const chosen = t.graph.emit("Where", [flat, t.scalar(alpha, x.dtype), t.scalar(1, x.dtype)])
     return t.computed(chosen, x.shape, x.dtype)
   },
   Tanh: unary("Tanh"),

@@ -37,6 +37,21 @@ const reduction = (operation: string, through?: "int32"): Translation => (t, { x
 
 const plainSum = reduction("ReduceSum")
 
+const any = reduction("ReduceMax", "int32")
+
+/** ONNX Runtime's own extremes pass over NaN, depending on where it stands: those of rows that hold one are made NaN. */
+const extremeValue = (operation: "ReduceMax" | "ReduceMin"): Translation => {
+  const plain = reduction(operation)
+  return (t, inputs: { x: Info }, attributes: Axes) => {
+    const { x } = inputs
+    const found = plain(t, inputs, attributes) as Info
+    if (x.dtype !== "float32" || size(found.shape) === size(x.shape)) return found
+    const holds = any(t, { x: t.computed(t.graph.emit("IsNaN", [t.name(x)]), x.shape, "bool") }, attributes) as Info
+    const names = [t.name(holds), t.scalar(Number.NaN, "float32"), t.name(found)]
+    return t.computed(t.graph.emit("Where", names), found.shape, "float32")
+  }
+}
+
 /**
  * The sum over the first axes is a product with ones: ONNX Runtime's own sum takes two to five times as long, since it reads
  * and writes the result again for every row.
@@ -140,11 +155,11 @@ const matMul: Translation = (
 export const translations: Translations = {
   Sum: sum,
   Mean: reduction("ReduceMean"),
-  Max: reduction("ReduceMax"),
-  Min: reduction("ReduceMin"),
+  Max: extremeValue("ReduceMax"),
+  Min: extremeValue("ReduceMin"),
   Prod: reduction("ReduceProd"),
   All: reduction("ReduceMin", "int32"),
-  Any: reduction("ReduceMax", "int32"),
+  Any: any,
   ArgMax: extreme("ArgMax", "ReduceMax"),
   ArgMin: extreme("ArgMin", "ReduceMin"),
   Cumsum: (t, { x }: { x: Info }, { axis, exclusive, reverse }) => {
