@@ -23,13 +23,14 @@ const same: Readonly<Record<string, unknown>> = {
   batch: "replay/tokenizer-step-3"
 }
 
-const told = /(?<![-/])\b(tokenizer|hog|step 3|runs\/x)\b/g
+const told = /(?<![-/.])\b(tokenizer|hog|step 3|runs\/x)\b/g
 
 let words = 0
 
 const sample = (ast: SchemaAST.AST, name: string): ReadonlyArray<unknown> => {
   if (SchemaAST.isUnion(ast)) return ast.types.flatMap((type) => sample(type, name))
   if (SchemaAST.isLiteral(ast)) return [ast.literal]
+  if (SchemaAST.isNull(ast)) return [null]
   if (SchemaAST.isNumber(ast)) return [++words]
   if (SchemaAST.isArrays(ast)) return [[sample([...ast.elements, ...ast.rest][0]!, name)[0]]]
   if (SchemaAST.isObjects(ast)) {
