@@ -192,10 +192,11 @@ const MOMENTS = /^(first|second|mean)\./
  * Fails with `WeightsError` when the networks differ in size, and names every array that differs.
  */
 export const stateOf = Effect.fnUntraced(function*<S>(
-  { from, state }: Continuation,
+  continuation: Continuation,
   spec: SpecOf<S>,
   trained: (state: HostOf<S>) => object
 ): Effect.fn.Return<HostOf<S>, ContinuationError> {
+  const { from, state } = continuation
   const leaves = Tree.leaves(spec as object)
   const zeros = Object.fromEntries(
     leaves.filter(([path]) => MOMENTS.test(path)).map(([path, { shape }]) => [path, HostTensor.zeros(shape, "float32")])

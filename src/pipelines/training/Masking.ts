@@ -22,7 +22,8 @@ export const draw = (mask: Mask.Mask, options: BlockMask.Options, keys: Readonly
 }
 
 /** The mask of a configuration; `given` is one that was given in code. Fails with `ConfigError` where it names another. */
-export const of = Effect.fnUntraced(function*({ mask: { pattern } }: PretrainConfig, given?: Mask.Mask) {
+export const of = Effect.fnUntraced(function*(config: PretrainConfig, given?: Mask.Mask) {
+  const { pattern } = config.mask
   if (pattern === undefined) return Mask.blockwise
   if (pattern.kind === "random") return Mask.random
   if (given?.name === pattern.name) return given
