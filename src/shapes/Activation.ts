@@ -9,6 +9,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
+import * as Axis from "./Axis.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -83,7 +84,9 @@ export const sigmoid = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped
 export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(siluGrad(untyped(x)))
 
 /** The logarithm of softmax along the last axis. */
-export const logSoftmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.logSoftmax(untyped(x)))
+export const logSoftmax = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<[...L, C]> =>
+  unsafeTyped(tf.logSoftmax(untyped(x), Axis.place("logSoftmax", x.shape, -1)))
 
 /** Softmax along the last axis. */
-export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.softmax(untyped(x)))
+export const softmax = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<[...L, C]> =>
+  unsafeTyped(tf.softmax(untyped(x), Axis.place("softmax", x.shape, -1)))

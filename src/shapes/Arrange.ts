@@ -73,6 +73,9 @@ type SameSize<S extends Shape, R extends Shape> =
     ? Equal<A, B> extends true ? SameSize<T, U> : never
     : never)
 
+/** Which are no sizes: fractions and what is less than 0. */
+type NoSize<N extends number> = Extract<`${N}`, `-${string}` | `${string}.${string}` | `${string}e-${string}`>
+
 /** Refuses a shape of another number of elements. */
 export type Reshapes<S extends Shape, R extends Shape> = number extends S["length"] ? unknown
   :
@@ -80,7 +83,9 @@ export type Reshapes<S extends Shape, R extends Shape> = number extends S["lengt
     | SameSize<S, R>
     | ShapeError.ShapeError<
       number extends R[number] ? PlainNumber
-        : `reshape: ${ShowShape<S>} has ${Show<Size<S>>} elements but ${ShowShape<R>} has ${Show<Size<R>>}`
+        : [NoSize<R[number]>] extends [never]
+          ? `reshape: ${ShowShape<S>} has ${Show<Size<S>>} elements but ${ShowShape<R>} has ${Show<Size<R>>}`
+        : `reshape: ${NoSize<R[number]>} is not a size`
     >
 
 /** The elements, row by row, in another shape of as many. */
@@ -89,6 +94,7 @@ export function reshape<S extends Shape, D extends DType, const R extends Shape>
   shape: R & Reshapes<S, R>
 ): Tensor<Mutable<R>, D>
 export function reshape(x: Any, shape: Shape): Any {
+  ShapeError.sizes("reshape", shape)
   if (size(x.shape) !== size(shape)) {
     throw new ShapeError.ShapeError(
       `reshape: ${ShapeError.show(x.shape)} has ${size(x.shape)} elements but ${ShapeError.show(shape)} has ${
@@ -101,8 +107,11 @@ export function reshape(x: Any, shape: Shape): Any {
 
 /** Refuses an order that leaves an axis out or names one twice. */
 export type Orders<S extends Shape, P extends Shape> = number extends S["length"] ? unknown
-  : [P["length"], Exclude<Extract<keyof S, `${number}`>, `${P[number]}`>] extends [S["length"], never] ? unknown
+  : [P["length"], Exclude<Extract<keyof S, `${number}`>, `${Fronts<S["length"], P>[number]}`>] extends
+    [S["length"], never] ? unknown
   : ShapeError.ShapeError<`transpose: ${ShowShape<P>} does not name each axis of ${ShowShape<S>} once`>
+
+type Fronts<Rank extends number, P extends Shape> = { readonly [K in keyof P]: Axis.Front<Rank, P[K]> }
 
 /** The axes in another order: axis `i` of the result is axis `order[i]` of `x`. */
 export function transpose<S extends Shape, D extends DType, const P extends Shape>(
@@ -111,12 +120,13 @@ export function transpose<S extends Shape, D extends DType, const P extends Shap
 ): Tensor<{ -readonly [K in keyof P]: Axis.At<S, P[K]> }, D>
 export function transpose(x: Any, order: Shape): Any {
   const axes: Shape = x.shape
-  if (order.toSorted().join() !== axes.map((_, axis) => axis).join()) {
+  const perm = order.map((axis) => (axis < 0 ? axis + axes.length : axis))
+  if (perm.toSorted().join() !== axes.map((_, axis) => axis).join()) {
     throw new ShapeError.ShapeError(
       `transpose: ${ShapeError.show(order)} does not name each axis of ${ShapeError.show(axes)} once`
     )
   }
-  return unsafeTyped(untyped(x).transpose([...order]))
+  return unsafeTyped(untyped(x).transpose(perm))
 }
 
 /** Refuses a cut that goes over the end of an axis, where the compiler knows that. */
@@ -125,7 +135,7 @@ export type Cuts<S extends Shape, I extends number, F extends number, L extends 
   : number extends L ? ShapeError.ShapeError<PlainNumber>
   : "literal literal literal" extends `${Kind<Axis.At<S, I>>} ${Kind<F>} ${Kind<L>}`
     ? [Subtract<Axis.At<S, I>, Add<F, L>>] extends [never]
-      ? ShapeError.ShapeError<`slice: ${L} from ${F} on are not within axis ${I} of ${ShowShape<S>}`>
+      ? ShapeError.ShapeError<`slice: axis ${I} of ${ShowShape<S>} does not have ${L} places from ${F} on`>
     : unknown
   : unknown
 
@@ -145,9 +155,9 @@ export function slice<
 export function slice(x: Any, axis: number, from: number, length: number): Any {
   const shape: Shape = x.shape
   const at = Axis.place("slice", shape, axis)
-  if (from < 0 || length < 0 || from + length > shape[at]!) {
+  if (![from, length].every((places) => Number.isInteger(places) && places >= 0) || from + length > shape[at]!) {
     throw new ShapeError.ShapeError(
-      `slice: ${length} from ${from} on are not within axis ${axis} of ${ShapeError.show(shape)}`
+      `slice: axis ${axis} of ${ShapeError.show(shape)} does not have ${length} places from ${from} on`
     )
   }
   return unsafeTyped(untyped(x).slice(shape.map((_, i) => (i === at ? from : 0)), shape.with(at, length)))
@@ -171,7 +181,8 @@ export function split<S extends Shape, D extends DType, const I extends number, 
 ): { -readonly [K in keyof Z]: Tensor<Axis.With<S, I, Z[K]>, D> }
 export function split(x: Any, axis: number, sizes: Shape): ReadonlyArray<Any> {
   const at = Axis.place("split", x.shape, axis)
-  if (sizes.reduce((sum, part) => sum + part, 0) !== x.shape[at]) {
+  const whole = sizes.every((part) => Number.isInteger(part) && part >= 0)
+  if (!whole || sizes.reduce((sum, part) => sum + part, 0) !== x.shape[at]) {
     throw new ShapeError.ShapeError(
       `split: ${ShapeError.show(sizes)} do not make up axis ${axis} of ${ShapeError.show(x.shape)}`
     )
@@ -183,16 +194,20 @@ export function split(x: Any, axis: number, sizes: Shape): ReadonlyArray<Any> {
 export type Several = readonly [Any, ...ReadonlyArray<Any>]
 
 /** Several tensors, one behind the other along an axis; a `ShapeError` where they do not fit. */
-export type Concatenated<P extends ReadonlyArray<unknown>, I extends number> = P extends
-  readonly [infer A, infer B, ...infer R] ? Concatenated<[Joined<A, B, I>, ...R], I>
+export type Concatenated<P extends ReadonlyArray<unknown>, I extends number, First = P[0]> = P extends
+  readonly [infer A, infer B, ...infer R] ? Concatenated<[Joined<A, B, I, First>, ...R], I, First>
   : P[0]
-type Joined<A, B, I extends number> = A extends Tensor<infer S, infer D>
+type Joined<A, B, I extends number, First> = A extends Tensor<infer S, infer D>
   ? B extends Tensor<infer R, infer E>
     ? Equal<[D, Axis.With<S, I, 0>], [E, Axis.With<R, I, 0>]> extends true
       ? Tensor<Axis.With<S, I, Plus<Axis.At<S, I>, Axis.At<R, I>>>, D>
-    : ShapeError.ShapeError<`concat: ${D} ${ShowShape<S>} and ${E} ${ShowShape<R>} do not fit along axis ${I}`>
+    : Apart<First, E, R, I>
   : never
   : A
+
+type Apart<First, E extends DType, R extends Shape, I extends number> = First extends Tensor<infer S, infer D>
+  ? ShapeError.ShapeError<`concat: ${D} ${ShowShape<S>} and ${E} ${ShowShape<R>} do not fit along axis ${I}`>
+  : never
 
 type Refusal<A, Else = unknown> = A extends ShapeError.ShapeError ? A : Else
 
@@ -201,9 +216,10 @@ export function concat<const P extends Several, const I extends number>(
   parts: P,
   axis: I & Refusal<Axis.Within<"concat", P[0]["shape"], I>, Refusal<Concatenated<P, I>>>
 ): Concatenated<P, I>
-export function concat([first, ...rest]: Several, axis: number): Any {
+export function concat([first, ...rest]: ReadonlyArray<Any>, axis: number): Any {
+  if (first === undefined) throw new ShapeError.ShapeError("concat: there are no tensors")
   const at = Axis.place("concat", first.shape, axis)
-  let shape: Shape = first.shape
+  const shape: Shape = first.shape
   for (const part of rest) {
     const other: Shape = part.shape
     if (first.dtype !== part.dtype || other.length <= at || !ShapeError.agree(shape.with(at, 0), other.with(at, 0))) {
@@ -213,7 +229,6 @@ export function concat([first, ...rest]: Several, axis: number): Any {
         } do not fit along axis ${axis}`
       )
     }
-    shape = shape.with(at, shape[at]! + other[at]!)
   }
   return unsafeTyped(tf.concat([first, ...rest].map(untyped), at))
 }
@@ -230,7 +245,8 @@ export function stack<const P extends Several, const I extends number>(
   parts: P & Alike<P>,
   axis: I & Axis.Beside<"stack", P[0]["shape"], I>
 ): Tensor<Axis.Inserted<P[0]["shape"], I, P["length"]>, P[0]["dtype"]>
-export function stack([first, ...rest]: Several, axis: number): Any {
+export function stack([first, ...rest]: ReadonlyArray<Any>, axis: number): Any {
+  if (first === undefined) throw new ShapeError.ShapeError("stack: there are no tensors")
   for (const part of rest) {
     if (first.dtype === part.dtype && ShapeError.agree(first.shape, part.shape)) continue
     throw new ShapeError.ShapeError(
@@ -253,6 +269,7 @@ export function repeat<S extends Shape, D extends DType, const I extends number,
 ): Tensor<Axis.Inserted<S, I, N>, D>
 export function repeat(x: Any, axis: number, count: number): Any {
   const at = Axis.place("repeat", x.shape, axis, 1)
+  ShapeError.sizes("repeat", [count])
   const forward = repeated(at, count)
   if (x.dtype !== "float32") return unsafeTyped(forward(untyped(x)))
   // TensorFlow.js would cut the gradient into `count` parts and add them one by one.

@@ -15,7 +15,7 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 
 /** Axis `I` of `Rank`, counted from the front; `Rank` where there is none. */
-type Front<Rank extends number, I extends number> = `${I}` extends `-${infer Back extends number}`
+export type Front<Rank extends number, I extends number> = `${I}` extends `-${infer Back extends number}`
   ? [Subtract<Rank, Back>] extends [never] ? Rank : Subtract<Rank, Back>
   : I
 
@@ -50,12 +50,18 @@ type Grown<S extends Shape, K extends string, N extends number, Seen extends Sha
 /** Refuses a place that is not in a shape. */
 export type Within<Name extends string, S extends Shape, I extends number> = number extends S["length"] ? unknown
   : Key<S["length"], I> extends keyof S ? unknown
-  : ShapeError.ShapeError<`${Name}: ${ShowShape<S>} has no axis ${I}`>
+  : ShapeError.ShapeError<
+    number extends I ? `${Name}: a plain number is not an axis: write a literal`
+      : `${Name}: ${ShowShape<S>} has no axis ${I}`
+  >
 
 /** Refuses a place that a shape has no room for one more axis at. */
 export type Beside<Name extends string, S extends Shape, I extends number> = number extends S["length"] ? unknown
   : Key<[...S, 1]["length"], I> extends keyof [...S, 1] ? unknown
-  : ShapeError.ShapeError<`${Name}: ${ShowShape<S>} has no axis ${I}`>
+  : ShapeError.ShapeError<
+    number extends I ? `${Name}: a plain number is not an axis: write a literal`
+      : `${Name}: ${ShowShape<S>} has no axis ${I}`
+  >
 
 /**
  * A place counted from the front; `room` is 1 where an axis is to come in.

@@ -20,7 +20,7 @@ import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import { untaped } from "./Untaped.ts"
 
-/** The index of the largest value along the last axis, the lowest one on ties: `[..., K]` to `[...]`. */
+/** The index of the largest value along the last axis, the lowest one on ties, any where one is NaN: `[..., K]` to `[...]`. */
 export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
   unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
 
@@ -49,6 +49,10 @@ export function nearest(vectors: Any, codebook: Any): Any {
   )
 }
 
+const int32 = (name: string, codes: Any): void => {
+  if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`${name}: codes must be int32 but are ${codes.dtype}`)
+}
+
 /** Rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
 export function lookup<L extends Shape, K extends number, E extends number>(
   table: Tensor<[K, E]>,
@@ -59,7 +63,7 @@ export function lookup<L extends Shape, D extends DType, K extends number, E ext
   codes: Tensor<L, D> & ShapeError.ShapeError<`lookup: codes must be int32 but are ${D}`>
 ): never
 export function lookup(table: Any, codes: Any): Any {
-  if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`lookup: codes must be int32 but are ${codes.dtype}`)
+  int32("lookup", codes)
   return unsafeTyped(tf.gather(untyped(table), untyped(codes)))
 }
 
@@ -84,19 +88,34 @@ export const sumByCode = <M extends number, E extends number, K extends number>(
   vectors: Tensor<[M, E]>,
   codes: Tensor<[NoInfer<M>], "int32">,
   size: K
-): Tensor<[K, E]> => unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
+): Tensor<[K, E]> => {
+  ShapeError.sizes("sumByCode", [size])
+  return unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
+}
 
 /** How often each code occurs among `[M]`: `[K]`. */
 export const countByCode = <M extends number, K extends number>(codes: Tensor<[M], "int32">, size: K): Tensor<[K]> => {
+  ShapeError.sizes("countByCode", [size])
   const raw = untyped(codes) as tf.Tensor1D
   return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
 }
 
 /** A 1 at the place of each code and 0 elsewhere: `[...]` to `[..., K]`, zeros for codes that are not below `K`. */
-export const oneHot = <L extends Shape, K extends number>(codes: Tensor<L, "int32">, size: K): Tensor<[...L, K]> =>
-  unsafeTyped(tf.equal(untyped(codes).expandDims(-1), tf.range(0, size, 1, "int32")).cast("float32"))
+export function oneHot<L extends Shape, K extends number>(codes: Tensor<L, "int32">, size: K): Tensor<[...L, K]>
+export function oneHot<L extends Shape, D extends DType, K extends number>(
+  codes: Tensor<L, D> & ShapeError.ShapeError<`oneHot: codes must be int32 but are ${D}`>,
+  size: K
+): never
+export function oneHot(codes: Any, size: number): Any {
+  int32("oneHot", codes)
+  ShapeError.sizes("oneHot", [size])
+  return unsafeTyped(tf.equal(untyped(codes).expandDims(-1), tf.range(0, size, 1, "int32")).cast("float32"))
+}
 
-/** Numbers as codes; what stands behind the point is cut off. */
+/**
+ * Numbers as codes; what stands behind the point is cut off. What is not finite, or does not fit in 32 bits, gives any code: engines
+ * differ.
+ */
 export const fromFloat = <S extends Shape>(x: Tensor<S>): Tensor<S, "int32"> =>
   unsafeTyped(untaped([untyped(x)], (y) => y!.cast("int32")))
 

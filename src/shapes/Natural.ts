@@ -17,7 +17,7 @@ interface Counts {
   readonly 9: [1, 1, 1, 1, 1, 1, 1, 1, 1]
 }
 type Digit = `${keyof Counts}`
-type Count<D extends string> = D extends `${infer N extends keyof Counts}` ? Counts[N] : []
+type Count<D extends string> = D extends `${infer N extends keyof Counts}` ? Counts[N] : never
 
 type Reverse<S extends string, R extends string = ""> = S extends `${infer D}${infer T}` ? Reverse<T, `${D}${R}`> : R
 type Trim<S extends string> = S extends `0${infer T}` ? T extends "" ? S : Trim<T> : S

@@ -12,6 +12,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Axis from "./Axis.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -25,7 +26,7 @@ export const sum = <S extends Shape>(x: Tensor<S>): Tensor<[]> => unsafeTyped(tf
 export const sumLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<L> =>
   unsafeTyped(tf.sum(untyped(x), -1))
 
-/** A number for each vector along an axis, which is gone in the result. */
+/** A number for each vector along an axis, which is gone in the result; only `sumAlong` takes one without elements. */
 export interface Along<Name extends string> {
   <S extends Shape, const I extends number>(
     x: Tensor<S>,
@@ -33,12 +34,22 @@ export interface Along<Name extends string> {
   ): Tensor<Axis.Without<S, I>>
 }
 
-const along =
-  <Name extends string>(name: Name, reduce: (x: tf.Tensor, axis: number) => tf.Tensor): Along<Name> =>
-  (x: Any, axis: number): Any => unsafeTyped(reduce(untyped(x), Axis.place(name, x.shape, axis)))
+/** The place of an axis that has elements: without any there is no mean and no extreme. */
+const filled = (name: string, shape: Shape, axis: number): number => {
+  const at = Axis.place(name, shape, axis)
+  if (shape[at] !== 0) return at
+  throw new ShapeError.ShapeError(`${name}: axis ${axis} of ${ShapeError.show(shape)} is empty`)
+}
+
+const along = <Name extends string>(
+  name: Name,
+  reduce: (x: tf.Tensor, axis: number) => tf.Tensor,
+  place = filled
+): Along<Name> =>
+(x: Any, axis: number): Any => unsafeTyped(reduce(untyped(x), place(name, x.shape, axis)))
 
 /** The sum along an axis. */
-export const sumAlong: Along<"sumAlong"> = along("sumAlong", tf.sum)
+export const sumAlong: Along<"sumAlong"> = along("sumAlong", tf.sum, Axis.place)
 
 /** The mean along an axis. */
 export const meanAlong: Along<"meanAlong"> = along("meanAlong", tf.mean)
@@ -48,6 +59,10 @@ export const maxAlong: Along<"maxAlong"> = along("maxAlong", tf.max)
 
 /** The smallest along an axis. Its gradient goes to every element that is the smallest. */
 export const minAlong: Along<"minAlong"> = along("minAlong", tf.min)
+
+/** The largest of each vector of the last axis: `[..., C]` to `[...]`. Its gradient is that of `maxAlong`. */
+export const maxLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<L> =>
+  unsafeTyped(tf.max(untyped(x), filled("maxLast", x.shape, -1)))
 
 /** The mean over the tokens: `[B, N, C]` to `[B, C]`. */
 export const meanTokens = <B extends number, N extends number, C extends number>(

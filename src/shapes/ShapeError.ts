@@ -27,6 +27,12 @@ export const show = (shape: Shape): string => `[${shape.join(", ")}]`
 /** Whether two shapes agree, axis by axis. */
 export const agree = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
+/** Refuses what is no size: a size is a whole number, 0 or more. */
+export const sizes = (name: string, shape: Shape): void => {
+  const wrong = shape.find((size) => !Number.isInteger(size) || size < 0)
+  if (wrong !== undefined) throw new ShapeError(`${name}: ${wrong} is not a size`)
+}
+
 /** Refuses two operands of different shapes. */
 export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
   if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)

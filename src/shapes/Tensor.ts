@@ -75,12 +75,14 @@ type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
 /** A constant of the step: every element `value`. */
 export function fill<const S extends Shape>(shape: S & Known<S>, value: number): Tensor<Mutable<S>>
 export function fill(shape: Shape, value: number): Any {
+  ShapeError.sizes("fill", shape)
   return unsafeTyped(tf.fill([...shape], value))
 }
 
 /** A constant of the step: zeros. */
 export function zeros<const S extends Shape>(shape: S & Known<S>): Tensor<Mutable<S>>
 export function zeros(shape: Shape): Any {
+  ShapeError.sizes("zeros", shape)
   return unsafeTyped(tf.zeros([...shape]))
 }
 

@@ -11,6 +11,7 @@ import {
   Gradient,
   HostTensor,
   Reduction,
+  ShapeError,
   type Step,
   Tensor,
   Tree
@@ -100,6 +101,29 @@ const places = [
 
 const compiled = present([{ name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }, openvino, tensorflow])
 
+describe("what TypeScript does not see", () => {
+  const x: Tensor.Any = ramp([2, 3])
+  const codes: Tensor.Any = Tensor.constant(HostTensor.zeros([2], "int32"))
+  const empty: Tensor.Any = Arrange.slice(x, 1, 0, 0)
+  const scalar: Tensor.Any = Reduction.sum(x)
+  const wrong: ReadonlyArray<readonly [string, () => Tensor.Any]> = [
+    ["repeat: -2 is not a size", () => Arrange.repeat(x, 0, -2)],
+    ["repeat: 2.5 is not a size", () => Arrange.repeat(x, 0, 2.5)],
+    ["oneHot: -1 is not a size", () => Codes.oneHot(codes, -1)],
+    ["oneHot: 2.5 is not a size", () => Codes.oneHot(codes, 2.5)],
+    ["sumByCode: -1 is not a size", () => Codes.sumByCode(x, codes, -1)],
+    ["countByCode: 2.5 is not a size", () => Codes.countByCode(codes, 2.5)],
+    ["fill: -1 is not a size", () => Tensor.fill([-1], 0)],
+    ["zeros: 1.5 is not a size", () => Tensor.zeros([1.5])],
+    ["maxAlong: axis 1 of [2, 0] is empty", () => Reduction.maxAlong(empty, 1)],
+    ["meanAlong: axis 1 of [2, 0] is empty", () => Reduction.meanAlong(empty, 1)],
+    ["maxLast: axis -1 of [2, 0] is empty", () => Reduction.maxLast(empty)],
+    ["softmax: [] has no axis -1", () => Activation.softmax(scalar)],
+    ["logSoftmax: [] has no axis -1", () => Activation.logSoftmax(scalar)]
+  ]
+  it.each(wrong)("%s", (message, run) => assert.throws(run, ShapeError.ShapeError, message))
+})
+
 describe("one definition on every engine", () => {
   const reference = ManagedRuntime.make(Engine.layerReference)
   afterAll(() => reference.dispose())
@@ -142,6 +166,22 @@ describe("one definition on every engine", () => {
           codes: [-2, -1, 0, 0, 0, 1, 2, -1, 1],
           hot: [[0, 0], [0, 0], [1, 0], [1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [0, 1]].flat()
         })
+      })
+    })
+
+    it.skipIf(engine !== "onnx")("reshapes arrays without elements", () => {
+      const step: Step.Inference<{}, { readonly x: Tensor.Tensor<[0, 3]> }, Tensors> = {
+        name: "empty",
+        weights: {},
+        batch: { x: { shape: [0, 3], dtype: "float32" } },
+        run: (_, { x }) => ({ sum: Reduction.sumAlong(Arrange.reshape(x, [3, 0, 2]), 1) })
+      }
+      const program = Effect.scoped(Effect.gen(function*() {
+        const handle = yield* (yield* Engine.Engine).infer(step, {})
+        return yield* handle.run({ x: HostTensor.zeros([0, 3], "float32") })
+      }))
+      return runtime.runPromise(program).then(({ sum }) => {
+        assert.deepStrictEqual(sum, HostTensor.zeros([3, 2], "float32"))
       })
     })
 

@@ -141,7 +141,9 @@ export class Tracer {
     const key = tensor.shape.join()
     const known = value.reshaped.get(key)
     if (known !== undefined) return known
-    const reshaped = this.graph.emit("Reshape", [value.name, this.graph.integers(tensor.shape)])
+    // Without this, 0 stands for the size that the axis had.
+    const options = tensor.shape.includes(0) ? { allowzero: 1 } : {}
+    const reshaped = this.graph.emit("Reshape", [value.name, this.graph.integers(tensor.shape)], options)
     value.reshaped.set(key, reshaped)
     return reshaped
   }
