@@ -72,8 +72,9 @@ export interface EngineOptions {
  */
 export const engine = <E>(
   runtime: ManagedRuntime.ManagedRuntime<Engine, E>,
-  { within = 1e-5 }: EngineOptions = {}
+  options: EngineOptions = {}
 ): ReadonlyArray<Law> => {
+  const { within = 1e-5 } = options
   const law = (
     name: string,
     body: (given: Given) => Effect.Effect<void, EngineError, Engine | Scope.Scope>,

@@ -88,11 +88,11 @@ export const make = <A>(
   name: string,
   arbitrary: fc.Arbitrary<A>,
   body: (given: A) => void | Promise<void>,
-  { numRuns = 100 }: Options = {}
+  options: Options = {}
 ): Law => {
   const law: Law = {
     name,
-    numRuns,
+    numRuns: options.numRuns ?? 100,
     property: fc.asyncProperty(arbitrary, async (given) => {
       await body(given)
     }),

@@ -65,7 +65,7 @@ const sample = (batch: object, at: number): object =>
  */
 export const network = <W extends object, B extends object, O extends object>(
   of: (batch: number) => Inference<W, B, O>,
-  { within = 1e-4 }: NetworkOptions = {}
+  options: NetworkOptions = {}
 ): ReadonlyArray<Law> => {
   const asked = fc.record({ batch: fc.integer({ min: 2, max: 4 }), seed: fc.nat() })
   const some = { numRuns: 10 }
@@ -103,7 +103,7 @@ export const network = <W extends object, B extends object, O extends object>(
           Claim.close(
             data.subarray(at * each, (at + 1) * each),
             alone.get(name)!.data,
-            (expected) => within * (1 + Math.abs(expected)),
+            (expected) => (options.within ?? 1e-4) * (1 + Math.abs(expected)),
             `${named(name)} of sample ${at} among ${asked.batch}`
           )
         }

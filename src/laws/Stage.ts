@@ -25,8 +25,9 @@ export interface StageUnderLaw<A, E, R> {
  */
 export const stage = <A, E, R, X>(
   runtime: ManagedRuntime.ManagedRuntime<R | Engine, X>,
-  { steps, train }: StageUnderLaw<A, E, R | Engine>
+  underLaw: StageUnderLaw<A, E, R | Engine>
 ): ReadonlyArray<Law> => {
+  const { steps, train } = underLaw
   const inRun = <B, F>(body: Effect.Effect<B, F, R | Engine | Run>): Promise<B> =>
     runtime.runPromise(Effect.scoped(Effect.gen(function*() {
       const services = yield* Effect.context<R | Engine>()

@@ -20,8 +20,9 @@ type Service = Teacher["Service"]
 /** The laws of a teacher. The runtime holds it while they are tried; whoever made it disposes of it. */
 export const teacher = <E>(
   runtime: ManagedRuntime.ManagedRuntime<Teacher, E>,
-  { side, within = 1e-5 }: TeacherOptions
+  options: TeacherOptions
 ): ReadonlyArray<Law> => {
+  const { side, within = 1e-5 } = options
   const size = 3 * side * side
   const drawn = ({ count, seed }: { readonly count: number; readonly seed: number }) => {
     const { uniform } = KeyedRandom.generator({ seed, purpose: "images", epoch: 0, index: 0 })

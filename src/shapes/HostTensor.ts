@@ -73,4 +73,4 @@ export const zeros = <const S extends Shape, D extends DType>(
 export const scalar = (value: number): HostTensor<[], "float32"> => make([], "float32", Float32Array.of(value))
 
 /** The number of a scalar. */
-export const item = ({ data }: HostTensor<[]>): number => data[0]!
+export const item = (tensor: HostTensor<[]>): number => tensor.data[0]!

@@ -145,8 +145,9 @@ export const cosine = <L extends Shape, C extends number>(
 /** `(x - mean) / std`, channel by channel, of images `[B, 3, H, W]`. */
 export const standardise = <B extends number, H extends number, W extends number>(
   images: Tensor<[B, 3, H, W]>,
-  { mean, std }: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
+  channels: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
 ): Tensor<[B, 3, H, W]> => {
+  const { mean, std } = channels
   const perChannel = (values: ReadonlyArray<number>) => tf.tensor([...values], [1, 3, 1, 1])
   const scaled = untyped(images).mul(perChannel(std.map((deviation) => 1 / deviation)))
   return unsafeTyped(scaled.add(perChannel(mean.map((middle, channel) => -middle / std[channel]!))))

@@ -2,7 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import * as Version from "../../src/domain/values/Version.ts"
 import { root } from "./rules.ts"
 
@@ -72,6 +72,24 @@ const { y } = await Effect.runPromise(program.pipe(Effect.provide(Engine.layerOn
 console.log(y.data.join())
 `
 
+const publicFiles = (dist: string): ReadonlyMap<string, (name: string) => boolean> => {
+  const found = new Map<string, (name: string) => boolean>()
+  const visit = (file: string, isPublic: (name: string) => boolean) => {
+    const before = found.get(file)
+    found.set(file, (name) => isPublic(name) || before?.(name) === true)
+    for (const [, what, from] of readFileSync(file, "utf8").matchAll(/^export (?:type )?(.*?) from "(\..*?)"/gms)) {
+      const names = what!.match(/\w+/g)
+      const target = join(dirname(file), from!.replace(/\.[jt]s$/, ".d.ts"))
+      visit(target, (name) => what!.startsWith("*") || names?.includes(name) === true)
+    }
+  }
+  for (const room of ["", ...readdirSync(dist)]) {
+    const index = join(dist, room, "index.d.ts")
+    if (existsSync(index)) visit(index, () => true)
+  }
+  return found
+}
+
 describe("the package", () => {
   beforeAll(() => {
     mkdirSync(staged)
@@ -106,6 +124,17 @@ describe("the package", () => {
       )
     )
     assert.isAbove(declarations.length, 100)
+    assert.deepStrictEqual(nameless, [])
+  })
+
+  it("declares no public function by a pattern instead of a name", () => {
+    const nameless = Array.from(publicFiles(join(staged, "dist"))).flatMap(([file, isPublic]) =>
+      readFileSync(file, "utf8").replaceAll(/\/\*.*?\*\//gs, "").split(/^(?=export )/m).flatMap((declaration) => {
+        const name = /^export declare (?:const|function) (\w+)/.exec(declaration)?.[1]
+        const destructured = /[(,]\s*(?:\{[^{}()]*\}|\[[^[\]()]*\])\??: /.test(declaration)
+        return name !== undefined && isPublic(name) && destructured ? [`${basename(file)}: ${name}`] : []
+      })
+    )
     assert.deepStrictEqual(nameless, [])
   })
 

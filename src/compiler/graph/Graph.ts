@@ -53,7 +53,7 @@ export interface Graph {
 }
 
 /** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
-export const flops = ({ nodes }: Pick<Graph, "nodes">): number => nodes.reduce((sum, node) => sum + node.flops, 0)
+export const flops = (graph: Pick<Graph, "nodes">): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
 
 const SHARED_UP_TO = 16
 

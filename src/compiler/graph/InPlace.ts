@@ -21,7 +21,8 @@ const VIEWS = new Set(["Reshape", "Identity"])
 export type Safe = (input: string, output: string) => boolean
 
 /** Answers for the states of one graph, whose nodes stand in an order in which they can run. */
-export const of = ({ nodes, outputs }: Graph): Safe => {
+export const of = (graph: Graph): Safe => {
+  const { nodes, outputs } = graph
   // Nodes go by their place in the graph.
   const readers = new Map<string, Array<number>>()
   const makers = new Map<string, number>()

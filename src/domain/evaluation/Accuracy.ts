@@ -44,7 +44,8 @@ export const largestClass = (set: Pick<Classes.Labelled, "classes" | "labels">):
   set.labels.length === 0 ? 0 : Math.max(...Classes.count(set)) / set.labels.length
 
 /** Measures a split by scores of the classes that were learned, `[N, classes]`, row-major. */
-export const measure = ({ among, classes, labels, set }: Classes.Met, scores: Float32Array): Accuracy => {
+export const measure = (met: Classes.Met, scores: Float32Array): Accuracy => {
+  const { among, classes, labels, set } = met
   const possible = among?.length ?? classes.length
   const places = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
   const sought = among === undefined ? scores : Metrics.columns(scores, classes.length, among)

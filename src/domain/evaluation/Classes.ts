@@ -134,9 +134,9 @@ export class ClassesError extends Schema.TaggedError<ClassesError>()("ClassesErr
 }
 
 /** How many images each class has. */
-export const count = ({ classes, labels }: Pick<Labelled, "classes" | "labels">): Int32Array => {
-  const counts = new Int32Array(classes.length)
-  for (const label of labels) counts[label]!++
+export const count = (labelled: Pick<Labelled, "classes" | "labels">): Int32Array => {
+  const counts = new Int32Array(labelled.classes.length)
+  for (const label of labelled.labels) counts[label]!++
   return counts
 }
 

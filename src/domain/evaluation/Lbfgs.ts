@@ -67,8 +67,9 @@ const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64A
 /** Yields points to evaluate and returns the best one. */
 export function* minimise(
   start: Float64Array,
-  { iterations, tolerance = 1e-5 }: Options
+  options: Options
 ): Generator<Float64Array, Float64Array, Evaluation> {
+  const { iterations, tolerance = 1e-5 } = options
   let point = start
   let here: Evaluation = yield point
   let pairs: ReadonlyArray<Pair> = []

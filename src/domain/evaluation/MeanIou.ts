@@ -77,7 +77,8 @@ const meanOf = (shares: ReadonlyArray<number | undefined>): number => {
 }
 
 /** The scores of gathered counts; 0 where nothing counts. */
-export const scores = ({ both, labelled, predicted }: Counts): Scores => {
+export const scores = (counts: Counts): Scores => {
+  const { both, labelled, predicted } = counts
   const hits = Array.from(both)
   const iou = hits.map((hit, label) => ratio(hit, labelled[label]! + predicted[label]! - hit))
   return {

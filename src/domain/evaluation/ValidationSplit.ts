@@ -22,14 +22,15 @@ export const SHARE = 0.2
  * images or more at least one is held out, of a class of one none.
  */
 export const split = (
-  { classes, labels }: Pick<Labelled, "classes" | "labels">,
-  { purpose, seed }: Pick<KeyedRandom.Key, "purpose" | "seed">
+  labelled: Pick<Labelled, "classes" | "labels">,
+  key: Pick<KeyedRandom.Key, "purpose" | "seed">
 ): { readonly held: Int32Array; readonly rest: Int32Array } => {
+  const { classes, labels } = labelled
   const places = Int32Array.from(labels.keys())
   const out = new Set(
     [...Map.groupBy(places, (place) => labels[place]!)].flatMap(([label, members]) => {
       const count = members.length < 2 ? 0 : Math.max(1, Math.round(SHARE * members.length))
-      const own = { seed, purpose: `${purpose}/${classes[label]}`, epoch: 0, index: 0 }
+      const own = { seed: key.seed, purpose: `${key.purpose}/${classes[label]}`, epoch: 0, index: 0 }
       const order = KeyedRandom.permutation(own, members.length)
       return Array.from(order.subarray(0, count), (which) => members[which]!)
     })

@@ -151,9 +151,10 @@ export const read = (
 
 /** The processor that makes the view of evaluation. It rounds half a pixel beside the crop down, whatever is asked for. */
 export const write = (
-  { evaluationCrop, evaluationSides, interpolation, mean, std }: Evaluation,
+  evaluation: Evaluation,
   imageSize: number
 ) => {
+  const { evaluationCrop, evaluationSides, interpolation, mean, std } = evaluation
   const side = Math.trunc(imageSize / evaluationCrop)
   return {
     image_processor_type: "CLIPImageProcessor",

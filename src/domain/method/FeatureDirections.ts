@@ -62,7 +62,8 @@ const problemOf = (values: Float32Array, sum: number): string => {
  * Features `[B, tokens, width]` of which every patch has a direction. Fails with the first one that has none: where a number
  * is not finite, or all are 0, or so small or large that their length is.
  */
-export const check = (features: Float32Array, { nameOf, tokens, width }: Shape): Result.Result<void, NoDirection> => {
+export const check = (features: Float32Array, shape: Shape): Result.Result<void, NoDirection> => {
+  const { nameOf, tokens, width } = shape
   for (let row = 0; row * width < features.length; row++) {
     const values = features.subarray(row * width, (row + 1) * width)
     const sum = squares(values)

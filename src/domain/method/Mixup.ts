@@ -77,9 +77,10 @@ export const beta = (alpha: number, draws: Generator): number => {
  */
 export const cut = (
   share: number,
-  { height, width }: { readonly height: number; readonly width: number },
+  size: { readonly height: number; readonly width: number },
   centre: { readonly row: number; readonly column: number }
 ): Mix => {
+  const { height, width } = size
   const ratio = Math.sqrt(1 - share)
   const along = (at: number, side: number): readonly [number, number] => {
     const half = Math.floor(Math.trunc(side * ratio) / 2)
@@ -92,10 +93,11 @@ export const cut = (
 
 /** How a batch is to be mixed: one of the two ways, each as often as the other where both have an alpha. */
 export const draw = (
-  { cutmix, mixup }: Options,
+  options: Options,
   size: { readonly height: number; readonly width: number },
   draws: Generator
 ): Mix => {
+  const { cutmix, mixup } = options
   const cutting = mixup > 0 && cutmix > 0 ? draws.uniform() < 0.5 : cutmix > 0
   const alpha = cutting ? cutmix : mixup
   if (!(alpha > 0)) return { share: 1, box: null }
@@ -105,13 +107,15 @@ export const draw = (
 }
 
 /** The batch mixed. */
-export const images = ({ data, shape }: Images, { box, share }: Mix): Float32Array => {
-  const [batch, channels, height, width] = shape
+export const images = (batch: Images, mix: Mix): Float32Array => {
+  const { data, shape } = batch
+  const { box, share } = mix
+  const [count, channels, height, width] = shape
   const size = channels * height * width
   const mixed = data.slice()
-  for (let image = 0; image < batch; image++) {
+  for (let image = 0; image < count; image++) {
     const own = image * size
-    const other = (batch - 1 - image) * size
+    const other = (count - 1 - image) * size
     if (box === null) {
       for (let i = 0; i < size; i++) mixed[own + i] = data[own + i]! * share + data[other + i]! * (1 - share)
       continue
@@ -132,9 +136,11 @@ export const images = ({ data, shape }: Images, { box, share }: Mix): Float32Arr
  */
 export const targets = (
   labels: Int32Array,
-  { share }: Mix,
-  { classes, smoothing }: { readonly classes: number; readonly smoothing: number }
+  mix: Mix,
+  options: { readonly classes: number; readonly smoothing: number }
 ): Float32Array => {
+  const { share } = mix
+  const { classes, smoothing } = options
   const wrong = labels.find((label) => label < 0 || label >= classes)
   if (wrong !== undefined) throw new RangeError(`mixup: label ${wrong} is not in 0..${classes - 1}`)
   const rows = new Float32Array(labels.length * classes).fill(smoothing / classes)
@@ -149,4 +155,4 @@ export const targets = (
 }
 
 /** The label of each image's larger share. */
-export const majority = (labels: Int32Array, { share }: Mix): Int32Array => share >= 0.5 ? labels : labels.toReversed()
+export const majority = (labels: Int32Array, mix: Mix): Int32Array => mix.share >= 0.5 ? labels : labels.toReversed()

@@ -138,7 +138,8 @@ const multiply = (rows: Float32Array, axes: Float32Array, width: number, compone
 }
 
 /** Projects each row; the results, `[M, components]`, have unit length unless they are zero. */
-export const apply = ({ axes, components, origin, width }: PcaWhitening, rows: Float32Array): Float32Array => {
+export const apply = (whitening: PcaWhitening, rows: Float32Array): Float32Array => {
+  const { axes, components, origin, width } = whitening
   const product = multiply(rows, axes, width, components)
   const count = rows.length / width
   const stride = product.length / count

@@ -22,7 +22,7 @@ export type Interpolation = "cubic" | "linear"
 const special = 3
 
 /** The number of rows of a grid's table, `(2 H - 1) (2 W - 1) + 3`. */
-export const rows = ({ height, width }: Grid.Grid): number => (2 * height - 1) * (2 * width - 1) + special
+export const rows = (grid: Grid.Grid): number => (2 * grid.height - 1) * (2 * grid.width - 1) + special
 
 /**
  * The table row of every pair of tokens, `[N + 1, N + 1]` row-major with the query first, the class token being token 0

@@ -26,10 +26,13 @@ export interface Cosine {
  * step `warmup`, the cosine's first, is there again (a warm-up of one step is at 0). The cosine never quite reaches
  * `floor` within `total` steps; from `total` on the rate is `floor`.
  */
-export const cosine = ({ floor, peak, total, warmup }: Cosine) => (step: number): number => {
-  if (step < warmup) return warmup === 1 ? 0 : (step * peak) / (warmup - 1)
-  if (step >= total) return floor
-  return floor + 0.5 * (peak - floor) * (1 + Math.cos((Math.PI * (step - warmup)) / (total - warmup)))
+export const cosine = (options: Cosine) => {
+  const { floor, peak, total, warmup } = options
+  return (step: number): number => {
+    if (step < warmup) return warmup === 1 ? 0 : (step * peak) / (warmup - 1)
+    if (step >= total) return floor
+    return floor + 0.5 * (peak - floor) * (1 + Math.cos((Math.PI * (step - warmup)) / (total - warmup)))
+  }
 }
 
 const linspace = (from: number, to: number, count: number): ReadonlyArray<number> =>

@@ -119,8 +119,9 @@ export const random = (
   picture: Picture,
   policy: Policy,
   fill: RandAugment.Colour,
-  { integer, uniform }: Generator
+  draws: Generator
 ): Picture => {
+  const { integer, uniform } = draws
   const pairs = policies[policy]
   return pairs[integer(0, pairs.length - 1)]!.reduce((changed, [name, probability, magnitude]) => {
     if (uniform() >= probability) return changed

@@ -52,7 +52,8 @@ export const contrast = (picture: Picture, factor: number): Picture => {
 }
 
 /** Greyer for factors below 1, more colourful above. */
-export const saturation = ({ data, height, width }: Picture, factor: number): Picture => {
+export const saturation = (picture: Picture, factor: number): Picture => {
+  const { data, height, width } = picture
   const single = Math.fround(factor)
   const out = new Uint8Array(data.length)
   for (let i = 0; i < data.length; i += 3) {
@@ -76,14 +77,14 @@ export interface Change {
  * A change of each property with an amount `a` above 0, by a factor from `max(0, 1 - a)` to `1 + a`, in random order, as
  * torchvision's `ColorJitter` draws them.
  */
-export const draw = (amounts: Amounts, { integer, uniform }: Generator): ReadonlyArray<Change> => {
+export const draw = (amounts: Amounts, draws: Generator): ReadonlyArray<Change> => {
   const left = PROPERTIES.filter((property) => amounts[property] > 0).map((property): Change => {
     const amount = amounts[property]
     const least = Math.max(0, 1 - amount)
-    return { property, factor: least + (1 + amount - least) * uniform() }
+    return { property, factor: least + (1 + amount - least) * draws.uniform() }
   })
   const drawn: Array<Change> = []
-  while (left.length > 0) drawn.push(...left.splice(integer(0, left.length - 1), 1))
+  while (left.length > 0) drawn.push(...left.splice(draws.integer(0, left.length - 1), 1))
   return drawn
 }
 

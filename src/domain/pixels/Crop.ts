@@ -35,8 +35,9 @@ export const random = (
   width: number,
   height: number,
   bounds: Bounds,
-  { integer, uniform }: Generator
+  draws: Generator
 ): Resample.Box => {
+  const { integer, uniform } = draws
   const [smallest, largest] = bounds.cropScale
   const [narrowest, widest] = bounds.cropRatio
   for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -55,7 +56,8 @@ export const random = (
 }
 
 /** The mirror image, left and right exchanged. */
-export const flip = ({ data, height, width }: Picture): Picture => {
+export const flip = (picture: Picture): Picture => {
+  const { data, height, width } = picture
   const mirrored = new Uint8Array(data.length)
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
@@ -87,15 +89,15 @@ export interface Evaluation {
 export const central = (
   picture: Picture,
   size: number,
-  { evaluationCrop, evaluationOffset, evaluationSides, interpolation }: Evaluation,
+  evaluation: Evaluation,
   resize: typeof Resample.resize = Resample.resize
 ): Picture => {
-  const short = Math.trunc(size / evaluationCrop)
+  const short = Math.trunc(size / evaluation.evaluationCrop)
   const { height, width } = picture
   const long = (side: number, other: number) =>
-    side <= other || evaluationSides === "both" ? short : Math.trunc((short * side) / other)
-  const half = evaluationOffset === "down" ? Math.floor : Rounding.halfToEven
+    side <= other || evaluation.evaluationSides === "both" ? short : Math.trunc((short * side) / other)
+  const half = evaluation.evaluationOffset === "down" ? Math.floor : Rounding.halfToEven
   const [across, down] = [long(width, height), long(height, width)]
   const window = { left: half((across - size) / 2), top: half((down - size) / 2), width: size, height: size }
-  return resize(picture, across, down, interpolation, Resample.whole(picture), window)
+  return resize(picture, across, down, evaluation.interpolation, Resample.whole(picture), window)
 }

@@ -55,9 +55,9 @@ export interface Affine {
 export const identity: Affine = { scales: [1, 1, 1], shifts: [0, 0, 0] }
 
 /** What {@link standardise} does to values from 0 to 1. */
-export const standard = ({ mean, std }: Channels): Affine => ({
-  scales: std.map((s) => 1 / s),
-  shifts: mean.map((m, channel) => -m / std[channel]!)
+export const standard = (channels: Channels): Affine => ({
+  scales: channels.std.map((s) => 1 / s),
+  shifts: channels.mean.map((m, channel) => -m / channels.std[channel]!)
 })
 
 const perChannel = (values: Float32Array, pixels: number, { scales, shifts }: Affine): Float32Array => {
@@ -75,5 +75,5 @@ export const standardise = (values: Float32Array, pixels: number, channels: Chan
   perChannel(values, pixels, standard(channels))
 
 /** The inverse of {@link standardise}: values from 0 to 1 again, as far as rounding allows. */
-export const restore = (values: Float32Array, pixels: number, { mean, std }: Channels): Float32Array =>
-  perChannel(values, pixels, { scales: std, shifts: mean })
+export const restore = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
+  perChannel(values, pixels, { scales: channels.std, shifts: channels.mean })

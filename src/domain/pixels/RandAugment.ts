@@ -249,15 +249,16 @@ export interface Options {
 /** The picture after as many operations as asked, drawn with replacement, each applied with probability one half. */
 export const random = (
   picture: Picture,
-  { deviation, magnitude, operations: count }: Options,
+  options: Options,
   fill: Colour,
-  { integer, normal, uniform }: Generator
+  draws: Generator
 ): Picture => {
+  const { integer, normal, uniform } = draws
   let changed = picture
-  for (let turn = 0; turn < count; turn++) {
+  for (let turn = 0; turn < options.operations; turn++) {
     const operation = all[integer(0, all.length - 1)]!
     if (uniform() >= PROBABILITY) continue
-    const strength = Math.min(10, Math.max(0, magnitude + deviation * normal()))
+    const strength = Math.min(10, Math.max(0, options.magnitude + options.deviation * normal()))
     changed = operation(changed, strength, uniform() < 0.5 ? 1 : -1, fill)
   }
   return changed

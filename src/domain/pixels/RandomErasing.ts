@@ -29,7 +29,9 @@ interface Size {
  * The rectangle that is erased, if one is: with the given probability, of 2 % to a third of the area, up to 3.3 times as long
  * as wide, anywhere inside. `undefined` as well when ten draws do not fit.
  */
-export const box = ({ height, width }: Size, probability: number, { integer, uniform }: Generator): Box | undefined => {
+export const box = (size: Size, probability: number, draws: Generator): Box | undefined => {
+  const { height, width } = size
+  const { integer, uniform } = draws
   if (uniform() >= probability) return undefined
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * uniform())

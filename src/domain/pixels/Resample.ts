@@ -185,7 +185,12 @@ export const reading = (box: Box, width: number, height: number, filter: Filter,
 }
 
 /** All of a picture. */
-export const whole = ({ height, width }: Pick<Box, "width" | "height">): Box => ({ left: 0, top: 0, width, height })
+export const whole = (box: Pick<Box, "width" | "height">): Box => ({
+  left: 0,
+  top: 0,
+  width: box.width,
+  height: box.height
+})
 
 /**
  * `picture`, or its part inside `box`, at another size; of that the part inside `window`, and nothing else is computed.

@@ -34,11 +34,11 @@ export const History = Schema.Array(Schema.Struct({ ...ComputedOn.fields, from: 
 export type History = typeof History.Type
 
 /** The part that decides over bytes of what an engine says of itself. */
-export const of = ({ engine, precision, threads, version }: ComputedOn): ComputedOn => ({
-  engine,
-  version,
-  threads,
-  precision
+export const of = (computedOn: ComputedOn): ComputedOn => ({
+  engine: computedOn.engine,
+  version: computedOn.version,
+  threads: computedOn.threads,
+  precision: computedOn.precision
 })
 
 /** What differs. */
@@ -64,8 +64,10 @@ export const extend = (before: History, now: ComputedOn, from: number): History 
 }
 
 /** In words: `onnx cpu 1.30.0, 1 thread, fp32`. */
-export const show = ({ engine, precision, threads, version }: ComputedOn): string =>
-  `${engine} ${version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
+export const show = (computedOn: ComputedOn): string => {
+  const { engine, precision, threads, version } = computedOn
+  return `${engine} ${version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
+}
 
 /** In words, with the steps. */
 export const showHistory = (history: History): string =>

@@ -35,10 +35,12 @@ export const ContinuedFrom = Schema.Struct({
 export type ContinuedFrom = typeof ContinuedFrom.Type
 
 /** For people, in a line. */
-export const show = ({ digest, run, schedule, stage, state, step }: ContinuedFrom): string =>
-  `step ${step} of ${stage}${run === undefined ? "" : ` in ${run}`} (${state} ${
+export const show = (continuedFrom: ContinuedFrom): string => {
+  const { digest, run, schedule, stage, state, step } = continuedFrom
+  return `step ${step} of ${stage}${run === undefined ? "" : ` in ${run}`} (${state} ${
     digest.slice(0, 8)
   }), schedule ${schedule}`
+}
 
 /** What a stage computes: its configuration, and what it goes on from, wherever that lies. */
 export const within = (config: Json.Json, from: ContinuedFrom | undefined): Json.Json => {

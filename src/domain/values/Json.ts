@@ -51,10 +51,10 @@ const exact: Reviver = (_, value, context) =>
  */
 export const parse = (
   text: string,
-  { integers = "rounded" }: { readonly integers?: "rounded" | "exact" } = {}
+  options: { readonly integers?: "rounded" | "exact" } = {}
 ): Result.Result<unknown, JsonError> =>
   Result.try({
-    try: () => (integers === "exact" ? JSON.parse(text, exact) : JSON.parse(text)) as unknown,
+    try: () => (options.integers === "exact" ? JSON.parse(text, exact) : JSON.parse(text)) as unknown,
     catch: (cause) =>
       new JsonError({ problem: `expected JSON (${cause instanceof Error ? cause.message : String(cause)})` })
   }).pipe(
@@ -66,7 +66,7 @@ export const parse = (
   )
 
 /** What a schema describes, as a JSON text: the one way to read JSON from outside, since it reads with {@link parse}. */
-export const text = <S extends Schema.Constraint>(schema: S, { space = 0 }: { readonly space?: number } = {}) =>
+export const text = <S extends Schema.Constraint>(schema: S, options: { readonly space?: number } = {}) =>
   Schema.String.pipe(
     Schema.decodeTo(
       schema,
@@ -75,7 +75,7 @@ export const text = <S extends Schema.Constraint>(schema: S, { space = 0 }: { re
           Effect.fromResult(parse(input)).pipe(
             Effect.mapError(({ problem }) => new SchemaIssue.InvalidValue({ message: problem }))
           ),
-        encode: (value) => Effect.succeed(JSON.stringify(value, null, space))
+        encode: (value) => Effect.succeed(JSON.stringify(value, null, options.space))
       })
     )
   )

@@ -102,7 +102,7 @@ const ROOTS = ["model", "module", "state_dict"] as const
 export type { Storage, View }
 
 /** The record of a storage. */
-export const recordOf = ({ key }: Storage): string => `data/${key}`
+export const recordOf = (storage: Storage): string => `data/${storage.key}`
 
 // A damaged record may hold itself, hence the limit.
 const unwrapped = (value: unknown, depth: number): unknown => {
@@ -213,9 +213,11 @@ const LONGEST = 2 ** 31 - 1
 
 /** A tensor as a row-major array of its own, except where it is the whole of its storage, as which it then is returned. */
 export const tensor = (
-  { name, offset, shape, strides }: View,
-  { data, dtype }: ElementType.Elements
+  view: View,
+  elements: ElementType.Elements
 ): Result.Result<Tensor, PthError> => {
+  const { name, offset, shape, strides } = view
+  const { data, dtype } = elements
   const length = size(shape)
   const end = length === 0 ? 0 : offset + shape.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis]!, 1)
   if (end > data.length || length > LONGEST) {

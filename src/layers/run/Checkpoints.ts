@@ -251,7 +251,7 @@ export const reading = (
 /** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
 export const layerNoDeps = (
   directory: string,
-  { keep = 2 }: Options = {}
+  options: Options = {}
 ): Layer.Layer<Checkpoints, CheckpointsError, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(
     Checkpoints,
@@ -288,7 +288,7 @@ export const layerNoDeps = (
           })
         )
         const older = (yield* steps(stage)).filter((saved) => saved !== step)
-        for (const old of older.slice(0, Math.max(0, older.length - keep + 1))) {
+        for (const old of older.slice(0, Math.max(0, older.length - (options.keep ?? 2) + 1))) {
           yield* files.removeFolder(at(stage, old))
         }
       }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
@@ -314,7 +314,7 @@ export const layerNoDeps = (
   )
 
 /** Checkpoints in memory, for tests and for runs that keep no files. */
-export const layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints> =>
+export const layerMemory = (options: Options = {}): Layer.Layer<Checkpoints> =>
   Layer.effect(
     Checkpoints,
     Effect.gen(function*() {
@@ -329,7 +329,7 @@ export const layerMemory = ({ keep = 2 }: Options = {}): Layer.Layer<Checkpoints
           const own = all.filter(({ stage, step }) => stage === snapshot.stage && step !== snapshot.step)
             .toSorted((a, b) => a.step - b.step)
           const rest = all.filter(({ stage }) => stage !== snapshot.stage)
-          return [...rest, ...own.slice(Math.max(0, own.length - keep + 1)), structuredClone(snapshot)]
+          return [...rest, ...own.slice(Math.max(0, own.length - (options.keep ?? 2) + 1)), structuredClone(snapshot)]
         })
       const nameOf = (stage: string, step: number) => `${stage}/${folderName(step)}`
       const read = Effect.fnUntraced(function*(stage: string, step: number) {

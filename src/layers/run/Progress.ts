@@ -100,9 +100,10 @@ const line = (report: Report, running: Running, now: number, drawing: string): s
  * The remaining time is extrapolated from the steps since the stage's first report in this process.
  */
 export const layerTerminal = (
-  { every = "30 seconds", percent = 10, to = "stdout" }: Options = {}
-): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>
-  Layer.effect(
+  options: Options = {}
+): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> => {
+  const { every = "30 seconds", percent = 10, to = "stdout" } = options
+  return Layer.effect(
     Progress,
     Effect.gen(function*() {
       const terminal = yield* Terminal.Terminal
@@ -155,3 +156,4 @@ export const layerTerminal = (
       return { report, message }
     })
   )
+}

@@ -69,16 +69,19 @@ type Row = Pick<About, "tokens" | "width" | "dtype">
 export const rowBytes = ({ dtype, tokens, width }: Row): number => tokens * width * SIZES[dtype]
 
 /** The size of the features of so many images on disk, in bytes. */
-export const bytes = ({ images, ...row }: Row & { readonly images: number }): number => images * (KEY + rowBytes(row))
+export const bytes = (sizes: Row & { readonly images: number }): number => {
+  const { images, ...row } = sizes
+  return images * (KEY + rowBytes(row))
+}
 
 /** The keys of the images of a batch `[B, 3, H, W]`. */
 export const keys = (
-  { data, shape }: { readonly data: Float32Array; readonly shape: ReadonlyArray<number> }
+  images: { readonly data: Float32Array; readonly shape: ReadonlyArray<number> }
 ): ReadonlyArray<Uint8Array> => {
-  const [batch = 0, ...image] = shape
+  const [batch = 0, ...image] = images.shape
   const length = image.reduce((product, dim) => product * dim, 1)
   return Array.from({ length: batch }, (_, i) => {
-    const { buffer, byteLength, byteOffset } = data.subarray(i * length, (i + 1) * length)
+    const { buffer, byteLength, byteOffset } = images.data.subarray(i * length, (i + 1) * length)
     return createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength)).digest()
   })
 }

@@ -87,11 +87,11 @@ export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
 export const official = (
   weights: Weights,
   network: Naming.Network,
-  { naming, source = "given" }: { readonly naming?: Naming.Naming; readonly source?: string } = {}
+  options: { readonly naming?: Naming.Naming; readonly source?: string } = {}
 ): Effect.Effect<Weights, WeightsError> =>
-  Effect.fromResult(Naming.official(weights.tensors, network, naming)).pipe(
+  Effect.fromResult(Naming.official(weights.tensors, network, options.naming)).pipe(
     Effect.mapBoth({
-      onFailure: (reason) => new WeightsError({ source, reason }),
+      onFailure: (reason) => new WeightsError({ source: options.source ?? "given", reason }),
       onSuccess: (tensors) => ({ ...weights, tensors })
     }),
     describing(weights.tensors)
@@ -210,11 +210,11 @@ const describe = (leaf: Tree.Leaf): string => `${ShapeError.show(leaf.shape)} ${
  */
 export const conform = <T extends object>(
   spec: T,
-  { tensors }: Weights,
+  weights: Weights,
   source = "given"
 ): Result.Result<Conformed<T>, WeightsError> => {
   const expected = new Map(Tree.leaves(spec))
-  const given = new Map(Object.entries(tensors))
+  const given = new Map(Object.entries(weights.tensors))
   const pairs = [...expected].map(([name, leaf]) => ({ name, leaf, tensor: given.get(name) }))
   const mismatch = new Mismatch({
     missing: pairs.filter(({ tensor }) => tensor === undefined)

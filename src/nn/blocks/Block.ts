@@ -48,10 +48,12 @@ export interface Context<B extends number, N extends Sizes> {
 
 /** The heads' queries, keys and values, and the bias of their scores. */
 export const headsOf = <B extends number, N extends Sizes>(
-  { q_bias, qkv, relative_position_bias_table: table, v_bias }: AttentionParams<N>,
+  params: AttentionParams<N>,
   x: Given<B, N>,
-  { bias: shared, heads, index }: Context<B, N>
+  context: Context<B, N>
 ) => {
+  const { q_bias, qkv, relative_position_bias_table: table, v_bias } = params
+  const { bias: shared, heads, index } = context
   const joint = project(x, qkv.weight)
   const biased = q_bias && v_bias ? addBias(joint, queryValueBias(q_bias, v_bias)) : joint
   const own = table && index && relativeBias(table, index)
@@ -81,22 +83,23 @@ const residual = <B extends number, S extends Shape, C extends number>(
 
 /** The first half of the block, in which tokens see each other. */
 export const attend = <B extends number, N extends Sizes>(
-  { attn, gamma_1, norm1 }: BlockParams<N>,
+  params: BlockParams<N>,
   tokens: Given<B, N>,
   context: Context<B, N>
 ): Sequence<B, N> => {
   const x = boundary(tokens)
-  const branch = selfAttention(attn, layerNorm(x, norm1, context.epsilon ?? EPSILON), context)
-  return residual(x, branch, gamma_1, context.dropPath?.attention)
+  const branch = selfAttention(params.attn, layerNorm(x, params.norm1, context.epsilon ?? EPSILON), context)
+  return residual(x, branch, params.gamma_1, context.dropPath?.attention)
 }
 
 /** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
 export const transform = <B extends number, S extends Shape, N extends Sizes>(
-  { gamma_2, mlp, norm2 }: BlockParams<N>,
+  params: BlockParams<N>,
   x: Tensor<[B, ...S, NoInfer<N["width"]>]>,
   dropPath: Tensor<[B]> | undefined,
   epsilon = EPSILON
 ): Tensor<[B, ...S, N["width"]]> => {
+  const { gamma_2, mlp, norm2 } = params
   const branch = linear(gelu(linear(layerNorm(x, norm2, epsilon), mlp.fc1)), mlp.fc2)
   return residual(x, branch, gamma_2, dropPath)
 }

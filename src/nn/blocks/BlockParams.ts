@@ -91,9 +91,11 @@ export const norm = <C extends number>(width: C): Parameter.ParametersOf<NormPar
 
 /** The parameters of a block. */
 export const spec = <const N extends Sizes>(
-  { heads, hidden, relativeRows, width }: Readonly<N>,
-  { layerScale, ownTable, place, qkvBias, regime }: Kind
+  sizes: Readonly<N>,
+  kind: Kind
 ): Parameter.ParametersOf<BlockParams<N>> => {
+  const { heads, hidden, relativeRows, width } = sizes
+  const { layerScale, ownTable, place, qkvBias, regime } = kind
   const linear = <I extends number, O extends number>(into: I, out: O, factor = 1) => ({
     weight: Parameter.linearWeight([out, into], regime, factor),
     bias: Parameter.linearBias([out], into, regime)

@@ -78,8 +78,8 @@ export const byFanIn = <const S extends Shape>(shape: S, fanIn: number, factor =
   make(shape, { _tag: "Uniform", bound: 1 / Math.sqrt(fanIn) }, factor)
 
 /** The weight of a linear layer, a token or a position table: from the normal distribution of the regime. */
-export const normal = <const S extends Shape>(shape: S, { cut, deviation }: Regime, factor = 1) =>
-  make(shape, { _tag: "Normal", deviation, cut }, factor)
+export const normal = <const S extends Shape>(shape: S, regime: Regime, factor = 1) =>
+  make(shape, { _tag: "Normal", deviation: regime.deviation, cut: regime.cut }, factor)
 
 /** The weight of a linear layer in a block. Aggregation blocks keep PyTorch's default. */
 export const linearWeight = <const S extends readonly [number, number]>(shape: S, regime: Regime, factor = 1) =>

@@ -58,10 +58,13 @@ export const columns = <N extends Sizes>(sizes: Readonly<N>): Columns<N> => Dim.
 export const patches = <N extends Sizes>(sizes: Readonly<N>): Patches<N> => Dim.mul(rows(sizes), columns(sizes))
 
 /** Rows and columns of patches. */
-export const grid = ({ image, patch }: { readonly image: Readonly<Sides>; readonly patch: number }): Grid => ({
-  height: image[0] / patch,
-  width: image[1] / patch
-})
+export const grid = (sizes: { readonly image: Readonly<Sides>; readonly patch: number }): Grid => {
+  const { image, patch } = sizes
+  return {
+    height: image[0] / patch,
+    width: image[1] / patch
+  }
+}
 
 /** Images in a batch. */
 export const images = <B extends number, N extends Sizes>(sizes: Readonly<N>, batch: B): SpecOf<Images<B, N>> => {

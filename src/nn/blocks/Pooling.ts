@@ -38,9 +38,10 @@ export const pool = <B extends number, N extends number, C extends number>(
   tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
   patches: N,
   pooling: Pooling,
-  { fc_norm, norm }: Norms<NoInfer<C>>,
+  norms: Norms<NoInfer<C>>,
   epsilon = Block.EPSILON
 ): Tensor<[B, C]> => {
+  const { fc_norm, norm } = norms
   const normed = norm === undefined ? tokens : layerNorm(tokens, norm, epsilon)
   if (pooling === "cls") return squeeze(classToken(normed))
   const mean = meanTokens(patchTokens(normed, patches))

@@ -87,15 +87,16 @@ export interface Context<B extends number, N extends Trunk> {
 
 /** The bias that all blocks share, if there is one. */
 export const sharedBias = <N extends Trunk>(
-  { rel_pos_bias: shared }: VitParams<N>,
+  params: VitParams<N>,
   index: Block.RelativeIndex<NoInfer<TokensOf<N>>> | undefined
-) => shared && index && relativeBias(shared.relative_position_bias_table, index)
+) => params.rel_pos_bias && index && relativeBias(params.rel_pos_bias.relative_position_bias_table, index)
 
 /** The class token before patches, with absolute positions. */
 export const withClassToken = <B extends number, N extends Trunk>(
-  { cls_token, pos_embed }: VitParams<N>,
+  params: VitParams<N>,
   patches: Patches<B, N>
 ): Sequence<B, N> => {
+  const { cls_token, pos_embed } = params
   const tokens = prepend(repeat(cls_token, patches.shape[0]), patches)
   return pos_embed === undefined ? tokens : addToSamples(tokens, pos_embed)
 }
@@ -104,8 +105,9 @@ export const withClassToken = <B extends number, N extends Trunk>(
 export const blocks = <B extends number, N extends Trunk>(
   params: VitParams<N>,
   tokens: Given<B, N>,
-  { dropPath, epsilon, heads, index }: Context<B, N>
+  context: Context<B, N>
 ): ReadonlyArray<Sequence<B, N>> => {
+  const { dropPath, epsilon, heads, index } = context
   const bias = sharedBias(params, index)
   const outputs: Array<Sequence<B, N>> = []
   for (const [place, block] of params.blocks.entries()) {

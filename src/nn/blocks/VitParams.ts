@@ -56,9 +56,10 @@ export interface Kind {
 /** The parameters of a transformer. */
 export const spec = <const N extends Trunk>(
   trunk: Readonly<N>,
-  { absolutePositions, depth, layerScale, qkvBias, relativePositions }: Kind,
+  kind: Kind,
   regime: Parameter.Regime
 ): Parameter.ParametersOf<VitParams<N>> => {
+  const { absolutePositions, depth, layerScale, qkvBias, relativePositions } = kind
   const { channels, heads, patch, patches, relativeRows, width } = trunk
   const fanIn = channels * patch * patch
   return {

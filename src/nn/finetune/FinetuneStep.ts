@@ -58,33 +58,37 @@ export interface Metrics {
 /** One step of supervised training; of mixed images by their targets, which hold the label smoothing already. */
 export const step = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
-  { dropPath, mixed, size }: { readonly size: B; readonly dropPath: boolean; readonly mixed: boolean },
-  { adamw, labelSmoothing }: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
-): TrainStep<AdamW.State<Classifier.ClassifierParams<N>>, Batch<B, N>, Metrics> => ({
-  name: "finetune",
-  state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
-  batch: {
-    images: PatchGrid.images(sizes, size),
-    labels: { shape: [size], dtype: "int32" },
-    ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
-    ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
-    hyper: AdamW.hyperSpec(adamw.accumulate)
-  },
-  run: (state, { dropPath, hyper, images, labels, targets }) => {
-    const context = Vit.contextOf(sizes, dropPath)
-    const { aux, gradients, loss } = valueAndGradient((params) => {
-      const logits = Classifier.forward(params, images, context)
-      return {
-        loss: targets === undefined
-          ? crossEntropy(logits, labels, labelSmoothing)
-          : softCrossEntropy(logits, targets),
-        aux: { accuracy: accuracy(logits, labels) }
-      }
-    }, state.parameters)
-    const updated = AdamW.update(state, gradients, hyper, adamw, loss)
-    return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+  batch: { readonly size: B; readonly dropPath: boolean; readonly mixed: boolean },
+  options: { readonly adamw: AdamW.Options; readonly labelSmoothing: number }
+): TrainStep<AdamW.State<Classifier.ClassifierParams<N>>, Batch<B, N>, Metrics> => {
+  const { dropPath, mixed, size } = batch
+  const { adamw, labelSmoothing } = options
+  return {
+    name: "finetune",
+    state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
+    batch: {
+      images: PatchGrid.images(sizes, size),
+      labels: { shape: [size], dtype: "int32" },
+      ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
+      ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
+      hyper: AdamW.hyperSpec(adamw.accumulate)
+    },
+    run: (state, { dropPath, hyper, images, labels, targets }) => {
+      const context = Vit.contextOf(sizes, dropPath)
+      const { aux, gradients, loss } = valueAndGradient((params) => {
+        const logits = Classifier.forward(params, images, context)
+        return {
+          loss: targets === undefined
+            ? crossEntropy(logits, labels, labelSmoothing)
+            : softCrossEntropy(logits, targets),
+          aux: { accuracy: accuracy(logits, labels) }
+        }
+      }, state.parameters)
+      const updated = AdamW.update(state, gradients, hyper, adamw, loss)
+      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+    }
   }
-})
+}
 
 /** What a classifier makes of standardised images. */
 type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
@@ -101,15 +105,15 @@ type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
 export const features = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: Pooling.Options
+  options: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Classifier.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
-    const norms = finalNorm ? parameters : {}
-    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), pooling, norms, sizes.epsilon) }
+    const norms = options.finalNorm ? parameters : {}
+    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), options.pooling, norms, sizes.epsilon) }
   }
 })
 

@@ -126,8 +126,9 @@ export const hidden = <B extends number, M extends number, N extends Sizes>(
   images: PatchGrid.GivenImages<B, N>,
   mask: Tensor<[B, NoInfer<PatchGrid.Patches<N>>], "bool">,
   rows: Tensor<[M], "int32">,
-  { dropPath, earlyLayer, epsilon, headDropPath, heads, index }: Context<B, N>
+  context: Context<B, N>
 ): Hidden<M, N> => {
+  const { dropPath, earlyLayer, epsilon, headDropPath, heads, index } = context
   const network: VitParams.VitParams<VitParams.Encoder<N>> = params
   const patches = patchEmbed(images, network.patch_embed.proj)
   const count = patches.shape[1]
@@ -150,14 +151,17 @@ export const hidden = <B extends number, M extends number, N extends Sizes>(
 
 /** Logits over the codes from the last block and from the aggregation head. */
 export const logits = <M extends number, N extends Sizes>(
-  { cls_pt_lm_head, cls_pt_norm, lm_head, norm }: MimParams<N>,
-  { aggregated, last }: Hidden<M, N>,
+  params: MimParams<N>,
+  hidden: Hidden<M, N>,
   epsilon = Block.EPSILON
-): { readonly last: Tensor<[M, N["codes"]]>; readonly aggregated: Tensor<[M, N["codes"]]> | undefined } => ({
-  last: linear(layerNorm(last, norm, epsilon), lm_head),
-  aggregated: aggregated
-    && linear(layerNorm(aggregated, cls_pt_norm ?? norm, epsilon), cls_pt_lm_head ?? lm_head)
-})
+): { readonly last: Tensor<[M, N["codes"]]>; readonly aggregated: Tensor<[M, N["codes"]]> | undefined } => {
+  const { cls_pt_lm_head, cls_pt_norm, lm_head, norm } = params
+  return {
+    last: linear(layerNorm(hidden.last, norm, epsilon), lm_head),
+    aggregated: hidden.aggregated
+      && linear(layerNorm(hidden.aggregated, cls_pt_norm ?? norm, epsilon), cls_pt_lm_head ?? lm_head)
+  }
+}
 
 const head = <C extends number, K extends number>(
   width: C,

@@ -152,15 +152,15 @@ type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
 export const features = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: Pooling.Options
+  options: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
   weights: { parameters: Mim.spec(sizes) },
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
-    const norms = finalNorm ? { norm: parameters.norm } : {}
-    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), pooling, norms, sizes.epsilon) }
+    const norms = options.finalNorm ? { norm: parameters.norm } : {}
+    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), options.pooling, norms, sizes.epsilon) }
   }
 })
 

@@ -85,9 +85,11 @@ export interface Maps8<B extends number, C extends number, H extends number, W e
 
 /** The pyramid over the maps of 16-pixel patches. */
 export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
-  { fpn1, fpn2 }: Pyramid16<C>,
-  [first, second, third, fourth]: Taps<B, C, H, W>
+  params: Pyramid16<C>,
+  taps: Taps<B, C, H, W>
 ): Maps16<B, C, H, W> => {
+  const { fpn1, fpn2 } = params
+  const [first, second, third, fourth] = taps
   const half = batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
   return {
     // Named type arguments: to infer products of products the compiler goes too deep.
@@ -100,14 +102,17 @@ export const pyramid16 = <B extends number, C extends number, H extends number, 
 
 /** The pyramid over the maps of 8-pixel patches. */
 export const pyramid8 = <B extends number, C extends number, H extends number, W extends number>(
-  { fpn1 }: Pyramid8<C>,
-  [first, second, third, fourth]: Taps<B, C, H, W>
-): Maps8<B, C, H, W> => ({
-  f1: Convolution.transposed(first, fpn1[0]),
-  f2: second,
-  f3: Convolution.maxPool(third, 2),
-  f4: Convolution.maxPool(fourth, 4)
-})
+  params: Pyramid8<C>,
+  taps: Taps<B, C, H, W>
+): Maps8<B, C, H, W> => {
+  const [first, second, third, fourth] = taps
+  return {
+    f1: Convolution.transposed(first, params.fpn1[0]),
+    f2: second,
+    f3: Convolution.maxPool(third, 2),
+    f4: Convolution.maxPool(fourth, 4)
+  }
+}
 
 /** The sizes of a backbone. */
 export interface Sizes extends VitParams.Sizes {

@@ -63,14 +63,16 @@ export type Patches<I extends Batch, N extends Sizes> = Dim.Patches<I["height"],
 
 /** How many patches these images make. */
 export const patches = <I extends Batch, N extends Sizes>(
-  { patch }: Readonly<N>,
-  { height, width }: Readonly<I>
-): Patches<I, N> => Dim.mul(Dim.div(height, patch), Dim.div(width, patch))
+  sizes: Readonly<N>,
+  images: Readonly<I>
+): Patches<I, N> => Dim.mul(Dim.div(images.height, sizes.patch), Dim.div(images.width, sizes.patch))
 
 /** These images in a batch. */
 export const batchSpec = <I extends Batch>(
-  { height, size, width }: Readonly<I>
-): SpecOf<{ readonly images: Images<I> }> => ({ images: { shape: [size, 3, height, width], dtype: "float32" } })
+  images: Readonly<I>
+): SpecOf<{ readonly images: Images<I> }> => ({
+  images: { shape: [images.size, 3, images.height, images.width], dtype: "float32" }
+})
 
 /** A block. The teachers' official names are translated into these. */
 export interface BlockParams<in out N extends Sizes> {

@@ -53,8 +53,9 @@ export interface Options<K extends number, E extends number> {
  * @throws ShapeError when codes or channels are not those of the levels.
  */
 export const make = <K extends number, E extends number>(
-  { codeWidth, codes, levels }: Options<K, E>
+  options: Options<K, E>
 ): Quantizer.Quantizer<K, E, Quantizer.Nothing> => {
+  const { codeWidth, codes, levels } = options
   if (codes !== codesOf(levels) || codeWidth !== levels.length) {
     throw new ShapeError.ShapeError(
       `finiteScalar: levels ${levels.join(", ")} make ${

@@ -43,26 +43,29 @@ const directions: Parameter.Regime = { ...Parameter.finetuning, deviation: 1, cu
 
 /** The quantizer as a value. */
 export const make = <K extends number, E extends number>(
-  { codeWidth, codes, commitment, kmeans }: Options<K, E>
-): Quantizer.Quantizer<K, E, Parts<K, E>> => ({
-  name: "gradient",
-  codes,
-  codeWidth,
-  parameters: { embedding: { weight: Parameter.normal([codes, codeWidth], directions) } },
-  quantize: ({ embedding }, vectors) => {
-    const z = l2Normalize(vectors)
-    const codebook = l2Normalize(embedding.weight)
-    const found = nearest(z, codebook)
-    const rows = lookup(codebook, found)
-    return {
-      z,
-      codes: found,
-      z_q: straightThrough(z, rows),
-      losses: {
-        codebook: mean(square(sub(rows, stopGradient(z)))),
-        commitment: scale(mean(square(sub(z, stopGradient(rows)))), commitment)
+  options: Options<K, E>
+): Quantizer.Quantizer<K, E, Parts<K, E>> => {
+  const { codeWidth, codes, commitment, kmeans } = options
+  return {
+    name: "gradient",
+    codes,
+    codeWidth,
+    parameters: { embedding: { weight: Parameter.normal([codes, codeWidth], directions) } },
+    quantize: ({ embedding }, vectors) => {
+      const z = l2Normalize(vectors)
+      const codebook = l2Normalize(embedding.weight)
+      const found = nearest(z, codebook)
+      const rows = lookup(codebook, found)
+      return {
+        z,
+        codes: found,
+        z_q: straightThrough(z, rows),
+        losses: {
+          codebook: mean(square(sub(rows, stopGradient(z)))),
+          commitment: scale(mean(square(sub(z, stopGradient(rows)))), commitment)
+        }
       }
-    }
-  },
-  fit: kmeans ? Kmeans.fit(codes) : undefined
-})
+    },
+    fit: kmeans ? Kmeans.fit(codes) : undefined
+  }
+}

@@ -86,10 +86,12 @@ export const freshCount = (options: {
  */
 export const updateCodebook = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
-  { codes, counts: given, z }: Pick<Quantized<M, E>, "codes" | "z"> & { readonly counts?: Tensor<[K]> },
-  { decay, revival, vectors }: UpdateOptions<M>,
+  quantized: Pick<Quantized<M, E>, "codes" | "z"> & { readonly counts?: Tensor<[K]> },
+  options: UpdateOptions<M>,
   rows?: Tensor<[K], "int32">
 ): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
+  const { codes, counts: given, z } = quantized
+  const { decay, revival, vectors } = options
   const codebook = state.embedding.weight
   const [size] = codebook.shape
   const counts = given ?? countByCode(codes, size)
@@ -132,31 +134,36 @@ export interface Options<K extends number, E extends number> extends Omit<Update
 
 /** The quantizer as a value. */
 export const make = <K extends number, E extends number>(
-  { codeWidth, codes, decay, kmeans, revival }: Options<K, E>
-): Quantizer.Quantizer<K, E, Parts<K, E>> => ({
-  name: "movingAverage",
-  codes,
-  codeWidth,
-  state: { embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } } },
-  statistics: { cluster_size: { shape: [codes], dtype: "float32" } },
-  draws: revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } },
-  quantize: ({ embedding }, vectors) => {
-    const { commitment, ...quantized } = quantize(embedding.weight, vectors)
-    return { ...quantized, losses: { commitment } }
-  },
-  update: (moved, batch, { revive }) =>
-    updateCodebook(moved, batch, { decay, revival, vectors: batch.z.shape[0] }, revive).state,
-  draw: (keyOf, vectors) => revival === null ? {} : { revive: Rows.drawn(codes, vectors, keyOf("revive")) },
-  initial: (keyOf, vectors) => ({
-    embedding: {
-      weight: kmeans ? HostTensor.zeros([codes, codeWidth], "float32") : Rows.units(codes, codeWidth, keyOf("codebook"))
+  options: Options<K, E>
+): Quantizer.Quantizer<K, E, Parts<K, E>> => {
+  const { codeWidth, codes, decay, kmeans, revival } = options
+  return {
+    name: "movingAverage",
+    codes,
+    codeWidth,
+    state: { embedding: { weight: { shape: [codes, codeWidth], dtype: "float32" } } },
+    statistics: { cluster_size: { shape: [codes], dtype: "float32" } },
+    draws: revival === null ? {} : { revive: { shape: [codes], dtype: "int32" } },
+    quantize: ({ embedding }, vectors) => {
+      const { commitment, ...quantized } = quantize(embedding.weight, vectors)
+      return { ...quantized, losses: { commitment } }
     },
-    // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
-    cluster_size: HostTensor.make(
-      [codes],
-      "float32",
-      new Float32Array(codes).fill(revival === null ? 0 : freshCount({ ...revival, decay, vectors, size: codes }))
-    )
-  }),
-  fit: kmeans ? Kmeans.fit(codes) : undefined
-})
+    update: (moved, batch, { revive }) =>
+      updateCodebook(moved, batch, { decay, revival, vectors: batch.z.shape[0] }, revive).state,
+    draw: (keyOf, vectors) => revival === null ? {} : { revive: Rows.drawn(codes, vectors, keyOf("revive")) },
+    initial: (keyOf, vectors) => ({
+      embedding: {
+        weight: kmeans
+          ? HostTensor.zeros([codes, codeWidth], "float32")
+          : Rows.units(codes, codeWidth, keyOf("codebook"))
+      },
+      // The published statistic starts from zero, and nothing depends on it; revival would find every code dead.
+      cluster_size: HostTensor.make(
+        [codes],
+        "float32",
+        new Float32Array(codes).fill(revival === null ? 0 : freshCount({ ...revival, decay, vectors, size: codes }))
+      )
+    }),
+    fit: kmeans ? Kmeans.fit(codes) : undefined
+  }
+}

@@ -17,7 +17,8 @@ import * as MovingAverage from "./MovingAverage.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
 /** The quantizer of a configuration; none where that names one which is given in code. */
-export const of = ({ dim, quantizer, size, ...rest }: CodebookConfig): Quantizer.Named | undefined => {
+export const of = (config: CodebookConfig): Quantizer.Named | undefined => {
+  const { dim, quantizer, size, ...rest } = config
   const sizes = { codes: Dim.named("codes", size), codeWidth: Dim.named("codeWidth", dim) }
   if (quantizer === undefined) return MovingAverage.make({ ...sizes, ...rest })
   switch (quantizer.kind) {

@@ -79,15 +79,20 @@ export type QuantizerOf<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Quant
 /** The parameters of the network and of its quantizer. */
 export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
-  { parameters }: Pick<QuantizerOf<N, Q>, "parameters">
-) => Tree.map<Parameter.ParametersOf<Params<N, Q>>>({ ...Vqkd.spec(sizes), quantize: parameters ?? {} }, (leaf) => leaf)
+  quantizer: Pick<QuantizerOf<N, Q>, "parameters">
+) =>
+  Tree.map<Parameter.ParametersOf<Params<N, Q>>>(
+    { ...Vqkd.spec(sizes), quantize: quantizer.parameters ?? {} },
+    (leaf) => leaf
+  )
 
 /** One step of VQ-KD on batches of `B` images. */
 export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
-  { adamw, quantizer }: Options<N, Q>
+  options: Options<N, Q>
 ): TrainStep<State<N, Q>, Batch<B, N, Q>, Metrics<N, Q>> => {
+  const { adamw, quantizer } = options
   const { codes, heads, teacherWidth } = sizes
   return {
     name: "tokenizer",
@@ -191,7 +196,7 @@ export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Q
 export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
-  { run }: Quantizer.Fit<N["codeWidth"], Q>,
+  fit: Quantizer.Fit<N["codeWidth"], Q>,
   start: HostOf<Q["start"]>
 ): Inference<
   Readonly<Record<never, never>>,
@@ -204,7 +209,7 @@ export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quan
     vectors: { shape: [Dim.mul(batchSize, PatchGrid.patches(sizes)), sizes.codeWidth], dtype: "float32" },
     ...start
   }, ({ dtype, shape }) => ({ dtype, shape })),
-  run: (_, batch) => run(batch.vectors, batch)
+  run: (_, batch) => fit.run(batch.vectors, batch)
 })
 
 /** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
@@ -242,7 +247,7 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes, Q exte
 export const features = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
-  { finalNorm, pooling }: Pooling.Options
+  options: Pooling.Options
 ): Seeing<B, N, Network<N>, { readonly features: Tensor<[B, N["width"]]> }> => ({
   ...seeing(sizes, batchSize),
   name: "tokenizer features",
@@ -251,9 +256,9 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
     const patches = patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
     const tokens = Vit.forward(trunk, patches, { heads: sizes.heads })
     const norm = <T extends number>(x: Tensor<[B, T, N["width"]]>) =>
-      finalNorm ? layerNorm(x, encoder.fc_norm, Block.EPSILON) : x
+      options.finalNorm ? layerNorm(x, encoder.fc_norm, Block.EPSILON) : x
     return {
-      features: pooling === "mean"
+      features: options.pooling === "mean"
         ? meanTokens(norm(patchTokens(tokens, patches.shape[1])))
         : squeeze(norm(classToken(tokens)))
     }

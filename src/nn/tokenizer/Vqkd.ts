@@ -122,11 +122,11 @@ const through = <B extends number, N extends VitParams.Trunk>(
 
 /** The encoder's patch tokens after their norm, of images from 0 to 1. */
 export const encodeTokens = <B extends number, N extends Sizes>(
-  { encoder }: VqkdParams<N>,
+  params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(encoder, patchEmbed(preprocess(images), encoder.patch_embed.proj), heads)
+  through(params.encoder, patchEmbed(preprocess(images), params.encoder.patch_embed.proj), heads)
 
 /** Vectors before quantization, one row per patch. */
 export const encode = <B extends number, N extends Sizes>(
@@ -137,11 +137,11 @@ export const encode = <B extends number, N extends Sizes>(
 
 /** The decoder's patch tokens after their norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(
-  { decoder }: VqkdParams<N>,
+  params: VqkdParams<N>,
   z_q: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(decoder, linear(z_q, asLinear(decoder.patch_embed.proj)), heads)
+  through(params.decoder, linear(z_q, asLinear(params.decoder.patch_embed.proj)), heads)
 
 /** The teacher's features as rebuilt from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(

@@ -42,7 +42,8 @@ export interface Atlas {
 }
 
 /** One patch of a picture, by its row-major number. */
-export const cut = ({ data, width }: Picture, patch: number, index: number): Picture => {
+export const cut = (picture: Picture, patch: number, index: number): Picture => {
+  const { data, width } = picture
   const columns = width / patch
   const [top, left] = [Math.floor(index / columns) * patch, (index % columns) * patch]
   const cutout = new Uint8Array(patch * patch * 3)
@@ -78,7 +79,8 @@ const plain = ({ patches }: CodeRow): boolean =>
   patches[0]!.data.length > 3 && patches.filter(flat).length > MOSTLY * patches.length
 
 /** The atlas of encoded pictures. */
-export const make = (encoded: ReadonlyArray<Encoded>, { patch, patches, rows, size }: Options): Atlas => {
+export const make = (encoded: ReadonlyArray<Encoded>, options: Options): Atlas => {
+  const { patch, patches, rows, size } = options
   const places = new Map<number, Array<readonly [picture: Picture, index: number]>>()
   for (const { codes, picture } of encoded) {
     codes.forEach((code, index) => {

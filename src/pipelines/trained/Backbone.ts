@@ -48,4 +48,4 @@ export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
 })
 
 /** A backbone's arrays as its inferences name them. */
-export const weights = ({ tensors }: Pick<Backbone, "tensors">): Weights.Tensors => Inference.parameters(tensors)
+export const weights = (trained: Pick<Backbone, "tensors">): Weights.Tensors => Inference.parameters(trained.tensors)

@@ -36,4 +36,4 @@ export const sizes = (config: FinetuneConfig, classes: number) => ({
 export const spec = (config: FinetuneConfig, classes: number) => network(sizes(config, classes))
 
 /** A classifier's arrays as its inferences name them. */
-export const weights = ({ tensors }: Pick<Classifier, "tensors">): Weights.Tensors => Inference.parameters(tensors)
+export const weights = (trained: Pick<Classifier, "tensors">): Weights.Tensors => Inference.parameters(trained.tensors)

@@ -55,7 +55,8 @@ export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQ
 const describe = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
 
 /** The quantizer of a tokenizer. */
-export const quantizer = ({ config, quantizer }: Configured): Result.Result<Quantizer.Named, OtherQuantizer> => {
+export const quantizer = (configured: Configured): Result.Result<Quantizer.Named, OtherQuantizer> => {
+  const { config, quantizer } = configured
   const { codebook } = config
   if (codebook.quantizer?.kind !== "own") return Result.succeed(Quantizers.of(codebook)!)
   const expected = { name: codebook.quantizer.name, codes: codebook.size, codeWidth: codebook.dim }
@@ -77,18 +78,18 @@ export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
 export type Sizes = ReturnType<typeof sizes>
 
 /** The arrays of a tokenizer for a teacher of some width, under their official names. */
-export const spec = (sizes: Sizes, { parameters, state }: Pick<Quantizer.Named, "parameters" | "state">): object => ({
+export const spec = (sizes: Sizes, quantizer: Pick<Quantizer.Named, "parameters" | "state">): object => ({
   ...Vqkd.spec(sizes),
-  quantize: { ...parameters, ...state }
+  quantize: { ...quantizer.parameters, ...quantizer.state }
 })
 
 /** The names of the statistics of training, which no inference reads: files may hold them or not. */
-export const statistics = ({ statistics }: Quantizer.Named): ReadonlySet<string> =>
-  new Set(Tree.leaves({ quantize: statistics }).map(([name]) => name))
+export const statistics = (quantizer: Quantizer.Named): ReadonlySet<string> =>
+  new Set(Tree.leaves({ quantize: quantizer.statistics }).map(([name]) => name))
 
 /** A tokenizer's arrays as inferences without its quantizer name them. */
-export const weights = ({ tensors }: Pick<Tokenizer, "tensors">): Weights.Tensors =>
-  Inference.renamed(tensors, (name) => name.startsWith("quantize.") ? undefined : `parameters.${name}`)
+export const weights = (trained: Pick<Tokenizer, "tensors">): Weights.Tensors =>
+  Inference.renamed(trained.tensors, (name) => name.startsWith("quantize.") ? undefined : `parameters.${name}`)
 
 /** What inferences with its quantizer are made of: sizes, quantizer, and the arrays as inferences name them. */
 export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer) {

@@ -44,13 +44,16 @@ export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColou
 
 /** Holds a set to the colours of a network's configuration; pictures that are no files have but their own. */
 export const checkColours = (
-  { colour: found, name }: ImageSet.ImageSet,
-  { colour: expected = "managed" }: Pick<AugmentConfig, "colour">,
+  set: ImageSet.ImageSet,
+  augment: Pick<AugmentConfig, "colour">,
   network = "the network"
-): Effect.Effect<void, OtherColours> =>
-  found === undefined || found === expected
+): Effect.Effect<void, OtherColours> => {
+  const { colour: found, name } = set
+  const { colour: expected = "managed" } = augment
+  return found === undefined || found === expected
     ? Effect.void
     : Effect.fail(new OtherColours({ set: name, network, expected, found }))
+}
 
 /** The images of one batch in both forms, with where they come from. */
 export interface ImageBatch {

@@ -74,7 +74,8 @@ export interface Continuation {
 }
 
 /** The number of steps that count as taken. */
-export const begin = ({ from: { schedule, step } }: Continuation): number => (schedule === "on" ? step : 0)
+export const begin = (continuation: Continuation): number =>
+  continuation.from.schedule === "on" ? continuation.from.step : 0
 
 const Updates = Schema.Struct({ updates: Schema.Int })
 const Accumulating = Schema.Struct({ optimizer: Schema.Struct({ accumulate: Schema.Int }) })

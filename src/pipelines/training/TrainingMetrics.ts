@@ -53,16 +53,19 @@ export interface Taken {
 export const recorder = (stage: string) => {
   const metrics = of(stage)
   return {
-    step: ({ bytesOfBatches, images, imagesPerSecond, loss, secondsWaitedForData }: Taken) =>
+    step: (taken: Taken) =>
       Effect.all([
         Metric.update(metrics.steps, 1),
-        Metric.update(metrics.images, images),
-        Metric.update(metrics.imagesPerSecond, imagesPerSecond),
-        loss === undefined ? Effect.void : Metric.update(metrics.loss, loss),
-        Metric.update(metrics.secondsWaitedForData, secondsWaitedForData),
-        Metric.update(metrics.bytesOfBatches, bytesOfBatches)
+        Metric.update(metrics.images, taken.images),
+        Metric.update(metrics.imagesPerSecond, taken.imagesPerSecond),
+        taken.loss === undefined ? Effect.void : Metric.update(metrics.loss, taken.loss),
+        Metric.update(metrics.secondsWaitedForData, taken.secondsWaitedForData),
+        Metric.update(metrics.bytesOfBatches, taken.bytesOfBatches)
       ], { discard: true }),
-    memory: ({ bytes, tensors }: Memory) =>
-      Effect.andThen(Metric.update(metrics.engineTensors, tensors), Metric.update(metrics.engineBytes, bytes))
+    memory: (memory: Memory) =>
+      Effect.andThen(
+        Metric.update(metrics.engineTensors, memory.tensors),
+        Metric.update(metrics.engineBytes, memory.bytes)
+      )
   }
 }

@@ -142,7 +142,7 @@ export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
 }
 
 /** What a file of arrays says of the images that they are of. Its labels are numbers of these classes and of no others. */
-export const header = ({ classes, digest }: ImageSet): Readonly<Record<string, string>> => ({
-  images: digest,
-  classes: JSON.stringify(classes)
+export const header = (set: ImageSet): Readonly<Record<string, string>> => ({
+  images: set.digest,
+  classes: JSON.stringify(set.classes)
 })

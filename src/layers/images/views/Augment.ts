@@ -86,9 +86,10 @@ export const classifierView = (
   picture: Picture,
   size: number,
   config: Random & Pick<Normalize.Channels, "mean">,
-  { autoAugment, randAugment }: Pick<FinetuneConfig, "autoAugment" | "randAugment">,
+  policies: Pick<FinetuneConfig, "autoAugment" | "randAugment">,
   key: KeyedRandom.Key
 ): Picture => {
+  const { autoAugment, randAugment } = policies
   const draws = KeyedRandom.generator(key)
   const box = Crop.random(picture.width, picture.height, config, draws)
   const cropped = Views.resize(picture, size, size, filterOf(config, draws), box)
@@ -139,9 +140,10 @@ export interface Recipe {
 /** The views of a picture by a recipe; both are one where there is no second. */
 export const make = (
   picture: Picture,
-  { augment, policies, secondSize, size }: Recipe,
+  recipe: Recipe,
   key: KeyedRandom.Key
 ): Pair => {
+  const { augment, policies, secondSize, size } = recipe
   if (secondSize !== undefined) return viewPair(picture, size, augment, secondSize, key)
   const first = policies === undefined
     ? view(picture, size, augment, key)
@@ -180,13 +182,13 @@ const write = (
 
 /** Puts views at a place of a batch. */
 export const put = (
-  { normalised, unit }: Batch<number>,
+  batch: Batch<number>,
   place: number,
-  { first, second }: Pair,
+  pair: Pair,
   channels: Normalize.Channels
 ): void => {
-  write(second, Normalize.identity, unit, place)
-  write(first, Normalize.standard(channels), normalised, place)
+  write(pair.second, Normalize.identity, batch.unit, place)
+  write(pair.first, Normalize.standard(channels), batch.normalised, place)
 }
 
 /** Views of `size` × `size` pixels as a batch. */
