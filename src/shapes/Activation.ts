@@ -10,6 +10,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Axis from "./Axis.ts"
+import { type Unary, unary } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -38,7 +39,7 @@ const geluGrad = tf.customGrad((x, save) => {
 })
 
 /** The exact GELU, `x Φ(x)` by the error function. */
-export const gelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(geluGrad(untyped(x)))
+export const gelu: Unary<"gelu"> = unary("gelu", geluGrad)
 
 /** `x σ(a x)`. Its gradient is taken as a whole: that of the product overflows on the way, where `x` is large. */
 const swish = (a: number) =>
@@ -60,10 +61,10 @@ const quickGeluGrad = swish(1.702)
 const siluGrad = swish(1)
 
 /** CLIP's GELU, `x σ(1.702 x)`. */
-export const quickGelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(quickGeluGrad(untyped(x)))
+export const quickGelu: Unary<"quickGelu"> = unary("quickGelu", quickGeluGrad)
 
 /** `tanh x`. */
-export const tanh = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.tanh(untyped(x)))
+export const tanh: Unary<"tanh"> = unary("tanh", tf.tanh)
 
 const reluGrad = tf.customGrad((x, save) => {
   const y = tf.relu(x as tf.Tensor)
@@ -75,13 +76,13 @@ const reluGrad = tf.customGrad((x, save) => {
 })
 
 /** `max(x, 0)`, with the gradient 0 at 0. */
-export const relu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(reluGrad(untyped(x)))
+export const relu: Unary<"relu"> = unary("relu", reluGrad)
 
 /** `σ(x) = 1 / (1 + e⁻ˣ)`. */
-export const sigmoid = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sigmoid(untyped(x)))
+export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", tf.sigmoid)
 
 /** `x σ(x)`, also called swish. */
-export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(siluGrad(untyped(x)))
+export const silu: Unary<"silu"> = unary("silu", siluGrad)
 
 /** The logarithm of softmax along the last axis. */
 export const logSoftmax = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<[...L, C]> =>

@@ -116,11 +116,20 @@ export function oneHot(codes: Any, size: number): Any {
  * Numbers as codes; what stands behind the point is cut off. What is not finite, or does not fit in 32 bits, gives any code: engines
  * differ.
  */
-export const fromFloat = <S extends Shape>(x: Tensor<S>): Tensor<S, "int32"> =>
-  unsafeTyped(untaped([untyped(x)], (y) => y!.cast("int32")))
+export const fromFloat: Elementwise.Unary<"fromFloat", "float32", "int32"> = Elementwise.unary(
+  "fromFloat",
+  (x) => untaped([x], (y) => y!.cast("int32")),
+  "float32",
+  "int32"
+)
 
 /** Where two arrays hold the same codes. */
-export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise.pairwise("equal", tf.equal)
+export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise.pairwise(
+  "equal",
+  tf.equal,
+  "int32",
+  "bool"
+)
 
 /** Codes `[B·N]` as the codes of a batch, `[B, N]`. */
 export const asGrid = <B extends number, N extends number>(

@@ -17,26 +17,75 @@ import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
-import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+import { type Any, assertShape, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import { untaped } from "./Untaped.ts"
+
+/** An operation on one operand of `In` elements, with a result of `Out` elements. */
+export interface Unary<Name extends string, In extends DType = "float32", Out extends DType = In> {
+  <S extends Shape>(x: Tensor<S, In>): Tensor<S, Out>
+  <S extends Shape, D extends DType>(
+    x: Tensor<S, D> & ShapeError.ShapeError<`${Name}: x must be ${In} but is ${D}`>
+  ): Tensor<S, Out>
+}
+
+/** Makes one, with the checks of its operand and its result. */
+export function unary<Name extends string>(name: Name, compute: (x: tf.Tensor) => tf.Tensor): Unary<Name>
+export function unary<Name extends string, In extends DType, Out extends DType>(
+  name: Name,
+  compute: (x: tf.Tensor) => tf.Tensor,
+  elements: In,
+  result: Out
+): Unary<Name, In, Out>
+export function unary(
+  name: string,
+  compute: (x: tf.Tensor) => tf.Tensor,
+  elements: DType = "float32",
+  result: DType = elements
+): (x: Any) => Any {
+  return (x) => {
+    ShapeError.elements(name, elements, x)
+    return assertShape(name, compute(untyped(x)), x.shape, result)
+  }
+}
 
 /** An operation on two operands of one shape: of `In` elements, with a result of `Out` elements. */
 export interface Pairwise<Name extends string, In extends DType = "float32", Out extends DType = In> {
   <S extends Shape>(a: Tensor<S, In>, b: Tensor<NoInfer<S>, In>): Tensor<S, Out>
-  <S extends Shape, R extends Shape>(
-    a: Tensor<S, In>,
-    b: Tensor<R, In> & ShapeError.ShapeError<`${Name}: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+  <S extends Shape, R extends Shape, D extends DType, E extends DType>(
+    a: Tensor<S, D>,
+    b:
+      & Tensor<R, E>
+      & ShapeError.ShapeError<
+        [D, E] extends [In, In] ? `${Name}: left is ${ShowShape<S>} but right is ${ShowShape<R>}`
+          : `${Name}: operands must be ${In} but are ${D} and ${E}`
+      >
   ): Tensor<S, Out>
 }
 
-/** Makes one, with the check of its operands. */
-export const pairwise = <Name extends string, In extends DType = "float32", Out extends DType = In>(
+/** Makes one, with the checks of its operands and its result. */
+export function pairwise<Name extends string>(
   name: Name,
   compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor
-): Pairwise<Name, In, Out> =>
-<S extends Shape>(a: Tensor<S, In>, b: Tensor<S, In>): Tensor<S, Out> => {
-  ShapeError.same(name, a, b)
-  return unsafeTyped(compute(untyped(a), untyped(b)))
+): Pairwise<Name>
+export function pairwise<Name extends string, In extends DType, Out extends DType>(
+  name: Name,
+  compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+  elements: In,
+  result: Out
+): Pairwise<Name, In, Out>
+export function pairwise(
+  name: string,
+  compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+  elements: DType = "float32",
+  result: DType = elements
+): (a: Any, b: Any) => Any {
+  return (a, b) => {
+    if (a.dtype !== elements || b.dtype !== elements) {
+      throw new ShapeError.ShapeError(`${name}: operands must be ${elements} but are ${a.dtype} and ${b.dtype}`)
+    }
+    ShapeError.same(name, a, b)
+    return assertShape(name, compute(untyped(a), untyped(b)), a.shape, result)
+  }
 }
 
 /** `a + b` of one shape. */
@@ -152,16 +201,16 @@ export function addToSamples(x: Any, y: Any): Any {
 }
 
 /** `x²`. */
-export const square = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.square(untyped(x)))
+export const square: Unary<"square"> = unary("square", tf.square)
 
 /** `√x`. */
-export const sqrt = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sqrt(untyped(x)))
+export const sqrt: Unary<"sqrt"> = unary("sqrt", tf.sqrt)
 
 /** `eˣ`. */
-export const exp = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.exp(untyped(x)))
+export const exp: Unary<"exp"> = unary("exp", tf.exp)
 
 /** The natural logarithm. */
-export const log = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.log(untyped(x)))
+export const log: Unary<"log"> = unary("log", tf.log)
 
 const absGrad = tf.customGrad((x, save) => {
   const input = x as tf.Tensor
@@ -173,19 +222,19 @@ const absGrad = tf.customGrad((x, save) => {
 })
 
 /** `|x|`, with the gradient 0 at 0. */
-export const abs = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(absGrad(untyped(x)))
+export const abs: Unary<"abs"> = unary("abs", absGrad)
 
 /** -1, 0 or 1. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
-export const sign = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.sign(untyped(x)))
+export const sign: Unary<"sign"> = unary("sign", tf.sign)
 
 /** The nearest whole number, halves to the even one. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
-export const round = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.round(untyped(x)))
+export const round: Unary<"round"> = unary("round", tf.round)
 
 /** The largest whole number that is not above `x`. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
-export const floor = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.floor(untyped(x)))
+export const floor: Unary<"floor"> = unary("floor", tf.floor)
 
 /** `1 / x`. */
-export const reciprocal = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(tf.div(1, untyped(x)))
+export const reciprocal: Unary<"reciprocal"> = unary("reciprocal", (x) => tf.div(1, x))
 
 /** The smaller of each element and a constant. */
 export const atMost = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S> =>
@@ -196,7 +245,7 @@ export const atLeast = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S>
   unsafeTyped(tf.maximum(untyped(x), bound))
 
 /** Where an element is neither infinite nor NaN. */
-export const isFinite = <S extends Shape>(x: Tensor<S>): Tensor<S, "bool"> => unsafeTyped(tf.isFinite(untyped(x)))
+export const isFinite: Unary<"isFinite", "float32", "bool"> = unary("isFinite", tf.isFinite, "float32", "bool")
 
 /** Where `x < bound`. */
 export const isBelow = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
@@ -205,18 +254,31 @@ export const isBelow = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S,
 /** Where `a < b`. */
 export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
   "lessThan",
-  (a, b) => untaped([a, b], (x, y) => tf.less(x!, y!))
+  (a, b) => untaped([a, b], (x, y) => tf.less(x!, y!)),
+  "float32",
+  "bool"
+)
+
+/** Where `x > bound`. */
+export const isAbove = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
+  unsafeTyped(untaped([untyped(x)], (y) => tf.greater(y!, bound)))
+
+/** Where `a > b`. */
+export const greaterThan: Pairwise<"greaterThan", "float32", "bool"> = pairwise(
+  "greaterThan",
+  (a, b) => untaped([a, b], (x, y) => tf.greater(x!, y!)),
+  "float32",
+  "bool"
 )
 
 /** Where both hold. */
-export const and: Pairwise<"and", "bool"> = pairwise("and", tf.logicalAnd)
+export const and: Pairwise<"and", "bool"> = pairwise("and", tf.logicalAnd, "bool", "bool")
 
 /** Where one or both hold. */
-export const or: Pairwise<"or", "bool"> = pairwise("or", tf.logicalOr)
+export const or: Pairwise<"or", "bool"> = pairwise("or", tf.logicalOr, "bool", "bool")
 
 /** Where the condition does not hold. */
-export const not = <S extends Shape>(condition: Tensor<S, "bool">): Tensor<S, "bool"> =>
-  unsafeTyped(tf.logicalNot(untyped(condition)))
+export const not: Unary<"not", "bool"> = unary("not", tf.logicalNot, "bool", "bool")
 
 /** `a` where the condition holds, else `b`. */
 export function where<S extends Shape>(
@@ -224,16 +286,21 @@ export function where<S extends Shape>(
   a: Tensor<NoInfer<S>>,
   b: Tensor<NoInfer<S>>
 ): Tensor<S>
-export function where<S extends Shape, A extends Shape, B extends Shape>(
+export function where<S extends Shape, A extends Shape, B extends Shape, D extends DType, E extends DType>(
   condition:
     & Tensor<S, "bool">
     & ShapeError.ShapeError<
-      `where: the condition is ${ShowShape<S>} but it chooses of ${ShowShape<A>} and ${ShowShape<B>}`
+      [D, E] extends ["float32", "float32"]
+        ? `where: the condition is ${ShowShape<S>} but it chooses of ${ShowShape<A>} and ${ShowShape<B>}`
+        : `where: operands must be float32 but are ${D} and ${E}`
     >,
-  a: Tensor<A>,
-  b: Tensor<B>
+  a: Tensor<A, D>,
+  b: Tensor<B, E>
 ): never
 export function where(condition: Any, a: Any, b: Any): Any {
+  if (a.dtype !== "float32" || b.dtype !== "float32") {
+    throw new ShapeError.ShapeError(`where: operands must be float32 but are ${a.dtype} and ${b.dtype}`)
+  }
   if (![a, b].every(({ shape }) => ShapeError.agree(shape, condition.shape))) {
     const [chooses, first, second] = [condition, a, b].map(({ shape }) => ShapeError.show(shape))
     throw new ShapeError.ShapeError(`where: the condition is ${chooses} but it chooses of ${first} and ${second}`)
@@ -268,7 +335,7 @@ export const select = <S extends Shape>(
 export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
   unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
 
-/** Truth as 1 and 0. */
+/** Truth as 1 and 0, codes as numbers; `Codes.fromFloat` makes codes of numbers. */
 export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> =>
   unsafeTyped(tf.cast(untyped(x), "float32"))
 

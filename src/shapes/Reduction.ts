@@ -11,6 +11,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Axis from "./Axis.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -32,6 +33,13 @@ export interface Along<Name extends string> {
     x: Tensor<S>,
     axis: I & Axis.Within<Name, S, I>
   ): Tensor<Axis.Without<S, I>>
+  <S extends Shape, D extends DType, const I extends number>(
+    x: Tensor<S, D>,
+    axis:
+      & I
+      & (D extends "float32" ? Axis.Within<Name, S, I>
+        : ShapeError.ShapeError<`${Name}: x must be float32 but is ${D}`>)
+  ): Tensor<Axis.Without<S, I>>
 }
 
 /** The place of an axis that has elements: without any there is no mean and no extreme. */
@@ -46,7 +54,10 @@ const along = <Name extends string>(
   reduce: (x: tf.Tensor, axis: number) => tf.Tensor,
   place = filled
 ): Along<Name> =>
-(x: Any, axis: number): Any => unsafeTyped(reduce(untyped(x), place(name, x.shape, axis)))
+(x: Any, axis: number): Any => {
+  ShapeError.elements(name, "float32", x)
+  return unsafeTyped(reduce(untyped(x), place(name, x.shape, axis)))
+}
 
 /** The sum along an axis. */
 export const sumAlong: Along<"sumAlong"> = along("sumAlong", tf.sum, Axis.place)

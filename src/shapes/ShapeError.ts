@@ -33,6 +33,11 @@ export const sizes = (name: string, shape: Shape): void => {
   if (wrong !== undefined) throw new ShapeError(`${name}: ${wrong} is not a size`)
 }
 
+/** Refuses an operand of other elements. */
+export const elements = (name: string, wanted: string, x: { readonly dtype: string }): void => {
+  if (x.dtype !== wanted) throw new ShapeError(`${name}: x must be ${wanted} but is ${x.dtype}`)
+}
+
 /** Refuses two operands of different shapes. */
 export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
   if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)

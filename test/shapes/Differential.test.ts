@@ -118,6 +118,12 @@ describe("what TypeScript does not see", () => {
     ["maxAlong: axis 1 of [2, 0] is empty", () => Reduction.maxAlong(empty, 1)],
     ["meanAlong: axis 1 of [2, 0] is empty", () => Reduction.meanAlong(empty, 1)],
     ["maxLast: axis -1 of [2, 0] is empty", () => Reduction.maxLast(empty)],
+    [
+      "own: expected float32 [2, 3] but got float32 [4, 3]",
+      () => Elementwise.pairwise("own", (a, b) => a.concat(b))(x, x)
+    ],
+    ["own: expected float32 [2, 3] but got bool [2, 3]", () => Elementwise.pairwise("own", (a, b) => a.less(b))(x, x)],
+    ["own: expected float32 [2, 3] but got float32 []", () => Elementwise.unary("own", (y) => y.sum())(x)],
     ["softmax: [] has no axis -1", () => Activation.softmax(scalar)],
     ["logSoftmax: [] has no axis -1", () => Activation.logSoftmax(scalar)]
   ]

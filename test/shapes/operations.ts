@@ -170,6 +170,8 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x }) => Elementwise.where(Elementwise.isBelow(away(x), 0), Elementwise.square(away(x)), Elementwise.scale(x, 3))
   ),
   operation("Elementwise.lessThan", two, ({ a, b }) => Elementwise.lessThan(a, b), discrete),
+  operation("Elementwise.isAbove", one, ({ x }) => Elementwise.isAbove(x, 0.5), discrete),
+  operation("Elementwise.greaterThan", two, ({ a, b }) => Elementwise.greaterThan(a, b), discrete),
   operation("Elementwise.and", masks, ({ a, b }) => Elementwise.and(a, b), discrete),
   operation("Elementwise.or", masks, ({ a, b }) => Elementwise.or(a, b), discrete),
   operation("Elementwise.not", masks, ({ a }) => Elementwise.not(a), discrete),
