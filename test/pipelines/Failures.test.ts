@@ -160,7 +160,7 @@ describe("stages refuse", () => {
         const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
         assert.strictEqual(error[Runtime.errorExitCode], 73)
         assert.include(error.message, "(seed: 0 in the folder, 1 asked)")
-        assert.include(error.message, "choose another run folder, where --from or --tokenizer take this result over")
+        assert.include(error.message, "choose another run folder or another name for the stage; stages of another run")
         const images = Images.layerMemory([set("train", 16)])
         const data = tagged(
           yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(images))),

@@ -145,6 +145,7 @@ describe("the package", () => {
     "./shapes": ["@tensorflow/tfjs"],
     "./domain": ["effect", "ml-matrix", "pure-rand"],
     "./nn": nn,
+    "./compiler": ["@tensorflow/tfjs", "protobufjs"],
     "./layers": services,
     "./pipelines": services,
     "./laws": services

@@ -7,10 +7,13 @@ import * as Files from "./Files.ts"
 /** The file that says who uses the folder. */
 export const NAME = "lock"
 
-/** Another process uses the folder. Exits with 73. */
+/** The folder is in use, by another process or elsewhere in this one. Exits with 73. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
+    if (this.pid === process.pid && this.host === os.hostname()) {
+      return "this process is using it elsewhere; provide one layer of the folder to all that use it"
+    }
     return `process ${this.pid} on ${this.host} is using it; wait until that ends, ` +
       "or delete the file lock in the folder if no such process is running patchword"
   }

@@ -36,8 +36,8 @@ export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     return `${this.stage}: the run already holds the result of this stage under another configuration or from other data ` +
-      `(${Json.showDifferences(this.differences)}); choose another run folder, where --from or --tokenizer take this ` +
-      "result over, or another name for the stage"
+      `(${Json.showDifferences(this.differences)}); choose another run folder or another name for the ` +
+      "stage; stages of another run can take this result over (on the command line by --from or --tokenizer)"
   }
 }
 
