@@ -34,7 +34,7 @@ const rooms = {
   Reduction,
   Tokens
 }
-const helpers = ["Elementwise.pairwise", "Tokens.gridOf"]
+const helpers = ["Elementwise.pairwise", "Elementwise.unary", "Tokens.gridOf"]
 
 const unit = (seed: number, purpose: string, shape: ReadonlyArray<number>) => {
   const random = KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 })
