@@ -105,35 +105,41 @@ const loaded = <S, E, R>(
 ): Layer.Layer<Images, E, R> =>
   Layer.effect(Images, Effect.promise(load).pipe(Effect.flatMap(make), Effect.map(traced)))
 
+/** {@link layerFolder} without its services: the file system and the paths come from the environment. */
 export const layerFolderNoDeps = (
   directory: string,
   options: FolderOptions = {}
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/Folder.ts"), ({ make }) => make(directory, options))
 
+/** {@link layerEmoji} without its services: the file system and the paths come from the environment. */
 export const layerEmojiNoDeps = (
   options: EmojiOptions = {}
 ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/Emoji.ts"), ({ make }) => make(options))
 
+/** {@link layerWebDataset} without its services: the file system and the paths come from the environment. */
 export const layerWebDatasetNoDeps = (
   shards: Shards,
   options: WebDatasetOptions = {}
 ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/WebDataset.ts"), ({ make }) => make(shards, options))
 
+/** {@link layerParquet} without its services: the file system and the paths come from the environment. */
 export const layerParquetNoDeps = (
   shards: Shards,
   options: ParquetOptions = {}
 ): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/Parquet.ts"), ({ make }) => make(shards, options))
 
+/** {@link layerManifest} without its services: the file system and the paths come from the environment. */
 export const layerManifestNoDeps = (
   file: string,
   options: ManifestOptions = {}
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/Manifest.ts"), ({ make }) => make(file, options))
 
+/** {@link layerCifar} without its services: the file system and the paths come from the environment. */
 export const layerCifarNoDeps = (
   directory: string
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
