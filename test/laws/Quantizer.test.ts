@@ -1,4 +1,5 @@
 import * as Laws from "../../src/laws/index.ts"
+import * as FiniteScalar from "../../src/nn/tokenizer/FiniteScalar.ts"
 import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as TableRows from "../../src/nn/tokenizer/Rows.ts"
@@ -17,6 +18,15 @@ const laws = (of: Value) =>
   }))
 
 holds("the moving average as a value", laws(value))
+
+for (const levels of [[8, 6, 5], [2], [7], [5, 4, 3], [4096]]) {
+  const scalars = FiniteScalar.make({
+    codes: FiniteScalar.codesOf(levels),
+    codeWidth: levels.length,
+    levels
+  })
+  holds(`finite scalars of ${levels.join(", ")} levels`, Laws.quantizer(scalars, () => ({})))
+}
 
 refuses("a quantizer", laws, value, {
   "gives every vector a code that there is, with a value": {

@@ -99,6 +99,34 @@ describe("finite scalar quantization", () => {
         read(again.z_q).forEach((value, at) => assert.closeTo(value, seen[at]!, 1e-6))
       }))))
 
+  it.each([2, 3, 981, 1002, 2048, 4096, 65535, 65536])(
+    "has the codes of %i levels and no others",
+    (level) =>
+      tf.tidy(() => {
+        const wide = FiniteScalar.make({ codes: level, codeWidth: 1, levels: [level] })
+        const ends = HostTensor.make([6, 1], "float32", Float32Array.of(-1e30, -100, -9, 9, 100, 1e30))
+        assert.deepStrictEqual(read(wide.quantize({}, Tensor.constant(ends)).codes), [
+          0,
+          0,
+          0,
+          level - 1,
+          level - 1,
+          level - 1
+        ])
+      })
+  )
+
+  it.each([
+    [[3, 1], 3, "finiteScalar: channel 1 has 1 levels, but a whole number from 2 to 65536 is needed"],
+    [[2.5, 2], 5, "finiteScalar: channel 0 has 2.5 levels, but a whole number from 2 to 65536 is needed"],
+    [[], 1, "finiteScalar: 0 channels make 1 codes, but 2 to 16777216 can be counted"],
+    [[65536, 512], 2 ** 25, "finiteScalar: 2 channels make 33554432 codes, but 2 to 16777216 can be counted"]
+  ])(
+    "refuses %j",
+    (levels, codes, said) =>
+      assert.throws(() => FiniteScalar.make({ codes, codeWidth: levels.length, levels }), ShapeError.ShapeError, said)
+  )
+
   it("refuses codes and channels that its levels do not make", () =>
     assert.throws(
       () => FiniteScalar.make({ codes: 61, codeWidth: 3, levels: LEVELS }),

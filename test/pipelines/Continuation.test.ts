@@ -165,3 +165,27 @@ describe("a stage that goes on from another", () => {
       }))
   })
 })
+
+describe("a stage", () => {
+  layer(Layer.merge(machine, NodeServices.layer))((it) => {
+    it.effect.each(["", ".", "..", "../outside", "a/b", "a\\b", "-x", "a b"])(
+      "is not named %j",
+      (stage) =>
+        Effect.gen(function*() {
+          const refused = yield* Effect.flip(trainTokenizer(plain.tokenizer, { stage }))
+          assert(refused._tag === "ConfigError")
+          assert.match(refused.message, /stage: expected a name of letters, digits/)
+        }).pipe(fresh)
+    )
+
+    it.effect.each([0, -1, 1.5, NaN])(
+      "keeps no checkpoint every %d steps",
+      (checkpointEvery) =>
+        Effect.gen(function*() {
+          const refused = yield* Effect.flip(trainTokenizer(plain.tokenizer, { checkpointEvery }))
+          assert(refused._tag === "ConfigError")
+          assert.match(refused.message, /checkpointEvery: expected a whole number of steps from 1/)
+        }).pipe(fresh)
+    )
+  })
+})

@@ -16,6 +16,7 @@ import { encode } from "../../src/pipelines/evaluate/Encode.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import * as Tensor from "../../src/shapes/Tensor.ts"
 import { machine, micro, recording, sets } from "./kit.ts"
 
 const preset = micro({ duration: 40, warmup: 4 })
@@ -123,6 +124,21 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const refused = yield* Effect.flip(trainTokenizer(tokenizer.config))
         assert.include(refused.message, "codebook.quantizer: expected the quantizer \"signs\" to be given in code")
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true }), Effect.provide(Files.layerNode), Effect.scoped))
+
+    it.effect("names its losses otherwise than what is measured already", () =>
+      Effect.gen(function*() {
+        const config = yield* configOf(codebooks["a quantizer of one's own"]!.codebook)
+        const own = signs(4)
+        const quantizer: typeof own = {
+          ...own,
+          quantize: <M extends number>(learned: object, vectors: Tensor.Tensor<[M, typeof own.codeWidth]>) => ({
+            ...own.quantize(learned, vectors),
+            losses: { loss: Tensor.fill([], 1) }
+          })
+        }
+        const refused = yield* Effect.flip(trainTokenizer(config, { quantizer }))
+        assert.include(refused.message, "its loss \"loss\" has the name of something that every tokenizer measures")
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("has the sizes of its configuration", () =>
       Effect.gen(function*() {

@@ -27,7 +27,9 @@ const GradientCodes = Schema.Struct({ kind: Schema.Literal("gradient"), commitme
 const FiniteScalar = Schema.Struct({
   kind: Schema.Literal("finiteScalar"),
   levels: Schema.Array(
-    Schema.Int.check(Schema.makeFilter((n: number) => n >= 2, { expected: "a whole number of at least 2" }))
+    Schema.Int.check(
+      Schema.makeFilter((n: number) => n >= 2 && n <= 65536, { expected: "a whole number from 2 to 65536" })
+    )
   )
 })
 

@@ -20,8 +20,14 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import { constant, type Tensor } from "../../shapes/Tensor.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
-/** The levels of each channel, 2 or more. */
+/** The levels of each channel, 2 to {@link MOST_LEVELS}. */
 export type Levels = ReadonlyArray<number>
+
+/** The most levels of a channel, which float32 still tells apart when it is bent. */
+export const MOST_LEVELS = 65536
+
+/** The most codes, which float32 still counts one by one. */
+export const MOST_CODES = 2 ** 24
 
 /** How many codes levels make. */
 export const codesOf = (levels: Levels): number => levels.reduce((product, level) => product * level, 1)
@@ -34,8 +40,8 @@ const weight = (levels: Levels, channel: number): number => codesOf(levels.slice
 export const vectorOf = (levels: Levels, code: number): ReadonlyArray<number> =>
   levels.map((level, channel) => (Math.floor(code / weight(levels, channel)) % level - middle(level)) / middle(level))
 
-// A little wider than the levels, so that the outermost are reached.
-const half = (level: number): number => (level - 1) * 1.001 / 2
+// A little wider than the levels, so that the outermost are reached, but never by so much that it rounds beyond them.
+const half = (level: number): number => Math.min((level - 1) * 1.001 / 2, (level - 1) / 2 + 0.49)
 
 // An even number of levels has none in the middle.
 const offset = (level: number): number => (level % 2 === 0 ? 0.5 : 0)
@@ -50,12 +56,22 @@ export interface Options<K extends number, E extends number> {
 /**
  * The quantizer as a value.
  *
- * @throws ShapeError when codes or channels are not those of the levels.
+ * @throws ShapeError when codes or channels are not those of the levels, or when levels are too few or too many.
  */
 export const make = <K extends number, E extends number>(
   options: Options<K, E>
 ): Quantizer.Quantizer<K, E, Quantizer.Nothing> => {
   const { codeWidth, codes, levels } = options
+  const bad = levels.findIndex((level) => !Number.isInteger(level) || level < 2 || level > MOST_LEVELS)
+  if (bad >= 0 || levels.length === 0 || codesOf(levels) > MOST_CODES) {
+    throw new ShapeError.ShapeError(
+      bad >= 0
+        ? `finiteScalar: channel ${bad} has ${
+          levels[bad]
+        } levels, but a whole number from 2 to ${MOST_LEVELS} is needed`
+        : `finiteScalar: ${levels.length} channels make ${codesOf(levels)} codes, but 2 to ${MOST_CODES} can be counted`
+    )
+  }
   if (codes !== codesOf(levels) || codeWidth !== levels.length) {
     throw new ShapeError.ShapeError(
       `finiteScalar: levels ${levels.join(", ")} make ${
@@ -71,13 +87,14 @@ export const make = <K extends number, E extends number>(
     codeWidth,
     quantize: (_, vectors) => {
       const bent = tanh(addBias(vectors, row((level) => Math.atanh(offset(level) / half(level)))))
-      const z = addBias(scaleChannels(bent, row(half)), row((level) => -offset(level)))
-      const whole = straightThrough(z, round(z))
+      const steps = addBias(scaleChannels(bent, row(half)), row((level) => -offset(level)))
+      const whole = straightThrough(steps, round(steps))
+      const scaled = (x: typeof steps) => scaleChannels(x, row((level) => 1 / middle(level)))
       const digits = addBias(whole, row(middle))
       return {
-        z,
+        z: scaled(steps),
         codes: fromFloat(sumAlong(scaleChannels(digits, row((__, channel) => weight(levels, channel))), 1)),
-        z_q: scaleChannels(whole, row((level) => 1 / middle(level))),
+        z_q: scaled(whole),
         losses: {}
       }
     }

@@ -21,6 +21,7 @@ import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf, Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
@@ -86,7 +87,28 @@ export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
     (leaf) => leaf
   )
 
-/** One step of VQ-KD on batches of `B` images. */
+/** What a step, and a row of the log, measure beside the losses of a quantizer. */
+const MEASURED: ReadonlySet<string> = new Set([
+  "stage",
+  "step",
+  "loss",
+  "reconstruction",
+  "cosine",
+  "gradientNorm",
+  "counts",
+  "usage",
+  "perplexity"
+])
+
+const checkNames = (quantizer: string, losses: object): void => {
+  const taken = Object.keys(losses).find((name) => MEASURED.has(name))
+  if (taken === undefined) return
+  throw new ShapeError.ShapeError(
+    `quantizer ${quantizer}: its loss "${taken}" has the name of something that every tokenizer measures; give it another name`
+  )
+}
+
+/** One step of VQ-KD on batches of `B` images. Tracing it fails where a loss of the quantizer has a name that is taken. */
 export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -112,6 +134,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
         const learned: Quantizer.Learned<Q> = { ...params.quantize, ...moved }
         const pass = Vqkd.forward(params, (vectors) => quantizer.quantize(learned, vectors), images, targets, heads)
         const { quantized: { codes, losses, z } } = pass
+        checkNames(quantizer.name, losses)
         const reconstruction = Vqkd.reconstruction(pass.cosine)
         const loss = Tree.leaves<Tensor<[]>>(losses).reduce((sum, [, one]) => add(sum, one), reconstruction)
         return { loss, aux: { reconstruction, losses, z, codes } }

@@ -104,12 +104,22 @@ const differencesOf = (
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
 }
 
+/** A stage's name is that of its files: it has letters, digits, `_`, `-` and dots, and begins with a letter or digit. */
+const checkName = (stage: string) =>
+  requireConfig("the stage", {
+    stage: [
+      !/^[A-Za-z0-9][\w.-]*$/.test(stage),
+      `expected a name of letters, digits, "_", "-" and "." that begins with a letter or a digit, got "${stage}"`
+    ]
+  })
+
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
 export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
   const { config, dataDigest, model, stage, ...more } = about
+  yield* checkName(stage)
   const runs = yield* Runs
   const configDigest = Files.sha256(Json.canonical(ContinuedFrom.within(config, more.continuedFrom)))
   const identity = { configDigest, dataDigest }
@@ -220,6 +230,10 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const { accumulate = 1, batchSize } = optimizer
     const first = continueFrom === undefined ? 0 : Continuation.begin(continueFrom)
     yield* requireConfig(stage, {
+      checkpointEvery: [
+        !(checkpointEvery >= 1 && (Number.isInteger(checkpointEvery) || checkpointEvery === Infinity)),
+        `expected a whole number of steps from 1, or Infinity for none, got ${checkpointEvery}`
+      ],
       "optimizer.duration": [
         first >= total,
         `expected more than the ${first} steps that were taken before, got ${total}; or let the schedule begin anew`
