@@ -178,9 +178,7 @@ const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantize
   return {
     loss: HostTensor.item(loss),
     cosine: 1 - HostTensor.item(reconstruction),
-    ...Object.fromEntries(
-      Tree.leaves<HostTensor.HostTensor<[], "float32">>(losses).map(([name, one]) => [name, HostTensor.item(one)])
-    ),
+    ...Stage.scalars(losses),
     gradientNorm: HostTensor.item(gradientNorm),
     usage: Codebook.usage(counts.data),
     perplexity: Codebook.perplexity(counts.data)

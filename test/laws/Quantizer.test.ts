@@ -1,3 +1,4 @@
+import * as ScalarLevels from "../../src/domain/method/ScalarLevels.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as FiniteScalar from "../../src/nn/tokenizer/FiniteScalar.ts"
 import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
@@ -21,7 +22,7 @@ holds("the moving average as a value", laws(value))
 
 for (const levels of [[8, 6, 5], [2], [7], [5, 4, 3], [4096]]) {
   const scalars = FiniteScalar.make({
-    codes: FiniteScalar.codesOf(levels),
+    codes: ScalarLevels.codes(levels),
     codeWidth: levels.length,
     levels
   })

@@ -14,10 +14,9 @@ import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
-import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
-import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
+import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -43,13 +42,7 @@ export const finetune = Command.make("finetune", {
   ),
   tests: Flags.tests,
   classes: Flags.classes,
-  ...ConfigFlags.flags,
-  ...ImagesFlags.flags,
-  ...EngineFlags.flags,
-  ...ContinueFlags.flags,
-  out: Flags.out,
-  split: Flags.split,
-  json: Flags.json
+  ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)

@@ -5,10 +5,8 @@ import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
-import * as EngineFlags from "../flags/EngineFlags.ts"
-import * as Flags from "../flags/Flags.ts"
-import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
+import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -17,13 +15,7 @@ export const pretrain = Command.make("pretrain", {
   tokenizer: Flag.String("tokenizer").pipe(
     Flag.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
   ),
-  ...ConfigFlags.flags,
-  ...ImagesFlags.flags,
-  ...EngineFlags.flags,
-  ...ContinueFlags.flags,
-  out: Flags.out,
-  split: Flags.split,
-  json: Flags.json
+  ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)

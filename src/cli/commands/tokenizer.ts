@@ -13,6 +13,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
+import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -21,12 +22,9 @@ const train = Command.make(
   {
     ...ConfigFlags.flags,
     ...ImagesFlags.flags,
+    // Before the engine's, in the help.
     ...TeacherFlags.flags,
-    ...EngineFlags.flags,
-    ...ContinueFlags.flags,
-    out: Flags.out,
-    split: Flags.split,
-    json: Flags.json
+    ...TrainingFlags.flags
   },
   (given) =>
     Effect.gen(function*() {

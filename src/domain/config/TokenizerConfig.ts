@@ -12,6 +12,7 @@
  */
 import { Schema } from "effect"
 import { Sampling } from "../method/Sampling.ts"
+import * as ScalarLevels from "../method/ScalarLevels.ts"
 import * as Quantity from "../values/Quantity.ts"
 import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
@@ -28,7 +29,7 @@ const FiniteScalar = Schema.Struct({
   kind: Schema.Literal("finiteScalar"),
   levels: Schema.Array(
     Schema.Int.check(
-      Schema.makeFilter((n: number) => n >= 2 && n <= 65536, { expected: "a whole number from 2 to 65536" })
+      Schema.makeFilter(ScalarLevels.fits, { expected: `a whole number from 2 to ${ScalarLevels.MOST}` })
     )
   )
 })
@@ -60,7 +61,7 @@ const unfit = (
   const issues = revival === null ? [] : [revives]
   if (quantizer.kind === "gradient") return issues
   const { levels } = quantizer
-  const product = levels.reduce((all, level) => all * level, 1)
+  const product = ScalarLevels.codes(levels)
   return [
     ...issues,
     ...(kmeans ? [{ path: ["kmeans"], issue: "expected false, for the quantizer finiteScalar has no codebook" }] : []),
@@ -80,7 +81,10 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     size: Quantity.upTo(2 ** 24),
     /** Channels of a code. */
     dim: Quantity.Size,
-    /** Of the moving average: how much of a code stays at each step; the rest moves to the mean direction of the patches it was given to. */
+    /**
+     * Of the moving average: how much of a code stays at each step. The rest moves to the mean direction of the patches that it
+     * was given to.
+     */
     decay: Quantity.Rate,
     /** Whether k-means over the first batch sets the codes; random directions otherwise. */
     kmeans: Schema.Boolean,

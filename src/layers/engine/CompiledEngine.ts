@@ -105,8 +105,10 @@ export const make = (
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const program = yield* Check.attempt(step.name, () => trainStep(step))
       const { read, run } = yield* open(step.name, program, under("state", held))
+      // All that a handle keeps of its program, whose model and graph are large.
+      const { result, updates } = program
       const lock = yield* Semaphore.make(1)
-      const inPlace = program.updates.some((update) => update.inPlace)
+      const inPlace = updates.some((update) => update.inPlace)
       let steps = before
       let corrupted: StateCorrupted | undefined
       const intact = Effect.suspend(() =>
@@ -123,7 +125,7 @@ export const make = (
           const taken = Effect.gen(function*() {
             yield* intact
             const outputs = yield* Effect.tapError(run(under("batch", given)), corrupt)
-            const metrics = record<HostOf<M>>("metrics", program.result, outputs)
+            const metrics = record<HostOf<M>>("metrics", result, outputs)
             yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
             steps++
             return metrics
@@ -141,10 +143,11 @@ export const make = (
       const held = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
       const program = yield* Check.attempt(inference.name, () => compileInference(inference))
       const { run } = yield* open(inference.name, program, under("weights", held))
+      const { result } = program
       return {
         run: Effect.fnUntraced(function*(batch: HostOf<B>) {
           const given = yield* Check.arrays(inference.name, "batch", inference.batch as object, batch as object)
-          return record<HostOf<O>>("output", program.result, yield* run(under("batch", given)))
+          return record<HostOf<O>>("output", result, yield* run(under("batch", given)))
         })
       }
     }),

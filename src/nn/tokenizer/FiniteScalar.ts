@@ -11,6 +11,7 @@
  * assert.deepStrictEqual(FiniteScalar.vectorOf([5, 4, 3], 7), [0, -0.5, -1])
  * ```
  */
+import * as ScalarLevels from "../../domain/method/ScalarLevels.ts"
 import { tanh } from "../../shapes/Activation.ts"
 import { fromFloat, straightThrough } from "../../shapes/Codes.ts"
 import { addBias, round, scaleChannels } from "../../shapes/Elementwise.ts"
@@ -20,24 +21,16 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import { constant, type Tensor } from "../../shapes/Tensor.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
-/** The levels of each channel, 2 to {@link MOST_LEVELS}. */
-export type Levels = ReadonlyArray<number>
-
-/** The most levels of a channel, which float32 still tells apart when it is bent. */
-export const MOST_LEVELS = 65536
-
 /** The most codes, which float32 still counts one by one. */
 export const MOST_CODES = 2 ** 24
 
-/** How many codes levels make. */
-export const codesOf = (levels: Levels): number => levels.reduce((product, level) => product * level, 1)
-
 const middle = (level: number): number => Math.floor(level / 2)
 
-const weight = (levels: Levels, channel: number): number => codesOf(levels.slice(0, channel))
+const weight = (levels: ScalarLevels.ScalarLevels, channel: number): number =>
+  ScalarLevels.codes(levels.slice(0, channel))
 
 /** What the decoder sees of a code: one number from -1 to 1 per channel. */
-export const vectorOf = (levels: Levels, code: number): ReadonlyArray<number> =>
+export const vectorOf = (levels: ScalarLevels.ScalarLevels, code: number): ReadonlyArray<number> =>
   levels.map((level, channel) => (Math.floor(code / weight(levels, channel)) % level - middle(level)) / middle(level))
 
 // A little wider than the levels, so that the outermost are reached, but never by so much that it rounds beyond them.
@@ -50,7 +43,7 @@ const offset = (level: number): number => (level % 2 === 0 ? 0.5 : 0)
 export interface Options<K extends number, E extends number> {
   readonly codes: K
   readonly codeWidth: E
-  readonly levels: Levels
+  readonly levels: ScalarLevels.ScalarLevels
 }
 
 /**
@@ -62,20 +55,22 @@ export const make = <K extends number, E extends number>(
   options: Options<K, E>
 ): Quantizer.Quantizer<K, E, Quantizer.Nothing> => {
   const { codeWidth, codes, levels } = options
-  const bad = levels.findIndex((level) => !Number.isInteger(level) || level < 2 || level > MOST_LEVELS)
-  if (bad >= 0 || levels.length === 0 || codesOf(levels) > MOST_CODES) {
+  const bad = levels.findIndex((level) => !ScalarLevels.fits(level))
+  if (bad >= 0 || levels.length === 0 || ScalarLevels.codes(levels) > MOST_CODES) {
     throw new ShapeError.ShapeError(
       bad >= 0
         ? `finiteScalar: channel ${bad} has ${
           levels[bad]
-        } levels, but a whole number from 2 to ${MOST_LEVELS} is needed`
-        : `finiteScalar: ${levels.length} channels make ${codesOf(levels)} codes, but 2 to ${MOST_CODES} can be counted`
+        } levels, but a whole number from 2 to ${ScalarLevels.MOST} is needed`
+        : `finiteScalar: ${levels.length} channels make ${
+          ScalarLevels.codes(levels)
+        } codes, but 2 to ${MOST_CODES} can be counted`
     )
   }
-  if (codes !== codesOf(levels) || codeWidth !== levels.length) {
+  if (codes !== ScalarLevels.codes(levels) || codeWidth !== levels.length) {
     throw new ShapeError.ShapeError(
       `finiteScalar: levels ${levels.join(", ")} make ${
-        codesOf(levels)
+        ScalarLevels.codes(levels)
       } codes of ${levels.length} channels, not ${codes} of ${codeWidth}`
     )
   }

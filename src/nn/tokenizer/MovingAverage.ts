@@ -80,8 +80,8 @@ export const freshCount = (options: {
 }): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
 
 /**
- * The codebook after a batch, and how often each code occurs in it unless `counts` says it: every code that was used turns towards the mean direction of its vectors, by the same share
- * however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
+ * The codebook after a batch, and how often each code occurs in it unless `counts` says it. Every code that was used turns
+ * towards the mean direction of its vectors, by the same share however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
  * batch's vector at `rows` and its count a fresh one.
  */
 export const updateCodebook = <M extends number, K extends number, E extends number>(

@@ -77,15 +77,14 @@ export type QuantizerOf<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Quant
   Q
 >
 
+// The parts of a quantizer are a type parameter, of which TypeScript does not compute what they make of a record.
+const typed = <A>(record: object): A => Tree.map<A>(record, (leaf) => leaf)
+
 /** The parameters of the network and of its quantizer. */
 export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   quantizer: Pick<QuantizerOf<N, Q>, "parameters">
-) =>
-  Tree.map<Parameter.ParametersOf<Params<N, Q>>>(
-    { ...Vqkd.spec(sizes), quantize: quantizer.parameters ?? {} },
-    (leaf) => leaf
-  )
+) => typed<Parameter.ParametersOf<Params<N, Q>>>({ ...Vqkd.spec(sizes), quantize: quantizer.parameters ?? {} })
 
 /** What a step, and a row of the log, measure beside the losses of a quantizer. */
 const MEASURED: ReadonlySet<string> = new Set([
@@ -118,16 +117,16 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
   const { codes, heads, teacherWidth } = sizes
   return {
     name: "tokenizer",
-    state: Tree.map<SpecOf<State<N, Q>>>({
+    state: typed<SpecOf<State<N, Q>>>({
       ...AdamW.stateSpec(spec(sizes, quantizer), adamw.accumulate),
       quantize: { ...quantizer.state, ...quantizer.statistics }
-    }, (leaf) => leaf),
-    batch: Tree.map<SpecOf<Batch<B, N, Q>>>({
+    }),
+    batch: typed<SpecOf<Batch<B, N, Q>>>({
       images: PatchGrid.images(sizes, batchSize),
       targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32" },
       hyper: AdamW.hyperSpec(adamw.accumulate),
       ...quantizer.draws
-    }, (leaf) => leaf),
+    }),
     run: ({ quantize: moved, ...state }, batch) => {
       const { hyper, images, targets } = batch
       const { aux, gradients, loss } = valueAndGradient((params: Params<N, Q>) => {
@@ -194,7 +193,7 @@ const quantizing = <B extends number, N extends Vqkd.Sizes, Q extends Quantizer.
   { parameters, state }: QuantizerOf<N, Q>
 ): Pick<Seeing<B, N, Weights<N, Q>, object>, "weights" | "batch"> => {
   const { batch, weights } = seeing(sizes, batchSize)
-  const quantize = Tree.map<SpecOf<Quantizer.Learned<Q>>>({ ...parameters, ...state }, (leaf) => leaf)
+  const quantize = typed<SpecOf<Quantizer.Learned<Q>>>({ ...parameters, ...state })
   return { batch, weights: { ...weights, quantize } }
 }
 

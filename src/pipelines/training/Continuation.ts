@@ -18,6 +18,7 @@ import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import { Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, SpecOf } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -185,22 +186,19 @@ export const here: (
   }
 )
 
-const MOMENTS = /^(first|second|mean)\./
-
 /**
  * The state of a step that goes on from another. What the optimizer does not know yet begins with zeros.
  *
  * Fails with `WeightsError` when the networks differ in size, and names every array that differs.
  */
-export const stateOf = Effect.fnUntraced(function*<S>(
+export const stateOf = Effect.fnUntraced(function*<S extends AdamW.State<object>>(
   continuation: Continuation,
   spec: SpecOf<S>,
   trained: (state: HostOf<S>) => object
 ): Effect.fn.Return<HostOf<S>, ContinuationError> {
   const { from, state } = continuation
-  const leaves = Tree.leaves(spec as object)
   const zeros = Object.fromEntries(
-    leaves.filter(([path]) => MOMENTS.test(path)).map(([path, { shape }]) => [path, HostTensor.zeros(shape, "float32")])
+    Tree.leaves(AdamW.split(spec).optimizer).map(([path, { shape }]) => [path, HostTensor.zeros(shape, "float32")])
   )
   // Which part of the state has which official name, the function itself says.
   const placed = Tree.leaves<Tree.Leaf & { readonly path: string }>(

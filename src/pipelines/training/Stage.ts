@@ -186,7 +186,7 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
 }
 
 /** The metrics that are one number. */
-const scalars = (metrics: object): Readonly<Record<string, number>> =>
+export const scalars = (metrics: object): Readonly<Record<string, number>> =>
   Object.fromEntries(
     Tree.leaves<HostTensor.Any>(metrics).flatMap(([name, { data, shape }]) =>
       shape.length === 0 ? [[name, data[0]!]] : []
