@@ -4,10 +4,10 @@
  * A program is exported by its name, with the types of its options and results and the errors that are its own; what
  * programs work on is exported as a module.
  */
-export * as Artifact from "./artefacts/Artifact.ts"
-export * as Export from "./artefacts/Export.ts"
-export { inspect, InspectError, type Inspection } from "./artefacts/Inspect.ts"
-export * as ModelFolder from "./artefacts/ModelFolder.ts"
+export * as Artifact from "./artifacts/Artifact.ts"
+export * as Export from "./artifacts/Export.ts"
+export { inspect, InspectError, type Inspection } from "./artifacts/Inspect.ts"
+export * as ModelFolder from "./artifacts/ModelFolder.ts"
 export { type Cached, cacheFeatures, type CacheOptions } from "./CacheFeatures.ts"
 export { demo, type DemoOptions } from "./Demo.ts"
 export { classify, evaluateClassifier } from "./evaluate/Classify.ts"

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
-import { inspect } from "../../src/pipelines/artefacts/Inspect.ts"
+import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 
 const ROW = `{"stage":"pretrain","step":1,"loss":2}\n`
 

@@ -1,8 +1,8 @@
 /** `patchword export`: a network as an ONNX file. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
-import * as Export from "../../pipelines/artefacts/Export.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
+import * as Export from "../../pipelines/artifacts/Export.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Failure from "../terminal/Failure.ts"

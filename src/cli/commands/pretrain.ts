@@ -1,7 +1,7 @@
 /** `patchword pretrain`: predict visual words behind masks. */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"

@@ -5,7 +5,7 @@ import type { AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
 import { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
-import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 
 const configured = (found: Artifact.Artifact, augment: AugmentConfig): Artifact.Artifact["config"] => {
   switch (found._tag) {

@@ -9,7 +9,7 @@ import type { Images } from "../../layers/images/Images.ts"
 import * as Teacher from "../../layers/teacher/Teacher.ts"
 import * as Clip from "../../nn/teachers/Clip.ts"
 import * as Dino from "../../nn/teachers/Dino.ts"
-import * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as SelfDistillation from "../../pipelines/SelfDistillation.ts"
 
 /** Who teaches, and what the weights of a teacher do not say. */

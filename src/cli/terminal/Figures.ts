@@ -5,7 +5,7 @@ import type * as Json from "../../domain/values/Json.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
-import type * as Artifact from "../../pipelines/artefacts/Artifact.ts"
+import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Print from "./Print.ts"
 
 /** Where the figures come from, and where they go. */
