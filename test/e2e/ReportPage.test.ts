@@ -18,7 +18,7 @@ class Fixture
   ).pipe(Layer.provide(NodeServices.layer))
 }
 
-const narrow = { width: 390, height: 844, colorScheme: "light" } as const
+const narrow = { width: 390, height: 844, colorScheme: "light", locale: "en-GB" } as const
 const wide = { width: 1280, height: 900, colorScheme: "dark" } as const
 
 const opened = Effect.fnUntraced(function*(view: Browser.View) {
@@ -120,6 +120,13 @@ describe("ReportPage", () => {
           assert.isTrue(found.every(({ ground }) => view.colorScheme === "dark" ? ground < 0.1 : ground > 0.9))
         }))
     }
+
+    it.effect("draws its charts in a browser whose language Intl refuses", () =>
+      Effect.gen(function*() {
+        const page = yield* opened(wide)
+        assert.deepStrictEqual(yield* inPage(page, () => [...navigator.languages]), ["en-US@posix"])
+        assert.deepStrictEqual(page.complaints, [])
+      }))
 
     it.effect("holds the figures of the report", () =>
       Effect.gen(function*() {

@@ -6,13 +6,17 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 
-/** A headless Chromium that lives as long as the scope. In a single process it would end with its first page. */
+/**
+ * A headless Chromium that lives as long as the scope. In a single process it would end with its first page. Its language is
+ * that of a container without a locale: `en-US@posix`.
+ */
 export const launch: Effect.Effect<Browser, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(async () =>
     playwright.launch({
       executablePath: await chromium.executablePath(),
       args: [...chromium.args.filter((arg) => arg !== "--single-process"), "--no-sandbox"],
-      headless: true
+      headless: true,
+      env: { ...process.env, LC_ALL: "C" }
     })
   ),
   (browser) => Effect.promise(() => browser.close())
@@ -22,6 +26,8 @@ export interface View {
   readonly width: number
   readonly height: number
   readonly colorScheme: "light" | "dark"
+  /** The browser's own where it is left out. */
+  readonly locale?: string
 }
 
 /** A page from disk, with everything it complained about and every address it asked for. */
@@ -44,7 +50,7 @@ export const open = Effect.fnUntraced(function*(browser: Browser, html: string, 
       browser.newPage({
         viewport: { width: view.width, height: view.height },
         colorScheme: view.colorScheme,
-        locale: "en-GB"
+        ...(view.locale === undefined ? {} : { locale: view.locale })
       })
     ),
     (opened) => Effect.promise(() => opened.close())

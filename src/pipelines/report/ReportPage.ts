@@ -12,7 +12,7 @@ import * as Details from "./Details.ts"
 import { evaluation } from "./Evaluation.ts"
 import { type Html, html, json, raw } from "./Html.ts"
 import type { PageData } from "./PageData.ts"
-import { script } from "./Script.ts"
+import { language, script } from "./Script.ts"
 import { style } from "./Style.ts"
 import { headline, summary } from "./Summary.ts"
 
@@ -70,7 +70,7 @@ export const render = Effect.fn("patchword.ReportPage.render")(
       ["time", "Time"],
       ["provenance", "Provenance"]
     ]
-    const code = `${plotScript}\n${script}`
+    const code = `${language}${plotScript}\n${script}`
     return html`<!doctype html>
 <html lang="en">
 <head>

@@ -1,4 +1,12 @@
-/** The script of the page: draws its charts with uPlot, again when theme or width change. */
+/** The scripts of the page: charts drawn with uPlot, again when theme or width change. */
+
+/**
+ * Runs in the browser before uPlot, which gives the browser's language to `Intl`. A browser in a container may call its language
+ * `en-US@posix`, which `Intl` refuses. The page is in English wherever it is read.
+ */
+export const language = `
+Object.defineProperty(navigator, "language", { value: document.documentElement.lang })
+`
 
 /** Runs in the browser after uPlot. A text rather than a function, since tools that rewrite functions would break it. */
 export const script = `
