@@ -15,6 +15,7 @@ import type { Start } from "../../pipelines/training/Start.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -61,7 +62,12 @@ export const finetune = Command.make("finetune", {
         network: "finetune",
         weights: Weights.digest(classifier.tensors),
         train: train.digest,
-        settings: { config: Stage.toJson(FinetuneConfig, preset.finetune), train: train.name, classes: given.classes }
+        settings: {
+          config: Stage.toJson(FinetuneConfig, preset.finetune),
+          train: train.name,
+          classes: given.classes,
+          ...ImagesFlags.recorded(given)
+        }
       }
       const results = yield* Results.save(given.out, yield* Results.make(about, sets, figures))
       yield* Print.result(given.json, {
@@ -72,7 +78,7 @@ export const finetune = Command.make("finetune", {
       }, [train, ...sets])
     }).pipe(
       Effect.provide(
-        Services.training(given, preset.finetune, yield* ConfigFlags.toJson(preset))
+        Services.training(given, preset.finetune, yield* Services.runConfig(preset, given))
       )
     )
   }).pipe(Failure.mapErrors)).pipe(
@@ -82,6 +88,7 @@ export const finetune = Command.make("finetune", {
         command:
           "patchword finetune --from beitv2_base_patch16_224_pt1k.pth --preset base --images imagenet.yaml --out runs/tuned"
       },
-      { command: "patchword finetune --from runs/one --images emoji --tests in-new,flat-new --out runs/one" }
+      { command: "patchword finetune --from runs/one --images emoji --tests in-new,flat-new --out runs/one" },
+      { command: "patchword finetune --from runs/one --images birds --holdout 0.2 --out runs/birds" }
     ])
   )

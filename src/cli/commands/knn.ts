@@ -7,6 +7,7 @@ import * as Knn from "../../pipelines/evaluate/Knn.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -24,6 +25,7 @@ export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
       const size = bank!.labels.length
       yield* Figures.keep(given, found, sets, {
         verb: "knn",
+        recorded: ImagesFlags.recorded(given),
         config: Stage.toJson(KnnConfig, config),
         how: config.neighbours <= size ? {} : {
           neighbours: size,

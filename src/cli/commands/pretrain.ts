@@ -24,7 +24,7 @@ export const pretrain = Command.make("pretrain", {
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split, continueFrom }).pipe(
       Effect.andThen(Print.stage(given, "pretrain")),
       Effect.provide(
-        Services.training(given, preset.pretrain, yield* ConfigFlags.toJson(preset))
+        Services.training(given, preset.pretrain, yield* Services.runConfig(preset, given))
       )
     )
   }).pipe(Failure.mapErrors)).pipe(

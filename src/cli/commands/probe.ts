@@ -8,6 +8,7 @@ import * as Probe from "../../pipelines/evaluate/Probe.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -42,6 +43,7 @@ export const probe = Command.make("probe", {
       const { atEdge, chosenOn, figures, l2, tried } = probed
       yield* Figures.keep(given, found, { ...sets, others: chooser }, {
         verb: "probe",
+        recorded: ImagesFlags.recorded(given),
         config: Stage.toJson(ProbeConfig, config),
         how: {
           l2,

@@ -32,7 +32,7 @@ const train = Command.make(
       const continueFrom = yield* ContinueFlags.resolve(given, "tokenizer")
       // The run folder is made last, so that none is left where something else cannot be had.
       const services = Runs.layer(given.out, {
-        config: yield* ConfigFlags.toJson(preset)
+        config: yield* Services.runConfig(preset, given)
       }).pipe(
         Layer.provideMerge(Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json))),
         Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment, given.out))

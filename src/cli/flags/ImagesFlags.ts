@@ -46,6 +46,17 @@ export const flags = {
     ),
     Flag.optional
   ),
+  holdout: Flag.Finite("holdout").pipe(
+    Flag.withDescription(
+      "hold this share of each class of train out as the split val, as 0.2; the same images in every verb; none without"
+    ),
+    Flag.filter((share) => share > 0 && share < 1, () => "above 0 and below 1"),
+    Flag.optional
+  ),
+  holdoutSeed: Flag.Int("holdout-seed").pipe(
+    Flag.withDescription("with --holdout: another seed holds other images out; default 0"),
+    Flag.optional
+  ),
   check: Flag.Literals("check", ["contents", "names"]).pipe(
     Flag.withDescription("contents decodes every image once before use; names trusts, for millions of images"),
     Flag.withDefault("contents" as const)
@@ -75,7 +86,18 @@ export interface ImagesFlags {
   readonly pixelLimit: Option.Option<number>
   readonly splits: Option.Option<string>
   readonly labelColumn: Option.Option<string>
+  readonly holdout: Option.Option<number>
+  readonly holdoutSeed: Option.Option<number>
 }
+
+/** The part that is held out, as runs and results record it; nothing where none is. */
+export const recorded = (
+  { holdout, holdoutSeed }: ImagesFlags
+): { readonly holdout?: { readonly share: number; readonly seed: number } } =>
+  Option.match(holdout, {
+    onNone: () => ({}),
+    onSome: (share) => ({ holdout: { share, seed: Option.getOrElse(holdoutSeed, () => 0) } })
+  })
 
 // Flags for other sources than the one that is named would be passed over.
 const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>
@@ -153,5 +175,9 @@ const source = (
  * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
  * layers do.
  */
-export const layer = (given: ImagesFlags, colours: Colours, run?: string) =>
-  Layer.provide(remarked, source(given, colours, run))
+export const layer = (given: ImagesFlags, colours: Colours, run?: string) => {
+  const images = Layer.provide(remarked, source(given, colours, run))
+  const { holdout } = recorded(given)
+  if (holdout !== undefined) return Images.holdout(holdout)(images)
+  return Option.isSome(given.holdoutSeed) ? refused("--holdout-seed", "expected --holdout beside it") : images
+}

@@ -1,7 +1,9 @@
 /** The services that flags name, together. */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import type { Preset } from "../../domain/config/Preset.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import * as Print from "../terminal/Print.ts"
+import * as ConfigFlags from "./ConfigFlags.ts"
 import * as EngineFlags from "./EngineFlags.ts"
 import * as ImagesFlags from "./ImagesFlags.ts"
 
@@ -10,6 +12,10 @@ type ImagesAndEngine = ImagesFlags.ImagesFlags & EngineFlags.EngineFlags
 /** The images and the engine that the flags name. Fails as their layers do. */
 export const imagesAndEngine = (given: ImagesAndEngine, colours: ImagesFlags.Colours, run?: string) =>
   Layer.mergeAll(ImagesFlags.layer(given, colours, run), EngineFlags.layer(given))
+
+/** The configuration of a run, with the part of the images that is held out. */
+export const runConfig = (preset: Preset, given: ImagesFlags.ImagesFlags) =>
+  Effect.map(ConfigFlags.toJson(preset), (config) => ({ ...config, ...ImagesFlags.recorded(given) }))
 
 /** What a command that trains stands on: the run folder with its configuration, images, engine and progress. */
 export const training = (

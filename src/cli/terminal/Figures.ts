@@ -29,12 +29,14 @@ export const keep = Effect.fnUntraced(function*(
   result: {
     readonly verb: "probe" | "knn"
     readonly config: Json.Json
+    /** The part of the images that is held out. */
+    readonly recorded: Readonly<Record<string, Json.Json>>
     readonly how: Readonly<Record<string, Json.Json | undefined>>
     readonly figures: ReadonlyArray<Accuracy>
   }
 ) {
   const { held, learned, others = [] } = sets
-  const { config, figures, how, verb } = result
+  const { config, figures, how, recorded, verb } = result
   const { classes, json, network, out, train } = given
   const known = Object.fromEntries(
     Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
@@ -44,7 +46,7 @@ export const keep = Effect.fnUntraced(function*(
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
     weights: Weights.digest(found.tensors),
     train: learned.digest,
-    settings: { config, train, classes, ...known }
+    settings: { config, train, classes, ...known, ...recorded }
   }
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
   const files = Option.isNone(folder)

@@ -17,9 +17,12 @@
  * ```
  */
 import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
+import * as Config from "../../domain/config/Config.ts"
+import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as Files from "../files/Files.ts"
-import { ImagesError, UnknownSplit } from "./reading/ImagesError.ts"
-import type { ImageSet } from "./reading/ImageSet.ts"
+import { memoize } from "../files/Memoize.ts"
+import { ImagesError, SplitExists, UnknownSplit, within } from "./reading/ImagesError.ts"
+import { type ImageSet, subset } from "./reading/ImageSet.ts"
 import type * as Emoji from "./sources/Emoji.ts"
 import type * as Folder from "./sources/Folder.ts"
 import type * as Manifest from "./sources/Manifest.ts"
@@ -44,6 +47,7 @@ export {
   PackageDamaged,
   PackageMissing,
   SplitEmpty,
+  SplitExists,
   SplitsUnclear,
   UnknownSplit
 } from "./reading/ImagesError.ts"
@@ -88,6 +92,65 @@ export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> 
     }
   })
 }
+
+/** Which part of a split is held out, and what it is called. */
+export interface HoldoutOptions {
+  /** The share of each class, above 0 and below 1. */
+  readonly share: number
+  /** Another seed holds out other images. Default 0. */
+  readonly seed?: number
+  /** The split that is divided; it keeps the rest. Default `train`. */
+  readonly from?: string
+  /** The name of the part that is held out. Default `val`. */
+  readonly into?: string
+}
+
+const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
+  Effect.gen(function*() {
+    const { from = "train", into = "val", seed = 0, share } = options
+    const { load, splits } = images
+    const config = yield* within("holdout")(Config.decode(Holdout.Holdout, "holdout")({ share, seed }))
+    if (!splits.includes(from)) return yield* within("images")(new UnknownSplit({ split: from, splits }))
+    if (splits.includes(into)) return yield* within("images")(new SplitExists({ split: into }))
+    const all = splits.flatMap((split) => split === from ? [from, into] : [split])
+    const parts = yield* memoize(Effect.fnUntraced(function*(split: string) {
+      const set = yield* load(from)
+      const { held, rest } = yield* within(from)(Effect.fromResult(Holdout.split(set, config)))
+      return split === from
+        ? subset(set, rest)
+        : { ...subset(set, held), name: into, skipped: [], leftOut: [] }
+    }))
+    const held: Images["Service"] = {
+      ...images,
+      splits: all,
+      load: (split) => {
+        if (split === from || split === into) return parts(split)
+        return splits.includes(split)
+          ? load(split)
+          : within("images")(Effect.fail(new UnknownSplit({ split, splits: all })))
+      }
+    }
+    return held
+  })
+
+/**
+ * Holds a part of a split out, which becomes a split of its own: `train` is divided into `train` and `val`. The other splits
+ * stay as they are. Each class gives its share. The images are chosen by the seed and by their class and name, so every
+ * program and every order of files divides alike.
+ *
+ * ```ts
+ * import { Images } from "patchword/layers"
+ *
+ * const birds = Images.layerFolder("birds").pipe(Images.holdout({ share: 0.2 }))
+ * ```
+ *
+ * The layer fails with `ConfigError` when the share is not between 0 and 1, with `UnknownSplit` when there is no split to
+ * divide, with `SplitExists` when there is one of the part's name; `load` with `ClassesOfOne` when a class has one image,
+ * with `PartEmpty` when a part has none.
+ */
+export const holdout =
+  (options: HoldoutOptions) => <E, R>(images: Layer.Layer<Images, E, R>): Layer.Layer<Images, E | ImagesError, R> =>
+    Layer.provide(Layer.effect(Images, Effect.flatMap(Images, (service) => heldOut(service, options))), images)
 
 const traced = ({ load, ...images }: Images["Service"]): Images["Service"] => ({
   ...images,

@@ -1,6 +1,7 @@
 /** Why images cannot be had. */
 import { Effect, Runtime, Schema } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
+import * as Holdout from "../../../domain/evaluation/Holdout.ts"
 import * as Files from "../../files/Files.ts"
 import { LeftOut, toldLeftOut } from "./LeftOut.ts"
 
@@ -126,7 +127,20 @@ export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSpl
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `there is no split "${this.split}"; choose one of ${this.splits.join(", ")}`
+    const { split, splits } = this
+    const advice = split === "val" && splits.includes("train")
+      ? "; or hold a part of train out, which is val then (--holdout 0.2; in code Images.holdout)"
+      : ""
+    return `there is no split "${split}"; choose one of ${splits.join(", ")}${advice}`
+  }
+}
+
+/** A part would be held out under the name of a split that there is. Exits with 64. */
+export class SplitExists extends Schema.TaggedError<SplitExists>()("SplitExists", { split: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    return `there is a split "${this.split}" already, and no part needs to be held out; leave out --holdout, or give the ` +
+      "part another name in code (Images.holdout, into)"
   }
 }
 
@@ -243,6 +257,9 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
     LabelsUnusable,
     SplitsUnclear,
     UnknownSplit,
+    SplitExists,
+    Holdout.ClassesOfOne,
+    Holdout.PartEmpty,
     ImageBroken,
     ImageTooSmall,
     ImageTooLarge,

@@ -1,0 +1,105 @@
+/**
+ * A part of a split that is held out, so that a network is tested on images that it never saw.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Result } from "effect"
+ * import { Holdout } from "patchword/domain"
+ *
+ * const labels = Int32Array.of(0, 0, 0, 0, 0, 1, 1, 1, 1, 1)
+ * const birds = { name: "train", classes: ["jay", "owl"], labels, describe: (place: number) => `${place}.png` }
+ * const { held, rest } = Result.getOrThrow(Holdout.split(birds, { share: 0.2, seed: 0 }))
+ * assert.deepStrictEqual([...held].map((place) => labels[place]), [0, 1])
+ * assert.strictEqual(rest.length, 8)
+ * ```
+ */
+import { Result, Runtime, Schema } from "effect"
+import * as KeyedRandom from "../values/KeyedRandom.ts"
+import * as Classes from "./Classes.ts"
+
+/** The share of each class that is held out, and the seed that chooses the images. */
+export const Holdout = Schema.Struct({
+  share: Schema.Finite.check(
+    Schema.makeFilter((n: number) => n > 0 && n < 1, { expected: "a number above 0 and below 1" })
+  ),
+  seed: Schema.Int
+})
+export type Holdout = typeof Holdout.Type
+
+/** So many classes are named. */
+const NAMED = 5
+
+/** Some classes have one image, which cannot be in both parts. Exits with 65. */
+export class ClassesOfOne extends Schema.TaggedError<ClassesOfOne>()("ClassesOfOne", {
+  classes: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { classes } = this
+    const names = classes.slice(0, NAMED).map((name) => `"${name}"`).join(", ")
+    return `no part can be held out: ${classes.length} ${
+      classes.length === 1 ? "class has" : "classes have"
+    } one image ` +
+      `(${names}${classes.length > NAMED ? ", ..." : ""}), and each class needs two; add images, or remove the class`
+  }
+}
+
+/** One of the two parts would have no image. Exits with 64. */
+export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
+  share: Schema.Finite,
+  images: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 64
+  override get message() {
+    const { images, share } = this
+    return `${share} of ${images} images leaves ${share < 0.5 ? "none to test on" : "none to learn from"}; ` +
+      "hold out another share, as 0.2"
+  }
+}
+
+/** Images with a name each. */
+export interface Named extends Classes.Labelled {
+  readonly describe: (place: number) => string
+}
+
+/** The images of a class in an order of their own: each has a number by seed, class and name. */
+const ordered = (members: ReadonlyArray<number>, { classes, describe, labels }: Named, seed: number) =>
+  members
+    .map((place) => {
+      const name = describe(place)
+      const purpose = `holdout/${classes[labels[place]!]}/${name}`
+      return { place, name, draw: KeyedRandom.generator({ seed, purpose, epoch: 0, index: 0 }).uniform() }
+    })
+    .toSorted((a, b) => a.draw - b.draw || (a.name < b.name ? -1 : 1))
+    .map(({ place }) => place)
+
+/**
+ * The places of the images that are held out and of the rest, ascending. Each class gives its share, rounded, and has at
+ * least one image in both parts. Neither the order of the images nor other classes change where an image is, and a larger
+ * share holds out all that a smaller one does.
+ *
+ * Fails with `PartEmpty` when the share of all images rounds to none or to all, with `ClassesOfOne` when a class has one
+ * image.
+ */
+export const split = (
+  named: Named,
+  { seed, share }: Holdout
+): Result.Result<{ readonly held: Int32Array; readonly rest: Int32Array }, ClassesOfOne | PartEmpty> => {
+  const { classes, labels } = named
+  const total = Math.round(share * labels.length)
+  if (total === 0 || total === labels.length) {
+    return Result.fail(new PartEmpty({ share, images: labels.length }))
+  }
+  const places = Int32Array.from(labels.keys())
+  const byClass = Map.groupBy(places, (place) => labels[place]!)
+  const alone = [...byClass].flatMap(([label, members]) => members.length === 1 ? [classes[label]!] : [])
+  if (alone.length > 0) return Result.fail(new ClassesOfOne({ classes: alone.toSorted() }))
+  const out = new Set([...byClass.values()].flatMap((members) => {
+    const count = Math.min(members.length - 1, Math.max(1, Math.round(share * members.length)))
+    return ordered(members, named, seed).slice(0, count)
+  }))
+  return Result.succeed({
+    held: places.filter((place) => out.has(place)),
+    rest: places.filter((place) => !out.has(place))
+  })
+}

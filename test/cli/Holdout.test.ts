@@ -1,0 +1,48 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import { micro } from "../pipelines/kit.ts"
+import { draw, found, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-holdout-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const common = ["--config", at("micro.yaml"), "--images", at("images", "train"), "--threads", "1"]
+
+const json = (file: string) => JSON.parse(readFileSync(file, "utf8"))
+
+describe("--holdout", () => {
+  beforeAll(async () => {
+    const preset = Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))
+    writeFileSync(at("micro.yaml"), stringify(preset))
+    await draw(at("images"))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.live("divides folders of classes alike in every verb, and is part of a run", () =>
+    Effect.gen(function*() {
+      const holdout = ["--holdout", "0.25"]
+      const tuned = yield* found("finetune", ...common, ...holdout, "--out", at("run"))
+      assert.deepNestedInclude(tuned, { "figures[0].split": "val", "figures[0].images": 6 })
+      const recorded = { share: 0.25, seed: 0 }
+      assert.deepStrictEqual(json(at("run", "config.json")).holdout, recorded)
+      const { digests, settings } = json((tuned.results as ReadonlyArray<string>)[0]!)
+      assert.deepStrictEqual(settings.holdout, recorded)
+
+      const near = yield* found("knn", at("run"), ...common, ...holdout)
+      const other = json((near.results as ReadonlyArray<string>)[0]!)
+      assert.deepStrictEqual(other.settings.holdout, recorded)
+      assert.deepStrictEqual([other.digests.train, other.digests.images], [digests.train, digests.images])
+
+      const changed = yield* Effect.flip(said("finetune", ...common, "--holdout", "0.5", "--out", at("run")))
+      assert.match(String(changed), /holdout\.share: .*0\.25.*0\.5/)
+      const none = yield* Effect.flip(said("finetune", ...common, "--tests", "train", "--out", at("run")))
+      assert.match(String(none), /holdout/)
+      assert.match(String(yield* Effect.flip(said("knn", at("run"), ...common))), /no split "val".*--holdout/)
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+})
