@@ -7,15 +7,15 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import { onnx, present, reference, tensorflow } from "../layers/engine/engines.ts"
+import { onnx, openvino, present, reference, tensorflow } from "../layers/engine/engines.ts"
 import * as Runner from "./runner.ts"
 
 const golden = fileURLToPath(new URL("../golden", import.meta.url))
 const names = Runner.names(golden)
 
-describe.each(present([onnx, reference, tensorflow]))("official fixtures, $name", (engine) => {
+describe.each(present([onnx, reference, tensorflow, openvino]))("official fixtures, $name", (engine) => {
   layer(engine.layer)((it) => {
-    it.effect.each(names)("%s", (name) =>
+    it.effect.each(engine === openvino ? ["quantizer"] : names)("%s", (name) =>
       Effect.gen(function*() {
         const outcome = yield* Runner.run(golden, name)
         assert.deepStrictEqual(Runner.problems(outcome), [])
@@ -130,6 +130,10 @@ describe("the runner", () => {
       const stray = run(folder, "--engine", "reference")
       assert.strictEqual(stray.status, 1)
       assert.include(stray.stdout, "UNREAD other.safetensors\n")
-      assert.strictEqual(run(folder, "--engine", "steam").status, 64)
+      const steam = run(folder, "--engine", "steam")
+      assert.deepStrictEqual([steam.status, steam.stderr], [
+        64,
+        "there is no engine steam: choose onnx, openvino, tensorflow, onnx-web, reference\n"
+      ])
     }))
 })

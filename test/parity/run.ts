@@ -1,10 +1,21 @@
-/** `npm run parity -- FOLDER [--engine reference|tensorflow] [--only NAME]`: compares ours with a folder of official numbers. */
-import { Effect } from "effect"
+/** `npm run parity -- FOLDER [--engine NAME] [--only NAME]`: compares ours with a folder of official numbers. */
+import { Effect, type Layer, Result } from "effect"
 import { parseArgs } from "node:util"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Runner from "./runner.ts"
 
-const usage = "npm run parity -- FOLDER [--engine onnx|reference|tensorflow] [--only NAME]\n"
+const engines: Readonly<Record<string, Layer.Layer<Engine.Engine, Engine.EngineError>>> = {
+  onnx: Engine.layerOnnx(),
+  openvino: Engine.layerOpenVino(),
+  tensorflow: Engine.layerTensorFlow(),
+  "onnx-web": Engine.layerOnnxWeb(),
+  reference: Engine.layerReference
+}
+
+const leave = (code: number, message: string): never => {
+  process.stderr.write(`${message}\n`)
+  process.exit(code)
+}
 
 const parsed = () => {
   try {
@@ -12,28 +23,18 @@ const parsed = () => {
       allowPositionals: true,
       options: { engine: { type: "string", default: "onnx" }, only: { type: "string" } }
     })
-    const layer = {
-      onnx: Engine.layerOnnx(),
-      reference: Engine.layerReference,
-      tensorflow: Engine.layerTensorFlow()
-    }[values.engine]
-    return folder === undefined || more.length > 0 || layer === undefined ? undefined : { folder, layer, ...values }
+    return folder === undefined || more.length > 0 ? undefined : { folder, ...values }
   } catch {
     return undefined
   }
 }
 
-const given = parsed()
-if (given === undefined) {
-  process.stderr.write(usage)
-  process.exit(64)
-}
-const { engine, folder, layer, only } = given
+const choices = Object.keys(engines)
+const { engine, folder, only } = parsed() ??
+  leave(64, `npm run parity -- FOLDER [--engine ${choices.join("|")}] [--only NAME]`)
+const layer = engines[engine] ?? leave(64, `there is no engine ${engine}: choose ${choices.join(", ")}`)
 const found = Runner.names(folder).filter((name) => only === undefined || name === only)
-if (found.length === 0) {
-  process.stderr.write(`there are no fixtures in ${folder}\n`)
-  process.exit(66)
-}
+if (found.length === 0) leave(66, `there are no fixtures in ${folder}`)
 
 const print = (text: string) => void process.stdout.write(`${text}\n`)
 const program = Effect.gen(function*() {
@@ -47,4 +48,5 @@ const program = Effect.gen(function*() {
   print(`${engine}: ${text}`)
   return holds
 })
-process.exitCode = (await Effect.runPromise(Effect.provide(program, layer))) ? 0 : 1
+const result = await Effect.runPromise(Effect.result(Effect.provide(program, layer)))
+process.exitCode = Result.isFailure(result) ? leave(69, result.failure.message) : result.success ? 0 : 1
