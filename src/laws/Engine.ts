@@ -137,6 +137,22 @@ export const engine = <E>(
     ),
 
     law(
+      "returns a value under each of its names",
+      Effect.fnUntraced(function*({ engine }) {
+        const row = (value: number) => Steps.values([3], () => value)
+        const handle = yield* engine.train(Steps.repeated, { first: row(1), second: row(2) })
+        for (const sum of [6, 15]) {
+          const metrics = yield* handle.run({ x: row(3) })
+          const expected = { loss: [row(sum), row(sum)], ones: [row(1), row(1), row(1)], given: [row(3), row(3)] }
+          Claim.same(metrics, expected, "the record of metrics")
+          const { state } = yield* handle.snapshot
+          Claim.same(state, { first: row(sum), second: row(sum) }, "the state")
+        }
+      }),
+      once
+    ),
+
+    law(
       "adds up the squares of millions of numbers",
       Effect.fnUntraced(function*({ engine }) {
         const handle = yield* engine.infer(Steps.length, {})

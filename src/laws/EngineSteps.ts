@@ -6,7 +6,7 @@ import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Linear from "../shapes/Linear.ts"
 import * as Reduction from "../shapes/Reduction.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
-import { type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
+import { fill, type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
 
 export interface Line {
   readonly weight: Tensor<[2, 3]>
@@ -60,6 +60,24 @@ export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArr
   run: (p, { x }) => {
     const y = Linear.linear(x, p)
     return [y, Elementwise.scale(y, 2)]
+  }
+}
+
+type Row = Tensor<[3]>
+
+/** Returns the same values under several names: computed ones, constants and inputs. */
+export const repeated: TrainStep<
+  { readonly first: Row; readonly second: Row },
+  { readonly x: Row },
+  { readonly loss: ReadonlyArray<Row>; readonly ones: ReadonlyArray<Row>; readonly given: ReadonlyArray<Row> }
+> = {
+  name: "repeated",
+  state: { first: f32(3), second: f32(3) },
+  batch: { x: f32(3) },
+  run: ({ first, second }, { x }) => {
+    const sum = Elementwise.add(Elementwise.add(first, second), x)
+    const [one, other] = [fill([3], 1), fill([3], 1)]
+    return { metrics: { loss: [sum, sum], ones: [one, one, other], given: [x, x] }, state: { first: sum, second: sum } }
   }
 }
 

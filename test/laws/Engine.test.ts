@@ -159,6 +159,10 @@ refuses("an engine", Laws.engine, changed({}), {
     }),
     said: /the outputs are no array/
   },
+  "returns a value under each of its names": {
+    mutant: changed({ train: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(2)) }) }),
+    said: /0 of loss of the record of metrics is/
+  },
   "adds up the squares of millions of numbers": {
     mutant: changed({ infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(1.001)) }) }),
     said: /number 0 of the norm, in units of what it must be is 1\.001\S* but must be about 1/

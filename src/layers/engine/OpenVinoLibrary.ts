@@ -1,5 +1,6 @@
 /** OpenVINO's C interface, called through koffi: every function throws what the library says went wrong. */
 import koffi from "koffi"
+import { Model } from "../../compiler/graph/OnnxSchema.ts"
 import type { Port } from "./Protocol.ts"
 
 type Pointer = bigint
@@ -68,6 +69,13 @@ interface Shape {
 const shapeType = koffi.struct({ rank: "int64", dims: "void *" })
 const partialShapeType = koffi.struct({ rank: "int64", most: "int64", dims: "void *" })
 const versionType = koffi.struct({ number: "const char *", description: "const char *" })
+
+// By these, not by the names of ports: outputs of one value share a port's name.
+const outputNames = (bytes: Uint8Array): ReadonlyArray<string> => {
+  const model: object & { readonly graph?: { readonly output?: ReadonlyArray<{ readonly name: string }> } } = Model
+    .decode(bytes)
+  return (model.graph?.output ?? []).map(({ name }) => name)
+}
 
 // What stands on the lines that are left out is where in OpenVINO's sources something went wrong.
 const paragraph = (said: string): string =>
@@ -162,8 +170,9 @@ export const load = (file: string): Library => {
   const freeCompiled = release("ov_compiled_model_free")
   const request = get("ov_compiled_model_create_infer_request(void *model, _Out_ void **request)")
   const freeRequest = release("ov_infer_request_free")
-  const bind = act("ov_infer_request_set_tensor(void *request, str name, void *tensor)")
-  const find = get("ov_infer_request_get_tensor(void *request, str name, _Out_ void **tensor)")
+  const bindInput = act("ov_infer_request_set_tensor(void *request, str name, void *tensor)")
+  const bindOutput = act("ov_infer_request_set_output_tensor_by_index(void *request, size_t index, void *tensor)")
+  const find = get("ov_infer_request_get_output_tensor_by_index(void *request, size_t index, _Out_ void **tensor)")
   const infer = act("ov_infer_request_infer(void *request)")
   const address = get("ov_tensor_data(void *tensor, _Out_ void **data)")
   const size = act("ov_tensor_get_byte_size(void *tensor, _Out_ size_t *bytes)")
@@ -202,13 +211,19 @@ export const load = (file: string): Library => {
       check(status)
       const [compiled] = slot
       const running = request(compiled)
-      const found = { inputs: inputs(compiled), outputs: outputs(compiled) }
-      const declared = new Map(found.outputs.map((output) => [output.name, output]))
+      const names = outputNames(bytes)
+      const declared = outputs(compiled).map((output, index) => ({ ...output, name: names[index]! }))
+      const places = new Map(names.map((name, index) => [name, index]))
       return {
-        ...found,
-        bind: (name, { pointer }) => bind(running, name, pointer),
+        inputs: inputs(compiled),
+        outputs: declared,
+        bind: (name, { pointer }) => {
+          const place = places.get(name)
+          if (place === undefined) bindInput(running, name, pointer)
+          else bindOutput(running, place, pointer)
+        },
         run: () => infer(running),
-        result: (name) => copied(find(running, name), declared.get(name)!),
+        result: (name) => copied(find(running, places.get(name)!), declared[places.get(name)!]!),
         close: () => {
           freeRequest(running)
           freeCompiled(compiled)
