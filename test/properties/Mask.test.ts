@@ -17,3 +17,34 @@ describe("the random mask", () => {
     sums.forEach((sum) => assert.closeTo(sum / 4000, 5 / 12, 0.04))
   })
 })
+
+describe.each([Mask.blockwise, Mask.random])("the $name mask", ({ draw, name }) => {
+  const options = { height: 3, width: 4, count: 5, minBlock: 1 }
+  const key = { seed: 0, purpose: "mask", epoch: 0, index: 0 }
+
+  it.each([-1, 1.5, NaN, 13])("refuses to mask %d patches", (count) => {
+    const expected =
+      `${name} mask: count: expected a whole number from 0 to the 12 patches of the 3x4 grid, got ${count}`
+    assert.throws(() => draw({ ...options, count }, key), RangeError, expected)
+  })
+
+  it.each([0, -3, 2.5, NaN])("refuses a grid of %d rows", (height) => {
+    const expected = `${name} mask: height: expected a whole number of at least 1, got ${height}`
+    assert.throws(() => draw({ ...options, height }, key), RangeError, expected)
+  })
+})
+
+describe("the blockwise mask", () => {
+  it.each([
+    ["minBlock", 0, "a whole number of at least 1"],
+    ["maxBlock", NaN, "a whole number of at least 1"],
+    ["minAspect", 0, "a number above 0 and at most 1"]
+  ])("refuses a %s of %d", (member, value, expected) => {
+    const options = { height: 3, width: 4, count: 5, minBlock: 1, [member]: value }
+    assert.throws(
+      () => BlockMask.fromKey(options, { seed: 0, purpose: "mask", epoch: 0, index: 0 }),
+      RangeError,
+      `blockwise mask: ${member}: expected ${expected}, got ${value}`
+    )
+  })
+})

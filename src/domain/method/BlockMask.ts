@@ -55,19 +55,49 @@ export interface Block {
 
 const attempts = 10
 
+const whole = (value: number, least: number, most = Infinity): boolean =>
+  Number.isInteger(value) && value >= least && value <= most
+
+/** What a mask can be asked for, member by member: whether it fits, and what is expected. */
+const wanted = (options: Options) => {
+  const { count, height, maxBlock, minAspect, minBlock, width } = options
+  const patches = height * width
+  return {
+    height: [whole(height, 1), "a whole number of at least 1"],
+    width: [whole(width, 1), "a whole number of at least 1"],
+    count: [whole(count, 0, patches), `a whole number from 0 to the ${patches} patches of the ${height}x${width} grid`],
+    minBlock: [whole(minBlock, 1), "a whole number of at least 1"],
+    maxBlock: [maxBlock === undefined || whole(maxBlock, 1), "a whole number of at least 1"],
+    minAspect: [
+      minAspect === undefined || (minAspect > 0 && minAspect <= 1),
+      "a number above 0 and at most 1"
+    ]
+  } as const
+}
+
+/**
+ * Refuses what a mask cannot be asked for. `members` are those that it reads.
+ *
+ * @throws RangeError that names the mask and the member.
+ */
+export const check = (mask: string, options: Options, members: ReadonlyArray<keyof Options>): void => {
+  const rules = wanted(options)
+  const wrong = members.find((member) => !rules[member][0])
+  if (wrong === undefined) return
+  throw new RangeError(`${mask} mask: ${wrong}: expected ${rules[wrong][1]}, got ${options[wrong]}`)
+}
+
 /**
  * Draws one mask: `[height * width]`, row-major, 1 where the patch is masked.
  *
  * Up to ten attempts are made at each rectangle; a rectangle never spans the whole height or width of the grid. When all
  * ten fail, single patches fill up to `count` (the addition of v2 over v1). `trace` is told each rectangle in turn.
  *
- * @throws RangeError when `count` exceeds the number of patches, which configurations rule out.
+ * @throws RangeError for options that no mask can have, which configurations rule out; see {@link check}.
  */
 export const make = (options: Options, draws: Draws, trace?: (block: Block) => void): Uint8Array => {
   const { height, width, count, minBlock, maxBlock = count, minAspect = 0.3 } = options
-  if (count > height * width) {
-    throw new RangeError(`block mask: ${count} patches cannot be masked on a grid of ${height}x${width}`)
-  }
+  check("blockwise", options, ["height", "width", "count", "minBlock", "maxBlock", "minAspect"])
   const mask = new Uint8Array(height * width)
 
   const place = (remaining: number): number => {

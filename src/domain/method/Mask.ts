@@ -31,15 +31,14 @@ export const blockwise: Mask = { name: "blockwise", draw: BlockMask.fromKey }
 /**
  * Patches one by one, every choice of `count` equally likely.
  *
- * Its `draw` throws a RangeError when `count` exceeds the number of patches, which configurations rule out.
+ * Its `draw` throws a RangeError for a grid or a `count` that cannot be, which configurations rule out.
  */
 export const random: Mask = {
   name: "random",
-  draw: ({ count, height, width }, key) => {
+  draw: (options, key) => {
+    BlockMask.check("random", options, ["height", "width", "count"])
+    const { count, height, width } = options
     const patches = height * width
-    if (count > patches) {
-      throw new RangeError(`random mask: ${count} patches cannot be masked on a grid of ${height}x${width}`)
-    }
     const mask = new Uint8Array(patches)
     KeyedRandom.permutation(key, patches).subarray(0, count).forEach((patch) => (mask[patch] = 1))
     return mask
