@@ -1,4 +1,5 @@
 /** The training steps that benchmarks run: those of a preset, with random weights and data. */
+import { Result } from "effect"
 import { OptimizerConfig } from "../src/domain/config/OptimizerConfig.ts"
 import { Preset } from "../src/domain/config/Preset.ts"
 import { base } from "../src/domain/config/presets/Presets.ts"
@@ -114,11 +115,8 @@ export const pretraining = (preset: Preset, batchSize: number) => {
     AdamW.of(optimizer, WeightDecay.decays("pretrain"))
   )
   const state = () => random(Mim.spec(sizes), optimizer.accumulate)
-  const hidden = Masking.draw(
-    Mask.blockwise,
-    masking,
-    Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))
-  )
+  const keys = Array.from({ length: batchSize }, (_, index) => ({ seed: 0, purpose: "mask", epoch: 0, index }))
+  const hidden = Result.getOrThrow(Masking.draw(Mask.blockwise, masking, keys))
   const batch = {
     images: waves(step.batch.images.shape),
     mask: HostTensor.make(step.batch.mask.shape, "bool", hidden.mask),

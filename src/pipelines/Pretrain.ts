@@ -79,7 +79,9 @@ const data = Effect.fnUntraced(function*(
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
       const views = yield* batch(index)
-      const { mask, rows } = Masking.draw(drawn, masking, views.draws.map((draw) => keyOf("mask", draw, views.epoch)))
+      const { mask, rows } = yield* Effect.fromResult(
+        Masking.draw(drawn, masking, views.draws.map((draw) => keyOf("mask", draw, views.epoch)))
+      )
       const codes = yield* codesOf(views)
       recycle([views.unit.data])
       return {
@@ -115,15 +117,16 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
 
 /** What pretraining may be told beside its configuration. */
 export interface PretrainOptions extends Stage.StageOptions {
-  /** How masks are drawn, where it is not as the configuration says: as many patches as that asks for. Files name it. */
+  /** Draws masks of as many patches as the configuration asks for, where that names no pattern or this one. Files name it. */
   readonly mask?: Mask
 }
 
 /**
  * Pretrains a network on the codes that a tokenizer gives the same crops.
  *
- * Fails with `ConfigError` when tokenizer and network see different grids, or a mask is asked for that is not given, with `TooFewImages`, with `TrainingError` when a
- * step gives no finite loss, and as the engine, the images and the run fail.
+ * Fails with `ConfigError` when tokenizer and network see different grids, when the configuration names another mask than is given
+ * or one that is not given, with `MaskError` when the mask gives something else than it is asked for, with `TooFewImages`, with
+ * `TrainingError` when a step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const pretrain = Effect.fn("patchword.pretrain")(function*(
   given: PretrainConfig,
@@ -131,8 +134,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   options: PretrainOptions = {}
 ) {
   const { mask: own, split = "train", stage = "pretrain" } = options
-  const config = Masking.configured(given, own)
-  const drawn = yield* Masking.of(config, own)
+  const { config, mask } = yield* Masking.of(given, own)
   yield* checkGrid(stage, config, tokenizer.config)
   const set = yield* (yield* Images).load(split)
   yield* Effect.annotateCurrentSpan({
@@ -154,7 +156,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     teacherDigest,
     seed: config.seed,
     step,
-    ...(yield* data(stage, config, tokenizer, set, drawn, step.batch)),
+    ...(yield* data(stage, config, tokenizer, set, mask, step.batch)),
     optimizer: config.optimizer,
     initial: Effect.sync(() => initial(config, codes)),
     measure

@@ -19,10 +19,13 @@ import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 const Pattern = Schema.Union([
-  Schema.Struct({ kind: Schema.Literal("random") }),
+  Schema.Struct({ kind: Schema.Literals(["blockwise", "random"]) }),
   // A mask that was given in code, by its name: `pretrain` writes it.
   Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
-]).annotate({ expected: "one of kind \"random\" or \"own\"" })
+]).annotate({ expected: "one of kind \"blockwise\", \"random\" or \"own\"" })
+
+// Other masks have no rectangles whose sizes could contradict each other.
+const inBlocks = ({ pattern }: MaskConfig): boolean => pattern === undefined || pattern.kind === "blockwise"
 
 /** The masks, in patches. All but `count` is of blockwise ones; see `BlockMask`. */
 export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")({
@@ -71,10 +74,10 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
       ...(mask.count < vit.patches
         ? []
         : [{ path: ["mask", "count"], issue: `expected fewer than the ${vit.patches} patches, got ${mask.count}` }]),
-      ...(mask.minBlock <= mask.count
+      ...(!inBlocks(mask) || mask.minBlock <= mask.count
         ? []
         : [{ path: ["mask", "minBlock"], issue: `expected at most mask.count ${mask.count}, got ${mask.minBlock}` }]),
-      ...(mask.maxBlock === null || mask.maxBlock >= mask.minBlock
+      ...(!inBlocks(mask) || mask.maxBlock === null || mask.maxBlock >= mask.minBlock
         ? []
         : [{ path: ["mask", "maxBlock"], issue: `expected at least minBlock ${mask.minBlock}, got ${mask.maxBlock}` }]),
       ...(aggregation === null || aggregation.earlyLayer <= vit.depth

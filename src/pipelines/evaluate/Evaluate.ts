@@ -89,7 +89,10 @@ export interface PretrainEvaluation {
   readonly images: ReadonlyArray<PredictedImage>
 }
 
-/** Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. */
+/**
+ * Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. Fails with `ConfigError` and `MaskError` as
+ * `pretrain` does, and as engine and images fail.
+ */
 export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(function*(
   backbone: Backbone.Backbone,
   encoded: ReadonlyArray<EncodedImage>,
@@ -97,7 +100,7 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, mask, masking, seed, vit } = backbone.config
-  const drawn = yield* Masking.of(backbone.config, backbone.mask)
+  const { mask: drawn } = yield* Masking.of(backbone.config, backbone.mask)
   const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
     size: Dim.named("batch", BATCH),
     masked: Dim.named("masked", BATCH * mask.count)
@@ -107,11 +110,8 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
   const parts = yield* Batches.evaluation(
     { set, batchSize: BATCH, size: vit.imageSize, augment },
     Effect.fnUntraced(function*({ indices, normalised, valid }) {
-      const hidden = Masking.draw(
-        drawn,
-        masking,
-        indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
-      )
+      const keys = indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
+      const hidden = yield* Effect.fromResult(Masking.draw(drawn, masking, keys))
       const truth = indices.flatMap((index) => Array.from(encoded[index]!.codes))
       const { loss, predicted } = yield* handle.run({
         images: HostTensor.make(imageSpec.shape, "float32", normalised.data),

@@ -1,10 +1,22 @@
 /** The masks of a batch, and where its masked patches are. */
-import { Effect } from "effect"
-import { ConfigError } from "../../domain/config/Config.ts"
+import { Effect, Result, Runtime, Schema } from "effect"
 import { MaskConfig, PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import type * as BlockMask from "../../domain/method/BlockMask.ts"
 import * as Mask from "../../domain/method/Mask.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import * as GivenInCode from "./GivenInCode.ts"
+import * as Stage from "./Stage.ts"
+
+/** A mask gives something else than it is asked for. Exits with 65. */
+export class MaskError extends Schema.TaggedError<MaskError>()("MaskError", {
+  mask: Schema.String,
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    return `the mask "${this.mask}": ${this.problem}`
+  }
+}
 
 /** Masks of a batch `[B, N]` and its masked patches, counted row-major over the batch. */
 export interface Masked {
@@ -12,28 +24,53 @@ export interface Masked {
   readonly rows: Int32Array
 }
 
-/** One mask per key, laid side by side. */
-export const draw = (mask: Mask.Mask, options: BlockMask.Options, keys: ReadonlyArray<KeyedRandom.Key>): Masked => {
-  const patches = options.height * options.width
-  const all = new Uint8Array(keys.length * patches)
-  keys.forEach((key, i) => all.set(mask.draw(options, key), i * patches))
-  const rows = Int32Array.from(all.keys()).filter((place) => all[place] === 1)
-  return { mask: all, rows }
+// A mask of one's own may come from plain JavaScript.
+const problemOf = (drawn: unknown, { count, height, width }: BlockMask.Options): string | undefined => {
+  const patches = height * width
+  if (!(drawn instanceof Uint8Array)) return `expected a Uint8Array of ${patches} patches, got ${typeof drawn}`
+  if (drawn.length !== patches) return `expected ${patches} patches, got ${drawn.length}`
+  const wrong = drawn.findIndex((masked) => masked > 1)
+  if (wrong >= 0) return `expected 0 or 1 for each patch, got ${drawn[wrong]} for patch ${wrong}`
+  const masked = drawn.reduce((sum, one) => sum + one, 0)
+  return masked === count ? undefined : `expected ${count} masked patches of ${patches}, got ${masked}`
 }
 
-/** The mask of a configuration; `given` is one that was given in code. Fails with `ConfigError` where it names another. */
-export const of = Effect.fnUntraced(function*(config: PretrainConfig, given?: Mask.Mask) {
-  const { pattern } = config.mask
-  if (pattern === undefined) return Mask.blockwise
-  if (pattern.kind === "random") return Mask.random
-  if (given?.name === pattern.name) return given
-  const message = `expected the mask "${pattern.name}" to be given in code: pretrain(config, tokenizer, { mask })`
-  return yield* new ConfigError({ source: "pretrain", problems: [{ path: "mask.pattern", message }] })
-})
+/** One mask per key, laid side by side. Fails where one is not what it is asked for. */
+export const draw = (
+  { draw, name }: Mask.Mask,
+  options: BlockMask.Options,
+  keys: ReadonlyArray<KeyedRandom.Key>
+): Result.Result<Masked, MaskError> => {
+  const patches = options.height * options.width
+  const mask = new Uint8Array(keys.length * patches)
+  for (const [i, key] of keys.entries()) {
+    const drawn = draw(options, key)
+    const problem = problemOf(drawn, options)
+    if (problem !== undefined) return Result.fail(new MaskError({ mask: name, problem }))
+    mask.set(drawn, i * patches)
+  }
+  return Result.succeed({ mask, rows: Int32Array.from(mask.keys()).filter((place) => mask[place] === 1) })
+}
 
-/** The configuration as files hold it: it names a mask that was given in code. */
-export const configured = (config: PretrainConfig, given: Mask.Mask | undefined): PretrainConfig =>
-  given === undefined ? config : new PretrainConfig({
-    ...config,
-    mask: new MaskConfig({ ...config.mask, pattern: { kind: "own", name: given.name } })
+const patternOf = (mask: Mask.Mask): NonNullable<MaskConfig["pattern"]> =>
+  mask === Mask.blockwise
+    ? { kind: "blockwise" }
+    : mask === Mask.random
+    ? { kind: "random" }
+    : { kind: "own", name: mask.name }
+
+/**
+ * The mask of a configuration, or the one that is given in code where that names no other, and the configuration as files hold it.
+ *
+ * Fails with `ConfigError` where the configuration names another one, or one that is not given.
+ */
+export const of = Effect.fnUntraced(function*(config: PretrainConfig, given: Mask.Mask | undefined) {
+  const pattern = given && patternOf(given)
+  yield* Stage.requireConfig("pretrain", {
+    "mask.pattern": GivenInCode.problem("mask", "pretrain(config, tokenizer, { mask })", config.mask.pattern, pattern)
   })
+  const mask = given ?? (config.mask.pattern?.kind === "random" ? Mask.random : Mask.blockwise)
+  return pattern === undefined
+    ? { config, mask }
+    : { config: new PretrainConfig({ ...config, mask: new MaskConfig({ ...config.mask, pattern }) }), mask }
+})
