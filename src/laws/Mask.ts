@@ -32,6 +32,32 @@ const asked = fc.record({ options, key: Arbitraries.key("mask") })
 
 const many = { numRuns: 500 }
 
+const usual = { height: 14, width: 14, count: 75, minBlock: 16, maxBlock: 75, minAspect: 0.3 }
+
+// Neighbours, and numbers that differ in high bits alone.
+const strides = fc.constantFrom(1, 2 ** 16)
+
+const KEYS = 100
+
+// The number of different values among 100 draws has a deviation below 3.4, whatever the distribution: two such numbers differ
+// by 25 once in 10^7 times.
+const CHANCE = 25
+
+type Change = (key: KeyedRandom.Key, at: number, stride: number) => Partial<KeyedRandom.Key>
+
+const members: Readonly<Record<keyof KeyedRandom.Key, Change>> = {
+  seed: ({ seed }, at, stride) => ({ seed: seed + stride * at }),
+  epoch: ({ epoch }, at, stride) => ({ epoch: epoch + stride * at }),
+  index: ({ index }, at, stride) => ({ index: index + stride * at }),
+  purpose: ({ purpose }, at) => ({ purpose: `${purpose} ${at}` })
+}
+
+const grouped: Change = ({ epoch, index, seed }, at, stride) => ({
+  seed: seed + stride * (at % 5),
+  epoch: epoch + stride * (Math.floor(at / 5) % 5),
+  index: index + stride * Math.floor(at / 25)
+})
+
 /** The laws of a function that draws masks. */
 export const mask = (draw: Draw): ReadonlyArray<Law> => [
   make("masks exactly as many patches as asked", asked, ({ key, options }) => {
@@ -40,7 +66,7 @@ export const mask = (draw: Draw): ReadonlyArray<Law> => [
     Claim.same(found.length, height * width, "the number of patches")
     Claim.holds(
       found.every((masked) => masked === 0 || masked === 1),
-      () => `a mask holds 0 and 1 alone, not ${found.find((masked) => masked > 1)}`
+      () => `a mask holds 0 and 1 alone, not ${found.find((masked) => masked !== 0 && masked !== 1)}`
     )
     Claim.same(found.reduce((a, b) => a + b, 0), count, "the number of masked patches")
   }, many),
@@ -49,17 +75,42 @@ export const mask = (draw: Draw): ReadonlyArray<Law> => [
     "gives equal keys equal masks, in any order",
     fc.record({ options, keys: fc.array(Arbitraries.key("mask"), { minLength: 1, maxLength: 4 }) }),
     ({ keys, options }) => {
-      const forwards = keys.map((key) => draw(options, key))
-      const backwards = keys.toReversed().map((key) => draw(options, { ...key })).toReversed()
-      Claim.same(backwards, forwards, "what is drawn in the reverse order")
+      const kept = draw(options, keys[0]!)
+      const first = kept.slice()
+      const drawn = (all: typeof keys) => all.map((key) => draw(options, { ...key }).slice())
+      Claim.same(drawn(keys.toReversed()).toReversed(), drawn(keys), "what is drawn in the reverse order")
+      Claim.same(kept, first, "what was drawn first, after other masks were drawn,")
     }
   ),
 
-  make("gives other keys other masks", Arbitraries.key("mask"), (key) => {
-    const grid = { height: 14, width: 14, count: 75, minBlock: 16, maxBlock: 75, minAspect: 0.3 }
-    const masks = Array.from({ length: 100 }, (_, index) => draw(grid, { ...key, index }).join(""))
-    Claim.same(new Set(masks).size, masks.length, "the number of different masks of 100 indices")
-  }, { numRuns: 5 }),
+  make(
+    "gives other keys other masks",
+    fc.record({ options, key: Arbitraries.key("mask"), stride: strides }),
+    ({ key, options, stride }) => {
+      for (const grid of [usual, options]) {
+        const masks = (keyAt: (at: number) => Partial<KeyedRandom.Key>) =>
+          Array.from({ length: KEYS }, (_, at) => draw(grid, { ...key, ...keyAt(at) }).join(""))
+        const all = masks((at) => Object.assign({}, ...Object.values(members).map((member) => member(key, at, stride))))
+        const different = new Set(all).size
+        const most = Math.max(...Array.from(Map.groupBy(all, (mask) => mask).values(), ({ length }) => length))
+        const on = `on ${grid.height}x${grid.width} patches, ${grid.count} of them masked, ${KEYS} keys`
+        // A small grid may have one mask alone, but not this one.
+        Claim.holds(grid !== usual || different > 1, () => `${on} that differ in all their members have the same mask`)
+        for (const [name, member] of Object.entries({ ...members, "seed, epoch and index": grouped })) {
+          const found = new Set(masks((at) => member(key, at, stride))).size
+          Claim.holds(
+            found >= different - CHANCE && (found > 1 || most > KEYS / 2),
+            () =>
+              `${on} that differ in ${name} have ${found} ${
+                found === 1 ? "mask" : "masks"
+              }, but those that differ in ` +
+              `all their members have ${different}`
+          )
+        }
+      }
+    },
+    { numRuns: 5 }
+  ),
 
   make("draws rectangles of allowed area and aspect inside the grid, and masks them", asked, ({ key, options }) => {
     const { count, height, maxBlock, minAspect, minBlock, width } = options

@@ -5,18 +5,21 @@ import * as Claim from "./Claim.ts"
 import { type Law, make } from "./Law.ts"
 
 const asked: fc.Arbitrary<Domain.Cosine> = fc.record({
-  floor: fc.double({ min: 0, max: 1, noNaN: true }),
-  above: fc.double({ min: 1e-6, max: 10, noNaN: true }),
+  floor: fc.oneof(fc.constant(0), fc.double({ min: 1e-6, max: 1, noNaN: true })),
+  above: fc.oneof({ weight: 9, arbitrary: fc.double({ min: 1e-6, max: 10, noNaN: true }) }, fc.constant(0)),
   warmup: fc.nat(40),
-  after: fc.integer({ min: 2, max: 200 })
-}).map(({ above, after, floor, warmup }) => ({ peak: floor + above, floor, warmup, total: warmup + after }))
+  after: fc.integer({ min: 1, max: 200 })
+}).map(({ above, after, floor, warmup }) => ({ peak: floor + above, floor, warmup, total: warmup + after })).filter((
+  { peak }
+) => peak > 0)
 
 /** The laws of a schedule with a warm-up, of whatever form: a function of the step, counted from 0. */
 export const schedule = (of: (options: Domain.Cosine) => (step: number) => number): ReadonlyArray<Law> => {
   const law = (name: string, body: (options: Domain.Cosine, rates: ReadonlyArray<number>, slack: number) => void) =>
     make(name, asked, (options) => {
       const rate = of(options)
-      body(options, Array.from({ length: options.total + 1 }, (_, step) => rate(step)), 1e-12 * options.peak)
+      // As many steps after the run as in it: what returns has returned by then.
+      body(options, Array.from({ length: 2 * options.total + 1 }, (_, step) => rate(step)), 1e-12 * options.peak)
     })
   const said = (what: string, rates: ReadonlyArray<number>, at: number) => () =>
     `${what} at step ${at}: ${rates[at - 1]}, then ${rates[at]}`
@@ -44,9 +47,20 @@ export const schedule = (of: (options: Domain.Cosine) => (step: number) => numbe
       )
     }),
 
-    law("is at the floor when the run is over, and not before", ({ floor, total }, rates) => {
-      Claim.same(rates[total], floor, "the rate after the last step")
-      Claim.holds(rates[total - 1]! > floor, () => `the rate of the last step, ${total - 1}, is that of the floor`)
+    law("is at the floor when the run is over, and not before", ({ floor, peak, total }, rates) => {
+      rates.slice(total).forEach((rate, at) => Claim.same(rate, floor, `the rate after the last step, ${total + at},`))
+      Claim.holds(
+        rates[total - 1]! > floor || peak === floor,
+        () => `the rate of the last step, ${total - 1}, is that of the floor`
+      )
+    }),
+
+    make("gives a step the same rate whatever was asked before", asked, (options) => {
+      const rate = of(options)
+      const steps = Array.from({ length: options.total + 1 }, (_, step) => step)
+      const forwards = steps.map(rate)
+      of({ ...options, peak: 2 * options.peak })(0)
+      steps.toReversed().forEach((step) => Claim.same(rate(step), forwards[step], `the rate of step ${step}`))
     })
   ]
 }

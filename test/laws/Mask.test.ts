@@ -1,8 +1,27 @@
 import * as BlockMask from "../../src/domain/method/BlockMask.ts"
+import type * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Laws from "../../src/laws/index.ts"
 import { refuses } from "./kit.ts"
 
 const { fromKey } = BlockMask
+
+const shared = (): Laws.Draw => {
+  const kept = new Map<number, Uint8Array>()
+  return (options, key) => {
+    const mask = fromKey(options, key)
+    const { buffer } = kept.get(mask.length) ?? mask
+    const given = new Uint8Array(buffer as ArrayBuffer)
+    given.set(mask)
+    kept.set(mask.length, given)
+    return given
+  }
+}
+
+const keyed = (change: (key: KeyedRandom.Key) => Partial<KeyedRandom.Key>): Laws.Draw => (options, key) =>
+  fromKey(options, { ...key, ...change(key) })
+
+const corners: Laws.Draw = ({ height, width }, { seed }) =>
+  new Uint8Array(height * width).fill(1, seed % 2 === 0 ? 0 : 1)
 
 const forgetful = (): Laws.Draw => {
   let drawn = 0
@@ -14,14 +33,32 @@ refuses("BlockMask", Laws.mask, fromKey, {
     mutant: (options, key) => fromKey({ ...options, count: Math.min(options.count, 3) }, key),
     said: /the number of masked patches is 3 but must be 4\nexample: \{"options":\{"height":\d+,"width":\d+,"count":4,/
   },
-  "gives equal keys equal masks, in any order": {
-    mutant: forgetful(),
-    said: /what is drawn in the reverse order is \[Uint8Array/
-  },
-  "gives other keys other masks": {
-    mutant: (options, key) => fromKey(options, { ...key, index: key.index % 60 }),
-    said: /the number of different masks of 100 indices is 60 but must be 100/
-  },
+  "gives equal keys equal masks, in any order": [
+    { mutant: forgetful(), said: /what is drawn in the reverse order is \[Uint8Array/ },
+    { mutant: shared(), said: /what was drawn first, after other masks were drawn, is Uint8Array/ }
+  ],
+  "gives other keys other masks": [
+    {
+      mutant: keyed(({ index }) => ({ index: index % 60 })),
+      said: /100 keys that differ in index have 60 masks, but those that .* have 100\n/
+    },
+    { mutant: keyed(() => ({ seed: 0 })), said: /100 keys that differ in seed have 1 mask, .* have 100\n/ },
+    {
+      mutant: keyed(({ seed }) => ({ seed: seed & 0xffff })),
+      said: /keys that differ in seed have \d+ masks?, .* have \d+\n/
+    },
+    { mutant: keyed(() => ({ epoch: 0 })), said: /100 keys that differ in epoch have 1 mask, .* have 100\n/ },
+    { mutant: keyed(() => ({ purpose: "mask" })), said: /100 keys that differ in purpose have 1 mask, .* have 100\n/ },
+    {
+      mutant: keyed(({ epoch, index }) => ({ index: epoch + index, epoch: 0 })),
+      said: /100 keys that differ in seed, epoch and index have 40 masks, .* have 100\n/
+    },
+    {
+      mutant: ({ count, height, width }) => new Uint8Array(height * width).fill(1, 0, count),
+      said: /on 14x14 patches, 75 of them masked, 100 keys that differ in all their members have the same mask/
+    },
+    { mutant: corners, said: /100 keys that differ in epoch have 1 mask, .* have 2\n/ }
+  ],
   "draws rectangles of allowed area and aspect inside the grid, and masks them": {
     mutant: (options, key, trace) => fromKey({ ...options, minAspect: options.minAspect ** 3 }, key, trace),
     said: /the rectangle of \d+x\d+ patches at \d+, \d+ has an aspect that is not between/
