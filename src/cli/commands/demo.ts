@@ -1,12 +1,12 @@
 /** `patchword demo`: the whole method on real images. */
 import { Console, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Report from "../../domain/evaluation/Report.ts"
 import * as Images from "../../layers/images/Images.ts"
 import * as Progress from "../../layers/run/Progress.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import * as Teacher from "../../layers/teacher/Teacher.ts"
 import * as Demo from "../../pipelines/Demo.ts"
+import * as Expectations from "../../pipelines/report/Expectations.ts"
 import type * as ReportPage from "../../pipelines/report/ReportPage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
@@ -40,14 +40,7 @@ export const demo = Command.make("demo", {
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))
     const report = yield* Demo.demo(preset, { preset: name, credits }).pipe(Effect.provide(services))
     yield* Console.log(ReportTable.render(report))
-    const missed = Report.verdicts(report).filter((verdict) => !verdict.reached)
-    yield* Console.log(
-      missed.length === 0
-        ? `Every expected figure was reached. Look at ${out}/report.html`
-        : `Below what is expected: ${
-          missed.map(({ expectation }) => expectation.figure).join(", ")
-        }. Look at ${out}/report.html`
-    )
+    yield* Console.log([...Expectations.lines(report), `The report is ${out}/report.html`].join("\n"))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("train a tokenizer on emoji, pretrain on its codes, evaluate, and write a report"),
     Command.withExamples([{ command: "patchword demo --seed 1 --out runs/second" }])

@@ -1,28 +1,34 @@
 /** The evaluation of a run as plain text. */
 import type { Report, Scores } from "../../domain/evaluation/Report.ts"
+import * as Numbers from "../../pipelines/report/Numbers.ts"
 
-const percent = (share: number | undefined): string => (share === undefined ? "" : (100 * share).toFixed(1)).padStart(8)
+// All columns together are narrower than a terminal of 80 characters.
+const NAMES = 23
+const WIDTH = 11
+
+const percent = (share: number | undefined): string =>
+  (share === undefined ? "" : (100 * share).toFixed(1)).padStart(WIDTH)
 
 const row = (name: string, pick: (scores: Scores) => number | undefined, report: Report): string =>
-  name.padEnd(26) +
+  name.padEnd(NAMES) +
   [report, report.rendition.flat, report.rendition["3d"], report.renditionSeen.flat, report.renditionSeen["3d"]]
     .map((scores) => percent(pick(scores))).join("")
 
-/** Top-1 accuracies in percent by method and test set, and the figures of tokenizer and pretraining. */
-export const render = (report: Report): string =>
-  [
+const plain = (text: string): string => text.replaceAll(Numbers.SPACE, " ")
+
+/** Top-1 accuracies in percent by method and test split, and the figures of tokenizer and pretraining. */
+export const render = (report: Report): string => {
+  const { pretrain, seconds, tokenizer } = report
+  const times = Object.entries(seconds).map(([stage, time]) => `${stage} ${plain(Numbers.duration(time))}`)
+  return [
     "",
-    `tokenizer: cosine ${
-      report.tokenizer.cosine.toFixed(3)
-    }, ${report.tokenizer.usage} of ${report.tokenizer.codebookSize} codes used, perplexity ${
-      report.tokenizer.perplexity.toFixed(0)
-    }`,
-    `pretraining: ${percent(report.pretrain.maskedAccuracy).trim()} % of masked codes right (most frequent code ${
-      percent(report.pretrain.majority).trim()
-    } %)`,
+    `tokenizer: cosine ${tokenizer.cosine.toFixed(3)}, ${tokenizer.usage} of ${tokenizer.codebookSize} codes used, ` +
+    `perplexity ${tokenizer.perplexity.toFixed(0)}`,
+    `pretraining: ${plain(Numbers.percent(pretrain.maskedAccuracy))} of masked codes predicted, ` +
+    `the most frequent code alone ${plain(Numbers.percent(pretrain.majority))}`,
     "",
-    "top-1, %".padEnd(26) +
-    ["in-new", "flat-new", "3d-new", "flat-sn", "3d-seen"].map((name) => name.padStart(8)).join(""),
+    "top-1 accuracy, %".padEnd(NAMES) +
+    ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"].map((name) => name.padStart(WIDTH)).join(""),
     row("probe, random", ({ probe }) => probe.random, report),
     row("probe, tokenizer", ({ probe }) => probe.tokenizer, report),
     row("probe, pretrained", ({ probe }) => probe.pretrained, report),
@@ -32,6 +38,9 @@ export const render = (report: Report): string =>
     row("fine-tuned, random", ({ finetune }) => finetune.random, report),
     row("fine-tuned, pretrained", ({ finetune }) => finetune.pretrained, report),
     "",
-    Object.entries(report.seconds).map(([stage, seconds]) => `${stage} ${seconds.toFixed(0)} s`).join(", "),
+    "in: styles of training; flat, 3d: other styles; new: other concepts than in training",
+    "random: the same network at random initialisation",
+    `time: ${times.join(", ")}`,
     ""
   ].join("\n")
+}

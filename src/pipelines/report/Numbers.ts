@@ -1,7 +1,7 @@
 /** Numbers as the page writes them. */
 
-// A space that neither breaks nor stretches, as before a unit.
-const SPACE = "\u202f"
+/** A space that neither breaks nor stretches, as before a unit. */
+export const SPACE = "\u202f"
 
 /** `0.4523` as `45.2 %`. */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}${SPACE}%`

@@ -1,46 +1,8 @@
 /** The head of the page: the result in a sentence, the key figures, and what was expected of them. */
 import * as Report from "../../domain/evaluation/Report.ts"
+import * as Expectations from "./Expectations.ts"
 import { type Content, type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
-
-const words: Readonly<Record<string, string>> = {
-  rendition: "new concepts",
-  renditionSeen: "concepts of training",
-  flat: "flat style",
-  "3d": "3D style",
-  probe: "linear probe",
-  knn: "nearest neighbours",
-  finetune: "fine-tuning",
-  random: "random initialisation",
-  pretrain: "pretraining",
-  maskedAccuracy: "masked codes predicted",
-  usage: "codes used",
-  seconds: "time"
-}
-
-const name = (path: string): string => path.split(".").map((part) => words[part] ?? part).join(", ")
-
-const shares = /^(probe|knn|finetune|rendition|renditionSeen|majority)\b|^pretrain\.(maskedAccuracy|majority)$/
-
-const write = (path: string, value: number): string => {
-  if (shares.test(path)) return Numbers.percent(value)
-  return path.startsWith("seconds") ? Numbers.duration(value) : Numbers.short(value)
-}
-
-const bound = (expectation: Report.Expectation): string => {
-  const { figure } = expectation
-  if ("atLeast" in expectation) return `at least ${write(figure, expectation.atLeast)}`
-  if ("atMost" in expectation) return `at most ${write(figure, expectation.atMost)}`
-  if (expectation.by === 0) return "any gain"
-  return `at least ${shares.test(figure) ? Numbers.points(expectation.by) : `+${write(figure, expectation.by)}`}`
-}
-
-const expected = ({ baseline, expectation }: Report.Verdict): string =>
-  "above" in expectation
-    ? `${bound(expectation)} over ${name(expectation.above.split(".").at(-1)!)} (${
-      write(expectation.above, baseline ?? 0)
-    })`
-    : bound(expectation)
 
 const reached = (verdict: Report.Verdict): Html =>
   verdict.reached ? html`<span class="yes">✓ reached</span>` : html`<span class="no">✗ missed</span>`
@@ -56,12 +18,27 @@ export const headline = ({ counts, probe }: Report.Report, subject: string): str
   return `Pretraining lifts the linear probe by ${points} ${place}${gain < noise ? ", which is within the noise" : ""}.`
 }
 
+/** A key figure, with what was expected of it. */
 interface Tile {
   readonly label: string
   readonly figure: string
   readonly value: string
   readonly beside: Content
 }
+
+// What was expected and missed is never left to the table that is folded.
+const missed = (verdicts: ReadonlyArray<Report.Verdict>, shown: ReadonlyArray<Tile>): ReadonlyArray<Tile> =>
+  verdicts.filter(({ expectation, reached }) => !reached && shown.every(({ figure }) => figure !== expectation.figure))
+    .map(({ baseline, expectation, measured }) => ({
+      label: Expectations.name(expectation.figure),
+      figure: expectation.figure,
+      value: Expectations.write(expectation.figure, measured),
+      beside: "above" in expectation
+        ? `${Expectations.write(expectation.above, baseline ?? 0)} from ${
+          Expectations.name(expectation.above.split(".").at(-1)!)
+        }`
+        : undefined
+    }))
 
 const tiles = (report: Report.Report): ReadonlyArray<Tile> => {
   const { pretrain, tokenizer } = report
@@ -98,43 +75,52 @@ const tiles = (report: Report.Report): ReadonlyArray<Tile> => {
   ]
 }
 
+// Of several verdicts on a figure, a miss is the one to show.
+const verdictOn = (figure: string, verdicts: ReadonlyArray<Report.Verdict>): Html | undefined => {
+  const own = verdicts.filter(({ expectation }) => expectation.figure === figure)
+  const shown = own.find((verdict) => !verdict.reached) ?? own[0]
+  return shown &&
+    html`<span class="verdict">${reached(shown)} <span class="bound">${
+      Expectations.bound(shown.expectation)
+    }</span></span>`
+}
+
 /** The head of the page. */
 export const summary = (report: Report.Report, subject: string): Html => {
-  const verdicts = Report.verdicts(report)
+  const { learning, time } = Expectations.verdicts(report)
   const { classes, majority, probe } = report
   const duration = Numbers.duration(Report.totalSeconds(report))
-  const hits = verdicts.filter((verdict) => verdict.reached).length
-  const judged = verdicts.length === 0
-    ? `The run took ${duration}.`
-    : `The run took ${duration} and reached ${hits} of ${verdicts.length} expected figures.`
+  const hits = learning.filter((verdict) => verdict.reached).length
+  const late = time.filter((verdict) => !verdict.reached).map(({ expectation }) =>
+    ` ${Expectations.expectedTime(expectation)}`
+  )
+  const judged = learning.length === 0 ? "." : ` and reached ${hits} of ${learning.length} expected figures.`
+  const shown = tiles(report)
   return html`<header>
 <p class="kicker">patchword · preset ${report.preset} · seed ${report.seed} · ${report.engine}</p>
 <h1>${headline(report, subject)}</h1>
 <p class="lead">From ${Numbers.percent(probe.random)} with the same network at random initialisation to ${
     Numbers.percent(probe.pretrained)
-  }, over ${classes.length} classes of which the largest holds ${Numbers.percent(majority)}. ${judged}</p>
+  }, over ${classes.length} classes of which the largest holds ${
+    Numbers.percent(majority)
+  }. The run took ${duration}${judged}${late}</p>
 <dl class="tiles">${
-    tiles(report).map(({ beside, figure, label, value }) => {
-      const verdict = verdicts.find(({ expectation }) => expectation.figure === figure)
-      return html`<div class="tile"><dt>${label}</dt><dd><span class="value">${value}</span>
-<span class="beside">${beside}</span>${
-        verdict === undefined
-          ? undefined
-          : html`<span class="verdict">${reached(verdict)} <span class="bound">${
-            bound(verdict.expectation)
-          }</span></span>`
-      }</dd></div>`
-    })
+    [...shown, ...missed(learning, shown)].map(({ beside, figure, label, value }) =>
+      html`<div class="tile"><dt>${label}</dt><dd><span class="value">${value}</span>
+<span class="beside">${beside}</span>${verdictOn(figure, learning)}</dd></div>`
+    )
   }</dl>
 ${
-    verdicts.length === 0 ? undefined : html`<details><summary>What was expected</summary>
+    learning.length === 0 ? undefined : html`<details><summary>What was expected</summary>
 <div class="scroll" role="region" aria-label="Expected figures" tabindex="0"><table>
 <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Measured</th><th scope="col">Expected</th><th scope="col">Verdict</th></tr></thead>
 <tbody>${
-      verdicts.map((verdict) =>
-        html`<tr><th scope="row">${name(verdict.expectation.figure)}</th><td class="number">${
-          write(verdict.expectation.figure, verdict.measured)
-        }</td><td>${expected(verdict)}</td><td>${reached(verdict)}</td></tr>`
+      [...learning, ...time].map((verdict) =>
+        html`<tr><th scope="row">${Expectations.name(verdict.expectation.figure)}</th><td class="number">${
+          Expectations.write(verdict.expectation.figure, verdict.measured)
+        }</td><td>${Expectations.expected(verdict)}</td><td>${
+          time.includes(verdict) && !verdict.reached ? html`<span class="muted">slower</span>` : reached(verdict)
+        }</td></tr>`
       )
     }</tbody></table></div></details>`
   }
