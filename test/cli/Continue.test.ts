@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
@@ -15,16 +15,16 @@ const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
 const common = ["--config", at("config.yaml"), "--images", at("images"), "--threads", "1"]
 const train = (...args: ReadonlyArray<string>) => ["tokenizer", "train", ...common, ...args] as const
 
-describe("--continue", () => {
-  beforeAll(async () => {
-    writeFileSync(
-      at("config.yaml"),
-      stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
-    )
-    await draw(at("images"))
-  })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+beforeAll(async () => {
+  writeFileSync(
+    at("config.yaml"),
+    stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
+  )
+  await draw(at("images"))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+describe("--continue", () => {
   it.live("goes on from another run, which inspect shows", () =>
     Effect.gen(function*() {
       yield* found(...train("--out", at("one")))
@@ -48,5 +48,22 @@ describe("--continue", () => {
       assert.match(String(other), /continuedFrom/)
       const short = yield* Effect.flip(said(...train("--continue", `${at("one")}@finished`, "--out", at("five"))))
       assert.match(String(short), /expected more than the 2 steps that were taken before, got 2/)
+      yield* found(...train(...longer, `${at("one")}@finished`, "--out", at("five")))
     }).pipe(Effect.provide(NodeServices.layer)), 120_000)
+})
+
+describe("a start that fails", () => {
+  it.live.each([
+    "--split nope",
+    `--images ${at("nowhere")}`,
+    `--teacher ${at("nowhere.onnx")}`,
+    "--set tokenizer.encoder.dropPath=0.5",
+    "--set tokenizer.optimizer.batchSize=1000",
+    `--continue ${at("nowhere")}`
+  ])("leaves nothing: %s", (args) =>
+    Effect.gen(function*() {
+      const before = readdirSync(folder)
+      yield* Effect.flip(said(...train("--out", at("failed"), ...args.split(" "))))
+      assert.deepStrictEqual(readdirSync(folder), before)
+    }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -3,7 +3,6 @@ import { Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import { Images } from "../../layers/images/Images.ts"
-import * as Runs from "../../layers/run/Runs.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
@@ -30,12 +29,8 @@ const train = Command.make(
     Effect.gen(function*() {
       const preset = yield* ConfigFlags.resolve(given)
       const continueFrom = yield* ContinueFlags.resolve(given, "tokenizer")
-      // The run folder is made last, so that none is left where something else cannot be had.
-      const services = Runs.layer(given.out, {
-        config: yield* Services.runConfig(preset, given)
-      }).pipe(
-        Layer.provideMerge(Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json))),
-        Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment, given.out))
+      const services = TeacherFlags.layer(given, preset).pipe(
+        Layer.provideMerge(Services.training(given, preset.tokenizer, yield* Services.runConfig(preset, given)))
       )
       yield* trainTokenizer(preset.tokenizer, { split: given.split, continueFrom }).pipe(
         Effect.andThen(Print.stage(given, "tokenizer")),

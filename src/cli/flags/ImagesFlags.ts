@@ -5,6 +5,7 @@ import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts
 import * as Config from "../../domain/config/Config.ts"
 import * as Images from "../../layers/images/Images.ts"
 import { ImagesError } from "../../layers/images/reading/ImagesError.ts"
+import * as Runs from "../../layers/run/Runs.ts"
 import * as Print from "../terminal/Print.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
@@ -165,14 +166,14 @@ const source = (
     if (lists.includes(true)) return Option.isSome(splits) ? noFolder : Images.layerCifar(given)
     return Images.layerFolder(given, {
       ...options,
-      ...(run === undefined ? {} : { cache: `${run}.images` }),
+      ...(run === undefined ? {} : { cache: path.join(run, Runs.IMAGE_LISTS) }),
       ...Option.match(asked, { onNone: () => ({}), onSome: (names) => ({ splits: names }) })
     })
   }))
 }
 
 /**
- * The images that the flags name. The list of a folder's files is kept beside the run, where there is one. Fails as their
+ * The images that the flags name. The list of a folder's files is kept in the run, where there is one. Fails as their
  * layers do.
  */
 export const layer = (given: ImagesFlags, colours: Colours, run?: string) => {

@@ -23,6 +23,7 @@ export const training = (
   { augment }: { readonly augment: ImagesFlags.Colours },
   config: Parameters<typeof Runs.layer>[1]["config"]
 ) =>
-  Runs.layer(given.out, { config }).pipe(
-    Layer.provideMerge(Layer.mergeAll(imagesAndEngine(given, augment, given.out), Print.progress(given.json)))
+  Layer.mergeAll(imagesAndEngine(given, augment, given.out), Print.progress(given.json)).pipe(
+    // First of all: lists of images are kept in it, and it is not left where another one fails.
+    Layer.provideMerge(Runs.layer(given.out, { config }))
   )

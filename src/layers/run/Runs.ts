@@ -8,10 +8,13 @@
  * | `log.jsonl` | one row per logged step; equal for a resumed and for an unbroken run, so it holds no times |
  * | `timings.jsonl` | wall-clock figures in the order in which they were measured, repeated steps included |
  * | `checkpoints/` | see `Checkpoints` |
+ * | `image-lists/` | lists of the files of image folders, so that the next start need not list them again |
  * | `stages/` | the result and the weights of every finished stage, by which a resumed run skips it |
  * | `results/` | what evaluations found; see `Results` |
  * | `report.json`, `report.html` | what the demo shows of them |
  * | `lock` | the process that uses the folder |
+ *
+ * A run in which nothing was done leaves no folder: no row, no checkpoint, no result.
  *
  * ```ts
  * import assert from "node:assert"
@@ -28,7 +31,17 @@
  * await Effect.runPromise(program.pipe(Effect.provide(Runs.layerMemory())))
  * ```
  */
-import { Context, DateTime, Effect, type FileSystem, Layer, Option, type Path, Schema } from "effect"
+import {
+  Context,
+  DateTime,
+  Effect,
+  type FileSystem,
+  Layer,
+  Option,
+  type Path,
+  type PlatformError,
+  Schema
+} from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -57,10 +70,19 @@ export const Row = Schema.StructWithRest(
 export type Row = typeof Row.Type
 
 const CONFIG = "config.json"
+const CHECKPOINTS = "checkpoints"
+const STAGES = "stages"
+
+/** The folder of a run that keeps lists of image files. */
+export const IMAGE_LISTS = "image-lists"
+
+/** A run in which nothing was done has nothing else. */
+const BLANK: ReadonlyArray<string> = [CONFIG, RunEnvironment.ENVIRONMENT, CHECKPOINTS, STAGES, IMAGE_LISTS, Lock.NAME]
+
 const LOG = "log.jsonl"
 const TIMINGS = "timings.jsonl"
-const stageResult = (stage: string) => `stages/${stage}.json`
-const stageWeights = (stage: string) => `stages/${stage}.safetensors`
+const stageResult = (stage: string) => `${STAGES}/${stage}.json`
+const stageWeights = (stage: string) => `${STAGES}/${stage}.safetensors`
 
 const parseRow = Schema.decodeEffect(Json.text(Row))
 const pretty = (value: Json.Json): string => `${JSON.stringify(value, null, 2)}\n`
@@ -159,6 +181,22 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
   }
 }
 
+/** Whether nothing was done in a run folder. */
+const isBlank = Effect.fnUntraced(function*(
+  { fs, path }: Files.Files,
+  directory: string
+): Effect.fn.Return<boolean, PlatformError.PlatformError> {
+  const names = yield* fs.readDirectory(directory)
+  // Many programs have a config.json: what was not written here is never removed.
+  if (!names.includes(STAGES) || !names.includes(RunEnvironment.ENVIRONMENT)) return false
+  if (!names.every((name) => BLANK.includes(name))) return false
+  const kept = yield* Effect.forEach(
+    [CHECKPOINTS, STAGES].filter((name) => names.includes(name)),
+    (name) => fs.readDirectory(path.join(directory, name))
+  )
+  return kept.every((inside) => inside.length === 0)
+})
+
 /** Creates the folder, or reopens it if it is of the same configuration. */
 const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const files = yield* Files.make
@@ -166,12 +204,30 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const { fs, path } = files
   const store = RunStore.folder(files, context, directory)
 
+  const existed = yield* fs.exists(directory)
   yield* fs.makeDirectory(directory, { recursive: true })
   const names = yield* fs.readDirectory(directory)
   const found = names.filter((name) => !name.startsWith(Lock.NAME) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
   yield* Lock.hold(files, directory)
   yield* files.sweep(directory)
+  const remove = (names: ReadonlyArray<string>) =>
+    Effect.forEach(names, (name) => fs.remove(path.join(directory, name), { recursive: true, force: true }), {
+      discard: true
+    })
+  // A process that was killed before it did anything.
+  if (yield* isBlank(files, directory)) yield* remove([CONFIG, RunEnvironment.ENVIRONMENT])
+  yield* Effect.addFinalizer(() =>
+    isBlank(files, directory).pipe(
+      Effect.flatMap((blank) => {
+        if (!blank) return Effect.void
+        return existed
+          ? remove(BLANK.filter((name) => name !== Lock.NAME))
+          : Effect.ignore(files.removeFolder(directory))
+      }),
+      Effect.ignore
+    )
+  )
 
   // First of all: a folder without a config is no run.
   const own = yield* RunStore.readJson(store, CONFIG)
@@ -180,8 +236,8 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     const differences = Json.differences(own.value, config)
     if (differences.length > 0) return yield* new OtherConfig({ differences })
   }
-  yield* fs.makeDirectory(path.join(directory, "stages"), { recursive: true })
-  yield* files.sweep(path.join(directory, "stages"))
+  yield* fs.makeDirectory(path.join(directory, STAGES), { recursive: true })
+  yield* files.sweep(path.join(directory, STAGES))
 
   const now = yield* RunEnvironment.here(files)
   const before = yield* RunEnvironment.read(store)
@@ -247,7 +303,7 @@ export class Runs extends Context.Service<Runs, {
 
 /**
  * A run folder and its checkpoints, on any file system: created, or reopened if it is of the same configuration, and
- * locked against other processes for as long as the layer lives.
+ * locked against other processes for as long as the layer lives. Where nothing was done, nothing is left.
  *
  * Fails with 73 when the folder belongs to another configuration, holds no run, or is in use.
  */
@@ -259,7 +315,7 @@ export const layerNoDeps = (
   RunsError | Checkpoints.CheckpointsError,
   FileSystem.FileSystem | Path.Path
 > =>
-  Checkpoints.layerNoDeps(`${directory}/checkpoints`, options).pipe(
+  Checkpoints.layerNoDeps(`${directory}/${CHECKPOINTS}`, options).pipe(
     Layer.provideMerge(Layer.effect(Runs, open(directory, options.config)))
   )
 

@@ -239,32 +239,32 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
         `expected more than the ${first} steps that were taken before, got ${total}; or let the schedule begin anew`
       ]
     })
+    const runs = yield* Runs
     const updatesAt = (step: number): number => Math.floor(step / accumulate)
     const before = continueFrom === undefined ? 0 : continueFrom.updates - updatesAt(first)
     const initial: Effect.Effect<HostOf<S>, E1 | Continuation.ContinuationError, R1> = continueFrom === undefined
       ? options.initial
-      : Continuation.stateOf(continueFrom, step.state, trained)
-    const runs = yield* Runs
-    const last = Effect.andThen(
-      continueFrom === undefined ? Effect.void : runs.continues(stage, continueFrom.from),
-      Training.train({
-        ...options,
-        config: ContinuedFrom.within(config, continueFrom?.from),
-        checkpointEvery,
-        measure,
-        initial,
-        ...(continueFrom && {
-          begin: {
-            step: first,
-            computedOn: first > 0 ? continueFrom.computedOn : [],
-            extra: (step: number) => ({ updates: updatesAt(step) + before })
-          }
-        }),
-        steps: total,
-        batchSize,
-        batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
-      })
-    )
+      // A state that does not fit leaves no trace in the run.
+      : Effect.tap(Continuation.stateOf(continueFrom, step.state, trained), () =>
+        runs.continues(stage, continueFrom.from))
+    const last = Training.train({
+      ...options,
+      config: ContinuedFrom.within(config, continueFrom?.from),
+      checkpointEvery,
+      measure,
+      initial,
+      ...(continueFrom && {
+        begin: {
+          step: first,
+          computedOn: first > 0 ? continueFrom.computedOn : [],
+          extra: (step: number) => ({ updates: updatesAt(step) + before })
+        }
+      }),
+      steps: total,
+      batchSize,
+      batch: (step) =>
+        options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
+    })
     const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
     const continued = continueFrom && { continuedFrom: continueFrom.from }
     return yield* unlessFinished(

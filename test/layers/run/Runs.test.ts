@@ -25,8 +25,10 @@ const using = <A, E, R>(
     Runs.Runs.use(use).pipe(Effect.provide(Runs.layer(folder, { config: asked }), { local: true }))
   )
 
+const begin = ({ log }: (typeof Runs.Runs)["Service"]) => log({ stage: "a", step: 0 })
+
 const refusal = (folder: string, asked: Json = config) =>
-  using(folder, () => Effect.void, asked).pipe(
+  using(folder, begin, asked).pipe(
     Effect.flip,
     Effect.map((error) => {
       assert.instanceOf(error, Runs.RunsError)
@@ -152,6 +154,52 @@ describe("Runs in a folder", () => {
       assert.match(environment.packages["onnxruntime-node"], /^1\./)
     })))
 
+  const onnx = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
+  const openvino = { engine: "openvino", version: "2026.0", threads: 2, precision: "bf16" }
+
+  const blank = Effect.fnUntraced(function*(folder: string, fs: FileSystem.FileSystem) {
+    yield* fs.makeDirectory(`${folder}/image-lists`)
+    yield* fs.writeFileString(`${folder}/image-lists/files-0.json`, "{}")
+  })
+
+  it.effect("leaves nothing where nothing was done", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const failed = yield* using(folder, (run) =>
+        run.computesOn(onnx).pipe(Effect.andThen(blank(folder, fs)), Effect.andThen(Effect.fail("no such split"))))
+        .pipe(
+          Effect.flip
+        )
+      assert.strictEqual(failed, "no such split")
+      assert.isFalse(yield* fs.exists(folder))
+      yield* fs.makeDirectory(folder)
+      yield* using(folder, () =>
+        blank(folder, fs))
+      assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
+    })))
+
+  it.effect("takes another config where a process was killed before it did anything", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const { copy } = fs
+      yield* using(folder, () => copy(folder, `${folder}-killed`))
+      yield* fs.remove(`${folder}-killed/lock`)
+      yield* using(`${folder}-killed`, begin, {})
+      assert.strictEqual(yield* fs.readFileString(`${folder}-killed/config.json`), "{}\n")
+    })))
+
+  it.effect.each(["config.json", "config.json image-lists", "config.json data environment.json stages"])(
+    "refuses, and does not remove, %s of another program",
+    (names) =>
+      withFolder(Effect.fnUntraced(function*(folder, fs) {
+        yield* fs.makeDirectory(folder)
+        for (const name of names.split(" ")) {
+          if (name.includes(".")) yield* fs.writeFileString(`${folder}/${name}`, "[]")
+          else yield* fs.makeDirectory(`${folder}/${name}`, { recursive: true })
+        }
+        yield* refusal(folder)
+        assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), names.split(" "))
+      }))
+  )
+
   it.effect("has the log of an unbroken run after a resumption", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       const unbroken = `${folder}-unbroken`
@@ -172,7 +220,7 @@ describe("Runs in a folder", () => {
 
   it.effect("refuses another config, naming the keys that differ", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
-      yield* using(folder, () => Effect.void)
+      yield* using(folder, begin)
       const error = yield* refusal(folder, { pretrain: { optimizer: { lr: 0.001 }, steps: 10 } })
       assert.strictEqual(error.reason._tag, "OtherConfig")
       assert.strictEqual(error[Runtime.errorExitCode], 73)
@@ -181,7 +229,7 @@ describe("Runs in a folder", () => {
       assert.include(error.message, "--from")
       assert.notInclude(error.message, "steps")
       assert.notInclude(yield* fs.readDirectory(folder), "lock")
-      yield* using(folder, () => Effect.void, { pretrain: { steps: 10, optimizer: { lr: 0.003 } } })
+      yield* using(folder, begin, { pretrain: { steps: 10, optimizer: { lr: 0.003 } } })
     })))
 
   it.effect("refuses a folder that is no run and leaves it alone", () =>
@@ -212,7 +260,7 @@ describe("Runs in a folder", () => {
     "refuses thousands of brackets in %s, and names it",
     (name) =>
       withFolder(Effect.fnUntraced(function*(folder, fs) {
-        yield* using(folder, () => Effect.void)
+        yield* using(folder, begin)
         yield* fs.writeFileString(`${folder}/${name}`, `${"[".repeat(100_000)}${"]".repeat(100_000)}\n`)
         const all = (run: (typeof Runs.Runs)["Service"]) => Effect.andThen(run.readLog, run.result("a"))
         const error = yield* Effect.flip(using(folder, all))
@@ -237,7 +285,7 @@ describe("Runs in a folder", () => {
     "refuses in %s what was never written there: %s",
     ([name, text]) =>
       withFolder(Effect.fnUntraced(function*(folder, fs) {
-        yield* using(folder, () => Effect.void)
+        yield* using(folder, begin)
         yield* fs.writeFileString(`${folder}/${name}`, `${text}\n`)
         const error = yield* Effect.flip(using(folder, ({ readLog }) => readLog))
         assert.instanceOf(error, Runs.RunsError)
@@ -253,12 +301,9 @@ describe("Runs in a folder", () => {
     return warnings
   })
 
-  const onnx = { engine: "onnx cpu", version: "1.30.0", threads: 1, precision: "fp32" }
-  const openvino = { engine: "openvino", version: "2026.0", threads: 2, precision: "bf16" }
-
   it.effect("keeps what it was computed on, and says when that changes and what it costs", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
-      const begun = (now: typeof onnx) => using(folder, ({ computesOn }) => computesOn(now))
+      const begun = (now: typeof onnx) => using(folder, (run) => Effect.andThen(run.computesOn(now), begin(run)))
       assert.deepStrictEqual(yield* warned(Effect.andThen(begun(onnx), begun(onnx))), [])
       const [warning = "", ...more] = yield* warned(begun(openvino))
       assert.deepStrictEqual(more, [])
@@ -268,12 +313,12 @@ describe("Runs in a folder", () => {
       assert.deepStrictEqual(yield* using(folder, ({ computedOn }) => computedOn), [onnx, openvino])
       const environment = JSON.parse(yield* fs.readFileString(`${folder}/environment.json`))
       assert.deepStrictEqual([environment.node, environment.computedOn], [process.version, [onnx, openvino]])
-      assert.deepStrictEqual(yield* warned(using(folder, () => Effect.void)), [])
+      assert.deepStrictEqual(yield* warned(using(folder, begin)), [])
     })))
 
   it.effect("reads the environment of an earlier version, which did not say it", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
-      yield* using(folder, () => Effect.void)
+      yield* using(folder, begin)
       assert.notInclude(yield* fs.readFileString(`${folder}/environment.json`), "computedOn")
       assert.deepStrictEqual(yield* warned(using(folder, ({ computesOn }) => computesOn(onnx))), [])
       assert.deepStrictEqual(yield* using(folder, ({ computedOn }) => computedOn), [onnx])
@@ -281,11 +326,11 @@ describe("Runs in a folder", () => {
 
   it.effect("warns when the environment has changed", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
-      yield* using(folder, () => Effect.void)
+      yield* using(folder, begin)
       const path = `${folder}/environment.json`
       const text = yield* fs.readFileString(path)
       yield* fs.writeFileString(path, text.replace(process.version, "v1.2.3"))
-      const warnings = yield* warned(using(folder, () => Effect.void))
+      const warnings = yield* warned(using(folder, begin))
       assert.lengthOf(warnings, 1)
       assert.include(warnings[0], `node: "v1.2.3" then, "${process.version}" now`)
     })))
@@ -346,7 +391,7 @@ describe("Runs in a folder", () => {
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       yield* fs.makeDirectory(folder)
       yield* fs.writeFileString(`${folder}/lock`, "")
-      yield* using(folder, () => Effect.void)
+      yield* using(folder, begin)
     })))
 
   it.effect.each([
