@@ -9,11 +9,11 @@
  * const map = Convolution.map(Tensor.zeros([2, 12, 8]), 3, 4)
  * const double = { weight: Tensor.zeros([8, 5, 2, 2]), bias: Tensor.zeros([5]) }
  * assert.deepStrictEqual(Convolution.transposed(map, double).shape, [2, 5, 6, 8])
- * assert.deepStrictEqual(Convolution.maxPool(Tensor.zeros([2, 8, 6, 4]), 2).shape, [2, 8, 3, 2])
+ * assert.deepStrictEqual(Convolution.maxPool(Tensor.zeros([2, 8, 7, 4]), 2).shape, [2, 8, 3, 2])
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Div, Mul, Show, ShowShape } from "./Dim.ts"
+import type { DivFloor, Mul, Show, ShowShape } from "./Dim.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -75,10 +75,11 @@ export function transposed(x: Any, { bias, weight }: TransposedParams<number, nu
 }
 
 /**
- * The largest of every square of `K` by `K`: `[B, C, H, W]` to `[B, C, H/K, W/K]`. Its gradient goes to every pixel that is
- * the largest; PyTorch's goes to the first of them.
+ * The largest of every square of `K` by `K`: `[B, C, H, W]` to `[B, C, ⌊H/K⌋, ⌊W/K⌋]`. Rows and columns behind the last whole
+ * square are left out, as PyTorch does. The gradient goes to every pixel that is the largest; PyTorch's goes to the first of
+ * them.
  *
- * @throws ShapeError when the squares do not tile the map.
+ * @throws ShapeError when the map is smaller than a square.
  */
 export const maxPool = <
   B extends number,
@@ -86,12 +87,13 @@ export const maxPool = <
   H extends number,
   W extends number,
   K extends number
->(x: Tensor<[B, C, H, W]>, size: K): Tensor<[B, C, Div<H, K>, Div<W, K>]> => {
+>(x: Tensor<[B, C, H, W]>, size: K): Tensor<[B, C, DivFloor<H, K>, DivFloor<W, K>]> => {
   const [batch, channels, height, width] = untyped(x).shape as [number, number, number, number]
-  if (height % size !== 0 || width % size !== 0) {
-    throw new ShapeError.ShapeError(`maxPool: ${height % size !== 0 ? height : width} is not divisible by ${size}`)
+  const [rows, columns] = [Math.floor(height / size), Math.floor(width / size)]
+  if (rows === 0 || columns === 0) {
+    throw new ShapeError.ShapeError(`maxPool: a map of ${height} by ${width} is smaller than a square of ${size}`)
   }
-  return unsafeTyped(
-    untyped(x).reshape([batch, channels, height / size, size, width / size, size]).max([3, 5])
-  )
+  const whole = [batch, channels, rows * size, columns * size]
+  const tiled = ShapeError.agree(whole, untyped(x).shape) ? untyped(x) : untyped(x).slice([0, 0, 0, 0], whole)
+  return unsafeTyped(tiled.reshape([batch, channels, rows, size, columns, size]).max([3, 5]))
 }

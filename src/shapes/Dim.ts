@@ -13,7 +13,7 @@
  * assert.strictEqual(batch * tokens, 12608)
  * ```
  */
-import type { Add, Divide, Multiply } from "./Natural.ts"
+import type { Add, Divide, Multiply, Quotient } from "./Natural.ts"
 import * as ShapeError from "./ShapeError.ts"
 
 /** A size known by its name. */
@@ -58,6 +58,10 @@ export type Div<A extends number, B extends number> = Kinds<A, B> extends "liter
   ? [Divide<A, B>] extends [never] ? ShapeError.ShapeError<`${Show<A>} is not divisible by ${Show<B>}`> & number
   : Divide<A, B>
   : Combine<A, B, `${Show<A>}/${Show<B>}`>
+
+/** `A / B` without the remainder. */
+export type DivFloor<A extends number, B extends number> = Kinds<A, B> extends "literal literal" ? Quotient<A, B>
+  : Combine<A, B, `${Show<A>}//${Show<B>}`>
 
 /** The patches of an image of `H` by `W` pixels cut into squares of `P`. */
 export type Patches<H extends number, W extends number, P extends number> = Mul<Div<H, P>, Div<W, P>>

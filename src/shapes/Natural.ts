@@ -81,3 +81,8 @@ export type Subtract<A extends number, B extends number> = Read<Minus<Written<A>
 export type Divide<A extends number, B extends number> = Long<`${A}`, Written<B>, "", ""> extends
   [infer Q extends string, infer R extends string] ? Read<R> extends 0 ? Read<Q> : never
   : never
+
+/** The whole number of times that `B` goes into `A`. */
+export type Quotient<A extends number, B extends number> = Long<`${A}`, Written<B>, "", ""> extends
+  [infer Q extends string, string] ? Read<Q>
+  : never

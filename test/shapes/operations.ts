@@ -425,6 +425,11 @@ export const operations: ReadonlyArray<Operation> = [
       return Elementwise.scale(pooled, 10)
     }
   ),
+  operation(
+    "Convolution.maxPool with a remainder",
+    (size) => ({ x: image(size).map((side, axis) => (axis < 2 ? side : side + 1)) }),
+    ({ x }) => Convolution.maxPool(Elementwise.add(Elementwise.scale(x, 0.1), apart(x.shape, 2)), 2)
+  ),
 
   operation("Codes.argMax", one, ({ x }) => Codes.argMax(x), discrete),
   operation("Codes.fromFloat", one, ({ x }) => Codes.fromFloat(Elementwise.scale(x, 3)), discrete),

@@ -21,7 +21,8 @@ it("the compiler computes with sizes as JavaScript does", () => {
     [`Multiply<${a}, ${b}>`, a * b],
     [`Subtract<${a}, ${b}>`, difference(a, b)],
     [`Divide<${a}, ${b}>`, quotient(a, b)],
-    [`Divide<${a * b}, ${b}>`, a]
+    [`Divide<${a * b}, ${b}>`, a],
+    [`Quotient<${a}, ${b}>`, Math.floor(a / b)]
   ])
   const folder = mkdtempSync(join(tmpdir(), "patchword-arithmetic-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -32,7 +33,7 @@ it("the compiler computes with sizes as JavaScript does", () => {
   writeFileSync(
     join(folder, "sizes.ts"),
     [
-      `import type { Add, Divide, Multiply, Subtract } from "${root}src/shapes/Natural.ts"`,
+      `import type { Add, Divide, Multiply, Quotient, Subtract } from "${root}src/shapes/Natural.ts"`,
       "type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? string : A) : A",
       ...lines
     ].join("\n")

@@ -34,7 +34,8 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     batchSize: Quantity.Count,
     /**
      * Steps that make one update: those before the last only add to a mean gradient, so that `accumulate` times the images
-     * take the memory of one batch and of the mean (`update_freq`). A codebook follows every step. Default 1.
+     * take the memory of one batch and of the mean (`update_freq`). A codebook by moving average moves at every step all the
+     * same: two steps of 5 images are then not one of 10. Default 1.
      */
     accumulate: Schema.optionalKey(Quantity.Count),
     /** What `duration` and `warmup` count: updates (which are called steps where each takes one), or passes over the data. */

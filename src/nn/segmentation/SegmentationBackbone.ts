@@ -72,15 +72,15 @@ export interface Maps16<B extends number, C extends number, H extends number, W 
   readonly f1: Tensor<[B, C, Dim.Mul<Dim.Mul<H, 2>, 2>, Dim.Mul<Dim.Mul<W, 2>, 2>]>
   readonly f2: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
   readonly f3: Tensor<[B, C, H, W]>
-  readonly f4: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
+  readonly f4: Tensor<[B, C, Dim.DivFloor<H, 2>, Dim.DivFloor<W, 2>]>
 }
 
 /** Four maps over a grid of `H` by `W` patches of 8 pixels. */
 export interface Maps8<B extends number, C extends number, H extends number, W extends number> {
   readonly f1: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
   readonly f2: Tensor<[B, C, H, W]>
-  readonly f3: Tensor<[B, C, Dim.Div<H, 2>, Dim.Div<W, 2>]>
-  readonly f4: Tensor<[B, C, Dim.Div<H, 4>, Dim.Div<W, 4>]>
+  readonly f3: Tensor<[B, C, Dim.DivFloor<H, 2>, Dim.DivFloor<W, 2>]>
+  readonly f4: Tensor<[B, C, Dim.DivFloor<H, 4>, Dim.DivFloor<W, 4>]>
 }
 
 /** The pyramid over the maps of 16-pixel patches. */
