@@ -1,5 +1,5 @@
 /** The first stage: learning a visual vocabulary (paper, section 2.2). */
-import { Effect } from "effect"
+import { Effect, Option, Schema } from "effect"
 import * as Model from "../domain/config/Model.ts"
 import { CodebookConfig, TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Codebook from "../domain/method/Codebook.ts"
@@ -17,6 +17,8 @@ import type { HostOf } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
+import type * as Continuation from "./training/Continuation.ts"
+import * as GivenInCode from "./training/GivenInCode.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 
@@ -36,37 +38,54 @@ const supported = ({ encoder }: TokenizerConfig) =>
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 
-/** The configuration as files hold it: it names a quantizer that was given in code. */
-const configured = Effect.fnUntraced(function*(config: TokenizerConfig, quantizer: Quantizer.Named | undefined) {
+/** The configuration as files hold it: it names a quantizer that is given in code. */
+const configured = Effect.fnUntraced(function*(config: TokenizerConfig, given: Quantizer.Named | undefined) {
   const { codebook } = config
-  if (quantizer === undefined) {
-    const { quantizer: named } = codebook
-    yield* Stage.requireConfig("tokenizer", {
-      "codebook.quantizer": [
-        named?.kind === "own",
-        `expected the quantizer "${
-          named?.kind === "own" ? named.name : ""
-        }" to be given in code: trainTokenizer(config, { quantizer })`
+  const quantizer = given && { kind: "own", name: given.name } as const
+  yield* Stage.requireConfig("tokenizer", {
+    "codebook.quantizer": GivenInCode.problem(
+      "quantizer",
+      "trainTokenizer(config, { quantizer })",
+      codebook.quantizer,
+      quantizer
+    ),
+    ...(given && {
+      "codebook.size": [
+        codebook.size !== given.codes,
+        `expected the ${given.codes} codes of the quantizer "${given.name}", got ${codebook.size}`
+      ],
+      "codebook.dim": [
+        codebook.dim !== given.codeWidth,
+        `expected the ${given.codeWidth} channels of the quantizer "${given.name}", got ${codebook.dim}`
       ]
     })
-    return config
-  }
-  const { codes, codeWidth, name } = quantizer
-  yield* Stage.requireConfig("tokenizer", {
-    "codebook.size": [
-      codebook.size !== codes,
-      `expected the ${codes} codes of the quantizer "${name}", got ${codebook.size}`
-    ],
-    "codebook.dim": [
-      codebook.dim !== codeWidth,
-      `expected the ${codeWidth} channels of the quantizer "${name}", got ${codebook.dim}`
+  })
+  return quantizer === undefined
+    ? config
+    : new TokenizerConfig({ ...config, codebook: new CodebookConfig({ ...codebook, quantizer }) })
+})
+
+const Quantizing = Schema.Struct({ codebook: Schema.Struct({ quantizer: CodebookConfig.fields.quantizer }) })
+
+// The arrays of a codebook tell by their shapes whether they fit.
+const codesOf = (quantizer: CodebookConfig["quantizer"]): string | undefined =>
+  quantizer?.kind === "finiteScalar"
+    ? `the levels ${quantizer.levels.join(", ")}`
+    : quantizer?.kind === "own"
+    ? `the quantizer "${quantizer.name}"`
+    : undefined
+
+/** Refuses a state whose codes stand for other vectors, where no array tells. */
+const checkContinued = ({ codebook }: TokenizerConfig, from: Continuation.Continuation | undefined) => {
+  const known = Option.getOrUndefined(Schema.decodeUnknownOption(Quantizing)(from?.config))
+  const [before, now] = [codesOf(known?.codebook.quantizer), codesOf(codebook.quantizer)]
+  return Stage.requireConfig("tokenizer", {
+    "codebook.quantizer": [
+      before !== undefined && now !== undefined && before !== now,
+      `expected ${before} of the state that is continued, got ${now}: a code would stand for another vector`
     ]
   })
-  return new TokenizerConfig({
-    ...config,
-    codebook: new CodebookConfig({ ...codebook, quantizer: { kind: "own", name } })
-  })
-})
+}
 
 /** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
@@ -187,23 +206,25 @@ const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantize
 
 /** What the training of a tokenizer may be told beside its configuration. */
 export interface TokenizerOptions extends Stage.StageOptions {
-  /** How vectors become codes, where it is not what the configuration says; its files name it, and who opens them gives it again. */
+  /** Turns vectors to codes, where the configuration names no quantizer or this one. Files name it; who opens them gives it again. */
   readonly quantizer?: Quantizer.Named
 }
 
 /**
  * Trains a tokenizer on the features of the teacher in the environment.
  *
- * Fails with `ConfigError` for what a tokenizer does not have and for a teacher with other patches, with `TooFewImages`, with
+ * Fails with `ConfigError` for what a tokenizer does not have, for a teacher with other patches, for a quantizer that the
+ * configuration contradicts, and for one whose codes are not those of the state that is gone on from, with `TooFewImages`, with
  * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
   given: TokenizerConfig,
   options: TokenizerOptions = {}
 ) {
-  const { quantizer: own, split = "train", stage = "tokenizer" } = options
+  const { continueFrom, quantizer: own, split = "train", stage = "tokenizer" } = options
   yield* supported(given)
   const config = yield* configured(given, own)
+  yield* checkContinued(config, continueFrom)
   const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config, ...(own && { quantizer: own }) }))
   const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher
   const images = yield* batches(config, { stage, split })

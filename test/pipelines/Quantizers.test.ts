@@ -6,16 +6,20 @@ import { join } from "node:path"
 import { signs } from "../../examples/ownQuantizer.ts"
 import * as Config from "../../src/domain/config/Config.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
+import * as ScalarLevels from "../../src/domain/method/ScalarLevels.ts"
 import type * as Json from "../../src/domain/values/Json.ts"
 import * as Files from "../../src/layers/files/Files.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
-import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
+import * as Continuation from "../../src/pipelines/training/Continuation.ts"
+import { type TokenizerOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import * as Tensor from "../../src/shapes/Tensor.ts"
 import { machine, micro, recording, sets } from "./kit.ts"
 
@@ -24,6 +28,14 @@ const preset = micro({ duration: 40, warmup: 4 })
 const { pretrain: brief } = micro({ duration: 3 })
 
 const average = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+const scalars = (levels: ReadonlyArray<number>) => ({
+  size: ScalarLevels.codes(levels),
+  dim: levels.length,
+  revival: null,
+  kmeans: false,
+  quantizer: { kind: "finiteScalar", levels }
+})
 
 const codebooks: Readonly<Record<string, { readonly codebook: Json.Json; readonly losses: ReadonlyArray<string> }>> = {
   "codes that learn by gradient": {
@@ -34,16 +46,7 @@ const codebooks: Readonly<Record<string, { readonly codebook: Json.Json; readonl
     codebook: { revival: null, kmeans: false, quantizer: { kind: "gradient", commitment: 0.25 } },
     losses: ["codebook", "commitment"]
   },
-  "finite scalars": {
-    codebook: {
-      size: 16,
-      dim: 3,
-      revival: null,
-      kmeans: false,
-      quantizer: { kind: "finiteScalar", levels: [4, 2, 2] }
-    },
-    losses: []
-  },
+  "finite scalars": { codebook: scalars([4, 2, 2]), losses: [] },
   "a quantizer of one's own": { codebook: { size: 16, dim: 4 }, losses: ["commitment"] }
 }
 
@@ -122,7 +125,10 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const read = yield* Artifact.tokenizer(file, { quantizer: signs(4) })
         assert.deepStrictEqual(bytes(read), bytes(tokenizer))
         const refused = yield* Effect.flip(trainTokenizer(tokenizer.config))
-        assert.include(refused.message, "codebook.quantizer: expected the quantizer \"signs\" to be given in code")
+        assert.include(
+          refused.message,
+          "codebook.quantizer: expected the quantizer \"signs\" to be given in code: trainTokenizer(config, { quantizer })"
+        )
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true }), Effect.provide(Files.layerNode), Effect.scoped))
 
     it.effect("names its losses otherwise than what is measured already", () =>
@@ -139,6 +145,63 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const refused = yield* Effect.flip(trainTokenizer(config, { quantizer }))
         assert.include(refused.message, "its loss \"loss\" has the name of something that every tokenizer measures")
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("does not contradict its configuration", () =>
+      Effect.gen(function*() {
+        const refused = Effect.fnUntraced(function*(codebook: Json.Json, quantizer: Quantizer.Named) {
+          const config = yield* configOf(codebook)
+          return (yield* Effect.flip(trainTokenizer(config, { quantizer }))).message
+        })
+        const contradiction = (asked: string) =>
+          `codebook.quantizer: the configuration names the quantizer ${asked}, but "signs" is given in code; leave out one of the two`
+        assert.include(yield* refused(scalars([2, 2, 2, 2]), signs(4)), contradiction("finiteScalar"))
+        const named = { size: 16, dim: 4, quantizer: { kind: "own", name: "corners" } }
+        assert.include(yield* refused(named, signs(4)), contradiction("\"corners\""))
+        assert.include(
+          yield* refused({ size: 16, dim: 4 }, { ...signs(4), name: "" }),
+          "codebook.quantizer: expected a name for the quantizer that is given in code, got \"\""
+        )
+        const config = yield* configOf(scalars([2, 2, 2, 2]))
+        const opened = yield* Effect.flip(Tokenizer.open({ config, teacherWidth: 8, tensors: {}, quantizer: signs(4) }))
+        assert.include(
+          opened.message,
+          "\"finiteScalar\" (16 codes of 4 channels), which its configuration describes and which is not \"signs\" (16 codes"
+        )
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("is that of the state which is gone on from", () =>
+      Effect.gen(function*() {
+        const brief = { optimizer: { duration: 3, warmup: 0 } }
+        const config = (codebook: Json.Json) =>
+          Effect.flatMap(configOf(codebook), (config) => Config.merge(TokenizerConfig, "test")(config, brief))
+        const fresh = Effect.provide(Runs.layerMemory(), { local: true })
+        const stateOf = Effect.fnUntraced(
+          function*(codebook: Json.Json, step: "newest" | "finished", options: TokenizerOptions = {}) {
+            yield* trainTokenizer(yield* config(codebook), { ...options, checkpointEvery: 1 })
+            return yield* Continuation.here({ stage: "tokenizer", step, schedule: "anew" })
+          },
+          fresh
+        )
+        const refused = Effect.fnUntraced(function*(
+          codebook: Json.Json,
+          continueFrom: Continuation.Continuation,
+          options: TokenizerOptions = {}
+        ) {
+          return (yield* Effect.flip(trainTokenizer(yield* config(codebook), { ...options, continueFrom }))).message
+        }, fresh)
+        for (const step of ["newest", "finished"] as const) {
+          const said = yield* refused(scalars([2, 4, 2]), yield* stateOf(scalars([4, 2, 2]), step))
+          assert.include(
+            said,
+            "codebook.quantizer: expected the levels 4, 2, 2 of the state that is continued, got the levels 2, 4, 2"
+          )
+        }
+        const scalar = yield* stateOf(scalars([2, 2, 2, 2]), "finished")
+        assert.include(
+          yield* refused({ size: 16, dim: 4 }, scalar, { quantizer: signs(4) }),
+          "expected the levels 2, 2, 2, 2 of the state that is continued, got the quantizer \"signs\""
+        )
+      }), 60_000)
 
     it.effect("has the sizes of its configuration", () =>
       Effect.gen(function*() {

@@ -38,32 +38,41 @@ const Described = Schema.Struct({ name: Schema.String, codes: Schema.Int, codeWi
 const show = ({ codeWidth, codes, name }: typeof Described.Type) =>
   `"${name}" (${codes} codes of ${codeWidth} channels)`
 
-/** A tokenizer was trained with a quantizer that was given in code, and is opened without it. Exits with 65. */
+/**
+ * A tokenizer is opened with another quantizer than it was trained with, or without the one that was given in code. Exits with 65.
+ */
 export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQuantizer", {
   expected: Described,
-  given: Schema.NullOr(Described)
+  given: Schema.NullOr(Described),
+  /** Whether the quantizer was given in code, so that the file holds no more than its name. */
+  inCode: Schema.Boolean
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    const { expected, given } = this
-    return `this tokenizer was trained with the quantizer ${show(expected)}, which its file does not hold` +
-      `${given === null ? "" : ` and which is not ${show(given)}`}; give that quantizer in code: ` +
-      "Artifact.tokenizer(path, { quantizer })"
+    const { expected, given, inCode } = this
+    const trained = `this tokenizer was trained with the quantizer ${show(expected)}`
+    const other = given === null ? "" : ` and which is not ${show(given)}`
+    return inCode
+      ? `${trained}, which its file does not hold${other}; give that quantizer in code: ` +
+        "Artifact.tokenizer(path, { quantizer })"
+      : `${trained}, which its configuration describes${other}; give no quantizer in code`
   }
 }
 
 const describe = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
 
-/** The quantizer of a tokenizer. */
-export const quantizer = (configured: Configured): Result.Result<Quantizer.Named, OtherQuantizer> => {
-  const { config, quantizer } = configured
-  const { codebook } = config
-  if (codebook.quantizer?.kind !== "own") return Result.succeed(Quantizers.of(codebook)!)
-  const expected = { name: codebook.quantizer.name, codes: codebook.size, codeWidth: codebook.dim }
+/** The quantizer of a tokenizer: ours that its configuration describes, or else the one that is given in code. */
+export const quantizer = (
+  { config: { codebook }, quantizer }: Configured
+): Result.Result<Quantizer.Named, OtherQuantizer> => {
+  const ours = Quantizers.of(codebook)
+  const name = codebook.quantizer?.kind === "own" ? codebook.quantizer.name : ours?.name ?? ""
+  const expected = { name, codes: codebook.size, codeWidth: codebook.dim }
   const given = quantizer === undefined ? null : describe(quantizer)
-  return quantizer !== undefined && given !== null && show(expected) === show(given)
-    ? Result.succeed(quantizer)
-    : Result.fail(new OtherQuantizer({ expected, given }))
+  const [found, other] = ours === undefined ? [quantizer, given && show(given) !== show(expected)] : [ours, given]
+  return found === undefined || other
+    ? Result.fail(new OtherQuantizer({ expected, given, inCode: ours === undefined }))
+    : Result.succeed(found)
 }
 
 /** The sizes of a tokenizer for a teacher of some width. */

@@ -70,6 +70,8 @@ export interface Continuation {
   /** How many updates are in the moments of the optimizer. */
   readonly updates: number
   readonly computedOn: ComputedOn.History
+  /** The configuration that the state was trained under, where that is known. */
+  readonly config: unknown
   /** Read when it is needed: nobody holds it while the stage trains. */
   readonly state: Effect.Effect<State, ContinuationError>
 }
@@ -101,7 +103,7 @@ interface Source {
   readonly finished: Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError | RunsError>
 }
 
-interface Found extends State, Pick<Continuation, "updates" | "computedOn"> {
+interface Found extends State, Pick<Continuation, "updates" | "computedOn" | "config"> {
   readonly step: number
 }
 
@@ -115,22 +117,23 @@ const found = Effect.fnUntraced(function*(
   })
   const kept = Effect.fnUntraced(function*(step: number) {
     const snapshot = yield* checkpoints.read(stage, step)
-    const { computedOn, optimizer, weights } = snapshot
-    const one: Found = { weights, optimizer, computedOn, step, updates: updatesOf(snapshot) }
+    const { computedOn, config, optimizer, weights } = snapshot
+    const one: Found = { weights, optimizer, computedOn, config, step, updates: updatesOf(snapshot) }
     return one
   })
   const whole = Effect.gen(function*() {
     const { provenance, tensors } = Option.getOrUndefined(yield* finished) ?? (yield* missing("finished"))
     const known = Option.getOrUndefined(provenance)
     const { computedOn = [], step = 0 } = known ?? {}
-    const one: Found = { weights: tensors, optimizer: {}, computedOn, step, updates: 0 }
+    const config = (known?.model ?? known?.custom)?.config
+    const one: Found = { weights: tensors, optimizer: {}, computedOn, config, step, updates: 0 }
     return one
   })
   const place = step === "newest" || step === "previous"
     ? (yield* checkpoints.steps(stage)).at(step === "newest" ? -1 : -2) ?? (yield* missing("checkpoint"))
     : step
   const state: Effect.Effect<Found, ContinuationError> = place === "finished" ? whole : kept(place)
-  const { computedOn, step: taken, updates, weights } = yield* state
+  const { computedOn, config, step: taken, updates, weights } = yield* state
   const continuation: Continuation = {
     from: {
       ...(run !== undefined && { run }),
@@ -142,6 +145,7 @@ const found = Effect.fnUntraced(function*(
     },
     updates,
     computedOn,
+    config,
     state
   }
   return continuation
