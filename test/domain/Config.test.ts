@@ -3,6 +3,7 @@ import { Effect, Runtime, Schema } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import type * as Json from "../../src/domain/values/Json.ts"
 
 type Plain = { [key: string]: unknown }
 
@@ -61,7 +62,50 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature"]
 ]
 
+const meant: ReadonlyArray<readonly [path: string, said: string]> = [
+  ["pretrain.optimizer.learning_rate", "lr"],
+  ["pretrain.optimizer.bs", "batchSize"],
+  ["pretrain.optimizer.batch_size", "batchSize"],
+  ["pretrain.optimizer.wd", "weightDecay"],
+  ["pretrain.optimizer.weight_decay", "weightDecay"],
+  ["pretrain.optimizer.num_epochs", "epochs or duration"],
+  ["pretrain.optimizer.update_freq", "accumulate"],
+  ["pretrain.optimizer.clip_grad", "clipNorm"],
+  ["pretrain.epochs", "pretrain.optimizer.epochs or pretrain.optimizer.duration"],
+  ["pretrain.lr", "pretrain.optimizer.lr"],
+  ["pretrain.embed_dim", "pretrain.vit.width"],
+  ["pretrain.vit.hidden_size", "width"],
+  ["pretrain.vit.patch_size", "patchSize"],
+  ["pretrain.vit.img_size", "imageSize"],
+  ["pretrain.vit.drop_path_rate", "dropPath"],
+  ["pretrain.vit.batch_size", "pretrain.optimizer.batchSize"],
+  ["pretrain.mask_ratio", "pretrain.mask.count"],
+  ["pretrain.mask.mask_ratio", "count"],
+  ["tokenizer.codebook_size", "tokenizer.codebook.size"],
+  ["tokenizer.codebook.n_embed", "size"],
+  ["tokenizer.codebook.embed_dim", "dim"],
+  ["tokenizer.optimizer.lrr", "lr"],
+  ["knn.k", "neighbours"],
+  ["epochs", "the keys"],
+  ["knn.batch_size", "the keys"]
+]
+
 describe("Config", () => {
+  it.effect.each(meant)("%s means %s", ([path, said]) =>
+    Effect.gen(function*() {
+      const change = path.split(".").reduceRight<Json.Json>((inner, key) => ({ [key]: inner }), 1)
+      const { problems: [first] } = yield* Effect.flip(Config.merge(Preset, "it")(Presets.tiny, change as Json.Changes))
+      assert.strictEqual(first.path, path)
+      if (said === "the keys") assert.match(first.message, /^unknown key; known ones are /)
+      else assert.strictEqual(first.message, `unknown key; did you mean ${said}?`)
+    }))
+
+  it.effect("asks of a whole configuration for the keys that it holds", () =>
+    Effect.gen(function*() {
+      const { problems } = yield* failure(edited(set("pretrain.optimizer.epochs", 3)))
+      assert.deepStrictEqual(problems.map(({ message }) => message), ["unknown key; did you mean duration?"])
+    }))
+
   it.effect.each(cases)("%s = %j", ([path, value, message]) =>
     Effect.gen(function*() {
       const error = yield* failure(edited(set(path, value)))

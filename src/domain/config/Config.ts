@@ -15,6 +15,9 @@
 import { Effect, Runtime, Schema, SchemaIssue } from "effect"
 import * as Json from "../values/Json.ts"
 import * as Suggest from "../values/Suggest.ts"
+import * as ConfigKeys from "./ConfigKeys.ts"
+import * as FieldTerms from "./FieldTerms.ts"
+import * as TrainingLength from "./TrainingLength.ts"
 
 /** One thing that is wrong with a configuration. */
 export const Problem = Schema.Struct({
@@ -45,24 +48,54 @@ const show = (path: ReadonlyArray<PropertyKey>): string => path.map(String).join
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
-const unknownKey = (issue: SchemaIssue.UnexpectedKey, key: string): string => {
-  if (issue.ast._tag !== "Objects") return "expected no further element"
-  const known = issue.ast.propertySignatures.map((property) => String(property.name))
-  const meant = Suggest.nearest(key, known)
-  return `unknown key; ${meant === undefined ? `known ones are ${known.join(", ")}` : `did you mean ${meant}?`}`
+/** The paths of a configuration's keys. With `said`, those that stand for the length of a training are among them. */
+const paths = (schema: Schema.Constraint, said: boolean): ReadonlyArray<ReadonlyArray<string>> => {
+  const known = ConfigKeys.of(schema).map(({ path }) => path)
+  const lengths = said ? trainings(schema) : []
+  return [...lengths.flatMap((place) => TrainingLength.names.map((name) => [...place, name])), ...known]
 }
 
-const problems = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): ReadonlyArray<Problem> => {
+/** Where a configuration holds the length of a training. */
+const trainings = (schema: Schema.Constraint): ReadonlyArray<ReadonlyArray<string>> => {
+  const known = ConfigKeys.of(schema).map(({ path }) => path)
+  const all = new Set(known.map(show))
+  return known.filter((path) => path.at(-1) === "duration").map((path) => path.slice(0, -1))
+    .filter((place) => ["unit", "warmup"].every((name) => all.has(show([...place, name]))))
+}
+
+const unknownKey = (
+  issue: SchemaIssue.UnexpectedKey,
+  path: ReadonlyArray<string>,
+  all: ReadonlyArray<ReadonlyArray<string>>
+): string => {
+  if (issue.ast._tag !== "Objects") return "expected no further element"
+  const parent = path.slice(0, -1)
+  const own = issue.ast.propertySignatures.map((property) => String(property.name))
+  const meant = FieldTerms.meant(path, all).map((other) =>
+    show(other.slice(0, -1)) === show(parent) ? other.at(-1)! : show(other)
+  )
+  const nearest = Suggest.nearest(path.at(-1)!, own)
+  const named = meant.length > 0 ? meant : nearest === undefined ? [] : [nearest]
+  return `unknown key; ${
+    named.length === 0 ? `known ones are ${own.join(", ")}` : `did you mean ${Suggest.either(named)}?`
+  }`
+}
+
+const problems = (
+  issue: SchemaIssue.Issue,
+  path: ReadonlyArray<PropertyKey>,
+  all: () => ReadonlyArray<ReadonlyArray<string>>
+): ReadonlyArray<Problem> => {
   switch (issue._tag) {
     case "Pointer":
-      return problems(issue.issue, [...path, ...issue.path])
+      return problems(issue.issue, [...path, ...issue.path], all)
     case "Encoding":
-      return problems(issue.issue, path)
+      return problems(issue.issue, path, all)
     case "UnexpectedKey":
-      return [{ path: show(path), message: unknownKey(issue, String(path.at(-1))) }]
+      return [{ path: show(path), message: unknownKey(issue, path.map(String), all()) }]
     case "Composite":
     case "AnyOf":
-      if (issue.issues.length > 0) return issue.issues.flatMap((inner) => problems(inner, path))
+      if (issue.issues.length > 0) return issue.issues.flatMap((inner) => problems(inner, path, all))
   }
   return format(issue).issues.map((found) => ({
     path: show([...path, ...(found.path ?? []).map((key) => (typeof key === "object" ? key.key : key))]),
@@ -70,38 +103,79 @@ const problems = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): R
   }))
 }
 
-/**
- * Decodes a plain value, say parsed JSON, into a configuration. `source` names it in errors.
- *
- * @returns an effect that fails with a {@link ConfigError} listing every problem.
- */
-export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
+const reading = <A, I>(schema: Schema.Codec<A, I>, source: string, said: boolean) => {
   const run = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error", reportInput: true })
   return (input: unknown): Effect.Effect<A, ConfigError> =>
     Effect.mapError(run(input), ({ issue }) => {
-      const [first, ...rest] = problems(issue, [])
+      const [first, ...rest] = problems(issue, [], () => paths(schema, said))
       return new ConfigError({ source, problems: [first ?? { path: "", message: "invalid" }, ...rest] })
     })
 }
 
 /**
+ * Decodes a plain value, say parsed JSON, into a configuration. `source` names it in errors.
+ *
+ * @returns an effect that fails with a {@link ConfigError} listing every problem.
+ */
+export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => reading(schema, source, false)
+
+/**
  * What may change in a configuration: any member at any depth. A tuple, an array or an instance is given whole; a member that is
- * undefined stays as it is.
+ * undefined stays as it is. The length of a training may be said in other words, see `TrainingLength`.
  */
 export type Changes<I> = I extends ReadonlyArray<unknown> ? I
-  : I extends object ? { readonly [K in keyof I]?: Changes<I[K]> | undefined }
+  : I extends { readonly duration: number } ? I | (Members<I> & TrainingLength.Said)
+  : I extends object ? Members<I>
   : I
+
+type Members<I> = { readonly [K in keyof I]?: Changes<I[K]> | undefined }
+
+const members = (value: Json.Json | undefined): Schema.JsonObject => (Json.isObject(value) ? value : {})
+
+const at = (value: Json.Json, path: ReadonlyArray<string>): Schema.JsonObject =>
+  members(path.reduce<Json.Json | undefined>((inner, key) => members(inner)[key], value))
+
+const put = (value: Json.Json, path: ReadonlyArray<string>, member: Json.Json): Json.Json => {
+  const [key, ...rest] = path
+  if (key === undefined) return member
+  const own = members(value)
+  return { ...own, [key]: put(own[key] ?? {}, rest, member) }
+}
 
 /**
  * A configuration with plain values over its own, laid one after the other as `Json.merge` does: all of it is checked again.
- * `source` names where they come from in errors.
+ * `source` names where they come from in errors. The length of a training may be said in the words of `TrainingLength`.
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
 export const merge = <A extends I, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
-  const run = decode(schema, source)
-  return (config: A, ...overs: ReadonlyArray<Json.Changes>): Effect.Effect<A, ConfigError> =>
-    run(overs.reduce<Json.Json>((all, over) => Json.merge(all, over), config))
+  const run = reading(schema, source, true)
+  return (config: A, ...overs: ReadonlyArray<Json.Changes>): Effect.Effect<A, ConfigError> => {
+    const changes = overs.reduce<Json.Json>((all, over) => Json.merge(all, over), {})
+    const merged = overs.reduce<Json.Json>((all, over) => Json.merge(all, over), config)
+    const contradictions: Array<Problem> = []
+    const saidAs = new Map<string, string>()
+    const resolved = trainings(schema).reduce((all, place) => {
+      const found = TrainingLength.resolve(at(config, place), at(changes, place))
+      if (found === undefined) return all
+      if (found._tag === "Contradiction") {
+        contradictions.push({ path: show([...place, found.key]), message: found.message })
+      } else {
+        for (const [key, said] of Object.entries(found.saidAs)) {
+          saidAs.set(show([...place, key]), show([...place, said]))
+        }
+      }
+      const rest = Object.entries(at(all, place)).filter(([key]) => !TrainingLength.names.includes(key))
+      return put(all, place, { ...Object.fromEntries(rest), ...(found._tag === "Length" ? found.length : {}) })
+    }, merged)
+    const [first, ...others] = contradictions
+    if (first !== undefined) return Effect.fail(new ConfigError({ source, problems: [first, ...others] }))
+    return Effect.mapError(run(resolved), (error) => {
+      const [one, ...more] = error.problems
+      const said = ({ message, path }: Problem): Problem => ({ path: saidAs.get(path) ?? path, message })
+      return new ConfigError({ source, problems: [said(one), ...more.map(said)] })
+    })
+  }
 }
 
 /** What is wrong with a source as a whole, which has no keys or is not even read. */

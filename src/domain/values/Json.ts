@@ -84,7 +84,8 @@ export const text = <S extends Schema.Constraint>(schema: S, options: { readonly
 export const Difference = Schema.Struct({ key: Schema.String, stored: Schema.String, asked: Schema.String })
 export type Difference = typeof Difference.Type
 
-const isObject = (value: Json | undefined): value is Schema.JsonObject =>
+/** Whether a value is an object of JSON. */
+export const isObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** What may be laid over a value. A member that is undefined leaves what was there. */

@@ -31,3 +31,7 @@ export const nearest = (name: string, known: ReadonlyArray<string>): string | un
     .at(0)
   return best !== undefined && best.far <= Math.max(name.length, best.candidate.length) / 2 ? best.candidate : undefined
 }
+
+/** Names in a sentence: `a, b or c`. */
+export const either = (names: ReadonlyArray<string>): string =>
+  names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)!}`

@@ -1,0 +1,48 @@
+/**
+ * The keys of a configuration: their paths and descriptions, read from its schema.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { ConfigKeys, KnnConfig } from "patchword/domain"
+ *
+ * const keys = ConfigKeys.of(KnnConfig.KnnConfig)
+ * assert.deepStrictEqual(keys.map(({ path }) => path), [["pooling"], ["finalNorm"], ["neighbours"], ["temperature"]])
+ * ```
+ */
+import { type Schema, SchemaAST } from "effect"
+
+/** One key of a configuration. */
+export interface Key {
+  readonly path: ReadonlyArray<string>
+  /** One sentence on the key. */
+  readonly description: string | undefined
+  /** Whether the key holds no further keys. */
+  readonly isLeaf: boolean
+}
+
+const objects = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.Objects> => {
+  switch (ast._tag) {
+    case "Objects":
+      return [ast]
+    case "Declaration":
+      return ast.typeParameters.flatMap(objects)
+    case "Union":
+      return ast.types.flatMap(objects)
+  }
+  return []
+}
+
+const walk = (ast: SchemaAST.AST, path: ReadonlyArray<string>): ReadonlyArray<Key> =>
+  objects(ast).flatMap(({ propertySignatures }) =>
+    propertySignatures.flatMap(({ name, type }) => {
+      const own = [...path, String(name)]
+      const description = type.context?.annotations?.description ?? SchemaAST.resolveDescription(type)
+      const below = walk(type, own)
+      return [{ path: own, description, isLeaf: below.length === 0 }, ...below]
+    })
+  )
+
+/** All keys of a schema, each before those that it holds. Keys of the members of a union follow each other, each path once. */
+export const of = (schema: Schema.Constraint): ReadonlyArray<Key> => [
+  ...new Map(walk(schema.ast, []).map((key) => [key.path.join("."), key])).values()
+]
