@@ -44,6 +44,7 @@ export interface Inference<in out W, in out B, in out O> {
   readonly name: string
   readonly weights: SpecOf<W>
   readonly batch: SpecOf<B>
+  /** Computes outputs from weights and a batch. Pure and synchronous. */
   readonly run: (weights: W, batch: B) => O
 }
 
@@ -52,5 +53,6 @@ export interface TrainStep<in out S, in out B, in out M> {
   readonly name: string
   readonly state: SpecOf<S>
   readonly batch: SpecOf<B>
+  /** Computes the metrics and the next state. Pure and synchronous. */
   readonly run: (state: S, batch: B) => { readonly metrics: M; readonly state: S }
 }

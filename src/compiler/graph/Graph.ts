@@ -80,6 +80,7 @@ export interface Builder {
   ) => string
   /** Emits a copy of a value under a name of the caller's. */
   readonly copy: (value: string, name: string) => void
+  /** Adds a constant and returns its name. Small constants of equal contents share one name. */
   readonly constant: (data: Constant["data"], shape: Shape, dtype: Element) => string
   /** A list of integers as operators take them for shapes and axes. */
   readonly integers: (values: ReadonlyArray<number>) => string

@@ -59,6 +59,7 @@ export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
 
 /** Images with a name each. */
 export interface Named extends Classes.Labelled {
+  /** The name of the image at a place, by which it is drawn. Unique in its class. */
   readonly describe: (place: number) => string
 }
 

@@ -54,6 +54,7 @@ const halves = (bytes: Uint8Array): Uint16Array => {
 export const DTYPES: Readonly<
   Record<string, {
     readonly size: number
+    /** Elements of little-endian bytes. */
     readonly decode: (bytes: Uint8Array) => Result.Result<Elements, OutOfRange>
   }>
 > = {

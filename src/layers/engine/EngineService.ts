@@ -29,6 +29,7 @@ export interface TrainHandle<S, B, M> {
 
 /** An inference with its weights, alive until its scope closes. */
 export interface InferHandle<B, O> {
+  /** Computes the outputs of a batch. Fails with `EngineError`. */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<O>, EngineError>
 }
 
@@ -39,6 +40,7 @@ export type ModelFile = Protocol.ModelFile
 export interface ModelHandle {
   readonly inputs: ReadonlyArray<Protocol.Port>
   readonly outputs: ReadonlyArray<Protocol.Port>
+  /** Computes the outputs of named inputs. Fails with `EngineError`. */
   readonly run: (
     inputs: Readonly<Record<string, HostTensor.Any>>
   ) => Effect.Effect<Readonly<Record<string, HostTensor.Any>>, EngineError>

@@ -141,6 +141,7 @@ export interface Files {
     folder: string,
     fill: (temporary: string) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | FileError>
+  /** Reads a whole file as UTF-8. Fails with `FileError`. */
   readonly readText: (file: string) => Effect.Effect<string, FileError>
   /**
    * Fails for what is no regular file, without opening it: whoever opens a FIFO waits, whoever reads a device may never

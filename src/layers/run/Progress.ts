@@ -31,6 +31,7 @@ export interface Report {
 
 /** Where stages report to. */
 export interface Progress {
+  /** Takes the report of a step. */
   readonly report: (report: Report) => Effect.Effect<void>
   /** Something worth a line of its own, as a finished stage. */
   readonly message: (text: string) => Effect.Effect<void>

@@ -53,6 +53,7 @@ export interface Writer {
   readonly images: () => number
   /** What those in its shards were computed on, as far as that is known. */
   readonly computedOn: () => ReadonlyArray<ComputedOn.ComputedOn>
+  /** Whether the cache holds the features of an image. `key` is the digest of its pixels. */
   readonly has: (key: Uint8Array) => boolean
   /**
    * Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. Fails with the first

@@ -108,6 +108,7 @@ export const normSpec = <C extends number>(width: C) => ({ weight: tensorSpec([w
 export interface Kind<N extends Sizes> {
   readonly heads: N["heads"]
   readonly epsilon: number
+  /** The activation between the two layers of the MLP. */
   readonly activation: <S extends ReadonlyArray<number>>(x: Tensor<S>) => Tensor<S>
 }
 

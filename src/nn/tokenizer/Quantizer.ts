@@ -80,6 +80,7 @@ export type Moved<Q extends Parts> = Q["state"] & Q["statistics"]
 
 /** First values out of the vectors of the first batch. */
 export interface Fit<E extends number, Q extends Parts> {
+  /** Draws on the host what `run` needs, for a number of vectors. */
   draw(keyOf: KeyOf, vectors: number): HostOf<Q["start"]>
   /** Members of parameters, state and statistics, in place of those that were drawn. */
   run<M extends number>(vectors: Tensor<[M, E]>, start: Q["start"]): object

@@ -84,6 +84,7 @@ export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
   teacherWidth: Dim.named("teacherWidth", teacherWidth)
 })
 
+/** The sizes of a tokenizer, as the network's type parameter. */
 export type Sizes = ReturnType<typeof sizes>
 
 /** The arrays of a tokenizer for a teacher of some width, under their official names. */

@@ -102,6 +102,7 @@ const recycler = () => {
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
+  /** The batch of a step, counted from 0. */
   readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet.ImageSet["image"]>>>
   /** Gives back the memory of images that nobody reads any more, for those of later batches. */
   readonly recycle: (used: ReadonlyArray<Float32Array>) => void

@@ -76,6 +76,7 @@ export const keys = (stage: string, seed: number) => (purpose: string, index: nu
   index
 })
 
+/** Gives the key of a random draw from its purpose and index, and from its epoch where that counts. */
 export type Keys = ReturnType<typeof keys>
 
 /** The configuration of a stage as plain data. */

@@ -53,6 +53,7 @@ export interface Taken {
 export const recorder = (stage: string) => {
   const metrics = of(stage)
   return {
+    /** Records a step. */
     step: (taken: Taken) =>
       Effect.all([
         Metric.update(metrics.steps, 1),
@@ -62,6 +63,7 @@ export const recorder = (stage: string) => {
         Metric.update(metrics.secondsWaitedForData, taken.secondsWaitedForData),
         Metric.update(metrics.bytesOfBatches, taken.bytesOfBatches)
       ], { discard: true }),
+    /** Records the memory in use. */
     memory: (memory: Memory) =>
       Effect.andThen(
         Metric.update(metrics.engineTensors, memory.tensors),

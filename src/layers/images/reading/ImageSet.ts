@@ -49,6 +49,7 @@ export interface ImageSet {
   readonly leftOut: ReadonlyArray<LeftOut>
   /** How the colours of its files are read; absent where its pictures are no files. */
   readonly colour?: Colour
+  /** Decodes the image at an index. Fails with `ImagesError`. */
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
   /** The classes of a picture's pixels, in collections that have them, at the size of their file. */
   readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>
