@@ -84,9 +84,10 @@ const ordered = (members: ReadonlyArray<number>, { classes, describe, labels }: 
  */
 export const split = (
   named: Named,
-  { seed, share }: Holdout
+  holdout: Holdout
 ): Result.Result<{ readonly held: Int32Array; readonly rest: Int32Array }, ClassesOfOne | PartEmpty> => {
   const { classes, labels } = named
+  const { seed, share } = holdout
   const total = Math.round(share * labels.length)
   if (total === 0 || total === labels.length) {
     return Result.fail(new PartEmpty({ share, images: labels.length }))
