@@ -32,11 +32,15 @@ export const grid: fc.Arbitrary<{ readonly height: number; readonly width: numbe
   width: fc.integer({ min: 1, max: 16 })
 })
 
+/** A vector of whole numbers that is not 0 everywhere. */
+export const vector = (width: number): fc.Arbitrary<ReadonlyArray<number>> =>
+  fc.array(fc.integer({ min: -99, max: 99 }), { minLength: width, maxLength: width }).filter((row) =>
+    row.some((x) => x !== 0)
+  )
+
 /** Vectors of whole numbers, none of which is 0 everywhere. */
-export const vectors = (width: number, most: number): fc.Arbitrary<Rows> => {
-  const vector = fc.array(fc.integer({ min: -99, max: 99 }), { minLength: width, maxLength: width })
-  return fc.array(vector.filter((row) => row.some((x) => x !== 0)), { minLength: 1, maxLength: most, size: "max" })
-}
+export const vectors = (width: number, most: number): fc.Arbitrary<Rows> =>
+  fc.array(vector(width), { minLength: 1, maxLength: most, size: "max" })
 
 /** Directions of codes, and vectors that look for them. */
 export interface Search {

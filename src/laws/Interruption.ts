@@ -1,4 +1,4 @@
-/** Interruption of a stage at a point of choice. */
+/** The end of a stage at a point of choice, by interruption or failure. */
 import { Context, Deferred, Effect, Fiber, Option } from "effect"
 import fc from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"
@@ -10,7 +10,7 @@ import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 
 const calls = ["latest", "rewind", "run", "log", "report", "snapshot", "save", "saveWeights", "done"] as const
 
-/** Where a stage is interrupted: before or in a call of a service, when it is made for the `call`th time. */
+/** Where a stage ends: before or in a call of a service, when it is made for the `call`th time. */
 export interface Trap {
   readonly point: string
   readonly call: number
@@ -35,13 +35,13 @@ export const watching = Effect.fnUntraced(function*(around: Around) {
   const watched = Context.make(Engine, {
     ...engine,
     train: <S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, steps?: number) =>
-      Effect.map(engine.train(step, initial, steps), ({ run, snapshot }) => ({
+      Effect.map(around("train", engine.train(step, initial, steps)), ({ run, snapshot }) => ({
         run: (batch: HostOf<B>) => around("run", run(batch)),
         snapshot: around("snapshot", snapshot)
       })),
     infer: <W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) =>
-      Effect.map(engine.infer(inference, weights), ({ run }) => ({
-        run: (batch: HostOf<B>) => around("infer", run(batch))
+      Effect.map(around("infer", engine.infer(inference, weights)), ({ run }) => ({
+        run: (batch: HostOf<B>) => around("runInference", run(batch))
       }))
   }).pipe(
     Context.add(Runs, {
@@ -71,27 +71,34 @@ export const watching = Effect.fnUntraced(function*(around: Around) {
     Effect.updateContext(self, (context: Context.Context<R>) => Context.merge(context, all))
 })
 
-/** Starts a stage, interrupts it at a point and waits for its end; false when it ends without coming there. */
-export const interruptedAt = Effect.fnUntraced(function*<A, E, R>(trap: Trap, self: Effect.Effect<A, E, R>) {
-  const reached = yield* Deferred.make<void>()
-  const requested = yield* Deferred.make<void>()
-  let calls = 0
-  const pass = (point: string) =>
-    Effect.suspend(() =>
-      point === trap.point && ++calls === trap.call
-        ? Effect.uninterruptible(Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(requested)))
-        : Effect.void
+const ended = (failing: boolean) =>
+  Effect.fnUntraced(function*<A, E, R>(trap: Trap, self: Effect.Effect<A, E, R>) {
+    const reached = yield* Deferred.make<void>()
+    const requested = yield* Deferred.make<void>()
+    let calls = 0
+    const end = failing ? Effect.die(new Error(`a failure ${trap.point}`)) : Deferred.await(requested)
+    const pass = (point: string) =>
+      Effect.suspend(() =>
+        point === trap.point && ++calls === trap.call
+          ? Effect.uninterruptible(Effect.andThen(Deferred.succeed(reached, undefined), end))
+          : Effect.void
+      )
+    const around: Around = (point, call) =>
+      Effect.andThen(pass(`before ${point}`), Effect.uninterruptible(Effect.andThen(pass(`in ${point}`), call)))
+    const watch = yield* watching(around)
+    const fiber = yield* Effect.forkChild(watch(self), { startImmediately: true })
+    const met = yield* Effect.raceFirst(
+      Effect.as(Deferred.await(reached), true),
+      Effect.as(Fiber.await(fiber), false)
     )
-  const around: Around = (point, call) =>
-    Effect.andThen(pass(`before ${point}`), Effect.uninterruptible(Effect.andThen(pass(`in ${point}`), call)))
-  const watch = yield* watching(around)
-  const fiber = yield* Effect.forkChild(watch(self), { startImmediately: true })
-  const met = yield* Effect.raceFirst(
-    Effect.as(Deferred.await(reached), true),
-    Effect.as(Fiber.await(fiber), false)
-  )
-  fiber.interruptUnsafe()
-  yield* Deferred.succeed(requested, undefined)
-  yield* Fiber.await(fiber)
-  return met
-})
+    if (!failing) fiber.interruptUnsafe()
+    yield* Deferred.succeed(requested, undefined)
+    yield* Fiber.await(fiber)
+    return met
+  })
+
+/** Starts a stage, interrupts it at a point and waits for its end; false when it ends without coming there. */
+export const interruptedAt = ended(false)
+
+/** {@link interruptedAt}, with a defect in place of the interruption. */
+export const failedAt = ended(true)

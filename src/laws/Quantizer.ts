@@ -3,14 +3,25 @@ import fc from "fast-check"
 import type * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
+import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Reduction from "../shapes/Reduction.ts"
 import type { HostOf } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
+import * as Tree from "../shapes/Tree.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
+
+/** What a quantizer of one's own may differ in. */
+export interface QuantizerOptions {
+  /** Losses that may be negative, such as a difference of entropies; none when absent. */
+  readonly signed?: ReadonlyArray<string>
+}
+
+// Lengths of vectors. A network that begins or diverges gives them all; squares of the longest still fit in single precision.
+const lengths = [1, 1, 1, 1e-15, 0, 1e4, 1e15]
 
 /**
  * The laws of any quantizer, with a codebook or without. `learned` gives parameters and state that it may have, another one for
@@ -18,7 +29,8 @@ import * as Rows from "./Rows.ts"
  */
 export const quantizer = <K extends number, E extends number, Q extends Quantizer.Parts>(
   of: Quantizer.Quantizer<K, E, Q>,
-  learned: (seed: number) => HostOf<Quantizer.Learned<Q>>
+  learned: (seed: number) => HostOf<Quantizer.Learned<Q>>,
+  options: QuantizerOptions = {}
 ): ReadonlyArray<Law> => {
   const { codeWidth, codes: size } = of
   interface Given {
@@ -27,7 +39,11 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
     /** The gradient of the values. */
     readonly upstream: Tensor<[number, E]>
   }
-  const asked = fc.record({ vectors: Arbitraries.vectors(codeWidth, 20), seed: fc.nat() })
+  const vectors = fc.array(
+    fc.record({ vector: Arbitraries.vector(codeWidth), length: fc.constantFrom(...lengths) }),
+    { minLength: 1, maxLength: 20, size: "max" }
+  ).map((all) => all.map(({ length, vector }) => vector.map((x) => x * length + 0)))
+  const asked = fc.record({ vectors, seed: fc.nat() })
   // Vectors of about unit length: far ones would all be at the bounds of a quantizer that has some.
   const given = (vectors: Rows.Rows, seed: number) =>
     ({
@@ -36,15 +52,40 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
       upstream: Rows.toHost(vectors.map((vector) => vector.map((x, at) => Math.sin(seed + x + at))), codeWidth)
     }) as HostOf<Given>
   const found = (vectors: Rows.Rows, seed: number) => {
-    const { codes, z_q } = Eager.run<Given, Pick<Quantizer.Quantized<number, E>, "codes" | "z_q">>(
+    const { codes, z, z_q } = Eager.run<Given, Pick<Quantizer.Quantized<number, E>, "codes" | "z" | "z_q">>(
       given(vectors, seed),
       ({ learned, vectors }) => {
-        const { codes, z_q } = of.quantize(learned, vectors)
-        return { codes, z_q }
+        const { codes, z, z_q } = of.quantize(learned, vectors)
+        return { codes, z, z_q }
       }
     )
-    return { codes: Array.from(codes.data), z_q: Rows.fromHost(z_q) }
+    return { codes: Array.from(codes.data), z: Rows.fromHost(z), z_q: Rows.fromHost(z_q) }
   }
+  const losses = (vectors: Rows.Rows, seed: number) => {
+    const all = given(vectors, seed)
+    const values = Eager.run<Given, Quantizer.Parts["losses"]>(
+      all,
+      ({ learned, vectors }) => of.quantize(learned, vectors).losses
+    )
+    return Tree.leaves<HostTensor.HostTensor<[], "float32">>(values).map(([name, value]) => {
+      const { gradients } = Eager.run<Given, { readonly gradients: Pick<Given, "learned" | "vectors"> }>(
+        all,
+        ({ learned, vectors }) => ({
+          gradients: Gradient.valueAndGradient(
+            (moved: Pick<Given, "learned" | "vectors">) => {
+              const { losses } = of.quantize(moved.learned, moved.vectors)
+              return { loss: new Map(Tree.leaves<Tensor<[]>>(losses)).get(name)!, aux: {} }
+            },
+            { learned, vectors }
+          ).gradients
+        })
+      )
+      return { name, value, slopes: Tree.leaves<HostTensor.Any>(gradients) }
+    })
+  }
+  const near = (vectors: Rows.Rows, seed: number) =>
+    vectors.map((vector, row) => vector.map((_, at) => 50 * Math.sin(1 + 5 * seed + 3 * row + at)))
+  const parameters = new Set(Tree.leaves(of.parameters ?? {}).map(([path]) => `learned.${path}`))
   const slope = (vectors: Rows.Rows, seed: number, member: "z" | "z_q") =>
     Eager.run<Given, { readonly slope: Tensor<[number, E]> }>(
       given(vectors, seed),
@@ -59,12 +100,15 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
 
   return [
     make("gives every vector a code that there is, with a value", asked, ({ seed, vectors }) => {
-      const { codes, z_q } = found(vectors, seed)
+      const { codes, z, z_q } = found(vectors, seed)
       Claim.same(codes.length, vectors.length, "the number of codes")
       const strange = codes.find((code) => !(code >= 0 && code < size))
       Claim.holds(strange === undefined, () => `code ${strange} is not in 0..${size - 1}`)
       Claim.same(z_q.length, vectors.length, "the number of values")
-      Claim.holds(z_q.flat().every(Number.isFinite), () => "a value is not finite")
+      for (const [what, rows] of [["what a code is chosen for", z], ["the value", z_q]] as const) {
+        const at = rows.findIndex((row) => !row.every(Number.isFinite))
+        Claim.holds(at < 0, () => `${what} is ${Rows.show(rows[at]!)} at vector ${at}`)
+      }
     }),
 
     make("gives a vector the same code in whatever batch", asked, ({ seed, vectors }) => {
@@ -89,6 +133,34 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
         (expected) => 1e-4 * (1 + Math.abs(expected)),
         "the gradient of the vectors"
       )
-    })
+    }),
+
+    make("has losses that are finite scalars, and not negative", asked, ({ seed, vectors }) => {
+      for (const { name, slopes, value } of losses(vectors, seed)) {
+        Claim.same([...value.shape], [], `the shape of the loss ${name}`)
+        const number = HostTensor.item(value)
+        Claim.holds(
+          Number.isFinite(number) && (number >= 0 || options.signed?.includes(name) === true),
+          () => `the loss ${name} is ${number}`
+        )
+        for (const [path, { data }] of slopes) {
+          const strange = data.find((x) => !Number.isFinite(x))
+          Claim.holds(strange === undefined, () => `the gradient of the loss ${name} by ${path} holds ${strange}`)
+        }
+      }
+    }, { numRuns: 30 }),
+
+    make("has losses that depend on what the optimizer moves, and pull it", asked, ({ seed, vectors }) => {
+      const usual = [0, 1, 2, 3].map((at) => losses(near(vectors, seed + at), seed + at))
+      usual[0]!.forEach(({ name }, which) => {
+        const all = usual.map((each) => each[which]!)
+        const numbers = all.map(({ value }) => HostTensor.item(value))
+        Claim.holds(new Set(numbers).size > 1, () => `the loss ${name} is ${numbers[0]} whatever the vectors are`)
+        const pulls = all.some(({ slopes }) =>
+          slopes.some(([path, { data }]) => (path === "vectors" || parameters.has(path)) && data.some((x) => x !== 0))
+        )
+        Claim.holds(pulls, () => `the loss ${name} has no gradient by the vectors, nor by a parameter`)
+      })
+    }, { numRuns: 5 })
   ]
 }

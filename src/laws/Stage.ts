@@ -1,4 +1,5 @@
 /** Laws of stages. */
+import * as tf from "@tensorflow/tfjs"
 import { Context, Effect, Layer, type ManagedRuntime } from "effect"
 import fc from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"
@@ -39,9 +40,15 @@ export const stage = <A, E, R, X>(
       const learned = yield* train(options)
       return { learned, log: yield* (yield* Runs.Runs).readLog }
     })
-  const told = ({ call, point }: Interruption.Trap) => `the interruption ${point}, call ${call}`
-  let expected: Promise<Effect.Success<ReturnType<typeof whole>>> | undefined
-  const unbroken = () => expected ??= inRun(whole({}))
+  const watched = Effect.fnUntraced(function*(options: StageOptions) {
+    const points = new Map<string, number>()
+    const watch = yield* Interruption.watching((point, call) =>
+      Effect.andThen(Effect.sync(() => points.set(point, 1 + (points.get(point) ?? 0))), call)
+    )
+    return { ...(yield* watch(whole(options))), points }
+  })
+  let expected: Promise<Effect.Success<ReturnType<typeof watched>>> | undefined
+  const unbroken = () => expected ??= inRun(watched({ checkpointEvery: 1 }))
   const taken = Effect.fnUntraced(function*<B, F, S>(self: Effect.Effect<B, F, S>) {
     let count = 0
     const watch = yield* Interruption.watching((point, call) =>
@@ -75,16 +82,26 @@ export const stage = <A, E, R, X>(
     ),
 
     make(
-      "leaves nothing alive where it was interrupted",
-      Interruption.traps(steps),
-      (trap) =>
-        inRun(Effect.gen(function*() {
+      "leaves nothing alive where it was interrupted or failed",
+      fc.record({ checkpointEvery: fc.integer({ min: 1, max: steps + 1 }) }),
+      async (options) => {
+        const { points } = await unbroken()
+        await inRun(Effect.gen(function*() {
           const { memory } = yield* Engine
-          const before = yield* memory
-          yield* Interruption.interruptedAt(trap, train({}))
-          Claim.same(yield* memory, before, `what the engine holds after ${told(trap)},`)
-        })),
-      some
+          const held = Effect.map(memory, (own) => ({ ...own, ours: tf.memory().numTensors }))
+          const before = yield* held
+          // Each attempt goes on where the last one ended; one round finishes a stage at least.
+          for (const _ of Array.from({ length: points.get("done") ?? 1 })) {
+            for (const point of points.keys()) {
+              yield* Interruption.interruptedAt({ point: `in ${point}`, call: 1 }, train(options))
+              Claim.same(yield* held, before, `what is held after an interruption in ${point}`)
+              yield* Interruption.failedAt({ point: `before ${point}`, call: 1 }, train(options))
+              Claim.same(yield* held, before, `what is held after a failure before ${point}`)
+            }
+          }
+        }))
+      },
+      { numRuns: 1 }
     ),
 
     make(

@@ -1,22 +1,25 @@
 import * as ScalarLevels from "../../src/domain/method/ScalarLevels.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as FiniteScalar from "../../src/nn/tokenizer/FiniteScalar.ts"
+import * as LearnedCodes from "../../src/nn/tokenizer/LearnedCodes.ts"
 import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as TableRows from "../../src/nn/tokenizer/Rows.ts"
 import * as Codes from "../../src/shapes/Codes.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
+import type { Tensor } from "../../src/shapes/Tensor.ts"
 import { holds, refuses } from "./kit.ts"
 
 type Value = Quantizer.Quantizer<7, 3, MovingAverage.Parts<7, 3>>
 
 const value: Value = MovingAverage.make({ codes: 7, codeWidth: 3, decay: 0.9, kmeans: false, revival: null })
 
-const laws = (of: Value) =>
-  Laws.quantizer(of, (seed) => ({
-    embedding: { weight: TableRows.units(7, 3, { seed, purpose: "codebook", epoch: 0, index: 0 }) }
-  }))
+const learned = (seed: number) => ({
+  embedding: { weight: TableRows.units(7, 3, { seed, purpose: "codebook", epoch: 0, index: 0 }) }
+})
+
+const laws = (of: Value) => Laws.quantizer(of, learned)
 
 holds("the moving average as a value", laws(value))
 
@@ -29,17 +32,49 @@ for (const levels of [[8, 6, 5], [2], [7], [5, 4, 3], [4096]]) {
   holds(`finite scalars of ${levels.join(", ")} levels`, Laws.quantizer(scalars, () => ({})))
 }
 
+const learning = LearnedCodes.make({ codes: 7, codeWidth: 3, commitment: 0.25, kmeans: false })
+
+holds("codes that learn by gradient", Laws.quantizer(learning, learned))
+
+const by = (lengths: <M extends number>(vectors: Tensor<[M, 3]>) => Tensor<[M]>): Value => ({
+  ...value,
+  quantize: (learned, vectors) => {
+    const z = Elementwise.scaleSamples(vectors, Elementwise.reciprocal(lengths(vectors)))
+    return { ...value.quantize(learned, vectors), z, codes: Codes.nearest(z, learned.embedding.weight) }
+  }
+})
+
+const losing = (
+  change: (commitment: Tensor<[]>, learned: { readonly embedding: { readonly weight: Tensor<[7, 3]> } }) => Tensor<[]>
+): Value => ({
+  ...value,
+  quantize: (learned, vectors) => {
+    const found = value.quantize(learned, vectors)
+    return { ...found, losses: { commitment: change(found.losses.commitment, learned) } }
+  }
+})
+
 refuses("a quantizer", laws, value, {
-  "gives every vector a code that there is, with a value": {
-    mutant: {
-      ...value,
-      quantize: (learned, vectors) => {
-        const found = value.quantize(learned, vectors)
-        return { ...found, codes: Codes.fromFloat(Elementwise.shift(Elementwise.toFloat(found.codes), 7)) }
-      }
+  "gives every vector a code that there is, with a value": [
+    {
+      mutant: {
+        ...value,
+        quantize: (learned, vectors) => {
+          const found = value.quantize(learned, vectors)
+          return { ...found, codes: Codes.fromFloat(Elementwise.shift(Elementwise.toFloat(found.codes), 7)) }
+        }
+      },
+      said: /code \d+ is not in 0\.\.6\nexample: \{"vectors":\[\[/
     },
-    said: /code \d+ is not in 0\.\.6\nexample: \{"vectors":\[\[/
-  },
+    {
+      mutant: by((vectors) => Elementwise.sqrt(Reduction.sumAlong(Elementwise.square(vectors), 1))),
+      said: /what a code is chosen for is \[NaN, NaN, NaN\] at vector 0\nexample: \{"vectors":\[\[0,0,0\]/
+    },
+    {
+      mutant: by((vectors) => Reduction.sumAlong(Elementwise.exp(vectors), 1)),
+      said: /what a code is chosen for is \[-Infinity, -Infinity, -Infinity\] at vector 0/
+    }
+  ],
   "gives a vector the same code in whatever batch": {
     mutant: {
       ...value,
@@ -70,5 +105,27 @@ refuses("a quantizer", laws, value, {
       }
     },
     said: /number \d of the gradient of the vectors is 0 but must be about/
-  }
+  },
+  "has losses that are finite scalars, and not negative": [
+    { mutant: losing((commitment) => Elementwise.scale(commitment, -1)), said: /the loss commitment is -\d/ },
+    { mutant: losing((commitment) => Elementwise.log(commitment)), said: /the loss commitment is -/ },
+    {
+      mutant: losing((commitment) => Elementwise.sqrt(Elementwise.scale(commitment, 0))),
+      said: /the gradient of the loss commitment by vectors holds NaN/
+    }
+  ],
+  "has losses that depend on what the optimizer moves, and pull it": [
+    {
+      mutant: losing((commitment) => Elementwise.shift(Elementwise.scale(commitment, 0), 1)),
+      said: /the loss commitment is 1 whatever the vectors are/
+    },
+    {
+      mutant: losing(Elementwise.stopGradient),
+      said: /the loss commitment has no gradient by the vectors, nor by a parameter/
+    },
+    {
+      mutant: losing((_, { embedding: { weight } }) => Reduction.sum(Elementwise.square(weight))),
+      said: /the loss commitment has no gradient by the vectors, nor by a parameter/
+    }
+  ]
 })

@@ -1,5 +1,6 @@
 import { afterAll } from "@effect/vitest"
-import { Effect, ManagedRuntime, Schema, Scope } from "effect"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Exit, ManagedRuntime, Schema, Scope } from "effect"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Laws from "../../src/laws/index.ts"
@@ -41,12 +42,34 @@ const drifting = () => {
   return fitting(() => Steps.batch(drawn++))
 }
 
+const open = Effect.flatMap(Engine.Engine, (engine) => engine.infer(Steps.affine, Steps.weights()))
+
 const leaking = (options: Stage.StageOptions) =>
   Effect.gen(function*() {
-    const scope = yield* Scope.make()
-    yield* Scope.provide((yield* Engine.Engine).infer(Steps.affine, Steps.weights()), scope)
+    yield* Scope.provide(open, yield* Scope.make())
     return yield* right(options)
   })
+
+type Around = (closed: Effect.Effect<void>) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const closing = (around: Around) => (options: Stage.StageOptions) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const closed = Scope.close(scope, Exit.void)
+    yield* around(closed)(Effect.flatMap(Scope.provide(open, scope), (handle) => handle.run(Steps.x())))
+    return yield* right(options)
+  })
+
+const afterwards = closing((closed) => Effect.tap(() => closed))
+
+const unlessFailed = closing((closed) => (self) => Effect.onInterrupt(Effect.tap(self, () => closed), () => closed))
+
+const unlessInterrupted = closing((closed) => (self) =>
+  Effect.catchDefect(Effect.tap(self, () => closed), (defect) => Effect.andThen(closed, Effect.die(defect)))
+)
+
+const littering = (options: Stage.StageOptions) =>
+  Effect.onInterrupt(right(options), () => Effect.sync(() => tf.scalar(1)))
 
 const forgetful = (options: Stage.StageOptions) =>
   Effect.gen(function*() {
@@ -62,10 +85,19 @@ refuses("a stage", (train: typeof right) => Laws.stage(runtime, { train, steps: 
     mutant: drifting(),
     said: /loss of \d of the log is \d\S* but must be \d\S*\nexample: \{"traps":\[\{"point":"\w+ \w+","call":\d\}\],/
   },
-  "leaves nothing alive where it was interrupted": {
-    mutant: leaking,
-    said: /what the engine holds after the interruption before latest, call 1, is \{"handles":\d+,/
-  },
+  "leaves nothing alive where it was interrupted or failed": [
+    {
+      mutant: leaking,
+      said: /what is held after an interruption in infer is \{"handles":\d+,.*\nexample: \{"checkpointEvery":1\}/
+    },
+    { mutant: afterwards, said: /what is held after an interruption in infer is \{"handles":/ },
+    { mutant: unlessFailed, said: /what is held after a failure before runInference is \{"handles":/ },
+    { mutant: unlessInterrupted, said: /what is held after an interruption in infer is \{"handles":/ },
+    {
+      mutant: littering,
+      said: /what is held after an interruption in \w+ is .*"ours":\d+\}/
+    }
+  ],
   "takes no step again that it has taken": {
     mutant: forgetful,
     said: /the number of steps after 1 of 4 is 4 but must be 3\nexample: 1/
