@@ -48,7 +48,7 @@ export const watching = Effect.fnUntraced(function*(around: Around) {
       ...runs,
       log: (row) => around("log", runs.log(row)),
       rewind: (stage, step) => around("rewind", runs.rewind(stage, step)),
-      saveBatch: (name, batch) => around("saveBatch", runs.saveBatch(name, batch)),
+      saveBatch: (stage, step, batch) => around("saveBatch", runs.saveBatch(stage, step, batch)),
       saveWeights: (stage, weights) => around("saveWeights", runs.saveWeights(stage, weights)),
       done: (stage, result) => around("done", runs.done(stage, result))
     }),

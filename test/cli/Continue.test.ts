@@ -43,7 +43,10 @@ describe("--continue", () => {
       assert.strictEqual((yield* found(...pretrained)).step, 2)
 
       const none = yield* Effect.flip(said(...train("--continue", at("one"), "--out", at("four"))))
-      assert.match(String(none), /holds no such checkpoint of tokenizer \(the steps saved are none\)/)
+      assert.match(
+        String(none),
+        /one has no checkpoint of tokenizer; it holds the weights of the finished stage \(finished\)/
+      )
       const other = yield* Effect.flip(said(...train(...longer.slice(0, 2), "--out", at("two"))))
       assert.match(String(other), /continuedFrom/)
       const short = yield* Effect.flip(said(...train("--continue", `${at("one")}@finished`, "--out", at("five"))))
@@ -59,11 +62,17 @@ describe("a start that fails", () => {
     `--teacher ${at("nowhere.onnx")}`,
     "--set tokenizer.encoder.dropPath=0.5",
     "--set tokenizer.optimizer.batchSize=1000",
-    `--continue ${at("nowhere")}`
+    `--continue ${at("nowhere")}`,
+    `--continue ${at("one")}@abc`,
+    `--continue ${at("one")}@-1`,
+    "--continue @abc",
+    "--schedule anew"
   ])("leaves nothing: %s", (args) =>
     Effect.gen(function*() {
       const before = readdirSync(folder)
-      yield* Effect.flip(said(...train("--out", at("failed"), ...args.split(" "))))
+      const error = yield* Effect.flip(said(...train("--out", at("failed"), ...args.split(" "))))
+      if (args.includes("@")) assert.match(String(error), /--continue .*: expected RUN, RUN@newest, .*, got .*@/)
+      if (args.includes("schedule")) assert.match(String(error), /--schedule .*: expected --continue RUN/)
       assert.deepStrictEqual(readdirSync(folder), before)
     }).pipe(Effect.provide(NodeServices.layer)))
 })

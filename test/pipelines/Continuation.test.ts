@@ -134,21 +134,50 @@ describe("a stage that goes on from another", () => {
         const codebook = { ...plain.tokenizer.codebook, size: 8 }
         const smaller = new TokenizerConfig({ ...plain.tokenizer, codebook })
         const sizes = yield* Effect.flip(continued({ ...plain, tokenizer: smaller }))
-        assert(sizes._tag === "WeightsError")
-        assert.match(sizes.message, /step 6 of tokenizer in .*quantize\.embedding\.weight/)
+        assert(sizes._tag === "OtherNetwork")
+        assert.match(
+          sizes.message,
+          /^step 6 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here\. /
+        )
+        const taught = sizes.reason.misshaped.map(({ name }) => name)
+        assert.include(taught, "quantize.embedding.weight")
+        const later = yield* Continuation.open(one, { stage: "tokenizer", step: "finished", schedule: "anew" })
+        const whole = yield* Effect.flip(fresh(trainTokenizer(smaller, { continueFrom: later })))
+        assert.match(
+          whole.message,
+          /^step 8 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here\. /
+        )
         const short = yield* Effect.flip(continued(micro({ duration: 6 })))
         assert(short._tag === "ConfigError")
         assert.match(short.message, /optimizer\.duration: expected more than the 6 steps that were taken before, got 6/)
-        const reasons = yield* Effect.all([
-          Effect.flip(Continuation.open(one, { stage: "tokenizer", step: 5 })),
-          Effect.flip(Continuation.open(one, { stage: "pretrain" })),
-          Effect.flip(Continuation.open(one, { stage: "pretrain", step: "finished" }))
+        const messages = yield* Effect.forEach(
+          [
+            { stage: "tokenizer", step: 5 },
+            { stage: "tokenizer", step: -1 },
+            { stage: "tokenizer", step: 1.5 },
+            { stage: "pretrain" },
+            { stage: "pretrain", step: "finished" }
+          ] as const,
+          (from) =>
+            Effect.map(Effect.flip(Continuation.open(one, from)), (error) => {
+              assert.strictEqual(error._tag, "NothingToContinue")
+              return error.message.replace(one, "RUN")
+            })
+        )
+        const held = "it holds checkpoints of the steps 3, 6, and the weights of the finished stage (finished)"
+        assert.deepStrictEqual(messages, [
+          `RUN has no checkpoint of step 5 of tokenizer; ${held}`,
+          `RUN has no checkpoint of step -1 of tokenizer; ${held}`,
+          `RUN has no checkpoint of step 1.5 of tokenizer; ${held}`,
+          "RUN has no checkpoint of pretrain; it holds the stages tokenizer",
+          "RUN has no weights of pretrain; it holds the stages tokenizer"
         ])
-        assert.deepStrictEqual(reasons.map((error) => error._tag), [
-          "CheckpointsError",
-          "NothingToContinue",
-          "NothingToContinue"
-        ])
+        const noRun = yield* Effect.flip(Continuation.open(`${one}/none`, { stage: "tokenizer" }))
+        assert.match(noRun.message, /^the run \S+none does not exist; /)
+        const noFolder = yield* Effect.flip(Continuation.open(`${one}/stages`, { stage: "tokenizer" }))
+        assert.match(noFolder.message, /^the run \S+stages is no run folder: it has no config.json; /)
+        const outside = yield* Effect.flip(Continuation.open(one, { stage: "../stages" }))
+        assert(outside._tag === "CheckpointsError" && outside.reason._tag === "StageNameInvalid")
         const refused = yield* Effect.gen(function*() {
           yield* trainTokenizer(hot.tokenizer, { continueFrom: yield* opened })
           assert.isTrue(Option.isSome(yield* (yield* Runs.Runs).weights("tokenizer")))
@@ -173,8 +202,8 @@ describe("a stage", () => {
       (stage) =>
         Effect.gen(function*() {
           const refused = yield* Effect.flip(trainTokenizer(plain.tokenizer, { stage }))
-          assert(refused._tag === "ConfigError")
-          assert.match(refused.message, /stage: expected a name of letters, digits/)
+          assert(refused._tag === "RunsError" && refused.reason._tag === "StageNameInvalid")
+          assert.match(refused.message, /^a stage cannot be named ".*"; expected a name of letters, digits/)
         }).pipe(fresh)
     )
 

@@ -1,6 +1,7 @@
 /** Going on from a state of another run. */
-import { Effect, Option } from "effect"
+import { Effect, FileSystem, Option } from "effect"
 import { Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Continuation from "../../pipelines/training/Continuation.ts"
 
@@ -14,23 +15,38 @@ export const flags = {
     Flag.optional
   ),
   schedule: Flag.Literals("schedule", ContinuedFrom.Schedule.literals).pipe(
-    Flag.withDescription("with --continue: on, after the steps that were taken, or anew, from step 0"),
-    Flag.withDefault("on" as const)
+    Flag.withDescription("with --continue: on (default), after the steps that were taken, or anew, from step 0"),
+    Flag.optional
   )
 }
 
 /** What {@link flags} say. */
 export interface ContinueFlags {
   readonly continue: Option.Option<string>
-  readonly schedule: ContinuedFrom.Schedule
+  readonly schedule: Option.Option<ContinuedFrom.Schedule>
 }
 
 const PLACE = /^(.+)@(newest|previous|finished|\d+)$/
 
-/** The state to go on from, if one is asked for. Fails with 66 when there is none, with 65 when it is damaged. */
+/**
+ * The state to go on from, if one is asked for. Fails with `ConfigError` for a state that has another name, with `NoRun` and
+ * `NothingToContinue` when there is none, and as a damaged one does.
+ */
 export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(given: ContinueFlags, stage: string) {
-  if (Option.isNone(given.continue)) return undefined
-  const [, run = given.continue.value, at = "newest"] = PLACE.exec(given.continue.value) ?? []
+  if (Option.isNone(given.continue)) {
+    if (Option.isNone(given.schedule)) return undefined
+    return yield* Config.refusal("--schedule", "expected --continue RUN, whose schedule goes on or begins anew")
+  }
+  const named = given.continue.value
+  const [, run = named, at = "newest"] = PLACE.exec(named) ?? []
+  const fs = yield* FileSystem.FileSystem
+  if (run === named && named.includes("@") && !(yield* Effect.orElseSucceed(fs.exists(named), () => false))) {
+    return yield* Config.refusal(
+      "--continue",
+      `expected RUN, RUN@newest, RUN@previous, RUN@finished, or RUN@ with a number of steps, got ${named}`
+    )
+  }
   const step = at === "newest" || at === "previous" || at === "finished" ? at : Number(at)
-  return yield* Continuation.open(run, { stage, step, schedule: given.schedule })
+  const schedule = Option.getOrElse(given.schedule, () => "on" as const)
+  return yield* Continuation.open(run, { stage, step, schedule })
 })

@@ -28,6 +28,7 @@ import { version } from "../../domain/values/Version.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../files/Files.ts"
 import type { Tensors } from "../weights/Weights.ts"
+import * as StageName from "./StageName.ts"
 
 /** What a checkpoint belongs to. */
 export interface Request {
@@ -88,11 +89,12 @@ export class Missing extends Schema.TaggedError<Missing>()("Missing", {
 
 /** Why a checkpoint could not be saved or loaded. The exit code is that of the reason. */
 export class CheckpointsError extends Schema.TaggedError<CheckpointsError>()("CheckpointsError", {
-  reason: Schema.Union([Damaged, Foreign, Missing, Files.FileError])
+  reason: Schema.Union([Damaged, Foreign, Missing, StageName.StageNameInvalid, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    return `checkpoint ${this.reason.message}`
+    const { reason } = this
+    return reason._tag === "StageNameInvalid" ? reason.message : `checkpoint ${reason.message}`
   }
 }
 
@@ -181,6 +183,7 @@ const reader = (files: Files.Files, directory: string) => {
   const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
   const steps = Effect.fn("patchword.Checkpoints.steps")(function*(stage: string) {
     yield* Effect.annotateCurrentSpan("patchword.stage", stage)
+    yield* StageName.check(stage)
     const folder = path.join(directory, stage)
     if (!(yield* fs.exists(folder))) return []
     return (yield* fs.readDirectory(folder))
@@ -196,6 +199,7 @@ const reader = (files: Files.Files, directory: string) => {
     check: (stored: Request, folder: string) => Effect.Effect<void, CheckpointsError> = () => Effect.void
   ) {
     yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
+    yield* StageName.check(stage)
     const folder = at(stage, step)
     if (!(yield* Files.onFailure(folder)(fs.exists(folder)))) {
       return yield* new Missing({ folder, steps: yield* steps(stage) })
@@ -263,6 +267,7 @@ export const layerNoDeps = (
       const save = Effect.fn("patchword.Checkpoints.save")(function*(snapshot: Snapshot) {
         const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
         yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
+        yield* StageName.check(stage)
         yield* files.writeFolder(
           at(stage, step),
           Effect.fnUntraced(function*(folder) {
@@ -320,17 +325,19 @@ export const layerMemory = (options: Options = {}): Layer.Layer<Checkpoints> =>
     Effect.gen(function*() {
       const saved = yield* Ref.make<ReadonlyArray<Snapshot>>([])
       const of = (stage: string) =>
-        Ref.get(saved).pipe(
+        Effect.andThen(Effect.mapError(StageName.check(stage), failed), Ref.get(saved)).pipe(
           Effect.map((all) => all.filter((one) => one.stage === stage).toSorted((a, b) => a.step - b.step))
         )
       const steps = (stage: string) => Effect.map(of(stage), (all) => all.map(({ step }) => step))
-      const save = (snapshot: Snapshot) =>
-        Ref.update(saved, (all) => {
+      const save = Effect.fnUntraced(function*(snapshot: Snapshot) {
+        yield* Effect.mapError(StageName.check(snapshot.stage), failed)
+        yield* Ref.update(saved, (all) => {
           const own = all.filter(({ stage, step }) => stage === snapshot.stage && step !== snapshot.step)
             .toSorted((a, b) => a.step - b.step)
           const rest = all.filter(({ stage }) => stage !== snapshot.stage)
           return [...rest, ...own.slice(Math.max(0, own.length - (options.keep ?? 2) + 1)), structuredClone(snapshot)]
         })
+      })
       const nameOf = (stage: string, step: number) => `${stage}/${folderName(step)}`
       const read = Effect.fnUntraced(function*(stage: string, step: number) {
         const snapshot = (yield* of(stage)).find((one) => one.step === step)

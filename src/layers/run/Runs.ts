@@ -52,10 +52,12 @@ import * as Checkpoints from "./Checkpoints.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
 import { NotARun, OtherConfig, type RunsError, Unreadable, within } from "./RunsError.ts"
 import * as RunStore from "./RunStore.ts"
+import * as StageName from "./StageName.ts"
 
 export { Locked } from "../files/Lock.ts"
 export { Environment } from "./RunEnvironment.ts"
 export { NotARun, OtherConfig, RunsError, Unreadable } from "./RunsError.ts"
+export { StageNameInvalid } from "./StageName.ts"
 
 /** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
 export const Row = Schema.StructWithRest(
@@ -90,6 +92,10 @@ const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((
 
 const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   Effect.andThen(Effect.annotateCurrentSpan("patchword.stage", stage), self)
+
+/** For what has files of its own. */
+const inFiles = <A, R>(self: Effect.Effect<A, RunsError["reason"], R>, stage: string) =>
+  ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
 const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
@@ -152,23 +158,32 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     readLog: wrapped(Effect.map(rows, (all) => all.map(({ row }) => row))),
     result: Effect.fn("patchword.Runs.result")(
-      (stage: string) => wrapped(RunStore.readJson(store, stageResult(stage))),
-      ofStage
+      (stage: string) => RunStore.readJson(store, stageResult(stage)),
+      inFiles,
+      wrapped
     ),
     done: Effect.fn("patchword.Runs.done")(
-      (stage: string, result: Json.Json) => wrapped(store.write(stageResult(stage), pretty(result))),
-      ofStage
+      (stage: string, result: Json.Json) => store.write(stageResult(stage), pretty(result)),
+      inFiles,
+      wrapped
     ),
     weights: Effect.fn("patchword.Runs.weights")(
-      (stage: string) => wrapped(store.readWeights(stageWeights(stage))),
-      ofStage
+      (stage: string) => store.readWeights(stageWeights(stage)),
+      inFiles,
+      wrapped
     ),
     saveWeights: Effect.fn("patchword.Runs.saveWeights")(
-      (stage: string, weights: Weights.Weights) => wrapped(store.writeWeights(stageWeights(stage), weights)),
-      ofStage
+      (stage: string, weights: Weights.Weights) => store.writeWeights(stageWeights(stage), weights),
+      inFiles,
+      wrapped
     ),
-    saveBatch: Effect.fn("patchword.Runs.saveBatch")((name: string, batch: Weights.Weights) =>
-      wrapped(store.writeBatch(stageWeights(name), batch))
+    saveBatch: Effect.fn("patchword.Runs.saveBatch")(
+      (stage: string, step: number, batch: Weights.Weights) => {
+        const name = `replay/${stage}-step-${step}`
+        return Effect.as(store.writeBatch(stageWeights(name), batch), name)
+      },
+      inFiles,
+      wrapped
     ),
     writeReport: Effect.fn("patchword.Runs.writeReport")(
       function*(json: Json.Json, html: string) {
@@ -296,8 +311,8 @@ export class Runs extends Context.Service<Runs, {
   /** The weights that a stage ended with, if they were saved. */
   readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError>
   readonly saveWeights: (stage: string, weights: Weights.Weights) => Effect.Effect<void, RunsError>
-  /** Keeps the batch of a failed step beside the weights, whatever it holds. */
-  readonly saveBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, RunsError>
+  /** Keeps the batch of a failed step beside the weights, whatever it holds; gives its name there. */
+  readonly saveBatch: (stage: string, step: number, batch: Weights.Weights) => Effect.Effect<string, RunsError>
   readonly writeReport: (json: Json.Json, html: string) => Effect.Effect<void, RunsError>
 }>()("patchword/layers/Runs") {}
 

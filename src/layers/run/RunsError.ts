@@ -4,6 +4,7 @@ import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import * as Weights from "../weights/Weights.ts"
+import { StageNameInvalid } from "./StageName.ts"
 
 /** The folder belongs to a run with another configuration. Exits with 73. */
 export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
@@ -40,12 +41,20 @@ export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
 /** Why a run folder cannot be used. The exit code is that of the reason. */
 export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
   directory: Schema.String,
-  reason: Schema.Union([OtherConfig, NotARun, Lock.Locked, Unreadable, Files.FileError, Weights.WeightsError])
+  reason: Schema.Union([
+    OtherConfig,
+    NotARun,
+    Lock.Locked,
+    Unreadable,
+    Files.FileError,
+    StageNameInvalid,
+    Weights.WeightsError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
     const { directory, reason } = this
-    const named = reason._tag === "FileError" || reason._tag === "WeightsError"
+    const named = ["FileError", "StageNameInvalid", "WeightsError"].includes(reason._tag)
     return named ? reason.message : `run folder ${directory}: ${reason.message}`
   }
 }

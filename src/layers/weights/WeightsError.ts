@@ -10,6 +10,9 @@ import { ProvenanceInvalid } from "./Provenance.ts"
 
 const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, given: Schema.String })
 
+/** So many tensors are named. */
+const NAMED = 3
+
 /** The tensors are not those of the network. Exits with 65. */
 export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
   missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
@@ -27,7 +30,7 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
       ]
     ] as const
     const list = parts.filter(([, names]) => names.length > 0).map(([what, names]) =>
-      `${names.length} ${what}: ${names.join(", ")}`
+      `${names.length} ${what}: ${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", …" : ""}`
     )
     return `the tensors are not those of the network (${list.join("; ")}); use weights of the same architecture`
   }

@@ -9,12 +9,13 @@
  *
  * const opened = Continuation.open("runs/none", { stage: "pretrain" }).pipe(Effect.provide(Files.layerNode))
  * const error = await Effect.runPromise(Effect.flip(opened))
- * assert.match(error.message, /runs\/none holds no such checkpoint of pretrain/)
+ * assert.match(error.message, /the run runs\/none does not exist/)
  * ```
  */
-import { Effect, type FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
+import { Effect, FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Json from "../../domain/values/Json.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import { Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -23,23 +24,63 @@ import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, SpecOf } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 
+const WANTED: Readonly<Record<string, string>> = {
+  newest: "no checkpoint",
+  previous: "no checkpoint before the newest one",
+  finished: "no weights"
+}
+
 /** A run holds no such state of a stage. Exits with 66. */
 export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
   run: Schema.String,
   stage: Schema.String,
-  wanted: Schema.Literals(["checkpoint", "finished"]),
-  /** The checkpoints that there are. */
-  steps: Schema.Array(Schema.Int)
+  wanted: Schema.Union([Schema.Number, Schema.Literals(["newest", "previous", "finished"])]),
+  /** The checkpoints of the stage that there are. */
+  steps: Schema.Array(Schema.Int),
+  /** Whether the stage has finished, so that its weights are there. */
+  finished: Schema.Boolean,
+  /** The other stages of the run, as far as they are known. */
+  others: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    const { run, stage, steps, wanted } = this
-    return wanted === "checkpoint"
-      ? `${run} holds no such checkpoint of ${stage} (the steps saved are ${
-        steps.join(", ") || "none"
-      }); where the stage is ` +
-        "finished, go on from its weights (finished)"
-      : `${run} has not finished ${stage}; the steps saved are ${steps.join(", ") || "none"}`
+    const { finished, others, run, stage, steps, wanted } = this
+    const missing = WANTED[wanted] ?? `no checkpoint of step ${wanted}`
+    const there = [
+      ...(steps.length === 0 ? [] : [`checkpoints of the steps ${steps.join(", ")}`]),
+      ...(finished ? ["the weights of the finished stage (finished)"] : [])
+    ]
+    const holds = there.length > 0
+      ? `it holds ${there.join(", and ")}`
+      : others.length > 0
+      ? `it holds the stages ${others.join(", ")}`
+      : "it holds nothing to go on from"
+    return `${run} has ${missing} of ${stage}; ${holds}`
+  }
+}
+
+/** There is no run at the path. Exits with 66. */
+export class NoRun extends Schema.TaggedError<NoRun>()("NoRun", { run: Schema.String, exists: Schema.Boolean }) {
+  override readonly [Runtime.errorExitCode] = 66
+  override get message() {
+    const problem = this.exists ? "is no run folder: it has no config.json" : "does not exist"
+    return `the run ${this.run} ${problem}; name the folder of a run to go on from`
+  }
+}
+
+/** The state is of a network of other sizes. Exits with 65. */
+export class OtherNetwork extends Schema.TaggedError<OtherNetwork>()("OtherNetwork", {
+  /** Which state. */
+  source: Schema.String,
+  /** The values of the configuration that differ, but for those that no size depends on. */
+  differences: Schema.Array(Json.Difference),
+  reason: Weights.Mismatch
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { differences, reason, source } = this
+    const sizes = differences.map(({ asked, key, stored }) => `${key} is ${stored} there, ${asked} here`).join("; ")
+    return `${source} is of another network: ${sizes === "" ? reason.message : `${sizes}. Ask for the same sizes`}`
   }
 }
 
@@ -62,7 +103,13 @@ interface State {
 }
 
 /** Why a state cannot be had. */
-export type ContinuationError = NothingToContinue | Checkpoints.CheckpointsError | Weights.WeightsError | RunsError
+export type ContinuationError =
+  | NothingToContinue
+  | NoRun
+  | OtherNetwork
+  | Checkpoints.CheckpointsError
+  | Weights.WeightsError
+  | RunsError
 
 /** A state to go on from. */
 export interface Continuation {
@@ -101,6 +148,7 @@ interface Source {
   readonly run?: string
   readonly checkpoints: Pick<Checkpoints.Checkpoints["Service"], "read" | "steps">
   readonly finished: Effect.Effect<Option.Option<Weights.Weights>, Weights.WeightsError | RunsError>
+  readonly stages: Effect.Effect<ReadonlyArray<string>>
 }
 
 interface Found extends State, Pick<Continuation, "updates" | "computedOn" | "config"> {
@@ -108,12 +156,14 @@ interface Found extends State, Pick<Continuation, "updates" | "computedOn" | "co
 }
 
 const found = Effect.fnUntraced(function*(
-  { checkpoints, finished, run }: Source,
+  { checkpoints, finished, run, stages }: Source,
   { schedule = "on", stage, step = "newest" }: From
 ) {
-  const missing = Effect.fnUntraced(function*(wanted: "checkpoint" | "finished") {
-    const steps = yield* checkpoints.steps(stage)
-    return yield* new NothingToContinue({ run: run ?? "the run", stage, wanted, steps })
+  const steps = yield* checkpoints.steps(stage)
+  const missing = Effect.gen(function*() {
+    const others = (yield* stages).filter((name) => name !== stage)
+    const whole = Option.isSome(yield* finished)
+    return yield* new NothingToContinue({ run: run ?? "the run", stage, wanted: step, steps, finished: whole, others })
   })
   const kept = Effect.fnUntraced(function*(step: number) {
     const snapshot = yield* checkpoints.read(stage, step)
@@ -122,16 +172,18 @@ const found = Effect.fnUntraced(function*(
     return one
   })
   const whole = Effect.gen(function*() {
-    const { provenance, tensors } = Option.getOrUndefined(yield* finished) ?? (yield* missing("finished"))
+    const { provenance, tensors } = Option.getOrUndefined(yield* finished) ?? (yield* missing)
     const known = Option.getOrUndefined(provenance)
     const { computedOn = [], step = 0 } = known ?? {}
     const config = (known?.model ?? known?.custom)?.config
     const one: Found = { weights: tensors, optimizer: {}, computedOn, config, step, updates: 0 }
     return one
   })
-  const place = step === "newest" || step === "previous"
-    ? (yield* checkpoints.steps(stage)).at(step === "newest" ? -1 : -2) ?? (yield* missing("checkpoint"))
-    : step
+  const place = step === "finished" || (typeof step === "number" && steps.includes(step))
+    ? step
+    : typeof step === "number"
+    ? yield* missing
+    : steps.at(step === "newest" ? -1 : -2) ?? (yield* missing)
   const state: Effect.Effect<Found, ContinuationError> = place === "finished" ? whole : kept(place)
   const { computedOn, config, step: taken, updates, weights } = yield* state
   const continuation: Continuation = {
@@ -164,8 +216,17 @@ export const open: (
   "patchword.Continuation.open"
 )(
   function*(run, from) {
+    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    const isThere = (name: string) => Effect.orElseSucceed(fs.exists(name), () => false)
+    if (!(yield* isThere(path.join(run, "config.json")))) return yield* new NoRun({ run, exists: yield* isThere(run) })
+    const namesIn = (folder: string) =>
+      Effect.orElseSucceed(fs.readDirectory(path.join(run, folder)), (): ReadonlyArray<string> => [])
+    const stages = Effect.gen(function*() {
+      const finished = (yield* namesIn("stages")).flatMap((name) => /^(.+)\.safetensors$/.exec(name)?.[1] ?? [])
+      return [...new Set([...finished, ...(yield* namesIn("checkpoints"))])].toSorted()
+    })
     const finished = Weights.read(path.join(run, "stages", `${from.stage}.safetensors`)).pipe(
       Effect.map(Option.some),
       Effect.catchIf(
@@ -174,7 +235,8 @@ export const open: (
       ),
       Effect.provideContext(context)
     )
-    return yield* found({ run, checkpoints: yield* Checkpoints.reading(path.join(run, "checkpoints")), finished }, from)
+    const checkpoints = yield* Checkpoints.reading(path.join(run, "checkpoints"))
+    return yield* found({ run, checkpoints, finished, stages }, from)
   }
 )
 
@@ -186,19 +248,24 @@ export const here: (
 )(
   function*(from) {
     const { weights } = yield* Runs
-    return yield* found({ checkpoints: yield* Checkpoints.Checkpoints, finished: weights(from.stage) }, from)
+    const checkpoints = yield* Checkpoints.Checkpoints
+    return yield* found({ checkpoints, finished: weights(from.stage), stages: Effect.succeed([]) }, from)
   }
 )
+
+/** No size of a network depends on these members of a configuration. */
+const WITHOUT_SIZES = /^(seed|optimizer|augment|sampling|continuedFrom)\b/
 
 /**
  * The state of a step that goes on from another. What the optimizer does not know yet begins with zeros.
  *
- * Fails with `WeightsError` when the networks differ in size, and names every array that differs.
+ * Fails with {@link OtherNetwork} when the networks differ in size; `config` is that of the step.
  */
 export const stateOf = Effect.fnUntraced(function*<S extends AdamW.State<object>>(
   continuation: Continuation,
   spec: SpecOf<S>,
-  trained: (state: HostOf<S>) => object
+  trained: (state: HostOf<S>) => object,
+  config: Json.Json
 ): Effect.fn.Return<HostOf<S>, ContinuationError> {
   const { from, state } = continuation
   const zeros = Object.fromEntries(
@@ -216,6 +283,16 @@ export const stateOf = Effect.fnUntraced(function*<S extends AdamW.State<object>
     ...(from.state === "finished" ? Record.mapKeys(weights, (name) => pathOf.get(name) ?? name) : weights)
   }
   const source = `step ${from.step} of ${from.stage}${from.run === undefined ? "" : ` in ${from.run}`}`
-  yield* Effect.fromResult(Weights.conform(spec as object, Weights.make(tensors), source))
+  yield* Effect.fromResult(Weights.conform(spec as object, Weights.make(tensors), source)).pipe(
+    Effect.mapError((error) => {
+      const { reason } = error
+      if (reason._tag !== "Mismatch") return error
+      const stored = continuation.config
+      const differences = Schema.is(Schema.Json)(stored)
+        ? Json.differences(stored, config).filter(({ key }) => !WITHOUT_SIZES.test(key))
+        : []
+      return new OtherNetwork({ source, differences, reason })
+    })
+  )
   return Tree.map<HostOf<S>>(spec as object, (_, path) => tensors[path])
 })

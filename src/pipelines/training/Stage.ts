@@ -105,22 +105,12 @@ const differencesOf = (
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
 }
 
-/** A stage's name is that of its files: it has letters, digits, `_`, `-` and dots, and begins with a letter or digit. */
-const checkName = (stage: string) =>
-  requireConfig("the stage", {
-    stage: [
-      !/^[A-Za-z0-9][\w.-]*$/.test(stage),
-      `expected a name of letters, digits, "_", "-" and "." that begins with a letter or a digit, got "${stage}"`
-    ]
-  })
-
 /** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
 export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
   const { config, dataDigest, model, stage, ...more } = about
-  yield* checkName(stage)
   const runs = yield* Runs
   const configDigest = Files.sha256(Json.canonical(ContinuedFrom.within(config, more.continuedFrom)))
   const identity = { configDigest, dataDigest }
@@ -202,7 +192,7 @@ const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
  *
  * A stage that was interrupted, or killed, goes on from its newest checkpoint, and ends with the bytes of one that never
  * stopped. Fails with {@link OtherStage} where the run holds the stage under another configuration, with `TrainingError` where a
- * step gives no finite loss, with `ConfigError` and `WeightsError` where `continueFrom` does not fit, and as `initial`, `batch`, the
+ * step gives no finite loss, with `ConfigError` and `OtherNetwork` where `continueFrom` does not fit, and as `initial`, `batch`, the
  * engine and the run fail.
  */
 export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
@@ -246,7 +236,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const initial: Effect.Effect<HostOf<S>, E1 | Continuation.ContinuationError, R1> = continueFrom === undefined
       ? options.initial
       // A state that does not fit leaves no trace in the run.
-      : Effect.tap(Continuation.stateOf(continueFrom, step.state, trained), () =>
+      : Effect.tap(Continuation.stateOf(continueFrom, step.state, trained, config), () =>
         runs.continues(stage, continueFrom.from))
     const last = Training.train({
       ...options,

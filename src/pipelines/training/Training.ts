@@ -169,11 +169,9 @@ const saveBatch = Effect.fnUntraced(function*(
   batch: object,
   computedOn: ComputedOn.History
 ) {
-  const name = `replay/${stage}-step-${step}`
   const configDigest = digestOf(config)
   const provenance = new Weights.Provenance({ stage, configDigest, dataDigest, step, computedOn, seed })
-  yield* (yield* Runs).saveBatch(name, Weights.make(Weights.flatten(batch), provenance))
-  return name
+  return yield* (yield* Runs).saveBatch(stage, step, Weights.make(Weights.flatten(batch), provenance))
 })
 
 /**

@@ -98,6 +98,30 @@ const behaviour = (layer: Layer.Layer<Runs.Runs | Checkpoints.Checkpoints, unkno
   )
 
   test(
+    "makes no path of what is no name of a stage",
+    Effect.gen(function*() {
+      const run = yield* Runs.Runs
+      const checkpoints = yield* Checkpoints.Checkpoints
+      const stage = "../outside"
+      const nothing = Weights.make({})
+      const asked: ReadonlyArray<Effect.Effect<unknown, Runs.RunsError | Checkpoints.CheckpointsError>> = [
+        run.result(stage),
+        run.done(stage, 1),
+        run.weights(stage),
+        run.saveWeights(stage, nothing),
+        run.saveBatch(stage, 1, nothing),
+        checkpoints.steps(stage),
+        checkpoints.read(stage, 1),
+        checkpoints.latest({ stage, config, dataDigest: "d" })
+      ]
+      for (const error of yield* Effect.forEach(asked, (one) => Effect.flip(one))) {
+        assert(error.reason._tag === "StageNameInvalid")
+        assert.match(error.message, /^a stage cannot be named "..\/outside"/)
+      }
+    })
+  )
+
+  test(
     "brings its checkpoints",
     Effect.gen(function*() {
       const checkpoints = yield* Checkpoints.Checkpoints
