@@ -6,6 +6,7 @@ import * as Codebook from "../domain/method/Codebook.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
+import { Progress } from "../layers/run/Progress.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
 import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
@@ -179,8 +180,16 @@ const initial = Effect.fnUntraced(function*<E, R>(
   const keyOf: Quantizer.KeyOf = (purpose) => keys(purpose, 0)
   const spec = parametersOf(sizes, quantizer)
   const parameters = Parameter.initialise(spec, seed)
-  const { fit, statistics, state } = quantizer
-  const moved = quantizer.initial?.(keyOf, vectorsOf(config)) ??
+  const { codes, fit, statistics, state } = quantizer
+  const vectors = vectorsOf(config)
+  if (fit !== undefined && codes > vectors) {
+    const { message } = yield* Progress
+    yield* message(
+      `${stage}: ${codes} codes begin with the ${vectors} vectors of the first batch, so that some begin alike; a larger ` +
+        "optimizer.batchSize gives each of them a vector of its own"
+    )
+  }
+  const moved = quantizer.initial?.(keyOf, vectors) ??
     Tree.map<object>({ ...state, ...statistics }, ({ shape }) => HostTensor.zeros(shape, "float32"))
   const found = fit === undefined ? {} : yield* fitted(sizes, quantizer, fit, keyOf, parameters, yield* first)
   const better = new Map(Tree.leaves<HostTensor.Any>(found))

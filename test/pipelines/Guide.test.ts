@@ -79,7 +79,7 @@ describe("the guide to a stage of one's own", () => {
         assert.deepStrictEqual(filesOf(broken), filesOf(unbroken))
         const rows = log.filter(({ stage }) => stage === "autoencoder")
         assert.lengthOf(rows, STEPS)
-        assert.hasAllKeys(rows[0]!, ["stage", "step", "loss", "accuracy", "gradientNorm"])
+        assert.hasAllKeys(rows[0]!, ["stage", "step", "loss", "accuracy", "gradientNorm", "lr", "weightDecay"])
         assert.isBelow(Number(rows.at(-1)!["loss"]), Number(rows[0]!["loss"]))
       }))
 

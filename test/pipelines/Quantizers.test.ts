@@ -85,7 +85,18 @@ describe.each(Object.keys(codebooks))("%s", (name) => {
         const rows = log.filter(({ stage }) => stage === "tokenizer")
         assert.deepStrictEqual(
           Object.keys(rows[0]!),
-          ["stage", "step", "loss", "cosine", ...codebooks[name]!.losses, "gradientNorm", "usage", "perplexity"]
+          [
+            "stage",
+            "step",
+            "loss",
+            "cosine",
+            ...codebooks[name]!.losses,
+            "gradientNorm",
+            "usage",
+            "perplexity",
+            "lr",
+            "weightDecay"
+          ]
         )
         const losses = rows.map(({ loss }) => Number(loss))
         assert.isBelow(average(losses.slice(-10)), average(losses.slice(0, 10)))

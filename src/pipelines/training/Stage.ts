@@ -170,7 +170,10 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   readonly batch: (step: number, hyper: HostOf<AdamW.Hyper>) => Effect.Effect<HostOf<B>, E2, R2>
   /** Told of each batch when its step is taken, and nobody reads it any more. */
   readonly used?: (batch: HostOf<B>) => void
-  /** The row that a step adds to the log; by default all metrics that are one number. */
+  /**
+   * The row that a step adds to the log; by default all metrics that are one number. The log adds `lr` and `weightDecay`. Where
+   * several steps make one update, `gradientNorm` is in the row of the last of them alone: it is that of the mean gradient.
+   */
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
   /** What is kept of the last state, under official names; by default the parameters. */
   readonly trained?: (state: HostOf<S>) => object
@@ -242,7 +245,12 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       ...options,
       config: ContinuedFrom.within(config, continueFrom?.from),
       checkpointEvery,
-      measure,
+      measure: (metrics, step) => {
+        const measured = measure(metrics)
+        const { gradientNorm: _, ...others } = measured
+        return (step + 1) % accumulate === 0 ? measured : others
+      },
+      settings: (step) => ({ lr: rate(step), weightDecay: optimizer.weightDecay }),
       initial,
       ...(continueFrom && {
         begin: {

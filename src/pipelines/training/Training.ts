@@ -66,8 +66,10 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
   /** Told of each batch when its step is taken, and nobody reads it any more. */
   readonly used?: (batch: HostOf<B>) => void
-  /** The row that a step adds to the log. */
-  readonly measure: (metrics: HostOf<M>) => Readonly<Record<string, number>>
+  /** What a step shows, and adds to the log. */
+  readonly measure: (metrics: HostOf<M>, step: number) => Readonly<Record<string, number>>
+  /** What the log says of a step besides: how it was taken. */
+  readonly settings: (step: number) => Readonly<Record<string, number>>
 }
 
 /** A training on the engine: its step, how many steps were taken before, and what all steps are computed on. */
@@ -238,8 +240,8 @@ export const train = Effect.fn("patchword.train")(
         "EngineError",
         ({ reason }) => failed(number, batch, reason)
       )
-      const row = options.measure(metrics)
-      yield* runs.log({ stage, step: number, ...row })
+      const row = options.measure(metrics, number - 1)
+      yield* runs.log({ stage, step: number, ...row, ...options.settings(number - 1) })
       logged = number
       return row
     }, Effect.uninterruptible)
