@@ -13,6 +13,7 @@
  * ```
  */
 import { Effect, FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
+import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -175,7 +176,8 @@ const found = Effect.fnUntraced(function*(
     const { provenance, tensors } = Option.getOrUndefined(yield* finished) ?? (yield* missing)
     const known = Option.getOrUndefined(provenance)
     const { computedOn = [], step = 0 } = known ?? {}
-    const config = (known?.model ?? known?.custom)?.config
+    const model = known?.model && Schema.encodeSync(Model.Model)(known.model)
+    const config = (model ?? known?.custom)?.config
     const one: Found = { weights: tensors, optimizer: {}, computedOn, config, step, updates: 0 }
     return one
   })
