@@ -3,6 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import type { Browser as Chromium } from "playwright-core"
 import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.ts"
+import * as Charts from "../../src/pipelines/report/Charts.ts"
 import * as ReportPage from "../../src/pipelines/report/ReportPage.ts"
 import * as Browser from "./browser.ts"
 import * as sample from "./sample.ts"
@@ -74,7 +75,7 @@ const contrasts = () => {
   }
   return [
     ...document.querySelectorAll(
-      "h1, h2, p, dt, .value, .beside, .bound, .yes, .no, th, td:not(.heat), a, summary, .muted"
+      "h1, h2, p, dt, .value, .beside, .bound, .yes, .no, th, td:not(.heat), a, summary, .muted, .key"
     )
   ]
     .filter((element) => element.textContent !== "")
@@ -90,6 +91,32 @@ const contrasts = () => {
       return { text: element.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), ground: b }
     })
 }
+
+const tables = () =>
+  [...document.querySelectorAll<HTMLElement>(".scroll")].map((scroller) => ({
+    name: scroller.getAttribute("aria-labelledby") ?? scroller.ariaLabel,
+    whole: scroller.scrollWidth <= scroller.clientWidth,
+    shaded: getComputedStyle(scroller).backgroundImage.split("linear-gradient").length === 5
+  }))
+
+const targets = () =>
+  [...document.querySelectorAll("a, summary")].map((element) => {
+    const { height, width } = element.getBoundingClientRect()
+    return { text: element.textContent, height, width }
+  })
+
+const focused = () => {
+  const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement!)
+  return { tag: document.activeElement!.tagName, seen: outlineStyle === "solid" && outlineWidth === "2px" }
+}
+
+const captions = () =>
+  [...document.querySelectorAll(".chart")].map((chart) => ({
+    keys: [...chart.querySelectorAll(".key")].map(({ textContent }) => textContent),
+    below: chart.getBoundingClientRect().bottom - chart.querySelector("canvas")!.getBoundingClientRect().bottom
+  }))
+
+const readouts = () => [...document.querySelectorAll("[data-readout]")].map(({ textContent }) => textContent)
 
 describe("ReportPage", () => {
   layer(Fixture.layer, { timeout: 60_000 })((it) => {
@@ -130,6 +157,61 @@ describe("ReportPage", () => {
         }))
     }
 
+    it.effect("shows the scores whole on a telephone, and shades the edge of tables that go on", () =>
+      Effect.gen(function*() {
+        const page = yield* opened(narrow)
+        yield* inPage(page, () => document.querySelectorAll("details").forEach((details) => details.open = true))
+        const found = yield* inPage(page, tables)
+        assert.isTrue(found.find(({ name }) => name === "scores")!.whole)
+        assert.isTrue(found.some(({ whole }) => !whole))
+        assert.isTrue(found.every(({ shaded }) => shaded))
+      }))
+
+    it.effect("can be touched, and walked with the keyboard", () =>
+      Effect.gen(function*() {
+        const { page } = yield* opened(narrow)
+        const touched = yield* Effect.promise(() => page.evaluate(targets))
+        assert.isAbove(touched.length, 10)
+        assert.deepStrictEqual(touched.filter(({ height, width }) => height < 24 || width < 24), [])
+        for (const tag of ["SUMMARY", "A", "A"]) {
+          yield* Effect.promise(() => page.keyboard.press("Tab"))
+          assert.deepStrictEqual(yield* Effect.promise(() => page.evaluate(focused)), { tag, seen: true })
+        }
+      }))
+
+    it.effect("names the lines and the axes of its charts, and reads values at the pointer", () =>
+      Effect.gen(function*() {
+        const { page } = yield* opened(wide)
+        const told = Effect.promise(() => page.evaluate(readouts))
+        const found = yield* Effect.promise(() => page.evaluate(captions))
+        assert.deepStrictEqual(found.map(({ keys }) => keys), [
+          ["expected"],
+          [],
+          ["expected"],
+          ["expected"],
+          ["pretrained", "random"],
+          [],
+          []
+        ])
+        assert.isTrue(found.every(({ below }) => below < 8))
+        const axes = Charts.charts([...sample.page.curves, ...sample.page.codebook], sample.report)
+        assert.deepStrictEqual(axes.map(({ axis }) => axis), [
+          "loss",
+          "cosine",
+          "loss",
+          "accuracy",
+          "loss",
+          "codes used",
+          "perplexity"
+        ])
+        const before = yield* told
+        assert.match(before[4]!, /^pretrained \S+ → \S+, random \S+ → \S+$/)
+        yield* Effect.promise(() => page.locator("[data-chart='4'] .u-over").hover())
+        assert.match((yield* told)[4]!, /^step \d+: pretrained [\d.]+, random [\d.]+$/)
+        yield* Effect.promise(() => page.locator("h1").hover())
+        assert.deepStrictEqual(yield* told, before)
+      }))
+
     it.effect("draws its charts in a browser whose language Intl refuses", () =>
       Effect.gen(function*() {
         const page = yield* opened(wide)
@@ -153,17 +235,17 @@ describe("ReportPage", () => {
         assert.strictEqual(title, "Pretraining lifts the linear probe by 9.2 points on emoji it has never seen.")
         assert.deepStrictEqual(rows, [
           ["Linear probe"],
-          ["Random", "36.0 %", "33.6 %", "33.2 %", "32.1 %", "36.9 %"],
-          ["Tokenizer", "40.6 %+4.6", "38.7 %+5.1", "39.0 %+5.8", "38.7 %+6.6", "40.2 %+3.3"],
-          ["Pretrained", "45.2 %+9.2", "43.8 %+10.2", "44.7 %+11.5", "45.3 %+13.2", "43.5 %+6.6"],
+          ["Random", "36.0", "33.6", "33.2", "32.1", "36.9"],
+          ["Tokenizer", "40.6+4.6", "38.7+5.1", "39.0+5.8", "38.7+6.6", "40.2+3.3"],
+          ["Pretrained", "45.2+9.2", "43.8+10.2", "44.7+11.5", "45.3+13.2", "43.5+6.6"],
           ["Fine-tuning"],
-          ["Random", "42.3 %", "38.3 %", "38.3 %", "39.4 %", "35.7 %"],
-          ["Pretrained", "49.2 %+6.9", "48.5 %+10.2", "40.9 %+2.6", "45.6 %+6.2", "42.9 %+7.2"],
+          ["Random", "42.3", "38.3", "38.3", "39.4", "35.7"],
+          ["Pretrained", "49.2+6.9", "48.5+10.2", "40.9+2.6", "45.6+6.2", "42.9+7.2"],
           ["Nearest neighbours"],
-          ["Random", "36.9 %", "34.9 %", "25.5 %", "37.5 %", "27.3 %"],
-          ["Pretrained", "46.1 %+9.2", "41.7 %+6.8", "39.1 %+13.6", "45.9 %+8.4", "42.1 %+14.8"]
+          ["Random", "36.9", "34.9", "25.5", "37.5", "27.3"],
+          ["Pretrained", "46.1+9.2", "41.7+6.8", "39.1+13.6", "45.9+8.4", "42.1+14.8"]
         ])
-        assert.deepStrictEqual(best.slice(0, 5), ["45.2%", "43.8%", "44.7%", "45.3%", "43.5%"])
+        assert.deepStrictEqual(best.slice(0, 5), ["45.2", "43.8", "44.7", "45.3", "43.5"])
         assert.strictEqual(tiles.length, 7)
         assert.include(
           tiles[6]!,

@@ -23,6 +23,18 @@ describe("Atlas", () => {
     assert.deepStrictEqual([...rows[0]!.patches[0]!.data.subarray(0, 6)], [0, 0, 0, 255, 0, 0])
   })
 
+  it("takes a patch for plain that shows a pixel of something else", () => {
+    const patch = (...dots: ReadonlyArray<number>) => ({
+      width: 5,
+      height: 5,
+      data: Uint8Array.from({ length: 75 }, (_, i) => dots.includes(Math.floor(i / 3)) ? 250 : 128 + i % 3)
+    })
+    const plainOf = (...pictures: ReadonlyArray<ReturnType<typeof patch>>) =>
+      Atlas.make(pictures.map((one) => ({ picture: one, codes: Int32Array.of(1) })), { ...options, patch: 5 }).plain
+    assert.strictEqual(plainOf(patch(), patch(24), patch(0), patch(3, 4, 8, 9)).length, 1)
+    assert.strictEqual(plainOf(patch(), patch(3, 4, 8, 9), patch(0, 1), patch(24)).length, 0)
+  })
+
   it("takes all codes that occur when there are fewer than rows", () => {
     const { means, plain, rows } = Atlas.make(encoded, { ...options, rows: 9 })
     assert.deepStrictEqual(rows.map(({ code }) => code), [2, 1])

@@ -66,17 +66,23 @@ const mean = (patches: ReadonlyArray<Picture>, side: number): Picture => {
 const spread = <A>(all: ReadonlyArray<A>, count: number): ReadonlyArray<A> =>
   all.length <= count ? all : Array.from({ length: count }, (_, i) => all[Math.floor(i * all.length / count)]!)
 
-const FLAT = 4 // of 255, within each channel
-const MOSTLY = 0.75
+const NEAR = 24 // of 255, to the median of a channel
+const FEW = 1 / 20 // of the pixels, as those that a neighbouring drawing leaves in a corner
+const MOSTLY = 0.75 // of the patches
 
-const flat = ({ data }: Picture): boolean =>
-  [0, 1, 2].every((channel) => {
-    const values = data.filter((_, i) => i % 3 === channel)
-    return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b)) <= FLAT
+const flat = ({ data }: Picture): boolean => {
+  const medians = [0, 1, 2].map((channel) => {
+    const values = data.filter((_, i) => i % 3 === channel).toSorted()
+    return values[values.length >> 1]!
   })
+  const far = new Set(
+    Array.from(data.keys()).filter((i) => Math.abs(data[i]! - medians[i % 3]!) > NEAR).map((i) => Math.floor(i / 3))
+  )
+  return far.size <= FEW * data.length / 3
+}
 
 const plain = ({ patches }: CodeRow): boolean =>
-  patches[0]!.data.length > 3 && patches.filter(flat).length > MOSTLY * patches.length
+  patches[0]!.data.length > 3 && patches.filter(flat).length >= MOSTLY * patches.length
 
 /** The atlas of encoded pictures. */
 export const make = (encoded: ReadonlyArray<Encoded>, options: Options): Atlas => {

@@ -13,8 +13,9 @@ interface Line {
 /** A chart as the script of the page takes it. */
 export interface Chart {
   readonly title: string
+  /** The name of the vertical axis. */
+  readonly axis: string
   readonly summary: string
-  readonly runs: number
   readonly series: ReadonlyArray<Line>
   /** Steps, then the values of each line at these steps; `null` where there is none. */
   readonly data: ReadonlyArray<ReadonlyArray<number | null>>
@@ -49,6 +50,9 @@ const lines = (curve: Curve): ReadonlyArray<Line & { readonly at: ReadonlyMap<nu
   return [line(curve.values, true), line(smooth(curve.values, Math.ceil(steps.length / WINDOWS)), false)]
 }
 
+// As the log calls them. The first of the two losses of pretraining is that of the last layer.
+const names: Readonly<Record<string, string>> = { loss_1: "loss", accuracy_1: "accuracy", usage: "codes used" }
+
 const rough = (value: number): string => String(Number(value.toPrecision(3)))
 
 const summary = (curve: Curve): string => {
@@ -70,10 +74,11 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
   const low = heights.reduce((a, b) => Math.min(a, b), Infinity)
   const high = heights.reduce((a, b) => Math.max(a, b), -Infinity)
   const margin = (high - low) * 0.06 || 1
+  const axis = names[metric] ?? metric
   return {
-    title: `${stage}: ${metric}${metric.startsWith("accuracy") ? " of each training batch" : ""}`,
+    title: `${stage}: ${axis}${axis === "accuracy" ? " of each training batch" : ""}`,
+    axis,
     summary: curves.map(summary).join(", "),
-    runs: curves.length,
     series: series.map(({ baseline, name, raw }) => ({ name, baseline, raw })),
     data: [steps, ...series.map(({ at }) => steps.map((step) => at.get(step) ?? null))],
     range: heights.length === 0 ? [0, 1] : [low - margin, high + margin],
@@ -89,13 +94,25 @@ export const charts = (curves: ReadonlyArray<Curve>, report: Report): ReadonlyAr
       return first === undefined ? [] : [chart([first, ...rest], report.expected.curves)]
     })
 
+const keys = ({ band, series }: Chart): ReadonlyArray<Html> => {
+  const drawn = series.filter(({ raw }) => !raw)
+  return [
+    ...(drawn.length < 2 ?
+      [] :
+      drawn.map(({ baseline, name }) =>
+        html` <span class="key"><i class="${baseline ? "line baseline" : "line"}"></i>${name}</span>`
+      )),
+    ...(band.length === 0 ? [] : [html` <span class="key"><i class="band"></i>expected</span>`])
+  ]
+}
+
 /** The figures that the script fills. `from` is the place of the first in the list that the script reads. */
 export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
   html`<div class="charts">${
-    all.map(({ band, runs, summary: text, title }, i) => {
-      const expected = band.length > 0 ? html` <span class="key">expected</span>` : undefined
-      return html`<figure class="chart${runs > 1 ? "" : " single"}">
-<figcaption><b>${title}</b> <span class="muted">${text}</span>${expected}</figcaption>
+    all.map((chart, i) => {
+      const { summary: text, title } = chart
+      return html`<figure class="chart">
+<figcaption><b>${title}</b> <span class="muted" data-readout>${text}</span>${keys(chart)}</figcaption>
 <div data-chart="${from + i}" role="img" aria-label="Chart of ${title} by step: ${text}"></div>
 </figure>`
     })

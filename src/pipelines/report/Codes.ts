@@ -17,6 +17,10 @@ const cellSize = (grid: Grid): number => Math.max(4, Math.floor(WIDTH / grid.wid
 
 const grey: Pictures.Colour = [128, 128, 128]
 
+// Behind the mask, on light pages and on dark ones.
+const hidden: Pictures.Colour = [38, 41, 47]
+const seam: Pictures.Colour = [92, 97, 106]
+
 const show = (canvas: Pictures.Canvas, alt: string) => Pictures.image(canvas, alt, WIDTH / canvas.width)
 
 const original = (picture: Picture): Pictures.Canvas => {
@@ -130,12 +134,15 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
   const input = Pictures.cells(
     grid,
     size,
-    (on, cell, left, top) =>
-      mask[cell] ? Pictures.outline(on, grey, [left, top, size], 1) : visible(on, cell, left, top, 0)
+    (on, cell, left, top) => {
+      if (!mask[cell]) return visible(on, cell, left, top, 0)
+      Pictures.fill(on, hidden, left, top, size, size)
+      Pictures.outline(on, seam, [left, top, size], 1)
+    }
   )
   const map = (codes: ArrayLike<number>, outlined: boolean) =>
     Pictures.cells(grid, size, (on, cell, left, top) => {
-      if (!mask[cell]) return visible(on, cell, left, top, 0.75)
+      if (!mask[cell]) return visible(on, cell, left, top, 0.5)
       Pictures.fill(on, colour(codes[cell]!), left, top, size - 1, size - 1)
       if (!outlined || !hit(cell)) return
       Pictures.outline(on, ink, [left, top, size - 1], 2)

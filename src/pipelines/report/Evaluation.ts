@@ -44,7 +44,7 @@ const best = (scores: Report.Scores, method: Method): number =>
 const cell = ({ scores }: Column, method: Method, network: Network): Html => {
   const value = score(scores, method, network)
   if (value === undefined) return html`<td class="number muted">–</td>`
-  const text = Numbers.percent(value)
+  const text = (100 * value).toFixed(1)
   const gain = network === "random" ? "" : Numbers.points(value - scores[method].random)
   return html`<td class="number">${
     value === best(scores, method) ? html`<strong>${text}</strong>` : text
@@ -54,7 +54,7 @@ const cell = ({ scores }: Column, method: Method, network: Network): Html => {
 const table = (report: Report.Report): Html => {
   const [fresh, seen] = [newConcepts(report), seenConcepts(report)]
   const columns = [...fresh, ...seen]
-  return html`<p id="scores" class="note">Top-1 accuracy on frozen features and after fine-tuning. The best of each block is bold; differences to random initialisation in points.</p>
+  return html`<p id="scores" class="note">Top-1 accuracy in %, on frozen features and after fine-tuning. The best of each block is bold; differences to random initialisation in points.</p>
 <div class="scroll" role="region" aria-labelledby="scores" tabindex="0"><table class="scores" aria-labelledby="scores">
 <thead>
 <tr><td></td><th scope="colgroup" colspan="${fresh.length}">New concepts</th><th scope="colgroup" colspan="${seen.length}">Concepts of training</th></tr>

@@ -19,7 +19,7 @@ export const script = `
     probe.style.color = "var(--" + name + ")"
     return getComputedStyle(probe).color
   }
-  const number = (_, value) => value == null ? "–" : String(Number(value.toPrecision(4)))
+  const number = (value) => value == null ? "–" : String(Number(value.toPrecision(4)))
   const band = (points) => (u) => {
     const { ctx } = u
     const at = (step, value) => ctx.lineTo(u.valToPos(step, "x", true), u.valToPos(value, "y", true))
@@ -42,25 +42,44 @@ export const script = `
     alpha: raw ? 0.3 : 1,
     dash: baseline && !raw ? [6, 4] : undefined,
     spanGaps: true,
-    points: { show: false },
-    value: number
+    points: { show: false }
   })
-  const options = (chart, width) => {
+  const told = ({ series, summary }, u) => {
+    const at = u.cursor.idx
+    if (at == null) return summary
+    const values = series.map(({ name, raw }, i) => ({ name, raw, value: number(u.data[i + 1][at]) })).filter(({ raw }) => !raw)
+    return "step " + u.data[0][at] + ": " +
+      values.map(({ name, value }) => values.length > 1 ? name + " " + value : value).join(", ")
+  }
+  const HEIGHT = 204
+  const options = (chart, width, readout) => {
     const axis = {
       stroke: colour("muted"),
       font: "12px system-ui, sans-serif",
+      labelFont: "12px system-ui, sans-serif",
+      labelSize: 16,
+      labelGap: 0,
       grid: { stroke: colour("line"), width: 1 },
       ticks: { show: false }
     }
     return {
       width,
-      height: 190,
+      height: HEIGHT,
       scales: { x: { time: false }, y: { range: chart.range } },
-      axes: [{ ...axis, size: 28, grid: { show: false }, values: (_, at) => at.map(String) }, { ...axis, size: 46, values: (_, at) => at.map(String) }],
-      legend: { markers: { width: 0, fill: (u, i) => u.series[i].stroke() } },
-      series: [{ label: "step", value: number }, ...chart.series.map(line)],
+      axes: [
+        { ...axis, label: "step", size: 26, grid: { show: false }, values: (_, at) => at.map(String) },
+        { ...axis, label: chart.axis, size: 40, values: (_, at) => at.map(String) }
+      ],
+      legend: { show: false },
+      padding: [6, 8, 0, 0],
+      series: [{}, ...chart.series.map(line)],
       cursor: { y: false, drag: { x: false, y: false } },
-      hooks: { drawClear: chart.band.length > 0 ? [band(chart.band)] : [] }
+      hooks: {
+        drawClear: chart.band.length > 0 ? [band(chart.band)] : [],
+        setCursor: [(u) => {
+          readout.textContent = told(chart, u)
+        }]
+      }
     }
   }
   const plots = [...document.querySelectorAll("[data-chart]")].map((element) => ({ element, plot: undefined }))
@@ -68,14 +87,15 @@ export const script = `
     for (const entry of plots) {
       const chart = charts[Number(entry.element.dataset.chart)]
       entry.plot?.destroy()
-      entry.plot = new uPlot(options(chart, entry.element.clientWidth), chart.data, entry.element)
+      const readout = entry.element.parentElement.querySelector("[data-readout]")
+      entry.plot = new uPlot(options(chart, entry.element.clientWidth, readout), chart.data, entry.element)
     }
   }
   draw()
   new ResizeObserver(() => {
     for (const { element, plot } of plots) {
       if (element.clientWidth > 0 && plot.width !== element.clientWidth) {
-        plot.setSize({ width: element.clientWidth, height: 190 })
+        plot.setSize({ width: element.clientWidth, height: HEIGHT })
       }
     }
   }).observe(document.body)

@@ -10,6 +10,7 @@ export const style = `
   --line: light-dark(#e4e5e8, #31353b);
   --accent: light-dark(#2f5bd0, #8fb0ff);
   --band: light-dark(#f0dfb8, #4a3f22);
+  --shade: light-dark(#0003, #fff4);
   --no: light-dark(#a8321a, #ff9c85);
 }
 :root.light { color-scheme: light }
@@ -35,9 +36,10 @@ a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 2px 
 .kicker { margin: 0 0 1rem; color: var(--muted); font-size: .875rem }
 .lead { margin: 1.25rem 0 2.5rem; font-size: 1.125rem; color: var(--muted) }
 
-.tiles { display: grid; grid-template-columns: repeat(6, 1fr); gap: 1px; margin: 0 0 1.5rem;
-  border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--line) }
-.tile { display: flex; flex-direction: column; padding: 1rem 1.125rem; background: var(--raised) }
+.tiles { display: grid; grid-template-columns: repeat(6, 1fr); margin: 0 0 1.5rem;
+  border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--raised) }
+.tile { display: flex; flex-direction: column; margin: 0 -1px -1px 0; padding: 1rem 1.125rem; border: solid var(--line); border-width: 0 1px 1px 0 }
+.tile dt::first-letter { text-transform: uppercase }
 .tile dt { font-size: .8125rem; line-height: 1.35; color: var(--muted) }
 .tile dd { display: flex; flex: 1; flex-direction: column; margin: 0 }
 .value { font-size: 1.75rem; font-weight: 600; line-height: 1.4; letter-spacing: -.02em; font-variant-numeric: tabular-nums }
@@ -48,13 +50,21 @@ a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 2px 
 .no { color: var(--no) }
 
 details { margin: .75rem 0 }
-summary { cursor: pointer; color: var(--accent); width: fit-content }
+summary { padding: .15rem 0; cursor: pointer; color: var(--accent); width: fit-content }
 details[open] > summary { margin-bottom: .75rem }
-nav a { text-decoration: none }
+nav a, li a { display: inline-block; min-height: 1.6rem }
+nav a { padding: .1rem 0; text-decoration: none }
 nav a:hover { text-decoration: underline }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: 2rem 0 0; padding: 0; list-style: none; font-size: .9375rem }
 
-.scroll { overflow-x: auto; max-width: 100% }
+.scroll {
+  overflow-x: auto; max-width: 100%;
+  background:
+    linear-gradient(90deg, var(--paper) 40%, transparent) 0 / 3rem 100% no-repeat local,
+    linear-gradient(270deg, var(--paper) 40%, transparent) 100% / 3rem 100% no-repeat local,
+    linear-gradient(90deg, var(--shade), transparent) 0 / 1rem 100% no-repeat scroll,
+    linear-gradient(270deg, var(--shade), transparent) 100% / 1rem 100% no-repeat scroll;
+}
 table { border-collapse: collapse; font-size: .9375rem }
 th, td { padding: .4rem .75rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: baseline; font-weight: 400 }
 th.number, td.number { text-align: right }
@@ -109,20 +119,19 @@ figure { margin: 0; min-width: 0 }
 figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 2rem 1.5rem }
-.chart figcaption { margin: 0 0 .5rem }
+.chart { display: flex; flex-direction: column }
+.chart figcaption { flex: 1; margin: 0 0 .5rem }
 .chart figcaption b, .facts dt { font-weight: 600 }
 .key { white-space: nowrap; color: var(--muted) }
-.key::before { content: ""; display: inline-block; width: 1.1em; height: .75em; margin: 0 .35em 0 .6em; border-radius: 2px; background: var(--band); vertical-align: -.05em }
+.key i { display: inline-block; width: 1.1em; margin: 0 .35em 0 .6em }
+.key .band { height: .75em; border-radius: 2px; background: var(--band); vertical-align: -.05em }
+.key .line { border-top: 2px solid var(--accent); vertical-align: .25em }
+.key .baseline { border-top: 2px dashed var(--muted) }
 .chart figcaption b { display: block }
 .chart figcaption b::first-letter { text-transform: uppercase }
-.chart [data-chart] { min-height: 222px }
+.chart [data-chart] { min-height: 204px }
 .uplot { font-family: inherit; max-width: 100% }
-.u-legend { margin: 0 0 0 46px; font-size: .75rem; text-align: left; color: var(--muted); width: auto }
-.u-legend th, .u-legend td { padding: 1px; border: 0; font-weight: 400 }
-.u-legend .u-marker { width: 1em; height: 3px }
-.chart:not(:hover) .u-value, .chart:not(:hover) .u-legend tr:first-child, .chart.single:not(:hover) .u-legend { visibility: hidden }
-.u-legend .raw, .u-cursor-pt.raw { display: none }
-.u-inline tr { margin-right: 12px }
+.u-cursor-pt.raw { display: none }
 
 .times { width: 100%; max-width: 46rem }
 .times tfoot > tr > * { border-bottom: 0; font-weight: 600 }
@@ -140,7 +149,9 @@ pre { overflow-x: auto; max-height: 30rem; margin: 0; padding: 1rem; border: 1px
   .tiles { grid-template-columns: 1fr 1fr }
   .atlas li { grid-template-columns: auto 5.2rem 1fr; gap: .5rem }
   .scores .gain { display: none }
-  .scores thead th.number { padding-right: .75rem }
+  .scores th, .scores td { padding: .35rem .2rem; font-size: .8125rem; white-space: normal }
+  .scores tbody th[scope=row] { min-width: 5em }
+  .scores thead th.number { padding-right: .2rem }
   .gain-row { grid-template-columns: 3.5rem 1fr 2.75rem; gap: .5rem }
   img { width: calc(var(--w) * var(--narrow) * 1px) }
   section { margin-top: 3.5rem }
@@ -148,7 +159,7 @@ pre { overflow-x: auto; max-height: 30rem; margin: 0; padding: 1rem; border: 1px
 @media print {
   :root { color-scheme: light; --paper: #fff }
   body { max-width: none; padding: 0; font-size: 10pt }
-  nav, .u-legend { display: none }
+  nav { display: none }
   section { margin-top: 2rem }
   .scroll { overflow: visible }
   th, td { padding: .2rem .35rem; font-size: 9pt }
