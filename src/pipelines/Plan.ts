@@ -1,7 +1,7 @@
 /**
  * What a run will ask for, before it starts: parameters, multiplications, memory, time and disk of each stage. Rates and
- * memory are measured by a few steps at small batches, and reckoned from there. What a teacher takes is not in them, and
- * nothing when its features are cached.
+ * memory are measured by a few steps at small batches, and reckoned from there. A teacher's own time and memory are not in them;
+ * it takes none when its features are cached.
  *
  * ```ts
  * import assert from "node:assert"
@@ -49,6 +49,7 @@ export const StagePlan = Schema.Struct({
   steps: Schema.Int,
   /** Null where the weights, their update and a few images do not fit, so that nothing is measured; so are the times. */
   imagesPerSecond: Schema.NullOr(Schema.Finite),
+  /** Null also where the images do not make one update; so is the time of the stage. */
   secondsPerEpoch: Schema.NullOr(Schema.Finite),
   seconds: Schema.NullOr(Schema.Finite),
   /** Of the whole process, about; where nothing was measured, that of the weights, their update and a few images alone. */
@@ -133,8 +134,9 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
       (one === undefined ? 0 : Graph.flops(Trace.inference(one)))
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
+    const parameters = Memory.elements((step.state as { readonly parameters: object }).parameters)
     const state = 4 * Memory.elements(step.state as object)
-    const gradients = state / 3
+    const gradients = 4 * parameters
     const weights = one === undefined ? 0 : 4 * Memory.elements(one.weights as object)
     const some = Math.min(batchSize, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
     const [largest, encoded] = [stepOf(some), before(some)]
@@ -142,12 +144,12 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
       (encoded === undefined ? 0 : Memory.elements(encoded.batch as object)))
     const planned = {
       stage,
-      parameters: Memory.elements((step.state as { readonly parameters: object }).parameters),
+      parameters,
       flopsPerImage,
       batchSize,
       stepsPerEpoch,
       steps: total,
-      disk: 2 * state + gradients
+      disk: 2 * state + 4 * parameters
     }
     // A trial holds what the engine is given twice: here, and there.
     if (2 * (state + weights + batch) + gradients > process.availableMemory()) {
@@ -162,8 +164,8 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     return StagePlan.make({
       ...planned,
       imagesPerSecond,
-      secondsPerEpoch: stepsPerEpoch * batchSize / imagesPerSecond,
-      seconds: total * batchSize / imagesPerSecond,
+      secondsPerEpoch: stepsPerEpoch === 0 ? null : stepsPerEpoch * batchSize / imagesPerSecond,
+      seconds: stepsPerEpoch === 0 ? null : total * batchSize / imagesPerSecond,
       memory: second.resident + perImage * (batchSize - some)
     })
   })
@@ -204,28 +206,28 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     featureCache,
     problems: [
       ...(disk <= free ? [] : [
-        `checkpoints and weights take ${Memory.gibibytes(disk)}, and ${
-          Memory.gibibytes(free)
+        `checkpoints and weights take ${Memory.show(disk)}, and ${
+          Memory.show(free)
         } are free; free some, or choose another disk`
       ]),
       ...(disk > free || disk + featureCache <= free ? [] : [
-        `a cache of features takes ${Memory.gibibytes(featureCache)} beside checkpoints and weights, and ${
-          Memory.gibibytes(free)
+        `a cache of features takes ${Memory.show(featureCache)} beside checkpoints and weights, and ${
+          Memory.show(free)
         } are free; train with the teacher itself, or keep the cache on another disk`
       ]),
       ...found.flatMap((one) => [
         ...(one.imagesPerSecond !== null ? [] : [
           `${one.stage}: the weights, their update and the images of a trial alone take ${
-            Memory.gibibytes(one.memory)
+            Memory.show(one.memory)
           }, twice while they are handed over, ` +
           `and ${
-            Memory.gibibytes(process.availableMemory())
+            Memory.show(process.availableMemory())
           } are free; plan it on a machine with more memory, or choose a ` +
           "smaller network"
         ]),
         ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
-          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.gibibytes(one.memory)}, and there are ${
-            Memory.gibibytes(memory)
+          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.show(one.memory)}, and there are ${
+            Memory.show(memory)
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
         ]),
         ...(one.stepsPerEpoch > 0 ? [] : [

@@ -327,7 +327,7 @@ describe("ReportPage", () => {
           headings: [...document.querySelectorAll("h2")].map(({ textContent }) => textContent),
           figures: document.querySelectorAll("figure").length
         }))
-        assert.deepStrictEqual(headings, ["Evaluation", "Where the time went", "Provenance"])
+        assert.deepStrictEqual(headings, ["Evaluation", "Time", "Provenance"])
         assert.strictEqual(figures, 0)
         assert.deepStrictEqual(page.complaints, [])
       }))

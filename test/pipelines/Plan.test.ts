@@ -2,17 +2,25 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { vi } from "vitest"
 import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
+import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
+import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as Plan from "../../src/pipelines/Plan.ts"
+import * as Memory from "../../src/pipelines/training/Memory.ts"
 import { micro } from "./kit.ts"
 
 const given = { images: 24, classes: 3, teacherWidth: 8, stages: ["tokenizer", "pretrain"] } as const
 const preset = micro({ duration: 2, warmup: 1 })
 
 describe("plan", () => {
+  it("writes sizes in the unit that fits them", () => {
+    const sizes = [1, 2 ** 20 - 1, 1000 * 2 ** 20, 8 * 2 ** 30, 1030 * 2 ** 30, 1e18].map(Memory.show)
+    assert.deepStrictEqual(sizes, ["1 bytes", "1.00 MiB", "0.977 GiB", "8.00 GiB", "1.01 TiB", "909495 TiB"])
+  })
+
   it.live("reckons what a run asks for, and says what does not fit", () =>
     Effect.gen(function*() {
       const { featureCache, machine, problems, stages } = yield* Plan.plan(preset, given)
@@ -28,8 +36,33 @@ describe("plan", () => {
       const disk = tokenizer!.disk + pretrain!.disk
       const refused = (free: number) =>
         Effect.map(Plan.plan(preset, { ...given, free }), ({ problems }) => problems.join("\n"))
-      assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ GiB, and \S+ GiB are free; free some/)
+      assert.match(yield* refused(disk - 1), /^checkpoints and weights take \S+ KiB, and \S+ KiB are free; free some/)
       assert.match(yield* refused(disk), /^a cache of features takes .* keep the cache on another disk$/)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("tells no time where the images do not make one update, and says so", () =>
+    Effect.gen(function*() {
+      const few = { ...given, images: preset.pretrain.optimizer.batchSize - 1, stages: ["pretrain"] as const }
+      const { problems, stages: [stage] } = yield* Plan.plan(preset, few)
+      assert.deepStrictEqual([stage!.stepsPerEpoch, stage!.secondsPerEpoch, stage!.seconds], [0, null, null])
+      assert.match(problems.join("\n"), /^pretrain: \d+ images do not make one update of \d+; lower/)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("counts the mean of gradients in what an update of several steps keeps", () =>
+    Effect.gen(function*() {
+      const disk = (config: Preset) =>
+        Effect.map(Plan.plan(config, { ...given, stages: ["pretrain"] }), ({ stages }) => stages[0]!)
+      const { optimizer } = preset.pretrain
+      const several = new Preset({
+        ...preset,
+        pretrain: new PretrainConfig({
+          ...preset.pretrain,
+          optimizer: new OptimizerConfig({ ...optimizer, accumulate: 2 })
+        })
+      })
+      const [one, two] = [yield* disk(preset), yield* disk(several)]
+      assert.strictEqual(one.disk, 4 * 7 * one.parameters)
+      assert.strictEqual(two.disk, 4 * 9 * two.parameters)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
   it.live("allocates nothing of a network that the machine cannot hold, and says so", () =>
@@ -44,7 +77,7 @@ describe("plan", () => {
       assert.isAtLeast(memory, 4 * 4 * parameters)
       assert.match(
         problems.join("\n"),
-        /^finetune: the weights, their update and the images of a trial alone take \S+ GiB/m
+        /^finetune: the weights, their update and the images of a trial alone take \S+ TiB/m
       )
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
@@ -57,10 +90,10 @@ describe("plan", () => {
           (spy) => Effect.sync(() => spy.mockRestore())
         )
       const { stages: [refused] } = yield* planned(0)
-      const { batchSize, disk, memory } = refused!
+      const { batchSize, disk, memory, parameters } = refused!
       const { imageSize, patches } = preset.tokenizer.encoder
       const numbers = batchSize * (3 * imageSize ** 2 + patches * given.teacherWidth)
-      assert.isAtLeast(memory, disk * 4 / 7 + 4 * numbers - 1)
+      assert.isAtLeast(memory, 4 * 4 * parameters + 4 * numbers)
       const tight = yield* planned(disk + 4 * numbers)
       assert.isNull(tight.stages[0]!.imagesPerSecond)
       assert.match(tight.problems.join("\n"), /^tokenizer: .* and the images of a trial alone take/)

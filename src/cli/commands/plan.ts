@@ -5,7 +5,7 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
 import * as Plan from "../../pipelines/Plan.ts"
-import { gibibytes } from "../../pipelines/training/Memory.ts"
+import * as Memory from "../../pipelines/training/Memory.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -16,35 +16,37 @@ import * as Print from "../terminal/Print.ts"
 
 const UNKNOWN = "not measured"
 
-const time = (seconds: number | null): string => {
-  if (seconds === null) return UNKNOWN
-  const [size, unit] = seconds < 120
-    ? [1, "s"]
-    : seconds < 7200
-    ? [60, "min"]
-    : seconds < 172_800
-    ? [3600, "h"]
-    : [86_400, "days"]
-  return `${(seconds / size).toPrecision(3)} ${unit}`
+const UNITS = [[1, "s"], [60, "min"], [3600, "h"], [86_400, "days"], [31_557_600, "years"]] as const
+
+const figure = (value: number): string => value < 999.5 ? value.toPrecision(3) : String(Math.round(value))
+
+// Two of a unit at least, but for seconds.
+const time = (seconds: number): string => {
+  const [size, unit] = UNITS.findLast(([size]) => seconds >= 2 * size) ?? UNITS[0]
+  return `${figure(seconds / size)} ${unit}`
 }
+
+const timeOf = ({ imagesPerSecond }: typeof Plan.StagePlan.Type, seconds: number | null): string =>
+  seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : time(seconds)
 
 const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.Plan): string => {
   const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>
     name.padEnd(24) + stages.map((stage) => of(stage).padStart(14)).join("")
   return [
-    `${engine}, ${here.cores} cores, ${gibibytes(here.memory)}`,
+    `${engine}, ${here.cores} cores, ${Memory.show(here.memory)}`,
     row("", ({ stage }) => stage),
-    row("parameters", ({ parameters }) => `${(parameters / 1e6).toPrecision(3)} M`),
-    row("GFLOP per image", ({ flopsPerImage }) => (flopsPerImage / 1e9).toPrecision(3)),
+    row("parameters", ({ parameters }) => `${figure(parameters / 1e6)} M`),
+    row("GFLOP per image", ({ flopsPerImage }) => figure(flopsPerImage / 1e9)),
     row("batch", ({ batchSize }) => String(batchSize)),
-    row("images per second", ({ imagesPerSecond }) => imagesPerSecond?.toPrecision(3) ?? UNKNOWN),
+    row("images per second", ({ imagesPerSecond }) => imagesPerSecond === null ? UNKNOWN : figure(imagesPerSecond)),
     row("steps per epoch", ({ stepsPerEpoch }) => String(stepsPerEpoch)),
     row("steps", ({ steps }) => String(steps)),
-    row("time per epoch", ({ secondsPerEpoch }) => time(secondsPerEpoch)),
-    row("time", ({ seconds }) => time(seconds)),
-    row("memory, about", ({ memory }) => gibibytes(memory)),
-    row("checkpoints, weights", ({ disk }) => gibibytes(disk)),
-    `feature cache (optional) ${gibibytes(featureCache)}`,
+    row("time per epoch", (stage) => timeOf(stage, stage.secondsPerEpoch)),
+    row("time", (stage) => timeOf(stage, stage.seconds)),
+    row("memory, about", ({ memory }) => Memory.show(memory)),
+    row("checkpoints, weights", ({ disk }) => Memory.show(disk)),
+    `feature cache (optional) ${Memory.show(featureCache)}`,
+    "A teacher's own time and memory are not counted. It takes none when its features are cached.",
     ...problems.map((problem) => `! ${problem}`)
   ].join("\n")
 }

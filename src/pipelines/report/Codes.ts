@@ -107,7 +107,7 @@ const coded = Effect.fnUntraced(
 export const images = Effect.fnUntraced(function*(page: PageData) {
   const { coded: shown, means } = page
   const cards = yield* Effect.forEach(shown, (image) => coded(image, means))
-  return html`<p>What is left of an image once each patch is one of the codebook’s words. The same colour is the same code on the whole page${
+  return html`<p>Each patch of an image becomes one word of the codebook. The same colour is the same code on the whole page${
     means.size > 0 ? "; the last picture puts the mean of all patches with a code in the place of each" : ""
   }.</p>
 <div class="cards">${cards}</div>`

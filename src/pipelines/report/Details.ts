@@ -7,7 +7,7 @@ import type { Credit, PageData } from "./PageData.ts"
 /** The section of the times of the stages. */
 export const timings = (report: Report.Report): Html => {
   const total = Report.totalSeconds(report)
-  return html`<section aria-labelledby="time"><h2 id="time">Where the time went</h2>
+  return html`<section aria-labelledby="time"><h2 id="time">Time</h2>
 <div class="scroll" role="region" aria-labelledby="time" tabindex="0"><table class="times">
 <thead><tr><th scope="col">Stage</th><th scope="col" class="number">Time</th><th scope="col" class="number">Share</th><td></td></tr></thead>
 <tbody>${

@@ -120,7 +120,7 @@ ${
 
 const confusion = (report: Report.Report, { confusion: found }: PageData): Html | undefined => {
   if (found === undefined) return undefined
-  return html`<details><summary>Which classes are confused</summary>
+  return html`<details><summary>Confused classes</summary>
 <p id="confusion" class="note">Images by true class (rows) and predicted class (columns): ${found.evaluation}.</p>
 <div class="scroll" role="region" aria-labelledby="confusion" tabindex="0"><table class="confusion" aria-labelledby="confusion">
 <thead><tr><td></td>${
@@ -163,7 +163,7 @@ const results = ({ results: kept = [] }: PageData): Html | undefined => {
 export const evaluation = (report: Report.Report, page: PageData): Html => {
   const noise = (share: number, split: Report.Split) => (100 * Report.deviation(share, report.counts[split])).toFixed(1)
   return html`<section aria-labelledby="evaluation"><h2 id="evaluation">Evaluation</h2>
-<p>What the networks know about ${report.classes.length} classes of ${page.subject}, on concepts that no stage was trained on: in the styles of training, and drawn in two styles that no stage has seen. Always naming the largest class is right in ${
+<p>The networks tell ${report.classes.length} classes of ${page.subject} apart. No stage was trained on these concepts. They are drawn in the styles of training, and in two styles that no stage has seen. Always naming the largest class is right in ${
     Numbers.percent(report.majority)
   } of cases.</p>
 ${gains(report)}

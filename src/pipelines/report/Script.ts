@@ -71,7 +71,7 @@ export const script = `
         { ...axis, label: chart.axis, size: 40, values: (_, at) => at.map(String) }
       ],
       legend: { show: false },
-      padding: [6, 8, 0, 0],
+      padding: [6, 18, 0, 0],
       series: [{}, ...chart.series.map(line)],
       cursor: { y: false, drag: { x: false, y: false } },
       hooks: {

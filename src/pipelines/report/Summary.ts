@@ -111,7 +111,7 @@ export const summary = (report: Report.Report, subject: string): Html => {
     )
   }</dl>
 ${
-    learning.length === 0 ? undefined : html`<details><summary>What was expected</summary>
+    learning.length === 0 ? undefined : html`<details><summary>Expected figures</summary>
 <div class="scroll" role="region" aria-label="Expected figures" tabindex="0"><table>
 <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Measured</th><th scope="col">Expected</th><th scope="col">Verdict</th></tr></thead>
 <tbody>${

@@ -8,8 +8,16 @@ import * as Tree from "../../shapes/Tree.ts"
 /** The bytes of the machine, or of the container that the process is in. */
 export const total = (): number => Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
 
-/** A number of bytes for readers: `2.5 GiB`. */
-export const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toPrecision(3)} GiB`
+const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+
+/** A number of bytes for readers, in the unit that fits it: `598 KiB`, `1.01 TiB`. */
+export const show = (bytes: number): string => {
+  // Three digits are shown, so that 1000 of a unit are a part of the next one.
+  const fitting = UNITS.findIndex((_, power) => bytes < 999.5 * 1024 ** power)
+  const power = fitting === -1 ? UNITS.length - 1 : fitting
+  const size = bytes / 1024 ** power
+  return `${power === 0 || size >= 999.5 ? Math.round(size) : size.toPrecision(3)} ${UNITS[power]}`
+}
 
 /** How many numbers a record of tensors or of their specifications has. */
 export const elements = (spec: object): number =>
@@ -19,6 +27,6 @@ export const elements = (spec: object): number =>
 export const checkFits = Effect.fnUntraced(function*(program: string, state: object) {
   const [asked, there] = [4 * elements(state), total()]
   if (asked <= there) return
-  const detail = `the weights and their update take ${gibibytes(asked)}, and the machine has ${gibibytes(there)}`
+  const detail = `the weights and their update take ${show(asked)}, and the machine has ${show(there)}`
   return yield* new EngineError({ program, reason: new OutOfMemory({ detail }) })
 })
