@@ -31,14 +31,40 @@ export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 
 /** Five steps of a small regression. */
 export const trained = trainedBy(1)
 
-/** Claims that two records of arrays agree. */
+/** Inferences with programs of the same name and other sizes, all open at once, by two batches for each. */
+const inferred = Effect.fnUntraced(function*(seed: number) {
+  const engine = yield* Engine
+  const sizes = [4, 1, 7]
+  const handles = yield* Effect.forEach(sizes, (rows) => engine.infer(Steps.affineOf(rows), Steps.weights(seed)))
+  const mixed = yield* engine.infer(Steps.mixed, { table: Steps.values([5, 3], (i) => (i * 7 + seed) % 11 - 5) })
+  const first = yield* mixed.run(Steps.mixture(seed))
+  const outputs = yield* Effect.forEach(
+    [0, 1],
+    (batch) =>
+      Effect.forEach(
+        handles,
+        ({ run }, at) => run({ x: Steps.values([sizes[at]!, 3], (i) => Math.sin(i * 7 + batch + seed)) })
+      )
+  )
+  return { outputs, mixed: [first, yield* mixed.run(Steps.mixture(seed + 1))] }
+}, Effect.scoped)
+
+/** Claims that two records of arrays agree, numbers within a share of the largest of their array. */
 const agree = (found: object, expected: object, within: number, what: string): void => {
   const all = new Map(Tree.leaves<HostTensor.Any>(expected))
   const leaves = Tree.leaves<HostTensor.Any>(found)
   Claim.same(leaves.map(([path]) => path), [...all.keys()], `the list of names in ${what}`)
   for (const [path, leaf] of leaves) {
-    Claim.same(leaf.shape, all.get(path)!.shape, `the shape of ${path} in ${what}`)
-    Claim.close(leaf.data, all.get(path)!.data, within, `${path} in ${what}`)
+    const { data, dtype, shape } = all.get(path)!
+    Claim.same([...leaf.shape], [...shape], `the shape of ${path} in ${what}`)
+    Claim.same(leaf.dtype, dtype, `the element type of ${path} in ${what}`)
+    if (dtype === "float32") {
+      const strange = (of: ArrayLike<number>) => Array.from(of, (x) => (Number.isFinite(x) ? "finite" : x))
+      const finite = (of: ArrayLike<number>) => Array.from(of, (x) => (Number.isFinite(x) ? x : 0))
+      const largest = finite(data).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+      Claim.same(strange(leaf.data), strange(data), `${path} in ${what}`)
+      Claim.close(finite(leaf.data), finite(data), within * Math.min(1, largest), `${path} in ${what}`)
+    } else Claim.same([...leaf.data], [...data], `${path} in ${what}`)
   }
 }
 
@@ -107,6 +133,14 @@ export const engine = <E>(
     law("takes five steps as the reference does", asReference(1)),
 
     law("takes several steps for one update as the reference does", asReference(2)),
+
+    law(
+      "infers as the reference does, whatever the element types and however many programs are open",
+      Effect.fnUntraced(function*({ seed }) {
+        const found = yield* inferred(seed)
+        agree(found, yield* Effect.provide(inferred(seed), layerReference), within, "the inferences")
+      })
+    ),
 
     law(
       "learns",

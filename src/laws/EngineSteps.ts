@@ -1,5 +1,6 @@
 /** Small steps that engines are tried on. */
 import * as AdamW from "../nn/optimizer/AdamW.ts"
+import * as Codes from "../shapes/Codes.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -52,16 +53,57 @@ export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metric
 
 export const regression = regressionOf(1)
 
-/** Gives a list. */
-export const affine: Inference<Line, { readonly x: Tensor<[4, 3]> }, ReadonlyArray<Tensor<[4, 2]>>> = {
+/** Gives a list, for so many rows. */
+export const affineOf = <R extends number>(
+  rows: R
+): Inference<Line, { readonly x: Tensor<[R, 3]> }, ReadonlyArray<Tensor<[R, 2]>>> => ({
   name: "affine",
   weights: line,
-  batch: { x: f32(4, 3) },
+  batch: { x: f32(rows, 3) },
   run: (p, { x }) => {
     const y = Linear.linear(x, p)
     return [y, Elementwise.scale(y, 2)]
   }
+})
+
+export const affine = affineOf(4)
+
+export interface Mixed {
+  readonly x: Tensor<[4, 3]>
+  readonly codes: Tensor<[4], "int32">
+  readonly counts: Tensor<[2], "int32">
+  readonly mask: Tensor<[4], "bool">
 }
+
+/** Takes and gives every element type. */
+export const mixed: Inference<{ readonly table: Tensor<[5, 3]> }, Mixed, object> = {
+  name: "mixed",
+  weights: { table: f32(5, 3) },
+  batch: {
+    x: f32(4, 3),
+    codes: { shape: [4], dtype: "int32" },
+    counts: { shape: [2], dtype: "int32" },
+    mask: { shape: [4], dtype: "bool" }
+  },
+  run: ({ table }, { codes, counts, mask, x }) => ({
+    rows: Elementwise.add(Codes.lookup(table, codes), x),
+    products: Elementwise.mul(x, x),
+    codes,
+    counts,
+    same: Codes.equal(codes, codes),
+    finite: Elementwise.isFinite(x),
+    hidden: Elementwise.not(mask),
+    nearest: Codes.nearest(Codes.lookup(table, codes), table)
+  })
+}
+
+/** The batch of {@link mixed}; some numbers are not finite, and a count needs more digits than float32 has. */
+export const mixture = (seed: number): HostOf<Mixed> => ({
+  x: values([4, 3], (i) => [NaN, Infinity, -Infinity][i - 4] ?? Math.sin(i + seed)),
+  codes: HostTensor.make([4], "int32", Int32Array.from([0, 1, 2, 3], (i) => (i * 3 + seed) % 5)),
+  counts: HostTensor.make([2], "int32", Int32Array.of(2 ** 24 + 1 + 2 * seed, -7 - seed)),
+  mask: HostTensor.make([4], "bool", Uint8Array.from([0, 1, 2, 3], (i) => (i + seed) % 2))
+})
 
 type Row = Tensor<[3]>
 
@@ -156,6 +198,6 @@ export const batchOf = (accumulate: number, seed = 0) => (step: number): HostOf<
 
 export const batch = batchOf(1)
 
-export const weights = (): HostOf<Line> => initial().parameters
+export const weights = (seed = 0): HostOf<Line> => initial(1, seed).parameters
 
 export const x = (): HostOf<{ readonly x: Tensor<[4, 3]> }> => ({ x: batch(0).x })
