@@ -16,7 +16,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Axis from "./Axis.ts"
-import type { Kind, Mul, PlainNumber, Plus, Show, ShowShape } from "./Dim.ts"
+import type { Kind, Mul, PlainNumber, Plus, Show, ShowShape, Sized } from "./Dim.ts"
 import type { DType } from "./HostTensor.ts"
 import { size } from "./HostTensor.ts"
 import type { Add, Subtract } from "./Natural.ts"
@@ -132,7 +132,6 @@ export function transpose(x: Any, order: Shape): Any {
 /** Refuses a cut that goes over the end of an axis, where the compiler knows that. */
 export type Cuts<S extends Shape, I extends number, F extends number, L extends number> = number extends S["length"]
   ? unknown
-  : number extends L ? ShapeError.ShapeError<PlainNumber>
   : "literal literal literal" extends `${Kind<Axis.At<S, I>>} ${Kind<F>} ${Kind<L>}`
     ? [Subtract<Axis.At<S, I>, Add<F, L>>] extends [never]
       ? ShapeError.ShapeError<`slice: axis ${I} of ${ShowShape<S>} does not have ${L} places from ${F} on`>
@@ -150,7 +149,7 @@ export function slice<
   x: Tensor<S, D>,
   axis: I & Axis.Within<"slice", S, I>,
   from: F,
-  length: L & Cuts<S, I, F, L>
+  length: L & Sized<L> & Cuts<S, I, F, L>
 ): Tensor<Axis.With<S, I, L>, D>
 export function slice(x: Any, axis: number, from: number, length: number): Any {
   const shape: Shape = x.shape
@@ -171,7 +170,9 @@ type Sum<Z extends Shape, N extends number> = Z extends readonly [infer H extend
 /** Refuses parts that do not make up an axis. */
 export type Parts<S extends Shape, I extends number, Z extends Shape> = number extends S["length"] ? unknown
   : Equal<Total<Z>, Axis.At<S, I>> extends true ? unknown
-  : ShapeError.ShapeError<`split: ${ShowShape<Z>} do not make up axis ${I} of ${ShowShape<S>}`>
+  : ShapeError.ShapeError<
+    number extends Z[number] ? PlainNumber : `split: ${ShowShape<Z>} do not make up axis ${I} of ${ShowShape<S>}`
+  >
 
 /** Cuts an axis into parts of the given sizes, in their order: the inverse of `concat`. */
 export function split<S extends Shape, D extends DType, const I extends number, const Z extends Shape>(
@@ -265,7 +266,7 @@ const repeated = (at: number, count: number) => (x: tf.Tensor): tf.Tensor => {
 export function repeat<S extends Shape, D extends DType, const I extends number, const N extends number>(
   x: Tensor<S, D>,
   axis: I & Axis.Beside<"repeat", S, I>,
-  count: N
+  count: N & Sized<N>
 ): Tensor<Axis.Inserted<S, I, N>, D>
 export function repeat(x: Any, axis: number, count: number): Any {
   const at = Axis.place("repeat", x.shape, axis, 1)

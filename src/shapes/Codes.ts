@@ -12,7 +12,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Mul, Show, ShowShape } from "./Dim.ts"
+import type { Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
@@ -49,6 +49,10 @@ export function nearest(vectors: Any, codebook: Any): Any {
   )
 }
 
+/** Refuses codes of other elements. */
+type IsCodes<Name extends string, D extends DType> = [D] extends ["int32"] ? unknown
+  : ShapeError.ShapeError<`${Name}: codes must be int32 but are ${D}`>
+
 const int32 = (name: string, codes: Any): void => {
   if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`${name}: codes must be int32 but are ${codes.dtype}`)
 }
@@ -84,29 +88,39 @@ export function straightThrough(x: Any, quantized: Any): Any {
 }
 
 /** The sum of the vectors `[M, E]` of each code: `[K, E]`, zero rows for codes that do not occur. */
-export const sumByCode = <M extends number, E extends number, K extends number>(
-  vectors: Tensor<[M, E]>,
-  codes: Tensor<[NoInfer<M>], "int32">,
-  size: K
+export const sumByCode = <
+  M extends number,
+  E extends number,
+  K extends number,
+  D extends DType = "float32",
+  C extends DType = "int32"
+>(
+  vectors: Tensor<[M, E], D> & ShapeError.Elements<"sumByCode", "float32", D, "vectors">,
+  codes: Tensor<[NoInfer<M>], C> & IsCodes<"sumByCode", C>,
+  size: K & Sized<K>
 ): Tensor<[K, E]> => {
+  ShapeError.elements("sumByCode", "float32", vectors, "vectors")
+  int32("sumByCode", codes)
   ShapeError.sizes("sumByCode", [size])
   return unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
 }
 
 /** How often each code occurs among `[M]`: `[K]`. */
-export const countByCode = <M extends number, K extends number>(codes: Tensor<[M], "int32">, size: K): Tensor<[K]> => {
+export const countByCode = <M extends number, K extends number, D extends DType = "int32">(
+  codes: Tensor<[M], D> & IsCodes<"countByCode", D>,
+  size: K & Sized<K>
+): Tensor<[K]> => {
+  int32("countByCode", codes)
   ShapeError.sizes("countByCode", [size])
   const raw = untyped(codes) as tf.Tensor1D
   return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
 }
 
 /** A 1 at the place of each code and 0 elsewhere: `[...]` to `[..., K]`, zeros for codes that are not below `K`. */
-export function oneHot<L extends Shape, K extends number>(codes: Tensor<L, "int32">, size: K): Tensor<[...L, K]>
-export function oneHot<L extends Shape, D extends DType, K extends number>(
-  codes: Tensor<L, D> & ShapeError.ShapeError<`oneHot: codes must be int32 but are ${D}`>,
-  size: K
-): never
-export function oneHot(codes: Any, size: number): Any {
+export const oneHot = <L extends Shape, K extends number, D extends DType>(
+  codes: Tensor<L, D> & IsCodes<"oneHot", D>,
+  size: K & Sized<K>
+): Tensor<[...L, K]> => {
   int32("oneHot", codes)
   ShapeError.sizes("oneHot", [size])
   return unsafeTyped(tf.equal(untyped(codes).expandDims(-1), tf.range(0, size, 1, "int32")).cast("float32"))
@@ -134,6 +148,6 @@ export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise
 /** Codes `[B·N]` as the codes of a batch, `[B, N]`. */
 export const asGrid = <B extends number, N extends number>(
   codes: Tensor<[NoInfer<Mul<B, N>>], "int32">,
-  batch: B,
-  tokens: N
+  batch: B & Sized<B>,
+  tokens: N & Sized<N>
 ): Tensor<[B, N], "int32"> => unsafeTyped(untyped(codes).reshape([batch, tokens]))

@@ -13,7 +13,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { DivFloor, Mul, Show, ShowShape } from "./Dim.ts"
+import type { DivFloor, Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -87,7 +87,7 @@ export const maxPool = <
   H extends number,
   W extends number,
   K extends number
->(x: Tensor<[B, C, H, W]>, size: K): Tensor<[B, C, DivFloor<H, K>, DivFloor<W, K>]> => {
+>(x: Tensor<[B, C, H, W]>, size: K & Sized<K>): Tensor<[B, C, DivFloor<H, K>, DivFloor<W, K>]> => {
   const [batch, channels, height, width] = untyped(x).shape as [number, number, number, number]
   const [rows, columns] = [Math.floor(height / size), Math.floor(width / size)]
   if (rows === 0 || columns === 0) {

@@ -37,6 +37,14 @@ export type Kind<N extends number> = N extends Dim<string> ? "named"
   : number extends N ? "plain"
   : "literal"
 
+/**
+ * Refuses a plain `number` as a size: `count: N & Dim.Sized<N>`. A type parameter of a generic function is taken: whoever calls
+ * that function is asked in its place.
+ */
+export type Sized<N extends number> = IsPlain<N> extends true ? ShapeError.ShapeError<PlainNumber> : unknown
+// To tell that a type parameter may be taken, the compiler puts in its place what extends every type: first of all never.
+type IsPlain<N extends number> = [N] extends [never] ? false : [number] extends [N] ? true : false
+
 type Kinds<A extends number, B extends number> = `${Kind<A>} ${Kind<B>}`
 
 /** Two sizes of which not both are literals: a name made of both where one is named. */

@@ -33,9 +33,13 @@ export const sizes = (name: string, shape: Shape): void => {
   if (wrong !== undefined) throw new ShapeError(`${name}: ${wrong} is not a size`)
 }
 
+/** Refuses an operand of other elements: `x: Tensor<S, D> & Elements<"scale", "float32", D>`. */
+export type Elements<Name extends string, Wanted extends string, D extends string, Operand extends string = "x"> =
+  [D] extends [Wanted] ? unknown : ShapeError<`${Name}: ${Operand} must be ${Wanted} but is ${D}`>
+
 /** Refuses an operand of other elements. */
-export const elements = (name: string, wanted: string, x: { readonly dtype: string }): void => {
-  if (x.dtype !== wanted) throw new ShapeError(`${name}: x must be ${wanted} but is ${x.dtype}`)
+export const elements = (name: string, wanted: string, x: { readonly dtype: string }, operand = "x"): void => {
+  if (x.dtype !== wanted) throw new ShapeError(`${name}: ${operand} must be ${wanted} but is ${x.dtype}`)
 }
 
 /** Refuses two operands of different shapes. */

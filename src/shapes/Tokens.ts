@@ -11,7 +11,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Div, Mul, Patches, Plus, Show, ShowShape } from "./Dim.ts"
+import type { Div, Mul, Patches, Plus, Show, ShowShape, Sized } from "./Dim.ts"
 import type { DType, HostTensor } from "./HostTensor.ts"
 import type { LinearParams } from "./Linear.ts"
 import type { Shape } from "./Shape.ts"
@@ -27,7 +27,7 @@ export interface PatchParams<in out I extends number, in out P extends number, i
 /** Cuts images `[B, I, H, W]` into rows of patches, `[B, N, I·P·P]`, each in the order channel, row, column. */
 export const patchify = <B extends number, I extends number, H extends number, W extends number, P extends number>(
   images: Tensor<[B, I, H, W]>,
-  patch: P
+  patch: P & Sized<P>
 ): Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]> => {
   const [batch, channels, height, width] = untyped(images).shape as [number, number, number, number]
   if (height % patch !== 0 || width % patch !== 0) {
@@ -116,8 +116,10 @@ export const asLinear = <I extends number, C extends number>(params: PatchParams
 })
 
 /** One learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
-export const repeat = <B extends number, C extends number>(token: Tensor<[1, 1, C]>, batch: B): Tensor<[B, 1, C]> =>
-  unsafeTyped(untyped(token).tile([batch, 1, 1]))
+export const repeat = <B extends number, C extends number>(
+  token: Tensor<[1, 1, C]>,
+  batch: B & Sized<B>
+): Tensor<[B, 1, C]> => unsafeTyped(untyped(token).tile([batch, 1, 1]))
 
 /** A vector as the single token of a single sample: `[C]` to `[1, 1, C]`. */
 export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
@@ -228,8 +230,8 @@ export const rows = <B extends number, N extends number, C extends number>(
 /** Rows as the tokens of a batch again: `[B·N, C]` to `[B, N, C]`. */
 export const batched = <B extends number, N extends number, C extends number>(
   x: Tensor<[NoInfer<Mul<B, N>>, C]>,
-  batch: B,
-  tokens: N
+  batch: B & Sized<B>,
+  tokens: N & Sized<N>
 ): Tensor<[B, N, C]> => unsafeTyped(untyped(x).reshape([batch, tokens, -1]))
 
 /** The single token of every sample: `[B, 1, C]` to `[B, C]`. */

@@ -17,11 +17,17 @@ interface Parts {
 const meanDirection = (codebook: Values, sums: Values, counts: Counts) =>
   Elementwise.whereRows(Elementwise.isBelow(counts, 0.5), codebook, Normalization.l2Normalize(sums))
 
+const gathered = <M extends number, K extends number, E extends number>(
+  codes: Tensor<[M], "int32">,
+  vectors: Tensor<[M, E]>,
+  size: K
+) => ({ counts: Codes.countByCode(codes, size), sums: Codes.sumByCode(vectors, codes, size) })
+
 const built =
   ({ project = Normalization.l2Normalize, target = meanDirection, used }: Parts): Laws.Follow =>
   ({ codebook, uses }, { codes, z }, decay) => {
-    const counts = Codes.countByCode(codes, codebook.shape[0])
-    const aim = target(codebook, Codes.sumByCode(z, codes, codebook.shape[0]), counts)
+    const { counts, sums } = gathered(codes, z, codebook.shape[0])
+    const aim = target(codebook, sums, counts)
     return {
       codebook: project(Elementwise.add(Elementwise.scale(codebook, decay), Elementwise.scale(aim, 1 - decay))),
       uses: used === undefined

@@ -19,7 +19,16 @@ import {
   Tokens,
   Tree
 } from "../../src/shapes/index.ts"
-import { type Host, inputs, type Operation, operations, type Sizes, sizes, upload } from "../shapes/operations.ts"
+import {
+  type Host,
+  inputs,
+  named,
+  type Operation,
+  operations,
+  type Sizes,
+  sizes,
+  upload
+} from "../shapes/operations.ts"
 
 const rooms = {
   Activation,
@@ -124,17 +133,17 @@ describe("gradients", () => {
 
   it("leave no tensor behind", () => {
     const size: Sizes = {
-      batch: 2,
-      tokens: 3,
-      heads: 2,
-      channels: 3,
-      width: 6,
-      out: 4,
-      rows: 5,
-      codes: 6,
-      patch: 2,
-      down: 2,
-      across: 1
+      batch: named(2),
+      tokens: named(3),
+      heads: named(2),
+      channels: named(3),
+      width: named(6),
+      out: named(4),
+      rows: named(5),
+      codes: named(6),
+      patch: named(2),
+      down: named(2),
+      across: named(1)
     }
     const before = tf.memory().numTensors
     for (const operation of operations.filter(({ gradient }) => gradient)) {

@@ -8,6 +8,7 @@ import {
   Attention,
   Codes,
   Convolution,
+  Dim,
   Elementwise,
   HostTensor,
   Linear,
@@ -23,32 +24,29 @@ tf.env().set("PROD", true)
 type Any = Tensor.Any
 type Inputs = Readonly<Record<string, Any>>
 
-export interface Sizes {
-  readonly batch: number
-  readonly tokens: number
-  readonly heads: number
-  readonly channels: number
-  readonly width: number
-  readonly out: number
-  readonly rows: number
-  readonly codes: number
-  readonly patch: number
-  readonly down: number
-  readonly across: number
+type Size = Dim.Dim<"size">
+
+export const named = (size: number): Size => Dim.named("size", size)
+
+const upTo = (max: number, min = 1): fc.Arbitrary<Size> => fc.integer({ min, max }).map(named)
+
+const drawn = {
+  batch: upTo(3),
+  tokens: upTo(5),
+  heads: upTo(3),
+  channels: upTo(5, 3),
+  out: upTo(5),
+  rows: upTo(6),
+  codes: upTo(7, 2),
+  patch: upTo(3),
+  down: upTo(3),
+  across: upTo(3)
 }
 
-export const sizes: fc.Arbitrary<Sizes> = fc.record({
-  batch: fc.integer({ min: 1, max: 3 }),
-  tokens: fc.integer({ min: 1, max: 5 }),
-  heads: fc.integer({ min: 1, max: 3 }),
-  channels: fc.integer({ min: 3, max: 5 }),
-  out: fc.integer({ min: 1, max: 5 }),
-  rows: fc.integer({ min: 1, max: 6 }),
-  codes: fc.integer({ min: 2, max: 7 }),
-  patch: fc.integer({ min: 1, max: 3 }),
-  down: fc.integer({ min: 1, max: 3 }),
-  across: fc.integer({ min: 1, max: 3 })
-}).map((size) => ({ ...size, width: size.heads * size.channels }))
+export interface Sizes extends Readonly<Record<keyof typeof drawn | "width", Size>> {}
+
+export const sizes: fc.Arbitrary<Sizes> = fc.record(drawn)
+  .map((size) => ({ ...size, width: named(size.heads * size.channels) }))
 
 type Argument = ReadonlyArray<number> | { readonly bool: ReadonlyArray<number> } | {
   readonly codes: ReadonlyArray<number>
@@ -210,9 +208,9 @@ export const operations: ReadonlyArray<Operation> = [
     ({ x }, { batch, tokens, heads: count, channels: each }) => Arrange.reshape(x, [batch, tokens, count, each])
   ),
   ...kinds("Arrange.transpose", ({ x }) => Arrange.transpose(x, [2, 0, 1])),
-  ...kinds("Arrange.slice", ({ x }, { width }) => Arrange.slice(x, -1, 1, width - 1)),
+  ...kinds("Arrange.slice", ({ x }, { width }) => Arrange.slice(x, -1, 1, named(width - 1))),
   ...kinds("Arrange.split", ({ x }, { width }) => {
-    const [first, second] = Arrange.split(x, 2, [1, width - 1])
+    const [first, second] = Arrange.split(x, 2, [1, named(width - 1)])
     return { first, second }
   }),
   ...kinds("Arrange.concat", ({ x }) => Arrange.concat([Arrange.slice(x, -1, 0, 1), x, x], -1)),
@@ -436,7 +434,7 @@ export const operations: ReadonlyArray<Operation> = [
   operation(
     "Codes.oneHot",
     (size) => ({ codes: rowCodes(size) }),
-    ({ codes }, size) => Codes.oneHot(codes, size.codes - 1),
+    ({ codes }, size) => Codes.oneHot(codes, named(size.codes - 1)),
     discrete
   ),
   operation(

@@ -49,3 +49,16 @@ export const ofHeads: Tensor.Tensor<[2, 2, 6, 2]> = heads(x, [2, 6, 2, 2])
 export const ofRows: Tensor.Tensor<[12, 4]> = pooled(x, [2, 6, 4])
 export const ofParts: Tensor.Tensor<[2, 6, 4]> = swapped(x, [2, 4])
 export const ofRow: Tensor.Tensor<[2, 3, 6]> = everywhere(Tensor.zeros([2, 6]), 3)
+
+const begun = <N extends number, C extends number>(
+  tokens: Tensor.Tensor<[6, C]>,
+  n: N
+): Tensor.Tensor<[N, C]> => Arrange.slice(tokens, 0, 0, n)
+
+const counted = <M extends number, K extends number>(
+  labels: Tensor.Tensor<[M], "int32">,
+  k: K
+): Tensor.Tensor<[M, K]> => Codes.oneHot(labels, k)
+
+export const ofStart: Tensor.Tensor<[3, 4]> = begun(Tensor.zeros([6, 4]), 3)
+export const ofLabels: Tensor.Tensor<[5, 3]> = counted(Tensor.constant(HostTensor.zeros([5], "int32")), 3)
