@@ -65,15 +65,22 @@ const program = Effect.gen(function*() {
   const vocabulary = yield* Tokenizer.open(tokenizer)
   const encode = TokenizerStep.encode(vocabulary.sizes, COUNT, vocabulary.quantizer)
   const patches = PretrainStep.patchFeatures(Backbone.sizes(backbone.config, backbone.codes), COUNT)
+  const pooling = { pooling: "mean", finalNorm: true } as const
+  const vectors = PretrainStep.features(Backbone.sizes(backbone.config, backbone.codes), COUNT, pooling)
   const { classes, config } = classifier
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes.length), COUNT)
   const expected: Readonly<Record<string, HostTensor.Any>> = {
     codes: (yield* opened(encode, vocabulary.tensors, shown(encode.batch.images.shape))).codes,
-    features: (yield* opened(
+    patches: (yield* opened(
       patches,
       Backbone.weights(backbone),
       shown(patches.batch.images.shape, backbone.config.augment)
     )).target,
+    features: (yield* opened(
+      vectors,
+      Backbone.weights(backbone),
+      shown(vectors.batch.images.shape, backbone.config.augment)
+    )).features,
     logits:
       (yield* opened(logits, Classifier.weights(classifier), shown(logits.batch.images.shape, config.augment))).logits
   }
@@ -81,6 +88,7 @@ const program = Effect.gen(function*() {
   const folder = mkdtempSync(join(tmpdir(), "patchword-exported-"))
   yield* Export.write(join(folder, "codes.onnx"), tokenizer, "codes", tokenizer)
   yield* Export.write(join(folder, "features.onnx"), backbone, "features", backbone)
+  yield* Export.write(join(folder, "patches.onnx"), backbone, "patches", backbone)
   yield* Export.write(join(folder, "logits.onnx"), classifier, "logits", classifier)
   writeFileSync(join(folder, "images.bin"), pixels)
   const python = values.python ?? Python.environment(["onnxruntime==1.32.0"])

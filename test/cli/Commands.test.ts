@@ -117,7 +117,7 @@ describe("the commands", () => {
         assert.deepStrictEqual(JSON.parse(metadata.classes!), classes.toSorted())
 
         for (
-          const [stage, what] of [["tokenizer", "codes"], ["pretrain", "features"], ["finetune", "logits"]] as const
+          const [stage, what] of [["tokenizer", "codes"], ["pretrain", "patches"], ["finetune", "logits"]] as const
         ) {
           const file = at(`${what}.onnx`)
           const written = yield* found("export", `${run}/${stage}`, "--what", what, "--out", file)
@@ -131,7 +131,7 @@ describe("the commands", () => {
         const model = yield* found("inspect", at("codes.onnx"))
         assert.deepStrictEqual(model.inputs, [{ name: "images", shape: ["batch", 3, 32, 32] }])
         assert.deepStrictEqual(model.outputs, [{ name: "codes", shape: ["batch", 16] }, {
-          name: "features",
+          name: "patches",
           shape: ["batch", 16, 16]
         }])
         const told = yield* said("inspect", run)
@@ -187,7 +187,7 @@ describe("the commands", () => {
           "train",
           ...common,
           "--teacher",
-          `onnx:${at("features.onnx")}`,
+          `onnx:${at("patches.onnx")}`,
           "--out",
           at("second")
         )

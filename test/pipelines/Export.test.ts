@@ -9,6 +9,7 @@ import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import * as Export from "../../src/pipelines/artifacts/Export.ts"
 import { classify } from "../../src/pipelines/evaluate/Classify.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
+import { features } from "../../src/pipelines/evaluate/Features.ts"
 import * as SelfDistillation from "../../src/pipelines/SelfDistillation.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
@@ -76,30 +77,49 @@ const numbers = (tensor: Tensor) => tensor.data as Float32Array
 
 describe("an exported network", () => {
   layer(Layer.mergeAll(NodeServices.layer, engine, Layer.provideMerge(hog, images)))((it) => {
-    it.effect("gives the features of a backbone, for any number of images or for one number", () =>
+    it.effect("gives the features of every network as the program does", () =>
+      Effect.gen(function*() {
+        const { data } = yield* shown
+        const [mean, cls] = [{ pooling: "mean", finalNorm: true }, { pooling: "cls", finalNorm: false }] as const
+        for (const [network, pooling] of [[tokenizer, mean], [backbone, mean], [classifier, cls]] as const) {
+          const [expected] = yield* features(network, [few], pooling)
+          const bytes = yield* Export.onnx(network, "features", { pooling })
+          const found = yield* run(bytes, data)
+          assert.deepStrictEqual(found.features!.dims, [5, 16])
+          near(numbers(found.features!), expected!.features.data, network._tag)
+          const said = pooling === mean ? "the mean of its patches, after" : "its class token, before"
+          assert.include(Buffer.from(bytes).toString("latin1"), `[images, width]: ${said} the last norm`)
+        }
+        const refused = yield* Effect.flip(
+          Export.onnx(classifier, "features", { pooling: { pooling: "cls", finalNorm: true } })
+        )
+        assert.include(refused.message, "a classifier of mean tokens has no norm for it")
+      }))
+
+    it.effect("gives the patches of a backbone, for any number of images or for one number", () =>
       Effect.gen(function*() {
         const unit = yield* shown
         const expected = yield* Effect.flatMap(Teacher.Teacher, ({ features }) => features(unit)).pipe(
           Effect.provide(SelfDistillation.layerBackbone(backbone), { local: true })
         )
         const [any, fixed] = yield* Effect.all([
-          Export.onnx(backbone, "features"),
-          Export.onnx(backbone, "features", { images: 2 })
+          Export.onnx(backbone, "patches"),
+          Export.onnx(backbone, "patches", { images: 2 })
         ])
         const image = 3 * 32 * 32
         for (const count of [1, 2, 5]) {
-          const { features } = yield* run(any, unit.data.slice(0, count * image))
-          assert.deepStrictEqual(features!.dims, [count, 16, 16])
-          near(numbers(features!), expected.data.slice(0, count * 256), `${count} images`)
+          const { patches } = yield* run(any, unit.data.slice(0, count * image))
+          assert.deepStrictEqual(patches!.dims, [count, 16, 16])
+          near(numbers(patches!), expected.data.slice(0, count * 256), `${count} images`)
         }
         near(
-          numbers((yield* run(fixed, unit.data.slice(0, 2 * image))).features!),
+          numbers((yield* run(fixed, unit.data.slice(0, 2 * image))).patches!),
           expected.data.slice(0, 512),
           "fixed"
         )
       }))
 
-    it.effect("gives the codes and the features of a tokenizer", () =>
+    it.effect("gives the codes and the patches of a tokenizer", () =>
       Effect.gen(function*() {
         const unit = yield* shown
         const { images: encoded } = yield* evaluateTokenizer(tokenizer, few)
@@ -111,7 +131,7 @@ describe("an exported network", () => {
         const codes = Array.from(found.codes!.data as Int32Array)
         assert.deepStrictEqual(codes, encoded.flatMap((image) => Array.from(image.codes)))
         assert.isAbove(new Set(codes).size, 3)
-        near(numbers(found.features!), features.data, "features")
+        near(numbers(found.patches!), features.data, "patches")
       }))
 
     it.effect("gives the logits of a classifier", () =>
@@ -132,10 +152,10 @@ describe("an exported network", () => {
           step: 7,
           seed: 3
         })
-        yield* Export.write(file, backbone, "features", { provenance })
+        yield* Export.write(file, backbone, "patches", { provenance })
         const unit = yield* shown
         const features = Effect.flatMap(Teacher.Teacher, (one) => one.features(unit))
-        const found = yield* Effect.provide(features, Teacher.layerOnnx(file, { imageSize: 32, output: "features" }), {
+        const found = yield* Effect.provide(features, Teacher.layerOnnx(file, { imageSize: 32 }), {
           local: true
         })
         const expected = yield* Effect.provide(features, SelfDistillation.layerBackbone(backbone), { local: true })
@@ -149,7 +169,7 @@ describe("an exported network", () => {
     it.effect("is refused where the network does not give it, or its weights are not its own", () =>
       Effect.gen(function*() {
         const other = yield* Effect.flip(Export.onnx(backbone, "codes"))
-        assert.strictEqual(other.message, "export of codes: a backbone gives no codes; ask for features")
+        assert.strictEqual(other.message, "export of codes: a backbone gives no codes; ask for features or patches")
         assert.strictEqual(other[Runtime.errorExitCode], 64)
         const { "norm.weight": _, ...tensors } = backbone.tensors
         const lacking = yield* Effect.flip(Export.onnx({ ...backbone, tensors }, "features"))

@@ -1,10 +1,12 @@
 /** `patchword export`: a network as an ONNX file. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Export from "../../pipelines/artifacts/Export.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as PoolingFlags from "../flags/PoolingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -12,8 +14,12 @@ import * as Print from "../terminal/Print.ts"
 export const exported = Command.make("export", {
   network: NetworkFlags.network,
   what: Flag.Literals("what", Export.What.literals).pipe(
-    Flag.withDescription("codes of a tokenizer, features of a tokenizer or a backbone, logits of a classifier")
+    Flag.withDescription(
+      "codes [images, patches] of a tokenizer; features [images, width] of any network, as the verb features gives them; " +
+        "patches [images, patches, width] of a tokenizer or a backbone; logits [images, classes] of a classifier"
+    )
   ),
+  ...PoolingFlags.flags,
   out: Flag.File("out").pipe(Flag.withDescription("the ONNX file")),
   batch: Flag.Int("batch").pipe(
     Flag.withDescription("for so many images at a time; any number without"),
@@ -21,10 +27,14 @@ export const exported = Command.make("export", {
     Flag.optional
   ),
   json: Flags.json
-}, ({ batch, json, network, out, what }) =>
+}, ({ batch, finalNorm, json, network, out, pooling, what }) =>
   Effect.gen(function*() {
+    if (what !== "features" && (pooling !== "mean" || !finalNorm)) {
+      return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --no-final-norm")
+    }
     const found = yield* Artifact.open(network)
     yield* Export.write(out, found, what, {
+      pooling: { pooling, finalNorm },
       ...(found.provenance === undefined ? {} : { provenance: found.provenance }),
       ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
     })
@@ -35,6 +45,7 @@ export const exported = Command.make("export", {
     ),
     Command.withExamples([
       { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },
+      { command: "patchword export runs/one/pretrain --what features --pooling cls --out features.onnx" },
       { command: "patchword export runs/one/finetune --what logits --batch 1 --out classifier.onnx" }
     ])
   )

@@ -10,6 +10,7 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as PoolingFlags from "../flags/PoolingFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
@@ -20,14 +21,7 @@ export const features = Command.make("features", {
   ...ImagesFlags.flags,
   ...EngineFlags.flags,
   split: Flags.split,
-  pooling: Flag.Literals("pooling", ["mean", "cls"]).pipe(
-    Flag.withDescription("the mean of the patches, or the class token"),
-    Flag.withDefault("mean" as const)
-  ),
-  finalNorm: Flag.Boolean("final-norm").pipe(
-    Flag.withDescription("through the network's last norm"),
-    Flag.withDefault(true)
-  ),
+  ...PoolingFlags.flags,
   out: Flag.File("out").pipe(Flag.withDescription("a safetensors file for features [images, width] and labels")),
   json: Flags.json
 }, (given) =>

@@ -96,7 +96,7 @@ const made = Effect.fnUntraced(function*(
 > {
   const { imageSize, patchSize } = encoder
   const { teacher, teacherActivation, teacherChannels, teacherHeads, teacherSkip } = given
-  const [, kind = "", file = "", output = "features"] = /^(\w+)(?::([^#]+))?(?:#(.+))?$/.exec(teacher) ?? []
+  const [, kind = "", file = "", output] = /^(\w+)(?::([^#]+))?(?:#(.+))?$/.exec(teacher) ?? []
   for (const [key, flag, ...kinds] of TAKEN) {
     if (given[key]._tag === "None" || kinds.some((one) => one === kind)) continue
     const wanted = kinds.map((one) => `${one}:FILE`).join(" or ")
@@ -112,7 +112,12 @@ const made = Effect.fnUntraced(function*(
       case "dino":
         return Teacher.layerDino(file, own)
       case "onnx":
-        return Teacher.layerOnnx(file, { imageSize, output, ...of("channels", channels), ...of("skip", teacherSkip) })
+        return Teacher.layerOnnx(file, {
+          imageSize,
+          ...of("output", Option.fromUndefinedOr(output)),
+          ...of("channels", channels),
+          ...of("skip", teacherSkip)
+        })
       case "cache":
         return Teacher.layerCached(file)
       case "run": {

@@ -13,8 +13,8 @@ import { Teacher } from "./TeacherService.ts"
 
 /** How an ONNX model is a teacher. */
 export interface OnnxOptions {
-  /** Its output with one row per token, `[B, N, T]`. */
-  readonly output: string
+  /** Its output with one row per token, `[B, N, T]`; its only one when absent. */
+  readonly output?: string
   /** Its input for images `[B, 3, H, W]`; its only one when absent. */
   readonly input?: string
   /** Leading tokens that are no patches, as a class token. Default 0. */
@@ -30,7 +30,7 @@ const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 /** A teacher of the model in a file. */
 export const make = Effect.fn("patchword.Teacher.layerOnnx")(
   function*(file: string, options: OnnxOptions) {
-    const { channels = PLAIN, imageSize, input, output, skip = 0 } = options
+    const { channels = PLAIN, imageSize, input, skip = 0 } = options
     const engine = yield* Engine
     const { bytes, digest, files } = yield* OnnxFile.read(file)
     const model = yield* engine.load(file, bytes, files)
@@ -41,7 +41,9 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
     if (port === undefined || !ports.inputs.includes(port) || (input === undefined && ports.inputs.length > 1)) {
       return yield* wrong(`there is no single input ${input ?? ""}`)
     }
+    const output = options.output ?? ports.outputs[0] ?? ""
     if (!ports.outputs.includes(output)) return yield* wrong(`there is no output ${output}`)
+    if (options.output === undefined && ports.outputs.length > 1) return yield* wrong("there is no single output")
 
     // A model made for one batch size is shown its batches one after another, the last one filled up with nothing.
     const fixed = model.inputs.find(({ name }) => name === port)?.shape[0] ?? -1

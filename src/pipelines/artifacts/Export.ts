@@ -16,9 +16,11 @@
 import { Effect, type FileSystem, type Path, Result, Runtime, Schema } from "effect"
 import * as OnnxExport from "../../compiler/export/OnnxExport.ts"
 import { NotTraceable } from "../../compiler/graph/Tracer.ts"
+import * as Config from "../../domain/config/Config.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import type * as Pooling from "../../nn/blocks/Pooling.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -36,10 +38,12 @@ import * as Tokenizer from "../trained/Tokenizer.ts"
 
 /** What a file gives for images `[B, 3, H, W]` from 0 to 1. */
 export const What = Schema.Literals([
-  /** Of a tokenizer, `codes` `[B, N]` int32 and `features` `[B, N, C]`, the patch tokens of its encoder. */
+  /** Of a tokenizer, `codes` `[B, N]` int32 and `patches` `[B, N, C]`. */
   "codes",
-  /** Of a tokenizer or a backbone, `features` `[B, N, C]`: the patch tokens after the last norm. */
+  /** Of every network, `features` `[B, C]`: one vector per image, as the program `features` gives them. */
   "features",
+  /** Of a tokenizer or a backbone, `patches` `[B, N, C]`: one vector per patch, after the last norm. */
+  "patches",
   /** Of a classifier, `logits` `[B, K]`. */
   "logits"
 ])
@@ -78,6 +82,7 @@ export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExpor
 export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
   what: Schema.String,
   reason: Schema.Union([
+    Config.ConfigError,
     NotGiven,
     TooLarge,
     NotExportable,
@@ -105,6 +110,28 @@ export interface Options {
   readonly images?: number
   /** What produced the weights. */
   readonly provenance?: Weights.Provenance
+  /** Which vector stands for an image; by default the mean of its patches after the last norm. */
+  readonly pooling?: Pooling.Options
+}
+
+const MEAN: Pooling.Options = { pooling: "mean", finalNorm: true }
+
+const PATCHES = "[images, patches, width]: one vector per patch, after the last norm"
+
+/** What each output is, as the file says it. */
+const described = (what: What, { finalNorm, pooling }: Pooling.Options): Readonly<Record<string, string>> => {
+  switch (what) {
+    case "codes":
+      return { codes: "[images, patches]: the code of each patch, row by row", patches: PATCHES }
+    case "features": {
+      const vector = pooling === "mean" ? "the mean of its patches" : "its class token"
+      return { features: `[images, width]: ${vector}, ${finalNorm ? "after" : "before"} the last norm` }
+    }
+    case "patches":
+      return { patches: PATCHES }
+    case "logits":
+      return { logits: "[images, classes]: the score of each class, whose softmax is its probability" }
+  }
 }
 
 const LARGEST = 2 ** 31 - 2 ** 20
@@ -152,20 +179,20 @@ const model = <W, Y extends number, X extends number, O>(
   }
 }
 
-const models = Effect.fnUntraced(function*(network: Network) {
-  const found: Readonly<Partial<Record<What, Model>>> = yield* modelsOf(network)
+const models = Effect.fnUntraced(function*(network: Network, pooling: Pooling.Options) {
+  const found: Readonly<Partial<Record<What, Model>>> = yield* modelsOf(network, pooling)
   return found
 })
 
-const modelsOf = Effect.fnUntraced(function*(network: Network) {
+const modelsOf = Effect.fnUntraced(function*(network: Network, pooling: Pooling.Options) {
   switch (network._tag) {
     case "Tokenizer": {
       const { quantizer, sizes, tensors } = yield* Tokenizer.open(network)
       const { imageSize } = network.config.encoder
       const encode = (images: Count) => TokenizerStep.encode(sizes, images, quantizer)
-      const features = (images: Count) => TokenizerStep.patchFeatures(sizes, images)
+      const patches = (images: Count) => TokenizerStep.patchFeatures(sizes, images)
       const both = (images: Count) => {
-        const [codes, tokens] = [encode(images), features(images)]
+        const [codes, tokens] = [encode(images), patches(images)]
         type Given = Parameters<typeof codes.run>
         return { ...codes, run: (...given: Given) => ({ ...codes.run(...given), ...tokens.run(...given) }) }
       }
@@ -174,14 +201,20 @@ const modelsOf = Effect.fnUntraced(function*(network: Network) {
           make: both,
           finish: ({ codes, target }, images) => ({
             codes: Codes.asGrid(codes, images, sizes.patches),
-            features: target
+            patches: target
           }),
           tensors,
           imageSize
         }),
         features: model({
-          make: features,
-          finish: ({ target }) => ({ features: target }),
+          make: (images) => TokenizerStep.features(sizes, images, pooling),
+          finish: (outputs) => outputs,
+          tensors: Tokenizer.weights(network),
+          imageSize
+        }),
+        patches: model({
+          make: patches,
+          finish: ({ target }) => ({ patches: target }),
           tensors: Tokenizer.weights(network),
           imageSize
         })
@@ -190,26 +223,34 @@ const modelsOf = Effect.fnUntraced(function*(network: Network) {
     case "Backbone": {
       const sizes = Backbone.sizes(network.config, network.codes)
       const { augment, vit } = network.config
+      const given = { tensors: Backbone.weights(network), imageSize: vit.imageSize, channels: augment }
       return {
         features: model({
+          ...given,
+          make: (images) => PretrainStep.features(sizes, images, pooling),
+          finish: (outputs) => outputs
+        }),
+        patches: model({
+          ...given,
           make: (images) => PretrainStep.patchFeatures(sizes, images),
-          finish: ({ target }) => ({ features: target }),
-          tensors: Backbone.weights(network),
-          imageSize: vit.imageSize,
-          channels: augment
+          finish: ({ target }) => ({ patches: target })
         })
       }
     }
     case "Classifier": {
       const { augment, vit } = network.config
       const sizes = Classifier.sizes(network.config, network.classes.length)
+      const given = { tensors: Classifier.weights(network), imageSize: vit.imageSize, channels: augment }
       return {
         logits: model({
+          ...given,
           make: (images) => FinetuneStep.logits(sizes, images),
-          finish: (outputs) => outputs,
-          tensors: Classifier.weights(network),
-          imageSize: vit.imageSize,
-          channels: augment
+          finish: (outputs) => outputs
+        }),
+        features: model({
+          ...given,
+          make: (images) => FinetuneStep.features(sizes, images, pooling),
+          finish: (outputs) => outputs
         })
       }
     }
@@ -217,7 +258,8 @@ const modelsOf = Effect.fnUntraced(function*(network: Network) {
 })
 
 /**
- * The bytes of an ONNX file. Its metadata hold the provenance, the image size and the names of the classes.
+ * The bytes of an ONNX file. Its metadata hold the provenance, the image size, the names of the classes and what each output
+ * is.
  *
  * Fails with 64 when the network does not give what is asked for, with 65 when the weights are not its own, too large, or not
  * finite.
@@ -227,10 +269,11 @@ export const onnx: (
   what: What,
   options?: Options
 ) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("patchword.Export.onnx")(
-  function*(network, what, { images, provenance } = {}) {
-    const all = yield* models(network)
+  function*(network, what, { images, pooling = MEAN, provenance } = {}) {
+    const all = yield* models(network, pooling)
     const chosen = all[what]
     if (chosen === undefined) return yield* new NotGiven({ kind: network._tag, what, given: Object.keys(all) })
+    if (what === "features" && network._tag === "Classifier") yield* Classifier.checkPooling(network.config, pooling)
     const { encode, imageSize } = chosen
     const weights = yield* chosen.weights
     yield* Weights.finite(weights)
@@ -240,6 +283,7 @@ export const onnx: (
       "patchword.version": version,
       "patchword.kind": network._tag,
       "patchword.imageSize": String(imageSize),
+      "patchword.outputs": JSON.stringify(described(what, pooling)),
       ...(network._tag === "Classifier" ? { "patchword.classes": JSON.stringify(network.classes) } : {}),
       ...(provenance === undefined
         ? {}

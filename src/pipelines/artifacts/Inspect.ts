@@ -119,12 +119,12 @@ export class InspectError extends Schema.TaggedError<InspectError>()("InspectErr
   }
 }
 
-const NETWORK = ["features, probe, knn", "teacher of a tokenizer (--teacher run:…)", "export --what features"]
+const NETWORK = ["features, probe, knn", "teacher of a tokenizer (--teacher run:…)", "export --what features, patches"]
 
 const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Tokenizer: ["encode images to codes", "pretrain --tokenizer", "export --what codes", ...NETWORK],
   Backbone: ["finetune --from", ...NETWORK],
-  Classifier: ["finetune --from", "features, probe, knn", "export --what logits"]
+  Classifier: ["finetune --from", "features, probe, knn", "export --what logits, features"]
 }
 
 /** What the network of a custom stage can be used for. */

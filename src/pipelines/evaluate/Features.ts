@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
+import type * as Pooling from "../../nn/blocks/Pooling.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -15,7 +16,6 @@ import * as Inference from "../trained/Inference.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
-import * as Stage from "../training/Stage.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 /** A network whose features can be asked for: a backbone's or a classifier's last block, or a tokenizer's encoder. */
@@ -25,10 +25,7 @@ export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Toke
  * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
  * last norm or not. The last norm of a tokenizer's encoder is that which its patch tokens are quantized after.
  */
-export interface FeatureOptions {
-  readonly pooling: "mean" | "cls"
-  readonly finalNorm: boolean
-}
+export type FeatureOptions = Pooling.Options
 
 const BATCH = 128
 
@@ -76,14 +73,7 @@ export const features = Effect.fn("patchword.features")(function*(
   options: FeatureOptions
 ) {
   yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
-  if ("classes" in network) {
-    yield* Stage.requireConfig("features", {
-      finalNorm: [
-        options.finalNorm && options.pooling === "cls" && network.config.vit.pooling === "mean",
-        "expected false beside the class token: a classifier of mean tokens has no norm for it"
-      ]
-    })
-  }
+  if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
   const run = yield* open(network, options)
   const { config } = network
   const { imageSize, width } = "encoder" in config ? config.encoder : config.vit

@@ -10,8 +10,11 @@
  * assert.deepStrictEqual(head.weight.shape, [1000, 768])
  * ```
  */
+import { Effect } from "effect"
+import * as Config from "../../domain/config/Config.ts"
 import type { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
+import type * as Pooling from "../../nn/blocks/Pooling.ts"
 import { spec as network } from "../../nn/finetune/Classifier.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as Inference from "./Inference.ts"
@@ -37,3 +40,20 @@ export const spec = (config: FinetuneConfig, classes: number) => network(sizes(c
 
 /** A classifier's arrays as its inferences name them. */
 export const weights = (trained: Pick<Classifier, "tensors">): Weights.Tensors => Inference.parameters(trained.tensors)
+
+/** Refuses features that a classifier does not have: one of mean tokens has no last norm for its class token. */
+export const checkPooling = (
+  { vit }: FinetuneConfig,
+  { finalNorm, pooling }: Pooling.Options
+): Effect.Effect<void, Config.ConfigError> =>
+  finalNorm && pooling === "cls" && vit.pooling === "mean"
+    ? Effect.fail(
+      new Config.ConfigError({
+        source: "features",
+        problems: [{
+          path: "finalNorm",
+          message: "expected false beside the class token: a classifier of mean tokens has no norm for it"
+        }]
+      })
+    )
+    : Effect.void
