@@ -11,6 +11,7 @@ import { finetune } from "./commands/finetune.ts"
 import { inspect } from "./commands/inspect.ts"
 import { knn } from "./commands/knn.ts"
 import { plan } from "./commands/plan.ts"
+import { predict } from "./commands/predict.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { probe } from "./commands/probe.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
@@ -58,6 +59,7 @@ export const patchword = Command.make("patchword").pipe(
     tokenizer,
     pretrain,
     finetune,
+    predict,
     probe,
     knn,
     encode,

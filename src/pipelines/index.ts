@@ -23,6 +23,7 @@ export {
 export { type FeatureOptions, features } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { knn } from "./evaluate/Knn.ts"
+export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"
 export { NothingToChooseOn, probe, type Probed, type ProbeSets } from "./evaluate/Probe.ts"
 export { finetune } from "./Finetune.ts"
 export { type Plan, plan, type PlanOptions } from "./Plan.ts"

@@ -43,6 +43,23 @@ export const predictions = (logits: Float32Array, classes: number): Int32Array =
   )
 
 /**
+ * The `k` classes with the greatest logits of one example, and their probabilities by softmax over all; the most probable one
+ * first, equal ones by class number.
+ */
+export const ranked = (
+  logits: Float32Array,
+  k: number
+): ReadonlyArray<{ readonly label: number; readonly probability: number }> => {
+  const most = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  const powers = Array.from(logits, (logit) => Math.exp(logit - most))
+  const total = powers.reduce((a, b) => a + b, 0)
+  return Array.from(logits.keys())
+    .toSorted((a, b) => logits[b]! - logits[a]! || a - b)
+    .slice(0, k)
+    .map((label) => ({ label, probability: powers[label]! / total }))
+}
+
+/**
  * The share of examples whose label is among the `k` greatest logits, 0 to 1; equal logits rank by class number. An example
  * whose label has a logit of NaN counts as wrong. 0 when there are no examples. A label that is none of the classes is a
  * defect: `Classes` finds those that come with data.

@@ -134,6 +134,11 @@ export interface Files {
   readonly writeParts: (file: string, parts: Iterable<Uint8Array>) => Effect.Effect<string, FileError>
   /** Writes a file atomically, making its folder if needed. */
   readonly write: (file: string, content: string | Iterable<Uint8Array>) => Effect.Effect<void, FileError>
+  /** As `write`, of texts that come one after another: `fill` hands them to what it is given. */
+  readonly writeTexts: <A, E, R>(
+    file: string,
+    fill: (append: (text: string) => Effect.Effect<void, FileError>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | FileError, R>
   /** Creates a file with all of its content at once; `false` when there is one already. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
   /** Fills a folder beside `folder` and renames it into place; an existing folder is replaced. */
@@ -175,7 +180,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
 
   /** Runs `use` with a name beside `target`; what is left there afterwards is removed. */
-  const beside = <A, E>(target: string, use: (temporary: string) => Effect.Effect<A, E>) =>
+  const beside = <A, E, R>(target: string, use: (temporary: string) => Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Effect.sync(() => {
         const temporary = path.join(
@@ -206,18 +211,37 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
 
-  const write = Effect.fnUntraced(function*(file: string, content: string | Iterable<Uint8Array>) {
-    const folder = path.dirname(file)
-    yield* fs.makeDirectory(folder, { recursive: true })
-    yield* beside(
+  /** Has a file written beside its place, making its folder if needed, and renames it there. */
+  const replacing = <A, E, R>(file: string, fill: (temporary: string) => Effect.Effect<A, E, R>) =>
+    beside(
       file,
-      (temporary) =>
-        put(temporary, typeof content === "string" ? [new TextEncoder().encode(content)] : content).pipe(
-          Effect.andThen(fs.rename(temporary, file)),
-          Effect.andThen(syncFolder(folder))
-        )
+      Effect.fnUntraced(function*(temporary) {
+        const folder = path.dirname(file)
+        yield* fs.makeDirectory(folder, { recursive: true })
+        const filled = yield* fill(temporary)
+        yield* fs.rename(temporary, file)
+        yield* syncFolder(folder)
+        return filled
+      })
+    ).pipe(onFailure(file))
+
+  const write = (file: string, content: string | Iterable<Uint8Array>) =>
+    Effect.asVoid(replacing(
+      file,
+      (temporary) => put(temporary, typeof content === "string" ? [new TextEncoder().encode(content)] : content)
+    ))
+
+  const writeTexts: Files["writeTexts"] = (file, fill) =>
+    replacing(
+      file,
+      Effect.fnUntraced(function*(temporary) {
+        const handle = yield* fs.open(temporary, { flag: "w" })
+        const encoder = new TextEncoder()
+        const filled = yield* fill((text) => onFailure(file)(handle.writeAll(encoder.encode(text))))
+        yield* handle.sync
+        return filled
+      }, Effect.scoped)
     )
-  }, (self, file) => onFailure(file)(self))
 
   const create = (file: string, content: string) =>
     beside(file, (temporary) =>
@@ -335,6 +359,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     path,
     writeParts,
     write,
+    writeTexts,
     create,
     writeFolder,
     readText,

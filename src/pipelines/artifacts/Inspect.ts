@@ -124,7 +124,7 @@ const NETWORK = ["features, probe, knn", "teacher of a tokenizer (--teacher run:
 const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Tokenizer: ["encode images to codes", "pretrain --tokenizer", "export --what codes", ...NETWORK],
   Backbone: ["finetune --from", ...NETWORK],
-  Classifier: ["finetune --from", "features, probe, knn", "export --what logits, features"]
+  Classifier: ["predict", "finetune --from", "features, probe, knn", "export --what logits, features"]
 }
 
 /** What the network of a custom stage can be used for. */

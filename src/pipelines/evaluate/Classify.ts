@@ -3,41 +3,22 @@ import { Effect, Result } from "effect"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
-import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
-import * as Dim from "../../shapes/Dim.ts"
-import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Classifier from "../trained/Classifier.ts"
-import * as Inference from "../trained/Inference.ts"
-import * as Batches from "../training/Batches.ts"
-import * as Outputs from "../training/Outputs.ts"
-
-const BATCH = 128
+import type * as Classifier from "../trained/Classifier.ts"
+import * as Logits from "./Logits.ts"
 
 /** What a classifier thinks of sets of images: logits `[N, K]` of each, row-major. */
 export const classify = Effect.fn("patchword.classify")(
   function*(classifier: Classifier.Classifier, sets: ReadonlyArray<ImageSet>) {
     yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
-    const { classes, config } = classifier
-    const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))
-    const handle = yield* Inference.open(inference, Classifier.weights(classifier))
-    return yield* Effect.forEach(sets, (set) =>
-      Effect.map(
-        Batches.evaluation(
-          { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
-          Effect.fnUntraced(function*({ indices, normalised, valid }) {
-            const { logits } = yield* handle.run({
-              images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
-            })
-            yield* Outputs.checkFinite("logits", logits.data, {
-              rows: BATCH,
-              valid,
-              describe: (row) => set.describe(indices[row]!)
-            })
-            return Array.from(logits.data.subarray(0, valid * classes.length))
-          })
-        ),
-        (parts) => Float32Array.from(parts.flat())
-      ))
+    const classes = classifier.classes.length
+    const logitsOf = yield* Logits.open(classifier)
+    return yield* Effect.forEach(sets, (set) => {
+      const all = new Float32Array(set.length * classes)
+      return Effect.as(
+        logitsOf(set, (logits, [first = 0]) => Effect.sync(() => all.set(logits, first * classes))),
+        all
+      )
+    })
   },
   Effect.scoped
 )

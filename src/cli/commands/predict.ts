@@ -1,0 +1,106 @@
+/** `patchword predict`: images to classes. */
+import { Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Csv from "../../domain/values/Csv.ts"
+import * as Files from "../../layers/files/Files.ts"
+import { Images } from "../../layers/images/Images.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
+import * as Predict from "../../pipelines/evaluate/Predict.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as Services from "../flags/Services.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
+
+type Lines = (set: ImageSet) => (image: Predict.Predicted) => string
+
+const asJson: Lines = (set) => ({ index, predictions }) => JSON.stringify({ image: set.describe(index), predictions })
+
+/** Names are cut beyond so many characters. */
+const LONGEST = 48
+
+const asTable: Lines = (set) => {
+  const names = Array.from(set.labels.keys(), (index) => set.describe(index).length)
+  const width = Math.min(LONGEST, names.reduce((a, b) => Math.max(a, b), 0))
+  return ({ index, predictions }) => {
+    const name = set.describe(index)
+    const shown = name.length > width ? `…${name.slice(1 - width)}` : name.padEnd(width)
+    const cells = predictions.map((one) => `${one.class} ${(100 * one.probability).toFixed(1)} %`)
+    return `${shown}  ${cells.join("  ")}`
+  }
+}
+
+const asCsv: Lines = (set) => ({ index, predictions }) =>
+  Csv.line([set.describe(index), ...predictions.flatMap((one) => [one.class, one.probability])])
+
+const header = (top: number): string =>
+  Csv.line(["image", ...Array.from({ length: top }, (_, i) => [`class_${i + 1}`, `probability_${i + 1}`]).flat()])
+
+/** The command. */
+export const predict = Command.make("predict", {
+  classifier: Argument.String("classifier").pipe(
+    Argument.withDescription(
+      "a run with a classifier, RUN/STAGE, a weights file, or a folder of the Hugging Face Hub"
+    )
+  ),
+  ...ImagesFlags.flags,
+  broken: Flag.Literals("broken", ["skip", "fail"]).pipe(
+    Flag.withDescription(
+      "skip (the default) leaves broken images out, names and counts them; it needs --check contents; fail ends instead"
+    ),
+    Flag.withDefault("skip" as const)
+  ),
+  ...EngineFlags.flags,
+  split: Flags.split,
+  top: Flag.Int("top").pipe(
+    Flag.withDescription("so many classes of each image, the most probable first; default 5"),
+    Flag.filter((top) => top >= 1, () => "1 or more"),
+    Flag.withDefault(5)
+  ),
+  out: Flag.File("out").pipe(
+    Flag.withDescription(
+      "a CSV file with the columns image, class_1, probability_1, ...; without, a table is printed, or with --json lines"
+    ),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription(
+      "print a JSON object for each image, a line each; with --out one object that says what was written"
+    ),
+    Flag.withDefault(false)
+  )
+}, (given) =>
+  Effect.gen(function*() {
+    const classifier = NetworkFlags.withColour(yield* Artifact.classifier(given.classifier), given.colour)
+    yield* Effect.gen(function*() {
+      const set = yield* (yield* Images).load(given.split)
+      const { json, out } = given
+      const top = Math.min(given.top, classifier.classes.length)
+      if (Option.isNone(out)) {
+        const line = (json ? asJson : asTable)(set)
+        return yield* Predict.predict(
+          classifier,
+          set,
+          (some) => Console.log(some.map(line).join("\n")),
+          { top }
+        )
+      }
+      const line = asCsv(set)
+      const files = yield* Files.make
+      yield* files.writeTexts(out.value, (append) =>
+        Effect.andThen(
+          append(header(top)),
+          Predict.predict(classifier, set, (some) => append(some.map(line).join("")), { top })
+        ))
+      yield* Print.result(json, { file: out.value, images: set.length, top }, [set])
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, classifier.config.augment)))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("name the classes that a trained classifier sees in images, with their probabilities"),
+    Command.withExamples([
+      { command: "patchword predict runs/one/finetune --images photos" },
+      { command: "patchword predict runs/one/finetune --images photos --top 1 --out classes.csv" }
+    ])
+  )

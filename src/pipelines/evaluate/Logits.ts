@@ -1,0 +1,37 @@
+/** The logits of a classifier, for some images at a time. */
+import { Effect } from "effect"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Classifier from "../trained/Classifier.ts"
+import * as Inference from "../trained/Inference.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Outputs from "../training/Outputs.ts"
+
+const BATCH = 128
+
+/** A classifier on the engine. What it gives hands a set's logits `[n, K]`, row-major, and their places to `use`, in order. */
+export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifier) {
+  const { classes, config } = classifier
+  const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))
+  const handle = yield* Inference.open(inference, Classifier.weights(classifier))
+  return <A, E, R>(
+    set: ImageSet,
+    use: (logits: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
+  ) =>
+    Batches.evaluation(
+      { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
+      Effect.fnUntraced(function*({ indices, normalised, valid }) {
+        const { logits } = yield* handle.run({
+          images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
+        })
+        yield* Outputs.checkFinite("logits", logits.data, {
+          rows: BATCH,
+          valid,
+          describe: (row) => set.describe(indices[row]!)
+        })
+        return yield* use(logits.data.subarray(0, valid * classes.length), indices.slice(0, valid))
+      })
+    )
+})
