@@ -20,7 +20,7 @@ export {
   type PretrainEvaluation,
   type TokenizerEvaluation
 } from "./evaluate/Evaluate.ts"
-export { type FeatureOptions, features } from "./evaluate/Features.ts"
+export { type Featured, type FeatureOptions, features, streamFeatures } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { knn } from "./evaluate/Knn.ts"
 export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"

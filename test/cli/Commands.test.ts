@@ -105,14 +105,28 @@ describe("the commands", () => {
         assert.strictEqual(lines.length, 12)
         assert.deepInclude(lines[0], { image: "disc/0.png", label: 0, class: "disc" })
         assert.strictEqual(lines[0].codes.length, 16)
-        yield* found("encode", run, "--split", "val", ...plainly, "--out", at("codes.safetensors"))
+        const encoded = yield* found("encode", run, "--split", "val", ...plainly, "--out", at("codes.safetensors"))
+        assert.strictEqual(encoded.rows, at("codes.csv"))
+        assert.deepStrictEqual(readFileSync(at("codes.csv"), "utf8").trim().split("\n"), [
+          "row,image,label,class",
+          ...lines.map((line, row) => `${row},${line.image},${line.label},${line.class}`)
+        ])
         const { codes, labels } = tensors(at("codes.safetensors"))
         assert.deepStrictEqual(codes!.shape, [12, 16])
         assert.deepStrictEqual(Array.from(codes!.data.subarray(0, 16)), lines[0].codes)
         assert.deepStrictEqual(Array.from(labels!.data), lines.map(({ label }) => label))
 
         yield* found("features", `${run}/pretrain`, "--split", "test", ...plainly, "--out", at("features.safetensors"))
-        assert.deepStrictEqual(tensors(at("features.safetensors")).features!.shape, [12, 16])
+        const vector = tensors(at("features.safetensors")).features!
+        assert.deepStrictEqual(vector.shape, [12, 16])
+        const vectored = (yield* said("features", `${run}/pretrain`, "--split", "test", ...plainly)).split("\n").map((
+          line
+        ) => JSON.parse(line))
+        assert.deepStrictEqual(Float32Array.from(vectored.flatMap(({ features }) => features)), vector.data)
+        assert.deepStrictEqual(
+          readFileSync(at("features.csv"), "utf8").trim().split("\n").slice(1),
+          vectored.map((line, row) => `${row},${line.image},${line.label},${line.class}`)
+        )
         const { metadata } = Result.getOrThrow(Safetensors.decode(readFileSync(at("features.safetensors"))))
         assert.deepStrictEqual(JSON.parse(metadata.classes!), classes.toSorted())
 
@@ -196,7 +210,7 @@ describe("the commands", () => {
         assert.strictEqual(cached.teacher, "backbone")
         yield* found("tokenizer", "train", ...common, "--teacher", `cache:${at("cache")}`, "--out", at("third"))
       }).pipe(Effect.provide(NodeServices.layer)),
-    60_000
+    180_000
   )
 
   it.live(
@@ -288,7 +302,7 @@ describe("the commands", () => {
         assert.strictEqual(yield* digest("encode", at("official"), "--colour", "managed"), managed)
         assert.strictEqual(yield* digest("features", at("net", "pretrain")), official)
       }).pipe(Effect.provide(NodeServices.layer)),
-    60_000
+    180_000
   )
 
   it.effect("help with a working example for every verb", () =>

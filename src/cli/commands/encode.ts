@@ -1,10 +1,7 @@
 /** `patchword encode`: images to codes. */
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as Safetensors from "../../domain/weights/Safetensors.ts"
-import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
-import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Encode from "../../pipelines/evaluate/Encode.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
@@ -13,6 +10,7 @@ import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
+import * as ImageRows from "../terminal/ImageRows.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The command. */
@@ -25,7 +23,8 @@ export const encode = Command.make("encode", {
   split: Flags.split,
   out: Flag.File("out").pipe(
     Flag.withDescription(
-      "a safetensors file for codes [images, patches] and labels; lines of JSON are printed without"
+      "a safetensors file for codes [images, patches] and labels; beside it, FILE.csv names the image and the class of each " +
+        "row; without, a line of JSON is printed for each image"
     ),
     Flag.optional
   ),
@@ -38,11 +37,8 @@ export const encode = Command.make("encode", {
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
           Console.log(
-            some.map(({ codes, index }) => {
-              const label = set.labels[index]!
-              const named = { image: set.describe(index), label, class: set.classes[label] }
-              return JSON.stringify({ ...named, codes: Array.from(codes) })
-            }).join("\n")
+            some.map(({ codes, index }) => JSON.stringify({ ...ImageRows.named(set, index), codes: Array.from(codes) }))
+              .join("\n")
           ))
       }
       const { patches } = tokenizer.config.encoder
@@ -52,12 +48,10 @@ export const encode = Command.make("encode", {
         set,
         (some) => Effect.sync(() => some.forEach((one) => codes.set(one.codes, one.index * patches)))
       )
-      const tensors = {
-        codes: { shape: [set.length, patches], dtype: "int32", data: codes },
-        labels: { shape: [set.length], dtype: "int32", data: set.labels }
-      } as const
-      yield* (yield* Files.make).write(given.out.value, Safetensors.encodeParts(tensors, ImageSet.header(set)))
-      yield* Print.result(given.json, { file: given.out.value, images: set.length, patches }, [set])
+      const written = yield* ImageRows.write(given.out.value, set, {
+        codes: { shape: [set.length, patches], dtype: "int32", data: codes }
+      })
+      yield* Print.result(given.json, { ...written, images: set.length, patches }, [set])
     }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("turn images into the codes of a tokenizer"),

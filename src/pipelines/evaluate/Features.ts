@@ -63,6 +63,57 @@ const open = (network: Network, options: FeatureOptions) => {
   return running(FinetuneStep.features(sizes, batchSize, options), Classifier.weights(network), "normalised")
 }
 
+/** The features of one image. */
+export interface Featured {
+  /** Its place in the set. */
+  readonly index: number
+  /** `[C]`. */
+  readonly features: Float32Array
+}
+
+/** A network on the engine. What it gives hands a set's features `[n, C]`, row-major, and their places to `use`, in order. */
+const opened = Effect.fnUntraced(function*(network: Network, options: FeatureOptions) {
+  if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
+  const run = yield* open(network, options)
+  const { config } = network
+  const { imageSize, width } = "encoder" in config ? config.encoder : config.vit
+  const each = <A, E, R>(
+    set: ImageSet,
+    use: (rows: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
+  ) =>
+    Batches.evaluation(
+      { set, batchSize: BATCH, size: imageSize, augment: config.augment },
+      Effect.fnUntraced(function*(batch) {
+        const rows = yield* run(batch)
+        yield* Outputs.checkFinite("features", rows, {
+          rows: BATCH,
+          valid: batch.valid,
+          describe: (row) => set.describe(batch.indices[row]!)
+        })
+        return yield* use(rows.subarray(0, batch.valid * width), batch.indices.slice(0, batch.valid))
+      })
+    )
+  return { width, each }
+})
+
+/**
+ * Gives the features of the central views of a set to `use`, some images at a time, in order. No more than these are held in
+ * memory. Fails as {@link features} does, and as `use` fails.
+ */
+export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E, R>(
+  network: Network,
+  set: ImageSet,
+  options: FeatureOptions,
+  use: (images: ReadonlyArray<Featured>) => Effect.Effect<void, E, R>
+) {
+  yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
+  const { each, width } = yield* opened(network, options)
+  yield* each(
+    set,
+    (rows, places) => use(places.map((index, row) => ({ index, features: rows.slice(row * width, (row + 1) * width) })))
+  )
+}, Effect.scoped)
+
 /**
  * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
  * the images fail.
@@ -73,30 +124,12 @@ export const features = Effect.fn("patchword.features")(function*(
   options: FeatureOptions
 ) {
   yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
-  if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
-  const run = yield* open(network, options)
-  const { config } = network
-  const { imageSize, width } = "encoder" in config ? config.encoder : config.vit
+  const { each, width } = yield* opened(network, options)
   return yield* Effect.forEach(
     sets,
     Effect.fnUntraced(function*(set) {
-      const parts = yield* Batches.evaluation(
-        { set, batchSize: BATCH, size: imageSize, augment: config.augment },
-        Effect.fnUntraced(function*(batch) {
-          const rows = yield* run(batch)
-          yield* Outputs.checkFinite("features", rows, {
-            rows: BATCH,
-            valid: batch.valid,
-            describe: (row) => set.describe(batch.indices[row]!)
-          })
-          return rows.subarray(0, batch.valid * width)
-        })
-      )
       const values = new Float32Array(set.length * width)
-      parts.reduce((offset, part) => {
-        values.set(part, offset)
-        return offset + part.length
-      }, 0)
+      yield* each(set, (rows, [first = 0]) => Effect.sync(() => values.set(rows, first * width)))
       const { among, classes, digest, labelSource, labels, name } = set
       const found: FeatureSet = {
         name,
