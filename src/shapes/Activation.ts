@@ -12,8 +12,10 @@ import * as tf from "@tensorflow/tfjs"
 import * as Axis from "./Axis.ts"
 import { type Unary, unary } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
-import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
+import * as ShapeError from "./ShapeError.ts"
+import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 const geluGrad = tf.customGrad((x, save) => {
   const input = x as tf.Tensor
@@ -84,10 +86,22 @@ export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", tf.sigmoid)
 /** `x σ(x)`, also called swish. */
 export const silu: Unary<"silu"> = unary("silu", siluGrad)
 
+/** An operation on each vector of the last axis. */
+export interface AlongLast<Name extends string> {
+  <L extends Shape, C extends number, D extends DType = "float32">(
+    x: Tensor<[...L, C], D> & ShapeError.Elements<Name, "float32", D>
+  ): Tensor<[...L, C]>
+}
+
+const alongLast =
+  <Name extends string>(name: Name, compute: (x: tf.Tensor, axis: number) => tf.Tensor): AlongLast<Name> =>
+  (x: Any): Any => {
+    ShapeError.elements(name, "float32", x)
+    return unsafeTyped(compute(untyped(x), Axis.place(name, x.shape, -1)))
+  }
+
 /** The logarithm of softmax along the last axis. */
-export const logSoftmax = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<[...L, C]> =>
-  unsafeTyped(tf.logSoftmax(untyped(x), Axis.place("logSoftmax", x.shape, -1)))
+export const logSoftmax: AlongLast<"logSoftmax"> = alongLast("logSoftmax", tf.logSoftmax)
 
 /** Softmax along the last axis. */
-export const softmax = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<[...L, C]> =>
-  unsafeTyped(tf.softmax(untyped(x), Axis.place("softmax", x.shape, -1)))
+export const softmax: AlongLast<"softmax"> = alongLast("softmax", tf.softmax)

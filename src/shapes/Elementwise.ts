@@ -120,21 +120,49 @@ export const maximum: Pairwise<"maximum"> = pairwise("maximum", tf.maximum)
 /** The smaller of each two elements. Of equal ones the gradient goes to `a`. */
 export const minimum: Pairwise<"minimum"> = pairwise("minimum", tf.minimum)
 
-/** Every element times a constant known when the step is written. */
-export const scale = <S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> =>
-  unsafeTyped(tf.mul(untyped(x), factor))
+/** An operation of every element with a constant known when the step is written. */
+export interface WithConstant<Name extends string, Out extends DType = "float32"> {
+  <S extends Shape, D extends DType = "float32">(
+    x: Tensor<S, D> & ShapeError.Elements<Name, "float32", D>,
+    constant: number
+  ): Tensor<S, Out>
+}
 
-/** Every element plus a constant known when the step is written. */
-export const shift = <S extends Shape>(x: Tensor<S>, offset: number): Tensor<S> =>
-  unsafeTyped(tf.add(untyped(x), offset))
+const withConstant = <Name extends string, Out extends DType = "float32">(
+  name: Name,
+  compute: (x: tf.Tensor, constant: number) => tf.Tensor
+): WithConstant<Name, Out> =>
+(x: Any, constant) => {
+  ShapeError.elements(name, "float32", x)
+  return unsafeTyped(compute(untyped(x), constant))
+}
+
+/** Every element times a constant. */
+export const scale: WithConstant<"scale"> = withConstant("scale", tf.mul)
+
+/** Every element plus a constant. */
+export const shift: WithConstant<"shift"> = withConstant("shift", tf.add)
+
+/** An operation of every element with a scalar tensor. */
+export interface WithScalar<Name extends string> {
+  <S extends Shape, D extends DType = "float32">(
+    x: Tensor<S, D> & ShapeError.Elements<Name, "float32", D>,
+    scalar: Tensor<[]>
+  ): Tensor<S>
+}
+
+const withScalar =
+  <Name extends string>(name: Name, compute: (x: tf.Tensor, scalar: tf.Tensor) => tf.Tensor): WithScalar<Name> =>
+  (x: Any, scalar) => {
+    ShapeError.elements(name, "float32", x)
+    return unsafeTyped(compute(untyped(x), untyped(scalar)))
+  }
 
 /** Every element times a scalar tensor. */
-export const scaleBy = <S extends Shape>(x: Tensor<S>, factor: Tensor<[]>): Tensor<S> =>
-  unsafeTyped(tf.mul(untyped(x), untyped(factor)))
+export const scaleBy: WithScalar<"scaleBy"> = withScalar("scaleBy", tf.mul)
 
 /** Every element plus a scalar tensor. */
-export const shiftBy = <S extends Shape>(x: Tensor<S>, offset: Tensor<[]>): Tensor<S> =>
-  unsafeTyped(tf.add(untyped(x), untyped(offset)))
+export const shiftBy: WithScalar<"shiftBy"> = withScalar("shiftBy", tf.add)
 
 /** An operation of every vector of the last axis with the same `[C]`. */
 export interface Channelwise<Name extends string> {
@@ -237,19 +265,19 @@ export const floor: Unary<"floor"> = unary("floor", tf.floor)
 export const reciprocal: Unary<"reciprocal"> = unary("reciprocal", (x) => tf.div(1, x))
 
 /** The smaller of each element and a constant. */
-export const atMost = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S> =>
-  unsafeTyped(tf.minimum(untyped(x), bound))
+export const atMost: WithConstant<"atMost"> = withConstant("atMost", tf.minimum)
 
 /** The larger of each element and a constant. */
-export const atLeast = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S> =>
-  unsafeTyped(tf.maximum(untyped(x), bound))
+export const atLeast: WithConstant<"atLeast"> = withConstant("atLeast", tf.maximum)
 
 /** Where an element is neither infinite nor NaN. */
 export const isFinite: Unary<"isFinite", "float32", "bool"> = unary("isFinite", tf.isFinite, "float32", "bool")
 
 /** Where `x < bound`. */
-export const isBelow = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
-  unsafeTyped(untaped([untyped(x)], (y) => tf.less(y!, bound)))
+export const isBelow: WithConstant<"isBelow", "bool"> = withConstant(
+  "isBelow",
+  (x, bound) => untaped([x], (y) => tf.less(y!, bound))
+)
 
 /** Where `a < b`. */
 export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
@@ -260,8 +288,10 @@ export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
 )
 
 /** Where `x > bound`. */
-export const isAbove = <S extends Shape>(x: Tensor<S>, bound: number): Tensor<S, "bool"> =>
-  unsafeTyped(untaped([untyped(x)], (y) => tf.greater(y!, bound)))
+export const isAbove: WithConstant<"isAbove", "bool"> = withConstant(
+  "isAbove",
+  (x, bound) => untaped([x], (y) => tf.greater(y!, bound))
+)
 
 /** Where `a > b`. */
 export const greaterThan: Pairwise<"greaterThan", "float32", "bool"> = pairwise(
@@ -340,10 +370,10 @@ export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32
   unsafeTyped(tf.cast(untyped(x), "float32"))
 
 /** The value passes, no gradient does. */
-export const stopGradient = <S extends Shape, D extends "float32">(x: Tensor<S, D>): Tensor<S, D> =>
-  unsafeTyped(
-    tf.customGrad((y) => ({
-      value: (y as tf.Tensor).clone(),
-      gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy)
-    }))(untyped(x))
-  )
+export const stopGradient: Unary<"stopGradient"> = unary(
+  "stopGradient",
+  tf.customGrad((y) => ({
+    value: (y as tf.Tensor).clone(),
+    gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy)
+  }))
+)

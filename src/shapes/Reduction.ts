@@ -17,15 +17,21 @@ import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
+/** A number made of all elements. */
+export interface Whole<Name extends string> {
+  <S extends Shape, D extends DType = "float32">(x: Tensor<S, D> & ShapeError.Elements<Name, "float32", D>): Tensor<[]>
+}
+
+const whole = <Name extends string>(name: Name, reduce: (x: tf.Tensor) => tf.Tensor): Whole<Name> => (x: Any) => {
+  ShapeError.elements(name, "float32", x)
+  return unsafeTyped(reduce(untyped(x)))
+}
+
 /** The mean of all elements. */
-export const mean = <S extends Shape>(x: Tensor<S>): Tensor<[]> => unsafeTyped(tf.mean(untyped(x)))
+export const mean: Whole<"mean"> = whole("mean", tf.mean)
 
 /** The sum of all elements. */
-export const sum = <S extends Shape>(x: Tensor<S>): Tensor<[]> => unsafeTyped(tf.sum(untyped(x)))
-
-/** The sum over the last axis: `[..., C]` to `[...]`. */
-export const sumLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<L> =>
-  unsafeTyped(tf.sum(untyped(x), -1))
+export const sum: Whole<"sum"> = whole("sum", tf.sum)
 
 /** A number for each vector along an axis, which is gone in the result; only `sumAlong` takes one without elements. */
 export interface Along<Name extends string> {
@@ -48,6 +54,26 @@ const filled = (name: string, shape: Shape, axis: number): number => {
   if (shape[at] !== 0) return at
   throw new ShapeError.ShapeError(`${name}: axis ${axis} of ${ShapeError.show(shape)} is empty`)
 }
+
+/** A number for each vector of the last axis: `[..., C]` to `[...]`. */
+export interface Last<Name extends string> {
+  <L extends Shape, C extends number, D extends DType = "float32">(
+    x: Tensor<[...L, C], D> & ShapeError.Elements<Name, "float32", D>
+  ): Tensor<L>
+}
+
+const last = <Name extends string>(
+  name: Name,
+  reduce: (x: tf.Tensor, axis: number) => tf.Tensor,
+  place = filled
+): Last<Name> =>
+(x: Any) => {
+  ShapeError.elements(name, "float32", x)
+  return unsafeTyped(reduce(untyped(x), place(name, x.shape, -1)))
+}
+
+/** The sum over the last axis: `[..., C]` to `[...]`. */
+export const sumLast: Last<"sumLast"> = last("sumLast", tf.sum, Axis.place)
 
 const along = <Name extends string>(
   name: Name,
@@ -72,13 +98,15 @@ export const maxAlong: Along<"maxAlong"> = along("maxAlong", tf.max)
 export const minAlong: Along<"minAlong"> = along("minAlong", tf.min)
 
 /** The largest of each vector of the last axis: `[..., C]` to `[...]`. Its gradient is that of `maxAlong`. */
-export const maxLast = <L extends Shape, C extends number>(x: Tensor<[...L, C]>): Tensor<L> =>
-  unsafeTyped(tf.max(untyped(x), filled("maxLast", x.shape, -1)))
+export const maxLast: Last<"maxLast"> = last("maxLast", tf.max)
 
 /** The mean over the tokens: `[B, N, C]` to `[B, C]`. */
-export const meanTokens = <B extends number, N extends number, C extends number>(
-  x: Tensor<[B, N, C]>
-): Tensor<[B, C]> => unsafeTyped(tf.mean(untyped(x), 1))
+export const meanTokens = <B extends number, N extends number, C extends number, D extends DType = "float32">(
+  x: Tensor<[B, N, C], D> & ShapeError.Elements<"meanTokens", "float32", D>
+): Tensor<[B, C]> => {
+  ShapeError.elements("meanTokens", "float32", x)
+  return unsafeTyped(tf.mean(untyped(x), 1))
+}
 
 /** The length of all leaves of a record seen as one vector. Has no gradient: for updates. */
 export const globalNorm = (tree: object): Tensor<[]> => {
