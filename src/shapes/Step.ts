@@ -31,8 +31,9 @@ export interface TensorSpec<in out S extends Shape = Shape, out D extends DType 
   readonly dtype: D
 }
 
-/** A record of tensors described leaf by leaf. */
+/** A record of tensors, or of host arrays, described leaf by leaf. */
 export type SpecOf<T> = T extends Tensor<infer S, infer D> ? TensorSpec<S, D>
+  : T extends HostTensor<infer S, infer D> ? TensorSpec<S, D>
   : { readonly [K in keyof T]: SpecOf<T[K]> }
 
 /** A record of tensors as host arrays. */
