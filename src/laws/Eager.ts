@@ -1,5 +1,5 @@
 /** Typed operations that are computed at once, on host arrays. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as BackendScope from "../compiler/trace/BackendScope.ts"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"

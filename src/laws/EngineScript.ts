@@ -1,5 +1,5 @@
 /** What can be done with an engine's handles, in any order. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import fc from "fast-check"
 import * as Engine from "../layers/engine/Engine.ts"
@@ -53,7 +53,7 @@ const untraceable: typeof Steps.regression = {
   ...Steps.regression,
   name: "untraceable",
   run: (state, batch) => {
-    untyped(batch.x).exp().reshape([5])
+    tf.reshape(tf.exp(untyped(batch.x)), [5])
     return Steps.regression.run(state, batch)
   }
 }
@@ -65,8 +65,11 @@ const astray: TrainStep<{ readonly w: Row }, { readonly rows: Tensor<[2], "int32
   state: { w: { shape: [3], dtype: "float32" } },
   batch: { rows: { shape: [2], dtype: "int32" } },
   run: ({ w }, { rows }) => {
-    const picked = untyped(w).exp().gather(untyped(rows))
-    return { metrics: { loss: unsafeTyped(picked.sum()) }, state: { w: unsafeTyped(untyped(w).add(picked.sum())) } }
+    const picked = tf.gather(tf.exp(untyped(w)), untyped(rows))
+    return {
+      metrics: { loss: unsafeTyped(tf.sum(picked)) },
+      state: { w: unsafeTyped(tf.add(untyped(w), tf.sum(picked))) }
+    }
   }
 }
 

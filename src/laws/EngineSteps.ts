@@ -1,4 +1,5 @@
 /** Small steps that engines are tried on. */
+import * as tf from "@tensorflow/tfjs-core"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Codes from "../shapes/Codes.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -144,8 +145,11 @@ export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor
   batch: { x: one },
   run: ({ w }, { x }) => {
     const side = 2 ** 23
-    const [rows, columns] = [untyped(w).reshape([1, 1]).tile([side, 1]), untyped(x).reshape([1, 1]).tile([1, side])]
-    return { metrics: {}, state: { w: unsafeTyped(untyped(w).add(rows.add(columns).exp().max())) } }
+    const [rows, columns] = [
+      tf.tile(tf.reshape(untyped(w), [1, 1]), [side, 1]),
+      tf.tile(tf.reshape(untyped(x), [1, 1]), [1, side])
+    ]
+    return { metrics: {}, state: { w: unsafeTyped(tf.add(untyped(w), tf.max(tf.exp(tf.add(rows, columns))))) } }
   }
 }
 

@@ -1,5 +1,5 @@
 /** Laws of stages. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Context, Effect, Layer, type ManagedRuntime } from "effect"
 import fc from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"

@@ -8,7 +8,7 @@
  * assert.deepStrictEqual(Activation.gelu(Tensor.zeros([2, 3])).shape, [2, 3])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Axis from "./Axis.ts"
 import { type Unary, unary } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
@@ -23,7 +23,7 @@ const geluGrad = tf.customGrad((x, save) => {
     "PatchwordGelu",
     { x: input },
     {},
-    () => [input.mul(0.5).mul(input.mul(Math.SQRT1_2).erf().add(1))]
+    () => [tf.mul(tf.mul(input, 0.5), tf.add(tf.erf(tf.mul(input, Math.SQRT1_2)), 1))]
   )[0]!
   ;(save as tf.GradSaveFunc)([input])
   return {
@@ -31,10 +31,10 @@ const geluGrad = tf.customGrad((x, save) => {
     gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
       const before = saved[0]!
       return FusedKernel.run("PatchwordGeluGradient", { x: before, dy }, {}, () => {
-        const scaled = before.mul(Math.SQRT1_2)
-        const cumulative = scaled.erf().mul(0.5).add(0.5)
-        const density = scaled.square().neg().exp().mul(scaled).mul(1 / Math.sqrt(Math.PI))
-        return [dy.mul(cumulative.add(density))]
+        const scaled = tf.mul(before, Math.SQRT1_2)
+        const cumulative = tf.add(tf.mul(tf.erf(scaled), 0.5), 0.5)
+        const density = tf.mul(tf.mul(tf.exp(tf.neg(tf.square(scaled))), scaled), 1 / Math.sqrt(Math.PI))
+        return [tf.mul(dy, tf.add(cumulative, density))]
       })[0]!
     }
   }
@@ -47,14 +47,14 @@ export const gelu: Unary<"gelu"> = unary("gelu", geluGrad)
 const swish = (a: number) =>
   tf.customGrad((x, save) => {
     const input = x as tf.Tensor
-    const share = tf.sigmoid(a === 1 ? input : input.mul(a))
+    const share = tf.sigmoid(a === 1 ? input : tf.mul(input, a))
     ;(save as tf.GradSaveFunc)([input, share])
     return {
-      value: input.mul(share),
+      value: tf.mul(input, share),
       gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
         const [before, s] = saved as [tf.Tensor, tf.Tensor]
-        const steep = before.mul(tf.sub(1, s))
-        return dy.mul(s.mul((a === 1 ? steep : steep.mul(a)).add(1)))
+        const steep = tf.mul(before, tf.sub(1, s))
+        return tf.mul(dy, tf.mul(s, tf.add(a === 1 ? steep : tf.mul(steep, a), 1)))
       }
     }
   })
@@ -73,7 +73,7 @@ const reluGrad = tf.customGrad((x, save) => {
   ;(save as tf.GradSaveFunc)([y])
   return {
     value: y,
-    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => tf.where(saved[0]!.lessEqual(0), tf.scalar(0), dy)
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => tf.where(tf.lessEqual(saved[0]!, 0), tf.scalar(0), dy)
   }
 })
 

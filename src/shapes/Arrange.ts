@@ -14,7 +14,7 @@
  * assert.deepStrictEqual(Arrange.repeat(Tensor.zeros([12]), 0, 5).shape, [5, 12])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Axis from "./Axis.ts"
 import type { Kind, Mul, PlainNumber, Plus, Show, ShowShape, Sized } from "./Dim.ts"
 import type { DType } from "./HostTensor.ts"
@@ -102,7 +102,7 @@ export function reshape(x: Any, shape: Shape): Any {
       }`
     )
   }
-  return unsafeTyped(untyped(x).reshape([...shape]))
+  return unsafeTyped(tf.reshape(untyped(x), [...shape]))
 }
 
 /** Refuses an order that leaves an axis out or names one twice. */
@@ -126,7 +126,7 @@ export function transpose(x: Any, order: Shape): Any {
       `transpose: ${ShapeError.show(order)} does not name each axis of ${ShapeError.show(axes)} once`
     )
   }
-  return unsafeTyped(untyped(x).transpose(perm))
+  return unsafeTyped(tf.transpose(untyped(x), perm))
 }
 
 /** Refuses a cut that goes over the end of an axis, where the compiler knows that. */
@@ -159,7 +159,7 @@ export function slice(x: Any, axis: number, from: number, length: number): Any {
       `slice: axis ${axis} of ${ShapeError.show(shape)} does not have ${length} places from ${from} on`
     )
   }
-  return unsafeTyped(untyped(x).slice(shape.map((_, i) => (i === at ? from : 0)), shape.with(at, length)))
+  return unsafeTyped(tf.slice(untyped(x), shape.map((_, i) => (i === at ? from : 0)), shape.with(at, length)))
 }
 
 type Total<Z extends Shape> = Z extends readonly [infer H extends number, ...infer T extends Shape] ? Sum<T, H> : 0
@@ -258,7 +258,7 @@ export function stack([first, ...rest]: ReadonlyArray<Any>, axis: number): Any {
 }
 
 const repeated = (at: number, count: number) => (x: tf.Tensor): tf.Tensor => {
-  const one = x.expandDims(at)
+  const one = tf.expandDims(x, at)
   return tf.tile(one, one.shape.map((_, axis) => (axis === at ? count : 1)))
 }
 
@@ -275,6 +275,6 @@ export function repeat(x: Any, axis: number, count: number): Any {
   if (x.dtype !== "float32") return unsafeTyped(forward(untyped(x)))
   // TensorFlow.js would cut the gradient into `count` parts and add them one by one.
   return unsafeTyped(
-    tf.customGrad((y) => ({ value: forward(y as tf.Tensor), gradFunc: (dy: tf.Tensor) => dy.sum(at) }))(untyped(x))
+    tf.customGrad((y) => ({ value: forward(y as tf.Tensor), gradFunc: (dy: tf.Tensor) => tf.sum(dy, at) }))(untyped(x))
   )
 }

@@ -11,7 +11,7 @@
  * assert.deepStrictEqual(y.shape, [2, 5, 4])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Div, Mul, Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { HostTensor } from "./HostTensor.ts"
@@ -27,7 +27,7 @@ export interface Heads<B extends number, H extends number, N extends number, E e
 }
 
 /** `[B, H, N, E]` to `[B, N, H, E]` and back. */
-const sideBySide = (x: tf.Tensor): tf.Tensor => x.transpose([0, 2, 1, 3])
+const sideBySide = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3])
 
 /**
  * Cuts a joint projection `[B, N, 3C]` into queries, keys and values of `H` heads. Its channels are ordered as the
@@ -56,7 +56,7 @@ export function splitHeads(x: Any, width: number, heads: number): { q: Any; k: A
   // Split first and transposed then: the gradient transposes three small arrays, which takes half as long as one that
   // holds all.
   const [q, k, v] = tf.split(untyped(x), 3, 2).map((part) =>
-    unsafeTyped(sideBySide(part.reshape([batch, tokens, heads, width / heads])))
+    unsafeTyped(sideBySide(tf.reshape(part, [batch, tokens, heads, width / heads])))
   ) as [Any, Any, Any]
   return { q, k, v }
 }
@@ -75,12 +75,12 @@ export function mergeHeads(x: Any, width: number): Any {
   if (heads * channels !== width) {
     throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
   }
-  return unsafeTyped(sideBySide(untyped(x)).reshape([batch, tokens, width]))
+  return unsafeTyped(tf.reshape(sideBySide(untyped(x)), [batch, tokens, width]))
 }
 
 const weights = (query: tf.Tensor, key: tf.Tensor, scale: number, bias?: tf.Tensor): tf.Tensor => {
   const scores = FusedKernel.product(query, key, { transposeB: true, alpha: scale })
-  return tf.softmax(bias === undefined ? scores : scores.add(bias))
+  return tf.softmax(bias === undefined ? scores : tf.add(scores, bias))
 }
 
 const attentionGrad = (scale: number) =>
@@ -96,14 +96,14 @@ const attentionGrad = (scale: number) =>
       gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
         const [q, k, v, p, merged] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
         // Σ p·dp of a row of N scores is Σ y·dy of the E numbers that came of it.
-        const mean = sideBySide(dy).mul(merged).sum(-1).transpose([0, 2, 1]).expandDims(-1)
-        const dScores = FusedKernel.product(dy, v, { transposeB: true }).sub(mean).mul(p)
+        const mean = tf.expandDims(tf.transpose(tf.sum(tf.mul(sideBySide(dy), merged), -1), [0, 2, 1]), -1)
+        const dScores = tf.mul(tf.sub(FusedKernel.product(dy, v, { transposeB: true }), mean), p)
         const gradients = [
           FusedKernel.product(dScores, k, { alpha: scale }),
           FusedKernel.product(dScores, q, { transposeA: true, alpha: scale }),
           FusedKernel.product(p, dy, { transposeA: true })
         ]
-        return bias === undefined ? gradients : [...gradients, dScores.sum(0, true)]
+        return bias === undefined ? gradients : [...gradients, tf.sum(dScores, 0, true)]
       }
     }
   })
@@ -136,7 +136,7 @@ export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
         `attention: the bias is ${ShapeError.show(bias.shape)} but ${heads} heads see ${tokens} tokens`
       )
     }
-    inputs.push(untyped(bias).expandDims(0))
+    inputs.push(tf.expandDims(untyped(bias), 0))
   }
   return unsafeTyped(attentionGrad(channels ** -0.5)(...inputs))
 }
@@ -160,7 +160,7 @@ export const relativeBias = <R extends number, H extends number, N extends numbe
 ): Tensor<[H, N, N]> => {
   const [tokens] = index.shape
   const rows = tf.gather(untyped(table), tf.tensor1d(index.data, "int32"))
-  return unsafeTyped(rows.reshape([tokens, tokens, untyped(table).shape[1]!]).transpose([2, 0, 1]))
+  return unsafeTyped(tf.transpose(tf.reshape(rows, [tokens, tokens, untyped(table).shape[1]!]), [2, 0, 1]))
 }
 
 /** The bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */

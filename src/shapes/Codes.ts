@@ -11,7 +11,7 @@
  * assert.deepStrictEqual(Codes.nearest(codebook, codebook).shape, [2])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
 import type { DType } from "./HostTensor.ts"
@@ -113,7 +113,7 @@ export const countByCode = <M extends number, K extends number, D extends DType 
   int32("countByCode", codes)
   ShapeError.sizes("countByCode", [size])
   const raw = untyped(codes) as tf.Tensor1D
-  return unsafeTyped(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size).squeeze([1]))
+  return unsafeTyped(tf.squeeze(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size), [1]))
 }
 
 /** A 1 at the place of each code and 0 elsewhere: `[...]` to `[..., K]`, zeros for codes that are not below `K`. */
@@ -123,7 +123,7 @@ export const oneHot = <L extends Shape, K extends number, D extends DType>(
 ): Tensor<[...L, K]> => {
   int32("oneHot", codes)
   ShapeError.sizes("oneHot", [size])
-  return unsafeTyped(tf.equal(untyped(codes).expandDims(-1), tf.range(0, size, 1, "int32")).cast("float32"))
+  return unsafeTyped(tf.cast(tf.equal(tf.expandDims(untyped(codes), -1), tf.range(0, size, 1, "int32")), "float32"))
 }
 
 /**
@@ -132,7 +132,7 @@ export const oneHot = <L extends Shape, K extends number, D extends DType>(
  */
 export const fromFloat: Elementwise.Unary<"fromFloat", "float32", "int32"> = Elementwise.unary(
   "fromFloat",
-  (x) => untaped([x], (y) => y!.cast("int32")),
+  (x) => untaped([x], (y) => tf.cast(y!, "int32")),
   "float32",
   "int32"
 )
@@ -150,4 +150,4 @@ export const asGrid = <B extends number, N extends number>(
   codes: Tensor<[NoInfer<Mul<B, N>>], "int32">,
   batch: B & Sized<B>,
   tokens: N & Sized<N>
-): Tensor<[B, N], "int32"> => unsafeTyped(untyped(codes).reshape([batch, tokens]))
+): Tensor<[B, N], "int32"> => unsafeTyped(tf.reshape(untyped(codes), [batch, tokens]))

@@ -12,7 +12,7 @@
  * assert.deepStrictEqual(Convolution.maxPool(Tensor.zeros([2, 8, 7, 4]), 2).shape, [2, 8, 3, 2])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { DivFloor, Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -34,7 +34,7 @@ export function map(tokens: Any, height: number, width: number): Any {
   if (count !== height * width) {
     throw new ShapeError.ShapeError(`map: ${count} tokens do not fill ${height} rows of ${width}`)
   }
-  return unsafeTyped(untyped(tokens).transpose([0, 2, 1]).reshape([batch, channels, height, width]))
+  return unsafeTyped(tf.reshape(tf.transpose(untyped(tokens), [0, 2, 1]), [batch, channels, height, width]))
 }
 
 /** A transposed convolution whose stride is its kernel's size: weight `[I, O, K, K]`, bias `[O]`. */
@@ -66,12 +66,15 @@ export function transposed(x: Any, { bias, weight }: TransposedParams<number, nu
       `transposed: the map is ${ShapeError.show(x.shape)} but the weight expects [B, ${into}, H, W]`
     )
   }
-  const rows = untyped(x).transpose([0, 2, 3, 1]).reshape([-1, into])
-  const squares = tf.matMul(rows, untyped(weight).reshape([into, -1]))
-    .reshape([batch, height, width, out, kernel, kernel])
-    .transpose([0, 3, 1, 4, 2, 5])
-    .reshape([batch, out, height * kernel, width * kernel])
-  return unsafeTyped(squares.add(untyped(bias).reshape([1, out, 1, 1])))
+  const rows = tf.reshape(tf.transpose(untyped(x), [0, 2, 3, 1]), [-1, into])
+  const squares = tf.reshape(
+    tf.transpose(
+      tf.reshape(tf.matMul(rows, tf.reshape(untyped(weight), [into, -1])), [batch, height, width, out, kernel, kernel]),
+      [0, 3, 1, 4, 2, 5]
+    ),
+    [batch, out, height * kernel, width * kernel]
+  )
+  return unsafeTyped(tf.add(squares, tf.reshape(untyped(bias), [1, out, 1, 1])))
 }
 
 /**
@@ -94,6 +97,6 @@ export const maxPool = <
     throw new ShapeError.ShapeError(`maxPool: a map of ${height} by ${width} is smaller than a square of ${size}`)
   }
   const whole = [batch, channels, rows * size, columns * size]
-  const tiled = ShapeError.agree(whole, untyped(x).shape) ? untyped(x) : untyped(x).slice([0, 0, 0, 0], whole)
-  return unsafeTyped(tiled.reshape([batch, channels, rows, size, columns, size]).max([3, 5]))
+  const tiled = ShapeError.agree(whole, untyped(x).shape) ? untyped(x) : tf.slice(untyped(x), [0, 0, 0, 0], whole)
+  return unsafeTyped(tf.max(tf.reshape(tiled, [batch, channels, rows, size, columns, size]), [3, 5]))
 }

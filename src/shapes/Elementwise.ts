@@ -11,7 +11,7 @@
  * assert.deepStrictEqual(y.shape, [2, 3])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
@@ -106,7 +106,7 @@ const divGrad = tf.customGrad((...args) => {
     value: quotient,
     gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
       const [q, divisor] = saved as [tf.Tensor, tf.Tensor]
-      return [dy.div(divisor), dy.mul(q.div(divisor)).neg()]
+      return [tf.div(dy, divisor), tf.neg(tf.mul(dy, tf.div(q, divisor)))]
     }
   }
 })
@@ -206,7 +206,7 @@ export function scaleSamples(x: Any, factors: Any): Any {
   if (x.shape[0] !== factors.shape[0]) {
     throw new ShapeError.ShapeError(`scaleSamples: ${factors.shape[0]} factors for ${x.shape[0]} samples`)
   }
-  return unsafeTyped(tf.mul(untyped(x), untyped(factors).reshape([-1, ...x.shape.slice(1).map(() => 1)])))
+  return unsafeTyped(tf.mul(untyped(x), tf.reshape(untyped(factors), [-1, ...x.shape.slice(1).map(() => 1)])))
 }
 
 /** The same `y` added to every sample: `[B, ...R]` plus `[1, ...R]` (absolute positions). */
@@ -245,7 +245,7 @@ const absGrad = tf.customGrad((x, save) => {
   ;(save as tf.GradSaveFunc)([input])
   return {
     value: tf.abs(input),
-    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => dy.mul(tf.sign(saved[0]!))
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => tf.mul(dy, tf.sign(saved[0]!))
   }
 })
 
@@ -345,7 +345,7 @@ export const whereRows = <K extends number, C extends number>(
   b: Tensor<NoInfer<[K, C]>>
 ): Tensor<[K, C]> => {
   ShapeError.same("whereRows", a, b)
-  return unsafeTyped(tf.where(untyped(condition).expandDims(1), untyped(a), untyped(b)))
+  return unsafeTyped(tf.where(tf.expandDims(untyped(condition), 1), untyped(a), untyped(b)))
 }
 
 const selectKernel = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>

@@ -2,7 +2,7 @@
  * Fused kernels that a backend may offer. An operation asks for one by name and composes plain TensorFlow.js operations
  * where the running backend has none, so the same definition runs everywhere.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 
 /** The result of the running backend's kernel `name`, or of `compose` where it has none. */
 export const run = (
@@ -25,6 +25,6 @@ export const product = (
   const { transposeA = false, transposeB = false, alpha = 1 } = options
   return run("PatchwordMatMul", { a, b }, { transposeA, transposeB, alpha }, () => {
     const y = tf.matMul(a, b, transposeA, transposeB)
-    return [alpha === 1 ? y : y.mul(alpha)]
+    return [alpha === 1 ? y : tf.mul(y, alpha)]
   })[0]!
 }

@@ -12,7 +12,7 @@
  * assert.deepStrictEqual(gradients.w.shape, [3])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"

@@ -9,7 +9,7 @@
  * assert.deepStrictEqual(Linear.linear(Tensor.zeros([2, 5, 3]), layer).shape, [2, 5, 4])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
 import type { Shape } from "./Shape.ts"
@@ -41,8 +41,8 @@ export function project(x: Any, weight: Any): Any {
   if (width !== expected) {
     throw new ShapeError.ShapeError(`linear: input axis -1 is ${width} but the weight expects ${expected}`)
   }
-  const rows = untyped(x).reshape([-1, width])
-  return unsafeTyped(tf.matMul(rows, untyped(weight), false, true).reshape([...x.shape.slice(0, -1), out]))
+  const rows = tf.reshape(untyped(x), [-1, width])
+  return unsafeTyped(tf.reshape(tf.matMul(rows, untyped(weight), false, true), [...x.shape.slice(0, -1), out]))
 }
 
 /** `x Wᵀ + b`: `[..., In]` to `[..., Out]`. */

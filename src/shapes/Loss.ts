@@ -9,7 +9,7 @@
  * assert.deepStrictEqual(Loss.crossEntropy(Tensor.zeros([2, 10]), labels).shape, [])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
@@ -22,36 +22,36 @@ const logSoftmax = (x: tf.Tensor): tf.Tensor =>
   FusedKernel.run("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!
 
 const oneHot = (column: tf.Tensor, classes: number): tf.Tensor =>
-  tf.cast(tf.oneHot(column.squeeze([1]) as tf.Tensor1D, classes), "float32")
+  tf.cast(tf.oneHot(tf.squeeze(column, [1]) as tf.Tensor1D, classes), "float32")
 
 const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
   tf.customGrad((logits, saveUntyped) => {
     const x = logits as tf.Tensor
     const save = saveUntyped as tf.GradSaveFunc
     const [rows, classes] = x.shape as [number, number]
-    const column = labels.reshape([rows, 1])
+    const column = tf.reshape(labels, [rows, 1])
     const logProbabilities = logSoftmax(x)
     const picked = FusedKernel.run(
       "PatchwordGatherElements",
       { x: logProbabilities, indices: column },
       { axis: 1 },
-      () => [logProbabilities.mul(oneHot(column, classes)).sum(1, true)]
+      () => [tf.sum(tf.mul(logProbabilities, oneHot(column, classes)), 1, true)]
     )[0]!
-    const likelihood = picked.sum().mul(-(1 - smoothing) / rows)
+    const likelihood = tf.mul(tf.sum(picked), -(1 - smoothing) / rows)
     save([logProbabilities, column])
     return {
-      value: smoothing === 0 ? likelihood : likelihood.sub(logProbabilities.mean().mul(smoothing)),
+      value: smoothing === 0 ? likelihood : tf.sub(likelihood, tf.mul(tf.mean(logProbabilities), smoothing)),
       gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
         const [p, c] = saved as [tf.Tensor, tf.Tensor]
-        const share = dy.mul(1 / rows)
-        const probabilities = tf.exp(p).mul(share)
-        const uniform = smoothing === 0 ? probabilities : probabilities.sub(share.mul(smoothing / classes))
-        const hit = share.mul(1 - smoothing)
+        const share = tf.mul(dy, 1 / rows)
+        const probabilities = tf.mul(tf.exp(p), share)
+        const uniform = smoothing === 0 ? probabilities : tf.sub(probabilities, tf.mul(share, smoothing / classes))
+        const hit = tf.mul(share, 1 - smoothing)
         return FusedKernel.run(
           "PatchwordScatterElementsAdd",
-          { x: uniform, indices: c, updates: hit.neg().reshape([1, 1]).tile([rows, 1]) },
+          { x: uniform, indices: c, updates: tf.tile(tf.reshape(tf.neg(hit), [1, 1]), [rows, 1]) },
           { axis: 1 },
-          () => [uniform.sub(oneHot(c, classes).mul(hit))]
+          () => [tf.sub(uniform, tf.mul(oneHot(c, classes), hit))]
         )[0]!
       }
     }
@@ -103,8 +103,8 @@ export function softCrossEntropy<S extends Shape, R extends Shape>(
 export function softCrossEntropy(logits: Any, targets: Any): Any {
   ShapeError.same("softCrossEntropy", logits, targets)
   const x = untyped(logits)
-  const normal = x.sub(tf.logSumExp(x, 1, true))
-  return unsafeTyped(tf.neg(normal.mul(untyped(targets)).sum(1)).mean())
+  const normal = tf.sub(x, tf.logSumExp(x, 1, true))
+  return unsafeTyped(tf.mean(tf.neg(tf.sum(tf.mul(normal, untyped(targets)), 1))))
 }
 
 /** The share of rows whose largest logit is the label's; has no gradient. */

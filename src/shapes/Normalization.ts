@@ -9,7 +9,7 @@
  * assert.deepStrictEqual(y.shape, [2, 4])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Show } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
@@ -28,8 +28,12 @@ const layerNormGrad = (epsilon: number) =>
     const save = args[3] as tf.GradSaveFunc
     const [y, mean, inverse] = FusedKernel.run("PatchwordLayerNorm", { x, weight, bias }, { epsilon }, () => {
       const moments = tf.moments(x, -1, true)
-      const inverseDeviation = tf.rsqrt(moments.variance.add(epsilon))
-      return [x.sub(moments.mean).mul(inverseDeviation).mul(weight).add(bias), moments.mean, inverseDeviation]
+      const inverseDeviation = tf.rsqrt(tf.add(moments.variance, epsilon))
+      return [
+        tf.add(tf.mul(tf.mul(tf.sub(x, moments.mean), inverseDeviation), weight), bias),
+        moments.mean,
+        inverseDeviation
+      ]
     }) as [tf.Tensor, tf.Tensor, tf.Tensor]
     save([x, weight, mean, inverse])
     return {
@@ -38,19 +42,23 @@ const layerNormGrad = (epsilon: number) =>
         const [x0, w, m, r] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
         const width = x0.shape.at(-1)!
         const rows = x0.size / width
-        const upstream = dy.reshape([rows, width])
-        const deviation = r.reshape([rows, 1])
+        const upstream = tf.reshape(dy, [rows, width])
+        const deviation = tf.reshape(r, [rows, 1])
         // Products with the inverse deviation are taken where there is one number for each row or column, not for each element.
-        const centred = x0.reshape([rows, width]).sub(m.reshape([rows, 1]))
-        const column = w.reshape([width, 1])
-        const weighted = upstream.mul(centred)
-        const meanGradient = FusedKernel.product(upstream, column, { alpha: 1 / width }).mul(deviation)
-        const varianceGradient = FusedKernel.product(weighted, column, { alpha: 1 / width }).mul(
-          deviation.square().mul(deviation)
+        const centred = tf.sub(tf.reshape(x0, [rows, width]), tf.reshape(m, [rows, 1]))
+        const column = tf.reshape(w, [width, 1])
+        const weighted = tf.mul(upstream, centred)
+        const meanGradient = tf.mul(FusedKernel.product(upstream, column, { alpha: 1 / width }), deviation)
+        const varianceGradient = tf.mul(
+          FusedKernel.product(weighted, column, { alpha: 1 / width }),
+          tf.mul(tf.square(deviation), deviation)
         )
-        const dx = upstream.mul(w).mul(deviation).sub(meanGradient).sub(centred.mul(varianceGradient))
-        const dw = FusedKernel.product(r.reshape([1, rows]), weighted).reshape([width])
-        return [dx.reshape(x0.shape), dw, upstream.sum(0)]
+        const dx = tf.sub(
+          tf.sub(tf.mul(tf.mul(upstream, w), deviation), meanGradient),
+          tf.mul(centred, varianceGradient)
+        )
+        const dw = tf.reshape(FusedKernel.product(tf.reshape(r, [1, rows]), weighted), [width])
+        return [tf.reshape(dx, x0.shape), dw, tf.sum(upstream, 0)]
       }
     }
   })
@@ -114,10 +122,10 @@ export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: numb
     )
   }
   const { bias, running_mean: mean, running_var: variance, weight } = params
-  const factor = untyped(weight).mul(tf.rsqrt(untyped(variance).add(epsilon)))
-  const offset = untyped(bias).sub(untyped(mean).mul(factor))
+  const factor = tf.mul(untyped(weight), tf.rsqrt(tf.add(untyped(variance), epsilon)))
+  const offset = tf.sub(untyped(bias), tf.mul(untyped(mean), factor))
   const perChannel = [1, channels, 1, 1]
-  return unsafeTyped(untyped(x).mul(factor.reshape(perChannel)).add(offset.reshape(perChannel)))
+  return unsafeTyped(tf.add(tf.mul(untyped(x), tf.reshape(factor, perChannel)), tf.reshape(offset, perChannel)))
 }
 
 /** Each vector of the last axis divided by its length, or by `epsilon` where it is shorter than that. */
@@ -126,9 +134,9 @@ export const l2Normalize = <L extends Shape, C extends number>(
   epsilon = 1e-12
 ): Tensor<[...L, C]> => {
   const raw = untyped(x)
-  const squares = raw.square().sum(-1, true)
+  const squares = tf.sum(tf.square(raw), -1, true)
   // The root of the clamped square keeps the gradient of a zero vector finite.
-  return unsafeTyped(raw.div(tf.sqrt(tf.maximum(squares, epsilon * epsilon))))
+  return unsafeTyped(tf.div(raw, tf.sqrt(tf.maximum(squares, epsilon * epsilon))))
 }
 
 /** The cosine between vectors of the last axis: `[..., C]` twice to `[...]`. Divides by the lengths, without an epsilon. */
@@ -138,8 +146,8 @@ export const cosine = <L extends Shape, C extends number>(
 ): Tensor<L> => {
   ShapeError.same("cosine", a, b)
   const [x, y] = [untyped(a), untyped(b)]
-  const lengths = tf.mul(tf.sqrt(x.square().sum(-1)), tf.sqrt(y.square().sum(-1)))
-  return unsafeTyped(tf.div(x.mul(y).sum(-1), lengths))
+  const lengths = tf.mul(tf.sqrt(tf.sum(tf.square(x), -1)), tf.sqrt(tf.sum(tf.square(y), -1)))
+  return unsafeTyped(tf.div(tf.sum(tf.mul(x, y), -1), lengths))
 }
 
 /** `(x - mean) / std`, channel by channel, of images `[B, 3, H, W]`. */
@@ -149,6 +157,6 @@ export const standardise = <B extends number, H extends number, W extends number
 ): Tensor<[B, 3, H, W]> => {
   const { mean, std } = channels
   const perChannel = (values: ReadonlyArray<number>) => tf.tensor([...values], [1, 3, 1, 1])
-  const scaled = untyped(images).mul(perChannel(std.map((deviation) => 1 / deviation)))
-  return unsafeTyped(scaled.add(perChannel(mean.map((middle, channel) => -middle / std[channel]!))))
+  const scaled = tf.mul(untyped(images), perChannel(std.map((deviation) => 1 / deviation)))
+  return unsafeTyped(tf.add(scaled, perChannel(mean.map((middle, channel) => -middle / std[channel]!))))
 }

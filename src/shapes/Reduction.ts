@@ -8,7 +8,7 @@
  * assert.deepStrictEqual(Reduction.meanTokens(Tensor.zeros([2, 5, 3])).shape, [2, 3])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Axis from "./Axis.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
@@ -112,7 +112,7 @@ export const meanTokens = <B extends number, N extends number, C extends number,
 export const globalNorm = (tree: object): Tensor<[]> => {
   const squares = Tree.leaves<Any>(tree).map(([, leaf]) => {
     const x = untyped(leaf)
-    return FusedKernel.run("PatchwordSumSquares", { x }, {}, () => [x.square().sum()])[0]!
+    return FusedKernel.run("PatchwordSumSquares", { x }, {}, () => [tf.sum(tf.square(x))])[0]!
   })
   return unsafeTyped(tf.sqrt(tf.sum(tf.stack(squares))))
 }

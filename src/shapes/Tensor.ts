@@ -14,11 +14,16 @@
  * assert.strictEqual(Tensor.constant(HostTensor.zeros([4], "int32")).dtype, "int32")
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+// TensorFlow.js computes eagerly with the backend that this registers.
+import "@tensorflow/tfjs-backend-cpu"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Dim, PlainNumber } from "./Dim.ts"
+import * as KernelGradients from "./gradients/KernelGradients.ts"
 import type { DType, HostTensor } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
+
+KernelGradients.register()
 
 declare const brand: unique symbol
 

@@ -10,7 +10,7 @@
  * assert.deepStrictEqual(patches.shape, [2, 9, 8])
  * ```
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Div, Mul, Patches, Plus, Show, ShowShape, Sized } from "./Dim.ts"
 import type { DType, HostTensor } from "./HostTensor.ts"
 import type { LinearParams } from "./Linear.ts"
@@ -35,10 +35,10 @@ export const patchify = <B extends number, I extends number, H extends number, W
   }
   const [rows, columns] = [height / patch, width / patch]
   return unsafeTyped(
-    untyped(images)
-      .reshape([batch, channels, rows, patch, columns, patch])
-      .transpose([0, 2, 4, 1, 3, 5])
-      .reshape([batch, rows * columns, channels * patch * patch])
+    tf.reshape(
+      tf.transpose(tf.reshape(untyped(images), [batch, channels, rows, patch, columns, patch]), [0, 2, 4, 1, 3, 5]),
+      [batch, rows * columns, channels * patch * patch]
+    )
   )
 }
 
@@ -58,10 +58,17 @@ export const unpatchify = <B extends number, I extends number, H extends number,
     )
   }
   return unsafeTyped(
-    untyped(patches)
-      .reshape([batch, height / patch, width / patch, channels, patch, patch])
-      .transpose([0, 3, 1, 4, 2, 5])
-      .reshape([batch, channels, height, width])
+    tf.reshape(
+      tf.transpose(tf.reshape(untyped(patches), [batch, height / patch, width / patch, channels, patch, patch]), [
+        0,
+        3,
+        1,
+        4,
+        2,
+        5
+      ]),
+      [batch, channels, height, width]
+    )
   )
 }
 
@@ -103,15 +110,15 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
     )
   }
   const patches = untyped(patchify(images, patch))
-  const rows = patches.reshape([-1, patches.shape[2]!])
-  const y = tf.matMul(rows, untyped(weight).reshape([width, -1]), false, true)
-  const biased = bias === undefined ? y : y.add(untyped(bias))
-  return unsafeTyped(biased.reshape([patches.shape[0]!, patches.shape[1]!, width]))
+  const rows = tf.reshape(patches, [-1, patches.shape[2]!])
+  const y = tf.matMul(rows, tf.reshape(untyped(weight), [width, -1]), false, true)
+  const biased = bias === undefined ? y : tf.add(y, untyped(bias))
+  return unsafeTyped(tf.reshape(biased, [patches.shape[0]!, patches.shape[1]!, width]))
 }
 
 /** A convolution of one pixel seen as the linear layer it is. */
 export const asLinear = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
-  weight: unsafeTyped(untyped(params.weight).reshape([params.weight.shape[0], params.weight.shape[1]])),
+  weight: unsafeTyped(tf.reshape(untyped(params.weight), [params.weight.shape[0], params.weight.shape[1]])),
   bias: params.bias
 })
 
@@ -119,15 +126,15 @@ export const asLinear = <I extends number, C extends number>(params: PatchParams
 export const repeat = <B extends number, C extends number>(
   token: Tensor<[1, 1, C]>,
   batch: B & Sized<B>
-): Tensor<[B, 1, C]> => unsafeTyped(untyped(token).tile([batch, 1, 1]))
+): Tensor<[B, 1, C]> => unsafeTyped(tf.tile(untyped(token), [batch, 1, 1]))
 
 /** A vector as the single token of a single sample: `[C]` to `[1, 1, C]`. */
 export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
-  unsafeTyped(untyped(vector).reshape([1, 1, -1]))
+  unsafeTyped(tf.reshape(untyped(vector), [1, 1, -1]))
 
 /** A table of tokens as a single sample: `[T, C]` to `[1, T, C]`. */
 export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
-  unsafeTyped(untyped(table).expandDims(0))
+  unsafeTyped(tf.expandDims(untyped(table), 0))
 
 /** Tokens made of others: sums of the `T` tokens of a sample by constant weights, `[1, T, C]` to `[1, N, C]`. */
 export const blend = <N extends number, T extends number, C extends number>(
@@ -152,7 +159,7 @@ export const classToken = <B extends number, T extends number, C extends number>
   tokens: Tensor<[B, T, C]>
 ): Tensor<[B, 1, C]> => {
   const [batch, , width] = untyped(tokens).shape as [number, number, number]
-  return unsafeTyped(untyped(tokens).slice([0, 0, 0], [batch, 1, width]))
+  return unsafeTyped(tf.slice(untyped(tokens), [0, 0, 0], [batch, 1, width]))
 }
 
 /** The patch tokens of `[B, N+1, C]`: `[B, N, C]`. */
@@ -171,7 +178,7 @@ export function patchTokens(tokens: Any, count: number): Any {
   if (total !== count + 1) {
     throw new ShapeError.ShapeError(`patchTokens: ${count} patches and the class token are not ${total} tokens`)
   }
-  return unsafeTyped(untyped(tokens).slice([0, 1, 0], [batch, count, width]))
+  return unsafeTyped(tf.slice(untyped(tokens), [0, 1, 0], [batch, count, width]))
 }
 
 /** Puts the mask token in the place of every masked patch: patches `[B, N, C]`, mask `[B, N]`, token `[1, 1, C]`. */
@@ -196,8 +203,8 @@ export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
       }`
     )
   }
-  const masked = tf.cast(untyped(mask), "float32").expandDims(2)
-  return unsafeTyped(untyped(patches).mul(tf.sub(1, masked)).add(masked.mul(untyped(token))))
+  const masked = tf.expandDims(tf.cast(untyped(mask), "float32"), 2)
+  return unsafeTyped(tf.add(tf.mul(untyped(patches), tf.sub(1, masked)), tf.mul(masked, untyped(token))))
 }
 
 /** Rows of `[B, N, C]`, counted row-major over batch and token: `[M]` of them to `[M, C]`. */
@@ -206,7 +213,7 @@ export const selectRows = <B extends number, N extends number, C extends number,
   rows: Tensor<[M], "int32">
 ): Tensor<[M, C]> => {
   const raw = untyped(x)
-  return unsafeTyped(tf.gather(raw.reshape([-1, raw.shape[2]!]), untyped(rows)))
+  return unsafeTyped(tf.gather(tf.reshape(raw, [-1, raw.shape[2]!]), untyped(rows)))
 }
 
 /** A factor for every sample as one for each of the chosen rows of `[B, N, C]`: `[B]` to `[M]` (drop path). */
@@ -216,7 +223,7 @@ export const factorsOfRows = <B extends number, M extends number>(
   rows: Tensor<[M], "int32">
 ): Tensor<[M]> => {
   const raw = untyped(factors)
-  return unsafeTyped(tf.gather(raw.expandDims(1).tile([1, tokens]).reshape([-1]), untyped(rows)))
+  return unsafeTyped(tf.gather(tf.reshape(tf.tile(tf.expandDims(raw, 1), [1, tokens]), [-1]), untyped(rows)))
 }
 
 /** All tokens of a batch as rows: `[B, N, C]` to `[B·N, C]`. */
@@ -224,7 +231,7 @@ export const rows = <B extends number, N extends number, C extends number>(
   x: Tensor<[B, N, C]>
 ): Tensor<[Mul<B, N>, C]> => {
   const raw = untyped(x)
-  return unsafeTyped(raw.reshape([-1, raw.shape[2]!]))
+  return unsafeTyped(tf.reshape(raw, [-1, raw.shape[2]!]))
 }
 
 /** Rows as the tokens of a batch again: `[B·N, C]` to `[B, N, C]`. */
@@ -232,11 +239,11 @@ export const batched = <B extends number, N extends number, C extends number>(
   x: Tensor<[NoInfer<Mul<B, N>>, C]>,
   batch: B & Sized<B>,
   tokens: N & Sized<N>
-): Tensor<[B, N, C]> => unsafeTyped(untyped(x).reshape([batch, tokens, -1]))
+): Tensor<[B, N, C]> => unsafeTyped(tf.reshape(untyped(x), [batch, tokens, -1]))
 
 /** The single token of every sample: `[B, 1, C]` to `[B, C]`. */
 export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
-  unsafeTyped(untyped(x).squeeze([1]))
+  unsafeTyped(tf.squeeze(untyped(x), [1]))
 
 /** The edge of a square grid of patches, checked. */
 export const gridOf = <H extends number, P extends number>(image: H, patch: P): Div<H, P> => {

@@ -1,5 +1,5 @@
 /** Choices amid what has gradients. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 
 /**
  * Computes on the values of tensors without leaving a trace for gradients. What is drawn from a taped tensor, an index or a

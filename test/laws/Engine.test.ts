@@ -1,5 +1,5 @@
 import { afterAll, afterEach } from "@effect/vitest"
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Fiber, Layer, ManagedRuntime, Scope } from "effect"
 import * as Laws from "../../src/laws/index.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"

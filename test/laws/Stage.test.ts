@@ -1,5 +1,5 @@
 import { afterAll } from "@effect/vitest"
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit, ManagedRuntime, Schema, Scope } from "effect"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tensor from "../../src/shapes/Tensor.ts"

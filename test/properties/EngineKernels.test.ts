@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, ManagedRuntime } from "effect"
 import fc from "fast-check"
 import * as TypeInference from "../../src/compiler/graph/TypeInference.ts"
@@ -58,9 +58,9 @@ const gradient = ({ inputs, run }: Case): Case => {
         const all = given.map((x, i) => (real.includes(i) ? values[real.indexOf(i)]! : x))
         const weighted = [run(...all)].flat().flatMap((y) => {
           const one = y as tf.Tensor
-          return one.dtype === "float32" ? [one.mul(one.mul(0.5).add(0.3)).sum()] : []
+          return one.dtype === "float32" ? [tf.sum(tf.mul(one, tf.add(tf.mul(one, 0.5), 0.3)))] : []
         })
-        return weighted.reduce((a, b) => a.add(b)) as tf.Scalar
+        return weighted.reduce((a, b) => tf.add(a, b)) as tf.Scalar
       }
       return tf.grads(loss)(real.map((i) => given[i]!))
     }
@@ -110,7 +110,7 @@ const long = (run: (x: tf.Tensor) => tf.Tensor): Cases =>
   fc.tuple(dims(0, 2), seeds, fc.constantFrom(256, 257, 300, 1021, 2048), fc.constantFrom(4, 1000)).map(
     ([shape, seed, length, values]) => ({
       inputs: [array([...shape, length], "float32", seed, -values, values)],
-      run: (x) => run(x!.floor())
+      run: (x) => run(tf.floor(x!))
     })
   )
 
@@ -140,52 +140,52 @@ const product = (transposeA: boolean, transposeB: boolean, batched: boolean): Ca
 
 const differentiable: Readonly<Record<string, Cases>> = {
   Abs: unary(tf.abs, 0.1),
-  AddN: pair((a, b) => tf.addN([a, a.add(b), tf.zerosLike(a)])),
+  AddN: pair((a, b) => tf.addN([a, tf.add(a, b), tf.zerosLike(a)])),
   Add: pair(tf.add),
   ClipByValue: unary((x) => tf.clipByValue(x, -0.51, 0.73)),
-  Concat: along((x, axis) => tf.concat([x, x.mul(2), x], axis)),
+  Concat: along((x, axis) => tf.concat([x, tf.mul(x, 2), x], axis)),
   Cos: unary(tf.cos),
   Cumsum: along((x, _, keep) => tf.cumsum(x, x.shape.length - 1, keep, !keep)),
-  Elu: unary((x) => tf.exp(x).sub(1)),
+  Elu: unary((x) => tf.sub(tf.exp(x), 1)),
   Erf: unary(tf.erf),
   Exp: unary(tf.exp),
-  ExpandDims: unary((x) => x.expandDims(0).expandDims(-1).mul(3)),
+  ExpandDims: unary((x) => tf.mul(tf.expandDims(tf.expandDims(x, 0), -1), 3)),
   GatherV2: indexed((x, i) => tf.gather(x, i), (x) => [x[1]!, 2]),
   GatherV2Flat: indexed((x, i) => tf.gather(x, i, 0), () => [3]),
   Log: unary(tf.log, 0.2),
   Max: along((x, axis, keep) => tf.max(x, axis, keep)),
-  Maximum: unary((x) => tf.maximum(x, x.neg().mul(0.3))),
+  Maximum: unary((x) => tf.maximum(x, tf.mul(tf.neg(x), 0.3))),
   Mean: along((x, axis, keep) => tf.mean(x, axis, keep)),
   Min: along((x, axis, keep) => tf.min(x, axis, keep)),
-  Minimum: unary((x) => tf.minimum(x, x.neg().mul(0.3))),
+  Minimum: unary((x) => tf.minimum(x, tf.mul(tf.neg(x), 0.3))),
   Multiply: pair(tf.mul),
   Neg: unary(tf.neg),
-  Pack: along((x, axis) => tf.stack([x, x.mul(2)], axis)),
-  PadV2: unary((x) => x.reshape([-1]).pad([[1, 2]], 0.7)),
+  Pack: along((x, axis) => tf.stack([x, tf.mul(x, 2)], axis)),
+  PadV2: unary((x) => tf.pad(tf.reshape(x, [-1]), [[1, 2]], 0.7)),
   Pow: unary((x) => tf.pow(x, 3)),
   PowBy: pair((a, b) => tf.pow(a, b), 0.3, 2),
   RealDiv: pair(tf.div, 0.4, 2),
   Reciprocal: unary(tf.reciprocal, 0.4),
-  Relu: unary((x) => tf.relu(x.add(0.01))),
-  Reverse: along((x, axis) => tf.reverse(x, axis).mul(x)),
+  Relu: unary((x) => tf.relu(tf.add(x, 0.01))),
+  Reverse: along((x, axis) => tf.mul(tf.reverse(x, axis), x)),
   Rsqrt: unary(tf.rsqrt, 0.4),
-  Select: chosen((condition, a) => tf.where(condition, a.mul(3), a.exp())),
-  "Select by one": chosen((condition, a) => tf.where(condition.all(), a.mul(3), a)),
+  Select: chosen((condition, a) => tf.where(condition, tf.mul(a, 3), tf.exp(a))),
+  "Select by one": chosen((condition, a) => tf.where(tf.all(condition), tf.mul(a, 3), a)),
   Sigmoid: unary(tf.sigmoid),
   Sin: unary(tf.sin),
   Slice: along((x, axis) => {
     const at = axis < 0 ? axis + x.shape.length : axis
-    return x.slice(x.shape.map((dim, i) => (i === at ? dim - 1 : 0)), x.shape.map((dim, i) => (i === at ? 1 : dim)))
+    return tf.slice(x, x.shape.map((dim, i) => (i === at ? dim - 1 : 0)), x.shape.map((dim, i) => (i === at ? 1 : dim)))
   }),
-  Softmax: unary((x) => tf.softmax(x.reshape([1, -1]))),
+  Softmax: unary((x) => tf.softmax(tf.reshape(x, [1, -1]))),
   Softplus: unary(tf.softplus),
   SplitV: along((x, axis) => {
-    const [a, b] = tf.split(tf.concat([x, x.mul(3)], axis), 2, axis) as [tf.Tensor, tf.Tensor]
-    return a.mul(b)
+    const [a, b] = tf.split(tf.concat([x, tf.mul(x, 3)], axis), 2, axis) as [tf.Tensor, tf.Tensor]
+    return tf.mul(a, b)
   }),
   Sqrt: unary(tf.sqrt, 0.2),
   Square: unary(tf.square),
-  SquaredDifference: unary((x) => tf.squaredDifference(x, x.mul(0.3))),
+  SquaredDifference: unary((x) => tf.squaredDifference(x, tf.mul(x, 0.3))),
   Sub: pair(tf.sub),
   Sum: along((x, axis, keep) => tf.sum(x, axis, keep)),
   SumAll: unary((x) => tf.sum(x)),
@@ -193,19 +193,19 @@ const differentiable: Readonly<Record<string, Cases>> = {
   Tile: along((x, axis) =>
     tf.tile(x, x.shape.map((_, i) => (i === (axis < 0 ? axis + x.shape.length : axis) ? 3 : 1)))
   ),
-  TileAll: unary((x) => tf.tile(x.reshape([-1, 1]), [2, 3])),
-  Transpose: unary((x) => x.transpose().mul(2)),
+  TileAll: unary((x) => tf.tile(tf.reshape(x, [-1, 1]), [2, 3])),
+  Transpose: unary((x) => tf.mul(tf.transpose(x), 2)),
   UnsortedSegmentSum: indexed((x, i) => tf.unsortedSegmentSum(x, i as tf.Tensor1D, 5), ([first]) => [first!]),
   Unpack: along((x, axis) => {
     const at = axis < 0 ? axis + x.shape.length : axis
-    const parts = tf.unstack(tf.concat([x, x.mul(2)], at), at)
+    const parts = tf.unstack(tf.concat([x, tf.mul(x, 2)], at), at)
     return tf.mul(parts[0]!, parts.at(-1)!)
   }),
   moments: along((x, axis, keep) => {
     const { mean, variance } = tf.moments(x, axis, keep)
-    return mean.add(variance)
+    return tf.add(mean, variance)
   }),
-  logSoftmax: unary((x) => tf.logSoftmax(x.reshape([2, 1, -1].slice(x.size % 2 === 0 ? 0 : 1)))),
+  logSoftmax: unary((x) => tf.logSoftmax(tf.reshape(x, [2, 1, -1].slice(x.size % 2 === 0 ? 0 : 1)))),
   matMul: product(false, false, false),
   "matMul, left transposed": product(true, false, true),
   "matMul, right transposed": product(false, true, true),
@@ -213,45 +213,52 @@ const differentiable: Readonly<Record<string, Cases>> = {
 }
 
 const discrete: Readonly<Record<string, Cases>> = {
-  All: along((x, axis, keep) => tf.all(x.greater(-1), axis, keep)),
-  Any: along((x, axis, keep) => tf.any(x.greater(1), axis, keep)),
+  All: along((x, axis, keep) => tf.all(tf.greater(x, -1), axis, keep)),
+  Any: along((x, axis, keep) => tf.any(tf.greater(x, 1), axis, keep)),
   ArgMax: along((x, axis) => tf.argMax(x, axis)),
   ArgMin: along((x, axis) => tf.argMin(x, axis)),
   "ArgMax of long rows": long((x) => tf.argMax(x, -1)),
   "ArgMin of long rows": long((x) => tf.argMin(x, -1)),
   Cast: unary((x) =>
-    x.cast("int32").mul(3).cast("bool").cast("float32").add(x.cast("bool").cast("int32").cast("float32"))
+    tf.add(
+      tf.cast(tf.cast(tf.mul(tf.cast(x, "int32"), 3), "bool"), "float32"),
+      tf.cast(tf.cast(tf.cast(x, "bool"), "int32"), "float32")
+    )
   ),
   Ceil: unary(tf.ceil),
   "Cumsum along any axis": along((x, axis, keep) => tf.cumsum(x, axis < 0 ? axis + x.shape.length : axis, keep, !keep)),
   Elu: unary(tf.elu),
-  Equal: pair((a, b) => tf.equal(a.floor(), b.floor())),
+  Equal: pair((a, b) => tf.equal(tf.floor(a), tf.floor(b))),
   Floor: unary(tf.floor),
   GatherNd: indexed((x, i) => tf.gatherND(x, i), () => [3, 1]),
   Greater: pair(tf.greater),
-  GreaterEqual: pair((a, b) => tf.greaterEqual(a.floor(), b.floor())),
-  IsFinite: unary((x) => tf.isFinite(x.div(x.floor()).mul(tf.log(x)))),
+  GreaterEqual: pair((a, b) => tf.greaterEqual(tf.floor(a), tf.floor(b))),
+  IsFinite: unary((x) => tf.isFinite(tf.mul(tf.div(x, tf.floor(x)), tf.log(x)))),
   IsNan: unary((x) => tf.isNaN(tf.log(x))),
   Less: pair(tf.less),
-  LessEqual: pair((a, b) => tf.lessEqual(a.floor(), b.floor())),
-  LogicalAnd: pair((a, b) => tf.logicalAnd(a.greater(0), b.greater(0))),
-  LogicalNot: unary((x) => tf.logicalNot(x.greater(0))),
-  LogicalOr: pair((a, b) => tf.logicalOr(a.greater(0), b.greater(0))),
-  NotEqual: pair((a, b) => tf.notEqual(a.floor(), b.floor())),
+  LessEqual: pair((a, b) => tf.lessEqual(tf.floor(a), tf.floor(b))),
+  LogicalAnd: pair((a, b) => tf.logicalAnd(tf.greater(a, 0), tf.greater(b, 0))),
+  LogicalNot: unary((x) => tf.logicalNot(tf.greater(x, 0))),
+  LogicalOr: pair((a, b) => tf.logicalOr(tf.greater(a, 0), tf.greater(b, 0))),
+  NotEqual: pair((a, b) => tf.notEqual(tf.floor(a), tf.floor(b))),
   OneHot: indexed((x, i) => tf.oneHot(i, x.shape[0]! + 1), (x) => x.slice(1)),
   OneHotReal: indexed((_, i) => tf.oneHot(i as tf.Tensor1D, 3, 0.9, 0.1, "float32"), () => [4]),
   Prod: along((x, axis, keep) => tf.prod(x, axis, keep)),
   Round: unary(tf.round),
-  ScatterNd: indexed((x, i) => tf.scatterND(i.reshape([-1, 1]), x, [5, ...x.shape.slice(1)]), ([first]) => [first!]),
+  ScatterNd: indexed(
+    (x, i) => tf.scatterND(tf.reshape(i, [-1, 1]), x, [5, ...x.shape.slice(1)]),
+    ([first]) => [first!]
+  ),
   "ScatterNd, by two numbers": indexed(
-    (x, i) => tf.scatterND(tf.concat([i.reshape([-1, 1]), i.reshape([-1, 1])], 1), x, [5, 7, ...x.shape.slice(1)]),
+    (x, i) =>
+      tf.scatterND(tf.concat([tf.reshape(i, [-1, 1]), tf.reshape(i, [-1, 1])], 1), x, [5, 7, ...x.shape.slice(1)]),
     ([first]) => [first!]
   ),
   Sign: unary(tf.sign),
   Step: unary((x) => tf.step(x, -0.5)),
-  "TopK, values": unary((x) => tf.topk(x.reshape([-1]), 1).values),
+  "TopK, values": unary((x) => tf.topk(tf.reshape(x, [-1]), 1).values),
   "TopK, indices": along((x) => tf.topk(x, x.shape.at(-1)!).indices),
-  "whole numbers": pair((a, b) => a.floor().cast("int32").add(b.floor().cast("int32")).sum(), -5, 5)
+  "whole numbers": pair((a, b) => tf.sum(tf.add(tf.cast(tf.floor(a), "int32"), tf.cast(tf.floor(b), "int32"))), -5, 5)
 }
 
 const memory = Effect.flatMap(Engine.Engine, (engine) => engine.memory)

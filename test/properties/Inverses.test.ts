@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import fc from "fast-check"
 import { Attention, HostTensor, Tensor, Tokens, Tree } from "../../src/shapes/index.ts"
 import { type Sizes, sizes } from "../shapes/operations.ts"

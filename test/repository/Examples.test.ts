@@ -27,7 +27,7 @@ const written = modules.flatMap((module) =>
 const flags = ["--disable-warning=ExperimentalWarning", "--conditions=patchword-source"]
 
 const runner = `
-import * as tf from "${import.meta.resolve("@tensorflow/tfjs")}"
+import * as tf from "${import.meta.resolve("@tensorflow/tfjs-core")}"
 tf.env().set("PROD", true)
 const failures = {}
 for (const [file, path] of JSON.parse(process.argv[1])) {

@@ -138,14 +138,15 @@ describe("the package", () => {
     assert.deepStrictEqual(nameless, [])
   })
 
-  const nn = ["@tensorflow/tfjs", "pure-rand"]
+  const tensors = ["@tensorflow/tfjs-backend-cpu", "@tensorflow/tfjs-core"]
+  const nn = [...tensors, "pure-rand"]
   const services = ["@effect/platform-node", "effect", "ml-matrix", "protobufjs", ...nn]
   const needed: Readonly<Record<string, ReadonlyArray<string>>> = {
     ".": services,
-    "./shapes": ["@tensorflow/tfjs"],
+    "./shapes": tensors,
     "./domain": ["effect", "ml-matrix", "pure-rand"],
     "./nn": nn,
-    "./compiler": ["@tensorflow/tfjs", "protobufjs"],
+    "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
     "./laws": services

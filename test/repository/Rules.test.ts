@@ -107,7 +107,7 @@ describe("folders", () => {
   })
 
   it("import from their room as CONTRIBUTING draws it", () => {
-    const drawn = /^```\n(shapes\n[^`]*)\n```$/m.exec(readFileSync(`${root}CONTRIBUTING.md`, "utf8"))?.[1]
+    const drawn = /^```\n(shapes\/gradients\n[^`]*)\n```$/m.exec(readFileSync(`${root}CONTRIBUTING.md`, "utf8"))?.[1]
     assert.strictEqual(drawn, drawing(sources))
   })
 

@@ -25,16 +25,19 @@ interface Room {
 const method = ["shapes", "domain", "nn", "compiler"]
 
 const rooms: Readonly<Record<string, Room>> = {
-  shapes: { rooms: [], packages: ["@tensorflow/tfjs"] },
+  shapes: { rooms: [], packages: ["@tensorflow/tfjs-backend-cpu", "@tensorflow/tfjs-core"] },
   domain: { rooms: [], packages: ["effect", "ml-matrix", "pure-rand"] },
   nn: { rooms: ["shapes", "domain"], packages: [] },
-  compiler: { rooms: ["shapes"], packages: ["@tensorflow/tfjs", "protobufjs"] },
+  compiler: {
+    rooms: ["shapes"],
+    packages: ["@tensorflow/tfjs-backend-cpu", "@tensorflow/tfjs-core", "protobufjs"]
+  },
   layers: {
     rooms: method,
     packages: [
       "@effect/platform-node",
       "@huggingface/hub",
-      "@tensorflow/tfjs",
+      "@tensorflow/tfjs-core",
       "@zip.js/zip.js",
       "effect",
       "hyparquet",
@@ -51,7 +54,7 @@ const rooms: Readonly<Record<string, Room>> = {
   pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp"] },
   laws: {
     rooms: [...method, "layers", "pipelines"],
-    packages: ["@tensorflow/tfjs", "effect", "fast-check", "node:util"]
+    packages: ["@tensorflow/tfjs-core", "effect", "fast-check", "node:util"]
   },
   cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect"] }
 }

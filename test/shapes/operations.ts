@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import fc from "fast-check"
 import { gated } from "../../examples/gatedLinear.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"

@@ -2,7 +2,7 @@
  * The values of a traced step: what a tensor is while nothing is computed. A value is a name in the graph, or a constant
  * that has not needed a name yet; reshapes of it share the name until an operator needs the other shape.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"

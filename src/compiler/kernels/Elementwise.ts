@@ -1,5 +1,5 @@
 /** Arithmetic, comparison and choice, element by element. */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
 import { broadcast, cast, expanded, type Info, operator, type Translation, type Translations } from "./Translation.ts"
 

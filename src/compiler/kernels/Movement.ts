@@ -1,5 +1,5 @@
 /** Shapes, copies and cuts: everything that moves elements and leaves their values alone. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Shape } from "../../shapes/Shape.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
 import {

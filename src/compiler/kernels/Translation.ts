@@ -1,5 +1,5 @@
 /** What the translations of kernels share. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Shape } from "../../shapes/Shape.ts"
 import { type Attribute, type Element, numberOf } from "../graph/Graph.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"

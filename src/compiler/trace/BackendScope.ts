@@ -1,5 +1,5 @@
 /** Synchronous TensorFlow.js code on a backend of choice, leaving nothing behind. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 
 // A gradient that throws leaves on the tape what it had saved.
 const dropTape = (): void => {

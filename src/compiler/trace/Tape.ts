@@ -5,7 +5,7 @@
  *
  * A step is recorded as it is compiled (`Trace`): nothing is computed, and the same steps are refused.
  */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"

@@ -2,7 +2,9 @@
  * A TensorFlow.js backend that computes nothing: its kernels know shapes and emit operators. What a step does under it is
  * recorded, forward and backward, as fast as JavaScript can call it.
  */
-import * as tf from "@tensorflow/tfjs"
+// Small constants are folded by the kernels that this registers.
+import "@tensorflow/tfjs-backend-cpu"
+import * as tf from "@tensorflow/tfjs-core"
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import { NotTraceable, Tracer } from "../graph/Tracer.ts"

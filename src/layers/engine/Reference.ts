@@ -1,5 +1,5 @@
 /** Steps run eagerly on TensorFlow.js's cpu backend. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
 import * as BackendScope from "../../compiler/trace/BackendScope.ts"
 import * as TracedStep from "../../compiler/trace/TracedStep.ts"
@@ -64,7 +64,7 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
 
     const service: Engine["Service"] = {
       name: "reference",
-      about: { engine: "reference", version: tf.version.tfjs, threads: 1, precision: "fp32", precisions: ["fp32"] },
+      about: { engine: "reference", version: tf.version_core, threads: 1, precision: "fp32", precisions: ["fp32"] },
       train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
         const arrays = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
         const use = yield* hold(step.name, step.state as object, arrays)

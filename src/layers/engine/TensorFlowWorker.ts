@@ -1,5 +1,5 @@
 /** The thread in which TensorFlow lives: it holds tapes and states, and takes one call at a time. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import koffi from "koffi"
 import { availableParallelism } from "node:os"
 import util from "node:util"

@@ -57,7 +57,7 @@ export const write = (
 const PACKAGES = [
   "effect",
   "@effect/platform-node",
-  "@tensorflow/tfjs",
+  "@tensorflow/tfjs-core",
   "@tensorflow/tfjs-node",
   "onnxruntime-node",
   "sharp",
