@@ -31,6 +31,7 @@ const sample = (ast: SchemaAST.AST, name: string): ReadonlyArray<unknown> => {
   if (SchemaAST.isUnion(ast)) return ast.types.flatMap((type) => sample(type, name))
   if (SchemaAST.isLiteral(ast)) return [ast.literal]
   if (SchemaAST.isNull(ast)) return [null]
+  if (SchemaAST.isBoolean(ast)) return [true, false]
   if (SchemaAST.isNumber(ast)) return [++words]
   if (SchemaAST.isArrays(ast)) return [[sample([...ast.elements, ...ast.rest][0]!, name)[0]]]
   if (SchemaAST.isObjects(ast)) {
@@ -89,4 +90,22 @@ describe("the errors", () => {
   it.each(classes.map((type) => [type.identifier, type] as const))("%s says nothing twice", (_, type) => {
     assert.deepStrictEqual(errors(type).flatMap(({ message }) => repetitions(message)), [])
   })
+
+  it.each(
+    classes.filter(({ identifier }) => !["TeacherError", "WeightsError"].includes(identifier)).map((type) =>
+      [type.identifier, type] as const
+    )
+  )(
+    "%s has reasons of one level",
+    (_, { fields }) => {
+      const reason = fields["reason"]
+      const members = reason !== undefined && "members" in reason && Array.isArray(reason.members) ? reason.members : []
+      assert.deepStrictEqual(
+        members.filter((member) => isErrorClass(member) && "reason" in member.fields).map(({ identifier }) =>
+          identifier
+        ),
+        []
+      )
+    }
+  )
 })

@@ -91,7 +91,7 @@ const made = Effect.fnUntraced(function*(
   { tokenizer: { augment, encoder, seed } }: Preset
 ): Effect.fn.Return<
   Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine | Images>,
-  Config.ConfigError | Artifact.ArtifactError,
+  Config.ConfigError | Artifact.OpenError,
   FileSystem.FileSystem | Path.Path
 > {
   const { imageSize, patchSize } = encoder

@@ -50,7 +50,7 @@ import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
-import { NotARun, OtherConfig, type RunsError, Unreadable, within } from "./RunsError.ts"
+import { NotARun, OtherConfig, type RunsError, Unreadable, within, withinOrWeights } from "./RunsError.ts"
 import * as RunStore from "./RunStore.ts"
 import * as StageName from "./StageName.ts"
 
@@ -94,13 +94,14 @@ const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   Effect.andThen(Effect.annotateCurrentSpan("patchword.stage", stage), self)
 
 /** For what has files of its own. */
-const inFiles = <A, R>(self: Effect.Effect<A, RunsError["reason"], R>, stage: string) =>
+const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
 const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
   const wrapped = within(place)
+  const weighed = withinOrWeights(place)
 
   const rows = Effect.gen(function*() {
     const text = Option.getOrElse(yield* store.read(LOG), () => "")
@@ -170,12 +171,12 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     weights: Effect.fn("patchword.Runs.weights")(
       (stage: string) => store.readWeights(stageWeights(stage)),
       inFiles,
-      wrapped
+      weighed
     ),
     saveWeights: Effect.fn("patchword.Runs.saveWeights")(
       (stage: string, weights: Weights.Weights) => store.writeWeights(stageWeights(stage), weights),
       inFiles,
-      wrapped
+      weighed
     ),
     saveBatch: Effect.fn("patchword.Runs.saveBatch")(
       (stage: string, step: number, batch: Weights.Weights) => {
@@ -183,7 +184,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
         return Effect.as(store.writeBatch(stageWeights(name), batch), name)
       },
       inFiles,
-      wrapped
+      weighed
     ),
     writeReport: Effect.fn("patchword.Runs.writeReport")(
       function*(json: Json.Json, html: string) {
@@ -309,10 +310,17 @@ export class Runs extends Context.Service<Runs, {
   /** Marks a stage as finished; its weights must have been saved before. */
   readonly done: (stage: string, result: Json.Json) => Effect.Effect<void, RunsError>
   /** The weights that a stage ended with, if they were saved. */
-  readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError>
-  readonly saveWeights: (stage: string, weights: Weights.Weights) => Effect.Effect<void, RunsError>
+  readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError | Weights.WeightsError>
+  readonly saveWeights: (
+    stage: string,
+    weights: Weights.Weights
+  ) => Effect.Effect<void, RunsError | Weights.WeightsError>
   /** Keeps the batch of a failed step beside the weights, whatever it holds; gives its name there. */
-  readonly saveBatch: (stage: string, step: number, batch: Weights.Weights) => Effect.Effect<string, RunsError>
+  readonly saveBatch: (
+    stage: string,
+    step: number,
+    batch: Weights.Weights
+  ) => Effect.Effect<string, RunsError | Weights.WeightsError>
   readonly writeReport: (json: Json.Json, html: string) => Effect.Effect<void, RunsError>
 }>()("patchword/layers/Runs") {}
 

@@ -3,7 +3,7 @@ import { Effect, Runtime, Schema } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
-import * as Weights from "../weights/Weights.ts"
+import type * as Weights from "../weights/Weights.ts"
 import { StageNameInvalid } from "./StageName.ts"
 
 /** The folder belongs to a run with another configuration. Exits with 73. */
@@ -47,14 +47,13 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
     Lock.Locked,
     Unreadable,
     Files.FileError,
-    StageNameInvalid,
-    Weights.WeightsError
+    StageNameInvalid
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
     const { directory, reason } = this
-    const named = ["FileError", "StageNameInvalid", "WeightsError"].includes(reason._tag)
+    const named = reason._tag === "FileError" || reason._tag === "StageNameInvalid"
     return named ? reason.message : `run folder ${directory}: ${reason.message}`
   }
 }
@@ -62,3 +61,9 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
 /** Says of failures in which run folder they are. */
 export const within = (directory: string) =>
   Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
+
+/** The same for what reads and writes weights, whose errors have reasons of their own. */
+export const withinOrWeights = (directory: string) =>
+  Effect.mapError((error: RunsError["reason"] | Weights.WeightsError) =>
+    error._tag === "WeightsError" ? error : new RunsError({ directory, reason: error })
+  )

@@ -73,21 +73,20 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
     OtherKind,
     NotInRun,
     SeveralInRun,
-    ModelFolder.ModelFolderError,
     Config.ConfigError,
     Files.FileError,
-    Weights.WeightsError,
     Tokenizer.OtherQuantizer
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
     const { path, reason } = this
-    return ["FileError", "ModelFolderError", "WeightsError"].includes(reason._tag)
-      ? reason.message
-      : `${path}: ${reason.message}`
+    return reason._tag === "FileError" ? reason.message : `${path}: ${reason.message}`
   }
 }
+
+/** Why there is nothing to open: what has reasons of its own is not wrapped in another error. */
+export type OpenError = ArtifactError | ModelFolder.ModelFolderError | Weights.WeightsError
 
 /**
  * A network with its weights, under their official names: of a run's stage, of anybody who kept the header, or of a folder in
@@ -145,7 +144,11 @@ const locate = Effect.fnUntraced(function*(given: string, kind: string | undefin
 })
 
 const within = (path: string) =>
-  Effect.mapError((reason: ArtifactError["reason"]) => new ArtifactError({ path, reason }))
+  Effect.mapError((error: ArtifactError["reason"] | ModelFolder.ModelFolderError | Weights.WeightsError) =>
+    error._tag === "ModelFolderError" || error._tag === "WeightsError"
+      ? error
+      : new ArtifactError({ path, reason: error })
+  )
 
 const inFile = Effect.fnUntraced(function*(file: string, { quantizer }: Given, expected = "network of BEiT v2") {
   const { provenance, tensors } = yield* Weights.read(file)
@@ -188,7 +191,7 @@ const isOf = (model: Model.Model, kind: Model.Kind | undefined): boolean => kind
  */
 export const open = (
   path: string
-): Effect.Effect<Artifact, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, undefined)
+): Effect.Effect<Artifact, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, undefined)
 
 /**
  * The tokenizer at a path; fails as {@link open} does, and with 65 when it is something else, or was trained with a quantizer
@@ -197,25 +200,25 @@ export const open = (
 export const tokenizer = (
   path: string,
   given: Given = {}
-): Effect.Effect<Artifact<"Tokenizer">, ArtifactError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Artifact<"Tokenizer">, OpenError, FileSystem.FileSystem | Path.Path> =>
   opened(path, "Tokenizer", given)
 
 /** The backbone at a path; fails as {@link tokenizer} does. */
 export const backbone = (
   path: string
-): Effect.Effect<Artifact<"Backbone">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Backbone")
+): Effect.Effect<Artifact<"Backbone">, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, "Backbone")
 
 /** The classifier at a path; fails as {@link tokenizer} does. */
 export const classifier = (
   path: string
-): Effect.Effect<Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> => opened(path, "Classifier")
+): Effect.Effect<Artifact<"Classifier">, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, "Classifier")
 
 /**
  * What a classifier can be trained from at a path: its backbone, or else its classifier. Fails as {@link backbone} does.
  */
 export const trained = (
   path: string
-): Effect.Effect<Artifact<"Backbone"> | Artifact<"Classifier">, ArtifactError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Artifact<"Backbone"> | Artifact<"Classifier">, OpenError, FileSystem.FileSystem | Path.Path> =>
   Effect.catchIf(
     backbone(path),
     ({ reason }) => reason._tag === "NotInRun" || (reason._tag === "OtherKind" && reason.found === "Classifier"),
@@ -237,7 +240,7 @@ export const custom: <C>(
   path: string,
   name: string,
   schema: Schema.Codec<C, Json.Json>
-) => Effect.Effect<Custom<C>, ArtifactError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+) => Effect.Effect<Custom<C>, OpenError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
   function*<C>(path: string, name: string, schema: Schema.Codec<C, Json.Json>) {
     const file = yield* locate(path, name)
     const { provenance, tensors } = yield* Weights.read(file)

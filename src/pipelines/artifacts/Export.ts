@@ -88,7 +88,6 @@ export class ExportError extends Schema.TaggedError<ExportError>()("ExportError"
     NotExportable,
     Weights.NotFinite,
     Files.FileError,
-    Weights.WeightsError,
     Tokenizer.OtherQuantizer
   ])
 }) {
@@ -268,7 +267,7 @@ export const onnx: (
   network: Network,
   what: What,
   options?: Options
-) => Effect.Effect<Uint8Array, ExportError> = Effect.fn("patchword.Export.onnx")(
+) => Effect.Effect<Uint8Array, ExportError | Weights.WeightsError> = Effect.fn("patchword.Export.onnx")(
   function*(network, what, { images, pooling = MEAN, provenance } = {}) {
     const all = yield* models(network, pooling)
     const chosen = all[what]
@@ -297,7 +296,8 @@ export const onnx: (
       }
     }))
   },
-  (self, _, what) => Effect.mapError(self, (reason) => new ExportError({ what, reason }))
+  (self, _, what) =>
+    Effect.mapError(self, (error) => error._tag === "WeightsError" ? error : new ExportError({ what, reason: error }))
 )
 
 /** Writes an ONNX file atomically; fails as {@link onnx} does, and with 74 when it cannot be written. */
@@ -306,7 +306,7 @@ export const write = Effect.fn("patchword.Export.write")(function*(
   network: Network,
   what: What,
   options?: Options
-): Effect.fn.Return<void, ExportError, FileSystem.FileSystem | Path.Path> {
+): Effect.fn.Return<void, ExportError | Weights.WeightsError, FileSystem.FileSystem | Path.Path> {
   const files = yield* Files.make
   const bytes = yield* onnx(network, what, options)
   yield* Effect.mapError(files.write(file, [bytes]), (reason) => new ExportError({ what, reason }))

@@ -104,14 +104,7 @@ export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem:
 /** Why a path cannot be inspected. The exit code is that of the reason. */
 export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([
-    Unknown,
-    Unreadable,
-    ModelFolder.ModelFolderError,
-    Files.FileError,
-    Weights.WeightsError,
-    Results.ResultsError
-  ])
+  reason: Schema.Union([Unknown, Unreadable, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
@@ -313,5 +306,15 @@ export const inspect = Effect.fn("patchword.inspect")(
       : yield* weights(given)
     return found
   },
-  (self, path) => Effect.mapError(self, (reason) => new InspectError({ path, reason }))
+  (self, path) =>
+    Effect.mapError(self, (error) => {
+      switch (error._tag) {
+        case "ModelFolderError":
+        case "ResultsError":
+        case "WeightsError":
+          return error
+        default:
+          return new InspectError({ path, reason: error })
+      }
+    })
 )

@@ -49,7 +49,6 @@ export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("Mo
     Config.ConfigError,
     ForeignConfig.ForeignError,
     Files.FileError,
-    Weights.WeightsError,
     OtherQuantizer
   ])
 }) {
@@ -194,7 +193,9 @@ const published = (
 }
 
 const within = (folder: string) =>
-  Effect.mapError((reason: ModelFolderError["reason"]) => new ModelFolderError({ folder, reason }))
+  Effect.mapError((error: ModelFolderError["reason"] | Weights.WeightsError) =>
+    error._tag === "WeightsError" ? error : new ModelFolderError({ folder, reason: error })
+  )
 
 /** Writes a network as a folder, whole or not at all. An existing folder is replaced. Fails with 74. */
 export const write = Effect.fn("patchword.ModelFolder.write")(

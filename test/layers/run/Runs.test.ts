@@ -104,7 +104,9 @@ const behaviour = (layer: Layer.Layer<Runs.Runs | Checkpoints.Checkpoints, unkno
       const checkpoints = yield* Checkpoints.Checkpoints
       const stage = "../outside"
       const nothing = Weights.make({})
-      const asked: ReadonlyArray<Effect.Effect<unknown, Runs.RunsError | Checkpoints.CheckpointsError>> = [
+      const asked: ReadonlyArray<
+        Effect.Effect<unknown, Runs.RunsError | Checkpoints.CheckpointsError | Weights.WeightsError>
+      > = [
         run.result(stage),
         run.done(stage, 1),
         run.weights(stage),
