@@ -1,5 +1,6 @@
 /** Before the first stage: what the teacher says of all that a tokenizer will be shown, so that training needs no teacher. */
 import { Effect, Schema, Stream } from "effect"
+import * as Config from "../domain/config/Config.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import type { ComputedOn } from "../domain/values/ComputedOn.ts"
 import * as Json from "../domain/values/Json.ts"
@@ -55,8 +56,9 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
  * with `TooFewImages`, and as the images, the teacher and the cache fail.
  */
 export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
-  function*(config: TokenizerConfig, directory: string, options: CacheOptions = {}) {
+  function*(given: typeof TokenizerConfig.Encoded, directory: string, options: CacheOptions = {}) {
     const { again = false, dtype = "float16", split = "train", stage = "tokenizer" } = options
+    const config = yield* Config.check(TokenizerConfig, stage)(given)
     const teacher = yield* Teacher.Teacher
     const progress = yield* Progress
     const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })

@@ -3,10 +3,10 @@
  * how stages compose: each takes the value of the one before it.
  */
 import { Effect, Option, Schema } from "effect"
+import * as Config from "../domain/config/Config.ts"
 import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
 import { KnnConfig } from "../domain/config/KnnConfig.ts"
-import type { Preset } from "../domain/config/Preset.ts"
-import * as PresetModule from "../domain/config/Preset.ts"
+import { Preset } from "../domain/config/Preset.ts"
 import { ProbeConfig } from "../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../domain/evaluation/Accuracy.ts"
 import * as Classes from "../domain/evaluation/Classes.ts"
@@ -88,7 +88,8 @@ const maskedImages = (set: ImageSet, preset: Preset, predicted: ReadonlyArray<Pr
  *
  * Fails as its stages fail.
  */
-export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, options: DemoOptions) {
+export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options: DemoOptions) {
+  const preset = yield* Config.check(Preset, "the preset")(given)
   const { credits = [], preset: name, subject = "emoji" } = options
   const engine = yield* Engine
   const runs = yield* Runs
@@ -277,7 +278,7 @@ export const demo = Effect.fn("patchword.demo")(function*(preset: Preset, option
       ["tokenizer", Weights.digest(tokenizer.value.tensors).slice(0, 12)],
       ["backbone", Weights.digest(backbone.value.tensors).slice(0, 12)]
     ],
-    config: Stage.toJson(PresetModule.Preset, preset)
+    config: Stage.toJson(Preset, preset)
   }
   yield* runs.writeReport(
     yield* Effect.orDie(Schema.encodeEffect(Report.Report)(report)),

@@ -1,5 +1,6 @@
 /** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
 import { Effect } from "effect"
+import * as Config from "../domain/config/Config.ts"
 import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
 import * as Model from "../domain/config/Model.ts"
 import * as Classes from "../domain/evaluation/Classes.ts"
@@ -157,11 +158,12 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
  * step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const finetune = Effect.fn("patchword.finetune")(function*(
-  config: FinetuneConfig,
+  given: typeof FinetuneConfig.Encoded,
   start: Start.Start | undefined,
   options: Stage.StageOptions = {}
 ) {
   const { split = "train", stage = "finetune" } = options
+  const config = yield* Config.check(FinetuneConfig, stage)(given)
   const set = yield* (yield* Images).load(split)
   yield* Effect.annotateCurrentSpan({
     "patchword.stage": stage,

@@ -1,5 +1,6 @@
 /** The second stage: predicting the visual words behind masks (paper, sections 2.3 and 2.4). */
 import { Effect } from "effect"
+import * as Config from "../domain/config/Config.ts"
 import * as Model from "../domain/config/Model.ts"
 import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import type { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
@@ -129,12 +130,12 @@ export interface PretrainOptions extends Stage.StageOptions {
  * `TrainingError` when a step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const pretrain = Effect.fn("patchword.pretrain")(function*(
-  given: PretrainConfig,
+  given: typeof PretrainConfig.Encoded,
   tokenizer: Tokenizer.Tokenizer,
   options: PretrainOptions = {}
 ) {
   const { mask: own, split = "train", stage = "pretrain" } = options
-  const { config, mask } = yield* Masking.of(given, own)
+  const { config, mask } = yield* Masking.of(yield* Config.check(PretrainConfig, stage)(given), own)
   yield* checkGrid(stage, config, tokenizer.config)
   const set = yield* (yield* Images).load(split)
   yield* Effect.annotateCurrentSpan({

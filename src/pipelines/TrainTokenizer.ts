@@ -1,5 +1,6 @@
 /** The first stage: learning a visual vocabulary (paper, section 2.2). */
 import { Effect, Option, Schema } from "effect"
+import * as Config from "../domain/config/Config.ts"
 import * as Model from "../domain/config/Model.ts"
 import { CodebookConfig, TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Codebook from "../domain/method/Codebook.ts"
@@ -227,12 +228,13 @@ export interface TokenizerOptions extends Stage.StageOptions {
  * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
-  given: TokenizerConfig,
+  given: typeof TokenizerConfig.Encoded,
   options: TokenizerOptions = {}
 ) {
   const { continueFrom, quantizer: own, split = "train", stage = "tokenizer" } = options
-  yield* supported(given)
-  const config = yield* configured(given, own)
+  const checked = yield* Config.check(TokenizerConfig, stage)(given)
+  yield* supported(checked)
+  const config = yield* configured(checked, own)
   yield* checkContinued(config, continueFrom)
   const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config, ...(own && { quantizer: own }) }))
   const { digest: teacherDigest, name: teacher, width: teacherWidth } = yield* Teacher

@@ -120,6 +120,18 @@ const reading = <A, I>(schema: Schema.Codec<A, I>, source: string, said: boolean
 export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => reading(schema, source, false)
 
 /**
+ * A configuration as the schema has it. An instance stays as it is; a plain copy, as `{ ...config }`, is decoded. `source` names
+ * it in errors.
+ *
+ * @returns an effect that fails with a {@link ConfigError} listing every problem.
+ */
+export const check = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
+  const is = Schema.is(schema)
+  const run = decode(schema, source)
+  return (config: A | I): Effect.Effect<A, ConfigError> => is(config) ? Effect.succeed(config) : run(config)
+}
+
+/**
  * What may change in a configuration: any member at any depth. A tuple, an array or an instance is given whole; a member that is
  * undefined stays as it is. The length of a training may be said in other words, see `TrainingLength`.
  */

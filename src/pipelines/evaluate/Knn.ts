@@ -2,7 +2,8 @@
  * Classification by the nearest neighbours in feature space, without any training: what the features alone know.
  */
 import { Effect } from "effect"
-import type { KnnConfig } from "../../domain/config/KnnConfig.ts"
+import * as Config from "../../domain/config/Config.ts"
+import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
@@ -68,11 +69,12 @@ const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, conf
  * Fails with `ClassesError` when labels are none of the classes or classes do not meet, and as the engine fails.
  */
 export const knn = Effect.fn("patchword.knn")(function*(
-  config: KnnConfig,
+  given: KnnConfig,
   bank: FeatureSet,
   tests: ReadonlyArray<FeatureSet>,
   rule: Classes.Rule = "same"
 ) {
+  const config = yield* Config.check(KnnConfig, "knn")(given)
   yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
   const met = yield* Effect.fromResult(Classes.meetAll(bank, tests, rule))
   const engine = yield* Engine

@@ -3,7 +3,8 @@
  * on images that no figure is reported of; nothing else is tuned.
  */
 import { Effect, Runtime, Schema } from "effect"
-import type { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import * as Config from "../../domain/config/Config.ts"
+import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
@@ -145,11 +146,12 @@ export interface ProbeSets {
  * engine fails.
  */
 export const probe = Effect.fn("patchword.probe")(function*(
-  config: ProbeConfig,
+  given: ProbeConfig,
   sets: ProbeSets,
   rule: Classes.Rule = "same"
 ) {
   const { tests, train, validation } = sets
+  const config = yield* Config.check(ProbeConfig, "probe")(given)
   yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1

@@ -11,7 +11,7 @@
  * ```
  */
 import { Effect, Option, Runtime, Schema } from "effect"
-import { ConfigError } from "../../domain/config/Config.ts"
+import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
@@ -140,11 +140,13 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
 export const requireConfig = (
   stage: string,
   problems: Readonly<Record<string, readonly [asked: boolean, message: string]>>
-): Effect.Effect<void, ConfigError> => {
+): Effect.Effect<void, Config.ConfigError> => {
   const [first, ...rest] = Object.entries(problems)
     .filter(([, [asked]]) => asked)
     .map(([path, [, message]]) => ({ path, message }))
-  return first === undefined ? Effect.void : Effect.fail(new ConfigError({ source: stage, problems: [first, ...rest] }))
+  return first === undefined
+    ? Effect.void
+    : Effect.fail(new Config.ConfigError({ source: stage, problems: [first, ...rest] }))
 }
 
 /** What a stage trains, on what, and how. */
@@ -218,7 +220,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       teacherDigest,
       trained = parametersOf
     } = options
-    const config = toJson(schema, options.config)
+    const config = toJson(schema, yield* Config.check(schema, stage)(options.config))
     const { total } = optimizer.steps(stepsPerEpoch)
     const rate = optimizer.learningRate(stepsPerEpoch)
     const { accumulate = 1, batchSize } = optimizer
