@@ -8,7 +8,7 @@ const written = Effect.fnUntraced(function*(self: Effect.Effect<never, Output.Ou
   const into = (lines: Array<string>) => (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   const console = { ...globalThis.console, log: into(out), error: into(err) }
   const exit = yield* self.pipe(
-    Failure.reported,
+    Failure.reported(false),
     Effect.provideService(Logger.LogToStderr, true),
     Effect.provideService(Console.Console, console),
     Effect.exit

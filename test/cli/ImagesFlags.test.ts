@@ -23,7 +23,7 @@ const load = (images: string, { holdout, holdoutSeed, labelColumn, splits }: Fla
   Images.use((source) => source.load(split)).pipe(
     Effect.provide(
       ImagesFlags.layer({
-        images,
+        images: Option.some(images),
         check: "contents",
         broken: "fail",
         pixelLimit: Option.none(),

@@ -1,12 +1,9 @@
-import { Console, Context, Effect, Logger } from "effect"
-import { Command } from "effect/cli"
+import { Console, Context, Effect } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import sharp from "sharp"
-import { patchword } from "../../src/cli/patchword.ts"
+import * as Program from "../../src/cli/Program.ts"
 import { classes, sets } from "../pipelines/kit.ts"
-
-export const patch = Command.runWith(patchword, { version: "0" })
 
 const Told = Context.Reference<Array<string>>("test/Told", { defaultValue: () => [] })
 
@@ -17,10 +14,7 @@ export const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) 
   const told = yield* Told
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   const error = (...values: ReadonlyArray<unknown>) => void told.push(values.join(" "))
-  yield* patch(args).pipe(
-    Effect.provideService(Console.Console, { ...globalThis.console, log, error }),
-    Effect.provideService(Logger.LogToStderr, true)
-  )
+  yield* Program.run(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error }))
   return lines.join("\n")
 })
 

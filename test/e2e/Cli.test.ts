@@ -19,7 +19,7 @@ const refusal = async (code: number, ...args: ReadonlyArray<string>): Promise<st
   const end = await patchword(...args)
   assert.strictEqual(end.code, code, `${end.stdout}\n${end.stderr}`)
   const lines = end.stderr.split("\n").map((line) => line.trim()).filter((line) => line !== "" && line !== "ERROR")
-    .filter((line) => !/^patchword help .* says what it takes$/.test(line))
+    .filter((line) => !/^patchword help .* says what it takes$|\(default\)$/.test(line))
   assert.strictEqual(lines.length, 1, end.stderr)
   assert.notMatch(end.stderr, /^\s+at |node:internal|\.ts:\d/m)
   return lines[0]!
@@ -63,18 +63,14 @@ describe("the command", () => {
     assert.match(await refusal(64, "plan", "--teacher-width", "65537"), /"65537"\. Expected: .*1 to 65536/)
   })
 
-  it.concurrent.each([[["dmo"]], [["help", "dmo"]], [["help", "tokenizer", "dmo"]]])(
-    "does not know %j",
-    async (args) => {
-      const { code, stderr } = await patchword(...args)
-      assert.strictEqual(code, 64)
-      assert.strictEqual(stderr.split("Unknown subcommand \"dmo\"").length, 2, stderr)
-      assert.notMatch(stderr, /^\s+at /m)
-    }
-  )
-
   it.concurrent("refuses words behind a verb that it is asked about", async () => {
-    assert.include(await refusal(64, "help", "engines", "onnx-cpu"), "\"onnx-cpu\" is no part of the verb engines")
+    assert.include(await refusal(64, "help", "engines", "onnx-cpu"), "there is no help on \"engines onnx-cpu\"")
+  })
+
+  it.concurrent("says a failure as one object to a program", async () => {
+    const missing = await patchword("inspect", join(folder, "none"), "--json")
+    assert.deepStrictEqual([missing.code, missing.stdout], [66, ""])
+    assert.deepInclude(JSON.parse(missing.stderr), { tag: "FileError", file: join(folder, "none"), exitCode: 66 })
   })
 
   it.concurrent("refuses the run folder of another configuration, naming the keys", async () => {

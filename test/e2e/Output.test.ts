@@ -45,7 +45,7 @@ describe("the output", () => {
   )
 
   it.concurrent("is for results alone, what is wrong with a command line goes elsewhere", async () => {
-    const { code, stderr, stdout } = await ended(start("src/cli/bin.ts", ["knn", "run", "--check", "all", "--json"]))
+    const { code, stderr, stdout } = await ended(start("src/cli/bin.ts", ["knn", "run", "--check", "all"]))
     assert.strictEqual(code, 64)
     assert.strictEqual(stdout, "")
     assert.include(stderr, "--check")

@@ -12,7 +12,7 @@ Effect.addFinalizer(() => Effect.sync(() => writeFileSync(file, "ended"))).pipe(
   Effect.andThen(lines),
   Effect.scoped,
   Output.orLost,
-  Failure.reported,
+  Failure.reported(false),
   Effect.provideService(Logger.LogToStderr, true),
   Signals.runMain({ disableErrorReporting: true })
 )

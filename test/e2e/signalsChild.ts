@@ -19,7 +19,7 @@ Effect.addFinalizer(() =>
   Effect.andThen(Effect.never),
   Effect.scoped,
   Output.orLost,
-  Failure.reported,
+  Failure.reported(false),
   Effect.provideService(Logger.LogToStderr, true),
   Signals.runMain({ disableErrorReporting: true })
 )

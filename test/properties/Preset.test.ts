@@ -52,7 +52,15 @@ const file = join(folder, "changes.json")
 
 const commanded = (settings: Partial<ConfigFlags.ConfigFlags>) =>
   Effect.runPromise(
-    outcome(ConfigFlags.resolve({ preset: "tiny", config: Option.none(), set: {}, seed: Option.none(), ...settings }))
+    outcome(
+      ConfigFlags.resolve({
+        preset: Option.some("tiny"),
+        config: Option.none(),
+        set: {},
+        seed: Option.none(),
+        ...settings
+      })
+    )
       .pipe(
         Effect.provide(Files.layerNode)
       )
@@ -133,9 +141,9 @@ describe("Preset.with", () => {
     await fc.assert(fc.asyncProperty(name, changes, async (preset, made) => {
       const expected = changed(Presets.all[preset], tree(made))
       const set = Object.fromEntries(made.map(([path, value]) => [path, JSON.stringify(value)]))
-      assert.deepStrictEqual(await commanded({ preset, set }), expected)
+      assert.deepStrictEqual(await commanded({ preset: Option.some(preset), set }), expected)
       writeFileSync(file, JSON.stringify(tree(made)))
-      assert.deepStrictEqual(await commanded({ preset, config: Option.some(file) }), expected)
+      assert.deepStrictEqual(await commanded({ preset: Option.some(preset), config: Option.some(file) }), expected)
     }))
   })
 

@@ -1,5 +1,5 @@
 /** `patchword demo`: the whole method on real images. */
-import { Console, Effect, Layer } from "effect"
+import { Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Images from "../../layers/images/Images.ts"
 import * as Progress from "../../layers/run/Progress.ts"
@@ -9,8 +9,8 @@ import * as Demo from "../../pipelines/Demo.ts"
 import * as Expectations from "../../pipelines/report/Expectations.ts"
 import type * as ReportPage from "../../pipelines/report/ReportPage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
-import * as Flags from "../flags/Flags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as ReportTable from "../terminal/ReportTable.ts"
 
@@ -27,11 +27,14 @@ export const credits: ReadonlyArray<ReportPage.Credit> = [
 export const demo = Command.make("demo", {
   ...ConfigFlags.flags,
   ...EngineFlags.flags,
-  out: Flags.out.pipe(Flag.withDefault("runs/demo"))
+  out: Flag.String("out").pipe(
+    Described.withDefault("run folder; a run there that is not finished goes on", "runs/demo")
+  )
 }, (given) =>
   Effect.gen(function*() {
-    const { out, preset: name } = given
-    const preset = yield* ConfigFlags.resolve(given)
+    const { out } = given
+    const name = yield* ConfigFlags.presetName(given)
+    const preset = yield* ConfigFlags.resolve({ ...given, preset: Option.some(name) })
     const { augment, encoder: { imageSize, patchSize }, seed } = preset.tokenizer
     const services = Layer.mergeAll(
       EngineFlags.layer(given),
@@ -42,6 +45,6 @@ export const demo = Command.make("demo", {
     yield* Console.log(ReportTable.render(report))
     yield* Console.log([...Expectations.lines(report), `The report is ${out}/report.html`].join("\n"))
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("train a tokenizer on emoji, pretrain on its codes, evaluate, and write a report"),
+    Command.withDescription("run the whole method on emoji, in minutes, and write a report"),
     Command.withExamples([{ command: "patchword demo --seed 1 --out runs/second" }])
   )

@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Images } from "../../layers/images/Images.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Encode from "../../pipelines/evaluate/Encode.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -16,17 +17,16 @@ import * as Print from "../terminal/Print.ts"
 /** The command. */
 export const encode = Command.make("encode", {
   tokenizer: Argument.String("tokenizer").pipe(
-    Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
+    Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),
   ...ImagesFlags.flags,
   ...EngineFlags.flags,
   split: Flags.split,
   out: Flag.File("out").pipe(
-    Flag.withDescription(
-      "a safetensors file for codes [images, patches] and labels; beside it, FILE.csv names the image and the class of each " +
-        "row; without, a line of JSON is printed for each image"
-    ),
-    Flag.optional
+    Described.optional(
+      "a safetensors file for codes [images, patches] and labels; beside it, FILE.csv names the image and the class of each row",
+      "none; a line of JSON for each image is printed"
+    )
   ),
   json: Flags.json
 }, (given) =>
@@ -54,7 +54,7 @@ export const encode = Command.make("encode", {
       yield* Print.result(given.json, { ...written, images: set.length, patches }, [set])
     }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("turn images into the codes of a tokenizer"),
+    Command.withDescription("turn images into codes (visual words)"),
     Command.withExamples([
       { command: "patchword encode runs/one --images photos --split train" },
       { command: "patchword encode runs/one --images photos --out codes.safetensors" }

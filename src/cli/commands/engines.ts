@@ -2,6 +2,7 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as EngineSurvey from "../../layers/engine/EngineSurvey.ts"
+import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as Failure from "../terminal/Failure.ts"
 
@@ -26,13 +27,12 @@ const line = (entry: EngineSurvey.Entry): string => {
 /** The command. */
 export const engines = Command.make("engines", {
   names: Argument.Literals("engine", EngineSurvey.candidates.map(({ name }) => name)).pipe(
-    Argument.withDescription("the engines to look at; default all"),
+    Argument.withDescription("the engines to measure (default: all)"),
     Argument.variadic()
   ),
   seconds: Flag.Finite("seconds").pipe(
-    Flag.withDescription("for how long each multiplies matrices"),
     Flag.filter((seconds) => seconds > 0, () => "more than 0"),
-    Flag.withDefault(2)
+    Described.withDefault("the time for which each engine multiplies matrices", 2)
   ),
   json: Flags.json
 }, ({ json: machine, names, seconds }) =>
@@ -47,6 +47,6 @@ export const engines = Command.make("engines", {
     yield* Console.log(found.map(line).join("\n"))
     yield* Console.log(`\nfastest that is exact enough: ${chosen?.name ?? "none"}`)
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("list what computes on this machine: versions, threads, precisions, and measured rates"),
+    Command.withDescription("list the engines of this machine: versions, threads, precisions, measured speed"),
     Command.withExamples([{ command: "patchword engines onnx-cpu openvino-fp32 --seconds 1" }])
   )

@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Export from "../../pipelines/artifacts/Export.ts"
+import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as PoolingFlags from "../flags/PoolingFlags.ts"
@@ -14,17 +15,16 @@ import * as Print from "../terminal/Print.ts"
 export const exported = Command.make("export", {
   network: NetworkFlags.network,
   what: Flag.Literals("what", Export.What.literals).pipe(
-    Flag.withDescription(
+    Described.required(
       "codes [images, patches] of a tokenizer; features [images, width] of any network, as the verb features gives them; " +
         "patches [images, patches, width] of a tokenizer or a backbone; logits [images, classes] of a classifier"
     )
   ),
   ...PoolingFlags.flags,
-  out: Flag.File("out").pipe(Flag.withDescription("the ONNX file")),
+  out: Flag.File("out").pipe(Described.required("the ONNX file")),
   batch: Flag.Int("batch").pipe(
-    Flag.withDescription("for so many images at a time; any number without"),
     Flag.filter((batch) => batch >= 1, () => "1 or more"),
-    Flag.optional
+    Described.optional("the number of images at a time", "any number")
   ),
   json: Flags.json
 }, ({ batch, finalNorm, json, network, out, pooling, what }) =>
@@ -41,7 +41,7 @@ export const exported = Command.make("export", {
     yield* Print.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "write a network as an ONNX file for ONNX Runtime, in any language: images from 0 to 1 go in"
+      "write a network as an ONNX file; its input is images with values from 0 to 1"
     ),
     Command.withExamples([
       { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },

@@ -3,6 +3,7 @@ import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Images } from "../../layers/images/Images.ts"
 import * as Features from "../../pipelines/evaluate/Features.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -21,11 +22,11 @@ export const features = Command.make("features", {
   split: Flags.split,
   ...PoolingFlags.flags,
   out: Flag.File("out").pipe(
-    Flag.withDescription(
+    Described.optional(
       "a safetensors file for features [images, width] and labels; beside it, FILE.csv names the image and the class of each " +
-        "row; without, a line of JSON is printed for each image"
-    ),
-    Flag.optional
+        "row",
+      "none; a line of JSON for each image is printed"
+    )
   ),
   json: Flags.json
 }, (given) =>

@@ -14,6 +14,7 @@ import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
@@ -35,11 +36,11 @@ const opened = (path: string) =>
 /** The command. */
 export const finetune = Command.make("finetune", {
   from: Flag.String("from").pipe(
-    Flag.withDescription(
-      "a run with a pretrained or a fine-tuned network, RUN/STAGE, a folder of the Hugging Face Hub, or a weights file (of " +
-        "others: for the preset's network); random values without"
-    ),
-    Flag.optional
+    Described.optional(
+      "the network to begin with: a run with a pretrained or a fine-tuned network, RUN/STAGE, a folder of the Hugging Face " +
+        "Hub, or a file of weights, which fits the preset's network where it is not patchword's own",
+      "random weights"
+    )
   ),
   tests: Flags.tests,
   classes: Flags.classes,
@@ -82,7 +83,7 @@ export const finetune = Command.make("finetune", {
       )
     )
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("train a classifier from a pretrained network, all of it, and test it"),
+    Command.withDescription("train a classifier from a pretrained network, and test it"),
     Command.withExamples([
       {
         command:

@@ -24,7 +24,7 @@ const weights = ({ dtypes, provenance, uses, ...rest }: typeof Inspect.WeightsFi
 /** The command. */
 export const inspect = Command.make("inspect", {
   path: Argument.String("path").pipe(
-    Argument.withDescription("a weights file, an ONNX model, a run folder, or a folder of the Hugging Face Hub")
+    Argument.withDescription("a run, a file of weights, an ONNX model, or a folder of the Hugging Face Hub")
   ),
   json: Flags.json
 }, ({ json: machine, path }) =>
@@ -65,7 +65,7 @@ export const inspect = Command.make("inspect", {
       })
     }
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("say what a file or a run is, where it came from, and what it can be used for"),
+    Command.withDescription("describe a file or a run: its origin, its results, and the verbs that take it"),
     Command.withExamples([{ command: "patchword inspect runs/demo" }, {
       command: "patchword inspect clip.safetensors"
     }])

@@ -7,6 +7,7 @@ import { Images } from "../../layers/images/Images.ts"
 import * as Plan from "../../pipelines/Plan.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -57,13 +58,11 @@ export const plan = Command.make("plan", {
   ...ImagesFlags.flags,
   split: Flags.split,
   teacherWidth: Flag.Int("teacher-width").pipe(
-    Flag.withDescription("numbers per patch of the teacher: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B"),
     Flag.filter((width) => width >= 1 && width <= 65_536, () => "a whole number from 1 to 65536"),
-    Flag.withDefault(48)
+    Described.withDefault("channels of the teacher's features: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B", 48)
   ),
   stages: Flag.String("stages").pipe(
-    Flag.withDescription("which stages, as tokenizer,pretrain"),
-    Flag.withDefault(Plan.StageName.literals.join(",")),
+    Described.withDefault("the stages, as tokenizer,pretrain", Plan.StageName.literals.join(",")),
     Flag.map(Flags.names)
   ),
   ...EngineFlags.flags,
@@ -84,7 +83,7 @@ export const plan = Command.make("plan", {
       yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : table(found))
     }).pipe(Effect.provide(Services.imagesAndEngine(given, preset.tokenizer.augment)))
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("say what a run will ask for: time, memory, disk, and what would not fit"),
+    Command.withDescription("estimate the time, memory and disk of a run, and what would not fit"),
     Command.withExamples([
       { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512" }
     ])

@@ -7,6 +7,7 @@ import { Images } from "../../layers/images/Images.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Predict from "../../pipelines/evaluate/Predict.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -48,29 +49,26 @@ export const predict = Command.make("predict", {
   ),
   ...ImagesFlags.flags,
   broken: Flag.Literals("broken", ["skip", "fail"]).pipe(
-    Flag.withDescription(
-      "skip (the default) leaves broken images out, names and counts them; it needs --check contents; fail ends instead"
-    ),
-    Flag.withDefault("skip" as const)
+    Described.withDefault(
+      "broken images are left out, named and counted (skip, with --check contents), or end the command (fail)",
+      "skip"
+    )
   ),
   ...EngineFlags.flags,
   split: Flags.split,
   top: Flag.Int("top").pipe(
-    Flag.withDescription("so many classes of each image, the most probable first; default 5"),
     Flag.filter((top) => top >= 1, () => "1 or more"),
-    Flag.withDefault(5)
+    Described.withDefault("the number of classes of each image, the most probable first", 5)
   ),
   out: Flag.File("out").pipe(
-    Flag.withDescription(
-      "a CSV file with the columns image, class_1, probability_1, ...; without, a table is printed, or with --json lines"
-    ),
-    Flag.optional
+    Described.optional(
+      "a CSV file with the columns image, class_1, probability_1, ...",
+      "none; a table is printed, or lines of JSON with --json"
+    )
   ),
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription(
-      "print a JSON object for each image, a line each; with --out one object that says what was written"
-    ),
-    Flag.withDefault(false)
+  json: Described.flag(
+    "json",
+    "print a line of JSON for each image; with --out one object that describes the file"
   )
 }, (given) =>
   Effect.gen(function*() {

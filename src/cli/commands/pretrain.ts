@@ -5,6 +5,7 @@ import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -13,7 +14,7 @@ import * as Print from "../terminal/Print.ts"
 /** The command. */
 export const pretrain = Command.make("pretrain", {
   tokenizer: Flag.String("tokenizer").pipe(
-    Flag.withDescription("a run with a tokenizer, RUN/STAGE, or a weights file")
+    Described.required("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),
   ...TrainingFlags.flags
 }, (given) =>
@@ -28,7 +29,7 @@ export const pretrain = Command.make("pretrain", {
       )
     )
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("pretrain a network on the codes that a tokenizer gives to masked patches"),
+    Command.withDescription("pretrain a network: it predicts the codes of masked patches"),
     Command.withExamples([
       { command: "patchword pretrain --tokenizer runs/one --preset tiny --images emoji --out runs/one" }
     ])

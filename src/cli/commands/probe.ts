@@ -7,6 +7,7 @@ import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Probe from "../../pipelines/evaluate/Probe.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
@@ -18,11 +19,10 @@ import * as Figures from "../terminal/Figures.ts"
 export const probe = Command.make("probe", {
   ...EvaluationFlags.flags,
   validation: Flag.String("validation").pipe(
-    Flag.withDescription(
-      "the split that the regularisation is chosen on; without, and where it is one of --tests, a part of --train that is " +
-        "held out"
-    ),
-    Flag.optional
+    Described.optional(
+      "the split that the regularisation is chosen on; where it is one of --tests, a part of --train is held out instead",
+      "a part of --train that is held out"
+    )
   )
 }, (given) =>
   Effect.gen(function*() {

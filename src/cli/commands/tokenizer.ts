@@ -7,6 +7,7 @@ import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
+import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -38,7 +39,7 @@ const train = Command.make(
       )
     }).pipe(Failure.mapErrors)
 ).pipe(
-  Command.withDescription("train a tokenizer: a codebook distilled from a teacher (VQ-KD)"),
+  Command.withDescription("train a tokenizer: it learns a codebook from a teacher's features (VQ-KD)"),
   Command.withExamples([
     { command: "patchword tokenizer train --preset tiny --images emoji --out runs/one" },
     {
@@ -49,25 +50,21 @@ const train = Command.make(
 )
 
 const cache = Command.make("cache", {
-  folder: Argument.Directory("folder").pipe(Argument.withDescription("where the features are kept")),
+  folder: Argument.Directory("folder").pipe(Argument.withDescription("the folder of the cache")),
   ...ConfigFlags.flags,
   ...ImagesFlags.flags,
   ...TeacherFlags.flags,
   ...EngineFlags.flags,
   split: Flags.split,
   dtype: Flag.Literals("dtype", ["float16", "float32"]).pipe(
-    Flag.withDescription("how numbers are kept"),
-    Flag.withDefault("float16" as const)
+    Described.withDefault("the number format of the kept features", "float16")
   ),
   damaged: Flag.Literals("damaged", ["fail", "recompute"]).pipe(
-    Flag.withDescription("what a damaged shard does: fail, or be computed anew"),
-    Flag.withDefault("fail" as const)
+    Described.withDefault("a damaged shard ends the command (fail), or is computed anew (recompute)", "fail")
   ),
-  again: Flag.Boolean("again").pipe(
-    Flag.withDescription(
-      "look at the views of all steps again and compute those that lack; for images replaced under the same name and size"
-    ),
-    Flag.withDefault(false)
+  again: Described.flag(
+    "again",
+    "check the views of all steps again and compute missing ones; for images replaced under the same name and size"
   ),
   json: Flags.json
 }, (given) =>
@@ -95,7 +92,7 @@ const cache = Command.make("cache", {
     }).pipe(Effect.provide(services))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "keep the teacher's features of what a training will see; then train with --teacher cache:FOLDER"
+      "compute the teacher's features for a training ahead; then train with --teacher cache:FOLDER"
     ),
     Command.withExamples([
       { command: "patchword tokenizer cache cache/clip --images photos --teacher clip:clip.safetensors" }
@@ -104,6 +101,6 @@ const cache = Command.make("cache", {
 
 /** The command. */
 export const tokenizer = Command.make("tokenizer").pipe(
-  Command.withDescription("learn a visual vocabulary"),
+  Command.withDescription("learn a visual vocabulary (tokenizer train), cache a teacher's features (tokenizer cache)"),
   Command.withSubcommands([train, cache])
 )

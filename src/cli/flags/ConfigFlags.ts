@@ -1,40 +1,44 @@
 /** The configuration that a command line asks for: a preset, a file over it, single values over both. */
-import { Effect, Option, Schema } from "effect"
+import { Console, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import type { Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Config from "../../domain/config/Config.ts"
 import { Preset } from "../../domain/config/Preset.ts"
 import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as ConfigFile from "../../layers/files/ConfigFile.ts"
+import * as Described from "./Described.ts"
 import * as Overrides from "./Overrides.ts"
+
+/** The preset of a command line that names none. */
+const DEFAULT = "tiny"
 
 /** Where a configuration comes from: a preset, over it a file, over it single values. */
 export const flags = {
   preset: Flag.String("preset").pipe(
-    Flag.withDescription("configuration to begin with: tiny, base, base300, large, ..."),
-    Flag.withDefault("tiny")
+    Described.optional(`the configuration to begin with (choices: ${Object.keys(Presets.all).join(", ")})`, DEFAULT)
   ),
   config: Flag.File("config").pipe(
-    Flag.withDescription("a JSON or YAML file whose values stand over the preset's"),
-    Flag.optional
+    Described.optional("a JSON or YAML file; its values replace the preset's", "none")
   ),
   set: Flag.KeyValuePair("set").pipe(
-    Flag.withDescription("a value over all others, as pretrain.optimizer.lr=0.001"),
-    Flag.withDefault({})
+    Described.withDefault(
+      "one value, as pretrain.optimizer.lr=0.001 or pretrain.optimizer.epochs=300; it replaces the preset's and the file's",
+      {},
+      "none"
+    )
   ),
   seed: Flag.Finite("seed").pipe(
-    Flag.withDescription("names every random number of the run; default the configuration's"),
     Flag.filter(
       (seed) => Number.isSafeInteger(seed),
       () => `an integer from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}`
     ),
-    Flag.optional
+    Described.optional("the random seed of all stages", "the configuration's")
   )
 }
 
 /** What {@link flags} say. */
 export interface ConfigFlags {
-  readonly preset: string
+  readonly preset: Option.Option<string>
   readonly config: Option.Option<string>
   readonly set: Readonly<Record<string, string>>
   readonly seed: Option.Option<number>
@@ -50,13 +54,20 @@ const everywhere = (preset: Preset, key: string, path: string, value: string): R
     )
   )
 
+/** The name of the preset. Says on standard error when it was chosen by default. */
+export const presetName = ({ preset }: Pick<ConfigFlags, "preset">): Effect.Effect<string> =>
+  Option.match(preset, {
+    onNone: () => Effect.as(Console.error(`preset: ${DEFAULT} (default)`), DEFAULT),
+    onSome: Effect.succeed
+  })
+
 /**
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
 export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags) {
-  const { colour = Option.none(), config, preset: name, seed, set } = given
-  const preset = yield* Presets.preset(name)
+  const { colour = Option.none(), config, seed, set } = given
+  const preset = yield* Presets.preset(yield* presetName(given))
   const filed = Option.isNone(config)
     ? preset
     : yield* Config.merge(Preset, config.value)(preset, yield* ConfigFile.read(Schema.Json, config.value))

@@ -5,18 +5,19 @@ import * as Config from "../../domain/config/Config.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Continuation from "../../pipelines/training/Continuation.ts"
 
+import * as Described from "./Described.ts"
+
 /** Which state, and how the schedule goes on. */
 export const flags = {
   continue: Flag.String("continue").pipe(
-    Flag.withDescription(
-      "go on from the same stage of another run, RUN or RUN@STEP: a number of steps, newest (default), previous, or " +
-        "finished, whose optimizer begins anew"
-    ),
-    Flag.optional
+    Described.optional(
+      "go on from a state of the same stage of another run: RUN, or RUN@STEP with a number of steps, newest, previous or " +
+        "finished; from finished, the optimizer begins anew",
+      "begin anew, or go on with the run of --out"
+    )
   ),
   schedule: Flag.Literals("schedule", ContinuedFrom.Schedule.literals).pipe(
-    Flag.withDescription("with --continue: on (default), after the steps that were taken, or anew, from step 0"),
-    Flag.optional
+    Described.optional("with --continue: on goes on after the steps that were taken; anew begins at step 0", "on")
   )
 }
 

@@ -4,24 +4,25 @@ import { Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Engine from "../../layers/engine/Engine.ts"
 
+import * as Described from "./Described.ts"
+
 /** What computes. */
 export const flags = {
   engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference", "auto"]).pipe(
-    Flag.withDescription("what computes; auto measures all and takes the fastest that is exact enough"),
-    Flag.withDefault("onnx" as const)
+    Described.withDefault("the engine; auto measures all and takes the fastest that is exact enough", "onnx")
   ),
   threads: Flag.Int("threads").pipe(
-    Flag.withDescription("threads of the engine; 0 for all cores"),
     Flag.filter((threads) => threads >= 0, () => "0 or more"),
-    Flag.withDefault(0)
+    Described.withDefault("threads of the engine; 0 for all cores", 0)
   ),
   precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(
-    Flag.withDescription("what matrix products compute in; bf16 on openvino and tensorflow"),
-    Flag.withDefault("fp32" as const)
+    Described.withDefault("the number format of matrix products; bf16 on openvino and tensorflow only", "fp32")
   ),
   memory: Flag.Literals("memory", ["high", "low"]).pipe(
-    Flag.withDescription("low computes blocks again for gradients, in less memory and more time; on onnx"),
-    Flag.withDefault("high" as const)
+    Described.withDefault(
+      "low recomputes blocks in the backward pass: less memory, more time; on onnx only",
+      "high"
+    )
   )
 }
 

@@ -4,6 +4,7 @@ import { Flag } from "effect/cli"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import { Images } from "../../layers/images/Images.ts"
 import * as ConfigFlags from "./ConfigFlags.ts"
+import * as Described from "./Described.ts"
 import * as EngineFlags from "./EngineFlags.ts"
 import * as Flags from "./Flags.ts"
 import * as ImagesFlags from "./ImagesFlags.ts"
@@ -12,12 +13,11 @@ import { network } from "./NetworkFlags.ts"
 /** What a frozen network is tested on, what computes, and where the figures are kept. */
 export const flags = {
   network,
-  train: Flag.String("train").pipe(Flag.withDescription("the split that is learned from"), Flag.withDefault("train")),
+  train: Flag.String("train").pipe(Described.withDefault("the split that is learned from", "train")),
   tests: Flags.tests,
   classes: Flags.classes,
   out: Flag.Directory("out").pipe(
-    Flag.withDescription("a folder for what was found, as OUT/results/*.json; default the run that the network is of"),
-    Flag.optional
+    Described.optional("a folder for the figures, as OUT/results/*.json", "the run of the network")
   ),
   ...ConfigFlags.flags,
   ...ImagesFlags.flags,

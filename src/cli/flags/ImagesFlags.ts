@@ -7,9 +7,13 @@ import * as Images from "../../layers/images/Images.ts"
 import { ImagesError } from "../../layers/images/reading/ImagesError.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import * as Print from "../terminal/Print.ts"
+import * as Described from "./Described.ts"
 
 const SHARD = /\.(tar|tar\.gz|tgz|parquet)$/
 const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
+
+/** The images of a command line that names none. */
+const EMOJI = "emoji"
 
 /** What flags take for nothing. */
 const NONE = "none"
@@ -29,59 +33,58 @@ export type Colours = Pick<AugmentConfig, "colour">
 /** Where images come from, and what is done before they are used. */
 export const flags = {
   images: Flag.String("images").pipe(
-    Flag.withDescription(
-      "emoji, a folder of images or of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
-        "train=a-{000..099}.tar,val=b.tar"
-    ),
-    Flag.withDefault("emoji")
+    Described.optional(
+      "emoji, a folder of images, a folder of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
+        "train=a-{000..099}.tar,val=b.tar; patchword help images has examples",
+      EMOJI
+    )
   ),
   splits: Flag.String("splits").pipe(
-    Flag.withDescription(
-      "the sub-folders of a folder that are its splits, as train,val; none where its sub-folders are classes"
-    ),
-    Flag.optional
+    Described.optional(
+      "the sub-folders of a folder that are splits, as train,val; none: all sub-folders are classes",
+      "told from their names"
+    )
   ),
   labelColumn: Flag.String("label-column").pipe(
-    Flag.withDescription(
-      "the column of .parquet, or the field of a sample's .json in .tar, that is the label; none reads no labels"
-    ),
-    Flag.optional
+    Described.optional(
+      "the label: a column of .parquet, or a field of a sample's .json in .tar; none reads no labels",
+      "label"
+    )
   ),
   holdout: Flag.Finite("holdout").pipe(
-    Flag.withDescription(
-      "hold this share of each class of train out as the split val, as 0.2; the same images in every verb; none without"
-    ),
     Flag.filter((share) => share > 0 && share < 1, () => "above 0 and below 1"),
-    Flag.optional
+    Described.optional(
+      "hold this share of each class of train out as the split val, as 0.2; the same images in every verb",
+      "none"
+    )
   ),
   holdoutSeed: Flag.Int("holdout-seed").pipe(
-    Flag.withDescription("with --holdout: another seed holds other images out; default 0"),
-    Flag.optional
+    Described.optional("with --holdout: another seed holds other images out", "0")
   ),
   check: Flag.Literals("check", ["contents", "names"]).pipe(
-    Flag.withDescription("contents decodes every image once before use; names trusts, for millions of images"),
-    Flag.withDefault("contents" as const)
+    Described.withDefault(
+      "contents decodes every image once before use; names checks nothing, for millions of images",
+      "contents"
+    )
   ),
   broken: Flag.Literals("broken", ["fail", "skip"]).pipe(
-    Flag.withDescription("what broken images do: fail, all named; or be left out, which needs --check contents"),
-    Flag.withDefault("fail" as const)
+    Described.withDefault("broken images end the command (fail), or are left out (skip, with --check contents)", "fail")
   ),
   colour: Flag.Literals("colour", Colour.literals).pipe(
-    Flag.withDescription(
-      "managed: as a person sees them; official: as the official code reads them; default the network's or the preset's"
-    ),
-    Flag.optional
+    Described.optional(
+      "managed reads colours as a person sees them; official reads them as the official code does",
+      "the network's, or the preset's"
+    )
   ),
   pixelLimit: Flag.Int("pixel-limit").pipe(
-    Flag.withDescription("most pixels of an image; a larger one is taken for broken; default 100 million"),
     Flag.filter((limit) => limit >= 1, () => "1 or more"),
-    Flag.optional
+    Described.optional("the most pixels of an image; a larger one counts as broken", "100 million")
   )
 }
 
 /** What {@link flags} say. */
 export interface ImagesFlags {
-  readonly images: string
+  readonly images: Option.Option<string>
   readonly check: "contents" | "names"
   readonly broken: "fail" | "skip"
   readonly pixelLimit: Option.Option<number>
@@ -104,28 +107,30 @@ export const recorded = (
 const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>
   Layer.effect(Images.Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
 
-/** Says what a folder was taken for, and of each split what is not in it, once, when it is loaded. */
-const remarked = Layer.effect(
-  Images.Images,
-  Effect.gen(function*() {
-    const images = yield* Images.Images
-    const { load, taken } = images
-    const said = new Set<string>()
-    if (taken !== undefined) yield* Console.error(taken)
-    return {
-      ...images,
-      load: (split) =>
-        Effect.tap(load(split), (set) => {
-          if (said.has(split)) return Effect.void
-          said.add(split)
-          return Effect.forEach(Print.remarks(set), (remark) => Console.error(remark), { discard: true })
-        })
-    }
-  })
-)
+/** Says which images were chosen by default, what a folder was taken for, and of each split what is not in it, once. */
+const remarked = (given: ImagesFlags) =>
+  Layer.effect(
+    Images.Images,
+    Effect.gen(function*() {
+      const images = yield* Images.Images
+      const { load, taken } = images
+      const said = new Set<string>()
+      if (Option.isNone(given.images)) yield* Console.error(`images: ${EMOJI} (built in, default)`)
+      if (taken !== undefined) yield* Console.error(taken)
+      return {
+        ...images,
+        load: (split) =>
+          Effect.tap(load(split), (set) => {
+            if (said.has(split)) return Effect.void
+            said.add(split)
+            return Effect.forEach(Print.remarks(set), (remark) => Console.error(remark), { discard: true })
+          })
+      }
+    })
+  )
 
 const source = (
-  { broken, check, images: given, labelColumn, pixelLimit, splits }: ImagesFlags,
+  { broken, check, images, labelColumn, pixelLimit, splits }: ImagesFlags,
   { colour }: Colours,
   run: string | undefined
 ): Layer.Layer<Images.Images, ImagesError, FileSystem.FileSystem | Path.Path> => {
@@ -135,6 +140,7 @@ const source = (
     ...(colour === undefined ? {} : { colour }),
     ...Option.match(pixelLimit, { onNone: () => ({}), onSome: (limit) => ({ pixelLimit: limit }) })
   }
+  const given = Option.getOrElse(images, () => EMOJI)
   const isShard = SHARD.test(given)
   if (Option.isSome(labelColumn) && !isShard) {
     return refused("--label-column", `expected shards (.tar, .tar.gz, .parquet) by --images, got ${given}`)
@@ -144,7 +150,7 @@ const source = (
     return refused("--splits", `expected names of sub-folders, each once, got "${Option.getOrElse(splits, () => "")}"`)
   }
   const noFolder = refused("--splits", `expected a folder of images by --images, got ${given}`)
-  if (given === "emoji") return Option.isSome(splits) ? noFolder : Images.layerEmoji()
+  if (given === EMOJI) return Option.isSome(splits) ? noFolder : Images.layerEmoji()
   if (isShard) {
     if (Option.isSome(splits)) return noFolder
     const label = Option.match(labelColumn, {
@@ -177,7 +183,7 @@ const source = (
  * layers do.
  */
 export const layer = (given: ImagesFlags, colours: Colours, run?: string) => {
-  const images = Layer.provide(remarked, source(given, colours, run))
+  const images = Layer.provide(remarked(given), source(given, colours, run))
   const { holdout } = recorded(given)
   if (holdout !== undefined) return Images.holdout(holdout)(images)
   return Option.isSome(given.holdoutSeed) ? refused("--holdout-seed", "expected --holdout beside it") : images

@@ -26,7 +26,7 @@ export const withColour = <N extends Artifact.Artifact>(found: N, asked: Option.
 
 /** A network with features: a run, `RUN/STAGE`, or a file. */
 export const network = Argument.String("network").pipe(
-  Argument.withDescription("RUN/STAGE, a weights file, or a folder of the Hugging Face Hub")
+  Argument.withDescription("RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub")
 )
 
 /** The network that is named, with the colours that are asked for. Fails as {@link Artifact.open} does. */

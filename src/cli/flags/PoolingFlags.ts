@@ -1,14 +1,11 @@
 /** Which vector of a network stands for an image. */
 import { Flag } from "effect/cli"
+import * as Described from "./Described.ts"
 
 /** Which features are asked for. */
 export const flags = {
   pooling: Flag.Literals("pooling", ["mean", "cls"]).pipe(
-    Flag.withDescription("of features: the mean of the patches (the default), or the class token"),
-    Flag.withDefault("mean" as const)
+    Described.withDefault("features are the mean of the patch tokens, or the class token", "mean")
   ),
-  finalNorm: Flag.Boolean("final-norm").pipe(
-    Flag.withDescription("of features: through the network's last norm; the default"),
-    Flag.withDefault(true)
-  )
+  finalNorm: Described.flag("final-norm", "apply the last layer norm; --no-final-norm leaves it out", true)
 }

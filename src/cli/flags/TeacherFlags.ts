@@ -12,34 +12,38 @@ import * as Dino from "../../nn/teachers/Dino.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as SelfDistillation from "../../pipelines/SelfDistillation.ts"
 
+import * as Described from "./Described.ts"
+
 /** Who teaches, and what the weights of a teacher do not say. */
 export const flags = {
   teacher: Flag.String("teacher").pipe(
-    Flag.withDescription(
-      "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN (an earlier network of ours), or cache:FOLDER"
-    ),
-    Flag.withDefault("hog")
+    Described.withDefault(
+      "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER; patchword help teachers explains them",
+      "hog"
+    )
   ),
   teacherSkip: Flag.Int("teacher-skip").pipe(
-    Flag.withDescription("leading tokens of onnx:FILE that are no patches, as 1 for a class token; default 0"),
     Flag.filter((skip) => skip >= 0, () => "0 or more"),
-    Flag.optional
+    Described.optional("tokens of onnx:FILE before the first patch, as 1 for a class token", "0")
   ),
   teacherChannels: Flag.String("teacher-channels").pipe(
-    Flag.withDescription(
-      "pixels as the teacher's file expects them: plain (0 to 1), half, imagenet, clip, or three means and three " +
-        "deviations; default plain of onnx:FILE, of others what stands beside the file, or is usual"
-    ),
-    Flag.optional
+    Described.optional(
+      "normalisation of the pixels: plain (0 to 1), half (-1 to 1), imagenet, clip, or three means and three deviations",
+      "plain for onnx:FILE; else the configuration beside the file, else the usual one of the teacher"
+    )
   ),
   teacherActivation: Flag.Literals("teacher-activation", ["quick_gelu", "gelu"]).pipe(
-    Flag.withDescription("of the MLPs of clip:FILE: quick_gelu in OpenAI's, gelu in most of OpenCLIP's"),
-    Flag.optional
+    Described.optional(
+      "activation of clip:FILE: quick_gelu in OpenAI's weights, gelu in most of OpenCLIP's",
+      "the configuration's beside the file, else quick_gelu"
+    )
   ),
   teacherHeads: Flag.Int("teacher-heads").pipe(
-    Flag.withDescription("attention heads of clip:FILE or dino:FILE; default of 64 channels each"),
     Flag.filter((heads) => heads >= 1, () => "1 or more"),
-    Flag.optional
+    Described.optional(
+      "attention heads of clip:FILE or dino:FILE",
+      "the configuration's beside the file, else 64 channels each"
+    )
   )
 }
 

@@ -1,6 +1,7 @@
 /** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
 import { Console, Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
 import { CliOutput } from "effect/cli"
+import * as HelpText from "./HelpText.ts"
 
 /** The program that read the output has ended, as `head` does after some lines. Exits with 141, without a word. */
 export class PipeClosed extends Schema.TaggedError<PipeClosed>()("PipeClosed", {}) {
@@ -50,16 +51,25 @@ export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, 
     return yield* failure !== undefined && Exit.hasInterrupts(exit) ? Effect.fail(failure) : exit
   }))
 
-/** Says on standard error what is wrong with a command line, and where its help is: standard output is for results. */
-export const layerPresenter: Layer.Layer<never> = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.gen(function*() {
-        const { formatErrors } = yield* CliOutput.Formatter
-        const [program, ...verb] = event.commandPath
-        yield* Console.error(
-          `${formatErrors(event.errors)}\n\n  ${[program, "help", ...verb].join(" ")} says what it takes`
-        )
+const formatter: CliOutput.Formatter = { ...CliOutput.defaultFormatter(), formatHelpDoc: HelpText.format }
+
+/**
+ * Says on standard error what is wrong with a command line, and where its help is: standard output is for results. For a
+ * `machine`, which reads failures as objects, nothing is said here.
+ */
+export const layer = (machine: boolean): Layer.Layer<never> =>
+  Layer.merge(
+    CliOutput.layer(formatter),
+    CliOutput.layerPresenter({
+      present: Effect.fnUntraced(function*(event) {
+        if (event._tag === "InvalidInvocation") {
+          const [program, ...verb] = event.commandPath
+          const more = `${[program, "help", ...verb].join(" ")} says what it takes`
+          return yield* Console.error(`${formatter.formatErrors(event.errors)}\n\n  ${more}`)
+        }
+        if (!machine || event._tag !== "Help" || event.reason === "Requested") {
+          yield* CliOutput.defaultPresenter.present(event)
+        }
       })
-      : CliOutput.defaultPresenter.present(event)
-})
+    })
+  )

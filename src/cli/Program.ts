@@ -1,0 +1,22 @@
+/** The whole program: a command line is run, and its failure is said once. */
+import { Effect, Logger } from "effect"
+import { Command } from "effect/cli"
+import { version } from "../domain/values/Version.ts"
+import { patchword } from "./patchword.ts"
+import * as Failure from "./terminal/Failure.ts"
+import * as Output from "./terminal/Output.ts"
+
+/** Runs the words of a command line. With `--json` among them, a failure is one JSON object on standard error. */
+export const run = (words: ReadonlyArray<string>) => {
+  const machine = words.includes("--json")
+  // Help has no results for a machine.
+  const asked = words[0] === "help" ? words.filter((word) => word !== "--json") : words
+  return Command.runWith(patchword, { version, renderErrors: !machine })(asked).pipe(
+    Failure.misuse,
+    Output.orLost,
+    Failure.reported(machine),
+    // Standard output is for results.
+    Effect.provideService(Logger.LogToStderr, true),
+    Effect.provide(Output.layer(machine))
+  )
+}

@@ -1,0 +1,87 @@
+/** The topics of the help: what one has to know beyond the flags of a verb. */
+
+const images = `Images: what --images takes. docs/images.md and docs/labels.md tell all.
+
+emoji
+  The pictures of the demo, built in. The default.
+
+A folder of images (jpg, png, webp, gif, avif, tif, svg)
+  With splits and classes:           With classes alone, all of split train:
+    photos/train/cat/1.jpg             photos/cat/1.jpg
+    photos/train/dog/2.jpg             photos/dog/2.jpg
+    photos/val/cat/3.jpg
+  Images without sub-folders have no labels. They are enough for tokenizer train and pretrain.
+  --splits train,val   names the sub-folders that are splits; --splits none: all are classes
+  --holdout 0.2        holds a fifth of each class of train out as val; the same in every verb
+  patchword tokenizer train --images photos --out runs/one
+
+A manifest (.yaml, .json): places and names
+  root: /data/imagenet            # paths are relative to it; default the manifest's folder
+  synsets: synsets.txt            # lines as "n01440764 tench"; or classes: [cat, dog]
+  splits:
+    train: {folder: train}        # a sub-folder per class
+    val: {folder: val, list: val.txt}   # lines as "ILSVRC2012_val_00000001.JPEG 65"
+  A split also takes subset: imagenet-a or imagenet-r, and annotations: a folder of PNGs with the
+  classes of pixels.
+  patchword probe runs/base/pretrain --images imagenet.yaml --tests val
+
+Parquet files, as the Hugging Face Hub has them
+  Column image: bytes of an encoded image, or {bytes: ...}.
+  Column label: integers, or texts. --label-column species reads another one, none reads no labels.
+  patchword pretrain --tokenizer runs/one --images 'train=t-{00..09}.parquet,val=v.parquet' --out runs/one
+
+WebDataset shards (.tar, .tar.gz)
+  Files of one name are a sample: a/7.jpg with a/7.cls, or with a/7.json and its field label.
+  patchword tokenizer train --images 'train=shard-{000..099}.tar,val=val.tar' --out runs/one
+
+CIFAR-10 and CIFAR-100, the binary version
+  The folder with data_batch_1.bin, ..., test_batch.bin and batches.meta.txt, or with train.bin, test.bin
+  and fine_label_names.txt. The splits are train and test.
+  patchword knn runs/one/pretrain --images cifar-10-batches-bin --tests test`
+
+const teachers = `Teachers: what --teacher takes. docs/teachers.md tells all.
+
+  hog               oriented gradients of the images themselves; the default, nothing is downloaded
+  clip:FILE         the image tower of CLIP, of OpenAI or OpenCLIP
+  dino:FILE         DINO or DINOv2
+  onnx:FILE#OUTPUT  any model with an output [images, tokens, width]
+  run:RUN           an earlier tokenizer or backbone of patchword
+  cache:FOLDER      the features that tokenizer cache has kept
+
+  patchword tokenizer train --images photos --teacher clip:clip.safetensors --out runs/one
+  patchword tokenizer train --images photos --teacher dino:dinov2.safetensors --out runs/two
+  patchword tokenizer train --images photos --teacher onnx:vit.onnx#tokens --teacher-skip 1 --out runs/three
+  patchword tokenizer cache cache/clip --images photos --teacher clip:clip.safetensors`
+
+const configuration = `Configuration: a preset, a file over it, single values over both.
+
+  --config my.yaml                         the values of a file; keys that it lacks are the preset's
+  --set pretrain.optimizer.lr=0.001        one value; may be given several times
+
+The length of a training may be said in the usual words:
+  --set tokenizer.optimizer.epochs=10 --set tokenizer.optimizer.warmupEpochs=1
+  --set pretrain.optimizer.steps=5000 --set pretrain.optimizer.warmupSteps=500
+Where epochs take the place of steps and no warm-up is given, the warm-up keeps its share of the whole.
+
+A run keeps its configuration in config.json. probe and knn take their settings from there.`
+
+const exitCodes = `Exit codes, and the failures behind them. With --json, a failure is one JSON object on standard error
+with tag, message, file, remedy and exitCode.
+
+  64             the command line or a configuration is wrong
+  65             an input is damaged, or is not what it should be
+  66             an input is missing
+  69             what should compute cannot be used here
+  70             a step failed
+  73             the run folder is of another configuration, holds something else, or is in use
+  74             a file or the output cannot be written
+  129, 130, 143  a signal ended it (SIGHUP, SIGINT, SIGTERM), and the state was saved
+  141            the program that read the output has ended`
+
+const topics: Readonly<Record<string, string>> = { images, teachers, configuration, "exit-codes": exitCodes }
+
+/** The names of the topics. */
+export const names: ReadonlyArray<string> = Object.keys(topics)
+
+/** The text of a topic; nothing where there is no such topic. */
+export const text = (name: string): string | undefined => Object.hasOwn(topics, name) ? topics[name] : undefined

@@ -1,0 +1,201 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option, Runtime } from "effect"
+import { CliOutput, Command, type HelpDoc } from "effect/cli"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { patchword } from "../../src/cli/patchword.ts"
+import * as Topics from "../../src/cli/terminal/Topics.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import * as Images from "../../src/layers/images/Images.ts"
+import { hearing, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-help-"))
+
+const docOf = (verb: ReadonlyArray<string>) => {
+  const docs: Array<HelpDoc.HelpDoc> = []
+  const presenter = CliOutput.layerPresenter({
+    present: (event) => Effect.sync(() => void (event._tag === "Help" && docs.push(event.helpDoc)))
+  })
+  return Command.runWith(patchword, { version: "0" })([...verb, "--help"]).pipe(
+    Effect.provide(presenter),
+    Effect.map(() => docs[0]!)
+  )
+}
+
+const verbsUnder = (
+  verb: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<HelpDoc.HelpDoc>, unknown, Command.Environment> =>
+  Effect.gen(function*() {
+    const doc = yield* docOf(verb)
+    const names = (doc.subcommands ?? []).flatMap(({ commands }) => commands.map(({ name }) => name))
+    const below = yield* Effect.forEach(names, (name) => verbsUnder([...verb, name]))
+    return [doc, ...below.flat()]
+  })
+
+const failed = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const told: Array<string> = []
+  const lines: Array<string> = []
+  const error = yield* Effect.flip(Effect.tap(said(...args), (text) => Effect.sync(() => lines.push(text)))).pipe(
+    hearing(told)
+  )
+  assert.deepStrictEqual(lines, [])
+  return { told: told.join("\n"), code: (error as { readonly [Runtime.errorExitCode]: number })[Runtime.errorExitCode] }
+})
+
+describe("the help", () => {
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.effect("tells of every flag its default, or that it is required", () =>
+    Effect.gen(function*() {
+      const docs = yield* verbsUnder([])
+      assert.isAbove(docs.length, 15)
+      for (const { args = [], commandPath = [], examples = [], flags, subcommands } of docs) {
+        const verb = commandPath.slice(1)
+        const text = yield* said("help", ...verb)
+        for (const line of text.split("\n")) {
+          if (!line.trim().startsWith("patchword")) assert.isAtMost(line.length, 100, line)
+        }
+        for (const { description, name, required } of flags) {
+          const told = Option.getOrThrow(description)
+          const place = `${verb.join(" ")} --${name}: ${told}`
+          if (required) assert.notMatch(told, /default/, place)
+          else assert.match(told, /\(default: [^)]+\)/, place)
+          if (required) assert.include(text.replaceAll(/\s+/g, " "), `${told} (required)`, place)
+        }
+        for (const { description, name } of args) {
+          assert.isTrue(Option.isSome(description), `${verb.join(" ")} ${name}`)
+        }
+        if (subcommands === undefined) assert.isAbove(examples.length, 0, verb.join(" "))
+      }
+      const preset = docs.flatMap(({ flags }) => flags).find(({ name }) => name === "preset")!
+      assert.include(Option.getOrThrow(preset.description), `(choices: ${Object.keys(Presets.all).join(", ")})`)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("is short where no verb is given, and in groups", () =>
+    Effect.gen(function*() {
+      const bare = yield* Effect.flip(said())
+      assert.strictEqual((bare as { readonly [Runtime.errorExitCode]: number })[Runtime.errorExitCode], 0)
+      const text = yield* said("--help")
+      assert.strictEqual(yield* said("help"), text)
+      for (const group of ["START HERE", "TRAIN", "EVALUATE", "USE WHAT WAS LEARNED", "LOOK AND PLAN"]) {
+        assert.include(text, `\n${group}\n`)
+      }
+      const readme = readFileSync("README.md", "utf8")
+      const verbs = [...text.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, verb]) => verb!)
+      const listed = [...readme.matchAll(/^patchword (\w+) /gm)].map(([, verb]) => verb!)
+      assert.includeMembers(verbs, listed)
+      assert.includeMembers([...listed, "demo"], verbs)
+      assert.match((yield* failed("dmo")).told, /Unknown subcommand "dmo" for "patchword"[^]*demo/)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect.each([["nope"], ["images", "train"], ["tokenizer", "nope"], ["engines", "onnx-cpu"]])(
+    "knows nothing about %j",
+    (words) =>
+      Effect.gen(function*() {
+        const { code, told } = yield* failed("help", ...words)
+        assert.strictEqual(code, 64)
+        assert.include(told, `there is no help on "${words.join(" ")}"; `)
+      }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("suggests what was meant", () =>
+    Effect.gen(function*() {
+      assert.include((yield* failed("help", "imges")).told, "did you mean \"images\"?")
+      assert.include((yield* failed("help", "tokenizer", "trian")).told, "did you mean \"tokenizer train\"?")
+      assert.include((yield* failed("help", "train")).told, "did you mean \"tokenizer train\"?")
+      assert.match(
+        (yield* failed("help", "qqqqqqqqqqqq")).told,
+        /topics are images, .*; verbs are demo, help, tokenizer/
+      )
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("explains topics", () =>
+    Effect.gen(function*() {
+      for (const topic of Topics.names) {
+        const text = yield* said("help", topic)
+        for (const line of text.split("\n")) assert.isAtMost(line.length, 110, line)
+        for (const [, verb] of text.matchAll(/^ {2}patchword (\w+(?: train| cache)?)/gm)) {
+          assert.isNotEmpty(yield* said("help", ...verb!.split(" ")))
+        }
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("shows a manifest that is read", () =>
+    Effect.gen(function*() {
+      const text = yield* said("help", "images")
+      const manifest = text.slice(text.indexOf("  root:"), text.indexOf("  A split also"))
+      writeFileSync(join(folder, "manifest.yaml"), manifest.replace("/data/imagenet", ".").replaceAll(/^ {2}/gm, ""))
+      writeFileSync(join(folder, "synsets.txt"), "n01440764 tench\nn01443537 goldfish\n")
+      for (const place of ["train/n01440764", "val"]) mkdirSync(join(folder, place), { recursive: true })
+      const image = Buffer.from(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+        "base64"
+      )
+      writeFileSync(join(folder, "train/n01440764/1.png"), image)
+      writeFileSync(join(folder, "val/2.png"), image)
+      writeFileSync(join(folder, "val.txt"), "2.png 1\n")
+      const { load } = yield* Effect.provide(Images.Images, Images.layerManifest(join(folder, "manifest.yaml"), {}))
+      assert.deepStrictEqual((yield* load("train")).classes, ["tench", "goldfish"])
+      assert.deepStrictEqual([...(yield* load("val")).labels], [1])
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
+
+describe("a failure for a program", () => {
+  const object = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+    const { code, told } = yield* failed(...args, "--json")
+    const last = JSON.parse(told.split("\n").at(-1)!) as Readonly<Record<string, unknown>>
+    assert.strictEqual(last.exitCode, code)
+    return { ...last, lines: told.split("\n").length }
+  })
+
+  it.effect("is one object, of any kind", () =>
+    Effect.gen(function*() {
+      const cases: ReadonlyArray<readonly [ReadonlyArray<string>, object]> = [
+        [["nope"], { tag: "UnknownSubcommand", exitCode: 64, lines: 1, remedy: "see patchword help" }],
+        [["help", "nope"], { tag: "UnknownTopic", exitCode: 64, lines: 1 }],
+        [["probe"], { tag: "MissingArgument", exitCode: 64, lines: 1, remedy: "see patchword help probe" }],
+        [["plan", "--thraeds", "1"], { tag: "UnrecognizedOption", exitCode: 64, lines: 1 }],
+        [["plan", "--threads", "x"], { tag: "InvalidValue", exitCode: 64, lines: 1 }],
+        [["plan", "--preset", "bas"], {
+          tag: "ConfigError",
+          exitCode: 64,
+          lines: 1,
+          message:
+            "preset is not a usable configuration: expected one of tiny, base, base300, basePaper, large, large300, " +
+            "largePaper, 24x544, huge14, giant14, got \"bas\"; did you mean base? Correct this and run again."
+        }],
+        [["inspect", join(folder, "none")], {
+          tag: "FileError",
+          exitCode: 66,
+          lines: 1,
+          file: join(folder, "none"),
+          message: `${join(folder, "none")}: there is no such file; check the path`,
+          remedy: "check the path"
+        }],
+        [["plan", "--preset", "tiny", "--images", join(folder, "none")], {
+          tag: "FolderMissing",
+          exitCode: 66,
+          lines: 1,
+          file: join(folder, "none"),
+          remedy: "check the path"
+        }]
+      ]
+      for (const [args, expected] of cases) assert.deepInclude(yield* object(...args), expected, args.join(" "))
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
+
+describe("what is chosen by default", () => {
+  it.effect("is said once", () =>
+    Effect.gen(function*() {
+      const { told } = yield* failed("plan", "--split", "nope")
+      assert.deepStrictEqual(told.split("\n").filter((line) => line.includes("default")), [
+        "preset: tiny (default)",
+        "images: emoji (built in, default)"
+      ])
+      const named = yield* failed("plan", "--split", "nope", "--preset", "tiny", "--images", "emoji")
+      assert.notInclude(named.told, "default")
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
