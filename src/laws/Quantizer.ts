@@ -1,6 +1,6 @@
 /** Laws of quantizers of any kind. */
 import fc from "fast-check"
-import type * as Quantizer from "../nn/tokenizer/Quantizer.ts"
+import * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -55,7 +55,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
     const { codes, z, z_q } = Eager.run<Given, Pick<Quantizer.Quantized<number, E>, "codes" | "z" | "z_q">>(
       given(vectors, seed),
       ({ learned, vectors }) => {
-        const { codes, z, z_q } = of.quantize(learned, vectors)
+        const { codes, z, z_q } = Quantizer.quantize(of, learned, vectors)
         return { codes, z, z_q }
       }
     )
@@ -65,7 +65,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
     const all = given(vectors, seed)
     const values = Eager.run<Given, Quantizer.Parts["losses"]>(
       all,
-      ({ learned, vectors }) => of.quantize(learned, vectors).losses
+      ({ learned, vectors }) => Quantizer.quantize(of, learned, vectors).losses
     )
     return Tree.leaves<HostTensor.HostTensor<[], "float32">>(values).map(([name, value]) => {
       const { gradients } = Eager.run<Given, { readonly gradients: Pick<Given, "learned" | "vectors"> }>(
@@ -73,7 +73,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
         ({ learned, vectors }) => ({
           gradients: Gradient.valueAndGradient(
             (moved: Pick<Given, "learned" | "vectors">) => {
-              const { losses } = of.quantize(moved.learned, moved.vectors)
+              const { losses } = Quantizer.quantize(of, moved.learned, moved.vectors)
               return { loss: new Map(Tree.leaves<Tensor<[]>>(losses)).get(name)!, aux: {} }
             },
             { learned, vectors }
@@ -91,7 +91,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
       given(vectors, seed),
       ({ learned, upstream, vectors }) => {
         const { gradients } = Gradient.valueAndGradient((moved: Pick<Given, "vectors">) => {
-          const values = of.quantize(learned, moved.vectors)[member]
+          const values = Quantizer.quantize(of, learned, moved.vectors)[member]
           return { loss: Reduction.sum(Elementwise.mul(values, upstream)), aux: {} }
         }, { vectors })
         return { slope: gradients.vectors }

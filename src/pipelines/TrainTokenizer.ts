@@ -103,6 +103,33 @@ export const batches = Effect.fnUntraced(function*(
   return { ...found, set }
 })
 
+/** A step's row in the log. */
+const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantizer.Parts>>) => {
+  const { counts, gradientNorm, loss, reconstruction, ...losses } = metrics
+  return {
+    loss: HostTensor.item(loss),
+    cosine: 1 - HostTensor.item(reconstruction),
+    ...Stage.scalars(losses),
+    gradientNorm: HostTensor.item(gradientNorm),
+    usage: Codebook.usage(counts.data),
+    perplexity: Codebook.perplexity(counts.data)
+  }
+}
+
+const zero = HostTensor.scalar(0)
+
+/** The columns of the log, which no loss of a quantizer may be called. */
+const columns = [
+  "stage",
+  "step",
+  ...Object.keys(measure({
+    loss: zero,
+    reconstruction: zero,
+    gradientNorm: zero,
+    counts: HostTensor.zeros([Dim.named("codes", 1)], "float32")
+  }))
+]
+
 /** The step that trains a tokenizer; `images` are a batch. */
 export const stepOf = (
   config: TokenizerConfig,
@@ -112,7 +139,8 @@ export const stepOf = (
 ) =>
   TokenizerStep.step(Tokenizer.sizes(config, teacherWidth), Dim.named("batch", images), {
     quantizer,
-    adamw: AdamW.of(config.optimizer, WeightDecay.decays("tokenizer"))
+    adamw: AdamW.of(config.optimizer, WeightDecay.decays("tokenizer")),
+    columns
   })
 
 /** How many vectors a step quantizes. */
@@ -144,31 +172,44 @@ const data = (
   }
 }
 
-/** What a quantizer begins with, out of the vectors that the untrained network gives the first batch. */
-const fitted = Effect.fnUntraced(function*(
+/** What the network makes of the first batch before its first step, with a quantizer that begins with some arrays. */
+const encoded = Effect.fnUntraced(function*(
   sizes: Tokenizer.Sizes,
   quantizer: Quantizer.Named,
-  fit: Quantizer.Fit<Tokenizer.Sizes["codeWidth"], Quantizer.Parts>,
-  keyOf: Quantizer.KeyOf,
-  begun: Parameter.ValuesOf<ReturnType<typeof parametersOf>>,
+  parameters: Parameter.ValuesOf<ReturnType<typeof parametersOf>>,
+  begun: object,
   first: Batches.ImageBatch
 ) {
   const engine = yield* Engine
-  const batchSize = Dim.named("batch", first.indices.length)
-  const inference = TokenizerStep.encode(sizes, batchSize, quantizer)
-  const quantize = Tree.map<object>(inference.weights.quantize, ({ shape }) => HostTensor.zeros(shape, "float32"))
-  const encode = yield* engine.infer(inference, { parameters: begun, quantize })
-  const { vectors } = yield* encode.run({
-    images: HostTensor.make(inference.batch.images.shape, "float32", first.unit.data)
-  })
+  const known = new Map(Tree.leaves<HostTensor.Any>(begun))
+  const inference = TokenizerStep.encode(sizes, Dim.named("batch", first.indices.length), quantizer)
+  const quantize = Tree.map<object>(
+    inference.weights.quantize,
+    ({ shape }, path) => known.get(path) ?? HostTensor.zeros(shape, "float32")
+  )
+  const encode = yield* engine.infer(inference, { parameters, quantize })
+  return yield* encode.run({ images: HostTensor.make(inference.batch.images.shape, "float32", first.unit.data) })
+}, Effect.scoped)
+
+/** What a quantizer begins with, out of the vectors of the first batch. */
+const fitted = Effect.fnUntraced(function*(
+  sizes: Tokenizer.Sizes,
+  fit: Quantizer.Fit<Tokenizer.Sizes["codeWidth"], Quantizer.Parts>,
+  keyOf: Quantizer.KeyOf,
+  { vectors }: Effect.Success<ReturnType<typeof encoded>>,
+  first: Batches.ImageBatch
+) {
   const start = fit.draw(keyOf, vectors.shape[0])
-  const fitting = yield* engine.infer(TokenizerStep.fit(sizes, batchSize, fit, start), {})
-  return yield* fitting.run({ vectors, ...start })
+  const inference = TokenizerStep.fit(sizes, Dim.named("batch", first.indices.length), fit, start)
+  return yield* (yield* (yield* Engine).infer(inference, {})).run({ vectors, ...start })
 }, Effect.scoped)
 
 const parametersOf = (sizes: Tokenizer.Sizes, quantizer: Quantizer.Named) => TokenizerStep.spec(sizes, quantizer)
 
-/** The state before the first step; `first` gives the first batch to a quantizer that begins with it. */
+/**
+ * The state before the first step; `first` gives the first batch to a quantizer that begins with it. The codes of that batch are
+ * looked at where the quantizer is given in code.
+ */
 const initial = Effect.fnUntraced(function*<E, R>(
   stage: string,
   config: TokenizerConfig,
@@ -180,7 +221,7 @@ const initial = Effect.fnUntraced(function*<E, R>(
   const keys = Stage.keys(stage, seed)
   const keyOf: Quantizer.KeyOf = (purpose) => keys(purpose, 0)
   const spec = parametersOf(sizes, quantizer)
-  const parameters = Parameter.initialise(spec, seed)
+  const drawn = Parameter.initialise(spec, seed)
   const { codes, fit, statistics, state } = quantizer
   const vectors = vectorsOf(config)
   if (fit !== undefined && codes > vectors) {
@@ -192,27 +233,21 @@ const initial = Effect.fnUntraced(function*<E, R>(
   }
   const moved = quantizer.initial?.(keyOf, vectors) ??
     Tree.map<object>({ ...state, ...statistics }, ({ shape }) => HostTensor.zeros(shape, "float32"))
-  const found = fit === undefined ? {} : yield* fitted(sizes, quantizer, fit, keyOf, parameters, yield* first)
+  const found = fit === undefined ? {} : yield* Effect.flatMap(first, (first) =>
+    Effect.flatMap(
+      encoded(sizes, quantizer, drawn, {}, first),
+      (seen) => fitted(sizes, fit, keyOf, seen, first)
+    ))
   const better = new Map(Tree.leaves<HostTensor.Any>(found))
   const over = <T extends object>(values: T) => Tree.map<T>(values, (leaf, path) => better.get(path) ?? leaf)
-  return {
-    ...AdamW.initial({ ...parameters, quantize: over(parameters.quantize) }, spec, optimizer.accumulate),
-    quantize: over(moved)
+  const parameters = { ...drawn, quantize: over(drawn.quantize) }
+  const quantize = over(moved)
+  if (config.codebook.quantizer?.kind === "own") {
+    const seen = yield* encoded(sizes, quantizer, drawn, { ...parameters.quantize, ...quantize }, yield* first)
+    yield* Tokenizer.checkCodes(quantizer, seen.codes.data)
   }
+  return { ...AdamW.initial(parameters, spec, optimizer.accumulate), quantize }
 })
-
-/** A step's row in the log. */
-const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantizer.Parts>>) => {
-  const { counts, gradientNorm, loss, reconstruction, ...losses } = metrics
-  return {
-    loss: HostTensor.item(loss),
-    cosine: 1 - HostTensor.item(reconstruction),
-    ...Stage.scalars(losses),
-    gradientNorm: HostTensor.item(gradientNorm),
-    usage: Codebook.usage(counts.data),
-    perplexity: Codebook.perplexity(counts.data)
-  }
-}
 
 /** What the training of a tokenizer may be told beside its configuration. */
 export interface TokenizerOptions extends Stage.StageOptions {
@@ -224,8 +259,8 @@ export interface TokenizerOptions extends Stage.StageOptions {
  * Trains a tokenizer on the features of the teacher in the environment.
  *
  * Fails with `ConfigError` for what a tokenizer does not have, for a teacher with other patches, for a quantizer that the
- * configuration contradicts, and for one whose codes are not those of the state that is gone on from, with `TooFewImages`, with
- * `TrainingError` when a step gives no finite loss, and as the engine, the images, the teacher and the run fail.
+ * configuration contradicts, and for one whose codes are not those of the state that is gone on from, with `QuantizerError` when a
+ * quantizer gives a code that is none of its own, with `TooFewImages`, with `TrainingError` when a step cannot be taken, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
   given: typeof TokenizerConfig.Encoded,

@@ -4,13 +4,15 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { signs } from "../../examples/ownQuantizer.ts"
+import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Config from "../../src/domain/config/Config.ts"
-import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
+import { CodebookConfig, TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import * as ScalarLevels from "../../src/domain/method/ScalarLevels.ts"
 import type * as Json from "../../src/domain/values/Json.ts"
 import * as Files from "../../src/layers/files/Files.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
@@ -19,7 +21,11 @@ import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as Continuation from "../../src/pipelines/training/Continuation.ts"
-import { type TokenizerOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { stepOf, type TokenizerOptions, trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import * as Codes from "../../src/shapes/Codes.ts"
+import type * as Dim from "../../src/shapes/Dim.ts"
+import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as ShapeError from "../../src/shapes/ShapeError.ts"
 import * as Tensor from "../../src/shapes/Tensor.ts"
 import { machine, micro, recording, sets } from "./kit.ts"
 
@@ -59,6 +65,16 @@ const trained = Effect.fnUntraced(function*(name: string, checkpointEvery = 100)
   const config = yield* configOf(codebooks[name]!.codebook)
   const own = name === "a quantizer of one's own" ? { quantizer: signs(4) } : {}
   return yield* trainTokenizer(config, { ...own, checkpointEvery })
+})
+
+type Width = Dim.Dim<"codeWidth">
+
+type Change = <M extends number>(given: Quantizer.Quantized<M, Width>) => unknown
+
+const odd = (change: Change): Quantizer.Named => ({
+  ...signs(4),
+  quantize: <M extends number>(learned: object, vectors: Tensor.Tensor<[M, Width]>) =>
+    change(signs(4).quantize(learned, vectors)) as Quantizer.Quantized<M, Width>
 })
 
 const interrupted = Effect.fnUntraced(function*(name: string, step: number) {
@@ -142,20 +158,30 @@ describe("a tokenizer with a quantizer of one's own", () => {
         )
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true }), Effect.provide(Files.layerNode), Effect.scoped))
 
-    it.effect("names its losses otherwise than what is measured already", () =>
+    it.effect("is refused where its codes are not there", () =>
       Effect.gen(function*() {
         const config = yield* configOf(codebooks["a quantizer of one's own"]!.codebook)
-        const own = signs(4)
-        const quantizer: typeof own = {
-          ...own,
-          quantize: <M extends number>(learned: object, vectors: Tensor.Tensor<[M, typeof own.codeWidth]>) => ({
-            ...own.quantize(learned, vectors),
-            losses: { loss: Tensor.fill([], 1) }
-          })
-        }
-        const refused = yield* Effect.flip(trainTokenizer(config, { quantizer }))
-        assert.include(refused.message, "its loss \"loss\" has the name of something that every tokenizer measures")
-      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+        const far = odd(({ codes, ...rest }) => ({
+          ...rest,
+          codes: Codes.fromFloat(Elementwise.shift(Elementwise.toFloat(codes), 16))
+        }))
+        const refused = yield* Effect.flip(trainTokenizer(config, { quantizer: far }))
+        assert.strictEqual(refused._tag, "QuantizerError")
+        assert.match(
+          refused.message,
+          /^the quantizer "signs": codes: expected whole numbers from 0 to 15, got (1[6-9]|2\d|3[01])$/
+        )
+        const bare = yield* Effect.flip(
+          trainTokenizer(config, { quantizer: odd(({ codes, losses, z }) => ({ codes, losses, z })) })
+        )
+        assert.strictEqual(bare._tag, "EngineError")
+        assert.include(bare.message, "the quantizer \"signs\": z_q: expected float32 [128, 4], got nothing")
+        const { tensors, ...trained } = yield* trainTokenizer(config, { quantizer: signs(4) })
+        const opened = { ...trained, tensors, quantizer: far }
+        const said = yield* Effect.flip(encode(opened, sets[2]!, () => Effect.void))
+        const rebuilt = yield* Effect.flip(evaluateTokenizer(opened, sets[2]!))
+        assert.deepStrictEqual([said._tag, rebuilt._tag], ["QuantizerError", "QuantizerError"])
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })), 60_000)
 
     it.effect("does not contradict its configuration", () =>
       Effect.gen(function*() {
@@ -220,6 +246,58 @@ describe("a tokenizer with a quantizer of one's own", () => {
         assert.include(refused.message, "codebook.size: expected the 8 codes of the quantizer \"signs\", got 16")
         assert.include(refused.message, "codebook.dim: expected the 3 channels of the quantizer \"signs\", got 8")
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+  })
+})
+
+describe("a quantizer that gives something else than it should", () => {
+  const { tokenizer } = preset
+  const config = new TokenizerConfig({
+    ...tokenizer,
+    codebook: new CodebookConfig({ ...tokenizer.codebook, size: 16, dim: 4 })
+  })
+
+  plainly.each<readonly [change: Change, said: string]>([
+    [({ codes, losses, z }) => ({ codes, losses, z }), "z_q: expected float32 [128, 4], got nothing"],
+    [(given) => ({ ...given, z_q: Tensor.zeros([16, 4]) }), "z_q: expected float32 [128, 4], got float32 [16, 4]"],
+    [(given) => ({ ...given, codes: Tensor.zeros([128]) }), "codes: expected int32 [128], got float32 [128]"],
+    [(given) => ({ ...given, z: 3 }), "z: expected float32 [128, 4], got no tensor but number"],
+    [() => undefined, "z: expected float32 [128, 4], got nothing"],
+    [
+      (given) => ({ ...given, losses: { far: Tensor.zeros([128]) } }),
+      "losses.far: expected float32 [], got float32 [128]"
+    ],
+    [
+      (given) => ({ ...given, losses: { loss: Tensor.zeros([]) } }),
+      "losses: expected a name that is not taken, got \"loss\""
+    ],
+    [
+      (given) => ({ ...given, losses: { perplexity: Tensor.zeros([]) } }),
+      "losses: expected a name that is not taken, got \"perplexity\""
+    ]
+  ])("is refused by name: %#", (change, said) => {
+    assert.throws(
+      () => Trace.trainStep(stepOf(config, 8, odd(change))),
+      ShapeError.ShapeError,
+      `the quantizer "signs": ${said}`
+    )
+  })
+
+  const weight = { shape: [16], dtype: "float32" }
+
+  plainly.each<readonly [more: object, said: string]>([
+    [{ state: { mean: weight }, update: () => ({}) }, "update: mean: expected float32 [16], got nothing"],
+    [{ update: () => ({ mean: Tensor.zeros([16]) }) }, "update: mean: expected nothing, got float32 [16]"],
+    [{ draws: { images: weight } }, "draws: expected a name that is not taken, got \"images\""],
+    [
+      { state: { mean: weight }, parameters: { mean: Parameter.zeros([16]) } },
+      "parameters: expected a name that is not taken, got \"mean\""
+    ]
+  ])("is refused by name beside its codes: %#", (more, said) => {
+    assert.throws(
+      () => Trace.trainStep(stepOf(config, 8, { ...signs(4), ...more })),
+      ShapeError.ShapeError,
+      `the quantizer "signs": ${said}`
+    )
   })
 })
 

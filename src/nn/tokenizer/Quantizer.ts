@@ -28,8 +28,10 @@
  */
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import type { Dim } from "../../shapes/Dim.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import type * as Parameter from "../blocks/Parameter.ts"
 
 /** Records of tensors that make a quantizer. */
@@ -117,3 +119,73 @@ export interface Quantizer<K extends number, E extends number, Q extends Parts =
 
 /** A quantizer with the named sizes of the stages. */
 export type Named<Q extends Parts = Parts> = Quantizer<Dim<"codes">, Dim<"codeWidth">, Q>
+
+const show = (value: unknown): string =>
+  value === undefined
+    ? "nothing"
+    : typeof value === "object" && value !== null && "shape" in value && "dtype" in value
+    ? `${String(value.dtype)} ${ShapeError.show(value.shape as ReadonlyArray<number>)}`
+    : `no tensor but ${typeof value}`
+
+type Member = readonly [name: string, expected: string, got: string]
+
+const check = (quantizer: string, members: ReadonlyArray<Member>): void => {
+  const wrong = members.find(([, expected, got]) => got !== expected)
+  if (wrong === undefined) return
+  const [name, expected, got] = wrong
+  throw new ShapeError.ShapeError(`the quantizer "${quantizer}": ${name}: expected ${expected}, got ${got}`)
+}
+
+/**
+ * Refuses names in a member of a quantizer that are taken.
+ *
+ * @throws ShapeError that names the quantizer and the member.
+ */
+export const checkNames = (quantizer: string, member: string, own: object = {}, taken: ReadonlyArray<string>): void =>
+  check(
+    quantizer,
+    Object.keys(own).filter((name) => taken.includes(name)).map((
+      name
+    ) => [member, "a name that is not taken", `"${name}"`])
+  )
+
+/**
+ * Codes of vectors as a quantizer gives them.
+ *
+ * @throws ShapeError that names the quantizer, and the member that is not what {@link Quantized} says.
+ */
+export const quantize = <M extends number, K extends number, E extends number, Q extends Parts>(
+  quantizer: Quantizer<K, E, Q>,
+  learned: Learned<Q>,
+  vectors: Tensor<[M, E]>
+): Quantized<M, E, Q["losses"]> => {
+  const quantized = quantizer.quantize(learned, vectors)
+  // One's own may come from plain JavaScript.
+  const { codes, losses = {}, z, z_q }: Partial<Quantized<M, E>> = quantized ?? {}
+  const same = show(vectors)
+  check(quantizer.name, [
+    ["z", same, show(z)],
+    ["codes", `int32 ${ShapeError.show(vectors.shape.slice(0, 1))}`, show(codes)],
+    ["z_q", same, show(z_q)],
+    ...Object.entries(losses).map(([name, loss]): Member => [`losses.${name}`, "float32 []", show(loss)])
+  ])
+  return { ...quantized, losses }
+}
+
+/**
+ * State and statistics of a quantizer after a batch.
+ *
+ * @throws ShapeError that names the quantizer, and the array that is not there before and after.
+ */
+export const update = <M extends number, K extends number, E extends number, Q extends Parts>(
+  quantizer: Quantizer<K, E, Q>,
+  moved: Moved<Q>,
+  batch: Pick<Quantized<M, E>, "z" | "codes"> & { readonly counts: Tensor<[K]> },
+  draws: Q["draws"]
+): Moved<Q> => {
+  const after = quantizer.update?.(moved, batch, draws) ?? moved
+  const [old, young] = [new Map(Tree.leaves(moved)), new Map(Tree.leaves(after))]
+  const paths = [...new Set([...old.keys(), ...young.keys()])]
+  check(quantizer.name, paths.map((path) => [`update: ${path}`, show(old.get(path)), show(young.get(path))]))
+  return after
+}

@@ -21,7 +21,6 @@ import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import { meanTokens } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf, Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
@@ -33,7 +32,7 @@ import type * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import type * as VitParams from "../blocks/VitParams.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
-import type * as Quantizer from "./Quantizer.ts"
+import * as Quantizer from "./Quantizer.ts"
 import * as Vqkd from "./Vqkd.ts"
 
 /** What the optimizer learns: the network, and the quantizer's own under `quantize`. */
@@ -68,6 +67,8 @@ export type Metrics<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Q["losses
 export interface Options<N extends Vqkd.Sizes, Q extends Quantizer.Parts> {
   readonly quantizer: QuantizerOf<N, Q>
   readonly adamw: AdamW.Options
+  /** Names that losses of the quantizer may not have, beside those of metrics: columns of the log. */
+  readonly columns?: ReadonlyArray<string>
 }
 
 /** A quantizer that fits a network's sizes. */
@@ -86,70 +87,55 @@ export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   quantizer: Pick<QuantizerOf<N, Q>, "parameters">
 ) => typed<Parameter.ParametersOf<Params<N, Q>>>({ ...Vqkd.spec(sizes), quantize: quantizer.parameters ?? {} })
 
-/** What a step, and a row of the log, measure beside the losses of a quantizer. */
-const MEASURED: ReadonlySet<string> = new Set([
-  "stage",
-  "step",
-  "loss",
-  "reconstruction",
-  "cosine",
-  "gradientNorm",
-  "counts",
-  "usage",
-  "perplexity"
-])
-
-const checkNames = (quantizer: string, losses: object): void => {
-  const taken = Object.keys(losses).find((name) => MEASURED.has(name))
-  if (taken === undefined) return
-  throw new ShapeError.ShapeError(
-    `quantizer ${quantizer}: its loss "${taken}" has the name of something that every tokenizer measures; give it another name`
-  )
-}
-
-/** One step of VQ-KD on batches of `B` images. Tracing it fails where a loss of the quantizer has a name that is taken. */
+/**
+ * One step of VQ-KD on batches of `B` images. Tracing it fails where the quantizer gives something else than it should, or a name that
+ * is taken.
+ */
 export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
   options: Options<N, Q>
 ): TrainStep<State<N, Q>, Batch<B, N, Q>, Metrics<N, Q>> => {
-  const { adamw, quantizer } = options
+  const { adamw, columns = [], quantizer } = options
   const { codes, heads, teacherWidth } = sizes
+  const inputs = {
+    images: PatchGrid.images(sizes, batchSize),
+    targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32" },
+    hyper: AdamW.hyperSpec(adamw.accumulate)
+  }
   return {
     name: "tokenizer",
     state: typed<SpecOf<State<N, Q>>>({
       ...AdamW.stateSpec(spec(sizes, quantizer), adamw.accumulate),
       quantize: { ...quantizer.state, ...quantizer.statistics }
     }),
-    batch: typed<SpecOf<Batch<B, N, Q>>>({
-      images: PatchGrid.images(sizes, batchSize),
-      targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32" },
-      hyper: AdamW.hyperSpec(adamw.accumulate),
-      ...quantizer.draws
-    }),
+    batch: typed<SpecOf<Batch<B, N, Q>>>({ ...inputs, ...quantizer.draws }),
     run: ({ quantize: moved, ...state }, batch) => {
+      Quantizer.checkNames(quantizer.name, "draws", quantizer.draws, Object.keys(inputs))
+      Quantizer.checkNames(quantizer.name, "parameters", quantizer.parameters, Object.keys(moved))
       const { hyper, images, targets } = batch
       const { aux, gradients, loss } = valueAndGradient((params: Params<N, Q>) => {
         const learned: Quantizer.Learned<Q> = { ...params.quantize, ...moved }
-        const pass = Vqkd.forward(params, (vectors) => quantizer.quantize(learned, vectors), images, targets, heads)
+        const pass = Vqkd.forward(
+          params,
+          (vectors) => Quantizer.quantize(quantizer, learned, vectors),
+          images,
+          targets,
+          heads
+        )
         const { quantized: { codes, losses, z } } = pass
-        checkNames(quantizer.name, losses)
         const reconstruction = Vqkd.reconstruction(pass.cosine)
         const loss = Tree.leaves<Tensor<[]>>(losses).reduce((sum, [, one]) => add(sum, one), reconstruction)
         return { loss, aux: { reconstruction, losses, z, codes } }
       }, state.parameters)
       const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
       const counts = countByCode(aux.codes, codes)
-      const after = quantizer.update?.(moved, { z: aux.z, codes: aux.codes, counts }, batch) ?? moved
+      const after = Quantizer.update(quantizer, moved, { z: aux.z, codes: aux.codes, counts }, batch)
       const before = new Map(Tree.leaves<Tensor<Shape>>(moved))
+      const metrics = { loss, reconstruction: aux.reconstruction, gradientNorm: norm, counts }
+      Quantizer.checkNames(quantizer.name, "losses", aux.losses, [...Object.keys(metrics), ...columns])
       return {
-        metrics: {
-          loss,
-          reconstruction: aux.reconstruction,
-          ...aux.losses,
-          gradientNorm: norm,
-          counts
-        },
+        metrics: { ...metrics, ...aux.losses },
         state: {
           ...next,
           quantize: Tree.map<Quantizer.Moved<Q>>(
@@ -210,7 +196,7 @@ export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Q
   name: "encode",
   run: ({ parameters, quantize }, { images }) => {
     const vectors = Vqkd.encode(parameters, images, sizes.heads)
-    return { codes: quantizer.quantize(quantize, vectors).codes, vectors }
+    return { codes: Quantizer.quantize(quantizer, quantize, vectors).codes, vectors }
   }
 })
 
@@ -255,7 +241,7 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes, Q exte
     run: ({ parameters, quantize }, { images, targets }) => {
       const { codes, cosine } = Vqkd.forward(
         parameters,
-        (vectors) => quantizer.quantize(quantize, vectors),
+        (vectors) => Quantizer.quantize(quantizer, quantize, vectors),
         images,
         targets,
         sizes.heads

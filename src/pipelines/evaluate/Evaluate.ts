@@ -53,6 +53,7 @@ export const evaluateTokenizer = Effect.fn("patchword.evaluateTokenizer")(
           images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
           targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
         })
+        yield* Tokenizer.checkCodes(quantizer, codes.data)
         return Array.from({ length: valid }, (_, i): EncodedImage => ({
           codes: codes.data.slice(i * patches, (i + 1) * patches),
           cosine: average(cosine.data.subarray(i * patches, (i + 1) * patches))

@@ -59,6 +59,28 @@ export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQ
   }
 }
 
+/** A quantizer gives a code that is none of its codes. Exits with 65. */
+export class QuantizerError extends Schema.TaggedError<QuantizerError>()("QuantizerError", {
+  quantizer: Schema.String,
+  codes: Schema.Int,
+  given: Schema.Number
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  override get message() {
+    const { codes, given, quantizer } = this
+    return `the quantizer "${quantizer}": codes: expected whole numbers from 0 to ${codes - 1}, got ${given}`
+  }
+}
+
+/** Fails where one of the codes that a quantizer gives is none of its own. */
+export const checkCodes = (
+  { codes, name }: Pick<Quantizer.Named, "codes" | "name">,
+  found: Int32Array
+): Effect.Effect<void, QuantizerError> => {
+  const given = found.find((code) => code < 0 || code >= codes)
+  return given === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer: name, codes, given }))
+}
+
 const describe = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
 
 /** The quantizer of a tokenizer: ours that its configuration describes, or else the one that is given in code. */

@@ -11,7 +11,7 @@ import * as Outputs from "./Outputs.ts"
 
 /**
  * What gives the codes `[B·N]` of batches of a set. It fails with `OutputError` where a vector of the first `valid` images is
- * not finite, of which any code would be wrong, and as the engine does.
+ * not finite, of which any code would be wrong, with `QuantizerError` where a code is none of the quantizer's, and as the engine does.
  */
 export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet, batchSize: number) {
   const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
@@ -30,6 +30,7 @@ export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, 
       valid,
       describe: (row) => set.describe(indices[row]!)
     })
+    yield* Tokenizer.checkCodes(quantizer, codes.data)
     return codes.data
   })
 })
