@@ -116,6 +116,25 @@ describe("finite scalar quantization", () => {
       })
   )
 
+  it.each([2, 3, 4, 5, 8, 16, 1001, 1002])(
+    "gives a vector of 0 the middle of %i levels, and reaches every level",
+    (level) =>
+      tf.tidy(() => {
+        const wide = FiniteScalar.make({ codes: level, codeWidth: 1, levels: [level] })
+        const middle = wide.quantize({}, Tensor.zeros([1, 1]))
+        assert.deepStrictEqual(read(middle.codes), [Math.floor(level / 2)])
+        assert.deepStrictEqual(read(middle.z_q).map(Math.abs), [0])
+        assert.closeTo(read(middle.z)[0]!, 0, 1e-6)
+        const inner = Array.from(
+          { length: level },
+          (_, code) => unbent(FiniteScalar.vectorOf([level], code)[0]!, level)
+        )
+        const line = Float32Array.of(-30, ...inner.slice(1, -1), 30)
+        const reached = read(wide.quantize({}, Tensor.constant(HostTensor.make([level, 1], "float32", line))).codes)
+        assert.deepStrictEqual(reached, Array.from({ length: level }, (_, code) => code))
+      })
+  )
+
   it.each([
     [[3, 1], 3, "finiteScalar: channel 1 has 1 levels, but a whole number from 2 to 65536 is needed"],
     [[2.5, 2], 5, "finiteScalar: channel 0 has 2.5 levels, but a whole number from 2 to 65536 is needed"],

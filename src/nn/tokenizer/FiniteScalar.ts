@@ -2,6 +2,9 @@
  * Finite scalar quantization: each channel is bent between two bounds and rounded to one of its levels (Mentzer and others,
  * 2023). It has no codebook and learns nothing. A code is the number whose digits are the levels, the first channel's first.
  *
+ * The bound differs from the published code: it is wider than the levels by 0.1 %, not narrower, and shifted by `atanh`, not `tan`. All
+ * levels are reached, and a channel of 0 is the middle level ([figures](../../../docs/quantizers.md)).
+ *
  * ```ts
  * import assert from "node:assert"
  * import { FiniteScalar } from "patchword/nn"
