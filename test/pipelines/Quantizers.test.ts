@@ -1,3 +1,4 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it as plainly, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -15,6 +16,7 @@ import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import type * as Quantizer from "../../src/nn/tokenizer/Quantizer.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
+import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
@@ -65,6 +67,13 @@ const trained = Effect.fnUntraced(function*(name: string, checkpointEvery = 100)
   const config = yield* configOf(codebooks[name]!.codebook)
   const own = name === "a quantizer of one's own" ? { quantizer: signs(4) } : {}
   return yield* trainTokenizer(config, { ...own, checkpointEvery })
+})
+
+const shortly = Effect.fnUntraced(function*(codebook: Json.Json, options: TokenizerOptions) {
+  const short = yield* Config.merge(TokenizerConfig, "test")(yield* configOf(codebook), {
+    optimizer: { duration: 3, warmup: 0 }
+  })
+  return yield* trainTokenizer(short, options)
 })
 
 type Width = Dim.Dim<"codeWidth">
@@ -208,13 +217,10 @@ describe("a tokenizer with a quantizer of one's own", () => {
 
     it.effect("is that of the state which is gone on from", () =>
       Effect.gen(function*() {
-        const brief = { optimizer: { duration: 3, warmup: 0 } }
-        const config = (codebook: Json.Json) =>
-          Effect.flatMap(configOf(codebook), (config) => Config.merge(TokenizerConfig, "test")(config, brief))
         const fresh = Effect.provide(Runs.layerMemory(), { local: true })
         const stateOf = Effect.fnUntraced(
           function*(codebook: Json.Json, step: "newest" | "finished", options: TokenizerOptions = {}) {
-            yield* trainTokenizer(yield* config(codebook), { ...options, checkpointEvery: 1 })
+            yield* shortly(codebook, { ...options, checkpointEvery: 1 })
             return yield* Continuation.here({ stage: "tokenizer", step, schedule: "anew" })
           },
           fresh
@@ -224,7 +230,7 @@ describe("a tokenizer with a quantizer of one's own", () => {
           continueFrom: Continuation.Continuation,
           options: TokenizerOptions = {}
         ) {
-          return (yield* Effect.flip(trainTokenizer(yield* config(codebook), { ...options, continueFrom }))).message
+          return (yield* Effect.flip(shortly(codebook, { ...options, continueFrom }))).message
         }, fresh)
         for (const step of ["newest", "finished"] as const) {
           const said = yield* refused(scalars([2, 4, 2]), yield* stateOf(scalars([4, 2, 2]), step))
@@ -246,6 +252,42 @@ describe("a tokenizer with a quantizer of one's own", () => {
         assert.include(refused.message, "codebook.size: expected the 8 codes of the quantizer \"signs\", got 16")
         assert.include(refused.message, "codebook.dim: expected the 3 channels of the quantizer \"signs\", got 8")
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+  })
+})
+
+describe("a tokenizer without a codebook", () => {
+  layer(machine)((it) => {
+    it.effect.each(
+      [
+        ["finite scalars", "\"finiteScalar\" (16 codes of 3 channels)", "encode images to codes"],
+        [
+          "a quantizer of one's own",
+          "\"signs\" (16 codes of 4 channels)",
+          "Artifact.tokenizer(path, { quantizer }), in code"
+        ]
+      ] as const
+    )("is inspected, with %s, as what it is", ([name, quantizer, use]) =>
+      Effect.gen(function*() {
+        const folder = mkdtempSync(join(tmpdir(), "inspected-"))
+        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+        const [run, hub] = [join(folder, "run"), join(folder, "hub")]
+        const tokenizer = yield* Effect.provide(
+          shortly(codebooks[name]!.codebook, name === "finite scalars" ? {} : { quantizer: signs(4) }),
+          Runs.layer(run, { config: {} }),
+          { local: true }
+        )
+        yield* ModelFolder.write(hub, { _tag: "Tokenizer", ...tokenizer }, { name: "words" })
+        const found = yield* inspect(run)
+        assert(found._tag === "Run")
+        const file = yield* inspect(join(run, "stages", "tokenizer.safetensors"))
+        const pushed = yield* inspect(hub)
+        assert(file._tag === "Weights" && pushed._tag === "HubFolder")
+        assert.deepStrictEqual(found.stages[0]!.weights, file)
+        assert.strictEqual(file.looksLike, `a tokenizer with the quantizer ${quantizer}`)
+        assert.include(file.uses, use)
+        assert.include(pushed.uses, use)
+        assert.deepStrictEqual(pushed.model.config, tokenizer.config)
+      }).pipe(Effect.provide(NodeServices.layer), Effect.scoped), 60_000)
   })
 })
 

@@ -23,6 +23,7 @@ import * as Files from "../../layers/files/Files.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
@@ -120,6 +121,14 @@ const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Classifier: ["predict", "finetune --from", "features, probe, knn", "export --what logits, features"]
 }
 
+/** What a tokenizer can be used for whose quantizer was given in code. */
+const OWN: ReadonlyArray<string> = ["Artifact.tokenizer(path, { quantizer }), in code"]
+
+const ofOwnQuantizer = (model: Model.Model): boolean =>
+  model._tag === "Tokenizer" && model.config.codebook.quantizer?.kind === "own"
+
+const usesOfModel = (model: Model.Model): ReadonlyArray<string> => ofOwnQuantizer(model) ? OWN : USES[model._tag]
+
 /** What the network of a custom stage can be used for. */
 const CUSTOM: ReadonlyArray<string> = ["Artifact.custom, in code"]
 
@@ -137,7 +146,7 @@ const usesOf = (
   shapes: KnownNetworks.Shapes,
   { custom, model }: Pick<Weights.Provenance, "custom" | "model"> = {}
 ): ReadonlyArray<string> => {
-  if (model !== undefined) return USES[model._tag]
+  if (model !== undefined) return usesOfModel(model)
   if (custom !== undefined) return CUSTOM
   const [nearest] = KnownNetworks.recognise(shapes)
   return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.known.network]
@@ -161,7 +170,8 @@ const weighed = (
   for (const { dtype, shape } of listed) dtypes[dtype] = (dtypes[dtype] ?? 0) + size(shape)
   const shapes = Object.fromEntries(listed.map(({ name, shape }) => [name, shape]))
   const known = Option.getOrUndefined(provenance)
-  const looksLike = KnownNetworks.describe(shapes)
+  const model = known?.model
+  const looksLike = model?._tag === "Tokenizer" ? Tokenizer.describe(model.config) : KnownNetworks.describe(shapes)
   return WeightsFile.make({
     path,
     ...file,
@@ -289,13 +299,15 @@ export const inspect = Effect.fn("patchword.inspect")(
     const { type } = yield* kindOf(given)
     const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
     if (Option.isSome(hub)) {
-      const { provenance, tensors: _, ...model } = yield* ModelFolder.read(given)
+      const { model, provenance } = yield* ModelFolder.describe(given)
+      // Nobody but a quantizer knows which arrays it has.
+      if (!ofOwnQuantizer(model)) yield* ModelFolder.read(given)
       const found: Inspection = HubFolder.make({
         path: given,
         model,
         weights: yield* weights(hub.value),
         ...(provenance === undefined ? {} : { provenance }),
-        uses: USES[model._tag]
+        uses: usesOfModel(model)
       })
       return found
     }

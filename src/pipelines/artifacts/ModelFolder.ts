@@ -246,7 +246,10 @@ const agreeing = (file: string, expected: object, given: Readonly<Record<string,
 }
 
 /** What a folder holds, without its weights. */
-const described = Effect.fnUntraced(function*(files: Files.Files, folder: string) {
+const described = Effect.fnUntraced(function*(
+  files: Files.Files,
+  folder: string
+): Effect.fn.Return<typeof Own.Type, ModelFolderError["reason"]> {
   const at = (name: string) => files.path.join(folder, name)
   const members = Effect.fnUntraced(function*(name: string) {
     return yield* Config.decodeJson(Fields, at(name))(yield* files.readText(at(name)))
@@ -312,3 +315,7 @@ const opened = Effect.fn("patchword.ModelFolder.read")(
  * or its weights are not those of what it describes, or the quantizer of its tokenizer is not given.
  */
 export const read = (folder: string, given: Pick<Tokenizer, "quantizer"> = {}) => opened(folder, given)
+
+/** What the network of a folder is, as {@link read} finds it. A quantizer that was given in code is not asked for. */
+export const describe = (folder: string) =>
+  within(folder)(Effect.flatMap(Files.make, (files) => described(files, folder)))

@@ -81,16 +81,26 @@ export const checkCodes = (
   return given === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer: name, codes, given }))
 }
 
-const describe = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
+/** The quantizer that a tokenizer was trained with, which need not be at hand. */
+const trainedWith = ({ codebook }: TokenizerConfig): typeof Described.Type => {
+  const { dim, quantizer, size } = codebook
+  const name = quantizer?.kind === "own" ? quantizer.name : Quantizers.of(codebook)?.name ?? ""
+  return { name, codes: size, codeWidth: dim }
+}
+
+/** A tokenizer in a few words. */
+export const describe = (config: TokenizerConfig): string =>
+  `a tokenizer with the quantizer ${show(trainedWith(config))}`
+
+const givenAs = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
 
 /** The quantizer of a tokenizer: ours that its configuration describes, or else the one that is given in code. */
 export const quantizer = (
-  { config: { codebook }, quantizer }: Configured
+  { config, quantizer }: Configured
 ): Result.Result<Quantizer.Named, OtherQuantizer> => {
-  const ours = Quantizers.of(codebook)
-  const name = codebook.quantizer?.kind === "own" ? codebook.quantizer.name : ours?.name ?? ""
-  const expected = { name, codes: codebook.size, codeWidth: codebook.dim }
-  const given = quantizer === undefined ? null : describe(quantizer)
+  const ours = Quantizers.of(config.codebook)
+  const expected = trainedWith(config)
+  const given = quantizer === undefined ? null : givenAs(quantizer)
   const [found, other] = ours === undefined ? [quantizer, given && show(given) !== show(expected)] : [ours, given]
   return found === undefined || other
     ? Result.fail(new OtherQuantizer({ expected, given, inCode: ours === undefined }))
