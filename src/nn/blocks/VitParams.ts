@@ -84,14 +84,18 @@ export const spec = <const N extends Trunk>(
   }
 }
 
-/** The sizes of a transformer over colour images. */
-export interface Sizes extends PatchGrid.Sizes {
+/** The sizes of a transformer over colour images that has no table of relative positions. */
+export interface AbsoluteSizes extends PatchGrid.Sizes {
   get width(): number
   set width(_: never)
   get heads(): number
   set heads(_: never)
   get hidden(): number
   set hidden(_: never)
+}
+
+/** The sizes of a transformer over colour images. */
+export interface Sizes extends AbsoluteSizes {
   get relativeRows(): number
   set relativeRows(_: never)
 }
@@ -99,14 +103,18 @@ export interface Sizes extends PatchGrid.Sizes {
 /** A whole network: its sizes and its kind. */
 export interface Network extends Sizes, Kind {}
 
-/** The trunk of a transformer over colour images. */
-export interface Encoder<N extends Sizes> {
+/** The trunk of a transformer over colour images, but for its relative positions. */
+export interface ImageTrunk<N extends AbsoluteSizes> {
   readonly channels: 3
   readonly patch: N["patch"]
   readonly patches: PatchGrid.Patches<N>
   readonly width: N["width"]
   readonly hidden: N["hidden"]
   readonly heads: N["heads"]
+}
+
+/** The trunk of a transformer over colour images. */
+export interface Encoder<N extends Sizes> extends ImageTrunk<N> {
   readonly relativeRows: N["relativeRows"]
 }
 

@@ -39,13 +39,7 @@ import * as VitParams from "../blocks/VitParams.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
 /** The sizes of a tokenizer, its codebook, and its teacher. */
-export interface Sizes extends PatchGrid.Sizes {
-  get width(): number
-  set width(_: never)
-  get hidden(): number
-  set hidden(_: never)
-  get heads(): number
-  set heads(_: never)
+export interface Sizes extends VitParams.AbsoluteSizes {
   get codes(): number
   set codes(_: never)
   get codeWidth(): number
@@ -58,13 +52,7 @@ export interface Sizes extends PatchGrid.Sizes {
 }
 
 /** The trunk that sees images. */
-export interface Encoder<N extends Sizes> {
-  readonly channels: 3
-  readonly patch: N["patch"]
-  readonly patches: PatchGrid.Patches<N>
-  readonly width: N["width"]
-  readonly hidden: N["hidden"]
-  readonly heads: N["heads"]
+export interface Encoder<N extends Sizes> extends VitParams.ImageTrunk<N> {
   readonly relativeRows: 1
 }
 
