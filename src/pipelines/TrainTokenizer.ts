@@ -127,7 +127,9 @@ const columns = [
     reconstruction: zero,
     gradientNorm: zero,
     counts: HostTensor.zeros([Dim.named("codes", 1)], "float32")
-  }))
+  })),
+  "lr",
+  "weightDecay"
 ]
 
 /** The step that trains a tokenizer; `images` are a batch. */
