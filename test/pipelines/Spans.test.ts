@@ -1,14 +1,19 @@
 import { afterAll, assert, describe, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Option, Tracer } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Metric, Option, Tracer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Images } from "../../src/layers/images/Images.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Export from "../../src/pipelines/artifacts/Export.ts"
 import * as Evaluate from "../../src/pipelines/evaluate/Evaluate.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
+import { knn } from "../../src/pipelines/evaluate/Knn.ts"
+import { probe } from "../../src/pipelines/evaluate/Probe.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as EvaluationMetrics from "../../src/pipelines/training/EvaluationMetrics.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, recording } from "./kit.ts"
 
@@ -132,6 +137,39 @@ describe("the spans of a run", () => {
         })
 
         assert.deepStrictEqual(failed(yield* spansOf(program)), [])
+      }))
+
+    it.effect("say on what an evaluation looks, and its metrics count the images", () =>
+      Effect.gen(function*() {
+        const { load } = yield* Images
+        const sets = [yield* load("train"), yield* load("test")]
+        const { images } = EvaluationMetrics.of("test")
+        const { count } = yield* Metric.value(images)
+        const backbone = Backbone.untrained(preset.pretrain, 16)
+        const spans = yield* spansOf(Effect.gen(function*() {
+          const [train, test] = yield* features(backbone, sets, preset.probe)
+          yield* knn(preset.knn, train!, [test!])
+          yield* probe(preset.probe, { train: train!, tests: [test!] })
+          yield* Export.onnx({ _tag: "Backbone", ...backbone }, "features")
+        }))
+        assert.deepStrictEqual(attributes(spans, "patchword.features"), {
+          "patchword.splits": ["train", "test"],
+          "patchword.images": 36,
+          "patchword.engine": "onnx cpu, 1 thread"
+        })
+        for (const name of ["patchword.knn", "patchword.probe"]) {
+          assert.deepStrictEqual(attributes(spans, name), {
+            "patchword.split": "train",
+            "patchword.splits": ["test"],
+            "patchword.images": 12,
+            "patchword.engine": "onnx cpu, 1 thread"
+          })
+        }
+        assert.deepStrictEqual(attributes(spans, "patchword.Export.onnx"), {
+          "patchword.what": "features",
+          "patchword.network": "Backbone"
+        })
+        assert.strictEqual((yield* Metric.value(images)).count, count + 12)
       }))
   })
 })

@@ -269,6 +269,7 @@ export const onnx: (
   options?: Options
 ) => Effect.Effect<Uint8Array, ExportError | Weights.WeightsError> = Effect.fn("patchword.Export.onnx")(
   function*(network, what, { images, pooling = MEAN, provenance } = {}) {
+    yield* Effect.annotateCurrentSpan({ "patchword.what": what, "patchword.network": network._tag })
     const all = yield* models(network, pooling)
     const chosen = all[what]
     if (chosen === undefined) return yield* new NotGiven({ kind: network._tag, what, given: Object.keys(all) })
@@ -307,6 +308,7 @@ export const write = Effect.fn("patchword.Export.write")(function*(
   what: What,
   options?: Options
 ): Effect.fn.Return<void, ExportError | Weights.WeightsError, FileSystem.FileSystem | Path.Path> {
+  yield* Effect.annotateCurrentSpan("file.path", file)
   const files = yield* Files.make
   const bytes = yield* onnx(network, what, options)
   yield* Effect.mapError(files.write(file, [bytes]), (reason) => new ExportError({ what, reason }))

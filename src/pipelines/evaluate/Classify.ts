@@ -32,7 +32,10 @@ export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(func
   sets: ReadonlyArray<ImageSet>,
   rule: Classes.Rule = "same"
 ) {
-  yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
+  yield* Effect.annotateCurrentSpan({
+    "patchword.splits": sets.map(({ name }) => name),
+    "patchword.images": sets.reduce((sum, { length }) => sum + length, 0)
+  })
   const learned = { name: "the classifier", classes: classifier.classes }
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
   const logits = yield* classify(classifier, sets)

@@ -123,7 +123,10 @@ export const features = Effect.fn("patchword.features")(function*(
   sets: ReadonlyArray<ImageSet>,
   options: FeatureOptions
 ) {
-  yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
+  yield* Effect.annotateCurrentSpan({
+    "patchword.splits": sets.map(({ name }) => name),
+    "patchword.images": sets.reduce((sum, { length }) => sum + length, 0)
+  })
   const { each, width } = yield* opened(network, options)
   return yield* Effect.forEach(
     sets,

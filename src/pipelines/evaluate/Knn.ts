@@ -75,7 +75,12 @@ export const knn = Effect.fn("patchword.knn")(function*(
   rule: Classes.Rule = "same"
 ) {
   const config = yield* Config.check(KnnConfig, "knn")(given)
-  yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
+  yield* Effect.annotateCurrentSpan({
+    "patchword.split": bank.name,
+    "patchword.splits": tests.map(({ name }) => name),
+    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0),
+    "patchword.engine": (yield* Engine).name
+  })
   const met = yield* Effect.fromResult(Classes.meetAll(bank, tests, rule))
   const engine = yield* Engine
   const classes = bank.classes.length

@@ -152,7 +152,12 @@ export const probe = Effect.fn("patchword.probe")(function*(
 ) {
   const { tests, train, validation } = sets
   const config = yield* Config.check(ProbeConfig, "probe")(given)
-  yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
+  yield* Effect.annotateCurrentSpan({
+    "patchword.split": train.name,
+    "patchword.splits": tests.map(({ name }) => name),
+    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0),
+    "patchword.engine": (yield* Engine).name
+  })
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const nothing = new Set(config.l2).size === 1
   const apart = validation !== undefined &&

@@ -2,7 +2,7 @@
  * Which images a step sees, and how. The batch of a step is a function of the seed and the step number alone, so it does
  * not matter where a run was resumed.
  */
-import { Effect, Runtime, Schema, type Scope } from "effect"
+import { Clock, Effect, Metric, Runtime, Schema, type Scope } from "effect"
 import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Sampling from "../../domain/method/Sampling.ts"
@@ -11,6 +11,7 @@ import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
 import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
+import * as EvaluationMetrics from "./EvaluationMetrics.ts"
 
 /** There are fewer images than one update takes. Exits with 66. */
 export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
@@ -188,28 +189,34 @@ export const evaluation = <A, E, R>(
 ) => {
   const { augment, batchSize, set, size } = options
   const starts = Array.from({ length: Math.ceil(set.length / batchSize) }, (_, i) => i * batchSize)
+  const metrics = EvaluationMetrics.of(set.name)
   return Effect.andThen(
     checkColours(set, augment),
-    Effect.forEach(
-      starts,
-      Effect.fnUntraced(function*(start) {
-        const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-        const shown = Augment.allocate(batchSize, size)
-        yield* fill(set, indices, (picture, at) =>
-          Effect.sync(() => {
-            const first = Augment.evaluationView(picture, size, augment)
-            Augment.put(shown, at, { first, second: first }, augment)
-          }))
-        const valid = Math.min(batchSize, set.length - start)
-        return yield* use({
-          epoch: 0,
-          indices,
-          draws: indices,
-          valid,
-          labels: labelsOf(set, indices),
-          ...shown
+    Effect.flatMap(Clock.currentTimeMillis, (begun) =>
+      Effect.forEach(
+        starts,
+        Effect.fnUntraced(function*(start) {
+          const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
+          const shown = Augment.allocate(batchSize, size)
+          yield* fill(set, indices, (picture, at) =>
+            Effect.sync(() => {
+              const first = Augment.evaluationView(picture, size, augment)
+              Augment.put(shown, at, { first, second: first }, augment)
+            }))
+          const valid = Math.min(batchSize, set.length - start)
+          const used = yield* use({
+            epoch: 0,
+            indices,
+            draws: indices,
+            valid,
+            labels: labelsOf(set, indices),
+            ...shown
+          })
+          const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
+          yield* Metric.update(metrics.images, valid)
+          if (seconds > 0) yield* Metric.update(metrics.imagesPerSecond, (start + valid) / seconds)
+          return used
         })
-      })
-    )
+      ))
   )
 }
