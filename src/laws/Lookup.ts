@@ -80,7 +80,7 @@ export const lookup = (quantize: Lookup): ReadonlyArray<Law> => {
 
     make(
       "does not see how long a vector is",
-      fc.record({ search: Arbitraries.search, power: fc.integer({ min: -10, max: 10 }) }),
+      fc.record({ search: Arbitraries.search, power: fc.integer({ min: -20, max: 30 }) }),
       ({ power, search: { codes, vectors } }) => {
         nearest(codes, vectors.map((vector, row) => vector.map((x) => x * 3 ** power * (1 + row))))
       }

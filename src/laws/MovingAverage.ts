@@ -39,9 +39,10 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
     const width = codes[0]!.length
     const units = vectors.map(Rows.unit)
     const before = codes.map(Rows.unit)
+    const usesOf = (at: number) => uses * (1 + at % 3)
     let state: HostOf<Followed> = {
       codebook: Rows.toHost(before, width),
-      uses: HostTensor.make([codes.length], "float32", new Float32Array(codes.length).fill(uses))
+      uses: HostTensor.make([codes.length], "float32", Float32Array.from(codes, (_, at) => usesOf(at)))
     }
     const batch = {
       z: Rows.toHost(units, width),
@@ -56,7 +57,15 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
     const found = Rows.fromHost(state.codebook)
     return before.map((code, at) => {
       const own = units.filter((_, row) => assigned[row] === at)
-      return { at, code, own, sum: Rows.sum(own, width), found: found[at]!, uses: state.uses.data[at]! }
+      return {
+        at,
+        code,
+        own,
+        sum: Rows.sum(own, width),
+        found: found[at]!,
+        used: usesOf(at),
+        uses: state.uses.data[at]!
+      }
     })
   }
 
@@ -98,8 +107,8 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
     ),
 
     make("averages by the same share how often each code is used", given(decays), ({ batch, decay, uses }) => {
-      for (const { at, own, uses: found } of after(batch, decay, uses)) {
-        Claim.close([found], [decay * uses + (1 - decay) * own.length], 1e-5, `the uses of code ${at}`)
+      for (const { at, own, used, uses: found } of after(batch, decay, uses)) {
+        Claim.close([found], [decay * used + (1 - decay) * own.length], 1e-5, `the uses of code ${at}`)
       }
     }),
 

@@ -1,5 +1,6 @@
 /** Laws of networks. */
 import fc from "fast-check"
+import { isDeepStrictEqual } from "node:util"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
@@ -108,6 +109,13 @@ export const network = <W extends object, B extends object, O extends object>(
           )
         }
       }
+    }, some),
+
+    make("gives other samples other outputs", asked, (asked) => {
+      const { batch, weights } = given(asked)
+      const [first, second] = [0, 1].map((at) => outputs(1, weights, sample(batch, at)))
+      const differs = first!.some(([, { data }], which) => !isDeepStrictEqual(data, second![which]![1].data))
+      Claim.holds(differs, () => "two samples have the same outputs: none depends on the inputs")
     }, some),
 
     make("has the gradients of its weights that finite differences have", asked, (asked) => {

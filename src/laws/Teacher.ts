@@ -1,6 +1,7 @@
 /** Laws of teachers. */
 import { Effect, type ManagedRuntime } from "effect"
 import fc from "fast-check"
+import { isDeepStrictEqual } from "node:util"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -37,7 +38,7 @@ export const teacher = <E>(
   ) =>
     make(
       name,
-      fc.record({ count: fc.integer({ min: 1, max: 3 }), seed: fc.nat() }),
+      fc.record({ count: fc.integer({ min: 1, max: 5 }), seed: fc.nat() }),
       (given) => runtime.runPromise(Teacher.use((teacher) => body(teacher, drawn(given)))),
       { numRuns: 3 }
     )
@@ -68,13 +69,21 @@ export const teacher = <E>(
       })),
 
     law(
-      "gives the same features for the same images, which it leaves alone",
+      "gives the same features for the same images, which it leaves alone, and others for others",
       ({ features }, images) =>
         Effect.gen(function*() {
           const before = images.data.slice()
           const first = yield* features(images)
           Claim.same(images.data, before, "the array of images after the call")
-          Claim.same(yield* features(images), first, "what the second call gives")
+          const kept = { ...first, data: first.data.slice() }
+          const other = HostTensor.make(images.shape, "float32", images.data.map((x) => 1 - x))
+          const [again, beside] = yield* Effect.all([features(images), features(other)], { concurrency: "unbounded" })
+          Claim.same(again, kept, "what the second call gives")
+          Claim.same(first, kept, "what the first call gave, after others,")
+          Claim.holds(
+            !isDeepStrictEqual(beside.data, kept.data),
+            () => "the images and their negatives have the same features"
+          )
         })
     ),
 

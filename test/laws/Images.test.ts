@@ -14,20 +14,39 @@ const drifting = () => {
   return set({ image: () => Effect.sync(() => grey(given++)) })
 }
 
+const shared = () => {
+  const kept = grey(0)
+  return set({ image: (index) => Effect.sync(() => ({ ...kept, data: kept.data.fill(index) })) })
+}
+
 let openings = 0
 
 const opened = (change: (opening: number) => Partial<ImageSet.ImageSet>) =>
   Layer.unwrap(Effect.sync(() => set(change(openings++))))
 
 refuses("a source of images", (layer: Layer.Layer<Images.Images>) => Laws.images(layer), set({}), {
-  "gives the same picture for the same index, in any order and again": {
-    mutant: drifting(),
-    said: /picture \d at another time is .*\nexample: \[0\]/
-  },
-  "gives the same bytes when it is opened again": {
-    mutant: opened((opening) => ({ image: () => Effect.succeed(grey(opening)) })),
-    said: /picture 0 of another opening is \{.*\} but must be \{/
-  },
+  "gives the same picture for the same index, in any order and again": [
+    { mutant: drifting(), said: /picture \d at another time is .*\nexample: \[0\]/ },
+    { mutant: shared(), said: /picture \d at another time is .*\nexample: \[\d+,\d+\]/ }
+  ],
+  "gives the same pictures, labels and names when it is opened again": [
+    {
+      mutant: opened((opening) => ({ image: () => Effect.succeed(grey(opening)) })),
+      said: /data of 0 of pictures of the set of another opening is Uint8Array/
+    },
+    {
+      mutant: opened((opening) => ({ image: (index) => Effect.succeed(grey(index === 2 ? opening : index)) })),
+      said: /data of 2 of pictures of the set of another opening is Uint8Array/
+    },
+    {
+      mutant: opened((opening) => ({ labels: Int32Array.of(0, 0, opening % 2) })),
+      said: /labels of the set of another opening is \[0,0,\d\] but must be \[0,0,\d\]/
+    },
+    {
+      mutant: opened((opening) => ({ describe: (index) => `${opening} ${index}` })),
+      said: /names of the set of another opening is \["\d+ 0",/
+    }
+  ],
   "gives every picture a name of its own, and a label that is one of its classes": {
     mutant: set({ labels: Int32Array.of(0, 1, 2) }),
     said: /the label 2 is none of 2 classes/

@@ -24,6 +24,10 @@ const lines =
     run: ({ weight }, { x }) => ({ y: run(weight, x) })
   })
 
+let draws = 0
+
+const dropping = (y: Tensor<[number, number]>) => Elementwise.scale(y, draws++ % 3 === 0 ? 0 : 1.5)
+
 const right = lines((weight, x) => Linear.project(x, weight))
 
 refuses("a network", (of: Lines) => Laws.network(of), right, {
@@ -31,9 +35,19 @@ refuses("a network", (of: Lines) => Laws.network(of), right, {
     mutant: lines((weight, x) => Linear.matMulTransposed(Linear.project(x, weight), Linear.project(x, weight))),
     said: /the shape of the output y is \[2,2\] but must be \[2,1\]\nexample: \{"batch":2,"seed":0\}/
   },
-  "gives a sample the same outputs in whatever batch": {
-    mutant: lines((weight, x) => Elementwise.shiftBy(Linear.project(x, weight), Reduction.sum(x))),
-    said: /number 0 of the output y of sample 0 among 2 is -?\d\S* but must be about -?\d/
+  "gives a sample the same outputs in whatever batch": [
+    {
+      mutant: lines((weight, x) => Elementwise.shiftBy(Linear.project(x, weight), Reduction.sum(x))),
+      said: /number 0 of the output y of sample 0 among 2 is -?\d\S* but must be about -?\d/
+    },
+    {
+      mutant: lines((weight, x) => dropping(Linear.project(x, weight))),
+      said: /number \d of the output y of sample \d among \d is -?\d\S* but must be about -?\d/
+    }
+  ],
+  "gives other samples other outputs": {
+    mutant: lines((weight, x) => Linear.project(Elementwise.scale(x, 0), weight)),
+    said: /two samples have the same outputs: none depends on the inputs\nexample: \{"batch":2,"seed":0\}/
   },
   "has the gradients of its weights that finite differences have": {
     mutant: lines((weight, x) => Linear.project(x, Elementwise.stopGradient(weight))),

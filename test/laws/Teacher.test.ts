@@ -27,6 +27,18 @@ const first: Service["features"] = (images) =>
 const darkening: Service["features"] = (images) =>
   Effect.tap(means.features(images), () => Effect.sync(() => images.data.fill(0)))
 
+const blind: Service["features"] = ({ shape: [count] }) =>
+  Effect.sync(() => HostTensor.make([count, 1, 1], "float32", new Float32Array(count).fill(1)))
+
+const shared = (): Service["features"] => {
+  const kept = new Float32Array(9)
+  return (images) =>
+    Effect.map(means.features(images), ({ data, shape }) => {
+      kept.set(data)
+      return HostTensor.make(shape, "float32", kept.subarray(0, data.length))
+    })
+}
+
 refuses("a teacher", (runtime: ReturnType<typeof changed>) => Laws.teacher(runtime, { side: 4 }), changed({}), {
   "gives every patch of every image finite numbers, as many as it is wide": {
     mutant: changed({ width: 2 }),
@@ -36,10 +48,14 @@ refuses("a teacher", (runtime: ReturnType<typeof changed>) => Laws.teacher(runti
     mutant: changed({ features: first }),
     said: /number 0 of the features of image 1 among 2 is 0\.\d+ but must be about 0\.\d+/
   },
-  "gives the same features for the same images, which it leaves alone": {
-    mutant: changed({ features: darkening }),
-    said: /0 of the array of images after the call is 0 but must be/
-  },
+  "gives the same features for the same images, which it leaves alone, and others for others": [
+    {
+      mutant: changed({ features: darkening }),
+      said: /0 of the array of images after the call is 0 but must be/
+    },
+    { mutant: changed({ features: blind }), said: /the images and their negatives have the same features/ },
+    { mutant: changed({ features: shared() }), said: /what the (second|first) call \w+/ }
+  ],
   "has a name, a width and a digest": {
     mutant: changed({ digest: "none" }),
     said: /the digest is "none", not 64 hexadecimal digits/
