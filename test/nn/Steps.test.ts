@@ -5,6 +5,7 @@ import * as Engine from "../../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
+import { type Candidate, onnx, openvino, present } from "../layers/engine/engines.ts"
 import { cases, casesOf } from "./steps.ts"
 
 interface Case<S, B, M> {
@@ -49,8 +50,12 @@ const poison = (tree: object, at: string): object =>
 const paths = (tree: object, wanted: RegExp) =>
   leaves(tree).filter(([path, { dtype }]) => dtype === "float32" && wanted.test(path)).map(([path]) => path)
 
-const refusesNaN = <S extends object, B extends object, M extends object>({ batch, state, step }: Case<S, B, M>) => {
-  it.effect("refuses a step in which any parameter or input is NaN", () =>
+const refusesNaN = <S extends object, B extends object, M extends object>(
+  { batch, state, step }: Case<S, B, M>,
+  { layer, name }: Candidate,
+  parameters: RegExp
+) => {
+  it.effect(`refuses a step in which any parameter or input is NaN, ${name}`, () =>
     Effect.gen(function*() {
       const engine = yield* Engine.Engine
       const refuses = Effect.fnUntraced(function*(path: string, before: HostOf<S>, given: HostOf<B>) {
@@ -58,13 +63,13 @@ const refusesNaN = <S extends object, B extends object, M extends object>({ batc
         const { reason } = yield* Effect.flip(handle.run(given))
         assert.strictEqual(reason._tag, "NonFinite", path)
       }, Effect.scoped)
-      for (const path of paths(state(0), /^parameters\.(?!.*blocks\.[1-9])/)) {
+      for (const path of paths(state(0), parameters)) {
         yield* refuses(path, poison(state(0), path) as HostOf<S>, batch(1))
       }
       for (const path of paths(batch(1), /^(?!hyper)/)) {
         yield* refuses(path, state(0), poison(batch(1), path) as HostOf<B>)
       }
-    }).pipe(Effect.provide(Engine.layerOnnx())), 120_000)
+    }).pipe(Effect.provide(layer)), 120_000)
 }
 
 interface Overflow {
@@ -100,7 +105,7 @@ const keeps = <S extends object, B, M extends object>(
 
 const check = <S extends object, B extends object, M extends object>(given: Case<S, B, M>) => {
   agree(given, "does the same compiled and step by step")
-  refusesNaN(given)
+  refusesNaN(given, onnx, /^parameters\.(?!.*blocks\.[1-9])/)
 
   it.effect("keeps its compiled state when a gradient is not finite", () =>
     Effect.gen(function*() {
@@ -134,6 +139,10 @@ const toHead = (norm: string, head: string): Overflow => ({
 })
 
 const ofLogits = (head: string): Overflow => ({ metric: "loss", values: { [`${head}.bias`]: 3e38 } })
+
+describe.each(present([openvino]))("an engine whose operators lose NaN, $name", (engine) => {
+  refusesNaN(cases.plain, engine, /^parameters\.(?:patch_embed|.*0\.attn\.qkv)/)
+})
 
 describe("tokenizer", () => {
   check(cases.tokenizer)
