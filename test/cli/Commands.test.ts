@@ -149,13 +149,19 @@ describe("the commands", () => {
           shape: ["batch", 16, 16]
         }])
         const told = yield* said("inspect", run)
-        assert.match(told, /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier[^]*knn of tokenizer on val\naccuracy/)
-        assert.match(told, /of the last batch loss .*accuracy/)
-        assert.notMatch(told, /^accuracy +\d\S*$/m)
+        assert.match(told, /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier[^]*\nevaluation +network +split/)
+        assert.match(told, /^knn +tokenizer +val +12 +[\d.]+ % +[\d.]+ % to [\d.]+ % +33\.3 %$/m)
+        assert.match(told, /^last batch +loss .*accuracy/m)
+        assert.notMatch(told, /_tag|looksLike|[dD]igest|[0-9a-f]{16}/)
+        assert.match(yield* said("inspect", `${run}/stages/pretrain.safetensors`), /^network +ViT of 32 px, patch 8/m)
+        assert.isTrue((yield* said("inspect", at("codes.onnx"))).split("\n").every((line) => line.length < 120))
+        assert.match(yield* said("inspect", at("codes.safetensors")), /^images +12, of 16 codes each\nclasses +3: /m)
+        assert.match(yield* said("inspect", at("features.safetensors")), /^images +12, of 16 numbers each$/m)
+        assert.match(yield* said("inspect", config), /^is +a configuration of tokenizer/)
         const inspected = yield* found("inspect", run)
         assert.deepInclude(inspected.results, result)
         assert.match(told, /^computed on +onnx cpu [\d.]+, \d+ threads?, fp32$/m)
-        assert.match(told, /^computedOn +onnx cpu [\d.]+, \d+ threads?, fp32 from step 1$/m)
+        assert.match(told, /^computed on +onnx cpu [\d.]+, \d+ threads?, fp32 from step 1$/m)
         assert.lengthOf(inspected.computedOn as ReadonlyArray<unknown>, 1)
 
         const vectors = (name: string, ...flags: ReadonlyArray<string>) =>
@@ -360,7 +366,6 @@ describe("the commands", () => {
         [66, ["encode", at("nothing")], /nothing/],
         [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
-        [65, ["inspect", config], /micro\.yaml/],
         [65, ["inspect", images], /this folder is no run; known are safetensors/],
         [66, ["encode", run, "--images", at("no-images")], /no-images: there is no such folder/],
         [

@@ -36,7 +36,7 @@ describe("--continue", () => {
         readFileSync(at(run, "log.jsonl"), "utf8").trim().split("\n").map((row) => JSON.parse(row).step)
       assert.deepStrictEqual(["one", "two", "three"].map(steps), [[1, 2], [3, 4], [1, 2, 3, 4]])
       const shown = yield* said("inspect", at("two"))
-      assert.match(shown, /^continuedFrom +step 2 of tokenizer in .*one \(finished [0-9a-f]{8}\), schedule on$/m)
+      assert.match(shown, /^continued from +step 2 of tokenizer in .*one \(finished [0-9a-f]{8}\), schedule on$/m)
       const { continuedFrom } = JSON.parse(readFileSync(at("two", "environment.json"), "utf8"))
       assert.include(continuedFrom.tokenizer, { run: at("one"), stage: "tokenizer", step: 2, schedule: "on" })
       const pretrained = ["pretrain", "--tokenizer", at("two"), ...common, ...longer.slice(0, 2), "--out", at("two")]

@@ -1,7 +1,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Runtime } from "effect"
+import * as Files from "../../src/layers/files/Files.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
 
 const ROW = `{"stage":"pretrain","step":1,"loss":2}\n`
 
@@ -48,6 +51,61 @@ describe("inspecting a file", () => {
     Effect.gen(function*() {
       assert.match((yield* inFile(name, bytes)).message, /it is cut off, so copy it again/)
     }))
+})
+
+describe("inspecting what a run leaves", () => {
+  it.effect.each(
+    [
+      [
+        "Checkpoint",
+        "state.json",
+        JSON.stringify({
+          sha256: "",
+          state: { format: 1, version: "0.1.0", stage: "pretrain", step: 400, epoch: 3 }
+        }),
+        { stage: "pretrain", step: 400, version: "0.1.0" }
+      ],
+      [
+        "FeatureCache",
+        "cache.json",
+        JSON.stringify({
+          format: 1,
+          about: { teacher: "hog", digest: "", image: [48, 48], tokens: 36, width: 48, dtype: "float16" },
+          shards: [1, 2].map((images) => ({ file: `shard-0000${images}.bin`, images, sha256: "" })),
+          walks: {}
+        }),
+        { teacher: "hog", images: 3, shards: 2, width: 48 }
+      ]
+    ] as const
+  )("tells a %s", ([tag, file, text, expected]) =>
+    Effect.gen(function*() {
+      const found = yield* inRun({ [file]: text })
+      assert.deepInclude(found, { _tag: tag, ...expected })
+    }))
+
+  it.effect("tells a configuration by its stages", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/mine.yaml`
+      yield* fs.writeFileString(file, "pretrain:\n  seed: 1\nknn: {}\n")
+      assert.deepInclude(yield* inspect(file), { _tag: "Config", stages: ["pretrain", "knn"] })
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("digests a file of weights and what it holds", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/own.safetensors`
+      const weights = Weights.make(
+        { weight: HostTensor.make([2], "float32", Float32Array.of(1, 2)) },
+        new Weights.Provenance({ stage: "mine", configDigest: "", dataDigest: "", step: 1, seed: 0 })
+      )
+      yield* Weights.write(file, weights)
+      const found = yield* inspect(file)
+      assert.deepInclude(found, {
+        digest: Files.sha256(yield* fs.readFile(file)),
+        weightsDigest: Weights.digest(weights.tensors)
+      })
+    }).pipe(Effect.provide(NodeServices.layer)))
 })
 
 describe("inspecting a run", () => {

@@ -14,14 +14,18 @@
 import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
+import { Preset } from "../../domain/config/Preset.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
+import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
+import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
+import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
@@ -89,16 +93,68 @@ export const HubFolder = Schema.TaggedStruct("HubFolder", {
   uses: Uses
 })
 
+const rows = {
+  path: Schema.String,
+  bytes: Schema.Int,
+  digest: Schema.String,
+  images: Schema.Int,
+  /** The names of the classes, where the file has them. */
+  classes: Schema.optionalKey(Schema.Array(Schema.String)),
+  uses: Uses
+}
+
+/** The codes of images, a row of patches for each. */
+export const CodesFile = Schema.TaggedStruct("Codes", { ...rows, patches: Schema.Int })
+
+/** The features of images; the shape is that of one image's. */
+export const FeaturesFile = Schema.TaggedStruct("Features", { ...rows, shape: Schema.Array(Schema.Int) })
+
+/** A resumable state of a stage. */
+export const CheckpointFolder = Schema.TaggedStruct("Checkpoint", {
+  path: Schema.String,
+  stage: Schema.String,
+  step: Schema.Int,
+  version: Schema.String,
+  computedOn: Schema.optionalKey(ComputedOn.History),
+  uses: Uses
+})
+
+/** A cache of a teacher's features. */
+export const CacheFolder = Schema.TaggedStruct("FeatureCache", {
+  path: Schema.String,
+  ...About.fields,
+  images: Schema.Int,
+  shards: Schema.Int,
+  uses: Uses
+})
+
+/** A configuration, JSON or YAML, for these stages. */
+export const ConfigFile = Schema.TaggedStruct("Config", {
+  path: Schema.String,
+  stages: Schema.Array(Schema.String),
+  uses: Uses
+})
+
 /** What was found. */
-export const Inspection = Schema.Union([WeightsFile, OnnxFile, RunFolder, HubFolder])
+export const Inspection = Schema.Union([
+  WeightsFile,
+  OnnxFile,
+  RunFolder,
+  HubFolder,
+  CodesFile,
+  FeaturesFile,
+  CheckpointFolder,
+  CacheFolder,
+  ConfigFile
+])
 export type Inspection = typeof Inspection.Type
 
 /** It is none of the known kinds. Exits with 65. */
 export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, run ` +
-      "folders of patchword, and folders in the layout of the Hugging Face Hub"
+    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, configurations, run folders, ` +
+      "checkpoints and caches of patchword, and folders in the layout of the Hugging Face Hub"
   }
 }
 
@@ -154,6 +210,18 @@ const usesOf = (
 
 const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
 
+const Classes = Json.text(Schema.Array(Schema.String))
+
+/** What a checkpoint says of itself; whoever goes on from it checks the rest. */
+const State = Json.text(Schema.Struct({
+  state: Schema.Struct({
+    stage: Schema.String,
+    step: Schema.Int,
+    version: Schema.String,
+    computedOn: Schema.optionalKey(ComputedOn.History)
+  })
+}))
+
 interface Listed {
   readonly name: string
   readonly dtype: string
@@ -188,9 +256,11 @@ const makeInspect = Effect.gen(function*() {
   const files = yield* Files.make
   const { fs, path } = files
 
+  const sizeOf = (given: string) =>
+    Files.onFailure(given)(Effect.map(fs.stat(given), ({ size: bytes }) => Number(bytes)))
+
   const file = Effect.fnUntraced(function*(given: string) {
     yield* files.regular(given)
-    const { size: bytes } = yield* fs.stat(given)
     const parts: Array<Uint8Array> = []
     const onnx = given.endsWith(".onnx")
     const hash = Files.hasher()
@@ -199,20 +269,29 @@ const makeInspect = Effect.gen(function*() {
         hash.update(part)
         if (onnx) parts.push(part)
       }))
-    return { about: { bytes: Number(bytes), digest: hash.digest("hex") }, content: Buffer.concat(parts) }
+    return { about: { bytes: yield* sizeOf(given), digest: hash.digest("hex") }, content: Buffer.concat(parts) }
   }, (self, given) => Files.onFailure(given)(self))
 
   const weights = Effect.fnUntraced(function*(given: string) {
-    const { about } = yield* file(given)
-    const header = yield* Effect.option(files.readHeader(given))
-    if (Option.isSome(header)) {
-      const provenance = yield* Weights.readProvenance(given)
-      const own = Option.isSome(provenance)
-        ? { weightsDigest: Weights.digest((yield* Weights.read(given, { anyNumber: true })).tensors) }
-        : {}
-      return { ...weighed(given, about, header.value.entries, provenance), ...own }
+    const header = Option.getOrUndefined(yield* Effect.option(files.readHeader(given)))
+    const provenance = header === undefined ? Option.none() : yield* Weights.readProvenance(given)
+    if (header !== undefined && Option.isSome(provenance)) {
+      // Whoever reads the tensors gets the digest of the file from the same pass.
+      const { sha256, tensors } = yield* Effect.mapError(
+        files.readTensors(given),
+        (reason) => new Weights.WeightsError({ source: given, reason })
+      )
+      const found = weighed(
+        given,
+        { bytes: yield* sizeOf(given), digest: sha256 },
+        header.entries,
+        provenance
+      )
+      return { ...found, weightsDigest: Weights.digest(tensors) }
     }
-    const { provenance, tensors } = yield* Effect.mapError(
+    const { about } = yield* file(given)
+    if (header !== undefined) return weighed(given, about, header.entries, provenance)
+    const { tensors } = yield* Effect.mapError(
       Weights.read(given, { anyNumber: true }),
       (error) =>
         error.reason._tag === "Unrecognised"
@@ -221,6 +300,68 @@ const makeInspect = Effect.gen(function*() {
     )
     const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
     return weighed(given, about, listed, provenance)
+  })
+
+  const rowsOf = Effect.fnUntraced(function*(given: string) {
+    const header = Option.getOrUndefined(yield* Effect.option(files.readHeader(given)))
+    const of = (name: string) => header?.entries.find((entry) => entry.name === name)?.shape
+    const [codes, features, labels] = [of("codes"), of("features"), of("labels")]
+    const shape = codes ?? features
+    if (header === undefined || shape === undefined || labels === undefined) return undefined
+    const [images = 0, ...each] = shape
+    const classes = Schema.decodeOption(Classes)(header.metadata.classes ?? "")
+    const { about } = yield* file(given)
+    const found = {
+      path: given,
+      ...about,
+      images,
+      ...(Option.isSome(classes) && { classes: classes.value }),
+      uses: ["rows in the order of the images, with their labels"]
+    }
+    return codes === undefined
+      ? FeaturesFile.make({ ...found, shape: each })
+      : CodesFile.make({ ...found, patches: each[0] ?? 1 })
+  })
+
+  const checkpoint = Effect.fnUntraced(function*(given: string) {
+    const text = yield* Effect.option(files.readText(path.join(given, "state.json")))
+    const found = Option.flatMap(text, Schema.decodeOption(State))
+    if (Option.isNone(found)) return undefined
+    const { state: { computedOn, stage, step, version } } = found.value
+    return CheckpointFolder.make({
+      path: given,
+      stage,
+      step,
+      version,
+      ...(computedOn !== undefined && { computedOn }),
+      uses: [
+        "run its stage again to go on",
+        `a stage of another run (--continue ${path.join(given, "..", "..", "..")}@${step})`
+      ]
+    })
+  })
+
+  const cache = Effect.fnUntraced(function*(given: string) {
+    const text = yield* Effect.option(files.readText(path.join(given, MANIFEST)))
+    const found = Option.flatMap(text, Schema.decodeOption(Manifest))
+    if (Option.isNone(found)) return undefined
+    const { about, shards } = found.value
+    return CacheFolder.make({
+      path: given,
+      ...about,
+      images: shards.reduce((sum, { images }) => sum + images, 0),
+      shards: shards.length,
+      uses: [`teacher of a tokenizer (--teacher cache:${given})`]
+    })
+  })
+
+  const config = Effect.fnUntraced(function*(given: string) {
+    if (!/\.(json|ya?ml)$/.test(given)) return undefined
+    const found = yield* Effect.option(ConfigFiles.read(Schema.Record(Schema.String, Schema.Json), given))
+    const stages = Object.keys(Option.getOrElse(found, () => ({}))).filter((key) => Object.hasOwn(Preset.fields, key))
+    return stages.length === 0
+      ? undefined
+      : ConfigFile.make({ path: given, stages, uses: [`any verb that trains or evaluates (--config ${given})`] })
   })
 
   const onnx = Effect.fnUntraced(function*(given: string) {
@@ -286,7 +427,16 @@ const makeInspect = Effect.gen(function*() {
     return RunFolder.make({ path: given, stages, computedOn, results, uses })
   }, (self, given) => Files.onFailure(given)(self))
 
-  return { onnx, run, weights, kindOf: (given: string) => Files.onFailure(given)(fs.stat(given)) }
+  return {
+    onnx,
+    run,
+    weights,
+    rowsOf,
+    checkpoint,
+    cache,
+    config,
+    kindOf: (given: string) => Files.onFailure(given)(fs.stat(given))
+  }
 })
 
 /**
@@ -295,7 +445,7 @@ const makeInspect = Effect.gen(function*() {
  */
 export const inspect = Effect.fn("patchword.inspect")(
   function*(given: string) {
-    const { kindOf, onnx, run, weights } = yield* makeInspect
+    const { cache, checkpoint, config, kindOf, onnx, rowsOf, run, weights } = yield* makeInspect
     const { type } = yield* kindOf(given)
     const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
     if (Option.isSome(hub)) {
@@ -312,10 +462,10 @@ export const inspect = Effect.fn("patchword.inspect")(
       return found
     }
     const found: Inspection = type === "Directory"
-      ? yield* run(given)
+      ? (yield* checkpoint(given)) ?? (yield* cache(given)) ?? (yield* run(given))
       : given.endsWith(".onnx")
       ? yield* onnx(given)
-      : yield* weights(given)
+      : (yield* config(given)) ?? (yield* rowsOf(given)) ?? (yield* weights(given))
     return found
   },
   (self, path) =>

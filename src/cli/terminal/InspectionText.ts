@@ -1,0 +1,205 @@
+/** An inspection in words: what a person wants to know of each kind of file. The rest is in `--json`. */
+import type * as Model from "../../domain/config/Model.ts"
+import type { VitConfig } from "../../domain/config/VitConfig.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import type * as Results from "../../layers/run/Results.ts"
+import type * as Inspect from "../../pipelines/artifacts/Inspect.ts"
+import * as Memory from "../../pipelines/training/Memory.ts"
+
+type Weights = typeof Inspect.WeightsFile.Type
+type Found<Tag> = Extract<Inspect.Inspection, { readonly _tag: Tag }>
+
+const WIDTH = 14
+
+type Row = readonly [name: string, value: string | undefined]
+
+const rows = (all: ReadonlyArray<Row>): ReadonlyArray<string> =>
+  all.flatMap(([name, value]) => value === undefined || value === "" ? [] : [`${name.padEnd(WIDTH)} ${value}`])
+
+const columns = (all: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const width = (column: number) => Math.max(...all.map((cells) => cells[column]?.length ?? 0))
+  return all.map((cells) => cells.map((cell, column) => cell.padEnd(width(column))).join("  ").trimEnd())
+}
+
+// Under the names of safetensors and of PyTorch.
+const DTYPES: Readonly<Record<string, string>> = { F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16" }
+
+const short = (value: unknown): string =>
+  typeof value === "number" ? String(Number(value.toPrecision(4))) : JSON.stringify(value)
+
+const count = (number: number): string =>
+  number < 1e6
+    ? String(number)
+    : number < 999.5e6
+    ? `${(number / 1e6).toPrecision(3)} M`
+    : `${(number / 1e9).toPrecision(3)} G`
+
+const place = ({ bytes, path }: { readonly bytes: number; readonly path: string }): string =>
+  `${path}, ${Memory.show(bytes)}`
+
+const vit = ({ depth, heads, imageSize, patchSize, width }: VitConfig): string =>
+  `ViT of ${imageSize} px, patch ${patchSize}, width ${width}, depth ${depth}, ${heads} heads`
+
+const FEW = 8
+
+const listed = (names: ReadonlyArray<string>): string =>
+  `${names.length}: ${names.slice(0, FEW).join(", ")}${names.length > FEW ? ", …" : ""}`
+
+const networkOf = (model: Model.Model): ReadonlyArray<Row> => {
+  switch (model._tag) {
+    case "Tokenizer": {
+      const { codebook, encoder } = model.config
+      return [["network", vit(encoder)], ["codes", String(codebook.size)]]
+    }
+    case "Backbone":
+      return [["network", vit(model.config.vit)], ["codes", `${model.codes} to predict`]]
+    case "Classifier":
+      return [["network", vit(model.config.vit)], ["classes", listed(model.classes)]]
+  }
+}
+
+const weights = (found: Weights): ReadonlyArray<Row> => {
+  const { dtypes, parameters, provenance, tensors } = found
+  const { computedOn, continuedFrom, custom, model, seed, stage, step, teacher, version } = provenance ?? {}
+  return [
+    ["is", model?._tag.toLowerCase() ?? custom?.name ?? found.looksLike ?? "weights of no known network"],
+    ["file", place(found)],
+    ...(model === undefined ? [] : networkOf(model)),
+    [
+      "parameters",
+      `${count(parameters)} in ${tensors} tensors, ${
+        Object.keys(dtypes).map((name) => DTYPES[name] ?? name).join(", ")
+      }`
+    ],
+    ["trained by", stage && `${stage}, ${step} steps, seed ${seed}, patchword ${version}`],
+    ["teacher", teacher],
+    ["continued from", continuedFrom && ContinuedFrom.show(continuedFrom)],
+    ["computed on", computedOn && ComputedOn.showHistory(computedOn)]
+  ]
+}
+
+const used = (uses: ReadonlyArray<string>): ReadonlyArray<Row> =>
+  uses.map((use, i) => [i === 0 ? "use it for" : "", use])
+
+const LONG = 60
+
+const ports = (all: Found<"Onnx">["inputs"]): string =>
+  all.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join("; ")
+
+const results = (all: ReadonlyArray<typeof Results.Result.Type>): ReadonlyArray<string> => {
+  if (all.length === 0) return []
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  return [
+    "",
+    ...columns([
+      ["evaluation", "network", "split", "images", "top-1", "95 % interval", "largest class"],
+      ...all.map(({ images, interval: [low, high], largestClass, network, split, top1, verb }) => [
+        verb,
+        network,
+        split,
+        String(images),
+        percent(top1),
+        `${percent(low)} to ${percent(high)}`,
+        percent(largestClass)
+      ])
+    ])
+  ]
+}
+
+const run = (found: Found<"Run">): ReadonlyArray<string> => [
+  ...rows([
+    ["is", "a run of patchword"],
+    ["folder", found.path],
+    ["computed on", found.computedOn.map(ComputedOn.show).join(", then ")]
+  ]),
+  ...found.stages.flatMap(({ continuedFrom, lastBatch, stage, weights: left }) => {
+    const { stage: _, step, ...measured } = lastBatch ?? {}
+    const shown = left === undefined
+      ? [
+        ["continued from", continuedFrom && ContinuedFrom.show(continuedFrom)],
+        ...used(["run it again to go on"])
+      ] as const
+      : [...weights(left), ...used(left.uses)]
+    return [
+      "",
+      stage,
+      ...rows([
+        ["step", step === undefined ? undefined : `${step}${left === undefined ? ", not finished" : ", finished"}`],
+        ["last batch", Object.entries(measured).map(([name, value]) => `${name} ${short(value)}`).join(", ")],
+        ...shown
+      ])
+    ]
+  }),
+  ...results(found.results)
+]
+
+/** The lines of an inspection. */
+export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
+  switch (found._tag) {
+    case "Weights":
+      return rows([...weights(found), ...used(found.uses)])
+    case "Run":
+      return run(found)
+    case "HubFolder": {
+      const made = found.provenance === undefined ? {} : { provenance: found.provenance }
+      const [, ...file] = weights({ ...found.weights, ...made })
+      return rows([
+        ["is", `${found.model._tag.toLowerCase()}, a folder of the Hugging Face Hub`],
+        ["folder", found.path],
+        ...(made.provenance?.model === undefined ? networkOf(found.model) : []),
+        ...file,
+        ...used(found.uses)
+      ])
+    }
+    case "Onnx":
+      return rows([
+        ["is", `an ONNX model${found.producer === "" ? "" : ` by ${found.producer}`}`],
+        ["file", place(found)],
+        ["inputs", ports(found.inputs)],
+        ["outputs", ports(found.outputs)],
+        ["parameters", `${count(found.parameters)}, and ${found.operators} operators`],
+        ...Object.entries(found.metadata).map(([key, value]): Row => [
+          "metadata",
+          `${key}: ${value.length > LONG ? `${value.length} characters, all with --json` : value}`
+        ]),
+        ...used(found.uses)
+      ])
+    case "Codes":
+    case "Features":
+      return rows([
+        ["is", `${found._tag.toLowerCase()} of images`],
+        ["file", place(found)],
+        [
+          "images",
+          found._tag === "Codes"
+            ? `${found.images}, of ${found.patches} codes each`
+            : `${found.images}, of ${found.shape.join(" x ")} numbers each`
+        ],
+        ["classes", found.classes && listed(found.classes)],
+        ["holds", found.uses.join("; ")]
+      ])
+    case "Checkpoint":
+      return rows([
+        ["is", `a checkpoint of ${found.stage} after ${found.step} steps`],
+        ["folder", found.path],
+        ["trained by", `patchword ${found.version}`],
+        ["computed on", found.computedOn && ComputedOn.showHistory(found.computedOn)],
+        ...used(found.uses)
+      ])
+    case "FeatureCache":
+      return rows([
+        ["is", `a cache of features of the teacher ${found.teacher}`],
+        ["folder", found.path],
+        ["images", `${found.images} of ${found.image.join(" x ")} px, in ${found.shards} shards`],
+        ["features", `${found.tokens} patches of ${found.width} numbers each, ${found.dtype}`],
+        ...used(found.uses)
+      ])
+    case "Config":
+      return rows([
+        ["is", `a configuration of ${found.stages.join(", ")}`],
+        ["file", found.path],
+        ...used(found.uses)
+      ])
+  }
+}
