@@ -74,9 +74,10 @@ export class QuantizerError extends Schema.TaggedError<QuantizerError>()("Quanti
 
 /** Fails where one of the codes that a quantizer gives is none of its own. */
 export const checkCodes = (
-  { codes, name }: Pick<Quantizer.Named, "codes" | "name">,
+  quantizer: Pick<Quantizer.Named, "codes" | "name">,
   found: Int32Array
 ): Effect.Effect<void, QuantizerError> => {
+  const { codes, name } = quantizer
   const given = found.find((code) => code < 0 || code >= codes)
   return given === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer: name, codes, given }))
 }
@@ -96,8 +97,9 @@ const givenAs = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.
 
 /** The quantizer of a tokenizer: ours that its configuration describes, or else the one that is given in code. */
 export const quantizer = (
-  { config, quantizer }: Configured
+  configured: Configured
 ): Result.Result<Quantizer.Named, OtherQuantizer> => {
+  const { config, quantizer } = configured
   const ours = Quantizers.of(config.codebook)
   const expected = trainedWith(config)
   const given = quantizer === undefined ? null : givenAs(quantizer)
