@@ -74,6 +74,8 @@ export type Row = typeof Row.Type
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
 const STAGES = "stages"
+/** Batches of failed steps. */
+const REPLAY = "replay/"
 
 /** The folder of a run that keeps lists of image files. */
 export const IMAGE_LISTS = "image-lists"
@@ -170,7 +172,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     weights: Effect.fn("patchword.Runs.weights")(
       (stage: string) => store.readWeights(stageWeights(stage)),
-      inFiles,
+      (self, name) => inFiles(self, name.startsWith(REPLAY) ? name.slice(REPLAY.length) : name),
       weighed
     ),
     saveWeights: Effect.fn("patchword.Runs.saveWeights")(
@@ -180,7 +182,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     saveBatch: Effect.fn("patchword.Runs.saveBatch")(
       (stage: string, step: number, batch: Weights.Weights) => {
-        const name = `replay/${stage}-step-${step}`
+        const name = `${REPLAY}${stage}-step-${step}`
         return Effect.as(store.writeBatch(stageWeights(name), batch), name)
       },
       inFiles,
@@ -309,7 +311,7 @@ export class Runs extends Context.Service<Runs, {
   readonly result: (stage: string) => Effect.Effect<Option.Option<Json.Json>, RunsError>
   /** Marks a stage as finished; its weights must have been saved before. */
   readonly done: (stage: string, result: Json.Json) => Effect.Effect<void, RunsError>
-  /** The weights that a stage ended with, if they were saved. */
+  /** The weights that a stage ended with, if they were saved; or a batch, by the name that `saveBatch` gave it. */
   readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError | Weights.WeightsError>
   readonly saveWeights: (
     stage: string,
