@@ -36,6 +36,24 @@ describe("Naming against the files of Hugging Face", () => {
     assert.deepStrictEqual(Naming.detect(Object.keys(state(official)), network), Result.succeed("official"))
   })
 
+  it.each([networks[0], networks[1], networks[3]])(
+    "%s as transformers 5 calls it in memory",
+    (network, official, theirs) => {
+      const ours = without(state(official), /relative_position_index$|^cls_pt_/)
+      const named = Object.entries(state(theirs)).map(([name, tensor]) =>
+        [
+          name.replace("encoder.layer.", "layers.").replace("encoder.relative_position", "shared_position")
+            .replace("attention.attention.relative", "relative")
+            .replace(/attention\.attention\.(q|k|v)(?:uery|ey|alue)\./, "attention.$1_proj.")
+            .replace("attention.output.dense", "attention.o_proj").replace("intermediate.dense", "mlp.fc1")
+            .replace("output.dense", "mlp.fc2"),
+          tensor
+        ] as const
+      )
+      equal(Naming.official(Object.fromEntries(named), network), ours)
+    }
+  )
+
   it("passes over what they keep for other purposes", () => {
     const one = { shape: [1], dtype: "float32", data: Float32Array.of(1) } as const
     const tower = {

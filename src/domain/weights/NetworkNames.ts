@@ -96,6 +96,38 @@ const beit: Readonly<Record<string, Foreign>> = {
   "blocks.*.gamma_2": `${beitLayer}.lambda_2`
 }
 
+const read = (names: Readonly<Record<string, Foreign>>): ReadonlyArray<Rule> =>
+  each(names).map((rule): Rule => ({ ...rule, only: "read" }))
+
+const projections = (attention: string): Foreign => [
+  `${attention}.q_proj`,
+  `${attention}.k_proj`,
+  `${attention}.v_proj`
+]
+
+/** The names of transformers 5 in memory, as `state_dict` gives them. Its files have the names of before. */
+const inMemory = (prefix: string): Readonly<Record<string, Foreign>> => {
+  const layer = `${prefix}layers.*`
+  return {
+    "blocks.*.norm1": `${layer}.layernorm_before`,
+    "blocks.*.attn.qkv": projections(`${layer}.attention`),
+    "blocks.*.attn.proj": `${layer}.attention.o_proj`,
+    "blocks.*.norm2": `${layer}.layernorm_after`,
+    "blocks.*.mlp.fc1": `${layer}.mlp.fc1`,
+    "blocks.*.mlp.fc2": `${layer}.mlp.fc2`
+  }
+}
+
+const beitInMemory = read({
+  "blocks.*.attn.q_bias": "beit.layers.*.attention.q_proj.bias",
+  "blocks.*.attn.v_bias": "beit.layers.*.attention.v_proj.bias",
+  ...inMemory("beit."),
+  "rel_pos_bias": "beit.shared_position_bias",
+  "blocks.*.attn.relative_position_bias_table": "beit.layers.*.relative_position_bias.relative_position_bias_table",
+  "blocks.*.gamma_1": "beit.layers.*.lambda_1",
+  "blocks.*.gamma_2": "beit.layers.*.lambda_2"
+})
+
 const resblock = "visual.transformer.resblocks.*"
 const clipLayer = "vision_model.encoder.layers.*"
 
@@ -114,8 +146,8 @@ const index = /relative_position_index$/
 
 const dinov2Layer = "encoder.layer.*"
 
-/** What transformers calls otherwise in DINOv2 than in its other transformers. */
-const dinov2 = each({
+/** The names of transformers for DINOv2 that differ from those of its other transformers. */
+const dinov2 = read({
   "register_tokens": "embeddings.register_tokens",
   "blocks.*.norm1": `${dinov2Layer}.norm1`,
   "blocks.*.ls1.gamma": `${dinov2Layer}.layer_scale1.lambda1`,
@@ -123,7 +155,13 @@ const dinov2 = each({
   "blocks.*.ls2.gamma": `${dinov2Layer}.layer_scale2.lambda1`,
   "blocks.*.mlp.fc1": `${dinov2Layer}.mlp.fc1`,
   "blocks.*.mlp.fc2": `${dinov2Layer}.mlp.fc2`
-}).map((rule): Rule => ({ ...rule, only: "read" }))
+})
+
+/** The attention of DINOv2 in memory. */
+const dinov2InMemory = read({
+  "blocks.*.attn.qkv": projections(`${dinov2Layer}.attention`),
+  "blocks.*.attn.proj": `${dinov2Layer}.attention.o_proj`
+})
 
 // What changes nothing of what a teacher says of patches: heads, mask tokens, and text towers with their settings.
 const textTower =
@@ -138,7 +176,10 @@ export const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names
     huggingface: {
       marker: beitPatches,
       ignored: index,
-      rules: each({ ...beit, norm: "beit.layernorm", fc_norm: "beit.pooler.layernorm", head: "classifier" })
+      rules: [
+        ...each({ ...beit, norm: "beit.layernorm", fc_norm: "beit.pooler.layernorm", head: "classifier" }),
+        ...beitInMemory
+      ]
     }
   },
   pretrained: {
@@ -147,7 +188,7 @@ export const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names
       marker: beitPatches,
       ignored: index,
       left: /^cls_pt_/,
-      rules: each({ ...beit, norm: "layernorm", lm_head: "lm_head" })
+      rules: [...each({ ...beit, norm: "layernorm", lm_head: "lm_head" }), ...beitInMemory]
     }
   },
   tokenizer: { official: { marker: `encoder.${patches}`, ignored: /^(?:loss|teacher|scaling)/ } },
@@ -201,7 +242,12 @@ export const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names
     huggingface: {
       marker: "embeddings.patch_embeddings.projection.weight",
       ignored: /^(?:pooler|classifier)\.|^embeddings\.mask_token$/,
-      rules: [...each({ ...transformer(""), norm: "layernorm" }), ...dinov2]
+      rules: [
+        ...each({ ...transformer(""), norm: "layernorm" }),
+        ...dinov2,
+        ...read(inMemory("")),
+        ...dinov2InMemory
+      ]
     }
   }
 }
