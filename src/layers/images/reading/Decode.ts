@@ -24,9 +24,24 @@ export interface Bounds {
   readonly shrinkTo?: number | undefined
 }
 
-/** A failure of sharp. */
-export const broken = (cause: unknown): ImageBroken =>
-  new ImageBroken({ problem: (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll("\n", "; ") })
+const DAMAGED = "its data are damaged, end too early, or are of a kind that is not known"
+
+/**
+ * A failure of sharp. Sentences that begin with "Input" are sharp's own, about this image, up to a colon. All others are those of
+ * libvips's decoders. libvips collects them for all images that are decoded at once, so they may be about another image.
+ */
+export const broken = (cause: unknown): ImageBroken => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const [own = ""] = message.split(":")
+  const problem = own.includes("unsupported image format")
+    ? "its format is not known"
+    : own.includes("corrupt header")
+    ? "its header is damaged"
+    : own.startsWith("Input ")
+    ? own
+    : DAMAGED
+  return new ImageBroken({ problem })
+}
 
 /** What a file says of its image: the pixels as they are stored, and the orientation of EXIF. */
 export interface Header {
