@@ -199,7 +199,7 @@ describe("the commands", () => {
         const shown = yield* said("plan", ...common, "--stages", "finetune,finetune")
         assert.match(
           shown,
-          /^onnx.*, \d+ cores, [\d.e+]+ GiB\n +finetune\n[^]*images per second +\d[^]*memory, about +[\d.e+]+ GiB/
+          /^onnx.*, \d+ cores, [\d.e+]+ GiB\n +finetune\n[^]*images per second +\d[^]*memory, about +[\d.]+ [KMG]iB/
         )
 
         const again = yield* found(
@@ -340,6 +340,8 @@ describe("the commands", () => {
       const text = yield* said(...quickly)
       assert.match(text, /^engine +version +threads +precisions +Gflop\/s +deviation\nonnx-cpu +\d/)
       assert.match(text, /fastest that is exact enough: onnx-cpu$/)
+      assert.isTrue(text.split("\n").every((line) => line.length <= 100))
+      assert.match(yield* said(...quickly, "--verbose"), /^onnx-coreml: the provider "coreml" cannot be used/m)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("say what cannot be, with a code of its kind", () =>

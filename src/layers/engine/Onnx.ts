@@ -38,6 +38,9 @@ const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
   coreml: "use macOS, or choose \"cpu\""
 }
 
+// ONNX Runtime says first in which line of its sources a condition was false.
+const sentence = (detail: string): string => detail.replace(/^\S*\/onnxruntime_src\/.* was false\. /s, "")
+
 /** An engine on a worker thread of its own. `file` is the worker's program. */
 export const make = Effect.fnUntraced(function*(
   options: OnnxOptions,
@@ -49,7 +52,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.mapError(({ reason: { message: detail } }) =>
       new EngineError({
         program: "start",
-        reason: new ProviderUnavailable({ provider, detail, remedy: REMEDY[provider] })
+        reason: new ProviderUnavailable({ provider, detail: sentence(detail), remedy: REMEDY[provider] })
       })
     )
   )

@@ -1,4 +1,5 @@
 /** The thread in which ONNX Runtime lives. */
+import koffi from "koffi"
 import { workerData } from "node:worker_threads"
 import { env, InferenceSession, Tensor } from "onnxruntime-node"
 import * as Sessions from "./OnnxSessions.ts"
@@ -19,7 +20,7 @@ const runtime: Sessions.Runtime = {
   state: provider === "webgpu" ? "device" : "bound"
 }
 
-serve(Sessions.handlers(runtime, {
+const handlers = Sessions.handlers(runtime, {
   executionProviders: [provider],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
@@ -32,4 +33,12 @@ serve(Sessions.handlers(runtime, {
   enableMemPattern: false,
   graphOptimizationLevel: "all",
   logSeverityLevel: 4
-}))
+})
+
+const start: typeof handlers.start = (ask) => {
+  // On Linux WebGPU is Vulkan. Its absence is thrown here; the provider would print it, too.
+  if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
+  return handlers.start(ask)
+}
+
+serve({ ...handlers, start })

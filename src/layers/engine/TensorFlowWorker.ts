@@ -57,6 +57,8 @@ const start = async (): Promise<Answer<"start">> => {
   if (process.platform === "linux") {
     const set = koffi.load(null).func("int setenv(str name, str value, int overwrite)")
     set("TF_SET_ONEDNN_FPMATH_MODE", precision === "bf16" ? "BF16" : "", 1)
+    // Its lines about the processor are no part of our output. Whoever wants them has set the variable.
+    set("TF_CPP_MIN_LOG_LEVEL", "2", 0)
     if (precision === "bf16") set("TF_ENABLE_ONEDNN_OPTS", "1", 1)
   }
   const failures: Array<string> = []
