@@ -1,5 +1,6 @@
 /** The command line as a value: all commands under one name. */
 import { Command } from "effect/cli"
+import { config } from "./commands/config.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
 import { engines } from "./commands/engines.ts"
@@ -26,7 +27,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune] },
     { group: "Evaluate", commands: [probe, knn] },
     { group: "Use what was learned", commands: [predict, encode, features, exported] },
-    { group: "Look and plan", commands: [plan, inspect, engines] }
+    { group: "Look and plan", commands: [config, plan, inspect, engines] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

@@ -5,6 +5,7 @@ import type { Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Config from "../../domain/config/Config.ts"
 import { Preset } from "../../domain/config/Preset.ts"
 import * as Presets from "../../domain/config/presets/Presets.ts"
+import type * as Json from "../../domain/values/Json.ts"
 import * as ConfigFile from "../../layers/files/ConfigFile.ts"
 import * as Described from "./Described.ts"
 import * as Overrides from "./Overrides.ts"
@@ -62,19 +63,32 @@ export const presetName = ({ preset }: Pick<ConfigFlags, "preset">): Effect.Effe
   })
 
 /**
+ * The configuration after each of its sources, the last one being what is asked for. Fails as {@link resolve} does.
+ */
+export const layered = Effect.fnUntraced(function*(given: ConfigFlags) {
+  const { colour = Option.none(), config, seed, set } = given
+  const name = yield* presetName(given)
+  const layers = [{ name: `preset ${name}`, preset: yield* Presets.preset(name) }]
+  const add = Effect.fnUntraced(function*(name: string, source: string, changes: ReadonlyArray<Json.Json>) {
+    const { preset } = layers.at(-1)!
+    if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, source)(preset, ...changes) })
+  })
+  if (Option.isSome(config)) yield* add(config.value, config.value, [yield* ConfigFile.read(Schema.Json, config.value)])
+  const { preset } = layers.at(-1)!
+  const seeds = Option.map(seed, (number) => everywhere(preset, "seed", "seed", String(number)))
+  const colours = Option.map(colour, (name) => everywhere(preset, "augment", "augment.colour", name))
+  const common = { ...Option.getOrNull(seeds), ...Option.getOrNull(colours) }
+  yield* add("--seed", "the command line", Overrides.trees(common))
+  yield* add("--set", "the command line", Overrides.trees(set))
+  return layers
+})
+
+/**
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
 export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags) {
-  const { colour = Option.none(), config, seed, set } = given
-  const preset = yield* Presets.preset(yield* presetName(given))
-  const filed = Option.isNone(config)
-    ? preset
-    : yield* Config.merge(Preset, config.value)(preset, yield* ConfigFile.read(Schema.Json, config.value))
-  const seeds = Option.map(seed, (number) => everywhere(filed, "seed", "seed", String(number)))
-  const colours = Option.map(colour, (name) => everywhere(filed, "augment", "augment.colour", name))
-  const single = Overrides.trees({ ...Option.getOrNull(seeds), ...Option.getOrNull(colours), ...set })
-  return yield* Config.merge(Preset, "the command line")(filed, ...single)
+  return (yield* layered(given)).at(-1)!.preset
 })
 
 /** The configuration as a run keeps it. */

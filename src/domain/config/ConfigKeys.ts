@@ -32,11 +32,16 @@ const objects = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.Objects> => {
   return []
 }
 
+/** The description of a schema, or of the member of a union that has one. */
+const described = (ast: SchemaAST.AST): string | undefined =>
+  SchemaAST.resolveDescription(ast) ??
+    (ast._tag === "Union" ? ast.types.map(described).find((found) => found !== undefined) : undefined)
+
 const walk = (ast: SchemaAST.AST, path: ReadonlyArray<string>): ReadonlyArray<Key> =>
   objects(ast).flatMap(({ propertySignatures }) =>
     propertySignatures.flatMap(({ name, type }) => {
       const own = [...path, String(name)]
-      const description = type.context?.annotations?.description ?? SchemaAST.resolveDescription(type)
+      const description = type.context?.annotations?.description ?? described(type)
       const below = walk(type, own)
       return [{ path: own, description, isLeaf: below.length === 0 }, ...below]
     })

@@ -16,15 +16,18 @@ import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** Mixing of image pairs; both numbers are the alphas of symmetric beta distributions, 0 to leave one of the two out. */
-export const Mixup = Schema.Struct({ mixup: Quantity.NonNegative, cutmix: Quantity.NonNegative })
+export const Mixup = Schema.Struct({
+  mixup: Quantity.NonNegative.annotateKey({ description: "Alpha of mixup; 0 for none." }),
+  cutmix: Quantity.NonNegative.annotateKey({ description: "Alpha of CutMix; 0 for none." })
+})
 
 /** RandAugment: how many operations, how strong (0 to 10), and the deviation of the strength. */
 export const RandAugment = Schema.Struct({
-  operations: Quantity.Count,
+  operations: Quantity.Count.annotateKey({ description: "Operations on each image." }),
   magnitude: Schema.Finite.check(
     Schema.makeFilter((n: number) => n >= 0 && n <= 10, { expected: "a number from 0 to 10" })
-  ),
-  deviation: Quantity.NonNegative
+  ).annotateKey({ description: "Strength of the operations, from 0 to 10." }),
+  deviation: Quantity.NonNegative.annotateKey({ description: "Standard deviation of the strength." })
 })
 
 /** A policy of AutoAugment by timm's name. */
@@ -34,23 +37,29 @@ export const AutoAugment = Schema.Literals(["original", "originalr", "v0", "v0r"
 export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/FinetuneConfig")(
   Schema.Struct({
     /** Names the stream of every random number of the stage. */
-    seed: Schema.Int,
+    seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network; `vit.pooling` says what the classifier sees. */
-    vit: VitConfig,
+    vit: VitConfig.annotateKey({ description: "The network." }),
     /** Factor of the learning rate from each block to the one before it; 1 for one rate throughout. */
-    layerDecay: Quantity.Factor,
+    layerDecay: Quantity.Factor.annotateKey({
+      description: "Factor of the learning rate from each block to the one before it; 1 for one rate."
+    }),
     /** Share of the target that is spread over all classes. */
-    labelSmoothing: Quantity.Rate,
+    labelSmoothing: Quantity.Rate.annotateKey({
+      description: "Label smoothing: the share of the target that is spread over all classes."
+    }),
     /** Factor of the classifier's initial weights. */
-    headScale: Quantity.Positive,
+    headScale: Quantity.Positive.annotateKey({ description: "Factor of the classifier's initial weights." }),
     /** Null for none. */
-    mixup: Schema.NullOr(Mixup),
+    mixup: Schema.NullOr(Mixup).annotateKey({ description: "Mixup and CutMix; null for none." }),
     /** Null for none. With it, `augment.jitter` is not applied, as in timm. */
-    randAugment: Schema.NullOr(RandAugment),
+    randAugment: Schema.NullOr(RandAugment).annotateKey({ description: "RandAugment; null for none." }),
     /** A policy of AutoAugment, in place of `randAugment`. */
-    autoAugment: Schema.optionalKey(AutoAugment),
+    autoAugment: Schema.optionalKey(AutoAugment).annotateKey({
+      description: "Policy of AutoAugment by timm's name, in place of randAugment."
+    }),
     /** Probability that a random rectangle is replaced by noise. */
-    erasing: Quantity.Share,
+    erasing: Quantity.Share.annotateKey({ description: "Probability that a random rectangle is erased with noise." }),
     optimizer: OptimizerConfig,
     augment: AugmentConfig,
     sampling: Schema.optionalKey(Sampling)
@@ -63,5 +72,6 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
           issue: "expected none beside randAugment; set randAugment to null, or leave this out"
         }]
     )
-  )
+  ),
+  { description: "Fine-tuning: a classifier and the network below it are trained." }
 ) {}

@@ -16,7 +16,9 @@ import * as FeatureConfig from "./FeatureConfig.ts"
 export class KnnConfig extends Schema.Class<KnnConfig>("patchword/KnnConfig")({
   ...FeatureConfig.fields,
   /** How many nearest training images vote. */
-  neighbours: Quantity.Count,
+  neighbours: Quantity.Count.annotateKey({ description: "Nearest training images that vote (k)." }),
   /** A vote weighs `exp(cosine / temperature)`. */
-  temperature: Quantity.Positive
-}) {}
+  temperature: Quantity.Positive.annotateKey({
+    description: "Temperature of the votes: each weighs exp(cosine / temperature)."
+  })
+}, { description: "k-nearest-neighbour classification by the cosine of frozen features." }) {}

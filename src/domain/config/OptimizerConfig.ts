@@ -19,31 +19,41 @@ import * as Quantity from "../values/Quantity.ts"
 export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/OptimizerConfig")(
   Schema.Struct({
     /** Peak learning rate for all images of an update, after any scaling by their number. */
-    lr: Quantity.Positive,
+    lr: Quantity.Positive.annotateKey({ description: "Peak learning rate, for all images of an update." }),
     /** The rate that the cosine falls towards. */
-    minLr: Quantity.NonNegative,
+    minLr: Quantity.NonNegative.annotateKey({ description: "Learning rate at the end of the cosine schedule." }),
     /** Decay rates of the first and second moment. */
-    betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]),
+    betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]).annotateKey({
+      description: "Decay rates of the first and second moment of AdamW."
+    }),
     /** Added to the root of the second moment. */
-    eps: Quantity.Positive,
+    eps: Quantity.Positive.annotateKey({ description: "Added to the root of the second moment of AdamW." }),
     /** Decoupled weight decay, times the learning rate, per step. */
-    weightDecay: Quantity.NonNegative,
+    weightDecay: Quantity.NonNegative.annotateKey({
+      description: "Decoupled weight decay, times the learning rate, per step."
+    }),
     /** The greatest global norm of the gradient; null to leave it as it is. */
-    clipNorm: Schema.NullOr(Quantity.Positive),
+    clipNorm: Schema.NullOr(Quantity.Positive).annotateKey({
+      description: "Greatest global norm of the gradient; null for no clipping."
+    }),
     /** Images in one step. */
-    batchSize: Quantity.Count,
+    batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
     /**
      * Steps that make one update: those before the last only add to a mean gradient, so that `accumulate` times the images
      * take the memory of one batch and of the mean (`update_freq`). A codebook by moving average moves at every step all the
      * same: two steps of 5 images are then not one of 10. Default 1.
      */
-    accumulate: Schema.optionalKey(Quantity.Count),
+    accumulate: Schema.optionalKey(Quantity.Count).annotateKey({
+      description: "Steps whose gradients make one update (gradient accumulation). Default 1."
+    }),
     /** What `duration` and `warmup` count: updates (which are called steps where each takes one), or passes over the data. */
-    unit: Schema.Literals(["steps", "epochs"]),
+    unit: Schema.Literals(["steps", "epochs"]).annotateKey({
+      description: "Unit of duration and warmup: steps or epochs."
+    }),
     /** Length of the stage, in `unit`. */
-    duration: Quantity.Count,
+    duration: Quantity.Count.annotateKey({ description: "Length of the stage, in the unit." }),
     /** Length of the linear warm-up from 0 at its start, in `unit`. */
-    warmup: Quantity.Whole
+    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warm-up, in the unit." })
   }).check(
     Schema.makeFilter((optimizer) => [
       ...(optimizer.warmup < optimizer.duration
@@ -56,7 +66,8 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
         ? []
         : [{ path: ["minLr"], issue: `expected at most lr ${optimizer.lr}, got ${optimizer.minLr}` }])
     ])
-  )
+  ),
+  { description: "AdamW, its schedule, and the length of the stage." }
 ) {
   /** The steps of an epoch of so many images: what is beyond the last whole update is left out. */
   stepsPerEpoch(images: number): number {

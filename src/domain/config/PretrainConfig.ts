@@ -19,9 +19,18 @@ import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 const Pattern = Schema.Union([
-  Schema.Struct({ kind: Schema.Literals(["blockwise", "random"]) }),
+  Schema.Struct({
+    kind: Schema.Literals(["blockwise", "random"]).annotateKey({
+      description: "blockwise, random, or own for a mask that is given in code."
+    })
+  }),
   // A mask that was given in code, by its name: `pretrain` writes it.
-  Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
+  Schema.Struct({
+    kind: Schema.Literal("own").annotateKey({
+      description: "blockwise, random, or own for a mask that is given in code."
+    }),
+    name: Schema.NonEmptyString.annotateKey({ description: "Name of the own mask." })
+  })
 ]).annotate({ expected: "one of kind \"blockwise\", \"random\" or \"own\"" })
 
 // Other masks have no rectangles whose sizes could contradict each other.
@@ -30,16 +39,18 @@ const inBlocks = ({ pattern }: MaskConfig): boolean => pattern === undefined || 
 /** The masks, in patches. All but `count` is of blockwise ones; see `BlockMask`. */
 export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")({
   /** Masked patches of each image, exactly. */
-  count: Quantity.Count,
+  count: Quantity.Count.annotateKey({ description: "Masked patches of each image." }),
   /** Least area that a rectangle is drawn with. */
-  minBlock: Quantity.Count,
+  minBlock: Quantity.Count.annotateKey({ description: "Least area of a masked block." }),
   /** Most patches that one rectangle adds; null for `count`. */
-  maxBlock: Schema.NullOr(Quantity.Count),
+  maxBlock: Schema.NullOr(Quantity.Count).annotateKey({ description: "Most patches of one block; null for count." }),
   /** Least ratio of a rectangle's sides, whose inverse is the greatest. */
-  minAspect: Quantity.Factor,
+  minAspect: Quantity.Factor.annotateKey({
+    description: "Least ratio of the sides of a block; its inverse is the greatest."
+  }),
   /** How masks are drawn; blockwise when absent. */
-  pattern: Schema.optionalKey(Pattern)
-}) {}
+  pattern: Schema.optionalKey(Pattern).annotateKey({ description: "How masks are drawn. Default: in blocks." })
+}, { description: "Masks, in patches." }) {}
 
 /**
  * Patch aggregation: a shallow head predicts the codes once more from the last class token and the patch tokens of an
@@ -47,22 +58,26 @@ export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")
  */
 export class AggregationConfig extends Schema.Class<AggregationConfig>("patchword/AggregationConfig")({
   /** The block whose patch tokens the head sees, counted from 1. */
-  earlyLayer: Quantity.Count,
+  earlyLayer: Quantity.Count.annotateKey({ description: "Block whose patch tokens the head sees, counted from 1." }),
   /** Blocks of the head. */
-  headDepth: Quantity.Count,
+  headDepth: Quantity.Count.annotateKey({ description: "Blocks of the head." }),
   /** Whether both predictions go through the same norm and the same output layer. */
-  sharedHead: Schema.Boolean
+  sharedHead: Schema.Boolean.annotateKey({
+    description: "Whether both predictions share the last norm and the output layer."
+  })
+}, {
+  description: "Patch aggregation: a shallow head predicts the codes once more from the class token; null for none."
 }) {}
 
 /** A masked-image-modelling run. The number of codes comes with the tokenizer. */
 export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/PretrainConfig")(
   Schema.Struct({
     /** Names the stream of every random number of the stage. */
-    seed: Schema.Int,
+    seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network. */
-    vit: VitConfig,
+    vit: VitConfig.annotateKey({ description: "The network." }),
     /** Standard deviation of the first weights. They are cut at one, which leaves 0.54 of it (`init_std`). */
-    initStd: Quantity.Positive,
+    initStd: Quantity.Positive.annotateKey({ description: "Standard deviation of the initial weights." }),
     mask: MaskConfig,
     /** Null to predict from the last block alone. */
     aggregation: Schema.NullOr(AggregationConfig),
@@ -87,7 +102,8 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
           issue: `expected at most vit.depth ${vit.depth}, got ${aggregation.earlyLayer}`
         }])
     ])
-  )
+  ),
+  { description: "Masked image modelling: the network predicts the codes of masked patches." }
 ) {
   /** What a mask is asked for. */
   get masking(): BlockMask.Options {

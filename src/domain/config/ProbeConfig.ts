@@ -15,12 +15,16 @@ import * as FeatureConfig from "./FeatureConfig.ts"
 /** A linear probe. The paper gives results but no procedure; this is a convex problem, so it needs no learning rate. */
 export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfig")({
   /** Names the stream of every random number of the stage. */
-  seed: Schema.Int,
+  seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
   ...FeatureConfig.fields,
   /** Whether each feature is brought to mean 0 and deviation 1 over the training set. */
-  standardise: Schema.Boolean,
+  standardise: Schema.Boolean.annotateKey({
+    description: "Whether each feature is brought to mean 0 and deviation 1 over the training set."
+  }),
   /** Weights of the squared norm of the weights; the one that is best on the validation set is taken. */
-  l2: Schema.NonEmptyArray(Quantity.NonNegative),
+  l2: Schema.NonEmptyArray(Quantity.NonNegative).annotateKey({
+    description: "L2 penalties that are tried; the best on the validation set is taken."
+  }),
   /** Iterations of the solver, at most. */
-  iterations: Quantity.Count
-}) {}
+  iterations: Quantity.Count.annotateKey({ description: "Most iterations of the solver." })
+}, { description: "Linear probe: logistic regression on frozen features." }) {}

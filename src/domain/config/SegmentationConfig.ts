@@ -17,33 +17,45 @@ import { VitConfig } from "./VitConfig.ts"
 export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchword/SegmentationConfig")(
   Schema.Struct({
     /** Names the stream of every random number of the stage. */
-    seed: Schema.Int,
+    seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network; `vit.imageSize` is the side of the crops. */
-    vit: VitConfig,
+    vit: VitConfig.annotateKey({ description: "The network." }),
     /** The blocks whose patch tokens make the four levels of the pyramid, counted from 1. */
-    taps: Schema.Tuple([Quantity.Count, Quantity.Count, Quantity.Count, Quantity.Count]),
+    taps: Schema.Tuple([Quantity.Count, Quantity.Count, Quantity.Count, Quantity.Count]).annotateKey({
+      description: "Blocks whose patch tokens make the pyramid, counted from 1."
+    }),
     /** Channels of the decoder. */
-    channels: Quantity.Count,
+    channels: Quantity.Count.annotateKey({ description: "Channels of the decoder." }),
     /** Weight of the auxiliary head's loss. */
-    auxiliary: Quantity.NonNegative,
+    auxiliary: Quantity.NonNegative.annotateKey({ description: "Weight of the auxiliary head's loss." }),
     /** Factor of the learning rate from each block to the one before it. */
-    layerDecay: Quantity.Factor,
+    layerDecay: Quantity.Factor.annotateKey({
+      description: "Factor of the learning rate from each block to the one before it."
+    }),
     /** Peak learning rate. It falls in a straight line to 0. */
-    lr: Quantity.Positive,
+    lr: Quantity.Positive.annotateKey({ description: "Peak learning rate; it falls in a straight line to 0." }),
     /** Decay rates of the first and second moment. */
-    betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]),
+    betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]).annotateKey({
+      description: "Decay rates of the first and second moment of AdamW."
+    }),
     /** Decoupled weight decay, times the learning rate, per step. */
-    weightDecay: Quantity.NonNegative,
+    weightDecay: Quantity.NonNegative.annotateKey({
+      description: "Decoupled weight decay, times the learning rate, per step."
+    }),
     /** Images in one step. */
-    batchSize: Quantity.Count,
+    batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
     /** Length of the stage and of its linear warm-up, in steps. */
-    steps: Quantity.Count,
-    warmup: Quantity.Whole,
+    steps: Quantity.Count.annotateKey({ description: "Length of the stage, in steps." }),
+    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warm-up, in steps." }),
     /** Images are resized to fit this, `[long, short]` side in pixels, times a random factor within `scale`. */
-    resize: Schema.Tuple([Quantity.Count, Quantity.Count]),
-    scale: Schema.Tuple([Quantity.Positive, Quantity.Positive]),
+    resize: Schema.Tuple([Quantity.Count, Quantity.Count]).annotateKey({
+      description: "Long and short side that images are resized to fit, in pixels."
+    }),
+    scale: Schema.Tuple([Quantity.Positive, Quantity.Positive]).annotateKey({
+      description: "Least and greatest random factor of that size."
+    }),
     /** Distance between the windows of evaluation, in pixels. */
-    stride: Quantity.Count
+    stride: Quantity.Count.annotateKey({ description: "Distance between the windows of evaluation, in pixels." })
   }).check(
     Schema.makeFilter(({ steps, taps, vit, warmup }) => [
       ...(taps.every((tap, i) => tap <= vit.depth && tap > (taps[i - 1] ?? 0))
@@ -53,5 +65,6 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
         ? []
         : [{ path: ["warmup"], issue: `expected fewer steps than the ${steps} of the stage, got ${warmup}` }])
     ])
-  )
+  ),
+  { description: "Training of a segmenter (UperNet); null where no recipe is published. No stage takes it yet." }
 ) {}

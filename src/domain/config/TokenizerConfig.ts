@@ -19,19 +19,27 @@ import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** A quantizer that was given in code, by its name: `trainTokenizer` writes it, and who reads the tokenizer gives it again. */
-const OwnQuantizer = Schema.Struct({ kind: Schema.Literal("own"), name: Schema.NonEmptyString })
+const OwnQuantizer = Schema.Struct({
+  kind: Schema.Literal("own").annotateKey({ description: "gradient, finiteScalar, or own." }),
+  name: Schema.NonEmptyString.annotateKey({ description: "Name of the own quantizer." })
+})
 
 /** Codes that learn by gradient; `commitment` is the factor of the loss that pulls vectors to their codes. */
-const GradientCodes = Schema.Struct({ kind: Schema.Literal("gradient"), commitment: Quantity.NonNegative })
+const GradientCodes = Schema.Struct({
+  kind: Schema.Literal("gradient").annotateKey({ description: "gradient, finiteScalar, or own." }),
+  commitment: Quantity.NonNegative.annotateKey({
+    description: "Weight of the loss that pulls vectors to their codes."
+  })
+})
 
 /** Finite scalar quantization: the levels of each channel. `size` is their product, `dim` their number. */
 const FiniteScalar = Schema.Struct({
-  kind: Schema.Literal("finiteScalar"),
+  kind: Schema.Literal("finiteScalar").annotateKey({ description: "gradient, finiteScalar, or own." }),
   levels: Schema.Array(
     Schema.Int.check(
       Schema.makeFilter(ScalarLevels.fits, { expected: `a whole number from 2 to ${ScalarLevels.MOST}` })
     )
-  )
+  ).annotateKey({ description: "Levels of each channel." })
 })
 
 const Quantizer = Schema.Union([GradientCodes, FiniteScalar, OwnQuantizer]).annotate({
@@ -78,23 +86,33 @@ const unfit = (
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
   Schema.Struct({
     /** Number of codes. */
-    size: Quantity.upTo(2 ** 24),
+    size: Quantity.upTo(2 ** 24).annotateKey({ description: "Number of codes." }),
     /** Channels of a code. */
-    dim: Quantity.Size,
+    dim: Quantity.Size.annotateKey({ description: "Channels of a code." }),
     /**
      * Of the moving average: how much of a code stays at each step. The rest moves to the mean direction of the patches that it
      * was given to.
      */
-    decay: Quantity.Rate,
+    decay: Quantity.Rate.annotateKey({ description: "Share of a code that each step keeps, in the moving average." }),
     /** Whether k-means over the first batch sets the codes; random directions otherwise. */
-    kmeans: Schema.Boolean,
+    kmeans: Schema.Boolean.annotateKey({ description: "Whether k-means over the first batch sets the initial codes." }),
     /**
      * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times
      * that of a uniformly used code. Null is the method as published, which revives no code.
      */
-    revival: Schema.NullOr(Schema.Struct({ threshold: Quantity.Share })),
+    revival: Schema.NullOr(
+      Schema.Struct({
+        threshold: Quantity.Share.annotateKey({
+          description: "Revived are codes whose count falls below this share of an even count."
+        })
+      })
+    ).annotateKey({
+      description: "Moves codes that are hardly used to patches of the batch; null for none, as published."
+    }),
     /** How vectors become codes; the moving average of the published method when absent. */
-    quantizer: Schema.optionalKey(Quantizer)
+    quantizer: Schema.optionalKey(Quantizer).annotateKey({
+      description: "How vectors become codes. Default: the moving average of the published method."
+    })
   }).check(
     Schema.makeFilter(({ decay, revival, ...rest }) => [
       ...unfit({ revival, ...rest }),
@@ -102,22 +120,23 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
         ? []
         : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }])
     ])
-  )
+  ),
+  { description: "The codebook of visual words." }
 ) {}
 
 /** A tokenizer and its training. The width of the teacher's features comes with the teacher. */
 export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/TokenizerConfig")({
   /** Names the stream of every random number of the stage. */
-  seed: Schema.Int,
+  seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
   /** The network that encodes patches. */
-  encoder: VitConfig,
+  encoder: VitConfig.annotateKey({ description: "The network that encodes patches." }),
   /** Blocks of the decoder, which is like the encoder otherwise. */
-  decoderDepth: Quantity.Blocks,
+  decoderDepth: Quantity.Blocks.annotateKey({ description: "Blocks of the decoder." }),
   codebook: CodebookConfig,
   optimizer: OptimizerConfig,
   augment: AugmentConfig,
   sampling: Schema.optionalKey(Sampling)
-}) {
+}, { description: "The tokenizer and its training by vector-quantised knowledge distillation (VQ-KD)." }) {
   /** The decoder: a transformer over the grid of codes, each code being a patch of one pixel with `codebook.dim` channels. */
   get decoder(): VitConfig {
     return new VitConfig({

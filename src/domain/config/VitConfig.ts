@@ -24,31 +24,41 @@ export const Pooling = Schema.Literals(["mean", "cls"])
 export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
   Schema.Struct({
     /** Height and width of the image, in pixels. */
-    imageSize: Quantity.Size,
+    imageSize: Quantity.Size.annotateKey({ description: "Height and width of the image, in pixels." }),
     /** Height and width of a patch, in pixels; divides `imageSize`. */
-    patchSize: Quantity.Size,
+    patchSize: Quantity.Size.annotateKey({ description: "Height and width of a patch, in pixels; divides imageSize." }),
     /** Channels of a token (paper: hidden size). */
-    width: Quantity.Size,
+    width: Quantity.Size.annotateKey({ description: "Channels of a token." }),
     /** Number of blocks. */
-    depth: Quantity.Blocks,
+    depth: Quantity.Blocks.annotateKey({ description: "Number of blocks." }),
     /** Attention heads; divides `width`. */
-    heads: Quantity.Size,
+    heads: Quantity.Size.annotateKey({ description: "Attention heads; divides width." }),
     /** Channels inside the MLP, as a multiple of `width`. */
-    mlpRatio: Quantity.Positive,
+    mlpRatio: Quantity.Positive.annotateKey({ description: "Channels inside the MLP, as a multiple of width." }),
     /** Initial value of the per-channel scale of each residual branch; 0 for networks without layer scale. */
-    layerScale: Quantity.NonNegative,
+    layerScale: Quantity.NonNegative.annotateKey({
+      description: "Initial layer scale of each residual branch; 0 for none."
+    }),
     /** Whether query and value have a bias. The key never has one. */
-    qkvBias: Schema.Boolean,
+    qkvBias: Schema.Boolean.annotateKey({ description: "Whether query and value have a bias." }),
     /** Whether a learned table of absolute positions is added to the tokens. */
-    absolutePositions: Schema.Boolean,
+    absolutePositions: Schema.Boolean.annotateKey({
+      description: "Whether learned absolute positions are added to the tokens."
+    }),
     /** Where the bias by relative position lives. */
-    relativePositions: RelativePositions,
+    relativePositions: RelativePositions.annotateKey({
+      description: "Relative position bias: none, shared by all blocks, or perBlock."
+    }),
     /** Drop-path rate of the last block; earlier blocks drop in proportion to their depth. */
-    dropPath: Quantity.Rate,
+    dropPath: Quantity.Rate.annotateKey({
+      description: "Drop-path rate of the last block; earlier blocks drop in proportion to their depth."
+    }),
     /** What stands for the image. Pretraining, which predicts patches, does not use it. */
-    pooling: Pooling,
+    pooling: Pooling.annotateKey({ description: "What stands for the image: mean of the patch tokens, or cls token." }),
     /** Added to the variance in every layer norm; 1e-6, the official value, when absent. */
-    normEpsilon: Schema.optionalKey(Quantity.Positive)
+    normEpsilon: Schema.optionalKey(Quantity.Positive).annotateKey({
+      description: "Added to the variance in layer norms. Default 1e-6."
+    })
   }).check(
     Schema.makeFilter((vit) => [
       ...(vit.imageSize % vit.patchSize === 0
@@ -61,7 +71,8 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
         ? []
         : [{ path: ["mlpRatio"], issue: `expected at least one channel of width ${vit.width}, got ${vit.mlpRatio}` }])
     ])
-  )
+  ),
+  { description: "The vision transformer." }
 ) {
   /** Rows and columns of patches. */
   get grid(): Grid.Grid {

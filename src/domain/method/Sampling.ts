@@ -20,22 +20,32 @@ import * as Quantity from "../values/Quantity.ts"
 /** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last update. */
 export const Sampling = Schema.Struct({
   /** The share of each class that is used, at least one image; the others are never shown. */
-  share: Schema.optionalKey(Quantity.Factor),
+  share: Schema.optionalKey(Quantity.Factor).annotateKey({
+    description: "Share of the images of each class that is used. Default 1."
+  }),
   /** The most images of each class that are used. Those of fewer are among those of more, as with `share`. */
-  perClass: Schema.optionalKey(Quantity.Count),
+  perClass: Schema.optionalKey(Quantity.Count).annotateKey({
+    description: "Most images of each class that are used. Default: all."
+  }),
   /**
    * Whether an epoch shows all classes equally often, in turns of one image per class. It is as long as without: of large
    * classes it leaves images out, other ones each time, and of small ones it repeats some.
    */
-  balanced: Schema.optionalKey(Schema.Boolean),
+  balanced: Schema.optionalKey(Schema.Boolean).annotateKey({
+    description: "Whether all classes are shown equally often. Default false."
+  }),
   /**
    * How often an image is shown before the next one, each time in another view (repeated augmentation). An epoch is as
    * long as without, so it shows fewer images. Readers take turns, so that the views of an image go to different ones.
    */
-  repeats: Schema.optionalKey(Quantity.Count),
+  repeats: Schema.optionalKey(Quantity.Count).annotateKey({
+    description: "Views of an image before the next one (repeated augmentation). Default 1."
+  }),
   /** Whether the images beyond the last whole update are left out, or filled up from the beginning. Default `drop`. */
-  rest: Schema.optionalKey(Schema.Literals(["drop", "pad"]))
-})
+  rest: Schema.optionalKey(Schema.Literals(["drop", "pad"])).annotateKey({
+    description: "Images beyond the last whole update: drop or pad. Default drop."
+  })
+}).annotate({ description: "Images of an epoch. Default: every image once, in random order." })
 
 /** One of several readers, counted from 0, who share each step among them. */
 export interface Shard {

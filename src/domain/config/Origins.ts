@@ -1,0 +1,38 @@
+/**
+ * Where each value of a configuration came from.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Origins } from "patchword/domain"
+ *
+ * const layers = [{ name: "preset tiny", value: { lr: 1, eps: 2 } }, { name: "--set", value: { lr: 3, eps: 2 } }]
+ * assert.deepStrictEqual([...Origins.of(layers)], [["lr", "--set"], ["eps", "preset tiny"]])
+ * ```
+ */
+import type { Schema } from "effect"
+import * as Json from "../values/Json.ts"
+
+/** A whole configuration, after what `name` has changed. */
+export interface Layer {
+  readonly name: string
+  readonly value: Json.Json
+}
+
+/** The values of an object and of those within it, by their dot-joined paths; an object without members is a value. */
+export const leaves = (value: Json.Json, path = ""): ReadonlyArray<readonly [path: string, value: Json.Json]> =>
+  Json.isObject(value) && (path === "" || Object.keys(value).length > 0)
+    ? Object.entries(value).flatMap(([key, member]) => leaves(member, path === "" ? key : `${path}.${key}`))
+    : [[path, value]]
+
+/** For each path of the last layer, the name of the layer that gave it its value; layers lie one over the other. */
+export const of = (layers: ReadonlyArray<Layer>): ReadonlyMap<string, string> => {
+  const tables = layers.map(({ name, value }) => ({ name, table: new Map(leaves(value)) }))
+  const last = tables.at(-1)?.table ?? new Map<string, Schema.Json>()
+  return new Map([...last].map(([path, value]) => {
+    const same = tables.findLastIndex(({ table }) => !equal(table.get(path), value))
+    return [path, tables[same + 1]!.name]
+  }))
+}
+
+const equal = (a: Json.Json | undefined, b: Json.Json): boolean =>
+  a !== undefined && Json.canonical(a) === Json.canonical(b)

@@ -1,0 +1,66 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { parse } from "yaml"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import { found, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-config-"))
+const at = (name: string) => join(folder, name)
+
+interface Key {
+  readonly key: string
+  readonly value: unknown
+  readonly from: string
+  readonly description: string
+}
+
+describe("patchword config", () => {
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.effect.each(Object.entries(Presets.all))(
+    "prints %s as a file that says the same",
+    ([name, preset]) =>
+      Effect.gen(function*() {
+        const text = yield* said("config", "--preset", name)
+        const plain = Schema.encodeSync(Preset)(preset)
+        assert.deepStrictEqual(parse(text), JSON.parse(JSON.stringify(plain)))
+        writeFileSync(at(`${name}.yaml`), text)
+        const again = yield* found("config", "--preset", "tiny", "--config", at(`${name}.yaml`))
+        assert.deepStrictEqual(again.config as object, JSON.parse(JSON.stringify(plain)))
+      }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("says where each value came from, and what it means", () =>
+    Effect.gen(function*() {
+      writeFileSync(at("over.yaml"), "pretrain: {optimizer: {lr: 0.004, batchSize: 64}}")
+      const flags = [
+        "--preset",
+        "tiny",
+        "--config",
+        at("over.yaml"),
+        "--set",
+        "pretrain.optimizer.epochs=9",
+        "--seed",
+        "3"
+      ]
+      const { keys } = (yield* found("config", ...flags)) as unknown as { readonly keys: ReadonlyArray<Key> }
+      const of = (key: string) => keys.find((one) => one.key === key)!
+      assert.deepInclude(of("pretrain.optimizer.lr"), { value: 0.004, from: at("over.yaml") })
+      assert.deepInclude(of("pretrain.optimizer.batchSize"), { value: 64, from: "preset tiny" })
+      assert.deepInclude(of("pretrain.optimizer.unit"), { value: "epochs", from: "--set" })
+      assert.deepInclude(of("pretrain.optimizer.duration"), { value: 9, from: "--set" })
+      assert.deepInclude(of("pretrain.seed"), { value: 3, from: "--seed" })
+      assert.deepInclude(of("pretrain.optimizer.minLr"), { value: 1e-5, from: "preset tiny" })
+      assert.deepInclude(of("pretrain.optimizer.accumulate"), { value: null, from: "default" })
+      for (const { description } of keys) assert.isNotEmpty(description)
+      const text = yield* said("config", ...flags)
+      assert.include(text, "    # Peak learning rate, for all images of an update.\n    lr: 0.004 # ")
+      assert.include(text, "    # accumulate: not set\n")
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
