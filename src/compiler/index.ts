@@ -1,4 +1,4 @@
-/** From steps to programs. Knows the typed operations and nothing of the method. */
+/** Compiles steps into programs. Knows the typed operations and nothing of the method. */
 export * as ExternalData from "./graph/ExternalData.ts"
 export * as Graph from "./graph/Graph.ts"
 export * as InPlace from "./graph/InPlace.ts"

@@ -1,14 +1,15 @@
 /**
- * The graph of an inference for any number of images.
+ * Builds the graph of an inference for any number of images.
  *
- * Programs are traced with fixed shapes. So an inference is traced for two numbers of images; what differs between both are
- * lists of lengths, and each of these is linear in the number. A model computes them from the length of its input's first axis.
+ * Programs are traced with fixed shapes. So an inference is traced twice, with two numbers of images. The two graphs differ in
+ * lists of lengths only, and each length is linear in the number of images. The model computes these lists from the length of
+ * its input's first axis.
  */
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import * as Graph from "../graph/Graph.ts"
 import { NotTraceable } from "../graph/Tracer.ts"
 
-/** Two numbers at which no length of a network coincides with the number of images. */
+/** Two numbers of images. No length of a network coincides with them. */
 const FEW = 97
 const MANY = 101
 
@@ -21,7 +22,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 const integers = (data: Graph.Constant["data"]): ReadonlyArray<bigint> =>
   Array.from<number | bigint, bigint>(data, BigInt)
 
-/** `slopes n + offsets`, for `n` images. */
+/** The lengths `slopes n + offsets` for `n` images. */
 interface Line {
   readonly slopes: ReadonlyArray<bigint>
   readonly offsets: ReadonlyArray<bigint>
@@ -34,7 +35,7 @@ const line = (few: ReadonlyArray<bigint>, many: ReadonlyArray<bigint>): Line | u
   return isLinear ? { slopes, offsets } : undefined
 }
 
-/** The nodes and constants that compute lists of lengths from an input. Each list is computed once. */
+/** Collects the nodes and constants that compute lists of lengths from an input. Each list is computed once. */
 const lengths = (input: string) => {
   const nodes: Array<Graph.Node> = []
   const constants: Array<Graph.Constant> = []
@@ -66,7 +67,7 @@ const lengths = (input: string) => {
 
 type Compute = ReturnType<typeof lengths>["compute"]
 
-/** The name of a constant that is the same for both numbers, or else of a list that is computed. */
+/** Returns the name of a constant if it is equal in both graphs, and otherwise the name of the list that is computed. */
 const list = (few: Graph.Constant, many: Graph.Constant, operation: string, compute: Compute): string => {
   const differs = () => refuse(operation, `a constant ${ShapeError.show(few.shape)} depends on it`)
   if (!same([few.shape, few.dtype], [many.shape, many.dtype])) return differs()
@@ -78,7 +79,7 @@ const list = (few: Graph.Constant, many: Graph.Constant, operation: string, comp
 
 const byName = ({ constants }: Graph.Graph) => new Map(constants.map((constant) => [constant.name, constant]))
 
-/** The nodes of the first graph, with computed lists where the second has other constants. */
+/** Returns the nodes of the first graph. They read computed lists in place of constants that differ in the second graph. */
 const rewritten = (few: Graph.Graph, many: Graph.Graph, compute: Compute): ReadonlyArray<Graph.Node> => {
   if (few.nodes.length !== many.nodes.length) refuse(few.name, "the operators depend on it")
   const [ofFew, ofMany] = [byName(few), byName(many)]
@@ -97,7 +98,7 @@ const rewritten = (few: Graph.Graph, many: Graph.Graph, compute: Compute): Reado
   })
 }
 
-/** Inputs or outputs whose first axis is free where it is the number of images. */
+/** Returns inputs or outputs. Their first axis is free if it is the number of images. */
 const opened = (few: ReadonlyArray<Graph.Value>, many: ReadonlyArray<Graph.Value>): ReadonlyArray<Graph.Value> =>
   few.map((value, i) => {
     const varying = value.shape.map((dim, axis) => dim !== many[i]!.shape[axis])
@@ -108,9 +109,9 @@ const opened = (few: ReadonlyArray<Graph.Value>, many: ReadonlyArray<Graph.Value
   })
 
 /**
- * The graph whose input `input` has any number of rows, from the graphs for a number of them.
+ * Builds the graph whose input `input` has any number of rows, from graphs for fixed numbers of rows.
  *
- * @throws NotTraceable when what differs between two numbers is more than lengths that are linear in it.
+ * @throws NotTraceable when the graphs for two numbers differ in more than lengths that are linear in the number.
  */
 export const graph = (of: (images: number) => Graph.Graph, input: string): Graph.Graph => {
   const [few, many] = [of(FEW), of(MANY)]

@@ -1,4 +1,4 @@
-/** An inference with its weights in it: a model for whatever runs ONNX, for a fixed number of images or for any. */
+/** Writes an inference and its weights as an ONNX model, for a fixed number of images or for any number. */
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type * as Graph from "../graph/Graph.ts"
@@ -6,18 +6,18 @@ import * as OnnxModel from "../graph/OnnxModel.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as AnyNumber from "./AnyNumber.ts"
 
-/** What a model consists of beside its operators. */
+/** The parts of a model besides its operators. */
 export interface Contents {
   /** Every array that the inference reads, by its path. */
   readonly weights: Readonly<Record<string, HostTensor.Any>>
-  /** What the file says about itself. */
+  /** Metadata that is written into the file. */
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** A name without its group. */
+/** Removes the group from a name. */
 const named = (name: string): string => name.replace(/^(batch|output|weights)\./, "")
 
-/** The graph with its weights as constants. */
+/** Makes the weights constants of the graph. */
 const filled = (
   { constants: own, inputs, nodes, outputs, ...rest }: Graph.Graph,
   { weights }: Contents
@@ -40,8 +40,8 @@ const filled = (
 }
 
 /**
- * The bytes of a model with one input `images` `[B, 3, H, W]`, for `images` images or, when that is undefined, for any
- * number of them. `inference` gives the inference for a number of images.
+ * Returns the bytes of a model with one input `images` `[B, 3, H, W]`. The model is for `images` images, or for any number of
+ * them when `images` is undefined. `inference` returns the inference for a number of images.
  *
  * @throws NotTraceable when the inference cannot be compiled, or does not leave the number of images open.
  */

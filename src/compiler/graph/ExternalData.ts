@@ -1,22 +1,22 @@
-/** Which files a model of any maker needs beside its own: ONNX keeps large tensors outside of it. */
+/** Finds the external data files of an ONNX model. ONNX keeps large tensors outside of the model file. */
 import { Model } from "./OnnxSchema.ts"
 
-/** A tensor whose numbers may be in another file. */
+/** A tensor whose elements may be in another file. */
 interface Elsewhere {
   readonly name?: string
   readonly dataLocation?: number
   readonly externalData?: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
 
-/** Where a model keeps tensors outside of itself. */
+/** The tensors that a model keeps outside of its own file. */
 export interface ExternalData {
-  /** The files, as the model names them: relative to itself. Of its constants, which engines can be given. */
+  /** Paths of files that hold constants of the graph, relative to the model. Engines can load these. */
   readonly files: ReadonlyArray<string>
-  /** Tensors within nodes, functions and inner graphs that are in other files. */
+  /** Names of external tensors within nodes, functions and inner graphs. */
   readonly inner: ReadonlyArray<string>
 }
 
-/** `data_location` of a tensor whose numbers are in another file. */
+/** The `data_location` of a tensor whose elements are in another file. */
 const EXTERNAL = 1
 
 const isElsewhere = (value: object): value is Elsewhere => "dataLocation" in value && value.dataLocation === EXTERNAL
@@ -35,7 +35,7 @@ const elsewhere = (value: object): ReadonlyArray<Elsewhere> =>
   isElsewhere(value) ? [value] : below(value).flatMap(elsewhere)
 
 /**
- * What a model of any maker keeps in other files.
+ * Lists the external data of any ONNX model.
  *
  * @throws Error when the bytes are no model.
  */

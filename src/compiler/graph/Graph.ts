@@ -1,4 +1,4 @@
-/** A program while it is traced: nodes in the order of their emission, constants, and the names that connect them. */
+/** The graph of a traced program: nodes in the order of emission, constants, and the names that connect them. */
 import type { Shape } from "../../shapes/Shape.ts"
 
 /** The element types of a program's values. Only shapes and indices of operators are int64. */
@@ -6,10 +6,10 @@ export type Element = "float32" | "int32" | "bool" | "int64"
 
 const NUMBERS = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
 
-/** The number of an element type in ONNX. */
+/** Returns the number of an element type in ONNX. */
 export const numberOf = (element: Element): number => NUMBERS[element]
 
-/** The element type that has a number in ONNX. */
+/** Returns the element type of an ONNX number. */
 export const elementOf = (number: number): Element | undefined =>
   (Object.keys(NUMBERS) as Array<Element>).find((element) => NUMBERS[element] === number)
 
@@ -28,18 +28,18 @@ export interface Constant extends Value {
   readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
 }
 
-/** The attribute of a node: an integer, a list of integers, a real number, or a text. */
+/** The attribute of a node: an integer, a list of integers, a real number, or a string. */
 export type Attribute = number | ReadonlyArray<number> | { readonly float: number } | string
 
-/** One operator. */
+/** One operator call. */
 export interface Node {
   readonly operation: string
-  /** The operator set; empty for that of ONNX itself. */
+  /** The name of the operator set. It is empty for ONNX's own operators. */
   readonly domain: string
   readonly inputs: ReadonlyArray<string>
   readonly outputs: ReadonlyArray<string>
   readonly attributes: Readonly<Record<string, Attribute>>
-  /** Multiplications and additions of a matrix product, 0 for everything else. */
+  /** Floating-point operations of a matrix product, 0 for all other operators. */
   readonly flops: number
 }
 
@@ -52,7 +52,7 @@ export interface Graph {
   readonly outputs: ReadonlyArray<Value>
 }
 
-/** Multiplications and additions of its matrix products, counted as two: what is usually quoted of a network. */
+/** Counts the floating-point operations of all matrix products. A multiplication and an addition count as two. */
 export const flops = (graph: Pick<Graph, "nodes">): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
 
 const SHARED_UP_TO = 16
@@ -78,15 +78,15 @@ export interface Builder {
     domain?: string,
     flops?: number
   ) => string
-  /** Emits a copy of a value under a name of the caller's. */
+  /** Emits a copy of a value under a given name. */
   readonly copy: (value: string, name: string) => void
   /** Adds a constant and returns its name. Small constants of equal contents share one name. */
   readonly constant: (data: Constant["data"], shape: Shape, dtype: Element) => string
-  /** A list of integers as operators take them for shapes and axes. */
+  /** Adds a list of integers, in the form that operators take for shapes and axes, and returns its name. */
   readonly integers: (values: ReadonlyArray<number>) => string
 }
 
-/** An empty graph under construction. */
+/** Creates an empty graph under construction. */
 export const builder = (): Builder => {
   const nodes: Array<Node> = []
   const constants: Array<Constant> = []

@@ -1,13 +1,13 @@
 /**
- * Whether a state's next value may be written into the buffer that holds the present one.
+ * Decides if a state's next value may be written into the buffer of its current value.
  *
- * ONNX Runtime runs nodes in any order that the data allow, and writing over a value that some node reads later would be
- * silently wrong. So it is allowed only where every reader is known to have run: where each is an ancestor of the node
- * that writes, or is that node itself, working element by element. An update that depends on the norm of all gradients has
- * this property, because the norm has read everything.
+ * ONNX Runtime runs nodes in any order that the data dependencies allow. Overwriting a value that some node reads later would
+ * give wrong numbers without an error. So sharing is allowed only if every reader is known to have run. A reader has run if it
+ * is an ancestor of the writing node, or if it is that node itself and works element by element. An update that depends on the
+ * norm of all gradients has this property, because the norm has read everything.
  *
- * ONNX Runtime also fuses nodes: a product may only be read when the sum behind it is written. What it may fuse into the
- * writer are nodes whose results nobody else wants, so readers among those have to work element by element as well.
+ * ONNX Runtime also fuses nodes: a product may be read only when the sum that follows it is written. It may fuse nodes into the
+ * writer if no other node reads their results. So readers among those have to work element by element as well.
  */
 import type { Graph } from "./Graph.ts"
 
@@ -17,10 +17,10 @@ const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Where", "Min", "Max", 
 // ONNX Runtime may hand their operand's buffer on as their result's.
 const VIEWS = new Set(["Reshape", "Identity"])
 
-/** Whether `output` may share the buffer of `input`. */
+/** Tests whether `output` may share the buffer of `input`. */
 export type Safe = (input: string, output: string) => boolean
 
-/** Answers for the states of one graph, whose nodes stand in an order in which they can run. */
+/** Returns the test for the states of one graph. The graph's nodes must be listed in an order in which they can run. */
 export const of = (graph: Graph): Safe => {
   const { nodes, outputs } = graph
   // Nodes go by their place in the graph.
@@ -38,14 +38,14 @@ export const of = (graph: Graph): Safe => {
   const children = nodes.map((node) => node.outputs.flatMap((value) => readers.get(value) ?? []))
   const published = new Set(outputs.map(({ name }) => makers.get(name)))
 
-  /** Who reads a value, under this name or as a view of it. */
+  /** Returns the nodes that read a value, under this name or as a view of it. */
   const readersOf = (value: string): ReadonlyArray<number> => {
     const found = readers.get(value) ?? []
     const views = found.map((place) => nodes[place]!).filter((node) => VIEWS.has(node.operation))
     return found.concat(views.flatMap((node) => node.outputs.flatMap(readersOf)))
   }
 
-  /** The writer and what may be fused into it. */
+  /** Returns the writer and the nodes that may be fused into it. */
   const fusible = (writer: number): ReadonlySet<number> => {
     const found = new Set([writer])
     // A node may be refused before all its readers are found, so each reader that is found asks again.
@@ -57,12 +57,12 @@ export const of = (graph: Graph): Safe => {
     return found
   }
 
-  /** Whether everything between a reader and the writer, inside what may be fused, works element by element. */
+  /** Tests whether all fused nodes from a reader to the writer work element by element. */
   const elementwise = (reader: number, group: ReadonlySet<number>): boolean =>
     ELEMENTWISE.has(nodes[reader]!.operation) &&
     children[reader]!.every((child) => !group.has(child) || elementwise(child, group))
 
-  /** Whether the writer needs the results of all these nodes. */
+  /** Tests whether the writer depends on the results of all these nodes. */
   const needs = (writer: number, wanted: ReadonlyArray<number>): boolean => {
     const reached = new Uint8Array(nodes.length)
     reached[writer] = 1

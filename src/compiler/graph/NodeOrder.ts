@@ -1,16 +1,18 @@
 /**
- * The order in which a program's nodes are listed, and with it the order in which ONNX Runtime runs them: of all nodes that
- * nobody reads it takes the last listed first, and of a node's operands the last listed first.
+ * Orders a program's nodes so that ONNX Runtime needs little memory. ONNX Runtime derives its execution order from the order of
+ * the list. Of all nodes without readers it starts with the one listed last, and of a node's operands also with the one listed
+ * last.
  *
- * Listed as a step calls them, the norm of all gradients would have the whole backward pass run before the first gradient
- * of a weight, and everything that these need would be held until the end. So operands of a long list are listed with
- * those last that can be had first, and what nobody reads as early as it can be.
+ * The order in which a step calls its operations would be costly. The norm of all gradients would force the whole backward pass
+ * before the first gradient of a weight, and all operands of these gradients would stay in memory until the end. So the
+ * operands of a node with many operands are listed in reverse order of availability. Nodes without readers are listed as early
+ * as possible.
  */
 import type { Node } from "./Graph.ts"
 
 const LONG = 8
 
-/** The same nodes in an order in which they hold little at a time. */
+/** Returns the same nodes in an order that keeps few values in memory at a time. */
 export const lean = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> => {
   const makers = new Map(nodes.flatMap(({ outputs }, place) => outputs.map((output) => [output, place] as const)))
   const readers = new Map<string, number>()
@@ -21,7 +23,7 @@ export const lean = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> => {
   const before = new Map<number, ReadonlyArray<number>>()
   const behind = new Map<number, ReadonlyArray<number>>()
 
-  /** The nodes from an operand back to the first that others read, or that needs more than one. */
+  /** Returns the chain of nodes that leads to an operand. It starts behind a shared node or at one with several operands. */
   const chain = (place: number): ReadonlyArray<number> => {
     const [only, ...more] = made(place)
     return only === undefined || more.length > 0 || read(only) > 1 ? [place] : [...chain(only), place]

@@ -1,4 +1,4 @@
-/** ONNX models as bytes: ours are written, and those of any maker are read for what they say of themselves. */
+/** Writes our graphs as ONNX models, and reads the descriptions of any ONNX models. */
 import * as Graph from "./Graph.ts"
 import { Model } from "./OnnxSchema.ts"
 
@@ -21,10 +21,7 @@ const valueInfo = ({ dtype, name, shape }: Graph.Value) => ({
   }
 })
 
-/**
- * The bytes of a graph as a model that ONNX Runtime loads, with what its `metadata` says about it. Equal graphs give equal
- * bytes.
- */
+/** Encodes a graph and its `metadata` as an ONNX model. Equal graphs give equal bytes. */
 export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array =>
   Model.encode(Model.create({
     irVersion: 8,
@@ -52,24 +49,24 @@ export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, str
     }
   })).finish()
 
-/** An input or an output of a model of any maker: free axes by their names, `?` where they have none. */
+/** An input or output of any ONNX model. Free axes appear by their names, or as `?` if they have none. */
 export interface Port {
   readonly name: string
   readonly shape: ReadonlyArray<number | string>
 }
 
-/** What a model says of itself. */
+/** The description of a model. */
 export interface Description {
   readonly producer: string
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
   readonly nodes: number
-  /** Numbers in its constants. */
+  /** The number of elements in its constants. */
   readonly parameters: number
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** An input or an output as it is written. */
+/** An input or output as the file stores it. */
 interface Info {
   readonly name: string
   readonly type?: {
@@ -79,7 +76,7 @@ interface Info {
   }
 }
 
-/** What is read of a model. */
+/** The parts of a model that are read. */
 interface Decoded {
   readonly producerName?: string
   readonly metadataProps?: ReadonlyArray<{ readonly key: string; readonly value: string }>
@@ -92,7 +89,7 @@ interface Decoded {
 }
 
 /**
- * What a model of any maker says of itself.
+ * Describes any ONNX model.
  *
  * @throws Error when the bytes are no model.
  */

@@ -1,6 +1,4 @@
-/**
- * The messages of onnx.proto that a traced program uses, and those in which a tensor may be, with their field numbers.
- */
+/** The messages of onnx.proto that a traced program uses and those that can contain a tensor, with their field numbers. */
 import protobuf from "protobufjs"
 
 const field = (id: number, type: string, rule?: "repeated") => (rule === undefined ? { id, type } : { id, type, rule })
@@ -77,5 +75,5 @@ const root = protobuf.Root.fromJSON({
   }
 })
 
-/** The message that an ONNX file is. */
+/** The message type of an ONNX file. */
 export const Model = root.lookupType("Model")

@@ -1,22 +1,22 @@
 /**
- * Trades time for memory: what a network computes between two boundaries (`Gradient.boundary`) is computed again when
- * gradients need it, so only the boundaries themselves are kept from the forward pass to the backward one.
+ * Trades time for memory (gradient checkpointing). The values between two boundaries (`Gradient.boundary`) are computed again
+ * when gradients need them. So only the boundaries are kept from the forward pass to the backward pass.
  *
- * Every block of a transformer begins with a boundary. A step then keeps one value for each block and, for a moment,
- * everything of one block.
+ * Every block of a transformer begins with a boundary. A step then keeps one value for each block and, for a moment, all values
+ * of one block.
  */
 import * as Graph from "./Graph.ts"
 import type { Boundary } from "./Tracer.ts"
 
 const PLAIN = { domain: "", attributes: {}, flops: 0 }
 
-/** The name of what is computed again. */
+/** Returns the name of a recomputed value. */
 const again = (name: string): string => `again.${name}`
 
 /**
- * A first value as it is read again. ONNX Runtime would see that equal nodes give equal values, and would run them early.
- * So a zero is taken from it that nobody can know before the gradient behind the stretch: no magnitude is below zero. It
- * leaves even the sign of zeros alone.
+ * Returns the nodes that read the first value of a segment again. ONNX Runtime would merge equal nodes and run the copies
+ * early. So a zero is subtracted that depends on the gradient behind the segment. It is the result of a comparison, since no
+ * magnitude is below zero. It does not change the sign of zeros.
  */
 const reread = (graph: Graph.Builder, start: Boundary, { gradient, rank }: Boundary): ReadonlyArray<Graph.Node> => {
   const held = again(start.value)
@@ -39,15 +39,15 @@ const reread = (graph: Graph.Builder, start: Boundary, { gradient, rank }: Bound
 }
 
 /**
- * Adds to a graph under construction the nodes that compute again what lies between boundaries, and has what comes after
- * the gradient of a stretch's end read these.
+ * Adds the nodes that compute the values between boundaries again. All nodes after the gradient of a segment's end read these
+ * values.
  */
 export const apply = (graph: Graph.Builder, boundaries: ReadonlyArray<Boundary>): ReadonlyArray<Graph.Node> => {
   const makers = new Map(graph.nodes.flatMap(({ outputs }, place) => outputs.map((output) => [output, place] as const)))
   const placeOf = (value: string) => makers.get(value) ?? -1
   const sorted = boundaries.toSorted((a, b) => placeOf(a.value) - placeOf(b.value))
 
-  /** What is computed again behind the node at a place, and from there on read instead. */
+  /** The recomputed nodes, by the place of the node that they follow. */
   const inserted = new Map<number, Array<Graph.Node>>()
   const replaced = new Map<string, number>()
 

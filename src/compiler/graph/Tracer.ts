@@ -1,6 +1,6 @@
 /**
- * The values of a traced step: what a tensor is while nothing is computed. A value is a name in the graph, or a constant
- * that has not needed a name yet; reshapes of it share the name until an operator needs the other shape.
+ * Represents the tensors of a traced step, in which nothing is computed. A value is a name in the graph, or a constant that has
+ * no name yet. Its reshapes share the name until an operator needs the other shape.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { type DType, size } from "../../shapes/HostTensor.ts"
@@ -11,12 +11,12 @@ import * as Graph from "./Graph.ts"
 /** Elements of a constant. */
 export type Data = Float32Array | Int32Array | Uint8Array
 
-/** What stands behind one or more tensors of equal elements. */
+/** The value of one or more tensors with equal elements. */
 interface Value {
   readonly shape: Shape
   readonly dtype: DType
   name?: string
-  /** The elements of a constant: all of them, or the one that fills it. */
+  /** All elements of a constant, or one element (`splat`) that fills it. */
   readonly data?: Data
   readonly splat?: number
   readonly reshaped: Map<string, string>
@@ -27,7 +27,7 @@ const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
-/** A step asked for what only a running program has, or for an operation without a translation. */
+/** A step needs values that exist only while a program runs, or uses an operation that has no translation. */
 export class NotTraceable extends Error {
   override readonly name = "NotTraceable"
 }
@@ -36,30 +36,30 @@ const EXPAND_ABOVE = 4096
 
 const SWAPPED = [1, 0] as const
 
-/** A kernel that a program leaves to whoever runs it: it is called after the graph. */
+/** A kernel that is no part of the graph. The engine calls it after the graph. */
 export interface ExternalKernel {
   readonly inputs: Readonly<Record<string, Graph.Value>>
   /** The names of its results, in the kernel's order. */
   readonly outputs: ReadonlyArray<string>
 }
 
-/** A value at which a network may be cut, and its gradient. */
+/** A point at which a network can be cut: a value and its gradient. */
 export interface Boundary {
   readonly value: string
   readonly gradient: string
   readonly rank: number
 }
 
-/** One trace: the graph so far and the values of its tensors. */
+/** One trace: the graph and the values of its tensors so far. */
 export class Tracer {
   readonly graph = Graph.builder()
   readonly inputs: Array<Graph.Value> = []
   readonly external: Array<ExternalKernel> = []
   readonly boundaries: Array<Boundary> = []
-  /** What each array with its axes in another order was made of. */
+  /** The source of each transposed array. */
   private readonly origins = new Map<string, { readonly name: string; readonly axes: ReadonlyArray<number> }>()
   private readonly transposes = new Map<string, string>()
-  /** What the step may not do but cannot be stopped at: promises are looked at when it has returned. */
+  /** A forbidden read that cannot be thrown at once: a promise of values. It is checked after the step returns. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
 
@@ -81,12 +81,12 @@ export class Tracer {
     return { dataId, shape: [...shape], dtype: value.dtype }
   }
 
-  /** A tensor that an operator computes. */
+  /** Adds a tensor that an operator computes. */
   computed(name: string, shape: Shape, dtype: tf.DataType): tf.TensorInfo {
     return this.add({ shape, dtype: dtype as DType, name, reshaped: new Map() })
   }
 
-  /** The same elements under another shape. */
+  /** Returns the same elements under another shape. */
   alias(tensor: tf.TensorInfo, shape: Shape): tf.TensorInfo {
     return this.add(this.valueOf(tensor), shape)
   }
@@ -109,19 +109,19 @@ export class Tracer {
     return this.computed(name, shape, dtype)
   }
 
-  /** What fills a constant, or else its elements; `undefined` for anything computed. */
+  /** Returns the number that fills a constant, or else its elements. Returns `undefined` for computed tensors. */
   contents(tensor: tf.TensorInfo): number | Data | undefined {
     const { data, splat } = this.valueOf(tensor)
     return splat ?? data
   }
 
-  /** The elements of a constant, `undefined` for anything computed. */
+  /** Returns the elements of a constant, `undefined` for computed tensors. */
   elements(tensor: tf.TensorInfo): Data | undefined {
     const { data, dtype, shape, splat } = this.valueOf(tensor)
     return data ?? (splat === undefined ? undefined : new arrays[dtype](size(shape)).fill(splat))
   }
 
-  /** The number that fills a constant, if one does. */
+  /** Returns the number that fills a constant, if there is one. */
   splat(tensor: tf.TensorInfo): number | undefined {
     const { data, splat } = this.valueOf(tensor)
     return splat ?? (data?.length === 1 ? data[0] : undefined)
@@ -131,7 +131,7 @@ export class Tracer {
     return this.graph.constant(arrays[dtype as DType].of(value), [], dtype as DType)
   }
 
-  /** The name under which operators read a tensor, in the tensor's own shape. */
+  /** Returns the name under which operators read a tensor in its own shape. */
   name(tensor: tf.TensorInfo): string {
     const value = this.valueOf(tensor)
     value.name ??= value.splat !== undefined && size(value.shape) > EXPAND_ABOVE
@@ -148,7 +148,7 @@ export class Tracer {
     return reshaped
   }
 
-  /** The name of an array with its axes in another order; by default of a matrix, transposed. */
+  /** Returns the name of an array with permuted axes. By default, it transposes a matrix. */
   transpose(name: string, axes: ReadonlyArray<number> = SWAPPED): string {
     const origin = this.origins.get(name)
     if (origin !== undefined && axes.every((axis, i) => origin.axes[axis] === i)) return origin.name
@@ -161,20 +161,20 @@ export class Tracer {
     return result
   }
 
-  /** The name of the matrix that one is the transpose of, if it is. */
+  /** Returns the name of the matrix whose transpose has this name, if there is one. */
   beforeTransposing(name: string): string | undefined {
     const origin = this.origins.get(name)
     return origin?.axes === SWAPPED ? origin.name : undefined
   }
 
-  /** The matrix that a tensor holds the transpose of, if it does. */
+  /** Returns the matrix whose transpose is this tensor, if there is one. */
   transposedBack(tensor: tf.TensorInfo): tf.TensorInfo | undefined {
     const { dtype, name, shape } = this.valueOf(tensor)
     const before = name === undefined ? undefined : this.beforeTransposing(name)
     return before === undefined ? undefined : this.computed(before, shape.toReversed(), dtype)
   }
 
-  /** The results of a kernel that is no part of the graph, like some of its inputs. */
+  /** Adds a kernel outside of the graph and returns its results. They have the shapes of the inputs in `like`. */
   addExternal(inputs: Readonly<Record<string, tf.TensorInfo>>, like: ReadonlyArray<string>): Array<tf.TensorInfo> {
     const values = Object.entries(inputs).map(([key, info]) =>
       [key, { name: this.name(info), shape: info.shape, dtype: info.dtype as DType }] as const

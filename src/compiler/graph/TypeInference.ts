@@ -1,18 +1,18 @@
 /**
- * The types of a graph's values, from those of its inputs and constants: what ONNX says of each operator. Shapes that are
- * themselves computed, as in a model for any number of images, are not known, nor is what is made of these.
+ * Infers the shapes and element types of a graph's values from its inputs and constants, by ONNX's operator definitions. Shapes
+ * that are computed at run time, as in a model for any number of images, stay unknown. So do the values that depend on them.
  */
 import type { Shape } from "../../shapes/Shape.ts"
 import * as Graph from "./Graph.ts"
 
-/** What a value is. */
+/** The shape and element type of a value. */
 export type Type = Omit<Graph.Value, "name">
 
-/** An operator with the types of what it reads, and a look at the integers among these. */
+/** An operator: its attributes, the types of its operands, and the integers of constant operands. */
 interface Read {
   readonly attributes: Graph.Node["attributes"]
   readonly types: ReadonlyArray<Type>
-  /** The elements of a constant operand. */
+  /** Returns the elements of a constant operand. */
   readonly integers: (operand: number) => ReadonlyArray<number> | undefined
 }
 
@@ -27,7 +27,7 @@ const broadcast = (...shapes: ReadonlyArray<Shape>): Shape => {
     }, 1))
 }
 
-/** Of all operands together; the element type is that of one of them, or another. */
+/** A rule for elementwise operators: shapes broadcast. The element type is that of the given operand, or the given type. */
 const elementwise = (dtype: number | Graph.Element = 0): Rule => ({ types }) => ({
   shape: broadcast(...types.map(({ shape }) => shape)),
   dtype: typeof dtype === "string" ? dtype : types[dtype]!.dtype
@@ -61,7 +61,7 @@ const position: Rule = ({ attributes: { axis, keepdims }, types: [x] }) => ({
   dtype: "int64"
 })
 
-/** A shape that follows from that of the first operand and from the integers of the second. */
+/** A rule for operators whose shape follows from the first operand's shape and the second operand's integers. */
 const shaped = (shapeOf: (shape: Shape, given: ReadonlyArray<number>) => Shape): Rule => ({ integers, types: [x] }) => {
   const given = integers(1)
   return given && { ...x!, shape: shapeOf(x!.shape, given) }
@@ -148,7 +148,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Where: elementwise(1)
 }
 
-/** The type of every value of a graph that is known before it runs, by its name. */
+/** Infers the type of every value that is known before the graph runs, by name. */
 export const infer = ({ constants, inputs, nodes }: Graph.Graph): ReadonlyMap<string, Type> => {
   const found = new Map<string, Type>(
     [...inputs, ...constants].map(({ dtype, name, shape }) => [name, { dtype, shape }])

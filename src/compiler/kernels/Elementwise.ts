@@ -1,9 +1,9 @@
-/** Arithmetic, comparison and choice, element by element. */
+/** Elementwise arithmetic, comparison and selection. */
 import type * as tf from "@tensorflow/tfjs-core"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
 import { broadcast, cast, expanded, type Info, operator, type Translation, type Translations } from "./Translation.ts"
 
-/** What an operation on constants comes to: one of its operands, or zeros. */
+/** The simplified result of an operation on a constant: one of the operands, or zeros. */
 type Simplified = "a" | "b" | "zeros" | undefined
 
 const binary = (
@@ -43,7 +43,7 @@ const comparison = (operation: string): Translation => binary(operation, undefin
 const unary = (operation: string, dtype?: tf.DataType): Translation => (t, { x }: { x: Info }) =>
   t.computed(t.graph.emit(operation, [t.name(x)]), x.shape, dtype ?? x.dtype)
 
-/** An operator that takes the tensor twice. */
+/** Emits an operator whose two operands are the same tensor. */
 const twice = (t: Tracer, operation: string, x: Info): string => t.graph.emit(operation, [t.name(x), t.name(x)])
 
 const where = (t: Tracer, condition: Info, a: Info, b: Info, dtype: tf.DataType): Info =>

@@ -1,9 +1,9 @@
-/** Layers that ONNX has as one operator; typed operations ask for them by these names. */
+/** Layers that are one operator in ONNX. Typed operations call them by these names. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import { type Info, MICROSOFT, operator, type Translations } from "./Translation.ts"
 
 export const translations: Translations = {
-  /** The result, and the mean and the inverse deviation of each row for the gradient. */
+  /** Returns the result, and for the gradient the mean and the inverse deviation of each row. */
   PatchwordLayerNorm: (
     t,
     { bias, weight, x }: { bias: Info; weight: Info; x: Info },
@@ -16,7 +16,7 @@ export const translations: Translations = {
     return [x.shape, rows, rows].map((shape, i) => t.computed(results[i]!, shape, "float32"))
   },
   PatchwordGelu: operator("Gelu", ["x"], "x", undefined, MICROSOFT),
-  /** `dy (Φ(x) + x φ(x))`. Every operator is a pass over memory, so constants go where they cost none. */
+  /** Computes `dy (Φ(x) + x φ(x))`. Every operator is a pass over memory, so constants are put where they cost no pass. */
   PatchwordGeluGradient: (t, { dy, x }: { dy: Info; x: Info }) => {
     const emit = (operation: string, ...names: ReadonlyArray<string>) => t.graph.emit(operation, names)
     const scalar = (value: number) => t.scalar(value, "float32")

@@ -1,14 +1,14 @@
-/** Reading and adding at places that are themselves data. */
+/** Gathers and scatters at indices that are data. */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import { NotTraceable, type Tracer } from "../graph/Tracer.ts"
 import { axisOf, cast, type Info, operator, size, type Translations } from "./Translation.ts"
 
 /**
- * Adds `updates` to zeros of `shape`, at the places that the rows of `places` `[..., depth]` name.
+ * Adds `updates` to zeros of `shape`, at the places that the rows of `places` `[..., depth]` give.
  *
- * `ScatterElements`, element by element, since ONNX Runtime's `ScatterND` adds in several threads at once: where a place is
- * named twice, updates get lost.
+ * It uses `ScatterElements`, element by element. ONNX Runtime's `ScatterND` adds in several threads at once and loses updates
+ * of repeated places.
  */
 const scattered = (t: Tracer, places: Info, updates: Info, shape: Shape): Info => {
   const count = size(places.shape.slice(0, -1))

@@ -1,4 +1,4 @@
-/** Shapes, copies and cuts: everything that moves elements and leaves their values alone. */
+/** Reshapes, copies and slices: operations that move elements and do not change their values. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Shape } from "../../shapes/Shape.ts"
 import { sameShape, type Tracer } from "../graph/Tracer.ts"
@@ -40,7 +40,7 @@ const split = (
   return sizes.map((part, i) => t.alias(t.computed(names[i]!, x.shape.with(axis, part), x.dtype), shapeOf(part)))
 }
 
-/** `Slice` from, to and by along axes. */
+/** Emits `Slice` with the given starts, ends, axes and steps. */
 const slice = (t: Tracer, x: Info, bounds: ReadonlyArray<ReadonlyArray<number>>, shape: Shape): Info =>
   t.computed(t.graph.emit("Slice", [t.name(x), ...bounds.map((list) => t.graph.integers(list))]), shape, x.dtype)
 

@@ -1,4 +1,4 @@
-/** Sums, extremes and products. */
+/** Sums, extremes and matrix products. */
 import type { Tracer } from "../graph/Tracer.ts"
 import {
   axesOf,
@@ -39,7 +39,7 @@ const plainSum = reduction("ReduceSum")
 
 const any = reduction("ReduceMax", "int32")
 
-/** ONNX Runtime's own extremes pass over NaN, depending on where it stands: those of rows that hold one are made NaN. */
+/** Reduces to an extreme. ONNX Runtime skips NaN in some places, so a row with NaN is set to NaN. */
 const extremeValue = (operation: "ReduceMax" | "ReduceMin"): Translation => {
   const plain = reduction(operation)
   return (t, inputs: { x: Info }, attributes: Axes) => {
@@ -53,8 +53,8 @@ const extremeValue = (operation: "ReduceMax" | "ReduceMin"): Translation => {
 }
 
 /**
- * The sum over the first axes is a product with ones: ONNX Runtime's own sum takes two to five times as long, since it reads
- * and writes the result again for every row.
+ * Sums over the first axes as a product with ones. ONNX Runtime's own sum takes two to five times as long, because it reads and
+ * writes the result again for every row.
  */
 const sum: Translation = (t, inputs: { x: Info }, attributes: Axes) => {
   const { x } = inputs
@@ -70,14 +70,15 @@ const sum: Translation = (t, inputs: { x: Info }, attributes: Axes) => {
 
 const WIDE = 256
 
-/** The least divisor of a length from a number on. */
+/** Returns the least divisor of a length that is not below a number. */
 const divisorFrom = (length: number, least: number): number => {
   for (let divisor = least;; divisor++) if (length % divisor === 0) return divisor
 }
 
 /**
- * The first place of an extreme. Engines look for places one number at a time, and for extremes in whole vectors: so of a
- * long row the extremes of its blocks are taken first, and then two short rows, blocks and the numbers of one, are searched.
+ * Finds the first place of an extreme. Engines look for places one number at a time, but for extremes in whole vectors. So in a
+ * long row the extreme of each block is computed first. Then two short rows are searched: the extremes of the blocks, and the
+ * numbers of one block.
  */
 const extreme =
   (operation: "ArgMax" | "ArgMin", value: "ReduceMax" | "ReduceMin"): Translation =>
@@ -99,15 +100,15 @@ const extreme =
     return t.alias(t.computed(t.graph.emit("Add", [start, cast(t, within, "int32")]), [rows, 1], "int32"), shape)
   }
 
-/** A list of one number as that number: whoever makes a list of such numbers need not reshape them again. */
+/** Reshapes a list of one number into that number. Making such a list later needs no reshape. */
 const scalar = (t: Tracer, listed: string): Info => t.alias(t.computed(listed, [1], "float32"), [])
 
 const DOT = { least: 2048, most: 8192 } as const
 
 /**
- * Of a matrix as it was before it was transposed: the sum is the same. Long arrays are cut into rows, and each is multiplied
- * by itself: several threads do that, in less time than engines take for the whole, and the sum of millions of small numbers
- * does not stop where they are too small to add to it.
+ * Sums squares. A transposed matrix is read as it was before, since the sum is the same. A long array is cut into rows and each
+ * row is multiplied by itself. Several threads share this work, so it is faster than an engine's own operator. The sum also
+ * stays accurate: millions of small numbers do not vanish in a large partial sum.
  */
 const sumSquares: Translation = (t, { x }: { x: Info }) => {
   const length = size(x.shape)
@@ -145,8 +146,8 @@ const matMul: Translation = (
   const emitted = () => {
     if (plain && !transposeA) return product(left, right)
     if (!plain || shape.length > 2) return t.graph.emit("FusedMatMul", [left, right], options, MICROSOFT, flops)
-    // The gradient of a weight. ONNX Runtime would transpose panels of the first operand for every 128 columns of the
-    // second anew: transposing one operand at once, the smaller, saves a quarter of the time.
+    // The gradient of a weight. ONNX Runtime would transpose panels of the first operand again for every 128 columns of the
+    // second. Transposing the smaller operand once saves a quarter of the time.
     return rows <= columns ? product(t.transpose(left), right) : t.transpose(product(t.transpose(right), left))
   }
   return t.computed(emitted(), shape, "float32")

@@ -1,4 +1,4 @@
-/** What each TensorFlow.js kernel is in ONNX. */
+/** The translations of TensorFlow.js kernels into ONNX. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import { NotTraceable } from "../graph/Tracer.ts"
@@ -12,14 +12,14 @@ import type { Info, Translations } from "./Translation.ts"
 export type { Emitted } from "./Translation.ts"
 
 /**
- * Which fused kernels of typed operations a trace has: none, those that are operators of a graph, or those too that stay
- * outside of it (`ExternalKernel`).
+ * The fused kernels of typed operations that a trace has: none, those that are operators of a graph, or also those outside of
+ * the graph (`ExternalKernel`).
  */
 export type Fusion = "none" | "graph" | "external"
 
 const EXTERNAL = new Set([FusedAdamW.NAME])
 
-/** Whether a trace has the kernel of this name. */
+/** Tests whether a trace has the kernel of this name. */
 export const has = (name: string, fusion: Fusion): boolean =>
   !name.startsWith("Patchword") || fusion === "external" || (fusion === "graph" && !EXTERNAL.has(name))
 
@@ -32,7 +32,7 @@ export const all: Translations = {
   ...Fused.translations
 }
 
-/** The sentence for a kernel without a translation. */
+/** Returns the error for a kernel without a translation. */
 export const untranslated = (name: string, inputs: ReadonlyArray<Info | undefined>): NotTraceable =>
   new NotTraceable(
     `${name} of ${

@@ -1,4 +1,4 @@
-/** Synchronous TensorFlow.js code on a backend of choice, leaving nothing behind. */
+/** Runs synchronous TensorFlow.js code on a given backend and leaves nothing behind. */
 import * as tf from "@tensorflow/tfjs-core"
 
 // A gradient that throws leaves on the tape what it had saved.
@@ -11,8 +11,8 @@ const dropTape = (): void => {
 }
 
 /**
- * Runs `body` on a backend that is registered and starts synchronously, frees every tensor that it made and did not keep,
- * and sets the backend that was set before: all of it also when `body` throws. `last` comes after that.
+ * Runs `body` on a backend that is registered and starts synchronously. Afterwards it frees every tensor that `body` made and
+ * did not keep, and restores the previous backend. It does so also when `body` throws. `last` is called at the end.
  */
 export const run = <A>(name: string, body: () => A, last: () => void = () => {}): A => {
   const engine = tf.engine()

@@ -1,4 +1,4 @@
-/** The updates that a graph leaves to whoever runs it: AdamW of a parameter and of what the optimizer holds of it. */
+/** Separates AdamW updates from a graph. The engine updates a parameter and its moments after the graph. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Value } from "../graph/Graph.ts"
@@ -6,13 +6,13 @@ import type { ExternalKernel, Tracer } from "../graph/Tracer.ts"
 import type { AdamWUpdate } from "./Program.ts"
 import type { Result } from "./TracedGraph.ts"
 
-/** Whoever runs a program transposes gradients in blocks of so many rows and columns; other matrices the graph transposes. */
+/** The block size in which engines transpose gradients. The graph transposes matrices that these blocks do not divide. */
 export const TRANSPOSED_BLOCK = { rows: 32, columns: 4 } as const
 
 const isTransposable = ([rows, columns]: Shape): boolean =>
   rows! % TRANSPOSED_BLOCK.rows === 0 && columns! % TRANSPOSED_BLOCK.columns === 0
 
-/** What AdamW reads from the graph. */
+/** The values that AdamW reads from the graph. */
 interface Read {
   readonly gradient: Result
   readonly transposed: boolean
@@ -34,7 +34,7 @@ const read = (tracer: Tracer, { inputs }: ExternalKernel): Read => {
   }
 }
 
-/** The next states that a kernel gives, by their names, if it replaces what it reads and nothing else. */
+/** Returns the names of the states that a kernel replaces, if it replaces exactly those that it reads. */
 const replaced = (
   { inputs, outputs }: ExternalKernel,
   bySource: ReadonlyMap<string, Result>
@@ -43,7 +43,7 @@ const replaced = (
   return own.every((name, i) => name === bySource.get(outputs[i]!)?.name) ? own : undefined
 }
 
-/** The updates that are left out, and what the graph has to hand out: what these read instead of the states that they make. */
+/** Splits off the AdamW updates. The graph then outputs the values that they read, and not the states that they make. */
 export const split = (
   tracer: Tracer,
   next: ReadonlyArray<Result>

@@ -1,18 +1,18 @@
 /**
- * Programs as text, for people and for tests: what goes in, one line for each operator, what comes out, and what is left to
- * the engine. Equal programs give equal text; names are those of the ONNX model.
+ * Prints programs as text, for people and for tests: inputs, one line for each operator, outputs, and the updates that are left
+ * to the engine. Equal programs give equal text. Names are those of the ONNX model.
  */
 import type { Shape } from "../../shapes/Shape.ts"
 import * as Graph from "../graph/Graph.ts"
 import * as TypeInference from "../graph/TypeInference.ts"
 import type { AdamWUpdate, Program, StateUpdate } from "./Program.ts"
 
-/** Constants of so many numbers stand where they are read; longer ones are listed by their shapes. */
+/** The largest number of elements of a constant that is printed in place. Longer constants are listed by their shapes. */
 const INLINE = 8
 
 const REAL_DIGITS = 9
 
-/** The shortest decimal number that a 32-bit number is read from, with a point where it is whole. */
+/** Returns the shortest decimal that reads back as the same 32-bit number. Whole numbers get a decimal point. */
 const real = (value: number): string => {
   const digits = Array.from({ length: REAL_DIGITS }, (_, i) => Number(value.toPrecision(i + 1)))
   const shortest = `${digits.find((rounded) => Math.fround(rounded) === value) ?? value}`
@@ -84,12 +84,12 @@ const adamw = ({ first, gradient, mean, parameter, second, transposed }: AdamWUp
 
 const lines = (parts: ReadonlyArray<string>): string => parts.map((line) => `${line}\n`).join("")
 
-/** A graph as text. */
+/** Prints a graph as text. */
 export const graph = (of: Graph.Graph): string => lines(sections(of))
 
 /**
- * A program as text: its graph, the states that the engine replaces after a run, those that it updates itself with AdamW, and
- * the work in the matrix products.
+ * Prints a program as text: its graph, the states that the engine replaces after a run, those that it updates itself with
+ * AdamW, and the number of operations in the matrix products.
  */
 export const program = (of: Program): string =>
   lines([

@@ -1,7 +1,7 @@
 /**
- * From a step to a tape: the kernels of TensorFlow.js that it calls, forward, backward and update, in order, with what each
- * reads and gives. Whoever has the kernels can call them again on other values, in another thread or process, where the
- * step itself, a function, cannot go.
+ * Records a step as a tape: its calls of TensorFlow.js kernels in the forward pass, backward pass and update, in order, with
+ * inputs and outputs. A tape can be replayed on other values in another thread or process. The step itself is a function and
+ * cannot be sent there.
  *
  * A step is recorded as it is compiled (`Trace`): nothing is computed, and the same steps are refused.
  */
@@ -20,7 +20,7 @@ import * as TracedStep from "./TracedStep.ts"
 export interface Call {
   readonly kernel: string
   readonly inputs: ReadonlyArray<readonly [key: string, tensor: number]>
-  /** Whether the inputs are given as a list, without their keys. */
+  /** True if the inputs are given as a list, without keys. */
   readonly listed: boolean
   readonly attributes: tf.NamedAttrMap
   readonly outputs: ReadonlyArray<number>
@@ -28,7 +28,7 @@ export interface Call {
   readonly last: ReadonlyArray<number>
 }
 
-/** A tensor that the step itself made: its elements, or the number that fills it. */
+/** A tensor that the step makes itself: its elements, or the number that fills it. */
 export interface Constant {
   readonly tensor: number
   readonly shape: Shape
@@ -36,16 +36,16 @@ export interface Constant {
   readonly contents: number | Data
 }
 
-/** A tensor that is fed or asked for by name. */
+/** A named input or output tensor. */
 export interface Port {
   readonly tensor: number
   readonly name: string
 }
 
-/** What a step does. Plain data. */
+/** The recording of a step. Plain data. */
 export interface Tape {
   readonly constants: ReadonlyArray<Constant>
-  /** `state.<path>` or `weights.<path>`, and `batch.<path>`: those that are read. */
+  /** The inputs that are read: `state.<path>` or `weights.<path>`, and `batch.<path>`. */
   readonly inputs: ReadonlyArray<Port>
   readonly calls: ReadonlyArray<Call>
   /** `metrics.<path>` and `next.<path>`, or `output.<path>`. They are never among a call's `last`. */
@@ -55,7 +55,7 @@ export interface Tape {
 /** A recorded step. */
 export interface Recorded {
   readonly tape: Tape
-  /** The record of metrics or of outputs, with a specification for every leaf. */
+  /** The record of metrics or of outputs, with a specification in place of every tensor. */
   readonly result: object
   readonly updates: ReadonlyArray<StateUpdate>
 }
@@ -65,7 +65,7 @@ class Recorder {
   readonly constants: Array<Constant> = []
   private readonly numbers = new Map<object, number>()
 
-  /** The number of a tensor that is read. */
+  /** Returns the number of a tensor that is read. */
   number(tracer: Tracer, info: tf.TensorInfo): number {
     const known = this.numbers.get(info.dataId)
     if (known !== undefined) return known
@@ -98,7 +98,7 @@ class Recorder {
   }
 }
 
-/** The calls that some output needs, in order, each with the tensors that it reads or makes for the last time. */
+/** Returns the calls that some output needs, in order. Each lists the tensors that it is the last to use. */
 const live = (calls: ReadonlyArray<Omit<Call, "last">>, outputs: ReadonlyArray<Port>): ReadonlyArray<Call> => {
   const wanted = new Set(outputs.map(({ tensor }) => tensor))
   const seen = new Set(wanted)

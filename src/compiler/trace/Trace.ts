@@ -1,9 +1,9 @@
 /**
- * From a step to a program: one ONNX model that holds its forward pass, its gradients and its update.
+ * Compiles a step into a program: one ONNX model with its forward pass, gradients and update.
  *
- * The step is run once under a backend that computes nothing (`TraceBackend`), so tracing takes milliseconds and no memory
- * whatever the size of the network. What comes out is bytes: they can be kept, sent to a worker or another machine, and
- * run by whatever runs ONNX.
+ * The step runs once on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and hardly any memory for
+ * any size of network. The result is bytes. They can be stored, sent to a worker or another machine, and run by any ONNX
+ * runtime.
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type { Graph } from "../graph/Graph.ts"
@@ -15,17 +15,20 @@ import * as TraceBackend from "./TraceBackend.ts"
 import * as TracedGraph from "./TracedGraph.ts"
 import * as TracedStep from "./TracedStep.ts"
 
-/** How a training step is compiled. */
+/** Options for compiling a training step. */
 export interface Options {
-  /** Without the updates that it may leave to whoever runs it: all of those or, where the graph reads what one makes, none. */
+  /**
+   * Leaves AdamW updates out of the graph, for the engine to make. If the graph reads the result of such an update, none is
+   * left out.
+   */
   readonly external?: boolean
-  /** Keeps of the forward pass only what is at boundaries, and computes the rest again. */
+  /** Keeps only the values at boundaries from the forward pass, and computes the others again. */
   readonly recompute?: boolean
 }
 
 const NEXT = "next."
 
-/** The states that a graph replaces. */
+/** Returns the states that a graph replaces. */
 const updatesOf = (graph: Graph): ReadonlyArray<StateUpdate> => {
   const isSafe = InPlace.of(graph)
   return graph.outputs.filter(({ name }) => name.startsWith(NEXT)).map(({ name: output }) => {
@@ -34,7 +37,7 @@ const updatesOf = (graph: Graph): ReadonlyArray<StateUpdate> => {
   })
 }
 
-/** A program, unless its graph reads what a kernel outside of it makes. */
+/** Compiles a program. Returns undefined if its graph reads results of kernels outside of the graph. */
 const compiled = <S, B, M>(
   step: TrainStep<S, B, M>,
   fusion: "external" | "graph",
@@ -54,8 +57,8 @@ const compiled = <S, B, M>(
 /**
  * Compiles a training step.
  *
- * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its
- * operands do not fit, or when it does not return a state like the one it takes.
+ * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its operands do
+ * not fit, or when it does not return a state like the one it takes.
  */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Program =>
   (options.external === true ? compiled(step, "external", options) : undefined) ?? compiled(step, "graph", options)!
@@ -67,10 +70,10 @@ const traced = <W, B, O>(step: Inference<W, B, O>): { readonly graph: Graph; rea
     return { graph: TracedGraph.make(step.name, tracer, results), result: TracedStep.specOf(output) }
   })
 
-/** The graph of an inference; throws as `trainStep` does. */
+/** Returns the graph of an inference. Throws the errors of `trainStep`. */
 export const graph = <W, B, O>(step: Inference<W, B, O>): Graph => traced(step).graph
 
-/** Compiles an inference; throws as `trainStep` does. */
+/** Compiles an inference. Throws the errors of `trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Program => {
   const { graph, result } = traced(step)
   return { ...graph, bytes: OnnxModel.encode(graph), result, updates: [], adamw: [] }

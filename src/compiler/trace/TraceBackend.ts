@@ -1,6 +1,6 @@
 /**
- * A TensorFlow.js backend that computes nothing: its kernels know shapes and emit operators. What a step does under it is
- * recorded, forward and backward, as fast as JavaScript can call it.
+ * A TensorFlow.js backend that computes nothing. Its kernels compute shapes and emit operators. It records a step, forward and
+ * backward, as fast as JavaScript can call it.
  */
 // Small constants are folded by the kernels that this registers.
 import "@tensorflow/tfjs-backend-cpu"
@@ -13,7 +13,7 @@ import * as BackendScope from "./BackendScope.ts"
 
 const FOLDED_UP_TO = 65_536
 
-/** Sees every kernel that a step calls, with what it gives. */
+/** A callback that receives every kernel call of a step and its results. */
 export type Watch = (
   tracer: Tracer,
   kernel: string,
@@ -136,12 +136,12 @@ const register = (backendName: string, fusion: Translations.Fusion): void => {
   }
 }
 
-/** The tensor of a traced value. */
+/** Returns the tensor of a traced value. */
 export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
- * Runs `body` with the tracing backend in place, synchronously, and restores the backend that was there. Tensors made
- * meanwhile are gone afterwards, also when `body` throws. A `watch` is shown every kernel that is called.
+ * Runs `body` synchronously on the tracing backend, and restores the previous backend. Tensors that `body` made are freed, also
+ * when it throws. `watch` receives every kernel call.
  */
 export const run = <A>(
   fusion: Translations.Fusion,

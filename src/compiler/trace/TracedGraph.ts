@@ -1,4 +1,4 @@
-/** From a trace to its graph: the outputs get their names, and what no output needs is left out. */
+/** Builds the graph of a trace. Outputs get their names, and nodes that no output needs are left out. */
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type { Graph, Node, Value } from "../graph/Graph.ts"
@@ -6,12 +6,12 @@ import * as NodeOrder from "../graph/NodeOrder.ts"
 import * as Recompute from "../graph/Recompute.ts"
 import type { Tracer } from "../graph/Tracer.ts"
 
-/** A value that a program hands out, and what the trace calls it. */
+/** An output of a program, and its name in the trace. */
 export interface Result extends Value {
   readonly source: string
 }
 
-/** The tensors of a record as results `group.<path>`. */
+/** Returns the tensors of a record as results `group.<path>`. */
 export const results = (tracer: Tracer, group: string, tree: object): ReadonlyArray<Result> =>
   Tree.leaves<Any>(tree).map(([path, leaf]) => ({
     name: `${group}.${path}`,
@@ -21,8 +21,8 @@ export const results = (tracer: Tracer, group: string, tree: object): ReadonlyAr
   }))
 
 /**
- * What each value is called in the end. Where a node of its own computes a result, its value is renamed, so that it is written
- * where it is wanted; inputs, constants and values that are wanted twice are copied.
+ * Returns the final name of each value. A value that a node computes is renamed to the result, so that the node writes the
+ * result directly. Inputs, constants and values with two result names are copied.
  */
 const named = ({ graph }: Tracer, wanted: ReadonlyArray<Result>): (value: string) => string => {
   const produced = new Set(graph.nodes.flatMap(({ outputs }) => outputs))
@@ -34,7 +34,7 @@ const named = ({ graph }: Tracer, wanted: ReadonlyArray<Result>): (value: string
   return (value) => renamed.get(value) ?? value
 }
 
-/** The nodes that some value needs, in order. Adds to these values what the nodes read. */
+/** Returns the nodes that the needed values depend on, in order. Adds the operands of these nodes to `needed`. */
 const live = (nodes: ReadonlyArray<Node>, needed: Set<string>): ReadonlyArray<Node> =>
   nodes.toReversed().filter((node) => {
     if (!node.outputs.some((output) => needed.has(output))) return false
@@ -42,7 +42,7 @@ const live = (nodes: ReadonlyArray<Node>, needed: Set<string>): ReadonlyArray<No
     return true
   }).toReversed()
 
-/** The graph that hands out some results. `recompute` keeps of the forward pass only what is at boundaries. */
+/** Builds the graph that outputs the given results. `recompute` keeps only the values at boundaries from the forward pass. */
 export const make = (
   name: string,
   tracer: Tracer,

@@ -1,4 +1,4 @@
-/** A step called on inputs of a trace, which have shapes and no values. */
+/** Calls a step on the inputs of a trace, which have shapes and no values. */
 import type { DType } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
@@ -13,7 +13,7 @@ const show = (leaf: Tree.Leaf | undefined): string =>
   leaf === undefined ? "missing" : `${leaf.dtype} ${ShapeError.show(leaf.shape)}`
 
 /**
- * Refuses a step that does not return a state like the one it takes: it is fed back.
+ * Refuses a step whose next state has other shapes than its state, because the next state is fed back.
  *
  * @throws ShapeError
  */
@@ -28,7 +28,7 @@ export const keepsShapes = (state: object, next: object): void => {
 }
 
 /**
- * The metrics and the next state of a training step on the inputs `state.<path>` and `batch.<path>`.
+ * Returns the metrics and the next state of a training step on the inputs `state.<path>` and `batch.<path>`.
  *
  * @throws ShapeError when its operands do not fit, or when it does not return a state like the one it takes.
  */
@@ -45,7 +45,7 @@ export const train = <S, B, M>(
 }
 
 /**
- * The record of an inference on the inputs `weights.<path>` and `batch.<path>`.
+ * Returns the record of an inference on the inputs `weights.<path>` and `batch.<path>`.
  *
  * @throws ShapeError when its operands do not fit.
  */
@@ -55,6 +55,6 @@ export const infer = <W, B, O>(step: Inference<W, B, O>, tracer: Tracer, tensorO
   return step.run(weights, batch) as object
 }
 
-/** What the leaves of a record of tensors are. */
+/** Returns the specifications of a record of tensors. */
 export const specOf = (tree: object): object =>
   Tree.map<object>(tree, ({ dtype, shape }) => ({ dtype, shape: [...shape] }))
