@@ -1,5 +1,5 @@
 /**
- * Non-linearities of the networks.
+ * Activation functions of the networks.
  *
  * ```ts
  * import assert from "node:assert"
@@ -40,10 +40,10 @@ const geluGrad = tf.customGrad((x, save) => {
   }
 })
 
-/** The exact GELU, `x Φ(x)` by the error function. */
+/** The exact GELU: `x Φ(x)`, computed with the error function. */
 export const gelu: Unary<"gelu"> = unary("gelu", geluGrad)
 
-/** `x σ(a x)`. Its gradient is taken as a whole: that of the product overflows on the way, where `x` is large. */
+/** Makes `x σ(a x)`. It has its own gradient, because the gradient of the product overflows for large `x`. */
 const swish = (a: number) =>
   tf.customGrad((x, save) => {
     const input = x as tf.Tensor
@@ -62,10 +62,10 @@ const swish = (a: number) =>
 const quickGeluGrad = swish(1.702)
 const siluGrad = swish(1)
 
-/** CLIP's GELU, `x σ(1.702 x)`. */
+/** CLIP's approximation of GELU: `x σ(1.702 x)`. */
 export const quickGelu: Unary<"quickGelu"> = unary("quickGelu", quickGeluGrad)
 
-/** `tanh x`. */
+/** The hyperbolic tangent. */
 export const tanh: Unary<"tanh"> = unary("tanh", tf.tanh)
 
 const reluGrad = tf.customGrad((x, save) => {
@@ -77,13 +77,13 @@ const reluGrad = tf.customGrad((x, save) => {
   }
 })
 
-/** `max(x, 0)`, with the gradient 0 at 0. */
+/** `max(x, 0)`. Its gradient at 0 is 0. */
 export const relu: Unary<"relu"> = unary("relu", reluGrad)
 
-/** `σ(x) = 1 / (1 + e⁻ˣ)`. */
+/** The logistic sigmoid, `σ(x) = 1 / (1 + e⁻ˣ)`. */
 export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", tf.sigmoid)
 
-/** `x σ(x)`, also called swish. */
+/** SiLU, also called swish: `x σ(x)`. */
 export const silu: Unary<"silu"> = unary("silu", siluGrad)
 
 /** An operation on each vector of the last axis. */

@@ -1,6 +1,6 @@
 /**
- * The same elements in another order or shape: reshape, transpose, slice, split, concatenate, stack, repeat. All but the values
- * of sizes is checked when the program is compiled, and works on every element type.
+ * Operations that arrange the same elements in another order or shape: reshape, transpose, slice, split, concatenate, stack and
+ * repeat. They work on every element type. The compiler checks all but the run-time values of sizes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -26,10 +26,10 @@ import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
 
-/** Whether two types are the same, which is known of type parameters too. */
+/** Tests whether two types are the same. It also works on type parameters. */
 type Equal<A, B> = (<G>() => G extends A ? 1 : 2) extends <G>() => G extends B ? 1 : 2 ? true : false
 
-/** The number of elements. */
+/** The number of elements of a shape. */
 export type Size<S extends Shape> = S extends readonly [infer H extends number, ...infer T extends Shape] ?
   Product<T, H>
   : 1
@@ -37,7 +37,7 @@ type Product<S extends Shape, N extends number> = S extends readonly [infer H ex
   ? Product<T, Mul<N, H>>
   : N
 
-/** The literal factors of a size multiplied, and its names. */
+/** A product of sizes: its literal factors multiplied, and the names of its named factors. */
 interface Factors {
   readonly literal: number
   readonly names: ReadonlyArray<string>
@@ -66,17 +66,17 @@ type Same<A extends Factors, B extends Factors> = Equal<A["literal"], B["literal
   ? Canceled<A["names"], B["names"]> extends [] ? unknown : never
   : never
 
-/** Whether both have one size, or what is left of them behind the axes that both begin with. */
+/** Checks that both shapes have the same size, or that they have it behind equal leading axes. */
 type SameSize<S extends Shape, R extends Shape> =
   | (Equal<Size<S>, Size<R>> extends true ? unknown : never)
   | ([S, R] extends [readonly [infer A, ...infer T extends Shape], readonly [infer B, ...infer U extends Shape]]
     ? Equal<A, B> extends true ? SameSize<T, U> : never
     : never)
 
-/** Which are no sizes: fractions and what is less than 0. */
+/** Selects numbers that are no sizes: fractions and negative numbers. */
 type NoSize<N extends number> = Extract<`${N}`, `-${string}` | `${string}.${string}` | `${string}e-${string}`>
 
-/** Refuses a shape of another number of elements. */
+/** Refuses a shape with another number of elements. */
 export type Reshapes<S extends Shape, R extends Shape> = number extends S["length"] ? unknown
   :
     | SameFactors<S, R>
@@ -88,7 +88,7 @@ export type Reshapes<S extends Shape, R extends Shape> = number extends S["lengt
         : `reshape: ${NoSize<R[number]>} is not a size`
     >
 
-/** The elements, row by row, in another shape of as many. */
+/** Reshapes a tensor into a shape with the same number of elements, in row-major order. */
 export function reshape<S extends Shape, D extends DType, const R extends Shape>(
   x: Tensor<S, D>,
   shape: R & Reshapes<S, R>
@@ -105,7 +105,7 @@ export function reshape(x: Any, shape: Shape): Any {
   return unsafeTyped(tf.reshape(untyped(x), [...shape]))
 }
 
-/** Refuses an order that leaves an axis out or names one twice. */
+/** Refuses an order that leaves out an axis or names one twice. */
 export type Orders<S extends Shape, P extends Shape> = number extends S["length"] ? unknown
   : [P["length"], Exclude<Extract<keyof S, `${number}`>, `${Fronts<S["length"], P>[number]}`>] extends
     [S["length"], never] ? unknown
@@ -113,7 +113,7 @@ export type Orders<S extends Shape, P extends Shape> = number extends S["length"
 
 type Fronts<Rank extends number, P extends Shape> = { readonly [K in keyof P]: Axis.Front<Rank, P[K]> }
 
-/** The axes in another order: axis `i` of the result is axis `order[i]` of `x`. */
+/** Permutes the axes. Axis `i` of the result is axis `order[i]` of `x`. */
 export function transpose<S extends Shape, D extends DType, const P extends Shape>(
   x: Tensor<S, D>,
   order: P & Orders<S, P>
@@ -129,16 +129,16 @@ export function transpose(x: Any, order: Shape): Any {
   return unsafeTyped(tf.transpose(untyped(x), perm))
 }
 
-/** Refuses a cut that goes over the end of an axis, where the compiler knows that. */
+/** Refuses a slice that goes over the end of an axis, if the compiler knows the sizes. */
 export type Cuts<S extends Shape, I extends number, F extends number, L extends number> = number extends S["length"]
   ? unknown
   : "literal literal literal" extends `${Kind<Axis.At<S, I>>} ${Kind<F>} ${Kind<L>}`
     ? [Subtract<Axis.At<S, I>, Add<F, L>>] extends [never]
-      ? ShapeError.ShapeError<`slice: axis ${I} of ${ShowShape<S>} does not have ${L} places from ${F} on`>
+      ? ShapeError.ShapeError<`slice: axis ${I} of ${ShowShape<S>} does not have ${L} elements from ${F} on`>
     : unknown
   : unknown
 
-/** `length` places of an axis, from the place `from` on. */
+/** Takes `length` elements along an axis, from position `from` on. */
 export function slice<
   S extends Shape,
   D extends DType,
@@ -156,7 +156,7 @@ export function slice(x: Any, axis: number, from: number, length: number): Any {
   const at = Axis.place("slice", shape, axis)
   if (![from, length].every((places) => Number.isInteger(places) && places >= 0) || from + length > shape[at]!) {
     throw new ShapeError.ShapeError(
-      `slice: axis ${axis} of ${ShapeError.show(shape)} does not have ${length} places from ${from} on`
+      `slice: axis ${axis} of ${ShapeError.show(shape)} does not have ${length} elements from ${from} on`
     )
   }
   return unsafeTyped(tf.slice(untyped(x), shape.map((_, i) => (i === at ? from : 0)), shape.with(at, length)))
@@ -167,14 +167,14 @@ type Sum<Z extends Shape, N extends number> = Z extends readonly [infer H extend
   ? Sum<T, Plus<N, H>>
   : N
 
-/** Refuses parts that do not make up an axis. */
+/** Refuses parts whose sizes do not add up to the axis. */
 export type Parts<S extends Shape, I extends number, Z extends Shape> = number extends S["length"] ? unknown
   : Equal<Total<Z>, Axis.At<S, I>> extends true ? unknown
   : ShapeError.ShapeError<
-    number extends Z[number] ? PlainNumber : `split: ${ShowShape<Z>} do not make up axis ${I} of ${ShowShape<S>}`
+    number extends Z[number] ? PlainNumber : `split: ${ShowShape<Z>} do not add up to axis ${I} of ${ShowShape<S>}`
   >
 
-/** Cuts an axis into parts of the given sizes, in their order: the inverse of `concat`. */
+/** Splits an axis into parts of the given sizes, in order. It is the inverse of `concat`. */
 export function split<S extends Shape, D extends DType, const I extends number, const Z extends Shape>(
   x: Tensor<S, D>,
   axis: I & Axis.Within<"split", S, I>,
@@ -185,16 +185,16 @@ export function split(x: Any, axis: number, sizes: Shape): ReadonlyArray<Any> {
   const whole = sizes.every((part) => Number.isInteger(part) && part >= 0)
   if (!whole || sizes.reduce((sum, part) => sum + part, 0) !== x.shape[at]) {
     throw new ShapeError.ShapeError(
-      `split: ${ShapeError.show(sizes)} do not make up axis ${axis} of ${ShapeError.show(x.shape)}`
+      `split: ${ShapeError.show(sizes)} do not add up to axis ${axis} of ${ShapeError.show(x.shape)}`
     )
   }
   return tf.split(untyped(x), [...sizes], at).map((part) => unsafeTyped(part))
 }
 
-/** Tensors, at least one. */
+/** A list of one or more tensors. */
 export type Several = readonly [Any, ...ReadonlyArray<Any>]
 
-/** Several tensors, one behind the other along an axis; a `ShapeError` where they do not fit. */
+/** The type of tensors concatenated along an axis, or a `ShapeError` if they do not fit. */
 export type Concatenated<P extends ReadonlyArray<unknown>, I extends number, First = P[0]> = P extends
   readonly [infer A, infer B, ...infer R] ? Concatenated<[Joined<A, B, I, First>, ...R], I, First>
   : P[0]
@@ -212,7 +212,7 @@ type Apart<First, E extends DType, R extends Shape, I extends number> = First ex
 
 type Refusal<A, Else = unknown> = A extends ShapeError.ShapeError ? A : Else
 
-/** One behind the other along an axis; all other axes agree. */
+/** Concatenates tensors along an axis. All other axes must agree. */
 export function concat<const P extends Several, const I extends number>(
   parts: P,
   axis: I & Refusal<Axis.Within<"concat", P[0]["shape"], I>, Refusal<Concatenated<P, I>>>
@@ -241,7 +241,7 @@ export type Alike<P extends ReadonlyArray<unknown>> = P extends
   : ShapeError.ShapeError<`stack: ${D} ${ShowShape<S>} and ${E} ${ShowShape<R>} differ`>
   : unknown
 
-/** Along a new axis, whose size is their number. */
+/** Stacks tensors along a new axis. Its size is the number of tensors. */
 export function stack<const P extends Several, const I extends number>(
   parts: P & Alike<P>,
   axis: I & Axis.Beside<"stack", P[0]["shape"], I>
@@ -262,7 +262,7 @@ const repeated = (at: number, count: number) => (x: tf.Tensor): tf.Tensor => {
   return tf.tile(one, one.shape.map((_, axis) => (axis === at ? count : 1)))
 }
 
-/** A new axis with the whole tensor at each of its `count` places: how a row, or one number for each, meets a larger tensor. */
+/** Repeats a tensor `count` times along a new axis. Use it to combine a row, or one number per row, with a larger tensor. */
 export function repeat<S extends Shape, D extends DType, const I extends number, const N extends number>(
   x: Tensor<S, D>,
   axis: I & Axis.Beside<"repeat", S, I>,

@@ -1,6 +1,6 @@
 /**
- * Multi-head attention in its parts: splitting a projection into heads, the attention itself as one fused operation with
- * its own gradient, the bias by relative position, and merging the heads.
+ * The parts of multi-head attention: splitting a projection into heads, the attention, the relative position bias, and merging
+ * the heads. The attention is one fused operation with its own gradient.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,19 +19,19 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-/** Queries, keys and values per head, each `[B, H, N, C/H]`. */
+/** Queries, keys and values of all heads, each `[B, H, N, C/H]`. */
 export interface Heads<B extends number, H extends number, N extends number, E extends number> {
   readonly q: Tensor<[B, H, N, E]>
   readonly k: Tensor<[B, H, N, E]>
   readonly v: Tensor<[B, H, N, E]>
 }
 
-/** `[B, H, N, E]` to `[B, N, H, E]` and back. */
+/** Swaps the axes of heads and tokens: `[B, H, N, E]` to `[B, N, H, E]` and back. */
 const sideBySide = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3])
 
 /**
- * Cuts a joint projection `[B, N, 3C]` into queries, keys and values of `H` heads. Its channels are ordered as the
- * official code orders them: first query, key, value, then the heads, then the channels of a head.
+ * Splits a joint projection `[B, N, 3C]` into queries, keys and values of `H` heads. Its channels have the order of the
+ * official code: first query, key, value, then the heads, then the channels of a head.
  */
 export function splitHeads<B extends number, N extends number, C extends number, H extends number>(
   x: Tensor<[B, N, NoInfer<Mul<3, C>>]>,
@@ -61,7 +61,7 @@ export function splitHeads(x: Any, width: number, heads: number): { q: Any; k: A
   return { q, k, v }
 }
 
-/** Puts the heads side by side again: `[B, H, N, C/H]` to `[B, N, C]`. */
+/** Merges the heads: `[B, H, N, C/H]` to `[B, N, C]`. */
 export function mergeHeads<B extends number, H extends number, N extends number, C extends number>(
   x: Tensor<[B, H, N, NoInfer<Div<C, H>>]>,
   width: C
@@ -108,9 +108,7 @@ const attentionGrad = (scale: number) =>
     }
   })
 
-/**
- * `softmax(q kᵀ / √E + bias) v` per head, `[B, H, N, E]`; the bias `[H, N, N]` is the same for every sample.
- */
+/** Computes `softmax(q kᵀ / √E + bias) v` for each head, `[B, H, N, E]`. The bias `[H, N, N]` is the same for every sample. */
 export function attention<B extends number, H extends number, N extends number, E extends number>(
   query: Tensor<[B, H, N, E]>,
   key: Tensor<NoInfer<[B, H, N, E]>>,
@@ -123,7 +121,9 @@ export function attention<B extends number, H extends number, N extends number, 
   value: Tensor<NoInfer<[B, H, N, E]>>,
   bias:
     & Tensor<S>
-    & ShapeError.ShapeError<`attention: the bias is ${ShowShape<S>} but ${Show<H>} heads see ${Show<N>} tokens`>
+    & ShapeError.ShapeError<
+      `attention: the bias is ${ShowShape<S>} but there are ${Show<H>} heads and ${Show<N>} tokens`
+    >
 ): never
 export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
   ShapeError.same("attention", query, key)
@@ -133,7 +133,7 @@ export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
   if (bias !== undefined) {
     if (!ShapeError.agree(bias.shape, [heads, tokens, tokens])) {
       throw new ShapeError.ShapeError(
-        `attention: the bias is ${ShapeError.show(bias.shape)} but ${heads} heads see ${tokens} tokens`
+        `attention: the bias is ${ShapeError.show(bias.shape)} but there are ${heads} heads and ${tokens} tokens`
       )
     }
     inputs.push(tf.expandDims(untyped(bias), 0))
@@ -141,7 +141,7 @@ export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
   return unsafeTyped(attentionGrad(channels ** -0.5)(...inputs))
 }
 
-/** The probabilities that `attention` weighs values with, `[B, H, N, N]`: for looking at, not for training. */
+/** Computes the attention weights of `attention`, `[B, H, N, N]`. They are for inspection, not for training. */
 export const attentionWeights = <B extends number, H extends number, N extends number, E extends number>(
   query: Tensor<[B, H, N, E]>,
   key: Tensor<NoInfer<[B, H, N, E]>>,
@@ -153,7 +153,7 @@ export const attentionWeights = <B extends number, H extends number, N extends n
   )
 }
 
-/** Looks the bias of every pair of tokens up in a table `[R, H]` by a constant index `[N, N]`: to `[H, N, N]`. */
+/** Looks up the bias of every pair of tokens in a table `[R, H]` with a constant index `[N, N]`, as `[H, N, N]`. */
 export const relativeBias = <R extends number, H extends number, N extends number>(
   table: Tensor<[R, H]>,
   index: HostTensor<[N, N], "int32">
@@ -163,6 +163,6 @@ export const relativeBias = <R extends number, H extends number, N extends numbe
   return unsafeTyped(tf.transpose(tf.reshape(rows, [tokens, tokens, untyped(table).shape[1]!]), [2, 0, 1]))
 }
 
-/** The bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */
+/** Makes the bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */
 export const queryValueBias = <C extends number>(query: Tensor<[C]>, value: Tensor<[C]>): Tensor<[Mul<3, C>]> =>
   unsafeTyped(tf.concat([untyped(query), tf.zerosLike(untyped(query)), untyped(value)]))

@@ -1,5 +1,5 @@
 /**
- * One axis of a shape, named by its literal place: from the front as `0`, `1`, from the back as `-1`, `-2`.
+ * One axis of a shape. A literal names it: `0`, `1` from the front, `-1`, `-2` from the back.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,12 +14,12 @@ import type { Subtract } from "./Natural.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 
-/** Axis `I` of `Rank`, counted from the front; `Rank` where there is none. */
+/** Axis `I` of `Rank` counted from the front, or `Rank` if there is no such axis. */
 export type Front<Rank extends number, I extends number> = `${I}` extends `-${infer Back extends number}`
   ? [Subtract<Rank, Back>] extends [never] ? Rank : Subtract<Rank, Back>
   : I
 
-/** Its key; any where the rank is not known. */
+/** The key of the axis in the shape's type, or any key if the rank is not known. */
 type Key<Rank extends number, I extends number> = number extends Rank ? string : `${Front<Rank, I>}`
 
 /** The size of axis `I`. */
@@ -39,7 +39,7 @@ type Removed<S extends Shape, K extends string, Seen extends Shape = []> = S ext
   ? `${Seen["length"]}` extends K ? [...Seen, ...T] : Removed<T, K, [...Seen, H]>
   : never
 
-/** The shape with one axis more, of size `N` at `I`. */
+/** The shape with an additional axis of size `N` at `I`. */
 export type Inserted<S extends Shape, I extends number, N extends number> = number extends S["length"] ? Shape
   : Grown<S, Key<[...S, 1]["length"], I>, N>
 type Grown<S extends Shape, K extends string, N extends number, Seen extends Shape = []> = `${Seen["length"]}` extends K
@@ -47,7 +47,7 @@ type Grown<S extends Shape, K extends string, N extends number, Seen extends Sha
   : S extends readonly [infer H extends number, ...infer T extends Shape] ? Grown<T, K, N, [...Seen, H]>
   : never
 
-/** Refuses a place that is not in a shape. */
+/** Refuses an axis that a shape does not have. */
 export type Within<Name extends string, S extends Shape, I extends number> = number extends S["length"] ? unknown
   : Key<S["length"], I> extends keyof S ? unknown
   : ShapeError.ShapeError<
@@ -55,7 +55,7 @@ export type Within<Name extends string, S extends Shape, I extends number> = num
       : `${Name}: ${ShowShape<S>} has no axis ${I}`
   >
 
-/** Refuses a place that a shape has no room for one more axis at. */
+/** Refuses a position at which a shape cannot get an additional axis. */
 export type Beside<Name extends string, S extends Shape, I extends number> = number extends S["length"] ? unknown
   : Key<[...S, 1]["length"], I> extends keyof [...S, 1] ? unknown
   : ShapeError.ShapeError<
@@ -64,9 +64,9 @@ export type Beside<Name extends string, S extends Shape, I extends number> = num
   >
 
 /**
- * A place counted from the front; `room` is 1 where an axis is to come in.
+ * Returns an axis counted from the front. `room` is 1 if an axis is to be inserted.
  *
- * @throws ShapeError when the shape does not have it.
+ * @throws ShapeError when the shape does not have the axis.
  */
 export const place = (name: string, shape: Shape, axis: number, room: 0 | 1 = 0): number => {
   const rank = shape.length + room

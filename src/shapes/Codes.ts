@@ -1,7 +1,7 @@
 /**
- * Discrete codes: the nearest row of a codebook, rows by code, sums by code.
+ * Discrete codes: the nearest row of a codebook, rows by code, and sums by code.
  *
- * Nothing here has a gradient: a code is a choice. `straightThrough` is how a gradient passes a quantizer all the same.
+ * A code is a discrete choice, so these operations have no gradient. `straightThrough` passes a gradient through a quantizer.
  *
  * ```ts
  * import assert from "node:assert"
@@ -20,13 +20,16 @@ import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import { untaped } from "./Untaped.ts"
 
-/** The index of the largest value along the last axis, the lowest one on ties, any where one is NaN: `[..., K]` to `[...]`. */
+/**
+ * Returns the index of the largest value along the last axis: `[..., K]` to `[...]`. On ties it is the lowest index. If a value
+ * is NaN, it is any index.
+ */
 export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
   unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
 
 /**
- * The code of each vector `[M, E]`: the row of the codebook `[K, E]` with the largest dot product, which on the unit
- * sphere is the nearest one; the lowest on ties.
+ * Returns the code of each vector `[M, E]`: the row of the codebook `[K, E]` with the largest dot product. For unit vectors
+ * this row is the nearest. On ties it is the lowest row.
  */
 export function nearest<M extends number, K extends number, E extends number>(
   vectors: Tensor<[M, E]>,
@@ -49,7 +52,7 @@ export function nearest(vectors: Any, codebook: Any): Any {
   )
 }
 
-/** Refuses codes of other elements. */
+/** Refuses codes of an element type other than int32. */
 type IsCodes<Name extends string, D extends DType> = [D] extends ["int32"] ? unknown
   : ShapeError.ShapeError<`${Name}: codes must be int32 but are ${D}`>
 
@@ -57,7 +60,7 @@ const int32 = (name: string, codes: Any): void => {
   if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`${name}: codes must be int32 but are ${codes.dtype}`)
 }
 
-/** Rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
+/** Looks up rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
 export function lookup<L extends Shape, K extends number, E extends number>(
   table: Tensor<[K, E]>,
   codes: Tensor<L, "int32">
@@ -76,7 +79,10 @@ const straightThroughGrad = tf.customGrad((...args) => {
   return { value: quantized.clone(), gradFunc: (dy: tf.Tensor) => [dy, tf.zerosLike(dy)] }
 })
 
-/** The quantized value forward, the identity to `x` backward: `x + stopGradient(quantized - x)` without its rounding. */
+/**
+ * The straight-through estimator. It returns the quantized value and passes its gradient to `x` unchanged. It equals `x +
+ * stopGradient(quantized - x)` without the rounding error.
+ */
 export function straightThrough<S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S>
 export function straightThrough<S extends Shape, R extends Shape>(
   x: Tensor<S>,
@@ -87,7 +93,7 @@ export function straightThrough(x: Any, quantized: Any): Any {
   return unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
 }
 
-/** The sum of the vectors `[M, E]` of each code: `[K, E]`, zero rows for codes that do not occur. */
+/** Sums the vectors `[M, E]` of each code: `[K, E]`. Codes that do not occur get zeros. */
 export const sumByCode = <
   M extends number,
   E extends number,
@@ -105,7 +111,7 @@ export const sumByCode = <
   return unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
 }
 
-/** How often each code occurs among `[M]`: `[K]`. */
+/** Counts each code among `[M]`: `[K]`. */
 export const countByCode = <M extends number, K extends number, D extends DType = "int32">(
   codes: Tensor<[M], D> & IsCodes<"countByCode", D>,
   size: K & Sized<K>
@@ -116,7 +122,7 @@ export const countByCode = <M extends number, K extends number, D extends DType 
   return unsafeTyped(tf.squeeze(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size), [1]))
 }
 
-/** A 1 at the place of each code and 0 elsewhere: `[...]` to `[..., K]`, zeros for codes that are not below `K`. */
+/** Encodes codes as one-hot vectors: `[...]` to `[..., K]`. Codes that are not below `K` get zeros. */
 export const oneHot = <L extends Shape, K extends number, D extends DType>(
   codes: Tensor<L, D> & IsCodes<"oneHot", D>,
   size: K & Sized<K>
@@ -127,8 +133,8 @@ export const oneHot = <L extends Shape, K extends number, D extends DType>(
 }
 
 /**
- * Numbers as codes; what stands behind the point is cut off. What is not finite, or does not fit in 32 bits, gives any code: engines
- * differ.
+ * Converts numbers to codes and drops the fraction. Numbers that are not finite, or do not fit in 32 bits, give an arbitrary
+ * code that differs between engines.
  */
 export const fromFloat: Elementwise.Unary<"fromFloat", "float32", "int32"> = Elementwise.unary(
   "fromFloat",
@@ -137,7 +143,7 @@ export const fromFloat: Elementwise.Unary<"fromFloat", "float32", "int32"> = Ele
   "int32"
 )
 
-/** Where two arrays hold the same codes. */
+/** Tests element by element if two arrays hold the same code. */
 export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise.pairwise(
   "equal",
   tf.equal,
@@ -145,7 +151,7 @@ export const equal: Elementwise.Pairwise<"equal", "int32", "bool"> = Elementwise
   "bool"
 )
 
-/** Codes `[B·N]` as the codes of a batch, `[B, N]`. */
+/** Reshapes codes `[B·N]` into the codes of a batch, `[B, N]`. */
 export const asGrid = <B extends number, N extends number>(
   codes: Tensor<[NoInfer<Mul<B, N>>], "int32">,
   batch: B & Sized<B>,

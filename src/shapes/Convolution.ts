@@ -1,6 +1,6 @@
 /**
- * Maps, `[B, C, H, W]`: larger ones by transposed convolutions, smaller ones by pooling. Strides are those of the official
- * segmentation backbone, the kernel's own size, so windows never overlap.
+ * Feature maps `[B, C, H, W]`: transposed convolutions enlarge them, pooling shrinks them. As in the official segmentation
+ * backbone, the stride is the kernel size, so windows never overlap.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,7 +18,7 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-/** Patch tokens as a map: `[B, H·W, C]`, row-major, to `[B, C, H, W]`. */
+/** Arranges patch tokens as a map: `[B, H·W, C]`, row-major, to `[B, C, H, W]`. */
 export function map<B extends number, C extends number, H extends number, W extends number>(
   tokens: Tensor<[B, NoInfer<Mul<H, W>>, C]>,
   height: H,
@@ -37,13 +37,13 @@ export function map(tokens: Any, height: number, width: number): Any {
   return unsafeTyped(tf.reshape(tf.transpose(untyped(tokens), [0, 2, 1]), [batch, channels, height, width]))
 }
 
-/** A transposed convolution whose stride is its kernel's size: weight `[I, O, K, K]`, bias `[O]`. */
+/** The parameters of a transposed convolution whose stride is its kernel size: weight `[I, O, K, K]`, bias `[O]`. */
 export interface TransposedParams<in out I extends number, in out O extends number, in out K extends number> {
   readonly weight: Tensor<[I, O, K, K]>
   readonly bias: Tensor<[NoInfer<O>]>
 }
 
-/** Every pixel becomes a square of `K` by `K`: `[B, I, H, W]` to `[B, O, H·K, W·K]`. */
+/** Applies a transposed convolution, so every pixel becomes `K` by `K` pixels: `[B, I, H, W]` to `[B, O, H·K, W·K]`. */
 export function transposed<
   B extends number,
   I extends number,
@@ -78,9 +78,9 @@ export function transposed(x: Any, { bias, weight }: TransposedParams<number, nu
 }
 
 /**
- * The largest of every square of `K` by `K`: `[B, C, H, W]` to `[B, C, ⌊H/K⌋, ⌊W/K⌋]`. Rows and columns behind the last whole
- * square are left out, as PyTorch does. The gradient goes to every pixel that is the largest; PyTorch's goes to the first of
- * them.
+ * Takes the maximum of every square of `K` by `K`: `[B, C, H, W]` to `[B, C, ⌊H/K⌋, ⌊W/K⌋]`. As in PyTorch, it ignores rows and
+ * columns behind the last whole square. The gradient goes to every pixel that equals the maximum. PyTorch's goes to the first
+ * of them.
  *
  * @throws ShapeError when the map is smaller than a square.
  */

@@ -1,8 +1,8 @@
 /**
- * Sizes of axes that the compiler can tell apart, and arithmetic on them.
+ * Axis sizes that the compiler can tell apart, and arithmetic on them.
  *
- * A dimension is a literal (`768`) or a named size (`Dim<"batch">`) that a checked constructor made from a run-time
- * number. Two names never mix, even when their sizes agree by chance, and a plain `number` is refused: it names nothing.
+ * A dimension is a literal (`768`) or a named size (`Dim<"batch">`). A checked constructor makes a named size from a run-time
+ * number. Two names never mix, even if their sizes are equal by chance. A plain `number` is refused, because it has no name.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,30 +16,30 @@
 import type { Add, Divide, Multiply, Quotient } from "./Natural.ts"
 import * as ShapeError from "./ShapeError.ts"
 
-/** A size known by its name. */
+/** A named size. */
 export type Dim<Name extends string> = number & { readonly "~patchword/dim": Name }
 
-/** What the compiler says to a plain `number` where a dimension is asked. */
+/** The compiler's message for a plain `number` in the place of a dimension. */
 export type PlainNumber = "a plain number is not a dimension: write a literal, or name it with Dim.named"
 
-/** A dimension as it stands in messages: its digits or its name. */
+/** The text of a dimension in messages: its digits or its name. */
 export type Show<N> = N extends Dim<infer Name> ? Name : N extends number ? `${N}` : "?"
 
-/** A shape as it stands in messages. */
+/** The text of a shape in messages. */
 export type ShowShape<S extends ReadonlyArray<unknown>> = `[${Join<S>}]`
 type Join<S extends ReadonlyArray<unknown>> = S extends readonly [infer H, ...infer T]
   ? T extends readonly [] ? Show<H> : `${Show<H>}, ${Join<T>}`
   : ""
 
-/** How a size is known; `error` where arithmetic did not work out. */
+/** The kind of a size. It is `error` after arithmetic that failed. */
 export type Kind<N extends number> = N extends Dim<string> ? "named"
   : N extends ShapeError.ShapeError ? "error"
   : number extends N ? "plain"
   : "literal"
 
 /**
- * Refuses a plain `number` as a size: `count: N & Dim.Sized<N>`. A type parameter of a generic function is taken: whoever calls
- * that function is asked in its place.
+ * Refuses a plain `number` as a size: `count: N & Dim.Sized<N>`. It accepts a type parameter of a generic function. Callers of
+ * that function are then checked instead.
  */
 export type Sized<N extends number> = IsPlain<N> extends true ? ShapeError.ShapeError<PlainNumber> : unknown
 // To tell that a type parameter may be taken, the compiler puts in its place what extends every type: first of all never.
@@ -47,7 +47,7 @@ type IsPlain<N extends number> = [N] extends [never] ? false : [number] extends 
 
 type Kinds<A extends number, B extends number> = `${Kind<A>} ${Kind<B>}`
 
-/** Two sizes of which not both are literals: a name made of both where one is named. */
+/** The result for sizes that are not both literals. If one is named, the result's name is made of both. */
 type Combine<A extends number, B extends number, Name extends string> = Kind<A> extends "error" ? A
   : Kind<B> extends "error" ? B
   : "plain" extends Kind<A> | Kind<B> ? ShapeError.ShapeError<PlainNumber> & number
@@ -61,17 +61,17 @@ export type Mul<A extends number, B extends number> = Kinds<A, B> extends "liter
 export type Plus<A extends number, B extends number> = Kinds<A, B> extends "literal literal" ? Add<A, B>
   : Combine<A, B, `${Show<A>}+${Show<B>}`>
 
-/** `A / B`; a `ShapeError` where a literal is not divisible. */
+/** `A / B`, or a `ShapeError` if a literal is not divisible. */
 export type Div<A extends number, B extends number> = Kinds<A, B> extends "literal literal"
   ? [Divide<A, B>] extends [never] ? ShapeError.ShapeError<`${Show<A>} is not divisible by ${Show<B>}`> & number
   : Divide<A, B>
   : Combine<A, B, `${Show<A>}/${Show<B>}`>
 
-/** `A / B` without the remainder. */
+/** `A / B`, rounded down. */
 export type DivFloor<A extends number, B extends number> = Kinds<A, B> extends "literal literal" ? Quotient<A, B>
   : Combine<A, B, `${Show<A>}//${Show<B>}`>
 
-/** The patches of an image of `H` by `W` pixels cut into squares of `P`. */
+/** The number of patches of `P` by `P` pixels in an image of `H` by `W` pixels. */
 export type Patches<H extends number, W extends number, P extends number> = Mul<Div<H, P>, Div<W, P>>
 
 /**
@@ -86,14 +86,14 @@ export const named = <const Name extends string>(name: Name, size: number): Dim<
   return size as Dim<Name>
 }
 
-/** `a · b`, typed. */
+/** Computes `a · b` with its type. */
 export const mul = <A extends number, B extends number>(a: A, b: B): Mul<A, B> => (a * b) as Mul<A, B>
 
-/** `a + b`, typed. */
+/** Computes `a + b` with its type. */
 export const plus = <A extends number, B extends number>(a: A, b: B): Plus<A, B> => (a + b) as Plus<A, B>
 
 /**
- * `a / b`, typed.
+ * Computes `a / b` with its type.
  *
  * @throws ShapeError when `a` is not divisible by `b`.
  */
@@ -103,7 +103,7 @@ export const div = <A extends number, B extends number>(a: A, b: B): Div<A, B> =
 }
 
 /**
- * Refuses a size that another does not divide; `what` names the two in the message.
+ * Refuses a size `a` that `b` does not divide. `what` is the beginning of the message.
  *
  * @throws ShapeError
  */

@@ -1,6 +1,5 @@
 /**
- * Arithmetic element by element. Broadcasting is never implicit: what is repeated, and along which axes, stands in the
- * name of the operation.
+ * Elementwise arithmetic. Broadcasting is never implicit: the operation's name says what is repeated along which axes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -28,7 +27,7 @@ export interface Unary<Name extends string, In extends DType = "float32", Out ex
   ): Tensor<S, Out>
 }
 
-/** Makes one, with the checks of its operand and its result. */
+/** Makes a unary operation that checks its operand and its result. */
 export function unary<Name extends string>(name: Name, compute: (x: tf.Tensor) => tf.Tensor): Unary<Name>
 export function unary<Name extends string, In extends DType, Out extends DType>(
   name: Name,
@@ -48,7 +47,7 @@ export function unary(
   }
 }
 
-/** An operation on two operands of one shape: of `In` elements, with a result of `Out` elements. */
+/** An operation on two operands of the same shape, with `In` elements and a result of `Out` elements. */
 export interface Pairwise<Name extends string, In extends DType = "float32", Out extends DType = In> {
   <S extends Shape>(a: Tensor<S, In>, b: Tensor<NoInfer<S>, In>): Tensor<S, Out>
   <S extends Shape, R extends Shape, D extends DType, E extends DType>(
@@ -62,7 +61,7 @@ export interface Pairwise<Name extends string, In extends DType = "float32", Out
   ): Tensor<S, Out>
 }
 
-/** Makes one, with the checks of its operands and its result. */
+/** Makes a pairwise operation that checks its operands and its result. */
 export function pairwise<Name extends string>(
   name: Name,
   compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor
@@ -88,13 +87,13 @@ export function pairwise(
   }
 }
 
-/** `a + b` of one shape. */
+/** Adds two tensors of the same shape. */
 export const add: Pairwise<"add"> = pairwise("add", tf.add)
 
-/** `a - b` of one shape. */
+/** Subtracts `b` from `a`, which have the same shape. */
 export const sub: Pairwise<"sub"> = pairwise("sub", tf.sub)
 
-/** `a · b` of one shape. */
+/** Multiplies two tensors of the same shape. */
 export const mul: Pairwise<"mul"> = pairwise("mul", tf.mul)
 
 // The gradient that TensorFlow.js has divides by `b²`, which overflows and vanishes long before `b` does.
@@ -111,16 +110,16 @@ const divGrad = tf.customGrad((...args) => {
   }
 })
 
-/** `a / b` of one shape. */
+/** Divides `a` by `b`, which have the same shape. */
 export const div: Pairwise<"div"> = pairwise("div", divGrad)
 
-/** The larger of each two elements. Of equal ones the gradient goes to `a`. */
+/** Takes the larger of each two elements. If they are equal, the gradient goes to `a`. */
 export const maximum: Pairwise<"maximum"> = pairwise("maximum", tf.maximum)
 
-/** The smaller of each two elements. Of equal ones the gradient goes to `a`. */
+/** Takes the smaller of each two elements. If they are equal, the gradient goes to `a`. */
 export const minimum: Pairwise<"minimum"> = pairwise("minimum", tf.minimum)
 
-/** An operation of every element with a constant known when the step is written. */
+/** An operation of every element with a constant that is known when the step is written. */
 export interface WithConstant<Name extends string, Out extends DType = "float32"> {
   <S extends Shape, D extends DType = "float32">(
     x: Tensor<S, D> & ShapeError.Elements<Name, "float32", D>,
@@ -137,10 +136,10 @@ const withConstant = <Name extends string, Out extends DType = "float32">(
   return unsafeTyped(compute(untyped(x), constant))
 }
 
-/** Every element times a constant. */
+/** Multiplies every element by a constant. */
 export const scale: WithConstant<"scale"> = withConstant("scale", tf.mul)
 
-/** Every element plus a constant. */
+/** Adds a constant to every element. */
 export const shift: WithConstant<"shift"> = withConstant("shift", tf.add)
 
 /** An operation of every element with a scalar tensor. */
@@ -158,13 +157,13 @@ const withScalar =
     return unsafeTyped(compute(untyped(x), untyped(scalar)))
   }
 
-/** Every element times a scalar tensor. */
+/** Multiplies every element by a scalar tensor. */
 export const scaleBy: WithScalar<"scaleBy"> = withScalar("scaleBy", tf.mul)
 
-/** Every element plus a scalar tensor. */
+/** Adds a scalar tensor to every element. */
 export const shiftBy: WithScalar<"shiftBy"> = withScalar("shiftBy", tf.add)
 
-/** An operation of every vector of the last axis with the same `[C]`. */
+/** An operation of every vector of the last axis with the same vector `[C]`. */
 export interface Channelwise<Name extends string> {
   <L extends Shape, C extends number>(x: Tensor<[...L, C]>, channels: Tensor<[NoInfer<C>]>): Tensor<[...L, C]>
   <L extends Shape, C extends number, W extends number>(
@@ -187,13 +186,13 @@ const channelwise = <Name extends string>(
   return unsafeTyped(compute(untyped(x), untyped(channels)))
 }
 
-/** `x + bias` along the last axis: `[..., C]` plus `[C]`. */
+/** Adds a bias along the last axis: `[..., C]` plus `[C]`. */
 export const addBias: Channelwise<"addBias"> = channelwise("addBias", tf.add)
 
-/** Every channel times its own factor: `[..., C]` by `[C]` (layer scale). */
+/** Multiplies every channel by its own factor: `[..., C]` by `[C]` (layer scale). */
 export const scaleChannels: Channelwise<"scaleChannels"> = channelwise("scaleChannels", tf.mul)
 
-/** Every sample times its own factor: `[B, ...]` by `[B]` (drop path). */
+/** Multiplies every sample by its own factor: `[B, ...]` by `[B]` (drop path). */
 export function scaleSamples<B extends number, R extends Shape>(
   x: Tensor<[B, ...R]>,
   factors: Tensor<[NoInfer<B>]>
@@ -209,7 +208,7 @@ export function scaleSamples(x: Any, factors: Any): Any {
   return unsafeTyped(tf.mul(untyped(x), tf.reshape(untyped(factors), [-1, ...x.shape.slice(1).map(() => 1)])))
 }
 
-/** The same `y` added to every sample: `[B, ...R]` plus `[1, ...R]` (absolute positions). */
+/** Adds the same `y` to every sample: `[B, ...R]` plus `[1, ...R]` (absolute position embeddings). */
 export function addToSamples<B extends number, R extends Shape>(
   x: Tensor<[B, ...R]>,
   y: Tensor<NoInfer<[1, ...R]>>
@@ -228,13 +227,13 @@ export function addToSamples(x: Any, y: Any): Any {
   return unsafeTyped(tf.add(untyped(x), untyped(y)))
 }
 
-/** `x²`. */
+/** The square, `x²`. */
 export const square: Unary<"square"> = unary("square", tf.square)
 
-/** `√x`. */
+/** The square root, `√x`. */
 export const sqrt: Unary<"sqrt"> = unary("sqrt", tf.sqrt)
 
-/** `eˣ`. */
+/** The exponential, `eˣ`. */
 export const exp: Unary<"exp"> = unary("exp", tf.exp)
 
 /** The natural logarithm. */
@@ -249,37 +248,40 @@ const absGrad = tf.customGrad((x, save) => {
   }
 })
 
-/** `|x|`, with the gradient 0 at 0. */
+/** The absolute value. Its gradient at 0 is 0. */
 export const abs: Unary<"abs"> = unary("abs", absGrad)
 
-/** -1, 0 or 1. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+/** The sign: -1, 0 or 1. Its gradient is 0 everywhere. `Codes.straightThrough` passes a gradient. */
 export const sign: Unary<"sign"> = unary("sign", tf.sign)
 
-/** The nearest whole number, halves to the even one. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+/**
+ * Rounds to the nearest integer, and halves to the nearest even integer. Its gradient is 0 everywhere. `Codes.straightThrough`
+ * passes a gradient.
+ */
 export const round: Unary<"round"> = unary("round", tf.round)
 
-/** The largest whole number that is not above `x`. Its gradient is 0 everywhere: `Codes.straightThrough` lets one pass. */
+/** Rounds down. Its gradient is 0 everywhere. `Codes.straightThrough` passes a gradient. */
 export const floor: Unary<"floor"> = unary("floor", tf.floor)
 
-/** `1 / x`. */
+/** The reciprocal, `1 / x`. */
 export const reciprocal: Unary<"reciprocal"> = unary("reciprocal", (x) => tf.div(1, x))
 
-/** The smaller of each element and a constant. */
+/** Takes the smaller of each element and a constant. */
 export const atMost: WithConstant<"atMost"> = withConstant("atMost", tf.minimum)
 
-/** The larger of each element and a constant. */
+/** Takes the larger of each element and a constant. */
 export const atLeast: WithConstant<"atLeast"> = withConstant("atLeast", tf.maximum)
 
-/** Where an element is neither infinite nor NaN. */
+/** Tests each element: true if it is neither infinite nor NaN. */
 export const isFinite: Unary<"isFinite", "float32", "bool"> = unary("isFinite", tf.isFinite, "float32", "bool")
 
-/** Where `x < bound`. */
+/** Tests `x < bound` for each element. */
 export const isBelow: WithConstant<"isBelow", "bool"> = withConstant(
   "isBelow",
   (x, bound) => untaped([x], (y) => tf.less(y!, bound))
 )
 
-/** Where `a < b`. */
+/** Tests `a < b` element by element. */
 export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
   "lessThan",
   (a, b) => untaped([a, b], (x, y) => tf.less(x!, y!)),
@@ -287,13 +289,13 @@ export const lessThan: Pairwise<"lessThan", "float32", "bool"> = pairwise(
   "bool"
 )
 
-/** Where `x > bound`. */
+/** Tests `x > bound` for each element. */
 export const isAbove: WithConstant<"isAbove", "bool"> = withConstant(
   "isAbove",
   (x, bound) => untaped([x], (y) => tf.greater(y!, bound))
 )
 
-/** Where `a > b`. */
+/** Tests `a > b` element by element. */
 export const greaterThan: Pairwise<"greaterThan", "float32", "bool"> = pairwise(
   "greaterThan",
   (a, b) => untaped([a, b], (x, y) => tf.greater(x!, y!)),
@@ -301,16 +303,16 @@ export const greaterThan: Pairwise<"greaterThan", "float32", "bool"> = pairwise(
   "bool"
 )
 
-/** Where both hold. */
+/** The logical and of two conditions, element by element. */
 export const and: Pairwise<"and", "bool"> = pairwise("and", tf.logicalAnd, "bool", "bool")
 
-/** Where one or both hold. */
+/** The logical or of two conditions, element by element. */
 export const or: Pairwise<"or", "bool"> = pairwise("or", tf.logicalOr, "bool", "bool")
 
-/** Where the condition does not hold. */
+/** The logical not of a condition, element by element. */
 export const not: Unary<"not", "bool"> = unary("not", tf.logicalNot, "bool", "bool")
 
-/** `a` where the condition holds, else `b`. */
+/** Selects the element of `a` if the condition is true, else that of `b`. */
 export function where<S extends Shape>(
   condition: Tensor<S, "bool">,
   a: Tensor<NoInfer<S>>,
@@ -321,7 +323,7 @@ export function where<S extends Shape, A extends Shape, B extends Shape, D exten
     & Tensor<S, "bool">
     & ShapeError.ShapeError<
       [D, E] extends ["float32", "float32"]
-        ? `where: the condition is ${ShowShape<S>} but it chooses of ${ShowShape<A>} and ${ShowShape<B>}`
+        ? `where: the condition is ${ShowShape<S>} but the operands are ${ShowShape<A>} and ${ShowShape<B>}`
         : `where: operands must be float32 but are ${D} and ${E}`
     >,
   a: Tensor<A, D>,
@@ -332,13 +334,13 @@ export function where(condition: Any, a: Any, b: Any): Any {
     throw new ShapeError.ShapeError(`where: operands must be float32 but are ${a.dtype} and ${b.dtype}`)
   }
   if (![a, b].every(({ shape }) => ShapeError.agree(shape, condition.shape))) {
-    const [chooses, first, second] = [condition, a, b].map(({ shape }) => ShapeError.show(shape))
-    throw new ShapeError.ShapeError(`where: the condition is ${chooses} but it chooses of ${first} and ${second}`)
+    const [own, first, second] = [condition, a, b].map(({ shape }) => ShapeError.show(shape))
+    throw new ShapeError.ShapeError(`where: the condition is ${own} but the operands are ${first} and ${second}`)
   }
   return unsafeTyped(tf.where(untyped(condition), untyped(a), untyped(b)))
 }
 
-/** Row `k` of `a` where the condition holds at `k`, else row `k` of `b`: `[K]` with `[K, C]`. */
+/** Selects row `k` of `a` if condition `k` is true, else row `k` of `b`: `[K]` with `[K, C]`. */
 export const whereRows = <K extends number, C extends number>(
   condition: Tensor<[K], "bool">,
   a: Tensor<[NoInfer<K>, C]>,
@@ -351,7 +353,7 @@ export const whereRows = <K extends number, C extends number>(
 const selectKernel = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
   FusedKernel.run("PatchwordSelect", { condition, a, b }, {}, () => [tf.where(condition, a, b)])[0]!
 
-/** `a` if a scalar condition holds, else `b`, as a whole. Has no gradient: for updates. */
+/** Selects all of `a` if a scalar condition is true, else all of `b`. It has no gradient and is for updates. */
 export const select = <S extends Shape>(
   condition: Tensor<[], "bool">,
   a: Tensor<S>,
@@ -361,15 +363,15 @@ export const select = <S extends Shape>(
   return unsafeTyped(selectKernel(untyped(condition), untyped(a), untyped(b)))
 }
 
-/** `x` if a scalar condition holds, else zero everywhere. Has no gradient: for updates. */
+/** Returns `x` if a scalar condition is true, else zeros. It has no gradient and is for updates. */
 export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
   unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
 
-/** Truth as 1 and 0, codes as numbers; `Codes.fromFloat` makes codes of numbers. */
+/** Converts to float32: true and false become 1 and 0. `Codes.fromFloat` converts numbers to codes. */
 export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> =>
   unsafeTyped(tf.cast(untyped(x), "float32"))
 
-/** The value passes, no gradient does. */
+/** Passes the value but no gradient. */
 export const stopGradient: Unary<"stopGradient"> = unary(
   "stopGradient",
   tf.customGrad((y) => ({

@@ -1,6 +1,6 @@
 /**
- * AdamW of one parameter: its equation, which an engine may compute in one pass over memory. When an update is taken and by
- * which factors says `AdamW` of `patchword/nn`.
+ * The AdamW equation for one parameter. An engine may compute it in one pass over memory. `AdamW` of `patchword/nn` decides
+ * when an update happens and with which factors.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,48 +31,52 @@ import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 type Scalar = Tensor<[]>
 
-/** One parameter with what an optimizer holds of it. */
+/** A parameter and its optimizer state. */
 export interface Moments<in out S extends Shape> {
   readonly parameter: Tensor<S>
   readonly first: Tensor<S>
   readonly second: Tensor<S>
-  /** The mean gradient so far, where several steps make one update. */
+  /** The mean gradient so far, if several steps make one update. */
   readonly mean?: Tensor<S> | undefined
 }
 
-/** The numbers of one step. */
+/** The factors of one step. */
 export interface Factors {
-  /** Whether the gradient is taken at all; zeros take its place otherwise. */
+  /** True if the gradient is used. Otherwise zeros replace it. */
   readonly finite: Tensor<[], "bool">
-  /** What stays of the first moment, and how much of the gradient comes in. */
+  /** The decay of the first moment, and the factor of the new gradient. */
   readonly keepFirst: Scalar
   readonly takeFirst: Scalar
-  /** What stays of the second moment, and how much of the gradient's square comes in. */
+  /** The decay of the second moment, and the factor of the new squared gradient. */
   readonly keepSecond: Scalar
   readonly takeSecond: Scalar
   readonly epsilon: Scalar
-  /** The length of the step. */
+  /** The step size. */
   readonly step: Scalar
-  /** What stays of the parameter under weight decay; all when absent. */
+  /** The factor of weight decay on the parameter. Without it, nothing decays. */
   readonly keep?: Scalar | undefined
-  /** What stays of the mean gradient, and how much of the gradient comes in, where there is one. */
+  /** The decay of the mean gradient, and the factor of the new gradient, if there is a mean gradient. */
   readonly keepMean?: Scalar | undefined
   readonly takeMean?: Scalar | undefined
 }
 
-/** The name by which a backend may offer it. Its inputs are called as in {@link Moments} and {@link Factors}, and `gradient`. */
+/**
+ * The name of the kernel that a backend may offer. Its inputs are named as in {@link Moments} and {@link Factors}, and
+ * `gradient`.
+ */
 export const NAME = "PatchwordAdamW"
 
-/** The inputs that its results replace, in the order of these; `mean` where there is one. */
+/** The inputs that the results replace, in the order of the results. `mean` is optional. */
 export const REPLACED = ["parameter", "first", "second", "mean"] as const
 
-/** `keep mean + take value`. */
+/** Computes `keep mean + take value`. */
 export const average = <S extends Shape>(mean: Tensor<S>, keep: Scalar, value: Tensor<S>, take: Scalar): Tensor<S> =>
   add(scaleBy(mean, keep), scaleBy(value, take))
 
 /**
- * `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p - step m / (√v + epsilon)`; where there is
- * a mean gradient, `mean ← keepMean mean + takeMean g` before, and it stands for `g`.
+ * Updates the moments and the parameter: `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p -
+ * step m / (√v + epsilon)`. If there is a mean gradient, `mean ← keepMean mean + takeMean g` is computed first and takes the
+ * place of `g`.
  */
 export const update = <S extends Shape>(
   moments: Moments<S>,

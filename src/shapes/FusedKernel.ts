@@ -1,10 +1,10 @@
 /**
- * Fused kernels that a backend may offer. An operation asks for one by name and composes plain TensorFlow.js operations
- * where the running backend has none, so the same definition runs everywhere.
+ * Fused kernels that a backend may offer. An operation requests a kernel by name. If the running backend has no such kernel,
+ * plain TensorFlow.js operations are composed instead. So the same definition runs everywhere.
  */
 import * as tf from "@tensorflow/tfjs-core"
 
-/** The result of the running backend's kernel `name`, or of `compose` where it has none. */
+/** Runs the backend's kernel `name`, or `compose` if the backend has no such kernel. */
 export const run = (
   name: string,
   inputs: Readonly<Record<string, tf.Tensor>>,
@@ -16,7 +16,7 @@ export const run = (
   return Array.isArray(result) ? result as Array<tf.Tensor> : [result as tf.Tensor]
 }
 
-/** `alpha · a b` on the last two axes, either operand transposed. Has no gradient of its own: for use inside one. */
+/** Computes `alpha · a b` on the last two axes. Either operand may be transposed. It has no gradient: use it inside of one. */
 export const product = (
   a: tf.Tensor,
   b: tf.Tensor,

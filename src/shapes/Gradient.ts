@@ -19,8 +19,8 @@ import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
 /**
- * The loss, its gradient in the record's own shape, and whatever else the function wants to hand out. A parameter that
- * the loss does not depend on gets zeros.
+ * Computes the loss, its gradients as a record like the parameters, and the auxiliary outputs of the function. Parameters that
+ * the loss does not depend on get zeros.
  */
 export const valueAndGradient = <P extends object, A extends object>(
   lossOf: (params: P) => { readonly loss: Tensor<[]>; readonly aux: A },
@@ -63,7 +63,7 @@ const boundaryGrad = tf.customGrad((x, save) => {
 })
 
 /**
- * The value itself, as the place where a network may be cut: a compiler that is to save memory keeps what is at boundaries
- * and computes what lies between them again when gradients need it.
+ * Returns the value itself and marks a boundary of the network. A compiler that saves memory keeps the values at boundaries. It
+ * computes the values between them again when gradients need them.
  */
 export const boundary = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(boundaryGrad(untyped(x)))

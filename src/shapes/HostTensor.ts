@@ -1,8 +1,8 @@
 /**
- * Arrays on the host: what enters and leaves an engine, what checkpoints hold, what images decode to.
+ * Arrays on the host: inputs and outputs of an engine, contents of checkpoints, decoded images.
  *
- * A `HostTensor<S, D>` is a typed array in row-major order with its shape. It owns no device memory, so it may be kept,
- * copied between threads and buffered in streams without a scope.
+ * A `HostTensor<S, D>` is a typed array in row-major order with its shape. It owns no device memory. So it may be kept, copied
+ * between threads and buffered in streams without a scope.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,15 +17,15 @@
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 
-/** The element types that the method needs: real values, codes and indices, masks. */
+/** The element types: real values, codes and indices, masks. */
 export type DType = "float32" | "int32" | "bool"
 
 /** The typed array that stores elements of type `D`. */
 export type DataOf<D extends DType> = D extends "float32" ? Float32Array : D extends "int32" ? Int32Array : Uint8Array
 
 /**
- * A row-major array with its shape. It is only read, so that it is covariant in both, unlike `Tensor`: where
- * `[B, number, number]` is asked, `[B, 36, 6]` will do.
+ * A row-major array with its shape. It is read-only and therefore covariant in both parameters, unlike `Tensor`: a `[B, 36, 6]`
+ * is accepted as a `[B, number, number]`.
  */
 export interface HostTensor<out S extends Shape = Shape, out D extends DType = DType> {
   readonly shape: S
@@ -33,14 +33,14 @@ export interface HostTensor<out S extends Shape = Shape, out D extends DType = D
   readonly data: DataOf<D>
 }
 
-/** Any host array, whatever its shape. */
+/** A host array of any shape and element type. */
 export type Any = HostTensor
 
-/** The number of elements of a shape; 1 for a scalar. */
+/** Returns the number of elements of a shape, 1 for a scalar. */
 export const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1)
 
 /**
- * Wraps a typed array, without a copy.
+ * Wraps a typed array without a copy.
  *
  * @throws ShapeError when the array's length is not the shape's size.
  */
@@ -51,7 +51,7 @@ export const make = <const S extends Shape, D extends DType>(
 ): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => {
   if (data.length !== size(shape)) {
     throw new ShapeError.ShapeError(
-      `host tensor: shape ${ShapeError.show(shape)} needs ${size(shape)} values but ${data.length} came`
+      `host tensor: shape ${ShapeError.show(shape)} needs ${size(shape)} values but got ${data.length}`
     )
   }
   return { shape: shape as { -readonly [K in keyof S]: S[K] }, dtype, data }
@@ -63,14 +63,14 @@ const arrays = {
   bool: (length: number) => new Uint8Array(length)
 } satisfies { readonly [D in DType]: (length: number) => DataOf<D> }
 
-/** An array of zeros. */
+/** Creates an array of zeros. */
 export const zeros = <const S extends Shape, D extends DType>(
   shape: S,
   dtype: D
 ): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => make(shape, dtype, arrays[dtype](size(shape)) as DataOf<D>)
 
-/** One number. */
+/** Creates a scalar. */
 export const scalar = (value: number): HostTensor<[], "float32"> => make([], "float32", Float32Array.of(value))
 
-/** The number of a scalar. */
+/** Returns the number of a scalar. */
 export const item = (tensor: HostTensor<[]>): number => tensor.data[0]!

@@ -16,7 +16,7 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-/** Weight `[out, in]` and bias `[out]` of a linear layer. */
+/** The weight `[out, in]` and bias `[out]` of a linear layer. */
 export interface LinearParams<in out In extends number, in out Out extends number> {
   readonly weight: Tensor<[Out, In]>
   readonly bias: Tensor<[NoInfer<Out>]>
@@ -24,7 +24,7 @@ export interface LinearParams<in out In extends number, in out Out extends numbe
 
 const leading = (shape: Shape): string => shape.slice(0, -2).join()
 
-/** `x Wᵀ`: `[..., In]` by `[Out, In]` to `[..., Out]`. */
+/** Multiplies by a weight, `x Wᵀ`: `[..., In]` by `[Out, In]` to `[..., Out]`. */
 export function project<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
   weight: Tensor<[Out, In]>
@@ -45,7 +45,7 @@ export function project(x: Any, weight: Any): Any {
   return unsafeTyped(tf.reshape(tf.matMul(rows, untyped(weight), false, true), [...x.shape.slice(0, -1), out]))
 }
 
-/** `x Wᵀ + b`: `[..., In]` to `[..., Out]`. */
+/** Applies a linear layer, `x Wᵀ + b`: `[..., In]` to `[..., Out]`. */
 export function linear<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
   params: LinearParams<In, Out>
@@ -57,46 +57,54 @@ export function linear<L extends Shape, In extends number, W extends number, Out
     & LinearParams<W, Out>
     & ShapeError.ShapeError<
       "bias" extends keyof P ? `linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`
-        : "linear: the bias is left out; project is for a weight without one"
+        : "linear: the bias is missing; use project for a weight without a bias"
     >
 ): never
 export function linear(x: Any, { bias, weight }: { readonly weight: Any; readonly bias?: Any }): Any {
   const projected: Any = project(x, weight)
   if (bias === undefined) {
-    throw new ShapeError.ShapeError("linear: the bias is left out; project is for a weight without one")
+    throw new ShapeError.ShapeError("linear: the bias is missing; use project for a weight without a bias")
   }
   return Elementwise.addBias(projected, bias)
 }
 
-/** `a b`: `[..., M, K]` by `[..., K, N]` to `[..., M, N]`. */
+/** Multiplies matrices, `a b`: `[..., M, K]` by `[..., K, N]` to `[..., M, N]`. */
 export function matMul<L extends Shape, M extends number, K extends number, N extends number>(
   a: Tensor<[...L, M, K]>,
   b: Tensor<[...L, K, N]>
 ): Tensor<[...L, M, N]>
 export function matMul<A extends Shape, B extends Shape>(
   a: Tensor<A>,
-  b: Tensor<B> & ShapeError.ShapeError<`matMul: ${ShowShape<A>} by ${ShowShape<B>} do not chain`>
+  b: Tensor<B> & ShapeError.ShapeError<`matMul: ${ShowShape<A>} cannot be multiplied by ${ShowShape<B>}`>
 ): never
 export function matMul(a: Any, b: Any): Any {
   if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-2)) {
-    throw new ShapeError.ShapeError(`matMul: ${ShapeError.show(a.shape)} by ${ShapeError.show(b.shape)} do not chain`)
+    throw new ShapeError.ShapeError(
+      `matMul: ${ShapeError.show(a.shape)} cannot be multiplied by ${ShapeError.show(b.shape)}`
+    )
   }
   return unsafeTyped(tf.matMul(untyped(a), untyped(b)))
 }
 
-/** `a bᵀ`: `[..., M, K]` by `[..., N, K]` to `[..., M, N]`. */
+/** Multiplies by a transposed matrix, `a bᵀ`: `[..., M, K]` by `[..., N, K]` to `[..., M, N]`. */
 export function matMulTransposed<L extends Shape, M extends number, K extends number, N extends number>(
   a: Tensor<[...L, M, K]>,
   b: Tensor<[...L, N, K]>
 ): Tensor<[...L, M, N]>
 export function matMulTransposed<A extends Shape, B extends Shape>(
   a: Tensor<A>,
-  b: Tensor<B> & ShapeError.ShapeError<`matMulTransposed: ${ShowShape<A>} by ${ShowShape<B>} do not chain`>
+  b:
+    & Tensor<B>
+    & ShapeError.ShapeError<
+      `matMulTransposed: ${ShowShape<A>} cannot be multiplied by the transpose of ${ShowShape<B>}`
+    >
 ): never
 export function matMulTransposed(a: Any, b: Any): Any {
   if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-1)) {
     throw new ShapeError.ShapeError(
-      `matMulTransposed: ${ShapeError.show(a.shape)} by ${ShapeError.show(b.shape)} do not chain`
+      `matMulTransposed: ${ShapeError.show(a.shape)} cannot be multiplied by the transpose of ${
+        ShapeError.show(b.shape)
+      }`
     )
   }
   return unsafeTyped(tf.matMul(untyped(a), untyped(b), false, true))

@@ -57,7 +57,7 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
     }
   })
 
-/** What is said of labels that do not go with their logits. */
+/** The error for labels that do not fit their logits. */
 export type WrongLabels<Name extends string, M extends number, S extends Shape, D extends DType> =
   ShapeError.ShapeError<
     `${Name}: labels must be int32 [${Show<M>}] but are ${D} ${ShowShape<S>}`
@@ -73,8 +73,8 @@ const checkLabels = (name: string, logits: Any, labels: Any): void => {
 }
 
 /**
- * The mean over rows of `-log softmax(logits)[label]`, logits `[M, K]`, labels `[M]`. With label smoothing `s` a share
- * `s` of each target is spread evenly over all classes.
+ * The cross entropy: the mean over rows of `-log softmax(logits)[label]`, with logits `[M, K]` and labels `[M]`. Label
+ * smoothing `s` spreads a share `s` of each target evenly over all classes.
  */
 export function crossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
@@ -91,7 +91,9 @@ export function crossEntropy(logits: Any, labels: Any, smoothing = 0): Any {
   return unsafeTyped(crossEntropyGrad(untyped(labels), smoothing)(untyped(logits)))
 }
 
-/** The mean over rows of `-Σ target · log softmax(logits)`, both `[M, K]` (mixup, cutmix). */
+/**
+ * The cross entropy with soft targets (mixup, cutmix): the mean over rows of `-Σ target · log softmax(logits)`, both `[M, K]`.
+ */
 export function softCrossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
   targets: Tensor<NoInfer<[M, K]>>
@@ -107,7 +109,7 @@ export function softCrossEntropy(logits: Any, targets: Any): Any {
   return unsafeTyped(tf.mean(tf.neg(tf.sum(tf.mul(normal, untyped(targets)), 1))))
 }
 
-/** The share of rows whose largest logit is the label's; has no gradient. */
+/** The accuracy: the share of rows whose largest logit is that of the label. It has no gradient. */
 export function accuracy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
   labels: Tensor<[NoInfer<M>], "int32">

@@ -1,9 +1,9 @@
 /**
- * Arithmetic of the compiler: sums, products, quotients of natural numbers that are literal types. It computes as on paper,
- * digit by digit. Numbers are strings of digits, the ones first.
+ * Arithmetic at compile time: sums, products and quotients of natural numbers that are literal types. It works digit by digit,
+ * as on paper. Numbers are strings of digits, with the ones first.
  */
 
-/** Digits as lists of that length. */
+/** The lists whose lengths are the digits. */
 interface Counts {
   readonly 0: []
   readonly 1: [1]
@@ -34,7 +34,7 @@ type Column<N, S extends string, T extends string> = `${N & number}` extends `1$
   ? `${D}${Plus<S, T, [1]>}`
   : `${N & number}${Plus<S, T>}`
 
-/** Never where `B` is more than `A`. */
+/** The difference, never if `B` is larger than `A`. */
 type Minus<A extends string, B extends string, Borrow extends ReadonlyArray<1> = []> = A extends `${infer X}${infer S}`
   ? B extends `${infer Y}${infer T}` ? Lessened<X, [...Count<Y>, ...Borrow], S, T>
   : Borrow extends [] ? A
@@ -54,7 +54,7 @@ type Row<A extends string, D extends string> = D extends `${infer N extends keyo
 type Times<A extends string, B extends string> = A extends `${infer X}${infer S}` ? Plus<Row<B, X>, `0${Times<S, B>}`>
   : ""
 
-/** Quotient and remainder of what is left, the digits of `A` to come, ones last. */
+/** Long division: the quotient and remainder so far, and the remaining digits of `A` with the ones last. */
 type Long<A extends string, B extends string, Rest extends string, Quotient extends string> = A extends
   `${infer D}${infer S}` ? Step<S, B, Without<`${D}${Rest}`, B>, Quotient>
   : [Quotient, Rest]
@@ -74,15 +74,15 @@ export type Add<A extends number, B extends number> = Read<Plus<Written<A>, Writ
 /** `A · B`. */
 export type Multiply<A extends number, B extends number> = Read<Times<Written<A>, Written<B>>>
 
-/** `A - B`; never where that is less than 0. */
+/** `A - B`, never if it is negative. */
 export type Subtract<A extends number, B extends number> = Read<Minus<Written<A>, Written<B>>>
 
-/** `A / B`; never where a rest is left. */
+/** `A / B`, never if there is a remainder. */
 export type Divide<A extends number, B extends number> = Long<`${A}`, Written<B>, "", ""> extends
   [infer Q extends string, infer R extends string] ? Read<R> extends 0 ? Read<Q> : never
   : never
 
-/** The whole number of times that `B` goes into `A`. */
+/** `A / B`, rounded down. */
 export type Quotient<A extends number, B extends number> = Long<`${A}`, Written<B>, "", ""> extends
   [infer Q extends string, string] ? Read<Q>
   : never

@@ -1,5 +1,5 @@
 /**
- * Layer normalisation and unit vectors.
+ * Layer normalisation, batch normalisation and unit vectors.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,7 +16,7 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-/** Weight and bias of a layer normalisation over `C` channels. */
+/** The weight and bias of a layer normalisation over `C` channels. */
 export interface NormParams<in out C extends number> {
   readonly weight: Tensor<[C]>
   readonly bias: Tensor<[C]>
@@ -63,7 +63,10 @@ const layerNormGrad = (epsilon: number) =>
     }
   })
 
-/** Normalises the last axis to mean 0 and variance 1 (biased, `epsilon` inside the root), then scales and shifts it. */
+/**
+ * Normalises the last axis to mean 0 and variance 1, then scales and shifts it. The variance is the biased one, and `epsilon`
+ * is inside the square root.
+ */
 export function layerNorm<L extends Shape, C extends number>(
   x: Tensor<[...L, C]>,
   params: NormParams<C>,
@@ -76,7 +79,7 @@ export function layerNorm<L extends Shape, C extends number, W extends number, P
     & NormParams<W>
     & ShapeError.ShapeError<
       "bias" extends keyof P ? `layerNorm: input axis -1 is ${Show<C>} but the parameters are for ${Show<W>} channels`
-        : "layerNorm: the bias is left out"
+        : "layerNorm: the bias is missing"
     >,
   epsilon: number
 ): never
@@ -91,17 +94,17 @@ export function layerNorm(
       `layerNorm: input axis -1 is ${channels} but the parameters are for ${width} channels`
     )
   }
-  if (bias === undefined) throw new ShapeError.ShapeError("layerNorm: the bias is left out")
+  if (bias === undefined) throw new ShapeError.ShapeError("layerNorm: the bias is missing")
   return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(weight), untyped(bias)))
 }
 
-/** Weight, bias and the statistics that training has gathered of a batch normalisation over `C` channels. */
+/** The weight, bias and running statistics of a batch normalisation over `C` channels. */
 export interface BatchNormParams<in out C extends number> extends NormParams<C> {
   readonly running_mean: Tensor<[C]>
   readonly running_var: Tensor<[C]>
 }
 
-/** Normalises every channel of a map `[B, C, H, W]` by the gathered statistics, then scales and shifts it. */
+/** Normalises every channel of a map `[B, C, H, W]` with the running statistics, then scales and shifts it. */
 export function batchNorm<B extends number, C extends number, H extends number, W extends number>(
   x: Tensor<[B, C, H, W]>,
   params: BatchNormParams<C>,
@@ -128,7 +131,7 @@ export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: numb
   return unsafeTyped(tf.add(tf.mul(untyped(x), tf.reshape(factor, perChannel)), tf.reshape(offset, perChannel)))
 }
 
-/** Each vector of the last axis divided by its length, or by `epsilon` where it is shorter than that. */
+/** Divides each vector of the last axis by its length, or by `epsilon` if its length is smaller. */
 export const l2Normalize = <L extends Shape, C extends number>(
   x: Tensor<[...L, C]>,
   epsilon = 1e-12
@@ -139,7 +142,10 @@ export const l2Normalize = <L extends Shape, C extends number>(
   return unsafeTyped(tf.div(raw, tf.sqrt(tf.maximum(squares, epsilon * epsilon))))
 }
 
-/** The cosine between vectors of the last axis: `[..., C]` twice to `[...]`. Divides by the lengths, without an epsilon. */
+/**
+ * Computes the cosine similarity of vectors of the last axis: twice `[..., C]` to `[...]`. It divides by the lengths without an
+ * epsilon.
+ */
 export const cosine = <L extends Shape, C extends number>(
   a: Tensor<[...L, C]>,
   b: Tensor<NoInfer<[...L, C]>>
@@ -150,7 +156,7 @@ export const cosine = <L extends Shape, C extends number>(
   return unsafeTyped(tf.div(tf.sum(tf.mul(x, y), -1), lengths))
 }
 
-/** `(x - mean) / std`, channel by channel, of images `[B, 3, H, W]`. */
+/** Standardises images `[B, 3, H, W]` by channel: `(x - mean) / std`. */
 export const standardise = <B extends number, H extends number, W extends number>(
   images: Tensor<[B, 3, H, W]>,
   channels: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }

@@ -17,7 +17,7 @@ import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
-/** A number made of all elements. */
+/** A reduction of all elements to a scalar. */
 export interface Whole<Name extends string> {
   <S extends Shape, D extends DType = "float32">(x: Tensor<S, D> & ShapeError.Elements<Name, "float32", D>): Tensor<[]>
 }
@@ -33,7 +33,7 @@ export const mean: Whole<"mean"> = whole("mean", tf.mean)
 /** The sum of all elements. */
 export const sum: Whole<"sum"> = whole("sum", tf.sum)
 
-/** A number for each vector along an axis, which is gone in the result; only `sumAlong` takes one without elements. */
+/** A reduction along one axis, which the result does not have. Only `sumAlong` accepts an empty axis. */
 export interface Along<Name extends string> {
   <S extends Shape, const I extends number>(
     x: Tensor<S>,
@@ -48,14 +48,14 @@ export interface Along<Name extends string> {
   ): Tensor<Axis.Without<S, I>>
 }
 
-/** The place of an axis that has elements: without any there is no mean and no extreme. */
+/** Returns the position of an axis and refuses an empty one, which has no mean and no extreme. */
 const filled = (name: string, shape: Shape, axis: number): number => {
   const at = Axis.place(name, shape, axis)
   if (shape[at] !== 0) return at
   throw new ShapeError.ShapeError(`${name}: axis ${axis} of ${ShapeError.show(shape)} is empty`)
 }
 
-/** A number for each vector of the last axis: `[..., C]` to `[...]`. */
+/** A reduction of the last axis: `[..., C]` to `[...]`. */
 export interface Last<Name extends string> {
   <L extends Shape, C extends number, D extends DType = "float32">(
     x: Tensor<[...L, C], D> & ShapeError.Elements<Name, "float32", D>
@@ -91,13 +91,13 @@ export const sumAlong: Along<"sumAlong"> = along("sumAlong", tf.sum, Axis.place)
 /** The mean along an axis. */
 export const meanAlong: Along<"meanAlong"> = along("meanAlong", tf.mean)
 
-/** The largest along an axis. Its gradient goes to every element that is the largest. */
+/** The maximum along an axis. The gradient goes to every element that equals it. */
 export const maxAlong: Along<"maxAlong"> = along("maxAlong", tf.max)
 
-/** The smallest along an axis. Its gradient goes to every element that is the smallest. */
+/** The minimum along an axis. The gradient goes to every element that equals it. */
 export const minAlong: Along<"minAlong"> = along("minAlong", tf.min)
 
-/** The largest of each vector of the last axis: `[..., C]` to `[...]`. Its gradient is that of `maxAlong`. */
+/** The maximum over the last axis: `[..., C]` to `[...]`. The gradient is that of `maxAlong`. */
 export const maxLast: Last<"maxLast"> = last("maxLast", tf.max)
 
 /** The mean over the tokens: `[B, N, C]` to `[B, C]`. */
@@ -108,7 +108,7 @@ export const meanTokens = <B extends number, N extends number, C extends number,
   return unsafeTyped(tf.mean(untyped(x), 1))
 }
 
-/** The length of all leaves of a record seen as one vector. Has no gradient: for updates. */
+/** The global norm: the length of the vector of all leaves of a record. It has no gradient and is for updates. */
 export const globalNorm = (tree: object): Tensor<[]> => {
   const squares = Tree.leaves<Any>(tree).map(([, leaf]) => {
     const x = untyped(leaf)

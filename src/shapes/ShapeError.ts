@@ -1,6 +1,6 @@
 /**
- * The one error of typed operations. The type parameter carries the sentence at compile time, the message at run time,
- * and both read the same: `linear: input axis -1 is 768 but the weight expects 512`.
+ * The one error of typed operations. The type parameter holds the sentence at compile time, the message holds it at run time.
+ * Both are the same: `linear: input axis -1 is 768 but the weight expects 512`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -12,7 +12,10 @@
  */
 import type { Shape } from "./Shape.ts"
 
-/** Thrown by an operation whose operands do not fit. As a type, `ShapeError<"sentence">` is what the compiler prints. */
+/**
+ * The error of an operation whose operands do not fit. As a type, `ShapeError<"sentence">` is the text that the compiler
+ * prints.
+ */
 export class ShapeError<out M extends string = string> extends Error {
   override readonly name = "ShapeError"
   declare readonly shapeError: M
@@ -21,23 +24,23 @@ export class ShapeError<out M extends string = string> extends Error {
   }
 }
 
-/** A shape as it stands in messages: `[64, 197, 768]`. */
+/** Formats a shape for messages: `[64, 197, 768]`. */
 export const show = (shape: Shape): string => `[${shape.join(", ")}]`
 
-/** Whether two shapes agree, axis by axis. */
+/** Tests whether two shapes are equal. */
 export const agree = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
-/** Refuses what is no size: a size is a whole number, 0 or more. */
+/** Refuses sizes that are not integers of at least 0. */
 export const sizes = (name: string, shape: Shape): void => {
   const wrong = shape.find((size) => !Number.isInteger(size) || size < 0)
   if (wrong !== undefined) throw new ShapeError(`${name}: ${wrong} is not a size`)
 }
 
-/** Refuses an operand of other elements: `x: Tensor<S, D> & Elements<"scale", "float32", D>`. */
+/** Refuses an operand of another element type: `x: Tensor<S, D> & Elements<"scale", "float32", D>`. */
 export type Elements<Name extends string, Wanted extends string, D extends string, Operand extends string = "x"> =
   [D] extends [Wanted] ? unknown : ShapeError<`${Name}: ${Operand} must be ${Wanted} but is ${D}`>
 
-/** Refuses an operand of other elements. */
+/** Refuses an operand of another element type. */
 export const elements = (name: string, wanted: string, x: { readonly dtype: string }, operand = "x"): void => {
   if (x.dtype !== wanted) throw new ShapeError(`${name}: ${operand} must be ${wanted} but is ${x.dtype}`)
 }

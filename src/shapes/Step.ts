@@ -1,9 +1,10 @@
 /**
- * What an engine runs: a pure synchronous function over records of typed tensors, with the shapes of its arguments.
+ * The functions that an engine runs: pure synchronous functions of records of typed tensors, with the shapes of their
+ * arguments.
  *
- * A step reads no values on the host, branches on no tensor and draws no randomness; whatever changes from call to call
- * (masks, learning rates, drop-path factors) is part of the batch. That is what lets one definition run eagerly, as one
- * ONNX program, or on another machine.
+ * A step reads no values on the host, does not branch on a tensor and draws no random numbers. Everything that changes from
+ * call to call (masks, learning rates, drop-path factors) is part of the batch. So one definition can run eagerly, as one ONNX
+ * program, or on another machine.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,16 +32,16 @@ export interface TensorSpec<in out S extends Shape = Shape, out D extends DType 
   readonly dtype: D
 }
 
-/** A record of tensors, or of host arrays, described leaf by leaf. */
+/** The type of a record of tensors or host arrays with a specification in place of every leaf. */
 export type SpecOf<T> = T extends Tensor<infer S, infer D> ? TensorSpec<S, D>
   : T extends HostTensor<infer S, infer D> ? TensorSpec<S, D>
   : { readonly [K in keyof T]: SpecOf<T[K]> }
 
-/** A record of tensors as host arrays. */
+/** The type of a record of tensors with a host array in place of every tensor. */
 export type HostOf<T> = T extends Tensor<infer S, infer D> ? HostTensor<S, D>
   : { readonly [K in keyof T]: HostOf<T[K]> }
 
-/** A function of weights and a batch: features, codes, logits. */
+/** A function of weights and a batch. It computes features, codes or logits, for example. */
 export interface Inference<in out W, in out B, in out O> {
   readonly name: string
   readonly weights: SpecOf<W>
@@ -49,7 +50,7 @@ export interface Inference<in out W, in out B, in out O> {
   readonly run: (weights: W, batch: B) => O
 }
 
-/** A training step: state (parameters, optimizer moments, buffers) and a batch to metrics and the next state. */
+/** A training step. It maps a state (parameters, optimizer moments, buffers) and a batch to metrics and the next state. */
 export interface TrainStep<in out S, in out B, in out M> {
   readonly name: string
   readonly state: SpecOf<S>

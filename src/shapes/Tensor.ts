@@ -1,8 +1,8 @@
 /**
- * The typed tensor: a TensorFlow.js tensor whose shape and element type the compiler knows.
+ * The typed tensor: a TensorFlow.js tensor with a shape and an element type that the compiler knows.
  *
- * `Tensor<[B, 197, 768]>` is invariant in its shape: a `[B, 196, 768]` is never accepted in its place. There are two ways
- * in: the typed operations of this room, and `assertShape` at an edge where the shape comes from outside.
+ * `Tensor<[B, 197, 768]>` is invariant in its shape: a `[B, 196, 768]` is never accepted in its place. There are two ways to
+ * make one: the typed operations of this room, and `assertShape` for tensors whose shape comes from outside.
  *
  * ```ts
  * import assert from "node:assert"
@@ -27,31 +27,31 @@ KernelGradients.register()
 
 declare const brand: unique symbol
 
-/** A tensor of shape `S` and element type `D`, alive in whatever backend runs it. */
+/** A tensor of shape `S` and element type `D`. It belongs to the backend that runs it. */
 export interface Tensor<in out S extends Shape, in out D extends DType = "float32"> {
   readonly shape: S
   readonly dtype: D
   readonly [brand]: "Tensor"
 }
 
-/** Any tensor, whatever its shape and element type. */
+/** A tensor of any shape and element type. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Any = Tensor<any, any>
 
-/** The TensorFlow.js tensor behind a typed one. */
+/** Returns the TensorFlow.js tensor of a typed one. */
 export const untyped = (tensor: Any): tf.Tensor => tensor as unknown as tf.Tensor
 
 /**
- * Types a TensorFlow.js tensor without a check. This is the one escape hatch of the project: operations use it on results
- * whose shape they have just established. Everywhere else, `assertShape` is the way in.
+ * Types a TensorFlow.js tensor without a check. It is the only escape hatch of the project. Operations use it on results whose
+ * shape they have just established. Everywhere else, use `assertShape`.
  */
 export const unsafeTyped = <S extends Shape, D extends DType = "float32">(tensor: tf.Tensor): Tensor<S, D> =>
   tensor as unknown as Tensor<S, D>
 
 /**
- * Types a TensorFlow.js tensor that came from outside, after a look at its real shape.
+ * Types a TensorFlow.js tensor from outside after a check of its shape and element type.
  *
- * @throws ShapeError when the tensor is not what it is said to be.
+ * @throws ShapeError when the tensor has another shape or element type.
  */
 export const assertShape = <const S extends Shape, D extends DType>(
   what: string,
@@ -67,7 +67,7 @@ export const assertShape = <const S extends Shape, D extends DType>(
   return unsafeTyped(tensor)
 }
 
-/** Refuses plain numbers, and arithmetic that did not work out, among the sizes of a shape. */
+/** Refuses plain numbers and failed arithmetic among the sizes of a shape. */
 export type Known<S extends Shape> = {
   readonly [K in keyof S]: S[K] extends ShapeError.ShapeError ? never
     : S[K] extends Dim<string> ? S[K]
@@ -77,20 +77,20 @@ export type Known<S extends Shape> = {
 
 type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
 
-/** A constant of the step: every element `value`. */
+/** Creates a constant of the step in which every element is `value`. */
 export function fill<const S extends Shape>(shape: S & Known<S>, value: number): Tensor<Mutable<S>>
 export function fill(shape: Shape, value: number): Any {
   ShapeError.sizes("fill", shape)
   return unsafeTyped(tf.fill([...shape], value))
 }
 
-/** A constant of the step: zeros. */
+/** Creates a constant of zeros. */
 export function zeros<const S extends Shape>(shape: S & Known<S>): Tensor<Mutable<S>>
 export function zeros(shape: Shape): Any {
   ShapeError.sizes("zeros", shape)
   return unsafeTyped(tf.zeros([...shape]))
 }
 
-/** A constant of the step from host values. */
+/** Creates a constant of the step from host values. */
 export const constant = <S extends Shape, D extends DType>(host: HostTensor<S, D>): Tensor<S, D> =>
   unsafeTyped(tf.tensor(host.data, [...host.shape], host.dtype))

@@ -1,5 +1,5 @@
 /**
- * From images to tokens and back: patches, the class token, masks.
+ * Converts images to tokens and back: patches, the class token, masks.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,13 +18,15 @@ import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
-/** A convolution whose stride is its kernel size: weight `[C, I, P, P]`, bias `[C]`. */
+/** The parameters of a convolution whose stride is its kernel size: weight `[C, I, P, P]`, bias `[C]`. */
 export interface PatchParams<in out I extends number, in out P extends number, in out C extends number> {
   readonly weight: Tensor<[C, I, P, P]>
   readonly bias: Tensor<[C]>
 }
 
-/** Cuts images `[B, I, H, W]` into rows of patches, `[B, N, I·P·P]`, each in the order channel, row, column. */
+/**
+ * Cuts images `[B, I, H, W]` into patches as rows, `[B, N, I·P·P]`. The elements of a row have the order channel, row, column.
+ */
 export const patchify = <B extends number, I extends number, H extends number, W extends number, P extends number>(
   images: Tensor<[B, I, H, W]>,
   patch: P & Sized<P>
@@ -116,27 +118,27 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
   return unsafeTyped(tf.reshape(biased, [patches.shape[0]!, patches.shape[1]!, width]))
 }
 
-/** A convolution of one pixel seen as the linear layer it is. */
+/** Returns a 1×1 convolution as the equivalent linear layer. */
 export const asLinear = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
   weight: unsafeTyped(tf.reshape(untyped(params.weight), [params.weight.shape[0], params.weight.shape[1]])),
   bias: params.bias
 })
 
-/** One learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
+/** Repeats a learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
 export const repeat = <B extends number, C extends number>(
   token: Tensor<[1, 1, C]>,
   batch: B & Sized<B>
 ): Tensor<[B, 1, C]> => unsafeTyped(tf.tile(untyped(token), [batch, 1, 1]))
 
-/** A vector as the single token of a single sample: `[C]` to `[1, 1, C]`. */
+/** Makes a vector the only token of one sample: `[C]` to `[1, 1, C]`. */
 export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
   unsafeTyped(tf.reshape(untyped(vector), [1, 1, -1]))
 
-/** A table of tokens as a single sample: `[T, C]` to `[1, T, C]`. */
+/** Makes a table of tokens one sample: `[T, C]` to `[1, T, C]`. */
 export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
   unsafeTyped(tf.expandDims(untyped(table), 0))
 
-/** Tokens made of others: sums of the `T` tokens of a sample by constant weights, `[1, T, C]` to `[1, N, C]`. */
+/** Computes tokens as sums of the `T` tokens of a sample with constant weights: `[1, T, C]` to `[1, N, C]`. */
 export const blend = <N extends number, T extends number, C extends number>(
   weights: HostTensor<[N, T], "float32">,
   table: Tensor<[1, T, C]>
@@ -148,13 +150,13 @@ export const blend = <N extends number, T extends number, C extends number>(
   return unsafeTyped(tf.matMul(tf.tensor(weights.data, [1, ...weights.shape], "float32"), untyped(table)))
 }
 
-/** The class token before the patches: `[B, 1, C]` and `[B, N, C]` to `[B, N+1, C]`. */
+/** Puts the class token before the patches: `[B, 1, C]` and `[B, N, C]` to `[B, N+1, C]`. */
 export const prepend = <B extends number, N extends number, C extends number>(
   token: Tensor<[B, 1, C]>,
   patches: Tensor<[B, N, C]>
 ): Tensor<[B, Plus<N, 1>, C]> => unsafeTyped(tf.concat([untyped(token), untyped(patches)], 1))
 
-/** The class token of `[B, N+1, C]`: `[B, 1, C]`. */
+/** Returns the class token of `[B, N+1, C]`: `[B, 1, C]`. */
 export const classToken = <B extends number, T extends number, C extends number>(
   tokens: Tensor<[B, T, C]>
 ): Tensor<[B, 1, C]> => {
@@ -162,7 +164,7 @@ export const classToken = <B extends number, T extends number, C extends number>
   return unsafeTyped(tf.slice(untyped(tokens), [0, 0, 0], [batch, 1, width]))
 }
 
-/** The patch tokens of `[B, N+1, C]`: `[B, N, C]`. */
+/** Returns the patch tokens of `[B, N+1, C]`: `[B, N, C]`. */
 export function patchTokens<B extends number, N extends number, C extends number>(
   tokens: Tensor<[B, NoInfer<Plus<N, 1>>, C]>,
   count: N
@@ -181,7 +183,7 @@ export function patchTokens(tokens: Any, count: number): Any {
   return unsafeTyped(tf.slice(untyped(tokens), [0, 1, 0], [batch, count, width]))
 }
 
-/** Puts the mask token in the place of every masked patch: patches `[B, N, C]`, mask `[B, N]`, token `[1, 1, C]`. */
+/** Replaces every masked patch by the mask token: patches `[B, N, C]`, mask `[B, N]`, token `[1, 1, C]`. */
 export function replaceMasked<B extends number, N extends number, C extends number>(
   patches: Tensor<[B, N, C]>,
   mask: Tensor<NoInfer<[B, N]>, "bool">,
@@ -207,7 +209,7 @@ export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
   return unsafeTyped(tf.add(tf.mul(untyped(patches), tf.sub(1, masked)), tf.mul(masked, untyped(token))))
 }
 
-/** Rows of `[B, N, C]`, counted row-major over batch and token: `[M]` of them to `[M, C]`. */
+/** Selects rows of `[B, N, C]`, counted row-major over batch and token: `[M]` indices to `[M, C]`. */
 export const selectRows = <B extends number, N extends number, C extends number, M extends number>(
   x: Tensor<[B, N, C]>,
   rows: Tensor<[M], "int32">
@@ -216,7 +218,7 @@ export const selectRows = <B extends number, N extends number, C extends number,
   return unsafeTyped(tf.gather(tf.reshape(raw, [-1, raw.shape[2]!]), untyped(rows)))
 }
 
-/** A factor for every sample as one for each of the chosen rows of `[B, N, C]`: `[B]` to `[M]` (drop path). */
+/** Repeats one factor per sample for the selected rows of `[B, N, C]`: `[B]` to `[M]` (drop path). */
 export const factorsOfRows = <B extends number, M extends number>(
   factors: Tensor<[B]>,
   tokens: number,
@@ -226,7 +228,7 @@ export const factorsOfRows = <B extends number, M extends number>(
   return unsafeTyped(tf.gather(tf.reshape(tf.tile(tf.expandDims(raw, 1), [1, tokens]), [-1]), untyped(rows)))
 }
 
-/** All tokens of a batch as rows: `[B, N, C]` to `[B·N, C]`. */
+/** Reshapes all tokens of a batch into rows: `[B, N, C]` to `[B·N, C]`. */
 export const rows = <B extends number, N extends number, C extends number>(
   x: Tensor<[B, N, C]>
 ): Tensor<[Mul<B, N>, C]> => {
@@ -234,18 +236,18 @@ export const rows = <B extends number, N extends number, C extends number>(
   return unsafeTyped(tf.reshape(raw, [-1, raw.shape[2]!]))
 }
 
-/** Rows as the tokens of a batch again: `[B·N, C]` to `[B, N, C]`. */
+/** Reshapes rows into the tokens of a batch: `[B·N, C]` to `[B, N, C]`. */
 export const batched = <B extends number, N extends number, C extends number>(
   x: Tensor<[NoInfer<Mul<B, N>>, C]>,
   batch: B & Sized<B>,
   tokens: N & Sized<N>
 ): Tensor<[B, N, C]> => unsafeTyped(tf.reshape(untyped(x), [batch, tokens, -1]))
 
-/** The single token of every sample: `[B, 1, C]` to `[B, C]`. */
+/** Removes the axis of the only token: `[B, 1, C]` to `[B, C]`. */
 export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
   unsafeTyped(tf.squeeze(untyped(x), [1]))
 
-/** The edge of a square grid of patches, checked. */
+/** Returns the number of patches along one side of the image, and checks that the patch divides it. */
 export const gridOf = <H extends number, P extends number>(image: H, patch: P): Div<H, P> => {
   if (image % patch !== 0) throw new ShapeError.ShapeError(`image: ${image} is not divisible by ${patch}`)
   return (image / patch) as Div<H, P>

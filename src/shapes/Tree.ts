@@ -1,9 +1,9 @@
 /**
- * Nested records of leaves. Networks keep parameters in such records, and the dot-joined path of a leaf **is** its
- * official state-dict name (`blocks.0.attn.qkv.weight`), so naming, saving and optimising are walks over a tree.
+ * Nested records of leaves. Networks keep their parameters in such records. The dot-joined path of a leaf **is** its official
+ * state-dict name (`blocks.0.attn.qkv.weight`). So naming, saving and optimising are walks over a tree.
  *
- * A leaf is anything with a `shape`: a tensor, a host array, a specification. Absent optional parameters are simply not
- * there: `undefined` members are skipped.
+ * A leaf is anything with a `shape`: a tensor, a host array, a specification. Optional parameters may be absent: `undefined`
+ * members are skipped.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,7 +15,7 @@
  */
 import type { Shape } from "./Shape.ts"
 
-/** What marks the end of a path. */
+/** The part of a leaf that marks the end of a path. */
 export interface Leaf {
   readonly shape: Shape
   readonly dtype: string
@@ -23,7 +23,7 @@ export interface Leaf {
 
 const isLeaf = (node: object): node is Leaf => "shape" in node && "dtype" in node
 
-/** Every leaf with its dot-joined path, in the order of the record's keys. */
+/** Returns every leaf with its dot-joined path, in the order of the record's keys. */
 export const leaves = <L extends Leaf = Leaf>(tree: object): Array<readonly [path: string, leaf: L]> => {
   const found: Array<readonly [string, L]> = []
   const walk = (node: unknown, path: string): void => {
@@ -39,8 +39,8 @@ export const leaves = <L extends Leaf = Leaf>(tree: object): Array<readonly [pat
 }
 
 /**
- * The same record with every leaf replaced. `A` is the record's type after the replacement: the caller states it,
- * because TypeScript cannot map a leaf type through an arbitrary record.
+ * Returns the record with every leaf replaced. `A` is the record's type after the replacement. The caller states it, because
+ * TypeScript cannot map a leaf type through any record.
  */
 export const map = <A>(tree: object, replace: (leaf: Leaf, path: string) => unknown): A => {
   const walk = (node: unknown, path: string): unknown => {

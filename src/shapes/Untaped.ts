@@ -1,9 +1,9 @@
-/** Choices amid what has gradients. */
+/** Computes discrete values among operations that have gradients. */
 import * as tf from "@tensorflow/tfjs-core"
 
 /**
- * Computes on the values of tensors without leaving a trace for gradients. What is drawn from a taped tensor, an index or a
- * truth, would otherwise be asked for a gradient that does not exist.
+ * Computes on the values of tensors without recording a gradient. An index or a condition that is computed from a taped tensor
+ * has no gradient, and TensorFlow.js would ask for one.
  */
 export const untaped = (
   inputs: ReadonlyArray<tf.Tensor>,

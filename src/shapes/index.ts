@@ -1,4 +1,4 @@
-/** Typed shapes and the operations on them. Knows TensorFlow.js and nothing of the method. */
+/** Typed shapes and operations on them. Knows TensorFlow.js and nothing of the method. */
 export * as Activation from "./Activation.ts"
 export * as Arrange from "./Arrange.ts"
 export * as Attention from "./Attention.ts"

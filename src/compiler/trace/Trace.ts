@@ -1,7 +1,7 @@
 /**
  * Compiles a step into a program: one ONNX model with its forward pass, gradients and update.
  *
- * The step runs once on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and hardly any memory for
+ * The step runs once on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and little memory for
  * any size of network. The result is bytes. They can be stored, sent to a worker or another machine, and run by any ONNX
  * runtime.
  */

@@ -1,12 +1,12 @@
 /**
- * Gradients of the kernels of TensorFlow.js that programs may have. `@tensorflow/tfjs-core` brings its own in files that Node.js
- * cannot import. These call the same operations in the same order, so they give the same numbers.
+ * Gradients of TensorFlow.js kernels. The gradients of `@tensorflow/tfjs-core` are in files that Node.js cannot import. These
+ * call the same operations in the same order, so they give the same numbers.
  */
 import * as tf from "@tensorflow/tfjs-core"
 
 type Gradients = Readonly<Record<string, () => tf.Tensor>>
 
-/** Gradients by the names of inputs, from the gradient of the output and what the kernel saved. */
+/** Gradients by the names of inputs, from the output's gradient and the values that the kernel saved. */
 type Rule = (dy: tf.Tensor, saved: ReadonlyArray<tf.Tensor>, attributes: tf.NamedAttrMap) => Gradients
 
 const NOTHING: ReadonlyArray<string> = []
@@ -18,37 +18,37 @@ const config = (kernelName: string, inputs: ReadonlyArray<string>, rule: Rule, o
   gradFunc: (dy, saved, attributes) => ({ ...rule(dy as tf.Tensor, saved, attributes) })
 })
 
-/** `dx`, from `dy` alone. */
+/** Computes `dx` from `dy` alone. */
 const linear = (kernel: string, of: (dy: tf.Tensor, attributes: tf.NamedAttrMap) => tf.Tensor): tf.GradConfig =>
   config(kernel, NOTHING, (dy, _, attributes) => ({ x: () => of(dy, attributes) }))
 
 type Unary = (dy: tf.Tensor, saved: tf.Tensor, attributes: tf.NamedAttrMap) => tf.Tensor
 
-/** `dx`, from `dy` and `x`. */
+/** Computes `dx` from `dy` and `x`. */
 const byInput = (kernel: string, of: Unary): tf.GradConfig =>
   config(kernel, ["x"], (dy, [x], attributes) => ({ x: () => of(dy, x!, attributes) }))
 
-/** `dx`, from `dy` and `y`. */
+/** Computes `dx` from `dy` and `y`. */
 const byOutput = (kernel: string, of: Unary): tf.GradConfig =>
   config(kernel, NOTHING, (dy, [y], attributes) => ({ x: () => of(dy, y!, attributes) }), true)
 
 type Binary = (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor
 
-/** Those of `a` and `b`, in their own shapes, which may be smaller than that of the output. */
+/** Computes the gradients of `a` and `b` in their own shapes, which may be smaller than that of the output. */
 const byPair = (kernel: string, ofA: Binary, ofB: Binary): tf.GradConfig =>
   config(kernel, ["a", "b"], (dy, [a, b]) => ({
     a: () => fitted(ofA(dy, a!, b!), a!, b!),
     b: () => fitted(ofB(dy, a!, b!), b!, a!)
   }))
 
-/** The gradient of a tensor that was broadcast against another. */
+/** Reduces the gradient of a tensor that was broadcast against another. */
 const fitted = (gradient: tf.Tensor, to: tf.Tensor, other: tf.Tensor): tf.Tensor => {
   const { assertAndGetBroadcastShape, getReductionAxes } = tf.broadcast_util
   const axes = getReductionAxes(to.shape, assertAndGetBroadcastShape(to.shape, other.shape))
   return tf.reshape(axes.length > 0 ? tf.sum(gradient, axes) : gradient, to.shape)
 }
 
-/** Of a kernel that takes a list: a gradient for each. */
+/** Computes a gradient for each tensor of a kernel that takes a list. */
 const listed = (
   kernelName: string,
   of: (dy: tf.Tensor, inputs: ReadonlyArray<tf.Tensor>, attributes: tf.NamedAttrMap) => ReadonlyArray<tf.Tensor>
@@ -68,7 +68,7 @@ const when = (dy: tf.Tensor, condition: tf.Tensor): tf.Tensor => tf.mul(dy, real
 const axesOf = (axis: tf.NamedAttrMap[string] | undefined, { shape }: tf.Tensor): ReadonlyArray<number> =>
   tf.util.parseAxisParam(axis as number | Array<number>, shape)
 
-/** What a reduction gave, with axes of size 1 where it reduced. */
+/** Reshapes the result of a reduction so that reduced axes have size 1. */
 const kept = (reduced: tf.Tensor, { shape }: tf.Tensor, axes: ReadonlyArray<number>): tf.Tensor =>
   tf.reshape(reduced, shape.map((size, axis) => axes.includes(axis) ? 1 : size))
 
@@ -111,7 +111,7 @@ const gathered: Rule = (dy, [x, indices], attributes) => {
   }
 }
 
-/** Rows of `dy`, and zeros for negative indices. */
+/** Gathers rows of `dy`, and zeros for negative indices. */
 const dropped = (dy: tf.Tensor, indices: tf.Tensor): tf.Tensor => {
   const rows = tf.gather(dy, tf.maximum(indices, tf.zerosLike(indices)))
   const shape = rows.shape.map((size, axis) => axis < indices.rank ? size : 1)
@@ -242,7 +242,7 @@ const all: ReadonlyArray<tf.GradConfig> = [
   config("UnsortedSegmentSum", ["segmentIds"], (dy, [segments]) => ({ x: () => dropped(dy, segments!) }))
 ]
 
-/** Gives TensorFlow.js the gradients that it lacks. Calling it again does nothing. */
+/** Registers the gradients that TensorFlow.js lacks. Calling it again does nothing. */
 export const register = (): void => {
   for (const gradient of all) if (tf.getGradient(gradient.kernelName) === undefined) tf.registerGradient(gradient)
 }

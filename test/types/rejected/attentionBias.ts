@@ -1,4 +1,4 @@
-// error: attention: the bias is [12, 196, 196] but 12 heads see 197 tokens
+// error: attention: the bias is [12, 196, 196] but there are 12 heads and 197 tokens
 import { Attention, Tensor } from "../../../src/shapes/index.ts"
 
 const x = Tensor.zeros([1, 12, 197, 2])
