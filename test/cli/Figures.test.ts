@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Runtime, Schema } from "effect"
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
@@ -83,6 +83,30 @@ describe("figures", () => {
       }).pipe(Effect.provide(NodeServices.layer))
   )
 
+  it.live.each(["knn", "probe", "finetune"] as const)(
+    "of %s stand beside those of random weights where that is asked for",
+    (verb) =>
+      Effect.gen(function*() {
+        const images = `train=${at("train")}.tar,val=${at("train")}.tar`
+        const out = (name: string) => ["--images", images, "--out", at("random", name)]
+        if (verb === "finetune") yield* said("finetune", ...common, ...out("first"))
+        const network = verb === "finetune" ? ["--from", at("random", "first")] : [`${run}/tokenizer`]
+        const asked = [verb, ...network, ...common, ...out(verb), "--random-baseline"]
+        const found = JSON.parse(yield* said(...asked, "--json"))
+        assert.lengthOf(found.random, 1)
+        assert.deepStrictEqual(Object.keys(found.random[0]), Object.keys(found.figures[0]))
+        const networks = found.results.map((file: string) => JSON.parse(readFileSync(file, "utf8")).network)
+        assert.deepStrictEqual(
+          networks,
+          verb === "finetune" ? ["finetune", "finetune-random"] : ["tokenizer", "random"]
+        )
+        const shown = yield* said(...asked)
+        assert.match(shown, /largest class, %  random weights, %\nval +12 .* [\d.]+ +[\d.]+$/)
+        assert.match(shown, new RegExp(` ${(100 * found.random[0].top1).toFixed(1)}$`))
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+
   it.live("are measured among fewer classes where that is asked for, and kept with it", () =>
     Effect.gen(function*() {
       const figure = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {
@@ -95,7 +119,7 @@ describe("figures", () => {
       assert.strictEqual(readdirSync(join(run, "results")).length, 2)
       assert.match(
         yield* evaluate("finetune", "train", "fewer", "--classes", "subset"),
-        /on val +top-1 .*, largest of 2 classes/
+        /\nsplit  images  classes  top-1, %  95 % interval  largest class, %\nval +6 +2 +[\d.]+ +[\d.]+ to [\d.]+ +50\.0$/
       )
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -1,6 +1,7 @@
 /** `patchword finetune`: train a classifier from a pretrained network. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
@@ -44,11 +45,23 @@ export const finetune = Command.make("finetune", {
   ),
   tests: Flags.tests,
   classes: Flags.classes,
+  randomBaseline: Flag.Boolean("random-baseline").pipe(
+    Flag.withDescription(
+      "train from random weights, too, as the stage finetune-random, to see what pretraining gave; it takes as long again"
+    ),
+    Flag.withDefault(false)
+  ),
   ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
     const continueFrom = yield* ContinueFlags.resolve(given, "finetune")
+    if (given.randomBaseline && Option.isNone(given.from)) {
+      return yield* Config.refusal(
+        "--random-baseline",
+        "expected --from beside it; without, the training begins at random"
+      )
+    }
     const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
@@ -56,27 +69,40 @@ export const finetune = Command.make("finetune", {
       const sets = yield* Effect.forEach(given.tests, load)
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
-      const classifier = yield* Finetune.finetune(preset.finetune, start, { split: given.split, continueFrom })
-      const figures = yield* evaluateClassifier(classifier, sets, given.classes)
-      const about: Results.About = {
-        verb: "finetune",
-        network: "finetune",
-        weights: Weights.digest(classifier.tensors),
-        train: train.digest,
-        settings: {
-          config: Stage.toJson(FinetuneConfig, preset.finetune),
-          train: train.name,
-          classes: given.classes,
-          ...ImagesFlags.recorded(given)
+      const measured = Effect.fnUntraced(function*(stage: string, from: Start | undefined, more: Stage.StageOptions) {
+        const { tensors, ...rest } = yield* Finetune.finetune(preset.finetune, from, {
+          split: given.split,
+          stage,
+          ...more
+        })
+        const figures = yield* evaluateClassifier({ ...rest, tensors }, sets, given.classes)
+        const about: Results.About = {
+          verb: "finetune",
+          network: stage,
+          weights: Weights.digest(tensors),
+          train: train.digest,
+          settings: {
+            config: Stage.toJson(FinetuneConfig, preset.finetune),
+            train: train.name,
+            classes: given.classes,
+            ...ImagesFlags.recorded(given)
+          }
         }
-      }
-      const results = yield* Results.save(given.out, yield* Results.make(about, sets, figures))
-      yield* Print.result(given.json, {
-        stage: "finetune",
-        weights: `${given.out}/stages/finetune.safetensors`,
-        ...Print.figures(given.json, figures),
-        results: given.json ? results : results.join(", ")
-      }, [train, ...sets])
+        return { figures, results: yield* Results.make(about, sets, figures) }
+      })
+      const { figures, results } = yield* measured("finetune", start, { continueFrom })
+      const random = given.randomBaseline ? yield* measured("finetune-random", undefined, {}) : undefined
+      const files = yield* Results.save(given.out, [...results, ...(random?.results ?? [])])
+      yield* Print.evaluation(
+        given.json,
+        {
+          stage: "finetune",
+          weights: `${given.out}/stages/finetune.safetensors`,
+          results: given.json ? files : files.join(", ")
+        },
+        { found: figures, random: random?.figures },
+        [train, ...sets]
+      )
     }).pipe(
       Effect.provide(
         Services.training(given, preset.finetune, yield* Services.runConfig(preset, given))

@@ -2,8 +2,10 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
+import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Knn from "../../pipelines/evaluate/Knn.ts"
+import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
@@ -20,9 +22,13 @@ export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
     const found = yield* NetworkFlags.open(given)
     yield* Effect.gen(function*() {
       const sets = yield* EvaluationFlags.splits(given)
-      const [bank, ...held] = yield* features(found, [sets.learned, ...sets.held], config)
-      const figures = yield* Knn.knn(config, bank!, held, given.classes)
-      const size = bank!.labels.length
+      const measured = Effect.fnUntraced(function*(network: Artifact.Artifact) {
+        const [bank, ...held] = yield* features(network, [sets.learned, ...sets.held], config)
+        return { tensors: network.tensors, figures: yield* Knn.knn(config, bank!, held, given.classes) }
+      })
+      const { figures } = yield* measured(found)
+      const random = given.randomBaseline ? yield* measured(Network.untrained(found)) : undefined
+      const size = sets.learned.length
       yield* Figures.keep(given, found, sets, {
         verb: "knn",
         recorded: ImagesFlags.recorded(given),
@@ -32,7 +38,8 @@ export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
           fewer:
             `${config.neighbours} neighbours are asked for, and ${given.train} has ${size} images: all of them vote`
         },
-        figures
+        figures,
+        random
       })
     }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(

@@ -3,8 +3,10 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import { Images } from "../../layers/images/Images.ts"
+import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Probe from "../../pipelines/evaluate/Probe.ts"
+import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
@@ -36,11 +38,16 @@ export const probe = Command.make("probe", {
         Option.toArray(given.validation).filter((split) => !shown.has(split)),
         load
       )
-      const [train, ...others] = yield* features(found, [sets.learned, ...sets.held, ...chooser], config)
-      const tests = others.slice(0, sets.held.length)
-      const validation = others[sets.held.length]
-      const probed = yield* Probe.probe(config, { train: train!, validation, tests }, given.classes)
-      const { atEdge, chosenOn, figures, l2, tried } = probed
+      const measured = Effect.fnUntraced(function*(network: Artifact.Artifact) {
+        const all = [sets.learned, ...sets.held, ...chooser]
+        const [train, ...others] = yield* features(network, all, config)
+        const tests = others.slice(0, sets.held.length)
+        const validation = others[sets.held.length]
+        const probed = yield* Probe.probe(config, { train: train!, validation, tests }, given.classes)
+        return { ...probed, tensors: network.tensors }
+      })
+      const random = given.randomBaseline ? yield* measured(Network.untrained(found)) : undefined
+      const { atEdge, chosenOn, figures, l2, tried } = yield* measured(found)
       yield* Figures.keep(given, found, { ...sets, others: chooser }, {
         verb: "probe",
         recorded: ImagesFlags.recorded(given),
@@ -56,7 +63,8 @@ export const probe = Command.make("probe", {
             }
             : {})
         },
-        figures
+        figures,
+        random
       })
     }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(

@@ -16,6 +16,7 @@ export const flags = {
   train: Flag.String("train").pipe(Described.withDefault("the split that is learned from", "train")),
   tests: Flags.tests,
   classes: Flags.classes,
+  randomBaseline: Flags.randomBaseline,
   out: Flag.Directory("out").pipe(
     Described.optional("a folder for the figures, as OUT/results/*.json", "the run of the network")
   ),

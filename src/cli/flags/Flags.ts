@@ -34,3 +34,9 @@ export const json = Described.flag(
   "json",
   "print one JSON object on standard output; progress, and a failure as an object, on standard error"
 )
+
+/** Whether random weights are evaluated, too. */
+export const randomBaseline = Flag.Boolean("random-baseline").pipe(
+  Flag.withDescription("evaluate the same network with random weights, too, to see what training gave"),
+  Flag.withDefault(false)
+)

@@ -33,10 +33,12 @@ export const keep = Effect.fnUntraced(function*(
     readonly recorded: Readonly<Record<string, Json.Json>>
     readonly how: Readonly<Record<string, Json.Json | undefined>>
     readonly figures: ReadonlyArray<Accuracy>
+    /** The same of the network with random weights, where it was asked for. */
+    readonly random?: { readonly tensors: Weights.Tensors; readonly figures: ReadonlyArray<Accuracy> } | undefined
   }
 ) {
   const { held, learned, others = [] } = sets
-  const { config, figures, how, recorded, verb } = result
+  const { config, figures, how, random, recorded, verb } = result
   const { classes, json, network, out, train } = given
   const known = Object.fromEntries(
     Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
@@ -51,9 +53,22 @@ export const keep = Effect.fnUntraced(function*(
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
   const files = Option.isNone(folder)
     ? undefined
-    : yield* Results.save(folder.value, yield* Results.make(about, held, figures))
+    : yield* Results.save(folder.value, [
+      ...yield* Results.make(about, held, figures),
+      ...(random === undefined
+        ? []
+        : yield* Results.make(
+          { ...about, network: "random", weights: Weights.digest(random.tensors) },
+          held,
+          random.figures
+        ))
+    ])
   const results = json ? files ?? [] : files?.join(", ") ??
     "kept nowhere: the network is of no run; name a folder with --out"
-  const fields = { network, ...known, ...Print.figures(json, figures), results }
-  yield* Print.result(json, fields, [learned, ...held, ...others])
+  yield* Print.evaluation(
+    json,
+    { network, ...known, results },
+    { found: figures, random: random?.figures },
+    [learned, ...held, ...others]
+  )
 })

@@ -63,11 +63,62 @@ export const figure = ({ classes, images, interval: [low, high], largestClass, t
     `largest of ${classes} classes ${short(largestClass)}`
   ].join(", ")
 
-/** Figures by the names of their splits: top-1 alone beside all of them for machines, a line of each for people. */
-export const figures = (json: boolean, found: ReadonlyArray<Accuracy>) =>
-  json
-    ? { accuracy: Object.fromEntries(found.map(({ split, top1 }) => [split, top1])), figures: found }
-    : Object.fromEntries(found.map((one) => [`on ${one.split}`, figure(one)]))
+/** Rows of cells, the first column to the left and the others to the right. */
+const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) =>
+    row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")
+  ).join("\n")
+}
+
+const percent = (share: number): string => (100 * share).toFixed(1)
+
+/** Figures as a table, a row for each split, beside those of the network before training where they were measured. */
+const table = (found: ReadonlyArray<Accuracy>, random: ReadonlyArray<Accuracy> | undefined): string => {
+  const some = <A>(shown: boolean, ...cells: ReadonlyArray<A>) => shown ? cells : []
+  const five = found.some(({ top5 }) => top5 !== undefined)
+  return columns([
+    [
+      "split",
+      "images",
+      "classes",
+      "top-1, %",
+      "95 % interval",
+      ...some(five, "top-5, %"),
+      "largest class, %",
+      ...some(random !== undefined, "random weights, %")
+    ],
+    ...found.map(({ classes, images, interval: [low, high], largestClass, split, top1, top5 }, i) => [
+      split,
+      String(images),
+      String(classes),
+      percent(top1),
+      `${percent(low)} to ${percent(high)}`,
+      ...some(five, top5 === undefined ? "" : percent(top5)),
+      percent(largestClass),
+      ...some(random !== undefined, percent(random?.[i]?.top1 ?? 0))
+    ])
+  ])
+}
+
+/**
+ * Prints what an evaluation found. For machines one object, with top-1 alone as `accuracy`, all figures, and those of random
+ * weights as `random`, where they were measured; for people the fields and a table.
+ */
+export const evaluation = Effect.fnUntraced(function*(
+  json: boolean,
+  fields: object,
+  figures: { readonly found: ReadonlyArray<Accuracy>; readonly random?: ReadonlyArray<Accuracy> | undefined },
+  sets: ReadonlyArray<ImageSet>
+) {
+  const { found, random } = figures
+  if (!json) {
+    yield* result(false, fields, sets)
+    return yield* Console.log(`\n${table(found, random)}`)
+  }
+  const accuracy = Object.fromEntries(found.map(({ split, top1 }) => [split, top1]))
+  yield* result(true, { ...fields, accuracy, figures: found, random }, sets)
+})
 
 /** What a stage's last step measured, which is said of the batch that it learned from and of nothing else. */
 export const lastBatch = (json: boolean, row: Row | undefined) => {

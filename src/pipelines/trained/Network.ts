@@ -15,6 +15,8 @@ import { Record, Result } from "effect"
 import type * as Model from "../../domain/config/Model.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as Parameter from "../../nn/blocks/Parameter.ts"
+import * as Vqkd from "../../nn/tokenizer/Vqkd.ts"
 import * as Backbone from "./Backbone.ts"
 import * as Classifier from "./Classifier.ts"
 import * as Tokenizer from "./Tokenizer.ts"
@@ -47,6 +49,20 @@ const specOf = (model: Described): Result.Result<object, Tokenizer.OtherQuantize
     case "Classifier":
       return Result.succeed(Classifier.spec(model.config, model.classes.length))
   }
+}
+
+/**
+ * A network with the random weights that its training would begin with, by the seed of its configuration: a baseline of
+ * evaluations. A tokenizer has no codebook then, but its encoder has features.
+ */
+export const untrained = <N extends Network>(network: N): N => {
+  const model: Network = network
+  const spec = model._tag === "Tokenizer"
+    ? Vqkd.spec(Tokenizer.sizes(model.config, model.teacherWidth))
+    : model._tag === "Backbone"
+    ? Backbone.spec(model.config, model.codes)
+    : Classifier.spec(model.config, model.classes.length)
+  return { ...network, tensors: Weights.flatten(Parameter.initialise(spec, model.config.seed)) }
 }
 
 /** How many blocks a network has under each prefix. */
