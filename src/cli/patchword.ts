@@ -14,6 +14,8 @@ import { plan } from "./commands/plan.ts"
 import { predict } from "./commands/predict.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { probe } from "./commands/probe.ts"
+import { pull } from "./commands/pull.ts"
+import { push } from "./commands/push.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
 
 /** The command. */
@@ -26,7 +28,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Start here", commands: [demo, help(() => patchword)] },
     { group: "Train", commands: [tokenizer, pretrain, finetune] },
     { group: "Evaluate", commands: [probe, knn] },
-    { group: "Use what was learned", commands: [predict, encode, features, exported] },
+    { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
     { group: "Look and plan", commands: [config, plan, inspect, engines] }
   ]),
   Command.withExamples([

@@ -70,8 +70,16 @@ export interface Options {
   readonly revision?: string
 }
 
-/** What a model folder is made of. Other files of a repository are left there. */
-const WANTED = /^(?:README\.md|(?:preprocessor_)?config\.json|model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?)$/
+const DESCRIPTION = /^(?:README\.md|(?:preprocessor_)?config\.json)$/
+const SAFETENSORS = /^model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/
+const PICKLED = "pytorch_model.bin"
+
+/** Those files that make a model folder; none where there are no weights. Other files of a repository are left there. */
+const modelFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const safe = names.filter((name) => SAFETENSORS.test(name))
+  const weights = safe.length > 0 ? safe : names.filter((name) => name === PICKLED)
+  return weights.length === 0 ? [] : [...names.filter((name) => DESCRIPTION.test(name)), ...weights].toSorted()
+}
 
 const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable => {
   const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
@@ -113,7 +121,7 @@ export const download: (
     const listed = yield* Stream.runCollect(
       Stream.map(Stream.fromAsyncIterable(listFiles(common), reasonOf), ({ path }) => path)
     )
-    const wanted = listed.filter((path) => WANTED.test(path))
+    const wanted = modelFiles(listed)
     if (wanted.length === 0) return yield* new Empty({ found: listed })
     yield* files.writeFolder(folder, (temporary) =>
       Effect.forEach(wanted, (path) =>
@@ -133,6 +141,32 @@ export const download: (
   (self, repository) => within(repository)(self)
 )
 
+/** A file of a model folder that would be sent. */
+export interface Sent {
+  readonly name: string
+  readonly bytes: number
+}
+
+const sentOf = Effect.fnUntraced(function*(folder: string) {
+  const { fs, path } = yield* Files.make
+  const names = yield* Files.onFailure(folder)(fs.readDirectory(folder))
+  const wanted = modelFiles(names)
+  if (wanted.length === 0) return yield* new Empty({ found: names })
+  return yield* Effect.forEach(wanted, (name) => {
+    const file = path.join(folder, name)
+    return Effect.map(Files.onFailure(file)(fs.stat(file)), ({ size }): Sent => ({ name, bytes: Number(size) }))
+  })
+})
+
+/** The files of a model folder that {@link upload} would send. Fails with 66 when the folder or its weights are missing. */
+export const sent: (
+  folder: string
+) => Effect.Effect<ReadonlyArray<Sent>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Hub.sent")(
+  function*(folder) {
+    return yield* within(folder)(sentOf(folder))
+  }
+)
+
 /**
  * Sends the files of a model folder to a repository (`owner/name`) as one commit; the repository is made, private unless told
  * otherwise, when there is none. Gives the address of the commit.
@@ -147,22 +181,20 @@ export const upload: (
   function*(folder, repository, { public: open = false, revision = "main", title = "Upload model", ...options }) {
     const { fs, path } = yield* Files.make
     const { createRepo, uploadFiles } = yield* client
-    const names = yield* Files.onFailure(folder)(fs.readDirectory(folder))
-    const sent = yield* Effect.forEach(names.filter((name) => WANTED.test(name)).toSorted(), (name) => {
+    const contents = yield* Effect.forEach(yield* sentOf(folder), ({ name }) => {
       const file = path.join(folder, name)
       return Effect.map(
         Files.onFailure(file)(fs.readFile(file)),
         (bytes) => ({ path: name, content: new Blob([new Uint8Array(bytes)]) })
       )
     })
-    if (sent.length === 0) return yield* new Empty({ found: names })
     const common = { repo: repository, accessToken: Redacted.value(options.token), ...credentials(options) }
-    yield* asked(() => createRepo({ ...common, private: !open })).pipe(
+    yield* asked(() => createRepo({ ...common, visibility: open ? "public" : "private" })).pipe(
       // One that is there already is what is wanted.
       Effect.catchIf((reason) => /already (?:created|exist)/i.test(reason.message), () => Effect.void)
     )
     const commit = yield* asked(() =>
-      uploadFiles({ ...common, files: sent, branch: revision, commitTitle: title, useXet: false })
+      uploadFiles({ ...common, files: contents, branch: revision, commitTitle: title, useXet: false })
     )
     return commit?.commit.url ?? ""
   },

@@ -1,0 +1,74 @@
+/** `patchword push`: a network to the Hugging Face Hub. */
+import { Effect, FileSystem, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Hub from "../../layers/files/Hub.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
+import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as HubFlags from "../flags/HubFlags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
+
+/** The folder of a network, or one that is made of it for as long as the scope lives. */
+const folderOf = Effect.fnUntraced(function*(network: string, card: ModelFolder.Card) {
+  if (Option.isSome(yield* ModelFolder.weightsOf(network))) return network
+  const found = yield* Artifact.open(network)
+  const temporary = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "patchword-push-" })
+  const folder = `${temporary}/model`
+  yield* ModelFolder.write(folder, found, {
+    ...card,
+    ...(found.provenance === undefined ? {} : { provenance: found.provenance })
+  })
+  return folder
+})
+
+/** The command. */
+export const push = Command.make("push", {
+  network: Argument.String("network").pipe(
+    Argument.withDescription(
+      "a folder in the layout of the Hub, or RUN/STAGE or a weights file, of which one is made"
+    )
+  ),
+  repository: HubFlags.repository,
+  public: Flag.Boolean("public").pipe(
+    Flag.withDescription("make a new repository public; default private"),
+    Flag.withDefault(false)
+  ),
+  licence: Flag.String("licence").pipe(
+    Flag.withDescription("the licence on the card of a folder that is made, as mit; default none"),
+    Flag.optional
+  ),
+  title: Flag.String("title").pipe(
+    Flag.withDescription("the title of the commit"),
+    Flag.withDefault("Upload model")
+  ),
+  revision: HubFlags.revision,
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("say what would be sent, and send nothing"),
+    Flag.withDefault(false)
+  ),
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    const { dryRun, json, licence, network, public: open, repository, revision, title } = given
+    // Before a large folder is written, not after.
+    const options = dryRun ? undefined : yield* HubFlags.withToken(revision)
+    const name = repository.slice(repository.indexOf("/") + 1)
+    const folder = yield* folderOf(network, { name, ...(Option.isNone(licence) ? {} : { licence: licence.value }) })
+    const files = yield* Hub.sent(folder)
+    const commit = options === undefined
+      ? undefined
+      : yield* Hub.upload(folder, repository, { ...options, public: open, title })
+    yield* Print.result(json, {
+      repository,
+      visibility: open ? "public, if it is new" : "private, if it is new",
+      files: json ? files : files.map(({ bytes, name }) => `${name} (${bytes} bytes)`).join(", "),
+      ...(commit === undefined ? { sent: "nothing: --dry-run" } : { commit })
+    })
+  }).pipe(Effect.scoped, Failure.mapErrors)).pipe(
+    Command.withDescription("send a network to the Hugging Face Hub as one commit, by the token in HF_TOKEN"),
+    Command.withExamples([
+      { command: "patchword push runs/one/pretrain someone/beit-tiny --dry-run" },
+      { command: "patchword push models/beit someone/beit --public" }
+    ])
+  )
