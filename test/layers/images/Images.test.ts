@@ -376,11 +376,22 @@ describe("Images.layerFolder", () => {
         assert.include(message, "(--pixel-limit 200)")
       })))
 
-  it.effect("refuses a file in the place of a folder", () =>
-    withFolder({ "a.png": png }, (folder) =>
+  it.effect("refuses another file in the place of a folder", () =>
+    withFolder({ "a.txt": png }, (folder) =>
       Effect.gen(function*() {
-        const message = yield* refused(load(`${folder}/a.png`, "train"), "ConfigError", 64)
-        assert.include(message, "a.png is not a usable configuration: expected a folder of images")
+        const message = yield* refused(load(`${folder}/a.txt`, "train"), "ConfigError", 64)
+        assert.include(message, "a.txt is not a usable configuration: expected a folder of images")
+      })))
+
+  it.effect("takes an image in the place of a folder for the only one, without a label", () =>
+    withFolder({ "bee/one.png": png, "cut.png": () => Buffer.from("x") }, (folder) =>
+      Effect.gen(function*() {
+        const set = yield* load(`${folder}/bee/one.png`, "train")
+        assert.deepStrictEqual([names(set), set.classes, [...set.labels]], [["one.png"], ["."], [0]])
+        assert.strictEqual((yield* set.image(0)).width, 20)
+        yield* refused(load(`${folder}/cut.png`, "train"), "ImageBroken", 65)
+        yield* refused(load(`${folder}/bee/one.png`, "val"), "UnknownSplit", 66)
+        yield* refused(load(`${folder}/bee/one.png`, "train", { splits: [] }), "ConfigError", 64)
       })))
 
   it.effect("refuses a missing and an empty folder", () =>

@@ -28,16 +28,20 @@ export interface Options extends EncodedImages.Options {
 const NAMED = 5
 
 const NO_FOLDER =
-  "expected a folder of images, or a file that ends in .yaml, .json, .tar, .tar.gz or .parquet, got another file"
+  "expected a folder of images, an image, or a file that ends in .yaml, .json, .tar, .tar.gz or .parquet, got another file"
 
 export const make = Effect.fnUntraced(function*(directory: string, options: Options) {
   const { fs, path } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
   const makeSet = EncodedImages.make(options)
 
-  const { splits, taken } = yield* Effect.gen(function*() {
+  const { alone, splits, taken } = yield* Effect.gen(function*() {
     if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
-    if ((yield* fs.stat(directory)).type !== "Directory") return yield* Config.refusal(directory, NO_FOLDER)
+    const { size, type } = yield* fs.stat(directory)
+    if (type === "File" && Scan.isImage(directory) && options.splits === undefined) {
+      return { splits: [], taken: undefined, alone: { name: path.basename(directory), size: Number(size) } }
+    }
+    if (type !== "Directory") return yield* Config.refusal(directory, NO_FOLDER)
     if (options.splits !== undefined) return { splits: options.splits, taken: undefined }
     const { folders, images } = yield* scan.folders(directory)
     const suspects = SplitFolders.suspects(folders)
@@ -67,11 +71,19 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     return { found: new Map(found), every: new Set(found.flatMap(([, { labels }]) => [...new Set(labels)])) }
   }))
 
+  /** The only image of a path that is no folder. */
+  const loadAlone = (image: Scan.Image) => {
+    const labelSource = "nothing: one image has no label"
+    const listing = { split: "train", folder: path.dirname(directory), images: [image], leftOut: [] }
+    return makeSet(scan.listing({ ...listing, classes: [Labels.NONE], labels: new Int32Array(1), labelSource }))
+  }
+
   const load = Effect.fnUntraced(function*(split: string) {
     const folder = folders.get(split)
     if (folder === undefined) {
       return yield* within(directory)(new UnknownSplit({ split, splits: [...folders.keys()] }))
     }
+    if (alone !== undefined) return yield* loadAlone(alone)
     const { every, found } = yield* listing
     const { folders: inside, images, labels, leftOut, source } = found.get(split)!
     const describe = (index: number) => images[index]!.name

@@ -7,7 +7,7 @@ import { LabelMissing, LabelsUnusable, LabelUnknown } from "../reading/ImagesErr
 const MOST_CLASSES = 100_000n
 
 /** What stands for the class where no image has one. */
-const NONE = "."
+export const NONE = "."
 
 /** What labels call the classes, and what readers do, in order of their numbers. */
 export interface Known {

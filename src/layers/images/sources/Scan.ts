@@ -66,7 +66,8 @@ const AGAIN = "link to a folder read already"
 
 const endingOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "no ending"
 
-const isImage = (name: string): boolean => EXTENSIONS.includes(endingOf(name))
+/** Whether a name ends as that of an image does. */
+export const isImage = (name: string): boolean => EXTENSIONS.includes(endingOf(name))
 
 /** How often each kind came. */
 export const counts = () => {
