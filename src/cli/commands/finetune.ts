@@ -45,11 +45,9 @@ export const finetune = Command.make("finetune", {
   ),
   tests: Flags.tests,
   classes: Flags.classes,
-  randomBaseline: Flag.Boolean("random-baseline").pipe(
-    Flag.withDescription(
-      "train from random weights, too, as the stage finetune-random, to see what pretraining gave; it takes as long again"
-    ),
-    Flag.withDefault(false)
+  randomBaseline: Described.flag(
+    "random-baseline",
+    "train from random weights, too, as the stage finetune-random, to see what pretraining gave; it takes as long again"
   ),
   ...TrainingFlags.flags
 }, (given) =>

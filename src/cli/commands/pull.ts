@@ -5,6 +5,7 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Hub from "../../layers/files/Hub.ts"
 import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
+import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as HubFlags from "../flags/HubFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -13,7 +14,7 @@ import * as Print from "../terminal/Print.ts"
 /** The command. */
 export const pull = Command.make("pull", {
   repository: HubFlags.repository,
-  out: Flag.Directory("out").pipe(Flag.withDescription("a new folder, or one of a network, which is replaced")),
+  out: Flag.Directory("out").pipe(Described.required("a new folder, or one of a network, which is replaced")),
   revision: HubFlags.revision,
   json: Flags.json
 }, ({ json, out, repository, revision }) =>

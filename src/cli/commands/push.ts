@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Hub from "../../layers/files/Hub.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
+import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as HubFlags from "../flags/HubFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -30,23 +31,13 @@ export const push = Command.make("push", {
     )
   ),
   repository: HubFlags.repository,
-  public: Flag.Boolean("public").pipe(
-    Flag.withDescription("make a new repository public; default private"),
-    Flag.withDefault(false)
-  ),
+  public: Described.flag("public", "make a new repository public, not private"),
   licence: Flag.String("licence").pipe(
-    Flag.withDescription("the licence on the card of a folder that is made, as mit; default none"),
-    Flag.optional
+    Described.optional("the licence on the card of a folder that is made, as mit", "none")
   ),
-  title: Flag.String("title").pipe(
-    Flag.withDescription("the title of the commit"),
-    Flag.withDefault("Upload model")
-  ),
+  title: Flag.String("title").pipe(Described.withDefault("the title of the commit", "Upload model")),
   revision: HubFlags.revision,
-  dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("say what would be sent, and send nothing"),
-    Flag.withDefault(false)
-  ),
+  dryRun: Described.flag("dry-run", "say what would be sent, and send nothing"),
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {

@@ -36,7 +36,7 @@ export const json = Described.flag(
 )
 
 /** Whether random weights are evaluated, too. */
-export const randomBaseline = Flag.Boolean("random-baseline").pipe(
-  Flag.withDescription("evaluate the same network with random weights, too, to see what training gave"),
-  Flag.withDefault(false)
+export const randomBaseline = Described.flag(
+  "random-baseline",
+  "evaluate the same network with random weights, too, to see what training gave"
 )

@@ -3,6 +3,7 @@ import { Config, Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
 import * as PatchwordConfig from "../../domain/config/Config.ts"
 import type * as Hub from "../../layers/files/Hub.ts"
+import * as Described from "./Described.ts"
 
 /** The name of a repository. */
 export const repository = Argument.String("repository").pipe(
@@ -15,8 +16,7 @@ export const repository = Argument.String("repository").pipe(
 
 /** A branch, a tag or a commit. */
 export const revision = Flag.String("revision").pipe(
-  Flag.withDescription("a branch, a tag or a commit; default main"),
-  Flag.optional
+  Described.optional("a branch, a tag or a commit", "main")
 )
 
 const variables = Config.all({

@@ -37,7 +37,10 @@ WebDataset shards (.tar, .tar.gz)
 CIFAR-10 and CIFAR-100, the binary version
   The folder with data_batch_1.bin, ..., test_batch.bin and batches.meta.txt, or with train.bin, test.bin
   and fine_label_names.txt. The splits are train and test.
-  patchword knn runs/one/pretrain --images cifar-10-batches-bin --tests test`
+  patchword knn runs/one/pretrain --images cifar-10-batches-bin --tests test
+
+One image
+  patchword predict runs/one/finetune --images photo.jpg`
 
 const teachers = `Teachers: what --teacher takes. docs/teachers.md tells all.
 
