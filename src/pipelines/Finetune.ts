@@ -189,6 +189,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     schema: FinetuneConfig,
     config,
     dataDigest: `${set.digest} ${start === undefined ? "random" : Weights.digest(start.tensors)}`,
+    holdout: set.holdout,
     model: Model.Classifier.make({ config, classes }),
     seed: config.seed,
     step,

@@ -152,6 +152,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     schema: PretrainConfig,
     config,
     dataDigest: `${set.digest} ${teacherDigest}`,
+    holdout: set.holdout,
     model: Model.Backbone.make({ config, codes }),
     teacher: "tokenizer",
     teacherDigest,

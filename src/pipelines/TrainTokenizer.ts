@@ -289,6 +289,7 @@ export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
     schema: TokenizerConfig,
     config,
     dataDigest: `${images.set.digest} ${teacherDigest}`,
+    holdout: images.set.holdout,
     model: Model.Tokenizer.make({ config, teacherWidth }),
     teacher,
     teacherDigest,

@@ -8,7 +8,7 @@ import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import { micro } from "../pipelines/kit.ts"
-import { draw, found, said } from "./kit.ts"
+import { draw, found, hearing, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-holdout-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -34,7 +34,14 @@ describe("--holdout", () => {
       const { digests, settings } = json((tuned.results as ReadonlyArray<string>)[0]!)
       assert.deepStrictEqual(settings.holdout, recorded)
 
-      const near = yield* found("knn", at("run"), ...common, ...holdout)
+      const seen = yield* found("inspect", at("run", "stages", "finetune.safetensors"))
+      assert.deepNestedInclude(seen, { "provenance.holdout": recorded })
+
+      const told: Array<string> = []
+      const near = yield* found("knn", at("run"), ...common, ...holdout).pipe(hearing(told))
+      assert.notInclude(told.join(), "held out")
+      yield* found("knn", at("run"), ...common, "--holdout", "0.5", "--out", at("other")).pipe(hearing(told))
+      assert.include(told.join(), "the network was trained with --holdout 0.25 --holdout-seed 0: it may have seen")
       const other = json((near.results as ReadonlyArray<string>)[0]!)
       assert.deepStrictEqual(other.settings.holdout, recorded)
       assert.deepStrictEqual([other.digests.train, other.digests.images], [digests.train, digests.images])

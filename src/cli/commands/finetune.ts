@@ -24,8 +24,9 @@ import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The network at a path, or weights from elsewhere, whoever named them. */
-const opened = (path: string) =>
+const opened = (path: string, given: ImagesFlags.ImagesFlags) =>
   Artifact.trained(path).pipe(
+    Effect.tap(({ provenance }) => ImagesFlags.checkDivision(provenance, given)),
     Effect.map((found): Start => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
@@ -60,7 +61,7 @@ export const finetune = Command.make("finetune", {
         "expected --from beside it; without, the training begins at random"
       )
     }
-    const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
+    const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, given)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const train = yield* load(given.split)

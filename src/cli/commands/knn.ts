@@ -20,6 +20,7 @@ export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
   Effect.gen(function*() {
     const { knn: config } = yield* ConfigFlags.resolve(given)
     const found = yield* NetworkFlags.open(given)
+    yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {
       const sets = yield* EvaluationFlags.splits(given)
       const measured = Effect.fnUntraced(function*(network: Artifact.Artifact) {

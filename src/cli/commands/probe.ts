@@ -30,6 +30,7 @@ export const probe = Command.make("probe", {
   Effect.gen(function*() {
     const { probe: config } = yield* ConfigFlags.resolve(given)
     const found = yield* NetworkFlags.open(given)
+    yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const sets = yield* EvaluationFlags.splits(given)

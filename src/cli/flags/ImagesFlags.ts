@@ -6,6 +6,7 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Images from "../../layers/images/Images.ts"
 import { ImagesError } from "../../layers/images/reading/ImagesError.ts"
 import * as Runs from "../../layers/run/Runs.ts"
+import type * as Weights from "../../layers/weights/Weights.ts"
 import * as Print from "../terminal/Print.ts"
 import * as Described from "./Described.ts"
 
@@ -102,6 +103,22 @@ export const recorded = (
     onNone: () => ({}),
     onSome: (share) => ({ holdout: { share, seed: Option.getOrElse(holdoutSeed, () => 0) } })
   })
+
+/** Says so where images are divided otherwise than when a network was trained: it may have seen what is held out now. */
+export const checkDivision = (
+  provenance: Weights.Provenance | undefined,
+  given: ImagesFlags
+): Effect.Effect<void> => {
+  const { holdout: now } = recorded(given)
+  const then = provenance?.holdout
+  if (now === undefined || then === undefined || (now.share === then.share && now.seed === then.seed)) {
+    return Effect.void
+  }
+  const flags = `--holdout ${then.share} --holdout-seed ${then.seed}`
+  return Console.error(
+    `the network was trained with ${flags}: it may have seen images that are held out now; give the same flags`
+  )
+}
 
 // Flags for other sources than the one that is named would be passed over.
 const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>

@@ -117,8 +117,8 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
       const set = yield* load(from)
       const { held, rest } = yield* within(from)(Effect.fromResult(Holdout.split(set, config)))
       return split === from
-        ? subset(set, rest)
-        : { ...subset(set, held), name: into, skipped: [], leftOut: [] }
+        ? { ...subset(set, rest), holdout: config }
+        : { ...subset(set, held), holdout: config, name: into, skipped: [], leftOut: [] }
     }))
     const held: Images["Service"] = {
       ...images,

@@ -1,6 +1,7 @@
 /** What produced a set of weights, and how a safetensors file says it. */
 import { Effect, Option, Runtime, Schema } from "effect"
 import * as Model from "../../domain/config/Model.ts"
+import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -12,6 +13,8 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   stage: Schema.String,
   configDigest: Schema.String,
   dataDigest: Schema.String,
+  /** Which part of the split was held out from training, where one was. */
+  holdout: Schema.optionalKey(Holdout.Holdout),
   /** The digest of the teacher's or the tokenizer's weights, where there was one. */
   teacherDigest: Schema.optionalKey(Schema.String),
   /** The teacher's name, where there was one. */

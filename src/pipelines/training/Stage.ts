@@ -14,6 +14,7 @@ import { Effect, Option, Runtime, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
+import type { Holdout } from "../../domain/evaluation/Holdout.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
@@ -58,6 +59,8 @@ export interface Identity {
   readonly stage: string
   readonly config: Json.Json
   readonly dataDigest: string
+  /** Which part of the split is held out. */
+  readonly holdout?: Holdout | undefined
   readonly seed: number
   readonly step: number
   /** What its weights are: a network of BEiT v2, or another one, by a name of its own. */
@@ -110,7 +113,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
 ) {
-  const { config, dataDigest, model, stage, ...more } = about
+  const { config, dataDigest, holdout, model, stage, ...more } = about
   const runs = yield* Runs
   const configDigest = Files.sha256(Json.canonical(ContinuedFrom.within(config, more.continuedFrom)))
   const identity = { configDigest, dataDigest }
@@ -127,6 +130,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   const provenance = new Weights.Provenance({
     ...identity,
     ...more,
+    ...(holdout && { holdout }),
     ...(typeof model === "string" ? { custom: { name: model, config } } : { model }),
     stage,
     ...(computedOn && { computedOn })
@@ -152,7 +156,7 @@ export const requireConfig = (
 /** What a stage trains, on what, and how. */
 export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
   extends
-    Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "seed">,
+    Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "holdout" | "seed">,
     Pick<StageOptions, "checkpointEvery" | "continueFrom">
 {
   /** The name under which the run keeps it. */
@@ -208,6 +212,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       checkpointEvery = 100,
       continueFrom,
       dataDigest,
+      holdout,
       measure = scalars,
       model,
       optimizer,
@@ -269,7 +274,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
     const continued = continueFrom && { continuedFrom: continueFrom.from }
     return yield* unlessFinished(
-      { stage, config, dataDigest, seed, step: total, model, ...taught, ...continued },
+      { stage, config, dataDigest, seed, step: total, model, holdout, ...taught, ...continued },
       Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
     )
   }))

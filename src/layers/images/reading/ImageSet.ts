@@ -16,6 +16,7 @@
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
+import type { Holdout } from "../../../domain/evaluation/Holdout.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
 import type { ImagesError } from "./ImagesError.ts"
@@ -47,6 +48,8 @@ export interface ImageSet {
   readonly skipped: ReadonlyArray<string>
   /** What lay among the images and was not taken for one. */
   readonly leftOut: ReadonlyArray<LeftOut>
+  /** How its source was divided, where it is one of two parts of a split; see `Images.holdout`. */
+  readonly holdout?: Holdout
   /** How the colours of its files are read; absent where its pictures are no files. */
   readonly colour?: Colour
   /** Decodes the image at an index. Fails with `ImagesError`. */
