@@ -8,6 +8,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import {
   BadInput,
   EngineError,
+  ExternalDataMissing,
   Failed,
   NonFinite,
   NotTraceable,
@@ -67,6 +68,9 @@ const UNSUPPORTED = [
   /No conversion rule found for operations: ([\w.]+)/
 ]
 
+// Of ONNX Runtime, about an array that says a shape.
+const ELSEWHERE = /Cannot parse data from external tensors\..* for tensor: (\S+)/
+
 /** The reason for what a runtime threw or reported. */
 export const reasonOf = (cause: unknown): Reason => {
   const detail = (cause instanceof Error ? cause.message : String(cause)).trim()
@@ -74,6 +78,11 @@ export const reasonOf = (cause: unknown): Reason => {
   if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
   const operation = UNSUPPORTED.map((pattern) => pattern.exec(detail)?.[1]).find((found) => found !== undefined)
   if (operation !== undefined) return new UnsupportedOperation({ operation })
+  const [, place] = ELSEWHERE.exec(detail) ?? []
+  if (place !== undefined) {
+    const problem = "and shapes depend on them, which are known before other files are opened"
+    return new ExternalDataMissing({ places: [place], problem })
+  }
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
 

@@ -101,8 +101,8 @@ export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the model keeps numbers outside of its file (${this.places.join(", ")}), ${this.problem}; give its files ` +
-      "together, or save it in one file"
+    return `the model keeps numbers outside of its file (${this.places.join(", ")}), ${this.problem}; save it in ` +
+      "one file, or give all of its files with it"
   }
 }
 

@@ -9,7 +9,7 @@ type Pointer = bigint
 export interface Elements {
   readonly shape: ReadonlyArray<number>
   readonly dtype: string
-  readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
+  readonly data: Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array
 }
 
 /** Names OpenVINO's view of an array, which reads and writes the array's own memory. */
@@ -55,10 +55,13 @@ const TYPES: Readonly<Record<number, string>> = {
 
 const arrayOf = (dtype: string, buffer: ArrayBuffer): Elements["data"] => {
   if (dtype === "float32") return new Float32Array(buffer)
+  if (dtype === "float16") return new Uint16Array(buffer)
   if (dtype === "int32") return new Int32Array(buffer)
   if (dtype === "int64") return new BigInt64Array(buffer)
   if (dtype === "bool") return new Uint8Array(buffer)
-  throw new Error(`the program returns an array of ${dtype}, but only float32, int32, int64 and bool can be read`)
+  throw new Error(
+    `the program returns an array of ${dtype}, but only float32, float16, int32, int64 and bool can be read`
+  )
 }
 
 interface Shape {

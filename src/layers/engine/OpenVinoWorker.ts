@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
 import type { StateUpdate } from "../../compiler/trace/Program.ts"
+import * as Float16 from "../../domain/values/Float16.ts"
 import * as AdamWKernel from "./AdamWKernel.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./OpenVinoLibrary.ts"
 import * as Protocol from "./Protocol.ts"
@@ -70,10 +71,16 @@ const tensors = (arrays: Iterable<readonly [string, Elements]>): Map<string, Ten
 const packed = ({ data, dtype, shape }: Elements): Packed =>
   data instanceof BigInt64Array
     ? { shape, dtype: "int32", data: Int32Array.from(data, Number) }
+    : data instanceof Uint16Array
+    ? { shape, dtype: "float32", data: Float16.decode(data) }
     : { shape, dtype: dtype as Packed["dtype"], data }
 
 const open = ({ adamw, files, held: arrays, model, updates }: Calls["open"]["ask"]): Answer<"open"> => {
-  if (files.length > 0) throw new Error("OpenVINO takes a model in one file; save it in one, or use ONNX Runtime")
+  if (files.length > 0) {
+    throw new Error(
+      "OpenVINO takes a model in one file, and this one keeps numbers in others; save it in one file, or use ONNX Runtime"
+    )
+  }
   const compiled = openvino!.compile(model)
   const { inputs, outputs } = compiled
   const layout = AdamWKernel.layout(adamw, arrays)
@@ -105,9 +112,10 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
   const given = tensors(
     compiled.inputs.filter(({ name }) => !held.has(name)).map(({ dtype, name }) => {
       const { data, ...array } = inputs[name]!
-      // Indices of models made elsewhere are 64-bit.
-      const wide = dtype === "int64"
-      return [name, wide ? { ...array, dtype, data: BigInt64Array.from(data, BigInt) } : { ...array, data }]
+      // Models made elsewhere have indices of 64 bits, and numbers of 16.
+      if (dtype === "int64") return [name, { ...array, dtype, data: BigInt64Array.from(data, BigInt) }]
+      if (dtype === "float16") return [name, { ...array, dtype, data: Float16.encode(Float32Array.from(data)) }]
+      return [name, { ...array, data }]
     })
   )
   for (const [name, tensor] of given) compiled.bind(name, tensor)

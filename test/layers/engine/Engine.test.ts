@@ -1,6 +1,6 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, ManagedRuntime, Result, Runtime, Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
@@ -14,6 +14,8 @@ import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { holds } from "../../laws/kit.ts"
 import { absent, type Candidate, on, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
+
+const models = new URL("../teacher/fixtures/", import.meta.url)
 
 const reasonOf = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
@@ -211,6 +213,37 @@ describe("the worker", () => {
         assert.strictEqual(unsupported.message, "engine, odd: this engine cannot do Odd; use another engine")
         const broken = yield* Effect.flip(engine.load("noise", new Uint8Array(8)))
         assert.strictEqual(broken.reason._tag, "Failed")
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.effect.each(present([onnx, openvino]))(
+    "of $name takes and gives numbers of 16 bits as float32",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine.Engine
+        const handle = yield* engine.load("halves", readFileSync(new URL("halves.onnx", models)))
+        assert.deepStrictEqual(handle.inputs.map(({ dtype }) => dtype), ["float16"])
+        const pixels = Steps.values([1, 3, 4, 4], (i) => i % 2)
+        const { features } = yield* handle.run({ pixels })
+        assert.deepStrictEqual([features!.dtype, features!.shape], ["float32", [1, 4, 4]])
+        assert.isTrue(Array.from(features!.data).some((value) => value !== 0 && Math.abs(value) < 20))
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.effect.each(present([onnx, openvino]))(
+    "of $name says what to do about numbers in other files",
+    ({ layer, name }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine.Engine
+        const file = (path: string) => readFileSync(new URL(path, models))
+        const files = [{ path: "outer.onnx.data", data: file("outer.onnx.data").subarray(0, 24) }]
+        const error = yield* Effect.flip(engine.load("teacher", file("outer_shape.onnx"), files))
+        assert.match(
+          error.message,
+          name === "onnx"
+            ? /outside of its file \(s\), and shapes depend on them.*; save it in one file/
+            : /save it in one file, or use ONNX/
+        )
       }).pipe(Effect.provide(layer))
   )
 
