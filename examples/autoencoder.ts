@@ -1,9 +1,9 @@
 /** Rebuilds the codes of emoji from few numbers, about a minute: `npm run example examples/autoencoder.ts`. */
-import { Console, Effect, Layer, Schedule, Schema } from "effect"
-import { Config, KeyedRandom, OptimizerConfig, Preset, Presets, Quantity } from "patchword/domain"
+import { Console, Effect, Layer, Schema } from "effect"
+import { KeyedRandom, OptimizerConfig, Preset, Presets, Quantity } from "patchword/domain"
 import { Engine, Images, type ImageSet, Runs, Teacher, Weights } from "patchword/layers"
 import { AdamW, Parameter } from "patchword/nn"
-import { Continuation, encode, Stage, type Tokenizer, trainTokenizer } from "patchword/pipelines"
+import { encode, Stage, type Tokenizer, trainTokenizer } from "patchword/pipelines"
 import {
   Activation,
   Arrange,
@@ -137,24 +137,13 @@ export const autoencoder = Effect.fn("autoencoder")(function*(
   })
 })
 
-/** After a loss that is not finite, the same from the checkpoint before, with half the rate: three times, then no more. */
-export const steadily = (
-  config: AutoencoderConfig,
-  tokenizer: Tokenizer.Tokenizer,
-  set: ImageSet.ImageSet,
-  options: Stage.StageOptions = {}
-) =>
-  Effect.gen(function*() {
-    const { attempt } = yield* Schedule.CurrentMetadata
-    const halved = yield* Config.merge(AutoencoderConfig, "half the rate")(config, {
-      optimizer: { lr: config.optimizer.lr / 2 ** attempt }
-    })
-    const before = Continuation.here({ stage: `autoencoder-${attempt - 1}`, step: "previous" })
-    const continueFrom = attempt === 0 ? undefined : yield* before
-    return yield* autoencoder(halved, tokenizer, set, { ...options, stage: `autoencoder-${attempt}`, continueFrom })
-  }).pipe(
-    Effect.retry({ while: (error) => error._tag === "TrainingError" && error.reason._tag === "NonFinite", times: 3 })
-  )
+/** Halves the learning rate after a step that is not finite, three times at most. */
+export const steadily = (config: AutoencoderConfig, tokenizer: Tokenizer.Tokenizer, set: ImageSet.ImageSet) =>
+  Stage.retryNonFinite({ stage: "autoencoder", times: 3 }, (attempt, options) => {
+    const lr = config.optimizer.lr / 2 ** attempt
+    const optimizer = new OptimizerConfig.OptimizerConfig({ ...config.optimizer, lr })
+    return autoencoder({ ...config, optimizer }, tokenizer, set, { ...options, checkpointEvery: 2 })
+  })
 
 const short = { optimizer: { duration: 30, warmup: 3 } }
 

@@ -10,7 +10,7 @@
  * assert.deepStrictEqual(keyOf("rows", 3), { seed: 7, purpose: "autoencoder/rows", epoch: 0, index: 3 })
  * ```
  */
-import { Effect, Option, Runtime, Schema } from "effect"
+import { Effect, Option, Runtime, Schedule, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
@@ -278,3 +278,29 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
     )
   }))
+
+/**
+ * Trains a stage, and trains it again after a step that is not finite. Each further attempt goes on from the checkpoint before
+ * that step, under a name of its own: `stage`, `stage-1`, `stage-2`.
+ *
+ * `train` gets the number of the attempt, from 0, and the options of the stage. Fails as `train` does after `times` further
+ * attempts, and with `ContinuationError` when there is no checkpoint yet.
+ */
+export const retryNonFinite = <A, E, R>(
+  options: { readonly stage: string; readonly times: number },
+  train: (attempt: number, options: Pick<StageOptions, "stage" | "continueFrom">) => Effect.Effect<A, E, R>
+) => {
+  const nameOf = (attempt: number): string => attempt === 0 ? options.stage : `${options.stage}-${attempt}`
+  return Effect.gen(function*() {
+    const { attempt } = yield* Schedule.CurrentMetadata
+    const continueFrom = attempt === 0
+      ? undefined
+      : yield* Continuation.here({ stage: nameOf(attempt - 1), step: "previous" })
+    return yield* train(attempt, { stage: nameOf(attempt), continueFrom })
+  }).pipe(
+    Effect.retry({
+      while: (error) => error instanceof Training.TrainingError && error.reason._tag === "NonFinite",
+      times: options.times
+    })
+  )
+}
