@@ -1,5 +1,5 @@
 /**
- * The settings of data augmentation: how an image file becomes a view for training or for evaluation.
+ * The settings of data augmentation. They turn an image file into a view for training or for evaluation.
  *
  * ```ts
  * import assert from "node:assert"
@@ -11,10 +11,10 @@
 import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 
-/** The filters for resizing, in Pillow's definitions. */
+/** The filters for resizing, as Pillow defines them. */
 export const Interpolation = Schema.Literals(["bilinear", "bicubic", "lanczos"])
 
-/** The largest relative change of each property: a factor is drawn from `1 - x` to `1 + x`; 0 leaves it alone. */
+/** The largest relative change of each property. A factor is drawn from `1 - x` to `1 + x`. 0 leaves the property as it is. */
 export const Jitter = Schema.Struct({
   brightness: Quantity.NonNegative.annotateKey({ description: "Largest relative change of brightness; 0 for none." }),
   contrast: Quantity.NonNegative.annotateKey({ description: "Largest relative change of contrast; 0 for none." }),
@@ -22,26 +22,26 @@ export const Jitter = Schema.Struct({
 })
 
 /**
- * How the colours of image files are read. `managed`: upright, opaque on grey, by colour profiles, as a person sees them.
- * `official`: as the official code reads them, which drops transparency and ignores profiles and orientation;
- * `docs/numerics.md` tells both apart.
+ * The two ways to read the colours of image files. `managed` shows the image as a person sees it: upright, opaque on grey, with
+ * its colour profile applied. `official` reads it as the official code does: it drops transparency and ignores profiles and
+ * orientation. `docs/numerics.md` compares them.
  */
 export const Colour = Schema.Literals(["managed", "official"])
 export type Colour = typeof Colour.Type
 
-/** Random views for training, the central view for evaluation, and normalisation for both. */
+/** The settings of random views for training, of the central view for evaluation, and of normalisation for both. */
 export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/AugmentConfig")(
   Schema.Struct({
-    /** How files are decoded; `managed` when absent. */
+    /** The way files are decoded; `managed` when absent. */
     colour: Schema.optionalKey(Colour).annotateKey({
       description:
         "How files are decoded: managed (as a person sees them) or official (as the official code does). Default managed."
     }),
-    /** Least and greatest area of the random crop, as a share of the image. */
+    /** Smallest and largest area of the random crop, as a share of the image. */
     cropScale: Quantity.Range.check(
       Schema.makeFilter(([, high]: readonly [number, number]) => high <= 1, { expected: "shares of at most 1" })
     ).annotateKey({ description: "Least and greatest area of the random crop, as a share of the image." }),
-    /** Least and greatest ratio of width to height of the random crop. */
+    /** Smallest and largest ratio of width to height of the random crop. */
     cropRatio: Quantity.Range.annotateKey({
       description: "Least and greatest ratio of width to height of the random crop."
     }),
@@ -52,39 +52,39 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
       description: "Random changes of colour: the largest relative change of each property."
     }),
     /**
-     * The filter that resizes the crop. `random` draws bilinear or bicubic for each training view, and is bicubic for
-     * evaluation.
+     * The filter that resizes the crop. `random` draws bilinear or bicubic for each training view. Evaluation then uses
+     * bicubic.
      */
     interpolation: Schema.Literals([...Interpolation.literals, "random"]).annotateKey({
       description: "Filter that resizes crops: bilinear, bicubic, lanczos, or random (bilinear or bicubic)."
     }),
-    /** The filter of the view that the tokenizer sees in pretraining; `interpolation` when absent. */
+    /** The resize filter of the tokenizer's view in pretraining; `interpolation` when absent. */
     secondInterpolation: Schema.optionalKey(Interpolation).annotateKey({
       description: "Filter of the view that the tokenizer sees in pretraining. Default: interpolation."
     }),
-    /** Side of the central crop of evaluation, as a share of the shorter side of the resized image. */
+    /** Side of the central crop for evaluation, as a share of the shorter side of the resized image. */
     evaluationCrop: Quantity.Factor.annotateKey({
       description: "Side of the central crop of evaluation, as a share of the resized image."
     }),
     /**
-     * What of the picture is resized to the side that `evaluationCrop` is a share of: its `shorter` side, or `both`, which makes
-     * a square of any picture. `shorter`, the official way, when absent.
+     * The sides that are resized before the central crop: the `shorter` side, which keeps the aspect ratio, or `both`, which
+     * makes a square. `shorter`, as in the official code, when absent.
      */
     evaluationSides: Schema.optionalKey(Schema.Literals(["shorter", "both"])).annotateKey({
       description: "Sides that evaluation resizes: the shorter one, or both to a square. Default shorter."
     }),
     /**
-     * How half a pixel beside the central crop is rounded: to the `even` one, the official way and that when absent, or `down`, as
-     * transformers does.
+     * The rounding of an offset of half a pixel of the central crop: to the `even` neighbour, as in the official code, or
+     * `down`, as in transformers. `even` when absent.
      */
     evaluationOffset: Schema.optionalKey(Schema.Literals(["even", "down"])).annotateKey({
       description: "Rounding of half a pixel beside the central crop: even or down. Default even."
     }),
-    /** Subtracted from each channel, which lies in [0, 1]. */
+    /** Mean of each channel, for channels in [0, 1]. It is subtracted. */
     mean: Quantity.Channels.annotateKey({
       description: "Mean of each channel, which is subtracted from pixels in [0, 1]."
     }),
-    /** What each channel is divided by afterwards. */
+    /** Standard deviation of each channel. The difference is divided by it. */
     std: Schema.Tuple([Quantity.Positive, Quantity.Positive, Quantity.Positive]).annotateKey({
       description: "Standard deviation of each channel, which divides afterwards."
     })

@@ -1,6 +1,6 @@
 /**
- * Decoding of configurations. One error lists every wrong value with its path, what was expected and what was given.
- * Unknown keys are refused.
+ * Decodes configurations. One error lists every wrong value with its path, the expected value and the given value. Unknown keys
+ * are refused.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,18 +19,18 @@ import * as ConfigKeys from "./ConfigKeys.ts"
 import * as FieldTerms from "./FieldTerms.ts"
 import * as TrainingLength from "./TrainingLength.ts"
 
-/** One thing that is wrong with a configuration. */
+/** One problem of a configuration. */
 export const Problem = Schema.Struct({
-  /** Where: `pretrain.optimizer.lr`; empty for the whole. */
+  /** The path of the value: `pretrain.optimizer.lr`. It is empty for the whole configuration. */
   path: Schema.String,
-  /** What: `expected a number greater than 0, got -1`. */
+  /** The expected and the given value: `expected a number greater than 0, got -1`. */
   message: Schema.String
 })
 export type Problem = typeof Problem.Type
 
-/** A configuration that cannot be used. Exits with 64. */
+/** A configuration cannot be used. Exits with 64. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
-  /** Which configuration: a file's name, a flag. */
+  /** The name of the configuration's source: a file, a flag. */
   source: Schema.String,
   problems: Schema.NonEmptyArray(Problem)
 }) {
@@ -48,14 +48,14 @@ const show = (path: ReadonlyArray<PropertyKey>): string => path.map(String).join
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
-/** The paths of a configuration's keys. With `said`, those that stand for the length of a training are among them. */
+/** The paths of a configuration's keys. `said` adds the other words for the length of a training. */
 const paths = (schema: Schema.Constraint, said: boolean): ReadonlyArray<ReadonlyArray<string>> => {
   const known = ConfigKeys.of(schema).map(({ path }) => path)
   const lengths = said ? trainings(schema) : []
   return [...lengths.flatMap((place) => TrainingLength.names.map((name) => [...place, name])), ...known]
 }
 
-/** Where a configuration holds the length of a training. */
+/** The paths of the members that hold the length of a training. */
 const trainings = (schema: Schema.Constraint): ReadonlyArray<ReadonlyArray<string>> => {
   const known = ConfigKeys.of(schema).map(({ path }) => path)
   const all = new Set(known.map(show))
@@ -113,15 +113,15 @@ const reading = <A, I>(schema: Schema.Codec<A, I>, source: string, said: boolean
 }
 
 /**
- * Decodes a plain value, say parsed JSON, into a configuration. `source` names it in errors.
+ * Decodes a plain value, such as parsed JSON, into a configuration. `source` names it in errors.
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
 export const decode = <A, I>(schema: Schema.Codec<A, I>, source: string) => reading(schema, source, false)
 
 /**
- * A configuration as the schema has it. An instance stays as it is; a plain copy, as `{ ...config }`, is decoded. `source` names
- * it in errors.
+ * Checks that a value is a configuration of the schema. An instance stays as it is. A plain copy, such as `{ ...config }`, is
+ * decoded. `source` names it in errors.
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
@@ -132,8 +132,8 @@ export const check = <A, I>(schema: Schema.Codec<A, I>, source: string) => {
 }
 
 /**
- * What may change in a configuration: any member at any depth. A tuple, an array or an instance is given whole; a member that is
- * undefined stays as it is. The length of a training may be said in other words, see `TrainingLength`.
+ * The changes of a configuration: members at any depth. A tuple, an array or an instance is replaced as a whole. A member that
+ * is undefined stays as it is. The length of a training may be given in the words of `TrainingLength`.
  */
 export type Changes<I> = I extends ReadonlyArray<unknown> ? I
   : I extends { readonly duration: number } ? I | (Members<I> & TrainingLength.Said)
@@ -155,8 +155,8 @@ const put = (value: Json.Json, path: ReadonlyArray<string>, member: Json.Json): 
 }
 
 /**
- * A configuration with plain values over its own, laid one after the other as `Json.merge` does: all of it is checked again.
- * `source` names where they come from in errors. The length of a training may be said in the words of `TrainingLength`.
+ * Applies plain values to a configuration, one after the other, as `Json.merge` does. The result is checked as a whole.
+ * `source` names the values in errors. The length of a training may be given in the words of `TrainingLength`.
  *
  * @returns an effect that fails with a {@link ConfigError} listing every problem.
  */
@@ -190,9 +190,9 @@ export const merge = <A extends I, I extends Json.Json>(schema: Schema.Codec<A, 
   }
 }
 
-/** What is wrong with a source as a whole, which has no keys or is not even read. */
+/** Makes the error for a source as a whole: it has no keys, or it could not be read. */
 export const refusal = (source: string, message: string): ConfigError =>
   new ConfigError({ source, problems: [{ path: "", message }] })
 
-/** Decodes the text of a JSON file; see {@link decode}. */
+/** Decodes the text of a JSON file. See {@link decode}. */
 export const decodeJson = <A, I>(schema: Schema.Codec<A, I>, source: string) => decode(Json.text(schema), source)

@@ -14,9 +14,9 @@ import { type Schema, SchemaAST } from "effect"
 /** One key of a configuration. */
 export interface Key {
   readonly path: ReadonlyArray<string>
-  /** One sentence on the key. */
+  /** One sentence about the key. */
   readonly description: string | undefined
-  /** Whether the key holds no further keys. */
+  /** True if the key holds no further keys. */
   readonly isLeaf: boolean
 }
 
@@ -47,7 +47,10 @@ const walk = (ast: SchemaAST.AST, path: ReadonlyArray<string>): ReadonlyArray<Ke
     })
   )
 
-/** All keys of a schema, each before those that it holds. Keys of the members of a union follow each other, each path once. */
+/**
+ * Lists all keys of a schema. A key comes before the keys that it holds. Keys of the members of a union follow each other, each
+ * path once.
+ */
 export const of = (schema: Schema.Constraint): ReadonlyArray<Key> => [
   ...new Map(walk(schema.ast, []).map((key) => [key.path.join("."), key])).values()
 ]

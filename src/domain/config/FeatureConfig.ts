@@ -1,14 +1,14 @@
-/** The settings that every evaluation of frozen features has. */
+/** The settings that all evaluations of frozen features share. */
 import { Schema } from "effect"
 import { Pooling } from "./VitConfig.ts"
 
-/** The fields that every evaluation of frozen features has. */
+/** The fields that all evaluations of frozen features share. */
 export const fields = {
-  /** Mean of the patch tokens, or class token, of the last block. */
+  /** The features: the mean of the patch tokens or the class token, of the last block. */
   pooling: Pooling.annotateKey({
     description: "Feature of an image: the mean of its patch tokens, or the class token."
   }),
-  /** Whether the pretrained final layer norm is applied to the tokens before pooling. */
+  /** True if the pretrained final layer norm is applied to the tokens before pooling. */
   finalNorm: Schema.Boolean.annotateKey({
     description: "Whether the pretrained last layer norm is applied before pooling."
   })

@@ -1,5 +1,6 @@
 /**
- * Names that other projects give to the keys of a configuration: timm, transformers, the official code, vector-quantize-pytorch.
+ * Names that other projects give to the keys of a configuration: timm, transformers, the official code and
+ * vector-quantize-pytorch.
  *
  * ```ts
  * import assert from "node:assert"
@@ -82,12 +83,13 @@ const isAt = (path: ReadonlyArray<string>, end: string): boolean => {
   return names.length <= path.length && names.every((name, i) => plain(name) === plain(path.at(i - names.length)!))
 }
 
-/** Keys beyond so many are no suggestion. */
+/** The largest number of keys that a suggestion lists. */
 const MOST = 4
 
 /**
- * The known paths that an unknown one means. Its last name counts, spelt in any way (`batch_size`) or as other projects call
- * it (`bs`); of several the nearest in the tree are given. Nothing where it has no meaning there, or too many.
+ * Finds the known paths that an unknown path probably means. It looks at the last name, in any spelling (`batch_size`) or as
+ * other projects call it (`bs`). Of several known paths it returns those nearest in the tree. It returns none if there is no
+ * such path, or too many.
  */
 export const meant = (
   path: ReadonlyArray<string>,

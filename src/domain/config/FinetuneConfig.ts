@@ -1,5 +1,5 @@
 /**
- * The settings of fine-tuning, which trains a classifier and all of the pretrained network below it.
+ * The settings of fine-tuning, which trains a classifier and the whole pretrained network below it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,13 +15,13 @@ import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
-/** Mixing of image pairs; both numbers are the alphas of symmetric beta distributions, 0 to leave one of the two out. */
+/** Mixup and CutMix of image pairs. Both numbers are the alpha of a symmetric beta distribution. 0 turns that one off. */
 export const Mixup = Schema.Struct({
   mixup: Quantity.NonNegative.annotateKey({ description: "Alpha of mixup; 0 for none." }),
   cutmix: Quantity.NonNegative.annotateKey({ description: "Alpha of CutMix; 0 for none." })
 })
 
-/** RandAugment: how many operations, how strong (0 to 10), and the deviation of the strength. */
+/** RandAugment: the number of operations, their magnitude (0 to 10), and the standard deviation of the magnitude. */
 export const RandAugment = Schema.Struct({
   operations: Quantity.Count.annotateKey({ description: "Operations on each image." }),
   magnitude: Schema.Finite.check(
@@ -30,35 +30,35 @@ export const RandAugment = Schema.Struct({
   deviation: Quantity.NonNegative.annotateKey({ description: "Standard deviation of the strength." })
 })
 
-/** A policy of AutoAugment by timm's name. */
+/** An AutoAugment policy, by timm's name. */
 export const AutoAugment = Schema.Literals(["original", "originalr", "v0", "v0r"])
 
-/** A fine-tuning run. The number of classes comes with the data. */
+/** The settings of a fine-tuning run. The number of classes comes with the data. */
 export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/FinetuneConfig")(
   Schema.Struct({
-    /** Names the stream of every random number of the stage. */
+    /** The random seed of the stage. */
     seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
-    /** The network; `vit.pooling` says what the classifier sees. */
+    /** The network. `vit.pooling` selects the input of the classifier. */
     vit: VitConfig.annotateKey({ description: "The network." }),
-    /** Factor of the learning rate from each block to the one before it; 1 for one rate throughout. */
+    /** Factor of the learning rate from each block to the block before it; 1 for one learning rate throughout. */
     layerDecay: Quantity.Factor.annotateKey({
       description: "Factor of the learning rate from each block to the one before it; 1 for one rate."
     }),
-    /** Share of the target that is spread over all classes. */
+    /** Share of the target that is spread evenly over all classes. */
     labelSmoothing: Quantity.Rate.annotateKey({
       description: "Label smoothing: the share of the target that is spread over all classes."
     }),
     /** Factor of the classifier's initial weights. */
     headScale: Quantity.Positive.annotateKey({ description: "Factor of the classifier's initial weights." }),
-    /** Null for none. */
+    /** Mixup and CutMix; null for none. */
     mixup: Schema.NullOr(Mixup).annotateKey({ description: "Mixup and CutMix; null for none." }),
-    /** Null for none. With it, `augment.jitter` is not applied, as in timm. */
+    /** RandAugment; null for none. It replaces `augment.jitter`, as in timm. */
     randAugment: Schema.NullOr(RandAugment).annotateKey({ description: "RandAugment; null for none." }),
-    /** A policy of AutoAugment, in place of `randAugment`. */
+    /** An AutoAugment policy, in place of `randAugment`. */
     autoAugment: Schema.optionalKey(AutoAugment).annotateKey({
       description: "Policy of AutoAugment by timm's name, in place of randAugment."
     }),
-    /** Probability that a random rectangle is replaced by noise. */
+    /** Probability that noise replaces a random rectangle. */
     erasing: Quantity.Share.annotateKey({ description: "Probability that a random rectangle is erased with noise." }),
     optimizer: OptimizerConfig,
     augment: AugmentConfig,

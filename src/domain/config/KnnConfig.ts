@@ -1,5 +1,5 @@
 /**
- * The settings of k-nearest-neighbour classification, by the cosine of frozen features.
+ * The settings of k-nearest-neighbour classification by the cosine similarity of frozen features.
  *
  * ```ts
  * import assert from "node:assert"
@@ -12,12 +12,12 @@ import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import * as FeatureConfig from "./FeatureConfig.ts"
 
-/** A nearest-neighbour evaluation. */
+/** The settings of a nearest-neighbour evaluation. */
 export class KnnConfig extends Schema.Class<KnnConfig>("patchword/KnnConfig")({
   ...FeatureConfig.fields,
-  /** How many nearest training images vote. */
+  /** Number of nearest training images that vote. */
   neighbours: Quantity.Count.annotateKey({ description: "Nearest training images that vote (k)." }),
-  /** A vote weighs `exp(cosine / temperature)`. */
+  /** Temperature of the votes. A vote weighs `exp(cosine / temperature)`. */
   temperature: Quantity.Positive.annotateKey({
     description: "Temperature of the votes: each weighs exp(cosine / temperature)."
   })

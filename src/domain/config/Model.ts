@@ -1,5 +1,5 @@
 /**
- * A record beside weights that says which network they belong to. It is enough to build that network again.
+ * The record beside weights that describes their network. It is enough to build the network again.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,10 +15,10 @@ import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
 import { TokenizerConfig } from "./TokenizerConfig.ts"
 
-/** A tokenizer that learned from features of some width. */
+/** A tokenizer, with the number of channels of its teacher's features. */
 export const Tokenizer = Schema.TaggedStruct("Tokenizer", { config: TokenizerConfig, teacherWidth: Quantity.Count })
 
-/** A network that predicts some number of codes. */
+/** A pretrained network, with the number of codes that it predicts. */
 export const Backbone = Schema.TaggedStruct("Backbone", { config: PretrainConfig, codes: Quantity.Count })
 
 /** A classifier and the names of its classes. */
@@ -27,13 +27,13 @@ export const Classifier = Schema.TaggedStruct("Classifier", {
   classes: Schema.Array(Schema.String).check(Schema.isMinLength(1))
 })
 
-/** Any of the three. */
+/** Any of the three models. */
 export const Model = Schema.Union([Tokenizer, Backbone, Classifier])
 export type Model = typeof Model.Type
 
-/** What a stage of somebody else trained: a name of its own, and its configuration as plain data. */
+/** The model of a stage of one's own: a name, and its configuration as plain data. */
 export const Custom = Schema.Struct({ name: Schema.NonEmptyString, config: Schema.Json })
 export type Custom = typeof Custom.Type
 
-/** Which of them. */
+/** The tag of a model. */
 export type Kind = Model["_tag"]

@@ -15,44 +15,47 @@ import { Schema } from "effect"
 import * as Schedule from "../method/Schedule.ts"
 import * as Quantity from "../values/Quantity.ts"
 
-/** What one stage's optimiser does, and for how long. */
+/** The optimizer of one stage, and the length of the stage. */
 export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/OptimizerConfig")(
   Schema.Struct({
-    /** Peak learning rate for all images of an update, after any scaling by their number. */
+    /** Peak learning rate of an update, after any scaling by the number of its images. */
     lr: Quantity.Positive.annotateKey({ description: "Peak learning rate, for all images of an update." }),
-    /** The rate that the cosine falls towards. */
+    /** The learning rate at the end of the cosine schedule. */
     minLr: Quantity.NonNegative.annotateKey({ description: "Learning rate at the end of the cosine schedule." }),
     /** Decay rates of the first and second moment. */
     betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]).annotateKey({
       description: "Decay rates of the first and second moment of AdamW."
     }),
-    /** Added to the root of the second moment. */
+    /** Added to the square root of the second moment. */
     eps: Quantity.Positive.annotateKey({ description: "Added to the root of the second moment of AdamW." }),
-    /** Decoupled weight decay, times the learning rate, per step. */
+    /** Decoupled weight decay. It is multiplied by the learning rate. */
     weightDecay: Quantity.NonNegative.annotateKey({
       description: "Decoupled weight decay, times the learning rate, per step."
     }),
-    /** The greatest global norm of the gradient; null to leave it as it is. */
+    /** The largest global norm of the gradient; null for no clipping. */
     clipNorm: Schema.NullOr(Quantity.Positive).annotateKey({
       description: "Greatest global norm of the gradient; null for no clipping."
     }),
-    /** Images in one step. */
+    /** Images of one step. */
     batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
     /**
-     * Steps that make one update: those before the last only add to a mean gradient, so that `accumulate` times the images
-     * take the memory of one batch and of the mean (`update_freq`). A codebook by moving average moves at every step all the
-     * same: two steps of 5 images are then not one of 10. Default 1.
+     * Steps of one update (`update_freq`); 1 when absent. Their gradients are averaged, so `accumulate` times as many images
+     * take the memory of one batch and of the mean gradient. A moving-average codebook still moves at every step: two steps of
+     * 5 images are therefore not equal to one step of 10.
      */
     accumulate: Schema.optionalKey(Quantity.Count).annotateKey({
       description: "Steps whose gradients make one update (gradient accumulation). Default 1."
     }),
-    /** What `duration` and `warmup` count: updates (which are called steps where each takes one), or passes over the data. */
+    /**
+     * The unit of `duration` and `warmup`: updates (`steps`), or passes over the data (`epochs`). An update takes `accumulate`
+     * steps.
+     */
     unit: Schema.Literals(["steps", "epochs"]).annotateKey({
       description: "Unit of duration and warmup: steps or epochs."
     }),
     /** Length of the stage, in `unit`. */
     duration: Quantity.Count.annotateKey({ description: "Length of the stage, in the unit." }),
-    /** Length of the linear warm-up from 0 at its start, in `unit`. */
+    /** Length of the linear warmup from 0, in `unit`. */
     warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warm-up, in the unit." })
   }).check(
     Schema.makeFilter((optimizer) => [
@@ -69,19 +72,21 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
   ),
   { description: "AdamW, its schedule, and the length of the stage." }
 ) {
-  /** The steps of an epoch of so many images: what is beyond the last whole update is left out. */
+  /** Returns the number of steps of an epoch of `images` images. Images after the last whole update are left out. */
   stepsPerEpoch(images: number): number {
     const { accumulate = 1, batchSize } = this
     return Math.floor(images / (batchSize * accumulate)) * accumulate
   }
 
-  /** The length of the stage and of its warm-up in steps, for data of that many steps an epoch. */
+  /** Converts the lengths of the stage and of its warmup to steps. */
   steps(stepsPerEpoch: number): { readonly total: number; readonly warmup: number } {
     const factor = this.unit === "steps" ? this.accumulate ?? 1 : stepsPerEpoch
     return { total: this.duration * factor, warmup: this.warmup * factor }
   }
 
-  /** The learning rate at each step, counted from 0, which changes with the updates; see `Schedule.cosine`. */
+  /**
+   * Returns the learning rate as a function of the step, counted from 0. It changes with each update. See `Schedule.cosine`.
+   */
   learningRate(stepsPerEpoch: number): (step: number) => number {
     const { accumulate = 1, lr, minLr } = this
     const { total, warmup } = this.steps(stepsPerEpoch)

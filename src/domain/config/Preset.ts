@@ -31,21 +31,21 @@ export class Preset extends Schema.Class<Preset>("patchword/Preset")({
   finetune: FinetuneConfig,
   probe: ProbeConfig,
   knn: KnnConfig,
-  /** Null where nobody published one. */
+  /** Segmentation; null if no settings are published. */
   segmentation: Schema.NullOr(SegmentationConfig)
 }) {}
 
-/** What may change in a preset: any value at any depth. */
+/** The changes of a preset: any value at any depth. */
 export type Changes = Config.Changes<typeof Preset.Encoded>
 
 const merge = Config.merge(Preset, "the changed preset")
 
 /**
- * A preset with some of its values changed, and checked as a whole: what `--config` and `--set` do on the command line. A tuple,
- * an array, `null` or a configuration as another preset has it takes the place of what was there; what is undefined stays as it is.
+ * Changes values of a preset and checks the result as a whole. `--config` and `--set` do this on the command line. A tuple, an
+ * array, `null` or a whole configuration replaces the former value. An undefined value stays as it is.
  *
- * Fails with a `ConfigError` (64) that names each path which does not fit. In plain code, `Effect.runSync` gives the preset or
- * throws that error.
+ * Fails with a `ConfigError` that names each wrong path. In plain code, `Effect.runSync` returns the preset or throws that
+ * error.
  */
 const change = (preset: Preset, changes: Changes) => merge(preset, changes)
 

@@ -36,32 +36,32 @@ const Pattern = Schema.Union([
 // Other masks have no rectangles whose sizes could contradict each other.
 const inBlocks = ({ pattern }: MaskConfig): boolean => pattern === undefined || pattern.kind === "blockwise"
 
-/** The masks, in patches. All but `count` is of blockwise ones; see `BlockMask`. */
+/** The settings of masks, in patches. All except `count` apply to blockwise masks only; see `BlockMask`. */
 export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")({
-  /** Masked patches of each image, exactly. */
+  /** Exact number of masked patches of each image. */
   count: Quantity.Count.annotateKey({ description: "Masked patches of each image." }),
-  /** Least area that a rectangle is drawn with. */
+  /** Smallest area of a rectangle, as drawn. */
   minBlock: Quantity.Count.annotateKey({ description: "Least area of a masked block." }),
-  /** Most patches that one rectangle adds; null for `count`. */
+  /** Largest number of patches that one rectangle adds; null for `count`. */
   maxBlock: Schema.NullOr(Quantity.Count).annotateKey({ description: "Most patches of one block; null for count." }),
-  /** Least ratio of a rectangle's sides, whose inverse is the greatest. */
+  /** Smallest aspect ratio of a rectangle. The largest ratio is its inverse. */
   minAspect: Quantity.Factor.annotateKey({
     description: "Least ratio of the sides of a block; its inverse is the greatest."
   }),
-  /** How masks are drawn; blockwise when absent. */
+  /** The kind of masks; blockwise when absent. */
   pattern: Schema.optionalKey(Pattern).annotateKey({ description: "How masks are drawn. Default: in blocks." })
 }, { description: "Masks, in patches." }) {}
 
 /**
- * Patch aggregation: a shallow head predicts the codes once more from the last class token and the patch tokens of an
- * earlier block, so that the class token has to gather what those do not tell (paper, section 2.3).
+ * Patch aggregation. A shallow head also predicts the codes, from the last class token and the patch tokens of an earlier
+ * block. The class token therefore has to collect the information that those patch tokens lack (paper, section 2.3).
  */
 export class AggregationConfig extends Schema.Class<AggregationConfig>("patchword/AggregationConfig")({
-  /** The block whose patch tokens the head sees, counted from 1. */
+  /** The block that gives the head its patch tokens, counted from 1. */
   earlyLayer: Quantity.Count.annotateKey({ description: "Block whose patch tokens the head sees, counted from 1." }),
   /** Blocks of the head. */
   headDepth: Quantity.Count.annotateKey({ description: "Blocks of the head." }),
-  /** Whether both predictions go through the same norm and the same output layer. */
+  /** True if both predictions share the final norm and the output layer. */
   sharedHead: Schema.Boolean.annotateKey({
     description: "Whether both predictions share the last norm and the output layer."
   })
@@ -69,17 +69,20 @@ export class AggregationConfig extends Schema.Class<AggregationConfig>("patchwor
   description: "Patch aggregation: a shallow head predicts the codes once more from the class token; null for none."
 }) {}
 
-/** A masked-image-modelling run. The number of codes comes with the tokenizer. */
+/** The settings of a pretraining run. The number of codes comes with the tokenizer. */
 export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/PretrainConfig")(
   Schema.Struct({
-    /** Names the stream of every random number of the stage. */
+    /** The random seed of the stage. */
     seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network. */
     vit: VitConfig.annotateKey({ description: "The network." }),
-    /** Standard deviation of the first weights. They are cut at one, which leaves 0.54 of it (`init_std`). */
+    /**
+     * Standard deviation of the initial weights (`init_std`). The normal distribution is truncated at one standard deviation,
+     * which leaves 0.54 of it.
+     */
     initStd: Quantity.Positive.annotateKey({ description: "Standard deviation of the initial weights." }),
     mask: MaskConfig,
-    /** Null to predict from the last block alone. */
+    /** Patch aggregation; null to predict from the last block alone. */
     aggregation: Schema.NullOr(AggregationConfig),
     optimizer: OptimizerConfig,
     augment: AugmentConfig,
@@ -105,7 +108,7 @@ export class PretrainConfig extends Schema.Class<PretrainConfig>("patchword/Pret
   ),
   { description: "Masked image modelling: the network predicts the codes of masked patches." }
 ) {
-  /** What a mask is asked for. */
+  /** The options of the mask generator. */
   get masking(): BlockMask.Options {
     const { count, maxBlock, minAspect, minBlock } = this.mask
     return { ...this.vit.grid, count, minBlock, maxBlock: maxBlock ?? count, minAspect }

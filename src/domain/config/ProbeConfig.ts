@@ -12,19 +12,24 @@ import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import * as FeatureConfig from "./FeatureConfig.ts"
 
-/** A linear probe. The paper gives results but no procedure; this is a convex problem, so it needs no learning rate. */
+/**
+ * The settings of a linear probe. The paper gives results but no procedure. The problem is convex, so it needs no learning
+ * rate.
+ */
 export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfig")({
-  /** Names the stream of every random number of the stage. */
+  /** The random seed of the stage. */
   seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
   ...FeatureConfig.fields,
-  /** Whether each feature is brought to mean 0 and deviation 1 over the training set. */
+  /** True if each feature is scaled to mean 0 and standard deviation 1 over the training set. */
   standardise: Schema.Boolean.annotateKey({
     description: "Whether each feature is brought to mean 0 and deviation 1 over the training set."
   }),
-  /** Weights of the squared norm of the weights; the one that is best on the validation set is taken. */
+  /**
+   * The L2 penalties to try: factors of the squared norm of the weights. The one that is best on the validation split is used.
+   */
   l2: Schema.NonEmptyArray(Quantity.NonNegative).annotateKey({
     description: "L2 penalties that are tried; the best on the validation set is taken."
   }),
-  /** Iterations of the solver, at most. */
+  /** Largest number of iterations of the solver. */
   iterations: Quantity.Count.annotateKey({ description: "Most iterations of the solver." })
 }, { description: "Linear probe: logistic regression on frozen features." }) {}

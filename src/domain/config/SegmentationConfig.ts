@@ -1,6 +1,5 @@
 /**
- * The settings of training a segmenter (UperNet) on a pretrained network, as published for ADE20K. No stage takes them
- * yet.
+ * The settings of training a segmenter (UperNet) on a pretrained network, as published for ADE20K. No stage uses them yet.
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,48 +12,51 @@ import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import { VitConfig } from "./VitConfig.ts"
 
-/** A segmentation run. The number of classes comes with the data. */
+/** The settings of a segmentation run. The number of classes comes with the data. */
 export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchword/SegmentationConfig")(
   Schema.Struct({
-    /** Names the stream of every random number of the stage. */
+    /** The random seed of the stage. */
     seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network; `vit.imageSize` is the side of the crops. */
     vit: VitConfig.annotateKey({ description: "The network." }),
-    /** The blocks whose patch tokens make the four levels of the pyramid, counted from 1. */
+    /** The blocks whose patch tokens form the four levels of the feature pyramid, counted from 1. */
     taps: Schema.Tuple([Quantity.Count, Quantity.Count, Quantity.Count, Quantity.Count]).annotateKey({
       description: "Blocks whose patch tokens make the pyramid, counted from 1."
     }),
     /** Channels of the decoder. */
     channels: Quantity.Count.annotateKey({ description: "Channels of the decoder." }),
-    /** Weight of the auxiliary head's loss. */
+    /** Factor of the auxiliary head's loss. */
     auxiliary: Quantity.NonNegative.annotateKey({ description: "Weight of the auxiliary head's loss." }),
-    /** Factor of the learning rate from each block to the one before it. */
+    /** Factor of the learning rate from each block to the block before it. */
     layerDecay: Quantity.Factor.annotateKey({
       description: "Factor of the learning rate from each block to the one before it."
     }),
-    /** Peak learning rate. It falls in a straight line to 0. */
+    /** Peak learning rate. It falls linearly to 0. */
     lr: Quantity.Positive.annotateKey({ description: "Peak learning rate; it falls in a straight line to 0." }),
     /** Decay rates of the first and second moment. */
     betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]).annotateKey({
       description: "Decay rates of the first and second moment of AdamW."
     }),
-    /** Decoupled weight decay, times the learning rate, per step. */
+    /** Decoupled weight decay. It is multiplied by the learning rate. */
     weightDecay: Quantity.NonNegative.annotateKey({
       description: "Decoupled weight decay, times the learning rate, per step."
     }),
-    /** Images in one step. */
+    /** Images of one step. */
     batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
-    /** Length of the stage and of its linear warm-up, in steps. */
+    /** Length of the stage and of its linear warmup, in steps. */
     steps: Quantity.Count.annotateKey({ description: "Length of the stage, in steps." }),
     warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warm-up, in steps." }),
-    /** Images are resized to fit this, `[long, short]` side in pixels, times a random factor within `scale`. */
+    /**
+     * The size that images are resized to fit, `[long, short]` side in pixels. It is multiplied by a random factor within
+     * `scale`.
+     */
     resize: Schema.Tuple([Quantity.Count, Quantity.Count]).annotateKey({
       description: "Long and short side that images are resized to fit, in pixels."
     }),
     scale: Schema.Tuple([Quantity.Positive, Quantity.Positive]).annotateKey({
       description: "Least and greatest random factor of that size."
     }),
-    /** Distance between the windows of evaluation, in pixels. */
+    /** Distance between the windows of sliding-window evaluation, in pixels. */
     stride: Quantity.Count.annotateKey({ description: "Distance between the windows of evaluation, in pixels." })
   }).check(
     Schema.makeFilter(({ steps, taps, vit, warmup }) => [

@@ -1,5 +1,5 @@
 /**
- * The settings of the tokenizer, which learns by vector-quantised knowledge distillation (VQ-KD).
+ * The settings of the tokenizer, which learns by vector-quantized knowledge distillation (VQ-KD).
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,13 +18,16 @@ import { AugmentConfig } from "./AugmentConfig.ts"
 import { OptimizerConfig } from "./OptimizerConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
-/** A quantizer that was given in code, by its name: `trainTokenizer` writes it, and who reads the tokenizer gives it again. */
+/**
+ * A quantizer given in code, by its name. `trainTokenizer` writes the name. The reader of the tokenizer has to give the
+ * quantizer again.
+ */
 const OwnQuantizer = Schema.Struct({
   kind: Schema.Literal("own").annotateKey({ description: "gradient, finiteScalar, or own." }),
   name: Schema.NonEmptyString.annotateKey({ description: "Name of the own quantizer." })
 })
 
-/** Codes that learn by gradient; `commitment` is the factor of the loss that pulls vectors to their codes. */
+/** Codes that learn by gradient. `commitment` is the factor of the loss that pulls vectors to their codes. */
 const GradientCodes = Schema.Struct({
   kind: Schema.Literal("gradient").annotateKey({ description: "gradient, finiteScalar, or own." }),
   commitment: Quantity.NonNegative.annotateKey({
@@ -32,7 +35,7 @@ const GradientCodes = Schema.Struct({
   })
 })
 
-/** Finite scalar quantization: the levels of each channel. `size` is their product, `dim` their number. */
+/** Finite scalar quantization: the number of levels of each channel. `size` is their product, `dim` the number of channels. */
 const FiniteScalar = Schema.Struct({
   kind: Schema.Literal("finiteScalar").annotateKey({ description: "gradient, finiteScalar, or own." }),
   levels: Schema.Array(
@@ -51,7 +54,7 @@ interface Issue {
   readonly issue: string
 }
 
-/** What a quantizer cannot use. The moving average, which there is without a quantizer, uses all. */
+/** Lists the settings that a quantizer cannot use. The moving average is the default, and uses all. */
 const unfit = (
   { dim, kmeans, quantizer, revival, size }: {
     readonly dim: number
@@ -82,7 +85,7 @@ const unfit = (
   ]
 }
 
-/** The codebook and how it learns (`norm_ema_quantizer.py`). */
+/** The codebook and its training (`norm_ema_quantizer.py`). */
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
   Schema.Struct({
     /** Number of codes. */
@@ -90,15 +93,15 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     /** Channels of a code. */
     dim: Quantity.Size.annotateKey({ description: "Channels of a code." }),
     /**
-     * Of the moving average: how much of a code stays at each step. The rest moves to the mean direction of the patches that it
-     * was given to.
+     * Decay of the moving average: the share of a code that stays at each step. The rest moves to the mean direction of the
+     * patches that were assigned to the code.
      */
     decay: Quantity.Rate.annotateKey({ description: "Share of a code that each step keeps, in the moving average." }),
-    /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+    /** True if k-means over the first batch initialises the codes, false for random directions. */
     kmeans: Schema.Boolean.annotateKey({ description: "Whether k-means over the first batch sets the initial codes." }),
     /**
-     * Moves codes that are hardly used to patches of the batch: those whose running count falls below `threshold` times
-     * that of a uniformly used code. Null is the method as published, which revives no code.
+     * Revival of rarely used codes. A code is moved to a patch of the batch when its running count falls below `threshold`
+     * times that of a uniformly used code. Null revives no code, as in the published method.
      */
     revival: Schema.NullOr(
       Schema.Struct({
@@ -109,7 +112,7 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     ).annotateKey({
       description: "Moves codes that are hardly used to patches of the batch; null for none, as published."
     }),
-    /** How vectors become codes; the moving average of the published method when absent. */
+    /** The quantizer, which turns vectors into codes; the moving average of the published method when absent. */
     quantizer: Schema.optionalKey(Quantizer).annotateKey({
       description: "How vectors become codes. Default: the moving average of the published method."
     })
@@ -124,20 +127,23 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
   { description: "The codebook of visual words." }
 ) {}
 
-/** A tokenizer and its training. The width of the teacher's features comes with the teacher. */
+/** The settings of a tokenizer and of its training. The width of the teacher's features comes with the teacher. */
 export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/TokenizerConfig")({
-  /** Names the stream of every random number of the stage. */
+  /** The random seed of the stage. */
   seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
   /** The network that encodes patches. */
   encoder: VitConfig.annotateKey({ description: "The network that encodes patches." }),
-  /** Blocks of the decoder, which is like the encoder otherwise. */
+  /** Number of blocks of the decoder. Its other sizes are those of the encoder. */
   decoderDepth: Quantity.Blocks.annotateKey({ description: "Blocks of the decoder." }),
   codebook: CodebookConfig,
   optimizer: OptimizerConfig,
   augment: AugmentConfig,
   sampling: Schema.optionalKey(Sampling)
 }, { description: "The tokenizer and its training by vector-quantised knowledge distillation (VQ-KD)." }) {
-  /** The decoder: a transformer over the grid of codes, each code being a patch of one pixel with `codebook.dim` channels. */
+  /**
+   * The sizes of the decoder: a transformer over the grid of codes. Each code is a patch of one pixel with `codebook.dim`
+   * channels.
+   */
   get decoder(): VitConfig {
     return new VitConfig({
       ...this.encoder,

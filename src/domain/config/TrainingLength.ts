@@ -1,6 +1,6 @@
 /**
- * The length of a training in the words of the field: `epochs`, `steps`, `warmupEpochs` and `warmupSteps` stand for `unit`, `duration`
- * and `warmup`.
+ * The length of a training in common words: `epochs`, `steps`, `warmupEpochs` and `warmupSteps` replace `unit`, `duration` and
+ * `warmup`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,7 +15,7 @@
 import type { Schema } from "effect"
 import type * as Json from "../values/Json.ts"
 
-/** What may be said in place of `unit`, `duration` and `warmup`. */
+/** The words that may replace `unit`, `duration` and `warmup`. */
 export type Said = {
   readonly epochs?: number | undefined
   readonly steps?: number | undefined
@@ -31,16 +31,16 @@ export const names: ReadonlyArray<string> = [...LENGTHS, ...WARMUPS]
 
 type Members = { readonly [key: string]: Json.Json | undefined }
 
-/** A length as it is stored, or what is wrong with the way it was said, by the key. */
+/** The stored form of a length, or the problem of a key. */
 export type Resolved =
   | { readonly _tag: "Length"; readonly length: Schema.JsonObject; readonly saidAs: Readonly<Record<string, string>> }
   | { readonly _tag: "Contradiction"; readonly key: string; readonly message: string }
 
 /**
- * The length that changes ask for. Where the unit becomes another one and no warm-up is given, the warm-up keeps its share of the
+ * Computes the stored length from changes. If the unit changes and no warmup is given, the warmup keeps its share of the
  * duration, rounded down.
  *
- * @returns nothing where none of {@link names} is among the changes.
+ * @returns undefined if the changes hold none of {@link names}.
  */
 export const resolve = (stored: Members, changes: Members): Resolved | undefined => {
   const given = (keys: ReadonlyArray<string>) =>

@@ -1,6 +1,6 @@
 /**
- * The sizes of a vision transformer. Tokenizer encoder and decoder, pretrained network and classifier are all built from
- * it.
+ * The sizes of a vision transformer. The tokenizer's encoder and decoder, the pretrained network and the classifier are all
+ * built from it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,10 +14,10 @@ import { Schema } from "effect"
 import * as Grid from "../values/Grid.ts"
 import * as Quantity from "../values/Quantity.ts"
 
-/** Where the bias by relative position lives: nowhere, in one table for all blocks, or in one table for each. */
+/** The place of the relative position bias: none, one table shared by all blocks, or one table per block. */
 export const RelativePositions = Schema.Literals(["none", "shared", "perBlock"])
 
-/** What stands for the image: the mean of its patch tokens, or the class token. */
+/** The feature of an image: the mean of its patch tokens, or the class token. */
 export const Pooling = Schema.Literals(["mean", "cls"])
 
 /** The sizes and options of a vision transformer (`modeling_finetune.py`, `modeling_pretrain.py`). */
@@ -25,37 +25,37 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
   Schema.Struct({
     /** Height and width of the image, in pixels. */
     imageSize: Quantity.Size.annotateKey({ description: "Height and width of the image, in pixels." }),
-    /** Height and width of a patch, in pixels; divides `imageSize`. */
+    /** Height and width of a patch, in pixels. It divides `imageSize`. */
     patchSize: Quantity.Size.annotateKey({ description: "Height and width of a patch, in pixels; divides imageSize." }),
-    /** Channels of a token (paper: hidden size). */
+    /** Channels of a token (hidden size in the paper). */
     width: Quantity.Size.annotateKey({ description: "Channels of a token." }),
     /** Number of blocks. */
     depth: Quantity.Blocks.annotateKey({ description: "Number of blocks." }),
-    /** Attention heads; divides `width`. */
+    /** Number of attention heads. It divides `width`. */
     heads: Quantity.Size.annotateKey({ description: "Attention heads; divides width." }),
-    /** Channels inside the MLP, as a multiple of `width`. */
+    /** Channels of the MLP's hidden layer, as a multiple of `width`. */
     mlpRatio: Quantity.Positive.annotateKey({ description: "Channels inside the MLP, as a multiple of width." }),
-    /** Initial value of the per-channel scale of each residual branch; 0 for networks without layer scale. */
+    /** Initial value of layer scale, the per-channel factor of each residual branch; 0 for networks without layer scale. */
     layerScale: Quantity.NonNegative.annotateKey({
       description: "Initial layer scale of each residual branch; 0 for none."
     }),
-    /** Whether query and value have a bias. The key never has one. */
+    /** True if queries and values have a bias. Keys never have one. */
     qkvBias: Schema.Boolean.annotateKey({ description: "Whether query and value have a bias." }),
-    /** Whether a learned table of absolute positions is added to the tokens. */
+    /** True if a learned table of absolute positions is added to the tokens. */
     absolutePositions: Schema.Boolean.annotateKey({
       description: "Whether learned absolute positions are added to the tokens."
     }),
-    /** Where the bias by relative position lives. */
+    /** The place of the relative position bias. */
     relativePositions: RelativePositions.annotateKey({
       description: "Relative position bias: none, shared by all blocks, or perBlock."
     }),
-    /** Drop-path rate of the last block; earlier blocks drop in proportion to their depth. */
+    /** Drop-path rate of the last block. The rate of earlier blocks grows linearly from 0 with their depth. */
     dropPath: Quantity.Rate.annotateKey({
       description: "Drop-path rate of the last block; earlier blocks drop in proportion to their depth."
     }),
-    /** What stands for the image. Pretraining, which predicts patches, does not use it. */
+    /** The feature of an image. Pretraining predicts patches and does not use it. */
     pooling: Pooling.annotateKey({ description: "What stands for the image: mean of the patch tokens, or cls token." }),
-    /** Added to the variance in every layer norm; 1e-6, the official value, when absent. */
+    /** Added to the variance in every layer norm; 1e-6, as in the official code, when absent. */
     normEpsilon: Schema.optionalKey(Quantity.Positive).annotateKey({
       description: "Added to the variance in layer norms. Default 1e-6."
     })
@@ -94,7 +94,7 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
     return this.width / this.heads
   }
 
-  /** Channels inside the MLP. */
+  /** Channels of the MLP's hidden layer. */
   get hidden(): number {
     return Math.round(this.width * this.mlpRatio)
   }

@@ -1,6 +1,6 @@
 /**
- * The accuracy of a classifier on a split, with what is needed to judge it: the number of images, a confidence interval,
- * and the accuracy of always answering one class.
+ * The accuracy of a classifier on a split. It comes with the number of images, a confidence interval, and the accuracy of
+ * always answering one class.
  *
  * ```ts
  * import assert from "node:assert"
@@ -22,28 +22,31 @@ import * as Metrics from "./Metrics.ts"
 
 const TOP = 5
 
-/** The figures of one split; shares from 0 to 1. */
+/** The accuracy of one split. Shares lie in [0, 1]. */
 export const Accuracy = Schema.Struct({
   split: Schema.String,
   images: Quantity.Whole,
-  /** How many answers were possible. */
+  /** Number of possible answers. */
   classes: Quantity.Count,
-  /** The share whose label has the greatest score. */
+  /** Top-1 accuracy: the share of images whose label has the highest score. */
   top1: Quantity.Share,
-  /** The share whose label has one of the five greatest; absent where no more answers are possible. */
+  /**
+   * Top-5 accuracy: the share of images whose label has one of the five highest scores. Absent if there are at most five
+   * answers.
+   */
   top5: Schema.optionalKey(Quantity.Share),
-  /** Between which shares `top1` lies, 95 % sure, if the images are independent. */
+  /** The 95 % confidence interval of `top1`, for independent images. */
   interval: Schema.Tuple([Quantity.Share, Quantity.Share]),
-  /** What always answering the most frequent class of the split would reach. */
+  /** Accuracy of always answering the most frequent class of the split. */
   largestClass: Quantity.Share
 })
 export type Accuracy = typeof Accuracy.Type
 
-/** The share of a set's images that its most frequent class holds; 0 when there are none. */
+/** Returns the share of a set's images that belong to its most frequent class; 0 for an empty set. */
 export const largestClass = (set: Pick<Classes.Labelled, "classes" | "labels">): number =>
   set.labels.length === 0 ? 0 : Math.max(...Classes.count(set)) / set.labels.length
 
-/** Measures a split by scores of the classes that were learned, `[N, classes]`, row-major. */
+/** Computes the accuracy of a split from scores of the learned classes, `[N, classes]`, row-major. */
 export const measure = (met: Classes.Met, scores: Float32Array): Accuracy => {
   const { among, classes, labels, set } = met
   const possible = among?.length ?? classes.length

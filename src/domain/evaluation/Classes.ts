@@ -1,6 +1,6 @@
 /**
- * Checks of labels, and the matching of classes between splits. Each split has its own list of class names, and a label
- * is an index into that list. A number alone means nothing in another split, so classes are matched by name.
+ * Checks of labels, and the matching of classes between splits. Each split has its own list of class names. A label is an index
+ * into that list, and its number alone means nothing in another split. Classes are therefore matched by name.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,22 +15,22 @@
  */
 import { Result, Runtime, Schema } from "effect"
 
-/** What is known of the images of a split without looking at them. */
+/** The facts about a split that are known without decoding its images. */
 export interface Labelled {
   readonly name: string
   readonly classes: ReadonlyArray<string>
   /** The class of each image, as an index into `classes`. */
   readonly labels: Int32Array
-  /** What was read as the label, as it stands in a sentence: "the sub-folders of photos". */
+  /** The source of the labels, in words: "the sub-folders of photos". */
   readonly labelSource?: string
-  /** The only classes that can occur, by number, where these are fewer than `classes`. Figures are measured among them. */
+  /** The numbers of the only classes that can occur, if these are fewer than `classes`. Accuracy is measured among them. */
   readonly among?: Int32Array
 }
 
 /**
- * How the classes of a test may differ from those that were learned. `same`: not at all. `fewer`: the test may lack some,
- * which stay possible answers. `subset`: it may lack some, and only those that occur in it are possible answers, as on
- * ImageNet-A and ImageNet-R.
+ * The allowed differences between the classes of a test split and the learned classes. `same` allows none. With `fewer`, the
+ * test split may lack classes, which stay possible answers. With `subset`, it may lack classes, and only those that occur in it
+ * are possible answers, as on ImageNet-A and ImageNet-R.
  */
 export const Rule = Schema.Literals(["same", "fewer", "subset"])
 export type Rule = typeof Rule.Type
@@ -40,9 +40,9 @@ const FIRST = 3
 const some = (names: ReadonlyArray<string>): string =>
   `${names.slice(0, FIRST).map((name) => `"${name}"`).join(", ")}${names.length > FIRST ? ", …" : ""}`
 
-/** A label is the number of no class. Exits with 65. */
+/** A label is not the number of a class. Exits with 65. */
 export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutside", {
-  /** Which image, by its place in the split. */
+  /** The index of the image in the split. */
   image: Schema.Int,
   label: Schema.Int,
   classes: Schema.Int
@@ -54,7 +54,7 @@ export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutsi
   }
 }
 
-/** All images are of one class, so there is nothing to tell apart. Exits with 65. */
+/** All images belong to one class, so a classifier has nothing to learn. Exits with 65. */
 export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
   images: Schema.Int,
   class: Schema.String,
@@ -68,7 +68,7 @@ export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
   }
 }
 
-/** A name stands twice in lists that differ, so nobody can tell which is which. Exits with 65. */
+/** A class name occurs twice in a list, and the two lists differ. Classes cannot be matched by name. Exits with 65. */
 export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
   list: Schema.String,
   class: Schema.String
@@ -80,16 +80,16 @@ export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
   }
 }
 
-/** The classes are not those that were learned. Exits with 65. */
+/** The classes of a split are not the learned classes. Exits with 65. */
 export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesDiffer", {
-  /** What was learned from. */
+  /** The name of the source of the learned classes. */
   learned: Schema.String,
-  /** Both lists of names. */
+  /** The learned classes. */
   wanted: Schema.Array(Schema.String),
   given: Schema.Array(Schema.String),
-  /** Those that are in `given` only. */
+  /** The classes of `given` that are not in `wanted`. */
   unknown: Schema.Array(Schema.String),
-  /** Those that are in `wanted` only. */
+  /** The classes of `wanted` that are not in `given`. */
   missing: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -109,7 +109,7 @@ export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesD
   }
 }
 
-/** Images have classes that nothing was learned of. Exits with 65. */
+/** Test images have classes without any training image. Exits with 65. */
 export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearned", {
   learned: Schema.String,
   classes: Schema.Array(Schema.String)
@@ -122,7 +122,7 @@ export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearn
   }
 }
 
-/** Why the labels of a split cannot be used. The exit code is that of the reason. */
+/** The labels of a split cannot be used. `reason` has the cause, and its exit code. */
 export class ClassesError extends Schema.TaggedError<ClassesError>()("ClassesError", {
   split: Schema.String,
   reason: Schema.Union([LabelOutside, OneClass, ClassTwice, ClassesDiffer, NeverLearned])
@@ -133,7 +133,7 @@ export class ClassesError extends Schema.TaggedError<ClassesError>()("ClassesErr
   }
 }
 
-/** How many images each class has. */
+/** Counts the images of each class. */
 export const count = (labelled: Pick<Labelled, "classes" | "labels">): Int32Array => {
   const counts = new Int32Array(labelled.classes.length)
   for (const label of labelled.labels) counts[label]!++
@@ -164,18 +164,18 @@ const several = (set: Labelled): Result.Result<void, ClassesError> => {
   return failing(name)(new OneClass({ images: labels.length, class: classes[only]!, ...source }))
 }
 
-/** Whether a split can be learned from: every label is a class, and there are at least two. */
+/** Checks that a split can be learned from: every label is a class, and there are at least two classes. */
 export const check = (set: Labelled): Result.Result<void, ClassesError> =>
   Result.flatMap(inside(set), () => several(set))
 
-/** A split whose classes have met those that were learned. */
+/** A split whose classes were matched with the learned classes. */
 export interface Met<S extends Labelled = Labelled> {
   readonly set: S
-  /** The classes that were learned. */
+  /** The learned classes. */
   readonly classes: ReadonlyArray<string>
-  /** The class of each image, as an index into these. */
+  /** The class of each image, as an index into the learned classes. */
   readonly labels: Int32Array
-  /** The possible answers, ascending; all where there are none. */
+  /** The numbers of the possible answers, ascending; all classes when absent. */
   readonly among?: Int32Array
 }
 
@@ -184,7 +184,7 @@ const twice = (names: ReadonlyArray<string>): string | undefined => {
   return names.find((name) => seen.size === seen.add(name).size)
 }
 
-/** The number of each of `given` in `wanted`, -1 for those that are not there. */
+/** Returns the index of each of `given` in `wanted`, -1 for names that are not there. */
 const numbered = (wanted: ReadonlyArray<string>, given: ReadonlyArray<string>): Int32Array => {
   const places = new Map(wanted.map((name, number) => [name, number]))
   return Int32Array.from(given, (name) => places.get(name) ?? -1)
@@ -193,16 +193,20 @@ const numbered = (wanted: ReadonlyArray<string>, given: ReadonlyArray<string>): 
 const equal = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
   one.length === other.length && one.every((name, index) => name === other[index])
 
-/** What was learned from: a split, or a classifier, of which the classes are known and no images. */
+/** The source of the learned classes: a split, or a classifier, which has classes and no images. */
 export type Learned = Labelled | Omit<Labelled, "labels">
 
 /**
- * The labels of a test in the numbers of what was learned. Names that are the same in the same order meet whatever they
- * are; else every name must be there once.
+ * Converts the labels of a test split to indices into the learned classes. Lists with the same names in the same order always
+ * match. Otherwise each name must be unique.
  *
- * Fails with `LabelOutside`, with `ClassTwice`, with `ClassesDiffer` where the names are not those that the rule allows,
- * with `NeverLearned` where an image's class has no image in the split that was learned from, and with `OneClass` where all
- * images are of one class, unless the rule is `fewer`.
+ * Fails with
+ *
+ * * `LabelOutside` if a label is not the number of a class,
+ * * `ClassTwice` if a name occurs twice,
+ * * `ClassesDiffer` if the rule does not allow the names,
+ * * `NeverLearned` if an image's class has no image in the split that was learned from,
+ * * `OneClass` if all images belong to one class, unless the rule is `fewer`.
  */
 export const meet = <S extends Labelled>(
   learned: Learned,
@@ -249,7 +253,7 @@ export const meet = <S extends Labelled>(
     })
   })
 
-/** {@link check} of what was learned from, and {@link meet} of every test with it. */
+/** Applies {@link check} to the split that was learned from, and {@link meet} to every test split. */
 export const meetAll = <S extends Labelled>(
   learned: Labelled,
   tests: ReadonlyArray<S>,

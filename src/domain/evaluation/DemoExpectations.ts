@@ -1,10 +1,10 @@
-/** What is expected of the report of the demo, which runs the `tiny` preset on emoji. */
+/** The expected results of the demo, which runs the `tiny` preset on emoji. */
 import type { Band, Expectation } from "./Report.ts"
 
 /**
- * What a run of the `tiny` preset on the emoji of the demo is expected to reach: what each of three seeds reached, with room
- * for another one, or another order of adding. On the 3D style nothing is expected of the probe, whose gain over them is two
- * points where one standard deviation is three.
+ * The expected figures of the `tiny` preset on the emoji of the demo. Each of three seeds reached them, with a margin for other
+ * seeds and other orders of summation. Nothing is expected of the probe on the 3D style: its gain is two points, and one
+ * standard deviation is three.
  */
 export const figures: ReadonlyArray<Expectation> = [
   { figure: "tokenizer.cosine", atLeast: 0.49 },
@@ -30,7 +30,7 @@ const band = (
   points: means.map(([step, mean]) => ({ step, low: Math.max(0, mean - margin), high: mean + margin }))
 })
 
-/** Where the smoothed curves of such a run are expected: around those of the default seed, with a margin for others. */
+/** The expected ranges of the smoothed training curves: those of the default seed, with a margin for other seeds. */
 export const curves: ReadonlyArray<Band> = [
   band("tokenizer", "loss", 0.03, [[25, 0.67], [50, 0.62], [100, 0.57], [150, 0.53], [200, 0.505], [300, 0.48]]),
   band("tokenizer", "cosine", 0.03, [[25, 0.34], [50, 0.385], [100, 0.44], [150, 0.48], [200, 0.5], [300, 0.525]]),

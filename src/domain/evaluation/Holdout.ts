@@ -1,5 +1,5 @@
 /**
- * A part of a split that is held out, so that a network is tested on images that it never saw.
+ * Holds out a part of a split, so that a network is tested on images that it never saw.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,7 +17,7 @@ import { Result, Runtime, Schema } from "effect"
 import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as Classes from "./Classes.ts"
 
-/** The share of each class that is held out, and the seed that chooses the images. */
+/** The share of each class that is held out, and the seed that selects the images. */
 export const Holdout = Schema.Struct({
   share: Schema.Finite.check(
     Schema.makeFilter((n: number) => n > 0 && n < 1, { expected: "a number above 0 and below 1" })
@@ -26,7 +26,7 @@ export const Holdout = Schema.Struct({
 })
 export type Holdout = typeof Holdout.Type
 
-/** So many classes are named. */
+/** The largest number of class names in a message. */
 const NAMED = 5
 
 /** Some classes have one image, which cannot be in both parts. Exits with 65. */
@@ -57,13 +57,13 @@ export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
   }
 }
 
-/** Images with a name each. */
+/** Labelled images with a name each. */
 export interface Named extends Classes.Labelled {
-  /** The name of the image at a place, by which it is drawn. Unique in its class. */
+  /** The name of the image at an index. It identifies the image in the draw, and is unique within its class. */
   readonly describe: (place: number) => string
 }
 
-/** The images of a class in an order of their own: each has a number by seed, class and name. */
+/** Sorts the images of a class by a random number. The seed, the class and the image's name determine that number. */
 const ordered = (members: ReadonlyArray<number>, { classes, describe, labels }: Named, seed: number) =>
   members
     .map((place) => {
@@ -75,12 +75,11 @@ const ordered = (members: ReadonlyArray<number>, { classes, describe, labels }: 
     .map(({ place }) => place)
 
 /**
- * The places of the images that are held out and of the rest, ascending. Each class gives its share, rounded, and has at
- * least one image in both parts. Neither the order of the images nor other classes change where an image is, and a larger
- * share holds out all that a smaller one does.
+ * Splits images into those that are held out and the rest. Both are ascending indices. Each class gives its share, rounded, and
+ * has at least one image in both parts. The order of the images and the other classes do not matter. A larger share holds out
+ * all images of a smaller share.
  *
- * Fails with `PartEmpty` when the share of all images rounds to none or to all, with `ClassesOfOne` when a class has one
- * image.
+ * Fails with `PartEmpty` if the share of all images rounds to none or to all, with `ClassesOfOne` if a class has one image.
  */
 export const split = (
   named: Named,

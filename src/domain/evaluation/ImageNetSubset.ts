@@ -1,7 +1,6 @@
 /**
- * The 200 classes of ImageNet-A and of ImageNet-R among the 1000 of ImageNet. Classes are counted in the order of their
- * WordNet numbers (`imagenet_a_r_indices.py`). A classifier of 1000 classes is tested on the logits of these classes
- * alone.
+ * The 200 classes of ImageNet-A and of ImageNet-R among the 1000 of ImageNet. Classes are ordered by their WordNet numbers
+ * (`imagenet_a_r_indices.py`). A classifier of 1000 classes is tested on the logits of these classes alone.
  *
  * ```ts
  * import assert from "node:assert"
@@ -20,7 +19,7 @@ export type Subset = "imagenet-a" | "imagenet-r"
 
 const CLASSES = 1000
 
-/** The masks as hexadecimal digits, the class of number 0 first. */
+/** The class masks as hexadecimal digits, class 0 first. */
 const MASKS: Readonly<Record<Subset, string>> = {
   "imagenet-a": "021543120521204003090062d05a400c280183000000000000010000003000020000041111243f751b238010005008202004" +
     "e910c84a060400c60280128880002800a0130484604d1004000342003000f000200804290004800100008024821486982084" +
@@ -30,19 +29,19 @@ const MASKS: Readonly<Record<Subset, string>> = {
     "040908804001080020101041001000009ec15d6415000d0800"
 }
 
-/** Whether each of the 1000 classes belongs to a subset: 1 or 0. */
+/** Returns the mask of a subset over the 1000 classes: 1 for its classes, 0 for the others. */
 export const mask = (subset: Subset): Uint8Array =>
   Uint8Array.from(
     { length: CLASSES },
     (_, i) => (Number.parseInt(MASKS[subset][i >> 2]!, 16) >> (3 - (i & 3))) & 1
   )
 
-/** The classes of a subset, by number, in order. */
+/** Returns the numbers of a subset's classes, ascending. */
 export const classes = (subset: Subset): Int32Array => {
   const chosen = mask(subset)
   return Int32Array.from(chosen.keys()).filter((i) => chosen[i] === 1)
 }
 
-/** The logits `[B, 200]` of a subset's classes among those of all, `[B, 1000]`, row-major. */
+/** Selects the logits of a subset's classes, `[B, 200]`, from those of all classes, `[B, 1000]`. Both are row-major. */
 export const select = (logits: Float32Array, subset: Subset): Float32Array =>
   Metrics.columns(logits, CLASSES, classes(subset))

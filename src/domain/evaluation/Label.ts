@@ -1,6 +1,6 @@
 /**
- * The label that a collection gives an image: a text, an integer of any size, or nothing. All sources read their labels
- * with this module. `docs/labels.md` has the table.
+ * The label of an image in a collection: a text, an integer of any size, or nothing. All sources read their labels with this
+ * module. `docs/labels.md` has the table.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,12 +15,15 @@
  */
 import { Result, Runtime, Schema } from "effect"
 
-/** An integer counts the classes from 0, a text is the name of one; nothing where an image has no label. */
+/**
+ * A label. An integer is the number of a class, counted from 0. A text is the name of a class. An image without a label has
+ * undefined.
+ */
 export type Label = bigint | string | undefined
 
 /** A value cannot be a label. Exits with 65. */
 export class LabelError extends Schema.TaggedError<LabelError>()("LabelError", {
-  /** What came: `0.4`, `a list`. */
+  /** The value that was found: `0.4`, `a list`. */
   found: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -31,10 +34,10 @@ export class LabelError extends Schema.TaggedError<LabelError>()("LabelError", {
 
 const refuse = (found: string): Result.Result<Label, LabelError> => Result.fail(new LabelError({ found }))
 
-/** What decoders put in the place of bytes that are no UTF-8: different texts would become equal. */
+/** The character that decoders write for bytes that are not UTF-8. It would make different texts equal. */
 const REPLACED = "\ufffd"
 
-/** The label of a value that has a type, such as a cell of a table or a field of JSON. An empty text is none. */
+/** Converts a value of some type, such as a cell of a table or a field of JSON, to a label. An empty text is no label. */
 export const of = (value: unknown): Result.Result<Label, LabelError> => {
   switch (typeof value) {
     case "undefined":
@@ -54,7 +57,7 @@ export const of = (value: unknown): Result.Result<Label, LabelError> => {
   }
 }
 
-/** The label that a text says, such as a line of a file: an integer where it consists of digits, perhaps with a sign. */
+/** Reads a label from text, such as a line of a file. Digits, with or without a sign, are an integer. */
 export const parse = (text: string): Result.Result<Label, LabelError> => {
   const label = text.trim()
   if (/[\r\n]/.test(label)) return refuse("several lines")
@@ -63,6 +66,6 @@ export const parse = (text: string): Result.Result<Label, LabelError> => {
 
 const LABELS = /^(?:labels?|class(?:es)?|categor(?:y|ies)|targets?|cls|y)$/i
 
-/** Those of some names, of columns or fields, that labels often have: `labels`, `fine_label`, `className`. */
+/** Selects the names of columns or fields that often hold labels: `labels`, `fine_label`, `className`. */
 export const candidates = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
   names.filter((name) => name.split(/(?<=\p{Ll})(?=\p{Lu})|[^\p{L}]+/u).some((word) => LABELS.test(word)))

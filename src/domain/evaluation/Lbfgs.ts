@@ -1,7 +1,7 @@
 /**
- * L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5), for smooth convex functions of a few
- * thousand variables. `minimise` is a generator: it yields points, and the caller sends back values and gradients. The
- * algorithm therefore needs no device.
+ * L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5), for smooth convex functions of a few thousand
+ * variables. `minimise` is a generator. It yields points, and the caller sends back values and gradients. The algorithm
+ * therefore needs no device.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,16 +17,16 @@
  * ```
  */
 
-/** The function at a point. */
+/** The value and the gradient of the function at a point. */
 export interface Evaluation {
   readonly value: number
   readonly gradient: Float64Array
 }
 
-/** When to stop. */
+/** The conditions for stopping. */
 export interface Options {
   readonly iterations: number
-  /** The length of the gradient under which the point is good enough; default 1e-5. */
+  /** The gradient norm below which the solver stops; default 1e-5. */
   readonly tolerance?: number
 }
 
@@ -64,7 +64,7 @@ const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64A
   return r.map((value) => -value)
 }
 
-/** Yields points to evaluate and returns the best one. */
+/** Yields points to evaluate, and returns the best one. */
 export function* minimise(
   start: Float64Array,
   options: Options

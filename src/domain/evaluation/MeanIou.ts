@@ -1,6 +1,6 @@
 /**
- * Mean intersection over union of predicted and true class maps. Counts are summed over all images of a set and divided
- * at the end, as is done for ADE20K (mmsegmentation's `intersect_and_union`).
+ * Mean intersection over union of predicted and true class maps. Counts are summed over all images of a set and divided at the
+ * end, as for ADE20K (mmsegmentation's `intersect_and_union`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,24 +14,24 @@
  * ```
  */
 
-/** Pixels of each class: labelled so, predicted so, and both. Pixels without a label are counted nowhere. */
+/** Pixel counts of each class: by label, by prediction, and by both. Pixels without a label are not counted. */
 export interface Counts {
   readonly labelled: Float64Array
   readonly predicted: Float64Array
   readonly both: Float64Array
 }
 
-/** The label of pixels that do not count. */
+/** The label of pixels that are not counted. */
 export const IGNORED = 255
 
-/** No pixels yet. */
+/** Returns counts of no pixels. */
 export const empty = (classes: number): Counts => ({
   labelled: new Float64Array(classes),
   predicted: new Float64Array(classes),
   both: new Float64Array(classes)
 })
 
-/** Counts with the pixels of another image, or of several. Pixels whose label is `ignored` are left out. */
+/** Adds the pixels of one or more images to counts. Pixels whose label is `ignored` are left out. */
 export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, ignored: number = IGNORED): Counts => {
   if (predicted.length !== labels.length) {
     throw new RangeError(`mean IoU: ${predicted.length} predictions but ${labels.length} labels`)
@@ -51,15 +51,18 @@ export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, i
   return next
 }
 
-/** What the counts come to; shares from 0 to 1. */
+/** The scores of a set of images. Shares lie in [0, 1]. */
 export interface Scores {
-  /** For each class; `undefined` for those that are neither labelled nor predicted. */
+  /** IoU of each class; `undefined` for classes that are neither labelled nor predicted. */
   readonly iou: ReadonlyArray<number | undefined>
-  /** Over the classes that have one. */
+  /** Mean IoU over the classes that have one. */
   readonly meanIou: number
-  /** The mean, over the classes that have labels, of the share of their pixels that is found. */
+  /**
+   * Mean accuracy over the classes that have labels. A class's accuracy is the share of its pixels that were predicted
+   * correctly.
+   */
   readonly meanAccuracy: number
-  /** The share of labelled pixels that is right. */
+  /** The share of labelled pixels that were predicted correctly. */
   readonly pixelAccuracy: number
 }
 
@@ -76,7 +79,7 @@ const meanOf = (shares: ReadonlyArray<number | undefined>): number => {
   return ratio(total(known), known.length) ?? 0
 }
 
-/** The scores of gathered counts; 0 where nothing counts. */
+/** Computes the scores from counts. A score without any pixel is 0. */
 export const scores = (counts: Counts): Scores => {
   const { both, labelled, predicted } = counts
   const hits = Array.from(both)

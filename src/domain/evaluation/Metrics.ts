@@ -25,7 +25,7 @@ const inside = (what: string, numbers: Int32Array, classes: number): void => {
   if (wrong !== -1) throw new RangeError(`metrics: ${what} ${wrong} is ${numbers[wrong]}, not in 0..${classes - 1}`)
 }
 
-/** The logits of some of the classes only, in the order of `chosen`: `[B, chosen]`, row-major. */
+/** Selects the logits of some classes, in the order of `chosen`: `[B, chosen]`, row-major. */
 export const columns = (logits: Float32Array, classes: number, chosen: ArrayLike<number>): Float32Array => {
   const picked = Array.from(chosen)
   inside("column", Int32Array.from(picked), classes)
@@ -33,8 +33,8 @@ export const columns = (logits: Float32Array, classes: number, chosen: ArrayLike
 }
 
 /**
- * The class of the greatest logit of each example; of equal ones the first, and never one of NaN beside numbers. `logits`
- * is `[B, classes]`, row-major.
+ * Returns the class with the highest logit of each example. Of equal logits the first wins. NaN never wins against a number.
+ * `logits` is `[B, classes]`, row-major.
  */
 export const predictions = (logits: Float32Array, classes: number): Int32Array =>
   Int32Array.from(
@@ -43,8 +43,8 @@ export const predictions = (logits: Float32Array, classes: number): Int32Array =
   )
 
 /**
- * The `k` classes with the greatest logits of one example, and their probabilities by softmax over all; the most probable one
- * first, equal ones by class number.
+ * Returns the `k` classes with the highest logits of one example, and their softmax probabilities over all classes. The most
+ * probable class is first. Equal ones are in order of class number.
  */
 export const ranked = (
   logits: Float32Array,
@@ -60,9 +60,9 @@ export const ranked = (
 }
 
 /**
- * The share of examples whose label is among the `k` greatest logits, 0 to 1; equal logits rank by class number. An example
- * whose label has a logit of NaN counts as wrong. 0 when there are no examples. A label that is none of the classes is a
- * defect: `Classes` finds those that come with data.
+ * Computes top-k accuracy, 0 to 1: the share of examples whose label is among the `k` highest logits. Equal logits rank by
+ * class number. An example whose label has a logit of NaN is wrong. No examples give 0. A label outside of the classes is a
+ * defect: `Classes` checks those that come with data.
  */
 export const topK = (logits: Float32Array, labels: Int32Array, classes: number, k: number): number => {
   const rows = examples(logits, classes)
@@ -80,8 +80,8 @@ export const topK = (logits: Float32Array, labels: Int32Array, classes: number, 
 }
 
 /**
- * The interval, 95 % sure, of a share that was measured as `right` of `total` independent examples (E. B. Wilson, 1927).
- * Unlike one standard deviation to both sides it stays within 0 and 1, and has a width where all or none are right.
+ * Computes the 95 % confidence interval of a share: `right` of `total` independent examples (E. B. Wilson, 1927). It stays
+ * within 0 and 1, and has a width if all or none are right. An interval of one standard deviation to both sides does neither.
  */
 export const interval = (right: number, total: number): readonly [low: number, high: number] => {
   if (total === 0) return [0, 1]
@@ -93,7 +93,7 @@ export const interval = (right: number, total: number): readonly [low: number, h
   return [Math.max(0, (middle - reach) / whole), Math.min(1, (middle + reach) / whole)]
 }
 
-/** How often each class (row) was taken for each class (column): `[classes, classes]`, row-major. */
+/** Computes the confusion matrix `[classes, classes]`, row-major. Rows are labels, columns predictions. */
 export const confusion = (predicted: Int32Array, labels: Int32Array, classes: number): Int32Array => {
   if (predicted.length !== labels.length) {
     throw new RangeError(`metrics: ${predicted.length} predictions but ${labels.length} labels`)
@@ -107,7 +107,7 @@ export const confusion = (predicted: Int32Array, labels: Int32Array, classes: nu
   return counts
 }
 
-/** The accuracy within each class, from a confusion matrix; `undefined` for classes without examples. */
+/** Computes the accuracy of each class from a confusion matrix; `undefined` for classes without examples. */
 export const classAccuracies = (counts: Int32Array, classes: number): ReadonlyArray<number | undefined> => {
   if (counts.length !== classes * classes) {
     throw new RangeError(`metrics: ${counts.length} counts are no confusion matrix of ${classes} classes`)
@@ -119,7 +119,7 @@ export const classAccuracies = (counts: Int32Array, classes: number): ReadonlyAr
   })
 }
 
-/** The mean of the accuracies of the classes that have examples, each class counting the same; 0 when none has. */
+/** Computes the mean accuracy of the classes that have examples. Each class counts the same. It is 0 if no class has any. */
 export const meanClassAccuracy = (counts: Int32Array, classes: number): number => {
   const known = classAccuracies(counts, classes).filter((accuracy) => accuracy !== undefined)
   return known.length === 0 ? 0 : known.reduce((a, b) => a + b, 0) / known.length

@@ -1,6 +1,6 @@
 /**
- * A search for the best penalty of a regularised model. It tries the values of a grid. If the best one is at an end of
- * the grid, it goes on beyond that end in steps of the same ratio, until both neighbours of the best are no better. The
+ * Searches for the best penalty of a regularised model. It tries the values of a grid. If the best value is at an end of the
+ * grid, the search continues beyond that end in steps of the same ratio, until both neighbours of the best are no better. The
  * search is a generator like `Lbfgs`: the caller computes the scores.
  *
  * ```ts
@@ -14,23 +14,23 @@
  * ```
  */
 
-/** How many values are tried beyond the grid, at most. */
+/** The largest number of values that are tried beyond the grid. */
 export const BEYOND = 12
 
 const STEP = 10
 
-/** A value and what it reached; higher is better. */
+/** A value and its score. Higher is better. */
 export interface Tried {
   readonly value: number
   readonly score: number
 }
 
-/** What was chosen. */
+/** The result of a search. */
 export interface Found {
   readonly best: number
-  /** Everything that was tried, ascending. */
+  /** All values that were tried, ascending. */
   readonly tried: ReadonlyArray<Tried>
-  /** Whether the best is still at an end, because {@link BEYOND} values beyond the grid did not suffice. */
+  /** True if the best value is still at an end after {@link BEYOND} values beyond the grid. */
   readonly atEdge: boolean
 }
 
@@ -40,15 +40,15 @@ const round = (value: number): number => Number(value.toPrecision(12))
 const step = (low: number | undefined, high: number | undefined): number =>
   low === undefined || high === undefined || low === 0 ? STEP : high / low
 
-/** The value beyond the grid that is to be tried next, where the best is at an end. Nothing is below 0. */
+/** Returns the next value to try beyond the grid, if the best value is at an end. No value is below 0. */
 const beyond = (values: ReadonlyArray<number>, best: number): number | undefined => {
   if (best === values.at(-1)) return round(best * step(values.at(-2), best))
   return best === values[0] && best > 0 ? round(best / step(best, values[1])) : undefined
 }
 
 /**
- * Hands out the values of a grid, then those beyond it, and is given their scores; of equal ones the first is best. A grid
- * of one value leaves nothing to choose: it is the best, and nothing is handed out.
+ * Yields the values of a grid, then values beyond it. The caller sends back their scores. Of equal scores the first is best.
+ * The value of a one-value grid is returned at once.
  */
 export function* search(grid: ReadonlyArray<number>): Generator<number, Found, number> {
   const given = [...new Set(grid)]

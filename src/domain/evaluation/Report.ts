@@ -1,9 +1,11 @@
 /**
- * The content of `report.json`: what a run measured, and what was expected of it.
+ * The content of `report.json`: the results of a run, and the expected ones.
  *
- * Accuracies are top-1, from 0 to 1. The names of held-out splits say what is new in them: `in-new` has new concepts in
- * the styles of training, `flat-new` and `3d-new` have new concepts in new styles, `flat-seen` and `3d-seen` have the
- * concepts of training in new styles.
+ * Accuracies are top-1, from 0 to 1. The names of held-out splits describe their images:
+ *
+ * * `in-new` has new concepts in the styles of training.
+ * * `flat-new` and `3d-new` have new concepts in new styles.
+ * * `flat-seen` and `3d-seen` have the concepts of training in new styles.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,21 +19,24 @@ import { Schema } from "effect"
 import * as Json from "../values/Json.ts"
 import * as Quantity from "../values/Quantity.ts"
 
-/** Top-1 of features of three frozen networks: randomly initialised, the tokenizer's encoder, the pretrained one. */
+/**
+ * Top-1 accuracy of the features of three frozen networks: a random initialisation, the tokenizer's encoder, the pretrained
+ * one.
+ */
 export const Features = Schema.Struct({
   random: Quantity.Share,
   tokenizer: Quantity.Share,
   pretrained: Quantity.Share
 })
 
-/** As {@link Features}, where the tokenizer need not have been measured. */
+/** Like {@link Features}, with an optional tokenizer. */
 export const Neighbours = Schema.Struct({
   random: Quantity.Share,
   tokenizer: Schema.optionalKey(Quantity.Share),
   pretrained: Quantity.Share
 })
 
-/** Top-1 after fine-tuning from a random initialisation and from the pretrained weights. */
+/** Top-1 accuracy after fine-tuning from a random initialisation and from the pretrained weights. */
 export const Finetuned = Schema.Struct({ random: Quantity.Share, pretrained: Quantity.Share })
 
 const scores = { probe: Features, knn: Neighbours, finetune: Finetuned }
@@ -45,13 +50,13 @@ const Renditions = Schema.Struct({ flat: Scores, "3d": Scores })
 
 const splits = ["train", "val", "in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
 
-/** A set of images. */
+/** The name of a set of images. */
 export const Split = Schema.Literals(splits)
 export type Split = typeof Split.Type
 
 /**
- * What is expected of a figure, which is named by its path in the report (`rendition.3d.probe.pretrained`; `seconds` alone
- * is the sum over the stages): a least value, a greatest value, or a place above another figure, by at least `by`.
+ * The expected range of a figure: a smallest value, a largest value, or a gain of at least `by` over another figure. Figures
+ * are named by their path in the report, as `rendition.3d.probe.pretrained`. `seconds` alone is the sum over the stages.
  */
 export const Expectation = Schema.Union([
   Schema.Struct({ figure: Schema.String, atLeast: Schema.Finite }),
@@ -60,7 +65,7 @@ export const Expectation = Schema.Union([
 ])
 export type Expectation = typeof Expectation.Type
 
-/** Where a curve is expected to run, at some steps. */
+/** The expected range of a training curve, at some steps. */
 export const Band = Schema.Struct({
   stage: Schema.String,
   metric: Schema.String,
@@ -69,26 +74,26 @@ export const Band = Schema.Struct({
 export type Band = typeof Band.Type
 
 const fields = Schema.Struct({
-  /** The name of the configuration. */
+  /** The name of the preset. */
   preset: Schema.String,
   seed: Schema.Int,
-  /** What ran the steps: `onnx cpu`. */
+  /** The engine that ran the steps: `onnx cpu`. */
   engine: Schema.String,
-  /** The tokenizer on `in-new`. */
+  /** Results of the tokenizer on `in-new`. */
   tokenizer: Schema.Struct({
-    /** Mean cosine of the rebuilt and the teacher's features. */
+    /** Mean cosine similarity of the reconstructed and the teacher's features. */
     cosine: Schema.Finite,
-    /** How many codes occur. */
+    /** Number of codes that occur. */
     usage: Quantity.Whole,
     codebookSize: Quantity.Count,
-    /** How many equally frequent codes would be as hard to guess. */
+    /** Perplexity of the codes: the number of equally frequent codes with the same entropy. */
     perplexity: Quantity.NonNegative
   }),
-  /** Masked image modelling on `in-new`. */
+  /** Results of pretraining on `in-new`. */
   pretrain: Schema.Struct({
-    /** The share of masked patches whose code is predicted. */
+    /** The share of masked patches whose code is predicted correctly. */
     maskedAccuracy: Quantity.Share,
-    /** What always answering the most frequent code would reach. */
+    /** Accuracy of always answering the most frequent code. */
     majority: Quantity.Share,
     steps: Quantity.Count,
     loss: Quantity.NonNegative
@@ -98,21 +103,21 @@ const fields = Schema.Struct({
   rendition: Renditions,
   /** Concepts of training in the held-out styles: `flat-seen`, `3d-seen`. */
   renditionSeen: Renditions,
-  /** What always answering the most frequent class would reach on `in-new`. */
+  /** Accuracy of always answering the most frequent class, on `in-new`. */
   majority: Quantity.Share,
   classes: Schema.NonEmptyArray(Schema.String),
-  /** Images of each split. */
+  /** Number of images of each split. */
   counts: Schema.Record(Split, Quantity.Whole),
-  /** Wall-clock seconds of each stage, in the order in which they ran. */
+  /** Wall-clock seconds of each stage, in the order of the run. */
   seconds: Schema.Record(Schema.String, Quantity.NonNegative),
   expected: Schema.Struct({ figures: Schema.Array(Expectation), curves: Schema.Array(Band) })
 })
 
-/** All seconds of a run. */
+/** Sums the seconds of all stages. */
 export const totalSeconds = (report: { readonly seconds: Readonly<Record<string, number>> }): number =>
   Object.values(report.seconds).reduce((sum, seconds) => sum + seconds, 0)
 
-/** The figure at a path of the report, `undefined` where there is none. */
+/** Returns the figure at a path of the report; `undefined` if there is none. */
 export const figure = (report: typeof fields.Type, path: string): number | undefined => {
   if (path === "seconds") return totalSeconds(report)
   const found = path.split(".").reduce<unknown>(
@@ -125,7 +130,7 @@ export const figure = (report: typeof fields.Type, path: string): number | undef
 const paths = (expectation: Expectation): ReadonlyArray<string> =>
   "above" in expectation ? [expectation.figure, expectation.above] : [expectation.figure]
 
-/** The content of `report.json`; every figure that something is expected of must be there. */
+/** The content of `report.json`. It must contain every figure of its expectations. */
 export const Report = fields.check(
   Schema.makeFilter((report) =>
     report.expected.figures.flatMap((expectation, i) =>
@@ -143,14 +148,14 @@ export const Report = fields.check(
 )
 export type Report = typeof Report.Type
 
-/** A {@link Report} as the text of its file. */
+/** The text of `report.json`, decoded to a {@link Report}. */
 export const ReportJson = Json.text(Report)
 
-/** An expectation beside what was measured. */
+/** An expectation and the measured figure. */
 export interface Verdict {
   readonly expectation: Expectation
   readonly measured: number
-  /** The figure that the measured one has to be above, if it has to. */
+  /** The figure that the measured one has to exceed, for expectations with `above`. */
   readonly baseline?: number
   readonly reached: boolean
 }
@@ -158,7 +163,7 @@ export interface Verdict {
 // A share that is a ratio of counts meets a bound that it equals, whatever the rounding of its difference.
 const ROUNDING = 1e-9
 
-/** Compares a figure with what is expected of it. `lookup` gives the figure at a path. */
+/** Compares a figure with its expectation. `lookup` returns the figure at a path. */
 export const judge = (expectation: Expectation, lookup: (path: string) => number): Verdict => {
   const measured = lookup(expectation.figure)
   if ("atLeast" in expectation) return { expectation, measured, reached: measured >= expectation.atLeast - ROUNDING }
@@ -168,10 +173,10 @@ export const judge = (expectation: Expectation, lookup: (path: string) => number
   return { expectation, measured, baseline, reached: gain > 0 && gain >= expectation.by - ROUNDING }
 }
 
-/** The verdict on every expectation of a report, in its order. */
+/** Judges all expectations of a report, in order. */
 export const verdicts = (report: Report): ReadonlyArray<Verdict> =>
   report.expected.figures.map((expectation) => judge(expectation, (path) => figure(report, path) ?? Number.NaN))
 
-/** One standard deviation of an accuracy `share` that was measured on `count` images, as if these were independent. */
+/** Computes one standard deviation of an accuracy `share` measured on `count` images, as if these were independent. */
 export const deviation = (share: number, count: number): number =>
   count === 0 ? 0 : Math.sqrt(share * (1 - share) / count)

@@ -1,6 +1,6 @@
 /**
- * A decision about the sub-folders of a folder of images: they are splits or classes. A class may be called `train`, so
- * sub-folders count as splits only where this is certain.
+ * Decides if the sub-folders of a folder of images are splits or classes. A class may be called `train`, so sub-folders count
+ * as splits only if this is certain.
  *
  * ```ts
  * import assert from "node:assert"
@@ -26,21 +26,21 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ["testing", "test"]
 ])
 
-/** Whether a name is one that splits usually have, in any case: `train`, `Valid`. */
+/** Tests whether a name is a usual name of a split, in any case: `train`, `Valid`. */
 const isUsual = (name: string): boolean => KINDS.has(name.toLowerCase())
 
-/** What split a name reminds of, as `train2017` and `seg_train` of `train`. */
+/** Returns the kind of split that a name contains: `train` for `train2017` and `seg_train`. */
 const kindOf = (name: string): string | undefined =>
   name.toLowerCase().split(/[^a-z]+/).map((word) => KINDS.get(word)).find((kind) => kind !== undefined)
 
-/** Those of some folders whose own sub-folders {@link decide} has to know. */
+/** Selects the folders that may be splits. {@link decide} needs the names of their sub-folders. */
 export const suspects = (folders: ReadonlyArray<string>): ReadonlyArray<string> =>
   folders.filter((name) => kindOf(name) !== undefined)
 
 /**
- * What sub-folders are, by their names and by the names of the folders that lie in the {@link suspects} among them. They
- * are splits where all are called so, or where several that are called so have a class in common; `unsure` where they
- * could be both.
+ * Decides if sub-folders are splits or classes, by their names and by the names of the folders inside of the {@link suspects}.
+ * They are splits if all have usual names of splits, or if several with such names share a class. The result is `unsure` if
+ * they could be both.
  */
 export const decide = (
   folders: ReadonlyArray<string>,

@@ -1,5 +1,5 @@
 /**
- * A part of the training images that is held out, so that settings can be chosen on it.
+ * Holds out a part of the training images, so that settings can be chosen on it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,8 +18,8 @@ import type { Labelled } from "./Classes.ts"
 export const SHARE = 0.2
 
 /**
- * A fifth of the images of each class, by key and by the name of the class, and the rest; places ascend. Of a class of two
- * images or more at least one is held out, of a class of one none.
+ * Splits images into a fifth of each class and the rest. Both are ascending indices. The key and the name of the class
+ * determine the draw. A class of two images or more has at least one held out, a class of one image none.
  */
 export const split = (
   labelled: Pick<Labelled, "classes" | "labels">,

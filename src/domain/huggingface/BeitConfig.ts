@@ -15,7 +15,7 @@ import { VitConfig } from "../config/VitConfig.ts"
 import * as Quantity from "../values/Quantity.ts"
 import * as ForeignConfig from "./ForeignConfig.ts"
 
-/** The networks of transformers that are read. */
+/** The supported networks of transformers. */
 export const Architecture = Schema.Literals(["BeitForImageClassification", "BeitForMaskedImageModeling"])
 export type Architecture = typeof Architecture.Type
 
@@ -28,7 +28,7 @@ const Square = Schema.Union([
   )
 ])
 
-/** More classes than any file names by their number alone. */
+/** The largest number of classes that a file may declare without their names. */
 const MOST = 2 ** 20
 
 const Fields = Schema.Struct({
@@ -94,7 +94,7 @@ const NEUTRAL = [
   "use_cache"
 ]
 
-/** What transformers takes where a file does not say. */
+/** The default of transformers. */
 const EPSILON = 1e-12
 const LABELS = 2
 const CODES = 8192
@@ -103,18 +103,15 @@ const CODES = 8192
 export interface Described {
   readonly architecture: Architecture
   readonly vit: VitConfig
-  /** The names of a classifier's classes. */
+  /** The names of the classes of a classifier. */
   readonly classes: ReadonlyArray<string>
-  /** How many codes a pretrained network predicts. */
+  /** The number of codes that a pretrained network predicts. */
   readonly codes: number
 }
 
 const side = (square: typeof Square.Type): number => typeof square === "number" ? square : square[0]
 
-/**
- * The network that a file describes. Fails with a `ForeignError` that names every key which asks for what is not computed
- * here.
- */
+/** Reads the network of a file. Fails with a `ForeignError` that names every key with an unsupported value. */
 export const read = (
   members: Readonly<Record<string, unknown>>,
   file: string
@@ -174,7 +171,7 @@ export const read = (
     return { architecture, vit, classes: named, codes: found.vocab_size ?? CODES }
   })
 
-/** What transformers' `BeitConfig` calls the parts of a network. */
+/** Writes the sizes of a network as a `BeitConfig` of transformers. */
 export const write = (vit: VitConfig) => ({
   model_type: "beit",
   hidden_size: vit.width,

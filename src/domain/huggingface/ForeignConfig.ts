@@ -1,6 +1,5 @@
 /**
- * Decoding of the configurations of other libraries. A key is one of three things: it is followed, it is known to change
- * no number here, or it is refused by name.
+ * Decodes the configurations of other libraries. A key is supported, known to change no number here, or refused by name.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,7 +14,7 @@
 import { Effect, Record, Runtime, Schema } from "effect"
 import * as Config from "../config/Config.ts"
 
-/** A file asks for what is not computed here. Exits with 65. */
+/** A file asks for something that is not supported. Exits with 65. */
 export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignError", {
   file: Schema.String,
   problems: Schema.NonEmptyArray(Config.Problem)
@@ -27,13 +26,13 @@ export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignErr
   }
 }
 
-/** One thing that a file asks for in vain. */
+/** Makes the error for one unsupported value of a file. */
 export const refusal = (file: string, path: string, message: string): ForeignError =>
   new ForeignError({ file, problems: [{ path, message }] })
 
 /**
- * Decodes the members of a file. Those without a value and those of `neutral`, which change no number, are left out before;
- * every other one must be known to the schema.
+ * Decodes the members of a file. Members without a value, and those of `neutral`, which change no number, are removed first.
+ * The schema must know all others.
  *
  * @returns an effect that fails with a {@link ForeignError} listing every problem.
  */

@@ -20,7 +20,7 @@ import type { AugmentConfig } from "../config/AugmentConfig.ts"
 import * as Quantity from "../values/Quantity.ts"
 import * as ForeignConfig from "./ForeignConfig.ts"
 
-/** What a processor decides of a configuration. */
+/** The settings of `AugmentConfig` that a processor determines. */
 export type Evaluation = Pick<
   AugmentConfig,
   "colour" | "evaluationCrop" | "evaluationOffset" | "evaluationSides" | "interpolation" | "mean" | "std"
@@ -33,7 +33,7 @@ const numberOf = { lanczos: 1, bilinear: 2, bicubic: 3, random: 3 } as const
 
 const KIND = /^(BEiT|Beit|CLIP)(?:ImageProcessor|FeatureExtractor)(?:Fast|Pil)?$/
 
-/** What the processors do where a file does not say. */
+/** The defaults of the processors. */
 const defaults = {
   Beit: {
     size: { height: 224, width: 224 },
@@ -100,13 +100,13 @@ const NEUTRAL = [
 const three = (values: number | readonly [number, number, number]): readonly [number, number, number] =>
   typeof values === "number" ? [values, values, values] : values
 
-/** The share at which the side comes out as asked for. */
+/** Returns the share of the resized side that gives exactly this crop. */
 const shareOf = (crop: number, side: number): number =>
   Math.trunc(crop / (crop / side)) === side ? crop / side : crop / (side + 0.5)
 
 /**
- * The view of evaluation that a processor makes for a network of some image size. Fails with a `ForeignError` that names every
- * key which asks for something else.
+ * Reads the evaluation view that a processor makes for a network of some image size. Fails with a `ForeignError` that names
+ * every key with an unsupported value.
  */
 export const read = (
   members: Readonly<Record<string, unknown>>,
@@ -149,7 +149,7 @@ export const read = (
     }
   })
 
-/** The processor that makes the view of evaluation. It rounds half a pixel beside the crop down, whatever is asked for. */
+/** Writes the processor of an evaluation view. The processor always rounds an offset of half a pixel down. */
 export const write = (
   evaluation: Evaluation,
   imageSize: number

@@ -1,7 +1,7 @@
 /**
- * Resizing of absolute position embeddings. A learned table `[1 + H W, width]`, class token first, is interpolated to a
- * grid of another size by bicubic filters. The official codes of BEiT and DINO do this in two ways, which differ in the
- * fourth digit. Networks with registers do it in a third.
+ * Resizes absolute position embeddings. A learned table `[1 + H W, width]`, class token first, is interpolated to a grid of
+ * another size by bicubic filters. The official codes of BEiT and DINO do this in two ways, which differ in the fourth digit.
+ * Networks with registers use a third way.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,7 +14,7 @@
  */
 import * as Grid from "../values/Grid.ts"
 
-/** The bicubic kernel with the coefficient `a`. PyTorch's is -0.75, and with antialiasing -0.5. */
+/** The bicubic kernel with coefficient `a`. PyTorch uses -0.75, and -0.5 with antialiasing. */
 const cubic = (a: number) => (distance: number): number => {
   const x = Math.abs(distance)
   if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1
@@ -69,16 +69,16 @@ const resizeBy = (axis: Axis) => (table: Float32Array, width: number, from: Grid
 }
 
 /**
- * The resize on loading a checkpoint into a network of another image size (`run_class_finetuning.py`): sampled at the exact
- * ratio of the sizes. The class token's row is copied; an unchanged grid is a copy.
+ * Resizes a table when a checkpoint is loaded into a network of another image size (`run_class_finetuning.py`). It samples at
+ * the exact ratio of the sizes. The class token's row is copied. An unchanged grid gives a copy.
  */
 export const resize = resizeBy(sampled(0))
 
 /**
- * The resize that tokenizer encoders and teachers do at run time for images of another size than their own
- * (`interpolate_pos_encoding`): sampled at the ratio of the new size **plus 0.1** to the old.
+ * Resizes a table at run time, as tokenizer encoders and teachers do for images of another size than their own
+ * (`interpolate_pos_encoding`). It samples at the ratio of the new size **plus 0.1** to the old size.
  */
 export const resizeAtRunTime = resizeBy(sampled(0.1))
 
-/** The resize of networks with registers at run time: at the exact ratio, and antialiased. */
+/** Resizes a table at run time, as networks with registers do: at the exact ratio, with antialiasing. */
 export const resizeAntialiased = resizeBy(antialiased)

@@ -1,8 +1,8 @@
 /**
- * Blockwise masks: random rectangles of patches are masked until an exact number of patches is.
+ * Blockwise masks: random rectangles of patches are masked until the exact number of masked patches is reached.
  *
- * The procedure follows the official `beit2/masking_generator.py` draw for draw. A recorded sequence of official draws
- * gives the official mask.
+ * The procedure follows the official `beit2/masking_generator.py` draw for draw. A recorded sequence of official draws gives
+ * the official mask.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,39 +17,39 @@
 import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as Rounding from "../values/Rounding.ts"
 
-/** What a mask should look like, in patches. */
+/** The options of a mask, in patches. */
 export interface Options {
   /** Rows of the grid of patches. */
   readonly height: number
   /** Columns of the grid of patches. */
   readonly width: number
-  /** How many patches are masked, exactly. */
+  /** Exact number of masked patches. */
   readonly count: number
-  /** The least area that a rectangle is drawn with. Smaller ones occur once fewer patches than this remain. */
+  /** Smallest area of a rectangle, as drawn. Smaller rectangles occur when fewer patches than this remain. */
   readonly minBlock: number
-  /** The most patches that one rectangle may add; `count` when absent. */
+  /** Largest number of patches that one rectangle adds; `count` when absent. */
   readonly maxBlock?: number
-  /** The least ratio of height to width, whose inverse is the greatest; 0.3 when absent. */
+  /** Smallest ratio of height to width; 0.3 when absent. The largest ratio is its inverse. */
   readonly minAspect?: number
 }
 
 /** The source of randomness of one mask. */
 export interface Draws {
-  /** A real number between `low` and `high`, which may be the greater of the two. */
+  /** Draws a real number between `low` and `high`. `low` may be the greater one. */
   readonly uniform: (low: number, high: number) => number
-  /** An integer from `low` to `high`, both inclusive. */
+  /** Draws an integer from `low` to `high`, both inclusive. */
   readonly integer: (low: number, high: number) => number
-  /** `count` distinct integers from 0 to `population - 1`. */
+  /** Draws `count` distinct integers from 0 to `population - 1`. */
   readonly sample: (population: number, count: number) => Iterable<number>
 }
 
-/** A rectangle that was masked. */
+/** A masked rectangle. */
 export interface Block {
   readonly top: number
   readonly left: number
   readonly height: number
   readonly width: number
-  /** How many of its patches were not masked before. */
+  /** Number of its patches that were not masked before. */
   readonly added: number
 }
 
@@ -58,7 +58,7 @@ const attempts = 10
 const whole = (value: number, least: number, most = Infinity): boolean =>
   Number.isInteger(value) && value >= least && value <= most
 
-/** What a mask can be asked for, member by member: whether it fits, and what is expected. */
+/** Tests each option, and gives its expected values. */
 const wanted = (options: Options) => {
   const { count, height, maxBlock, minAspect, minBlock, width } = options
   const patches = height * width
@@ -76,7 +76,7 @@ const wanted = (options: Options) => {
 }
 
 /**
- * Refuses what a mask cannot be asked for. `members` are those that it reads.
+ * Checks the options of a mask. `members` are the options that the mask reads.
  *
  * @throws RangeError that names the mask and the member.
  */
@@ -88,12 +88,12 @@ export const check = (mask: string, options: Options, members: ReadonlyArray<key
 }
 
 /**
- * Draws one mask: `[height * width]`, row-major, 1 where the patch is masked.
+ * Draws one mask: `[height * width]`, row-major, 1 for masked patches.
  *
- * Up to ten attempts are made at each rectangle; a rectangle never spans the whole height or width of the grid. When all
- * ten fail, single patches fill up to `count` (the addition of v2 over v1). `trace` is told each rectangle in turn.
+ * Each rectangle has up to ten attempts. A rectangle never spans the whole height or width of the grid. After ten failures,
+ * single patches fill up to `count` (added in v2). `trace` receives each rectangle.
  *
- * @throws RangeError for options that no mask can have, which configurations rule out; see {@link check}.
+ * @throws RangeError for invalid options; see {@link check}. Configurations exclude them.
  */
 export const make = (options: Options, draws: Draws, trace?: (block: Block) => void): Uint8Array => {
   const { height, width, count, minBlock, maxBlock = count, minAspect = 0.3 } = options
@@ -133,7 +133,7 @@ export const make = (options: Options, draws: Draws, trace?: (block: Block) => v
   return mask
 }
 
-/** The draws of a key's stream. */
+/** Returns the draws of a key's stream of random numbers. */
 export const draws = (key: KeyedRandom.Key): Draws => {
   const { integer, uniform } = KeyedRandom.generator(key)
   return {
@@ -147,6 +147,6 @@ export const draws = (key: KeyedRandom.Key): Draws => {
   }
 }
 
-/** The mask that a key names; see {@link make}. */
+/** Draws the mask of a key; see {@link make}. */
 export const fromKey = (options: Options, key: KeyedRandom.Key, trace?: (block: Block) => void): Uint8Array =>
   make(options, draws(key), trace)

@@ -1,5 +1,5 @@
 /**
- * Statistics of how a codebook is used by the codes of a set of patches.
+ * Statistics of codebook usage, over the codes of a set of patches.
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,10 +13,10 @@
  * ```
  */
 
-/** Positions per code, `[size]`. Counts may be weighted, so any array of numbers of at least 0 serves. */
+/** Number of patches of each code, `[size]`. Counts may be weighted: any numbers of at least 0 are allowed. */
 export type Counts = ArrayLike<number>
 
-/** Counts codes. Codes outside `0 .. size - 1` are a defect. */
+/** Counts the patches of each code. Codes outside `0 .. size - 1` are a defect. */
 export const count = (codes: Iterable<number>, size: number): Int32Array => {
   const counts = new Int32Array(size)
   for (const code of codes) {
@@ -26,14 +26,14 @@ export const count = (codes: Iterable<number>, size: number): Int32Array => {
   return counts
 }
 
-/** How many codes occur. */
+/** Returns the number of codes that occur. */
 export const usage = (counts: Counts): number => Array.from(counts).filter((n) => n > 0).length
 
-/** The codes that never occur, ascending. */
+/** Returns the codes that never occur, ascending. */
 export const dead = (counts: Counts): ReadonlyArray<number> =>
   Array.from(counts, (n, code) => (n > 0 ? -1 : code)).filter((code) => code >= 0)
 
-/** The entropy of the distribution of codes, in nats; 0 when nothing was counted. */
+/** Computes the entropy of the distribution of codes, in nats; 0 for empty counts. */
 export const entropy = (counts: Counts): number => {
   const all = Array.from(counts)
   const total = all.reduce((a, b) => a + b, 0)
@@ -41,25 +41,25 @@ export const entropy = (counts: Counts): number => {
 }
 
 /**
- * The exponential of the entropy: how many equally frequent codes would be as hard to guess. From 1 to the usage; 0 when
- * nothing was counted.
+ * Computes the perplexity, the exponential of the entropy: the number of equally frequent codes with the same entropy. It lies
+ * between 1 and the usage; 0 for empty counts.
  */
 export const perplexity = (counts: Counts): number => (usage(counts) === 0 ? 0 : Math.exp(entropy(counts)))
 
-/** A code and how often it occurs. */
+/** A code and its frequency. */
 export interface Frequency {
   readonly code: number
   readonly count: number
 }
 
-/** The `n` most frequent of the codes that occur, most frequent first, equal ones in the order of their numbers. */
+/** Returns the `n` most frequent codes, most frequent first. Codes of equal frequency are in the order of their numbers. */
 export const mostUsed = (counts: Counts, n: number): ReadonlyArray<Frequency> =>
   Array.from(counts, (times, code): Frequency => ({ code, count: times }))
     .filter((frequency) => frequency.count > 0)
     .toSorted((a, b) => b.count - a.count || a.code - b.code)
     .slice(0, n)
 
-/** How two encodings of the same patches differ. */
+/** The differences between two encodings of the same patches. */
 export interface Churn {
   /** The share of positions whose code changed, 0 to 1. */
   readonly changed: number
@@ -71,7 +71,7 @@ export interface Churn {
 
 const ascending = (codes: ReadonlyArray<number>) => codes.toSorted((a, b) => a - b)
 
-/** Compares the codes of the same positions at two times, say after two epochs. */
+/** Compares the codes of the same patches at two times, such as after two epochs. */
 export const churn = (before: Int32Array, after: Int32Array): Churn => {
   if (before.length !== after.length) {
     throw new RangeError(

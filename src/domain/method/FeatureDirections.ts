@@ -1,6 +1,6 @@
 /**
- * Checks of the directions of teacher features. A tokenizer learns by cosine: it learns the direction of a feature
- * vector, and nothing of its length.
+ * Checks the directions of teacher features. A tokenizer learns by cosine similarity. It learns the direction of a feature
+ * vector, not its length.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,11 +16,11 @@ import { Result, Runtime, Schema } from "effect"
 
 /** The features of a patch have no direction. Exits with 65. */
 export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection", {
-  /** What the image is called. */
+  /** The name of the image. */
   image: Schema.String,
-  /** Counted from 0, row by row. */
+  /** The number of the patch, counted from 0, row by row. */
   patch: Schema.Int,
-  /** What its features are, as "are all 0". */
+  /** The problem of the features, as "are all 0". */
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -31,13 +31,13 @@ export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection"
   }
 }
 
-/** The images and sizes of features. */
+/** The sizes of features, and the names of their images. */
 export interface Shape {
-  /** Patches of an image. */
+  /** Number of patches of an image. */
   readonly tokens: number
-  /** Numbers of a patch. */
+  /** Number of features of a patch. */
   readonly width: number
-  /** What the images are called, by their places in the batch. */
+  /** Returns the name of an image by its index in the batch. */
   readonly nameOf: (image: number) => string
 }
 
@@ -59,8 +59,8 @@ const problemOf = (values: Float32Array, sum: number): string => {
 }
 
 /**
- * Features `[B, tokens, width]` of which every patch has a direction. Fails with the first one that has none: where a number
- * is not finite, or all are 0, or so small or large that their length is.
+ * Checks that the features of every patch have a direction, `[B, tokens, width]`. Fails with the first patch that has none: a
+ * number is not finite, all are 0, or their length underflows or overflows.
  */
 export const check = (features: Float32Array, shape: Shape): Result.Result<void, NoDirection> => {
   const { nameOf, tokens, width } = shape
@@ -74,12 +74,12 @@ export const check = (features: Float32Array, shape: Shape): Result.Result<void,
   return Result.void
 }
 
-/** The length of a vector. */
+/** Computes the length of a vector. */
 export const length = (values: Float32Array): number => Math.sqrt(squares(values))
 
-/** Twice what rounding to 16 bits changes of numbers that are not too small for them, as a share of their length. */
+/** The tolerance of {@link hasChanged}, relative to the length: twice the rounding error of normal 16-bit floats. */
 const TOLERANCE = 2 ** -10
 
-/** Whether the direction of a vector, stored in fewer bits, has changed by more than 16 bits account for. */
+/** Tests whether storage in fewer bits changed the direction of a vector by more than 16-bit rounding does. */
 export const hasChanged = (values: Float32Array, stored: Float32Array): boolean =>
   !(length(values.map((value, i) => value - stored[i]!)) <= TOLERANCE * length(values))

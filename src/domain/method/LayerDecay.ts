@@ -1,6 +1,5 @@
 /**
- * Layer-wise decay of the learning rate in fine-tuning. The closer a parameter is to the image, the smaller its steps
- * are (`optim_factory.py`).
+ * Layer-wise learning rate decay for fine-tuning. Parameters closer to the image take smaller steps (`optim_factory.py`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,8 +12,8 @@
  */
 
 /**
- * The layer that a parameter belongs to, by its official name: 0 for the embedding (patches, class and mask token,
- * absolute positions), `i + 1` for block `i`, `depth + 1` for everything after and shared between blocks.
+ * Returns the layer of a parameter, by its official name. It is 0 for the embedding (patches, class and mask token, absolute
+ * positions), `i + 1` for block `i`, and `depth + 1` for all parameters after the blocks or shared between them.
  */
 export const layer = (name: string, depth: number): number => {
   if (/^(cls_token|mask_token|pos_embed)$|^patch_embed\./.test(name)) return 0
@@ -22,10 +21,12 @@ export const layer = (name: string, depth: number): number => {
   return block === null ? depth + 1 : Number(block[1]) + 1
 }
 
-/** The factor of a parameter's learning rate, `decay^(depth + 1 - layer)`. It scales the floor of the schedule as well. */
+/**
+ * Computes the factor of a parameter's learning rate, `decay^(depth + 1 - layer)`. It scales the final learning rate as well.
+ */
 export const scale = (name: string, options: { readonly decay: number; readonly depth: number }): number =>
   options.decay ** (options.depth + 1 - layer(name, options.depth))
 
-/** The factors of all `depth + 2` layers, from the embedding to the head. */
+/** Computes the factors of all `depth + 2` layers, from the embedding to the head. */
 export const scales = (options: { readonly decay: number; readonly depth: number }): ReadonlyArray<number> =>
   Array.from({ length: options.depth + 2 }, (_, i) => options.decay ** (options.depth + 1 - i))

@@ -1,6 +1,6 @@
 /**
- * What a mask is: which patches of an image a network does not see. Pretraining takes any value of this kind; ours are
- * `blockwise`, the default, and `random`.
+ * Masks: the patches of an image that are hidden from a network. Pretraining takes any value of type {@link Mask}. `blockwise`
+ * (the default) and `random` are provided.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,24 +14,24 @@
 import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as BlockMask from "./BlockMask.ts"
 
-/** A way to draw masks. */
+/** A mask generator. */
 export interface Mask {
-  /** What files and errors call it. */
+  /** Its name in files and errors. */
   readonly name: string
   /**
-   * The mask that a key names: `[height * width]`, row by row, 1 where a patch is masked, which `count` are. Each image and epoch
-   * has its key.
+   * Draws the mask of a key: `[height * width]`, row by row, 1 for the `count` masked patches. Each image and epoch has its own
+   * key.
    */
   readonly draw: (options: BlockMask.Options, key: KeyedRandom.Key) => Uint8Array
 }
 
-/** Random rectangles, as published; see `BlockMask`. */
+/** Random rectangles, as published. See `BlockMask`. */
 export const blockwise: Mask = { name: "blockwise", draw: BlockMask.fromKey }
 
 /**
- * Patches one by one, every choice of `count` equally likely.
+ * Single patches, drawn uniformly without replacement.
  *
- * Its `draw` throws a RangeError for a grid or a `count` that cannot be, which configurations rule out.
+ * Its `draw` throws a RangeError for an invalid grid or `count`. Configurations exclude them.
  */
 export const random: Mask = {
   name: "random",

@@ -1,7 +1,6 @@
 /**
- * Mixup and cutmix, as the batch mode of timm's `Mixup` does them. A batch is mixed with its own reverse: image `i` with
- * image `B - 1 - i`. Mixup averages all pixels by a share, cutmix pastes a rectangle. Targets are mixed by the same
- * share.
+ * Mixup and CutMix, as in the batch mode of timm's `Mixup`. A batch is mixed with its own reverse: image `i` with image `B - 1
+ * - i`. Mixup averages all pixels by a share. CutMix pastes a rectangle. Targets are mixed by the same share.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,13 +15,13 @@
  */
 import type { Generator } from "../values/KeyedRandom.ts"
 
-/** The alphas of the symmetric beta distributions that shares are drawn from; 0 leaves one of the two ways out. */
+/** The alphas of the symmetric beta distributions of the shares. 0 turns that one off. */
 export interface Options {
   readonly mixup: number
   readonly cutmix: number
 }
 
-/** Rows from `top` up to `bottom` and columns from `left` up to `right`, without the last of each. */
+/** A rectangle: rows from `top` to `bottom - 1`, columns from `left` to `right - 1`. */
 export interface Box {
   readonly top: number
   readonly bottom: number
@@ -30,11 +29,11 @@ export interface Box {
   readonly right: number
 }
 
-/** How one batch is mixed. */
+/** The mixing of one batch. */
 export interface Mix {
-  /** Of each image itself; the rest is its partner's. With a box, the share of the pixels outside of it. */
+  /** The share of each image itself. The rest is its partner's. With a box, the share of the pixels outside of the box. */
   readonly share: number
-  /** What the partner covers; null where all pixels are mixed. */
+  /** The rectangle that the partner covers; null if all pixels are mixed. */
   readonly box: Box | null
 }
 
@@ -54,10 +53,10 @@ const gamma = (shape: number, draws: Generator): number => {
   }
 }
 
-/** Less than this has lost digits. */
+/** The smallest normal number. Smaller ones have lost digits. */
 const LEAST = 2 ** -1022
 
-/** A number from 0 to 1 of the symmetric beta distribution of parameter `alpha`, above 0. */
+/** Draws a number from 0 to 1 from the symmetric beta distribution with parameter `alpha`, above 0. */
 export const beta = (alpha: number, draws: Generator): number => {
   // Below 1 by way of the distribution one above: a draw of that, times a power that may be too small for a number.
   const draw = () =>
@@ -72,8 +71,8 @@ export const beta = (alpha: number, draws: Generator): number => {
 }
 
 /**
- * The rectangle around a centre that leaves about `share` of an image free, cut off at the edges, with the share that it
- * really leaves free.
+ * Computes the rectangle around a centre that leaves about `share` of an image free. It is cut off at the edges. The result has
+ * the exact free share.
  */
 export const cut = (
   share: number,
@@ -91,7 +90,7 @@ export const cut = (
   return { share: 1 - (bottom - top) * (right - left) / (height * width), box: { top, bottom, left, right } }
 }
 
-/** How a batch is to be mixed: one of the two ways, each as often as the other where both have an alpha. */
+/** Draws the mixing of a batch. Mixup and CutMix are equally likely if both have an alpha. */
 export const draw = (
   options: Options,
   size: { readonly height: number; readonly width: number },
@@ -106,7 +105,7 @@ export const draw = (
   return cut(share, size, { row: draws.integer(0, size.height - 1), column: draws.integer(0, size.width - 1) })
 }
 
-/** The batch mixed. */
+/** Mixes the images of a batch. */
 export const images = (batch: Images, mix: Mix): Float32Array => {
   const { data, shape } = batch
   const { box, share } = mix
@@ -131,8 +130,8 @@ export const images = (batch: Images, mix: Mix): Float32Array => {
 }
 
 /**
- * The targets `[B, K]` of a mixed batch: each label's row is `smoothing / K` everywhere and `1 - smoothing` more at the
- * label, and rows are mixed as the images are. A label that is none of the classes is a defect.
+ * Computes the targets `[B, K]` of a mixed batch. Each label's row has `smoothing / K` everywhere, plus `1 - smoothing` at the
+ * label. Rows are mixed as the images are. A label outside of the classes is a defect.
  */
 export const targets = (
   labels: Int32Array,
@@ -154,5 +153,5 @@ export const targets = (
   return rows
 }
 
-/** The label of each image's larger share. */
+/** Returns the label of the larger share of each image. */
 export const majority = (labels: Int32Array, mix: Mix): Int32Array => mix.share >= 0.5 ? labels : labels.toReversed()

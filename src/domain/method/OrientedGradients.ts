@@ -1,7 +1,6 @@
 /**
- * Features of patches that need no training: histograms of oriented gradients in each quarter of a patch, and its
- * colours. The same is added for the surroundings of the patch and for the whole image. A teacher of such features needs
- * no download.
+ * Patch features that need no training: histograms of oriented gradients in each quarter of a patch, and its colours. The
+ * averages over the neighbouring patches and over the whole image are appended. A teacher of such features needs no download.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,7 +13,7 @@
  * ```
  */
 
-/** The measures of the described images, in pixels. Both sides are multiples of the patch's, which is even. */
+/** The sizes of images and patches, in pixels. Both sides are multiples of the patch's side, which is even. */
 export interface Measures {
   readonly height: number
   readonly width: number
@@ -29,7 +28,7 @@ const COLOURS = 3
 
 const OWN = CELLS * (BINS + COLOURS)
 
-/** Numbers per patch: its own 48 (36 of directions, 12 of colours), those around it, those of the image. */
+/** Number of features of a patch: its own 48 (36 of directions, 12 of colours), those of its neighbours, those of the image. */
 export const WIDTH = 3 * OWN
 
 const COLOUR_WEIGHT = 0.7
@@ -38,8 +37,8 @@ const COLOUR_WEIGHT = 0.7
 const FLOOR = 0.5
 
 /**
- * Writes the patches' own descriptions. Each pixel's gradient is that of its strongest colour channel; its size is shared
- * between the two nearest of nine directions, opposite ones being the same.
+ * Writes the features of each patch itself. A pixel's gradient is that of its strongest colour channel. Its magnitude is shared
+ * between the two nearest of nine directions. Opposite directions are equal.
  */
 const describeOwn = (
   images: Float32Array,
@@ -103,7 +102,7 @@ const describeOwn = (
   }
 }
 
-/** Adds up the own descriptions of a rectangle of patches into `target`, divided by their number. */
+/** Averages the own features of a rectangle of patches into `target`. */
 const average = (
   own: Float32Array,
   across: number,
@@ -119,8 +118,8 @@ const average = (
 }
 
 /**
- * The description of every patch, `[B, N, WIDTH]`, of images `[B, 3, H, W]` with values from 0 to 1. At the border the
- * surroundings are those inside the image.
+ * Computes the features of every patch, `[B, N, WIDTH]`, from images `[B, 3, H, W]` with values from 0 to 1. At the border,
+ * only neighbours inside the image count.
  */
 export const describe = (images: Float32Array, measures: Measures): Float32Array => {
   const { height, patchSize, width } = measures

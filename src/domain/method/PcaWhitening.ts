@@ -1,6 +1,6 @@
 /**
- * PCA whitening. Rows are centred, projected on their principal components, scaled to about equal variance, and
- * normalised to unit length.
+ * PCA whitening. Rows are centred, projected onto their principal components, scaled to about equal variance, and normalised to
+ * unit length.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,9 +18,9 @@ import { EigenvalueDecomposition, Matrix } from "ml-matrix"
 export interface PcaWhitening {
   readonly width: number
   readonly components: number
-  /** `[components, width]`: principal axes, each divided by the deviation along it. */
+  /** `[components, width]`: the principal axes, each divided by its standard deviation. */
   readonly axes: Float32Array
-  /** `[components]`: what the mean row projects to. */
+  /** `[components]`: the projection of the mean row. */
   readonly origin: Float32Array
 }
 
@@ -51,8 +51,8 @@ const moments = (rows: Float32Array, width: number) => {
 }
 
 /**
- * The first `components` principal components of rows of `width` numbers. The sign of an axis is that which makes its
- * largest entry positive, so that equal rows give equal projections.
+ * Computes the first `components` principal components of rows of `width` numbers. The largest entry of an axis is positive.
+ * Equal rows therefore give equal projections.
  */
 export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening => {
   const { covariance, mean } = moments(rows, width)
@@ -75,8 +75,8 @@ export const fit = (rows: Float32Array, width: number, components: number): PcaW
 }
 
 /**
- * The product of `rows`, `[M, width]`, and the transposed `axes`, `[components, width]`. In 64 bits, two rows and four
- * axes at a time: this is what a batch costs, and so it costs a quarter.
+ * Multiplies `rows`, `[M, width]`, by the transposed `axes`, `[components, width]`, in 64 bits. It takes two rows and four axes
+ * at a time, which makes a batch four times as fast.
  */
 const multiply = (rows: Float32Array, axes: Float32Array, width: number, components: number): Float64Array => {
   const count = rows.length / width
@@ -137,7 +137,7 @@ const multiply = (rows: Float32Array, axes: Float32Array, width: number, compone
   return product
 }
 
-/** Projects each row; the results, `[M, components]`, have unit length unless they are zero. */
+/** Projects each row. The results, `[M, components]`, have unit length, except for zero vectors. */
 export const apply = (whitening: PcaWhitening, rows: Float32Array): Float32Array => {
   const { axes, components, origin, width } = whitening
   const product = multiply(rows, axes, width, components)

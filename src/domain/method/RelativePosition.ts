@@ -1,9 +1,8 @@
 /**
- * Relative position bias: the row of the bias table that belongs to a pair of tokens, and the resizing of a learned
- * table to a grid of another size.
+ * Relative position bias: the table row of each pair of tokens, and the resizing of a learned table to a grid of another size.
  *
- * A table has one row for each displacement between two patches, and three more: class token to anything, anything to
- * class token, class token to itself. Its columns are the attention heads.
+ * A table has one row for each displacement between two patches, and three more: class token to anything, anything to class
+ * token, class token to itself. Its columns are the attention heads.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,17 +14,17 @@
  */
 import * as Grid from "../values/Grid.ts"
 
-/** What runs between the displacements of a learned table: the official spline, or timm's straight lines. */
+/** The interpolation between learned displacements: the official cubic spline, or linear as in timm. */
 export type Interpolation = "cubic" | "linear"
 
-/** The rows that hold the class token's biases. */
+/** The number of rows for the class token. */
 const special = 3
 
-/** The number of rows of a grid's table, `(2 H - 1) (2 W - 1) + 3`. */
+/** Returns the number of rows of a grid's table, `(2 H - 1) (2 W - 1) + 3`. */
 export const rows = (grid: Grid.Grid): number => (2 * grid.height - 1) * (2 * grid.width - 1) + special
 
 /**
- * The table row of every pair of tokens, `[N + 1, N + 1]` row-major with the query first, the class token being token 0
+ * Returns the table row of every pair of tokens, `[N + 1, N + 1]`, row-major, query first. The class token is token 0
  * (`modeling_finetune.py`, `RelativePositionBias`).
  */
 export const index = (grid: Grid.Grid): Int32Array => {
@@ -44,14 +43,14 @@ export const index = (grid: Grid.Grid): Int32Array => {
 }
 
 /**
- * Carries a table `[rows(from), heads]` over to another grid: `[rows(to), heads]`.
+ * Resizes a table `[rows(from), heads]` to another grid: `[rows(to), heads]`.
  *
- * The learned displacements are placed on an axis whose gaps grow geometrically, so that near ones keep their meaning and
- * far ones reach the new border; between them runs a cubic spline (`run_class_finetuning.py`, whose
- * `scipy.interpolate.interp2d` this equals). The class token's three rows are copied. The official code knows square grids
- * only; here each axis is treated on its own, and an axis of unchanged length is left alone.
+ * The learned displacements are placed on an axis with geometrically growing gaps. Short displacements keep their meaning, and
+ * long ones reach the new border. A cubic spline interpolates between them (`run_class_finetuning.py`). It equals
+ * `scipy.interpolate.interp2d`. The class token's three rows are copied. The official code supports square grids only. Here
+ * each axis is treated separately, and an axis of unchanged length stays as it is.
  *
- * With `"linear"` straight lines run between the displacements, as timm has it (`resize_rel_pos_bias_table`).
+ * `"linear"` interpolates linearly between the displacements, as timm does (`resize_rel_pos_bias_table`).
  */
 export const resize = (
   table: Float32Array,
@@ -81,9 +80,10 @@ export const resize = (
 }
 
 /**
- * The learned displacements `-(from - 1) .. from - 1` as they lie on the axis of a grid of `to` patches: symmetric about 0,
- * with gaps `1, q, q^2, ...`. `q` is bisected in [1.01, 1.5] until the last comes to lie at `to - 1`; where the grid shrinks
- * or hardly grows, or grows too much, `q` stays at an end of that range, and the table is cut off or continued by its border.
+ * Returns the positions of the learned displacements `-(from - 1) .. from - 1` on the axis of a grid of `to` patches. They are
+ * symmetric about 0, with gaps `1, q, q^2, ...`. `q` is bisected in [1.01, 1.5] so that the last position is `to - 1`. If the
+ * grid shrinks, hardly grows, or grows too much, `q` stays at an end of that range. The table is then cut off, or continued
+ * with its border values.
  */
 export const axis = (from: number, to: number): ReadonlyArray<number> => {
   const reach = from - 1
@@ -114,8 +114,8 @@ const axisWeights = (from: number, to: number, interpolation: Interpolation): Gr
 }
 
 /**
- * The cubic spline through points of ascending abscissae with the not-a-knot end condition; through three points a parabola
- * and through one a constant.
+ * Returns the cubic spline through points of ascending abscissae, with the not-a-knot end condition. Three points give a
+ * parabola, one point a constant.
  */
 export const spline = (xs: ReadonlyArray<number>, ys: ReadonlyArray<number>): (x: number) => number => {
   const n = xs.length

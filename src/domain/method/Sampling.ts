@@ -1,6 +1,6 @@
 /**
- * The order of images in an epoch. The batch of a step is a function of the seed and the step number alone. The number
- * of readers and the order of their requests do not matter.
+ * The order of images in an epoch. The batch of a step is a function of the seed and the step number alone. The number of
+ * readers and the order of their requests do not matter.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,75 +17,81 @@ import { Schema } from "effect"
 import * as KeyedRandom from "../values/KeyedRandom.ts"
 import * as Quantity from "../values/Quantity.ts"
 
-/** What an epoch takes of a set. Without any of it, every image once, in random order, less an incomplete last update. */
+/** The images of an epoch. By default an epoch has every image once, in random order, without an incomplete last update. */
 export const Sampling = Schema.Struct({
-  /** The share of each class that is used, at least one image; the others are never shown. */
+  /** The share of each class that is used, at least one image. The other images are never shown. */
   share: Schema.optionalKey(Quantity.Factor).annotateKey({
     description: "Share of the images of each class that is used. Default 1."
   }),
-  /** The most images of each class that are used. Those of fewer are among those of more, as with `share`. */
+  /**
+   * Largest number of images of each class that are used. A smaller number selects a part of a larger one's images, as with
+   * `share`.
+   */
   perClass: Schema.optionalKey(Quantity.Count).annotateKey({
     description: "Most images of each class that are used. Default: all."
   }),
   /**
-   * Whether an epoch shows all classes equally often, in turns of one image per class. It is as long as without: of large
-   * classes it leaves images out, other ones each time, and of small ones it repeats some.
+   * True for class-balanced epochs: classes take turns, with one image each. An epoch keeps its length. It leaves out images of
+   * large classes, different ones each time, and repeats images of small ones.
    */
   balanced: Schema.optionalKey(Schema.Boolean).annotateKey({
     description: "Whether all classes are shown equally often. Default false."
   }),
   /**
-   * How often an image is shown before the next one, each time in another view (repeated augmentation). An epoch is as
-   * long as without, so it shows fewer images. Readers take turns, so that the views of an image go to different ones.
+   * Number of times that an image is shown in a row, each time in another view (repeated augmentation). An epoch keeps its
+   * length, so it shows fewer images. Readers take turns, so the views of an image go to different readers.
    */
   repeats: Schema.optionalKey(Quantity.Count).annotateKey({
     description: "Views of an image before the next one (repeated augmentation). Default 1."
   }),
-  /** Whether the images beyond the last whole update are left out, or filled up from the beginning. Default `drop`. */
+  /**
+   * The treatment of images after the last whole update: `drop` leaves them out, `pad` fills the update up from the beginning
+   * of the epoch. `drop` when absent.
+   */
   rest: Schema.optionalKey(Schema.Literals(["drop", "pad"])).annotateKey({
     description: "Images beyond the last whole update: drop or pad. Default drop."
   })
 }).annotate({ description: "Images of an epoch. Default: every image once, in random order." })
 
-/** One of several readers, counted from 0, who share each step among them. */
+/** One of several readers, counted from 0. They share each step among them. */
 export interface Shard {
   readonly index: number
   readonly count: number
 }
 
-/** What is sampled, by whom. */
+/** The options of a sampler. */
 export type Options = typeof Sampling.Type & {
-  /** The name of the streams of random numbers. */
+  /** The name of the stage. It separates the random numbers of stages. */
   readonly stage: string
   readonly seed: number
-  /** The class of every image of the set. */
+  /** The class of each image of the set. */
   readonly labels: ArrayLike<number>
-  /** Images of one step, of one reader. */
+  /** Images of one step and one reader. */
   readonly batchSize: number
-  /** Steps that make one update: an epoch has only whole ones. Default 1. */
+  /** Steps of one update; 1 when absent. An epoch has whole updates only. */
   readonly accumulate?: number | undefined
-  /** By default the only reader. */
+  /** The reader; by default there is only one. */
   readonly shard?: Shard
 }
 
 /** The images of one step. */
 export interface Batch {
   readonly epoch: number
-  /** Places in the set. */
+  /** Indices in the set. */
   readonly places: ReadonlyArray<number>
   /**
-   * What names the random numbers of each image within its epoch: its place; where the epoch has shown it before, a number
-   * beyond the set's length that no other showing has.
+   * The key index of the random numbers of each image, unique within the epoch. It is the image's index in the set. If the
+   * epoch has shown the image before, it is a number beyond the set's length.
    */
   readonly draws: ReadonlyArray<number>
 }
 
-/** The order of a training. */
+/** The order of the images of a training. */
 export interface Sampler {
-  /** How many images of the set are used at all. */
+  /** Number of images of the set that are used at all. */
   readonly images: number
   readonly stepsPerEpoch: number
-  /** The images of a step, counted from 0. */
+  /** Returns the images of a step, counted from 0. */
   readonly batch: (step: number) => Batch
 }
 
@@ -110,7 +116,7 @@ const chosen = ({ labels, perClass = Infinity, seed, share = 1 }: Options): Int3
   return Int32Array.from(kept).toSorted()
 }
 
-/** The first `length` images of an epoch that takes one of each class in turn. */
+/** Selects the first `length` images of an epoch that takes one image of each class in turn. */
 const inTurns = (
   classes: ReadonlyMap<number, Int32Array>,
   length: number,
@@ -138,7 +144,7 @@ const inTurns = (
   return places.map((which, at) => orders[which]!(Math.floor(at / labels.length)))
 }
 
-/** A sampler of a set. It remembers the order of one epoch: steps are cheap when asked for in turn. */
+/** Makes the sampler of a set. It remembers the order of one epoch, so steps in sequence are cheap. */
 export const make = (options: Options): Sampler => {
   const { accumulate = 1, balanced = false, batchSize, labels, repeats = 1, rest = "drop", seed, stage } = options
   const { shard = { index: 0, count: 1 } } = options

@@ -1,5 +1,5 @@
 /**
- * The levels of finite scalar quantization: how many values each channel may take (Mentzer and others, 2023).
+ * The levels of finite scalar quantization: the number of values of each channel (Mentzer and others, 2023).
  *
  * ```ts
  * import assert from "node:assert"
@@ -9,14 +9,14 @@
  * ```
  */
 
-/** The levels of each channel, 2 to {@link MOST}. */
+/** The number of levels of each channel, 2 to {@link MOST}. */
 export type ScalarLevels = ReadonlyArray<number>
 
-/** The most levels of a channel, which float32 still tells apart when it is bent. */
+/** The largest number of levels of a channel. float32 still distinguishes so many after the bounding function. */
 export const MOST = 65536
 
-/** Whether a channel may have so many. */
+/** Tests whether a channel may have this number of levels. */
 export const fits = (level: number): boolean => Number.isInteger(level) && level >= 2 && level <= MOST
 
-/** How many codes levels make. */
+/** Computes the number of codes, the product of the levels. */
 export const codes = (levels: ScalarLevels): number => levels.reduce((product, level) => product * level, 1)

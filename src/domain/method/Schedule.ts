@@ -11,7 +11,7 @@
  * ```
  */
 
-/** A cosine with linear warm-up; `warmup` and `total` count optimiser steps. */
+/** The parameters of a cosine schedule with linear warmup. `warmup` and `total` count optimizer steps. */
 export interface Cosine {
   readonly peak: number
   readonly floor: number
@@ -20,11 +20,11 @@ export interface Cosine {
 }
 
 /**
- * The official learning rate at a step, counted from 0 (`utils.py`, `cosine_scheduler`).
+ * Returns the official learning rate as a function of the step, counted from 0 (`utils.py`, `cosine_scheduler`).
  *
- * The warm-up runs from 0 to `peak` **inclusive** over `warmup` steps, so that step `warmup - 1` is already at the peak and
- * step `warmup`, the cosine's first, is there again (a warm-up of one step is at 0). The cosine never quite reaches
- * `floor` within `total` steps; from `total` on the rate is `floor`.
+ * The warmup rises from 0 to `peak` **inclusive** over `warmup` steps. Step `warmup - 1` therefore already has the peak, and
+ * step `warmup`, the first of the cosine, has it again. A warmup of one step is at 0. The cosine never quite reaches `floor`
+ * within `total` steps. From `total` on, the learning rate is `floor`.
  */
 export const cosine = (options: Cosine) => {
   const { floor, peak, total, warmup } = options
@@ -38,12 +38,12 @@ export const cosine = (options: Cosine) => {
 const linspace = (from: number, to: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => (count === 1 ? from : from + (i * (to - from)) / (count - 1)))
 
-/** The drop-path rate of each block: from 0 at the first to `rate` at the last, evenly. */
+/** Computes the drop-path rate of each block: linearly from 0 at the first to `rate` at the last. */
 export const dropPathRates = (rate: number, depth: number): ReadonlyArray<number> => linspace(0, rate, depth)
 
 /**
- * The drop-path rates of the `headDepth` patch-aggregation blocks that follow block `earlyLayer`: those of the blocks whose
- * depth they continue (`modeling_pretrain.py`).
+ * Computes the drop-path rates of the `headDepth` patch-aggregation blocks that follow block `earlyLayer`. They are those of
+ * the blocks at the same depth (`modeling_pretrain.py`).
  */
 export const aggregationDropPathRates = (
   rate: number,

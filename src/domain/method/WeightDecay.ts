@@ -1,6 +1,6 @@
 /**
- * The choice of parameters that weight decay acts on, as the official stages make it (`optim_factory.py` and the
- * `no_weight_decay` of the models).
+ * Selects the parameters that weight decay acts on, as the official stages do (`optim_factory.py` and the `no_weight_decay` of
+ * the models).
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,7 +13,7 @@
  * ```
  */
 
-/** The stages that train by AdamW. */
+/** The stages that train with AdamW. */
 export type Stage = "tokenizer" | "pretrain" | "finetune"
 
 const vit: ReadonlySet<string> = new Set(["pos_embed", "cls_token"])
@@ -31,8 +31,8 @@ const spared: { readonly [S in Stage]: ReadonlySet<string> } = {
 }
 
 /**
- * Whether a parameter decays in a stage, by its official name and the number of its axes. Vectors, biases, class tokens and
- * absolute positions never do; the mask token, relative-position tables and the head over codes do.
+ * Tests whether weight decay acts on a parameter, by its official name and the number of its axes. It does not act on vectors,
+ * biases, class tokens and absolute positions. It acts on the mask token, relative position tables and the head over codes.
  */
 export const decays = (stage: Stage) => (name: string, rank: number): boolean =>
   rank > 1 && !name.endsWith(".bias") && !spared[stage].has(name)

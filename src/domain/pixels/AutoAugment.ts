@@ -1,7 +1,7 @@
 /**
- * AutoAugment's policies for ImageNet (Cubuk and others, arXiv 1805.09501), as timm has them. A policy has 25 pairs of
- * operations. One pair is drawn, and each of its two operations is applied with its own probability. Pixels equal those
- * of Pillow, bit for bit.
+ * AutoAugment's policies for ImageNet (Cubuk and others, arXiv 1805.09501), as in timm. A policy has 25 pairs of operations.
+ * One pair is drawn, and each of its two operations is applied with its own probability. Pixels equal those of Pillow, bit for
+ * bit.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,7 +17,7 @@ import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
 import * as RandAugment from "./RandAugment.ts"
 
-/** An operation by its name, the probability that it is applied, and its magnitude of 0 to 10. */
+/** The name of an operation, its probability, and its magnitude from 0 to 10. */
 export type Part = readonly [operation: string, probability: number, magnitude: number]
 
 // Magnitudes of the policies reach from faint to strong colours, not away from none.
@@ -101,8 +101,8 @@ const parsed = (table: string, posterize: string): ReadonlyArray<readonly [Part,
   })
 
 /**
- * The policies by timm's names: that of the paper and that of TensorFlow's EfficientNet, with `r` in the variants that keep
- * fewer bits of a value the greater the magnitude.
+ * The policies by timm's names: that of the paper, and that of TensorFlow's EfficientNet. The `r` variants keep fewer bits of a
+ * value for greater magnitudes.
  */
 export const policies = {
   original: parsed(ORIGINAL, "PosterizeOriginal"),
@@ -114,7 +114,7 @@ export const policies = {
 /** The name of a policy. */
 export type Policy = keyof typeof policies
 
-/** The picture after one pair of a policy. What comes from outside of it has the given colour. */
+/** Applies one random pair of a policy to a picture. Pixels from outside of the picture have the given colour. */
 export const random = (
   picture: Picture,
   policy: Policy,

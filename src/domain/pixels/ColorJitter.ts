@@ -13,24 +13,22 @@
 import type { Generator } from "../values/KeyedRandom.ts"
 import type { Picture } from "./Picture.ts"
 
-/** The largest relative change of each property; 0 leaves it alone. */
+/** The largest relative change of each property; 0 for no change. */
 export interface Amounts {
   readonly brightness: number
   readonly contrast: number
   readonly saturation: number
 }
 
-/**
- * A value moved from `from` towards `to`, or past it, by a factor of 32 bits: Pillow computes in 32-bit floats and truncates.
- */
+/** Blends `from` and `to`; factors above 1 go beyond `to`. Pillow computes in 32-bit floats and truncates, and so does this. */
 export const blend = (from: number, to: number, factor: number): number =>
   Math.trunc(Math.min(255, Math.max(0, Math.fround(from + Math.fround(factor * (to - from))))))
 
-/** Pillow's luminance of a colour, 0 to 255. */
+/** Computes Pillow's luminance of a colour, 0 to 255. */
 const luminance = (red: number, green: number, blue: number): number =>
   (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 
-/** Every value moved from `origin` by the factor. */
+/** Blends every value with `origin`. */
 const scaled = ({ data, height, width }: Picture, origin: number, factor: number): Picture => {
   const single = Math.fround(factor)
   const table = new Uint8Array(256)
@@ -40,10 +38,10 @@ const scaled = ({ data, height, width }: Picture, origin: number, factor: number
   return { width, height, data: out }
 }
 
-/** Darker for factors below 1, brighter above. */
+/** Changes the brightness: darker for factors below 1, brighter above. */
 export const brightness = (picture: Picture, factor: number): Picture => scaled(picture, 0, factor)
 
-/** Closer to the picture's mean luminance for factors below 1, farther from it above. */
+/** Changes the contrast: closer to the picture's mean luminance for factors below 1, farther from it above. */
 export const contrast = (picture: Picture, factor: number): Picture => {
   const { data } = picture
   let sum = 0
@@ -51,7 +49,7 @@ export const contrast = (picture: Picture, factor: number): Picture => {
   return scaled(picture, Math.trunc(sum / (data.length / 3) + 0.5), factor)
 }
 
-/** Greyer for factors below 1, more colourful above. */
+/** Changes the saturation: greyer for factors below 1, more colourful above. */
 export const saturation = (picture: Picture, factor: number): Picture => {
   const { data, height, width } = picture
   const single = Math.fround(factor)
@@ -67,15 +65,15 @@ const CHANGES = { brightness, contrast, saturation }
 
 const PROPERTIES = ["brightness", "contrast", "saturation"] as const
 
-/** One change of all pixels. */
+/** A change of one property, for all pixels. */
 export interface Change {
   readonly property: keyof typeof CHANGES
   readonly factor: number
 }
 
 /**
- * A change of each property with an amount `a` above 0, by a factor from `max(0, 1 - a)` to `1 + a`, in random order, as
- * torchvision's `ColorJitter` draws them.
+ * Draws a change for each property with an amount `a` above 0. Factors lie between `max(0, 1 - a)` and `1 + a`. The order is
+ * random, as in torchvision's `ColorJitter`.
  */
 export const draw = (amounts: Amounts, draws: Generator): ReadonlyArray<Change> => {
   const left = PROPERTIES.filter((property) => amounts[property] > 0).map((property): Change => {
@@ -88,10 +86,10 @@ export const draw = (amounts: Amounts, draws: Generator): ReadonlyArray<Change> 
   return drawn
 }
 
-/** The changes one after another. */
+/** Applies changes one after another. */
 export const apply = (picture: Picture, changes: ReadonlyArray<Change>): Picture =>
   changes.reduce((changed, { factor, property }) => CHANGES[property](changed, factor), picture)
 
-/** Changes drawn and applied. */
+/** Draws changes and applies them. */
 export const random = (picture: Picture, amounts: Amounts, draws: Generator): Picture =>
   apply(picture, draw(amounts, draws))

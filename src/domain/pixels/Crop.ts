@@ -1,6 +1,6 @@
 /**
- * The part of a picture that a network sees. In training it is a random rectangle, sometimes mirrored. In evaluation it
- * is the centre.
+ * Crops pictures to the part that a network sees. Training uses a random rectangle, sometimes mirrored. Evaluation uses the
+ * centre.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,20 +16,20 @@ import * as Rounding from "../values/Rounding.ts"
 import type { Picture } from "./Picture.ts"
 import * as Resample from "./Resample.ts"
 
-/** How large and how oblong random crops are. */
+/** The limits of area and aspect ratio of random crops. */
 export interface Bounds {
-  /** Least and greatest area, as a share of the picture's. */
+  /** Smallest and largest area, as a share of the picture's. */
   readonly cropScale: readonly [number, number]
-  /** Least and greatest ratio of width to height. */
+  /** Smallest and largest ratio of width to height. */
   readonly cropRatio: readonly [number, number]
 }
 
 const TRIES = 10
 
 /**
- * A random rectangle of a picture of `width` × `height` pixels, as torchvision's `RandomResizedCrop` draws it: area
- * uniform in `cropScale`, logarithm of the ratio uniform in `cropRatio`, any place. Where ten draws do not fit, the
- * largest central rectangle of an allowed ratio.
+ * Draws a random rectangle in a picture of `width` × `height` pixels, as torchvision's `RandomResizedCrop` does. The area is
+ * uniform in `cropScale`, the logarithm of the aspect ratio is uniform in `cropRatio`, and the position is uniform. After ten
+ * draws that do not fit, it returns the largest central rectangle of an allowed ratio.
  */
 export const random = (
   width: number,
@@ -55,7 +55,7 @@ export const random = (
   return { left: Math.floor((width - w) / 2), top: Math.floor((height - h) / 2), width: w, height: h }
 }
 
-/** The mirror image, left and right exchanged. */
+/** Mirrors a picture: left and right are exchanged. */
 export const flip = (picture: Picture): Picture => {
   const { data, height, width } = picture
   const mirrored = new Uint8Array(data.length)
@@ -71,20 +71,20 @@ export const flip = (picture: Picture): Picture => {
   return { width, height, data: mirrored }
 }
 
-/** How pictures are shrunk for evaluation. */
+/** The settings of the evaluation crop. */
 export interface Evaluation {
   readonly interpolation: Resample.Filter
   /** Side of the central square, as a share of the shorter side of the resized picture. */
   readonly evaluationCrop: number
-  /** Which sides are brought to a length: the shorter one, by default, or both. */
+  /** The sides that are resized: the shorter one, by default, or both. */
   readonly evaluationSides?: "shorter" | "both" | undefined
-  /** How half a pixel beside the crop is rounded; `even` by default. */
+  /** The rounding of an offset of half a pixel; `even` by default. */
   readonly evaluationOffset?: "even" | "down" | undefined
 }
 
 /**
- * The central square of `size` pixels after the shorter side was brought to `size / evaluationCrop`, with the official
- * rounding of sides and offsets. `resize` may be another way to the same pixels.
+ * Resizes the shorter side to `size / evaluationCrop` and returns the central square of `size` pixels. Sides and offsets are
+ * rounded as in the official code. `resize` may compute the same pixels in another way.
  */
 export const central = (
   picture: Picture,

@@ -1,6 +1,6 @@
 /**
- * The conversion of pictures to the input of networks: float32 `[B, 3, H, W]`. Teachers and tokenizers take values from
- * 0 to 1. Other networks take values standardised per channel.
+ * Converts pictures to the input of networks: float32 `[B, 3, H, W]`. Teachers and tokenizers take values from 0 to 1. Other
+ * networks take values standardised per channel.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,7 +15,7 @@
  */
 import type { Picture } from "./Picture.ts"
 
-/** Mean and standard deviation of each channel, of values from 0 to 1. */
+/** Mean and standard deviation of each channel, for values from 0 to 1. */
 export interface Channels {
   readonly mean: readonly [number, number, number]
   readonly std: readonly [number, number, number]
@@ -23,7 +23,7 @@ export interface Channels {
 
 const SHARES = Float32Array.from({ length: 256 }, (_, value) => value / 255)
 
-/** The pictures, all of one size, as `[B, 3, H, W]` with values from 0 to 1. */
+/** Converts pictures of one size to `[B, 3, H, W]` with values from 0 to 1. */
 export const unit = (pictures: ReadonlyArray<Picture>): Float32Array => {
   const first = pictures[0]
   if (first === undefined) return new Float32Array(0)
@@ -45,16 +45,16 @@ export const unit = (pictures: ReadonlyArray<Picture>): Float32Array => {
   return values
 }
 
-/** `value * scale + shift`, with one of each per channel. */
+/** `value * scale + shift`, with one scale and one shift per channel. */
 export interface Affine {
   readonly scales: ReadonlyArray<number>
   readonly shifts: ReadonlyArray<number>
 }
 
-/** What changes nothing. */
+/** The identity. */
 export const identity: Affine = { scales: [1, 1, 1], shifts: [0, 0, 0] }
 
-/** What {@link standardise} does to values from 0 to 1. */
+/** Returns {@link standardise} as an affine map of values from 0 to 1. */
 export const standard = (channels: Channels): Affine => ({
   scales: channels.std.map((s) => 1 / s),
   shifts: channels.mean.map((m, channel) => -m / channels.std[channel]!)
@@ -70,10 +70,10 @@ const perChannel = (values: Float32Array, pixels: number, { scales, shifts }: Af
   return changed
 }
 
-/** `(value - mean) / std` per channel, of `[B, 3, H, W]` with `pixels = H * W`. */
+/** Computes `(value - mean) / std` per channel, for `[B, 3, H, W]` with `pixels = H * W`. */
 export const standardise = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
   perChannel(values, pixels, standard(channels))
 
-/** The inverse of {@link standardise}: values from 0 to 1 again, as far as rounding allows. */
+/** Inverts {@link standardise}: returns values from 0 to 1, up to rounding. */
 export const restore = (values: Float32Array, pixels: number, channels: Channels): Float32Array =>
   perChannel(values, pixels, { scales: channels.std, shifts: channels.mean })

@@ -1,7 +1,6 @@
 /**
- * RandAugment as timm 0.4.12 has it for `rand-m9-mstd0.5-inc1`. Some of fifteen operations are drawn, and each is
- * applied with probability one half. Their strengths lie around a common magnitude of 0 to 10. Pixels equal those of
- * Pillow, bit for bit.
+ * RandAugment as in timm 0.4.12 with `rand-m9-mstd0.5-inc1`. It draws some of fifteen operations, and applies each with
+ * probability one half. Their magnitudes lie around a common one of 0 to 10. Pixels equal those of Pillow, bit for bit.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,10 +18,10 @@ import type { Generator } from "../values/KeyedRandom.ts"
 import * as ColorJitter from "./ColorJitter.ts"
 import type { Picture } from "./Picture.ts"
 
-/** A colour, 0 to 255 a channel. */
+/** A colour, 0 to 255 per channel. */
 export type Colour = readonly [red: number, green: number, blue: number]
 
-/** Every value replaced by what a table of 256 says, one table for each channel. */
+/** Maps every value by a table of 256 entries, one table for each channel. */
 const looked = (picture: Picture, tables: ReadonlyArray<ArrayLike<number>>): Picture => ({
   ...picture,
   data: picture.data.map((value, i) => Math.min(255, Math.max(0, tables[i % tables.length]![value]!)))
@@ -38,7 +37,7 @@ const histograms = ({ data }: Picture): ReadonlyArray<Int32Array> => {
 
 const identity = table((value) => value)
 
-/** Each channel stretched over the whole range. */
+/** Stretches each channel over the whole range. */
 export const autoContrast = (picture: Picture): Picture =>
   looked(
     picture,
@@ -52,7 +51,7 @@ export const autoContrast = (picture: Picture): Picture =>
     })
   )
 
-/** Each channel's values made about equally frequent. */
+/** Equalizes the histogram of each channel. */
 export const equalize = (picture: Picture): Picture =>
   looked(
     picture,
@@ -69,18 +68,18 @@ export const equalize = (picture: Picture): Picture =>
     })
   )
 
-/** The negative. */
+/** Inverts all values. */
 export const invert = (picture: Picture): Picture => looked(picture, [table((value) => 255 - value)])
 
-/** Only the highest `bits` bits of each value. */
+/** Keeps only the highest `bits` bits of each value. */
 export const posterize = (picture: Picture, bits: number): Picture =>
   bits >= 8 ? picture : looked(picture, [table((value) => value & ~(2 ** (8 - bits) - 1))])
 
-/** Values from `threshold` on inverted. */
+/** Inverts values from `threshold` on. */
 export const solarize = (picture: Picture, threshold: number): Picture =>
   looked(picture, [table((value) => (value < threshold ? value : 255 - value))])
 
-/** Values below 128 raised by `added`. */
+/** Adds `added` to values below 128. */
 export const solarizeAdd = (picture: Picture, added: number): Picture =>
   looked(picture, [table((value) => (value < 128 ? Math.min(255, value + added) : value))])
 
@@ -106,17 +105,17 @@ const smooth = ({ data, height, width }: Picture): Picture => {
   return { width, height, data: out }
 }
 
-/** Closer to a smoothed picture for factors below 1, farther from it above. */
+/** Changes the sharpness: closer to a smoothed picture for factors below 1, farther from it above. */
 export const sharpness = (picture: Picture, factor: number): Picture => {
   const single = Math.fround(factor)
   const soft = smooth(picture).data
   return { ...picture, data: picture.data.map((value, i) => ColorJitter.blend(soft[i]!, value, single)) }
 }
 
-/** `x = a·column + b·row + c` and `y = d·column + e·row + f` of the source for every pixel's middle. */
+/** The source `x = a·column + b·row + c`, `y = d·column + e·row + f` of each pixel's centre. */
 type Matrix = readonly [a: number, b: number, c: number, d: number, e: number, f: number]
 
-/** Pillow's cubic through four values, at a place between the second and the third. */
+/** Interpolates between the second and the third of four values, with Pillow's cubic. */
 const cubic = (v1: number, v2: number, v3: number, v4: number, at: number): number => {
   const p2 = -v1 + v3
   const p3 = 2 * (v1 - v2) + v3 - v4
@@ -124,7 +123,7 @@ const cubic = (v1: number, v2: number, v3: number, v4: number, at: number): numb
   return v2 + at * (p2 + at * (p3 + at * p4))
 }
 
-/** The picture under an affine map, bicubic; what comes from outside has the given colour. */
+/** Transforms a picture by an affine map, with bicubic interpolation. Pixels from outside have the given colour. */
 const affine = ({ data, height, width }: Picture, [a, b, c, d, e, f]: Matrix, fill: Colour): Picture => {
   const out = Uint8Array.from({ length: data.length }, (_, i) => fill[i % 3]!)
   const columns = [0, 0, 0, 0]
@@ -152,7 +151,7 @@ const affine = ({ data, height, width }: Picture, [a, b, c, d, e, f]: Matrix, fi
 
 const rounded = (x: number): number => Number(x.toFixed(15))
 
-/** Turned counter-clockwise by some degrees, around the middle. */
+/** Rotates a picture counter-clockwise around its centre, by an angle in degrees. */
 export const rotate = (picture: Picture, degrees: number, fill: Colour): Picture => {
   const angle = -(((degrees % 360) + 360) % 360) * Math.PI / 180
   if (angle === 0) return picture
@@ -164,41 +163,41 @@ export const rotate = (picture: Picture, degrees: number, fill: Colour): Picture
   return affine(picture, [cosine, sine, c, back, cosine, f], fill)
 }
 
-/** Every row moved to the left by `factor` times its number. */
+/** Shifts every row to the left by `factor` times its number. */
 export const shearX = (picture: Picture, factor: number, fill: Colour): Picture =>
   affine(picture, [1, factor, 0, 0, 1, 0], fill)
 
-/** Every column moved up by `factor` times its number. */
+/** Shifts every column up by `factor` times its number. */
 export const shearY = (picture: Picture, factor: number, fill: Colour): Picture =>
   affine(picture, [1, 0, 0, factor, 1, 0], fill)
 
-/** Moved to the left by a share of its width. */
+/** Shifts a picture to the left by a share of its width. */
 export const translateX = (picture: Picture, share: number, fill: Colour): Picture =>
   affine(picture, [1, 0, share * picture.width, 0, 1, 0], fill)
 
-/** Moved up by a share of its height. */
+/** Shifts a picture up by a share of its height. */
 export const translateY = (picture: Picture, share: number, fill: Colour): Picture =>
   affine(picture, [1, 0, 0, 0, 1, share * picture.height], fill)
 
-/** What a magnitude of 0 to 10 means to the operations: stronger for greater ones, as `inc1` has it. */
+/** Converts a magnitude of 0 to 10 to the parameter of each operation. Greater magnitudes are stronger, as with `inc1`. */
 export const levels = {
-  /** Degrees. */
+  /** The angle in degrees. */
   rotate: (magnitude: number): number => magnitude / 10 * 30,
-  /** Bits that are kept. */
+  /** The number of bits that are kept. */
   posterize: (magnitude: number): number => 4 - Math.trunc(magnitude / 10 * 4),
   /** The threshold. */
   solarize: (magnitude: number): number => 256 - Math.trunc(magnitude / 10 * 256),
-  /** What is added. */
+  /** The value that is added. */
   solarizeAdd: (magnitude: number): number => Math.trunc(magnitude / 10 * 110),
-  /** Distance from 1 of the factors of colour, contrast, brightness and sharpness. */
+  /** The distance from 1 of the factors of colour, contrast, brightness and sharpness. */
   enhance: (magnitude: number): number => magnitude / 10 * 0.9,
-  /** The factor. */
+  /** The shear factor. */
   shear: (magnitude: number): number => magnitude / 10 * 0.3,
-  /** The share of the picture's side. */
+  /** The shift, as a share of the picture's side. */
   translate: (magnitude: number): number => magnitude / 10 * 0.45
 } as const
 
-/** One operation at a magnitude; `sign` is 1 or -1, by chance. */
+/** An operation at a magnitude. `sign` is 1 or -1, at random. */
 export type Operation = (picture: Picture, magnitude: number, sign: number, fill: Colour) => Picture
 
 const signed = (
@@ -208,7 +207,7 @@ const signed = (
 ): Operation =>
 (picture, magnitude, sign, fill) => apply(picture, origin + sign * level(magnitude), fill)
 
-/** An operation that knows no sign, by what a magnitude means to it. */
+/** Makes an operation without a sign, from the parameter of a magnitude. */
 export const unsigned =
   (apply: (picture: Picture, argument: number) => Picture, level: (magnitude: number) => number): Operation =>
   (picture, magnitude) => apply(picture, level(magnitude))
@@ -236,17 +235,17 @@ const all = Object.values(operations)
 
 const PROBABILITY = 0.5
 
-/** What is drawn. */
+/** The options of the draw. */
 export interface Options {
-  /** How many operations. */
+  /** The number of operations. */
   readonly operations: number
-  /** How strong they are, 0 to 10. */
+  /** Their magnitude, 0 to 10. */
   readonly magnitude: number
-  /** How far the strength of each is from that: the deviation of a normal number. */
+  /** Standard deviation of the magnitude, which is normally distributed. */
   readonly deviation: number
 }
 
-/** The picture after as many operations as asked, drawn with replacement, each applied with probability one half. */
+/** Applies random operations to a picture. They are drawn with replacement, and each is applied with probability one half. */
 export const random = (
   picture: Picture,
   options: Options,

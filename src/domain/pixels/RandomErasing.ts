@@ -1,5 +1,5 @@
 /**
- * Random erasing: a rectangle of a standardised image is sometimes replaced by noise, as in timm's mode `pixel`.
+ * Random erasing: noise sometimes replaces a rectangle of a standardised image, as in timm's mode `pixel`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -26,8 +26,8 @@ interface Size {
 }
 
 /**
- * The rectangle that is erased, if one is: with the given probability, of 2 % to a third of the area, up to 3.3 times as long
- * as wide, anywhere inside. `undefined` as well when ten draws do not fit.
+ * Draws the rectangle to erase, with the given probability. Its area is 2 % to a third of the image, and its sides differ by a
+ * factor of up to 3.3. The result is `undefined` if nothing is erased, or if ten draws do not fit.
  */
 export const box = (size: Size, probability: number, draws: Generator): Box | undefined => {
   const { height, width } = size
@@ -45,7 +45,7 @@ export const box = (size: Size, probability: number, draws: Generator): Box | un
   return undefined
 }
 
-/** A standardised image `[C, H, W]` with such a rectangle filled with normal noise of deviation 1, value by value. */
+/** Fills such a rectangle of a standardised image `[C, H, W]` with independent normal noise of standard deviation 1. */
 export const erase = (image: Float32Array, size: Size, probability: number, draws: Generator): Float32Array => {
   const erased = box(size, probability, draws)
   if (erased === undefined) return image

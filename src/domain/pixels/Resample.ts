@@ -1,7 +1,7 @@
 /**
- * Resizing of pictures with the antialiased filters of Pillow, bit for bit. One pass goes along rows and one along
- * columns, and each rounds to 8 bits. Filters of the same names in other libraries give other pixels, and from these a
- * tokenizer gives other codes.
+ * Resizes pictures with the antialiased filters of Pillow, bit for bit. One pass goes along rows and one along columns, and
+ * each rounds to 8 bits. Filters of the same names in other libraries give other pixels. A tokenizer gives other codes for
+ * those.
  *
  * ```ts
  * import assert from "node:assert"
@@ -22,7 +22,7 @@ export interface Box {
   readonly height: number
 }
 
-/** A filter's name. */
+/** The name of a filter. */
 export type Filter = "bilinear" | "bicubic" | "lanczos"
 
 interface Kernel {
@@ -50,8 +50,8 @@ const KERNELS: Readonly<Record<Filter, Kernel>> = {
 const BITS = 22
 
 /**
- * For every output position: the first input it reads, how many, and their weights, whole numbers worth 2^-22 each (`taps`
- * places per position).
+ * For every output pixel: the first input pixel, their number, and their weights. Weights are integers in units of 2^-22, with
+ * `taps` entries per output pixel.
  */
 export interface Table {
   readonly taps: number
@@ -60,7 +60,7 @@ export interface Table {
   readonly weights: Int32Array
 }
 
-/** How a filter brings `length` pixels to `out`, of which `size` from `start` on are wanted. */
+/** Computes the table of a filter that resizes `length` pixels to `out`, for the `size` output pixels from `start` on. */
 const table = (length: number, out: number, filter: Filter, start: number, size: number): Table => {
   const { support, weight } = KERNELS[filter]
   const scale = length / out
@@ -90,17 +90,17 @@ const table = (length: number, out: number, filter: Filter, start: number, size:
   return { taps, first, count, weights }
 }
 
-/** What a filter reads along an axis: so many pixels from one on, and how, by places among these. */
+/** The input of a filter along one axis: the pixels that it reads, and their table, with indices relative to `from`. */
 export interface Axis {
   readonly from: number
   readonly length: number
-  /** Nothing where the axis keeps its length and is not filtered. */
+  /** Undefined if the axis keeps its length and is not filtered. */
   readonly table: Table | undefined
 }
 
 /**
- * The axis of a filter that brings `length` pixels to `out`, of which `size` from `start` on are wanted. What the others
- * would need is not read: a line that is one pixel wide becomes thousands of times as long.
+ * Computes the axis of a filter that resizes `length` pixels to `out`, for the `size` output pixels from `start` on. It reads
+ * only the input that these need. A line one pixel wide can become thousands of times as long.
  */
 export const axis = (length: number, out: number, filter: Filter, start: number, size: number): Axis => {
   if (length === out) return { from: start, length: size, table: undefined }
@@ -110,7 +110,7 @@ export const axis = (length: number, out: number, filter: Filter, start: number,
   return { from, length: end - from, table: { ...made, first: made.first.map((first) => first - from) } }
 }
 
-/** Where the pixels of one pass lie: in steps of the data's index, along the filtered axis and across it. */
+/** The layout of one pass: index steps along the filtered axis and across it. */
 interface Strides {
   readonly offset: number
   readonly step: number
@@ -151,7 +151,7 @@ const pass = (
   }
 }
 
-/** The pixels of `picture` inside `box`; the picture itself where that is all of it. */
+/** Returns the pixels of `picture` inside `box`; the picture itself if the box is all of it. */
 export const cut = (picture: Picture, box: Box): Picture => {
   if (box.width === picture.width && box.height === picture.height) return picture
   const data = new Uint8Array(box.width * box.height * 3)
@@ -163,15 +163,15 @@ export const cut = (picture: Picture, box: Box): Picture => {
 }
 
 /**
- * Whether columns are filtered before rows: where the height shrinks by more than twice as many pixels as the width. This is
- * the order of Pillow 13; older ones always began with rows, and differ from it there by the rounding in between.
+ * Tests whether columns are filtered before rows. They are if the height shrinks by more than twice as many pixels as the
+ * width, as in Pillow 13. Older versions always begin with rows; their results differ by the rounding in between.
  */
 export const columnsFirst = (from: Pick<Box, "width" | "height">, width: number, height: number): boolean => {
   const shorter = from.height - height
   return shorter > 0 && shorter > 2 * (from.width - width)
 }
 
-/** The part of a box that a window of the resized picture is made of, and how. */
+/** Computes the part of a box that a window of the resized picture needs, and the two axes. */
 export const reading = (box: Box, width: number, height: number, filter: Filter, window: Box) => {
   const columns = axis(box.width, width, filter, window.left, window.width)
   const rows = axis(box.height, height, filter, window.top, window.height)
@@ -184,7 +184,7 @@ export const reading = (box: Box, width: number, height: number, filter: Filter,
   return { columns, rows, inside }
 }
 
-/** All of a picture. */
+/** Returns the box of a whole picture. */
 export const whole = (box: Pick<Box, "width" | "height">): Box => ({
   left: 0,
   top: 0,
@@ -193,9 +193,8 @@ export const whole = (box: Pick<Box, "width" | "height">): Box => ({
 })
 
 /**
- * `picture`, or its part inside `box`, at another size; of that the part inside `window`, and nothing else is computed.
- * Pixels outside the box contribute nothing, as after torchvision's `resized_crop`; an axis that keeps its length is not
- * filtered.
+ * Resizes `picture`, or its part inside `box`, and returns the part inside `window`. Nothing else is computed. Pixels outside
+ * the box contribute nothing, as in torchvision's `resized_crop`. An axis that keeps its length is not filtered.
  */
 export const resize = (
   picture: Picture,

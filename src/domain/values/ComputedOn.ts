@@ -1,6 +1,6 @@
 /**
- * A record of what computed something: engine, version, threads, precision. Each of them changes the order of additions.
- * The same bytes are promised only where all of them are the same.
+ * A record of the engine that computed something: name, version, threads, precision. Each of them changes the order of
+ * additions. The same bytes are promised only if all of them are the same.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,23 +17,23 @@
 import { Schema } from "effect"
 import * as Json from "./Json.ts"
 
-/** An engine as it was used. */
+/** An engine and its settings. */
 export const ComputedOn = Schema.Struct({
-  /** `onnx cpu`, `openvino`. */
+  /** The name of the engine: `onnx cpu`, `openvino`. */
   engine: Schema.String,
-  /** Of the engine's library. */
+  /** The version of the engine's library. */
   version: Schema.String,
   threads: Schema.Int,
-  /** What matrix products are computed in. */
+  /** The precision of matrix products. */
   precision: Schema.String
 })
 export type ComputedOn = typeof ComputedOn.Type
 
-/** What computed the steps of a stage: each entry from its step, counted from 1, up to the next entry's. */
+/** The engines that computed the steps of a stage. An entry holds from its step, counted from 1, up to the next entry's. */
 export const History = Schema.Array(Schema.Struct({ ...ComputedOn.fields, from: Schema.Int }))
 export type History = typeof History.Type
 
-/** The part that decides over bytes of what an engine says of itself. */
+/** Selects the fields of an engine's description that decide about the bytes of results. */
 export const of = (computedOn: ComputedOn): ComputedOn => ({
   engine: computedOn.engine,
   version: computedOn.version,
@@ -41,11 +41,11 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
   precision: computedOn.precision
 })
 
-/** What differs. */
+/** Lists the differences. */
 export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<Json.Difference> =>
   Json.differences(of(before), of(now))
 
-/** What to say where something goes on elsewhere; nothing where all is the same. */
+/** Returns the message for a stage that continues on another engine; undefined if nothing changed. */
 export const change = (before: ComputedOn, now: ComputedOn): string | undefined => {
   const found = differences(before, now)
   if (found.length === 0) return undefined
@@ -57,18 +57,18 @@ export const change = (before: ComputedOn, now: ComputedOn): string | undefined 
     "to keep to it"
 }
 
-/** A history that goes on at a step. */
+/** Appends an engine to a history, from a step on. */
 export const extend = (before: History, now: ComputedOn, from: number): History => {
   const last = before.at(-1)
   return last !== undefined && differences(last, now).length === 0 ? before : [...before, { ...of(now), from }]
 }
 
-/** In words: `onnx cpu 1.30.0, 1 thread, fp32`. */
+/** Formats it as text: `onnx cpu 1.30.0, 1 thread, fp32`. */
 export const show = (computedOn: ComputedOn): string => {
   const { engine, precision, threads, version } = computedOn
   return `${engine} ${version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
 }
 
-/** In words, with the steps. */
+/** Formats a history as text, with the steps. */
 export const showHistory = (history: History): string =>
   history.map((part) => `${show(part)} from step ${part.from}`).join("; ")

@@ -1,5 +1,6 @@
 /**
- * Which state of another stage a stage goes on from, as its weights, its checkpoints and its run say it.
+ * A record of the state of another stage that a stage continues from. Its weights, its checkpoints and its run contain the
+ * record.
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,20 +14,22 @@ import { Schema } from "effect"
 import * as Json from "./Json.ts"
 
 /**
- * How a schedule goes on. `on`: the steps that were taken count, and learning rates and batches are those of the steps after
- * them. `anew`: steps are counted from 0, warm-up included.
+ * The schedule of a continuation. `on` counts the steps that were taken: learning rates and batches are those of the next
+ * steps. `anew` counts steps from 0, with a warmup.
  */
 export const Schedule = Schema.Literals(["on", "anew"])
 export type Schedule = typeof Schedule.Type
 
-/** Which state, and how the schedule goes on. */
+/** The state, and the schedule of the continuation. */
 export const ContinuedFrom = Schema.Struct({
-  /** The run's folder, as it was named; none where it is the same run. */
+  /** The path of the run folder, as it was given; absent for the same run. */
   run: Schema.optionalKey(Schema.String),
   stage: Schema.String,
-  /** How many steps the stage had taken. */
+  /** Number of steps that the stage had taken. */
   step: Schema.Int,
-  /** A checkpoint, with the moments of the optimizer, or the weights of a finished stage, without. */
+  /**
+   * `checkpoint`: a checkpoint, with the moments of the optimizer. `finished`: the weights of a finished stage, without them.
+   */
   state: Schema.Literals(["checkpoint", "finished"]),
   /** The SHA-256 of the weights. */
   digest: Schema.String,
@@ -34,7 +37,7 @@ export const ContinuedFrom = Schema.Struct({
 })
 export type ContinuedFrom = typeof ContinuedFrom.Type
 
-/** For people, in a line. */
+/** Formats it as one line of text. */
 export const show = (continuedFrom: ContinuedFrom): string => {
   const { digest, run, schedule, stage, state, step } = continuedFrom
   return `step ${step} of ${stage}${run === undefined ? "" : ` in ${run}`} (${state} ${
@@ -42,7 +45,7 @@ export const show = (continuedFrom: ContinuedFrom): string => {
   }), schedule ${schedule}`
 }
 
-/** What a stage computes: its configuration, and what it goes on from, wherever that lies. */
+/** Returns the identity of a stage's computation: its configuration, and the state that it continues from, without its path. */
 export const within = (config: Json.Json, from: ContinuedFrom | undefined): Json.Json => {
   if (from === undefined) return config
   const { run: _, ...continuedFrom } = from

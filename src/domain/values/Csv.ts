@@ -1,5 +1,5 @@
 /**
- * Lines of CSV files (RFC 4180), as pandas and spreadsheets read them.
+ * Lines of CSV files (RFC 4180), for pandas and spreadsheets.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,5 +14,5 @@ const cell = (value: string | number): string => {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll("\"", "\"\"")}"` : text
 }
 
-/** Cells as a line. A cell with a comma, a quote or a line break stands in quotes. */
+/** Formats cells as a line. A cell with a comma, a quote or a line break is quoted. */
 export const line = (cells: ReadonlyArray<string | number>): string => `${cells.map(cell).join(",")}\n`

@@ -1,6 +1,6 @@
 /**
- * Conversion between 32-bit and 16-bit floats (IEEE 754 binary16, F16). Large weights and features are stored in 16
- * bits, which keep 11 bits of a number from 2⁻²⁴ to 65 504.
+ * Converts between 32-bit and 16-bit floats (IEEE 754 binary16, F16). Large weights and features are stored in 16 bits, which
+ * keep 11 bits of a number from 2⁻²⁴ to 65 504.
  *
  * ```ts
  * import assert from "node:assert"
@@ -11,7 +11,7 @@
  * ```
  */
 
-/** The greatest finite half. */
+/** The largest finite 16-bit float. */
 export const MAX = 65504
 
 const toNumber = (bits: number): number => {
@@ -26,7 +26,7 @@ const toNumber = (bits: number): number => {
 // Looking a half up is several times faster than computing it, and a large model has 300 million of them.
 let table: Float32Array | undefined
 
-/** The numbers that halves stand for, exactly. */
+/** Decodes 16-bit floats, exactly. */
 export const decode = (halves: Uint16Array): Float32Array => {
   const known = table ??= Float32Array.from({ length: 65536 }, (_, bits) => toNumber(bits))
   const values = new Float32Array(halves.length)
@@ -34,7 +34,7 @@ export const decode = (halves: Uint16Array): Float32Array => {
   return values
 }
 
-/** The exponent and mantissa of 0.5: halves too small for an exponent are what adding it leaves in the last bits. */
+/** The bits of 0.5. Adding 0.5 to a subnormal 16-bit float leaves its value in the last bits. */
 const HALF = 0x3f000000
 
 const sum = new Float32Array(1)
@@ -49,7 +49,10 @@ const nearest = (magnitude: number): number => {
   return sumBits[0] - HALF
 }
 
-/** The nearest halves; ties go to the even one, and what is beyond {@link MAX} by more than rounding to infinity. */
+/**
+ * Rounds to the nearest 16-bit floats. Ties go to the even one. Numbers beyond {@link MAX} by more than rounding become
+ * infinity.
+ */
 export const encode = (values: Float32Array): Uint16Array => {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   const halves = new Uint16Array(values.length)

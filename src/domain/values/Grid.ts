@@ -11,28 +11,28 @@
  * ```
  */
 
-/** A size in patches: rows and columns. */
+/** The size of a grid: rows and columns. */
 export interface Grid {
   readonly height: number
   readonly width: number
 }
 
-/** The same number of rows and columns. */
+/** Returns the grid with the same number of rows and columns. */
 export const square = (side: number): Grid => ({ height: side, width: side })
 
-/** Whether two grids have the same rows and columns. */
+/** Tests whether two grids have the same rows and columns. */
 export const equal = (a: Grid, b: Grid): boolean => a.height === b.height && a.width === b.width
 
-/** The weights of the source positions of an axis, `[source]`, for each target position: a matrix `[target, source]`. */
+/** The interpolation weights of an axis, as a matrix `[target, source]`. */
 export type Weights = ReadonlyArray<Float64Array>
 
-/** The weights that leave an axis as it is. */
+/** Returns the weights that leave an axis unchanged. */
 export const identity = (length: number): Weights =>
   Array.from({ length }, (_, i) => Float64Array.from({ length }, (__, j) => (i === j ? 1 : 0)))
 
 /**
  * Interpolates along rows, then along columns: `values` `[H, W, channels]` become `[rows.length, columns.length, channels]`.
- * Sums are kept in 64 bits and rounded once.
+ * Sums are computed in 64 bits and rounded once.
  */
 export const resample = (values: Float32Array, channels: number, rows: Weights, columns: Weights): Float32Array => {
   const height = rows[0]?.length ?? 0

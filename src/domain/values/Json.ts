@@ -1,5 +1,5 @@
 /**
- * JSON values: parsing of texts from outside, a canonical text for equal values, and the differences between two values.
+ * JSON values: parsing of untrusted texts, a canonical text for equal values, and the differences between two values.
  * Configurations are compared and digested with this module.
  *
  * ```ts
@@ -20,7 +20,7 @@ import { Effect, Result, Runtime, Schema, SchemaIssue, SchemaTransformation } fr
 /** A value that JSON can hold. */
 export type Json = Schema.Json
 
-/** A text is no JSON that can be used. Exits with 65. */
+/** A text is not usable JSON. Exits with 65. */
 export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -28,15 +28,15 @@ export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { pr
   }
 }
 
-/** How many objects and arrays may stand within each other: far more than any file has, and fewer than fill the stack. */
+/** The largest nesting depth of objects and arrays. It is far more than any file has, and the stack can hold it. */
 export const DEEPEST = 64
 
-/** Whether more than `depth` objects and arrays stand within each other in a value; {@link DEEPEST} unless told otherwise. */
+/** Tests whether objects and arrays are nested more than `depth` levels deep; {@link DEEPEST} by default. */
 export const isDeeper = (value: unknown, depth = DEEPEST): boolean =>
   typeof value === "object" && value !== null &&
   (depth === 0 || Object.values(value).some((member) => isDeeper(member, depth - 1)))
 
-/** What hands a member of JSON its value, knowing how it is written. */
+/** A function that JSON calls for each member, with the member's text. */
 type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown
 
 // The context, which ECMAScript has by now, is not yet in the types of all libraries.
@@ -46,8 +46,8 @@ const exact: Reviver = (_, value, context) =>
     : value
 
 /**
- * The value of a JSON text from anywhere. `integers: "exact"` gives those that a number cannot hold as bigints. Fails when
- * the text is no JSON, or is nested deeper than {@link DEEPEST}.
+ * Parses an untrusted JSON text. `integers: "exact"` returns integers that a number cannot hold as bigints. Fails if the text
+ * is not JSON, or is nested deeper than {@link DEEPEST}.
  */
 export const parse = (
   text: string,
@@ -65,7 +65,9 @@ export const parse = (
     )
   )
 
-/** What a schema describes, as a JSON text: the one way to read JSON from outside, since it reads with {@link parse}. */
+/**
+ * Makes a schema of JSON texts from a schema of values. All JSON from outside is read this way, since it uses {@link parse}.
+ */
 export const text = <S extends Schema.Constraint>(schema: S, options: { readonly space?: number } = {}) =>
   Schema.String.pipe(
     Schema.decodeTo(
@@ -80,18 +82,18 @@ export const text = <S extends Schema.Constraint>(schema: S, options: { readonly
     )
   )
 
-/** One key at which two values differ; a side without the key reads `absent`. */
+/** One key at which two values differ. A side without the key reads `absent`. */
 export const Difference = Schema.Struct({ key: Schema.String, stored: Schema.String, asked: Schema.String })
 export type Difference = typeof Difference.Type
 
-/** Whether a value is an object of JSON. */
+/** Tests whether a value is a JSON object. */
 export const isObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** What may be laid over a value. A member that is undefined leaves what was there. */
+/** A value to merge over another. A member that is undefined changes nothing. */
 export type Changes = Json | ChangedMembers
 
-/** What may be laid over the members of an object. */
+/** The members to merge over those of an object. */
 export interface ChangedMembers {
   readonly [key: string]: Changes | undefined
 }
@@ -102,8 +104,8 @@ const isRecord = (value: Changes): value is ChangedMembers => {
 }
 
 /**
- * A value with another over it: objects meet key by key, at every depth; anything else, `null`, arrays and instances of classes
- * included, takes the place of what was there.
+ * Merges a value over another. Objects are merged key by key, at every depth. Anything else replaces the former value: also
+ * `null`, arrays and instances of classes.
  */
 export const merge = (value: Json | undefined, over: Changes): Json => {
   if (!isRecord(over)) return over
@@ -121,7 +123,7 @@ const sorted = (value: Json): Json => {
   return Object.fromEntries(Object.keys(value).toSorted().map((key) => [key, sorted(value[key]!)]))
 }
 
-/** The compact text with the keys of every object sorted: equal values have equal texts. */
+/** Formats compact JSON with the keys of every object sorted. Equal values have equal texts. */
 export const canonical = (value: Json): string => JSON.stringify(sorted(value))
 
 const LONGEST = 60
@@ -132,7 +134,9 @@ const show = (value: Json | undefined): string => {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }
 
-/** The dot-joined keys at which two values differ, in the order of `stored`, then those that only `asked` has. */
+/**
+ * Lists the dot-joined keys at which two values differ: first in the order of `stored`, then the keys that only `asked` has.
+ */
 export const differences = (stored: Json, asked: Json): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   const walk = (a: Json | undefined, b: Json | undefined, key: string): void => {
@@ -150,6 +154,6 @@ export const differences = (stored: Json, asked: Json): ReadonlyArray<Difference
   return found
 }
 
-/** The differences in a sentence: `optimizer.lr: 0.003 in the folder, 0.001 asked`. */
+/** Formats differences as text: `optimizer.lr: 0.003 in the folder, 0.001 asked`. */
 export const showDifferences = (found: ReadonlyArray<Difference>): string =>
   found.map(({ asked, key, stored }) => `${key || "the whole"}: ${stored} in the folder, ${asked} asked`).join("; ")

@@ -18,8 +18,8 @@ import { uniformInt } from "pure-rand/distribution/uniformInt"
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus"
 
 /**
- * The name of one stream: the run's seed, what the numbers are for (`"mask"`, `"crop"`), and for which epoch and which
- * image, step or other index. The three numbers are integers; what has no epoch says 0.
+ * The key of one stream: the run's seed, the purpose of the numbers (`"mask"`, `"crop"`), the epoch, and the index of the image
+ * or step. The three numbers are integers. An epoch that does not apply is 0.
  */
 export interface Key {
   readonly seed: number
@@ -28,13 +28,13 @@ export interface Key {
   readonly index: number
 }
 
-/** The numbers of one stream, in order. A generator is used by one consumer and thrown away. */
+/** The numbers of one stream, in order. A generator belongs to one consumer. */
 export interface Generator {
-  /** A number in [0, 1), a multiple of 2^-53. */
+  /** Draws a number in [0, 1), a multiple of 2^-53. */
   readonly uniform: () => number
-  /** An integer from `min` to `max`, both inclusive. */
+  /** Draws an integer from `min` to `max`, both inclusive. */
   readonly integer: (min: number, max: number) => number
-  /** A normal number of mean 0 and deviation 1. */
+  /** Draws a normal number of mean 0 and standard deviation 1. */
   readonly normal: () => number
 }
 
@@ -59,7 +59,7 @@ const words = (key: Key): ReadonlyArray<number> => [
   ...Array.from(key.purpose, (character) => character.codePointAt(0) ?? 0)
 ]
 
-/** The stream that a key names, from its first number. */
+/** Returns the stream of a key, from its first number. */
 export const generator = (key: Key): Generator => {
   const name = words(key)
   // 128 bits of state from four hashes of the key: a 32-bit seed would repeat among the 10^8 keys of a long run.
@@ -72,7 +72,7 @@ export const generator = (key: Key): Generator => {
   }
 }
 
-/** The integers from 0 to `n - 1` in an order that depends on the key alone (Fisher and Yates). */
+/** Returns a random permutation of the integers from 0 to `n - 1` (Fisher and Yates). It depends on the key alone. */
 export const permutation = (key: Key, n: number): Int32Array => {
   const order = Int32Array.from({ length: n }, (_, i) => i)
   const { integer } = generator(key)

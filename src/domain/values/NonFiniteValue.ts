@@ -1,5 +1,5 @@
 /**
- * The search for NaN and infinity among numbers.
+ * Finds NaN and infinity among numbers.
  *
  * ```ts
  * import assert from "node:assert"
@@ -11,11 +11,11 @@
  */
 import { Schema } from "effect"
 
-/** A number that is none, and where it stands. */
+/** A number that is not finite, and its index. */
 export const NonFiniteValue = Schema.Struct({ index: Schema.Int, value: Schema.String })
 export type NonFiniteValue = typeof NonFiniteValue.Type
 
-/** The first value that is not finite; `undefined` where all are. */
+/** Returns the first value that is not finite; `undefined` if all are finite. */
 export const first = (values: ArrayLike<number>): NonFiniteValue | undefined => {
   for (let index = 0; index < values.length; index++) {
     const value = values[index]!

@@ -1,5 +1,5 @@
 /**
- * The kinds of numbers in configurations, as schemas. Each says in an error what it expects.
+ * Schemas of the numbers in configurations. Each names its expected values in errors.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,7 +17,7 @@ export const Count = Schema.Int.check(
   Schema.makeFilter((n: number) => n >= 1, { expected: "a whole number of at least 1" })
 )
 
-/** A whole number from 1 to a greatest one, beyond which no network goes: what is larger is a slip of the pen. */
+/** Makes the schema of whole numbers from 1 to `greatest`. Larger numbers are taken for typing errors. */
 export const upTo = (greatest: number) =>
   Schema.Int.check(
     Schema.makeFilter((n: number) => n >= 1 && n <= greatest, { expected: `a whole number from 1 to ${greatest}` })
@@ -49,12 +49,12 @@ export const Share = Schema.Finite.check(
   Schema.makeFilter((n: number) => n >= 0 && n <= 1, { expected: "a number from 0 to 1" })
 )
 
-/** A number from 0 (inclusive) to 1 (exclusive): the rate of something that must not happen always. */
+/** A number from 0 (inclusive) to 1 (exclusive): a rate or probability that must be below 1. */
 export const Rate = Schema.Finite.check(
   Schema.makeFilter((n: number) => n >= 0 && n < 1, { expected: "a number from 0 to below 1" })
 )
 
-/** A number greater than 0 and at most 1: a factor that shrinks or a part of something. */
+/** A number greater than 0 and at most 1: a factor or a share. */
 export const Factor = Schema.Finite.check(
   Schema.makeFilter((n: number) => n > 0 && n <= 1, { expected: "a number above 0 and at most 1" })
 )

@@ -1,5 +1,5 @@
 /**
- * Rounding as Python does it. Official sizes and offsets depend on it.
+ * Rounding as in Python. Official sizes and offsets depend on it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -9,7 +9,7 @@
  * ```
  */
 
-/** The nearest whole number; halves go to the even neighbour, as Python's `round` does. */
+/** Rounds to the nearest whole number. Halves go to the even neighbour, as with Python's `round`. */
 export const halfToEven = (x: number): number => {
   const down = Math.floor(x)
   const rest = x - down

@@ -1,5 +1,5 @@
 /**
- * The suggestion in "did you mean": the known name that is most like a mistyped one.
+ * The suggestion in "did you mean": the known name closest to a mistyped one.
  *
  * ```ts
  * import assert from "node:assert"
@@ -23,7 +23,7 @@ const distance = (a: string, b: string): number => {
   return previous[b.length]!
 }
 
-/** The known name closest to `name`, letter case aside; `undefined` when none shares at least half of its letters. */
+/** Returns the known name closest to `name`, ignoring case; `undefined` if none shares at least half of its letters. */
 export const nearest = (name: string, known: ReadonlyArray<string>): string | undefined => {
   const best = known
     .map((candidate) => ({ candidate, far: distance(name.toLowerCase(), candidate.toLowerCase()) }))
@@ -32,6 +32,6 @@ export const nearest = (name: string, known: ReadonlyArray<string>): string | un
   return best !== undefined && best.far <= Math.max(name.length, best.candidate.length) / 2 ? best.candidate : undefined
 }
 
-/** Names in a sentence: `a, b or c`. */
+/** Joins names as text: `a, b or c`. */
 export const either = (names: ReadonlyArray<string>): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)!}`

@@ -9,5 +9,5 @@
  * ```
  */
 
-/** The version of this package, as it stands in the provenance of weights and in checkpoints. */
+/** The version of this package. The provenance of weights and checkpoints contain it. */
 export const version = "0.1.0"

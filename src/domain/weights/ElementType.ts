@@ -1,5 +1,5 @@
 /**
- * Element types of arrays. Those in files are decoded to those of the host.
+ * Element types of arrays. Element types of files are decoded to those of the host.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,7 +14,7 @@
 import { Result } from "effect"
 import * as Float16 from "../values/Float16.ts"
 
-/** The element types that arrays have on the host. */
+/** The element types of arrays on the host. */
 export type DType = "float32" | "int32" | "bool"
 
 /** The elements of an array. */
@@ -29,10 +29,10 @@ const arrays = {
   bool: (length: number) => new Uint8Array(length)
 } satisfies { readonly [D in DType]: (length: number) => Elements["data"] }
 
-/** The elements of an array, all zero. */
+/** Makes elements that are all zero. */
 export const zeros = (dtype: DType, length: number): Elements["data"] => arrays[dtype](length)
 
-/** An integer of a file that does not fit in 32 bits. */
+/** An integer in a file that does not fit in 32 bits. */
 export interface OutOfRange {
   readonly index: number
   readonly value: string
@@ -50,11 +50,11 @@ const halves = (bytes: Uint8Array): Uint16Array => {
   return new Uint16Array(source.buffer, source.byteOffset, source.length / 2)
 }
 
-/** The element types that are read, with their sizes in bytes and what they become on the host. */
+/** The supported element types of files, with their sizes in bytes and their element types on the host. */
 export const DTYPES: Readonly<
   Record<string, {
     readonly size: number
-    /** Elements of little-endian bytes. */
+    /** Decodes little-endian bytes. */
     readonly decode: (bytes: Uint8Array) => Result.Result<Elements, OutOfRange>
   }>
 > = {
@@ -113,5 +113,5 @@ export const DTYPES: Readonly<
   }
 }
 
-/** What the element types of the host are written as. */
+/** The element types that host arrays are written as. */
 export const written: Readonly<Record<DType, string>> = { float32: "F32", int32: "I32", bool: "BOOL" }

@@ -1,5 +1,5 @@
 /**
- * Recognition of networks by the names and shapes of their tensors, under the names of any known library.
+ * Recognises networks by the names and shapes of their tensors, under the names of any known library.
  *
  * ```ts
  * import assert from "node:assert"
@@ -22,23 +22,23 @@ import { type Template, templates } from "./NetworkShapes.ts"
 /** The shapes of tensors by their names. */
 export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
 
-/** A network under the names of one naming. */
+/** A network, with the tensor names of one library. */
 export interface KnownNetwork {
   readonly network: Naming.Network
   readonly naming: Naming.Naming
-  /** What files of it are, in a few words. */
+  /** A short title for its files. */
   readonly title: string
 }
 
-/** How well tensors are those of a network. Its names are the official ones, whatever the naming. */
+/** The match of tensors with a network. Tensor names are the official ones, for every library. */
 export interface Match {
   readonly known: KnownNetwork
-  /** Tensors of the right name and shape, as a share of all that are there or should be. */
+  /** The share of tensors with the right name and shape, among all that are present or expected. */
   readonly share: number
   readonly missing: ReadonlyArray<string>
   readonly unexpected: ReadonlyArray<string>
   readonly misshaped: ReadonlyArray<{ readonly name: string; readonly expected: string; readonly given: string }>
-  /** What shapes tell: `width`, `patch`, `tokens`, `depth`, `codes`, … */
+  /** Sizes read from the shapes: `width`, `patch`, `tokens`, `depth`, `codes`, … */
   readonly sizes: Readonly<Record<string, number>>
 }
 
@@ -56,7 +56,7 @@ const namers: Readonly<Record<Naming.Naming, string>> = {
   huggingface: "under the names of Hugging Face"
 }
 
-/** All that are told apart. */
+/** All networks that can be recognised. */
 export const all: ReadonlyArray<KnownNetwork> = Naming.Network.literals.flatMap((network) =>
   Naming.namings(network).map((naming) => ({ network, naming, title: `${titles[network]} ${namers[naming]}` }))
 )
@@ -78,7 +78,7 @@ const axesOf = (text: string): ReadonlyArray<Axis> =>
       : { times: 1, size: first }
   })
 
-/** The numbers that most tensors agree on, size by size. */
+/** Returns the value of each size that most tensors agree on. */
 const vote = (tensors: ReadonlyArray<readonly [axes: ReadonlyArray<Axis>, shape: ReadonlyArray<number>]>) => {
   const votes = new Map<string, Map<number, number>>()
   for (const [axes, shape] of tensors) {
@@ -95,7 +95,9 @@ const vote = (tensors: ReadonlyArray<readonly [axes: ReadonlyArray<Axis>, shape:
   )
 }
 
-/** How many blocks a stack has, by the highest number after its prefix; no more than tensors, whatever the names say. */
+/**
+ * Returns the number of blocks of each stack, from the highest block number in the names. It is at most the number of tensors.
+ */
 const depths = (names: ReadonlyArray<string>, template: Template): ReadonlyMap<string, number> => {
   const prefixes = new Set(Object.keys(template).flatMap((name) => name.includes("*") ? name.split("*")[0]! : []))
   return new Map(Array.from(prefixes, (prefix) => [
@@ -154,8 +156,8 @@ const compare = (known: KnownNetwork, shapes: Shapes): Match => {
 }
 
 /**
- * The networks that tensors have anything of, the nearest first, one for each network. A name may belong to several: BEiT
- * and DINO share most of theirs.
+ * Returns the networks that share tensors with the given ones, the best match first, one match for each network. A tensor name
+ * may belong to several networks: BEiT and DINO share most of theirs.
  */
 export const recognise = (shapes: Shapes): ReadonlyArray<Match> => {
   // Only names and shapes count, so the arrays that are translated hold nothing.
@@ -171,10 +173,10 @@ export const recognise = (shapes: Shapes): ReadonlyArray<Match> => {
   return matches.filter(({ known }, i) => i === matches.findIndex((other) => other.known.network === known.network))
 }
 
-/** The least share at which a network is worth naming. */
+/** The smallest share at which a network is named. */
 const NEAR = 0.5
 
-/** What tensors look like, in words; `undefined` when they look like nothing known. */
+/** Describes the network of tensors in words; `undefined` if no known network matches. */
 export const describe = (shapes: Shapes): string | undefined => {
   const [nearest] = recognise(shapes)
   if (nearest === undefined || nearest.share < NEAR) return undefined

@@ -1,7 +1,6 @@
 /**
- * Translation of the names of weights between the official code, timm and the files of Hugging Face's transformers. Some
- * arrays change with their names: attention is one matrix or three, a projection is transposed, a class token has more
- * axes.
+ * Translates the names of weights between the official code, timm and the files of Hugging Face's transformers. Some arrays
+ * change with their names. Attention is one matrix or three, a projection is transposed, a class token has more axes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -25,17 +24,17 @@ export { Naming, namings, Network }
 /** Arrays by name. */
 export type Tensors = Readonly<Record<string, Tensor>>
 
-/** What stands in the way of a translation. */
+/** The reason why names cannot be translated. */
 export const Reason = Schema.TaggedUnion({
-  /** No name, or names of several namings, say who named the tensors. */
+  /** The names belong to none of the namings, or to several. */
   Unclear: {
     found: Schema.Array(Naming),
     markers: Schema.Array(Schema.Struct({ naming: Naming, name: Schema.String })),
     names: Schema.Array(Schema.String)
   },
-  /** There is no such network there. */
+  /** The naming has no such network. */
   NoNetwork: { naming: Naming, known: Schema.Array(Naming) },
-  /** The network has no place for these tensors there. */
+  /** The naming has no names for these tensors of the network. */
   NoPlace: { naming: Naming, names: Schema.Array(Schema.String) }
 })
 export type Reason = typeof Reason.Type
@@ -45,7 +44,7 @@ const SHOWN = 5
 const some = (names: ReadonlyArray<string>): string =>
   names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
 
-/** Tensors whose names cannot be translated. Exits with 65. */
+/** The names of tensors cannot be translated. Exits with 65. */
 export class NamingError
   extends Schema.TaggedError<NamingError>()("NamingError", { network: Network, reason: Reason })
 {
@@ -68,7 +67,7 @@ const fail = (network: Network, reason: Reason) => Result.fail(new NamingError({
 const nobody = (network: Network, naming: Naming) =>
   fail(network, { _tag: "NoNetwork", naming, known: Naming.literals.filter((one) => one in networks[network]) })
 
-/** A function from the names that `pattern` fits to the same names by a template. */
+/** Makes a function that rewrites names which match `pattern`, by a template. */
 const renaming = (pattern: string) => {
   const expression = new RegExp(`^${pattern.replaceAll(".", "\\.").replace("*", "(?<block>\\d+)")}(?<rest>\\..+)?$`)
   return (name: string, template: string): string | undefined => {
@@ -79,7 +78,7 @@ const renaming = (pattern: string) => {
 
 type Named = readonly [name: string, tensor: Tensor]
 
-/** Three arrays one after another along their first axis; `undefined` where they are not three of one kind. */
+/** Joins three arrays along their first axis; `undefined` if their types or shapes differ. */
 const joined = (parts: ReadonlyArray<Tensor>): Tensor | undefined => {
   const [first] = parts
   if (first === undefined || parts.length !== 3 || first.shape.length === 0) return undefined
@@ -90,7 +89,7 @@ const joined = (parts: ReadonlyArray<Tensor>): Tensor | undefined => {
   return { ...first, shape: [3 * first.shape[0]!, ...first.shape.slice(1)], data }
 }
 
-/** The thirds of an array along its first axis; `undefined` where it has none. */
+/** Splits an array into thirds along its first axis; `undefined` if that is not possible. */
 const thirds = ({ data, dtype, shape: [rows, ...rest] }: Tensor): ReadonlyArray<Tensor> | undefined => {
   if (rows === undefined || rows % 3 !== 0) return undefined
   const length = data.length / 3
@@ -103,12 +102,12 @@ const markersOf = (network: Network) =>
     return name === undefined ? [] : [{ naming, name }]
   }).filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i)
 
-/** What others put before the names of a network that they train on several devices, compile, or make a part of. */
+/** Prefixes of names that wrappers add: distributed training, compilation, or a surrounding network. */
 const WRAPPED = /^(?:(?:module|_orig_mod|backbone|model)\.)+/
 
 /**
- * The tensors without what a wrapper put before their names. That is what stands before the marker of the network; names
- * without it stay as they are, as those of a head beside a `backbone`.
+ * Removes the prefix of a wrapper from names. The prefix is the part before the network's marker. Other names stay as they are,
+ * such as those of a head next to a `backbone`.
  */
 const unwrapped = (tensors: Tensors, network: Network): Tensors => {
   const names = Object.keys(tensors)
@@ -128,13 +127,13 @@ const unwrapped = (tensors: Tensors, network: Network): Tensors => {
   )
 }
 
-/** Which network of BEiT has these names: a classifier, whose head others call otherwise, or a pretrained network. */
+/** Recognises a network of BEiT by its names: a classifier (its head has other names elsewhere), or a pretrained network. */
 export const beitNetwork = (names: ReadonlyArray<string>): "classifier" | "pretrained" =>
   names.some((name) => /(?:^|\.)(?:classifier|pooler\.layernorm)\.(?:weight|bias)$/.test(name))
     ? "classifier"
     : "pretrained"
 
-/** Who named the tensors of a network, told from their names; `official` where the names do not differ. */
+/** Recognises the naming of a network's tensors; `official` if the names are the same in several. */
 export const detect = (names: ReadonlyArray<string>, network: Network): Result.Result<Naming, NamingError> => {
   const markers = markersOf(network)
   const found = markers.filter(({ name }) => names.includes(name)).map(({ naming }) => naming)
@@ -145,12 +144,11 @@ export const detect = (names: ReadonlyArray<string>, network: Network): Result.R
 }
 
 /**
- * The tensors of a network under their official names, whoever named them; `named` says who, where the names alone do not.
- * What a file has for other purposes, as index buffers or the text tower of CLIP, is left out, and so is what wrappers put
- * before all names: `module.`, `_orig_mod.`, `backbone.`, `model.`. Names that are none of the network's stay as they are, so
- * that whoever fills a network lists them.
+ * Renames the tensors of a network to their official names. `named` gives the naming if the names alone are ambiguous. Tensors
+ * for other purposes, such as index buffers or the text tower of CLIP, are left out. Prefixes of wrappers are removed:
+ * `module.`, `_orig_mod.`, `backbone.`, `model.`. Unknown names stay as they are, so that loading the network lists them.
  *
- * Fails when nobody said who named them and the names do not say, and when there is no such network there.
+ * Fails if the naming is neither given nor recognised, and if the naming has no such network.
  */
 export const official = (
   given: Tensors,
@@ -194,10 +192,10 @@ export const official = (
 }
 
 /**
- * Officially named tensors of a network under the names that others give them. What only the official training needs (the
- * aggregation blocks of a pretrained network, index buffers) is left out where others have no place for it.
+ * Renames officially named tensors of a network to another naming. Tensors that only official training needs (the aggregation
+ * blocks of a pretrained network, index buffers) are left out if the other naming has no name for them.
  *
- * Fails when there is no such network there, or no place in it for one of the tensors.
+ * Fails if the naming has no such network, or no name for one of the tensors.
  */
 export const to = (naming: Naming, tensors: Tensors, network: Network): Result.Result<Tensors, NamingError> => {
   const known = networks[network]

@@ -1,16 +1,16 @@
 /**
- * Tables of the names that the official code, timm and transformers give to the arrays of each network. `Naming`
- * translates by them.
+ * Tables of the names that the official code, timm and transformers give to the arrays of each network. `Naming` translates
+ * with them.
  */
 import { Schema } from "effect"
 import type { Tensor } from "./Safetensors.ts"
 
-/** Who names: the official code, timm, or the files of Hugging Face's transformers. */
+/** The source of tensor names: the official code, timm, or the files of Hugging Face's transformers. */
 export const Naming = Schema.Literals(["official", "timm", "huggingface"])
 export type Naming = typeof Naming.Type
 
 /**
- * Whose weights: a classifier (`BeitForImageClassification`), a pretrained network (`BeitForMaskedImageModeling`), a
+ * The kind of network: a classifier (`BeitForImageClassification`), a pretrained network (`BeitForMaskedImageModeling`), a
  * tokenizer, the image tower of CLIP (`CLIPVisionModelWithProjection`), a DINO transformer (`ViTModel`).
  */
 export const Network = Schema.Literals(["classifier", "pretrained", "tokenizer", "clip", "dino"])
@@ -18,20 +18,20 @@ export type Network = typeof Network.Type
 
 type Foreign = string | readonly [string, string, string]
 
-/** How one array, or all whose names begin alike, are called. */
+/** The names of one array, or of all arrays whose names begin alike. */
 export interface Rule {
-  /** A name, or what names begin with before a dot; `*` is the number of a block. */
+  /** The official name, or the beginning of names up to a dot. `*` is the number of a block. */
   readonly official: string
-  /** The same there; three where an array is in three there, along its first axis. */
+  /** The foreign name. Three names if the foreign code splits the array in three along its first axis. */
   readonly foreign: Foreign
   readonly change?: Change
-  /** A bias that is always zero, and only there. */
+  /** A foreign bias that is always zero. The official code has none. */
   readonly zeros?: string
-  /** What newer networks of the kind are called there. Nothing is written under it. */
+  /** `read` for foreign names of newer networks. They are read, and never written. */
   readonly only?: "read"
 }
 
-/** What goes with another name. */
+/** The change of an array that goes with a change of names. */
 export interface Change {
   readonly to: (tensor: Tensor) => Tensor
   readonly from: (tensor: Tensor) => Tensor
@@ -45,20 +45,20 @@ const transpose = (tensor: Tensor): Tensor => {
 
 const transposed: Change = { to: transpose, from: transpose }
 
-/** There, the shape begins with more axes of length 1. */
+/** Adds axes of length 1 at the beginning of the foreign shape. */
 const unsqueezed = (more: 1 | 2): Change => ({
   to: (tensor) => ({ ...tensor, shape: [...[1, 1].slice(0, more), ...tensor.shape] }),
   from: (tensor) => ({ ...tensor, shape: tensor.shape.slice(more) })
 })
 
-/** How one network is named. The official names and those that equal them need no rules. */
+/** The names of one network. Names that equal the official ones need no rules. */
 export interface Names {
-  /** A tensor that every file of it has. */
+  /** A tensor that every file of the network has. */
   readonly marker: string
   readonly rules?: ReadonlyArray<Rule>
-  /** What is there for other purposes, and is not read. */
+  /** Foreign tensors for other purposes. They are not read. */
   readonly ignored?: RegExp
-  /** What there is no place for, and no need. */
+  /** Official tensors without a foreign name. They are left out. */
   readonly left?: RegExp
 }
 
@@ -138,7 +138,7 @@ const inThree = (kind: string): Foreign => [
 ]
 
 const patches = "patch_embed.proj.weight"
-/** What transformers puts before the names of a BEiT that is a part of another network. */
+/** The prefix of names in transformers, for a BEiT inside of another network. */
 export const BEIT = "beit."
 /** The marker of such a BEiT. */
 export const beitPatches = `${BEIT}embeddings.patch_embeddings.projection.weight`
@@ -168,7 +168,7 @@ const textTower =
   /^(?:text_projection|logit_scale|logit_bias|positional_embedding|attn_mask|input_resolution|context_length|vocab_size)$|^(?:transformer|token_embedding|ln_final|text|text_decoder)\./
 const dinoHead = /^(?:mask_token$|(?:head|dino_head|ibot_head)\.)/
 
-/** The names of each network, by those who name it. */
+/** The names of each network, by naming. */
 export const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names }>> = {
   classifier: {
     official: { marker: patches, ignored: index },
@@ -252,6 +252,6 @@ export const networks: Readonly<Record<Network, { readonly [N in Naming]?: Names
   }
 }
 
-/** Who has names for a network that differ from the official ones, after the official code. */
+/** Returns the namings that have a network, the official one first, without those that equal it. */
 export const namings = (network: Network): ReadonlyArray<Naming> =>
   Naming.literals.filter((naming) => naming === "official" || networks[network][naming]?.rules !== undefined)

@@ -1,12 +1,11 @@
 /**
- * Tables of the shapes of the arrays of each network, by their official names. `KnownNetworks` recognises networks by
- * them.
+ * Tables of the shapes of the arrays of each network, by their official names. `KnownNetworks` recognises networks with them.
  */
 import type { Network } from "./NetworkNames.ts"
 
 /**
- * Shapes by names, where `*` is the number of a block. An axis is a number, a size, or a multiple of a size; names that
- * end in `?` may be absent.
+ * Shapes by names. `*` is the number of a block. An axis is a number, a size, or a multiple of a size. Names that end in `?`
+ * are optional.
  */
 export type Template = Readonly<Record<string, string>>
 

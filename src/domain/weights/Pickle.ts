@@ -1,8 +1,8 @@
 /**
- * A reader of Python's pickle format, as far as files of weights need it. A pickle is a program that may call anything
- * in Python. This reader knows the calls that its caller lists, refuses all others, and executes nothing.
+ * Reads Python's pickle format, as far as files of weights need it. A pickle is a program that may call anything in Python.
+ * This reader knows the calls that its caller lists, refuses all others, and executes nothing.
  *
- * Lists and tuples become arrays, dictionaries become maps, and integers become numbers where these are exact.
+ * Lists and tuples become arrays. Dictionaries become maps. Integers become numbers if these are exact.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,20 +21,20 @@
  */
 import { Result, Runtime, Schema } from "effect"
 
-/** What is wrong with a pickle. */
+/** The reason why a pickle cannot be read. */
 export const Reason = Schema.TaggedUnion({
   /** It ends before it is complete. */
   Truncated: { length: Schema.Int },
-  /** It calls what the reader does not list. */
+  /** It calls something that is not listed. */
   Refused: { name: Schema.String },
-  /** It calls something with arguments that this does not take. */
+  /** It calls something with unsupported arguments. */
   Arguments: { name: Schema.String },
-  /** An instruction is unknown, or comes where it makes no sense. */
+  /** An instruction is unknown, or not valid at its position. */
   Invalid: { at: Schema.Int, problem: Schema.String }
 })
 export type Reason = typeof Reason.Type
 
-/** A pickle that is damaged, or that asks for more than weights need. Exits with 65. */
+/** A pickle is damaged, or asks for more than weights need. Exits with 65. */
 export class PickleError extends Schema.TaggedError<PickleError>()("PickleError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -53,25 +53,25 @@ export class PickleError extends Schema.TaggedError<PickleError>()("PickleError"
   }
 }
 
-/** Something in Python that a pickle may call. */
+/** A Python function or class that a pickle may call. */
 export interface Global {
-  /** What a call gives; `undefined` for arguments that it does not take. */
+  /** Returns the result of a call; `undefined` for unsupported arguments. */
   readonly call: (args: ReadonlyArray<unknown>) => unknown
-  /** What becomes of a value that `call` gave and of its state. By default the state is left out. */
+  /** Applies the state of a value that `call` returned. By default the state is ignored. */
   readonly build?: (value: unknown, state: unknown) => void
 }
 
-/** What a pickle may refer to. */
+/** The objects that a pickle may refer to. */
 export interface Options {
-  /** By name with the module, as `collections.OrderedDict`. */
+  /** Functions and classes by name with the module, as `collections.OrderedDict`. */
   readonly globals?: Readonly<Record<string, Global>>
-  /** What names that are not listed stand for; `undefined` for nothing. */
+  /** Returns the object of a name that is not listed; `undefined` refuses it. */
   readonly others?: (name: string) => Global | undefined
-  /** What an identifier of something outside of the pickle stands for; `undefined` for nothing. */
+  /** Returns the object of a persistent identifier, which lies outside of the pickle; `undefined` refuses it. */
   readonly persistent?: (id: unknown) => unknown
 }
 
-/** A listed global that a pickle refers to. */
+/** A reference of a pickle to a listed global. */
 export class Reference {
   readonly name: string
   readonly global: Global
@@ -93,7 +93,7 @@ class Reading {
     this.bytes = bytes
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
-  /** Moves on by `length` bytes; returns where they begin. */
+  /** Skips `length` bytes, and returns their position. */
   skip(length: number): number {
     const start = this.at
     if (length > this.bytes.length - start) fail({ _tag: "Truncated", length: this.bytes.length })
@@ -242,9 +242,9 @@ const run = (bytes: Uint8Array, { globals = {}, others, persistent }: Options): 
 }
 
 /**
- * The value of a pickle.
+ * Decodes the value of a pickle.
  *
- * Fails when it refers to a global that is not listed, when it is cut off, and when an instruction makes no sense.
+ * Fails if it refers to a global that is not listed, if it is cut off, and if an instruction is not valid.
  */
 export const decode = (bytes: Uint8Array, options: Options = {}): Result.Result<unknown, PickleError> =>
   Result.try({

@@ -1,11 +1,9 @@
 /**
- * The checkpoints that PyTorch has saved since version 1.6. Such a file is a zip archive. Its `data.pkl` is a pickle of
- * nested records, in which every tensor is a view of a storage. The storages are under `data/`. The archives of compiled
- * programs (TorchScript), as which CLIP was published, have a tree of modules instead of the record; their code is not
- * read.
+ * Reads checkpoints of PyTorch 1.6 and later. Such a file is a zip archive. Its `data.pkl` is a pickle of nested records, in
+ * which every tensor is a view of a storage. The storages are under `data/`. Archives of compiled programs (TorchScript), such
+ * as the published CLIP, have a tree of modules instead of the record. Their code is not read.
  *
- * The caller opens the archive. {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one
- * tensor.
+ * The caller opens the archive. {@link views} reads the pickle, {@link storage} one storage, and {@link tensor} one tensor.
  *
  * ```ts
  * import assert from "node:assert"
@@ -32,9 +30,9 @@ const SHOWN = 5
 const some = (names: ReadonlyArray<string>): string =>
   names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
 
-/** What is wrong with a checkpoint. */
+/** The reason why a checkpoint cannot be read. */
 export const Reason = Schema.TaggedUnion({
-  /** It is of the format before version 1.6, which is no archive. */
+  /** It has the format before version 1.6, which is no archive. */
   Legacy: {},
   /** The archive cannot be read. */
   Archive: { problem: Schema.String },
@@ -46,18 +44,18 @@ export const Reason = Schema.TaggedUnion({
   ByteOrder: { given: Schema.String },
   /** A 64-bit integer does not fit in 32 bits. */
   OutOfRange: { record: Schema.String, value: Schema.String },
-  /** There are no tensors where checkpoints have them. */
+  /** The checkpoint has no tensors at the usual keys. */
   NoTensors: { keys: Schema.Array(Schema.String) },
-  /** Tensors repeat what is stored until they are far larger than it. */
+  /** The tensors are far larger than the stored data. */
   Repeated: { tensor: Schema.String, elements: Schema.Finite, stored: Schema.Finite },
-  /** A tensor is stored before its sign or its conjugation was applied. */
+  /** A tensor is stored without its negation or conjugation. */
   Pending: { tensor: Schema.String },
-  /** A tensor reaches out of its storage. */
+  /** A tensor exceeds its storage. */
   OutOfStorage: { tensor: Schema.String, needed: Schema.Finite, given: Schema.Int }
 })
 export type Reason = typeof Reason.Type
 
-/** A checkpoint of PyTorch that cannot be read. Exits with 65. */
+/** A checkpoint of PyTorch cannot be read. Exits with 65. */
 export class PthError extends Schema.TaggedError<PthError>()("PthError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -93,15 +91,15 @@ export class PthError extends Schema.TaggedError<PthError>()("PthError", { reaso
 /** The record of the pickle. All records are in one folder, of any name. */
 export const PICKLE = "data.pkl"
 
-/** The record of the byte order, which is little where there is none. */
+/** The record of the byte order. Without it, the byte order is little-endian. */
 export const BYTE_ORDER = "byteorder"
 
-/** Where the tensors of a checkpoint are, one in the other: the first that is there. */
+/** The keys that hold the tensors of a checkpoint, possibly nested. The first one that exists is used. */
 const ROOTS = ["model", "module", "state_dict"] as const
 
 export type { Storage, View }
 
-/** The record of a storage. */
+/** Returns the name of a storage's record. */
 export const recordOf = (storage: Storage): string => `data/${storage.key}`
 
 // A damaged record may hold itself, hence the limit.
@@ -112,8 +110,8 @@ const unwrapped = (value: unknown, depth: number): unknown => {
 }
 
 /**
- * The tensors of a tree of modules under the names of the paths to them. A module that occurs again is left alone, so that
- * a damaged tree, which may hold itself, has an end.
+ * Lists the tensors of a tree of modules by their paths. A module that occurs again is skipped, because a damaged tree may
+ * contain itself.
  */
 const flattened = (root: Module): ReadonlyArray<readonly [string, unknown]> => {
   const seen = new Set<Module>()
@@ -138,13 +136,13 @@ const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, di
 const isRowMajor = ({ shape, strides }: Pick<View, "shape" | "strides">): boolean =>
   shape.every((dim, axis) => dim === 1 || strides[axis] === size(shape.slice(axis + 1)))
 
-/** Whether a tensor is all of its storage, in order, so that it needs no memory of its own. */
+/** Tests whether a tensor is the whole of its storage, in order. It then needs no memory of its own. */
 const isWhole = (view: View): boolean => size(view.shape) === view.storage.length && isRowMajor(view)
 
-/** How many elements tensors may have beyond what is stored: a few that are expanded, as index buffers are. */
+/** Largest number of elements beyond the stored data. A few tensors are expanded, such as index buffers. */
 const SPARE = 2 ** 22
 
-/** Fails where tensors would take far more memory than their file. */
+/** Fails if tensors would take far more memory than their file. */
 const bounded = (found: ReadonlyArray<View>): Result.Result<ReadonlyArray<View>, PthError> => {
   const lengths = new Map(found.map(({ storage }) => [`${storage.dtype} ${storage.key}`, storage.length]))
   const stored = [...lengths.values()].reduce((sum, length) => sum + length, 0)
@@ -159,10 +157,10 @@ const bounded = (found: ReadonlyArray<View>): Result.Result<ReadonlyArray<View>,
 }
 
 /**
- * The tensors of a checkpoint, told from its pickle. They are taken from its `model`, `module` or `state_dict`, one in the
- * other, where it has them.
+ * Reads the tensors of a checkpoint from its pickle. They are taken from its `model`, `module` or `state_dict`, which may be
+ * nested.
  *
- * Fails when there are none, and when they repeat what is stored until they are far larger than it.
+ * Fails if there are none, or if the tensors are far larger than the stored data.
  */
 export const views = (
   pickle: Uint8Array
@@ -185,7 +183,7 @@ export const views = (
 
 const fail = (reason: Reason) => Result.fail(new PthError({ reason }))
 
-/** Whether a record of so many bytes is as long as its storage. */
+/** Checks that a record has the length of its storage. */
 export const checkLength = (storage: Storage, given: number): Result.Result<void, PthError> => {
   const expected = storage.length * ElementType.DTYPES[storage.dtype]!.size
   return given === expected
@@ -194,8 +192,8 @@ export const checkLength = (storage: Storage, given: number): Result.Result<void
 }
 
 /**
- * A storage from the bytes of its record. F16, BF16 and F64 become float32, I64 and U8 become int32. The array may share
- * the memory of `bytes`.
+ * Decodes a storage from the bytes of its record. F16, BF16 and F64 become float32, I64 and U8 become int32. The array may
+ * share the memory of `bytes`.
  */
 export const storage = (
   storage: Storage,
@@ -211,7 +209,7 @@ export const storage = (
 
 const LONGEST = 2 ** 31 - 1
 
-/** A tensor as a row-major array of its own, except where it is the whole of its storage, as which it then is returned. */
+/** Returns a tensor as a row-major array of its own. A tensor that is the whole of its storage is returned without a copy. */
 export const tensor = (
   view: View,
   elements: ElementType.Elements

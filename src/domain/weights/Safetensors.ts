@@ -1,12 +1,12 @@
 /**
- * The safetensors file format: named arrays behind a JSON header. PyTorch, timm and transformers read it.
+ * The safetensors file format: named arrays after a JSON header. PyTorch, timm and transformers read it.
  *
- * A file has three parts: the length of the header (8 bytes, little-endian), the header (JSON, padded with spaces to a
- * multiple of 8), and the arrays back to back. {@link encode} and {@link decode} take a whole file. {@link encodeParts},
- * {@link readHeader} and {@link decodeTensor} write and read one array at a time, which files beyond 2 GiB need.
+ * A file has three parts: the length of the header (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple
+ * of 8), and the arrays back to back. {@link encode} and {@link decode} take a whole file. {@link encodeParts}, {@link
+ * readHeader} and {@link decodeTensor} write and read one array at a time. Files above 2 GiB need them.
  *
- * The bytes depend on the tensors and the metadata alone. Names are sorted. 4-byte elements come before 1-byte elements,
- * so that every array is aligned.
+ * The bytes depend on the tensors and the metadata alone. Names are sorted. 4-byte elements come before 1-byte elements, so
+ * that every array is aligned.
  *
  * ```ts
  * import assert from "node:assert"
@@ -29,19 +29,19 @@ export interface Tensor extends Elements {
   readonly shape: ReadonlyArray<number>
 }
 
-/** What is wrong with a file. */
+/** The reason why a file cannot be read. */
 export const Reason = Schema.TaggedUnion({
-  /** The file ends before the header or the tensor does. */
+  /** The file ends before the header or a tensor does. */
   Truncated: { needed: Schema.Int, given: Schema.Int },
   /** Bytes follow the last tensor. */
   Trailing: { needed: Schema.Int, given: Schema.Int },
-  /** The header is longer than the format allows: most likely the file is no safetensors file. */
+  /** The header is longer than the format allows. The file is probably not a safetensors file. */
   HeaderTooLong: { length: Schema.String },
-  /** The header is not what the format says. */
+  /** The header does not follow the format. */
   HeaderInvalid: { problem: Schema.String },
   /** A key occurs twice in the header. */
   Duplicate: { key: Schema.String },
-  /** The element type is none of `ElementType.DTYPES`. */
+  /** The element type is not in `ElementType.DTYPES`. */
   UnknownDType: { dtype: Schema.String },
   /** The byte range does not have the size of the shape. */
   SizeMismatch: { dtype: Schema.String, shape: Schema.Array(Schema.Int), given: Schema.Int },
@@ -54,9 +54,9 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
-/** A file that is not valid safetensors, or that holds what host arrays cannot. Exits with 65. */
+/** A file is not valid safetensors, or holds data that host arrays cannot. Exits with 65. */
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
-  /** The tensor at fault; absent when the fault is in the file as a whole. */
+  /** The tensor with the problem; absent if the problem concerns the file as a whole. */
   tensor: Schema.optionalKey(Schema.String),
   reason: Reason
 }) {
@@ -86,35 +86,35 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   }
 }
 
-/** One array of a file: where its bytes are and what they mean. */
+/** One array of a file: its byte range, type and shape. */
 export interface Entry {
   readonly name: string
-  /** The element type as the file calls it, a key of `ElementType.DTYPES`. */
+  /** The element type in the file, a key of `ElementType.DTYPES`. */
   readonly dtype: string
   readonly shape: ReadonlyArray<number>
-  /** The first byte and the byte after the last, counted from {@link Header.dataOffset}. */
+  /** The first byte and the byte after the last one, counted from {@link Header.dataOffset}. */
   readonly begin: number
   readonly end: number
 }
 
-/** Everything a file says before its arrays. */
+/** The decoded header of a file. */
 export interface Header {
-  /** In the order of their bytes, without gaps. */
+  /** The arrays in the order of their bytes, without gaps. */
   readonly entries: ReadonlyArray<Entry>
   readonly metadata: Readonly<Record<string, string>>
-  /** Where the arrays begin, in bytes from the start of the file. */
+  /** The position of the arrays, in bytes from the start of the file. */
   readonly dataOffset: number
   /** The length of the whole file in bytes. */
   readonly byteLength: number
 }
 
-/** A whole file. */
+/** The content of a whole file. */
 export interface Decoded {
   readonly tensors: Readonly<Record<string, Tensor>>
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** The official limit of the header's length in bytes. */
+/** The official limit of the header's length, in bytes. */
 export const MAX_HEADER = 100_000_000
 
 const METADATA = "__metadata__"
@@ -127,10 +127,10 @@ const elements = (shape: ReadonlyArray<number>): number => shape.reduce((product
 const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /**
- * A file as a list of byte arrays: the header, then one view per tensor (no copy). Written one after the other they are
- * the file that {@link encode} returns.
+ * Encodes a file as a list of byte arrays: the header, then one view per tensor, without a copy. In sequence they are the file
+ * that {@link encode} returns.
  *
- * @throws RangeError when an array is not as long as its shape says, or is called `__metadata__`.
+ * @throws RangeError if the length of an array does not fit its shape, or if its name is `__metadata__`.
  */
 export const encodeParts = (
   tensors: Readonly<Record<string, Tensor>>,
@@ -168,9 +168,9 @@ export const encodeParts = (
 }
 
 /**
- * A file of the given tensors: the same tensors and metadata always give the same bytes.
+ * Encodes a file of tensors. The same tensors and metadata always give the same bytes.
  *
- * @throws RangeError when an array is not as long as its shape says, or is called `__metadata__`.
+ * @throws RangeError if the length of an array does not fit its shape, or if its name is `__metadata__`.
  */
 export const encode = (
   tensors: Readonly<Record<string, Tensor>>,
@@ -186,7 +186,7 @@ export const encode = (
   return file
 }
 
-/** How many bytes {@link readHeader} needs, told from the first eight bytes of a file. */
+/** Returns the number of bytes that {@link readHeader} needs, from the first eight bytes of a file. */
 export const headerLength = (prefix: Uint8Array): Result.Result<number, SafetensorsError> => {
   if (prefix.length < 8) return fail({ _tag: "Truncated", needed: 8, given: prefix.length })
   const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true)
@@ -195,10 +195,10 @@ export const headerLength = (prefix: Uint8Array): Result.Result<number, Safetens
     : Result.succeed(8 + Number(length))
 }
 
-/** How many bytes {@link recognise} looks at. */
+/** Number of bytes that {@link recognise} reads. */
 export const BEGINNING = 9
 
-/** Whether a file is meant as safetensors, told from its beginning: a possible length, and a brace. */
+/** Tests whether a file claims to be safetensors, from its beginning: a possible header length, then a brace. */
 export const recognise = (beginning: Uint8Array): boolean =>
   Result.isSuccess(headerLength(beginning)) && beginning[8] === 0x7b
 
@@ -230,8 +230,8 @@ const duplicateKey = (json: string): string | undefined => {
 }
 
 /**
- * The header of a file, from the file's beginning: {@link headerLength} bytes are enough. Everything that does not need
- * the arrays themselves is checked: element types, sizes, and that the arrays lie back to back.
+ * Reads the header of a file from its first {@link headerLength} bytes. It checks everything except the arrays themselves:
+ * element types, sizes, and byte ranges without gaps.
  */
 export const readHeader = (bytes: Uint8Array): Result.Result<Header, SafetensorsError> =>
   Result.gen(function*() {
@@ -284,7 +284,7 @@ export const readHeader = (bytes: Uint8Array): Result.Result<Header, Safetensors
     return { entries, metadata, dataOffset, byteLength: dataOffset + (previous?.end ?? 0) }
   })
 
-/** Whether a file of `byteLength` bytes is as long as its header says; names the first tensor that is cut off. */
+/** Checks that a file of `byteLength` bytes is as long as its header requires. Fails with the first tensor that is cut off. */
 export const checkLength = (header: Header, byteLength: number): Result.Result<void, SafetensorsError> => {
   const needed = header.byteLength
   if (byteLength > needed) return fail({ _tag: "Trailing", needed, given: byteLength })
@@ -293,7 +293,7 @@ export const checkLength = (header: Header, byteLength: number): Result.Result<v
 }
 
 /**
- * One array from the `end - begin` bytes of its entry. F16, BF16 and F64 become float32, I64 and U8 become int32. The
+ * Decodes one array from the `end - begin` bytes of its entry. F16, BF16 and F64 become float32, I64 and U8 become int32. The
  * array may share the memory of `bytes`.
  */
 export const decodeTensor = (entry: Entry, bytes: Uint8Array): Result.Result<Tensor, SafetensorsError> => {
@@ -307,7 +307,7 @@ export const decodeTensor = (entry: Entry, bytes: Uint8Array): Result.Result<Ten
   )
 }
 
-/** The tensors and the metadata of a file. The tensors own their memory. */
+/** Decodes the tensors and the metadata of a file. The tensors own their memory. */
 export const decode = (bytes: Uint8Array): Result.Result<Decoded, SafetensorsError> =>
   Result.gen(function*() {
     const header = yield* readHeader(bytes)

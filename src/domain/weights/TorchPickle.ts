@@ -6,12 +6,12 @@
 import { type Result, Schema } from "effect"
 import * as Pickle from "./Pickle.ts"
 
-/** An array without a shape, which tensors may share. */
+/** An array without a shape. Tensors may share it. */
 export interface Storage {
   readonly key: string
-  /** As safetensors calls it, a key of `ElementType.DTYPES`. */
+  /** The element type, as safetensors names it: a key of `ElementType.DTYPES`. */
   readonly dtype: string
-  /** In elements. */
+  /** The number of elements. */
   readonly length: number
 }
 
@@ -19,7 +19,7 @@ export interface Storage {
 export interface View {
   readonly name: string
   readonly storage: Storage
-  /** In elements, as the strides. */
+  /** The offset, in elements, as are the strides. */
   readonly offset: number
   readonly shape: ReadonlyArray<number>
   readonly strides: ReadonlyArray<number>
@@ -50,7 +50,7 @@ class Stored implements Storage {
 /** A tensor, as a value of a pickle. */
 export class Part {
   readonly view: Omit<View, "name">
-  /** Whether a sign or a conjugation is still to be applied. */
+  /** True if a negation or conjugation still has to be applied. */
   readonly pending: boolean
   constructor(view: Omit<View, "name">, pending: boolean) {
     this.view = view
@@ -58,7 +58,7 @@ export class Part {
   }
 }
 
-/** A module of a compiled program: its tensors, its modules and other things, by name. */
+/** A module of a compiled program: its tensors, its modules and other members, by name. */
 export class Module {
   readonly members = new Map<unknown, unknown>()
 }
@@ -100,7 +100,7 @@ const compiled: Pickle.Global = {
   }
 }
 
-/** Classes of compiled programs have names of their own. */
+/** Returns the class of a compiled program. Such classes have generated names. */
 const others = (name: string): Pickle.Global | undefined => name.startsWith("__torch__.") ? compiled : undefined
 
 // Numbers of numpy and sets, which stand among the options of a training run, and lists of modules are not used.
@@ -131,6 +131,6 @@ const globals: Readonly<Record<string, Pickle.Global>> = {
   "__builtin__.set": unused
 }
 
-/** Reads a pickle of PyTorch. */
+/** Decodes a pickle of PyTorch. */
 export const decode = (pickle: Uint8Array): Result.Result<unknown, Pickle.PickleError> =>
   Pickle.decode(pickle, { globals, others, persistent })

@@ -1,16 +1,15 @@
 /**
- * Published configurations by name. A comment at each value says where it is published:
+ * Published configurations by name. A comment at each value gives its source:
  *
- * * "section" and "table": the paper (arXiv 2208.06366). Table 8 is on the tokenizer, 9 on pretraining, 10 on
- *   fine-tuning, 11 on segmentation.
+ * * "section" and "table": the paper (arXiv 2208.06366). Table 8 is about the tokenizer, 9 about pretraining, 10 about
+ *   fine-tuning, 11 about segmentation.
  * * "command": a command of the official repository or the notes below it (`beit2/TOKENIZER.md`, `PRETRAINING.md`,
  *   `get_started_for_image_classification.md`).
  * * "code": a default or a fixed value of the official code. For segmentation it is in `semantic_segmentation/configs`.
  *
- * The paper and the repository disagree in places. `base`, `large` (1600 epochs of pretraining), `base300` and
- * `large300` follow the repository. `basePaper` and `largePaper` follow the paper. `24x544`, `huge14` and `giant14` are
- * other sizes of the repository, for which no recipe is published. `tiny` is the preset of the demo. It trains on two
- * cores in minutes.
+ * The paper and the repository disagree in places. `base`, `large` (1600 epochs of pretraining), `base300` and `large300`
+ * follow the repository. `basePaper` and `largePaper` follow the paper. `24x544`, `huge14` and `giant14` are other sizes of the
+ * repository, without a published recipe. `tiny` is the preset of the demo. It trains on two cores in minutes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -33,7 +32,7 @@ import { tiny } from "./tiny.ts"
 
 export { base, base300, basePaper, deepNarrow, giant14, huge14, large, large300, largePaper, tiny }
 
-/** Every preset by name. */
+/** All presets by name. */
 export const all = {
   tiny,
   base,
@@ -52,7 +51,7 @@ export type Name = keyof typeof all
 
 const isName = (name: string): name is Name => Object.hasOwn(all, name)
 
-/** The preset of that name; fails with a {@link ConfigError} that names the nearest one. */
+/** Returns the preset of a name. Fails with a {@link ConfigError} that suggests the nearest name. */
 export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
   if (isName(name)) return Effect.succeed(all[name])
   const names = Object.keys(all)

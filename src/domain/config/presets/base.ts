@@ -1,4 +1,4 @@
-/** The presets of ViT-B/16. `Presets` explains the comments. The other published presets begin with these. */
+/** The presets of ViT-B/16. `Presets` explains the comments. The other published presets derive from these. */
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { KnnConfig } from "../KnnConfig.ts"
 import { OptimizerConfig } from "../OptimizerConfig.ts"
@@ -9,7 +9,7 @@ import { SegmentationConfig } from "../SegmentationConfig.ts"
 import { TokenizerConfig } from "../TokenizerConfig.ts"
 import { VitConfig } from "../VitConfig.ts"
 
-/** Pillow's pixels. */
+/** Colours as Pillow decodes them. */
 const official = { colour: "official" } as const // code: default_loader of torchvision
 
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
@@ -151,7 +151,7 @@ const finetune = new FinetuneConfig({
   }
 })
 
-/** UperNet on ViT-B/16, as the repository's files have it. */
+/** UperNet on ViT-B/16, by the repository's files. */
 export const segmentation = new SegmentationConfig({
   seed: 0, // code
   vit: new VitConfig({
@@ -212,9 +212,9 @@ export const base300 = new Preset({
 })
 
 /**
- * ViT-B/16 by the paper's tables 8 to 11 where these differ from the repository: a shorter warm-up of the tokenizer, one
- * fine-tuning for both lengths of pretraining, which the repository uses for 300 epochs only, and less drop path in
- * segmentation.
+ * ViT-B/16 by the paper's tables 8 to 11 where these differ from the repository. The tokenizer has a shorter warmup.
+ * Segmentation has less drop path. One fine-tuning serves both lengths of pretraining; the repository uses it for 300 epochs
+ * only.
  */
 export const basePaper = new Preset({
   ...base,

@@ -7,12 +7,13 @@ import { VitConfig } from "../VitConfig.ts"
 import { large } from "./large.ts"
 
 /**
- * A network of the repository for which no recipe and no weights are published: sizes are the code's, all else is that of
- * `large`. Its tokenizer is base's, with the network's patches. Aggregation is where the code registers it.
+ * Makes the preset of a network of the repository without a published recipe or weights. The sizes are those of the code. All
+ * else is that of `large`. The tokenizer is base's, with the patch size of the network. Aggregation is used if the code
+ * registers it.
  */
 const sized = (
   options: Pick<VitConfig, "depth" | "heads" | "mlpRatio" | "patchSize" | "width"> & {
-    /** Masked patches: 40 %, as in section 3.1. */
+    /** Number of masked patches: 40 %, as in section 3.1. */
     readonly masked: number
     readonly aggregation: PretrainConfig["aggregation"]
   }
@@ -60,7 +61,7 @@ export const huge14 = sized({
   aggregation: null // code: registered without
 })
 
-/** ViT-g/14 of the repository, `beit_giant_patch14_224`, which registers it for fine-tuning only. */
+/** ViT-g/14 of the repository, `beit_giant_patch14_224`. The repository registers it for fine-tuning only. */
 export const giant14 = sized({
   width: 1408, // code
   depth: 40, // code

@@ -67,5 +67,5 @@ export const large300 = new Preset({
   })
 })
 
-/** ViT-L/16 by the paper's tables 8 to 11 where these differ from the repository; see {@link basePaper}. */
+/** ViT-L/16 by the paper's tables 8 to 11 where these differ from the repository. See {@link basePaper}. */
 export const largePaper = new Preset({ ...large, tokenizer: basePaper.tokenizer, finetune: large300.finetune })

@@ -49,9 +49,9 @@ const tinyAugment = new AugmentConfig({
 })
 
 /**
- * The demo: images of 48 pixels, a tokenizer and a pretraining run of minutes on two cores. Two departures from the published
- * method: hardly used codes are revived, which a codebook trained for 300 steps needs, and positions are absolute as well
- * as relative.
+ * The preset of the demo: images of 48 pixels, with a tokenizer and a pretraining that take minutes on two cores. It departs
+ * from the published method twice. Rarely used codes are revived, because the codebook is trained for 300 steps only. Positions
+ * are absolute as well as relative.
  */
 export const tiny = new Preset({
   tokenizer: new TokenizerConfig({
