@@ -29,12 +29,12 @@ export const exported = Command.make("export", {
   json: Flags.json
 }, ({ batch, finalNorm, json, network, out, pooling, what }) =>
   Effect.gen(function*() {
-    if (what !== "features" && (pooling !== "mean" || !finalNorm)) {
-      return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --no-final-norm")
+    if (what !== "features" && (Option.isSome(pooling) || Option.isSome(finalNorm))) {
+      return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --final-norm")
     }
     const found = yield* Artifact.open(network)
     yield* Export.write(out, found, what, {
-      pooling: { pooling, finalNorm },
+      pooling: yield* PoolingFlags.resolve({ network, pooling, finalNorm }, found._tag),
       ...(found.provenance === undefined ? {} : { provenance: found.provenance }),
       ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
     })

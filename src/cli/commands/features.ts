@@ -32,17 +32,18 @@ export const features = Command.make("features", {
 }, (given) =>
   Effect.gen(function*() {
     const found = yield* NetworkFlags.open(given)
+    const pooled = yield* PoolingFlags.resolve(given, found._tag)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {
-        return yield* Features.streamFeatures(found, set, given, (some) =>
+        return yield* Features.streamFeatures(found, set, pooled, (some) =>
           Console.log(
             some.map(({ features, index }) =>
               JSON.stringify({ ...ImageRows.named(set, index), features: Array.from(features) })
             ).join("\n")
           ))
       }
-      const [described] = yield* Features.features(found, [set], given)
+      const [described] = yield* Features.features(found, [set], pooled)
       const { features } = described!
       const written = yield* ImageRows.write(given.out.value, set, { features })
       yield* Print.result(given.json, { ...written, images: set.length, width: features.shape[1] }, [set])

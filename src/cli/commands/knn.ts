@@ -7,10 +7,10 @@ import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Knn from "../../pipelines/evaluate/Knn.ts"
 import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
-import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
@@ -18,7 +18,7 @@ import * as Figures from "../terminal/Figures.ts"
 /** The command. */
 export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
   Effect.gen(function*() {
-    const { knn: config } = yield* ConfigFlags.resolve(given)
+    const { knn: config } = yield* RunConfig.resolve(given)
     const found = yield* NetworkFlags.open(given)
     yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {

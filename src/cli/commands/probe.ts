@@ -8,11 +8,11 @@ import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Probe from "../../pipelines/evaluate/Probe.ts"
 import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
-import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
@@ -28,7 +28,7 @@ export const probe = Command.make("probe", {
   )
 }, (given) =>
   Effect.gen(function*() {
-    const { probe: config } = yield* ConfigFlags.resolve(given)
+    const { probe: config } = yield* RunConfig.resolve(given)
     const found = yield* NetworkFlags.open(given)
     yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {

@@ -62,13 +62,24 @@ export const presetName = ({ preset }: Pick<ConfigFlags, "preset">): Effect.Effe
     onSome: Effect.succeed
   })
 
-/**
- * The configuration after each of its sources, the last one being what is asked for. Fails as {@link resolve} does.
- */
-export const layered = Effect.fnUntraced(function*(given: ConfigFlags) {
-  const { colour = Option.none(), config, seed, set } = given
+/** A configuration, and the source that it came from. */
+export interface Layer {
+  readonly name: string
+  readonly preset: Preset
+}
+
+const named = Effect.fnUntraced(function*(given: ConfigFlags) {
   const name = yield* presetName(given)
-  const layers = [{ name: `preset ${name}`, preset: yield* Presets.preset(name) }]
+  return { name: `preset ${name}`, preset: yield* Presets.preset(name) }
+})
+
+/**
+ * The configuration after each of its sources, the last one being what is asked for. It begins with the preset, or with `start`.
+ * Fails as {@link resolve} does.
+ */
+export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: Layer) {
+  const { colour = Option.none(), config, seed, set } = given
+  const layers: Array<Layer> = [start ?? (yield* named(given))]
   const add = Effect.fnUntraced(function*(name: string, source: string, changes: ReadonlyArray<Json.Json>) {
     const { preset } = layers.at(-1)!
     if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, source)(preset, ...changes) })
@@ -87,8 +98,8 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags) {
  * The configuration, all of it checked. Fails with a `ConfigError` (64) that names every value which does not fit, where it
  * was given, and with 66 when there is no such file.
  */
-export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags) {
-  return (yield* layered(given)).at(-1)!.preset
+export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags, start?: Layer) {
+  return (yield* layered(given, start)).at(-1)!.preset
 })
 
 /** The configuration as a run keeps it. */

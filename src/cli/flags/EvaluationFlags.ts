@@ -1,6 +1,7 @@
 /** How a frozen network is evaluated: on which splits, by which rule of classes. */
 import { Effect, type Option } from "effect"
 import { Flag } from "effect/cli"
+import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import { Images } from "../../layers/images/Images.ts"
 import * as ConfigFlags from "./ConfigFlags.ts"
@@ -21,6 +22,12 @@ export const flags = {
     Described.optional("a folder for the figures, as OUT/results/*.json", "the run of the network")
   ),
   ...ConfigFlags.flags,
+  preset: Flag.String("preset").pipe(
+    Described.optional(
+      `the settings for a network that is of no run (choices: ${Object.keys(Presets.all).join(", ")})`,
+      "the settings of the run; tiny where there is no run"
+    )
+  ),
   ...ImagesFlags.flags,
   ...EngineFlags.flags,
   json: Flags.json

@@ -1,11 +1,39 @@
 /** Which vector of a network stands for an image. */
+import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import * as Described from "./Described.ts"
+import * as RunConfig from "./RunConfig.ts"
 
 /** Which features are asked for. */
 export const flags = {
   pooling: Flag.Literals("pooling", ["mean", "cls"]).pipe(
-    Described.withDefault("features are the mean of the patch tokens, or the class token", "mean")
+    Described.optional(
+      "features are the mean of the patch tokens, or the class token",
+      "as knn of the run; mean without a run"
+    )
   ),
-  finalNorm: Described.flag("final-norm", "apply the last layer norm; --no-final-norm leaves it out", true)
+  finalNorm: Flag.Boolean("final-norm").pipe(
+    Described.optional(
+      "apply the last layer norm; --no-final-norm leaves it out",
+      "as knn of the run; on without a run"
+    )
+  )
 }
+
+/** What {@link flags} say. */
+export interface PoolingFlags {
+  readonly pooling: Option.Option<"mean" | "cls">
+  readonly finalNorm: Option.Option<boolean>
+}
+
+/** The features that are asked for, or those that the run of the network compares. A classifier has its mean. */
+export const resolve = Effect.fnUntraced(function*(
+  { finalNorm, network, pooling }: PoolingFlags & { readonly network: string },
+  kind: "Tokenizer" | "Backbone" | "Classifier"
+) {
+  const kept = kind === "Classifier" ? undefined : yield* RunConfig.of(network)
+  return {
+    pooling: Option.getOrElse(pooling, () => kept?.knn.pooling ?? "mean"),
+    finalNorm: Option.getOrElse(finalNorm, () => kept?.knn.finalNorm ?? true)
+  }
+})
