@@ -1,4 +1,7 @@
-/** AdamW after a program's graph: one pass over the memory that the graph's runtime reads parameters from. */
+/**
+ * AdamW outside of the graph: a WebAssembly kernel that updates, in one pass, the arrays that the runtime reads parameters
+ * from.
+ */
 import { TRANSPOSED_BLOCK } from "../../compiler/trace/ExternalAdamW.ts"
 import type { AdamWUpdate } from "../../compiler/trace/Program.ts"
 import { adamWKernelWasm } from "./AdamWKernelWasm.ts"
@@ -6,20 +9,23 @@ import type { Arrays, Packed } from "./Protocol.ts"
 
 type Kernel = (...numbers: ReadonlyArray<number>) => void
 
-/** What `AdamWKernel.wat` exports. */
+/** The exports of `AdamWKernel.wat`. */
 interface Kernels {
   readonly adamw: Kernel
   readonly mean: Kernel
   readonly transpose: Kernel
 }
 
-/** One parameter: what runs the kernel on it, with the names of the numbers that each step brings. */
+/** The update of one parameter. Each step supplies the numbers called `factors`. */
 interface Call {
   readonly run: Kernel
   readonly factors: ReadonlyArray<string | undefined>
 }
 
-/** What is updated, by the names of the program: parameters and moments with their values, and room for gradients. */
+/**
+ * Arrays in the kernel's memory, by their names in the program: parameters and moments with their values, and space for
+ * gradients.
+ */
 export interface Layout {
   readonly held: ReadonlyMap<string, Packed>
   readonly gradients: ReadonlyMap<string, Packed>
@@ -32,12 +38,12 @@ const PAGE = 2 ** 16
 
 const wasm = new WebAssembly.Module(Uint8Array.from(atob(adamWKernelWasm), (byte) => byte.charCodeAt(0)))
 
-/** Arrays begin with a line of the cache, so that no vector of a product lies in two. */
+/** Alignment of arrays: the size of a cache line in bytes. So no vector of a product spans two lines. */
 const LINE = 64
 
 const sizeOf = ({ data }: Packed): number => Math.ceil(data.byteLength / LINE) * LINE
 
-/** Where the arrays of a parameter begin. */
+/** Offsets of the arrays of a parameter, in bytes. */
 interface Places {
   readonly gradient: number
   readonly parameter: number
@@ -46,11 +52,11 @@ interface Places {
   readonly mean: number | undefined
 }
 
-/** Whether AdamW by these numbers would leave everything as it is. */
+/** True if AdamW with these factors would change nothing. */
 const isStill = ([, keepFirst, takeFirst, keepSecond, takeSecond, , step, keep]: ReadonlyArray<number>): boolean =>
   keepFirst === 1 && takeFirst === 0 && keepSecond === 1 && takeSecond === 0 && step === 0 && keep === 1
 
-/** What runs the kernels on arrays of a memory, of `bytes` each. */
+/** Makes the update of one parameter. Each of its arrays has `bytes` bytes. */
 const runner = (
   { adamw, mean: take, transpose }: Kernels,
   bytes: number,
@@ -74,7 +80,7 @@ const runner = (
   }
 }
 
-/** Lays out the arrays of a program's updates. It takes over what it is given. */
+/** Lays out the arrays of a program's updates in the kernel's memory. It takes over the buffers that it is given. */
 export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layout => {
   const groups: Array<{ readonly updates: Array<AdamWUpdate>; bytes: number }> = []
   for (const update of updates) {
@@ -130,7 +136,7 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
   return { held, gradients, calls }
 }
 
-/** Takes one step with the gradients that are there. */
+/** Updates all parameters by the present gradients. */
 export const update = (calls: ReadonlyArray<Call>, factor: (name: string) => number): void => {
   for (const { factors, run } of calls) run(...factors.map((name) => (name === undefined ? 1 : factor(name))))
 }

@@ -1,25 +1,25 @@
-/** The engine that a survey of this machine chooses. */
+/** Chooses the engine of this machine by a survey. */
 import { Context, Effect, Layer } from "effect"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import { Engine } from "./EngineService.ts"
 import * as EngineSurvey from "./EngineSurvey.ts"
 
-/** How `layerAuto` chooses. */
+/** Options of `layerAuto`. */
 export interface AutoOptions {
-  /** The engines to consider, by their names in `EngineSurvey.candidates`; default all. */
+  /** Names of the engines to consider, as in `EngineSurvey.candidates`; default all. */
   readonly names?: ReadonlyArray<string>
-  /** For how many seconds each multiplies; default 2. */
+  /** Time to measure each engine's speed, in seconds; default 2. */
   readonly seconds?: number
-  /** The greatest deviation from the reference that counts as exact enough; default 1e-4, which bf16 exceeds. */
+  /** Greatest deviation from the reference that is accepted; default 1e-4. bf16 deviates by more. */
   readonly exact?: number
 }
 
-/** The fastest engine that is exact enough. */
+/** Makes the fastest engine whose deviation is accepted. */
 export const make = Effect.fnUntraced(function*(options: AutoOptions) {
   const { chosen, why } = EngineSurvey.choose(yield* EngineSurvey.survey(options), options.exact)
   const candidate = EngineSurvey.candidates.find(({ name }) => name === chosen?.name)
   if (candidate === undefined) {
-    const remedy = "install what one of them needs, or ask for less exactness"
+    const remedy = "install the requirements of one of them, or allow a greater deviation by the option exact"
     const reason = new ProviderUnavailable({ provider: "auto", detail: why, remedy })
     return yield* new EngineError({ program: "start", reason })
   }

@@ -1,4 +1,4 @@
-/** What every engine checks of what it is given, and says of what goes wrong. */
+/** Checks of an engine's inputs and results, and the reasons of its errors. */
 import { Effect, Result } from "effect"
 import * as Tracer from "../../compiler/graph/Tracer.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
@@ -26,7 +26,7 @@ const given = (array: HostTensor.Any | undefined): string => {
   return length === expected ? describe(array) : `${describe(array)} with ${length} values`
 }
 
-/** One array, if it is as expected. `-1` stands for any size. */
+/** Returns the array if its type and shape are the expected ones. `-1` stands for any size. Fails with `BadInput`. */
 export const array = (
   program: string,
   input: string,
@@ -41,7 +41,7 @@ export const array = (
   return Effect.fail(new EngineError({ program, reason }))
 }
 
-/** The arrays of a record by path, if they are those of the specification. */
+/** Returns the arrays of a record by path, if they match the specification. Fails with `BadInput`. */
 export const arrays = (
   program: string,
   group: string,
@@ -71,7 +71,7 @@ const UNSUPPORTED = [
 // Of ONNX Runtime, about an array that says a shape.
 const ELSEWHERE = /Cannot parse data from external tensors\..* for tensor: (\S+)/
 
-/** The reason for what a runtime threw or reported. */
+/** Returns the reason for an error that a runtime threw or reported. */
 export const reasonOf = (cause: unknown): Reason => {
   const detail = (cause instanceof Error ? cause.message : String(cause)).trim()
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
@@ -86,15 +86,17 @@ export const reasonOf = (cause: unknown): Reason => {
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
 
-/** What an engine says that only runs steps. */
+/** Fails with `UnsupportedOperation`: the engine runs only steps, no models made by other tools. */
 export const noForeignModels = (program: string): Effect.Effect<never, EngineError> =>
-  Effect.fail(new EngineError({ program, reason: new UnsupportedOperation({ operation: "foreign models" }) }))
+  Effect.fail(
+    new EngineError({ program, reason: new UnsupportedOperation({ operation: "models made by other tools" }) })
+  )
 
-/** The result of `body`, or the reason why it throws. */
+/** Returns the result of `body`, or fails with the reason why it throws. */
 export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
   Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause) }) })
 
-/** Fails when a metric called `loss` or `gradientNorm` is not finite. */
+/** Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Result.Result<void, EngineError> => {
   const measured = new Map(Tree.leaves<HostTensor.Any>(metrics as object))
   const metric = (["loss", "gradientNorm"] as const).find((name) => !Number.isFinite(measured.get(name)?.data[0] ?? 0))

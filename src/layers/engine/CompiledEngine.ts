@@ -1,4 +1,4 @@
-/** Steps as programs that run elsewhere: what every engine does that is asked by messages. */
+/** An engine that compiles steps to programs and sends them to a runtime as messages. */
 import { Effect, Semaphore } from "effect"
 import * as ExternalData from "../../compiler/graph/ExternalData.ts"
 import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
@@ -11,7 +11,7 @@ import type { About, Engine } from "./EngineService.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Arrays, Calls, ModelFile, Name } from "./Protocol.ts"
 
-/** Asks whoever runs programs. */
+/** Sends a call to the runtime and returns its answer. */
 export type Call = <N extends Name>(
   program: string,
   name: N,
@@ -19,22 +19,22 @@ export type Call = <N extends Name>(
   buffers?: ReadonlyArray<ArrayBuffer>
 ) => Effect.Effect<Calls[N]["answer"], EngineError>
 
-/** A step as whoever runs it takes it. */
+/** A step, compiled for a runtime. */
 export interface Program {
   readonly bytes: Uint8Array
-  /** The record of metrics or of outputs, with a specification for every leaf. */
+  /** The record of metrics or outputs, with a specification at every leaf. */
   readonly result: object
   readonly updates: ReadonlyArray<StateUpdate>
   readonly adamw: ReadonlyArray<AdamWUpdate>
 }
 
-/** The same program, with no update made in place. */
+/** Returns the same program with no update made in place. */
 export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
   ...program,
   updates: program.updates.map((update) => ({ ...update, inPlace: false }))
 })
 
-/** How steps become programs, and what the engine is called. */
+/** The name of an engine, and its compilers of steps. */
 export interface Kind {
   readonly name: string
   readonly about: About
@@ -50,7 +50,7 @@ const under = (group: string, arrays: ReadonlyMap<string, HostTensor.Any>): Entr
 const record = <T>(group: string, spec: object, arrays: Arrays): T =>
   Tree.map<T>(spec, (_, path) => arrays[`${group}.${path}`])
 
-/** What arrays of models made elsewhere are on our side, where that is something else. */
+/** Host types for the types of models made by other tools, where the two differ. */
 const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float16: "float32", float64: "float32" }
 
 // A runtime would look for what it is not given in the folder that the process happens to be in.
@@ -58,12 +58,12 @@ const together = Effect.fnUntraced(function*(program: string, model: Uint8Array,
   const { files, inner } = yield* Check.attempt(program, () => ExternalData.of(model))
   const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
     new EngineError({ program, reason: new ExternalDataMissing({ places, problem }) })
-  if (inner.length > 0) return yield* elsewhere(inner, "within nodes, functions or inner graphs")
+  if (inner.length > 0) return yield* elsewhere(inner, "for its nodes, functions or inner graphs")
   const absent = files.filter((place) => !given.some(({ path }) => path === place))
   if (absent.length > 0) return yield* elsewhere(absent, "which were not given with it")
 })
 
-/** An engine whose programs run where `call` leads. */
+/** Makes an engine whose programs run where `call` sends them. */
 export const make = (
   call: Call,
   { about, inference: compileInference, name, trainStep }: Kind

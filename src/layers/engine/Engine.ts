@@ -1,6 +1,9 @@
 /**
- * Where steps run. An engine owns the memory of what it was given: a handle's state and programs live as long as the scope
- * in which it was opened, and what one run needs dies with the run, on success, failure and interruption alike.
+ * Runs training steps and inferences on a device.
+ *
+ * An engine owns the memory of the arrays that it is given. The state and the program of a handle live until the scope
+ * closes in which the handle was opened. Each run frees its temporary memory at its end, also after a failure or an
+ * interruption.
  *
  * ```ts
  * import assert from "node:assert"
@@ -65,9 +68,9 @@ export type { OpenVinoOptions } from "./OpenVino.ts"
 export type { TensorFlowOptions } from "./TensorFlow.ts"
 
 /**
- * The fastest of the engines that run here and are exact enough, by a survey of `EngineSurvey` that takes some seconds
- * for each. What was chosen, and why not each of the others, is logged and stands in `about.chosen`. Fails with
- * `ProviderUnavailable`, which says the same, when none is fit.
+ * Chooses the fastest engine of this machine that is exact enough. `EngineSurvey` measures each engine for some seconds.
+ * The choice, and the reason against each other engine, is logged and stands in `about.chosen`. Fails with
+ * `ProviderUnavailable` if no engine is fit. The error gives the same reasons.
  */
 export const layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, Effect.flatMap(Effect.promise(() => import("./Auto.ts")), ({ make }) => make(options)))

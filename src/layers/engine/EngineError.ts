@@ -1,7 +1,7 @@
-/** Why an engine could not do what it was asked. */
+/** Errors of engines. */
 import { Runtime, Schema } from "effect"
 
-/** The device has not enough memory for the program or its batch. Exits with 70. */
+/** The device does not have enough memory for the program or its batch. Exits with 70. */
 export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -9,7 +9,7 @@ export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory"
   }
 }
 
-/** The loss of a step or the norm of its gradients is not a finite number. Exits with 70. */
+/** The loss of a step, or the norm of its gradients, is not a finite number. Exits with 70. */
 export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
   step: Schema.Int,
   metric: Schema.Literals(["loss", "gradientNorm"]),
@@ -21,7 +21,7 @@ export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
   }
 }
 
-/** The engine has no such operation. Exits with 69. */
+/** The engine does not have this operation. Exits with 69. */
 export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
   operation: Schema.String
 }) {
@@ -31,7 +31,7 @@ export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperatio
   }
 }
 
-/** The step does what only a running program could, or what no program can. Exits with 70. */
+/** The step cannot be compiled: it does something that only a running program, or no program, can do. Exits with 70. */
 export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -39,7 +39,7 @@ export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceab
   }
 }
 
-/** The step's operands do not fit together. Exits with 70. */
+/** The shapes of the step's operands do not fit together. Exits with 70. */
 export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -51,29 +51,29 @@ export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", {
 export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    return "the handle's scope is closed; open another handle"
+    return "the handle's scope is closed; open a new handle"
   }
 }
 
-/** What should run programs cannot be loaded. Exits with 69. */
+/** The runtime of an engine cannot be loaded. Exits with 69. */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   provider: Schema.String,
   detail: Schema.String,
-  /** What to do. */
+  /** The action that helps. */
   remedy: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
-    const { detail, provider, remedy = "choose \"cpu\" or install what it needs" } = this
+    const { detail, provider, remedy = "install its requirements or choose \"cpu\"" } = this
     return `the provider "${provider}" cannot be used (${detail}); ${remedy}`
   }
 }
 
-/** The precision cannot be had on this processor or by this engine. Exits with 69. */
+/** This processor or this engine does not have the precision. Exits with 69. */
 export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
   precision: Schema.String,
   detail: Schema.String,
-  /** What to do. */
+  /** The action that helps. */
   remedy: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 69
@@ -82,7 +82,7 @@ export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailabl
   }
 }
 
-/** An input is not what the program takes. Exits with 65. */
+/** The type or shape of an input is not the one that the program expects. Exits with 65. */
 export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   input: Schema.String,
   expected: Schema.String,
@@ -94,7 +94,7 @@ export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   }
 }
 
-/** A model keeps numbers in other files, which were not given with it, or cannot be. Exits with 65. */
+/** A model keeps its weights in other files (external data), and these were not given or cannot be read. Exits with 65. */
 export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
   places: Schema.Array(Schema.String),
   problem: Schema.String
@@ -106,7 +106,7 @@ export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>
   }
 }
 
-/** The thread that ran programs has ended. Exits with 69. */
+/** The engine's worker thread has ended. Exits with 69. */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
@@ -114,18 +114,18 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
   }
 }
 
-/** An earlier step ended while it wrote the next state. Exits with 70. */
+/** An earlier step failed while it wrote the next state. Exits with 70. */
 export class StateCorrupted
   extends Schema.TaggedError<StateCorrupted>()("StateCorrupted", { step: Schema.Int, detail: Schema.String })
 {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
-    return `step ${this.step} failed (${this.detail}) and may have left its state half written; open another handle with ` +
-      "a state that was saved before"
+    return `step ${this.step} failed (${this.detail}) and may have left its state half written; open a new handle with ` +
+      "a saved state"
   }
 }
 
-/** Anything else that the runtime reports. Exits with 70. */
+/** Any other error of the runtime. Exits with 70. */
 export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -133,7 +133,7 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Sch
   }
 }
 
-/** Why an engine could not do what it was asked. */
+/** The reason of an `EngineError`. */
 export const Reason = Schema.Union([
   OutOfMemory,
   NonFinite,
@@ -151,9 +151,9 @@ export const Reason = Schema.Union([
 ])
 export type Reason = typeof Reason.Type
 
-/** An engine could not do what it was asked. The exit code is that of the reason. */
+/** An engine failed. The exit code is that of the reason. */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
-  /** The name of the step. */
+  /** The name of the step or the model. */
   program: Schema.String,
   reason: Reason
 }) {

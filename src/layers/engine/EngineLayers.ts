@@ -1,4 +1,4 @@
-/** A layer for each engine. */
+/** The layers of the engines. */
 import { Effect, Layer, type Scope } from "effect"
 import type { EngineError } from "./EngineError.ts"
 import { Engine } from "./EngineService.ts"
@@ -14,27 +14,26 @@ const loaded = <O, E>(
 ): Effect.Effect<Engine["Service"], E, Scope.Scope> => Effect.flatMap(Effect.promise(load), ({ make }) => make(options))
 
 /**
- * Compiled programs on ONNX Runtime in a worker thread of their own, so that the thread which asks stays free.
- * Parameters and optimizer state live in the worker. Fails with `ProviderUnavailable`.
+ * Runs compiled programs on ONNX Runtime. It uses a worker thread, so the calling thread stays free. Parameters and
+ * optimizer state live in the worker. Fails with `ProviderUnavailable`.
  */
 export const layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, loaded(() => import("./Onnx.ts"), options))
 
 /**
- * The same compiled programs on onnxruntime-web, in a browser and in the thread that builds the layer: in a page, build
- * it in a worker. It needs the package `onnxruntime-web`, which patchword does not bring: fails with
- * `ProviderUnavailable`, which says how to install it, or why the browser cannot. A failed step leaves its state as it
- * was.
+ * Runs the same compiled programs on onnxruntime-web, in a browser. It uses the thread that builds the layer: build it in a
+ * worker, not in the page. It needs the package `onnxruntime-web`, which patchword does not install. A failed step leaves
+ * its state as it was. Fails with `ProviderUnavailable`. The error says how to install the package, or why the browser
+ * cannot run it.
  */
 export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, loaded(() => import("./OnnxWeb.ts"), options))
 
 /**
- * The same steps, operation by operation, on TensorFlow's own library in a worker thread of their own: on a GPU with
- * CUDA, or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
- * bring, and fails with `ProviderUnavailable`, which says how to install it, or with `PrecisionUnavailable`. Every tensor
- * that a step makes is freed with the step, and `memory` is TensorFlow.js's own count. A failed step leaves its state as
- * it was.
+ * Runs the same steps, operation by operation, on TensorFlow's own library. It uses a worker thread, and computes on a GPU
+ * with CUDA or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
+ * install. All tensors of a step are freed at its end, and `memory` is TensorFlow.js's own count. A failed step leaves its
+ * state as it was. Fails with `ProviderUnavailable`, which says how to install the package, or with `PrecisionUnavailable`.
  *
  * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
  * `TF_FORCE_GPU_ALLOW_GROWTH`.
@@ -43,14 +42,17 @@ export const layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<En
   Layer.effect(Engine, loaded(() => import("./TensorFlow.ts"), options))
 
 /**
- * The same compiled programs on OpenVINO in a worker thread of their own. It needs OpenVINO's libraries, as they are in
- * its Python package, which patchword does not bring: fails with `ProviderUnavailable`, which says how to get them, or with
- * `PrecisionUnavailable`. Parameters and optimizer state live in the worker; a failed step leaves them as they were.
+ * Runs the same compiled programs on OpenVINO in a worker thread. It needs OpenVINO's libraries, which patchword does not
+ * install; its Python package contains them. Parameters and optimizer state live in the worker. A failed step leaves them
+ * as they were. Fails with `ProviderUnavailable`, which says how to install the libraries, or with `PrecisionUnavailable`.
  */
 export const layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, loaded(() => import("./OpenVino.ts"), options))
 
-/** The same steps, operation by operation, on TensorFlow.js's cpu backend: slow and simple, the oracle of tests. */
+/**
+ * Runs the same steps, operation by operation, on TensorFlow.js's cpu backend. It is slow and simple, and the reference of
+ * the tests.
+ */
 export const layerReference: Layer.Layer<Engine> = Layer.effect(
   Engine,
   loaded(() => import("./Reference.ts"), undefined)

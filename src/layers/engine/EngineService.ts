@@ -1,4 +1,4 @@
-/** What an engine is: the service and its handles. */
+/** The service of an engine and its handles. */
 import { Context, type Effect, type Scope } from "effect"
 import type { ComputedOn } from "../../domain/values/ComputedOn.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
@@ -6,37 +6,37 @@ import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import type { EngineError } from "./EngineError.ts"
 import type * as Protocol from "./Protocol.ts"
 
-/** A state with the number of the steps that made it. */
+/** A state and the number of steps that led to it. */
 export interface Snapshot<S> {
   readonly steps: number
   readonly state: HostOf<S>
 }
 
-/** A training step with its state, alive until its scope closes. */
+/** A training step with its state. It lives until its scope closes. */
 export interface TrainHandle<S, B, M> {
   /**
-   * Takes one step. A step that was handed over is finished even if its caller is interrupted, so the state is always that
-   * of a whole number of steps. Fails with `NonFinite` when the metric `loss` or `gradientNorm` is not finite; such a step is
-   * not taken. After a failure of the runtime itself the state cannot be trusted, and everything fails with `StateCorrupted`.
+   * Takes one step. An interruption of the caller does not stop a step that has begun, so the state is always that of a
+   * whole number of steps. Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite; the state is then
+   * as before the step. After a failure of the runtime itself, every call fails with `StateCorrupted`.
    */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
   /**
-   * A copy of the present state with its number of steps, read together: an interrupted caller of `run` cannot know whether
-   * its step was taken, and this says it.
+   * A copy of the present state, with the number of its steps. After an interrupted `run`, this number tells whether the
+   * step was taken.
    */
   readonly snapshot: Effect.Effect<Snapshot<S>, EngineError>
 }
 
-/** An inference with its weights, alive until its scope closes. */
+/** An inference with its weights. It lives until its scope closes. */
 export interface InferHandle<B, O> {
   /** Computes the outputs of a batch. Fails with `EngineError`. */
   readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<O>, EngineError>
 }
 
-/** A file in which a model from elsewhere keeps numbers of its own. */
+/** A file that holds weights of an ONNX model (external data). */
 export type ModelFile = Protocol.ModelFile
 
-/** A model from elsewhere, alive until its scope closes. */
+/** An ONNX model made by any tool. It lives until its scope closes. */
 export interface ModelHandle {
   readonly inputs: ReadonlyArray<Protocol.Port>
   readonly outputs: ReadonlyArray<Protocol.Port>
@@ -46,18 +46,18 @@ export interface ModelHandle {
   ) => Effect.Effect<Readonly<Record<string, HostTensor.Any>>, EngineError>
 }
 
-/** What an engine runs on, and how: what decides over the bytes of its results is `ComputedOn`. */
+/** The library of an engine, its version and its threads. `ComputedOn` holds all that the bytes of results depend on. */
 export type About = Protocol.About & ComputedOn
 
-/** What an engine's handles hold at the moment. */
+/** The memory that an engine's handles hold at present. */
 export type Memory = Protocol.Memory
 
-/** Something that runs steps. */
+/** Runs training steps, inferences and ONNX models. */
 export class Engine extends Context.Service<Engine, {
-  /** What runs the steps, for reports: `onnx cpu, 2 threads`. */
+  /** The engine in one line, for reports: `onnx cpu, 2 threads`. */
   readonly name: string
   readonly about: About
-  /** Opens a training step with a state, and the number of steps that made it; default 0. */
+  /** Opens a training step with a state. `steps` is the number of steps that led to this state; default 0. */
   readonly train: <S, B, M>(
     step: TrainStep<S, B, M>,
     initial: HostOf<S>,
@@ -68,9 +68,9 @@ export class Engine extends Context.Service<Engine, {
     weights: HostOf<W>
   ) => Effect.Effect<InferHandle<B, O>, EngineError, Scope.Scope>
   /**
-   * Opens an ONNX model made by any tool. `name` stands in errors. The files in which it keeps numbers outside of itself
-   * (external data) are given with it, and none is looked for: fails with `ExternalDataMissing` when one is not there. Arrays
-   * of 16 and of 64 bits are taken and given as float32.
+   * Opens an ONNX model made by any tool. Errors contain `name`. If the model keeps weights in other files (external data),
+   * give them in `files`: the engine does not search for them, and fails with `ExternalDataMissing` if one is missing.
+   * Inputs and outputs of 16 and 64 bits are float32 (integers: int32) on this side.
    */
   readonly load: (
     name: string,

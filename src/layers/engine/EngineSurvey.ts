@@ -1,5 +1,5 @@
 /**
- * Which engines this machine can run, how fast and how exactly each computes, and which of them to take.
+ * A survey of the engines of this machine: the speed and the exactness of each, and the choice among them.
  *
  * ```ts
  * import assert from "node:assert"
@@ -28,7 +28,7 @@ import { EngineError } from "./EngineError.ts"
 import * as EngineLayers from "./EngineLayers.ts"
 import { Engine } from "./EngineService.ts"
 
-/** An engine as it may be asked for. */
+/** An engine that a survey can measure. */
 export interface Candidate {
   readonly name: string
   readonly precision: "fp32" | "bf16"
@@ -53,7 +53,7 @@ const tensorflow = (precision: "fp32" | "bf16"): Candidate => ({
   layer: EngineLayers.layerTensorFlow({ precision })
 })
 
-/** Every engine and provider that some machine runs in Node. */
+/** All engines and providers that run in Node on some machine. */
 export const candidates: ReadonlyArray<Candidate> = [
   onnx("cpu"),
   onnx("cuda"),
@@ -68,35 +68,38 @@ export const candidates: ReadonlyArray<Candidate> = [
   { name: "reference", precision: "fp32", layer: EngineLayers.layerReference }
 ]
 
-/** An engine that runs here. */
+/** An engine that runs on this machine. */
 export class Available extends Schema.TaggedClass<Available>("patchword/layers/EngineSurvey/Available")(
   "Available",
   {
     name: Schema.String,
-    /** What it computed matrix products in. */
+    /** Precision of matrix products in this survey. */
     precision: Schema.String,
-    /** Of its library. */
+    /** Version of the engine's library. */
     version: Schema.String,
     threads: Schema.Int,
-    /** What it could compute matrix products in. */
+    /** Precisions that the engine offers for matrix products. */
     precisions: Schema.Array(Schema.String),
-    /** Multiplications and additions in matrix products, in 10⁹ a second. */
+    /** Speed of matrix products, in 10⁹ multiplications and additions per second. */
     gigaflops: Schema.Finite,
-    /** The greatest difference from the reference in a small training step, as a share of the greatest value beside it. */
+    /**
+     * Greatest difference from the reference in a small training step. Differences are relative to the greatest value of
+     * their array.
+     */
     deviation: Schema.Finite
   }
 ) {}
 
-/** An engine that does not run here, and why. */
+/** An engine that does not run on this machine, with the reason. */
 export class Unavailable extends Schema.TaggedClass<Unavailable>("patchword/layers/EngineSurvey/Unavailable")(
   "Unavailable",
   { name: Schema.String, error: EngineError }
 ) {}
 
-/** What is known of an engine on this machine. */
+/** The result of a survey for one engine. */
 export const Entry = Schema.Union([Available, Unavailable])
 
-/** What is known of an engine on this machine. */
+/** The result of a survey for one engine. */
 export type Entry = typeof Entry.Type
 
 const noise = <T>(spec: object, factor: number): T =>
@@ -115,7 +118,7 @@ interface Products<R extends number> {
   readonly down: Tensor<[typeof WIDTH, typeof HIDDEN]>
 }
 
-/** The products of a transformer's multilayer perceptron; next to nothing is handed in or out. */
+/** The matrix products of a transformer's multilayer perceptron. Batch and output are scalars, so transfers take no time. */
 const products = <R extends number>(
   rows: R
 ): Inference<Products<R>, { readonly scale: Tensor<[]> }, { readonly mean: Tensor<[]> }> => ({
@@ -138,8 +141,8 @@ const products = <R extends number>(
 const multiplications = (rows: number): number => 2 * 2 * TURNS * rows * WIDTH * HIDDEN
 
 /**
- * Billions of operations a second in products of so many rows: the fastest of at least one run and of so many seconds, as
- * whatever else the machine does only slows runs down.
+ * Measures the speed of products with this number of rows, in 10⁹ operations per second. It runs them for this number of
+ * seconds, at least once, and takes the fastest run, because other work of the machine only slows runs down.
  */
 const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
   const engine = yield* Engine
@@ -159,11 +162,11 @@ const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
   return multiplications(rows) / fastest
 }, Effect.scoped)
 
-/** Of 8 images of 197 tokens. */
+/** Number of tokens of 8 images: 8 · 197. */
 const ROWS = 1576
 const FEW = 8
 
-/** Slow engines get no more than a few rows. */
+/** Measures the speed of matrix products. For slow engines it uses few rows. */
 const rate = Effect.fnUntraced(function*(seconds: number) {
   const guess = yield* rateOf(FEW, 0)
   return multiplications(ROWS) / guess > 4e9 * seconds ? guess : yield* rateOf(ROWS, seconds)
@@ -189,7 +192,7 @@ const small = PretrainStep.step(
   { betas: [0.9, 0.98], weightDecay: 0.05, clipNorm: null, decays: (_, rank) => rank > 1 }
 )
 
-/** Loss, and gradients as the first moments show them, of one step. */
+/** The loss, the gradient norm and the first moments (which show the gradients) of one step. */
 const observed = Effect.gen(function*() {
   const handle = yield* (yield* Engine).train(small, {
     parameters: noise(small.state.parameters, 0.2),
@@ -239,17 +242,17 @@ const measured = Effect.fnUntraced(
   }
 )
 
-/** How engines are measured. */
+/** Options of a survey. */
 export interface Options {
-  /** The names of those to look at; default all. */
+  /** Names of the engines to measure; default all. */
   readonly names?: ReadonlyArray<string>
-  /** For how many seconds each multiplies; default 2. */
+  /** Time to measure each engine's speed, in seconds; default 2. */
   readonly seconds?: number
 }
 
 /**
- * Every engine with its rate and its deviation, or the reason why it does not run here. One after the other, each alone:
- * what they share is the machine.
+ * Measures the speed and the deviation of every engine, or gives the reason why it does not run here. The engines run one
+ * after the other, because they share the machine.
  */
 export const survey = Effect.fn("patchword.EngineSurvey.survey")(function*(options: Options = {}) {
   const { names, seconds = 2 } = options
@@ -265,20 +268,20 @@ export const survey = Effect.fn("patchword.EngineSurvey.survey")(function*(optio
   )
 })
 
-/** The greatest deviation of an engine that counts as exact: what orders of summation account for in fp32. */
+/** Greatest deviation of an engine that counts as exact. In fp32, the order of summation alone causes smaller ones. */
 export const EXACT = 1e-4
 
-/** What was chosen of a survey, if anything was fit for it. */
+/** The choice of a survey. `chosen` is undefined if no engine is fit. */
 export interface Choice {
   readonly chosen: Available | undefined
-  /** What was chosen and why, and why not each of the others. */
+  /** The reason for the choice, and the reason against each other engine. */
   readonly why: string
 }
 
 const figures = ({ deviation, gigaflops }: Available): string =>
   `${gigaflops.toPrecision(3)} Gflop/s, deviation ${deviation.toExponential(0)}`
 
-/** The fastest of those that are exact enough. */
+/** Chooses the fastest engine whose deviation is at most `exact`. */
 export const choose = (entries: ReadonlyArray<Entry>, exact = EXACT): Choice => {
   const fit = entries.filter((entry) => entry._tag === "Available").filter(({ deviation }) => deviation <= exact)
   const [chosen] = fit.toSorted((a, b) => b.gigaflops - a.gigaflops)

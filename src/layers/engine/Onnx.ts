@@ -1,29 +1,32 @@
-/** Compiled programs on ONNX Runtime in a worker thread. */
+/** Runs compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 
-/** How `layerOnnx` runs programs. */
+/** Options of `layerOnnx`. */
 export interface OnnxOptions {
   /**
-   * ONNX Runtime's execution provider; default `cpu`. With `webgpu` the state stays on the device from step to step. Of the
-   * others onnxruntime-node hands out no device memory (its `gpu-buffer` is WebGPU's), so that with `cuda`, `dml` and
-   * `coreml` each step copies the state to the device and back.
+   * ONNX Runtime's execution provider; default `cpu`. With `webgpu` the state stays on the device between steps. With
+   * `cuda`, `dml` and `coreml`, each step copies the state to the device and back: for them, onnxruntime-node gives no
+   * access to device memory (its `gpu-buffer` is for WebGPU only).
    */
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
-  /** Threads of one operator; default all physical cores. The same count gives the same bytes, another rounds otherwise. */
+  /**
+   * Number of threads of one operator; default all physical cores. The same number gives the same bytes; another number
+   * rounds differently.
+   */
   readonly threads?: number
   /**
-   * For how many microseconds an idle thread waits for work before it sleeps; default 50. Waking a thread takes longer than
-   * many an operator does, so a step of a small network that never waits (0) takes up to twice the time; one that waits
-   * for long takes time from whatever else computes (image decoding, another engine).
+   * Time that an idle thread waits for work before it sleeps, in microseconds; default 50. It often takes longer to wake a
+   * thread than to compute an operator. With 0, a step of a small network takes up to twice the time. A long wait takes
+   * time from other work of the machine (image decoding, another engine).
    */
   readonly spin?: number
   /**
-   * `low` keeps of a training step's forward pass only what enters each block of a network, and computes the rest again
-   * for the gradients: the same numbers for about a third more time. Default `high`.
+   * Memory use of training steps; default `high`. `low` keeps only the input of each block of the network from the forward
+   * pass, and computes the rest again for the gradients. The numbers are the same; a step takes about a third more time.
    */
   readonly memory?: "high" | "low"
 }
@@ -41,7 +44,7 @@ const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
 // ONNX Runtime says first in which line of its sources a condition was false.
 const sentence = (detail: string): string => detail.replace(/^\S*\/onnxruntime_src\/.* was false\. /s, "")
 
-/** An engine on a worker thread of its own. `file` is the worker's program. */
+/** Makes an engine on its own worker thread. `file` is the worker's program. */
 export const make = Effect.fnUntraced(function*(
   options: OnnxOptions,
   file: URL = Thread.file("OnnxWorker")

@@ -1,4 +1,4 @@
-/** What runs programs on ONNX Runtime, whichever build of it: it holds models and states, and takes one call at a time. */
+/** Runs programs on any build of ONNX Runtime. It holds models and states, and takes one call at a time. */
 import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import type { StateUpdate } from "../../compiler/trace/Program.ts"
@@ -13,25 +13,25 @@ export interface Runtime {
   readonly Tensor: new(type: Tensor.Type, data: Tensor.DataType, dims: ReadonlyArray<number>) => Tensor
   readonly create: (model: Uint8Array, options: InferenceSession.SessionOptions) => Promise<InferenceSession>
   /**
-   * Where a state is between runs: in arrays that programs write into, in arrays that each run makes anew, or on the device,
-   * where each run makes it anew.
+   * Place of a state between runs. `bound`: in arrays on the host that programs write into. `made`: in arrays on the host
+   * that each run allocates. `device`: on the device, where each run allocates it.
    */
   readonly state: "bound" | "made" | "device"
 }
 
 interface Model {
   readonly session: InferenceSession
-  /** What the program reads; it may need less than it is given. */
+  /** Inputs that the program reads. These can be fewer than the inputs that it is given. */
   readonly inputs: ReadonlyArray<Port>
   readonly held: Map<string, Tensor>
-  /** What brought `held` to the device, whose memory lasts no longer. */
+  /** The session that moved `held` to the device. The memory lasts as long as this session. */
   readonly mover: InferenceSession | undefined
   readonly updates: ReadonlyArray<StateUpdate>
-  /** Second buffers of the updates that may not be made in place. */
+  /** Second buffers of the updates that must not be made in place. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>
   readonly calls: AdamWKernel.Layout["calls"]
-  /** What runs answer with, and what they make for the update. */
+  /** Outputs that a run returns. `factors` are outputs that the update needs. */
   readonly results: ReadonlyArray<string>
   readonly factors: ReadonlyArray<string>
 }
@@ -43,7 +43,7 @@ const array = ({ data, dims, type }: Tensor): Packed => {
   return { shape: dims, dtype: type as Packed["dtype"], data: data as Float32Array }
 }
 
-/** Bits, where the language has no type for numbers of 16 bits. */
+/** Bit patterns of 16-bit numbers. Older versions of the language have no array type for them. */
 type Halves = Uint16Array | { readonly buffer: ArrayBufferLike; readonly byteOffset: number; readonly length: number }
 
 const fromHalves = ({ buffer, byteOffset, length }: Halves): Float32Array =>
@@ -58,7 +58,7 @@ const ports = (metadata: InferenceSession["inputMetadata"]): ReadonlyArray<Port>
 
 const bytes = ({ size, type }: Tensor): number => (type === "bool" ? size : 4 * size)
 
-/** A program that hands on what it is given. */
+/** Encodes a program that returns its inputs unchanged. */
 const handOn = (given: ReadonlyMap<string, Tensor>): Uint8Array => {
   const values = Array.from(given, ([name, { dims, type }]) => ({ name, dtype: type as Packed["dtype"], shape: dims }))
   return OnnxModel.encode({
@@ -77,7 +77,7 @@ const handOn = (given: ReadonlyMap<string, Tensor>): Uint8Array => {
   })
 }
 
-/** Sessions on a build of ONNX Runtime, made as `options` say. */
+/** Handles calls with sessions on a build of ONNX Runtime. Sessions are created with `options`. */
 export const handlers = (
   { Tensor, create, started, state }: Runtime,
   options: InferenceSession.SessionOptions

@@ -1,4 +1,4 @@
-/** Compiled programs on ONNX Runtime's WebAssembly builds: for browsers, without anything of Node. */
+/** Runs compiled programs on ONNX Runtime's WebAssembly builds. They work in browsers and need nothing of Node. */
 import { Effect, Semaphore } from "effect"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import * as Check from "./Check.ts"
@@ -7,24 +7,27 @@ import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Sessions from "./OnnxSessions.ts"
 import type { Calls } from "./Protocol.ts"
 
-/** How `layerOnnxWeb` runs programs. */
+/** Options of `layerOnnxWeb`. */
 export interface OnnxWebOptions {
-  /** On WebAssembly or on the browser's WebGPU, where the state stays on the device from step to step; default `wasm`. */
+  /**
+   * Execution provider: WebAssembly or the browser's WebGPU; default `wasm`. With `webgpu` the state stays on the device
+   * between steps.
+   */
   readonly provider?: "wasm" | "webgpu"
-  /** Threads of one operator; default 1. More need a page that is isolated from other origins. */
+  /** Number of threads of one operator; default 1. More than one needs a page that is isolated from other origins. */
   readonly threads?: number
   /**
-   * The address of onnxruntime-web's `ort-wasm-simd-threaded.wasm`, for WebGPU that of its
-   * `ort-wasm-simd-threaded.asyncify.wasm`; default where a bundler has put it, or beside the package's script.
+   * Address of onnxruntime-web's file `ort-wasm-simd-threaded.wasm`, or `ort-wasm-simd-threaded.asyncify.wasm` for WebGPU.
+   * Default: the place where a bundler has put it, or the folder of the package's script.
    */
   readonly wasm?: string
 }
 
 const REMEDY =
-  "install it with \"npm install onnxruntime-web@1.30.0\", and name the address of its .wasm file in the option " +
-  "wasm where a bundler does not"
+  "install it with \"npm install onnxruntime-web@1.30.0\", and without a bundler give the address of its .wasm file in " +
+  "the option wasm"
 
-/** What this package shares with onnxruntime-node, and its settings. */
+/** The parts of this package that onnxruntime-node has too, and its settings. */
 interface Package {
   readonly InferenceSession: { readonly create: Sessions.Runtime["create"] }
   readonly Tensor: Sessions.Runtime["Tensor"]
@@ -36,7 +39,7 @@ const packages: Readonly<Record<NonNullable<OnnxWebOptions["provider"]>, () => P
   webgpu: () => import("onnxruntime-web/webgpu")
 }
 
-/** An engine in this thread. */
+/** Makes an engine on the present thread. */
 export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
   const { provider = "wasm", threads = 1, wasm } = options
   const unavailable = (cause: unknown) => {

@@ -1,4 +1,4 @@
-/** The thread in which ONNX Runtime lives. */
+/** The worker thread of ONNX Runtime. */
 import koffi from "koffi"
 import { workerData } from "node:worker_threads"
 import { env, InferenceSession, Tensor } from "onnxruntime-node"

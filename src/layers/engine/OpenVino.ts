@@ -1,4 +1,4 @@
-/** Compiled programs on OpenVINO in a worker thread. */
+/** Runs compiled programs on OpenVINO in a worker thread. */
 import { Config, Effect, Option } from "effect"
 import { globSync } from "node:fs"
 import { join } from "node:path"
@@ -10,31 +10,32 @@ import type { Options } from "./OpenVinoWorker.ts"
 import { physicalCores } from "./Processor.ts"
 import * as Thread from "./Thread.ts"
 
-/** How `layerOpenVino` runs programs. */
+/** Options of `layerOpenVino`. */
 export interface OpenVinoOptions {
   /**
-   * The folder with OpenVINO's libraries (`libopenvino_c`); default the first of the one that `npm run setup:openvino` makes,
-   * those in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and where the system looks.
+   * Folder with OpenVINO's libraries (`libopenvino_c`). By default these are tried in order: the folder that `npm run
+   * setup:openvino` makes, the folders in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and the
+   * system's own search.
    */
   readonly library?: string
-  /** Threads of one operator; default all physical cores. */
+  /** Number of threads of one operator; default all physical cores. */
   readonly threads?: number
   /**
-   * What matrix products, and operators between them, compute in; the state, its update and everything between engine and
-   * caller are fp32 always. Default `fp32`. `bf16` needs a processor that multiplies it (AMX, AVX-512 BF16).
+   * Precision of matrix products and of the operators between them; default `fp32`. The state, its update, and all inputs
+   * and outputs are always fp32. `bf16` needs a processor with bf16 arithmetic (AMX, AVX-512 BF16).
    */
   readonly precision?: "fp32" | "bf16"
 }
 
-const REMEDY = "install it with \"pip install openvino\" and name the package's folder openvino/libs in the option " +
+const REMEDY = "install it with \"pip install openvino\" and give the package's folder openvino/libs in the option " +
   "library, or run \"npm run setup:openvino\" in a checkout of patchword"
 
-/** Where `setup:openvino` unpacks the library. */
+/** Folder into which `setup:openvino` unpacks the library. */
 const checkout = fileURLToPath(new URL("../../../node_modules/.cache/openvino", import.meta.url))
 
 const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
 
-/** This checkout's, that of OpenVINO's own `setupvars` and that of Python's present environment. */
+/** Default folders: this checkout's, OpenVINO's own (`setupvars`), and the present Python environment's. */
 const usual = Effect.gen(function*() {
   const archives = yield* variable("INTEL_OPENVINO_DIR")
   const environments = yield* variable("VIRTUAL_ENV")
@@ -45,7 +46,7 @@ const usual = Effect.gen(function*() {
   ]
 })
 
-/** An engine on a worker thread of its own. */
+/** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
   const { library, precision = "fp32", threads = physicalCores() } = options
   const folders = library === undefined ? yield* usual : [library]
@@ -60,7 +61,7 @@ export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
   )
   const name = `openvino ${about.version}`
   if (!about.precisions.includes(precision)) {
-    const detail = `${name} has no arithmetic in it on this processor`
+    const detail = `${name} has no ${precision} arithmetic on this processor`
     return yield* unavailable(new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\"" }))
   }
   return CompiledEngine.make(call, {

@@ -1,39 +1,39 @@
-/** OpenVINO's C interface, called through koffi: every function throws what the library says went wrong. */
+/** OpenVINO's C interface, called through koffi. Every function throws the library's error message. */
 import koffi from "koffi"
 import { Model } from "../../compiler/graph/OnnxSchema.ts"
 import type { Port } from "./Protocol.ts"
 
 type Pointer = bigint
 
-/** An array of a type that programs have. */
+/** An array of a type that programs use. */
 export interface Elements {
   readonly shape: ReadonlyArray<number>
   readonly dtype: string
   readonly data: Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array
 }
 
-/** Names OpenVINO's view of an array, which reads and writes the array's own memory. */
+/** OpenVINO's view of an array. It reads and writes the array's own memory. */
 export interface Tensor {
   readonly elements: Elements
   readonly pointer: Pointer
 }
 
-/** A model that is ready to run. */
+/** A compiled model. */
 export interface Compiled {
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
-  /** Makes an input be read from, or an output be written to, an array. Until the next call it has to stay. */
+  /** Binds an input or output to an array. The array has to stay until the next call. */
   readonly bind: (name: string, tensor: Tensor) => void
   readonly run: () => void
-  /** A copy of an output. */
+  /** Returns a copy of an output. */
   readonly result: (name: string) => Elements
   readonly close: () => void
 }
 
-/** The library. */
+/** OpenVINO's library. */
 export interface Library {
   readonly version: string
-  /** Data types and abilities that it has on this processor: `FP32`, `BF16`, `INT8`. */
+  /** Data types and features that the library supports on this processor: `FP32`, `BF16`, `INT8`. */
   readonly capabilities: ReadonlyArray<string>
   readonly configure: (key: string, value: string) => void
   readonly compile: (model: Uint8Array) => Compiled
@@ -43,7 +43,7 @@ export interface Library {
 
 const DEVICE = "CPU"
 
-/** By number in `ov_element_type_e`. */
+/** Data types by their numbers in `ov_element_type_e`. */
 const TYPES: Readonly<Record<number, string>> = {
   1: "bool",
   3: "float16",
@@ -84,7 +84,7 @@ const outputNames = (bytes: Uint8Array): ReadonlyArray<string> => {
 const paragraph = (said: string): string =>
   said.split("\n").filter((line) => !/^\s*(?:Exception from |$)/.test(line)).map((line) => line.trim()).join(" ")
 
-/** Loads the library from a file, or by the name that the system's loader knows it by. */
+/** Loads the library from a file, or by its name in the system's search. */
 export const load = (file: string): Library => {
   const library = koffi.load(file)
   const info = library.func("const char *ov_get_error_info(int status)")

@@ -1,4 +1,4 @@
-/** The thread in which OpenVINO lives: it holds models and states, and takes one call at a time. */
+/** The worker thread of OpenVINO. It holds models and states, and takes one call at a time. */
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
@@ -10,11 +10,11 @@ import * as Protocol from "./Protocol.ts"
 import type { Answer, Calls, Packed } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 
-/** What the thread is started with. */
+/** Options of the thread. */
 export interface Options {
   /** Folders in which the library may be. */
   readonly folders: ReadonlyArray<string>
-  /** Whether it may also be where the system's loader looks. */
+  /** True if the system's own search is tried too. */
   readonly system: boolean
   readonly precision: "fp32" | "bf16"
   readonly threads: number
@@ -28,10 +28,10 @@ interface Model {
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>
   readonly calls: AdamWKernel.Layout["calls"]
-  /** What runs answer with, and what they make for the update. */
+  /** Outputs that a run returns. `factors` are outputs that the update needs. */
   readonly results: ReadonlyArray<string>
   readonly factors: ReadonlyArray<string>
-  /** What the last run was given: OpenVINO remembers it until the next. */
+  /** Inputs of the last run. OpenVINO refers to them until the next. */
   given: ReadonlyArray<Tensor>
 }
 

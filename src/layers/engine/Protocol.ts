@@ -1,8 +1,8 @@
-/** What an engine and its worker thread say to each other. */
+/** Messages between an engine and its worker thread. */
 import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
-/** An array as it crosses threads. */
+/** An array in a message. */
 export interface Packed {
   readonly shape: ReadonlyArray<number>
   readonly dtype: DType
@@ -11,7 +11,7 @@ export interface Packed {
 
 export type Arrays = Readonly<Record<string, Packed>>
 
-/** A copy of arrays for another thread, and the buffers to hand over: nothing is copied a second time. */
+/** Copies arrays for another thread. `buffers` are to be transferred, so that nothing is copied a second time. */
 export const packed = (
   entries: Iterable<readonly [string, Packed]>
 ): { readonly arrays: Arrays; readonly buffers: ReadonlyArray<ArrayBuffer> } => {
@@ -22,52 +22,52 @@ export const packed = (
   return { arrays: Object.fromEntries(copies), buffers: copies.map(([, { data }]) => data.buffer) }
 }
 
-/** How sessions are made. */
+/** Options of sessions. */
 export interface Options {
   readonly provider: string
-  /** All physical cores when absent. */
+  /** Number of threads; all physical cores when absent. */
   readonly threads: number | undefined
   readonly spin: number
 }
 
-/** An input or output of a model, `-1` where its size is free. */
+/** An input or output of a model. A free size is `-1`. */
 export interface Port {
   readonly name: string
   readonly shape: ReadonlyArray<number>
   readonly dtype: string
 }
 
-/** A file of a model beside its own, under the name that the model gives it. */
+/** A file of a model with external data. `path` is its name in the model. */
 export interface ModelFile {
   readonly path: string
   readonly data: Uint8Array
 }
 
-/** What runs programs. */
+/** The runtime of an engine. */
 export interface About {
-  /** Of the library. */
+  /** Version of the library. */
   readonly version: string
   readonly threads: number
-  /** What it can compute matrix products in. */
+  /** Precisions that it offers for matrix products. */
   readonly precisions: ReadonlyArray<string>
-  /** Why it was taken and no other, where `layerAuto` took it. */
+  /** The reason why `layerAuto` chose it; absent if another layer built it. */
   readonly chosen?: string
 }
 
-/** What is held by open models. */
+/** The memory that open models hold. */
 export interface Memory {
   readonly handles: number
   readonly tensors: number
   readonly bytes: number
 }
 
-/** Each call with its answer. */
+/** The calls with their answers. */
 export interface Calls {
-  /** What the worker runs on. */
+  /** Starts the runtime and describes it. */
   readonly start: { readonly ask: undefined; readonly answer: About }
   /**
-   * Loads a model with its other files. `held` are inputs that stay in the worker, `updates` those of them that runs replace, and `adamw` those
-   * that the worker itself replaces after each.
+   * Loads a model with its other files. `held` are inputs that stay in the worker. `updates` name those of them that a run
+   * replaces. `adamw` names those that the worker itself updates after each run.
    */
   readonly open: {
     readonly ask: {
@@ -83,9 +83,9 @@ export interface Calls {
       readonly outputs: ReadonlyArray<Port>
     }
   }
-  /** Runs a model and answers with its outputs, but for the updates. */
+  /** Runs a model and returns its outputs without the updates. */
   readonly run: { readonly ask: { readonly handle: number; readonly inputs: Arrays }; readonly answer: Arrays }
-  /** The present values of what is held. */
+  /** Returns the present values of the held inputs. */
   readonly read: { readonly ask: { readonly handle: number }; readonly answer: Arrays }
   readonly close: { readonly ask: { readonly handle: number }; readonly answer: undefined }
   readonly memory: { readonly ask: undefined; readonly answer: Memory }
@@ -93,13 +93,13 @@ export interface Calls {
 
 export type Name = keyof Calls
 
-/** An answer and the buffers that go with it. */
+/** An answer and the buffers that are transferred with it. */
 export type Answer<N extends Name = Name> = readonly [
   answer: Calls[N]["answer"],
   buffers?: ReadonlyArray<ArrayBuffer>
 ]
 
-/** What a worker does on each call. */
+/** The functions of a worker, one for each call. */
 export type Handlers = { readonly [N in Name]: (ask: Calls[N]["ask"]) => Answer<N> | Promise<Answer<N>> }
 
 export type Request = {

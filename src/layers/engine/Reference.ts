@@ -1,4 +1,4 @@
-/** Steps run eagerly on TensorFlow.js's cpu backend. */
+/** Runs steps eagerly on TensorFlow.js's cpu backend. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
 import * as BackendScope from "../../compiler/trace/BackendScope.ts"
@@ -12,7 +12,7 @@ import * as Check from "./Check.ts"
 import { Disposed, EngineError } from "./EngineError.ts"
 import type { Engine } from "./EngineService.ts"
 
-/** Runs `body` on the cpu backend and frees whatever it made but did not keep. */
+/** Runs `body` on the cpu backend. Frees every tensor that it made but did not keep. */
 const onCpu = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
   Check.attempt(program, () => BackendScope.run("cpu", body))
 
@@ -30,7 +30,7 @@ const download = <T>(tree: object): T =>
 
 const tensors = (tree: object): ReadonlyArray<tf.Tensor> => Tree.leaves<Any>(tree).map(([, leaf]) => untyped(leaf))
 
-/** An engine that runs steps as they are written. */
+/** Makes an engine that runs steps without compilation. */
 export const make = (): Effect.Effect<Engine["Service"]> =>
   Effect.sync(() => {
     // TensorFlow.js would advertise its other packages on the console.

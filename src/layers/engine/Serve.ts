@@ -1,8 +1,8 @@
-/** The worker's end of the protocol: one call at a time, in order. */
+/** The worker's side of the protocol. */
 import { parentPort } from "node:worker_threads"
 import type { Answer, Calls, Handlers, Name, Request, Response } from "./Protocol.ts"
 
-/** Answers every call of the thread that started this one. */
+/** Answers the calls of the parent thread, one at a time and in order. */
 export const serve = (handlers: Handlers): void => {
   const port = parentPort!
   const answer = <N extends Name>(name: N, ask: Calls[N]["ask"]): Answer<N> | Promise<Answer<N>> => handlers[name](ask)

@@ -1,4 +1,4 @@
-/** Recorded steps on TensorFlow's library in a worker thread. */
+/** Runs recorded steps on TensorFlow's library in a worker thread. */
 import { Effect } from "effect"
 import { serialize } from "node:v8"
 import * as Tape from "../../compiler/trace/Tape.ts"
@@ -8,14 +8,14 @@ import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./Engine
 import { roundsToBf16 } from "./Processor.ts"
 import * as Thread from "./Thread.ts"
 
-/** How `layerTensorFlow` runs steps. */
+/** Options of `layerTensorFlow`. */
 export interface TensorFlowOptions {
-  /** The package with TensorFlow's library; default `tfjs-node-gpu` where it is installed, else `tfjs-node`. */
+  /** Package with TensorFlow's library. Default: `tfjs-node-gpu` if it is installed, else `tfjs-node`. */
   readonly package?: "tfjs-node-gpu" | "tfjs-node"
   /**
-   * What oneDNN, the library of TensorFlow's kernels on a processor, may round the factors of a matrix product to; all
-   * else is fp32 always. Default `fp32`. `bf16` needs Linux and a processor with tiles for it (AMX), or Arm's instructions;
-   * AVX-512 BF16 alone is not enough. TensorFlow takes one precision for all engines of a process.
+   * Precision of the factors of matrix products on a processor; default `fp32`. All else is always fp32. `bf16` lets
+   * oneDNN, the library of TensorFlow's kernels, round the factors. It needs Linux and AMX or Arm's bf16 instructions;
+   * AVX-512 BF16 alone is not enough. All engines of a process have the same precision.
    */
   readonly precision?: "fp32" | "bf16"
 }
@@ -40,15 +40,15 @@ const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\""
 const settle = (precision: Precision) =>
   Effect.suspend(() => {
     if (precision === "bf16" && !roundsToBf16()) {
-      return refuse(precision, "on this processor TensorFlow would compute in fp32 all the same")
+      return refuse(precision, "TensorFlow computes only in fp32 on this processor")
     }
     settled ??= precision
     if (settled === precision) return Effect.void
-    const detail = `TensorFlow computes in ${settled} in this process already`
-    return refuse(precision, detail, "use a process of its own for each")
+    const detail = `this process already uses TensorFlow with ${settled}`
+    return refuse(precision, detail, "use a separate process for each precision")
   })
 
-/** An engine on a worker thread of its own. */
+/** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   const { package: chosen, precision = "fp32" } = options
   yield* settle(precision)
@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
     )
   )
   if (!about.precisions.includes(precision)) {
-    return yield* refuse(precision, "TensorFlow computes in fp32 here all the same")
+    return yield* refuse(precision, "TensorFlow still computes in fp32 on this device")
   }
   const service = CompiledEngine.make(call, {
     name: `tensorflow ${about.version} ${precision}`,

@@ -1,4 +1,4 @@
-/** The thread in which TensorFlow lives: it holds tapes and states, and takes one call at a time. */
+/** The worker thread of TensorFlow. It holds tapes and states, and takes one call at a time. */
 import * as tf from "@tensorflow/tfjs-core"
 import koffi from "koffi"
 import { availableParallelism } from "node:os"
@@ -12,7 +12,7 @@ import * as Protocol from "./Protocol.ts"
 import type { Answer, Arrays, Calls, Packed } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 
-/** What the packages' backend says of itself. */
+/** The properties that the packages' backend has. */
 interface Backend {
   readonly binding: { readonly TF_Version: string }
   readonly isUsingGpuDevice: boolean
@@ -37,7 +37,7 @@ const why = (name: string, cause: unknown): string => {
   return missing ? `${name} is not installed` : `${name} does not load: ${cause.message.split("\n")[0]!.trim()}`
 }
 
-/** Whether products are in bf16, which does not hold all digits of this number. */
+/** Tests whether matrix products are computed in bf16. bf16 cannot represent all digits of `exact`. */
 const isRounding = (): boolean => {
   const side = 256
   const exact = 1 + 2 ** -10
@@ -88,7 +88,7 @@ const download = (tensor: tf.Tensor): Packed => ({
   data: tensor.dataSync<"float32">()
 })
 
-/** Runs `body` and frees whatever it made but did not keep, also when it throws. */
+/** Runs `body`. Frees every tensor that it made but did not keep, also if it throws. */
 const scoped = <A>(body: () => A): A => {
   const results: Array<A> = []
   // What `tf.tidy` returns it searches for tensors, element by element.
@@ -101,7 +101,7 @@ const scoped = <A>(body: () => A): A => {
 const made = ({ contents, dtype, shape }: Constant): tf.Tensor =>
   typeof contents === "number" ? tf.fill([...shape], contents, dtype) : upload({ shape, dtype, data: contents })
 
-/** Calls the kernels of a tape. What a tape holds is left alone, what nobody reads any more is freed at once. */
+/** Calls the kernels of a tape. Held tensors stay. Every other tensor is freed after its last use. */
 const play = ({ held, tape }: Model, given: Arrays): ReadonlyMap<string, tf.Tensor> => {
   const tensors = new Map<number, tf.Tensor>()
   const constants = new Map(tape.constants.map((constant) => [constant.tensor, constant]))

@@ -6,11 +6,11 @@ import type { Call } from "./CompiledEngine.ts"
 import { EngineError, type Reason, WorkerLost } from "./EngineError.ts"
 import type { Calls, Response } from "./Protocol.ts"
 
-/** The program of a worker, in TypeScript from the sources and in JavaScript from a build. */
+/** Returns the file of a worker's program: TypeScript in the sources, JavaScript in a build. */
 export const file = (name: string): URL =>
   new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
-/** A worker that lives as long as the scope. */
+/** Starts a worker that lives until the scope closes. */
 export const start = Effect.fnUntraced(function*(program: URL, options: object) {
   const waiting = new Map<number, (response: Response | WorkerLost) => void>()
   let lost: WorkerLost | undefined

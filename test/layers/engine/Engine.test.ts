@@ -137,7 +137,7 @@ describe("the worker", () => {
         } else {
           const error = Result.getOrThrow(Result.flip(found))
           assert.strictEqual(error.reason._tag, "PrecisionUnavailable")
-          const why = can ? /in this process already\); use a process of its own/ : / processor.*\); choose "fp32"/
+          const why = can ? /this process already uses .*\); use a separate process/ : / processor.*\); choose "fp32"/
           assert.match(error.message, /the precision "bf16" cannot be used/)
           assert.match(error.message, why)
           assert.strictEqual(error[Runtime.errorExitCode], 69)

@@ -136,7 +136,7 @@ describe("Teacher.layerOnnx", () => {
       }
       const within = yield* failure(place("outer_within.onnx"))
       assert.strictEqual(within[Runtime.errorExitCode], 65)
-      assert.include(within.message, "within nodes, functions or inner graphs")
+      assert.include(within.message, "for its nodes, functions or inner graphs")
       const gone = yield* failure(yield* beside(whole, "inner.onnx.data"))
       assert.strictEqual(gone[Runtime.errorExitCode], 66)
       assert.include(gone.message, "/in/inner.onnx.data: there is no such file")
