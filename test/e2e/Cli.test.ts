@@ -87,6 +87,6 @@ describe("the command", () => {
   })
 
   it.concurrent("refuses a folder that is no run", async () => {
-    assert.include(await refusal(73, "demo", "--out", "test"), "it is no run folder")
+    assert.include(await refusal(73, "demo", "--out", "test"), "it is not a run folder")
   })
 })

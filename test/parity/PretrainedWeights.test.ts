@@ -156,7 +156,7 @@ describe("PretrainedWeights.load", () => {
     assert.strictEqual(error[Runtime.errorExitCode], 65)
     assert.strictEqual(
       error.message,
-      "weights w.pth: the tensors are not those of the network (1 missing: blocks.1.gamma_1 [24] float32; " +
+      "weights w.pth: the tensors do not fit the network (1 missing: blocks.1.gamma_1 [24] float32; " +
         "1 unexpected: blocks.2.gamma_1 [24] float32; 3 of another shape: " +
         "blocks.0.attn.relative_position_bias_table is [53, 2] float32, expected [124, 2] float32, " +
         "blocks.1.attn.relative_position_bias_table is [53, 2] float32, expected [124, 2] float32, " +

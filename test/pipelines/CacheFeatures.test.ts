@@ -205,7 +205,7 @@ describe("cacheFeatures", () => {
         yield* cacheFeatures(config, directory, { steps: 1 })
         const absent = yield* Effect.flip(fromCache(directory))
         assert.strictEqual(absent[Runtime.errorExitCode], 66)
-        assert.match(absent.message, /this view of image \d+ is none of the 8 whose features it holds/)
+        assert.match(absent.message, /it holds the features of 8 views, but not of this view of image \d+/)
 
         const coarse = new TokenizerConfig({ ...config, encoder: new VitConfig({ ...config.encoder, patchSize: 16 }) })
         const other = yield* Effect.flip(cacheFeatures(coarse, yield* folder))

@@ -57,7 +57,10 @@ describe("SelfDistillation", () => {
         const backbone = Backbone.untrained(preset.pretrain, 16)
         const layer = SelfDistillation.layerBackbone(backbone)
         close(yield* means(backbone, layer))
-        assert.include(yield* refused(layer, 40), "images of shape [1, 3, 40, 40] came, but [B, 3, 32, 32] is expected")
+        assert.include(
+          yield* refused(layer, 40),
+          "the images have the shape [1, 3, 40, 40], but [B, 3, 32, 32] is expected"
+        )
       }))
 
     it.effect("teaches the next tokenizer with an earlier one", () =>

@@ -1,5 +1,5 @@
 /**
- * Configurations in files, JSON or YAML. Everything that a person writes for patchword is read here.
+ * Reads configurations from JSON or YAML files. This covers every file that a person writes for patchword.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,21 +17,21 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "./Files.ts"
 
-const TOO_DEEP = `expected at most ${Json.DEEPEST} levels, got more within each other`
+const TOO_DEEP = `expected at most ${Json.DEEPEST} nested levels, got more`
 
 const sentence = (cause: unknown): string => {
   if (cause instanceof Error && "code" in cause && cause.code === "MULTIPLE_DOCS") {
-    return "expected one document, got several, parted by ---; keep each in a file of its own"
+    return "expected one document, got several, separated by ---; put each into its own file"
   }
   const text = cause instanceof Error ? cause.message : String(cause)
   return text.includes("call stack") ? TOO_DEEP : text.split("\n")[0]!.replace(/:$/, "")
 }
 
 /**
- * The value that a file describes. A file without content is `{}`.
+ * Reads the value that a file describes. An empty file is `{}`.
  *
- * Fails with `FileError` when the file cannot be read, and with a `ConfigError` when it is no YAML, refers to what it does
- * not define, grows without bound, or does not fit the schema.
+ * Fails with `FileError` if the file cannot be read. Fails with `ConfigError` if it is not valid YAML, refers to an
+ * undefined anchor, expands without bound, or does not fit the schema.
  */
 export const read: <A, I>(
   schema: Schema.Codec<A, I>,

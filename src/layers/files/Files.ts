@@ -1,6 +1,6 @@
 /**
- * Files that are there whole or not at all. Everything is written beside its place, forced to the disk and renamed, so
- * that a process killed at any instant leaves either the old or the new file.
+ * Writes files atomically. Each file is written under a temporary name, flushed to the disk and renamed. So a process that
+ * is killed at any moment leaves either the old or the new file.
  *
  * ```ts
  * import assert from "node:assert"
@@ -28,13 +28,13 @@ import * as Safetensors from "../../domain/weights/Safetensors.ts"
 const sentences = {
   missing: "there is no such file; check the path",
   full: "the disk is full; free some space and run the command again",
-  denied: "permission is denied; change the rights of the file or choose another place",
-  circle: "this link leads back to itself; let it lead to a file",
-  special: "this is no file that has an end; name a regular file",
+  denied: "permission is denied; change the permissions of the file or choose another place",
+  circle: "the symbolic link leads back to itself; make it point to a file",
+  special: "this is not a regular file; name one",
   other: "the operation failed"
 } as const
 
-/** What files are called that cannot be read as such: some never end, some never begin. */
+/** Kinds of files that cannot be read as regular files. Reading them may never end or never begin. */
 export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
   BlockDevice: "device",
   CharacterDevice: "device",
@@ -42,7 +42,7 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
   Socket: "socket"
 }
 
-/** An operation of the file system that failed. Exits with 66 when there is no file that can be read, else with 74. */
+/** An operation of the file system failed. Exits with 66 if there is no file that can be read, else with 74. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   path: Schema.String,
   kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),
@@ -73,7 +73,7 @@ const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
 
 const exists = (error: PlatformError.PlatformError): boolean => error.reason._tag === "AlreadyExists"
 
-/** Turns failures of the platform on `path` into {@link FileError}s. */
+/** Turns the platform's errors on `path` into {@link FileError}s. */
 export const onFailure = (path: string) =>
 <A, E, R>(
   self: Effect.Effect<A, E | PlatformError.PlatformError, R>
@@ -83,7 +83,7 @@ export const onFailure = (path: string) =>
       ? new FileError({ path, kind: kindOf(error), cause: error })
       : error as Exclude<E, PlatformError.PlatformError>)
 
-/** What an effect reads, or nothing where there is no such file. */
+/** Returns the result of a read, or none if the file is missing. */
 export const ifThere = <A, R>(
   self: Effect.Effect<A, FileError, R>
 ): Effect.Effect<Option.Option<A>, FileError, R> =>
@@ -92,13 +92,13 @@ export const ifThere = <A, R>(
     Effect.catchIf((error) => error.kind === "missing", () => Effect.succeedNone)
   )
 
-/** The SHA-256 of a text or of bytes, in hexadecimal. */
+/** Computes the SHA-256 of a text or of bytes, in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
-/** A SHA-256 that grows by parts. */
+/** Makes a SHA-256 that is computed part by part. */
 export const hasher = (): Hash => createHash("sha256")
 
-/** How many bytes are free on the disk of a folder. */
+/** Returns the free space on the disk of a folder, in bytes. */
 export const free = (folder: string): Effect.Effect<number, FileError> =>
   Effect.tryPromise({
     try: () => statfs(folder),
@@ -106,8 +106,8 @@ export const free = (folder: string): Effect.Effect<number, FileError> =>
   }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
 
 /**
- * What tells a file or folder from an earlier one of its name: its size and when it was changed. The time of the content
- * can be set by anyone, and tools that copy do; that of the entry is the system's own.
+ * Returns a text that changes with each change of a file or folder: its size, and the times at which its content (mtime)
+ * and its entry (ctime) changed. Anyone can set the mtime, and copying tools do; only the system sets the ctime.
  */
 export const version = (file: string): Effect.Effect<string, FileError> =>
   Effect.tryPromise({
@@ -119,29 +119,32 @@ export const version = (file: string): Effect.Effect<string, FileError> =>
     }
   }).pipe(Effect.map(({ ctimeNs, mtimeNs, size }) => `${size} ${mtimeNs} ${ctimeNs}`))
 
-/** Whether a process of this machine is running. */
+/** Tests whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>
   Effect.try({ try: () => process.kill(pid, 0), catch: code }).pipe(
     // A process of another user exists but may not be signalled.
     Effect.catch((errno) => Effect.succeed(errno === "EPERM"))
   )
 
-/** The file system as the services below use it. */
+/** File operations that the services of patchword use. */
 export interface Files {
   readonly fs: FileSystem.FileSystem
   readonly path: Path.Path
-  /** Writes a file in place and forces it to the disk; returns its SHA-256. For files in a folder not yet renamed. */
+  /**
+   * Writes a file without a temporary name and flushes it to the disk. Returns its SHA-256. It is for files in a folder
+   * that is renamed later.
+   */
   readonly writeParts: (file: string, parts: Iterable<Uint8Array>) => Effect.Effect<string, FileError>
-  /** Writes a file atomically, making its folder if needed. */
+  /** Writes a file atomically. Creates its folder if needed. */
   readonly write: (file: string, content: string | Iterable<Uint8Array>) => Effect.Effect<void, FileError>
-  /** As `write`, of texts that come one after another: `fill` hands them to what it is given. */
+  /** Writes texts one after another, otherwise as `write`. `fill` passes each text to the function that it receives. */
   readonly writeTexts: <A, E, R>(
     file: string,
     fill: (append: (text: string) => Effect.Effect<void, FileError>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | FileError, R>
-  /** Creates a file with all of its content at once; `false` when there is one already. */
+  /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
-  /** Fills a folder beside `folder` and renames it into place; an existing folder is replaced. */
+  /** Fills a temporary folder beside `folder` and renames it. An existing folder is replaced. */
   readonly writeFolder: <A, E>(
     folder: string,
     fill: (temporary: string) => Effect.Effect<A, E>
@@ -149,19 +152,19 @@ export interface Files {
   /** Reads a whole file as UTF-8. Fails with `FileError`. */
   readonly readText: (file: string) => Effect.Effect<string, FileError>
   /**
-   * Fails for what is no regular file, without opening it: whoever opens a FIFO waits, whoever reads a device may never
-   * end. For files that a person names.
+   * Fails with `FileError` if the file is not a regular file. It does not open the file, because opening a FIFO can wait
+   * for ever, and reading a device may never end. It is for files that a person names.
    */
   readonly regular: (file: string) => Effect.Effect<void, FileError>
-  /** A safetensors file and its SHA-256, read one tensor at a time. */
+  /** Reads a safetensors file one tensor at a time, and computes its SHA-256. */
   readonly readTensors: (
     file: string
   ) => Effect.Effect<Safetensors.Decoded & { readonly sha256: string }, FileError | Safetensors.SafetensorsError>
-  /** What a safetensors file says before its arrays. */
+  /** Reads the header of a safetensors file. */
   readonly readHeader: (file: string) => Effect.Effect<Safetensors.Header, FileError | Safetensors.SafetensorsError>
-  /** Removes a folder so that no instant shows it half removed. */
+  /** Removes a folder atomically: at no moment is a part of it missing. */
   readonly removeFolder: (folder: string) => Effect.Effect<void, FileError>
-  /** Removes what writers that died left in `folder`, and puts back what they were replacing. */
+  /** Removes the temporary files that killed writers left in `folder`, and restores the files that they were replacing. */
   readonly sweep: (folder: string) => Effect.Effect<void, FileError>
 }
 
@@ -172,14 +175,14 @@ const REPLACED = ".replaced-"
 const active = new Set<string>()
 let writers = 0
 
-/** The operations on files, over the platform's file system. */
+/** Makes the file operations from the platform's file system. */
 export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
 
   const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
 
-  /** Runs `use` with a name beside `target`; what is left there afterwards is removed. */
+  /** Runs `use` with a temporary name beside `target`. Removes the temporary file afterwards. */
   const beside = <A, E, R>(target: string, use: (temporary: string) => Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Effect.sync(() => {
@@ -211,7 +214,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
 
-  /** Has a file written beside its place, making its folder if needed, and renames it there. */
+  /** Writes a file under a temporary name and renames it. Creates its folder if needed. */
   const replacing = <A, E, R>(file: string, fill: (temporary: string) => Effect.Effect<A, E, R>) =>
     beside(
       file,

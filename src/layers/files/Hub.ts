@@ -1,5 +1,5 @@
 /**
- * Folders on the Hugging Face Hub: fetched whole or not at all, and sent as one commit.
+ * Downloads and uploads folders of the Hugging Face Hub. A download is atomic; an upload is one commit.
  *
  * ```ts
  * import assert from "node:assert"
@@ -15,7 +15,7 @@
 import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
 import * as Files from "./Files.ts"
 
-/** There is no such repository, revision or file. Exits with 66. */
+/** The repository, revision or file does not exist. Exits with 66. */
 export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -23,15 +23,15 @@ export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detai
   }
 }
 
-/** The Hub does not let this token do that. Exits with 69. */
+/** The Hub refuses this operation for this token. Exits with 69. */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
-    return `the Hub refused (${this.detail}); give a token that has the right, from the settings of your account`
+    return `the Hub refused (${this.detail}); make a token with this permission in the settings of your account`
   }
 }
 
-/** The Hub was not reached, or broke off. Exits with 69. */
+/** The Hub cannot be reached, or the connection broke. Exits with 69. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
@@ -39,7 +39,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   }
 }
 
-/** The repository holds no file that was asked for. Exits with 66. */
+/** The repository holds none of the files of a model. Exits with 66. */
 export class Empty extends Schema.TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -49,7 +49,7 @@ export class Empty extends Schema.TaggedError<Empty>()("Empty", { found: Schema.
   }
 }
 
-/** Why a folder was not fetched or sent. The exit code is that of the reason. */
+/** A download or upload failed. The exit code is that of the reason. */
 export class HubError extends Schema.TaggedError<HubError>()("HubError", {
   repository: Schema.String,
   reason: Schema.Union([NotThere, NotAllowed, Unreachable, Empty, Files.FileError])
@@ -60,13 +60,13 @@ export class HubError extends Schema.TaggedError<HubError>()("HubError", {
   }
 }
 
-/** How the Hub is spoken to. */
+/** Options of downloads and uploads. */
 export interface Options {
-  /** A token of the Hub, for what is private and for sending. */
+  /** Access token of the Hub, for private repositories and for uploads. */
   readonly token?: Redacted.Redacted
-  /** Another server that speaks its protocol; default `https://huggingface.co`. */
+  /** Address of another server with the same protocol; default `https://huggingface.co`. */
   readonly hubUrl?: string
-  /** A branch, a tag or a commit; default `main`. */
+  /** Branch, tag or commit; default `main`. */
   readonly revision?: string
 }
 
@@ -74,7 +74,7 @@ const DESCRIPTION = /^(?:README\.md|(?:preprocessor_)?config\.json)$/
 const SAFETENSORS = /^model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/
 const PICKLED = "pytorch_model.bin"
 
-/** Those files that make a model folder; none where there are no weights. Other files of a repository are left there. */
+/** Returns the files of a model folder; none if there are no weights. Other files of a repository are ignored. */
 const modelFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const safe = names.filter((name) => SAFETENSORS.test(name))
   const weights = safe.length > 0 ? safe : names.filter((name) => name === PICKLED)
@@ -101,11 +101,11 @@ const within = (repository: string) =>
   Effect.mapError((reason: HubError["reason"]) => new HubError({ repository, reason }))
 
 /**
- * Fetches the model folder of a repository (`owner/name`) into a folder on disk, which is replaced when everything has
- * arrived. Gives the names of the files.
+ * Downloads the model folder of a repository (`owner/name`). The folder on disk is replaced once all files have arrived.
+ * Returns the names of the files.
  *
- * Fails with 66 when there is no such repository or no model in it, with 69 when the Hub is not reached, breaks off or
- * refuses, with 74 when the folder cannot be written.
+ * Fails with `NotThere` if the repository does not exist, with `Empty` if it holds no model, and with `NotAllowed` or
+ * `Unreachable` if the Hub refuses or cannot be reached. Fails with `FileError` if the folder cannot be written.
  */
 export const download: (
   repository: string,
@@ -141,7 +141,7 @@ export const download: (
   (self, repository) => within(repository)(self)
 )
 
-/** A file of a model folder that would be sent. */
+/** A file of a model folder that is to be uploaded. */
 export interface Sent {
   readonly name: string
   readonly bytes: number
@@ -158,7 +158,10 @@ const sentOf = Effect.fnUntraced(function*(folder: string) {
   })
 })
 
-/** The files of a model folder that {@link upload} would send. Fails with 66 when the folder or its weights are missing. */
+/**
+ * Returns the files of a model folder that {@link upload} would upload. Fails with `FileError` if the folder is missing, and
+ * with `Empty` if it holds no weights.
+ */
 export const sent: (
   folder: string
 ) => Effect.Effect<ReadonlyArray<Sent>, HubError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Hub.sent")(
@@ -168,10 +171,11 @@ export const sent: (
 )
 
 /**
- * Sends the files of a model folder to a repository (`owner/name`) as one commit; the repository is made, private unless told
- * otherwise, when there is none. Gives the address of the commit.
+ * Uploads the files of a model folder to a repository (`owner/name`) as one commit. Creates the repository if needed, as a
+ * private one unless the options say otherwise. Returns the address of the commit.
  *
- * Fails with 66 when the folder is missing, with 69 when the Hub is not reached or refuses.
+ * Fails with `FileError` if the folder is missing, and with `Empty` if it holds no model. Fails with `NotAllowed` or
+ * `Unreachable` if the Hub refuses or cannot be reached.
  */
 export const upload: (
   folder: string,

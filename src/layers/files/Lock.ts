@@ -1,18 +1,18 @@
-/** Folders that one process at a time may write to. */
+/** Locks of folders: only one process at a time may write to a locked folder. */
 import { Effect, Option, Runtime, Schema, type Scope } from "effect"
 import * as os from "node:os"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "./Files.ts"
 
-/** The file that says who uses the folder. */
+/** Name of the lock file. It records the process that uses the folder. */
 export const NAME = "lock"
 
-/** The folder is in use, by another process or elsewhere in this one. Exits with 73. */
+/** The folder is in use, by another process or by another part of this one. Exits with 73. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     if (this.pid === process.pid && this.host === os.hostname()) {
-      return "this process is using it elsewhere; provide one layer of the folder to all that use it"
+      return "another part of this process is using it; build one layer of the folder and share it"
     }
     return `process ${this.pid} on ${this.host} is using it; wait until that ends, ` +
       "or delete the file lock in the folder if no such process is running patchword"
@@ -22,11 +22,14 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema
 const Holder = Json.text(Schema.Struct({
   pid: Schema.Int,
   host: Schema.String,
-  /** When the process started, in the words of the system: tells it from a later one with the same number. */
+  /**
+   * Start time of the process, as the system reports it. It distinguishes the process from a later one with the same
+   * number.
+   */
   started: Schema.NullOr(Schema.String)
 }))
 
-/** Holds the folder's lock for the life of the scope; that of a process which is no longer running is taken over. */
+/** Locks the folder until the scope closes. A lock of a process that no longer runs is taken over. */
 export const hold = Effect.fnUntraced(function*(
   files: Files.Files,
   directory: string

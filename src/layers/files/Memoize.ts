@@ -1,6 +1,6 @@
 /**
- * Results that are computed once per key and shared, the last `capacity` of them; failures are forgotten, so that asking
- * again tries again.
+ * Computes results once per key and shares them. It keeps the last `capacity` results. Failures are not kept, so the next
+ * request tries again.
  */
 import { Cache, Duration, Effect, Exit } from "effect"
 

@@ -1,7 +1,7 @@
-/** Bytes from the middle of a file. */
+/** Reads a part of a file. */
 import { Effect, type FileSystem } from "effect"
 
-/** The bytes at a place; fewer where the file ends before. */
+/** Reads bytes from a position. Returns fewer if the file ends before. */
 export const readAt = Effect.fnUntraced(function*(file: FileSystem.File, position: number, length: number) {
   const bytes = new Uint8Array(length)
   let filled = 0

@@ -1,10 +1,10 @@
 /**
- * Checkpoints: what a stage needs to go on as if it had never stopped.
+ * Checkpoints: the full state of a stage, so that an interrupted stage continues as if it had never stopped.
  *
- * A checkpoint is a folder `<stage>/step-00000400` with `weights.safetensors`, `optimizer.safetensors` and `state.json`,
- * written beside its place, forced to the disk and renamed: a process killed at any instant leaves the old checkpoint or
- * the new one. `state.json` records the SHA-256 of the other files and of itself. A damaged checkpoint is an error and
- * never skipped, since skipping would lose steps without a word.
+ * A checkpoint is a folder `<stage>/step-00000400` with `weights.safetensors`, `optimizer.safetensors` and `state.json`.
+ * The folder is written under a temporary name, flushed to the disk and renamed: a process that is killed at any moment
+ * leaves the old or the new checkpoint. `state.json` records the SHA-256 of the other files and of itself. A damaged
+ * checkpoint is an error. It is never skipped, because that would lose steps silently.
  *
  * ```ts
  * import assert from "node:assert"
@@ -30,29 +30,29 @@ import * as Files from "../files/Files.ts"
 import type { Tensors } from "../weights/Weights.ts"
 import * as StageName from "./StageName.ts"
 
-/** What a checkpoint belongs to. */
+/** The stage, configuration and data that a checkpoint belongs to. */
 export interface Request {
   readonly stage: string
   readonly config: Json.Json
   readonly dataDigest: string
 }
 
-/** The whole state of a stage after `step` steps. */
+/** The full state of a stage after `step` steps. */
 export interface Snapshot extends Request {
-  /** How many steps were taken. */
+  /** Number of training steps so far. */
   readonly step: number
-  /** The epoch in which the next step is. */
+  /** Epoch of the next step. */
   readonly epoch: number
   readonly configDigest: string
-  /** What the steps were computed on; those of a checkpoint that an earlier version saved are not known. */
+  /** The engines that computed the steps. They are unknown for checkpoints of earlier versions. */
   readonly computedOn: ComputedOn.History
   readonly weights: Tensors
   readonly optimizer: Tensors
-  /** Counters and metric sums. Numbers must be finite. */
+  /** Counters and sums of metrics. Numbers must be finite. */
   readonly extra: Json.Json
 }
 
-/** A file of a checkpoint is not what was saved. Exits with 65. */
+/** A file of a checkpoint differs from what was saved. Exits with 65. */
 export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
   folder: Schema.String,
   file: Schema.String,
@@ -60,23 +60,23 @@ export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to go on from the checkpoint before it, or from the beginning where there is none`
+    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to continue from the checkpoint before it, or from the beginning if there is none`
   }
 }
 
-/** The checkpoint was saved under another config or from other data. Exits with 73. */
+/** The checkpoint was saved under another configuration or from other data. Exits with 73. */
 export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
   folder: Schema.String,
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
-    return `${this.folder}: the checkpoint is not of this run (${Json.showDifferences(this.differences)}); ` +
-      "ask for what it was saved with to go on from it, delete the folder to begin the stage anew, or choose another run"
+    return `${this.folder}: the checkpoint belongs to another run (${Json.showDifferences(this.differences)}); ` +
+      "use its settings to continue from it, delete the folder to start the stage again, or choose another run folder"
   }
 }
 
-/** There is no checkpoint of the step that was asked for. Exits with 66. */
+/** There is no checkpoint of this step. Exits with 66. */
 export class Missing extends Schema.TaggedError<Missing>()("Missing", {
   folder: Schema.String,
   steps: Schema.Array(Schema.Int)
@@ -87,7 +87,7 @@ export class Missing extends Schema.TaggedError<Missing>()("Missing", {
   }
 }
 
-/** Why a checkpoint could not be saved or loaded. The exit code is that of the reason. */
+/** A checkpoint cannot be saved or loaded. The exit code is that of the reason. */
 export class CheckpointsError extends Schema.TaggedError<CheckpointsError>()("CheckpointsError", {
   reason: Schema.Union([Damaged, Foreign, Missing, StageName.StageNameInvalid, Files.FileError])
 }) {
@@ -120,7 +120,7 @@ const State = Schema.Struct({
 
 const Sealed = Json.text(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
 
-/** What differs between the digests of what two stages learn from. */
+/** Returns the differences between two digests of a stage's data: images, and the teacher, tokenizer or first weights. */
 export const dataDifferences = (stored: string, asked: string): ReadonlyArray<Json.Difference> => {
   const of = (digest: string) => {
     const [images = "", source] = digest.split(" ")
@@ -154,30 +154,33 @@ const newest = (steps: Shape["steps"], load: Shape["load"]): Shape["latest"] =>
     return step === undefined ? Option.none() : Option.some(yield* load({ ...request, step }))
   })
 
-/** How checkpoints are kept. */
+/** Options of checkpoints. */
 export interface Options {
-  /** How many checkpoints of a stage stay; older ones are removed after each save. Default 2. */
+  /** Number of checkpoints that are kept per stage; default 2. Older ones are removed after each save. */
   readonly keep?: number
 }
 
 /** The checkpoints of one run. */
 export class Checkpoints extends Context.Service<Checkpoints, {
-  /** Saves atomically, then removes the oldest beyond the number to keep. Fails with 74, leaving the older ones intact. */
+  /**
+   * Saves a checkpoint atomically, then removes the oldest ones beyond `keep`. Fails with `FileError`. The older
+   * checkpoints then stay intact.
+   */
   readonly save: (snapshot: Snapshot) => Effect.Effect<void, CheckpointsError>
   /**
-   * The newest checkpoint of a stage, if there is any. Fails with 65 when it is damaged and with 73 when it was saved
-   * under another config.
+   * Loads the newest checkpoint of a stage, if there is one. Fails with `Damaged` if it is damaged, and with `Foreign` if
+   * it was saved under another configuration or from other data.
    */
   readonly latest: (request: Request) => Effect.Effect<Option.Option<Snapshot>, CheckpointsError>
-  /** The checkpoint of one step; fails with 66 when there is none, else as `latest` does. */
+  /** Loads the checkpoint of one step. Fails with `Missing` if there is none, else as `latest` does. */
   readonly load: (request: Request & { readonly step: number }) => Effect.Effect<Snapshot, CheckpointsError>
-  /** The checkpoint of one step, under whichever config and from whichever data; fails with 66 when there is none, with 65 when damaged. */
+  /** Loads the checkpoint of one step, for any configuration and data. Fails with `Missing` or `Damaged`. */
   readonly read: (stage: string, step: number) => Effect.Effect<Snapshot, CheckpointsError>
-  /** The steps at which a stage has checkpoints, ascending. */
+  /** Returns the steps at which a stage has checkpoints, in ascending order. */
   readonly steps: (stage: string) => Effect.Effect<ReadonlyArray<number>, CheckpointsError>
 }>()("patchword/layers/Checkpoints") {}
 
-/** What reads the checkpoints of a folder, and changes nothing there. */
+/** Reads the checkpoints of a folder without any change to it. */
 const reader = (files: Files.Files, directory: string) => {
   const { fs, path } = files
   const at = (stage: string, step: number) => path.join(directory, stage, folderName(step))
@@ -192,7 +195,7 @@ const reader = (files: Files.Files, directory: string) => {
       .filter(Number.isSafeInteger)
       .toSorted((a, b) => a - b)
   }, (self, stage) => self.pipe(Files.onFailure(path.join(directory, stage)), Effect.mapError(failed)))
-  /** `check` refuses a checkpoint before its tensors are read. */
+  /** Reads a checkpoint. `check` can refuse it before its tensors are read. */
   const read = Effect.fn("patchword.Checkpoints.load")(function*(
     stage: string,
     step: number,
@@ -243,7 +246,7 @@ const reader = (files: Files.Files, directory: string) => {
   return { at, steps, read }
 }
 
-/** What reads the checkpoints of a run by another, which may be at work; it changes nothing there. */
+/** Reads the checkpoints of another run without any change to it. That run may be in progress. */
 export const reading = (
   directory: string
 ): Effect.Effect<Pick<Shape, "steps" | "read">, never, FileSystem.FileSystem | Path.Path> =>
@@ -252,7 +255,10 @@ export const reading = (
     return { steps, read }
   })
 
-/** Checkpoints in a folder, on any file system. One process at a time may write: a run folder's lock sees to it. */
+/**
+ * Keeps checkpoints in a folder, on any file system. Only one process at a time may write. The lock of the run folder
+ * ensures this.
+ */
 export const layerNoDeps = (
   directory: string,
   options: Options = {}
@@ -318,7 +324,7 @@ export const layerNoDeps = (
     })
   )
 
-/** Checkpoints in memory, for tests and for runs that keep no files. */
+/** Keeps checkpoints in memory, for tests and for runs without files. */
 export const layerMemory = (options: Options = {}): Layer.Layer<Checkpoints> =>
   Layer.effect(
     Checkpoints,
@@ -353,6 +359,6 @@ export const layerMemory = (options: Options = {}): Layer.Layer<Checkpoints> =>
     })
   )
 
-/** Checkpoints in a folder of this machine. */
+/** Keeps checkpoints in a folder of this machine. */
 export const layer = (directory: string, options?: Options): Layer.Layer<Checkpoints, CheckpointsError> =>
   layerNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))

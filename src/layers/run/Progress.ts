@@ -1,6 +1,5 @@
 /**
- * What a stage tells while it runs. Silent unless a layer says otherwise, so a library user sees nothing and a stage
- * never asks for it in its requirements.
+ * Progress of stages. Without a layer, it is silent. Stages use it without naming it in their requirements.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,41 +18,41 @@
  */
 import { Clock, Console, Context, Duration, Effect, Layer, Option, Stdio, Terminal } from "effect"
 
-/** How far a stage is. */
+/** The progress of a stage. */
 export interface Report {
   readonly stage: string
-  /** Steps taken, and to take in all. */
+  /** Number of steps so far, and of all steps. */
   readonly step: number
   readonly total: number
   readonly metrics: Readonly<Record<string, number>>
   readonly imagesPerSecond?: number
 }
 
-/** Where stages report to. */
+/** A receiver of reports from stages. */
 export interface Progress {
-  /** Takes the report of a step. */
+  /** Receives the report of a step. */
   readonly report: (report: Report) => Effect.Effect<void>
-  /** Something worth a line of its own, as a finished stage. */
+  /** Receives a message that needs its own line, for example that a stage has finished. */
   readonly message: (text: string) => Effect.Effect<void>
 }
 
-/** Takes every report and shows none. */
+/** Receives every report and shows none. */
 export const silent: Progress = { report: () => Effect.void, message: () => Effect.void }
 
-/** Where stages report to at present; {@link silent} by default. */
+/** The present receiver; {@link silent} by default. */
 export const Progress = Context.Reference<Progress>("patchword/layers/Progress", { defaultValue: () => silent })
 
-/** How often progress is shown. */
+/** Options of the display. */
 export interface Options {
-  /** Where output is no terminal: at least one line in this time. Default 30 seconds. */
+  /** Greatest time between two lines if the output is not a terminal; default 30 seconds. */
   readonly every?: Duration.Input
-  /** Where output is no terminal: a line whenever so many more percent are done. Default 10. */
+  /** Progress between two lines in percent, if the output is not a terminal; default 10. */
   readonly percent?: number
-  /** Where to. Standard error leaves standard output to results, and gets lines only. Default `stdout`. */
+  /** Output stream; default `stdout`. `stderr` keeps standard output free for results, and gets only lines. */
   readonly to?: "stdout" | "stderr"
 }
 
-/** A stage since its first report in this process. */
+/** A stage, since its first report in this process. */
 interface Running {
   readonly stage: string
   readonly firstStep: number
@@ -97,8 +96,8 @@ const line = (report: Report, running: Running, now: number, drawing: string): s
 }
 
 /**
- * Shows progress: one bar that is redrawn where standard output is a terminal, else plain lines now and then.
- * The remaining time is extrapolated from the steps since the stage's first report in this process.
+ * Shows progress. On a terminal, standard output gets one bar that is redrawn. Other outputs get plain lines from time to
+ * time. The remaining time is extrapolated from the steps since the stage's first report in this process.
  */
 export const layerTerminal = (
   options: Options = {}

@@ -1,6 +1,6 @@
 /**
- * What evaluations of a run's networks found, kept in its folder: `results/VERB-SPLIT-….json`, a file for each split. A file
- * is named by its content, so that results under other settings stand beside each other, and the same ones are one file.
+ * Results of evaluations, kept in the run's folder: `results/VERB-SPLIT-….json`, one file per split. The name of a file
+ * depends on its content. So results under other settings get other files, and equal results share one.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,33 +18,33 @@ import * as Version from "../../domain/values/Version.ts"
 import { Engine } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 
-/** What evaluated. */
+/** The verb that evaluated. */
 export const Verb = Schema.Literals(["probe", "knn", "finetune"])
 
-/** The figures of one split, of what, and how they came about. */
+/** The figures of one split, with the network, the digests and the settings behind them. */
 export const Result = Schema.Struct({
   verb: Verb,
-  /** The stage, or the file, whose weights were evaluated. */
+  /** The stage, or the file, with the evaluated weights. */
   network: Schema.String,
   ...Accuracy.Accuracy.fields,
-  /** The SHA-256 of the weights and of the images. */
+  /** SHA-256 of the weights, of the training images and of the evaluated images. */
   digests: Schema.Struct({ weights: Schema.String, train: Schema.String, images: Schema.String }),
-  /** The configuration of the verb, and what else changes its figures. */
+  /** Configuration of the verb, and all else that its figures depend on. */
   settings: Schema.Json,
   computedOn: ComputedOn.ComputedOn,
   patchword: Schema.String
 })
 export type Result = typeof Result.Type
 
-/** A file is no result. Exits with 65. */
+/** The file is not a result. Exits with 65. */
 export class NoResult extends Schema.TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `this is no result that patchword wrote, or a damaged one (${this.problem}); remove it, or restore it`
+    return `this is not a result of patchword, or it is damaged (${this.problem}); remove or restore the file`
   }
 }
 
-/** Why results cannot be kept or read. The exit code is that of the reason. */
+/** Results cannot be written or read. The exit code is that of the reason. */
 export class ResultsError extends Schema.TaggedError<ResultsError>()("ResultsError", {
   file: Schema.String,
   reason: Schema.Union([NoResult, Files.FileError])
@@ -60,18 +60,18 @@ const text = Json.text(Result, { space: 2 })
 const encode = Schema.encodeEffect(text)
 const decode = Schema.decodeEffect(text)
 
-/** What evaluated, and what was evaluated; the rest of each result is its split's. */
+/** The part of results that all splits of an evaluation share. */
 export interface About {
   readonly verb: typeof Verb.Type
   readonly network: string
-  /** The SHA-256 of the weights. */
+  /** SHA-256 of the weights. */
   readonly weights: string
-  /** The SHA-256 of the images that were learned from. */
+  /** SHA-256 of the training images. */
   readonly train: string
   readonly settings: Json.Json
 }
 
-/** The results of figures, in the order of the sets that they were measured on. */
+/** Makes the results of figures. `sets` are the sets that these were measured on, in the same order. */
 export const make = Effect.fnUntraced(function*(
   about: About,
   sets: ReadonlyArray<{ readonly digest: string }>,
@@ -92,7 +92,9 @@ export const make = Effect.fnUntraced(function*(
 
 const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
 
-/** Keeps results in a run's folder, each whole or not at all; gives their files. Fails with 74 when one cannot be written. */
+/**
+ * Writes results to a run's folder, each atomically. Returns their files. Fails with `FileError` if one cannot be written.
+ */
 export const save: (
   run: string,
   results: ReadonlyArray<Result>
@@ -114,7 +116,7 @@ export const save: (
   }
 )
 
-/** All results in a run's folder, by the names of their files. Fails with 65 when one is damaged. */
+/** Reads all results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (
   run: string
 ) => Effect.Effect<ReadonlyArray<Result>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
@@ -137,7 +139,9 @@ export const read: (
   }
 )
 
-/** The run folder that a network is of, if it is of one: its own path, that of `RUN/STAGE`, or that of `RUN/stages/FILE`. */
+/**
+ * Finds the run folder of a network, if it has one. `network` is the run folder itself, `RUN/STAGE`, or `RUN/stages/FILE`.
+ */
 export const runOf = Effect.fnUntraced(function*(network: string) {
   const { fs, path } = yield* Files.make
   const has = (folder: string, name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)

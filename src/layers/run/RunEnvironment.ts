@@ -1,4 +1,7 @@
-/** Where a run was begun, on what it has computed so far, and what its stages went on from. */
+/**
+ * The environment of a run: the machine on which it began, the engines that computed it, and the states that its stages
+ * continued from.
+ */
 import { Effect, Option, Schema } from "effect"
 import { findPackageJSON } from "node:module"
 import * as os from "node:os"
@@ -10,20 +13,20 @@ import type * as Files from "../files/Files.ts"
 import { Unreadable } from "./RunsError.ts"
 import { readJson, type RunStore } from "./RunStore.ts"
 
-/** The file that says it. */
+/** Name of the file with the environment. */
 export const ENVIRONMENT = "environment.json"
 
-/** What `environment.json` holds. */
+/** The content of `environment.json`. */
 export const Environment = Schema.StructWithRest(
   Schema.Struct({
     computedOn: Schema.optionalKey(Schema.Array(ComputedOn.ComputedOn)),
-    /** The states that stages went on from, by their names. */
+    /** The states that stages continued from, by the names of the stages. */
     continuedFrom: Schema.optionalKey(Schema.Record(Schema.String, ContinuedFrom.ContinuedFrom))
   }),
   [Schema.Record(Schema.String, Schema.Json)]
 )
 
-/** What was the environment, and on what the run has computed so far. */
+/** Reads the environment of a run. */
 export const read = Effect.fnUntraced(function*(store: RunStore) {
   const text = yield* readJson(store, ENVIRONMENT)
   if (Option.isNone(text)) return Option.none()
@@ -34,7 +37,7 @@ export const read = Effect.fnUntraced(function*(store: RunStore) {
   return Option.some({ computedOn, continuedFrom, machine })
 })
 
-/** Keeps what {@link read} gives. */
+/** Writes the environment, as {@link read} returns it. */
 export const write = (
   store: RunStore,
   { computedOn, continuedFrom, machine }: Option.Option.Value<Effect.Success<ReturnType<typeof read>>>
@@ -66,7 +69,7 @@ const PACKAGES = [
 
 const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 
-/** The machine and the versions that matter for the numbers. Packages that are not installed are left out. */
+/** Describes this machine and the versions that numbers can depend on. Packages that are not installed are left out. */
 export const here = Effect.fnUntraced(function*(files: Files.Files) {
   const versions = yield* Effect.forEach(
     PACKAGES,

@@ -1,11 +1,11 @@
-/** Where a run keeps its files: in a folder, or in memory. */
+/** Storage of a run's files: a folder or memory. */
 import { type Context, Effect, type FileSystem, Option, type Path, Schema } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Weights from "../weights/Weights.ts"
 import { Unreadable } from "./RunsError.ts"
 
-/** Where a run keeps its files, by names relative to its folder. */
+/** Storage of a run's files. Names are relative to its folder. */
 export interface RunStore {
   readonly directory: Option.Option<string>
   readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
@@ -20,7 +20,7 @@ export interface RunStore {
 
 const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
 
-/** The JSON of a file, if it is there. */
+/** Reads a JSON file, if it exists. */
 export const readJson = Effect.fnUntraced(function*(store: RunStore, name: string) {
   const text = yield* store.read(name)
   if (Option.isNone(text)) return Option.none()
@@ -31,7 +31,7 @@ export const readJson = Effect.fnUntraced(function*(store: RunStore, name: strin
   )
 })
 
-/** In a folder. */
+/** Stores files in a folder. */
 export const folder = (
   files: Files.Files,
   context: Context.Context<FileSystem.FileSystem | Path.Path>,
@@ -54,7 +54,7 @@ export const folder = (
   }
 }
 
-/** In memory. */
+/** Stores files in memory. */
 export const memory = (): RunStore => {
   const texts = new Map<string, string>()
   const weights = new Map<string, Weights.Weights>()

@@ -1,20 +1,20 @@
 /**
- * A run folder: everything that a run writes, so that it can be resumed, compared and shown.
+ * A run folder holds everything that a run writes. So the run can be resumed, compared and shown.
  *
  * | file | holds |
  * | --- | --- |
- * | `config.json` | the configuration; a folder is refused to any other one |
- * | `environment.json` | Node.js, machine and package versions with which the run was begun; on what its stages were computed, and from which states they went on |
- * | `log.jsonl` | one row per logged step; equal for a resumed and for an unbroken run, so it holds no times |
- * | `timings.jsonl` | wall-clock figures in the order in which they were measured, repeated steps included |
+ * | `config.json` | the configuration; the folder is refused for any other one |
+ * | `environment.json` | versions of Node.js and packages, and the machine, at the beginning of the run; the engines that computed its stages; the states that these continued from |
+ * | `log.jsonl` | one row per logged step; a resumed run has the same rows as an unbroken one, so there are no times |
+ * | `timings.jsonl` | wall-clock figures in the order of their measurement, with those of repeated steps |
  * | `checkpoints/` | see `Checkpoints` |
  * | `image-lists/` | lists of the files of image folders, so that the next start need not list them again |
- * | `stages/` | the result and the weights of every finished stage, by which a resumed run skips it |
- * | `results/` | what evaluations found; see `Results` |
- * | `report.json`, `report.html` | what the demo shows of them |
+ * | `stages/` | the result and the weights of every finished stage; a resumed run skips these stages |
+ * | `results/` | results of evaluations; see `Results` |
+ * | `report.json`, `report.html` | the demo's report on them |
  * | `lock` | the process that uses the folder |
  *
- * A run in which nothing was done leaves no folder: no row, no checkpoint, no result.
+ * A run that has done nothing leaves no folder: it has no row, no checkpoint and no result.
  *
  * ```ts
  * import assert from "node:assert"
@@ -59,7 +59,7 @@ export { Environment } from "./RunEnvironment.ts"
 export { NotARun, OtherConfig, RunsError, Unreadable } from "./RunsError.ts"
 export { StageNameInvalid } from "./StageName.ts"
 
-/** A row of the log: what was measured at one step of a stage. A number that is not finite is written as `null`. */
+/** A row of the log: the metrics of one step of a stage. Numbers that are not finite are written as `null`. */
 export const Row = Schema.StructWithRest(
   Schema.Struct({
     stage: Schema.String,
@@ -74,13 +74,13 @@ export type Row = typeof Row.Type
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
 const STAGES = "stages"
-/** Batches of failed steps. */
+/** Folder for the batches of failed steps. */
 const REPLAY = "replay/"
 
-/** The folder of a run that keeps lists of image files. */
+/** Folder of a run for lists of image files. */
 export const IMAGE_LISTS = "image-lists"
 
-/** A run in which nothing was done has nothing else. */
+/** The only files of a run that has done nothing. */
 const BLANK: ReadonlyArray<string> = [CONFIG, RunEnvironment.ENVIRONMENT, CHECKPOINTS, STAGES, IMAGE_LISTS, Lock.NAME]
 
 const LOG = "log.jsonl"
@@ -95,7 +95,7 @@ const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((
 const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   Effect.andThen(Effect.annotateCurrentSpan("patchword.stage", stage), self)
 
-/** For what has files of its own. */
+/** Checks the stage's name, for operations on files of a stage. */
 const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
@@ -199,7 +199,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
   }
 }
 
-/** Whether nothing was done in a run folder. */
+/** Tests whether nothing was done in a run folder. */
 const isBlank = Effect.fnUntraced(function*(
   { fs, path }: Files.Files,
   directory: string
@@ -215,7 +215,7 @@ const isBlank = Effect.fnUntraced(function*(
   return kept.every((inside) => inside.length === 0)
 })
 
-/** Creates the folder, or reopens it if it is of the same configuration. */
+/** Creates the folder, or opens it again for the same configuration. */
 const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const files = yield* Files.make
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
@@ -264,7 +264,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     const differences = Json.differences(before.value.machine, now)
     if (differences.length > 0) {
       yield* Effect.logWarning(
-        `run folder ${directory}: the environment has changed since the run began, so its numbers may too ` +
+        `run folder ${directory}: the environment has changed since the run began, so numbers can differ ` +
           `(${differences.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")})`
       )
     }
@@ -279,45 +279,45 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   return Runs.of(fromStore(store))
 }, (self, directory) => self.pipe(Files.onFailure(directory), within(directory)))
 
-/** How a run folder is opened. */
+/** Options of a run folder. */
 export interface Options extends Checkpoints.Options {
-  /** The configuration of the whole run. */
+  /** Configuration of the whole run. */
   readonly config: Json.Json
 }
 
 /** The folder of one run. */
 export class Runs extends Context.Service<Runs, {
-  /** The folder; none for a run in memory. */
+  /** Path of the folder; none for a run in memory. */
   readonly directory: Option.Option<string>
-  /** Adds a row to the log. Rows must not hold wall-clock figures: those go to `timing`. */
+  /** Adds a row to the log. Rows must not hold wall-clock figures; those go to `timing`. */
   readonly log: (row: Row) => Effect.Effect<void, RunsError>
   /** Adds a row to the timings, with the present time as `at`. */
   readonly timing: (row: Row) => Effect.Effect<void, RunsError>
   /**
-   * Drops the rows of a stage at `step` and beyond from the log. Called with the first step that a resumed stage takes
-   * again, it makes the log equal to that of a run which was never interrupted.
+   * Removes the rows of a stage at `step` and later from the log. A resumed stage calls it with the first step that it
+   * repeats. The log is then equal to that of an unbroken run.
    *
-   * @returns how many rows of the stage are left.
+   * @returns the number of rows of the stage that are left.
    */
   readonly rewind: (stage: string, step: number) => Effect.Effect<number, RunsError>
   readonly readLog: Effect.Effect<ReadonlyArray<Row>, RunsError>
-  /** Keeps what the run is computed on from here on; warns when it is something else than before. */
+  /** Records the engine that the run uses from now on. Logs a warning if it differs from the engine before. */
   readonly computesOn: (now: ComputedOn.ComputedOn) => Effect.Effect<void, RunsError>
-  /** What the run was computed on, one after another; nothing where an earlier version wrote the run. */
+  /** Returns the engines that the run was computed on, in order. It is empty for runs of earlier versions. */
   readonly computedOn: Effect.Effect<ReadonlyArray<ComputedOn.ComputedOn>, RunsError>
-  /** Keeps the state that a stage goes on from. */
+  /** Records the state that a stage continues from. */
   readonly continues: (stage: string, from: ContinuedFrom.ContinuedFrom) => Effect.Effect<void, RunsError>
-  /** The result of a stage, if it is finished. */
+  /** Returns the result of a stage, if the stage is finished. */
   readonly result: (stage: string) => Effect.Effect<Option.Option<Json.Json>, RunsError>
-  /** Marks a stage as finished; its weights must have been saved before. */
+  /** Marks a stage as finished. Its weights must have been saved before. */
   readonly done: (stage: string, result: Json.Json) => Effect.Effect<void, RunsError>
-  /** The weights that a stage ended with, if they were saved; or a batch, by the name that `saveBatch` gave it. */
+  /** Returns the final weights of a stage, if they were saved. With a name from `saveBatch`, returns that batch. */
   readonly weights: (stage: string) => Effect.Effect<Option.Option<Weights.Weights>, RunsError | Weights.WeightsError>
   readonly saveWeights: (
     stage: string,
     weights: Weights.Weights
   ) => Effect.Effect<void, RunsError | Weights.WeightsError>
-  /** Keeps the batch of a failed step beside the weights, whatever it holds; gives its name there. */
+  /** Saves the batch of a failed step beside the weights, also if it holds NaN or infinity. Returns its name there. */
   readonly saveBatch: (
     stage: string,
     step: number,
@@ -327,10 +327,11 @@ export class Runs extends Context.Service<Runs, {
 }>()("patchword/layers/Runs") {}
 
 /**
- * A run folder and its checkpoints, on any file system: created, or reopened if it is of the same configuration, and
- * locked against other processes for as long as the layer lives. Where nothing was done, nothing is left.
+ * Opens a run folder and its checkpoints, on any file system. The folder is created, or opened again for the same
+ * configuration. It is locked against other processes while the layer lives. If nothing was done, nothing is left.
  *
- * Fails with 73 when the folder belongs to another configuration, holds no run, or is in use.
+ * Fails with `OtherConfig` if the folder belongs to another configuration, with `NotARun` if it holds no run, and with
+ * `Locked` if it is in use.
  */
 export const layerNoDeps = (
   directory: string,
@@ -344,11 +345,11 @@ export const layerNoDeps = (
     Layer.provideMerge(Layer.effect(Runs, open(directory, options.config)))
   )
 
-/** A run and its checkpoints in memory, for tests and for programs that keep no files. */
+/** Keeps a run and its checkpoints in memory, for tests and for programs without files. */
 export const layerMemory = (options?: Checkpoints.Options): Layer.Layer<Runs | Checkpoints.Checkpoints> =>
   Layer.merge(Layer.sync(Runs, () => fromStore(RunStore.memory())), Checkpoints.layerMemory(options))
 
-/** A run folder and its checkpoints on this machine; see `layerNoDeps`. */
+/** Opens a run folder and its checkpoints on this machine; see `layerNoDeps`. */
 export const layer = (
   directory: string,
   options: Options

@@ -1,4 +1,4 @@
-/** Why a run folder cannot be used. */
+/** Errors of run folders. */
 import { Effect, Runtime, Schema } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
@@ -12,22 +12,22 @@ export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig"
 }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
-    return `it belongs to a run with another config (${Json.showDifferences(this.differences)}); ` +
-      "ask for that config to go on with this run, or choose another folder, where --from or --tokenizer take over " +
-      "what a stage of this one has learned"
+    return `it belongs to a run with another configuration (${Json.showDifferences(this.differences)}); ` +
+      "use that configuration to continue this run, or choose another folder: with --from or --tokenizer, the new run " +
+      "can use the weights of this one"
   }
 }
 
-/** The folder holds something else than a run. Exits with 73. */
+/** The folder holds other files than those of a run. Exits with 73. */
 export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     return `it holds ${this.found.slice(0, 3).join(", ")}${this.found.length > 3 ? ", …" : ""} but no config.json, ` +
-      "so it is no run folder; choose an empty or a new folder"
+      "so it is not a run folder; choose an empty or a new folder"
   }
 }
 
-/** A file of the folder is not what was written. Exits with 65. */
+/** A file of the folder differs from what was written. Exits with 65. */
 export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
   file: Schema.String,
   problem: Schema.String
@@ -38,7 +38,7 @@ export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
   }
 }
 
-/** Why a run folder cannot be used. The exit code is that of the reason. */
+/** A run folder cannot be used. The exit code is that of the reason. */
 export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
   directory: Schema.String,
   reason: Schema.Union([
@@ -58,11 +58,11 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
   }
 }
 
-/** Says of failures in which run folder they are. */
+/** Adds the run folder to errors. */
 export const within = (directory: string) =>
   Effect.mapError((reason: RunsError["reason"]) => new RunsError({ directory, reason }))
 
-/** The same for what reads and writes weights, whose errors have reasons of their own. */
+/** Adds the run folder to errors, except to those of weights, which have reasons of their own. */
 export const withinOrWeights = (directory: string) =>
   Effect.mapError((error: RunsError["reason"] | Weights.WeightsError) =>
     error._tag === "WeightsError" ? error : new RunsError({ directory, reason: error })

@@ -1,7 +1,10 @@
-/** A stage's name is part of the names of its files: it has letters, digits, `_`, `-` and dots, and begins with a letter or digit. */
+/**
+ * Names of stages. They are part of file names, so they consist of letters, digits, `_`, `-` and dots, and begin with a
+ * letter or digit.
+ */
 import { Effect, Runtime, Schema } from "effect"
 
-/** A stage cannot have the name. Exits with 64. */
+/** A stage cannot have this name. Exits with 64. */
 export class StageNameInvalid extends Schema.TaggedError<StageNameInvalid>()("StageNameInvalid", {
   stage: Schema.String
 }) {
@@ -12,6 +15,6 @@ export class StageNameInvalid extends Schema.TaggedError<StageNameInvalid>()("St
   }
 }
 
-/** Holds a name to what files can be called. */
+/** Checks that a name can be part of file names. */
 export const check = (stage: string): Effect.Effect<void, StageNameInvalid> =>
   /^[A-Za-z0-9][\w.-]*$/.test(stage) ? Effect.void : Effect.fail(new StageNameInvalid({ stage }))

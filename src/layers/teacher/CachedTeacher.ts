@@ -1,4 +1,4 @@
-/** What another teacher said, from a cache on disk, as a teacher. */
+/** A teacher whose features come from a cache on disk. */
 import { Effect } from "effect"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
@@ -7,7 +7,7 @@ import * as FeatureCache from "./FeatureCache.ts"
 import { within, WrongImages } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
-/** A teacher whose features are read from a folder. */
+/** Makes a teacher that reads its features from a folder. */
 export const make = Effect.fn("patchword.Teacher.layerCached")(
   function*(directory: string, options: FeatureCache.OpenOptions) {
     const { about, read } = yield* FeatureCache.reader(directory, options)
@@ -21,7 +21,7 @@ export const make = Effect.fn("patchword.Teacher.layerCached")(
         if (sides[0] !== image[0] || sides[1] !== image[1]) {
           return yield* new WrongImages({
             given: ShapeError.show(images.shape),
-            expected: `[B, 3, ${image[0]}, ${image[1]}], as the cache holds,`
+            expected: `[B, 3, ${image[0]}, ${image[1]}] (the images of the cache)`
           })
         }
         return HostTensor.make([batch, tokens, width], "float32", yield* read(FeatureCache.keys(images), nameOf))

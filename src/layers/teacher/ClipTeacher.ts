@@ -1,4 +1,4 @@
-/** Image towers of CLIP, as teachers. */
+/** Image towers of CLIP as teachers. */
 import { Effect } from "effect"
 import * as Clip from "../../nn/teachers/Clip.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -7,16 +7,16 @@ import * as NetworkTeacher from "./NetworkTeacher.ts"
 import * as Published from "./PublishedNetwork.ts"
 import type { NetworkOptions, Origin } from "./PublishedNetwork.ts"
 
-/** How an image tower of CLIP is a teacher. */
+/** Options of a CLIP teacher. */
 export interface ClipOptions extends NetworkOptions {
   /**
-   * What its MLPs go through. When absent, what a configuration beside the file says (transformers', timm's, OpenCLIP's),
-   * else `quick_gelu`, as OpenAI's towers have it; unless the file is OpenAI's own, this is logged as an assumption.
+   * Activation function of the MLPs. Default: the one in a configuration beside the file (of transformers, timm or
+   * OpenCLIP), else `quick_gelu`, as in OpenAI's models. The assumption is logged, unless the file is OpenAI's own.
    */
   readonly activation?: Clip.Mlp
 }
 
-/** The widest tower of CLIP whose heads are sure to have 64 channels: others have 80, 88 or 104. */
+/** Greatest width at which all published towers of CLIP have heads of 64 channels. Wider ones can have 80, 88 or 104. */
 const WIDEST = 1024
 
 // Tensors that only OpenAI's own files have.
@@ -29,8 +29,8 @@ const network = Effect.fnUntraced(function*(weights: Weights.Weights, origin: Or
     !OPENAI.every((name) => Object.hasOwn(origin.tensors, name))
   ) {
     yield* Effect.logWarning(
-      "teacher clip: neither the weights nor a configuration beside them say which activation they were trained with; " +
-        "quick_gelu is taken, which OpenAI's have. Most of OpenCLIP's have gelu: say so by activation (--teacher-activation)"
+      "teacher clip: neither the weights nor a configuration beside them name the activation function. " +
+        "quick_gelu is assumed, as in OpenAI's models. Most of OpenCLIP's use gelu: set it by activation (--teacher-activation)"
     )
   }
   const activation = yield* Published.chosen<Clip.Mlp>(origin, "activation", options.activation, told, "quick_gelu")
@@ -71,6 +71,6 @@ const network = Effect.fnUntraced(function*(weights: Weights.Weights, origin: Or
   return made
 })
 
-/** A teacher of weights, of a file of them or of a folder with one. */
+/** Makes a teacher from weights, from a file of weights, or from a folder with such a file. */
 export const make = (given: Weights.Weights | string, options: ClipOptions) =>
   Published.make("clip", given, (weights, origin) => network(weights, origin, options))

@@ -1,4 +1,4 @@
-/** Vision transformers of DINO and DINOv2, as teachers. */
+/** Vision transformers of DINO and DINOv2 as teachers. */
 import { Effect } from "effect"
 import * as Dino from "../../nn/teachers/Dino.ts"
 import * as Weights from "../weights/Weights.ts"
@@ -7,8 +7,8 @@ import * as Published from "./PublishedNetwork.ts"
 import type { NetworkOptions, Origin } from "./PublishedNetwork.ts"
 
 /**
- * DINO as timm has it with registers: under another name, and without a position of the class token, which is part of that
- * token.
+ * Adapts timm's weights of DINO with registers. timm names the registers differently, and adds the position of the class
+ * token to the class token itself.
  */
 const withRegisters = (given: Weights.Weights): Weights.Weights => {
   const { tensors } = given
@@ -49,6 +49,6 @@ const network = Effect.fnUntraced(function*(given: Weights.Weights, origin: Orig
   return made
 })
 
-/** A teacher of weights, of a file of them or of a folder with one. */
+/** Makes a teacher from weights, from a file of weights, or from a folder with such a file. */
 export const make = (given: Weights.Weights | string, options: NetworkOptions) =>
   Published.make("dino", given, (weights, origin) => network(weights, origin, options))

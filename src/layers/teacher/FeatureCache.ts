@@ -1,11 +1,11 @@
 /**
- * Features of a teacher on disk, so that training needs no teacher. An image is known by the SHA-256 of its pixels: what
- * is found for it is what the teacher said of exactly this view, however the images were cropped.
+ * A cache of a teacher's features on disk. Training from a cache does not need the teacher. The SHA-256 of the pixels of an
+ * image is its key, so the features are always those of exactly this view, for any kind of cropping.
  *
- * A cache is a folder with `cache.json` and shards `shard-00000.bin` of one size: the keys of their images, then the
- * features of each image in float16 or float32. Shards are written whole or not at all, and `cache.json` records the
- * SHA-256 of each, so a cache that was interrupted goes on after its last shard. Node.js cannot map files into memory;
- * features are read from their places in the shards, and memory holds some 50 bytes an image to find them.
+ * A cache is a folder with `cache.json` and shards `shard-00000.bin`. A shard holds the keys of its images, then the
+ * features of each image in float16 or float32. Shards are written atomically, and `cache.json` records the SHA-256 of
+ * each. An interrupted cache continues after its last shard. Features are read from their positions in the shards, because
+ * Node.js cannot map files into memory. The index of these positions takes about 50 bytes of memory per image.
  *
  * ```ts
  * import assert from "node:assert"

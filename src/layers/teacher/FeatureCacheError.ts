@@ -1,4 +1,4 @@
-/** Why a cache gives or takes no features. */
+/** Errors of feature caches. */
 import { Effect, Runtime, Schema } from "effect"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
@@ -6,12 +6,12 @@ import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 
-/** What lists the shards of a cache. */
+/** Name of the file that lists the shards of a cache. */
 export const MANIFEST = "cache.json"
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
-/** There is no cache in the folder. Exits with 66. */
+/** The folder holds no cache. Exits with 66. */
 export class NoCache extends Schema.TaggedError<NoCache>()("NoCache", {}) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -29,7 +29,7 @@ export class OtherFeatures extends Schema.TaggedError<OtherFeatures>()("OtherFea
   }
 }
 
-/** A file of the cache is not what was written. Exits with 65. */
+/** A file of the cache differs from what was written. Exits with 65. */
 export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamaged", {
   file: Schema.String,
   problem: Schema.String
@@ -38,27 +38,27 @@ export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamag
   override get message() {
     return `${this.file} is damaged (${this.problem}); ` + (this.file === MANIFEST
       ? "delete the folder and fill the cache again"
-      : "fill the cache again and have damaged shards computed anew (tokenizer cache with --damaged recompute; onDamaged: " +
+      : "fill the cache again and let it compute damaged shards again (tokenizer cache with --damaged recompute; onDamaged: " +
         "\"recompute\")")
   }
 }
 
-/** The cache has no features of an image. Exits with 66. */
+/** The cache has no features of this image. Exits with 66. */
 export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
-  /** What the image is called. */
+  /** The name of the image. */
   image: Schema.String,
   images: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `this view of image ${this.image} is none of the ${this.images} whose features it holds; fill it for the same ` +
-      "images, configuration, seed and steps as those of this training, or train with the teacher itself. Where images were " +
-      "replaced since by others of the same names and sizes, fill it with --again (again: true), which looks at every " +
-      "view and computes those that it lacks"
+    return `it holds the features of ${this.images} views, but not of this view of image ${this.image}; fill it for the ` +
+      "images, configuration, seed and steps of this training, or train with the teacher itself. If images were " +
+      "replaced by others of the same names and sizes, fill it with --again (again: true), which checks every " +
+      "view and computes missing ones"
   }
 }
 
-/** The disk has too little room for the features. Exits with 74. */
+/** The disk does not have enough free space for the features. Exits with 74. */
 export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittleRoom", {
   needed: Schema.Finite,
   free: Schema.Finite
@@ -74,7 +74,7 @@ export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittl
 
 /** A feature is too large for float16. Exits with 65. */
 export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
-  /** What the image is called. */
+  /** The name of the image. */
   image: Schema.String,
   value: Schema.Number
 }) {
@@ -84,11 +84,11 @@ export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
   }
 }
 
-/** The features of a patch are so small that float16 would lose or turn their direction. Exits with 65. */
+/** The features of a patch are so small that float16 would lose or change their direction. Exits with 65. */
 export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
-  /** What the image is called. */
+  /** The name of the image. */
   image: Schema.String,
-  /** Counted from 0, row by row. */
+  /** Index of the patch from 0, row by row. */
   patch: Schema.Int,
   length: Schema.Finite
 }) {
@@ -100,7 +100,7 @@ export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
   }
 }
 
-/** Why a cache gives or takes no features. The exit code is that of the reason. */
+/** A cache cannot give or take features. The exit code is that of the reason. */
 export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("FeatureCacheError", {
   directory: Schema.String,
   reason: Schema.Union([
@@ -124,11 +124,11 @@ export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("
   }
 }
 
-/** Says of failures in which cache they are. */
+/** Adds the cache's folder to errors. */
 export const within = (directory: string) =>
   Effect.mapError((error: FeatureCacheError["reason"] | FeatureCacheError) =>
     error instanceof FeatureCacheError ? error : new FeatureCacheError({ directory, reason: error })
   )
 
-/** What errors call the images of a batch, unless told otherwise. */
+/** Default name of an image in errors: its index in the batch. */
 export const inBatch = (image: number): string => `${image} of the batch`

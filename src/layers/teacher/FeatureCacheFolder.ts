@@ -1,4 +1,4 @@
-/** A cache of features as it lies on disk. */
+/** The files of a feature cache. */
 import { Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
@@ -9,25 +9,25 @@ import { readAt } from "../files/ReadAt.ts"
 import { CacheDamaged, MANIFEST } from "./FeatureCacheError.ts"
 import { KEY, KeyIndex } from "./KeyIndex.ts"
 
-/** How features are stored. */
+/** Number format of stored features. */
 export const DType = Schema.Literals(["float16", "float32"])
 export type DType = typeof DType.Type
 
-/** Whose features a cache holds, and of which images. */
+/** Properties of the features in a cache. */
 export const About = Schema.Struct({
   /** The name and the digest of the teacher. */
   teacher: Schema.String,
   digest: Schema.String,
-  /** Height and width of the images in pixels. */
+  /** Height and width of the images, in pixels. */
   image: Schema.Tuple([Quantity.Size, Quantity.Size]),
-  /** Patches of an image, and numbers per patch. */
+  /** Number of patches of an image, and number of features per patch. */
   tokens: Quantity.Count,
   width: Quantity.Count,
   dtype: DType
 })
 export type About = typeof About.Type
 
-/** What shards are called. */
+/** Names of shards. */
 export const SHARD = /^shard-(\d{5,})\.bin$/
 
 /** A shard of a cache. */
@@ -36,20 +36,20 @@ export const Shard = Schema.Struct({
   file: Schema.String.check(Schema.isPattern(SHARD)),
   images: Quantity.Count,
   sha256: Schema.String,
-  /** Absent where no engine computed it, and in caches of earlier versions. */
+  /** Absent if no engine computed the features, and in caches of earlier versions. */
   computedOn: Schema.optionalKey(ComputedOn.ComputedOn)
 })
 export type Shard = typeof Shard.Type
 
-/** How many steps of a series of batches are in the shards. */
+/** Progress through a series of batches, in steps. */
 export const Walk = Schema.Struct({
-  /** For certain: less than `taken` since a shard was damaged. */
+  /** Number of steps whose images are all in the shards. It is less than `taken` after a shard was damaged. */
   certain: Quantity.Whole,
   taken: Quantity.Whole
 })
 export type Walk = typeof Walk.Type
 
-/** What lists the shards, with whose features they hold. */
+/** The list of shards, with the properties of their features. */
 export const Manifest = Json.text(
   Schema.Struct({
     format: Schema.Literal(1),
@@ -65,16 +65,16 @@ const SIZES: Readonly<Record<DType, number>> = { float16: 2, float32: 4 }
 
 type Row = Pick<About, "tokens" | "width" | "dtype">
 
-/** The size of the features of an image, in bytes. */
+/** Returns the size of the features of one image, in bytes. */
 export const rowBytes = ({ dtype, tokens, width }: Row): number => tokens * width * SIZES[dtype]
 
-/** The size of the features of so many images on disk, in bytes. */
+/** Returns the size on disk of the features of `images` images, in bytes. */
 export const bytes = (sizes: Row & { readonly images: number }): number => {
   const { images, ...row } = sizes
   return images * (KEY + rowBytes(row))
 }
 
-/** The keys of the images of a batch `[B, 3, H, W]`. */
+/** Computes the keys of the images of a batch `[B, 3, H, W]`. */
 export const keys = (
   images: { readonly data: Float32Array; readonly shape: ReadonlyArray<number> }
 ): ReadonlyArray<Uint8Array> => {
@@ -86,22 +86,25 @@ export const keys = (
   })
 }
 
-/** How shards are checked when a cache is opened. */
+/** Options of the check of shards when a cache is opened. */
 export interface OpenOptions {
-  /** `contents` hashes every shard once; `sizes` trusts files of the right length, for caches of terabytes. Default `contents`. */
+  /**
+   * Extent of the check; default `contents`. `contents` hashes every shard once. `sizes` checks only lengths, for caches of
+   * terabytes.
+   */
   readonly check?: "contents" | "sizes"
 }
 
-/** A cache whose shards were checked. */
+/** A cache with checked shards. */
 export interface Opened {
   readonly manifest: Manifest
   readonly index: KeyIndex
-  /** The number of the first image of each shard. */
+  /** Index of the first image of each shard. */
   readonly starts: ReadonlyArray<number>
   readonly damaged: ReadonlyArray<{ readonly error: CacheDamaged; readonly images: number }>
 }
 
-/** Opens a cache, if there is one. Shards that are damaged are told, not refused. */
+/** Opens a cache, if the folder holds one. Damaged shards are listed in `damaged` and cause no failure. */
 export const open = Effect.fnUntraced(function*(
   files: Files.Files,
   directory: string,
@@ -157,7 +160,10 @@ export const open = Effect.fnUntraced(function*(
   return Option.some({ manifest: { ...manifest, shards }, index, starts, damaged })
 })
 
-/** What the features in shards were computed on, as far as that is known. */
+/**
+ * Returns the engines that the features in shards were computed on, without repetition. Shards that do not record it are
+ * left out.
+ */
 export const whereComputed = (shards: ReadonlyArray<Shard>): ReadonlyArray<ComputedOn.ComputedOn> =>
   shards.flatMap(({ computedOn }) => computedOn ?? []).filter((one, i, all) =>
     all.findIndex((other) => ComputedOn.change(one, other) === undefined) === i

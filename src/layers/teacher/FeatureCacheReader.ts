@@ -1,4 +1,4 @@
-/** Reading features from a cache. */
+/** Reads features from a cache. */
 import { Effect, type FileSystem, Option, type Path } from "effect"
 import type * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
@@ -8,14 +8,17 @@ import { CacheDamaged, type FeatureCacheError, inBatch, NoCache, NotCached, with
 import { type About, open, type OpenOptions, rowBytes, whereComputed } from "./FeatureCacheFolder.ts"
 import { KEY } from "./KeyIndex.ts"
 
-/** A cache that is read. */
+/** A cache that is open for reading. */
 export interface Reader {
   readonly about: About
-  /** How many images it has the features of. */
+  /** Number of images in the cache. */
   readonly images: number
-  /** What they were computed on, as far as that is known. */
+  /** The engines that the features were computed on, as far as the cache records it. */
   readonly computedOn: ReadonlyArray<ComputedOn.ComputedOn>
-  /** The features `[B, tokens, width]` of images by their keys. Fails when one is not there; `nameOf` names it. */
+  /**
+   * Reads the features `[B, tokens, width]` of images by their keys. Fails with `NotCached` if the cache lacks one.
+   * `nameOf` gives the names of images for errors.
+   */
   readonly read: (
     keys: ReadonlyArray<Uint8Array>,
     nameOf?: (image: number) => string
@@ -24,7 +27,7 @@ export interface Reader {
 
 const READERS = 8
 
-/** Opens a cache to read it. Fails when there is none, and when it is damaged. */
+/** Opens a cache for reading. Fails with `NoCache` or `CacheDamaged`. */
 export const reader: (
   directory: string,
   options?: OpenOptions

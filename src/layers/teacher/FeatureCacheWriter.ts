@@ -1,4 +1,4 @@
-/** Filling a cache with features. */
+/** Fills a cache with features. */
 import { Effect, type FileSystem, Option, type Path, Record, Schema, type Scope } from "effect"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
@@ -30,55 +30,66 @@ import {
 } from "./FeatureCacheFolder.ts"
 import { KeyIndex } from "./KeyIndex.ts"
 
-/** How a cache is filled. */
+/** Options for filling a cache. */
 export interface FillOptions extends OpenOptions {
-  /** What computes the features that are added. The cache keeps it, and warns when it is something else than before. */
+  /**
+   * The engine that computes the added features. The cache records it, and logs a warning if it differs from the engine
+   * before.
+   */
   readonly computedOn?: ComputedOn.ComputedOn
-  /** The size of a shard in bytes, at most; what is computed between two shards is lost with the process. Default 64 MiB. */
+  /**
+   * Greatest size of a shard in bytes; default 64 MiB. If the process ends early, features after the last full shard are
+   * lost.
+   */
   readonly shardBytes?: number
-  /** What a damaged shard does: fail, or be removed so that its images are computed anew. Default `fail`. */
+  /** Treatment of damaged shards; default `fail`. `recompute` removes them, so that their images are computed again. */
   readonly onDamaged?: "fail" | "recompute"
 }
 
-/** Batches of one kind, told by a name, that are to be cached up to a step. */
+/** A named series of batches that are to be cached up to the step `steps`. */
 export interface Series {
   readonly series: string
   readonly steps: number
   readonly batchSize: number
 }
 
-/** A cache that is filled. */
+/** A cache that is open for filling. */
 export interface Writer {
-  /** How many images it has the features of. */
+  /** Number of images in the cache. */
   readonly images: () => number
-  /** What those in its shards were computed on, as far as that is known. */
+  /** The engines that the features in its shards were computed on, as far as it records them. */
   readonly computedOn: () => ReadonlyArray<ComputedOn.ComputedOn>
-  /** Whether the cache holds the features of an image. `key` is the digest of its pixels. */
+  /** Tests whether the cache holds the features of an image. `key` is the digest of its pixels. */
   readonly has: (key: Uint8Array) => boolean
   /**
-   * Adds the features `[B, tokens, width]` of images that it does not have; a full shard is written. Fails with the first
-   * image whose features have no direction, or would have none in float16; `nameOf` names it.
+   * Adds the features `[B, tokens, width]` of images that the cache lacks. A full shard is written to disk. Fails for the
+   * first image whose features have no direction (`NoDirection`) or do not fit into float16 (`BeyondHalf`, `BelowHalf`).
+   * `nameOf` gives the names of images for errors.
    */
   readonly append: (
     keys: ReadonlyArray<Uint8Array>,
     features: Float32Array,
     nameOf?: (image: number) => string
   ) => Effect.Effect<void, FeatureCacheError>
-  /** How many steps of a series of batches are in its shards for certain; the others are to be shown again. */
+  /** Returns the number of steps of a series whose images are all in the shards. Later steps have to be shown again. */
   readonly walked: (series: string) => number
-  /** Says that the images of all steps of a series before `steps` were appended. */
+  /** Records that the images of all steps of a series before `steps` were appended. */
   readonly reached: (series: string, steps: number) => void
-  /** Writes what is appended but in no shard yet. Happens at the end of the scope as well. */
+  /** Writes the features that are in no shard yet. The end of the scope does this too. */
   readonly flush: Effect.Effect<void, FeatureCacheError>
-  /** The most bytes that all of these will add. Fails when the disk has less room. */
+  /**
+   * Returns an upper bound of the bytes that these series will add. Fails with `TooLittleRoom` if the disk has less free
+   * space.
+   */
   readonly reserve: (asked: ReadonlyArray<Series>) => Effect.Effect<number, FeatureCacheError>
 }
 
 const DEFAULT_SHARD_BYTES = 64 * 2 ** 20
 
 /**
- * Opens a cache to fill it, or begins one. The folder is locked against other processes that fill it until the scope
- * ends. Fails when it holds other features, and when a shard is damaged unless these are to be computed anew.
+ * Opens a cache for filling, or creates one. The folder is locked until the scope ends: no other process can fill it. Fails
+ * with `OtherFeatures` if the cache holds other features. Fails with `CacheDamaged` if a shard is damaged and `onDamaged`
+ * is `fail`.
  */
 export const writer: (
   directory: string,

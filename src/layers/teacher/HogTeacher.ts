@@ -1,4 +1,4 @@
-/** Oriented gradients, projected on their principal components, as a teacher. */
+/** A teacher of histograms of oriented gradients (HOG), projected onto their principal components. */
 import { Effect } from "effect"
 import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
 import * as PcaWhitening from "../../domain/method/PcaWhitening.ts"
@@ -12,21 +12,21 @@ import * as Augment from "../images/views/Augment.ts"
 import { within, WrongImages, WrongMeasures } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
-/** How the teacher of oriented gradients is made. */
+/** Options of the HOG teacher. */
 export interface HogOptions {
-  /** Side of the patches in pixels; even. */
+  /** Side of the patches in pixels. It must be even. */
   readonly patchSize: number
-  /** Side of the crops that the projection is fitted on. */
+  /** Side of the crops that the projection is fitted on, in pixels. */
   readonly imageSize: number
-  /** Numbers per patch; at most 144. Default 48. */
+  /** Number of features per patch, at most 144; default 48. */
   readonly components?: number
-  /** How many augmented training images the projection is fitted on. Default 1024. */
+  /** Number of augmented training images that the projection is fitted on; default 1024. */
   readonly fitOn?: number
   readonly seed: number
   readonly augment: Augment.Random
 }
 
-/** How many images are described at a time while fitting. */
+/** Number of images whose gradients are computed at a time during fitting. */
 const CHUNK = 64
 
 const wrap = within("hog")
@@ -34,7 +34,7 @@ const wrap = within("hog")
 const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength)
 
-/** A teacher whose projection is fitted on the split `train`. */
+/** Makes a teacher whose projection is fitted on the split `train`. */
 export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: HogOptions) {
   const { augment, components = 48, fitOn = 1024, imageSize, patchSize, seed } = options
   if (

@@ -1,7 +1,7 @@
-/** Images shown to a program of a fixed batch size. */
+/** Runs a program of fixed batch size on any number of images. */
 import { Effect } from "effect"
 
-/** The results, one after another, of images shown `size` at a time. The last part is filled up with zeros. */
+/** Runs the images in parts of `size` and joins the results. The last part is padded with zeros. */
 export const inParts = Effect.fnUntraced(function*<E>(
   pixels: Float32Array,
   batch: number,

@@ -1,14 +1,14 @@
 /**
- * Numbers of SHA-256 digests in the order in which they came: a hash table in typed arrays, which takes some 50 bytes of
- * memory a digest and has no limit that matters.
+ * A hash table from SHA-256 digests to their numbers in the order of insertion. It uses typed arrays, takes about 50 bytes
+ * of memory per digest, and can hold more digests than any cache has.
  */
 
-/** The length of a key in bytes. */
+/** Length of a key in bytes. */
 export const KEY = 32
 
 export class KeyIndex {
   #keys = new Uint8Array(16 * KEY)
-  /** Numbers of keys plus one; 0 where the slot is free. Never more than half of the slots are taken. */
+  /** Numbers of keys plus one; 0 in free slots. At most half of the slots are in use. */
   #slots = new Int32Array(32)
   #length = 0
 
@@ -20,7 +20,7 @@ export class KeyIndex {
     return this.#keys.subarray(number * KEY, (number + 1) * KEY)
   }
 
-  /** The slot of a key, or the free one where it would be put. */
+  /** Returns the slot of a key, or the free slot for it. */
   #slotOf(key: Uint8Array): number {
     const mask = this.#slots.length - 1
     // Digests are as good as random, so any of their bytes will do.
@@ -32,12 +32,12 @@ export class KeyIndex {
     }
   }
 
-  /** The number of a key, or -1. */
+  /** Returns the number of a key, or -1. */
   find(key: Uint8Array): number {
     return this.#slots[this.#slotOf(key)]! - 1
   }
 
-  /** Gives a key the next number. A key that comes twice is found under its last one. */
+  /** Gives a key the next number. A key that is added again gets the new number. */
   add(key: Uint8Array): void {
     if (2 * (this.#length + 1) > this.#slots.length) this.#grow()
     this.#keys.set(key, this.#length * KEY)

@@ -1,4 +1,4 @@
-/** Networks that the engine runs, as teachers. */
+/** Networks on an engine as teachers. */
 import { Effect, Scope } from "effect"
 import * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
@@ -13,33 +13,36 @@ import { inParts } from "./InParts.ts"
 import { type TeacherError, within, WrongImages } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
-/** The sizes of one run of a network. */
+/** The sizes of a batch for a network. */
 export interface Batch {
   readonly size: number
   readonly height: number
   readonly width: number
 }
 
-/** Features `[B, N, T]` of standardised pixels `[B, 3, H, W]`, row by row. */
+/** Computes features `[B, N, T]` of standardised pixels `[B, 3, H, W]`; patches row by row. */
 export type Run = (pixels: Float32Array) => Effect.Effect<Float32Array, EngineError>
 
-/** A network that teaches, with its weights. */
+/** A network with its weights that serves as a teacher. */
 export interface Network {
   readonly patch: number
-  /** Numbers per patch. */
+  /** Number of features per patch. */
   readonly width: number
   readonly channels: Normalize.Channels
-  /** A SHA-256 of its architecture and weights. */
+  /** SHA-256 of its architecture and weights. */
   readonly digest: string
-  /** The side of the only images that it takes; any that its patches tile when absent. */
+  /**
+   * Side of the images, in pixels, if the network takes only one size. When absent, sides can be any multiples of the patch
+   * size.
+   */
   readonly side?: number
-  /** What runs on batches of one size, for as long as the scope is open. */
+  /** Opens the network for batches of one size. It stays open until the scope closes. */
   readonly open: (
     batch: Batch
   ) => Effect.Effect<Run, EngineError | Weights.WeightsError, Engine | Scope.Scope>
 }
 
-/** What runs an inference of images on the engine; `features` are the ones among its outputs. */
+/** Opens an inference of images on the engine. `features` selects the features among its outputs. */
 export const open = Effect.fnUntraced(function*<W, I extends [number, number, number, number], O>(
   inference: Inference<W, { readonly images: Tensor<I> }, O>,
   weights: HostOf<W>,
@@ -51,7 +54,7 @@ export const open = Effect.fnUntraced(function*<W, I extends [number, number, nu
   return run
 })
 
-/** A teacher of this name whose features a network computes. */
+/** Makes a teacher from a network. `name` is the teacher's name. */
 export const make = Effect.fn("patchword.Teacher.layerNetwork")(
   function*<R>(name: string, made: Effect.Effect<Network, TeacherError["reason"], R>) {
     const network = yield* made

@@ -1,15 +1,15 @@
-/** ONNX models with the files in which they keep numbers outside of themselves. */
+/** Reads ONNX models together with their external data. */
 import { Effect } from "effect"
 import * as ExternalData from "../../compiler/graph/ExternalData.ts"
 import type { ModelFile } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { ModelInvalid } from "./TeacherError.ts"
 
-/** Whether a file that another one names is in its folder or below, on every system. */
+/** Tests whether a path is relative and stays inside its folder, by the rules of every operating system. */
 export const isInside = (place: string): boolean =>
   place !== "" && !/^[/\\]|^[A-Za-z]:|\\/.test(place) && !place.split("/").includes("..")
 
-/** A model, its other files, and a SHA-256 of all of it. */
+/** Reads a model and its other files, and computes a SHA-256 of all of them. */
 export const read = Effect.fnUntraced(function*(file: string) {
   const { fs, path, regular } = yield* Files.make
   const bytesOf = (file: string) => Effect.andThen(regular(file), Files.onFailure(file)(fs.readFile(file)))
@@ -17,11 +17,13 @@ export const read = Effect.fnUntraced(function*(file: string) {
   const { files: places } = yield* Effect.try({
     try: () => ExternalData.of(bytes),
     catch: (cause) =>
-      new ModelInvalid({ problem: `it is no ONNX model (${cause instanceof Error ? cause.message : String(cause)})` })
+      new ModelInvalid({
+        problem: `it is not an ONNX model (${cause instanceof Error ? cause.message : String(cause)})`
+      })
   })
   const outside = places.find((place) => !isInside(place))
   if (outside !== undefined) {
-    const problem = `it keeps numbers in "${outside}", which is not in its folder; save it with its data beside it`
+    const problem = `it keeps weights in "${outside}", which is outside of its folder; save its data in the same folder`
     return yield* new ModelInvalid({ problem })
   }
   const files = yield* Effect.forEach(places, (place): Effect.Effect<ModelFile, Files.FileError> => {

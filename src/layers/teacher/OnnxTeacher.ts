@@ -1,4 +1,4 @@
-/** Any ONNX model with an output of one row per patch, as a teacher. */
+/** Any ONNX model with one output row per patch as a teacher. */
 import { Effect } from "effect"
 import * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
@@ -11,23 +11,23 @@ import * as OnnxFile from "./OnnxFile.ts"
 import { within, WrongModel } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
-/** How an ONNX model is a teacher. */
+/** Options of an ONNX teacher. */
 export interface OnnxOptions {
-  /** Its output with one row per token, `[B, N, T]`; its only one when absent. */
+  /** Name of the output with one row per token, `[B, N, T]`. It can be absent if the model has only one output. */
   readonly output?: string
-  /** Its input for images `[B, 3, H, W]`; its only one when absent. */
+  /** Name of the input for images `[B, 3, H, W]`. It can be absent if the model has only one input. */
   readonly input?: string
-  /** Leading tokens that are no patches, as a class token. Default 0. */
+  /** Number of leading tokens that are not patches, such as a class token; default 0. */
   readonly skip?: number
-  /** Side of the images that it will be shown. */
+  /** Side of the images that the model will be given, in pixels. */
   readonly imageSize: number
-  /** What it expects of its pixels. Default 0 and 1: values from 0 to 1 as they are. */
+  /** Mean and standard deviation of its input channels. Default 0 and 1: pixel values from 0 to 1, unchanged. */
   readonly channels?: Normalize.Channels
 }
 
 const PLAIN: Normalize.Channels = { mean: [0, 0, 0], std: [1, 1, 1] }
 
-/** A teacher of the model in a file. */
+/** Makes a teacher from the model in a file. */
 export const make = Effect.fn("patchword.Teacher.layerOnnx")(
   function*(file: string, options: OnnxOptions) {
     const { channels = PLAIN, imageSize, input, skip = 0 } = options
@@ -39,11 +39,15 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
     const [only] = ports.inputs
     const port = input ?? only
     if (port === undefined || !ports.inputs.includes(port) || (input === undefined && ports.inputs.length > 1)) {
-      return yield* wrong(`there is no single input ${input ?? ""}`)
+      return yield* wrong(
+        input === undefined ? "there is not exactly one input; name one" : `there is no input ${input}`
+      )
     }
     const output = options.output ?? ports.outputs[0] ?? ""
     if (!ports.outputs.includes(output)) return yield* wrong(`there is no output ${output}`)
-    if (options.output === undefined && ports.outputs.length > 1) return yield* wrong("there is no single output")
+    if (options.output === undefined && ports.outputs.length > 1) {
+      return yield* wrong("there are several outputs; name one")
+    }
 
     // A model made for one batch size is shown its batches one after another, the last one filled up with nothing.
     const fixed = model.inputs.find(({ name }) => name === port)?.shape[0] ?? -1
@@ -53,13 +57,17 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
       const [rows, tokens, width, ...more] = found?.shape ?? []
       const data = found?.data
       if (data !== undefined && !(data instanceof Float32Array)) {
-        return yield* wrong(`${output} is of the type ${found?.dtype}, but numbers of 16, 32 or 64 bits are expected`)
+        return yield* wrong(
+          `${output} has the type ${found?.dtype}, but floating-point numbers of 16, 32 or 64 bits are expected`
+        )
       }
       const fits = rows === shape[0] && tokens !== undefined && tokens > skip && width !== undefined &&
         more.length === 0
       if (data === undefined || !fits) {
         return yield* wrong(
-          `${output} is ${ShapeError.show(found?.shape ?? [])}, but [${shape[0]}, more than ${skip}, T] is expected`
+          `${output} has the shape ${ShapeError.show(found?.shape ?? [])}, but [${
+            shape[0]
+          }, more than ${skip}, T] is expected`
         )
       }
       return { data, tokens, width }

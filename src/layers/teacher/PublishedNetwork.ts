@@ -1,4 +1,7 @@
-/** Networks that others published, as teachers: sizes from their tensors, the rest from configurations beside them. */
+/**
+ * Published networks as teachers. Their sizes come from their tensors, the other settings from configurations beside the
+ * file.
+ */
 import { Effect, Result } from "effect"
 import type * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as Grid from "../../domain/values/Grid.ts"
@@ -13,33 +16,33 @@ import * as NetworkTeacher from "./NetworkTeacher.ts"
 import * as TeacherConfig from "./TeacherConfig.ts"
 import { ModelInvalid } from "./TeacherError.ts"
 
-/** How a published network is a teacher. */
+/** Options of a teacher that is a published network. */
 export interface NetworkOptions {
   /**
-   * Attention heads. When absent, what a configuration beside the file says, else heads of 64 channels, which DINO's and
-   * OpenAI's all are.
+   * Number of attention heads. Default: the one in a configuration beside the file, else heads of 64 channels, as in all
+   * models of DINO and OpenAI.
    */
   readonly heads?: number
   /**
-   * What it expects of its pixels. When absent, what a configuration beside the file says, else what the networks of its
-   * kind were published with.
+   * Mean and standard deviation of its input channels. Default: those in a configuration beside the file, else those of the
+   * original release.
    */
   readonly channels?: Normalize.Channels
 }
 
-/** Where published weights come from. */
+/** The source of published weights. */
 export interface Origin {
   readonly name: "clip" | "dino"
   readonly source: string
-  /** The tensors as the file has them. */
+  /** The tensors under the names that they have in the file. */
   readonly tensors: Weights.Tensors
-  /** What configurations beside the file say. */
+  /** Settings in configurations beside the file. */
   readonly said: Effect.Success<ReturnType<typeof TeacherConfig.beside>>
 }
 
 /**
- * Sizes of axes of tensors. Fails with all tensors that are missing or of another rank, and with those that the network
- * does not have: they may say why.
+ * Reads sizes from axes of tensors. Fails with `Mismatch`, which lists all tensors that are missing or have another rank.
+ * It also lists all tensors that the network does not have, because they help to find the cause.
  */
 export const axesOf = <K extends string>(
   { tensors }: Weights.Weights,
@@ -67,7 +70,7 @@ export const axesOf = <K extends string>(
     )
 }
 
-/** How many blocks there are, by the highest number in their names; no more than tensors, whatever the names say. */
+/** Returns the number of blocks: the highest number in the tensors' names plus one, but at most the number of tensors. */
 export const depthOf = ({ tensors }: Weights.Weights, prefix: string): number => {
   const names = Object.keys(tensors)
   const numbers = names.filter((name) => name.startsWith(prefix))
@@ -75,7 +78,10 @@ export const depthOf = ({ tensors }: Weights.Weights, prefix: string): number =>
   return Math.min(numbers.reduce((depth, number) => Math.max(depth, number || 0), 0), names.length)
 }
 
-/** What the options say, else a configuration beside the file, which is logged where it is not what is usual. */
+/**
+ * Returns the value in the options, else the value in a configuration beside the file, else the usual value. It logs a
+ * value from a configuration if this is not the usual one.
+ */
 export const chosen = Effect.fnUntraced(function*<A>(
   origin: Origin,
   what: string,
@@ -90,24 +96,33 @@ export const chosen = Effect.fnUntraced(function*<A>(
   return told.value
 })
 
-/** The activation that a configuration says, if any. Fails when it is none of those that are computed. */
+/**
+ * Returns the activation function in a configuration, if there is one. Fails with `ModelInvalid` if it is not one of
+ * `known`.
+ */
 export const activationOf = <A extends string>({ said }: Origin, ...known: ReadonlyArray<A>) => {
   const told = TeacherConfig.told(said, "activation")
   if (told === undefined) return Effect.undefined
   const value = known.find((one) => one === told.value)
-  const problem = `${told.file} says hidden_act "${told.value}", but ${known.join(" and ")} is what is computed`
+  const problem = `${told.file} has hidden_act "${told.value}", but ${known.join(" or ")} is expected`
   return value === undefined
     ? Effect.fail(new ModelInvalid({ problem }))
     : Effect.succeed({ file: told.file, value })
 }
 
-/** What is unusual, for the digest: that stays the one of files about which nothing is said. */
+/**
+ * Returns the part of the digest for a setting. It is empty for the usual value, so the digest is then that of a file
+ * without configuration.
+ */
 export const unlike = <A>(value: A, usual: A): ReadonlyArray<string> => {
   const text = JSON.stringify(value)
   return text === JSON.stringify(usual) ? [] : [text]
 }
 
-/** How the network's pixels are standardised, the epsilon of its layer norms, and what of both is unusual. */
+/**
+ * Returns the mean and standard deviation of the network's channels, the epsilon of its layer norms, and the part of the
+ * digest for both.
+ */
 export const norms = Effect.fnUntraced(function*(
   origin: Origin,
   options: NetworkOptions,
@@ -119,13 +134,14 @@ export const norms = Effect.fnUntraced(function*(
   return { channels, epsilon, unusual: [...unlike(epsilon, usual.EPSILON), ...unlike(channels, usual.CHANNELS)] }
 })
 
-/** Channels of a head. */
+/** Usual number of channels of a head. */
 const HEAD = 64
 
 /**
- * The sizes that transformers have in common, from those of their tensors. Heads are as many as are said, else of the usual
- * channels where no other network of its width has others; `widest` is the greatest such width. Fails when nothing says how
- * many there are, when they do not divide the width, and when the positions are not those of a square.
+ * Determines the sizes that all transformers have from the sizes of their tensors. The number of heads comes from the
+ * options, else from a configuration. Else heads have 64 channels, up to the width `widest`: some wider networks have other
+ * heads. Fails with `ModelInvalid` if the number of heads is unknown. Fails with `Mismatch` if it does not divide the
+ * width, or if the positions are not those of a square.
  */
 export const sizesOf = Effect.fnUntraced(function*(
   origin: Origin,
@@ -138,7 +154,8 @@ export const sizesOf = Effect.fnUntraced(function*(
   const usual = width <= widest && width % HEAD === 0 ? width / HEAD : undefined
   const heads = options.heads ?? TeacherConfig.told(origin.said, "heads")?.value ?? usual
   if (heads === undefined) {
-    const problem = `nothing says how many heads a network of ${width} channels has; say it by heads (--teacher-heads)`
+    const problem =
+      `the number of heads of a network of ${width} channels is unknown; set it by heads (--teacher-heads)`
     return yield* new ModelInvalid({ problem })
   }
   const side = Math.sqrt(tokens - 1)
@@ -161,7 +178,10 @@ export const sizesOf = Effect.fnUntraced(function*(
   }
 })
 
-/** The tensors of a network in its shapes, and a digest of them and of what else changes its features. */
+/**
+ * Arranges the tensors of a network in its shapes. The digest covers the tensors and the settings `more`, which change
+ * features too.
+ */
 export const fitted = <T extends object>(
   spec: T,
   weights: Weights.Weights,
@@ -173,10 +193,10 @@ export const fitted = <T extends object>(
     digest: Files.sha256([Files.sha256(Safetensors.encode(weights.tensors)), ...more].join(" "))
   })))
 
-/** Sizes that say how many tensors there are, and nothing of their shapes. */
+/** Placeholder sizes: with them, a specification has the right tensors but no right shapes. */
 export const HOLLOW = { patch: 1, width: 1, hidden: 1, heads: 1, out: 1, tokens: 2, grid: Grid.square(1) } as const
 
-/** The sizes of a batch with names for errors. */
+/** Returns the sizes of a batch with names for errors. */
 export const named = (batch: NetworkTeacher.Batch) =>
   ({
     size: Dim.named("images", batch.size),
@@ -184,7 +204,10 @@ export const named = (batch: NetworkTeacher.Batch) =>
     width: Dim.named("width", batch.width)
   }) as const
 
-/** A teacher of weights, of a file of them or of a folder with one; `network` is what they are under official names. */
+/**
+ * Makes a teacher from weights, from a file of weights, or from a folder with such a file. `network` builds the network
+ * from weights under official names.
+ */
 export const make = (
   name: "clip" | "dino",
   given: Weights.Weights | string,

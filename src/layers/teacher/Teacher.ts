@@ -1,5 +1,5 @@
 /**
- * What the tokenizer learns to rebuild: features of every patch of an image.
+ * Teachers: sources of the patch features that a tokenizer learns to reconstruct.
  *
  * ```ts
  * import assert from "node:assert"
@@ -50,28 +50,29 @@ export { ModelInvalid, TeacherError, WrongImages, WrongMeasures, WrongModel } fr
 export { Teacher } from "./TeacherService.ts"
 
 /**
- * Oriented gradients with context, projected on their principal components. These are fitted when the layer is built,
- * on augmented crops of the split `train`; nothing is trained and nothing downloaded.
+ * HOG: histograms of oriented gradients with context, projected onto their principal components. The components are fitted
+ * when the layer is built, on augmented crops of the split `train`. Nothing is trained or downloaded.
  */
 export const layerHog = (options: HogOptions): Layer.Layer<Teacher, TeacherError, Images> =>
   Layer.effect(Teacher, HogTeacher.make(options))
 
 /**
- * Any ONNX model with an output of one row per patch. Runs on the engine in the environment, which has to take foreign
- * models. The files in which it keeps its numbers are read from its own folder, and are part of the digest. Fails with 66
- * when there is no such file, with 65 when the model's inputs and outputs are other ones.
+ * Uses any ONNX model with one output row per patch. It runs on the engine in the environment, which has to support models
+ * made by other tools. External data of the model is read from the model's own folder, and is part of the digest. Fails
+ * with `FileError` if a file is missing, and with `WrongModel` if the model's inputs and outputs are not as `options` say.
  */
 export const layerOnnx = (file: string, options: OnnxOptions): Layer.Layer<Teacher, TeacherError, Engine> =>
   Layer.effect(Teacher, OnnxTeacher.make(file, options)).pipe(Layer.provide(Files.layerNode))
 
 /**
- * The image tower of a CLIP under the names of OpenAI, timm or Hugging Face, from weights, or a file of `Weights.read` or
- * a folder with one: safetensors, also in shards, or what OpenAI published. A text tower is left alone. The teacher of the published
- * tokenizers. Images of any size that its patches tile are shown as they are.
+ * Uses the image tower of a CLIP model, the teacher of the published tokenizers. Its tensors can have the names of OpenAI,
+ * timm or Hugging Face. `weights` are weights, a file for `Weights.read` (safetensors, also in shards, or OpenAI's
+ * published files), or a folder with such a file. A text tower is ignored. Images keep their size, which has to be a
+ * multiple of the patch size.
  *
- * Fails with 66 when there is no such file, with 65 when tensors are missing, have other shapes or are none of the
- * network's, and says what the file looks like instead; also with 65 when nothing says how many heads a tower has that is
- * larger than OpenAI's.
+ * Fails with `FileError` if there is no such file. Fails with `WeightsError` if tensors are missing, have other shapes or
+ * do not belong to the network; the error names the network that the tensors look like. Fails with `ModelInvalid` if the
+ * tower is wider than OpenAI's and its number of heads is unknown.
  */
 export const layerClip = (
   weights: Weights.Weights | string,
@@ -79,13 +80,13 @@ export const layerClip = (
 ): Layer.Layer<Teacher, TeacherError, Engine> =>
   Layer.effect(Teacher, ClipTeacher.make(weights, options)).pipe(Layer.provide(Files.layerNode))
 
-/** Any network of which the engine runs an inference; see {@link open}. */
+/** Uses any network that the engine runs as an inference of images; see {@link open}. */
 export const layerNetwork = (name: string, network: Network): Layer.Layer<Teacher, TeacherError, Engine> =>
   Layer.effect(Teacher, NetworkTeacher.make(name, Effect.succeed(network)))
 
 /**
- * A vision transformer of DINO or DINOv2 under any of their names, with layer scale and registers where it has them; see
- * {@link layerClip}. Heads and the mask token are left alone.
+ * Uses a vision transformer of DINO or DINOv2 under any of its published names; see {@link layerClip}. Layer scale and
+ * registers are used if the file has them. Heads and the mask token are ignored.
  */
 export const layerDino = (
   weights: Weights.Weights | string,
@@ -94,11 +95,11 @@ export const layerDino = (
   Layer.effect(Teacher, DinoTeacher.make(weights, options)).pipe(Layer.provide(Files.layerNode))
 
 /**
- * What another teacher said, from a folder that `cacheFeatures` filled; the other one is not needed. Of float32 these are
- * its features and its digest; float16 has a digest of its own.
+ * Reads the features of another teacher from a folder that `cacheFeatures` filled. The other teacher is not needed. With
+ * float32, features and digest are those of the other teacher. With float16, the digest is a different one.
  *
- * Fails with 66 when the folder holds no cache, with 65 when that is damaged; `features` with 66 for images that it does
- * not hold.
+ * Fails with `NoCache` if the folder holds no cache, and with `CacheDamaged` if the cache is damaged. `features` fails with
+ * `NotCached` for images that the cache lacks.
  */
 export const layerCached = (
   directory: string,

@@ -1,4 +1,7 @@
-/** What configurations beside published weights say of their network, where the weights do not: transformers', timm's, OpenCLIP's. */
+/**
+ * Settings of a network that are in configurations beside its weights, not in the weights. The configurations are those of
+ * transformers, timm and OpenCLIP.
+ */
 import { Effect, Option, Schema } from "effect"
 import type * as Normalize from "../../domain/pixels/Normalize.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -6,16 +9,16 @@ import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Files from "../files/Files.ts"
 import { ModelInvalid } from "./TeacherError.ts"
 
-/** What may be said. */
+/** Settings that a configuration can contain. */
 export interface Said {
   readonly activation?: string
   readonly heads?: number
-  /** Added to the variance in layer norms. */
+  /** Number that layer norms add to the variance. */
   readonly epsilon?: number
   readonly channels?: Normalize.Channels
 }
 
-/** Something that is said, and in which file. */
+/** A setting, and the file that contains it. */
 export interface Told<A> {
   readonly value: A
   readonly file: string
@@ -31,7 +34,7 @@ const Processor = Schema.Struct({ image_mean: Quantity.Channels, image_std: Quan
 
 const Standard = Schema.Struct({ mean: Quantity.Channels, std: Quantity.Channels })
 
-/** Of timm, whose names of architectures say more. */
+/** A configuration of timm. The names of its architectures imply further settings. */
 const Timm = Schema.Struct({ architecture: Schema.String, pretrained_cfg: Schema.optionalKey(Standard) })
 
 const OpenClip = Schema.Struct({
@@ -61,7 +64,7 @@ const HEAD = 64
 const given = <K extends keyof Said>(key: K, value: Said[K] | undefined): Said =>
   value === undefined ? {} : { [key]: value }
 
-/** What transformers takes where a configuration is silent. */
+/** Default settings of transformers, for settings that a configuration lacks. */
 interface Usual {
   readonly activation: string
   readonly epsilon: number
@@ -113,7 +116,7 @@ type Named = readonly [name: string, read: Reader]
 
 const processor: Named = ["preprocessor_config.json", reader(Processor, ofProcessor)]
 
-/** Each file that may say something, and how. Other files of these names say nothing. */
+/** The files of configurations and their readers. A file of such a name with other content is ignored. */
 const readers: Readonly<Record<"clip" | "dino", ReadonlyArray<Named>>> = {
   clip: [
     ["open_clip_config.json", reader(OpenClip, ofOpenClip)],
@@ -123,7 +126,7 @@ const readers: Readonly<Record<"clip" | "dino", ReadonlyArray<Named>>> = {
   dino: [["config.json", reader(Dino, ofDino)], processor]
 }
 
-/** What folders that are published call their weights. */
+/** Names of weights in published folders. */
 const WEIGHTS = [
   "model.safetensors",
   "model.safetensors.index.json",
@@ -132,7 +135,7 @@ const WEIGHTS = [
   "open_clip_pytorch_model.bin"
 ]
 
-/** The file that a path means: itself, or the weights in a folder. */
+/** Returns the file of a path: the path itself, or the file of weights in a folder. */
 export const fileOf = Effect.fnUntraced(function*(given: string) {
   const { fs, path } = yield* Files.make
   const info = yield* Effect.option(fs.stat(given))
@@ -143,7 +146,7 @@ export const fileOf = Effect.fnUntraced(function*(given: string) {
   return found === undefined ? yield* new ModelInvalid({ problem }) : path.join(given, found)
 })
 
-/** What stands beside a file of weights. */
+/** Reads the configurations beside a file of weights. */
 export const beside = Effect.fnUntraced(function*(network: keyof typeof readers, weights: string) {
   const { path, readText } = yield* Files.make
   const all = yield* Effect.forEach(readers[network], ([name, read]) => {
@@ -156,7 +159,7 @@ export const beside = Effect.fnUntraced(function*(network: keyof typeof readers,
   return all.flat()
 })
 
-/** The first of all files that says something. */
+/** Returns a setting from the first file that contains it. */
 export const told = <K extends keyof Said>(
   all: Effect.Success<ReturnType<typeof beside>>,
   key: K

@@ -1,4 +1,4 @@
-/** Why a teacher gives no features. */
+/** Errors of teachers. */
 import { Effect, Runtime, Schema } from "effect"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as OrientedGradients from "../../domain/method/OrientedGradients.ts"
@@ -8,18 +8,18 @@ import { ImagesError } from "../images/reading/ImagesError.ts"
 import * as Weights from "../weights/Weights.ts"
 import { FeatureCacheError } from "./FeatureCacheError.ts"
 
-/** The images have sides that the teacher does not take. Exits with 65. */
+/** The teacher does not support images of this size. Exits with 65. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
   given: Schema.String,
   expected: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `images of shape ${this.given} came, but ${this.expected} is expected; change imageSize or patchSize`
+    return `the images have the shape ${this.given}, but ${this.expected} is expected; change imageSize or patchSize`
   }
 }
 
-/** The measures of patches and images do not fit together. Exits with 64. */
+/** The sizes of patches, images and components do not fit together. Exits with 64. */
 export class WrongMeasures extends Schema.TaggedError<WrongMeasures>()("WrongMeasures", {
   patchSize: Schema.Finite,
   imageSize: Schema.Finite,
@@ -32,7 +32,7 @@ export class WrongMeasures extends Schema.TaggedError<WrongMeasures>()("WrongMea
   }
 }
 
-/** The model is no teacher: its ports are not what the options say. Exits with 65. */
+/** The inputs and outputs of the model are not as the options say. Exits with 65. */
 export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
   problem: Schema.String,
   inputs: Schema.Array(Schema.String),
@@ -40,11 +40,13 @@ export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; the model takes ${this.inputs.join(", ")} and gives ${this.outputs.join(", ")}`
+    return `${this.problem}; the model has the inputs ${this.inputs.join(", ")} and the outputs ${
+      this.outputs.join(", ")
+    }`
   }
 }
 
-/** The file is no model, or names a file that is not in its folder. Exits with 65. */
+/** The file is not a valid model, or refers to a file outside of its folder. Exits with 65. */
 export class ModelInvalid extends Schema.TaggedError<ModelInvalid>()("ModelInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -52,7 +54,7 @@ export class ModelInvalid extends Schema.TaggedError<ModelInvalid>()("ModelInval
   }
 }
 
-/** Why a teacher gives no features. The exit code is that of the reason. */
+/** A teacher cannot give features. The exit code is that of the reason. */
 export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherError", {
   teacher: Schema.String,
   reason: Schema.Union([
@@ -74,7 +76,7 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
   }
 }
 
-/** Says of failures which teacher gives no features. */
+/** Adds the teacher's name to errors. */
 export const within = (teacher: string) =>
   Effect.mapError((error: TeacherError["reason"] | EngineError | TeacherError) =>
     error instanceof TeacherError

@@ -1,4 +1,4 @@
-/** What a teacher is. */
+/** The service of a teacher. */
 import { Context, type Effect } from "effect"
 import type * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
@@ -7,15 +7,16 @@ import type { TeacherError } from "./TeacherError.ts"
 /** A source of patch features. */
 export class Teacher extends Context.Service<Teacher, {
   readonly name: string
-  /** Numbers per patch. */
+  /** Number of features per patch. */
   readonly width: number
-  /** A SHA-256 of everything that the features depend on. */
+  /** SHA-256 of everything that the features depend on. */
   readonly digest: string
-  /** What computes the features, where an engine does. */
+  /** The engine that computes the features, if one does. */
   readonly computedOn?: ComputedOn.ComputedOn
   /**
-   * Features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row. Their lengths do not
-   * matter to the tokenizer, which compares directions. `nameOf` is what errors call the images of the batch.
+   * Computes features `[B, N, width]` of images `[B, 3, H, W]` with values from 0 to 1; patches row by row. The tokenizer
+   * compares only the directions of these vectors, so their lengths do not matter. `nameOf` gives the names of images for
+   * errors.
    */
   readonly features: <B extends number, H extends number, W extends number>(
     images: HostTensor.HostTensor<[B, 3, H, W], "float32">,

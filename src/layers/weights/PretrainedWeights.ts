@@ -1,5 +1,5 @@
 /**
- * Carrying weights over to a network of another kind or for images of another size, as the official code loads its
+ * Transfers weights to a network of another kind or for images of another size, as the official code does when it loads
  * checkpoints (`run_class_finetuning.py`).
  *
  * ```ts
@@ -26,11 +26,11 @@ import * as Grid from "../../domain/values/Grid.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Weights from "./Weights.ts"
 
-/** The grids of patches that two networks see. */
+/** The patch grids of the two networks. */
 export interface Grids {
-  /** Of the network that is filled. */
+  /** Grid of the network that receives the weights. */
   readonly grid: Grid.Grid
-  /** Of the network that the weights come from; where absent, the square that fits the length of each table. */
+  /** Grid of the network that the weights come from. Default: the square that fits the length of each table. */
   readonly from?: Grid.Grid
 }
 
@@ -44,7 +44,7 @@ const OWN = /^blocks\.\d+\.attn\.relative_position_bias_table$/
 
 type Resize = (values: Float32Array, width: number, from: Grid.Grid, to: Grid.Grid) => Float32Array
 
-/** Resizes a table `[..., rows, width]`; one that is of no grid stays as it is. */
+/** Resizes a table `[..., rows, width]`. A table whose length does not fit the grid stays as it is. */
 const resized = (
   tensor: HostTensor.Any,
   { from, grid }: Grids,
@@ -67,15 +67,16 @@ const positions = (tensor: HostTensor.Any, grids: Grids, resize: Resize): HostTe
   resized(tensor, grids, ({ height, width }) => 1 + height * width, (rows) => Math.sqrt(rows - 1), resize)
 
 /**
- * What a network holds once a checkpoint is loaded into it, both under official names; `network` is what it holds before.
+ * Returns the tensors of a network after a checkpoint is loaded into it. Both have official names; `network` holds the
+ * tensors before.
  *
- * Its encoder comes from the checkpoint, whole: a table of relative positions that all blocks shared becomes one of each
- * block where the network wants that, and tables are resized to its grid, relative ones by a cubic spline, absolute ones
- * bicubically. What follows the encoder (norms, the head) is the checkpoint's where it has that, else the network's own: a
- * pretrained network's final norm is used by classifiers of the class token, and left out by those of mean tokens. A head
- * for another number of classes begins anew. What only pretraining needs is left out.
+ * The whole encoder comes from the checkpoint. A table of relative positions that all blocks share is copied to each block
+ * if the network wants one per block. Tables are resized to the network's grid: relative positions by a cubic spline,
+ * absolute positions bicubically. The parts after the encoder (norms, the head) come from the checkpoint if it has them,
+ * else from the network. Classifiers of the class token use a pretrained network's final norm; classifiers of mean tokens
+ * do not. A head for another number of classes keeps its initial values. Parts that only pretraining needs are left out.
  *
- * Fails with every tensor that is missing, unexpected or misshaped.
+ * Fails with `Mismatch`, which lists every tensor that is missing, unexpected or misshaped.
  */
 export const load = (
   network: Weights.Tensors,
@@ -109,8 +110,8 @@ export const load = (
 const ABSOLUTE = /(?:^|\.)pos_embed$|^visual\.positional_embedding$/
 
 /**
- * The weights of a tokenizer or a teacher for images of another size than their own: their absolute positions are resized
- * the way the official code resizes them at run time, which is not the way it loads checkpoints.
+ * Resizes the absolute positions of a tokenizer or a teacher to images of another size. The official code does this at run
+ * time, by another method than when it loads checkpoints.
  */
 export const resizePositions = (tensors: Weights.Tensors, grids: Grids): Weights.Tensors =>
   Object.fromEntries(

@@ -1,4 +1,4 @@
-/** What produced a set of weights, and how a safetensors file says it. */
+/** The provenance of weights, and its form in the metadata of a safetensors file. */
 import { Effect, Option, Runtime, Schema } from "effect"
 import * as Model from "../../domain/config/Model.ts"
 import * as Holdout from "../../domain/evaluation/Holdout.ts"
@@ -7,30 +7,30 @@ import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 
-/** What produced a set of weights. */
+/** The provenance of weights: the run and the settings that produced them. */
 export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weights/Provenance")({
-  /** The stage that trained them, as `pretrain`. */
+  /** The stage that trained them, for example `pretrain`. */
   stage: Schema.String,
   configDigest: Schema.String,
   dataDigest: Schema.String,
-  /** Which part of the split was held out from training, where one was. */
+  /** The part of the split that was held out from training, if there was one. */
   holdout: Schema.optionalKey(Holdout.Holdout),
-  /** The digest of the teacher's or the tokenizer's weights, where there was one. */
+  /** Digest of the weights of the teacher or the tokenizer, if there was one. */
   teacherDigest: Schema.optionalKey(Schema.String),
-  /** The teacher's name, where there was one. */
+  /** Name of the teacher, if there was one. */
   teacher: Schema.optionalKey(Schema.String),
-  /** What the weights are, so that their network can be built again. */
+  /** Architecture of the network, so that it can be built again. */
   model: Schema.optionalKey(Model.Model),
-  /** What they are instead, where a stage of somebody else trained them. */
+  /** Description of the weights instead of `model`, for a user's own stage. */
   custom: Schema.optionalKey(Model.Custom),
-  /** How many steps were taken. */
+  /** Number of training steps. */
   step: Schema.Int,
-  /** What they were computed on; absent in files of earlier versions. */
+  /** The engines that computed the weights; absent in files of earlier versions. */
   computedOn: Schema.optionalKey(ComputedOn.History),
-  /** The state that its stage went on from, where it did. */
+  /** The state that the stage continued from, if it did. */
   continuedFrom: Schema.optionalKey(ContinuedFrom.ContinuedFrom),
   seed: Schema.Int,
-  /** The version of patchword. */
+  /** Version of patchword. */
   version: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(version)))
 }) {}
 
@@ -38,7 +38,7 @@ const KEY = "patchword.provenance"
 
 const Text = Json.text(Provenance)
 
-/** The file says what produced it in a form that is not ours. Exits with 65. */
+/** The metadata of the file contains a provenance of another form. Exits with 65. */
 export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
   problem: Schema.String
 }) {
@@ -48,7 +48,7 @@ export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("
   }
 }
 
-/** What the metadata of a file says, if it does. */
+/** Reads the provenance from the metadata of a file, if there is one. */
 export const fromMetadata = (metadata: Readonly<Record<string, string>>) => {
   const text = metadata[KEY]
   return text === undefined
@@ -59,7 +59,7 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>) => {
     )
 }
 
-/** What the metadata of a file is to say. */
+/** Writes the provenance as metadata of a file. */
 export const toMetadata = Option.match({
   onNone: (): Readonly<Record<string, string>> => ({}),
   onSome: (known: Provenance) => ({ [KEY]: Schema.encodeSync(Text)(known) })

@@ -1,4 +1,4 @@
-/** Checkpoints of PyTorch: their archive, read one storage at a time. */
+/** Reads checkpoints of PyTorch, one storage of the archive at a time. */
 import { Reader, ZipReader } from "@zip.js/zip.js"
 import { Effect, type FileSystem, PlatformError } from "effect"
 import * as Pth from "../../domain/weights/Pth.ts"
@@ -29,20 +29,26 @@ const attempt = <A>(read: () => Promise<A>) =>
         })
   })
 
-/** The first bytes of zip archives. */
+/** First bytes of zip archives, in hexadecimal. */
 const ZIP = "504b0304"
 
-/** The first bytes of the format before PyTorch 1.6: the pickle of a number that stands for it. */
+/** First bytes of the format before PyTorch 1.6, in hexadecimal: a pickle of the format's magic number. */
 const LEGACY = "80028a0a6cfc9c46f920"
 
-/** Whether a file is a checkpoint of PyTorch, told from its beginning. */
+/**
+ * Tests whether a file is a checkpoint of PyTorch, by its first bytes. Fails with `PthError` for the format before PyTorch
+ * 1.6.
+ */
 export const recognise = Effect.fnUntraced(function*(file: FileSystem.File) {
   const beginning = Buffer.from(yield* readAt(file, 0, LEGACY.length / 2)).toString("hex")
   if (beginning === LEGACY) return yield* new Pth.PthError({ reason: { _tag: "Legacy" } })
   return beginning.startsWith(ZIP)
 })
 
-/** The tensors of a checkpoint. Fails when the archive, its pickle or a storage is damaged, or is none of tensors. */
+/**
+ * Reads the tensors of a checkpoint. Fails with `PthError` or `PickleError` if the archive, its pickle or a storage is
+ * damaged, or if it does not contain tensors.
+ */
 export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
   const { size } = yield* file.stat
   const archive = new ZipReader(new FileReader(file, Number(size)), { checkCrc32: true, useWebWorkers: false })

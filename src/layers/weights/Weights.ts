@@ -1,7 +1,7 @@
 /**
- * Weights as a value: arrays under their official state-dict names, and what produced them. Stages take weights and
- * return weights. Files of them are safetensors, under the names of the official code, of timm or of Hugging Face; the
- * official checkpoints, which are PyTorch's, are read as well.
+ * Weights as a value: arrays under their official state-dict names, with their provenance. Stages take weights and return
+ * weights. Files of weights are safetensors under the names of the official code, of timm or of Hugging Face. The official
+ * checkpoints of PyTorch can be read too.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,16 +31,16 @@ import * as WeightsFile from "./WeightsFile.ts"
 export { Provenance, ProvenanceInvalid } from "./Provenance.ts"
 export { IndexInvalid, Mismatch, NotFinite, Unrecognised, WeightsError } from "./WeightsError.ts"
 
-/** Arrays by name. The arrays of a flat record, of a checkpoint, of a file. */
+/** Arrays by name: those of a flat record, of a checkpoint or of a file. */
 export type Tensors = Readonly<Record<string, HostTensor.Any>>
 
-/** Arrays under their official names with their provenance; none for files from elsewhere. */
+/** Arrays under their official names, with their provenance. Files of other projects have no provenance. */
 export interface Weights {
   readonly tensors: Tensors
   readonly provenance: Option.Option<Provenance>
 }
 
-/** Says of failures what the tensors look like. */
+/** Adds to errors the known network that the tensors look like. */
 export const describing = (tensors: Tensors) =>
   Effect.mapError((error: WeightsError) => {
     const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]))
@@ -48,21 +48,21 @@ export const describing = (tensors: Tensors) =>
     return nearest === undefined ? error : new WeightsError({ source: error.source, reason: error.reason, nearest })
   })
 
-/** Weights of the given arrays. */
+/** Makes weights of the given arrays. */
 export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
   tensors,
   provenance: Option.fromNullishOr(provenance)
 })
 
-/** A short name of exactly these arrays. */
+/** Returns the SHA-256 of the arrays with their names. Equal arrays have equal digests. */
 export const digest = (tensors: Tensors): string => Files.sha256(Safetensors.encode(tensors))
 
-/** The arrays of a nested record under their dot-joined paths, which are the official names. */
+/** Returns the arrays of a nested record under their dot-joined paths, which are the official names. */
 export const flatten = (record: object): Tensors => Object.fromEntries(Tree.leaves<HostTensor.Any>(record))
 
 /**
- * Weights under other names: `name` returns the new name, or `undefined` to leave the tensor out. Takes a backbone out
- * of a pretrained network, or translates foreign names.
+ * Renames tensors. `name` returns the new name, or `undefined` to leave the tensor out. It can extract a backbone from a
+ * pretrained network, or translate the names of other projects.
  */
 export const rename = (weights: Weights, name: (name: string) => string | undefined): Weights => ({
   ...weights,
@@ -74,7 +74,7 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
   )
 })
 
-/** Fails where a tensor holds NaN or infinity. */
+/** Fails with `NotFinite` if a tensor holds NaN or infinity. */
 export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
   const [first, ...others] = Object.entries(tensors).flatMap(([tensor, { data }]) => {
     const found = data instanceof Float32Array ? NonFiniteValue.first(data) : undefined
@@ -83,7 +83,7 @@ export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
   return first === undefined ? Effect.void : Effect.fail(new NotFinite({ ...first, others: others.length }))
 }
 
-/** The same weights under official names; see {@link read}. */
+/** Returns the same weights under official names; see {@link read}. */
 export const official = (
   weights: Weights,
   network: Naming.Network,
@@ -98,23 +98,24 @@ export const official = (
   )
 
 /**
- * Reads a safetensors file, the index of one in shards (`….index.json`), or a checkpoint or a compiled program of PyTorch,
- * whichever it is. F16, BF16 and F64 tensors become float32, I64 and U8 become int32. Nothing that a checkpoint may hold
- * besides tensors is executed.
+ * Reads weights from a file: safetensors, the index of safetensors in shards (`….index.json`), or a checkpoint or a
+ * compiled program of PyTorch. F16, BF16 and F64 tensors become float32; I64 and U8 become int32. Code in a checkpoint is
+ * never executed.
  *
- * Told the network, it translates the names that timm or Hugging Face give its tensors into the official ones, whoever
- * named them; `naming` says who, where the names alone do not. Told no network, it leaves names as they are.
+ * With `network`, names of timm and Hugging Face are translated into the official ones. `naming` states whose names they
+ * are, if the names alone do not show it. Without `network`, names stay as they are.
  *
- * Fails with 66 when there is no such file, with 65 when it is damaged, holds other things than tensors, is of no naming
- * known for the network, or when a tensor that is taken holds NaN or infinity, with 74 when it cannot be read.
+ * Fails with a `WeightsError`. Its reason is `FileError` if the file is missing or cannot be read, and `NotFinite` if a
+ * tensor that is used holds NaN or infinity. Other reasons mean that the file is damaged, holds other things than tensors,
+ * or has names that are not known for the network.
  */
 export const read: (
   file: string,
   options?: {
-    /** Whose tensors they are, or who that is by their names. */
+    /** The network that the tensors belong to, or a function that determines it from their names. */
     readonly network?: Naming.Network | ((names: ReadonlyArray<string>) => Naming.Network)
     readonly naming?: Naming.Naming
-    /** Whether tensors may hold NaN and infinity, as for a look at them; default `false`. */
+    /** Allows NaN and infinity in tensors, for inspection; default `false`. */
     readonly anyNumber?: boolean
   }
 ) => Effect.Effect<Weights, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Weights.read")(
@@ -133,7 +134,7 @@ export const read: (
   }
 )
 
-/** What produced a safetensors file, as its header says; fails as {@link read} does. */
+/** Reads the provenance from the header of a safetensors file. Fails as {@link read} does. */
 export const readProvenance: (
   file: string
 ) => Effect.Effect<Option.Option<Provenance>, WeightsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
@@ -147,16 +148,16 @@ export const readProvenance: (
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )
 
-/** Under whose names weights are written, and of which network they are. */
+/** Naming scheme of written tensors, and the network that they belong to. */
 export interface Names {
   readonly naming: Naming.Naming
   readonly network: Naming.Network
 }
 
 /**
- * Writes a safetensors file atomically, under official names or those that `names` asks for. Equal weights give equal
- * bytes. Fails with 65 when a tensor holds NaN or infinity, or when the network has no place for one under those names,
- * with 74 when the file cannot be written.
+ * Writes a safetensors file atomically, under official names or under those of `names`. Equal weights give equal bytes.
+ * Fails with `NotFinite` if a tensor holds NaN or infinity, with `NamingError` if the naming scheme has no name for a
+ * tensor of the network, and with `FileError` if the file cannot be written.
  */
 export const write: (
   file: string,
@@ -176,7 +177,10 @@ export const write: (
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )
 
-/** Writes the batch of a failed step as {@link write} writes weights; NaN and infinity, which it may have failed for, too. */
+/**
+ * Writes the batch of a failed step as {@link write} writes weights. It may contain NaN and infinity, since they can be the
+ * cause of the failure.
+ */
 export const writeBatch: (
   file: string,
   batch: Weights
@@ -194,7 +198,7 @@ const metadataOf = ({ provenance }: Weights): Readonly<Record<string, string>> =
   ...toMetadata(provenance)
 })
 
-/** A record of specifications with every leaf replaced by a host array of its shape and element type. */
+/** A record of specifications in which each leaf is replaced by a host array of its shape and element type. */
 export type Conformed<T> = T extends
   { readonly shape: infer S extends Shape; readonly dtype: infer D extends HostTensor.DType }
   ? HostTensor.HostTensor<S, D>
@@ -203,10 +207,10 @@ export type Conformed<T> = T extends
 const describe = (leaf: Tree.Leaf): string => `${ShapeError.show(leaf.shape)} ${leaf.dtype}`
 
 /**
- * A record of the shapes that `spec` gives, filled from the tensors with the names of its paths. The edge at which
- * arrays of unknown shape become typed ones.
+ * Fills a record of the shapes in `spec` with the tensors that have the names of its paths. Here, arrays of unknown shape
+ * become typed ones.
  *
- * Fails with every missing, unexpected and misshaped tensor at once.
+ * Fails with `Mismatch`, which lists every missing, unexpected and misshaped tensor at once.
  */
 export const conform = <T extends object>(
   spec: T,

@@ -1,4 +1,4 @@
-/** Why weights cannot be used. */
+/** Errors of weights. */
 import { Runtime, Schema } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
@@ -10,10 +10,10 @@ import { ProvenanceInvalid } from "./Provenance.ts"
 
 const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, given: Schema.String })
 
-/** So many tensors are named. */
+/** Number of tensors that a message lists. */
 const NAMED = 3
 
-/** The tensors are not those of the network. Exits with 65. */
+/** The tensors do not fit the network. Exits with 65. */
 export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
   missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
   unexpected: Schema.Array(Schema.Struct({ name: Schema.String, given: Schema.String })),
@@ -32,47 +32,47 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
     const list = parts.filter(([, names]) => names.length > 0).map(([what, names]) =>
       `${names.length} ${what}: ${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", …" : ""}`
     )
-    return `the tensors are not those of the network (${list.join("; ")}); use weights of the same architecture`
+    return `the tensors do not fit the network (${list.join("; ")}); use weights of the same architecture`
   }
 }
 
-/** The index of a file in shards does not say where tensors are. Exits with 65. */
+/** The index of a file in shards is invalid. Exits with 65. */
 export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the index of its shards is invalid: ${this.problem}; copy it and all of them again`
+    return `the index of its shards is invalid: ${this.problem}; copy the index and all shards again`
   }
 }
 
-/** The file is of no kind that weights are read from. Exits with 65. */
+/** The file has no format that weights are read from. Exits with 65. */
 export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognised", {}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return "the file begins neither with a header of safetensors nor as the archive of a checkpoint of PyTorch, so it is " +
-      "no file of weights, or a damaged one"
+    return "the file is neither safetensors nor a checkpoint of PyTorch, or it is damaged; give a file of weights, " +
+      "or copy it again"
   }
 }
 
 /** Tensors hold NaN or infinity. Exits with 65. */
 export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
-  /** The first of them and what stands in it. */
+  /** The first such tensor, and the number in it. */
   tensor: Schema.String,
   found: NonFiniteValue.NonFiniteValue,
-  /** How many others do. */
+  /** Number of other such tensors. */
   others: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { found: { index, value }, others, tensor } = this
     const more = others === 0 ? "" : `, as do ${others} other tensors`
-    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it; use weights of ` +
+    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it; use weights from ` +
       "before the training diverged, or copy the file again"
   }
 }
 
-/** Why weights cannot be used. The exit code is that of the reason. */
+/** Weights cannot be used. The exit code is that of the reason. */
 export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
-  /** The file, or the name of what the weights were for. */
+  /** The file, or the name of the purpose of the weights. */
   source: Schema.String,
   reason: Schema.Union([
     Mismatch,
@@ -86,7 +86,7 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
     Pickle.PickleError,
     Naming.NamingError
   ]),
-  /** What the tensors look like, where that is known; see `KnownNetworks.describe`. */
+  /** The known network that the tensors look like, if there is one; see `KnownNetworks.describe`. */
   nearest: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]

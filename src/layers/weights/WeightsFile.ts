@@ -1,4 +1,4 @@
-/** Tensors in files: safetensors, whole or in shards, and checkpoints of PyTorch. */
+/** Reads tensors from files: safetensors, whole or in shards, and checkpoints of PyTorch. */
 import { Effect, type FileSystem, type Path, Schema } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
@@ -47,7 +47,7 @@ const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   )
   const names = [...new Set(Object.values(weight_map))]
   const outside = names.find((name) => path.basename(name) !== name || name === "..")
-  if (outside !== undefined) return yield* invalid(`the shard ${outside} is not beside it`)
+  if (outside !== undefined) return yield* invalid(`the shard ${outside} is not in its folder`)
   const tensors: Array<readonly [string, HostTensor.Any]> = []
   for (const name of names) {
     const shard = yield* readOne(path.join(path.dirname(file), name))
@@ -61,5 +61,5 @@ const readShards = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   return { metadata: {}, tensors: Object.fromEntries(tensors) }
 })
 
-/** What a file holds, or all the shards that an index lists. */
+/** Reads a file, or all the shards that an index lists. */
 export const read = (file: string) => file.endsWith(INDEX) ? readShards(file) : readOne(file)

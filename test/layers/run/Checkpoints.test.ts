@@ -131,7 +131,7 @@ const behaviour = (layer: (options?: Checkpoints.Options) => Layer.Layer<Checkpo
           `seed: absent in the folder, 1 asked; ` +
           `teacher, tokenizer or first weights: "weights" in the folder, "other" asked`
       )
-      assert.include(error.message, "delete the folder to begin the stage anew")
+      assert.include(error.message, "delete the folder to start the stage again")
     })
   )
 
@@ -186,7 +186,7 @@ describe("Checkpoints in a folder", () => {
           assert.strictEqual(error.reason._tag, "Damaged")
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `${stepFolder(folder, 600)}: ${file} is damaged`)
-          assert.include(error.message, "delete this folder to go on from the checkpoint before it")
+          assert.include(error.message, "delete this folder to continue from the checkpoint before it")
         }
         yield* fs.remove(stepFolder(folder, 600), { recursive: true })
         assert.deepStrictEqual(yield* using(folder, ({ latest }) => latest(request)), Option.some(snapshot(400)))

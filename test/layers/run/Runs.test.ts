@@ -369,7 +369,7 @@ describe("Runs in a folder", () => {
           const error = yield* refusal(folder)
           assert.strictEqual(error.reason._tag, "Locked")
           assert.strictEqual(error[Runtime.errorExitCode], 73)
-          assert.include(error.message, "this process is using it elsewhere")
+          assert.include(error.message, "another part of this process is using it")
           yield* run.log({ stage: "a", step: 1 })
         })
       )

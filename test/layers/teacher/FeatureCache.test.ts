@@ -170,7 +170,10 @@ describe("FeatureCache", () => {
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `feature cache ${directory}: shard-00001.bin is damaged (`)
           assert.include(error.message, said)
-          assert.include(error.message, "have damaged shards computed anew (tokenizer cache with --damaged recompute;")
+          assert.include(
+            error.message,
+            "let it compute damaged shards again (tokenizer cache with --damaged recompute;"
+          )
         }
         yield* fill(directory, { onDamaged: "recompute" }, (writer) => {
           assert.deepStrictEqual(keys.map((key) => writer.has(key)), [true, true, true, false, false, false, true])
@@ -217,7 +220,7 @@ describe("FeatureCache", () => {
       const cache = yield* FeatureCache.reader(directory)
       const absent = yield* Effect.flip(cache.read([keys[0]!, ...FeatureCache.keys(images(1))]))
       assert.strictEqual(absent[Runtime.errorExitCode], 66)
-      assert.include(absent.message, "this view of image 1 of the batch is none of the 7 whose features it holds")
+      assert.include(absent.message, "it holds the features of 7 views, but not of this view of image 1 of the batch")
 
       yield* change(directory, "cache.json", (bytes) => bytes.subarray(0, 40))
       const manifest = yield* Effect.flip(FeatureCache.reader(directory))
@@ -381,7 +384,7 @@ describe("Teacher.layerCached", () => {
 
       const other = yield* Effect.flip(teacher.features(HostTensor.zeros([1, 3, 4, 8], "float32")))
       assert.strictEqual(other[Runtime.errorExitCode], 65)
-      assert.include(other.message, "teacher any: images of shape [1, 3, 4, 8] came")
+      assert.include(other.message, "teacher any: the images have the shape [1, 3, 4, 8]")
       const absent = yield* Effect.flip(teacher.features(images(1)))
       assert.strictEqual(absent[Runtime.errorExitCode], 66)
       const none = yield* Effect.flip(cached(yield* folder))

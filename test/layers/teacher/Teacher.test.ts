@@ -88,7 +88,7 @@ describe("Teacher.layerHog", () => {
       const { features } = yield* teacher()
       const error = yield* Effect.flip(features(HostTensor.zeros([1, 3, 24, 20], "float32")))
       assert.strictEqual(error[Runtime.errorExitCode], 65)
-      assert.include(error.message, "teacher hog: images of shape [1, 3, 24, 20] came")
+      assert.include(error.message, "teacher hog: the images have the shape [1, 3, 24, 20]")
     }))
 
   it.effect.each([{ patchSize: 7, imageSize: 21 }, { imageSize: 20 }, { components: 145 }, { components: 0 }])(

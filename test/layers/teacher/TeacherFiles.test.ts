@@ -183,7 +183,7 @@ describe("the files of teachers", () => {
         const assumed = yield* told()
         assert.match(
           said.join(),
-          /neither the weights nor a configuration .* quick_gelu is taken.*--teacher-activation/
+          /neither the weights nor a configuration .* quick_gelu is assumed.*--teacher-activation/
         )
         const exact = yield* told({ ...heads, activation: "gelu" })
         assert.notDeepEqual(exact.data, assumed.data)
@@ -290,7 +290,7 @@ describe("the files of teachers", () => {
           const file = yield* written(Safetensors.encode(tensors))
           const beside = file.replace(/teacher$/, "config.json")
           yield* (yield* FileSystem.FileSystem).writeFileString(beside, text)
-          assert.include(yield* refused(made(file, heads)), `${beside} says hidden_act "relu"`)
+          assert.include(yield* refused(made(file, heads)), `${beside} has hidden_act "relu"`)
         }
       }).pipe(Effect.scoped))
 
@@ -317,7 +317,7 @@ describe("the files of teachers", () => {
         )
         assert.include(
           yield* refused(Teacher.layerClip(Weights.make(wide))),
-          "nothing says how many heads a network of 1280 channels has; say it by heads (--teacher-heads)"
+          "the number of heads of a network of 1280 channels is unknown; set it by heads (--teacher-heads)"
         )
       }).pipe(Effect.scoped))
 
@@ -409,7 +409,7 @@ describe("the files of teachers", () => {
         )
         assert.include(
           yield* index((map) => ({ ...map, cls_token: "../w.safetensors" })),
-          "../w.safetensors is not beside it"
+          "../w.safetensors is not in its folder"
         )
         assert.include(yield* index(() => [1]), "the index of its shards is invalid")
 

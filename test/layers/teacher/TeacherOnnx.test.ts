@@ -94,7 +94,10 @@ describe("Teacher.layerOnnx", () => {
     Effect.gen(function*() {
       const file = yield* written
       const wrong = yield* Effect.flip(through(file, { output: "tokens", imageSize: 4 }, features))
-      assert.include(wrong.message, "there is no output tokens; the model takes batch.images and gives output.patches")
+      assert.include(
+        wrong.message,
+        "there is no output tokens; the model has the inputs batch.images and the outputs output.patches"
+      )
       const missing = yield* Effect.flip(through(`${file}.gone`, { output: "tokens", imageSize: 4 }, features))
       assert.include(missing.message, `${file}.gone`)
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
@@ -132,7 +135,7 @@ describe("Teacher.layerOnnx", () => {
       ) {
         const outside = yield* failure(yield* beside(whole, name))
         assert.strictEqual(outside[Runtime.errorExitCode], 65)
-        assert.include(outside.message, `it keeps numbers in "${name}", which is not in its folder`)
+        assert.include(outside.message, `it keeps weights in "${name}", which is outside of its folder`)
       }
       const within = yield* failure(place("outer_within.onnx"))
       assert.strictEqual(within[Runtime.errorExitCode], 65)
@@ -143,7 +146,7 @@ describe("Teacher.layerOnnx", () => {
       assert.strictEqual((yield* failure(yield* beside(whole.subarray(0, 100))))[Runtime.errorExitCode], 70)
       const none = yield* failure(place("models.py"))
       assert.strictEqual(none[Runtime.errorExitCode], 65)
-      assert.include(none.message, "it is no ONNX model")
+      assert.include(none.message, "it is not an ONNX model")
       const bare = yield* Effect.flip(
         Effect.scoped(
           Effect.flatMap(Engine.Engine, (engine) => engine.load("bare", readFileSync(place("outer.onnx"))))
@@ -157,6 +160,9 @@ describe("Teacher.layerOnnx", () => {
       const { found } = yield* through(place("halves.onnx"), options, features)
       found.data.forEach((value, i) => assert.closeTo(value, expected()[i]!, 0.3))
       const wrong = yield* Effect.flip(through(place("bytes.onnx"), options, features))
-      assert.include(wrong.message, "features is of the type int8, but numbers of 16, 32 or 64 bits are expected")
+      assert.include(
+        wrong.message,
+        "features has the type int8, but floating-point numbers of 16, 32 or 64 bits are expected"
+      )
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
 })

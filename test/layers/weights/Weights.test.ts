@@ -257,7 +257,7 @@ describe("Weights", () => {
     assert.strictEqual(error[Runtime.errorExitCode], 65)
     assert.strictEqual(
       error.message,
-      "weights w.safetensors: the tensors are not those of the network (1 missing: a [2] float32; " +
+      "weights w.safetensors: the tensors do not fit the network (1 missing: a [2] float32; " +
         "1 unexpected: extra [3] float32; 2 of another shape: b is [4] float32, expected [2, 2] float32, " +
         "c is [] int32, expected [] bool); use weights of the same architecture"
     )
