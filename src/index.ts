@@ -1,4 +1,5 @@
 /** BEiT v2: visual tokenizers, masked image modelling and their evaluation, as typed, composable Effect programs. */
+import "./RequireNode.ts"
 export * as compiler from "./compiler/index.ts"
 export * as domain from "./domain/index.ts"
 export * as layers from "./layers/index.ts"

@@ -1,12 +1,10 @@
 #!/usr/bin/env node
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Stdio } from "effect"
-import * as Program from "./Program.ts"
-import * as Signals from "./terminal/Signals.ts"
+import { refusal } from "../NodeVersion.ts"
 
-Stdio.Stdio.pipe(
-  Effect.flatMap(({ args }) => args),
-  Effect.flatMap(Program.run),
-  Effect.provide(NodeServices.layer),
-  Signals.runMain({ disableErrorReporting: true })
-)
+// Nothing else is imported before: what it calls may be missing in an older Node.js.
+const refused = refusal(process.versions.node)
+if (refused === undefined) await import("./main.ts")
+else {
+  process.stderr.write(`${refused}\n`)
+  process.exitCode = 69
+}

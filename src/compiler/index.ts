@@ -1,4 +1,5 @@
 /** Compiles steps into programs. Knows the typed operations and nothing of the method. */
+import "../RequireNode.ts"
 export * as ExternalData from "./graph/ExternalData.ts"
 export * as Graph from "./graph/Graph.ts"
 export * as InPlace from "./graph/InPlace.ts"

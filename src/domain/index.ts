@@ -1,4 +1,5 @@
 /** The method without a device: configurations, masks, schedules, positions, statistics. Pure. */
+import "../RequireNode.ts"
 export * as AugmentConfig from "./config/AugmentConfig.ts"
 export * as Config from "./config/Config.ts"
 export * as ConfigKeys from "./config/ConfigKeys.ts"

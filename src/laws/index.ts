@@ -1,4 +1,5 @@
 /** What holds of masks, quantizers and other parts, as properties to try on ours and on yours. Needs `fast-check`. */
+import "../RequireNode.ts"
 export * as Arbitraries from "./Arbitraries.ts"
 export * as Claim from "./Claim.ts"
 export { engine, type EngineOptions } from "./Engine.ts"

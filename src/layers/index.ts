@@ -1,4 +1,5 @@
 /** The outside world as Effect services. */
+import "../RequireNode.ts"
 export * as Engine from "./engine/Engine.ts"
 export * as EngineSurvey from "./engine/EngineSurvey.ts"
 export * as ConfigFile from "./files/ConfigFile.ts"

@@ -4,6 +4,7 @@
  * A program is exported by its name, with the types of its options and results and the errors that are its own; what
  * programs work on is exported as a module.
  */
+import "../RequireNode.ts"
 export * as Artifact from "./artifacts/Artifact.ts"
 export * as Export from "./artifacts/Export.ts"
 export { inspect, InspectError, type Inspection } from "./artifacts/Inspect.ts"

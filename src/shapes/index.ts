@@ -1,4 +1,5 @@
 /** Typed shapes and operations on them. Knows TensorFlow.js and nothing of the method. */
+import "../RequireNode.ts"
 export * as Activation from "./Activation.ts"
 export * as Arrange from "./Arrange.ts"
 export * as Attention from "./Attention.ts"

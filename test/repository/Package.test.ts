@@ -1,21 +1,39 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
-import { basename, dirname, join } from "node:path"
+import { basename, delimiter, dirname, join } from "node:path"
 import * as Version from "../../src/domain/values/Version.ts"
+import * as NodeVersion from "../../src/NodeVersion.ts"
 import { root } from "./rules.ts"
 
 interface Manifest {
   readonly version: string
   readonly bin: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
+  readonly engines: { readonly node: string }
   readonly exports: Readonly<Record<string, unknown>>
   readonly files: ReadonlyArray<string>
 }
 
 const manifest: Manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
-const compiler = join(root, "node_modules/typescript/bin/tsc")
+const quiet = ["--disable-warning=ExperimentalWarning"]
+const compilers = ["typescript", "typescript-5"].map((name) => ({
+  name,
+  file: join(root, "node_modules", name, "bin/tsc")
+}))
+const pictures = ["noto", "noto-v1", "twemoji", "emojione", "fluent-emoji-flat"].map((name) => `@iconify-json/${name}`)
 const folder = mkdtempSync(join(tmpdir(), "patchword-package-"))
 const [staged, consumer] = [join(folder, "staged"), join(folder, "consumer")]
 
@@ -90,11 +108,19 @@ const publicFiles = (dist: string): ReadonlyMap<string, (name: string) => boolea
   return found
 }
 
+const oldNode = (): string | undefined =>
+  (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, "node")).find((file) => {
+    const found = spawnSync(file, ["--version"], { encoding: "utf8" }).stdout
+    return found?.startsWith("v") && NodeVersion.refusal(found.slice(1).trim()) !== undefined
+  })
+
+const entries = Object.keys(manifest.exports).filter((name) => name !== "./package.json")
+
 describe("the package", () => {
   beforeAll(() => {
     mkdirSync(staged)
     mkdirSync(consumer)
-    run(root, process.execPath, compiler, "-p", "tsconfig.build.json", "--outDir", join(staged, "dist"))
+    run(root, process.execPath, ...quiet, "scripts/build.ts", join(staged, "dist"))
     for (const file of ["package.json", ...manifest.files].filter((name) => name !== "dist")) {
       cpSync(join(root, file), join(staged, file), { recursive: true })
     }
@@ -153,7 +179,7 @@ describe("the package", () => {
   }
   const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }
 
-  it.each(Object.keys(manifest.exports).filter((name) => name !== "./package.json"))(
+  it.each(entries)(
     "imports as %s, with what that needs alone",
     (name) => {
       const peer = peers[name]
@@ -187,10 +213,54 @@ describe("the package", () => {
     assert.include(run(consumer, process.execPath, command, "--version"), Version.version)
   })
 
-  it("type-checks where it is used", () => {
-    writeFileSync(join(consumer, "use.ts"), consumerSource)
-    const flags = ["--strict", "--noEmit", "--skipLibCheck", "--module", "nodenext", "--target", "es2024"]
-    run(consumer, process.execPath, compiler, ...flags, "use.ts")
+  describe.each(compilers)("type-checks its declarations with $name", ({ file, name }) => {
+    it.skipIf(!existsSync(file)).each([
+      ["nodenext", "nodenext"],
+      ["node16", "node16"],
+      ["esnext", "bundler"]
+    ])(`module %s, resolution %s, ${name}`, (module, resolution) => {
+      writeFileSync(join(consumer, "use.ts"), consumerSource)
+      const kind = ["--module", module, "--moduleResolution", resolution, "--target", "es2024"]
+      run(consumer, process.execPath, file, "--strict", "--noEmit", "--skipLibCheck", "false", ...kind, "use.ts")
+    })
+  })
+
+  it("needs the oldest Node that it names", () => {
+    assert.strictEqual(manifest.engines.node, `>=${NodeVersion.OLDEST}.0`)
+    assert.deepStrictEqual(["22.19.0", "23.1.0"].map(NodeVersion.refusal), [undefined, undefined])
+    const said = (version: string) => `patchword needs Node 22.19 or later; this is ${version}`
+    assert.deepStrictEqual(["20.20.2", "22.18.9"].map(NodeVersion.refusal), ["20.20.2", "22.18.9"].map(said))
+  })
+
+  const old = oldNode()
+
+  describe.skipIf(old === undefined)("on an older Node", () => {
+    const line = /^(?:Error: )?patchword needs Node 22\.19 or later; this is \d+\.\d+\.\d+$/m
+
+    it.each(entries)("says from %s which one it needs", (name) => {
+      const importing = `import "patchword${name.slice(1)}"`
+      const { status, stderr } = spawnSync(old!, ["--input-type=module", "--eval", importing], {
+        cwd: consumer,
+        encoding: "utf8"
+      })
+      assert.match(stderr, line)
+      assert.strictEqual(status, 1)
+    })
+
+    it("says so in one line from its command", () => {
+      const command = join(consumer, "node_modules/.bin/patchword")
+      const { status, stderr } = spawnSync(old!, [command, "--version"], { cwd: consumer, encoding: "utf8" })
+      assert.match(stderr.trimEnd(), line)
+      assert.strictEqual(stderr.trimEnd().split("\n").length, 1)
+      assert.strictEqual(status, 69)
+    })
+  })
+
+  it("holds what it says and nothing else", () => {
+    const installed = readdirSync(join(consumer, "node_modules/patchword"))
+    assert.sameMembers(installed, [...manifest.files, "package.json"])
+    const built = readdirSync(join(staged, "dist"), { recursive: true, encoding: "utf8" })
+    assert.deepStrictEqual(built.filter((name) => !/(?:^|\/)[\w-]+(?:\.d\.ts|\.js)?$/.test(name)), [])
   })
 
   it("installs neither Node nor pictures", () => {
@@ -199,4 +269,21 @@ describe("the package", () => {
     assert.include(modules, "patchword")
     assert.deepStrictEqual(modules.filter((name) => unwanted.test(name)), [])
   })
+
+  it("takes less than 500 MB", () => {
+    const files = readdirSync(join(consumer, "node_modules"), { recursive: true, withFileTypes: true })
+    const bytes = files.reduce(
+      (sum, file) => (file.isFile() ? sum + statSync(join(file.parentPath, file.name)).size : sum),
+      0
+    )
+    assert.isBelow(bytes, 500e6)
+  })
+
+  it("runs the example where its pictures are installed", () => {
+    mkdirSync(join(consumer, "node_modules/@iconify-json"))
+    for (const name of pictures) symlinkSync(join(root, "node_modules", name), join(consumer, "node_modules", name))
+    const source = readFileSync(join(root, "examples/compose.ts"), "utf8")
+    writeFileSync(join(consumer, "compose.ts"), source.replace("duration: 60, warmup: 6", "duration: 2, warmup: 1"))
+    assert.match(run(consumer, process.execPath, "compose.ts"), /^top-1 accuracy: \d+\.\d %$/m)
+  }, 120_000)
 })

@@ -68,10 +68,12 @@ const specifiers = (text: string): ReadonlyArray<string> =>
 const packageOf = (specifier: string): string =>
   specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/")
 
+const entry = new Set(["src/index.ts", "src/NodeVersion.ts", "src/RequireNode.ts"])
+
 export const arrows = ({ path, text }: File): ReadonlyArray<string> => {
   const [, name] = path.split("/")
   const room = rooms[name!]
-  if (room === undefined) return path === "src/index.ts" ? [] : [`${path}: no room has this file`]
+  if (room === undefined) return entry.has(path) ? [] : [`${path}: no room has this file`]
   return specifiers(text).flatMap((specifier) => {
     if (!specifier.startsWith(".")) {
       const known = room.packages.some((allowed) =>
@@ -82,7 +84,9 @@ export const arrows = ({ path, text }: File): ReadonlyArray<string> => {
       return known ? [] : [`${path}: ${name} does not use ${specifier}`]
     }
     const [, target] = join(dirname(path), specifier).split("/")
-    return target === name || room.rooms.includes(target!) ? [] : [`${path}: ${name} does not know ${target}`]
+    return target === name || room.rooms.includes(target!) || entry.has(`src/${target}`)
+      ? []
+      : [`${path}: ${name} does not know ${target}`]
   })
 }
 

@@ -32,7 +32,7 @@ export interface OnnxOptions {
 }
 
 const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
-  cpu: "install onnxruntime-node again",
+  cpu: "install it with \"npm install --ignore-scripts onnxruntime-node@1.30.0\"",
   cuda:
     "install CUDA 12 and cuDNN 9, and ONNX Runtime's part for them with \"ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild " +
     "onnxruntime-node\", or choose \"cpu\"",

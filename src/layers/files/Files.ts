@@ -95,8 +95,14 @@ export const ifThere = <A, R>(
 /** Computes the SHA-256 of a text or of bytes, in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
+/** A digest of what it is given part by part. */
+export interface Hasher {
+  readonly update: (part: Uint8Array) => unknown
+  readonly digest: (encoding: "hex") => string
+}
+
 /** Makes a SHA-256 that is computed part by part. */
-export const hasher = (): Hash => createHash("sha256")
+export const hasher = (): Hasher => createHash("sha256")
 
 /** Returns the free space on the disk of a folder, in bytes. */
 export const free = (folder: string): Effect.Effect<number, FileError> =>

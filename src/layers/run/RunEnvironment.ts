@@ -3,7 +3,8 @@
  * continued from.
  */
 import { Effect, Option, Schema } from "effect"
-import { findPackageJSON } from "node:module"
+// Node 20, which entries refuse by name, would not link what it does not have.
+import * as Module from "node:module"
 import * as os from "node:os"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
@@ -74,7 +75,7 @@ export const here = Effect.fnUntraced(function*(files: Files.Files) {
   const versions = yield* Effect.forEach(
     PACKAGES,
     (name) =>
-      Effect.try({ try: () => findPackageJSON(name, import.meta.url), catch: () => undefined }).pipe(
+      Effect.try({ try: () => Module.findPackageJSON(name, import.meta.url), catch: () => undefined }).pipe(
         Effect.flatMap((file) => file === undefined ? Effect.fail(undefined) : files.fs.readFileString(file)),
         Effect.flatMap(Schema.decodeEffect(Manifest)),
         Effect.map((manifest) => [[name, manifest.version]] as const),
