@@ -12,6 +12,7 @@ import { inspect } from "./commands/inspect.ts"
 import { knn } from "./commands/knn.ts"
 import { plan } from "./commands/plan.ts"
 import { predict } from "./commands/predict.ts"
+import { presets } from "./commands/presets.ts"
 import { pretrain } from "./commands/pretrain.ts"
 import { probe } from "./commands/probe.ts"
 import { pull } from "./commands/pull.ts"
@@ -29,7 +30,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune] },
     { group: "Evaluate", commands: [probe, knn] },
     { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
-    { group: "Look and plan", commands: [config, plan, inspect, engines] }
+    { group: "Look and plan", commands: [presets, config, plan, inspect, engines] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

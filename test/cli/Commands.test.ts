@@ -96,7 +96,7 @@ describe("the commands", () => {
         writeFileSync(at("lone.safetensors"), readFileSync(String(tokenizer.weights)))
         assert.match(
           yield* said("knn", at("lone.safetensors"), ...common),
-          /results +kept nowhere.*--out\n\nsplit +images +classes +top-1, %.*\nval +12 +3 +\d/
+          /results +not kept.*--out\n\nsplit +images +classes +top-1, %.*\nval +12 +3 +\d/
         )
 
         const lines = (yield* said("encode", run, "--split", "val", ...plainly)).split("\n").map((line) =>

@@ -22,7 +22,7 @@ describe("a failure that nobody has shown", () => {
     Effect.gen(function*() {
       const { err, out } = yield* written(Effect.die(new RangeError("no such thing")))
       assert.deepStrictEqual(out, [])
-      assert.include(err, "a mistake in patchword")
+      assert.include(err, "a bug in patchword")
       assert.include(err, "no such thing")
       assert.match(err, /^\s+at /m)
     }))

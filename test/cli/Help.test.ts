@@ -123,9 +123,10 @@ describe("the help", () => {
       }
     }).pipe(Effect.provide(NodeServices.layer)))
 
-  it.effect("shows a manifest that is read", () =>
+  it.effect("shows a manifest that is read, and is the page's text", () =>
     Effect.gen(function*() {
       const text = yield* said("help", "images")
+      assert.include(readFileSync("docs/images.md", "utf8"), text.slice(text.indexOf("\n\n") + 2))
       const manifest = text.slice(text.indexOf("  root:"), text.indexOf("  A split also"))
       writeFileSync(join(folder, "manifest.yaml"), manifest.replace("/data/imagenet", ".").replaceAll(/^ {2}/gm, ""))
       writeFileSync(join(folder, "synsets.txt"), "n01440764 tench\nn01443537 goldfish\n")

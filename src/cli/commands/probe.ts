@@ -60,7 +60,7 @@ export const probe = Command.make("probe", {
           ...(atEdge
             ? {
               edge:
-                `${l2} is the last of what was tried, so a better value may lie beyond; try others by --set probe.l2`
+                `${l2} is the last of the tried values, and a better one may lie beyond; try others by --set probe.l2`
             }
             : {})
         },

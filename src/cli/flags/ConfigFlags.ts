@@ -13,7 +13,7 @@ import * as Overrides from "./Overrides.ts"
 /** The preset of a command line that names none. */
 const DEFAULT = "tiny"
 
-/** Where a configuration comes from: a preset, over it a file, over it single values. */
+/** The sources of a configuration: a preset, a file over it, single values over both. */
 export const flags = {
   preset: Flag.String("preset").pipe(
     Described.optional(`the configuration to begin with (choices: ${Object.keys(Presets.all).join(", ")})`, DEFAULT)
@@ -37,7 +37,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface ConfigFlags {
   readonly preset: Option.Option<string>
   readonly config: Option.Option<string>

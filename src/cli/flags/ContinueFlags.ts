@@ -7,7 +7,7 @@ import * as Continuation from "../../pipelines/training/Continuation.ts"
 
 import * as Described from "./Described.ts"
 
-/** Which state, and how the schedule goes on. */
+/** The state to go on from, and the schedule from there. */
 export const flags = {
   continue: Flag.String("continue").pipe(
     Described.optional(
@@ -21,7 +21,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface ContinueFlags {
   readonly continue: Option.Option<string>
   readonly schedule: Option.Option<ContinuedFrom.Schedule>

@@ -6,7 +6,7 @@ import * as Engine from "../../layers/engine/Engine.ts"
 
 import * as Described from "./Described.ts"
 
-/** What computes. */
+/** The engine and its options. */
 export const flags = {
   engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference", "auto"]).pipe(
     Described.withDefault("the engine; auto measures all and takes the fastest that is exact enough", "onnx")
@@ -26,7 +26,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface EngineFlags {
   readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
   readonly threads: number

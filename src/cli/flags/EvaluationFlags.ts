@@ -1,4 +1,4 @@
-/** How a frozen network is evaluated: on which splits, by which rule of classes. */
+/** Flags of the evaluation of a frozen network. */
 import { Effect, type Option } from "effect"
 import { Flag } from "effect/cli"
 import * as Presets from "../../domain/config/presets/Presets.ts"
@@ -11,7 +11,7 @@ import * as Flags from "./Flags.ts"
 import * as ImagesFlags from "./ImagesFlags.ts"
 import { network } from "./NetworkFlags.ts"
 
-/** What a frozen network is tested on, what computes, and where the figures are kept. */
+/** The network, its test splits, the engine, and the folder of the figures. */
 export const flags = {
   network,
   train: Flag.String("train").pipe(Described.withDefault("the split that is learned from", "train")),
@@ -33,7 +33,7 @@ export const flags = {
   json: Flags.json
 }
 
-/** What {@link flags} say of the evaluation. */
+/** The values of {@link flags} that concern the evaluation. */
 export interface EvaluationFlags {
   readonly network: string
   readonly out: Option.Option<string>

@@ -20,7 +20,7 @@ export const tests = Flag.String("tests").pipe(
   Flag.map(names)
 )
 
-/** How the classes of the tested splits may differ from those that are learned. */
+/** The rule by which classes of the tested splits may differ from those that are learned. */
 export const classes = Flag.Literals("classes", Classes.Rule.literals).pipe(
   Described.withDefault(
     "same: every split has the same classes, by name; fewer: a tested split may lack some; subset: answers are sought " +

@@ -16,7 +16,7 @@ const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
 /** The images of a command line that names none. */
 const EMOJI = "emoji"
 
-/** What flags take for nothing. */
+/** The value of a flag that stands for nothing. */
 const NONE = "none"
 
 /** Shards by split: `train=a.tar,val=b.tar`, or files without a split for `train`. */
@@ -28,10 +28,10 @@ const shardsOf = (text: string): Images.Shards => {
   return Object.fromEntries(shards)
 }
 
-/** How a network's configuration has colours read. */
+/** The way in which a network's configuration has colours read. */
 export type Colours = Pick<AugmentConfig, "colour">
 
-/** Where images come from, and what is done before they are used. */
+/** The source of images, and the checks before they are used. */
 export const flags = {
   images: Flag.String("images").pipe(
     Described.optional(
@@ -83,7 +83,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface ImagesFlags {
   readonly images: Option.Option<string>
   readonly check: "contents" | "names"

@@ -1,10 +1,10 @@
-/** Which vector of a network stands for an image. */
+/** The vector of a network that stands for an image. */
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import * as Described from "./Described.ts"
 import * as RunConfig from "./RunConfig.ts"
 
-/** Which features are asked for. */
+/** The features that are asked for. */
 export const flags = {
   pooling: Flag.Literals("pooling", ["mean", "cls"]).pipe(
     Described.optional(
@@ -20,7 +20,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface PoolingFlags {
   readonly pooling: Option.Option<"mean" | "cls">
   readonly finalNorm: Option.Option<boolean>

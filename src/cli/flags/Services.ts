@@ -17,7 +17,7 @@ export const imagesAndEngine = (given: ImagesAndEngine, colours: ImagesFlags.Col
 export const runConfig = (preset: Preset, given: ImagesFlags.ImagesFlags) =>
   Effect.map(ConfigFlags.toJson(preset), (config) => ({ ...config, ...ImagesFlags.recorded(given) }))
 
-/** What a command that trains stands on: the run folder with its configuration, images, engine and progress. */
+/** The services of a command that trains: the run folder with its configuration, images, engine and progress. */
 export const training = (
   given: ImagesAndEngine & { readonly json: boolean; readonly out: string },
   { augment }: { readonly augment: ImagesFlags.Colours },

@@ -14,7 +14,7 @@ import * as SelfDistillation from "../../pipelines/SelfDistillation.ts"
 
 import * as Described from "./Described.ts"
 
-/** Who teaches, and what the weights of a teacher do not say. */
+/** The teacher, and its properties that a file of weights does not hold. */
 export const flags = {
   teacher: Flag.String("teacher").pipe(
     Described.withDefault(
@@ -47,7 +47,7 @@ export const flags = {
   )
 }
 
-/** What {@link flags} say. */
+/** The values of {@link flags}. */
 export interface TeacherFlags {
   readonly teacher: string
   readonly teacherSkip: Option.Option<number>

@@ -1,4 +1,4 @@
-/** What every command that trains takes. */
+/** The flags of every command that trains. */
 import * as ConfigFlags from "./ConfigFlags.ts"
 import * as ContinueFlags from "./ContinueFlags.ts"
 import * as EngineFlags from "./EngineFlags.ts"

@@ -1,4 +1,4 @@
-/** How a failure reaches a person or a program: once, on standard error, with an exit code by kind. */
+/** Failures on standard error, once, for a person or a program, with an exit code by kind. */
 import { Cause, Console, Effect, Exit, Predicate, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
@@ -115,7 +115,7 @@ const object = (error: unknown): string => {
   })
 }
 
-const DEFECT = "this is a mistake in patchword, not in what it was given; please report it with these lines:"
+const DEFECT = "this is a bug in patchword, not in its input; please report it with these lines:"
 
 /**
  * Writes a failure that nobody has shown to standard error, and of a defect its stack trace; also what an interruption brought.

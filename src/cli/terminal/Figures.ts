@@ -8,7 +8,7 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Print from "./Print.ts"
 
-/** Where the figures come from, and where they go. */
+/** The origin of figures, and the place where they are kept. */
 interface Given {
   readonly network: string
   readonly out: Option.Option<string>
@@ -64,7 +64,7 @@ export const keep = Effect.fnUntraced(function*(
         ))
     ])
   const results = json ? files ?? [] : files?.join(", ") ??
-    "kept nowhere: the network is of no run; name a folder with --out"
+    "not kept: the network belongs to no run; name a folder with --out"
   yield* Print.evaluation(
     json,
     { network, ...known, results },

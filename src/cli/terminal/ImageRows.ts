@@ -5,7 +5,7 @@ import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 
-/** What is said of an image in a line of JSON. */
+/** The name, the label and the class of an image, for a line of JSON. */
 export const named = (set: ImageSet.ImageSet, index: number) => {
   const label = set.labels[index]!
   return { image: set.describe(index), label, class: set.classes[label] }

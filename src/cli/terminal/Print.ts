@@ -19,7 +19,7 @@ const NAMED = 5
 
 const countOf = ({ leftOut }: ImageSet): number => leftOut.reduce((sum, { count }) => sum + count, 0)
 
-/** What splits do not hold, for machines: files left out, by kind, and broken images. */
+/** Files that are left out of the splits, by kind, and broken images, as an object. */
 export const missing = (sets: ReadonlyArray<ImageSet>) => ({
   leftOut: Object.fromEntries(sets.map((set) => [set.name, {
     count: countOf(set),
@@ -39,7 +39,7 @@ export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageS
         .map(([name, shown]) => `${name.padEnd(17)} ${value(shown)}`).join("\n")
   )
 
-/** What a split does not hold, for people; nothing where it holds all. */
+/** Files that are left out of a split and broken images, as lines of text; no lines where there are none. */
 export const remarks = (set: ImageSet): ReadonlyArray<string> => {
   const { leftOut, name, skipped } = set
   return [
@@ -120,7 +120,7 @@ export const evaluation = Effect.fnUntraced(function*(
   yield* result(true, { ...fields, accuracy, figures: found, random }, sets)
 })
 
-/** What a stage's last step measured, which is said of the batch that it learned from and of nothing else. */
+/** Measurements of a stage's last step, which are those of its batch alone. */
 export const lastBatch = (json: boolean, row: Row | undefined) => {
   if (row === undefined) return {}
   const { stage: _, step, ...measured } = row

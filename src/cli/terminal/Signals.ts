@@ -1,5 +1,5 @@
 /**
- * What signals do. The first interrupts the program, which saves what it has to and ends with the signal's exit code: 129
+ * Signals of the process. The first one interrupts the program, which saves its state and ends with the signal's exit code: 129
  * after SIGHUP (a terminal that closes), 130 after SIGINT (Ctrl-C), 143 after SIGTERM; where saving fails, with that
  * failure's code. One that comes a second later or more
  * ends it at once.
@@ -14,8 +14,8 @@ const SIGNALS = Object.keys(CODES) as ReadonlyArray<Signal>
 const SAME_MILLIS = 1000
 
 const STOPPING =
-  "stopping: a training saves its state first. Press Ctrl-C again to end at once; a training then takes the steps since " +
-  "its last checkpoint again\n"
+  "stopping: the training saves its state first. Press Ctrl-C again to end at once; the steps since the last checkpoint are " +
+  "then taken again\n"
 
 /** Runs a program as that of the process. */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {

@@ -58,6 +58,7 @@ const teachers = `Teachers: what --teacher takes. docs/teachers.md tells all.
 
 const configuration = `Configuration: a preset, a file over it, single values over both.
 
+  patchword presets                        lists sizes, data, time, memory and expected accuracy
   patchword config --preset base           prints every key with its value and what it means
   patchword config --preset base > my.yaml writes a file for --config
   --config my.yaml                         the values of a file; keys that it lacks are the preset's

@@ -1,5 +1,5 @@
 /**
- * Where each value of a configuration came from.
+ * The origins of the values of a configuration.
  *
  * ```ts
  * import assert from "node:assert"

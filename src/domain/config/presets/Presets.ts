@@ -49,7 +49,8 @@ export const all = {
 /** The name of a preset. */
 export type Name = keyof typeof all
 
-const isName = (name: string): name is Name => Object.hasOwn(all, name)
+/** Whether there is a preset of that name. */
+export const isName = (name: string): name is Name => Object.hasOwn(all, name)
 
 /** Returns the preset of a name. Fails with a {@link ConfigError} that suggests the nearest name. */
 export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
