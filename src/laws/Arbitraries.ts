@@ -1,5 +1,5 @@
 /**
- * What laws are tried on: keys, grids, vectors. Examples become small where a law is broken.
+ * Arbitraries for laws: keys, grids and vectors. They shrink to small examples when a law fails.
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,7 +13,7 @@ import fc from "fast-check"
 import type * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import type { Rows } from "./Rows.ts"
 
-/** A share above 0 and below 1. */
+/** A number above 0 and below 1. */
 export const share: fc.Arbitrary<number> = fc.double({
   min: 0,
   max: 1,
@@ -22,7 +22,7 @@ export const share: fc.Arbitrary<number> = fc.double({
   maxExcluded: true
 })
 
-/** Keys of one purpose. */
+/** Returns an arbitrary of keys for one purpose. */
 export const key = (purpose: string): fc.Arbitrary<KeyedRandom.Key> =>
   fc.record({ seed: fc.integer(), purpose: fc.constant(purpose), epoch: fc.nat(), index: fc.nat() })
 
@@ -32,28 +32,28 @@ export const grid: fc.Arbitrary<{ readonly height: number; readonly width: numbe
   width: fc.integer({ min: 1, max: 16 })
 })
 
-/** A vector of whole numbers that is not 0 everywhere. */
+/** Returns an arbitrary of integer vectors that are not zero. */
 export const vector = (width: number): fc.Arbitrary<ReadonlyArray<number>> =>
   fc.array(fc.integer({ min: -99, max: 99 }), { minLength: width, maxLength: width }).filter((row) =>
     row.some((x) => x !== 0)
   )
 
-/** Vectors of whole numbers, none of which is 0 everywhere. */
+/** Returns an arbitrary of lists of at most `most` integer vectors. No vector is zero. */
 export const vectors = (width: number, most: number): fc.Arbitrary<Rows> =>
   fc.array(vector(width), { minLength: 1, maxLength: most, size: "max" })
 
-/** Directions of codes, and vectors that look for them. */
+/** Codes as directions, and vectors to look up. */
 export interface Search {
   readonly codes: Rows
   readonly vectors: Rows
 }
 
-/** At most 12 codes and 20 vectors of 2 to 6 channels. */
+/** At most 12 codes and 20 vectors with 2 to 6 channels. */
 export const search: fc.Arbitrary<Search> = fc.integer({ min: 2, max: 6 }).chain((width) =>
   fc.record({ codes: vectors(width, 12), vectors: vectors(width, 20) })
 )
 
-/** Directions of codes, and vectors of which each belongs to one of them, whichever that is. */
+/** Codes as directions, and vectors with an arbitrary code each. */
 export interface Assigned extends Search {
   readonly assigned: ReadonlyArray<number>
 }

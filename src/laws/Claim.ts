@@ -1,5 +1,5 @@
 /**
- * What a law claims of an example. A claim that is wrong throws a sentence that says why.
+ * Claims about an example. A claim that is false throws an error whose message explains it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -12,7 +12,7 @@
 import fc from "fast-check"
 import { isDeepStrictEqual } from "node:util"
 
-/** Claims that something holds. */
+/** Claims that a condition is true. */
 export const holds = (condition: boolean, complaint: () => string): void => {
   if (!condition) throw new Error(complaint())
 }
@@ -22,7 +22,7 @@ const LONG = 200
 const members = (value: unknown): ReadonlyMap<string, unknown> =>
   new Map(typeof value === "object" && value !== null ? Object.entries(value) : [])
 
-/** Says how two values differ: of long ones, which member is the first that does. */
+/** Describes the difference of two values. For long values it describes the first member that differs. */
 const difference = (found: unknown, expected: unknown, what: string): string => {
   const whole = `${what} is ${fc.stringify(found)} but must be ${fc.stringify(expected)}`
   const [ours, theirs] = [members(found), members(expected)]
@@ -32,11 +32,11 @@ const difference = (found: unknown, expected: unknown, what: string): string => 
     : difference(ours.get(first), theirs.get(first), `${first} of ${what}`)
 }
 
-/** Claims that two values are equal, member by member. */
+/** Claims that two values are deeply equal. */
 export const same = (found: unknown, expected: unknown, what: string): void =>
   holds(isDeepStrictEqual(found, expected), () => difference(found, expected, what))
 
-/** Claims that numbers differ by `within` at most; what is not a number differs from all. */
+/** Claims that numbers differ by at most `within`. NaN differs from every number. */
 export const close = (
   found: ArrayLike<number>,
   expected: ArrayLike<number>,

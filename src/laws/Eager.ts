@@ -1,4 +1,4 @@
-/** Typed operations that are computed at once, on host arrays. */
+/** Computes typed operations immediately, on host arrays. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as BackendScope from "../compiler/trace/BackendScope.ts"
 import type * as HostTensor from "../shapes/HostTensor.ts"
@@ -6,7 +6,7 @@ import type { HostOf } from "../shapes/Step.ts"
 import * as Tensor from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
 
-/** What `body` makes of a record of host arrays. Frees every tensor. */
+/** Runs `body` on a record of host arrays and returns its result on the host. Frees every tensor. */
 export const run = <I extends object, O extends object>(inputs: HostOf<I>, body: (inputs: I) => O): HostOf<O> =>
   BackendScope.run("cpu", () => {
     // TensorFlow.js would advertise its other packages on the console.

@@ -17,7 +17,7 @@ import * as Steps from "./EngineSteps.ts"
 import { type Law, make, type Options } from "./Law.ts"
 import { refused } from "./Refused.ts"
 
-/** Five steps of a small regression, with one update for `accumulate` of them. */
+/** Takes five steps of a small regression, with one update for `accumulate` steps. */
 export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 0) {
   const engine = yield* Engine
   const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate, seed))
@@ -28,10 +28,12 @@ export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 
   return { metrics, state: (yield* handle.snapshot).state }
 }, Effect.scoped)
 
-/** Five steps of a small regression. */
+/** Takes five steps of a small regression. */
 export const trained = trainedBy(1)
 
-/** Inferences with programs of the same name and other sizes, all open at once, by two batches for each. */
+/**
+ * Runs inferences of several programs with the same name and different sizes. All are open at once and get two batches each.
+ */
 const inferred = Effect.fnUntraced(function*(seed: number) {
   const engine = yield* Engine
   const sizes = [4, 1, 7]
@@ -49,7 +51,7 @@ const inferred = Effect.fnUntraced(function*(seed: number) {
   return { outputs, mixed: [first, yield* mixed.run(Steps.mixture(seed + 1))] }
 }, Effect.scoped)
 
-/** Claims that two records of arrays agree, numbers within a share of the largest of their array. */
+/** Claims that two records of arrays agree. Numbers may differ by a share of the largest number of their array. */
 const agree = (found: object, expected: object, within: number, what: string): void => {
   const all = new Map(Tree.leaves<HostTensor.Any>(expected))
   const leaves = Tree.leaves<HostTensor.Any>(found)
@@ -76,25 +78,25 @@ const says = (error: EngineError, message: RegExp, exitCode: number): void => {
 const tagOf = <A, R>(effect: Effect.Effect<A, EngineError, R>): Effect.Effect<string, never, R> =>
   Effect.map(refused(effect, "what cannot be done"), ({ reason }) => reason._tag)
 
-/** A step and what it runs on. */
+/** A step and its inputs. */
 interface Given {
   readonly engine: Engine["Service"]
   readonly seed: number
   readonly initial: () => HostOf<Steps.State>
   readonly batch: (step: number) => HostOf<Steps.Batch>
-  /** A batch whose loss is not a number. */
+  /** A batch whose loss is NaN. */
   readonly broken: () => HostOf<Steps.Batch>
 }
 
-/** What an engine of one's own may differ in. */
+/** Options for the laws of an engine. */
 export interface EngineOptions {
-  /** How much a number may differ from the reference's; 1e-5 when absent, which single precision keeps. */
+  /** The largest difference from the reference's numbers. The default is 1e-5, which single precision keeps. */
   readonly within?: number
 }
 
 /**
- * The laws of an engine: the numbers of the reference, the promises of its handles, and nothing left alive after success,
- * failure or interruption. The runtime holds the engine while the laws are tried; whoever made it disposes of it.
+ * Returns the laws of an engine: it computes the reference's numbers, its handles keep their promises, and nothing stays alive
+ * after success, failure or interruption. The runtime holds the engine while the laws are checked. Its owner disposes of it.
  */
 export const engine = <E>(
   runtime: ManagedRuntime.ManagedRuntime<Engine, E>,

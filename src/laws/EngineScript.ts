@@ -1,4 +1,4 @@
-/** What can be done with an engine's handles, in any order. */
+/** Random sequences of actions on an engine's handles. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import fc from "fast-check"
@@ -26,13 +26,13 @@ const kinds = [
 
 type Kind = typeof kinds[number]
 
-/** An action, and by its place among those that are open the handle that it is done with. */
+/** An action, and the index of the open handle that it uses. */
 export interface Action {
   readonly kind: Kind
   readonly which: number
 }
 
-/** At most twelve actions, each on one of the handles that are open. */
+/** At most twelve actions, each on one of the open handles. */
 export const scripts: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
   fc.record({ kind: fc.constantFrom(...kinds), which: fc.nat(9) }),
   { minLength: 1, maxLength: 12 }
@@ -86,7 +86,10 @@ const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, 
   yield* Fiber.interrupt(fiber)
 })
 
-/** Does one thing after the other. After each, the engine holds what its open handles need, and in the end nothing. */
+/**
+ * Runs the actions in order. After each one it claims that the engine holds only the memory of its open handles, and at the end
+ * none.
+ */
 export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   const tensors = tf.memory().numTensors
   const engine = yield* Engine.Engine

@@ -1,4 +1,4 @@
-/** Small steps that engines are tried on. */
+/** Small steps for the laws of engines. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Codes from "../shapes/Codes.ts"
@@ -33,7 +33,7 @@ const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
 
 const line = { weight: f32(2, 3), bias: f32(2) }
 
-/** A linear regression by AdamW, of one update for `accumulate` steps. */
+/** Makes a linear regression with AdamW and one update for `accumulate` steps. */
 export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
   state: AdamW.stateSpec(line, accumulate),
@@ -54,7 +54,7 @@ export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metric
 
 export const regression = regressionOf(1)
 
-/** Gives a list, for so many rows. */
+/** Makes an inference that returns a list, for a given number of rows. */
 export const affineOf = <R extends number>(
   rows: R
 ): Inference<Line, { readonly x: Tensor<[R, 3]> }, ReadonlyArray<Tensor<[R, 2]>>> => ({
@@ -76,7 +76,7 @@ export interface Mixed {
   readonly mask: Tensor<[4], "bool">
 }
 
-/** Takes and gives every element type. */
+/** An inference whose inputs and outputs have all element types. */
 export const mixed: Inference<{ readonly table: Tensor<[5, 3]> }, Mixed, object> = {
   name: "mixed",
   weights: { table: f32(5, 3) },
@@ -98,7 +98,7 @@ export const mixed: Inference<{ readonly table: Tensor<[5, 3]> }, Mixed, object>
   })
 }
 
-/** The batch of {@link mixed}; some numbers are not finite, and a count needs more digits than float32 has. */
+/** Makes the batch of {@link mixed}. Some numbers are not finite. One count needs more digits than float32 has. */
 export const mixture = (seed: number): HostOf<Mixed> => ({
   x: values([4, 3], (i) => [NaN, Infinity, -Infinity][i - 4] ?? Math.sin(i + seed)),
   codes: HostTensor.make([4], "int32", Int32Array.from([0, 1, 2, 3], (i) => (i * 3 + seed) % 5)),
@@ -108,7 +108,7 @@ export const mixture = (seed: number): HostOf<Mixed> => ({
 
 type Row = Tensor<[3]>
 
-/** Returns the same values under several names: computed ones, constants and inputs. */
+/** A step that returns the same values under several names: computed values, constants and inputs. */
 export const repeated: TrainStep<
   { readonly first: Row; readonly second: Row },
   { readonly x: Row },
@@ -124,7 +124,7 @@ export const repeated: TrainStep<
   }
 }
 
-/** Adds up the squares of 3 million numbers. */
+/** An inference that sums the squares of 3 million numbers. */
 export const length: Inference<
   object,
   { readonly x: Tensor<[3000, 1024]> },
@@ -138,7 +138,7 @@ export const length: Inference<
 
 const one = f32(1)
 
-/** Asks for more memory than there is anywhere. */
+/** A step that needs more memory than any machine has. */
 export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor<[1]> }, object> = {
   name: "greedy",
   state: { w: one },
@@ -153,7 +153,7 @@ export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor
   }
 }
 
-/** The gradient of its square root is infinite at 0, and its loss not a number below. */
+/** A step with a square root. Its gradient is infinite at 0, and its loss is NaN below 0. */
 export const rooted: TrainStep<
   { readonly w: Tensor<[1]> },
   { readonly x: Tensor<[1]> },
@@ -185,7 +185,7 @@ const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
   bias: values([2], (i) => at(i + 6))
 })
 
-/** The state before the first step; `seed` names one of many. */
+/** Creates the state before the first step. Different seeds give different states. */
 export const initial = (accumulate = 1, seed = 0): HostOf<State> => ({
   parameters: fixedLine((i) => Math.sin(i + 1 + seed)),
   first: fixedLine(() => 0),
@@ -193,7 +193,7 @@ export const initial = (accumulate = 1, seed = 0): HostOf<State> => ({
   ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
 })
 
-/** The batch of a step; `seed` names one of many. */
+/** Creates the batch of a step. Different seeds give different batches. */
 export const batchOf = (accumulate: number, seed = 0) => (step: number): HostOf<Batch> => ({
   x: values([4, 3], (i) => Math.cos(i * 3 + step + seed)),
   y: values([4, 2], (i) => Math.sin(i * 5 + step + seed)),

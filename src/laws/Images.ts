@@ -1,4 +1,4 @@
-/** Laws of sources of images. */
+/** Laws of image sources. */
 import { Effect, Exit, type Layer } from "effect"
 import fc from "fast-check"
 import { Images, type ImagesError } from "../layers/images/Images.ts"
@@ -8,8 +8,8 @@ import { type Law, make, type Options } from "./Law.ts"
 import { refused } from "./Refused.ts"
 
 /**
- * The laws of a source of images with the split `split`. Each example opens the source anew, so that what is claimed holds
- * from one opening to the next.
+ * Returns the laws of an image source with the split `split`. Each example opens the source again, so the laws also hold
+ * between openings.
  */
 export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): ReadonlyArray<Law> => {
   const opened = <A>(body: Effect.Effect<A, ImagesError, Images>): Promise<A> =>

@@ -1,4 +1,4 @@
-/** The end of a stage at a point of choice, by interruption or failure. */
+/** Ends a stage at a chosen point, by interruption or failure. */
 import { Context, Deferred, Effect, Fiber, Option } from "effect"
 import fc from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"
@@ -10,13 +10,13 @@ import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 
 const calls = ["latest", "rewind", "run", "log", "report", "snapshot", "save", "saveWeights", "done"] as const
 
-/** Where a stage ends: before or in a call of a service, when it is made for the `call`th time. */
+/** A point at which a stage ends: before or during the `call`th call of a service's function. */
 export interface Trap {
   readonly point: string
   readonly call: number
 }
 
-/** Points of a stage of so many steps. */
+/** Returns an arbitrary of points in a stage of `steps` steps. */
 export const traps = (steps: number): fc.Arbitrary<Trap> =>
   fc.record({
     point: fc.tuple(fc.constantFrom("before", "in"), fc.constantFrom(...calls)).map((words) => words.join(" ")),
@@ -25,7 +25,7 @@ export const traps = (steps: number): fc.Arbitrary<Trap> =>
 
 type Around = <A, E, R>(point: string, self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** Puts `around` around what a stage calls. */
+/** Wraps every service call of a stage in `around`. */
 export const watching = Effect.fnUntraced(function*(around: Around) {
   const engine = yield* Engine
   const runs = yield* Runs
@@ -97,8 +97,8 @@ const ended = (failing: boolean) =>
     return met
   })
 
-/** Starts a stage, interrupts it at a point and waits for its end; false when it ends without coming there. */
+/** Starts a stage, interrupts it at a point and waits for its end. Returns false if it ends without reaching the point. */
 export const interruptedAt = ended(false)
 
-/** {@link interruptedAt}, with a defect in place of the interruption. */
+/** Does the same as {@link interruptedAt}, with a defect in place of the interruption. */
 export const failedAt = ended(true)

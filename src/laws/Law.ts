@@ -1,5 +1,5 @@
 /**
- * A law: a sentence about a thing, and a property that finds an example against it.
+ * A law: a sentence about a part, and a property that searches for a counterexample.
  *
  * ```ts
  * import assert from "node:assert"
@@ -20,30 +20,30 @@
 import { Effect, Schema } from "effect"
 import fc from "fast-check"
 
-/** How a law is checked: `numRuns`, `seed`, `path`, `verbose` and the rest of fast-check's parameters. */
+/** Parameters of a check: `numRuns`, `seed`, `path`, `verbose` and the other parameters of fast-check. */
 export type Parameters = fc.Parameters<unknown>
 
-/** A law of one thing. */
+/** A law of one part. */
 export interface Law {
-  /** What is claimed, as the rest of a sentence that begins with the thing: "gives equal keys equal masks". */
+  /** The claim, as the rest of a sentence whose subject is the part: "gives equal keys equal masks". */
   readonly name: string
   /** The property, for `fc.assert` and `fc.check`. */
   readonly property: fc.IRawProperty<unknown, true>
-  /** How often the property is tried where nothing else is asked. Laws of slow things are tried less often. */
+  /** The default number of examples. It is smaller for slow parts. */
   readonly numRuns: number
-  /** Tries the property; rejects with a {@link LawError} when an example breaks it. For vitest, node:test, Jest. */
+  /** Checks the property. Rejects with a {@link LawError} if an example violates it. Works in vitest, node:test and Jest. */
   readonly check: (parameters?: Parameters) => Promise<void>
 }
 
-/** A law does not hold. The message says what is wrong, with the smallest example that was found. */
+/** The error of a law that does not hold. The message explains the violation and shows the smallest example that was found. */
 export class LawError extends Schema.TaggedError<LawError>()("LawError", {
   /** The name of the law. */
   law: Schema.String,
-  /** What is wrong with the example. */
+  /** The explanation of the violation. */
   complaint: Schema.String,
-  /** The example, as JavaScript. */
+  /** The example, as JavaScript code. */
   example: Schema.String,
-  /** fast-check's parameters that come to the same example at once. */
+  /** Parameters of fast-check that repeat the example. */
   again: Schema.Struct({ seed: Schema.Number, path: Schema.String }),
   cause: Schema.Defect()
 }) {
@@ -55,7 +55,7 @@ export class LawError extends Schema.TaggedError<LawError>()("LawError", {
   }
 }
 
-/** Tries a law, as an Effect. */
+/** Checks a law, as an Effect. */
 export const verify = (law: Law, parameters: Parameters = {}): Effect.Effect<void, LawError> =>
   Effect.flatMap(
     Effect.promise(async () => fc.check(law.property, { numRuns: law.numRuns, ...parameters })),
@@ -78,12 +78,15 @@ export const verify = (law: Law, parameters: Parameters = {}): Effect.Effect<voi
     }
   )
 
-/** How a law is made. */
+/** Options of a law. */
 export interface Options {
   readonly numRuns?: number
 }
 
-/** A law that `body` claims of every value of an arbitrary: it throws, best by a `Claim`, where the law is broken. */
+/**
+ * Makes a law that `body` checks for every value of an arbitrary. If the law is violated, `body` throws, preferably with a
+ * `Claim`.
+ */
 export const make = <A>(
   name: string,
   arbitrary: fc.Arbitrary<A>,

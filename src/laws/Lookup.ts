@@ -1,4 +1,4 @@
-/** Laws of the lookup of codes. */
+/** Laws of the code lookup. */
 import fc from "fast-check"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
@@ -8,7 +8,7 @@ import * as Eager from "./Eager.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 
-/** Gives vectors `[M, E]` codes out of a codebook `[K, E]` of unit vectors, and the values of these codes. */
+/** Looks up the codes of vectors `[M, E]` in a codebook `[K, E]` of unit vectors, and returns the codes and their values. */
 export type Lookup = (codebook: Tensor<[number, number]>, vectors: Tensor<[number, number]>) => {
   readonly codes: Tensor<[number], "int32">
   readonly z_q: Tensor<[number, number]>
@@ -32,9 +32,9 @@ const ordered: fc.Arbitrary<Arbitraries.Search & { readonly order: ReadonlyArray
 )
 
 /**
- * The laws of a lookup by direction: what makes the code with the largest cosine also the nearest on the unit sphere.
- * Codes that are equally near within the noise of single precision are equally right, but of the very same codes the first
- * is taken.
+ * Returns the laws of a lookup by direction, in which the code with the largest cosine similarity is the nearest on the unit
+ * sphere. Codes whose distances differ only by the noise of single precision are all accepted. Of identical codes, the first
+ * one is required.
  */
 export const lookup = (quantize: Lookup): ReadonlyArray<Law> => {
   const found = (codes: Rows.Rows, vectors: Rows.Rows) => {

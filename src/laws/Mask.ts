@@ -8,8 +8,8 @@ import * as Claim from "./Claim.ts"
 import { type Law, make } from "./Law.ts"
 
 /**
- * Draws the mask that a key names, `[height * width]`, row by row, 1 where a patch is masked. What is made of rectangles
- * tells `trace` of each in turn.
+ * Draws the mask of a key, `[height * width]`, row by row, with 1 for masked patches. If the mask consists of rectangles, it
+ * passes each one to `trace`, in order.
  */
 export type Draw = (
   options: Required<BlockMask.Options>,
@@ -58,7 +58,7 @@ const grouped: Change = ({ epoch, index, seed }, at, stride) => ({
   index: index + stride * Math.floor(at / 25)
 })
 
-/** The laws of a function that draws masks. */
+/** Returns the laws of a function that draws masks. */
 export const mask = (draw: Draw): ReadonlyArray<Law> => [
   make("masks exactly as many patches as asked", asked, ({ key, options }) => {
     const { count, height, width } = options

@@ -1,4 +1,4 @@
-/** Laws of a codebook that follows its vectors. */
+/** Laws of a codebook that follows its vectors by a moving average. */
 import fc from "fast-check"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
@@ -9,19 +9,19 @@ import * as Eager from "./Eager.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 
-/** A codebook `[K, E]` of unit vectors, and the moving average of how often each code is used, `[K]`. */
+/** A codebook `[K, E]` of unit vectors, and the moving average of each code's usage, `[K]`. */
 export interface Followed {
   readonly codebook: Tensor<[number, number]>
   readonly uses: Tensor<[number]>
 }
 
-/** Unit vectors `[M, E]` and the code of each. */
+/** Unit vectors `[M, E]` and their codes. */
 export interface Batch {
   readonly z: Tensor<[number, number]>
   readonly codes: Tensor<[number], "int32">
 }
 
-/** What a batch makes of a codebook; `decay` is the share of a code that stays. */
+/** Updates a codebook with a batch. `decay` is the share of a code that stays. */
 export type Follow = (state: Followed, batch: Batch, decay: number) => Followed
 
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
@@ -33,7 +33,7 @@ const given = (decay: fc.Arbitrary<number>) =>
     uses: fc.double({ min: 0, max: 4, noNaN: true })
   })
 
-/** The laws of a moving average of directions. */
+/** Returns the laws of a moving average of directions. */
 export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
   const after = ({ assigned, codes, vectors }: Arbitraries.Assigned, decay: number, uses: number, times = 1) => {
     const width = codes[0]!.length

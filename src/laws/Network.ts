@@ -13,9 +13,9 @@ import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
 import { type Law, make } from "./Law.ts"
 
-/** How a network is tried. */
+/** Options for the laws of a network. */
 export interface NetworkOptions {
-  /** How much a number may differ between batches, of 1 and itself; 1e-4 when absent. */
+  /** The largest difference between batches, relative to 1 plus the number's magnitude. 1e-4 by default. */
   readonly within?: number
 }
 
@@ -52,7 +52,7 @@ const unit = (tree: object): object => {
   return zip(tree, tree, (x) => x / length)
 }
 
-/** The sample of a batch, still as a batch. */
+/** Returns one sample of a batch as a batch of one. */
 const sample = (batch: object, at: number): object =>
   Tree.map<object>(batch, (leaf) => {
     const { data, shape: [count, ...rest] } = leaf as Host
@@ -61,8 +61,8 @@ const sample = (batch: object, at: number): object =>
   })
 
 /**
- * The laws of a network whose weights and inputs are numbers, and whose batches are the first axis of all that goes in and
- * comes out. `of` makes it for a batch of so many samples. Its slopes have to be smooth: finite differences see no kinks.
+ * Returns the laws of a network whose weights and inputs are real numbers. The first axis of every input and output is the
+ * batch. `of` makes the network for a batch size. The network must be smooth, because finite differences are wrong at kinks.
  */
 export const network = <W extends object, B extends object, O extends object>(
   of: (batch: number) => Inference<W, B, O>,

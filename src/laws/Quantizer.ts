@@ -1,4 +1,4 @@
-/** Laws of quantizers of any kind. */
+/** Laws of all quantizers. */
 import fc from "fast-check"
 import * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -14,9 +14,9 @@ import * as Eager from "./Eager.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 
-/** What a quantizer of one's own may differ in. */
+/** Options for the laws of a quantizer. */
 export interface QuantizerOptions {
-  /** Losses that may be negative, such as a difference of entropies; none when absent. */
+  /** Names of losses that may be negative, such as a difference of entropies. None by default. */
   readonly signed?: ReadonlyArray<string>
 }
 
@@ -24,8 +24,8 @@ export interface QuantizerOptions {
 const lengths = [1, 1, 1, 1e-15, 0, 1e4, 1e15]
 
 /**
- * The laws of any quantizer, with a codebook or without. `learned` gives parameters and state that it may have, another one for
- * each seed; where it has none, it gives nothing.
+ * Returns the laws of any quantizer, with or without a codebook. `learned` returns possible parameters and state, different
+ * ones for each seed. It returns an empty record for a quantizer without parameters and state.
  */
 export const quantizer = <K extends number, E extends number, Q extends Quantizer.Parts>(
   of: Quantizer.Quantizer<K, E, Q>,

@@ -1,7 +1,7 @@
-/** Effects that must fail. */
+/** Checks effects that must fail. */
 import { Effect } from "effect"
 
-/** What an effect fails with. A success breaks the law. */
+/** Returns the error of an effect. A success violates the law. */
 export const refused = <A, E, R>(effect: Effect.Effect<A, E, R>, what: string): Effect.Effect<E, never, R> =>
   Effect.matchEffect(effect, {
     onFailure: Effect.succeed,

@@ -1,4 +1,4 @@
-/** Laws of learning rates over a run. */
+/** Laws of learning rate schedules. */
 import fc from "fast-check"
 import type * as Domain from "../domain/method/Schedule.ts"
 import * as Claim from "./Claim.ts"
@@ -13,7 +13,9 @@ const asked: fc.Arbitrary<Domain.Cosine> = fc.record({
   { peak }
 ) => peak > 0)
 
-/** The laws of a schedule with a warm-up, of whatever form: a function of the step, counted from 0. */
+/**
+ * Returns the laws of a schedule with a warmup. The schedule may have any form. It is a function of the step, counted from 0.
+ */
 export const schedule = (of: (options: Domain.Cosine) => (step: number) => number): ReadonlyArray<Law> => {
   const law = (name: string, body: (options: Domain.Cosine, rates: ReadonlyArray<number>, slack: number) => void) =>
     make(name, asked, (options) => {

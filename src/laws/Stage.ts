@@ -12,17 +12,17 @@ import { type Law, make } from "./Law.ts"
 
 type Run = Runs.Runs | Checkpoints
 
-/** Which stage is tried. */
+/** The stage that the laws check. */
 export interface StageUnderLaw<A, E, R> {
-  /** Trains it, and gives what it learned as plain data: arrays, say. */
+  /** Trains the stage and returns its result as plain data, such as arrays. */
   readonly train: (options: StageOptions) => Effect.Effect<A, E, R | Run>
-  /** How many steps it takes; a few will do. */
+  /** The number of steps that it takes. A few are enough. */
   readonly steps: number
 }
 
 /**
- * The laws of a stage. The runtime holds the engine and what else the stage needs, but for its run, which the laws make in
- * memory; whoever made the runtime disposes of it.
+ * Returns the laws of a stage. The runtime holds the engine and all other services of the stage except its run. The laws make
+ * the run in memory. The runtime's owner disposes of it.
  */
 export const stage = <A, E, R, X>(
   runtime: ManagedRuntime.ManagedRuntime<R | Engine, X>,

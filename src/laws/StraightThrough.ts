@@ -1,4 +1,4 @@
-/** Laws of gradients at a quantizer. */
+/** Laws of a quantizer's gradients. */
 import fc from "fast-check"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -53,8 +53,8 @@ const noneReaches = (found: HostTensor.Any) =>
   )
 
 /**
- * The laws of what is passed straight through a quantizer: the gradient of the quantized vectors is that of `around`, which
- * is what would be there if nothing were chosen, and none reaches the codebook.
+ * Returns the laws of a straight-through estimator. The gradient of the quantized vectors is that of `around`, the same
+ * function without the choice of codes. No gradient reaches the codebook.
  */
 export const straightThrough = (
   quantize: (codebook: Values, vectors: Values) => { readonly z_q: Values },
@@ -81,8 +81,8 @@ export const straightThrough = (
 ]
 
 /**
- * The laws of a commitment, the mean over all channels of the squared distance between a code and the direction of its
- * vector: it pulls vectors, and no codes.
+ * Returns the laws of a commitment loss: the mean over all channels of the squared distance between a code and the direction of
+ * its vector. It pulls vectors to codes, and no codes to vectors.
  */
 export const commitment = (
   quantize: (codebook: Values, vectors: Values) => {

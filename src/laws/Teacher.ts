@@ -8,17 +8,20 @@ import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Claim from "./Claim.ts"
 import { type Law, make } from "./Law.ts"
 
-/** What a teacher is shown. */
+/** Options for the laws of a teacher. */
 export interface TeacherOptions {
-  /** The side of the images in pixels, a whole number of patches. */
+  /** The side of the images in pixels, a multiple of the patch size. */
   readonly side: number
-  /** How much a feature may differ from that of the same image in another batch, of the largest there is; 1e-5 when absent. */
+  /**
+   * The largest difference between a feature and that of the same image in another batch, relative to the largest feature. 1e-5
+   * by default.
+   */
   readonly within?: number
 }
 
 type Service = Teacher["Service"]
 
-/** The laws of a teacher. The runtime holds it while they are tried; whoever made it disposes of it. */
+/** Returns the laws of a teacher. The runtime holds the teacher while the laws are checked. Its owner disposes of it. */
 export const teacher = <E>(
   runtime: ManagedRuntime.ManagedRuntime<Teacher, E>,
   options: TeacherOptions

@@ -1,4 +1,4 @@
-/** What holds of masks, quantizers and other parts, as properties to try on ours and on yours. Needs `fast-check`. */
+/** Laws of masks, quantizers and other parts, as properties to check on our parts and on yours. Needs `fast-check`. */
 import "../RequireNode.ts"
 export * as Arbitraries from "./Arbitraries.ts"
 export * as Claim from "./Claim.ts"

@@ -1,4 +1,4 @@
-/** Networks, losses and steps as pure functions over parameter records. Knows the typed operations and the domain. */
+/** Networks, losses and steps as pure functions of parameter records. Knows the typed operations and the domain. */
 import "../RequireNode.ts"
 export * as Block from "./blocks/Block.ts"
 export * as BlockParams from "./blocks/BlockParams.ts"

@@ -1,8 +1,8 @@
 /**
- * One pre-norm transformer block: `x + g₁·attention(norm x)`, then `x + g₂·mlp(norm x)`.
+ * A pre-norm transformer block: `x + g₁·attention(norm x)`, then `x + g₂·mlp(norm x)`.
  *
- * Queries and values have a bias, keys have none. Layer scale stands inside drop path. Layer norm's epsilon is 1e-6 and
- * GELU the exact one throughout (`modeling_finetune.py`, class `Block`).
+ * Queries and values have a bias, keys have none. Layer scale is applied before drop path. Layer norm's epsilon is 1e-6, and
+ * GELU is the exact one throughout (`modeling_finetune.py`, class `Block`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -28,25 +28,25 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import type { AttentionParams, BlockParams, Given, Sequence, Sizes, TokensOf } from "./BlockParams.ts"
 import type * as DropPath from "./DropPath.ts"
 
-/** Layer norm's epsilon in every network of BEiT. */
+/** The epsilon of layer norms in every network of BEiT. */
 export const EPSILON = 1e-6
 
-/** Relative positions as a table's rows for every pair of tokens. */
+/** The row of the relative position table for every pair of tokens. */
 export type RelativeIndex<T extends number> = HostTensor<[T, T], "int32">
 
-/** What a block needs beside its parameters and its input. */
+/** The inputs of a block besides its parameters and tokens. */
 export interface Context<B extends number, N extends Sizes> {
   readonly heads: N["heads"]
   /** The bias that all blocks share. */
   readonly bias?: Tensor<[N["heads"], TokensOf<N>, TokensOf<N>]> | undefined
-  /** How a block's own table is read. */
+  /** The rows of the block's own table. */
   readonly index?: RelativeIndex<TokensOf<N>> | undefined
   readonly dropPath?: DropPath.Factors<B> | undefined
-  /** Added to the variance in layer norms; {@link EPSILON} when absent. */
+  /** The epsilon of layer norms. {@link EPSILON} by default. */
   readonly epsilon?: number | undefined
 }
 
-/** The heads' queries, keys and values, and the bias of their scores. */
+/** Computes queries, keys and values of all heads, and the bias of the attention scores. */
 export const headsOf = <B extends number, N extends Sizes>(
   params: AttentionParams<N>,
   x: Given<B, N>,
@@ -60,7 +60,7 @@ export const headsOf = <B extends number, N extends Sizes>(
   return { ...splitHeads(biased, x.shape[2], heads), bias: own && shared ? add(own, shared) : own ?? shared }
 }
 
-/** Self-attention. */
+/** Applies self-attention. */
 export const selfAttention = <B extends number, N extends Sizes>(
   params: AttentionParams<N>,
   x: Given<B, N>,
@@ -70,7 +70,7 @@ export const selfAttention = <B extends number, N extends Sizes>(
   return linear(mergeHeads(attention(q, k, v, bias), x.shape[2]), params.proj)
 }
 
-/** `x + dropPath · γ · branch`. */
+/** Computes `x + dropPath · γ · branch`. */
 const residual = <B extends number, S extends Shape, C extends number>(
   x: Tensor<[B, ...S, C]>,
   branch: Tensor<[B, ...S, C]>,
@@ -81,7 +81,7 @@ const residual = <B extends number, S extends Shape, C extends number>(
   return add(x, dropPath === undefined ? scaled : scaleSamples<B, [...S, C]>(scaled, dropPath))
 }
 
-/** The first half of the block, in which tokens see each other. */
+/** Applies the first half of the block, the attention between tokens. */
 export const attend = <B extends number, N extends Sizes>(
   params: BlockParams<N>,
   tokens: Given<B, N>,
@@ -92,7 +92,10 @@ export const attend = <B extends number, N extends Sizes>(
   return residual(x, branch, params.gamma_1, context.dropPath?.attention)
 }
 
-/** The second half, which takes every token by itself: tokens of any number, `[B, ..., C]`, with a factor for each `B`. */
+/**
+ * Applies the second half, the MLP, to every token separately: any number of tokens `[B, ..., C]`, with one factor for each
+ * `B`.
+ */
 export const transform = <B extends number, S extends Shape, N extends Sizes>(
   params: BlockParams<N>,
   x: Tensor<[B, ...S, NoInfer<N["width"]>]>,
@@ -104,7 +107,7 @@ export const transform = <B extends number, S extends Shape, N extends Sizes>(
   return residual(x, branch, gamma_2, dropPath)
 }
 
-/** The block. */
+/** Applies the whole block. */
 export const forward = <B extends number, N extends Sizes>(
   params: BlockParams<N>,
   x: Given<B, N>,

@@ -1,5 +1,5 @@
 /**
- * The sizes, the tokens and the parameters of a transformer block.
+ * The sizes, token types and parameters of a transformer block.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,35 +21,35 @@ import * as Parameter from "./Parameter.ts"
 /**
  * The sizes of a block. A network has one type parameter, `N`: its sizes.
  *
- * A setter that takes nothing makes a size readable alone. Where a property can be written, TypeScript takes any number
- * for `N["width"]`, and so any tensor for any other.
+ * A setter that takes nothing makes a size read-only for the type system. If the property were writable, TypeScript would
+ * accept any number for `N["width"]`, and so any tensor for any other.
  */
 export interface Sizes {
   get width(): number
   set width(_: never)
-  /** The channels inside the MLP. */
+  /** The number of channels inside the MLP. */
   get hidden(): number
   set hidden(_: never)
   get heads(): number
   set heads(_: never)
-  /** The patches that it sees, beside a class token. */
+  /** The number of patches, without the class token. */
   get patches(): number
   set patches(_: never)
-  /** The rows of its table: one for each relative position. */
+  /** The number of rows of the relative position table, one for each relative position. */
   get relativeRows(): number
   set relativeRows(_: never)
 }
 
-/** How many tokens there are: the patches and the class token. */
+/** The number of tokens: the patches and the class token. */
 export type TokensOf<N extends Sizes> = Dim.Plus<N["patches"], 1>
 
 /** The tokens of `B` images, `[B, T, C]`. */
 export type Sequence<B extends number, N extends Sizes> = Tensor<[B, TokensOf<N>, N["width"]]>
 
-/** The tokens of `B` images as an argument: parameters say what `N` is. */
+/** The tokens of `B` images as an argument. `N` is inferred from the parameters only. */
 export type Given<B extends number, N extends Sizes> = Tensor<[B, NoInfer<TokensOf<N>>, NoInfer<N["width"]>]>
 
-/** Attention under the official names. */
+/** Attention parameters under the official names. */
 export interface AttentionParams<in out N extends Sizes> {
   readonly q_bias?: Tensor<[N["width"]]>
   readonly v_bias?: Tensor<[N["width"]]>
@@ -71,25 +71,25 @@ export interface BlockParams<in out N extends Sizes> {
   }
 }
 
-/** What kind of block it is, and how it begins. */
+/** The variant of a block and its initialisation. */
 export interface Kind {
-  /** Whether it has a table of relative positions of its own. */
+  /** True if the block has its own relative position table. */
   readonly ownTable: boolean
   readonly qkvBias: boolean
-  /** The first value of the layer scale; 0 for none. */
+  /** The initial value of the layer scale, 0 for no layer scale. */
   readonly layerScale: number
   readonly regime: Parameter.Regime
-  /** Place in the network, counted from 0: the output layers of deeper blocks begin smaller. */
+  /** The index of the block in the network, from 0. The output layers of deeper blocks get smaller initial weights. */
   readonly place: number
 }
 
-/** Weight and bias of a layer norm. */
+/** Specifies the weight and bias of a layer norm. */
 export const norm = <C extends number>(width: C): Parameter.ParametersOf<NormParams<C>> => ({
   weight: Parameter.ones([width]),
   bias: Parameter.zeros([width])
 })
 
-/** The parameters of a block. */
+/** Specifies the parameters of a block. */
 export const spec = <const N extends Sizes>(
   sizes: Readonly<N>,
   kind: Kind

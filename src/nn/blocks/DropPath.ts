@@ -1,5 +1,5 @@
 /**
- * Drop path (stochastic depth): a block's branches left out of some images. What is drawn on the host is a part of the batch.
+ * Drop path (stochastic depth): skips branches of a block for some images. The host draws the factors as a part of the batch.
  *
  * ```ts
  * import assert from "node:assert"
@@ -14,22 +14,25 @@ import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 
-/** Factors of a block's two branches for every image: 0 where the branch is dropped, `1 / (1 - rate)` where it is kept. */
+/**
+ * The factors of a block's two branches for every image. A factor is 0 if the branch is dropped and `1 / (1 - rate)` if it is
+ * kept.
+ */
 export interface Factors<in out B extends number> {
   readonly attention: Tensor<[B]>
   readonly mlp: Tensor<[B]>
 }
 
-/** The factors of `depth` blocks in a batch. */
+/** Specifies the factors of `depth` blocks in a batch. */
 export const spec = <B extends number>(depth: number, batch: B): ReadonlyArray<SpecOf<Factors<B>>> => {
   const factors: SpecOf<Tensor<[B]>> = { shape: [batch], dtype: "float32" }
   return Array.from({ length: depth }, () => ({ attention: factors, mlp: factors }))
 }
 
 /**
- * Factors for blocks of the given rates, `[B]` for each of a block's two branches: 0 with probability `rate`, else
- * `1 / (1 - rate)`, made of numbers `u` from 0 to 1 by `floor(1 - rate + u)` as timm makes them. Each block takes a number
- * for every sample and its attention, then for every sample and its MLP.
+ * Makes the factors of blocks with the given rates, `[B]` for each of a block's two branches. A factor is 0 with probability
+ * `rate`, else `1 / (1 - rate)`. As in timm, it is computed as `floor(1 - rate + u)` from a number `u` between 0 and 1. Each
+ * block takes one number per sample for its attention, then one per sample for its MLP.
  */
 export const make = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, uniform: () => number) => {
   const factors = (rate: number) =>
@@ -41,6 +44,6 @@ export const make = <B extends number>(rates: ReadonlyArray<number>, batchSize: 
   return rates.map((rate) => ({ attention: factors(rate), mlp: factors(rate) }))
 }
 
-/** `make` of numbers drawn by a key. */
+/** Makes factors from numbers that are drawn by a key. */
 export const draw = <B extends number>(rates: ReadonlyArray<number>, batchSize: B, key: KeyedRandom.Key) =>
   make(rates, batchSize, KeyedRandom.generator(key).uniform)

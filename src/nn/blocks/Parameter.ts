@@ -1,9 +1,9 @@
 /**
- * Parameters before they have values: shape, initialisation, and by its path the official name.
+ * Parameters before they have values: their shapes and initialisations. The path of a parameter is its official name.
  *
- * The official code initialises in three ways: fine-tuning and the tokenizer draw from a normal distribution that is as
- * good as uncut, pretraining cuts it at one standard deviation, and the aggregation blocks, which are made after the
- * global initialisation, keep PyTorch's default.
+ * The official code initialises in three ways. Fine-tuning and the tokenizer draw from a normal distribution whose truncation
+ * has no effect in practice. Pretraining truncates it at one standard deviation. The aggregation blocks are created after the
+ * global initialisation and keep PyTorch's default.
  *
  * ```ts
  * import assert from "node:assert"
@@ -22,37 +22,40 @@ import type { TensorSpec } from "../../shapes/Step.ts"
 import type { Any } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 
-/** How a network's weights begin. */
+/** The initialisation of a network's weights. */
 export interface Regime {
   readonly name: "pretraining" | "finetuning" | "aggregation"
-  /** Of the normal distribution that weights are drawn from. */
+  /** The standard deviation of the normal distribution of weights. */
   readonly deviation: number
-  /** What is further from zero is drawn again. */
+  /** The truncation bound. Values further from zero are drawn again. */
   readonly cut: number
 }
 
-/** Fine-tuned networks and tokenizers: deviation 0.02, cut at an absolute 2, which is as good as uncut. */
+/**
+ * The regime of fine-tuned networks and tokenizers. The standard deviation is 0.02. The truncation at ±2 has no effect in
+ * practice.
+ */
 export const finetuning: Regime = { name: "finetuning", deviation: 0.02, cut: 2 }
 
-/** Pretrained networks: cut at one deviation, which leaves 0.54 of it. */
+/** The regime of pretrained networks. Truncation at one standard deviation leaves 0.54 of the standard deviation. */
 export const pretraining = (deviation: number): Regime => ({ name: "pretraining", deviation, cut: deviation })
 
-/** Aggregation blocks. Nothing in them is drawn from a normal distribution. */
+/** The regime of aggregation blocks. None of their weights are drawn from a normal distribution. */
 export const aggregation: Regime = { ...finetuning, name: "aggregation" }
 
-/** The distribution of a parameter's first values. */
+/** The distribution of a parameter's initial values. */
 export type Init =
   | { readonly _tag: "Normal"; readonly deviation: number; readonly cut: number }
   | { readonly _tag: "Uniform"; readonly bound: number }
   | { readonly _tag: "Constant"; readonly value: number }
 
-/** A parameter to be: every drawn value is multiplied by `factor`. */
+/** A parameter without values. Every drawn value is multiplied by `factor`. */
 export interface Parameter<in out S extends Shape> extends TensorSpec<S, "float32"> {
   readonly init: Init
   readonly factor: number
 }
 
-/** A record of tensors as a record of parameters to be. */
+/** The type of a record of tensors with a parameter in place of every tensor. */
 export type ParametersOf<T> = T extends Any ? Parameter<T["shape"]> : { readonly [K in keyof T]: ParametersOf<T[K]> }
 
 type Mutable<S extends Shape> = { -readonly [K in keyof S]: S[K] }
@@ -64,20 +67,20 @@ const make = <const S extends Shape>(shape: S, init: Init, factor = 1): Paramete
   factor
 })
 
-/** Every value the same. */
+/** A parameter with equal initial values. */
 export const constant = <const S extends Shape>(shape: S, value: number) => make(shape, { _tag: "Constant", value })
 
-/** Zeros. */
+/** A parameter of zeros. */
 export const zeros = <const S extends Shape>(shape: S) => constant(shape, 0)
 
-/** Ones. */
+/** A parameter of ones. */
 export const ones = <const S extends Shape>(shape: S) => constant(shape, 1)
 
-/** Uniform within `1/√fanIn`, PyTorch's default for linear layers and convolutions. */
+/** A parameter that is uniform within ±`1/√fanIn`, PyTorch's default for linear layers and convolutions. */
 export const byFanIn = <const S extends Shape>(shape: S, fanIn: number, factor = 1) =>
   make(shape, { _tag: "Uniform", bound: 1 / Math.sqrt(fanIn) }, factor)
 
-/** The weight of a linear layer, a token or a position table: from the normal distribution of the regime. */
+/** A parameter from the regime's normal distribution: the weight of a linear layer, a token or a position table. */
 export const normal = <const S extends Shape>(shape: S, regime: Regime, factor = 1) =>
   make(shape, { _tag: "Normal", deviation: regime.deviation, cut: regime.cut }, factor)
 
@@ -106,12 +109,15 @@ const drawer = (
   }
 }
 
-/** A record of parameters to be as a record of host arrays. */
+/** The type of a record of parameters with a host array in place of every parameter. */
 export type ValuesOf<T> = T extends { readonly shape: infer S extends Shape; readonly init: Init }
   ? HostTensor.HostTensor<S, "float32">
   : { readonly [K in keyof T]: ValuesOf<T[K]> }
 
-/** First values of every parameter, each drawn from a stream of its own: adding a parameter changes no other one. */
+/**
+ * Draws initial values of every parameter. Each parameter has its own random stream, so an additional parameter changes no
+ * other.
+ */
 export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T> =>
   Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
     const { factor, init, shape } = leaf as Parameter<Shape>
@@ -124,6 +130,6 @@ export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T>
     return HostTensor.make(shape, "float32", values)
   })
 
-/** Zeros in the shape of a record: the moments before the first step. */
+/** Creates zeros in the shapes of a record: the optimizer's moments before the first step. */
 export const zerosLike = <T extends object>(spec: T): ValuesOf<T> =>
   Tree.map<ValuesOf<T>>(spec, ({ shape }) => HostTensor.zeros(shape, "float32"))

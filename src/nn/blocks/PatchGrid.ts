@@ -1,5 +1,5 @@
 /**
- * Images cut into a grid of square patches.
+ * Image sizes and the grid of square patches.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,7 +21,7 @@ export interface Sides {
   set 1(_: never)
 }
 
-/** The sides of images, and of the squares that they are cut into. */
+/** The sides of the images and of their square patches. */
 export interface Sizes {
   get image(): Sides
   set image(_: never)
@@ -32,32 +32,32 @@ export interface Sizes {
 /** Colour images, `[B, 3, Y, X]`. */
 export type Images<B extends number, N extends Sizes> = Tensor<[B, 3, N["image"][0], N["image"][1]]>
 
-/** Colour images as an argument: parameters say what `N` is. */
+/** Colour images as an argument. `N` is inferred from the parameters only. */
 export type GivenImages<B extends number, N extends Sizes> = Tensor<
   [B, 3, NoInfer<N["image"][0]>, NoInfer<N["image"][1]>]
 >
 
-/** How many rows of patches an image makes. */
+/** The number of rows of patches. */
 export type Rows<N extends Sizes> = Dim.Div<N["image"][0], N["patch"]>
 
-/** How many patches stand in a row. */
+/** The number of columns of patches. */
 export type Columns<N extends Sizes> = Dim.Div<N["image"][1], N["patch"]>
 
-/** How many patches an image makes. */
+/** The number of patches of an image. */
 export type Patches<N extends Sizes> = Dim.Mul<Rows<N>, Columns<N>>
 
 const sides = <N extends Sizes>({ image }: Readonly<N>): Readonly<N["image"]> => image
 
-/** How many rows of patches an image makes. */
+/** Returns the number of rows of patches. */
 export const rows = <N extends Sizes>(sizes: Readonly<N>): Rows<N> => Dim.div(sides(sizes)[0], sizes.patch)
 
-/** How many patches stand in a row. */
+/** Returns the number of columns of patches. */
 export const columns = <N extends Sizes>(sizes: Readonly<N>): Columns<N> => Dim.div(sides(sizes)[1], sizes.patch)
 
-/** How many patches an image makes. */
+/** Returns the number of patches of an image. */
 export const patches = <N extends Sizes>(sizes: Readonly<N>): Patches<N> => Dim.mul(rows(sizes), columns(sizes))
 
-/** Rows and columns of patches. */
+/** Returns the grid of patches: its rows and columns. */
 export const grid = (sizes: { readonly image: Readonly<Sides>; readonly patch: number }): Grid => {
   const { image, patch } = sizes
   return {
@@ -66,7 +66,7 @@ export const grid = (sizes: { readonly image: Readonly<Sides>; readonly patch: n
   }
 }
 
-/** Images in a batch. */
+/** Specifies the images of a batch. */
 export const images = <B extends number, N extends Sizes>(sizes: Readonly<N>, batch: B): SpecOf<Images<B, N>> => {
   const { 0: height, 1: width } = sides(sizes)
   return { shape: [batch, 3, height, width], dtype: "float32" }

@@ -1,5 +1,5 @@
 /**
- * One vector for the tokens of an image.
+ * Pools the tokens of an image into one vector.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,23 +17,23 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
 
-/** What stands for an image: the mean of its patch tokens, or its class token. */
+/** The pooling: the mean of the patch tokens, or the class token. */
 export type Pooling = "mean" | "cls"
 
-/** Which of a pooling network's features are asked for. */
+/** Options of a network's pooled features. */
 export interface Options {
   readonly pooling: Pooling
-  /** Whether they go through the network's last norm. */
+  /** True if the features go through the network's final norm. */
   readonly finalNorm: boolean
 }
 
-/** `norm` comes before pooling, `fc_norm` after that by the mean, under the official names. */
+/** The norms under their official names. `norm` comes before pooling, `fc_norm` after mean pooling. */
 export interface Norms<in out C extends number> {
   readonly norm?: NormParams<C>
   readonly fc_norm?: NormParams<C>
 }
 
-/** Tokens `[B, N+1, C]`, class token first, to `[B, C]`. */
+/** Pools tokens `[B, N+1, C]`, class token first, to `[B, C]`. */
 export const pool = <B extends number, N extends number, C extends number>(
   tokens: Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>,
   patches: N,

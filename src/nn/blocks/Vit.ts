@@ -1,5 +1,5 @@
 /**
- * The vision transformer that everything is built from: patches, a class token, positions, blocks.
+ * The vision transformer, the base of all networks: patches, a class token, positions and blocks.
  *
  * ```ts
  * import assert from "node:assert"
@@ -26,7 +26,7 @@ import type * as DropPath from "./DropPath.ts"
 import * as PatchGrid from "./PatchGrid.ts"
 import type { Encoder, Network, Trunk, VitParams } from "./VitParams.ts"
 
-/** What `dims` is asked for: one side where both are equal. */
+/** The sizes that `dims` checks. A single number for `image` is both sides. */
 export interface Outline {
   readonly image: number | readonly [height: number, width: number]
   readonly patch: number
@@ -41,7 +41,7 @@ type Divisor<A extends number, B extends number, What extends string> = Dim.Div<
   ? ShapeError<`${What}: ${M}`>
   : B
 
-/** Sizes that have been checked. */
+/** Checked sizes. */
 export interface Dims<N extends Outline> {
   readonly image: readonly [height: Height<N>, width: Width<N>]
   readonly patch: N["patch"]
@@ -52,8 +52,8 @@ export interface Dims<N extends Outline> {
 }
 
 /**
- * Checked sizes: where they are literals, the compiler refuses patches that do not tile the image and heads that do not
- * divide the width; run-time numbers are refused with the same words.
+ * Checks sizes. For literals, the compiler refuses patches that do not tile the image and heads that do not divide the width.
+ * Run-time numbers are refused with the same messages.
  *
  * @throws ShapeError
  */
@@ -72,26 +72,26 @@ export const dims = <const N extends Outline>(
   return { image, patch, width, heads, patches: count, tokens: Dim.plus(count, 1) }
 }
 
-/** Patches as an argument: parameters say what `N` is. */
+/** Patches as an argument. `N` is inferred from the parameters only. */
 type Patches<B extends number, N extends Trunk> = Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>
 
-/** What a forward pass needs beside parameters and images. */
+/** The inputs of a forward pass besides parameters and images. */
 export interface Context<B extends number, N extends Trunk> {
   readonly heads: N["heads"]
   readonly index?: Block.RelativeIndex<TokensOf<N>> | undefined
-  /** One entry per block; none when nothing is dropped. */
+  /** Drop-path factors, one entry per block. Absent if nothing is dropped. */
   readonly dropPath?: ReadonlyArray<DropPath.Factors<B>> | undefined
-  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  /** The epsilon of layer norms. `Block.EPSILON` by default. */
   readonly epsilon?: number | undefined
 }
 
-/** The bias that all blocks share, if there is one. */
+/** Computes the bias that all blocks share, if there is one. */
 export const sharedBias = <N extends Trunk>(
   params: VitParams<N>,
   index: Block.RelativeIndex<NoInfer<TokensOf<N>>> | undefined
 ) => params.rel_pos_bias && index && relativeBias(params.rel_pos_bias.relative_position_bias_table, index)
 
-/** The class token before patches, with absolute positions. */
+/** Puts the class token before the patches and adds absolute positions. */
 export const withClassToken = <B extends number, N extends Trunk>(
   params: VitParams<N>,
   patches: Patches<B, N>
@@ -101,7 +101,7 @@ export const withClassToken = <B extends number, N extends Trunk>(
   return pos_embed === undefined ? tokens : addToSamples(tokens, pos_embed)
 }
 
-/** The output of every block, in order. */
+/** Returns the output of every block, in order. */
 export const blocks = <B extends number, N extends Trunk>(
   params: VitParams<N>,
   tokens: Given<B, N>,
@@ -117,7 +117,7 @@ export const blocks = <B extends number, N extends Trunk>(
   return outputs
 }
 
-/** The last block's output for patches, without any final norm. */
+/** Returns the last block's output for patches, without a final norm. */
 export const forward = <B extends number, N extends Trunk>(
   params: VitParams<N>,
   patches: Patches<B, N>,
@@ -127,7 +127,7 @@ export const forward = <B extends number, N extends Trunk>(
   return blocks(params, tokens, context).at(-1) ?? tokens
 }
 
-/** The rows of a relative-position table for every pair of tokens. */
+/** Returns the rows of a relative position table for every pair of tokens. */
 export const relativeIndex = <N extends PatchGrid.Sizes>(
   sizes: Readonly<N>
 ): Block.RelativeIndex<Dim.Plus<PatchGrid.Patches<N>, 1>> => {
@@ -135,7 +135,7 @@ export const relativeIndex = <N extends PatchGrid.Sizes>(
   return HostTensor.make([tokens, tokens], "int32", RelativePosition.index(PatchGrid.grid(sizes)))
 }
 
-/** What the sizes and the kind of a network say of its forward pass. */
+/** Makes the context of a forward pass from the sizes and variant of a network. */
 export const contextOf = <B extends number, N extends Network>(
   sizes: Readonly<N>,
   dropPath?: ReadonlyArray<DropPath.Factors<B>>
@@ -144,7 +144,7 @@ export const contextOf = <B extends number, N extends Network>(
   return { heads, index: relativeIndex(sizes), epsilon, dropPath }
 }
 
-/** The last block's output for images, without any final norm. */
+/** Returns the last block's output for images, without a final norm. */
 export const tokensOf = <B extends number, N extends Network>(
   sizes: Readonly<N>,
   params: VitParams<Encoder<N>>,

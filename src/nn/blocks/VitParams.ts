@@ -1,5 +1,5 @@
 /**
- * The sizes, the kind and the parameters of a vision transformer.
+ * The sizes, variants and parameters of a vision transformer.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,7 +19,7 @@ import * as BlockParams from "./BlockParams.ts"
 import * as Parameter from "./Parameter.ts"
 import * as PatchGrid from "./PatchGrid.ts"
 
-/** The sizes of blocks and of what comes before them: `channels` go in. */
+/** The sizes of the blocks and the patch embedding, whose input has `channels`. */
 export interface Trunk extends BlockParams.Sizes {
   get channels(): number
   set channels(_: never)
@@ -27,7 +27,7 @@ export interface Trunk extends BlockParams.Sizes {
   set patch(_: never)
 }
 
-/** What comes before and between the blocks. */
+/** The parameters of the patch embedding, the tokens, the positions and the blocks. */
 export interface VitParams<in out N extends Trunk> {
   readonly cls_token: Tensor<[1, 1, N["width"]]>
   readonly pos_embed?: Tensor<[1, BlockParams.TokensOf<N>, N["width"]]>
@@ -36,24 +36,24 @@ export interface VitParams<in out N extends Trunk> {
   readonly blocks: ReadonlyArray<BlockParams.BlockParams<N>>
 }
 
-/** Whose tables bias attention by relative position: one of all blocks, one of each block, or both added up. */
+/** The tables of the relative position bias: none, one that all blocks share, one for each block, or both kinds added up. */
 export type RelativePositions = "none" | "shared" | "perBlock" | "both"
 
-/** Whether every block has a table of its own. */
+/** Tests whether every block has its own table. */
 export const ownTable = (positions: RelativePositions): boolean => positions === "perBlock" || positions === "both"
 
-/** What kind of transformer it is. */
+/** The variant of a transformer. */
 export interface Kind {
   readonly depth: number
   readonly absolutePositions: boolean
   readonly relativePositions: RelativePositions
   readonly qkvBias: boolean
   readonly layerScale: number
-  /** Added to the variance in layer norms; `Block.EPSILON` when absent. */
+  /** The epsilon of layer norms. `Block.EPSILON` by default. */
   readonly epsilon?: number | undefined
 }
 
-/** The parameters of a transformer. */
+/** Specifies the parameters of a transformer. */
 export const spec = <const N extends Trunk>(
   trunk: Readonly<N>,
   kind: Kind,
@@ -84,7 +84,7 @@ export const spec = <const N extends Trunk>(
   }
 }
 
-/** The sizes of a transformer over colour images that has no table of relative positions. */
+/** The sizes of a transformer for colour images without a relative position table. */
 export interface AbsoluteSizes extends PatchGrid.Sizes {
   get width(): number
   set width(_: never)
@@ -94,16 +94,16 @@ export interface AbsoluteSizes extends PatchGrid.Sizes {
   set hidden(_: never)
 }
 
-/** The sizes of a transformer over colour images. */
+/** The sizes of a transformer for colour images. */
 export interface Sizes extends AbsoluteSizes {
   get relativeRows(): number
   set relativeRows(_: never)
 }
 
-/** A whole network: its sizes and its kind. */
+/** A whole network: its sizes and its variant. */
 export interface Network extends Sizes, Kind {}
 
-/** The trunk of a transformer over colour images, but for its relative positions. */
+/** The trunk sizes of a transformer for colour images, without relative positions. */
 export interface ImageTrunk<N extends AbsoluteSizes> {
   readonly channels: 3
   readonly patch: N["patch"]
@@ -113,12 +113,12 @@ export interface ImageTrunk<N extends AbsoluteSizes> {
   readonly heads: N["heads"]
 }
 
-/** The trunk of a transformer over colour images. */
+/** The trunk sizes of a transformer for colour images. */
 export interface Encoder<N extends Sizes> extends ImageTrunk<N> {
   readonly relativeRows: N["relativeRows"]
 }
 
-/** The trunk of a transformer over colour images. */
+/** Returns the trunk sizes of a transformer for colour images. */
 export const encoder = <N extends Sizes>(sizes: Readonly<N>): Encoder<N> => {
   const { heads, hidden, patch, relativeRows, width } = sizes
   return { channels: 3, patch, patches: PatchGrid.patches(sizes), width, hidden, heads, relativeRows }

@@ -1,5 +1,5 @@
 /**
- * The transformer with a classifier on top, as it is fine-tuned: on the mean of the patch tokens or on the class token
+ * The transformer with a classification head for fine-tuning. The head is on the mean of the patch tokens or on the class token
  * (`modeling_finetune.py`, `VisionTransformer`).
  *
  * ```ts
@@ -34,23 +34,23 @@ import { pool, type Pooling } from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 
-/** The sizes of a classifier over `classes`, and its kind. */
+/** The sizes of a classifier over `classes`, and its variant. */
 export interface Sizes extends VitParams.Network {
   get classes(): number
   set classes(_: never)
   readonly pooling: Pooling
-  /** The head's first weights are multiplied by it. */
+  /** A factor of the head's initial weights. */
   readonly headScale: number
 }
 
-/** A classifier: `fc_norm` where tokens are averaged, `norm` where the class token is taken. */
+/** The parameters of a classifier: `fc_norm` for mean pooling, `norm` for the class token. */
 export interface ClassifierParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
   readonly norm?: NormParams<N["width"]>
   readonly fc_norm?: NormParams<N["width"]>
   readonly head: LinearParams<N["width"], N["classes"]>
 }
 
-/** Logits of images. */
+/** Computes logits of images. */
 export const forward = <B extends number, N extends Sizes>(
   params: ClassifierParams<N>,
   images: PatchGrid.GivenImages<B, N>,
@@ -63,7 +63,7 @@ export const forward = <B extends number, N extends Sizes>(
   return linear(pool(tokens, patches.shape[1], pooling, params, context.epsilon), params.head)
 }
 
-/** The parameters of a classifier. */
+/** Specifies the parameters of a classifier. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<ClassifierParams<N>> => {
   const { classes, headScale, pooling, width } = sizes
   const regime = Parameter.finetuning

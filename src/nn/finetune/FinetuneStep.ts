@@ -1,5 +1,5 @@
 /**
- * Fine-tuning a classifier, step by step, and using it.
+ * The training step of fine-tuning, and the inferences of a classifier.
  *
  * ```ts
  * import assert from "node:assert"
@@ -35,27 +35,27 @@ import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Classifier from "./Classifier.ts"
 
-/** What a step is given. */
+/** The batch of a step. */
 export interface Batch<B extends number, N extends Classifier.Sizes> {
-  /** Standardised. */
+  /** Standardised images. */
   readonly images: PatchGrid.Images<B, N>
-  /** What the accuracy is measured by and, without `targets`, what is learned. */
+  /** The labels for the accuracy and, without `targets`, for the loss. */
   readonly labels: Tensor<[B], "int32">
-  /** Shares of the classes, where images are mixed. */
+  /** Class probabilities of mixed images (mixup, cutmix). */
   readonly targets?: Tensor<[B, N["classes"]]>
-  /** Factors for every block; absent when nothing is dropped. */
+  /** Drop-path factors for every block. Absent if nothing is dropped. */
   readonly dropPath?: ReadonlyArray<DropPath.Factors<B>>
   readonly hyper: AdamW.Hyper
 }
 
-/** What a step measures. */
+/** The metrics of a step. */
 export interface Metrics {
   readonly loss: Tensor<[]>
   readonly accuracy: Tensor<[]>
   readonly gradientNorm: Tensor<[]>
 }
 
-/** One step of supervised training; of mixed images by their targets, which hold the label smoothing already. */
+/** Makes a step of supervised training. Mixed images learn from their `targets`, which include the label smoothing. */
 export const step = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly dropPath: boolean; readonly mixed: boolean },
@@ -90,7 +90,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
   }
 }
 
-/** What a classifier makes of standardised images. */
+/** An inference of a classifier on standardised images. */
 type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
   { readonly parameters: Classifier.ClassifierParams<N> },
   { readonly images: PatchGrid.Images<B, N> },
@@ -98,9 +98,9 @@ type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
 >
 
 /**
- * One vector per standardised image, as `PretrainStep.features` gives them: mean patch token or class token of the last block,
- * `[B, C]`, through the norm before the classifier or raw. A classifier of mean tokens has no norm for its class token, which
- * stays as it is.
+ * Makes the inference of one vector per standardised image, `[B, C]`, as `PretrainStep.features` does. The vector is the mean
+ * patch token or the class token of the last block, with the norm before the classifier or without. A classifier of mean tokens
+ * has no norm for its class token, so that token stays as it is.
  */
 export const features = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
@@ -117,7 +117,7 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
   }
 })
 
-/** Logits of standardised images. */
+/** Makes the inference of logits of standardised images. */
 export const logits = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,
   batchSize: B

@@ -1,5 +1,5 @@
 /**
- * Multinomial logistic regression: its loss and gradient over all examples at once, for a solver to use.
+ * The objective of multinomial logistic regression: its loss and gradient over all examples at once, for a solver.
  *
  * ```ts
  * import assert from "node:assert"
@@ -18,19 +18,22 @@ import { sum } from "../../shapes/Reduction.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 
-/** `N` examples of `C` features in `K` classes. */
+/** `N` examples of `C` features. */
 export interface Examples<in out N extends number, in out C extends number> {
   readonly features: Tensor<[N, C]>
   readonly labels: Tensor<[N], "int32">
 }
 
-/** A linear classifier and how strongly its weights are held down. */
+/** A linear classifier and the strength of its L2 penalty. */
 export interface Point<in out C extends number, in out K extends number> {
   readonly classifier: LinearParams<C, K>
   readonly l2: Tensor<[]>
 }
 
-/** Mean cross entropy plus `l2 / 2` times the squared norm of the weights (not the bias), and its gradient. */
+/**
+ * Makes the inference of the loss and its gradient. The loss is the mean cross entropy plus `l2 / 2` times the squared norm of
+ * the weights, without the bias.
+ */
 export const objective = <N extends number, C extends number, K extends number>(
   examples: N,
   width: C,

@@ -1,12 +1,12 @@
 /**
- * AdamW with decoupled weight decay and clipping by the global norm, as PyTorch computes it.
+ * AdamW with decoupled weight decay and gradient clipping by the global norm, as in PyTorch.
  *
- * An update is taken only if the norm of all gradients is finite: a broken step leaves every value as it was, to the bit.
- * Because every new value depends on that norm, which has read all gradients, an engine may write the new state over the
- * old one.
+ * An update happens only if the norm of all gradients is finite. A step that is not finite leaves every value unchanged, to the
+ * bit. Every new value depends on that norm, which has read all gradients. So an engine may write the new state over the old
+ * one.
  *
- * Several steps may make one update: each adds its share to the mean gradient, which is part of the state, and the last
- * one updates the parameters by it.
+ * Several steps may make one update (gradient accumulation). Each step adds its share to the mean gradient, which is part of
+ * the state. The last step updates the parameters with it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -33,8 +33,8 @@ import * as Parameter from "../blocks/Parameter.ts"
 type Scalar = Tensor<[]>
 
 /**
- * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`) and, where several steps make one update, the
- * mean gradient of its steps so far.
+ * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). If several steps make one update, it also holds the
+ * mean gradient of the steps so far.
  */
 export interface State<P> {
   readonly parameters: P
@@ -43,7 +43,7 @@ export interface State<P> {
   readonly mean?: P
 }
 
-/** What changes from step to step. Made on the host by `hyper`. */
+/** The values that change from step to step. `hyper` makes them on the host. */
 export interface Hyper {
   /** The learning rate. */
   readonly rate: Scalar
@@ -51,32 +51,32 @@ export interface Hyper {
   readonly correction: Scalar
   /** `ε √(1-β₂ᵗ)`. */
   readonly epsilon: Scalar
-  /** Where several steps make one update: what this one does with the mean gradient. */
+  /** The mean gradient in this step, if several steps make one update. */
   readonly mean?: {
-    /** What stays of the mean so far: nothing for the first step of an update. */
+    /** The factor of the mean gradient so far: 0 in the first step of an update. */
     readonly keep: Scalar
-    /** Whether the update is taken. */
+    /** True in the last step of an update, which changes the parameters. */
     readonly taken: Tensor<[], "bool">
   }
 }
 
-/** What does not. */
+/** The options that stay the same in every step. */
 export interface Options {
   readonly betas: readonly [number, number]
   readonly weightDecay: number
-  /** The greatest global norm; null for no clipping. */
+  /** The maximal global norm of the gradients, or null for no clipping. */
   readonly clipNorm: number | null
-  /** Steps that make one update; default 1. */
+  /** The number of steps that make one update. 1 by default. */
   readonly accumulate?: number | undefined
-  /** Whether a parameter decays. */
+  /** True for parameters that weight decay acts on. */
   readonly decays: (name: string, rank: number) => boolean
-  /** The factor of a parameter's learning rate; 1 when absent. */
+  /** The factor of a parameter's learning rate. 1 by default. */
   readonly scale?: (name: string) => number
 }
 
 /**
- * The options of an update, from a configuration that may hold more, such as a stage's `optimizer`. `scale` by default leaves
- * every learning rate as it is.
+ * Makes the options of an update from a configuration that may hold more, such as a stage's `optimizer`. The default of `scale`
+ * leaves every learning rate unchanged.
  */
 export const of = (
   config: Omit<Options, "decays" | "scale">,
@@ -89,7 +89,7 @@ export const of = (
 
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
-/** The specification of `Hyper` in a batch. */
+/** Specifies `Hyper` in a batch. */
 export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
   rate: scalarSpec,
   correction: scalarSpec,
@@ -97,7 +97,7 @@ export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
   ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
 })
 
-/** The specification of a state: `parameters` are that of the parameters. */
+/** Specifies the state of parameters. */
 export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
   parameters,
   first: parameters,
@@ -105,7 +105,7 @@ export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
   ...(accumulate > 1 ? { mean: parameters } : {})
 })
 
-/** The state before the first step. */
+/** Creates the state before the first step. */
 export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spec: P, accumulate = 1) => ({
   parameters,
   first: Parameter.zerosLike(spec),
@@ -113,18 +113,21 @@ export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spe
   ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {})
 })
 
-/** A state in two: what is trained, with a step's own buffers, and what is only needed to train on. */
+/** Splits a state into the weights, with a step's own buffers, and the optimizer state, which only further training needs. */
 export const split = <P extends object, S extends object>(state: State<P> & S) => {
   const { first, mean, second, ...weights } = state
   return { weights, optimizer: { first, second, ...(mean === undefined ? {} : { mean }) } }
 }
 
-/** The state, or its tensors by name, of the two that {@link split} made. */
+/** Joins the two parts that {@link split} made. It takes states or their tensors by name. */
 export const join = <W extends object, O extends object>(
   parts: { readonly weights: W; readonly optimizer: O }
 ): W & O => ({ ...parts.weights, ...parts.optimizer })
 
-/** The numbers of step `step`, counted from 0, at a learning rate; `before` updates are in the moments that it begins with. */
+/**
+ * Computes the values of step `step`, counted from 0, at a learning rate. `before` is the number of updates that the initial
+ * moments contain.
+ */
 export const hyper = (
   step: number,
   rate: number,
@@ -150,13 +153,13 @@ export const hyper = (
 
 const byPath = (tree: object | undefined) => new Map(tree && Tree.leaves<Tensor<Shape>>(tree))
 
-/** The mean of the gradients so far: what is kept of it and the gradients' share. */
+/** Adds the gradients' share to the mean gradient so far. */
 const averaged = <P extends object>(mean: P, keep: Scalar, gradients: P, share: Scalar): P => {
   const others = byPath(gradients)
   return Tree.map<P>(mean, (leaf, path) => FusedAdamW.average(leaf as Tensor<Shape>, keep, others.get(path)!, share))
 }
 
-/** Applies the kernel to every parameter, by the factors of its name and rank. */
+/** Applies the update to every parameter, with the factors for its name and rank. */
 const each = <P extends object>(
   { first, mean, parameters, second }: State<P>,
   gradients: P,
@@ -180,11 +183,11 @@ const each = <P extends object>(
 }
 
 /**
- * The state after one step, the norm of the gradients before clipping, and whether it and the loss were finite. If not, the
- * state stays as it was: a loss can overflow whose gradients do not. Where several steps make one update, the norm is of
- * the mean gradient so far.
+ * Returns the state after one step, the norm of the gradients before clipping, and `finite`: true if that norm and the loss are
+ * finite. Otherwise the state stays as it was. A loss can overflow while its gradients do not. If several steps make one
+ * update, the norm is that of the mean gradient so far.
  *
- * @throws ShapeError when options, state and hyper are not made for the same number of steps an update.
+ * @throws ShapeError when options, state and hyper are for different numbers of steps per update.
  */
 export const update = <P extends object>(
   state: State<P>,

@@ -1,7 +1,7 @@
 /**
- * Masked image modelling: masked patches become a mask token, and the network predicts the codes that the tokenizer gave
- * them. With patch aggregation a shallow head predicts them once more from the last class token and an earlier block's
- * patch tokens, so that the class token learns to gather (paper, sections 2.3 and 2.4; `modeling_pretrain.py`).
+ * Masked image modelling. A mask token replaces masked patches, and the network predicts their codes from the tokenizer. With
+ * patch aggregation, a shallow head predicts them again from the last class token and the patch tokens of an earlier block. So
+ * the class token learns to aggregate the image (paper, sections 2.3 and 2.4; `modeling_pretrain.py`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -45,23 +45,26 @@ import type * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 
-/** Patch aggregation: which block's patches the head sees (counted from 1), its depth, and whether it shares the output. */
+/**
+ * Patch aggregation. `earlyLayer` is the block whose patch tokens the head gets, counted from 1. `headDepth` is the depth of
+ * the head. `sharedHead` is true if both predictions share the output layer.
+ */
 export interface Aggregation {
   readonly earlyLayer: number
   readonly headDepth: number
   readonly sharedHead: boolean
 }
 
-/** The sizes of a network that predicts one of `codes`, and its kind. */
+/** The sizes of a network that predicts one of `codes`, and its variant. */
 export interface Sizes extends VitParams.Network {
   get codes(): number
   set codes(_: never)
-  /** Deviation of the first weights, before they are cut. */
+  /** The standard deviation of the initial weights before truncation. */
   readonly initStd: number
   readonly aggregation: Aggregation | null
 }
 
-/** The network. The parameters with `cls_pt` are those of patch aggregation. */
+/** The parameters of the network. Those with `cls_pt` belong to patch aggregation. */
 export interface MimParams<in out N extends Sizes> extends VitParams.VitParams<VitParams.Encoder<N>> {
   readonly mask_token: Tensor<[1, 1, N["width"]]>
   readonly norm: NormParams<N["width"]>
@@ -71,14 +74,14 @@ export interface MimParams<in out N extends Sizes> extends VitParams.VitParams<V
   readonly cls_pt_lm_head?: LinearParams<N["width"], N["codes"]>
 }
 
-/** What a forward pass needs beside parameters, images and masks. */
+/** The inputs of a forward pass besides parameters, images and masks. */
 export interface Context<B extends number, N extends Sizes> extends Vit.Context<B, VitParams.Encoder<N>> {
   readonly earlyLayer: number
-  /** One entry per aggregation block. */
+  /** Drop-path factors, one entry per aggregation block. */
   readonly headDropPath?: ReadonlyArray<DropPath.Factors<B>> | undefined
 }
 
-/** Chosen patch tokens of the last block and, with aggregation, of the head; not normed yet. */
+/** Selected patch tokens of the last block and, with aggregation, of the head. They are not normalised yet. */
 export interface Hidden<M extends number, N extends Sizes> {
   readonly last: Tensor<[M, N["width"]]>
   readonly aggregated: Tensor<[M, N["width"]]> | undefined
@@ -105,7 +108,7 @@ const through = <B extends number, N extends VitParams.Trunk>(
     dropPath: Tensor<[D]> | undefined
   ): Tensor<[D, ...S, N["width"]]> => final === undefined ? x : Block.transform(final, x, dropPath, context.epsilon)
   return {
-    /** Outputs of all blocks but the last. */
+    /** The outputs of all blocks but the last. */
     outputs,
     all: () => finish<B, [BlockParams.TokensOf<N>]>(attended, factors),
     classToken: () => finish<B, [1]>(classToken(attended), factors),
@@ -118,8 +121,8 @@ const through = <B extends number, N extends VitParams.Trunk>(
 }
 
 /**
- * Runs the network over images whose patches are masked where `mask`, `[B, N]`, says so, and gives the patch tokens at some
- * rows of `[B·N]`.
+ * Runs the network on images whose patches are masked by `mask`, `[B, N]`, and returns the patch tokens at the given rows of
+ * `[B·N]`.
  */
 export const hidden = <B extends number, M extends number, N extends Sizes>(
   params: MimParams<N>,
@@ -149,7 +152,7 @@ export const hidden = <B extends number, M extends number, N extends Sizes>(
   return { last, aggregated: head.patchTokens(rows) }
 }
 
-/** Logits over the codes from the last block and from the aggregation head. */
+/** Computes logits over the codes from the last block and from the aggregation head. */
 export const logits = <M extends number, N extends Sizes>(
   params: MimParams<N>,
   hidden: Hidden<M, N>,
@@ -172,7 +175,7 @@ const head = <C extends number, K extends number>(
   bias: Parameter.zeros([codes])
 })
 
-/** The parameters of a network. */
+/** Specifies the parameters of a network. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<MimParams<N>> => {
   const { aggregation, codes, initStd, width } = sizes
   const regime = Parameter.pretraining(initStd)

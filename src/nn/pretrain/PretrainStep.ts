@@ -1,5 +1,5 @@
 /**
- * Pretraining by masked image modelling, step by step, and using the backbone.
+ * The training step of masked image modelling, and the inferences of the backbone.
  *
  * ```ts
  * import assert from "node:assert"
@@ -44,20 +44,20 @@ import * as Vit from "../blocks/Vit.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Mim from "./Mim.ts"
 
-/** What a step is given: `M` masked patches in a batch of `B` images. */
+/** The batch of a step: `M` masked patches in `B` images. */
 export interface Batch<B extends number, M extends number, N extends Mim.Sizes> {
-  /** Standardised. */
+  /** Standardised images. */
   readonly images: PatchGrid.Images<B, N>
   readonly mask: Tensor<[B, PatchGrid.Patches<N>], "bool">
-  /** The masked patches, counted row-major over `[B, N]`, and the codes that the tokenizer gave them. */
+  /** The masked patches, counted row-major over `[B, N]`, and their codes from the tokenizer. */
   readonly rows: Tensor<[M], "int32">
   readonly labels: Tensor<[M], "int32">
-  /** Factors for every block of the network and then of the head; absent when nothing is dropped. */
+  /** Drop-path factors for every block of the network and then of the head. Absent if nothing is dropped. */
   readonly dropPath?: ReadonlyArray<DropPath.Factors<B>>
   readonly hyper: AdamW.Hyper
 }
 
-/** What is masked, and what stands there. */
+/** Images, their masked patches and the codes of these patches. */
 type Masked<B extends number, M extends number, N extends Mim.Sizes> = Pick<
   Batch<B, M, N>,
   "images" | "mask" | "rows" | "labels"
@@ -73,7 +73,7 @@ const masked = <B extends number, M extends number, N extends Mim.Sizes>(
   labels: { shape: [batch.masked], dtype: "int32" }
 })
 
-/** What a step measures: of the last block (`1`) and of the aggregation head (`2`, absent without one). */
+/** The metrics of a step, of the last block (`1`) and of the aggregation head (`2`, absent without a head). */
 export interface Metrics {
   readonly loss: Tensor<[]>
   readonly loss_1: Tensor<[]>
@@ -83,7 +83,7 @@ export interface Metrics {
   readonly gradientNorm: Tensor<[]>
 }
 
-/** One step of masked image modelling. */
+/** Makes a step of masked image modelling. */
 export const step = <B extends number, M extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly masked: M; readonly dropPath: boolean },
@@ -119,7 +119,7 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
   }
 }
 
-/** For every masked patch the most probable code by the last block, and its loss. */
+/** Makes the inference of the last block's most probable code of every masked patch, and its loss. */
 export const predict = <B extends number, M extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly masked: M }
@@ -141,14 +141,17 @@ export const predict = <B extends number, M extends number, const N extends Mim.
   }
 })
 
-/** What the backbone makes of standardised images. */
+/** An inference of the backbone on standardised images. */
 type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
   { readonly parameters: Mim.MimParams<N> },
   { readonly images: PatchGrid.Images<B, N> },
   O
 >
 
-/** One vector per standardised image: mean patch token or class token of the last block, normed or raw, `[B, C]`. */
+/**
+ * Makes the inference of one vector per standardised image, `[B, C]`: the mean patch token or class token of the last block,
+ * with the final norm or without.
+ */
 export const features = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -164,7 +167,7 @@ export const features = <B extends number, const N extends Mim.Sizes>(
   }
 })
 
-/** The patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
+/** Makes the inference of patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
 export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batchSize: B

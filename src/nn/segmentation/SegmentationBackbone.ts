@@ -1,10 +1,10 @@
 /**
- * The network below a segmentation head: patch tokens of four blocks, without a norm, as a pyramid of maps at 1/4, 1/8, 1/16
- * and 1/32 of the image's size (`semantic_segmentation/backbone/beit.py`). Transposed convolutions enlarge the first maps,
- * pooling shrinks the last.
+ * The backbone of a segmentation network. It turns the patch tokens of four blocks, without a norm, into a pyramid of maps at
+ * 1/4, 1/8, 1/16 and 1/32 of the image's size (`semantic_segmentation/backbone/beit.py`). Transposed convolutions enlarge the
+ * first maps, and pooling shrinks the last.
  *
- * Its one batch normalisation uses the statistics in the weights, as evaluation does. There is no training of
- * segmentation here.
+ * Its only batch normalisation uses the running statistics of the weights, as in evaluation. Training of segmentation is not
+ * included.
  *
  * ```ts
  * import assert from "node:assert"
@@ -38,13 +38,13 @@ import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 import { normSpec, tensorSpec } from "../teachers/TeacherVit.ts"
 
-/** The batch normalisation's epsilon, PyTorch's default. */
+/** The epsilon of the batch normalisation, PyTorch's default. */
 export const EPSILON = 1e-5
 
-/** Doubles a map's sides. */
+/** The parameters of a transposed convolution that doubles the sides of a map. */
 export type Double<C extends number> = Convolution.TransposedParams<C, C, 2>
 
-/** What the pyramid adds to a network of 16-pixel patches, under the official names. */
+/** The pyramid's parameters for a network with 16-pixel patches, under the official names. */
 export interface Pyramid16<in out C extends number> {
   readonly fpn1: {
     readonly 0: Double<C>
@@ -54,12 +54,12 @@ export interface Pyramid16<in out C extends number> {
   readonly fpn2: { readonly 0: Double<C> }
 }
 
-/** What the pyramid adds to a network of 8-pixel patches. */
+/** The pyramid's parameters for a network with 8-pixel patches. */
 export interface Pyramid8<in out C extends number> {
   readonly fpn1: { readonly 0: Double<C> }
 }
 
-/** Maps of four blocks, each `[B, C, H, W]`. */
+/** The maps of four blocks, each `[B, C, H, W]`. */
 export type Taps<B extends number, C extends number, H extends number, W extends number> = readonly [
   Tensor<[B, C, H, W]>,
   Tensor<[B, C, H, W]>,
@@ -67,7 +67,7 @@ export type Taps<B extends number, C extends number, H extends number, W extends
   Tensor<[B, C, H, W]>
 ]
 
-/** Four maps over a grid of `H` by `W` patches of 16 pixels. */
+/** The four maps of the pyramid over a grid of `H` by `W` patches of 16 pixels. */
 export interface Maps16<B extends number, C extends number, H extends number, W extends number> {
   readonly f1: Tensor<[B, C, Dim.Mul<Dim.Mul<H, 2>, 2>, Dim.Mul<Dim.Mul<W, 2>, 2>]>
   readonly f2: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
@@ -75,7 +75,7 @@ export interface Maps16<B extends number, C extends number, H extends number, W 
   readonly f4: Tensor<[B, C, Dim.DivFloor<H, 2>, Dim.DivFloor<W, 2>]>
 }
 
-/** Four maps over a grid of `H` by `W` patches of 8 pixels. */
+/** The four maps of the pyramid over a grid of `H` by `W` patches of 8 pixels. */
 export interface Maps8<B extends number, C extends number, H extends number, W extends number> {
   readonly f1: Tensor<[B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]>
   readonly f2: Tensor<[B, C, H, W]>
@@ -83,7 +83,7 @@ export interface Maps8<B extends number, C extends number, H extends number, W e
   readonly f4: Tensor<[B, C, Dim.DivFloor<H, 4>, Dim.DivFloor<W, 4>]>
 }
 
-/** The pyramid over the maps of 16-pixel patches. */
+/** Computes the pyramid from the maps of 16-pixel patches. */
 export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
   params: Pyramid16<C>,
   taps: Taps<B, C, H, W>
@@ -100,7 +100,7 @@ export const pyramid16 = <B extends number, C extends number, H extends number, 
   }
 }
 
-/** The pyramid over the maps of 8-pixel patches. */
+/** Computes the pyramid from the maps of 8-pixel patches. */
 export const pyramid8 = <B extends number, C extends number, H extends number, W extends number>(
   params: Pyramid8<C>,
   taps: Taps<B, C, H, W>
@@ -117,11 +117,11 @@ export const pyramid8 = <B extends number, C extends number, H extends number, W
 /** The sizes of a backbone. */
 export interface Sizes extends VitParams.Sizes {
   readonly depth: number
-  /** The blocks whose tokens make the maps, counted from 1. */
+  /** The blocks whose tokens become the maps, counted from 1. */
   readonly taps: readonly [number, number, number, number]
 }
 
-/** Maps of the patch tokens after four blocks, for standardised images. */
+/** Computes the maps of patch tokens after four blocks, for standardised images. */
 export const taps = <B extends number, N extends Sizes>(
   params: VitParams.VitParams<VitParams.Encoder<N>>,
   images: PatchGrid.GivenImages<B, N>,
@@ -168,12 +168,12 @@ const statistics = <C extends number>(width: C): SpecOf<BatchNormParams<C>> => (
   running_var: tensorSpec([width])
 })
 
-/** A backbone of 16-pixel patches. */
+/** The parameters of a backbone with 16-pixel patches. */
 export interface Params16<in out N extends Sizes>
   extends VitParams.VitParams<VitParams.Encoder<N>>, Pyramid16<N["width"]>
 {}
 
-/** The maps of standardised images by 16-pixel patches. */
+/** Makes the inference of the pyramid of standardised images, with 16-pixel patches. */
 export const features16 = <B extends number, const N extends Sizes & { readonly patch: 16 }>(
   sizes: Readonly<N>,
   batchSize: B
@@ -192,12 +192,12 @@ export const features16 = <B extends number, const N extends Sizes & { readonly 
   run: (params, { images }) => pyramid16(params, taps(params, images, sizes))
 })
 
-/** A backbone of 8-pixel patches. */
+/** The parameters of a backbone with 8-pixel patches. */
 export interface Params8<in out N extends Sizes>
   extends VitParams.VitParams<VitParams.Encoder<N>>, Pyramid8<N["width"]>
 {}
 
-/** The maps of standardised images by 8-pixel patches. */
+/** Makes the inference of the pyramid of standardised images, with 8-pixel patches. */
 export const features8 = <B extends number, const N extends Sizes & { readonly patch: 8 }>(
   sizes: Readonly<N>,
   batchSize: B

@@ -1,8 +1,8 @@
 /**
- * The image tower of OpenAI's CLIP as BEiT v2 is taught by it: the patch tokens of the last block through the final norm
- * and the projection, which CLIP itself only does with the class token (`vqkd_teacher/clip/model.py`, `modeling_vqkd.py`).
+ * The image encoder of OpenAI's CLIP as a teacher of BEiT v2. Its features are the patch tokens of the last block after the
+ * final norm and the projection. CLIP itself projects only the class token (`vqkd_teacher/clip/model.py`, `modeling_vqkd.py`).
  *
- * Layer norm's epsilon is 1e-5, GELU its quick approximation unless told otherwise, and the convolution has no bias.
+ * Layer norm's epsilon is 1e-5. GELU is the quick approximation unless an option says otherwise. The convolution has no bias.
  * Parameters have the official names of a whole CLIP, `visual.…`.
  *
  * ```ts
@@ -37,30 +37,30 @@ import {
 } from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
-/** Mean and deviation that its images are standardised with. */
+/** The mean and standard deviation for standardising its images. */
 export const CHANNELS: Channels = {
   mean: [0.48145466, 0.4578275, 0.40821073],
   std: [0.26862954, 0.26130258, 0.27577711]
 }
 
-/** Layer norm's epsilon. */
+/** The epsilon of layer norms. */
 export const EPSILON = 1e-5
 
-/** What the MLPs go through: OpenAI's towers a quick approximation of GELU, most of OpenCLIP's the exact one. */
+/** The activation of the MLPs. OpenAI's encoders use a quick approximation of GELU, most of OpenCLIP's the exact one. */
 export type Mlp = "quick_gelu" | "gelu"
 
 const activations = { quick_gelu: quickGelu, gelu }
 
-/** The sizes of a tower. */
+/** The sizes of an encoder. */
 export interface Sizes extends TeacherVit.Sizes {
-  /** The numbers of a patch in the end. */
+  /** The number of channels of the projected features. */
   get out(): number
   set out(_: never)
   /** Default `quick_gelu`. */
   readonly activation?: Mlp
 }
 
-/** A block under its official names. */
+/** Block parameters under the official names. */
 export interface ClipBlock<in out N extends Sizes> {
   readonly attn: {
     readonly in_proj_weight: Tensor<[Dim.Mul<3, N["width"]>, N["width"]]>
@@ -75,7 +75,7 @@ export interface ClipBlock<in out N extends Sizes> {
   readonly ln_2: NormParams<N["width"]>
 }
 
-/** The tower under its official names. */
+/** Encoder parameters under the official names. */
 export interface ClipParams<in out N extends Sizes> {
   readonly visual: {
     readonly class_embedding: Tensor<[N["width"]]>
@@ -88,7 +88,7 @@ export interface ClipParams<in out N extends Sizes> {
   }
 }
 
-/** The parameters of a tower of these sizes. */
+/** Specifies the parameters of an encoder. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<ClipParams<N>> => {
   const { depth, hidden, out, patch, tokens, width } = sizes
   const { linearSpec, normSpec, tensorSpec } = TeacherVit
@@ -125,19 +125,19 @@ const blockOf = <N extends Sizes>({ attn, ln_1, ln_2, mlp }: ClipBlock<N>): Teac
   contract: mlp.c_proj
 })
 
-/** What a tower says of images. */
+/** The outputs of an encoder. */
 export interface Outputs<I extends TeacherVit.Batch, N extends Sizes> {
   /** All tokens of the last block, class token first, before the final norm. */
   readonly last: Tensor<[I["size"], Dim.Plus<TeacherVit.Patches<I, N>, 1>, N["width"]]>
   /** The patch tokens after the final norm. */
   readonly patches: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["width"]]>
-  /** These, projected: what the tokenizer learns to rebuild. Not of unit length. */
+  /** The projected patch tokens, which are the tokenizer's reconstruction target. They are not of unit length. */
   readonly target: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["out"]]>
-  /** The class token, normed and projected: CLIP's own embedding of an image. */
+  /** The class token after norm and projection: CLIP's own image embedding. */
   readonly pooled: Tensor<[I["size"], N["out"]]>
 }
 
-/** All that a tower says of standardised images, whose sides need not be those that it was trained with. */
+/** Makes the inference of all outputs for standardised images. The image size may differ from that of training. */
 export const features = <const I extends TeacherVit.Batch, const N extends Sizes>(
   sizes: Readonly<N>,
   batch: Readonly<I>

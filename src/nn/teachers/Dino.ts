@@ -1,7 +1,7 @@
 /**
- * The vision transformer of DINO as BEiT v2 is taught by it: the patch tokens of the last block after the final norm
- * (`vqkd_teacher/dino.py`, `modeling_vqkd.py`), and that of DINOv2, which has a layer scale, and in some files registers:
- * tokens without a position that stand for no patch.
+ * The vision transformers of DINO and DINOv2 as teachers of BEiT v2. The features are the patch tokens of the last block after
+ * the final norm (`vqkd_teacher/dino.py`, `modeling_vqkd.py`). DINOv2 has a layer scale and, in some files, registers:
+ * additional tokens without a position.
  *
  * ```ts
  * import assert from "node:assert"
@@ -36,21 +36,21 @@ import {
 } from "../../shapes/Tokens.ts"
 import * as TeacherVit from "./TeacherVit.ts"
 
-/** Mean and deviation that its images are standardised with: those of ImageNet. */
+/** The mean and standard deviation for standardising its images: those of ImageNet. */
 export const CHANNELS: Channels = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 
-/** Layer norm's epsilon. */
+/** The epsilon of layer norms. */
 export const EPSILON = 1e-6
 
 /** The sizes of a network. */
 export interface Sizes extends TeacherVit.Sizes {
-  /** Whether its blocks have a layer scale. Default no. */
+  /** True if blocks have a layer scale. False by default. */
   readonly layerScale?: boolean
-  /** How many registers it has. Default 0. */
+  /** The number of registers. 0 by default. */
   readonly registers?: number
 }
 
-/** A block under its official names. */
+/** Block parameters under the official names. */
 export interface DinoBlock<in out N extends Sizes> {
   readonly norm1: NormParams<N["width"]>
   readonly attn: {
@@ -62,12 +62,12 @@ export interface DinoBlock<in out N extends Sizes> {
     readonly fc1: LinearParams<N["width"], N["hidden"]>
     readonly fc2: LinearParams<N["hidden"], N["width"]>
   }
-  /** The layer scale of attention and MLP, where there is one. */
+  /** The layer scales of attention and MLP, if the network has them. */
   readonly ls1?: { readonly gamma: Tensor<[N["width"]]> }
   readonly ls2?: { readonly gamma: Tensor<[N["width"]]> }
 }
 
-/** The network under its official names. */
+/** Network parameters under the official names. */
 export interface DinoParams<in out N extends Sizes> {
   readonly cls_token: Tensor<[1, 1, N["width"]]>
   readonly pos_embed: Tensor<[1, N["tokens"], N["width"]]>
@@ -77,7 +77,7 @@ export interface DinoParams<in out N extends Sizes> {
   readonly norm: NormParams<N["width"]>
 }
 
-/** The parameters of a network of these sizes. */
+/** Specifies the parameters of a network. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): SpecOf<DinoParams<N>> => {
   const { depth, hidden, layerScale = false, patch, registers = 0, tokens, width } = sizes
   const { linearSpec, normSpec, tensorSpec } = TeacherVit
@@ -110,7 +110,7 @@ const blockOf = <N extends Sizes>(
   contract: mlp.fc2
 })
 
-/** The registers of `[1, R, C]` one by one. */
+/** Returns the registers of `[1, R, C]` one by one. */
 const registersOf = <C extends number>(tokens: Tensor<[1, number, C]>): ReadonlyArray<Tensor<[1, 1, C]>> => {
   const [, count] = tokens.shape
   return Array.from({ length: count }, (_, i) => {
@@ -120,8 +120,8 @@ const registersOf = <C extends number>(tokens: Tensor<[1, number, C]>): Readonly
 }
 
 /**
- * What blocks make of tokens with registers among them, without the registers. Blocks ask for no order of the tokens, so
- * these stand before the class token.
+ * Runs blocks on tokens with registers and removes the registers afterwards. The order of tokens does not matter to blocks, so
+ * the registers are put before the class token.
  */
 const amongRegisters = <B extends number, N extends number, C extends number>(
   tokens: Tensor<[B, N, C]>,
@@ -135,7 +135,7 @@ const amongRegisters = <B extends number, N extends number, C extends number>(
   return patchTokens<B, N, C>(amongRegisters(more, rest, run), count)
 }
 
-/** The tokens before the blocks; without registers. */
+/** Computes the tokens before the blocks, without registers. */
 const embed = <I extends TeacherVit.Batch, N extends Sizes>(
   params: DinoParams<N>,
   images: TeacherVit.Images<I>,
@@ -158,15 +158,15 @@ const kindOf = <N extends Sizes>({ epsilon = EPSILON, heads }: Readonly<N>): Tea
   activation: gelu
 })
 
-/** What a network says of images. */
+/** The outputs of a network. */
 export interface Outputs<I extends TeacherVit.Batch, N extends Sizes> {
-  /** The patch tokens after the final norm: what the tokenizer learns to rebuild. Not of unit length. */
+  /** The patch tokens after the final norm, which are the tokenizer's reconstruction target. They are not of unit length. */
   readonly target: Tensor<[I["size"], TeacherVit.Patches<I, N>, N["width"]]>
   /** The class token after the final norm. */
   readonly pooled: Tensor<[I["size"], N["width"]]>
 }
 
-/** All that a network says of standardised images, whose sides need not be those that it was trained with. */
+/** Makes the inference of all outputs for standardised images. The image size may differ from that of training. */
 export const features = <const I extends TeacherVit.Batch, const N extends Sizes>(
   sizes: Readonly<N>,
   batch: Readonly<I>
@@ -190,7 +190,7 @@ export const features = <const I extends TeacherVit.Batch, const N extends Sizes
 })
 
 /**
- * What the heads of the last block look at, `[B, H, N+1, N+1]`: probabilities of each token, the class token first.
+ * Makes the inference of the last block's attention, `[B, H, N+1, N+1]`: each token's attention weights, the class token first.
  *
  * @throws ShapeError for a network with registers, which are tokens too.
  */

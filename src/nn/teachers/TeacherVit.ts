@@ -1,6 +1,6 @@
 /**
- * What the networks that teach have in common: pre-norm blocks whose queries, keys and values all have a bias, and absolute
- * positions that are carried over to images of another size than their own while they run.
+ * The common parts of teacher networks: pre-norm blocks whose queries, keys and values all have a bias, and absolute positions
+ * that are resized at run time for images of another size.
  *
  * ```ts
  * import assert from "node:assert"
@@ -26,7 +26,7 @@ import type { SpecOf, TensorSpec } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { blend } from "../../shapes/Tokens.ts"
 
-/** The sizes of a teacher; its positions, `tokens`, need not be those of the images that it sees. */
+/** The sizes of a teacher. Its number of positions, `tokens`, may differ from that of the images. */
 export interface Sizes {
   get patch(): number
   set patch(_: never)
@@ -39,13 +39,13 @@ export interface Sizes {
   get tokens(): number
   set tokens(_: never)
   readonly depth: number
-  /** Added to the variance in layer norms. Default that of the official code. */
+  /** The epsilon of layer norms. By default that of the official code. */
   readonly epsilon?: number
-  /** The patches that its positions are for, which with the class token are `tokens`. */
+  /** The grid of patches that its positions are for. With the class token, they are `tokens`. */
   readonly grid: Grid
 }
 
-/** How many images it sees at once, and their sides. */
+/** The batch size and the sides of the images. */
 export interface Batch {
   get size(): number
   set size(_: never)
@@ -58,28 +58,28 @@ export interface Batch {
 /** Standardised images. */
 export type Images<I extends Batch> = Tensor<[I["size"], 3, I["height"], I["width"]]>
 
-/** How many patches these images make. */
+/** The number of patches of an image. */
 export type Patches<I extends Batch, N extends Sizes> = Dim.Patches<I["height"], I["width"], N["patch"]>
 
-/** How many patches these images make. */
+/** Returns the number of patches of an image. */
 export const patches = <I extends Batch, N extends Sizes>(
   sizes: Readonly<N>,
   images: Readonly<I>
 ): Patches<I, N> => Dim.mul(Dim.div(images.height, sizes.patch), Dim.div(images.width, sizes.patch))
 
-/** These images in a batch. */
+/** Specifies the images of a batch. */
 export const batchSpec = <I extends Batch>(
   images: Readonly<I>
 ): SpecOf<{ readonly images: Images<I> }> => ({
   images: { shape: [images.size, 3, images.height, images.width], dtype: "float32" }
 })
 
-/** A block. The teachers' official names are translated into these. */
+/** The parameters of a block. The teachers' official names are translated into these. */
 export interface BlockParams<in out N extends Sizes> {
   readonly attentionNorm: NormParams<N["width"]>
   readonly qkv: LinearParams<N["width"], Dim.Mul<3, N["width"]>>
   readonly proj: LinearParams<N["width"], N["width"]>
-  /** Factors of the channels of what attention and MLP add (layer scale). */
+  /** The layer scales of attention and MLP: factors of the channels. */
   readonly attentionScale?: Tensor<[N["width"]]>
   readonly mlpScale?: Tensor<[N["width"]]>
   readonly mlpNorm: NormParams<N["width"]>
@@ -87,7 +87,7 @@ export interface BlockParams<in out N extends Sizes> {
   readonly contract: LinearParams<N["hidden"], N["width"]>
 }
 
-/** The specification of a parameter. */
+/** Specifies a parameter. */
 export const tensorSpec = <const S extends Shape>(
   shape: S
 ): TensorSpec<{ -readonly [K in keyof S]: S[K] }, "float32"> => ({
@@ -95,16 +95,16 @@ export const tensorSpec = <const S extends Shape>(
   dtype: "float32"
 })
 
-/** The specification of a linear layer. */
+/** Specifies a linear layer. */
 export const linearSpec = <In extends number, Out extends number>(width: In, out: Out) => ({
   weight: tensorSpec([out, width]),
   bias: tensorSpec([out])
 })
 
-/** The specification of a layer norm. */
+/** Specifies a layer norm. */
 export const normSpec = <C extends number>(width: C) => ({ weight: tensorSpec([width]), bias: tensorSpec([width]) })
 
-/** What distinguishes the blocks of one teacher from those of another. */
+/** The differences between the blocks of different teachers. */
 export interface Kind<N extends Sizes> {
   readonly heads: N["heads"]
   readonly epsilon: number
@@ -123,7 +123,7 @@ const scaled = <B extends number, T extends number, C extends number>(
   factors: Tensor<[C]> | undefined
 ): Tensor<[B, T, C]> => factors === undefined ? x : scaleChannels<[B, T], C>(x, factors)
 
-/** The block, `[B, T, C]` to `[B, T, C]`. */
+/** Applies a block, `[B, T, C]` to `[B, T, C]`. */
 export const block = <B extends number, T extends number, N extends Sizes>(
   params: BlockParams<N>,
   x: Tensor<[B, T, NoInfer<N["width"]>]>,
@@ -137,7 +137,7 @@ export const block = <B extends number, T extends number, N extends Sizes>(
   return add(attended, scaled(linear(hidden, contract), mlpScale))
 }
 
-/** What the block weighs the tokens with, `[B, H, T, T]`, for an input `[B, T, C]`. */
+/** Computes the attention weights of a block, `[B, H, T, T]`, for an input `[B, T, C]`. */
 export const attentionProbabilities = <B extends number, T extends number, N extends Sizes>(
   params: BlockParams<N>,
   x: Tensor<[B, T, NoInfer<N["width"]>]>,
@@ -148,8 +148,8 @@ export const attentionProbabilities = <B extends number, T extends number, N ext
 }
 
 /**
- * Positions `[1, T, C]` of the grid `from`, class token first, for the grid `to` of `N - 1` patches: `[1, N, C]`. Bicubic,
- * as the official code does it at run time: by default `AbsolutePosition.resizeAtRunTime`.
+ * Resizes positions `[1, T, C]` of the grid `from`, class token first, to the grid `to` of `N - 1` patches: `[1, N, C]`. It is
+ * bicubic, as in the official code at run time. The default is `AbsolutePosition.resizeAtRunTime`.
  */
 export const positions = <T extends number, C extends number, N extends number>(
   table: Tensor<[1, T, C]>,

@@ -1,9 +1,9 @@
 /**
- * Finite scalar quantization: each channel is bent between two bounds and rounded to one of its levels (Mentzer and others,
- * 2023). It has no codebook and learns nothing. A code is the number whose digits are the levels, the first channel's first.
+ * Finite scalar quantization: each channel is bounded by a tanh and rounded to one of its levels (Mentzer et al., 2023). It has
+ * no codebook and no learned parameters. A code is the number whose digits are the levels, the first channel's digit first.
  *
- * The bound differs from the published code: it is wider than the levels by 0.1 %, not narrower, and shifted by `atanh`, not `tan`. All
- * levels are reached, and a channel of 0 is the middle level ([figures](../../../docs/quantizers.md)).
+ * The bound differs from the published code. It is wider than the levels by 0.1 %, not narrower, and shifted by `atanh`, not
+ * `tan`. So all levels are reached, and a channel of 0 is the middle level ([figures](../../../docs/quantizers.md)).
  *
  * ```ts
  * import assert from "node:assert"
@@ -24,7 +24,7 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import { constant, type Tensor } from "../../shapes/Tensor.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
-/** The most codes, which float32 still counts one by one. */
+/** The maximal number of codes. Up to this number, float32 represents every integer. */
 export const MOST_CODES = 2 ** 24
 
 const middle = (level: number): number => Math.floor(level / 2)
@@ -32,7 +32,7 @@ const middle = (level: number): number => Math.floor(level / 2)
 const weight = (levels: ScalarLevels.ScalarLevels, channel: number): number =>
   ScalarLevels.codes(levels.slice(0, channel))
 
-/** What the decoder sees of a code: one number from -1 to 1 per channel. */
+/** Returns the decoder's input for a code: one number from -1 to 1 per channel. */
 export const vectorOf = (levels: ScalarLevels.ScalarLevels, code: number): ReadonlyArray<number> =>
   levels.map((level, channel) => (Math.floor(code / weight(levels, channel)) % level - middle(level)) / middle(level))
 
@@ -42,7 +42,7 @@ const half = (level: number): number => Math.min((level - 1) * 1.001 / 2, (level
 // An even number of levels has none in the middle.
 const offset = (level: number): number => (level % 2 === 0 ? 0.5 : 0)
 
-/** What the quantizer is made with: its codes are the product of the levels, its channels as many as there are levels. */
+/** The options of the quantizer. The number of codes is the product of the levels, and there is one level per channel. */
 export interface Options<K extends number, E extends number> {
   readonly codes: K
   readonly codeWidth: E
@@ -50,9 +50,9 @@ export interface Options<K extends number, E extends number> {
 }
 
 /**
- * The quantizer as a value.
+ * Makes the quantizer.
  *
- * @throws ShapeError when codes or channels are not those of the levels, or when levels are too few or too many.
+ * @throws ShapeError when codes or channels do not match the levels, or when there are too few or too many levels.
  */
 export const make = <K extends number, E extends number>(
   options: Options<K, E>

@@ -1,5 +1,5 @@
 /**
- * Spherical k-means, by which a codebook begins: ten rounds over one batch from rows of that batch
+ * Spherical k-means, which initialises a codebook: ten rounds over one batch, starting from rows of that batch
  * (`norm_ema_quantizer.py`, `kmeans`).
  *
  * ```ts
@@ -20,10 +20,13 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import type * as Quantizer from "./Quantizer.ts"
 import * as Rows from "./Rows.ts"
 
-/** The rounds of the official code. */
+/** The number of rounds in the official code. */
 export const ROUNDS = 10
 
-/** The means `[K, E]` and the counts `[K]` of their last assignment, after `rounds` from the `start` rows of unit vectors. */
+/**
+ * Runs `rounds` rounds of k-means on unit vectors, starting from the rows `start`. Returns the means `[K, E]` and the counts
+ * `[K]` of the last assignment.
+ */
 export const kmeans = <M extends number, K extends number, E extends number>(
   vectors: Tensor<[M, E]>,
   start: Tensor<[K], "int32">,
@@ -41,7 +44,7 @@ export const kmeans = <M extends number, K extends number, E extends number>(
   return { means, counts }
 }
 
-/** `kmeans` as something an engine runs: vectors of any length, which are brought to the unit sphere first. */
+/** Makes the inference of `kmeans`. Vectors may have any length and are normalised first. */
 export const inference = <M extends number, K extends number, E extends number>(
   vectors: M,
   size: K,
@@ -65,7 +68,7 @@ export interface Start<K extends number> {
   readonly start: Tensor<[K], "int32">
 }
 
-/** How a quantizer with a codebook `embedding.weight` of `K` unit vectors begins with the means of the first batch. */
+/** Initialises a codebook `embedding.weight` of `K` unit vectors with the means of the first batch. */
 export const fit = <K extends number, E extends number>(
   size: K
 ): Quantizer.Fit<E, Quantizer.Parts & { readonly start: Start<K> }> => ({

@@ -1,7 +1,6 @@
 /**
- * Codes that learn by gradient: the nearest code on the unit sphere, with one loss that pulls codes to their vectors and one
- * that pulls vectors to their codes (equation 2 of the paper as it is written, after VQ-VAE). The published code has
- * `MovingAverage` in its place.
+ * Codes that learn by gradient: the nearest code on the unit sphere. One loss pulls codes to their vectors, the other pulls
+ * vectors to their codes (equation 2 of the paper as written, after VQ-VAE). The published code uses `MovingAverage` instead.
  *
  * ```ts
  * import assert from "node:assert"
@@ -22,26 +21,26 @@ import type * as Quantizer from "./Quantizer.ts"
 
 /** The tensors of the quantizer. */
 export interface Parts<K extends number, E extends number> extends Quantizer.Nothing {
-  /** Codes of any length: their directions count. */
+  /** The codes. They may have any length: only their directions matter. */
   readonly parameters: { readonly embedding: { readonly weight: Tensor<[K, E]> } }
   readonly start: Kmeans.Start<K>
-  /** Means over all channels of squared distances on the unit sphere. */
+  /** The losses: means over all channels of squared distances on the unit sphere. */
   readonly losses: { readonly codebook: Tensor<[]>; readonly commitment: Tensor<[]> }
 }
 
-/** What the quantizer is made with. */
+/** The options of the quantizer. */
 export interface Options<K extends number, E extends number> {
   readonly codes: K
   readonly codeWidth: E
-  /** The factor of the loss that pulls vectors to their codes. */
+  /** The factor of the commitment loss, which pulls vectors to their codes. */
   readonly commitment: number
-  /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+  /** True if k-means over the first batch initialises the codes. Otherwise they start as random directions. */
   readonly kmeans: boolean
 }
 
 const directions: Parameter.Regime = { ...Parameter.finetuning, deviation: 1, cut: Infinity }
 
-/** The quantizer as a value. */
+/** Makes the quantizer. */
 export const make = <K extends number, E extends number>(
   options: Options<K, E>
 ): Quantizer.Quantizer<K, E, Parts<K, E>> => {

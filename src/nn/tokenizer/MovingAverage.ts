@@ -1,6 +1,6 @@
 /**
- * The quantizer of VQ-KD and the default: the nearest code on the unit sphere, passed straight through, with a codebook that follows its
- * vectors by a moving average of directions (`norm_ema_quantizer.py`).
+ * The quantizer of VQ-KD, which is the default. It takes the nearest code on the unit sphere with a straight-through gradient.
+ * Each code follows its vectors by an exponential moving average of directions (`norm_ema_quantizer.py`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -23,21 +23,23 @@ import * as Kmeans from "./Kmeans.ts"
 import type * as Quantizer from "./Quantizer.ts"
 import * as Rows from "./Rows.ts"
 
-/** The codebook and how much each code is used: `K` unit vectors of `E` channels. */
+/** The codebook of `K` unit vectors with `E` channels, and the usage of each code. */
 export interface QuantizerState<in out K extends number, in out E extends number> {
   readonly embedding: { readonly weight: Tensor<[K, E]> }
   /** A moving average of each code's count. */
   readonly cluster_size: Tensor<[K]>
 }
 
-/** What quantizing vectors gives. */
+/** The result of quantizing vectors. */
 export interface Quantized<M extends number, E extends number> {
-  /** The vectors on the unit sphere. */
+  /** The vectors, normalised to unit length. */
   readonly z: Tensor<[M, E]>
   readonly codes: Tensor<[M], "int32">
-  /** The codes' vectors, through which the gradient of `z` passes unchanged. */
+  /** The vectors of the codes. Their gradient passes unchanged to `z`. */
   readonly z_q: Tensor<[M, E]>
-  /** The mean over all channels of the squared distance to the code, by which vectors are pulled to their codes. */
+  /**
+   * The commitment loss, which pulls vectors to their codes: the mean over all channels of the squared distance to the code.
+   */
   readonly commitment: Tensor<[]>
 }
 
@@ -52,25 +54,25 @@ export const quantize = <M extends number, K extends number, E extends number>(
   return { z, codes, z_q: straightThrough(z, z_q), commitment: mean(square(sub(z_q, z))) }
 }
 
-/** How the codebook is updated after a batch. */
+/** The options of the codebook update. */
 export interface UpdateOptions<M extends number> {
-  /** The share of a code that stays. */
+  /** The decay of the moving average: the share of a code that stays. */
   readonly decay: number
-  /** The revival of codes that are hardly used; null as published. */
+  /** The revival of rarely used codes, or null as published. */
   readonly revival: {
-    /** A code is revived when its count falls below this share of a uniformly used code's. */
+    /** A code is revived when its moving count falls below this share of the count under uniform use. */
     readonly threshold: number
   } | null
-  /** The number of vectors, which uniform use is reckoned by. */
+  /** The number of vectors of a batch, which gives the count under uniform use. */
   readonly vectors: M
 }
 
-/** How many steps a revived code may stay unused before it is revived again. */
+/** The number of steps for which a revived code may stay unused before it is revived again. */
 export const PATIENCE = 20
 
 /**
- * The moving count that a code starts with when codes are revived, at first and after its revival: so low that it falls
- * under the threshold after `PATIENCE` steps without use. A code in use is far above it by then.
+ * Returns the moving count of a code at the start and after its revival. It is so low that it falls below the threshold after
+ * `PATIENCE` steps without use. A code in use is far above it by then.
  */
 export const freshCount = (options: {
   readonly decay: number
@@ -80,9 +82,9 @@ export const freshCount = (options: {
 }): number => options.threshold * options.vectors / options.size / options.decay ** PATIENCE
 
 /**
- * The codebook after a batch, and how often each code occurs in it unless `counts` says it. Every code that was used turns
- * towards the mean direction of its vectors, by the same share however many they were; unused ones stay. With revival, a code whose moving count is below the threshold becomes the
- * batch's vector at `rows` and its count a fresh one.
+ * Updates the codebook after a batch, and counts each code unless `counts` is given. Every used code turns towards the mean
+ * direction of its vectors, by the same share for any number of vectors. Unused codes stay. With revival, a code whose moving
+ * count is below the threshold becomes the batch's vector at `rows`, and its count starts again.
  */
 export const updateCodebook = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
@@ -118,21 +120,21 @@ export const updateCodebook = <M extends number, K extends number, E extends num
 export interface Parts<K extends number, E extends number> extends Quantizer.Nothing {
   readonly state: Pick<QuantizerState<K, E>, "embedding">
   readonly statistics: Pick<QuantizerState<K, E>, "cluster_size">
-  /** For each code the row of the batch's vectors that would revive it; absent without revival. */
+  /** For each code the row of the batch that would revive it. Absent without revival. */
   readonly draws: { readonly revive?: Tensor<[K], "int32"> }
   readonly start: Kmeans.Start<K>
   readonly losses: Pick<Quantized<number, E>, "commitment">
 }
 
-/** What the quantizer is made with. */
+/** The options of the quantizer. */
 export interface Options<K extends number, E extends number> extends Omit<UpdateOptions<number>, "vectors"> {
   readonly codes: K
   readonly codeWidth: E
-  /** Whether k-means over the first batch sets the codes; random directions otherwise. */
+  /** True if k-means over the first batch initialises the codes. Otherwise they start as random directions. */
   readonly kmeans: boolean
 }
 
-/** The quantizer as a value. */
+/** Makes the quantizer. */
 export const make = <K extends number, E extends number>(
   options: Options<K, E>
 ): Quantizer.Quantizer<K, E, Parts<K, E>> => {

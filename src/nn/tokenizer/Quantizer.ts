@@ -1,9 +1,9 @@
 /**
- * What a quantizer is: how vectors become codes, and what it learns meanwhile. A tokenizer takes any value of this kind; ours
- * are `MovingAverage`, `LearnedCodes` and `FiniteScalar`.
+ * The interface of quantizers. A quantizer maps vectors to codes and learns during training. A tokenizer takes any value of
+ * this type. Ours are `MovingAverage`, `LearnedCodes` and `FiniteScalar`.
  *
- * What it keeps has the names `quantize.*` in files: parameters, which the optimizer learns; a state, which `update` moves; and
- * statistics, which only training reads.
+ * Its tensors have the names `quantize.*` in files. They are of three kinds: parameters, which the optimizer learns; a state,
+ * which `update` changes; and statistics, which only training reads.
  *
  * ```ts
  * import assert from "node:assert"
@@ -34,23 +34,23 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as Parameter from "../blocks/Parameter.ts"
 
-/** Records of tensors that make a quantizer. */
+/** The records of tensors of a quantizer. */
 export interface Parts {
-  /** What the optimizer learns. */
+  /** Parameters that the optimizer learns. */
   readonly parameters: object
-  /** What `update` moves and `quantize` reads. */
+  /** State that `update` changes and `quantize` reads. */
   readonly state: object
-  /** What `update` moves and only training reads. */
+  /** Statistics that `update` changes and only training reads. */
   readonly statistics: object
-  /** Inputs of every step beside the images, which the host draws. */
+  /** Additional inputs of every step, which the host draws. */
   readonly draws: object
   /** Inputs of `fit`, which the host draws. */
   readonly start: object
-  /** What is added to the loss: scalars. */
+  /** Scalars that are added to the loss. */
   readonly losses: object
 }
 
-/** A quantizer that has none of it; extended by what one has. */
+/** The parts of a quantizer without any tensors. A quantizer extends it by its own parts. */
 export interface Nothing extends Parts {
   readonly parameters: Readonly<Record<never, never>>
   readonly state: Readonly<Record<never, never>>
@@ -60,40 +60,40 @@ export interface Nothing extends Parts {
   readonly losses: Readonly<Record<never, never>>
 }
 
-/** What quantizing `M` vectors of `E` channels gives. */
+/** The result of quantizing `M` vectors of `E` channels. */
 export interface Quantized<M extends number, E extends number, L = object> {
-  /** The vectors as they are compared with codes. */
+  /** The vectors in the form that is compared with codes. */
   readonly z: Tensor<[M, E]>
   readonly codes: Tensor<[M], "int32">
-  /** What the decoder sees of the codes. Gradients pass through it to the vectors. */
+  /** The decoder's input. Gradients pass through it to the vectors. */
   readonly z_q: Tensor<[M, E]>
-  /** Scalars that are added to the loss; each is a column of the log. */
+  /** Scalars that are added to the loss. Each is a column of the log. */
   readonly losses: L
 }
 
-/** The key of a draw, by what it is for. */
+/** Returns the key of a draw for a purpose. */
 export type KeyOf = (purpose: string) => KeyedRandom.Key
 
-/** What `quantize` reads, in training and after it. */
+/** The tensors that `quantize` reads, in training and afterwards. */
 export type Learned<Q extends Parts> = Q["parameters"] & Q["state"]
 
-/** What `update` moves. */
+/** The tensors that `update` changes. */
 export type Moved<Q extends Parts> = Q["state"] & Q["statistics"]
 
-/** First values out of the vectors of the first batch. */
+/** The initialisation from the vectors of the first batch. */
 export interface Fit<E extends number, Q extends Parts> {
-  /** Draws on the host what `run` needs, for a number of vectors. */
+  /** Draws the inputs of `run` on the host, for a number of vectors. */
   draw(keyOf: KeyOf, vectors: number): HostOf<Q["start"]>
-  /** Members of parameters, state and statistics, in place of those that were drawn. */
+  /** Returns members of parameters, state and statistics that replace the initial ones. */
   run<M extends number>(vectors: Tensor<[M, E]>, start: Q["start"]): object
 }
 
 /**
- * A quantizer with `K` codes for vectors of `E` channels. Everything in it is pure, and what draws on the host takes each key
- * once. Types are those of `Parts` where nobody asks what it is made of.
+ * A quantizer with `K` codes for vectors of `E` channels. All its functions are pure. Functions that draw on the host use each
+ * key once. The default `Q` hides the quantizer's own parts.
  */
 export interface Quantizer<K extends number, E extends number, Q extends Parts = Parts> {
-  /** What files and errors call it. */
+  /** The name in files and errors. */
   readonly name: string
   readonly codes: K
   readonly codeWidth: E
@@ -101,19 +101,19 @@ export interface Quantizer<K extends number, E extends number, Q extends Parts =
   readonly state?: SpecOf<Q["state"]>
   readonly statistics?: SpecOf<Q["statistics"]>
   readonly draws?: SpecOf<Q["draws"]>
-  /** Codes of vectors, and what the decoder sees of them. */
+  /** Returns the codes of vectors, and the decoder's input for them. */
   quantize<M extends number>(learned: Learned<Q>, vectors: Tensor<[M, E]>): Quantized<M, E, Q["losses"]>
-  /** State and statistics after a batch; they stay without it. */
+  /** Returns state and statistics after a batch. Without this function they never change. */
   update?<M extends number>(
     moved: Moved<Q>,
     batch: Pick<Quantized<M, E>, "z" | "codes"> & { readonly counts: Tensor<[K]> },
     draws: Q["draws"]
   ): Moved<Q>
-  /** The inputs of a step with so many vectors. */
+  /** Draws the additional inputs of a step with the given number of vectors. */
   draw?(keyOf: KeyOf, vectors: number): HostOf<Q["draws"]>
-  /** State and statistics before a training whose steps have so many vectors; zeros without it. */
+  /** Draws state and statistics before a training with the given number of vectors per step. Without it they are zeros. */
   initial?(keyOf: KeyOf, vectors: number): HostOf<Moved<Q>>
-  /** How it begins with the vectors of the first batch, where it does. */
+  /** The initialisation from the vectors of the first batch, if the quantizer has one. */
   readonly fit?: Fit<E, Q> | undefined
 }
 
@@ -137,7 +137,7 @@ const check = (quantizer: string, members: ReadonlyArray<Member>): void => {
 }
 
 /**
- * Refuses names in a member of a quantizer that are taken.
+ * Refuses names in a member of a quantizer that are already in use.
  *
  * @throws ShapeError that names the quantizer and the member.
  */
@@ -150,9 +150,9 @@ export const checkNames = (quantizer: string, member: string, own: object = {}, 
   )
 
 /**
- * Codes of vectors as a quantizer gives them.
+ * Quantizes vectors with a quantizer and checks the result.
  *
- * @throws ShapeError that names the quantizer, and the member that is not what {@link Quantized} says.
+ * @throws ShapeError that names the quantizer, and the member that does not match {@link Quantized}.
  */
 export const quantize = <M extends number, K extends number, E extends number, Q extends Parts>(
   quantizer: Quantizer<K, E, Q>,
@@ -173,9 +173,9 @@ export const quantize = <M extends number, K extends number, E extends number, Q
 }
 
 /**
- * State and statistics of a quantizer after a batch.
+ * Returns state and statistics of a quantizer after a batch.
  *
- * @throws ShapeError that names the quantizer, and the array that is not there before and after.
+ * @throws ShapeError that names the quantizer, and the array that differs before and after the update.
  */
 export const update = <M extends number, K extends number, E extends number, Q extends Parts>(
   quantizer: Quantizer<K, E, Q>,

@@ -16,7 +16,7 @@ import * as LearnedCodes from "./LearnedCodes.ts"
 import * as MovingAverage from "./MovingAverage.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
-/** The quantizer of a configuration; none where that names one which is given in code. */
+/** Returns the quantizer of a configuration, or undefined if the quantizer is given in code. */
 export const of = (config: CodebookConfig): Quantizer.Named | undefined => {
   const { dim, quantizer, size, ...rest } = config
   const sizes = { codes: Dim.named("codes", size), codeWidth: Dim.named("codeWidth", dim) }

@@ -1,5 +1,5 @@
 /**
- * Random rows of a table: of a batch's vectors, or of directions. Drawn on the host.
+ * Draws random rows on the host: indices of a batch's vectors, or random directions.
  *
  * ```ts
  * import assert from "node:assert"
@@ -13,7 +13,7 @@
 import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 
-/** The numbers of `count` rows out of `rows`, `[K]`; one may come several times. */
+/** Draws the indices of `count` rows out of `rows`, `[K]`, with replacement. */
 export const drawn = <K extends number>(
   count: K,
   rows: number,
@@ -23,7 +23,7 @@ export const drawn = <K extends number>(
   return HostTensor.make([count], "int32", Int32Array.from({ length: count }, () => integer(0, rows - 1)))
 }
 
-/** As {@link drawn}, without replacement where there are enough rows, as the official code draws them. */
+/** Draws indices like {@link drawn}, but without replacement if there are enough rows, as in the official code. */
 export const distinct = <K extends number>(
   count: K,
   rows: number,
@@ -33,7 +33,7 @@ export const distinct = <K extends number>(
     ? drawn(count, rows, key)
     : HostTensor.make([count], "int32", KeyedRandom.permutation(key, rows).slice(0, count))
 
-/** Random vectors of length 1, `[K, E]`. */
+/** Draws random unit vectors, `[K, E]`. */
 export const units = <K extends number, E extends number>(
   count: K,
   width: E,

@@ -1,5 +1,5 @@
 /**
- * Training the tokenizer, step by step, and using it.
+ * The training step of the tokenizer, and its inferences.
  *
  * ```ts
  * import assert from "node:assert"
@@ -35,39 +35,39 @@ import * as AdamW from "../optimizer/AdamW.ts"
 import * as Quantizer from "./Quantizer.ts"
 import * as Vqkd from "./Vqkd.ts"
 
-/** What the optimizer learns: the network, and the quantizer's own under `quantize`. */
+/** The parameters that the optimizer learns: those of the network, and those of the quantizer under `quantize`. */
 export type Params<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Vqkd.VqkdParams<N> & {
   readonly quantize: Q["parameters"]
 }
 
-/** The state of training: parameters, moments, and what the quantizer moves, which the optimizer does not touch. */
+/** The state of training: parameters, moments, and the quantizer's state, which the optimizer does not change. */
 export interface State<N extends Vqkd.Sizes, Q extends Quantizer.Parts> extends AdamW.State<Params<N, Q>> {
   readonly quantize: Quantizer.Moved<Q>
 }
 
-/** What a step is given, with the quantizer's own draws. */
+/** The batch of a step, with the quantizer's own inputs. */
 export type Batch<B extends number, N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Q["draws"] & {
-  /** From 0 to 1. */
+  /** Images with values from 0 to 1. */
   readonly images: PatchGrid.Images<B, N>
   /** The teacher's features. */
   readonly targets: Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]>
   readonly hyper: AdamW.Hyper
 }
 
-/** What a step measures, with the quantizer's own losses. */
+/** The metrics of a step, with the quantizer's own losses. */
 export type Metrics<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Q["losses"] & {
   readonly loss: Tensor<[]>
   readonly reconstruction: Tensor<[]>
   readonly gradientNorm: Tensor<[]>
-  /** How many patches of the batch got each code. */
+  /** The number of patches of the batch for each code. */
   readonly counts: Tensor<[N["codes"]]>
 }
 
-/** How the tokenizer is trained. */
+/** The options of training. */
 export interface Options<N extends Vqkd.Sizes, Q extends Quantizer.Parts> {
   readonly quantizer: QuantizerOf<N, Q>
   readonly adamw: AdamW.Options
-  /** Names that losses of the quantizer may not have, beside those of metrics: columns of the log. */
+  /** Names of log columns that the quantizer's losses may not have, besides those of the metrics. */
   readonly columns?: ReadonlyArray<string>
 }
 
@@ -81,15 +81,15 @@ export type QuantizerOf<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Quant
 // The parts of a quantizer are a type parameter, of which TypeScript does not compute what they make of a record.
 const typed = <A>(record: object): A => Tree.map<A>(record, (leaf) => leaf)
 
-/** The parameters of the network and of its quantizer. */
+/** Specifies the parameters of the network and of its quantizer. */
 export const spec = <const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   quantizer: Pick<QuantizerOf<N, Q>, "parameters">
 ) => typed<Parameter.ParametersOf<Params<N, Q>>>({ ...Vqkd.spec(sizes), quantize: quantizer.parameters ?? {} })
 
 /**
- * One step of VQ-KD on batches of `B` images. Tracing it fails where the quantizer gives something else than it should, or a name that
- * is taken.
+ * Makes one step of VQ-KD on batches of `B` images. Tracing it fails if the quantizer returns wrong tensors or uses a name that
+ * is already in use.
  */
 export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
@@ -158,7 +158,7 @@ export interface Weights<N extends Vqkd.Sizes, Q extends Quantizer.Parts> extend
   readonly quantize: Quantizer.Learned<Q>
 }
 
-/** What a trained tokenizer makes of images from 0 to 1. */
+/** An inference of a trained tokenizer on images with values from 0 to 1. */
 type Seeing<B extends number, N extends Vqkd.Sizes, W, O> = Inference<
   W,
   { readonly images: PatchGrid.Images<B, N> },
@@ -183,7 +183,7 @@ const quantizing = <B extends number, N extends Vqkd.Sizes, Q extends Quantizer.
   return { batch, weights: { ...weights, quantize } }
 }
 
-/** Images from 0 to 1 to codes, `[B·N]`, and to vectors before quantization, `[B·N, E]`. */
+/** Makes the inference of codes `[B·N]` and of vectors before quantization `[B·N, E]`, for images with values from 0 to 1. */
 export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -200,7 +200,10 @@ export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Q
   }
 })
 
-/** What a quantizer begins with, `quantize.*`, out of the vectors `[B·N, E]` of the first batch and what `fit` draws. */
+/**
+ * Makes the inference of a quantizer's initial values, `quantize.*`, from the vectors `[B·N, E]` of the first batch and the
+ * inputs that `fit` draws.
+ */
 export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -220,7 +223,7 @@ export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quan
   run: (_, batch) => fit.run(batch.vectors, batch)
 })
 
-/** Codes `[B, N]` and the cosine of rebuilt and given teacher features, `[B, N]`. */
+/** Makes the inference of codes `[B, N]` and of the cosine similarity of reconstructed and given teacher features, `[B, N]`. */
 export const reconstruct = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -251,7 +254,10 @@ export const reconstruct = <B extends number, const N extends Vqkd.Sizes, Q exte
   }
 }
 
-/** One vector per image from 0 to 1: mean patch token or class token of the encoder, normed or raw, `[B, C]`. */
+/**
+ * Makes the inference of one vector per image, `[B, C]`: the mean patch token or class token of the encoder, with the final
+ * norm or without. Images have values from 0 to 1.
+ */
 export const features = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B,
@@ -273,7 +279,7 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
   }
 })
 
-/** The encoder's normed patch tokens, `[B, N, C]`, of images from 0 to 1. */
+/** Makes the inference of the encoder's patch tokens after the norm, `[B, N, C]`, for images with values from 0 to 1. */
 export const patchFeatures = <B extends number, const N extends Vqkd.Sizes>(
   sizes: Readonly<N>,
   batchSize: B

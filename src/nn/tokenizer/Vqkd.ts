@@ -1,6 +1,6 @@
 /**
- * The tokenizer: vector-quantised knowledge distillation. An encoder's tokens are quantized, and a small decoder rebuilds
- * a teacher's patch features from the codes alone (paper, section 2.2; `modeling_vqkd.py`).
+ * The tokenizer: vector-quantized knowledge distillation (VQ-KD). The tokens of an encoder are quantized. A small decoder
+ * reconstructs a teacher's patch features from the codes alone (paper, section 2.2; `modeling_vqkd.py`).
  *
  * ```ts
  * import assert from "node:assert"
@@ -38,7 +38,7 @@ import * as Vit from "../blocks/Vit.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 import type * as Quantizer from "./Quantizer.ts"
 
-/** The sizes of a tokenizer, its codebook, and its teacher. */
+/** The sizes of a tokenizer, of its codebook and of its teacher. */
 export interface Sizes extends VitParams.AbsoluteSizes {
   get codes(): number
   set codes(_: never)
@@ -51,12 +51,12 @@ export interface Sizes extends VitParams.AbsoluteSizes {
   readonly qkvBias: boolean
 }
 
-/** The trunk that sees images. */
+/** The trunk sizes of the encoder, whose input is images. */
 export interface Encoder<N extends Sizes> extends VitParams.ImageTrunk<N> {
   readonly relativeRows: 1
 }
 
-/** The trunk that sees codes, one for each patch. */
+/** The trunk sizes of the decoder, whose input is one code for each patch. */
 export interface Decoder<N extends Sizes> {
   readonly channels: N["codeWidth"]
   readonly patch: 1
@@ -67,21 +67,21 @@ export interface Decoder<N extends Sizes> {
   readonly relativeRows: 1
 }
 
-/** The vectors of all patches of `B` images. */
+/** The number of vectors of `B` images, one for each patch. */
 export type Vectors<B extends number, N extends Sizes> = Dim.Mul<B, PatchGrid.Patches<N>>
 
-/** A trunk and its last norm. */
+/** The parameters of a trunk and its final norm. */
 export interface TrunkParams<in out N extends VitParams.Trunk> extends VitParams.VitParams<N> {
   readonly fc_norm: NormParams<N["width"]>
 }
 
-/** Two linear layers with a tanh between them, under the official names `0` and `2`. */
+/** The parameters of two linear layers with a tanh between them, under the official names `0` and `2`. */
 export interface TaskLayer<in out C extends number, in out O extends number> {
   readonly 0: LinearParams<C, C>
   readonly 2: LinearParams<C, O>
 }
 
-/** A tokenizer under the official names. */
+/** The parameters of a tokenizer under the official names. */
 export interface VqkdParams<in out N extends Sizes> {
   readonly encoder: TrunkParams<Encoder<N>>
   readonly decoder: TrunkParams<Decoder<N>>
@@ -94,10 +94,10 @@ const task = <L extends Shape, C extends number, O extends number>(
   x: Tensor<[...L, C]>
 ): Tensor<[...L, O]> => linear(tanh(linear(x, layer[0])), layer[2])
 
-/** Images as the encoder sees them: values from 0 to 1 become values from -1 to 1. */
+/** Scales images from the range 0 to 1 to the encoder's range -1 to 1. */
 export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
 
-/** Patches through a trunk and its last norm. */
+/** Runs patches through a trunk and its final norm. */
 const through = <B extends number, N extends VitParams.Trunk>(
   params: TrunkParams<N>,
   patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>,
@@ -108,7 +108,7 @@ const through = <B extends number, N extends VitParams.Trunk>(
   return layerNorm(tokens, params.fc_norm, Block.EPSILON)
 }
 
-/** The encoder's patch tokens after their norm, of images from 0 to 1. */
+/** Computes the encoder's patch tokens after the norm, for images with values from 0 to 1. */
 export const encodeTokens = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
@@ -116,14 +116,14 @@ export const encodeTokens = <B extends number, N extends Sizes>(
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
   through(params.encoder, patchEmbed(preprocess(images), params.encoder.patch_embed.proj), heads)
 
-/** Vectors before quantization, one row per patch. */
+/** Computes the vectors before quantization, one row per patch. */
 export const encode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
 ): Tensor<[Vectors<B, N>, N["codeWidth"]]> => rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
 
-/** The decoder's patch tokens after their norm, from quantized patches. */
+/** Computes the decoder's patch tokens after the norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   z_q: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
@@ -131,7 +131,7 @@ export const decodeTokens = <B extends number, N extends Sizes>(
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
   through(params.decoder, linear(z_q, asLinear(params.decoder.patch_embed.proj)), heads)
 
-/** The teacher's features as rebuilt from quantized patches. */
+/** Reconstructs the teacher's features from quantized patches. */
 export const decode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   z_q: Tensor<[B, NoInfer<PatchGrid.Patches<N>>, NoInfer<N["codeWidth"]>]>,
@@ -139,16 +139,16 @@ export const decode = <B extends number, N extends Sizes>(
 ): Tensor<[B, PatchGrid.Patches<N>, N["teacherWidth"]]> =>
   task(params.decode_task_layer, decodeTokens(params, z_q, heads))
 
-/** Everything that a pass through the tokenizer gives. */
+/** The results of a pass through the tokenizer. */
 export interface Pass<B extends number, N extends Sizes, L = object> {
   readonly quantized: Quantizer.Quantized<Vectors<B, N>, N["codeWidth"], L>
   /** The codes of each image's patches, row-major. */
   readonly codes: Tensor<[B, PatchGrid.Patches<N>], "int32">
-  /** The cosine of the rebuilt and the teacher's features. */
+  /** The cosine similarity of the reconstructed and the teacher's features. */
   readonly cosine: Tensor<[B, PatchGrid.Patches<N>]>
 }
 
-/** Images from 0 to 1 through encoder, `quantize` and decoder, against the teacher's features. */
+/** Runs images with values from 0 to 1 through encoder, `quantize` and decoder, and compares with the teacher's features. */
 export const forward = <B extends number, N extends Sizes, L>(
   params: VqkdParams<N>,
   quantize: (
@@ -169,7 +169,7 @@ export const forward = <B extends number, N extends Sizes, L>(
   }
 }
 
-/** The reconstruction loss of a pass: one minus the mean cosine. */
+/** Computes the reconstruction loss of a pass: one minus the mean cosine similarity. */
 export const reconstruction = <B extends number, P extends number>(cosine: Tensor<[B, P]>): Tensor<[]> =>
   shift(scale(mean(cosine), -1), 1)
 
@@ -181,7 +181,7 @@ const taskLayer = <C extends number, O extends number>(
   2: { weight: Parameter.normal([out, width], Parameter.finetuning), bias: Parameter.zeros([out]) }
 })
 
-/** The parameters of a tokenizer. */
+/** Specifies the parameters of a tokenizer. */
 export const spec = <const N extends Sizes>(sizes: Readonly<N>): Parameter.ParametersOf<VqkdParams<N>> => {
   const { codeWidth, decoderDepth, depth, heads, hidden, patch, qkvBias, teacherWidth, width } = sizes
   const blocks = { patches: PatchGrid.patches(sizes), width, hidden, heads, relativeRows: 1 } as const
