@@ -76,7 +76,7 @@ const says = (error: EngineError, message: RegExp, exitCode: number): void => {
 }
 
 const tagOf = <A, R>(effect: Effect.Effect<A, EngineError, R>): Effect.Effect<string, never, R> =>
-  Effect.map(refused(effect, "what cannot be done"), ({ reason }) => reason._tag)
+  Effect.map(refused(effect, "an invalid action"), ({ reason }) => reason._tag)
 
 /** A step and its inputs. */
 interface Given {
@@ -132,12 +132,12 @@ export const engine = <E>(
     })
 
   return [
-    law("takes five steps as the reference does", asReference(1)),
+    law("takes five steps with the reference's numbers", asReference(1)),
 
-    law("takes several steps for one update as the reference does", asReference(2)),
+    law("takes several steps for one update with the reference's numbers", asReference(2)),
 
     law(
-      "infers as the reference does, whatever the element types and however many programs are open",
+      "infers with the reference's numbers, for all element types and with several programs open",
       Effect.fnUntraced(function*({ seed }) {
         const found = yield* inferred(seed)
         agree(found, yield* Effect.provide(inferred(seed), layerReference), within, "the inferences")
@@ -156,12 +156,12 @@ export const engine = <E>(
     law(
       "gives the same bytes for the same steps",
       Effect.fnUntraced(function*({ seed }) {
-        Claim.same(yield* trainedBy(1, seed), yield* trainedBy(1, seed), "what the second time gives")
+        Claim.same(yield* trainedBy(1, seed), yield* trainedBy(1, seed), "the second result")
       })
     ),
 
     law(
-      "returns records with lists in them",
+      "returns lists within records",
       Effect.fnUntraced(function*({ engine }) {
         const handle = yield* engine.infer(Steps.affine, Steps.weights())
         const outputs = yield* handle.run(Steps.x())
@@ -189,19 +189,19 @@ export const engine = <E>(
     ),
 
     law(
-      "adds up the squares of millions of numbers",
+      "sums the squares of millions of numbers accurately",
       Effect.fnUntraced(function*({ engine }) {
         const handle = yield* engine.infer(Steps.length, {})
         const x = Float32Array.from({ length: 3000 * 1024 }, (_, i) => 1e-4 * (2 + Math.sin(i)))
         const { norm } = yield* handle.run({ x: { shape: [3000, 1024], dtype: "float32", data: x } })
         const expected = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0))
-        Claim.close([HostTensor.item(norm) / expected], [1], within / 10, "the norm, in units of what it must be")
+        Claim.close([HostTensor.item(norm) / expected], [1], within / 10, "the norm, relative to its expected value,")
       }),
       once
     ),
 
     law(
-      "leaves the arrays that it is given alone",
+      "does not change the arrays that it receives",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const [state, given] = [initial(), batch(0)]
         const handle = yield* engine.train(Steps.regression, state)
@@ -218,7 +218,7 @@ export const engine = <E>(
     ),
 
     law(
-      "says which input is not what the step declares",
+      "names the input that differs from the step's declaration",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
         const given = batch(0)
@@ -264,7 +264,7 @@ export const engine = <E>(
     ),
 
     law(
-      "counts what handles hold",
+      "reports the memory that handles hold",
       Effect.fnUntraced(function*({ engine, initial }) {
         const before = yield* engine.memory
         const held = yield* Effect.scoped(Effect.gen(function*() {
@@ -279,13 +279,13 @@ export const engine = <E>(
           held.bytes - before.bytes >= 4 * 8 * 4,
           () => `two handles hold ${held.bytes} bytes, fewer than 128`
         )
-        Claim.same(yield* engine.memory, before, "what is held after the scope has closed")
+        Claim.same(yield* engine.memory, before, "the memory held after the scope has closed")
       }),
       once
     ),
 
     law(
-      "says at which step the loss was not finite, and goes on",
+      "names the step whose loss was not finite, and continues",
       Effect.fnUntraced(function*({ batch, broken, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
         yield* handle.run(batch(0))
@@ -304,7 +304,7 @@ export const engine = <E>(
     ),
 
     law(
-      "says at which step the norm of the gradients was not finite, and goes on",
+      "names the step whose gradient norm was not finite, and continues",
       Effect.fnUntraced(function*({ engine }) {
         const handle = yield* engine.train(Steps.rooted, { w: Steps.values([1], () => 0) })
         const at = (x: number) => ({ x: Steps.values([1], () => x) })
@@ -339,19 +339,19 @@ export const engine = <E>(
     ),
 
     law(
-      "restores the backend of TensorFlow.js that was set",
+      "restores the previous backend of TensorFlow.js",
       Effect.fnUntraced(function*({ engine }) {
         const before = tf.getBackend()
         const handle = yield* engine.infer(Steps.affine, Steps.weights())
         yield* handle.run(Steps.x())
         Claim.same(tf.getBackend(), before, "the backend")
-        Claim.same([...tf.mul(tf.tensor([1, 2]), 2).dataSync()], [2, 4], "what TensorFlow.js computes")
+        Claim.same([...tf.mul(tf.tensor([1, 2]), 2).dataSync()], [2, 4], "the result of TensorFlow.js")
       }),
       once
     ),
 
     law(
-      "takes each step whole, whoever is interrupted",
+      "completes a step whose caller is interrupted",
       Effect.fnUntraced(function*({ batch, broken, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
         const fiber = yield* Effect.forkChild(handle.run(batch(0)), { startImmediately: true })
@@ -365,7 +365,7 @@ export const engine = <E>(
     ),
 
     law(
-      "counts on from the steps that made the first state",
+      "continues the step count of its initial state",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const begun = yield* engine.train(Steps.regression, initial())
         yield* begun.run(batch(0))
@@ -373,13 +373,13 @@ export const engine = <E>(
         const handle = yield* engine.train(Steps.regression, state, steps)
         for (const one of [begun, handle]) yield* one.run(batch(1))
         const after = yield* handle.snapshot
-        Claim.same(after, yield* begun.snapshot, "the state of what went on")
+        Claim.same(after, yield* begun.snapshot, "the state of the continued handle")
         Claim.same(after.steps, 2, "the number of steps")
       })
     ),
 
     law(
-      "gives no state with another's number, whoever asks while steps are taken",
+      "gives snapshots whose state and step count match, even between concurrent steps",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
         const asked = yield* Effect.forEach(
@@ -398,7 +398,7 @@ export const engine = <E>(
     ),
 
     law(
-      "takes no step whose caller went before its turn",
+      "skips a step whose caller is interrupted before its turn",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
         const first = yield* Effect.forkChild(handle.run(batch(0)), { startImmediately: true })
@@ -414,7 +414,7 @@ export const engine = <E>(
     ),
 
     law(
-      "keeps apart what runs at once, and nothing of a run",
+      "separates handles that run at the same time, and keeps no memory of a run",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const alone = yield* engine.train(Steps.regression, initial())
         const handles = yield* Effect.forEach([0, 1, 2], () => engine.train(Steps.regression, initial()))
@@ -430,12 +430,12 @@ export const engine = <E>(
         for (const handle of handles) {
           Claim.same((yield* handle.snapshot).state, expected, "the state of one of three that ran at once")
         }
-        Claim.same(yield* engine.memory, held, "what is held after the steps")
+        Claim.same(yield* engine.memory, held, "the memory held after the steps")
       })
     ),
 
     law(
-      "says that memory is short and lives on, the state as it was or said to be torn",
+      "fails with OutOfMemory and continues, with the same state or with StateCorrupted",
       Effect.fnUntraced(function*({ engine }) {
         const w = Steps.values([1], () => 1)
         const opened = yield* Effect.result(engine.train(Steps.greedy, { w }))
@@ -446,7 +446,7 @@ export const engine = <E>(
         )
         Claim.holds(error.reason._tag === "OutOfMemory", () => `the error is ${error.reason._tag}: ${error.message}`)
         Claim.same(error[Runtime.errorExitCode], 70, "the exit code")
-        Claim.same(yield* engine.memory, held, "what is held after the failure")
+        Claim.same(yield* engine.memory, held, "the memory held after the failure")
         if (Result.isSuccess(opened)) {
           const state = yield* Effect.result(opened.success.snapshot)
           if (Result.isSuccess(state)) Claim.same(state.success, { steps: 0, state: { w } }, "the state")
@@ -459,7 +459,7 @@ export const engine = <E>(
     ),
 
     law(
-      "frees what a failing step made",
+      "frees the tensors of a failed step",
       Effect.fnUntraced(function*({ engine }) {
         const step: TrainStep<{ readonly w: Tensor<[2]> }, object, { readonly loss: Tensor<[]> }> = {
           name: "failing",
@@ -478,13 +478,13 @@ export const engine = <E>(
         const opened = engine.train(step, { w: Steps.values([2], (i) => i) })
         const failing = Effect.flatMap(opened, (handle) => handle.run({}))
         Claim.same(yield* tagOf(Effect.scoped(failing)), "Failed", "the reason")
-        Claim.same({ ...(yield* engine.memory), ours: tf.memory().numTensors }, before, "what is held afterwards")
+        Claim.same({ ...(yield* engine.memory), ours: tf.memory().numTensors }, before, "the memory held afterwards")
       }),
       once
     ),
 
     make(
-      "holds what it should, whatever is done with its handles, and nothing when they are closed",
+      "holds the memory of its open handles after any action, and none when all are closed",
       EngineScript.scripts,
       (script) => runtime.runPromise(EngineScript.play(script)),
       { numRuns: 40 }

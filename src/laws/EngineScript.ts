@@ -78,7 +78,7 @@ const broken = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: Steps.values(
 const wrong = (): HostOf<Steps.Batch> => ({ ...Steps.batch(0), x: { ...Steps.batch(0).x, data: new Float32Array(5) } })
 
 const tagOf = <A>(effect: Effect.Effect<A, Engine.EngineError>) =>
-  Effect.map(refused(effect, "what cannot be done"), ({ reason }) => reason._tag)
+  Effect.map(refused(effect, "an invalid action"), ({ reason }) => reason._tag)
 
 const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, E>, yields: number) {
   const fiber = yield* Effect.forkChild(running, { startImmediately: yields % 2 === 0 })
@@ -126,8 +126,8 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         const handle = yield* engine.train(astray, { w: Steps.values([3], (i) => i) })
         const held = yield* engine.memory
         const ran = yield* Effect.exit(handle.run({ rows }))
-        Claim.holds(which > 2 || Exit.isSuccess(ran), () => `a row of ${which} of 3 is refused`)
-        Claim.same(yield* engine.memory, held, "what is held after a row that is not there")
+        Claim.holds(which > 2 || Exit.isSuccess(ran), () => `row ${which} of 3 is refused`)
+        Claim.same(yield* engine.memory, held, "the memory held after a row out of range")
         return
       }
       case "run":
@@ -200,7 +200,7 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         tensors: before.tensors + trainees.length * trained.tensors + students.length * inferred.tensors,
         bytes: before.bytes + trainees.length * trained.bytes + students.length * inferred.bytes
       },
-      `what is held after "${action.kind}"`
+      `the memory held after "${action.kind}"`
     )
   }
   for (const { handle, steps } of trainees) {
@@ -214,6 +214,6 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   for (const { handle } of closed) {
     Claim.same(yield* tagOf(handle.snapshot), "Disposed", "the reason of a closed handle")
   }
-  Claim.same(yield* engine.memory, before, "what is held when all handles are closed")
+  Claim.same(yield* engine.memory, before, "the memory held when all handles are closed")
   Claim.same(tf.memory().numTensors, tensors, "the number of tensors in TensorFlow.js")
 })

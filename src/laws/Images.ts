@@ -23,7 +23,7 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
 
   return [
     make(
-      "gives the same picture for the same index, in any order and again",
+      "gives the same picture for the same index, in any order and repeatedly",
       fc.array(fc.nat(), { minLength: 1, maxLength: 12 }),
       (drawn) =>
         opened(Effect.gen(function*() {
@@ -60,26 +60,26 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
         Claim.same(another, mine, "the set of another opening")
       })),
 
-    law("gives every picture a name of its own, and a label that is one of its classes", (set) =>
+    law("gives every picture a unique name and a label among its classes", (set) =>
       Effect.sync(() => {
         Claim.same(set.name, split, "the name of the split")
         Claim.holds(set.length > 0, () => "the split has no pictures")
         Claim.same(set.labels.length, set.length, "the number of labels")
         const strange = set.labels.find((label) => !(label in set.classes))
-        Claim.holds(strange === undefined, () => `the label ${strange} is none of ${set.classes.length} classes`)
+        Claim.holds(strange === undefined, () => `the label ${strange} is not among the ${set.classes.length} classes`)
         const names = Array.from(set.labels.keys(), set.describe)
         const twice = names.find((name, at) => name === "" || names.indexOf(name) !== at)
-        Claim.holds(twice === undefined, () => `"${twice}" is no name, or that of several pictures`)
+        Claim.holds(twice === undefined, () => `"${twice}" is empty or not unique`)
       })),
 
-    law("has a digest that two openings agree on", ({ digest }) =>
+    law("has the same digest at every opening", ({ digest }) =>
       Effect.gen(function*() {
         Claim.holds(/^[0-9a-f]{64}$/.test(digest), () => `the digest is "${digest}", not 64 hexadecimal digits`)
         const other = yield* Effect.promise(() => opened(Effect.map(load, ({ digest }) => digest)))
         Claim.same(other, digest, "the digest of another opening")
       })),
 
-    law("loads a split once, and says which there are", (set) =>
+    law("loads a split once, and lists all splits in the error for an unknown one", (set) =>
       Effect.gen(function*() {
         const { load, splits } = yield* Images
         Claim.holds(splits.includes(split), () => `"${split}" is none of the splits ${splits.join(", ")}`)
@@ -92,11 +92,11 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
         }
       })),
 
-    law("dies on a picture that it does not have", (set) =>
+    law("dies on an index out of range", (set) =>
       Effect.gen(function*() {
         for (const index of [-1, set.length, 0.5]) {
           const exit = yield* Effect.exit(set.image(index))
-          Claim.holds(Exit.hasDies(exit), () => `picture ${index} of ${set.length} is no defect`)
+          Claim.holds(Exit.hasDies(exit), () => `reading picture ${index} of ${set.length} is no defect`)
         }
       }))
   ]

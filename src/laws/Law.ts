@@ -13,7 +13,7 @@
  * await sorts((all) => all.sort()).check()
  * await assert.rejects(
  *   sorts((all) => all.slice(1)).check({ seed: 1 }),
- *   /it does not hold that it keeps every number: the number of numbers is 0 but must be 1/
+ *   /the law "keeps every number" does not hold: the number of numbers is 0 but must be 1/
  * )
  * ```
  */
@@ -50,8 +50,8 @@ export class LawError extends Schema.TaggedError<LawError>()("LawError", {
   override get message() {
     const { again, complaint, example, law } = this
     const { path, seed } = again
-    return `it does not hold that it ${law}: ${complaint}\nexample: ${example}\n`
-      + `again: { seed: ${seed}, path: "${path}" }`
+    return `the law "${law}" does not hold: ${complaint}\nexample: ${example}\n`
+      + `repeat with: { seed: ${seed}, path: "${path}" }`
   }
 }
 
@@ -66,7 +66,7 @@ export const verify = (law: Law, parameters: Parameters = {}): Effect.Effect<voi
         new LawError({
           law: law.name,
           complaint: counterexample === null
-            ? `${numSkips} examples were not of the kind that the law is about`
+            ? `the law skipped all examples, ${numSkips} of them`
             : errorInstance instanceof Error
             ? errorInstance.message
             : fc.stringify(errorInstance),

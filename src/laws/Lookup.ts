@@ -79,14 +79,14 @@ export const lookup = (quantize: Lookup): ReadonlyArray<Law> => {
     }),
 
     make(
-      "does not see how long a vector is",
+      "ignores the lengths of vectors",
       fc.record({ search: Arbitraries.search, power: fc.integer({ min: -20, max: 30 }) }),
       ({ power, search: { codes, vectors } }) => {
         nearest(codes, vectors.map((vector, row) => vector.map((x) => x * 3 ** power * (1 + row))))
       }
     ),
 
-    make("does not see in which order the codes are", ordered, ({ codes, order, vectors }) => {
+    make("ignores the order of codes", ordered, ({ codes, order, vectors }) => {
       nearest(order.map((at) => codes[at]!), vectors)
     }),
 
@@ -102,9 +102,9 @@ export const lookup = (quantize: Lookup): ReadonlyArray<Law> => {
       })
     }),
 
-    make("gives every code itself, however long", Arbitraries.search, ({ codes }) => nearest(codes, codes)),
+    make("finds every code for itself, at any length", Arbitraries.search, ({ codes }) => nearest(codes, codes)),
 
-    make("hands on the values of the codes", Arbitraries.search, ({ codes, vectors }) => {
+    make("returns the values of the codes", Arbitraries.search, ({ codes, vectors }) => {
       const { codes: chosen, rows, z_q } = found(codes, vectors)
       chosen.forEach((code, at) => Claim.same(z_q[at], rows[code], `the value of code ${code} at vector ${at}`))
     })

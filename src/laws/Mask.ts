@@ -60,13 +60,13 @@ const grouped: Change = ({ epoch, index, seed }, at, stride) => ({
 
 /** Returns the laws of a function that draws masks. */
 export const mask = (draw: Draw): ReadonlyArray<Law> => [
-  make("masks exactly as many patches as asked", asked, ({ key, options }) => {
+  make("masks exactly the requested number of patches", asked, ({ key, options }) => {
     const { count, height, width } = options
     const found = draw(options, key)
     Claim.same(found.length, height * width, "the number of patches")
     Claim.holds(
       found.every((masked) => masked === 0 || masked === 1),
-      () => `a mask holds 0 and 1 alone, not ${found.find((masked) => masked !== 0 && masked !== 1)}`
+      () => `a mask may contain only 0 and 1, not ${found.find((masked) => masked !== 0 && masked !== 1)}`
     )
     Claim.same(found.reduce((a, b) => a + b, 0), count, "the number of masked patches")
   }, many),
@@ -78,13 +78,13 @@ export const mask = (draw: Draw): ReadonlyArray<Law> => [
       const kept = draw(options, keys[0]!)
       const first = kept.slice()
       const drawn = (all: typeof keys) => all.map((key) => draw(options, { ...key }).slice())
-      Claim.same(drawn(keys.toReversed()).toReversed(), drawn(keys), "what is drawn in the reverse order")
-      Claim.same(kept, first, "what was drawn first, after other masks were drawn,")
+      Claim.same(drawn(keys.toReversed()).toReversed(), drawn(keys), "the list of masks in reverse order")
+      Claim.same(kept, first, "the first mask, after other masks were drawn,")
     }
   ),
 
   make(
-    "gives other keys other masks",
+    "gives different keys different masks",
     fc.record({ options, key: Arbitraries.key("mask"), stride: strides }),
     ({ key, options, stride }) => {
       for (const grid of [usual, options]) {
@@ -128,7 +128,7 @@ export const mask = (draw: Draw): ReadonlyArray<Law> => [
       for (let row = top; row < top + h; row++) {
         for (let column = left; column < left + w; column++) covered.add(row * width + column)
       }
-      Claim.same(covered.size - before, added, "how many patches the rectangle says that it adds")
+      Claim.same(covered.size - before, added, "the number of patches that the rectangle reports")
       Claim.holds(added >= 1 && added <= cap, said(`adds ${added} patches, not 1 to ${cap}`))
       // Sides are rounded: an area and an aspect are those of sides that differ by a half at most.
       Claim.holds(

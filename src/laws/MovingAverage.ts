@@ -86,7 +86,7 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
     }),
 
     make(
-      "leaves unused codes where they are, whatever the decay",
+      "does not move unused codes, for any decay",
       given(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.995, noNaN: true }))),
       ({ batch, decay, uses }) => {
         for (const { at, code, found, own } of after(batch, decay, uses)) {
@@ -96,7 +96,7 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
     ),
 
     make(
-      "turns a used code by one share to the mean of its vectors, however many they are",
+      "turns a used code towards the mean of its vectors by the same share for any number of vectors",
       given(decays),
       ({ batch, decay, uses }) => {
         for (const { at, code, found, own, sum } of after(batch, decay, uses)) {
@@ -106,14 +106,14 @@ export const movingAverage = (follow: Follow): ReadonlyArray<Law> => {
       }
     ),
 
-    make("averages by the same share how often each code is used", given(decays), ({ batch, decay, uses }) => {
+    make("averages the usage of each code with the same decay", given(decays), ({ batch, decay, uses }) => {
       for (const { at, own, used, uses: found } of after(batch, decay, uses)) {
         Claim.close([found], [decay * used + (1 - decay) * own.length], 1e-5, `the uses of code ${at}`)
       }
     }),
 
     make(
-      "comes to the mean of vectors that repeat as fast as the decay says",
+      "approaches the mean of repeated vectors at the rate of the decay",
       fc.record({ batch: Arbitraries.assigned, decay: decays, times: fc.integer({ min: 1, max: 12 }) }),
       ({ batch, decay, times }) => {
         for (const { at, code, found, sum } of after(batch, decay, 0, times)) {

@@ -84,7 +84,7 @@ export const network = <W extends object, B extends object, O extends object>(
   const named = (name: string) => name === "" ? "the output" : `the output ${name}`
 
   return [
-    make("gives every sample outputs of the same shape, however many there are", asked, (asked) => {
+    make("gives every sample outputs of the same shape at any batch size", asked, (asked) => {
       const { batch, weights } = given(asked)
       const alone = new Map(outputs(1, weights, sample(batch, 0)))
       for (const [name, { data, shape }] of outputs(asked.batch, weights, batch)) {
@@ -94,7 +94,7 @@ export const network = <W extends object, B extends object, O extends object>(
       }
     }, some),
 
-    make("gives a sample the same outputs in whatever batch", asked, (asked) => {
+    make("gives a sample the same outputs in any batch", asked, (asked) => {
       const { batch, weights } = given(asked)
       const together = outputs(asked.batch, weights, batch)
       for (let at = 0; at < asked.batch; at++) {
@@ -111,14 +111,14 @@ export const network = <W extends object, B extends object, O extends object>(
       }
     }, some),
 
-    make("gives other samples other outputs", asked, (asked) => {
+    make("gives different samples different outputs", asked, (asked) => {
       const { batch, weights } = given(asked)
       const [first, second] = [0, 1].map((at) => outputs(1, weights, sample(batch, at)))
       const differs = first!.some(([, { data }], which) => !isDeepStrictEqual(data, second![which]![1].data))
       Claim.holds(differs, () => "two samples have the same outputs: none depends on the inputs")
     }, some),
 
-    make("has the gradients of its weights that finite differences have", asked, (asked) => {
+    make("has gradients of its weights that agree with finite differences", asked, (asked) => {
       const { batch, weights } = given(asked)
       const upstream = new Map(
         Tree.leaves<Host>(unit(

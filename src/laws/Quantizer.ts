@@ -99,19 +99,19 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
     ).slope.data
 
   return [
-    make("gives every vector a code that there is, with a value", asked, ({ seed, vectors }) => {
+    make("gives every vector a valid code and a finite value", asked, ({ seed, vectors }) => {
       const { codes, z, z_q } = found(vectors, seed)
       Claim.same(codes.length, vectors.length, "the number of codes")
       const strange = codes.find((code) => !(code >= 0 && code < size))
       Claim.holds(strange === undefined, () => `code ${strange} is not in 0..${size - 1}`)
       Claim.same(z_q.length, vectors.length, "the number of values")
-      for (const [what, rows] of [["what a code is chosen for", z], ["the value", z_q]] as const) {
+      for (const [what, rows] of [["z", z], ["z_q", z_q]] as const) {
         const at = rows.findIndex((row) => !row.every(Number.isFinite))
         Claim.holds(at < 0, () => `${what} is ${Rows.show(rows[at]!)} at vector ${at}`)
       }
     }),
 
-    make("gives a vector the same code in whatever batch", asked, ({ seed, vectors }) => {
+    make("gives a vector the same code in any batch", asked, ({ seed, vectors }) => {
       const { codes } = found(vectors, seed)
       vectors.forEach((vector, at) =>
         Claim.same(found([vector], seed).codes[0], codes[at], `the code of vector ${at} alone`)
@@ -126,7 +126,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
       })
     }),
 
-    make("lets the gradient pass as if nothing were chosen", asked, ({ seed, vectors }) => {
+    make("passes the gradient straight through", asked, ({ seed, vectors }) => {
       Claim.close(
         slope(vectors, seed, "z_q"),
         slope(vectors, seed, "z"),
@@ -135,7 +135,7 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
       )
     }),
 
-    make("has losses that are finite scalars, and not negative", asked, ({ seed, vectors }) => {
+    make("has losses that are finite, non-negative scalars", asked, ({ seed, vectors }) => {
       for (const { name, slopes, value } of losses(vectors, seed)) {
         Claim.same([...value.shape], [], `the shape of the loss ${name}`)
         const number = HostTensor.item(value)
@@ -145,21 +145,24 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
         )
         for (const [path, { data }] of slopes) {
           const strange = data.find((x) => !Number.isFinite(x))
-          Claim.holds(strange === undefined, () => `the gradient of the loss ${name} by ${path} holds ${strange}`)
+          Claim.holds(
+            strange === undefined,
+            () => `the gradient of the loss ${name} with respect to ${path} contains ${strange}`
+          )
         }
       }
     }, { numRuns: 30 }),
 
-    make("has losses that depend on what the optimizer moves, and pull it", asked, ({ seed, vectors }) => {
+    make("has losses that depend on the vectors and have gradients", asked, ({ seed, vectors }) => {
       const usual = [0, 1, 2, 3].map((at) => losses(near(vectors, seed + at), seed + at))
       usual[0]!.forEach(({ name }, which) => {
         const all = usual.map((each) => each[which]!)
         const numbers = all.map(({ value }) => HostTensor.item(value))
-        Claim.holds(new Set(numbers).size > 1, () => `the loss ${name} is ${numbers[0]} whatever the vectors are`)
+        Claim.holds(new Set(numbers).size > 1, () => `the loss ${name} is ${numbers[0]} for all vectors`)
         const pulls = all.some(({ slopes }) =>
           slopes.some(([path, { data }]) => (path === "vectors" || parameters.has(path)) && data.some((x) => x !== 0))
         )
-        Claim.holds(pulls, () => `the loss ${name} has no gradient by the vectors, nor by a parameter`)
+        Claim.holds(pulls, () => `the loss ${name} has no gradient with respect to the vectors or a parameter`)
       })
     }, { numRuns: 5 })
   ]

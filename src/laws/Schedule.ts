@@ -27,20 +27,20 @@ export const schedule = (of: (options: Domain.Cosine) => (step: number) => numbe
     `${what} at step ${at}: ${rates[at - 1]}, then ${rates[at]}`
 
   return [
-    law("warms up from 0 to the peak, which the next step has too", ({ peak, warmup }, rates, slack) => {
+    law("warms up from 0 to the peak, and starts the next step at the peak", ({ peak, warmup }, rates, slack) => {
       if (warmup > 0) Claim.close([rates[0]!], [0], 0, "the first rate")
-      if (warmup > 1) Claim.close([rates[warmup - 1]!], [peak], slack, "the last rate of the warm-up")
-      Claim.close([rates[warmup]!], [peak], slack, "the rate after the warm-up")
+      if (warmup > 1) Claim.close([rates[warmup - 1]!], [peak], slack, "the last rate of warmup")
+      Claim.close([rates[warmup]!], [peak], slack, "the rate after warmup")
     }),
 
-    law("rises in the warm-up, and never again", ({ warmup }, rates, slack) => {
+    law("rises during warmup and never afterwards", ({ warmup }, rates, slack) => {
       for (let at = 1; at < rates.length; at++) {
         if (at < warmup) Claim.holds(rates[at]! > rates[at - 1]!, said("it does not rise", rates, at))
         else if (at > warmup) Claim.holds(rates[at]! <= rates[at - 1]! + slack, said("it rises", rates, at))
       }
     }),
 
-    law("is between floor and peak after the warm-up", ({ floor, peak, warmup }, rates, slack) => {
+    law("is between floor and peak after warmup", ({ floor, peak, warmup }, rates, slack) => {
       rates.slice(warmup).forEach((rate, at) =>
         Claim.holds(
           rate >= floor && rate <= peak + slack,
@@ -49,7 +49,7 @@ export const schedule = (of: (options: Domain.Cosine) => (step: number) => numbe
       )
     }),
 
-    law("is at the floor when the run is over, and not before", ({ floor, peak, total }, rates) => {
+    law("reaches the floor at the end of the run, and not before", ({ floor, peak, total }, rates) => {
       rates.slice(total).forEach((rate, at) => Claim.same(rate, floor, `the rate after the last step, ${total + at},`))
       Claim.holds(
         rates[total - 1]! > floor || peak === floor,
@@ -57,7 +57,7 @@ export const schedule = (of: (options: Domain.Cosine) => (step: number) => numbe
       )
     }),
 
-    make("gives a step the same rate whatever was asked before", asked, (options) => {
+    make("gives a step the same rate, independent of earlier calls", asked, (options) => {
       const rate = of(options)
       const steps = Array.from({ length: options.total + 1 }, (_, step) => step)
       const forwards = steps.map(rate)

@@ -64,7 +64,7 @@ export const stage = <A, E, R, X>(
 
   return [
     make(
-      "ends with the same bytes and the same log, wherever it was interrupted",
+      "ends with the same bytes and the same log after interruptions at any point",
       fc.record({
         traps: fc.array(Interruption.traps(steps), { minLength: 1, maxLength: 3 }),
         checkpointEvery: fc.integer({ min: 1, max: steps + 1 })
@@ -76,13 +76,13 @@ export const stage = <A, E, R, X>(
           return yield* whole({ checkpointEvery })
         }))
         Claim.same(broken.log, all.log, "the log")
-        Claim.same(broken.learned, all.learned, "what was learned")
+        Claim.same(broken.learned, all.learned, "the learned result")
       },
       some
     ),
 
     make(
-      "leaves nothing alive where it was interrupted or failed",
+      "leaves nothing alive after interruption or failure",
       fc.record({ checkpointEvery: fc.integer({ min: 1, max: steps + 1 }) }),
       async (options) => {
         const { points } = await unbroken()
@@ -94,9 +94,9 @@ export const stage = <A, E, R, X>(
           for (const _ of Array.from({ length: points.get("done") ?? 1 })) {
             for (const point of points.keys()) {
               yield* Interruption.interruptedAt({ point: `in ${point}`, call: 1 }, train(options))
-              Claim.same(yield* held, before, `what is held after an interruption in ${point}`)
+              Claim.same(yield* held, before, `the memory held after an interruption in ${point}`)
               yield* Interruption.failedAt({ point: `before ${point}`, call: 1 }, train(options))
-              Claim.same(yield* held, before, `what is held after a failure before ${point}`)
+              Claim.same(yield* held, before, `the memory held after a failure before ${point}`)
             }
           }
         }))
@@ -105,7 +105,7 @@ export const stage = <A, E, R, X>(
     ),
 
     make(
-      "takes no step again that it has taken",
+      "repeats no step that it has taken",
       fc.integer({ min: 1, max: steps }),
       (call) =>
         inRun(Effect.gen(function*() {

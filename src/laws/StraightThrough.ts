@@ -60,7 +60,7 @@ export const straightThrough = (
   quantize: (codebook: Values, vectors: Values) => { readonly z_q: Values },
   around: (vectors: Values) => Values = Normalization.l2Normalize
 ): ReadonlyArray<Law> => [
-  make("lets the gradient pass as if nothing were chosen", arbitrary, ({ search, seed }) => {
+  make("passes the gradient straight through", arbitrary, ({ search, seed }) => {
     const through = gradients(
       search,
       seed,
@@ -70,7 +70,7 @@ export const straightThrough = (
     Claim.close(through.gradients.vectors.data, past.gradients.vectors.data, bound, "the gradient of the vectors")
   }),
 
-  make("lets no gradient of the quantized vectors reach the codebook", arbitrary, ({ search, seed }) => {
+  make("passes no gradient of the quantized vectors to the codebook", arbitrary, ({ search, seed }) => {
     const { gradients: { codebook } } = gradients(
       search,
       seed,
@@ -102,7 +102,7 @@ export const commitment = (
   }
 
   return [
-    make("measures how far vectors are from their codes", Arbitraries.search, (search) => {
+    make("is the mean squared distance between vectors and their codes", Arbitraries.search, (search) => {
       const { chosen, directions, loss } = found(search)
       const far = directions.map((direction, at) => Rows.distance(direction, chosen[at]!))
       const mean = far.reduce((a, b) => a + b) / directions.flat().length

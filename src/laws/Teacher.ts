@@ -48,17 +48,17 @@ export const teacher = <E>(
 
   return [
     law(
-      "gives every patch of every image finite numbers, as many as it is wide",
+      "gives every patch of every image a finite feature of its width",
       ({ features, width }, images) =>
         Effect.map(features(images), ({ data, shape }) => {
-          Claim.same([shape[0], shape[2]], [images.shape[0], width], "the pair of images and numbers per patch")
-          Claim.same(data.length, HostTensor.size(shape), "the number of numbers")
+          Claim.same([shape[0], shape[2]], [images.shape[0], width], "the pair of image count and feature width")
+          Claim.same(data.length, HostTensor.size(shape), "the number of elements")
           const strange = data.find((x) => !Number.isFinite(x))
           Claim.holds(strange === undefined, () => `a feature is ${strange}`)
         })
     ),
 
-    law("gives an image the same features in whatever batch", ({ features }, images) =>
+    law("gives an image the same features in any batch", ({ features }, images) =>
       Effect.gen(function*() {
         const { data } = yield* features(images)
         const most = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
@@ -72,7 +72,7 @@ export const teacher = <E>(
       })),
 
     law(
-      "gives the same features for the same images, which it leaves alone, and others for others",
+      "gives equal images equal features and different images different ones, and does not change images",
       ({ features }, images) =>
         Effect.gen(function*() {
           const before = images.data.slice()
@@ -81,8 +81,8 @@ export const teacher = <E>(
           const kept = { ...first, data: first.data.slice() }
           const other = HostTensor.make(images.shape, "float32", images.data.map((x) => 1 - x))
           const [again, beside] = yield* Effect.all([features(images), features(other)], { concurrency: "unbounded" })
-          Claim.same(again, kept, "what the second call gives")
-          Claim.same(first, kept, "what the first call gave, after others,")
+          Claim.same(again, kept, "the result of the second call")
+          Claim.same(first, kept, "the result of the first call, after others,")
           Claim.holds(
             !isDeepStrictEqual(beside.data, kept.data),
             () => "the images and their negatives have the same features"

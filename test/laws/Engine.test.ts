@@ -188,15 +188,15 @@ const elsewhere = () => {
 afterEach(() => tf.setBackend("cpu"))
 
 refuses("an engine", Laws.engine, changed({}), {
-  "takes five steps as the reference does": {
+  "takes five steps with the reference's numbers": {
     mutant: wrongNumbers(),
     said: /number 0 of 0\.loss in the metrics is \S+ but must be about \S+\nexample: 0\n/
   },
-  "takes several steps for one update as the reference does": [
+  "takes several steps for one update with the reference's numbers": [
     { mutant: wrongNumbers(), said: /number 0 of 0\.loss in the metrics is/ },
     { mutant: moment(), said: /number \d of second\.weight in the state is/ }
   ],
-  "infers as the reference does, whatever the element types and however many programs are open": [
+  "infers with the reference's numbers, for all element types and with several programs open": [
     {
       mutant: inferring((run) => (batch) => Effect.map(run(batch), times(1.01))),
       said: /number \d of (mixed|outputs)\.\S+ in the inferences is \S+ but must be about \S+\nexample: 0\n/
@@ -227,9 +227,9 @@ refuses("an engine", Laws.engine, changed({}), {
   },
   "gives the same bytes for the same steps": {
     mutant: noise(),
-    said: /data of loss of 0 of metrics of what the second time gives is/
+    said: /data of loss of 0 of metrics of the second result is/
   },
-  "returns records with lists in them": {
+  "returns lists within records": {
     mutant: changed({
       infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), (all) => ({ ...all as object })) })
     }),
@@ -239,15 +239,15 @@ refuses("an engine", Laws.engine, changed({}), {
     mutant: changed({ train: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(2)) }) }),
     said: /0 of loss of the record of metrics is/
   },
-  "adds up the squares of millions of numbers": {
+  "sums the squares of millions of numbers accurately": {
     mutant: changed({ infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(1.001)) }) }),
-    said: /number 0 of the norm, in units of what it must be is 1\.001\S* but must be about 1/
+    said: /number 0 of the norm, relative to its expected value, is 1\.001\S* but must be about 1/
   },
-  "leaves the arrays that it is given alone": {
+  "does not change the arrays that it receives": {
     mutant: writing(),
     said: /0 of data of x of the batch that was given is 7 but must be/
   },
-  "says which input is not what the step declares": {
+  "names the input that differs from the step's declaration": {
     mutant: vague(),
     said: /the error says "engine, regression: it went wrong", not/
   },
@@ -255,15 +255,15 @@ refuses("an engine", Laws.engine, changed({}), {
     mutant: leaking(),
     said: /a step was taken after the scope had closed/
   },
-  "counts what handles hold": {
+  "reports the memory that handles hold": {
     mutant: changed({ service: () => ({ memory: Effect.succeed({ handles: 1, tensors: 1, bytes: 1 }) }) }),
     said: /the number of handles is 0 but must be 2/
   },
-  "says at which step the loss was not finite, and goes on": {
+  "names the step whose loss was not finite, and continues": {
     mutant: vague(),
     said: /the error says "engine, regression: it went wrong"/
   },
-  "says at which step the norm of the gradients was not finite, and goes on": {
+  "names the step whose gradient norm was not finite, and continues": {
     mutant: vague(),
     said: /the error says "engine, rooted: it went wrong"/
   },
@@ -271,19 +271,19 @@ refuses("an engine", Laws.engine, changed({}), {
     mutant: changed({ train: () => ({ run: () => Effect.succeed({}) }) }),
     said: /a state of another shape is not refused/
   },
-  "restores the backend of TensorFlow.js that was set": {
+  "restores the previous backend of TensorFlow.js": {
     mutant: elsewhere(),
     said: /the backend is "elsewhere" but must be "cpu"/
   },
-  "takes each step whole, whoever is interrupted": {
+  "completes a step whose caller is interrupted": {
     mutant: late(),
     said: /steps of the state after an interrupted step is 0 but must be 1/
   },
-  "counts on from the steps that made the first state": {
+  "continues the step count of its initial state": {
     mutant: changed({ service: ({ train }) => ({ train: (step, initial) => train(step, initial) }) }),
-    said: /steps of the state of what went on is 1 but must be 2/
+    said: /steps of the state of the continued handle is 1 but must be 2/
   },
-  "gives no state with another's number, whoever asks while steps are taken": {
+  "gives snapshots whose state and step count match, even between concurrent steps": {
     mutant: changed({
       train: ({ snapshot }) => ({
         snapshot: Effect.map(snapshot, ({ state, steps }) => ({ state, steps: Math.max(0, steps - 1) }))
@@ -291,21 +291,24 @@ refuses("an engine", Laws.engine, changed({}), {
     }),
     said: /the state of \d steps is/
   },
-  "takes no step whose caller went before its turn": {
+  "skips a step whose caller is interrupted before its turn": {
     mutant: detached(),
     said: /steps of the state after the interruption is 2 but must be 1/
   },
-  "keeps apart what runs at once, and nothing of a run": {
+  "separates handles that run at the same time, and keeps no memory of a run": {
     mutant: others(),
     said: /the state of one of three that ran at once is/
   },
-  "says that memory is short and lives on, the state as it was or said to be torn": {
+  "fails with OutOfMemory and continues, with the same state or with StateCorrupted": {
     mutant: vague(),
     said: /the error is Failed: engine, greedy: it went wrong/
   },
-  "frees what a failing step made": { mutant: littering(), said: /what is held afterwards is \{.*"ours":\d+\} but/ },
-  "holds what it should, whatever is done with its handles, and nothing when they are closed": {
+  "frees the tensors of a failed step": {
+    mutant: littering(),
+    said: /the memory held afterwards is \{.*"ours":\d+\} but/
+  },
+  "holds the memory of its open handles after any action, and none when all are closed": {
     mutant: leaking(),
-    said: /what is held after "\w+" is \{"handles":\d+,.*\nexample: \[\{"kind":"\w+","which":0\}/
+    said: /the memory held after "\w+" is \{"handles":\d+,.*\nexample: \[\{"kind":"\w+","which":0\}/
   }
 })

@@ -25,7 +25,7 @@ const opened = (change: (opening: number) => Partial<ImageSet.ImageSet>) =>
   Layer.unwrap(Effect.sync(() => set(change(openings++))))
 
 refuses("a source of images", (layer: Layer.Layer<Images.Images>) => Laws.images(layer), set({}), {
-  "gives the same picture for the same index, in any order and again": [
+  "gives the same picture for the same index, in any order and repeatedly": [
     { mutant: drifting(), said: /picture \d at another time is .*\nexample: \[0\]/ },
     { mutant: shared(), said: /picture \d at another time is .*\nexample: \[\d+,\d+\]/ }
   ],
@@ -47,19 +47,19 @@ refuses("a source of images", (layer: Layer.Layer<Images.Images>) => Laws.images
       said: /names of the set of another opening is \["\d+ 0",/
     }
   ],
-  "gives every picture a name of its own, and a label that is one of its classes": {
+  "gives every picture a unique name and a label among its classes": {
     mutant: set({ labels: Int32Array.of(0, 1, 2) }),
-    said: /the label 2 is none of 2 classes/
+    said: /the label 2 is not among the 2 classes/
   },
-  "has a digest that two openings agree on": {
+  "has the same digest at every opening": {
     mutant: opened((opening) => ({ digest: `${opening}`.padStart(64, "0") })),
     said: /the digest of another opening is "0+\d+" but must be "0+\d+"/
   },
-  "loads a split once, and says which there are": {
+  "loads a split once, and lists all splits in the error for an unknown one": {
     mutant: Layer.succeed(Images.Images, { splits: ["train"], load: () => Effect.succeed({ ...greys }) }),
     said: /the split was loaded again/
   },
-  "dies on a picture that it does not have": {
+  "dies on an index out of range": {
     mutant: set({ image: () => Effect.succeed(grey(1)) }),
     said: /picture -1 of 3 is no defect/
   }

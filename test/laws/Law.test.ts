@@ -25,8 +25,8 @@ describe("a law", () => {
     const path = error.again.path
     assert.strictEqual(
       error.message,
-      "it does not hold that it keeps every number: the number of numbers is 0 but must be 1\n"
-        + `example: [0]\nagain: { seed: 1, path: "${path}" }`
+      "the law \"keeps every number\" does not hold: the number of numbers is 0 but must be 1\n"
+        + `example: [0]\nrepeat with: { seed: 1, path: "${path}" }`
     )
     const again = await Effect.runPromise(Effect.flip(Laws.verify(broken, error.again)))
     assert.strictEqual(again.example, "[0]")
@@ -44,7 +44,7 @@ describe("a law", () => {
   it("says so when no example is of its kind", async () => {
     const law = Laws.make("is about nothing", fc.nat(), () => fc.pre(false))
     const error = await Effect.runPromise(Effect.flip(Laws.verify(law)))
-    assert.include(error.message, "examples were not of the kind that the law is about")
+    assert.include(error.message, "the law skipped all examples")
   })
 
   it("takes what is thrown for its complaint", async () => {
@@ -52,7 +52,7 @@ describe("a law", () => {
       throw new RangeError("too loud")
     })
     const error = await Effect.runPromise(Effect.flip(Laws.verify(law, { seed: 1 })))
-    assert.include(error.message, "it does not hold that it is quiet: too loud\nexample: 0")
+    assert.include(error.message, "the law \"is quiet\" does not hold: too loud\nexample: 0")
     assert.instanceOf(error.cause, RangeError)
   })
 })

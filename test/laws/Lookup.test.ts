@@ -36,11 +36,11 @@ refuses("a lookup", Laws.lookup, MovingAverage.quantize, {
     said:
       /vector 0 \[.*\] got code 1 \[.*\] with the cosine -1.0000, but that of code 0 \[.*\] is 1.0000\nexample: \{"codes":\[\[/
   },
-  "does not see how long a vector is": {
+  "ignores the lengths of vectors": {
     mutant: shifted,
     said: /vector 0 \[.*\] got code \d \[.*\] with the cosine/
   },
-  "does not see in which order the codes are": {
+  "ignores the order of codes": {
     mutant: first,
     said: /vector 0 \[.*\] got code 0 .*"order":\[\d(?:,\d)*\]/s
   },
@@ -48,11 +48,11 @@ refuses("a lookup", Laws.lookup, MovingAverage.quantize, {
     mutant: last,
     said: /vector 0 got code 1, but code 0 is the same and comes first/
   },
-  "gives every code itself, however long": {
+  "finds every code for itself, at any length": {
     mutant: farthest,
     said: /vector 0 \[.*\] got code 1/
   },
-  "hands on the values of the codes": {
+  "returns the values of the codes": {
     mutant: (codebook, vectors) => {
       const { codes, z_q } = MovingAverage.quantize(codebook, vectors)
       return { codes, z_q: Elementwise.scale(z_q, 1.5) }

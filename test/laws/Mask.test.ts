@@ -29,15 +29,15 @@ const forgetful = (): Laws.Draw => {
 }
 
 refuses("BlockMask", Laws.mask, fromKey, {
-  "masks exactly as many patches as asked": {
+  "masks exactly the requested number of patches": {
     mutant: (options, key) => fromKey({ ...options, count: Math.min(options.count, 3) }, key),
     said: /the number of masked patches is 3 but must be 4\nexample: \{"options":\{"height":\d+,"width":\d+,"count":4,/
   },
   "gives equal keys equal masks, in any order": [
-    { mutant: forgetful(), said: /what is drawn in the reverse order is \[Uint8Array/ },
-    { mutant: shared(), said: /what was drawn first, after other masks were drawn, is Uint8Array/ }
+    { mutant: forgetful(), said: /the list of masks in reverse order is \[Uint8Array/ },
+    { mutant: shared(), said: /the first mask, after other masks were drawn, is Uint8Array/ }
   ],
-  "gives other keys other masks": [
+  "gives different keys different masks": [
     {
       mutant: keyed(({ index }) => ({ index: index % 60 })),
       said: /100 keys that differ in index have 60 masks, but those that .* have 100\n/

@@ -44,17 +44,17 @@ refuses("a moving average", Laws.movingAverage, right, {
     mutant: built({ project: (moved) => moved }),
     said: /number 0 of the length of code 0 is 0\.\d+ but must be about 1/
   },
-  "leaves unused codes where they are, whatever the decay": {
+  "does not move unused codes, for any decay": {
     mutant: built({ target: (_, sums) => Normalization.l2Normalize(sums) }),
     said: /number \d of code \d, which no vector has, is 0 but must be about/
   },
-  "turns a used code by one share to the mean of its vectors, however many they are": {
+  "turns a used code towards the mean of its vectors by the same share for any number of vectors": {
     mutant: built({
       target: (codebook, sums, counts) => Elementwise.whereRows(Elementwise.isBelow(counts, 0.5), codebook, sums)
     }),
     said: /number \d of code 0 with \d+ vectors is/
   },
-  "averages by the same share how often each code is used": [
+  "averages the usage of each code with the same decay": [
     { mutant: built({ used: Elementwise.add }), said: /number 0 of the uses of code 0 is 1 but must be about 0\.5/ },
     {
       mutant: (state, batch, decay) => {
@@ -64,7 +64,7 @@ refuses("a moving average", Laws.movingAverage, right, {
       said: /number 0 of the uses of code \d is \d\S* but must be about \d/
     }
   ],
-  "comes to the mean of vectors that repeat as fast as the decay says": {
+  "approaches the mean of repeated vectors at the rate of the decay": {
     mutant: (state, batch, decay) => right(state, batch, decay ** 2),
     said: /after \d+ times code \d+ is 0\.\d+ from its target, too near; it began \d\.\d+ from it/
   }

@@ -31,11 +31,11 @@ const dropping = (y: Tensor<[number, number]>) => Elementwise.scale(y, draws++ %
 const right = lines((weight, x) => Linear.project(x, weight))
 
 refuses("a network", (of: Lines) => Laws.network(of), right, {
-  "gives every sample outputs of the same shape, however many there are": {
+  "gives every sample outputs of the same shape at any batch size": {
     mutant: lines((weight, x) => Linear.matMulTransposed(Linear.project(x, weight), Linear.project(x, weight))),
     said: /the shape of the output y is \[2,2\] but must be \[2,1\]\nexample: \{"batch":2,"seed":0\}/
   },
-  "gives a sample the same outputs in whatever batch": [
+  "gives a sample the same outputs in any batch": [
     {
       mutant: lines((weight, x) => Elementwise.shiftBy(Linear.project(x, weight), Reduction.sum(x))),
       said: /number 0 of the output y of sample 0 among 2 is -?\d\S* but must be about -?\d/
@@ -45,11 +45,11 @@ refuses("a network", (of: Lines) => Laws.network(of), right, {
       said: /number \d of the output y of sample \d among \d is -?\d\S* but must be about -?\d/
     }
   ],
-  "gives other samples other outputs": {
+  "gives different samples different outputs": {
     mutant: lines((weight, x) => Linear.project(Elementwise.scale(x, 0), weight)),
     said: /two samples have the same outputs: none depends on the inputs\nexample: \{"batch":2,"seed":0\}/
   },
-  "has the gradients of its weights that finite differences have": {
+  "has gradients of its weights that agree with finite differences": {
     mutant: lines((weight, x) => Linear.project(x, Elementwise.stopGradient(weight))),
     said: /number 0 of the slope along weight is 0 but must be about -?\d/
   }

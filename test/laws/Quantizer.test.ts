@@ -55,7 +55,7 @@ const losing = (
 })
 
 refuses("a quantizer", laws, value, {
-  "gives every vector a code that there is, with a value": [
+  "gives every vector a valid code and a finite value": [
     {
       mutant: {
         ...value,
@@ -68,14 +68,14 @@ refuses("a quantizer", laws, value, {
     },
     {
       mutant: by((vectors) => Elementwise.sqrt(Reduction.sumAlong(Elementwise.square(vectors), 1))),
-      said: /what a code is chosen for is \[NaN, NaN, NaN\] at vector 0\nexample: \{"vectors":\[\[0,0,0\]/
+      said: /z is \[NaN, NaN, NaN\] at vector 0\nexample: \{"vectors":\[\[0,0,0\]/
     },
     {
       mutant: by((vectors) => Reduction.sumAlong(Elementwise.exp(vectors), 1)),
-      said: /what a code is chosen for is \[-Infinity, -Infinity, -Infinity\] at vector 0/
+      said: /z is \[-Infinity, -Infinity, -Infinity\] at vector 0/
     }
   ],
-  "gives a vector the same code in whatever batch": {
+  "gives a vector the same code in any batch": {
     mutant: {
       ...value,
       quantize: (learned, vectors) =>
@@ -96,7 +96,7 @@ refuses("a quantizer", laws, value, {
     },
     said: /number \d of the value of code \d at vector 1, not 0, is/
   },
-  "lets the gradient pass as if nothing were chosen": {
+  "passes the gradient straight through": {
     mutant: {
       ...value,
       quantize: (learned, vectors) => {
@@ -106,26 +106,26 @@ refuses("a quantizer", laws, value, {
     },
     said: /number \d of the gradient of the vectors is 0 but must be about/
   },
-  "has losses that are finite scalars, and not negative": [
+  "has losses that are finite, non-negative scalars": [
     { mutant: losing((commitment) => Elementwise.scale(commitment, -1)), said: /the loss commitment is -\d/ },
     { mutant: losing((commitment) => Elementwise.log(commitment)), said: /the loss commitment is -/ },
     {
       mutant: losing((commitment) => Elementwise.sqrt(Elementwise.scale(commitment, 0))),
-      said: /the gradient of the loss commitment by vectors holds NaN/
+      said: /the gradient of the loss commitment with respect to vectors contains NaN/
     }
   ],
-  "has losses that depend on what the optimizer moves, and pull it": [
+  "has losses that depend on the vectors and have gradients": [
     {
       mutant: losing((commitment) => Elementwise.shift(Elementwise.scale(commitment, 0), 1)),
-      said: /the loss commitment is 1 whatever the vectors are/
+      said: /the loss commitment is 1 for all vectors/
     },
     {
       mutant: losing(Elementwise.stopGradient),
-      said: /the loss commitment has no gradient by the vectors, nor by a parameter/
+      said: /the loss commitment has no gradient with respect to the vectors or a parameter/
     },
     {
       mutant: losing((_, { embedding: { weight } }) => Reduction.sum(Elementwise.square(weight))),
-      said: /the loss commitment has no gradient by the vectors, nor by a parameter/
+      said: /the loss commitment has no gradient with respect to the vectors or a parameter/
     }
   ]
 })

@@ -81,24 +81,24 @@ const forgetful = (options: Stage.StageOptions) =>
   })
 
 refuses("a stage", (train: typeof right) => Laws.stage(runtime, { train, steps: STEPS }), right, {
-  "ends with the same bytes and the same log, wherever it was interrupted": {
+  "ends with the same bytes and the same log after interruptions at any point": {
     mutant: drifting(),
     said: /loss of \d of the log is \d\S* but must be \d\S*\nexample: \{"traps":\[\{"point":"\w+ \w+","call":\d\}\],/
   },
-  "leaves nothing alive where it was interrupted or failed": [
+  "leaves nothing alive after interruption or failure": [
     {
       mutant: leaking,
-      said: /what is held after an interruption in infer is \{"handles":\d+,.*\nexample: \{"checkpointEvery":1\}/
+      said: /the memory held after an interruption in infer is \{"handles":\d+,.*\nexample: \{"checkpointEvery":1\}/
     },
-    { mutant: afterwards, said: /what is held after an interruption in infer is \{"handles":/ },
-    { mutant: unlessFailed, said: /what is held after a failure before runInference is \{"handles":/ },
-    { mutant: unlessInterrupted, said: /what is held after an interruption in infer is \{"handles":/ },
+    { mutant: afterwards, said: /the memory held after an interruption in infer is \{"handles":/ },
+    { mutant: unlessFailed, said: /the memory held after a failure before runInference is \{"handles":/ },
+    { mutant: unlessInterrupted, said: /the memory held after an interruption in infer is \{"handles":/ },
     {
       mutant: littering,
-      said: /what is held after an interruption in \w+ is .*"ours":\d+\}/
+      said: /the memory held after an interruption in \w+ is .*"ours":\d+\}/
     }
   ],
-  "takes no step again that it has taken": {
+  "repeats no step that it has taken": {
     mutant: forgetful,
     said: /the number of steps after 1 of 4 is 4 but must be 3\nexample: 1/
   }

@@ -23,18 +23,18 @@ const changed = (change: (commitment: Tensor<[]>) => Tensor<[]>) => (codebook: V
 }
 
 refuses("what is passed straight through", Laws.straightThrough, MovingAverage.quantize, {
-  "lets the gradient pass as if nothing were chosen": {
+  "passes the gradient straight through": {
     mutant: open,
     said: /number \d+ of the gradient of the vectors is 0 but must be about -?0\.\d+/
   },
-  "lets no gradient of the quantized vectors reach the codebook": {
+  "passes no gradient of the quantized vectors to the codebook": {
     mutant: open,
     said: /a gradient of -?\d\S* reaches the codebook\nexample: \{"search":\{"codes":/
   }
 })
 
 refuses("a commitment", Laws.commitment, MovingAverage.quantize, {
-  "measures how far vectors are from their codes": {
+  "is the mean squared distance between vectors and their codes": {
     mutant: changed((commitment) => Elementwise.scale(commitment, 2)),
     said: /number 0 of the commitment is \d\S* but must be about \d/
   },

@@ -40,21 +40,21 @@ const shared = (): Service["features"] => {
 }
 
 refuses("a teacher", (runtime: ReturnType<typeof changed>) => Laws.teacher(runtime, { side: 4 }), changed({}), {
-  "gives every patch of every image finite numbers, as many as it is wide": {
+  "gives every patch of every image a finite feature of its width": {
     mutant: changed({ width: 2 }),
-    said: /the pair of images and numbers per patch is \[1,1\] but must be \[1,2\]\nexample: \{"count":1,"seed":0\}/
+    said: /the pair of image count and feature width is \[1,1\] but must be \[1,2\]\nexample: \{"count":1,"seed":0\}/
   },
-  "gives an image the same features in whatever batch": {
+  "gives an image the same features in any batch": {
     mutant: changed({ features: first }),
     said: /number 0 of the features of image 1 among 2 is 0\.\d+ but must be about 0\.\d+/
   },
-  "gives the same features for the same images, which it leaves alone, and others for others": [
+  "gives equal images equal features and different images different ones, and does not change images": [
     {
       mutant: changed({ features: darkening }),
       said: /0 of the array of images after the call is 0 but must be/
     },
     { mutant: changed({ features: blind }), said: /the images and their negatives have the same features/ },
-    { mutant: changed({ features: shared() }), said: /what the (second|first) call \w+/ }
+    { mutant: changed({ features: shared() }), said: /the result of the (second|first) call/ }
   ],
   "has a name, a width and a digest": {
     mutant: changed({ digest: "none" }),

@@ -28,7 +28,7 @@ export const refuses = <A>(
       const law = laws(mutant).find((law) => law.name === name)!
       const error = await Effect.runPromise(Effect.flip(Laws.verify(law, { seed: 1 })))
       assert.match(error.message, said)
-      assert.include(error.message, `it does not hold that it ${name}: `)
+      assert.include(error.message, `the law "${name}" does not hold: `)
     })
   })
 }
