@@ -252,7 +252,7 @@ describe("the commands", () => {
         assert.match(String(stopped), /none\.png: .* \(--check contents --broken skip\)/)
         yield* refused("plan", ...skipping, "--check", "names")
         const large = yield* refused("plan", ...common, "--pixel-limit", "9")
-        assert.match(String(large), /25 of 25 images cannot be used\n.*pixels, and at most 9 are decoded/)
+        assert.match(String(large), /25 of 25 images cannot be used\n.*pixels, but at most 9 are decoded/)
       }).pipe(Effect.provide(NodeServices.layer)),
     180_000
   )

@@ -150,7 +150,7 @@ export interface Files {
   ) => Effect.Effect<A, E | FileError, R>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
-  /** Fills a temporary folder beside `folder` and renames it. An existing folder is replaced. */
+  /** Fills a temporary folder next to `folder` and renames it. An existing folder is replaced. */
   readonly writeFolder: <A, E>(
     folder: string,
     fill: (temporary: string) => Effect.Effect<A, E>
@@ -188,7 +188,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
 
-  /** Runs `use` with a temporary name beside `target`. Removes the temporary file afterwards. */
+  /** Runs `use` with a temporary name next to `target`. Removes the temporary file afterwards. */
   const beside = <A, E, R>(target: string, use: (temporary: string) => Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Effect.sync(() => {

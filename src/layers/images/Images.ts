@@ -1,5 +1,5 @@
 /**
- * Where pictures come from: folders of the user, emoji out of npm packages, or memory.
+ * Sources of labelled images: folders, shards and files of the user, emoji from npm packages, or memory.
  *
  * ```ts
  * import assert from "node:assert"
@@ -52,34 +52,34 @@ export {
   UnknownSplit
 } from "./reading/ImagesError.ts"
 
-/** How a folder is read. */
+/** Options of a folder of images. */
 export type FolderOptions = Folder.Options
 
-/** How the emoji are labelled and where their drawings are kept. */
+/** Options of the emoji: their labels, and the folder for their drawings. */
 export type EmojiOptions = Emoji.Options
 
-/** How what a manifest describes is read. */
+/** Options of a manifest. */
 export type ManifestOptions = Manifest.Options
 
 /** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
 export type Shards = InShards.Shards
 
-/** How Parquet files are read. */
+/** Options of Parquet files. */
 export type ParquetOptions = Parquet.Options
 
-/** How tar shards are read. */
+/** Options of WebDataset shards. */
 export type WebDatasetOptions = WebDataset.Options
 
 /** The image sets of one source, by the names of its splits. */
 export class Images extends Context.Service<Images, {
   readonly splits: ReadonlyArray<string>
-  /** What the sub-folders of a folder were taken for, where that was not told. */
+  /** Interpretation of a folder's sub-folders, as splits or as classes, if the options did not determine it. */
   readonly taken?: string
-  /** The pictures of a split. Loaded once; asking again gives the same set. */
+  /** Loads the images of a split. It loads them once; later calls return the same set. */
   readonly load: (split: string) => Effect.Effect<ImageSet, ImagesError>
 }>()("patchword/layers/Images") {}
 
-/** Sets in memory, each a split of its name. */
+/** Serves sets in memory. Each is a split; its name is the split's name. */
 export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> => {
   const splits = sets.map(({ name }) => name)
   return Layer.succeed(Images, {
@@ -93,15 +93,15 @@ export const layerMemory = (sets: ReadonlyArray<ImageSet>): Layer.Layer<Images> 
   })
 }
 
-/** Which part of a split is held out, and what it is called. */
+/** Size and name of the part of a split that is held out. */
 export interface HoldoutOptions {
-  /** The share of each class, above 0 and below 1. */
+  /** Share of each class that is held out, above 0 and below 1. */
   readonly share: number
-  /** Another seed holds out other images. Default 0. */
+  /** Random seed of the choice; default 0. */
   readonly seed?: number
-  /** The split that is divided; it keeps the rest. Default `train`. */
+  /** Name of the split that is divided, and that keeps the rest; default `train`. */
   readonly from?: string
-  /** The name of the part that is held out. Default `val`. */
+  /** Name of the part that is held out; default `val`. */
   readonly into?: string
 }
 
@@ -134,9 +134,9 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
   })
 
 /**
- * Holds a part of a split out, which becomes a split of its own: `train` is divided into `train` and `val`. The other splits
- * stay as they are. Each class gives its share. The images are chosen by the seed and by their class and name, so every
- * program and every order of files divides alike.
+ * Holds out a part of a split as a split of its own: by default, it divides `train` into `train` and `val`. The other
+ * splits stay as they are. Each class contributes the same share. The choice depends only on the seed and on the images'
+ * classes and names, so it is the same in every program and for every order of files.
  *
  * ```ts
  * import { Images } from "patchword/layers"
@@ -144,9 +144,9 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
  * const birds = Images.layerFolder("birds").pipe(Images.holdout({ share: 0.2 }))
  * ```
  *
- * The layer fails with `ConfigError` when the share is not between 0 and 1, with `UnknownSplit` when there is no split to
- * divide, with `SplitExists` when there is one of the part's name; `load` with `ClassesOfOne` when a class has one image,
- * with `PartEmpty` when a part has none.
+ * The layer fails with `ConfigError` if the share is not between 0 and 1, with `UnknownSplit` if the divided split does not
+ * exist, and with `SplitExists` if a split already has the name of the part. `load` fails with `ClassesOfOne` if a class
+ * has only one image, and with `PartEmpty` if a part would be empty.
  */
 export const holdout =
   (options: HoldoutOptions) => <E, R>(images: Layer.Layer<Images, E, R>): Layer.Layer<Images, E | ImagesError, R> =>
@@ -209,45 +209,49 @@ export const layerCifarNoDeps = (
   loaded(() => import("./sources/Cifar.ts"), ({ make }) => make(directory))
 
 /**
- * Image files of a folder, a sub-folder per class: any format that sharp reads, upright, opaque and in RGB, or as the
- * official code reads them (`colour: "official"`). Where all sub-folders are called as splits are, or several are and have
- * a class in common, the sub-folders are the splits and hold the classes; else the only split is `train`. `taken` says
- * which. Images beside folders of classes are left out, as are files of other kinds; `leftOut` counts them.
+ * Reads image files from a folder with one sub-folder per class. It reads any format that sharp reads, upright, opaque and
+ * in RGB. With `colour: "official"`, it reads them as the official code does.
  *
- * Fails with 66 when the folder is missing, with 65 when its sub-folders could be splits or classes; `load` with 66 when
- * it is empty, with 65 when images are broken, too small or too large, unless these are to be skipped.
+ * The sub-folders are splits, which contain the classes, in two cases: all of them have names of splits, or several do and
+ * these have a class in common. Otherwise the only split is `train`. `taken` states the interpretation. Images next to
+ * folders of classes and files of other kinds are left out; `leftOut` counts them.
+ *
+ * Fails with `FolderMissing` if the folder is missing, and with `SplitsUnclear` if its sub-folders could be splits or
+ * classes. `load` fails with `FolderEmpty` if there are no images, and with `ImagesBroken` if images are broken, too small
+ * or too large, unless `onBroken` is `skip`.
  */
 export const layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
   layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
 
 /**
- * WebDataset: tar shards, plain or compressed by gzip, of samples. A sample is an image and, of the same name up to its
- * first dot, a `.cls` with its class or a `.json` with a field that gives it: a number, counted from 0, or a name. Its
- * files may stand anywhere in the shard. A split without any label is one class, `.`. A shard is listed once; images are
- * read from their places in it. Compressed shards are unpacked into the cache.
+ * Reads WebDataset: tar shards of samples, plain or compressed by gzip. The files of a sample have the same name up to the
+ * first dot, and can be anywhere in the shard. One of them is the image. A `.cls`, or a field in a `.json`, gives its
+ * class: a number, counted from 0, or a name. A split without any label has one class, `.`. Each shard is listed once, and
+ * images are read from their positions in it. Compressed shards are unpacked into the cache.
  *
- * `load` fails with 66 when a shard is missing, with 65 when one is cut off or no tar, when a sample has two images or two
- * labels, when a label is no class or cannot be read, and as that of {@link layerFolder} does for images; with 74 when a
- * shard cannot be unpacked.
+ * `load` fails with `FileError` if a shard is missing or cannot be unpacked, with `FileTruncated` if one is cut off, and
+ * with `FileDamaged` if one is not a tar file or if a sample has two images or two labels. It fails with `LabelUnknown` or
+ * `LabelsUnusable` if a label is not a class or cannot be read. For images, it fails as that of {@link layerFolder} does.
  */
 export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
   layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
 
 /**
- * Parquet files with a column of encoded images (bytes, or structs with the field `bytes`, as Hugging Face writes them)
- * and a column of labels: numbers, counted from 0, or names. The names of the classes are those that the file's own
- * description gives, unless told otherwise; labels of several files meet by name. Without a column `label`, or one that
- * could be meant, all images are one class, `.`.
+ * Reads Parquet files with a column of encoded images and a column of labels. Images are bytes, or structs with the field
+ * `bytes`, as Hugging Face writes them. Labels are numbers, counted from 0, or names. The names of the classes come from
+ * the options, else from the file's own metadata. Labels of several files are matched by name. Without a column `label`, or
+ * one that could serve as such, all images have one class, `.`.
  *
- * Images are read by pages where the file has an index of its pages, else by row groups, so small ones serve random
- * access best. `load` fails with 66 when a file is missing, with 65 when one is damaged, lacks a column, when a column
- * cannot be a label, when a label is no class, and as that of {@link layerFolder} does for images.
+ * Images are read by pages if the file has an index of its pages, else by row groups. So small pages or row groups serve
+ * random access best. `load` fails with `FileError` if a file is missing, with `FileDamaged` or `FileTruncated` if one is
+ * damaged or lacks a column, with `LabelsUnusable` if a column cannot be a label, and with `LabelUnknown` if a label is not
+ * a class. For images, it fails as that of {@link layerFolder} does.
  */
 export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
   layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
 
 /**
- * A collection that a YAML or JSON file describes, as ImageNet and its test sets:
+ * Reads a collection that a YAML or JSON file (a manifest) describes, for example ImageNet and its test sets:
  *
  * ```yaml
  * root: ILSVRC                              # the paths below are relative to it; by default the manifest's folder
@@ -257,34 +261,35 @@ export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.La
  *   val: { folder: val, list: val.txt }     # lines "path label"; a label is a number, counted from 0, or a name
  *   adversarial: { folder: imagenet-a, subset: imagenet-a }
  *   sketch: { folder: sketch }
- *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, of greys or a palette
+ *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, with grey values or a palette
  * ```
  *
- * With `synsets`, folders and labels are the first words and the classes the rest of the lines. A `subset` holds 200 of
- * the 1000 classes under the labels that they have among all; a classifier is tested on it by its scores of these alone.
+ * Each line of `synsets` begins with the name in folders and labels; the rest is the name of the class. A `subset` holds 200
+ * of the 1000 classes, under their labels among all 1000. A classifier is tested on it by its scores of these classes alone.
  *
- * Fails with 64 when the manifest is none, with 66 when a file is missing; `load` also with 65 when a label is no class,
- * and as that of {@link layerFolder} does for images.
+ * Fails with `ConfigError` if the manifest is invalid, and with `FileError` if a file is missing. `load` also fails with
+ * `LabelUnknown` if a label is not a class. For images, it fails as that of {@link layerFolder} does.
  */
 export const layerManifest = (file: string, options?: ManifestOptions): Layer.Layer<Images, ImagesError> =>
   layerManifestNoDeps(file, options).pipe(Layer.provide(Files.layerNode))
 
 /**
- * CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100 (`train.bin`,
- * `test.bin`, `fine_label_names.txt`; its fine labels) as their authors publish them in binary, with the splits `train`
- * and `test`. A loaded split is held in memory: 154 MB for `train`.
+ * Reads CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) or CIFAR-100
+ * (`train.bin`, `test.bin`, `fine_label_names.txt`; its fine labels) in the binary form that its authors publish. The
+ * splits are `train` and `test`. A loaded split is held in memory: 154 MB for `train`.
  *
- * Fails with 66 when the folder or its list of classes is missing; `load` with 66 when a batch is missing, with 65 when
- * one is cut off or has a label that is no class.
+ * Fails with `FolderMissing` or `FilesMissing` if the folder or its list of classes is missing. `load` fails with
+ * `FileError` if a batch is missing, with `FileTruncated` if one is cut off, and with `LabelUnknown` if a label is not a
+ * class.
  */
 export const layerCifar = (directory: string): Layer.Layer<Images, ImagesError> =>
   layerCifarNoDeps(directory).pipe(Layer.provide(Files.layerNode))
 
 /**
- * 1 636 emoji drawn by six hands at 48 × 48 pixels on mid-grey, in 8 classes. `train` and `val` show four styles;
- * `in-new` new things in these; `flat-new` and `3d-new` new things in new styles; `flat-seen` and `3d-seen` the things
- * of `train` in new styles. The pictures are in npm packages; `load` fails with 66 and says which when they are not
- * installed.
+ * Serves 1 636 emoji in 8 classes, drawn by six hands, at 48 × 48 pixels on mid-grey. `train` and `val` show four styles.
+ * `in-new` shows new things in these styles. `flat-new` and `3d-new` show new things in new styles. `flat-seen` and
+ * `3d-seen` show the things of `train` in new styles. The pictures are in npm packages. `load` fails with `PackageMissing`,
+ * which names the packages that are not installed.
  */
 export const layerEmoji = (options?: EmojiOptions): Layer.Layer<Images> =>
   layerEmojiNoDeps(options).pipe(Layer.provide(Files.layerNode))

@@ -317,7 +317,7 @@ export class Runs extends Context.Service<Runs, {
     stage: string,
     weights: Weights.Weights
   ) => Effect.Effect<void, RunsError | Weights.WeightsError>
-  /** Saves the batch of a failed step beside the weights, also if it holds NaN or infinity. Returns its name there. */
+  /** Saves the batch of a failed step next to the weights, also if it holds NaN or infinity. Returns its name there. */
   readonly saveBatch: (
     stage: string,
     step: number,

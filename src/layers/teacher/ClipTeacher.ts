@@ -10,7 +10,7 @@ import type { NetworkOptions, Origin } from "./PublishedNetwork.ts"
 /** Options of a CLIP teacher. */
 export interface ClipOptions extends NetworkOptions {
   /**
-   * Activation function of the MLPs. Default: the one in a configuration beside the file (of transformers, timm or
+   * Activation function of the MLPs. Default: the one in a configuration next to the file (of transformers, timm or
    * OpenCLIP), else `quick_gelu`, as in OpenAI's models. The assumption is logged, unless the file is OpenAI's own.
    */
   readonly activation?: Clip.Mlp
@@ -29,7 +29,7 @@ const network = Effect.fnUntraced(function*(weights: Weights.Weights, origin: Or
     !OPENAI.every((name) => Object.hasOwn(origin.tensors, name))
   ) {
     yield* Effect.logWarning(
-      "teacher clip: neither the weights nor a configuration beside them name the activation function. " +
+      "teacher clip: neither the weights nor a configuration next to them name the activation function. " +
         "quick_gelu is assumed, as in OpenAI's models. Most of OpenCLIP's use gelu: set it by activation (--teacher-activation)"
     )
   }

@@ -1,5 +1,5 @@
 /**
- * Published networks as teachers. Their sizes come from their tensors, the other settings from configurations beside the
+ * Published networks as teachers. Their sizes come from their tensors, the other settings from configurations next to the
  * file.
  */
 import { Effect, Result } from "effect"
@@ -19,12 +19,12 @@ import { ModelInvalid } from "./TeacherError.ts"
 /** Options of a teacher that is a published network. */
 export interface NetworkOptions {
   /**
-   * Number of attention heads. Default: the one in a configuration beside the file, else heads of 64 channels, as in all
+   * Number of attention heads. Default: the one in a configuration next to the file, else heads of 64 channels, as in all
    * models of DINO and OpenAI.
    */
   readonly heads?: number
   /**
-   * Mean and standard deviation of its input channels. Default: those in a configuration beside the file, else those of the
+   * Mean and standard deviation of its input channels. Default: those in a configuration next to the file, else those of the
    * original release.
    */
   readonly channels?: Normalize.Channels
@@ -36,7 +36,7 @@ export interface Origin {
   readonly source: string
   /** The tensors under the names that they have in the file. */
   readonly tensors: Weights.Tensors
-  /** Settings in configurations beside the file. */
+  /** Settings in configurations next to the file. */
   readonly said: Effect.Success<ReturnType<typeof TeacherConfig.beside>>
 }
 
@@ -79,7 +79,7 @@ export const depthOf = ({ tensors }: Weights.Weights, prefix: string): number =>
 }
 
 /**
- * Returns the value in the options, else the value in a configuration beside the file, else the usual value. It logs a
+ * Returns the value in the options, else the value in a configuration next to the file, else the usual value. It logs a
  * value from a configuration if this is not the usual one.
  */
 export const chosen = Effect.fnUntraced(function*<A>(

@@ -1,5 +1,5 @@
 /**
- * Settings of a network that are in configurations beside its weights, not in the weights. The configurations are those of
+ * Settings of a network that are in configurations next to its weights, not in the weights. The configurations are those of
  * transformers, timm and OpenCLIP.
  */
 import { Effect, Option, Schema } from "effect"
@@ -146,7 +146,7 @@ export const fileOf = Effect.fnUntraced(function*(given: string) {
   return found === undefined ? yield* new ModelInvalid({ problem }) : path.join(given, found)
 })
 
-/** Reads the configurations beside a file of weights. */
+/** Reads the configurations next to a file of weights. */
 export const beside = Effect.fnUntraced(function*(network: keyof typeof readers, weights: string) {
   const { path, readText } = yield* Files.make
   const all = yield* Effect.forEach(readers[network], ([name, read]) => {

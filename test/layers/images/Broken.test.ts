@@ -9,9 +9,9 @@ const bounds = { colour: "managed", pixelLimit: 1e6, minimumSide: 1 } as const
 const kinds = Effect.promise(async () => {
   const [png, webp] = await Promise.all([red.clone().png().toBuffer(), red.clone().webp().toBuffer()])
   return [
-    [png.subarray(0, -40), "its data are damaged, end too early, or are of a kind that is not known"],
+    [png.subarray(0, -40), "its data are damaged, end too early, or have an unknown format"],
     [webp.subarray(0, 50), "its header is damaged"],
-    [Buffer.from("no image"), "its format is not known"]
+    [Buffer.from("no image"), "its format is unknown"]
   ] as const
 })
 

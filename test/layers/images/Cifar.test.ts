@@ -52,7 +52,7 @@ describe("Images.layerCifar", () => {
           rmSync(`${folder}/${name}`)
           execFileSync("mkfifo", [`${folder}/${name}`])
           const message = yield* refused(load(Images.layerCifar(folder), "test"), "FileDamaged", 65)
-          assert.include(message, `${name}: the file cannot be used (it is no file but a FIFO)`)
+          assert.include(message, `${name}: the file cannot be used (it is a FIFO, not a regular file)`)
         }))
   )
 
@@ -95,7 +95,7 @@ describe("Images.layerCifar", () => {
       })))
 
   it.effect.each([
-    ["ape\nbee\nape\n", "the class \"ape\" stands twice in the list of classes"],
+    ["ape\nbee\nape\n", "the class \"ape\" occurs twice in the list of classes"],
     ["ape\n\nbee\ncat\n", "line 2 of the list of classes is empty"]
   ])(
     "refuses the list of classes %o",

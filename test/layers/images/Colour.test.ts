@@ -40,21 +40,21 @@ describe("the colours of the official code", () => {
       assert.include(message, `${names.length} of ${names.length} images cannot be used`)
       assert.include(
         message,
-        "image.avif: the image cannot be decoded (the colours that Pillow gives cannot be had of a"
+        "image.avif: the image cannot be decoded (the official colours, those of Pillow, are not available for a"
       )
       const { reason } = yield* Effect.flip(opened("refused", official))
       const findings = reason._tag === "ImagesBroken" ? reason.findings.join("\n") : ""
       for (const name of names) assert.include(findings, `${name}: the image cannot be decoded (`)
       assert.include(
         findings,
-        "palette-8.tif: the image cannot be decoded (the colours that Pillow gives cannot be had of a TIFF with a palette"
+        "palette-8.tif: the image cannot be decoded (the official colours, those of Pillow, are not available for a TIFF with a palette"
       )
     }))
 
   it.effect("are not had of shrunk pictures", () =>
     Effect.map(
       refused(opened("exact", { ...official, shrinkTo: 8 }), "ConfigError", 64),
-      (message) => assert.include(message, "shrinkTo cannot be had with the colour official")
+      (message) => assert.include(message, "shrinkTo cannot be used with the colour official")
     ))
 
   it.effect("are told from managed ones by set and digest", () =>

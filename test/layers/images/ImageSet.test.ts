@@ -45,6 +45,9 @@ describe("ImageSet", () => {
     }))
 
   it("refuses labels that do not match the pictures", () => {
-    assert.throws(() => ImageSet.memory("odd", ["a"], [grey(1)], [0, 0]), "1 pictures came with 2 labels")
+    assert.throws(
+      () => ImageSet.memory("odd", ["a"], [grey(1)], [0, 0]),
+      "expected as many labels as pictures, got 2 and 1"
+    )
   })
 })

@@ -372,7 +372,7 @@ describe("Images.layerFolder", () => {
       Effect.gen(function*() {
         yield* refused(load(folder, "train", { minimumSide: 11 }), "ImageTooSmall", 65)
         const message = yield* refused(load(folder, "train", { pixelLimit: 199 }), "ImageTooLarge", 65)
-        assert.include(message, "the image is 20 × 10 = 200 pixels, and at most 199 are decoded")
+        assert.include(message, "the image is 20 × 10 = 200 pixels, but at most 199 are decoded")
         assert.include(message, "(--pixel-limit 200)")
       })))
 

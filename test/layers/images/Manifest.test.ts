@@ -120,7 +120,7 @@ describe("Images.layerManifest", () => {
           yield* (yield* FileSystem.FileSystem).remove(`${folder}/${name}`)
           execFileSync("mkfifo", [`${folder}/${name}`])
           const message = yield* refused(load(layer), "FileDamaged", 65)
-          assert.include(message, `${name}: the file cannot be used (it is no file but a FIFO)`)
+          assert.include(message, `${name}: the file cannot be used (it is a FIFO, not a regular file)`)
         })
     ))
 
@@ -212,7 +212,7 @@ describe("Images.layerManifest", () => {
     return withManifest(annotated, files, (layer, folder) =>
       Effect.gen(function*() {
         const message = yield* refused(load(layer), "ImagesBroken", 65)
-        assert.include(message, "of its picture, 8 × 8 as it is stored, but this is 3 × 2)")
+        assert.include(message, "of its picture, 8 × 8 as it is stored, but this file is 3 × 2)")
         assert.include(
           message,
           "maps/1.png: the image cannot be decoded (an annotation has one channel of 8 bits, or a palette, but"
@@ -329,7 +329,7 @@ describe("Images.layerManifest", () => {
   it.effect.each(
     [
       ["0 -1", "LabelUnknown", "some/n02/0.png has the label \"-1\", which is none of the 3 classes"],
-      ["0 dog", "LabelsUnusable", "some are numbers, as 2, and others names, as \"dog\"; write all in one way"],
+      ["0 dog", "LabelsUnusable", "some are numbers (2), others are names (\"dog\"); use only numbers or only names"],
       ["0", "LabelMissing", "some/n02/0.png has no label, though other images have"]
     ] as const
   )("refuses the label of a list: %s", ([line, tag, said]) => {
@@ -358,11 +358,11 @@ describe("Images.layerManifest", () => {
     }))
 
   it.effect.each([
-    ["classes: [a, b, a]", "", "the class \"a\" stands twice in the list of classes"],
-    ["classes: names.txt", "a\nb\na\n", "the class \"a\" stands twice in the list of classes"],
+    ["classes: [a, b, a]", "", "the class \"a\" occurs twice in the list of classes"],
+    ["classes: names.txt", "a\nb\na\n", "the class \"a\" occurs twice in the list of classes"],
     ["classes: names.txt", "a\n\nb\n", "line 2 of the list of classes is empty"],
-    ["synsets: names.txt", "n00 crane\nn01 bird\nn00 crane\n", "the class \"n00\" stands twice"],
-    ["classes: [\"1\", \"2\"]", "", "they are numbers, as 0, and so are names of classes, as \"1\" of class 0"]
+    ["synsets: names.txt", "n00 crane\nn01 bird\nn00 crane\n", "the class \"n00\" occurs twice"],
+    ["classes: [\"1\", \"2\"]", "", "they are numbers, for example 0, but class 0 has the number \"1\" as its name"]
   ])("refuses classes that could be mixed up: %s of %o", ([classes, names, said]) => {
     const [manifest, files] = list("some/n02/0.png 0\nsome/n02/1.png 1\n", `${classes}\n`)
     return withManifest(

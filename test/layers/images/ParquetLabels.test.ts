@@ -61,8 +61,8 @@ describe("labels in Parquet", () => {
 
   it.effect.each(
     [
-      ["gaps", "the description of the column \"label\" names classes, but not each from 0 on"],
-      ["durations", "the column \"label\" is of durations"],
+      ["gaps", "the description of the column \"label\" names classes, but not for every number from 0 on"],
+      ["durations", "the column \"label\" holds durations"],
       ["double", "there are 2 columns \"label\""]
     ] as const
   )(
@@ -106,7 +106,7 @@ describe("labels in Parquet", () => {
   it.effect("are looked for where they could be meant, and none are read when none are wanted", () =>
     Effect.gen(function*() {
       const meant = yield* refused(open("meant"), "LabelsUnusable", 65)
-      assert.include(meant, "there is no column \"label\", but species, fine_label could be meant; ")
+      assert.include(meant, "there is no column \"label\", but species, fine_label could be the labels; ")
       assert.deepStrictEqual((yield* open("meant", { label: "species" })).classes, ["ape", "bee", "cat"])
       const none = yield* open("meant", { label: false })
       assert.deepStrictEqual([none.classes, none.labelSource], [["."], "nothing, as asked"])
@@ -133,13 +133,13 @@ describe("labels in Parquet", () => {
     (names) =>
       Effect.map(refused(open(names), "LabelsUnusable", 65), (message) => {
         for (const name of [names[0]!, names.at(-1)!]) assert.include(message, `${name}.parquet`)
-        assert.include(message, "call their classes by other names")
+        assert.include(message, "have different names of classes")
       })
   )
 
   it.effect("are refused where two classes have one name", () =>
     Effect.map(
       refused(open("twice"), "LabelsUnusable", 65),
-      (message) => assert.include(message, "twice.parquet: the labels cannot be used: the class \"ape\" stands twice")
+      (message) => assert.include(message, "twice.parquet: the labels cannot be used: the class \"ape\" occurs twice")
     ))
 })

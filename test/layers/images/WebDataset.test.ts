@@ -256,9 +256,13 @@ describe("Images.layerWebDataset", () => {
       ["LabelsUnusable", "a label is a text or an integer, not true", sample("{\"label\":true}", "json")],
       ["LabelsUnusable", "a label is a text or an integer, not a list", sample("{\"label\":[1]}", "json")],
       ["LabelsUnusable", "0.cls: a label is a text or an integer, not several lines", sample("0\n1\n")],
-      ["LabelsUnusable", "some are numbers, as 1, and others names, as \"dog\"; write all in one way", sample("dog")],
-      ["LabelsUnusable", "but class_id could be meant; ", [["0.png", PIXEL], ["0.json", "{\"class_id\":1}"]]],
-      ["FileDamaged", "a.png and a.png belong to one sample, a, which has one of both", [
+      [
+        "LabelsUnusable",
+        "some are numbers (1), others are names (\"dog\"); use only numbers or only names",
+        sample("dog")
+      ],
+      ["LabelsUnusable", "but class_id could be the label; ", [["0.png", PIXEL], ["0.json", "{\"class_id\":1}"]]],
+      ["FileDamaged", "a.png and a.png belong to one sample, a, which can have only one of them", [
         ["a.png", PIXEL],
         ["a.cls", "0"],
         ["a.png", PIXEL]
@@ -270,7 +274,7 @@ describe("Images.layerWebDataset", () => {
       ["FileDamaged", "a.cls and a.cls belong to one sample", [["a.png", PIXEL], ["a.cls", "0"], ["a.cls", "0"]]],
       [
         "FileDamaged",
-        "d/22.00.png belongs to the sample d/22, since a key ends at the first dot, and is none of its ",
+        "d/22.00.png belongs to the sample d/22, because a key ends at the first dot, but is not its image",
         [
           ["d/22.00.png", PIXEL],
           ["d/22.00.cls", "0"]
@@ -308,9 +312,9 @@ describe("Images.layerWebDataset", () => {
         return changed
       }
       for (
-        const [type, said] of [["5", "train.tar: the file cannot be used (0.cls is a folder of 1 bytes"], [
+        const [type, said] of [["5", "train.tar: the file cannot be used (0.cls is a folder with 1 bytes of content"], [
           "2",
-          "train.tar: the file cannot be used (0.cls is no file but a symlink"
+          "train.tar: the file cannot be used (0.cls is a symlink, not a regular file"
         ]] as const
       ) {
         yield* withShard(Promise.resolve(typed(type)), (_, layer) =>
@@ -425,7 +429,7 @@ describe("Images.layerWebDataset", () => {
         const pipe = `${folder}/train.tar`
         execFileSync("mkfifo", [pipe])
         for (const layer of [Images.layerWebDataset({ train: pipe }), Images.layerParquet({ train: pipe })]) {
-          assert.include(yield* refused(load(layer), "FileDamaged", 65), "it is no file but a FIFO")
+          assert.include(yield* refused(load(layer), "FileDamaged", 65), "it is a FIFO, not a regular file")
         }
       })))
 

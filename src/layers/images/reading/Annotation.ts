@@ -1,4 +1,4 @@
-/** The classes of a picture's pixels, out of a PNG of greys or of a palette, turned as the picture is. */
+/** Reads the classes of an image's pixels from a PNG with grey values or a palette. They are oriented as the image is. */
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import sharp from "sharp"
@@ -6,7 +6,7 @@ import * as Decode from "./Decode.ts"
 import { ImageBroken } from "./ImagesError.ts"
 import type { Annotation } from "./ImageSet.ts"
 
-/** Where a chunk's kind and content begin, after its length, and what follows them: a checksum. */
+/** Offsets in a PNG chunk, after its length: its type and its content. A checksum follows the content. */
 const NAME = 4
 const CONTENT = 8
 const CHECKSUM = 4
@@ -16,17 +16,17 @@ const [GREYS, PALETTE] = [0, 3]
 const CHANNELS: Readonly<Record<number, number>> = { 2: 3, 4: 2, 6: 4 }
 
 /**
- * A PNG whose pixels are greys and nothing else. Of a palette, the greys are the indices: what they stand for is dropped,
- * and so is whatever changes greys on decoding.
+ * Makes a PNG that contains only grey values. For a palette, the grey values are the indices; its colours are dropped.
+ * Chunks that change grey values on decoding are dropped too.
  */
 const greysOf = Effect.fnUntraced(function*(bytes: Uint8Array) {
   const head = SIGNATURE.length + CONTENT
   if (bytes.length < head + 13 || SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
-    return yield* new ImageBroken({ problem: "an annotation is a PNG file, but this is none" })
+    return yield* new ImageBroken({ problem: "an annotation has to be a PNG file, but this file is not" })
   }
   const [depth = 0, kind = 0] = bytes.subarray(head + 8)
   if ((kind !== GREYS && kind !== PALETTE) || depth > 8) {
-    const problem = "an annotation has one channel of 8 bits, or a palette, but this has " +
+    const problem = "an annotation has one channel of 8 bits, or a palette, but this file has " +
       `${CHANNELS[kind] ?? 1} of ${depth} bits`
     return yield* new ImageBroken({ problem })
   }
@@ -47,7 +47,7 @@ const greysOf = Effect.fnUntraced(function*(bytes: Uint8Array) {
   return { depth, png: Buffer.concat(kept) }
 })
 
-/** An annotation turned by an orientation of EXIF, from 1, which leaves it as it is, to 8. */
+/** Orients an annotation by an EXIF orientation from 1 (unchanged) to 8. */
 export const orient = ({ data, height, width }: Annotation, orientation: number): Annotation => {
   const [right, bottom] = [width - 1, height - 1]
   const from = (x: number, y: number): readonly [number, number] => {
@@ -82,8 +82,8 @@ export const orient = ({ data, height, width }: Annotation, orientation: number)
 }
 
 /**
- * The annotation in a file, of a picture in another. It is turned as the picture is on decoding, or by its own orientation
- * where it has one; it has to be of the picture's size.
+ * Reads the annotation of an image. It is oriented as the image is on decoding, or by its own orientation if it has one. It
+ * has to have the size of the image.
  */
 export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint8Array, bounds: Decode.Bounds) {
   const own = yield* Decode.header(bytes)
@@ -103,7 +103,7 @@ export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint
   if (turned.width !== upright[0] || turned.height !== upright[1]) {
     const problem =
       `an annotation has the size of its picture, ${shown.width} × ${shown.height} as it is stored, but ` +
-      `this is ${width} × ${height}`
+      `this file is ${width} × ${height}`
     return yield* new ImageBroken({ problem })
   }
   return turned

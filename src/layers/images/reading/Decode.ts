@@ -1,4 +1,4 @@
-/** Image files of any format, decoded to 8-bit RGB. */
+/** Decodes image files of any format to 8-bit RGB. */
 import { Effect } from "effect"
 import sharp, { type Sharp } from "sharp"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
@@ -7,16 +7,16 @@ import { ImageBroken, ImageTooLarge, ImageTooSmall } from "./ImagesError.ts"
 import * as Pillow from "./Pillow.ts"
 import * as Tiff from "./Tiff.ts"
 
-/** The endings of the files that are taken for images. */
+/** File extensions of images. */
 export const EXTENSIONS = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "avif", "tif", "tiff", "svg"]
 
-/** What transparent parts are laid on: mid-grey, since on white, white things vanish. */
+/** Background of transparent parts: mid-grey, because white objects would vanish on white. */
 export const GROUND = 128
 
-/** Most pixels of a file, unless told otherwise. */
+/** Default limit of the pixels of a file. */
 export const PIXEL_LIMIT = 100_000_000
 
-/** How pictures are decoded, and bounds on them. */
+/** Colour handling and limits of decoding. */
 export interface Bounds {
   readonly colour?: Colour | undefined
   readonly pixelLimit: number
@@ -24,17 +24,18 @@ export interface Bounds {
   readonly shrinkTo?: number | undefined
 }
 
-const DAMAGED = "its data are damaged, end too early, or are of a kind that is not known"
+const DAMAGED = "its data are damaged, end too early, or have an unknown format"
 
 /**
- * A failure of sharp. Sentences that begin with "Input" are sharp's own, about this image, up to a colon. All others are those of
- * libvips's decoders. libvips collects them for all images that are decoded at once, so they may be about another image.
+ * Turns an error of sharp into `ImageBroken`. Messages that begin with "Input" are sharp's own and concern this image, up
+ * to a colon. All others come from libvips's decoders. libvips collects them for all images that are decoded at the same
+ * time, so they may concern another image.
  */
 export const broken = (cause: unknown): ImageBroken => {
   const message = cause instanceof Error ? cause.message : String(cause)
   const [own = ""] = message.split(":")
   const problem = own.includes("unsupported image format")
-    ? "its format is not known"
+    ? "its format is unknown"
     : own.includes("corrupt header")
     ? "its header is damaged"
     : own.startsWith("Input ")
@@ -43,7 +44,7 @@ export const broken = (cause: unknown): ImageBroken => {
   return new ImageBroken({ problem })
 }
 
-/** What a file says of its image: the pixels as they are stored, and the orientation of EXIF. */
+/** The header of an image file: the size of the pixels as they are stored, and the EXIF orientation. */
 export interface Header {
   readonly format: string
   readonly width: number
@@ -57,11 +58,14 @@ export const header = (image: Uint8Array): Effect.Effect<Header, ImageBroken> =>
     ({ format, height, orientation = 1, width }) => ({ format, width, height, orientation })
   )
 
-/** The orientation by which an image is turned on decoding: TIFF files always, others in managed colours. */
+/**
+ * Returns the orientation that decoding applies to an image: that of TIFF files always, that of others only in managed
+ * colours.
+ */
 export const orientationOf = ({ format, orientation }: Header, { colour }: Pick<Bounds, "colour">): number =>
   colour === "official" && format !== "tiff" ? 1 : orientation
 
-/** Why an image cannot be decoded; of one with too many pixels, libvips does not say how many. */
+/** Determines why an image cannot be decoded. libvips does not report the number of pixels of an image with too many. */
 export const whyBroken = Effect.fnUntraced(function*(image: Uint8Array | string, limit: number, why: ImageBroken) {
   if (!why.problem.includes("pixel limit")) return yield* why
   const { height, width } = yield* Effect.tryPromise({
@@ -95,9 +99,9 @@ const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds, h
   })
 
 /**
- * The image of a file by its bytes, 8-bit RGB: in managed colours upright and opaque, whatever its orientation tag,
- * transparency, depth or colour space; in official ones as {@link Pillow} says. A path stands for a file that is no TIFF,
- * in managed colours.
+ * Decodes an image to 8-bit RGB. In managed colours, it is upright and opaque for every orientation tag, transparency,
+ * depth and colour space. In official colours, it is as {@link Pillow} defines. `image` can be a path only if the file is
+ * not a TIFF and colours are managed.
  */
 export const decode = Effect.fnUntraced(function*(image: Uint8Array | string, bounds: Bounds) {
   const { colour, minimumSide, pixelLimit } = bounds

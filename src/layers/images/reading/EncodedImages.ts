@@ -1,4 +1,7 @@
-/** Encoded images wherever they lie: checked once when a split is loaded, decoded on demand, kept within bounds. */
+/**
+ * Encoded images from any place. They are checked once when a split is loaded, decoded on demand, and kept within a memory
+ * limit.
+ */
 import { Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
@@ -11,67 +14,71 @@ import { ImagesBroken, ImagesError, within } from "./ImagesError.ts"
 import { type ImageSet, keeping, outside } from "./ImageSet.ts"
 import type { LeftOut } from "./LeftOut.ts"
 
-/** How encoded images are checked, decoded and kept. */
+/** Options for checking, decoding and keeping encoded images. */
 export interface Options {
   /**
-   * What broken, too small and too large images do: fail `load`, which names them all, or be left out and listed in
-   * `skipped`. Only `check: "contents"` finds them all before use, so `skip` needs it. Default `fail`.
+   * Treatment of images that are broken, too small or too large; default `fail`. `fail` lets `load` fail with all their
+   * names. `skip` leaves them out and lists them in `skipped`. Only `check: "contents"` finds all of them before use, so
+   * `skip` needs it.
    */
   readonly onBroken?: "fail" | "skip"
   /**
-   * Whether `load` decodes every image once, so that broken ones are found before training and the digest covers the
-   * bytes; or trusts names and sizes, for millions of images. Default `contents`.
+   * Extent of the check by `load`; default `contents`. `contents` decodes every image once: broken ones are found before
+   * training, and the digest covers the bytes. `names` trusts names and sizes, for millions of images.
    */
   readonly check?: "contents" | "names"
   /**
-   * How colours are read. It is part of a network's configuration (`augment.colour`), which is held to it. With `official`,
-   * nothing is shrunk. Default `managed`.
+   * Colour handling; default `managed`. It is part of a network's configuration (`augment.colour`), and both have to agree.
+   * With `official`, images cannot be shrunk.
    */
   readonly colour?: Colour
-  /** Least width and height, as a patch's side. Default 1. */
+  /** Least width and height in pixels, for example the patch size; default 1. */
   readonly minimumSide?: number
-  /** Most pixels of a file; a guard against decompression bombs. Default 100 million. */
+  /** Greatest number of pixels of a file, against decompression bombs; default 100 million. */
   readonly pixelLimit?: number
-  /** Shrinks pictures on decoding until the shorter side has so many pixels; makes small views of large photographs cheap. */
+  /**
+   * Shrinks images on decoding until the shorter side has this number of pixels. Small views of large photographs then take
+   * less time.
+   */
   readonly shrinkTo?: number
-  /** How many bytes of decoded pictures are kept for the next epoch. Default 512 MiB. */
+  /** Memory for decoded images that are kept for the next epoch, in bytes; default 512 MiB. */
   readonly memory?: number
 }
 
 /** The encoded images of a split, by index. */
 export interface Listing {
   readonly split: string
-  /** Why the split cannot be had when no image is left. */
+  /** The error of the split if no image is left. */
   readonly empty: ImagesError
   readonly classes: ReadonlyArray<string>
   readonly labels: Int32Array
   readonly labelSource: string
-  /** The name of an image, part of the digest. */
+  /** Returns the name of an image, which is part of the digest. */
   readonly describe: (index: number) => string
-  /** What failures of an image are said of. */
+  /** Returns the name of an image for errors. */
   readonly origin: (index: number) => string
   readonly size: (index: number) => number
   readonly bytes: (index: number) => Effect.Effect<Uint8Array, ImagesError["reason"]>
-  /** Where listing may have found that a name leads to no file. */
+  /** Returns false if the listing has found that a name leads to no file. */
   readonly isThere?: (index: number) => boolean
-  /** What else has to be right for an image to be of use. */
+  /** Checks further conditions on an image. */
   readonly verify?: (index: number) => Effect.Effect<unknown, ImagesError>
-  /** What was not taken for an image. */
+  /** Files that are not images. */
   readonly leftOut?: ReadonlyArray<LeftOut>
-  /** Where an image is a file of its own: sharp reads it sooner than we do. */
+  /** Returns the path of an image that is a file of its own. sharp reads a path faster than we read bytes. */
   readonly file?: (index: number) => string
 }
 
-/** An image that was looked at. */
+/** An image after its check. */
 type Checked = { readonly index: number } & ({ readonly identity: string } | { readonly error: ImagesError })
 
 const REPORT_EVERY = 1000
 
 const UNCHECKED =
-  "onBroken skip (--broken skip) needs check contents (--check contents): with names, no image is opened " +
-  "before it is used, and then it is too late to leave a broken one out"
+  "onBroken skip (--broken skip) needs check contents (--check contents): with names, images are opened only " +
+  "when they are used, too late to leave out broken ones"
 
-const SHRUNK = "shrinkTo cannot be had with the colour official: shrunk pictures are not those of the official code"
+const SHRUNK = "shrinkTo cannot be used with the colour official: the official code does not shrink images"
 
 const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
   ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
@@ -81,7 +88,7 @@ const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
 const findingOf = ({ message, reason, source }: ImagesError): string =>
   "finding" in reason ? `${source}: ${reason.finding}` : message
 
-/** How images are decoded by the options. */
+/** Returns the limits and the colour handling of decoding from the options. */
 export const bounds = (options: Options): Decode.Bounds => ({
   colour: options.colour,
   pixelLimit: options.pixelLimit ?? Decode.PIXEL_LIMIT,
@@ -89,7 +96,7 @@ export const bounds = (options: Options): Decode.Bounds => ({
   shrinkTo: options.shrinkTo
 })
 
-/** Makes sets out of listings. All sets that one call makes share the memory for decoded pictures. */
+/** Makes sets from listings. All sets of one call share the memory for decoded images. */
 export const make = (options: Options) => {
   const limits = bounds(options)
   let room = options.memory ?? 512 * 2 ** 20

@@ -1,5 +1,5 @@
 /**
- * Labelled pictures in a fixed order, wherever they come from.
+ * Labelled images in a fixed order, from any source.
  *
  * ```ts
  * import assert from "node:assert"
@@ -24,39 +24,39 @@ import type { LeftOut } from "./LeftOut.ts"
 
 export { LeftOut, toldLeftOut } from "./LeftOut.ts"
 
-/** The class of each pixel of a picture: `height * width` numbers, row-major; what 0 means is the collection's. */
+/** The class of each pixel of an image: `height * width` numbers, row-major. The collection defines the meaning of 0. */
 export interface Annotation {
   readonly width: number
   readonly height: number
   readonly data: Uint8Array
 }
 
-/** Pictures with their classes. */
+/** Images with their classes. */
 export interface ImageSet {
   readonly name: string
   readonly length: number
   readonly classes: ReadonlyArray<string>
-  /** The class of each picture, as an index into `classes`. */
+  /** Class of each image, as an index into `classes`. */
   readonly labels: Int32Array
-  /** What was read as the label, as it stands in a sentence: "the sub-folders of photos". */
+  /** Source of the labels, as part of a sentence: "the sub-folders of photos". */
   readonly labelSource?: string
-  /** The only classes that can occur, by number, where these are fewer than `classes`. Figures are measured among them. */
+  /** Indices of the only classes that can occur, if these are fewer than `classes`. Figures are measured among them. */
   readonly among?: Int32Array
-  /** A SHA-256 over the pictures, their order and their classes. */
+  /** SHA-256 of the images, their order and their classes. */
   readonly digest: string
-  /** Images that are left out because they could not be used, a sentence each. */
+  /** Images that are left out because they could not be used, one sentence each. */
   readonly skipped: ReadonlyArray<string>
-  /** What lay among the images and was not taken for one. */
+  /** Files among the images that are left out because they are not images. */
   readonly leftOut: ReadonlyArray<LeftOut>
-  /** How its source was divided, where it is one of two parts of a split; see `Images.holdout`. */
+  /** The division of its source, if the set is one of two parts of a split; see `Images.holdout`. */
   readonly holdout?: Holdout
-  /** How the colours of its files are read; absent where its pictures are no files. */
+  /** Colour handling of its files; absent if its images are not files. */
   readonly colour?: Colour
   /** Decodes the image at an index. Fails with `ImagesError`. */
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
-  /** The classes of a picture's pixels, in collections that have them, at the size of their file. */
+  /** Returns the classes of an image's pixels, at the size of its file. Absent if the collection has none. */
   readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>
-  /** The path or the name of a picture, for reports. */
+  /** Returns the path or the name of an image, for reports. */
   readonly describe: (index: number) => string
 }
 
@@ -64,8 +64,7 @@ export interface ImageSet {
 const keepers = new WeakMap<ImageSet["image"], (picture: Picture) => boolean>()
 
 /**
- * Says which pictures a set keeps beyond handing them out. All others are their receiver's alone, so that {@link lend} may
- * free them.
+ * Marks the images that a set itself keeps. All others belong to their receiver alone, so that {@link lend} may free them.
  */
 export const keeping = (image: ImageSet["image"], kept: (picture: Picture) => boolean): ImageSet["image"] => {
   keepers.set(image, kept)
@@ -78,8 +77,8 @@ const free = ({ data }: Picture): void => {
 }
 
 /**
- * A picture of a set for as long as it is used. Afterwards its memory is free at once where the set does not keep it:
- * collecting so much garbage takes a good part of the time that decoding does.
+ * Lends an image of a set to `use`. Its memory is freed at once afterwards, unless the set keeps the image. The garbage
+ * collector would need much time for this memory, compared with decoding.
  */
 export const lend = <A, E, R>(
   set: ImageSet,
@@ -92,11 +91,11 @@ export const lend = <A, E, R>(
     return Effect.ensuring(use(picture), Effect.sync(() => free(picture)))
   })
 
-/** What asking for a picture that a set does not have ends with: a mistake of the program, not of the data. */
+/** Dies with `RangeError`: the set has no image of this index. This is an error in the program, not in the data. */
 export const outside = (name: string, index: number, length: number): Effect.Effect<never> =>
   Effect.die(new RangeError(`image set ${name}: there is no image ${index}, only 0 to ${length - 1}`))
 
-/** A set of pictures in memory. `describe` gives their numbers unless told otherwise. */
+/** Makes a set of images in memory. By default, `describe` returns their indices. */
 export const memory = (
   name: string,
   classes: ReadonlyArray<string>,
@@ -105,7 +104,9 @@ export const memory = (
   describe: (index: number) => string = String
 ): ImageSet => {
   if (labels.length !== pictures.length) {
-    throw new RangeError(`image set ${name}: ${pictures.length} pictures came with ${labels.length} labels`)
+    throw new RangeError(
+      `image set ${name}: expected as many labels as pictures, got ${labels.length} and ${pictures.length}`
+    )
   }
   const numbers = Int32Array.from(labels)
   const hash = createHash("sha256").update(JSON.stringify([classes, ...numbers]))
@@ -126,7 +127,7 @@ export const memory = (
   }
 }
 
-/** The pictures at `indices`, in that order. The classes stay the same. */
+/** Returns the images at `indices`, in that order. The classes stay the same. */
 export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
   const chosen = Int32Array.from(indices)
   const at = (index: number) => chosen[index] ?? -1
@@ -145,7 +146,7 @@ export const subset = (set: ImageSet, indices: ArrayLike<number>): ImageSet => {
   }
 }
 
-/** What a file of arrays says of the images that they are of. Its labels are numbers of these classes and of no others. */
+/** Returns the metadata of a file of arrays that belong to these images. Its labels are indices of these classes. */
 export const header = (set: ImageSet): Readonly<Record<string, string>> => ({
   images: set.digest,
   classes: JSON.stringify(set.classes)

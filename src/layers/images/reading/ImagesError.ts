@@ -1,11 +1,11 @@
-/** Why images cannot be had. */
+/** Errors of image sources. */
 import { Effect, Runtime, Schema } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
 import * as Holdout from "../../../domain/evaluation/Holdout.ts"
 import * as Files from "../../files/Files.ts"
 import { LeftOut, toldLeftOut } from "./LeftOut.ts"
 
-/** There is no such folder. Exits with 66. */
+/** The folder does not exist. Exits with 66. */
 export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMissing", {}) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -42,7 +42,7 @@ export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
   }
 }
 
-/** The folder holds none of the files that make the collection. Exits with 66. */
+/** The folder holds none of the files of the collection. Exits with 66. */
 export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissing", { wanted: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -61,7 +61,7 @@ export class FileTruncated extends Schema.TaggedError<FileTruncated>()("FileTrun
   }
 }
 
-/** The file is not of the format that it should be. Exits with 65. */
+/** The file does not have the expected format. Exits with 65. */
 export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -69,7 +69,7 @@ export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged"
   }
 }
 
-/** An image has a label that is none of the classes. Exits with 65. */
+/** The label of an image is not one of the classes. Exits with 65. */
 export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnknown", {
   image: Schema.String,
   label: Schema.String,
@@ -82,10 +82,10 @@ export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnkno
   }
 }
 
-/** An image has no label, though others of its split have one. Exits with 65. */
+/** An image has no label, but other images of its split do. Exits with 65. */
 export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissing", {
   image: Schema.String,
-  /** What was read as the label. */
+  /** The source of the labels. */
   source: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -94,7 +94,7 @@ export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissi
   }
 }
 
-/** Labels cannot be told from what is there. Exits with 65. */
+/** The labels cannot be determined. Exits with 65. */
 export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("LabelsUnusable", {
   problem: Schema.String
 }) {
@@ -107,20 +107,20 @@ export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("Labels
 /** The sub-folders of a folder could be splits or classes. Exits with 65. */
 export class SplitsUnclear extends Schema.TaggedError<SplitsUnclear>()("SplitsUnclear", {
   folders: Schema.Array(Schema.String),
-  /** Those that are called as splits are. */
+  /** Sub-folders with names of splits. */
   suspects: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { folders, suspects } = this
     const all = folders.length > NAMED ? `${folders.slice(0, NAMED).join(", ")}, ...` : folders.join(", ")
-    return `its sub-folders (${all}) could be splits or classes; say which are splits (--splits ${
+    return `its sub-folders (${all}) could be splits or classes; name the splits (--splits ${
       suspects.join(",")
-    }), or that all are classes (--splits none)`
+    }), or declare that all are classes (--splits none)`
   }
 }
 
-/** The asked split does not exist. Exits with 66. */
+/** The requested split does not exist. Exits with 66. */
 export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
   split: Schema.String,
   splits: Schema.Array(Schema.String)
@@ -129,24 +129,24 @@ export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSpl
   override get message() {
     const { split, splits } = this
     const advice = split === "val" && splits.includes("train")
-      ? "; or hold a part of train out, which is val then (--holdout 0.2; in code Images.holdout)"
+      ? "; or hold out a part of train as val (--holdout 0.2; in code Images.holdout)"
       : ""
     return `there is no split "${split}"; choose one of ${splits.join(", ")}${advice}`
   }
 }
 
-/** A part would be held out under the name of a split that there is. Exits with 64. */
+/** The name of a part to be held out already belongs to a split. Exits with 64. */
 export class SplitExists extends Schema.TaggedError<SplitExists>()("SplitExists", { split: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
-    return `there is a split "${this.split}" already, and no part needs to be held out; leave out --holdout, or give the ` +
+    return `the split "${this.split}" already exists, so no part needs to be held out; remove --holdout, or give the ` +
       "part another name in code (Images.holdout, into)"
   }
 }
 
 const ADVICE = "repair or remove the file, or leave out what is broken (--check contents --broken skip)"
 
-/** The file is no image, or a damaged one. Exits with 65. */
+/** The file is not an image, or is damaged. Exits with 65. */
 export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
@@ -183,25 +183,23 @@ export class ImageTooLarge extends Schema.TaggedError<ImageTooLarge>()("ImageToo
     const { height, limit, width } = this
     return `the image is ${width} × ${height} = ${
       width * height
-    } pixels, and at most ${limit} are decoded, as a guard ` +
-      "against files that fill the memory"
+    } pixels, but at most ${limit} are decoded, to protect ` +
+      "the memory"
   }
   override get message() {
-    return `${this.finding}; raise the limit (--pixel-limit ${
-      this.width * this.height
-    }) if the file is what it should be, ` +
+    return `${this.finding}; raise the limit (--pixel-limit ${this.width * this.height}) if the file is correct, ` +
       "or leave out what is broken (--check contents --broken skip)"
   }
 }
 
-/** So many are named; of the rest, the number is told. */
+/** Number of entries that a message lists. */
 const NAMED = 10
 
 /** Several images cannot be used. Exits with 65. */
 export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBroken", {
-  /** What is wrong, a sentence for each image. */
+  /** The problems, one sentence per image. */
   findings: Schema.Array(Schema.String),
-  /** How many images were looked at. */
+  /** Number of images that were checked. */
   of: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -219,7 +217,7 @@ export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBrok
   }
 }
 
-/** Packages that hold pictures are not installed. Exits with 66. */
+/** Packages with pictures are not installed. Exits with 66. */
 export class PackageMissing extends Schema.TaggedError<PackageMissing>()("PackageMissing", {
   packages: Schema.Array(Schema.String)
 }) {
@@ -230,7 +228,7 @@ export class PackageMissing extends Schema.TaggedError<PackageMissing>()("Packag
   }
 }
 
-/** A package does not hold what it should. Exits with 65. */
+/** A package does not have the expected content. Exits with 65. */
 export class PackageDamaged extends Schema.TaggedError<PackageDamaged>()("PackageDamaged", {
   package: Schema.String,
   problem: Schema.String
@@ -241,7 +239,7 @@ export class PackageDamaged extends Schema.TaggedError<PackageDamaged>()("Packag
   }
 }
 
-/** Why images cannot be had. The exit code is that of the reason. */
+/** Images cannot be loaded. The exit code is that of the reason. */
 export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError", {
   /** The folder, the file, or the name of the collection. */
   source: Schema.String,
@@ -277,6 +275,6 @@ export class ImagesError extends Schema.TaggedError<ImagesError>()("ImagesError"
   }
 }
 
-/** Says of failures where they happened. */
+/** Adds the source of the images to errors. */
 export const within = (source: string) =>
   Effect.mapError((reason: ImagesError["reason"]) => new ImagesError({ source, reason }))

@@ -1,15 +1,17 @@
-/** What lies among images and is not taken for one. */
+/** Files among the images that are left out. */
 import { Schema } from "effect"
 
-/** Files that are no images, or none that are read here. */
+/** Files that are not images, or have a format that is not read. */
 export const LeftOut = Schema.Struct({
-  /** Their ending, or what they are: `bmp`, `FIFO`. */
+  /** Their extension, or their kind: `bmp`, `FIFO`. */
   kind: Schema.String,
   count: Schema.Int
 })
 export type LeftOut = typeof LeftOut.Type
 
-/** How many files are left out, and of which kinds: `left out: 3 (2 bmp, 1 txt)`. Empty where none are. */
+/**
+ * Formats the number of files that are left out, with their kinds: `left out: 3 (2 bmp, 1 txt)`. Empty if there are none.
+ */
 export const toldLeftOut = (leftOut: ReadonlyArray<LeftOut>): string => {
   if (leftOut.length === 0) return ""
   const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind }) => `${count} ${kind}`)

@@ -1,20 +1,20 @@
 /**
- * Pixels as the official code takes them: those of Pillow's `Image.open(file).convert("RGB")`, to the bit. Profiles are
- * ignored, transparency is dropped, inks are mixed by a formula, 16 bits of grey are cut at 255, and only TIFF files are
- * turned. What Pillow decodes otherwise than libvips is refused.
+ * Decodes images as the official code does. The pixels are exactly those of Pillow's `Image.open(file).convert("RGB")`:
+ * colour profiles are ignored, transparency is dropped, CMYK is converted by a formula, 16-bit grey is clipped at 255, and
+ * only TIFF files are oriented. Files that Pillow decodes differently from libvips are refused.
  */
 import { Effect } from "effect"
 import sharp, { type Metadata, type OutputInfo, type Sharp } from "sharp"
 import { ImageBroken } from "./ImagesError.ts"
 import * as Tiff from "./Tiff.ts"
 
-/** Pixels as sharp gives them. */
+/** Pixels as sharp returns them. */
 export interface Pixels {
   readonly data: Uint8Array
   readonly info: { readonly width: number; readonly height: number; readonly channels: number }
 }
 
-/** Pillow's product of two shares of 255. */
+/** Pillow's product of two fractions of 255. */
 const times = (a: number, b: number): number => {
   const product = a * b + 128
   return ((product >> 8) + product) >> 8
@@ -40,7 +40,7 @@ const fromDeepGrey = (bytes: Uint8Array): Uint8Array => {
 
 const word = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8
 
-/** Whether the first frame of a GIF covers all of it. */
+/** Tests whether the first frame of a GIF covers the whole image. */
 const isWholeGif = (bytes: Uint8Array): boolean => {
   const colours = (flags: number) => (flags & 0x80) === 0 ? 0 : 3 << ((flags & 7) + 1)
   let at = 13 + colours(bytes[10] ?? 0)
@@ -54,7 +54,7 @@ const isWholeGif = (bytes: Uint8Array): boolean => {
     word(bytes, at + 5) === word(bytes, 6) && word(bytes, at + 7) === word(bytes, 8)
 }
 
-/** Whether the first frame of a WebP covers all of it. */
+/** Tests whether the first frame of a WebP covers the whole image. */
 const isWholeWebp = (bytes: Uint8Array): boolean => {
   const nameAt = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4))
   const triple = (at: number) => word(bytes, at) | (bytes[at + 2] ?? 0) << 16
@@ -69,7 +69,7 @@ const isWholeWebp = (bytes: Uint8Array): boolean => {
     triple(at + 17) === triple(27)
 }
 
-/** What Pillow decodes otherwise, or not at all; nothing where both give the same. */
+/** Describes a file that Pillow decodes differently or not at all. Returns undefined if both decoders agree. */
 const different = (bytes: Uint8Array, { depth, format, space }: Metadata): string | undefined => {
   switch (format) {
     case "gif":
@@ -92,17 +92,21 @@ const different = (bytes: Uint8Array, { depth, format, space }: Metadata): strin
 
 const GREY_AND_ALPHA = 4
 
-/** A PNG of 16 bits of grey alone, with or without a transparent grey, or such a TIFF; with alpha, Pillow takes 8 bits. */
+/**
+ * Tests for 16-bit grey: a PNG without alpha channel (a transparent grey is allowed), or such a TIFF. With alpha, Pillow
+ * uses 8 bits.
+ */
 const isDeepGrey = (bytes: Uint8Array, { format, space }: Metadata): boolean =>
   space === "grey16" && (format === "tiff" || bytes[25] !== GREY_AND_ALPHA)
 
 const refusal = (what: string): ImageBroken =>
   new ImageBroken({
-    problem: `the colours that Pillow gives cannot be had of ${what}; convert the file, or take managed colours ` +
+    problem:
+      `the official colours, those of Pillow, are not available for ${what}; convert the file, or use managed colours ` +
       "(--colour managed)"
   })
 
-/** The pixels of a file. `fail` says why sharp failed. */
+/** Decodes the pixels of a file. `fail` makes an error from that of sharp. */
 export const decode = Effect.fnUntraced(function*<E>(
   bytes: Uint8Array,
   pixelLimit: number,

@@ -1,6 +1,6 @@
-/** What a TIFF file says of its first image: enough to know whether its pixels are what a decoder takes them for. */
+/** Reads the tags of a TIFF file's first image. They show whether a decoder interprets its pixels correctly. */
 
-/** The tags that decide how pixels are read, by their numbers. */
+/** Numbers of the tags that determine the meaning of pixels. */
 const TAGS = {
   bits: 258,
   compression: 259,
@@ -11,13 +11,13 @@ const TAGS = {
   format: 339
 } as const
 
-/** The values of each tag; none where the file has no such tag. */
+/** Values of each tag; empty if the file lacks the tag. */
 export type Tags = Readonly<Record<keyof typeof TAGS, ReadonlyArray<number>>>
 
-/** Bytes of a value by the number of its type; other types hold none of these tags. */
+/** Bytes per value, by the number of the type. The tags have no other types. */
 const WIDTHS: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 }
 
-/** The tags of a TIFF or BigTIFF file, or nothing where the bytes are none or end too early. */
+/** Reads the tags of a TIFF or BigTIFF file. Returns undefined if the bytes are not TIFF or end too early. */
 export const tags = (bytes: Uint8Array): Tags | undefined => {
   const [first, second] = bytes
   const little = first === 0x49
@@ -66,7 +66,7 @@ const JPEG = 7
 const INKS = 5
 
 /**
- * What pixels can mean, and how many samples of each are colours: grey from white or from black, RGB, palette, separated
+ * Number of colour samples for each photometric interpretation: grey from white or from black, RGB, palette, separated
  * inks, YCbCr, Lab.
  */
 const COLOURS = new Map([[0, 1], [1, 1], [2, 3], [3, 1], [INKS, 4], [YCBCR, 3], [8, 3]])
@@ -76,17 +76,19 @@ const UNSIGNED = 1
 const FORMATS = new Set([UNSIGNED, 4])
 const DEEPEST = 16
 
-/** Why the colours of a TIFF file would be taken for others; nothing where they are understood. */
+/** Explains why a decoder would misinterpret the colours of a TIFF file. Returns undefined if it would not. */
 export const misread = (
   { bits, compression: [compression = 1], format, photometric: [photometric], samples: [samples] }: Tags
 ): string | undefined => {
-  if (photometric === undefined) return "the TIFF file does not say what its pixels mean"
+  if (photometric === undefined) {
+    return "the TIFF file does not define the meaning of its pixels (photometric interpretation)"
+  }
   if (photometric === YCBCR && compression !== JPEG) {
     return "the TIFF file holds YCbCr without JPEG compression, which would be taken for RGB; convert it to RGB"
   }
   if (format.some((one) => !FORMATS.has(one)) || bits.some((depth) => depth > DEEPEST)) {
-    return "the TIFF file holds signed, floating or very large numbers, of which nobody says what is black and what is " +
-      "white; convert it to 8 bits"
+    return "the TIFF file holds signed, floating-point or very large numbers, for which black and white are not " +
+      "defined; convert it to 8 bits"
   }
   const colours = COLOURS.get(photometric)
   if (colours === undefined) {
@@ -101,13 +103,13 @@ export const misread = (
 
 const UNSPECIFIED = 0
 
-/** Whether a sample beside the colours is not said to be transparency. */
+/** Tests for an extra sample, in addition to the colours, that is not declared as transparency. */
 export const hasSpare = ({ extra }: Tags): boolean => extra[0] === UNSPECIFIED
 
-/** Whether a palette is of 8 bits, against the rule: some readers see that, and others take all of it for black. */
+/** Tests for a palette with 8 bits, against the specification. Some readers detect this; others show only black. */
 export const isPaletteDim = ({ palette }: Tags): boolean => palette.length > 0 && palette.every((value) => value < 256)
 
-/** Kinds of pixels by their meaning, samples and bits, as `2 3x8`. */
+/** Kinds of pixels by photometric interpretation, samples and bits, for example `2 3x8`. */
 const PLAIN = new Set([
   "0 1x1",
   "0 1x8",
@@ -125,7 +127,7 @@ const PLAIN = new Set([
 
 const PREMULTIPLIED = 1
 
-/** Whether the pixels are of a kind that Pillow and libvips decode alike. */
+/** Tests whether Pillow and libvips decode this kind of pixels in the same way. */
 export const isPlain = ({ bits, extra, format, photometric, samples: [samples = 1] }: Tags): boolean => {
   const [depth = 1] = bits
   return bits.every((one) => one === depth) && format.every((one) => one === UNSIGNED) &&

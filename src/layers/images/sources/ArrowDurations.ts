@@ -1,20 +1,23 @@
-/** The columns of a Parquet file that hold durations, which Parquet has no type for: only the schema of Arrow tells. */
+/**
+ * Finds the columns of a Parquet file that hold durations. Parquet has no type for durations, so only the schema of Arrow
+ * shows them.
+ */
 
 const CONTINUATION = 0xffffffff
 const DURATION = 18
 
-/** Places of the fields that are read, in the tables of Arrow's `Message.fbs` and `Schema.fbs`. */
+/** Indices of fields in the tables of Arrow's `Message.fbs` and `Schema.fbs`. */
 const HEADER = 2
 const FIELDS = 1
 const [NAME, TYPE] = [0, 2]
 
-/** The names of such columns, out of a message of Arrow in base64. Throws `RangeError` where it ends too early. */
+/** Returns the names of such columns from an Arrow message in base64. Throws `RangeError` if it ends too early. */
 export const arrowDurations = (text: string): ReadonlyArray<string> => {
   const bytes = Buffer.from(text, "base64")
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const word = (at: number) => view.getUint32(at, true)
   const target = (at: number) => at + word(at)
-  /** Where a field of a table of FlatBuffers is; nothing where the table lacks it. */
+  /** Returns the position of a field of a FlatBuffers table, or undefined if the table lacks it. */
   const field = (table: number, number: number): number | undefined => {
     const places = table - view.getInt32(table, true)
     const entry = 4 + 2 * number

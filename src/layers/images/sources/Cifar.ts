@@ -1,4 +1,4 @@
-/** CIFAR-10 and CIFAR-100 as their authors publish them: binary records of a label and three planes of 32 × 32 pixels. */
+/** CIFAR-10 and CIFAR-100 in their published form: binary records of a label and three planes of 32 × 32 pixels. */
 import { Effect } from "effect"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
@@ -18,7 +18,10 @@ import * as Shards from "./Shards.ts"
 const SIDE = 32
 const PLANE = SIDE * SIDE
 
-/** A published layout: which files make its splits, and how many bytes stand before the pixels, the label the last. */
+/**
+ * A published layout: the files of its splits, and the number of label bytes before the pixels. The last of them is the
+ * label.
+ */
 interface Layout {
   readonly files: Readonly<Record<string, ReadonlyArray<string>>>
   readonly classes: string

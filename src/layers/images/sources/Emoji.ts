@@ -1,4 +1,4 @@
-/** Emoji as a data set that npm delivers: the same things drawn by six hands. */
+/** A data set of emoji from npm packages: the same things, drawn by six hands. */
 import { Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
@@ -13,23 +13,23 @@ import { GROUND } from "../reading/Decode.ts"
 import { PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImagesError.ts"
 import { memory } from "../reading/ImageSet.ts"
 
-/** How the emoji are labelled and where their drawings are kept. */
+/** Options of the emoji: their labels, and the folder for their drawings. */
 export interface Options {
   /**
-   * `groups`: the 8 groups of Unicode. `subgroups`: its subgroups with at least 8 concepts, 57 classes; emoji of other
-   * subgroups are left out. Default `groups`.
+   * Classes of the emoji; default `groups`. `groups` are the 8 groups of Unicode. `subgroups` are its subgroups with at
+   * least 8 concepts, 57 classes; emoji of other subgroups are left out.
    */
   readonly labels?: "groups" | "subgroups"
   /**
-   * Where drawn emoji are kept between runs. By default `.cache/patchword` in the `node_modules` folder of the emoji
-   * packages: it needs no setting, is shared by all runs of the project and goes when the packages go.
+   * Folder that keeps the drawn emoji between runs. Default: `.cache/patchword` in the `node_modules` folder of the emoji
+   * packages. All runs of the project share it, and it is removed together with the packages.
    */
   readonly cache?: string
-  /** The folders whose `node_modules` are searched, nearest first. By default patchword's own and the working folder. */
+  /** Folders whose `node_modules` are searched, nearest first. Default: patchword's own folder and the working folder. */
   readonly from?: ReadonlyArray<string>
 }
 
-/** Part of the name of cached drawings: raised when the same packages are to give other pixels. */
+/** Version in the names of cached drawings. It is increased when the same packages are to give other pixels. */
 const PROTOCOL = 1
 
 const SIDE = 48
@@ -52,7 +52,10 @@ type Style = keyof typeof STYLES
 
 const TRAINED: ReadonlyArray<Style> = ["noto", "twemoji", "emojione", "noto-v1"]
 
-/** Which emoji a split shows, in which styles, and whether each concept is shown once per style or in all its variants. */
+/**
+ * The emoji and the styles of each split. `once` is true if each concept is shown once per style, and not in all its
+ * variants.
+ */
 const SPLITS: Readonly<
   Record<
     string,
@@ -97,10 +100,10 @@ const Names = Json.text(Schema.Record(Schema.String, Schema.String))
 
 const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 
-/** What a cache file begins with: the emoji of one style in order, and the SHA-256 of the pixels that follow. */
+/** Header of a cache file: the emoji of one style in order, and the SHA-256 of the pixels that follow. */
 const Header = Json.text(Schema.Struct({ emoji: Schema.Array(Schema.String), sha256: Schema.String }))
 
-/** All emoji of one style by code points. */
+/** All emoji of one style, by code points. */
 type Drawings = ReadonlyMap<string, Picture>
 
 // The split file leaves out the variation selector and leading zeros.
@@ -109,7 +112,10 @@ const plain = (codePoints: string): string => codePoints.replaceAll("-fe0f", "")
 const byCodePoints = (names: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
   new Map(Object.entries(names).map(([codePoints, name]) => [plain(codePoints), name]))
 
-/** For each of `length` pixels on a line: the first of the parts that it reaches into, and how far into it and the next. */
+/**
+ * Computes, for each of `length` pixels in a line, the first part that it overlaps, and its overlap with this part and the
+ * next.
+ */
 const reaches = (length: number, side: number) => {
   const share = SIDE / side
   return Array.from({ length }, (_, at) => {
@@ -120,8 +126,8 @@ const reaches = (length: number, side: number) => {
 }
 
 /**
- * The mean colour of each of 48 × 48 equal parts of a drawing on mid-grey. `data` is RGBA, not premultiplied; a drawing
- * that is not square is centred.
+ * Computes the mean colour of each of 48 × 48 equal parts of a drawing on mid-grey. `data` is RGBA, not premultiplied. A
+ * drawing that is not square is centred.
  */
 const reduce = (data: Uint8Array, width: number, height: number): Picture => {
   const side = Math.max(width, height)
@@ -162,7 +168,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   )
   const table = yield* Effect.cached(Effect.flatMap(splitText, Schema.decodeEffect(SplitFile)).pipe(Effect.orDie))
 
-  /** The folder of an installed package. */
+  /** Finds the folder of an installed package. */
   const folderOf = (name: string) =>
     Option.liftThrowable(() => path.dirname(require.resolve(`${name}/package.json`, { paths: [...from] })))()
 
@@ -187,7 +193,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const names = yield* Effect.cached(Effect.map(read(NOTO, "chars.json", Names), byCodePoints))
 
-  /** For each emoji of a style, what sharp makes a picture of. */
+  /** Returns the input of sharp for each emoji of a style. */
   const sourcesOf = Effect.fnUntraced(function*(style: Style) {
     const { package: name } = STYLES[style]
     const { rows } = yield* table
@@ -268,7 +274,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     ]))
   })
 
-  /** The emoji of a style, from the cache where they are there and whole. */
+  /** Returns the emoji of a style, from the cache if it holds them undamaged. */
   const drawings = yield* memoize(Effect.fnUntraced(function*(style: string) {
     const known = style as Style
     const { package: name } = STYLES[known]
@@ -282,7 +288,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       Effect.catch(() =>
         Effect.tap(draw(known), (drawn) =>
           files.write(file, encode(drawn)).pipe(
-            Effect.catch(({ message }) => Effect.logWarning(`emoji are drawn anew in every run: ${message}`))
+            Effect.catch(({ message }) => Effect.logWarning(`emoji are drawn again in every run: ${message}`))
           ))
       )
     )

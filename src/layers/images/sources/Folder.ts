@@ -1,4 +1,4 @@
-/** Images in folders: one sub-folder per class, perhaps within one per split. */
+/** Images in folders: one sub-folder per class, or one folder per split with one sub-folder per class. */
 import { Effect } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
 import * as SplitFolders from "../../../domain/evaluation/SplitFolders.ts"
@@ -9,22 +9,21 @@ import { FolderMissing, SplitsUnclear, UnknownSplit, within } from "../reading/I
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
 
-/** How a folder is read. */
+/** Options of a folder of images. */
 export interface Options extends EncodedImages.Options {
   /**
-   * The sub-folders that are splits; `[]` when the folder itself is the only one, `train`. By default the sub-folders are
-   * splits where `SplitFolders.decide` is sure of it.
+   * Names of the sub-folders that are splits; `[]` if the folder itself is the only split, `train`. Default: the
+   * sub-folders are splits if `SplitFolders.decide` is certain of it.
    */
   readonly splits?: ReadonlyArray<string>
   /**
-   * A folder that keeps the list of the files between runs. Of the next run, only folders that have changed since are
-   * listed again; a file that changed in place, and its folder not, is found only where `check` is `contents`. By default
-   * nothing is kept.
+   * Folder that keeps the list of files between runs; by default, no list is kept. The next run lists only folders that
+   * have changed. A file that changes in an unchanged folder is found only with `check: "contents"`.
    */
   readonly cache?: string
 }
 
-/** So many classes are named. */
+/** Number of classes that a message lists. */
 const NAMED = 5
 
 const NO_FOLDER =
@@ -49,7 +48,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     const decided = SplitFolders.decide(folders, new Map(suspects.map((name, i) => [name, inside[i]!.folders])))
     if (decided === "unsure") return yield* new SplitsUnclear({ folders, suspects })
     if (decided === "splits") {
-      const beside = images === 0 ? "" : `, and ${images} images beside them are in none`
+      const beside = images === 0 ? "" : `, and ${images} images beside them are in no split`
       return { splits: folders, taken: `its sub-folders ${folders.join(", ")} are splits${beside}` }
     }
     const names = `${folders.slice(0, NAMED).join(", ")}${folders.length > NAMED ? ", ..." : ""}`

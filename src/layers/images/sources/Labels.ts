@@ -1,33 +1,36 @@
-/** The labels of a split, as its collection writes them, turned into indices of a list of classes. */
+/** Converts the labels of a split from the form in its collection to class indices. */
 import { Effect, Result } from "effect"
 import type { Label, LabelError } from "../../../domain/evaluation/Label.ts"
 import { LabelMissing, LabelsUnusable, LabelUnknown } from "../reading/ImagesError.ts"
 
-/** Integers from here on are names, such as those of a database: a class for each integer below would be too many. */
+/**
+ * From this number on, integers are names of classes, such as identifiers of a database. A class for every smaller integer
+ * would be too many.
+ */
 const MOST_CLASSES = 100_000n
 
-/** What stands for the class where no image has one. */
+/** Class of images in a split without labels. */
 export const NONE = "."
 
-/** What labels call the classes, and what readers do, in order of their numbers. */
+/** Names of the classes in labels (`keys`) and for readers (`classes`), in order of their numbers. */
 export interface Known {
   readonly keys: ReadonlyArray<string>
   readonly classes: ReadonlyArray<string>
 }
 
-/** Labels as they were read, and what they are to be understood by. */
+/** Labels of a split, and the information that gives them a meaning. */
 export interface Given {
   readonly labels: ReadonlyArray<Label>
   readonly describe: (index: number) => string
-  /** The classes, where they are known. */
+  /** The classes, if they are known. */
   readonly known: Known | undefined
-  /** The labels of all splits, which give the classes where these are not known. */
+  /** Labels of all splits. They determine the classes if these are not known. */
   readonly every: Iterable<Label>
-  /** What was read as the label, and what there was not, where no image has one. */
+  /** Source of the labels, and the text for a split in which no image has a label. */
   readonly source: { readonly read: string; readonly missing: string }
 }
 
-/** The labels of values. Fails at the first that is none, and says at which place it stands. */
+/** Reads the labels of values. Fails with `LabelsUnusable` at the first value that is not a label, and names its place. */
 export const readAll = Effect.fnUntraced(function*<A>(
   values: ReadonlyArray<A>,
   read: (value: A) => Result.Result<Label, LabelError>,
@@ -44,18 +47,21 @@ export const readAll = Effect.fnUntraced(function*<A>(
   return labels
 })
 
-/** Refuses names of classes of which one stands twice: a label of it could mean both. */
+/** Fails with `LabelsUnusable` if a name of a class occurs twice, because a label of this name would be ambiguous. */
 export const distinct = (names: ReadonlyArray<string>): Effect.Effect<void, LabelsUnusable> => {
   const seen = new Set<string>()
   const twice = names.find((name) => seen.size === seen.add(name).size)
   return twice === undefined
     ? Effect.void
     : new LabelsUnusable({
-      problem: `the class "${twice}" stands twice in the list of classes; give each a name of its own`
+      problem: `the class "${twice}" occurs twice in the list of classes; give each class its own name`
     })
 }
 
-/** The names of classes in a file, one on each line. An empty line is refused: it would move the numbers of all after it. */
+/**
+ * Reads the names of classes from a text, one per line. Fails with `LabelsUnusable` for an empty line, because it would
+ * shift the numbers of all later classes.
+ */
 export const namesOf = (text: string): Effect.Effect<ReadonlyArray<string>, LabelsUnusable> => {
   const names = text.trimEnd().split("\n").map((line) => line.trim())
   const empty = names.indexOf("")
@@ -72,12 +78,12 @@ const clear = Effect.fnUntraced(function*(labels: ReadonlyArray<Label>, { keys }
   const at = keys.findIndex((key, number) => /^\d+$/.test(key) && BigInt(key) !== BigInt(number))
   const label = at === -1 ? undefined : labels.find(isInteger)
   if (label === undefined) return
-  const problem = `they are numbers, as ${label}, and so are names of classes, as "${keys[at]}" of class ${at}; ` +
-    "give the classes names that are no numbers"
+  const problem = `they are numbers, for example ${label}, but class ${at} has the number "${keys[at]}" as its name; ` +
+    "give the classes names that are not numbers"
   return yield* new LabelsUnusable({ problem })
 })
 
-/** The classes that labels give: up to the largest number, or the names in order of their texts. */
+/** Collects the classes from labels: all numbers up to the largest, or the names in the order of their texts. */
 const gather = Effect.fnUntraced(function*(all: Iterable<Label>) {
   const values = [...new Set(all)].filter((label) => label !== undefined)
   const numbers = values.filter((label) => isInteger(label)).filter((number) => number >= 0n)
@@ -87,15 +93,16 @@ const gather = Effect.fnUntraced(function*(all: Iterable<Label>) {
     return { counted: true, classes: Array.from({ length }, (_, number) => String(number)) }
   }
   if (name !== undefined && numbers.length > 0) {
-    const problem = `some are numbers, as ${numbers[0]}, and others names, as "${name}"; write all in one way`
+    const problem = `some are numbers (${numbers[0]}), others are names ("${name}"); use only numbers or only names`
     return yield* new LabelsUnusable({ problem })
   }
   return { counted: false, classes: (name === undefined ? numbers.map(String) : values.map(String)).toSorted() }
 })
 
 /**
- * The classes of a split, and the class of each image by its number: an integer counts the classes, a text names one. A
- * split without any label has one class, `.`. Fails where a label is none of the classes, or missing beside others.
+ * Determines the classes of a split and the class index of each image. An integer label is an index; a text label is a
+ * name. A split without any label has one class, `.`. Fails with `LabelUnknown` if a label is not a class, and with
+ * `LabelMissing` if only some images have a label.
  */
 export const number = Effect.fnUntraced(function*(given: Given) {
   const { describe, every, known, labels, source } = given

@@ -1,4 +1,4 @@
-/** Collections that a small file describes: where the images of each split lie, and what their classes are called. */
+/** Collections that a small file describes: the places of the images of each split, and the names of the classes. */
 import { Effect, Schema } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
 import * as ImageNetSubset from "../../../domain/evaluation/ImageNetSubset.ts"
@@ -14,29 +14,29 @@ import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
 import * as Shards from "./Shards.ts"
 
-/** How what a manifest describes is read. */
+/** Options of a manifest. */
 export interface Options extends EncodedImages.Options {
-  /** A folder that keeps the lists of files between runs, as of a folder of images. By default nothing is kept. */
+  /** Folder that keeps the lists of files between runs, as for a folder of images. By default, no list is kept. */
   readonly cache?: string
 }
 
 const Split = Schema.Struct({
-  /** Where the images lie: a folder per class, unless there is a list. Default the root. */
+  /** Folder of the images; default the root. Without a list, it has one sub-folder per class. */
   folder: Schema.optionalKey(Schema.String),
-  /** A file with a line per image: its path in the folder, then its label. */
+  /** File with one line per image: its path in the folder, then its label. */
   list: Schema.optionalKey(Schema.String),
-  /** The classes of ImageNet that may occur. The labels stay those of all 1000. */
+  /** The subset of ImageNet's classes that can occur. The labels stay those of all 1000. */
   subset: Schema.optionalKey(Schema.Literals(["imagenet-a", "imagenet-r"])),
-  /** Where the classes of the pixels lie: a PNG for each image, of its name, of greys or of a palette. */
+  /** Folder of the pixel classes: a PNG for each image, of the same name, with grey values or a palette. */
   annotations: Schema.optionalKey(Schema.String)
 })
 
-/** A manifest. Paths in it are relative to `root`, and `root` to its own folder. */
+/** A manifest. Its paths are relative to `root`, and `root` is relative to its own folder. */
 const Manifest = Schema.Struct({
   root: Schema.optionalKey(Schema.String),
-  /** The names of the classes, or a file with one on each line. By default those that the images have. */
+  /** The names of the classes, or a file with one per line. Default: the labels of the images. */
   classes: Schema.optionalKey(Schema.Union([Schema.NonEmptyArray(Schema.String), Schema.String])),
-  /** A file with a class on each line: what folders and lists call it, then its name for readers. */
+  /** File with one class per line: the name in folders and lists, then the name for readers. */
   synsets: Schema.optionalKey(Schema.String),
   splits: Schema.Record(Schema.String, Split)
 }).check(
@@ -47,7 +47,7 @@ const Manifest = Schema.Struct({
 
 const IMAGENET_CLASSES = 1000
 
-/** The lines of a list of images. */
+/** Splits a list of images into lines. */
 const linesOf = (text: string): ReadonlyArray<string> =>
   text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
 
@@ -65,7 +65,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   const textOf = (list: string) => Effect.andThen(Shards.stat(fs, list), readText(list))
   const namesIn = (list: string) => within(list)(Effect.flatMap(textOf(list), Labels.namesOf))
 
-  /** What the labels are called, and what the classes are. */
+  /** Reads the keys in labels and the names of the classes. */
   const named = yield* Effect.cached(Effect.gen(function*() {
     const { classes, synsets } = manifest
     if (synsets !== undefined) {
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap(({ labels }) => [...new Set(labels)])))
   )
 
-  /** What belongs to an image: the file of its annotation, beside the file of its pixels. */
+  /** Finds the annotation file of an image, by the name of the image. */
   const annotations = (images: string, folder: string) => {
     const fileOf = (image: string) => path.join(folder, image.replace(/\.[^./]*$/, ".png"))
     const bounds = EncodedImages.bounds(options)

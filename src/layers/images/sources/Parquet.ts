@@ -1,4 +1,4 @@
-/** Parquet files with a column of encoded images and one of labels, as Hugging Face publishes data sets. */
+/** Parquet files with a column of encoded images and a column of labels, as Hugging Face publishes data sets. */
 import { Effect, Option, Schema, Semaphore } from "effect"
 import type { Label } from "../../../domain/evaluation/Label.ts"
 import * as Files from "../../files/Files.ts"
@@ -10,33 +10,33 @@ import * as ParquetFile from "./ParquetFile.ts"
 import * as ParquetLabels from "./ParquetLabels.ts"
 import * as Shards from "./Shards.ts"
 
-/** How Parquet files are read. */
+/** Options of Parquet files. */
 export interface Options extends EncodedImages.Options {
-  /** The column of the images. Default `image`. */
+  /** Name of the column of images; default `image`. */
   readonly image?: string
   /**
-   * The column of the labels; `false` where none are wanted. Default `label`, where there is such a column and none that
-   * could be meant as well.
+   * Name of the column of labels; `false` for no labels. Default `label`, if this column exists and no other could serve as
+   * label.
    */
   readonly label?: string | false
-  /** The names of the classes, in order of their numbers. By default those that the file tells, or that the labels give. */
+  /** Names of the classes, in order of their numbers. Default: the names in the file, else those in the labels. */
   readonly classes?: ReadonlyArray<string>
 }
 
-/** How many bytes of encoded images are kept, but at least what one read gives. */
+/** Memory for encoded images that are kept, in bytes. At least the result of one read is kept. */
 const KEPT_BYTES = 256 * 2 ** 20
 
-/** So many classes are named where lists of them differ. */
+/** Number of classes that a message lists for files whose lists of classes differ. */
 const NAMED = 8
 
-/** What is read as the label where there is no file. */
+/** Source of the labels of a split without files. */
 const NO_SOURCE = { read: "nothing", missing: "nothing" }
 
-/** A shard and its labels. `starts` ends with the number of its rows. */
+/** An open shard with its labels. The last of `starts` is the number of its rows. */
 interface Opened extends ParquetFile.ParquetFile {
   readonly shard: string
   readonly name: string
-  /** Numbers are names by now where the file names them. */
+  /** The labels. Numbers are replaced by names if the file names its classes. */
   readonly labels: ReadonlyArray<Label>
   readonly names: ReadonlyArray<string> | undefined
   readonly source: Labels.Given["source"]
@@ -47,7 +47,7 @@ const Cell = Schema.NullOr(Schema.Union([
   Schema.Struct({ bytes: Schema.NullOr(Schema.Uint8Array) })
 ]))
 
-/** The index of the last of `starts`, in order, that is at most `at`. */
+/** Returns the index of the last of `starts`, in ascending order, that is at most `at`. */
 const lastUpTo = (starts: ReadonlyArray<number>, at: number): number => {
   let low = 0
   let high = starts.length - 1
@@ -84,7 +84,9 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
   const filesOf = yield* memoize((split: string) => Shards.forEach(`list ${split}`, shards[split] ?? [], open))
 
-  /** The names that the files of a split give their numbers. Fails where they disagree. */
+  /**
+   * Returns the names that the files of a split give to their class numbers. Fails with `LabelsUnusable` if they disagree.
+   */
   const joined = Effect.fnUntraced(function*(files: ReadonlyArray<Opened>) {
     const filled = files.filter(({ labels }) => labels.length > 0)
     const first = filled.find(({ names }) => names !== undefined)
@@ -97,8 +99,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const list = ({ names }: Opened) =>
       names === undefined ? "no names" : `${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", ..." : ""}`
     return yield* new LabelsUnusable({
-      problem: `${first.shard} and ${odd.shard} call their classes by other names (${list(first)}; ${list(odd)}), ` +
-        "so that their numbers do not mean the same; write both with one list of names"
+      problem: `${first.shard} and ${odd.shard} have different names of classes (${list(first)}; ${list(odd)}), ` +
+        "so the same number means different classes; write both with one list of names"
     })
   })
 

@@ -1,4 +1,4 @@
-/** A Parquet file that is read by parts. */
+/** Reads a Parquet file in parts. */
 import { Effect, type FileSystem } from "effect"
 import {
   type AsyncBuffer,
@@ -14,20 +14,20 @@ import * as Compressors from "hyparquet-compressors"
 import { FileDamaged, FileTruncated } from "../reading/ImagesError.ts"
 import * as Shards from "./Shards.ts"
 
-/** A file with a column of images, whose description was checked. */
+/** A file with a column of images, and its checked metadata. */
 export interface ParquetFile {
   readonly file: AsyncBuffer
   readonly metadata: FileMetaData
   readonly schema: SchemaTree
-  /** The number of rows. */
+  /** Number of rows. */
   readonly rows: number
-  /** The first rows of what is read at once, in order. */
+  /** First row of each part that is read at once, in ascending order. */
   readonly starts: ReadonlyArray<number>
-  /** The bytes of the largest of these. */
+  /** Size of the largest part, in bytes. */
   readonly largest: number
 }
 
-/** A Parquet file begins and ends with four letters, before the last of which stands the length of its description. */
+/** Size of the smallest Parquet file in bytes: 4 letters at its beginning and end, and the length of the metadata. */
 const SHORTEST = 12
 
 // A page without values, as of a column of nulls, is empty, which is no block to the decoder of LZ4.
@@ -38,22 +38,25 @@ const compressors = Object.fromEntries(
   ])
 )
 
-/** The result of a run of the reader, or that the file is damaged. */
+/** Runs the reader. Fails with `FileDamaged` if it throws. */
 export const attempt = <A>(run: () => Promise<A>) =>
   Effect.tryPromise({
     try: run,
     catch: (cause) => new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
   })
 
-/** A failure of a file. */
+/** Makes the error of a damaged file. */
 export const damaged = (problem: string) => new FileDamaged({ problem })
 
-/** The bytes of a file. Failures that nobody waits for are none: the reader asks for places before it knows that it needs them. */
+/**
+ * Gives the reader access to the bytes of a file. The reader reads ahead, so failures of reads that it does not wait for
+ * are ignored.
+ */
 const bufferOf = async (name: string): Promise<AsyncBuffer> => {
   const { byteLength, slice } = await asyncBufferFromFile(name)
   const read = async (start: number, end: number): Promise<ArrayBuffer> => {
     if (start >= 0 && start <= end && end <= byteLength) return slice(start, end)
-    throw new RangeError(`it tells of the bytes ${start} to ${end}, but has ${byteLength}`)
+    throw new RangeError(`it refers to the bytes ${start} to ${end}, but has only ${byteLength}`)
   }
   return {
     byteLength,
@@ -68,24 +71,24 @@ const bufferOf = async (name: string): Promise<AsyncBuffer> => {
 const hasPath = (tree: SchemaTree, [name, ...rest]: ReadonlyArray<string>): boolean =>
   name === undefined || tree.children.some((child) => child.element.name === name && hasPath(child, rest))
 
-/** What is wrong with a description of columns and row groups, as far as reading on would go astray. */
+/** Finds an error in the metadata of columns and row groups that would make later reads wrong. */
 const fault = ({ num_rows, row_groups: groups }: FileMetaData, schema: SchemaTree, image: string) => {
   if (schema.children.some(({ element: { name } }) => typeof name !== "string")) return "a column has no name"
   for (const { columns, num_rows: rows } of groups) {
     const paths = columns.map(({ meta_data: meta }) => meta?.path_in_schema ?? [])
     const stray = paths.find((path) => path.length === 0 || !hasPath(schema, path))
-    if (stray !== undefined) return `a row group has a column "${stray.join(".")}" that is none of the file`
+    if (stray !== undefined) return `a row group has a column "${stray.join(".")}" that the file does not declare`
     const held = columns.filter((_, i) => paths[i]![0] === image)
     if (held.length === 0 && hasPath(schema, [image])) return `a row group has no column "${image}"`
     if (rows < 0n || held.some(({ meta_data: meta }) => meta?.num_values !== rows)) {
-      return `a row group of ${rows} rows has another number of values in the column "${image}"`
+      return `a row group of ${rows} rows has a different number of values in the column "${image}"`
     }
   }
   const rows = groups.reduce((sum, group) => sum + group.num_rows, 0n)
   return rows === num_rows ? undefined : `it should have ${num_rows} rows but has ${rows}`
 }
 
-/** The rows at which pages begin where all pages of the images are indexed, else those at which row groups begin. */
+/** Returns the first rows of pages if all pages of the images are indexed, else the first rows of row groups. */
 const unitsOf = async (file: AsyncBuffer, { row_groups: groups }: FileMetaData, image: string) => {
   const starts: Array<number> = []
   let largest = 0
@@ -111,7 +114,10 @@ const unitsOf = async (file: AsyncBuffer, { row_groups: groups }: FileMetaData, 
   return { starts, largest, rows: first }
 }
 
-/** Opens a file with a column of images. Fails when it is missing, cut off or damaged, and when it has no such column. */
+/**
+ * Opens a file with a column of images. Fails with `FileError` if it is missing, and with `FileTruncated` or `FileDamaged`
+ * if it is cut off, damaged or lacks the column.
+ */
 export const open = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, shard: string, image: string) {
   yield* Shards.stat(fs, shard)
   const file = yield* attempt(() => bufferOf(shard))
@@ -130,7 +136,7 @@ export const open = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, shard
   return opened
 })
 
-/** The cells of a column, of all rows or of some. Texts come as bytes. */
+/** Reads the cells of a column, for all rows or for some. Texts are returned as bytes. */
 export const read = ({ file, metadata }: ParquetFile, column: string, rows?: readonly [start: number, end: number]) =>
   Effect.map(
     attempt(() =>

@@ -1,4 +1,4 @@
-/** The labels of a Parquet file: in which column they are, and what its numbers are called. */
+/** Finds the column of labels in a Parquet file, and the names of its classes. */
 import { Effect, Option, Schema } from "effect"
 import type { SchemaTree } from "hyparquet"
 import * as Label from "../../../domain/evaluation/Label.ts"
@@ -8,17 +8,17 @@ import { arrowDurations } from "./ArrowDurations.ts"
 import * as Labels from "./Labels.ts"
 import * as ParquetFile from "./ParquetFile.ts"
 
-/** The columns that are read. */
+/** The columns to read. */
 export interface Columns {
   readonly image: string
-  /** That of the labels; `false` where none are wanted, absent where nobody said. */
+  /** Name of the column of labels; `false` for no labels, absent if the user did not choose. */
   readonly label: string | false | undefined
 }
 
-/** The column of the labels, where nobody said another. */
+/** Default name of the column of labels. */
 const DEFAULT = "label"
 
-/** What Hugging Face writes into a file about its columns. */
+/** The metadata on columns that Hugging Face writes into a file. */
 const Description = Schema.Struct({
   info: Schema.Struct({ features: Schema.Record(Schema.String, Schema.Unknown) })
 })
@@ -29,7 +29,7 @@ const Names = Schema.Struct({
   names: Schema.Union([Schema.Array(Schema.String), Schema.Record(Schema.String, Schema.String)])
 })
 
-/** The names of a column's classes, a list or by their numbers; nothing where none are told. */
+/** Returns the names of a column's classes: a list, or names by numbers. Returns undefined if the file names none. */
 const namesOf = Effect.fnUntraced(function*(features: Readonly<Record<string, unknown>>, column: string) {
   const feature = Object.hasOwn(features, column) ? features[column] : undefined
   const { names } = Option.getOrElse(Schema.decodeUnknownOption(Names)(feature), () => ({ names: undefined }))
@@ -40,11 +40,11 @@ const namesOf = Effect.fnUntraced(function*(features: Readonly<Record<string, un
   if (names === undefined && !Schema.is(ClassLabel)(feature)) return undefined
   return yield* new LabelsUnusable({
     problem:
-      `the description of the column "${column}" names classes, but not each from 0 on; write it with a list of names`
+      `the description of the column "${column}" names classes, but not for every number from 0 on; write it with a list of names`
   })
 })
 
-/** Why a column cannot hold labels, by its type; nothing where it can. */
+/** Explains why a column of this type cannot hold labels. Returns undefined if it can. */
 const unfit = ({ children, element }: SchemaTree): string | undefined => {
   const { converted_type: converted, logical_type: logical, repetition_type: repetition, type } = element
   if (repetition === "REPEATED" || converted === "LIST") return "a list"
@@ -60,7 +60,7 @@ const unfit = ({ children, element }: SchemaTree): string | undefined => {
 
 const decoder = new TextDecoder()
 
-/** The column of the labels; nothing where there is none. */
+/** Finds the column of labels. Returns undefined if there is none. */
 const columnOf = Effect.fnUntraced(function*(
   { children }: SchemaTree,
   described: Readonly<Record<string, unknown>>,
@@ -71,7 +71,7 @@ const columnOf = Effect.fnUntraced(function*(
   const count = columns.filter((name) => name === label).length
   if (count > 1) {
     return yield* new LabelsUnusable({
-      problem: `there are ${count} columns "${label}"; give each a name of its own`
+      problem: `there are ${count} columns "${label}"; give each its own name`
     })
   }
   const column = children.find(({ element }) => element.name === label)
@@ -91,12 +91,15 @@ const columnOf = Effect.fnUntraced(function*(
   if (asked !== undefined) return yield* ParquetFile.damaged(`it has no column "${label}", only ${columns.join(", ")}`)
   if (meant.size === 0) return undefined
   return yield* new LabelsUnusable({
-    problem: `there is no column "${label}", but ${[...meant].join(", ")} could be meant; ` +
+    problem: `there is no column "${label}", but ${[...meant].join(", ")} could be the labels; ` +
       `name one by --label-column ${[...meant][0]}, or none by --label-column none`
   })
 })
 
-/** The labels of a file, with what they were read from. Fails where no column, or more than one, can be meant. */
+/**
+ * Reads the labels of a file, with their source. Fails with `LabelsUnusable` if it is not clear which column holds the
+ * labels, and with `FileDamaged` if the requested column is missing.
+ */
 export const labelsOf = Effect.fnUntraced(function*(
   parquet: ParquetFile.ParquetFile,
   columns: Columns,
@@ -129,7 +132,7 @@ export const labelsOf = Effect.fnUntraced(function*(
   if (durations.includes(label)) {
     return yield* new LabelsUnusable({
       problem:
-        `the column "${label}" is of durations, and labels are texts or integers; name one by --label-column, or ` +
+        `the column "${label}" holds durations, and labels are texts or integers; name one by --label-column, or ` +
         "read none by --label-column none"
     })
   }

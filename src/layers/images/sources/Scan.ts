@@ -1,4 +1,4 @@
-/** The image files below a folder, listed once and again only where something changed. */
+/** Lists the image files below a folder. Later runs list only changed folders again. */
 import { Effect, Option, Schema } from "effect"
 import type { Label } from "../../../domain/evaluation/Label.ts"
 import * as Json from "../../../domain/values/Json.ts"
@@ -10,7 +10,7 @@ import { FolderEmpty, ImageBroken, ImagesError } from "../reading/ImagesError.ts
 import type { LeftOut } from "../reading/LeftOut.ts"
 
 /**
- * An image file. Its name is relative to the scanned folder, with forward slashes; its size is -1 where the name leads to no
+ * An image file. Its name is relative to the scanned folder, with forward slashes. Its size is -1 if the name leads to no
  * file.
  */
 export interface Image {
@@ -18,9 +18,9 @@ export interface Image {
   readonly size: number
 }
 
-/** What a folder holds. */
+/** The content of a folder. */
 export interface Found {
-  /** In order of their names. */
+  /** The images, ordered by their names. */
   readonly images: ReadonlyArray<Image>
   readonly leftOut: ReadonlyArray<LeftOut>
   /** Its sub-folders. */
@@ -29,15 +29,15 @@ export interface Found {
 
 const split = (text: string, separator: string): ReadonlyArray<string> => text === "" ? [] : text.split(separator)
 
-/** What lies directly in a folder. The file names are one string, for speed: no name has a slash. */
+/** The direct content of a folder. File names are joined to one string by slashes, for speed; no name contains a slash. */
 const Folder = Schema.Struct({
   version: Schema.String,
   names: Schema.String,
   sizes: Schema.String,
   folders: Schema.Array(Schema.String),
-  /** Links to folders. */
+  /** Symbolic links to folders. */
   links: Schema.Array(Schema.String),
-  /** The kinds of all else, each with their number. */
+  /** Kinds of all other files, with their numbers. */
   others: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural]))
 }).check(
   Schema.makeFilter(({ folders, links, names, sizes }) => {
@@ -45,19 +45,19 @@ const Folder = Schema.Struct({
     const lengths = split(sizes, " ")
     const right = [...images, ...folders, ...links].every((name) => /^[^./][^/]*$/s.test(name)) &&
       lengths.length === images.length && lengths.every((size) => /^(?:\d{1,15}|-1)$/.test(size))
-    return right || "expected names without a dot before them or a slash in them, and a size for each image"
+    return right || "expected names without a leading dot and without slashes, and a size for each image"
   })
 )
 
-/** The folders below the scanned one, by their relative paths. */
+/** The scanned folder and the folders below it, by their relative paths. */
 const Index = Json.text(Schema.Record(Schema.String, Folder))
 
 type Index = typeof Index.Type
 
-/** So many files are listed without a word. */
+/** Number of files that are listed without a report of progress. */
 const SILENT = 10_000
 
-/** The size of what is no file. */
+/** Size of a name that leads to no file. */
 const NO_FILE = -1
 
 const NOWHERE = "link to nothing"
@@ -66,10 +66,10 @@ const AGAIN = "link to a folder read already"
 
 const endingOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "no ending"
 
-/** Whether a name ends as that of an image does. */
+/** Tests whether a name has the extension of an image. */
 export const isImage = (name: string): boolean => EXTENSIONS.includes(endingOf(name))
 
-/** How often each kind came. */
+/** Counts kinds of files. */
 export const counts = () => {
   const found = new Map<string, number>()
   return { found, add: (kind: string, count = 1): void => void found.set(kind, (found.get(kind) ?? 0) + count) }
@@ -77,10 +77,10 @@ export const counts = () => {
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`
 
-/** So many folders are named. */
+/** Number of folders that a message lists. */
 const NAMED = 5
 
-/** Of some folders those that are none of the classes, since no split has an image in them. */
+/** Finds the folders that are not classes, because no split has an image in them. */
 export const emptyFolders = (folders: ReadonlyArray<string>, classes: ReadonlySet<Label>): ReadonlyArray<LeftOut> => {
   const found = folders.filter((name) => !classes.has(name)).toSorted()
   if (found.length === 0 || classes.size === 0) return []
@@ -88,7 +88,7 @@ export const emptyFolders = (folders: ReadonlyArray<string>, classes: ReadonlySe
   return [{ kind: `folder without an image, which is no class: ${names}`, count: found.length }]
 }
 
-/** The class of a file: its folder's name; nothing when it lies in none. */
+/** Returns the class of a file, the name of its folder. Returns undefined if it is in no folder. */
 const classOf = (name: string): string | undefined => name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined
 
 export const make = Effect.fnUntraced(function*(cache: string | undefined) {
@@ -140,7 +140,9 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     return between.split(path.sep, 1)[0] !== ".." && !path.isAbsolute(between)
   }
 
-  /** Where a link leads; nothing where that is no more, or a folder around the link or around `root`. */
+  /**
+   * Returns the target of a link. Returns none if the target is missing, or is a folder around the link or around `root`.
+   */
   const targetOf = Effect.fnUntraced(function*(link: string, root: string) {
     const target = yield* fs.realPath(link)
     const parent = yield* fs.realPath(path.dirname(link))
@@ -157,12 +159,12 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
 
   const writeIndex = (file: string, index: Index) =>
     Effect.flatMap(Schema.encodeEffect(Index)(index), (text) => files.write(file, text)).pipe(
-      Effect.catch(({ message }) => Effect.logWarning(`the files are listed anew in every run: ${message}`))
+      Effect.catch(({ message }) => Effect.logWarning(`the files are listed again in every run: ${message}`))
     )
 
   /**
-   * All images below a folder. Links to folders are followed, but below a folder of the first level, a class, each folder is
-   * read once: links may lead in circles.
+   * Lists all images below a folder. Links to folders are followed. Within one class (a folder of the first level), each
+   * folder is read once, because links may form circles.
    */
   const images = Effect.fnUntraced(function*(folder: string, stage: string) {
     const progress = yield* Progress
@@ -187,7 +189,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       return listed
     })
 
-    /** A folder, by its name below the scanned one and by its path without links; none where links lead in a circle. */
+    /** A folder: its name below the scanned one, and its path without links. `real` is none if links form a circle. */
     interface Place {
       readonly at: string
       readonly real: Option.Option<string>
@@ -240,7 +242,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     return result
   })
 
-  /** All images below a folder and their classes, the sub-folders. Those that lie beside such folders are left out. */
+  /** Lists all images below a folder with their classes, the sub-folders. Images next to these folders are left out. */
   const classes = Effect.fnUntraced(function*(folder: string, stage: string) {
     const { folders, images: found, leftOut } = yield* images(folder, stage)
     const source = {
@@ -258,7 +260,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], folders, source }
   })
 
-  /** The names of the folders in a folder, and how many images lie beside them, by their endings. */
+  /** Returns the names of the folders in a folder, and the number of images next to them, recognised by their extensions. */
   const folders = Effect.fnUntraced(function*(folder: string) {
     const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith(".")).toSorted()
     const root = yield* fs.realPath(folder)
@@ -275,21 +277,23 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     }
   })
 
-  /** The size of a file that a list names. */
+  /** Returns the size of a file in a list, or -1 if there is no such file. */
   const sizeOf = (file: string) =>
     fs.stat(file).pipe(
       Effect.map(({ size, type }) => type === "File" ? Number(size) : NO_FILE),
       Effect.orElseSucceed(() => NO_FILE)
     )
 
-  /** The bytes of a file; what else may have its name is not opened. */
+  /** Reads the bytes of a file. Fails with `ImageBroken` for anything but a regular file, without opening it. */
   const read = Effect.fnUntraced(function*(file: string) {
     const { type } = yield* fs.stat(file)
     if (type === "File") return yield* fs.readFile(file)
-    return yield* new ImageBroken({ problem: `it is no file but a ${Files.SPECIAL[type] ?? type.toLowerCase()}` })
+    return yield* new ImageBroken({
+      problem: `it is a ${Files.SPECIAL[type] ?? type.toLowerCase()}, not a regular file`
+    })
   }, (self, file) => Files.onFailure(file)(self))
 
-  /** Scanned images as a split. */
+  /** Makes the listing of a split from scanned images. */
   const listing = (
     of: Pick<Listing, "split" | "classes" | "labels" | "labelSource"> & {
       readonly folder: string

@@ -1,4 +1,4 @@
-/** Collections that come in many files. */
+/** Collections that consist of several files. */
 import { Effect, type FileSystem } from "effect"
 import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
@@ -9,7 +9,7 @@ import type { LeftOut } from "../reading/LeftOut.ts"
 /** The shards of each split: names of files, or patterns such as `train-{000000..000146}.tar`. */
 export type Shards = Readonly<Record<string, string | ReadonlyArray<string>>>
 
-/** The names that a pattern with `{a,b}` and `{000..146}` stands for. */
+/** Expands a pattern with `{a,b}` or `{000..146}` to names. */
 export const expand = (pattern: string): ReadonlyArray<string> => {
   const found = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern)
   if (found === null) return [pattern]
@@ -44,13 +44,16 @@ export const forEach = Effect.fnUntraced(function*<A>(
   return opened
 })
 
-/** What the system says of a shard. What is no file is not opened, since some never begin. */
+/**
+ * Returns the file information of a shard. Fails with `FileDamaged` for anything but a regular file, without opening it,
+ * because reading it could wait for ever.
+ */
 export const stat = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, shard: string) {
   const info = yield* Files.onFailure(shard)(fs.stat(shard))
   if (info.type === "File") return info
-  return yield* new FileDamaged({ problem: `it is no file but a ${info.type}` })
+  return yield* new FileDamaged({ problem: `it is a ${info.type}, not a regular file` })
 })
 
-/** Why a split without images cannot be had. */
+/** Makes the error of a split without images. */
 export const empty = (split: string, leftOut: ReadonlyArray<LeftOut> = []): ImagesError =>
   new ImagesError({ source: split, reason: new SplitEmpty({ extensions: EXTENSIONS, leftOut }) })

@@ -1,4 +1,4 @@
-/** The files in a tar shard, and where their bytes lie. */
+/** Lists the files in a tar shard with the positions of their bytes. */
 import { Effect } from "effect"
 import { createReadStream } from "node:fs"
 import { pipeline } from "node:stream/promises"
@@ -6,7 +6,7 @@ import * as Tar from "tar-stream"
 import { EXTENSIONS } from "../reading/Decode.ts"
 import { FileDamaged, FileTruncated } from "../reading/ImagesError.ts"
 
-/** A file of a shard; `text` where it may hold a label. */
+/** A file in a shard. `text` is its content if it can hold a label. */
 export interface Member {
   readonly name: string
   readonly key: string
@@ -21,7 +21,7 @@ const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
 
 const BLOCK = 512
 
-/** The endings of files that may hold a label. */
+/** Extensions of files that can hold a label. */
 export const TEXTS = ["cls", "json"]
 
 const extracted = async (file: string, length: number, signal: AbortSignal): Promise<ReadonlyArray<Member>> => {
@@ -38,10 +38,14 @@ const extracted = async (file: string, length: number, signal: AbortSignal): Pro
     const isText = TEXTS.includes(ending)
     const isFile = type === "file" || type === "contiguous-file"
     if (type === "directory" && size > 0) {
-      return next(new FileDamaged({ problem: `${name} is a folder of ${size} bytes, and folders have none` }))
+      return next(
+        new FileDamaged({ problem: `${name} is a folder with ${size} bytes of content, but folders have none` })
+      )
     }
     if (key !== undefined && !isFile && type !== "directory" && (isText || EXTENSIONS.includes(ending))) {
-      return next(new FileDamaged({ problem: `${name} is no file but a ${type ?? "member of an unknown kind"}` }))
+      return next(
+        new FileDamaged({ problem: `${name} is a ${type ?? "member of an unknown kind"}, not a regular file` })
+      )
     }
     const chunks: Array<Uint8Array> = []
     content.on("data", (chunk) => {
@@ -59,12 +63,15 @@ const extracted = async (file: string, length: number, signal: AbortSignal): Pro
   return found
 }
 
-/** What went wrong while a shard was read. */
+/** Turns an error in reading a shard into `FileDamaged` or `FileTruncated`. */
 export const damaged = (cause: unknown): FileDamaged | FileTruncated =>
   cause instanceof FileTruncated || cause instanceof FileDamaged
     ? cause
     : new FileDamaged({ problem: cause instanceof Error ? cause.message : String(cause) })
 
-/** The files of a shard of so many bytes. Fails when it is cut off, or no tar. */
+/**
+ * Lists the files of a shard of `length` bytes. Fails with `FileTruncated` if it is cut off, and with `FileDamaged` if it
+ * is not a tar file.
+ */
 export const members = (file: string, length: number) =>
   Effect.tryPromise({ try: (signal) => extracted(file, length, signal), catch: damaged })

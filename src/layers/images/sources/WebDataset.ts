@@ -1,4 +1,4 @@
-/** WebDataset: tar shards in which the files of one name, but for their endings, are a sample. */
+/** WebDataset: tar shards of samples. The files of a sample have the same name with different extensions. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Option, Result, Schema, Stream } from "effect"
 import { createGunzip } from "node:zlib"
@@ -15,28 +15,25 @@ import * as Scan from "./Scan.ts"
 import * as Shards from "./Shards.ts"
 import { damaged, type Member, members, TEXTS } from "./TarShard.ts"
 
-/** How tar shards are read. */
+/** Options of WebDataset shards. */
 export interface Options extends EncodedImages.Options {
-  /** The names of the classes, in order of their numbers. By default those that the labels of all splits give. */
+  /** Names of the classes, in order of their numbers. Default: those in the labels of all splits. */
   readonly classes?: ReadonlyArray<string>
-  /**
-   * The field of a sample's `.json` that is its label; `false` where none are wanted. Default the `.cls`, and the field
-   * `label` for samples without it.
-   */
+  /** Name of the label field in a sample's `.json`; `false` for no labels. Default: the `.cls`, else the field `label`. */
   readonly label?: string | false
   /**
-   * Where the lists of the shards' samples, and unpacked shards, are kept between runs. By default a folder `.patchword`
-   * beside each shard.
+   * Folder that keeps the lists of samples, and unpacked shards, between runs. Default: a folder `.patchword` next to each
+   * shard.
    */
   readonly cache?: string
 }
 
-/** A label as it is kept: a list with the digits of an integer, so that a text of digits stays a text. */
+/** A label in a stored list. An integer is stored as a list with its digits, so that a text of digits stays a text. */
 const Kept = Schema.NullOr(Schema.Union([Schema.String, Schema.Tuple([Schema.BigIntFromString])]))
 
 /**
- * The samples of a shard, a column each, and fields of their `.json`: the asked one where it holds no label, and those that
- * could be meant where it is not there.
+ * The samples of a shard in columns, and names of fields in their `.json`. If the label field exists but never holds a
+ * label, `fields` has its name. If it does not exist, `fields` has the names of fields that could serve as label.
  */
 const Index = Json.text(
   Schema.Struct({
@@ -45,7 +42,7 @@ const Index = Json.text(
     sizes: Schema.Array(Schema.Natural),
     labels: Schema.Array(Kept),
     fields: Schema.Array(Schema.String),
-    /** The kinds of files of samples without an image, each with their number. */
+    /** Extensions of samples without an image, with their numbers. */
     others: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural]))
   }).check(
     Schema.makeFilter(({ labels, names, offsets, sizes }) =>
@@ -69,19 +66,20 @@ const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
 
 const isDotted = ({ ending }: Member): boolean => EXTENSIONS.includes(ending.slice(ending.lastIndexOf(".") + 1))
 
-/** Kinds of all shards together. */
+/** Adds up the kinds of all shards. */
 const leftOutOf = (all: ReadonlyArray<readonly [kind: string, count: number]>): ReadonlyArray<LeftOut> => {
   const others = Scan.counts()
   for (const [kind, count] of all) others.add(kind, count)
   return Array.from(others.found, ([kind, count]) => ({ kind, count }))
 }
 
-/** The only one of some files; none where there is none, and a failure where there are more. */
+/** Returns the only file of a list, or undefined if it is empty. Fails with `FileDamaged` if there are more. */
 const only = (files: ReadonlyArray<Member>): Result.Result<Member | undefined, FileDamaged> => {
   const [first, second] = files
   if (first === undefined || second === undefined) return Result.succeed(first)
-  const problem = `${first.name} and ${second.name} belong to one sample, ${first.key}, which has one of both; ` +
-    "give each sample a key of its own"
+  const problem =
+    `${first.name} and ${second.name} belong to one sample, ${first.key}, which can have only one of them; ` +
+    "give each sample its own key"
   return Result.fail(new FileDamaged({ problem }))
 }
 
@@ -92,7 +90,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   const splits = Object.keys(shards)
   const field = options.label === false ? undefined : options.label ?? "label"
 
-  /** The members of the object in a sample's `.json`. */
+  /** Reads the fields of the object in a sample's `.json`. */
   const fieldsOf = ({ name, text }: Member) =>
     Json.parse(text, { integers: "exact" }).pipe(
       Result.filterOrFail(
@@ -103,7 +101,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       Result.mapError(({ problem }) => new FileDamaged({ problem: `${name}: ${problem}` }))
     )
 
-  /** What a sample says of its class, and the fields that it could be said in. */
+  /** Reads the label of a sample, and the names of fields that could hold it. */
   const labelOf = Effect.fnUntraced(function*(files: ReadonlyArray<Member>) {
     const [cls, json] = yield* Effect.forEach(
       TEXTS,
@@ -136,8 +134,9 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       const image = yield* Effect.fromResult(only(files.filter(isImage)))
       const dotted = files.find(isDotted)
       if (image === undefined && dotted !== undefined) {
-        const problem = `${dotted.name} belongs to the sample ${key}, since a key ends at the first dot, and is none ` +
-          "of its images; leave one dot in the name"
+        const problem =
+          `${dotted.name} belongs to the sample ${key}, because a key ends at the first dot, but is not ` +
+          "its image; keep only one dot in the name"
         return yield* new FileDamaged({ problem })
       }
       if (image === undefined) {
@@ -192,7 +191,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     (self, file) => Files.onFailure(file)(self)
   )
 
-  /** Removes what was kept of a shard as it was before. */
+  /** Removes cached lists of an earlier version of a shard. */
   const removeOthers = Effect.fnUntraced(function*(cache: string, name: string, folder: string) {
     for (const entry of yield* fs.readDirectory(cache)) {
       const other = path.join(cache, entry)
@@ -200,7 +199,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     }
   })
 
-  /** The samples of a shard, from the list that an earlier run has made where there is one. */
+  /** Opens a shard and lists its samples, from the list of an earlier run if there is one. */
   const open = Effect.fnUntraced(function*(shard: string) {
     yield* Shards.stat(fs, shard)
     const cache = options.cache ?? path.join(path.dirname(shard), ".patchword")
@@ -220,7 +219,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
         scan(tar, Number(length)).pipe(
           Effect.tap((made) =>
             Effect.flatMap(Schema.encodeEffect(Index)(made), (text) => files.write(file, text)).pipe(
-              Effect.catch(({ message }) => Effect.logWarning(`shards are listed anew in every run: ${message}`))
+              Effect.catch(({ message }) => Effect.logWarning(`shards are listed again in every run: ${message}`))
             )
           ),
           Effect.tap(() => Effect.ignore(removeOthers(cache, name, folder)))
@@ -272,7 +271,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
     const isNull = field !== undefined && fields.has(field)
     if (unlabelled && !isNull && (typeof options.label === "string" || fields.size > 0)) {
-      const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be meant`
+      const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be the label`
       return yield* within(split)(
         new LabelsUnusable({
           problem: `no sample has a field "${field}" in a .json${meant}; name another by --label-column, or none`

@@ -1,6 +1,6 @@
 /**
- * From a decoded picture to what a network sees of it. A training view depends on its key alone: the same key gives the
- * same pixels in any process.
+ * Makes the views that a network sees from a decoded image. A training view depends on its key alone: the same key gives
+ * the same pixels in any process.
  *
  * ```ts
  * import assert from "node:assert"
@@ -27,7 +27,7 @@ import * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
 import * as HostTensor from "../../../shapes/HostTensor.ts"
 import * as Views from "./Views.ts"
 
-/** What {@link view} needs of an `AugmentConfig`. */
+/** The part of an `AugmentConfig` that {@link view} needs. */
 export interface Random extends Crop.Bounds {
   readonly flip: number
   readonly jitter: ColorJitter.Amounts
@@ -39,7 +39,7 @@ const filterOf = (
   { uniform }: KeyedRandom.Generator
 ): Resample.Filter => interpolation !== "random" ? interpolation : uniform() < 0.5 ? "bilinear" : "bicubic"
 
-/** What is drawn for a view, whatever its size. */
+/** Draws the random parameters of a view. They do not depend on its size. */
 const drawn = (picture: Picture, config: Random, draws: KeyedRandom.Generator) => {
   const changes = ColorJitter.draw(config.jitter, draws)
   const mirrored = draws.uniform() < config.flip
@@ -48,21 +48,21 @@ const drawn = (picture: Picture, config: Random, draws: KeyedRandom.Generator) =
 }
 
 /**
- * The training view of a picture under a key, `size` × `size`: colours changed, perhaps mirrored, a random rectangle
- * resized (the order of the official pretraining).
+ * Makes the training view of an image for a key, `size` × `size`: colour jitter, random flip, random resized crop (in the
+ * order of the official pretraining).
  */
 export const view = (picture: Picture, size: number, config: Random, key: KeyedRandom.Key): Picture =>
   Views.view(picture, { ...drawn(picture, config, KeyedRandom.generator(key)), width: size, height: size })
 
-/** The same picture for a network and for the tokenizer that tells it what to predict. */
+/** Two views of the same image: for the network, and for the tokenizer that gives its targets. */
 export interface Pair {
   readonly first: Picture
   readonly second: Picture
 }
 
 /**
- * Both views of pretraining: the same rectangle in the same colours, resized once for the network and, where size or filter
- * differ, once more for the tokenizer (`RandomResizedCropAndInterpolationWithTwoPic`).
+ * Makes both views of pretraining: the same crop with the same colours. It is resized once for the network and, if size or
+ * filter differ, once more for the tokenizer (`RandomResizedCropAndInterpolationWithTwoPic`).
  */
 export const viewPair = (
   picture: Picture,
@@ -79,8 +79,9 @@ export const viewPair = (
 }
 
 /**
- * The training view of a picture for a classifier: a random rectangle resized, perhaps mirrored, and then, with
- * `randAugment` or `autoAugment`, changed by their operations, else in its colours (the order of timm's transform, which the official fine-tuning uses).
+ * Makes the training view of an image for a classifier: a random resized crop and a random flip. Then `randAugment` or
+ * `autoAugment` apply their operations; without them, colour jitter (the order of timm's transform, which the official
+ * fine-tuning uses).
  */
 export const classifierView = (
   picture: Picture,
@@ -105,7 +106,7 @@ export const classifierView = (
     : RandAugment.random(turned, randAugment, [red, green, blue], draws)
 }
 
-/** The view of evaluation, `size` × `size`: the centre, always the same. */
+/** Makes the view for evaluation, `size` × `size`: the centre crop, without randomness. */
 export const evaluationView = (
   picture: Picture,
   size: number,
@@ -118,26 +119,26 @@ export const evaluationView = (
     Views.resize
   )
 
-/** One batch of views in both forms that stages need, `[B, 3, H, W]`. */
+/** A batch of views in the two forms that stages need, `[B, 3, H, W]`. */
 export interface Batch<B extends number> {
-  /** Values from 0 to 1: for teachers and tokenizers. */
+  /** Values from 0 to 1, for teachers and tokenizers. */
   readonly unit: HostTensor.HostTensor<[B, 3, number, number], "float32">
-  /** Mean and deviation taken out, channel by channel: for everything else. */
+  /** Values standardised by the mean and deviation of each channel, for everything else. */
   readonly normalised: HostTensor.HostTensor<[B, 3, number, number], "float32">
 }
 
-/** How training views are made: what a thread is told that makes them. */
+/** Options of training views, as a worker thread receives them. */
 export interface Recipe {
-  /** The side of the views. */
+  /** Side of the views in pixels. */
   readonly size: number
-  /** The side of the views from 0 to 1, where these are views of their own; see {@link viewPair}. */
+  /** Side of the views with values from 0 to 1, if these are separate views; see {@link viewPair}. */
   readonly secondSize?: number | undefined
   readonly augment: Random & Normalize.Channels & { readonly secondInterpolation?: Resample.Filter }
-  /** What views for a classifier are made with; see {@link classifierView}. */
+  /** Augmentation policies of views for a classifier; see {@link classifierView}. */
   readonly policies?: Pick<FinetuneConfig, "autoAugment" | "randAugment"> | undefined
 }
 
-/** The views of a picture by a recipe; both are one where there is no second. */
+/** Makes the views of an image by a recipe. Both are the same if there is no second size. */
 export const make = (
   picture: Picture,
   recipe: Recipe,
@@ -151,10 +152,13 @@ export const make = (
   return { first, second: first }
 }
 
-/** Memory for so many numbers, whatever it holds. */
+/** Allocates memory for a number of values. Its content is arbitrary. */
 export type Memory = (length: number) => Float32Array
 
-/** Room for a batch of `count` views. Where the two forms show different views, `secondSize` is the side of those in [0, 1]. */
+/**
+ * Allocates a batch of `count` views. If the two forms show different views, `secondSize` is the side of those with values
+ * from 0 to 1.
+ */
 export const allocate = (
   count: number,
   size: number,
@@ -180,7 +184,7 @@ const write = (
   Views.write(picture, affine, data, place * channels * side * side)
 }
 
-/** Puts views at a place of a batch. */
+/** Writes views to a position of a batch. */
 export const put = (
   batch: Batch<number>,
   place: number,
@@ -191,7 +195,7 @@ export const put = (
   write(pair.first, Normalize.standard(channels), batch.normalised, place)
 }
 
-/** Views of `size` × `size` pixels as a batch. */
+/** Makes a batch of views of `size` × `size` pixels. */
 export const batch = (views: ReadonlyArray<Picture>, size: number, channels: Normalize.Channels): Batch<number> => {
   const made = allocate(views.length, size)
   views.forEach((view, place) => put(made, place, { first: view, second: view }, channels))

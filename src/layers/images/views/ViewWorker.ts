@@ -1,4 +1,4 @@
-/** A thread that makes views. */
+/** A worker thread that makes views. */
 import { parentPort, workerData } from "node:worker_threads"
 import * as Augment from "./Augment.ts"
 import type { Task } from "./ViewWorkers.ts"

@@ -1,5 +1,5 @@
 /**
- * Views of large pictures in threads of their own. Whoever makes a view, it is the same.
+ * Makes views of large images in worker threads. The views are the same as without threads.
  *
  * ```ts
  * import assert from "node:assert"
@@ -27,7 +27,7 @@ import type { Picture } from "../../../domain/pixels/Picture.ts"
 import type * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
 import * as Augment from "./Augment.ts"
 
-/** What a thread is asked for: to put the views of a picture at a place of a batch in shared memory. */
+/** A task of a thread: write the views of an image to a position of a batch in shared memory. */
 export interface Task {
   readonly id: number
   readonly picture: Picture
@@ -36,22 +36,22 @@ export interface Task {
   readonly place: number
 }
 
-/** Below so many pixels a view is made sooner than a thread is asked for it. */
+/** Number of pixels from which on a thread makes a view. Smaller images take less time than a message to a thread. */
 const LARGE = 2 ** 15
 // One thread makes the views of about as many pictures as two others decode.
 const MOST = 4
 
 const program = new URL(`./ViewWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
-/** A thread, what it is at, and what else it was asked for. */
+/** A thread with its present task and its waiting tasks. */
 interface ViewWorker {
   readonly worker: Worker
   readonly tasks: Map<number, { readonly done: () => void; readonly again: () => void }>
 }
 
 /**
- * Puts the views of a picture by a recipe at a place of a batch. Large pictures are left to threads, which begin with the
- * first of them and end with the scope; without shared memory, or when a thread is lost, they are not.
+ * Writes the views of an image by a recipe to a position of a batch. Threads do this for large images. They start with the
+ * first such image and end with the scope. Without shared memory, or after a thread is lost, no threads are used.
  */
 export const make = Effect.fnUntraced(function*(
   recipe: Augment.Recipe,

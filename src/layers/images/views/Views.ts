@@ -1,4 +1,4 @@
-/** Views of pictures by a WebAssembly kernel: the bytes that `ColorJitter`, `Crop.flip` and `Resample` give, in less time. */
+/** Makes views by a WebAssembly kernel. The bytes are those of `ColorJitter`, `Crop.flip` and `Resample`, in less time. */
 import type * as ColorJitter from "../../../domain/pixels/ColorJitter.ts"
 import * as Crop from "../../../domain/pixels/Crop.ts"
 import type * as Normalize from "../../../domain/pixels/Normalize.ts"
@@ -6,9 +6,9 @@ import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Resample from "../../../domain/pixels/Resample.ts"
 import { viewsWasm } from "./ViewsWasm.ts"
 
-/** What is done to a picture, in this order. Of the size that it gets, only the part inside `window` is made. */
+/** The operations on an image, in this order. Of the resized image, only the part inside `window` is computed. */
 export interface View {
-  /** At most one of each property. */
+  /** Colour changes, at most one of each property. */
   readonly changes: ReadonlyArray<ColorJitter.Change>
   readonly mirrored: boolean
   readonly box: Resample.Box
@@ -42,7 +42,7 @@ const SLACK = 64
 
 const aligned = (bytes: number): number => Math.ceil(bytes / SLACK) * SLACK
 
-/** Hands out places of a memory, from its beginning. */
+/** Allocates memory from its beginning. */
 const placing = (memory: WebAssembly.Memory) => {
   let free = 0
   const room = (bytes: number): number => {
@@ -60,7 +60,7 @@ const placing = (memory: WebAssembly.Memory) => {
   return { room, put }
 }
 
-/** Pixels in the memory, the first at `at`, each row `step` bytes after the one before. */
+/** Pixels in the memory. The first is at `at`, and each row is `step` bytes after the row before. */
 interface Area {
   readonly at: number
   readonly step: number
@@ -74,7 +74,7 @@ const KINDS = { brightness: 0, contrast: 1, saturation: 2 }
 // The kernel multiplies numbers of 16 bits: weights are halved at this bit.
 const HALF = 11
 
-/** A filter as the kernel takes it, for a line of `length` pixels that is read from its end if `mirrored`. */
+/** Writes a filter for the kernel, for a line of `length` pixels. The line is read from its end if `mirrored`. */
 const passOf = ({ count, first, taps, weights }: Resample.Table, length: number, mirrored: boolean) => {
   const out = count.length
   const pairs = Math.ceil(count.reduce((most, many) => Math.max(most, many), 1) / 2)
@@ -92,7 +92,7 @@ const passOf = ({ count, first, taps, weights }: Resample.Table, length: number,
   return { places, halves, pairs }
 }
 
-/** The view of a picture. */
+/** Makes the view of an image. */
 export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }: View): Picture => {
   const window = of.window ?? Resample.whole(of)
   const { columns: columnAxis, inside, rows: rowAxis } = Resample.reading(box, of.width, of.height, filter, window)
@@ -101,7 +101,9 @@ export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }
   const { colour, columns, memory, rows } = pixels * 3 > KEPT ? instantiate() : shared
   const { put, room } = placing(memory)
 
-  /** Changes an area, perhaps into another place, and returns the sum of its luminances if it is to be measured. */
+  /**
+   * Changes the colours of an area, in place or to another place. Returns the sum of its luminances if `measure` is set.
+   */
   const change = (area: Area, list: typeof changes, mean: number, to: number, measure: boolean): number => {
     const triples = new DataView(new ArrayBuffer(12 * list.length))
     list.forEach(({ factor, property }, i) => {
@@ -167,7 +169,7 @@ export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }
   return mirrored && columnAxis.table === undefined ? Crop.flip(result) : result
 }
 
-/** `Resample.resize`. */
+/** `Resample.resize` by the kernel. */
 export const resize: typeof Resample.resize = (picture, width, height, filter, box = Resample.whole(picture), window) =>
   view(picture, {
     changes: [],
@@ -179,7 +181,7 @@ export const resize: typeof Resample.resize = (picture, width, height, filter, b
     window: window ?? Resample.whole({ width, height })
   })
 
-/** `ColorJitter.apply`. */
+/** `ColorJitter.apply` by the kernel. */
 export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Change>): Picture =>
   view(picture, {
     ...Resample.whole(picture),
@@ -189,7 +191,7 @@ export const recolour = (picture: Picture, changes: ReadonlyArray<ColorJitter.Ch
     filter: "bilinear"
   })
 
-/** Writes a picture into `values`, from `start` on: what `Normalize.unit` makes of it, by a scale and a shift. */
+/** Writes an image into `values` from `start` on: the values of `Normalize.unit`, times a scale plus a shift. */
 export const write = (
   { data, height, width }: Picture,
   { scales, shifts }: Normalize.Affine,
