@@ -59,7 +59,7 @@ describe("predict", () => {
 
       const table = (yield* said("predict", ...common, "--top", "1")).split("\n")
       const [best] = lines[0]!.predictions
-      assert.strictEqual(table[0], `disc, 0.png  ${best!.class} ${(100 * best!.probability).toFixed(1)} %`)
+      assert.strictEqual(table[0], `disc, 0.png  ${best!.class.padEnd(16)}  ${(100 * best!.probability).toFixed(1)} %`)
       assert.lengthOf(table, 3)
 
       const csv = yield* found("predict", ...common, "--top", "2", "--out", at("out", "classes.csv"))

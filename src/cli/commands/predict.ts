@@ -16,20 +16,24 @@ import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
-type Lines = (set: ImageSet) => (image: Predict.Predicted) => string
+type Lines = (set: ImageSet, classes: ReadonlyArray<string>) => (image: Predict.Predicted) => string
 
 const asJson: Lines = (set) => ({ index, predictions }) => JSON.stringify({ image: set.describe(index), predictions })
 
-/** Names are cut beyond so many characters. */
+/** Names of images are cut beyond so many characters, and those of classes no longer stand in columns. */
 const LONGEST = 48
 
-const asTable: Lines = (set) => {
-  const names = Array.from(set.labels.keys(), (index) => set.describe(index).length)
-  const width = Math.min(LONGEST, names.reduce((a, b) => Math.max(a, b), 0))
+const longest = (texts: Iterable<string>): number => Array.from(texts).reduce((a, { length }) => Math.max(a, length), 0)
+
+const asTable: Lines = (set, classes) => {
+  const width = Math.min(LONGEST, longest(Array.from(set.labels.keys(), set.describe)))
+  const column = Math.min(LONGEST, longest(classes))
   return ({ index, predictions }) => {
     const name = set.describe(index)
     const shown = name.length > width ? `…${name.slice(1 - width)}` : name.padEnd(width)
-    const cells = predictions.map((one) => `${one.class} ${(100 * one.probability).toFixed(1)} %`)
+    const cells = predictions.map((one) =>
+      `${one.class.padEnd(column)} ${(100 * one.probability).toFixed(1).padStart(5)} %`
+    )
     return `${shown}  ${cells.join("  ")}`
   }
 }
@@ -78,7 +82,7 @@ export const predict = Command.make("predict", {
       const { json, out } = given
       const top = Math.min(given.top, classifier.classes.length)
       if (Option.isNone(out)) {
-        const line = (json ? asJson : asTable)(set)
+        const line = (json ? asJson : asTable)(set, classifier.classes)
         return yield* Predict.predict(
           classifier,
           set,
@@ -86,7 +90,7 @@ export const predict = Command.make("predict", {
           { top }
         )
       }
-      const line = asCsv(set)
+      const line = asCsv(set, classifier.classes)
       const files = yield* Files.make
       yield* files.writeTexts(out.value, (append) =>
         Effect.andThen(
