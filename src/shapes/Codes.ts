@@ -21,8 +21,8 @@ import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import { untaped } from "./Untaped.ts"
 
 /**
- * Returns the index of the largest value along the last axis: `[..., K]` to `[...]`. On ties it is the lowest index. If a value
- * is NaN, it is any index.
+ * Returns the index of the largest value along the last axis: `[..., K]` to `[...]`. On ties it is the lowest index. If any
+ * value is NaN, the index is arbitrary.
  */
 export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
   unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
@@ -80,8 +80,8 @@ const straightThroughGrad = tf.customGrad((...args) => {
 })
 
 /**
- * The straight-through estimator. It returns the quantized value and passes its gradient to `x` unchanged. It equals `x +
- * stopGradient(quantized - x)` without the rounding error.
+ * The straight-through estimator. It returns the quantized value and passes its gradient to `x` unchanged. It equals
+ * `x + stopGradient(quantized - x)` without the rounding error.
  */
 export function straightThrough<S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S>
 export function straightThrough<S extends Shape, R extends Shape>(

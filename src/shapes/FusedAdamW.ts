@@ -74,9 +74,9 @@ export const average = <S extends Shape>(mean: Tensor<S>, keep: Scalar, value: T
   add(scaleBy(mean, keep), scaleBy(value, take))
 
 /**
- * Updates the moments and the parameter: `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`, `p ← keep p -
- * step m / (√v + epsilon)`. If there is a mean gradient, `mean ← keepMean mean + takeMean g` is computed first and takes the
- * place of `g`.
+ * Updates the moments and the parameter: `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`,
+ * `p ← keep p - step m / (√v + epsilon)`. If there is a mean gradient, `mean ← keepMean mean + takeMean g` is computed first
+ * and takes the place of `g`.
  */
 export const update = <S extends Shape>(
   moments: Moments<S>,

@@ -38,7 +38,7 @@ export interface Tensor<in out S extends Shape, in out D extends DType = "float3
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Any = Tensor<any, any>
 
-/** The TensorFlow.js tensor behind a typed one. The package's declarations say `any`: annotate it with `tf.Tensor`. */
+/** Returns the TensorFlow.js tensor of a typed one. The package declares it as `any`, so annotate it with `tf.Tensor`. */
 export const untyped = (tensor: Any): tf.Tensor => tensor as unknown as tf.Tensor
 
 /**

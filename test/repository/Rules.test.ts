@@ -14,6 +14,7 @@ import {
   hatches,
   hiddenInputs,
   lowerCase,
+  nounClauses,
   root,
   spans,
   typeParameters,
@@ -225,6 +226,18 @@ describe("casts past the compiler", () => {
   it("are seen", () => {
     const text = "x as any; x as never; x as unknown as Y"
     assert.deepStrictEqual(casts(fixture("x", text)), ["x: as any", "x: as never", "x: as unknown as"])
+  })
+})
+
+describe("docstrings", () => {
+  it("begin with what they are about", () => {
+    assert.isBelow(sources.flatMap(nounClauses).length, 204)
+  })
+
+  it("are seen to begin with a noun clause", () => {
+    const text =
+      "/** Where steps run. */\n/**\n * How many. What more.\n */\n/** Runs what is given. */\n/** Whatever. */"
+    assert.deepStrictEqual(count(nounClauses(fixture("x", text))), { "x: noun clause": 2 })
   })
 })
 

@@ -212,6 +212,11 @@ export const typeParameters = matches({
   "type parameters": /^\s*(?:const |in |out )*[A-Z]\w* extends [^=>{}?:\n]*,?$/gm
 }, (text) => text)
 
+/** Docstrings whose first sentence begins with a noun clause, such as "Where steps run." */
+export const nounClauses = matches({
+  "noun clause": /\/\*\*[\s*]*(?:What|How|Who|Whose|Where|Whether|When|Which)\b/g
+}, (text) => text)
+
 export const absolutePaths = matches({
   "absolute path": /(?<![\w.:/*)-])\/(?:home|root|Users|mnt|opt|tmp|work)\/\w/g
 }, (text) => text)

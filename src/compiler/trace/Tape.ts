@@ -146,7 +146,7 @@ const recorded = (
   }, recorder.watch)
 }
 
-/** Records a training step; throws as `Trace.trainStep` does. */
+/** Records a training step. Throws the errors of `Trace.trainStep`. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Recorded =>
   recorded((tracer, tensorOf) => {
     const { metrics, next } = TracedStep.train(step, tracer, tensorOf)
@@ -158,7 +158,7 @@ export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Recorded =>
     return { groups: { metrics, next }, result: metrics, updates }
   })
 
-/** Records an inference; throws as `Trace.inference` does. */
+/** Records an inference. Throws the errors of `Trace.inference`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Recorded =>
   recorded((tracer, tensorOf) => {
     const output = TracedStep.infer(step, tracer, tensorOf)

@@ -58,7 +58,7 @@ export interface AttentionParams<in out N extends Sizes> {
   readonly proj: LinearParams<N["width"], N["width"]>
 }
 
-/** A block under the official names. */
+/** Block parameters under the official names. */
 export interface BlockParams<in out N extends Sizes> {
   readonly gamma_1?: Tensor<[N["width"]]>
   readonly gamma_2?: Tensor<[N["width"]]>

@@ -1,9 +1,8 @@
 /**
  * AdamW with decoupled weight decay and gradient clipping by the global norm, as in PyTorch.
  *
- * An update happens only if the norm of all gradients is finite. A step that is not finite leaves every value unchanged, to the
- * bit. Every new value depends on that norm, which has read all gradients. So an engine may write the new state over the old
- * one.
+ * An update happens only if the norm of all gradients is finite. Otherwise the step leaves every value unchanged, to the bit.
+ * Every new value depends on that norm, which has read all gradients. So an engine may write the new state over the old one.
  *
  * Several steps may make one update (gradient accumulation). Each step adds its share to the mean gradient, which is part of
  * the state. The last step updates the parameters with it.
@@ -33,8 +32,8 @@ import * as Parameter from "../blocks/Parameter.ts"
 type Scalar = Tensor<[]>
 
 /**
- * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). If several steps make one update, it also holds the
- * mean gradient of the steps so far.
+ * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). If several steps make one update, there is also
+ * the mean gradient of the steps so far.
  */
 export interface State<P> {
   readonly parameters: P
@@ -201,7 +200,7 @@ export const update = <P extends object>(
   const several = [accumulate > 1, state.mean !== undefined, mean !== undefined]
   if (new Set(several).size > 1) {
     throw new ShapeError.ShapeError(
-      `AdamW: ${accumulate} steps make one update, but state or hyper are made for another number; give all the same \`accumulate\``
+      `AdamW: ${accumulate} steps make one update, but state or hyper are for another number; use the same \`accumulate\` for all`
     )
   }
   const one = fill([], 1)

@@ -1,7 +1,7 @@
 /**
  * The vision transformers of DINO and DINOv2 as teachers of BEiT v2. The features are the patch tokens of the last block after
  * the final norm (`vqkd_teacher/dino.py`, `modeling_vqkd.py`). DINOv2 has a layer scale and, in some files, registers:
- * additional tokens without a position.
+ * additional tokens that have no position and stand for no patch.
  *
  * ```ts
  * import assert from "node:assert"

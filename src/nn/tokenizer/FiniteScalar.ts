@@ -42,7 +42,7 @@ const half = (level: number): number => Math.min((level - 1) * 1.001 / 2, (level
 // An even number of levels has none in the middle.
 const offset = (level: number): number => (level % 2 === 0 ? 0.5 : 0)
 
-/** The options of the quantizer. The number of codes is the product of the levels, and there is one level per channel. */
+/** The options of the quantizer. The number of codes is the product of `levels`, which has one entry per channel. */
 export interface Options<K extends number, E extends number> {
   readonly codes: K
   readonly codeWidth: E
