@@ -36,6 +36,8 @@ describe("--holdout", () => {
 
       const seen = yield* found("inspect", at("run", "stages", "finetune.safetensors"))
       assert.deepNestedInclude(seen, { "provenance.holdout": recorded })
+      const shown = yield* said("inspect", at("run", "stages", "finetune.safetensors"))
+      assert.match(shown, /^held out +0\.25 of each class, holdout seed 0$/m)
 
       const told: Array<string> = []
       const near = yield* found("knn", at("run"), ...common, ...holdout).pipe(hearing(told))

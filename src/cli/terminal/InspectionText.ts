@@ -61,7 +61,7 @@ const networkOf = (model: Model.Model): ReadonlyArray<Row> => {
 
 const weights = (found: Weights): ReadonlyArray<Row> => {
   const { dtypes, parameters, provenance, tensors } = found
-  const { computedOn, continuedFrom, custom, model, seed, stage, step, teacher, version } = provenance ?? {}
+  const { computedOn, continuedFrom, custom, holdout, model, seed, stage, step, teacher, version } = provenance ?? {}
   return [
     ["is", model?._tag.toLowerCase() ?? custom?.name ?? found.looksLike ?? "weights of no known network"],
     ["file", place(found)],
@@ -73,6 +73,7 @@ const weights = (found: Weights): ReadonlyArray<Row> => {
       }`
     ],
     ["trained by", stage && `${stage}, ${step} steps, seed ${seed}, patchword ${version}`],
+    ["held out", holdout && `${holdout.share} of each class, holdout seed ${holdout.seed}`],
     ["teacher", teacher],
     ["continued from", continuedFrom && ContinuedFrom.show(continuedFrom)],
     ["computed on", computedOn && ComputedOn.showHistory(computedOn)]
