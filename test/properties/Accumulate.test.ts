@@ -86,7 +86,7 @@ describe("AdamW", () => {
     const { batch, state, step } = finetuning(BATCH, 2)
     const { mean: _, ...plain } = state(0)
     const { hyper } = finetuning(BATCH, 1).batch(0)
-    const refusal = /AdamW: 2 steps make one update, but state or hyper are made for another number/
+    const refusal = /AdamW: 2 steps make one update, but state or hyper are for another number/
     assert.throws(() => Eager.train(step, plain, batch(0)), refusal)
     assert.throws(() => Eager.train(step, state(0), { ...batch(0), hyper }), refusal)
   })
