@@ -32,7 +32,7 @@ export interface Layout {
   readonly calls: ReadonlyArray<Call>
 }
 
-// One memory holds up to 4 GiB; several keep small what is asked for at once.
+// One memory holds up to 4 GiB. Several memories keep each allocation small.
 const GROUP = 2 ** 30
 const PAGE = 2 ** 16
 
@@ -111,7 +111,7 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
           const { data } = given[name]!
           const { buffer } = data as Float32Array<ArrayBuffer>
           packed.data.set(data)
-          // Frees now what the collector might free after the first step.
+          // Frees the memory now; the garbage collector might free it only after the first step.
           buffer.transfer(0)
           held.set(name, packed)
         }

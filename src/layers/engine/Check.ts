@@ -57,10 +57,10 @@ export const arrays = (
   return Effect.map(checked, (entries) => new Map(entries))
 }
 
-// The last is what OpenVINO says of an array that no memory could hold.
+// The last is OpenVINO's message on an array that is too large for any memory.
 const ALLOCATION =
   /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc|shape is too large/i
-// Of TensorFlow.js, of ONNX Runtime, and of OpenVINO.
+// Messages of TensorFlow.js, ONNX Runtime and OpenVINO.
 const UNSUPPORTED = [
   /Kernel '(\w+)' not registered/,
   /Could not find an implementation for (\w+)/,
@@ -68,7 +68,7 @@ const UNSUPPORTED = [
   /No conversion rule found for operations: ([\w.]+)/
 ]
 
-// Of ONNX Runtime, about an array that says a shape.
+// ONNX Runtime's message on a shape in external data.
 const ELSEWHERE = /Cannot parse data from external tensors\..* for tensor: (\S+)/
 
 /** Returns the reason for an error that a runtime threw or reported. */

@@ -53,7 +53,7 @@ const record = <T>(group: string, spec: object, arrays: Arrays): T =>
 /** Host types for the types of models made by other tools, where the two differ. */
 const HOST: Readonly<Record<string, HostTensor.DType>> = { int64: "int32", float16: "float32", float64: "float32" }
 
-// A runtime would look for what it is not given in the folder that the process happens to be in.
+// A runtime would search for missing files in the working folder of the process.
 const together = Effect.fnUntraced(function*(program: string, model: Uint8Array, given: ReadonlyArray<ModelFile>) {
   const { files, inner } = yield* Check.attempt(program, () => ExternalData.of(model))
   const elsewhere = (places: ReadonlyArray<string>, problem: string) =>
@@ -80,7 +80,7 @@ export const make = (
       call(program, "open", { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
       (opened) => {
         closed = true
-        // A worker that is gone holds nothing any more.
+        // A worker that has ended holds no memory.
         return Effect.ignore(call(program, "close", { handle: opened.handle }))
       }
     )
@@ -105,7 +105,7 @@ export const make = (
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
       const program = yield* Check.attempt(step.name, () => trainStep(step))
       const { read, run } = yield* open(step.name, program, under("state", held))
-      // All that a handle keeps of its program, whose model and graph are large.
+      // A handle keeps only these parts of its program, because model and graph are large.
       const { result, updates } = program
       const lock = yield* Semaphore.make(1)
       const inPlace = updates.some((update) => update.inPlace)
@@ -132,7 +132,7 @@ export const make = (
           })
           return yield* lock.withPermit(Effect.uninterruptible(taken))
         }),
-        // In turn with the steps: between the state and its number none is taken.
+        // The lock prevents a step between reading the state and its number.
         snapshot: lock.withPermit(Effect.gen(function*() {
           yield* intact
           return { steps, state: record<HostOf<S>>("state", step.state as object, yield* read) }

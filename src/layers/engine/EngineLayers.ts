@@ -7,7 +7,7 @@ import type { OnnxWebOptions } from "./OnnxWeb.ts"
 import type { OpenVinoOptions } from "./OpenVino.ts"
 import type { TensorFlowOptions } from "./TensorFlow.ts"
 
-// Each engine is loaded by whoever builds its layer: a browser would not find what the others need.
+// Each engine is imported when its layer is built, because a browser would not find the imports of the others.
 const loaded = <O, E>(
   load: () => Promise<{ readonly make: (options: O) => Effect.Effect<Engine["Service"], E, Scope.Scope> }>,
   options: O

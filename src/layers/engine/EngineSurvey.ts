@@ -149,7 +149,7 @@ const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
   const inference = products(rows)
   const handle = yield* engine.infer(inference, noise(inference.weights, 0.02))
   const batch = { scale: HostTensor.scalar(1) }
-  // What a first run prepares is no part of the rate.
+  // The preparations of a first run are not part of the rate.
   yield* handle.run(batch)
   const began = yield* Clock.currentTimeNanos
   let [fastest, last] = [Infinity, began]

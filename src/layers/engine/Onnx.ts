@@ -41,7 +41,7 @@ const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
   coreml: "use macOS, or choose \"cpu\""
 }
 
-// ONNX Runtime says first in which line of its sources a condition was false.
+// ONNX Runtime's messages begin with a line of its sources.
 const sentence = (detail: string): string => detail.replace(/^\S*\/onnxruntime_src\/.* was false\. /s, "")
 
 /** Makes an engine on its own worker thread. `file` is the worker's program. */
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function*(
     name: `onnx ${provider}`,
     about: { ...about, engine: `onnx ${provider}`, precision: "fp32" },
     trainStep: (step) =>
-      // What is updated outside of the graph is in this process's memory, and only there can a program write over it.
+      // Updates outside of the graph, and updates in place, need the state in this process's memory.
       provider === "webgpu"
         ? CompiledEngine.outOfPlace(Trace.trainStep(step, { recompute }))
         : Trace.trainStep(step, { external: provider === "cpu", recompute }),

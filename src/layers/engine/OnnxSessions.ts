@@ -84,7 +84,7 @@ export const handlers = (
 ): Handlers => {
   const models = new Map<number, Model>()
   let handles = 0
-  // A provider is loaded with the first session that wants it, and WebGPU's device goes with the last: this one stays.
+  // A provider is loaded with its first session, and WebGPU's device is freed with its last. So one session stays open.
   const lasting: Array<InferenceSession> = []
 
   const tensor = ({ data, dtype, shape }: Packed): Tensor => new Tensor(dtype, data, [...shape])
@@ -92,7 +92,7 @@ export const handlers = (
   const empty = (like: Tensor): Tensor =>
     new Tensor(like.type, (like.data as Float32Array).slice().fill(0), [...like.dims])
 
-  // Models made elsewhere have indices of 64 bits, and numbers of 16 or 64.
+  // Models of other tools have 64-bit indices, and 16-bit or 64-bit numbers.
   const own = (dtype: string, given: Packed): Tensor => {
     const { data, shape } = given
     if (dtype === "int64") return new Tensor(dtype, BigInt64Array.from(data, (value) => BigInt(value)), [...shape])
@@ -117,7 +117,7 @@ export const handlers = (
         : {})
     })
 
-  // The one way to a device and back that every build has: a program's outputs.
+  // In every build, only the outputs of a program can move data to a device and back.
   const moved = async (values: ReadonlyMap<string, Tensor>, to: "device" | "host") => {
     const names = Array.from(values.keys())
     const mover = await session(handOn(values), to === "device" ? names.map((name) => `same.${name}`) : [])

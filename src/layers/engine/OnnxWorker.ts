@@ -9,14 +9,14 @@ import { serve } from "./Serve.ts"
 
 const { provider, spin, threads = physicalCores() } = workerData as Options
 
-// What goes wrong is thrown; it need not be printed as well.
+// Errors are thrown, so they need not be printed.
 env.logLevel = "fatal"
 
 const runtime: Sessions.Runtime = {
   started: { version: env.versions.common, threads, precisions: ["fp32"] },
   Tensor,
   create: (model, options) => InferenceSession.create(model, options),
-  // Only the binding of this provider hands out what is on its device.
+  // Only the binding of this provider gives access to its device memory.
   state: provider === "webgpu" ? "device" : "bound"
 }
 
@@ -26,7 +26,7 @@ const handlers = Sessions.handlers(runtime, {
   interOpNumThreads: 1,
   extra: {
     session: { intra_op: { allow_spinning: spin > 0 ? "1" : "0", spin_duration_us: String(spin) } },
-    // Programs say themselves which operands are transposed beforehand; this would join those to their products again.
+    // Programs already determine which operands are transposed in advance. This optimization would undo that.
     optimization: { disable_specified_optimizers: "MatmulTransposeFusion" }
   },
   executionMode: "sequential",
@@ -36,7 +36,7 @@ const handlers = Sessions.handlers(runtime, {
 })
 
 const start: typeof handlers.start = (ask) => {
-  // On Linux WebGPU is Vulkan. Its absence is thrown here; the provider would print it, too.
+  // On Linux, WebGPU uses Vulkan. This throws if Vulkan is missing; the provider would print it as well.
   if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
   return handlers.start(ask)
 }

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
   return CompiledEngine.make(call, {
     name: `${name} ${precision}`,
     about: { ...about, engine: "openvino", precision },
-    // In OpenVINO's order, a later operator may still read what an update in place would replace.
+    // OpenVINO's order of operators allows reads of a state after its update, so updates in place are not safe.
     trainStep: (step) => CompiledEngine.outOfPlace(Trace.trainStep(step, { external: true })),
     inference: Trace.inference
   })

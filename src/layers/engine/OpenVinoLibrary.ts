@@ -73,14 +73,14 @@ const shapeType = koffi.struct({ rank: "int64", dims: "void *" })
 const partialShapeType = koffi.struct({ rank: "int64", most: "int64", dims: "void *" })
 const versionType = koffi.struct({ number: "const char *", description: "const char *" })
 
-// By these, not by the names of ports: outputs of one value share a port's name.
+// Names of the model, not of ports, because outputs of the same value share a port's name.
 const outputNames = (bytes: Uint8Array): ReadonlyArray<string> => {
   const model: object & { readonly graph?: { readonly output?: ReadonlyArray<{ readonly name: string }> } } = Model
     .decode(bytes)
   return (model.graph?.output ?? []).map(({ name }) => name)
 }
 
-// What stands on the lines that are left out is where in OpenVINO's sources something went wrong.
+// The omitted lines are places in OpenVINO's sources.
 const paragraph = (said: string): string =>
   said.split("\n").filter((line) => !/^\s*(?:Exception from |$)/.test(line)).map((line) => line.trim()).join(" ")
 
@@ -139,7 +139,7 @@ export const load = (file: string): Library => {
     typeOf(pointer, type)
     const shape: Shape & { readonly most: number } = { rank: 0, most: 0, dims: 0n }
     check(describePort(pointer, shape))
-    // Each dimension is a least and a greatest size.
+    // Each dimension has a least and a greatest size.
     const limits = integers(shape.dims, 2 * shape.rank)
     freePartialShape(shape)
     const name = owned(nameOf(pointer))
@@ -189,7 +189,7 @@ export const load = (file: string): Library => {
     return sizes
   }
   const copied = (pointer: Pointer, { dtype, shape }: Port): Elements => {
-    // OpenVINO 2026.4 does not say the shape of a scalar.
+    // OpenVINO 2026.4 does not report the shape of a scalar.
     const sizes = shape.includes(-1) ? shapeOf(pointer) : shape
     const bytes: [number] = [0]
     size(pointer, bytes)

@@ -48,7 +48,7 @@ const start = async (): Promise<Answer<"start">> => {
   )
   const failures: Array<string> = []
   for (const file of [...found, ...(system ? [ANYWHERE[process.platform] ?? "libopenvino_c.so"] : [])]) {
-    // One that does not load must not keep the next from being tried.
+    // If one does not load, the next is tried.
     openvino ??= await Promise.resolve(file).then(load).catch((cause: unknown) => {
       failures.push(`${file} does not load: ${cause instanceof Error ? cause.message : cause}`)
       return undefined
@@ -59,7 +59,7 @@ const start = async (): Promise<Answer<"start">> => {
     throw new Error([...(found.length === 0 ? nowhere : []), ...failures].join("; "))
   }
   const { capabilities, configure, version } = openvino
-  // Unasked, OpenVINO computes in whatever is fastest.
+  // By default, OpenVINO computes in the fastest precision.
   configure("INFERENCE_PRECISION_HINT", precision === "bf16" ? "bf16" : "f32")
   configure("INFERENCE_NUM_THREADS", String(threads))
   return [{ version, threads, precisions: ["fp32", ...(capabilities.includes("BF16") ? ["bf16"] : [])] }]
@@ -112,7 +112,7 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
   const given = tensors(
     compiled.inputs.filter(({ name }) => !held.has(name)).map(({ dtype, name }) => {
       const { data, ...array } = inputs[name]!
-      // Models made elsewhere have indices of 64 bits, and numbers of 16.
+      // Models of other tools have 64-bit indices and 16-bit numbers.
       if (dtype === "int64") return [name, { ...array, dtype, data: BigInt64Array.from(data, BigInt) }]
       if (dtype === "float16") return [name, { ...array, dtype, data: Float16.encode(Float32Array.from(data)) }]
       return [name, { ...array, data }]

@@ -33,7 +33,7 @@ const tensors = (tree: object): ReadonlyArray<tf.Tensor> => Tree.leaves<Any>(tre
 /** Makes an engine that runs steps without compilation. */
 export const make = (): Effect.Effect<Engine["Service"]> =>
   Effect.sync(() => {
-    // TensorFlow.js would advertise its other packages on the console.
+    // TensorFlow.js would print an advertisement for its other packages.
     tf.env().set("PROD", true)
     const held = new Set<{ tree: object }>()
 

@@ -31,7 +31,7 @@ const program = ({ result, tape, updates }: Tape.Recorded): CompiledEngine.Progr
 
 type Precision = NonNullable<TensorFlowOptions["precision"]>
 
-// TensorFlow asks for its precision with the first product, once for all engines of a process.
+// TensorFlow reads its precision at the first product, once for all engines of a process.
 let settled: Precision | undefined
 
 const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\"") =>

@@ -46,9 +46,9 @@ const isRounding = (): boolean => {
 }
 
 const start = async (): Promise<Answer<"start">> => {
-  // TensorFlow.js would praise itself on the console.
+  // TensorFlow.js would print an advertisement.
   tf.env().set("PROD", true)
-  // The packages still call what Node 23 removed, and Node 22 warns of.
+  // The packages call functions that Node 23 removed and Node 22 warns about.
   Object.assign(util, {
     isArray: Array.isArray,
     isNullOrUndefined: (value: unknown) => value === null || value === undefined
@@ -57,14 +57,14 @@ const start = async (): Promise<Answer<"start">> => {
   if (process.platform === "linux") {
     const set = koffi.load(null).func("int setenv(str name, str value, int overwrite)")
     set("TF_SET_ONEDNN_FPMATH_MODE", precision === "bf16" ? "BF16" : "", 1)
-    // Its lines about the processor are no part of our output. Whoever wants them has set the variable.
+    // TensorFlow's lines about the processor are unwanted, unless the user has set the variable.
     set("TF_CPP_MIN_LOG_LEVEL", "2", 0)
     if (precision === "bf16") set("TF_ENABLE_ONEDNN_OPTS", "1", 1)
   }
   const failures: Array<string> = []
   for (const name of packages) {
     if (tf.getBackend() === "tensorflow") break
-    // One that does not load must not keep the next from being tried.
+    // If one does not load, the next is tried.
     await import(name).catch((cause: unknown) => failures.push(why(name, cause)))
   }
   if (tf.getBackend() !== "tensorflow") throw new Error(failures.join("; "))
@@ -73,7 +73,7 @@ const start = async (): Promise<Answer<"start">> => {
   return [{
     version: `${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`,
     threads: availableParallelism(),
-    // Whether it can is known only of what was asked for.
+    // bf16 can be tested only if it was requested. Otherwise the processor's features decide.
     precisions: (precision === "bf16" ? isRounding() : !isUsingGpuDevice && roundsToBf16())
       ? ["fp32", "bf16"]
       : ["fp32"]
@@ -91,7 +91,7 @@ const download = (tensor: tf.Tensor): Packed => ({
 /** Runs `body`. Frees every tensor that it made but did not keep, also if it throws. */
 const scoped = <A>(body: () => A): A => {
   const results: Array<A> = []
-  // What `tf.tidy` returns it searches for tensors, element by element.
+  // `tf.tidy` would search a returned value for tensors, element by element.
   tf.tidy(() => {
     results.push(body())
   })
@@ -121,7 +121,7 @@ const play = ({ held, tape }: Model, given: Arrays): ReadonlyMap<string, tf.Tens
   const take = ({ attributes, inputs, kernel, last, listed, outputs }: Call): void => {
     const named = inputs.map(([key, tensor]) => [key, found(tensor)] as const)
     const read = listed ? named.map(([, tensor]) => tensor) : Object.fromEntries(named)
-    // TensorFlow.js types lists of tensors as records of tensors.
+    // In the types of TensorFlow.js, a list of tensors is a record of tensors.
     const results = [tf.engine().runKernel(kernel, read as tf.NamedTensorMap, attributes)].flat() as Array<tf.Tensor>
     outputs.forEach((tensor, i) => tensors.set(tensor, results[i]!))
     for (const tensor of last) {
@@ -149,7 +149,7 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
     const outputs = play(model, inputs)
     const results = Array.from(outputs).filter(([name]) => !replaced.has(name))
     const packed = Protocol.packed(results.map(([name, tensor]) => [name, download(tensor)]))
-    // Another name for the same elements, which may be those of an input, a constant, or a metric.
+    // A clone shares its elements with the output, which may also be an input, a constant or a metric.
     const next = model.updates.map(({ input, output }) => [input, outputs.get(output)!.clone()] as const)
     for (const [input, tensor] of next) {
       model.held.get(input)!.dispose()

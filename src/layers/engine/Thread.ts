@@ -20,7 +20,7 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object) 
       new Worker(program, { workerData: options, execArgv: ["--disable-warning=ExperimentalWarning"] })
     ),
     (running) => {
-      // Whoever closes the layer waits for its end.
+      // The layer's finalizer waits for the end of the worker.
       running.ref()
       return Effect.promise(() => running.terminate())
     }
@@ -35,7 +35,7 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object) 
   worker.on("message", (response: Response) => {
     const settle = waiting.get(response.id)
     waiting.delete(response.id)
-    // The worker must not keep a process alive that has nothing else to do. Before settling: that may call again.
+    // An idle worker must not keep the process alive. This precedes `settle`, which may call again.
     if (waiting.size === 0) worker.unref()
     settle?.(response)
   })

@@ -40,12 +40,12 @@ export const read: <A, I>(
   function*(schema, file) {
     const { readText } = yield* Files.make
     const text = yield* readText(file)
-    // JSON is YAML.
+    // Every JSON file is also YAML.
     const { parseDocument } = yield* Effect.promise(() => import("yaml"))
     const value = yield* Effect.try({
       try: (): unknown => {
         const document = parseDocument(text)
-        // What YAML only warns of, as an unknown tag, changes what is read.
+        // Warnings of YAML, such as an unknown tag, mean that the value differs from the text.
         const [problem] = [...document.errors, ...document.warnings]
         if (problem !== undefined) throw problem
         return document.toJS() ?? {}

@@ -128,7 +128,7 @@ export const version = (file: string): Effect.Effect<string, FileError> =>
 /** Tests whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>
   Effect.try({ try: () => process.kill(pid, 0), catch: code }).pipe(
-    // A process of another user exists but may not be signalled.
+    // EPERM means that the process exists, but belongs to another user.
     Effect.catch((errno) => Effect.succeed(errno === "EPERM"))
   )
 
@@ -177,7 +177,7 @@ export interface Files {
 const TEMPORARY = /^\.tmp-(\d+)-/
 const REPLACED = ".replaced-"
 
-// What this process is writing at the moment. Its number alone does not tell: containers give the same one out again.
+// The files that this process is writing. Its id does not identify them, because containers use the same ids again.
 const active = new Set<string>()
 let writers = 0
 
@@ -203,7 +203,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       (temporary) => Effect.andThen(discard(temporary), Effect.sync(() => active.delete(temporary)))
     )
 
-  // A rename is only durable once its folder is. Windows cannot open folders, so there it is left to the system.
+  // A rename is durable only after its folder is flushed. Windows cannot open folders, so there the system decides.
   const syncFolder = (folder: string) =>
     fs.open(folder).pipe(Effect.flatMap((handle) => handle.sync), Effect.scoped, Effect.ignore)
 
@@ -256,7 +256,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     beside(file, (temporary) =>
       put(temporary, [new TextEncoder().encode(content)]).pipe(
         Effect.andThen(fs.link(temporary, file)),
-        // Some file systems have no links. There, a reader may see the file before its content.
+        // On file systems without links, a reader may see the file before its content.
         Effect.catchIf((error) => !exists(error), () => fs.writeFileString(file, content, { flag: "wx" })),
         Effect.as(true),
         Effect.catchIf(exists, () => Effect.succeed(false))
@@ -275,7 +275,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
             : error)
         yield* syncFolder(temporary)
         yield* Effect.uninterruptible(Effect.gen(function*() {
-          // A folder that is not empty cannot be renamed onto. Between the two renames the old one is found by `sweep`.
+          // A rename cannot replace a folder that is not empty. Between the two renames, `sweep` finds the old one.
           const again = yield* fs.exists(folder)
           if (again) yield* fs.rename(folder, replaced)
           yield* fs.rename(temporary, folder).pipe(
@@ -288,7 +288,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       })
     ).pipe(onFailure(folder))
 
-  // Renamed first, so that no instant shows it half removed.
+  // The folder is renamed first, so that it is never partly removed.
   const removeFolder = (folder: string) =>
     beside(folder, (temporary) => fs.rename(folder, temporary)).pipe(onFailure(folder))
 

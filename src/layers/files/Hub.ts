@@ -194,7 +194,7 @@ export const upload: (
     })
     const common = { repo: repository, accessToken: Redacted.value(options.token), ...credentials(options) }
     yield* asked(() => createRepo({ ...common, visibility: open ? "public" : "private" })).pipe(
-      // One that is there already is what is wanted.
+      // The repository may already exist.
       Effect.catchIf((reason) => /already (?:created|exist)/i.test(reason.message), () => Effect.void)
     )
     const commit = yield* asked(() =>

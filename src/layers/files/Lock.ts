@@ -35,7 +35,7 @@ export const hold = Effect.fnUntraced(function*(
   directory: string
 ): Effect.fn.Return<void, Locked | Files.FileError, Scope.Scope> {
   const { fs, path } = files
-  // Field 22 of the process's status, after the command's name, which may hold spaces. Only Linux has it.
+  // The start time is field 22 of the process's status. The command's name before it may contain spaces. Only Linux has it.
   const startOf = (pid: number) =>
     fs.readFileString(`/proc/${pid}/stat`).pipe(
       Effect.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null),
@@ -62,8 +62,8 @@ export const hold = Effect.fnUntraced(function*(
       if (Option.isNone(text)) return yield* claim(name)
       const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
       if (Option.isSome(holder) && (yield* isHeld(holder.value))) return yield* new Locked(holder.value)
-      // Of several processes that see the same stale lock one may replace it: the one that holds the lock of this name.
-      // The stale one is never away, so nobody can come in between.
+      // If several processes see the same stale lock, only the one that holds the lock `takeOver` may replace it.
+      // The stale lock stays until it is replaced, so no other process can take its place.
       const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`
       const taken = yield* Effect.acquireUseRelease(
         claim(takeOver),

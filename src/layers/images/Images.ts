@@ -161,7 +161,7 @@ const traced = ({ load, ...images }: Images["Service"]): Images["Service"] => ({
   })
 })
 
-// Each source is loaded by whoever builds its layer, for it brings the readers of its formats.
+// Each source is imported when its layer is built, because it imports the readers of its formats.
 const loaded = <S, E, R>(
   load: () => Promise<S>,
   make: (source: S) => Effect.Effect<Images["Service"], E, R>

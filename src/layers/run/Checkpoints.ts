@@ -208,7 +208,7 @@ const reader = (files: Files.Files, directory: string) => {
       return yield* new Missing({ folder, steps: yield* steps(stage) })
     }
     const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
-    // What exists but cannot be read (rights, a failing disk) is no damage.
+    // A file that exists but cannot be read (permissions, a failing disk) is not damaged.
     const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
       error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
 

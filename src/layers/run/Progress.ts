@@ -80,7 +80,7 @@ const clock = (seconds: number): string => {
 
 const fractionOf = ({ step, total }: Report): number => total > 0 ? Math.min(1, step / total) : 1
 
-// A stage measures the batch that it learns from: nobody may take that for what it reaches on a split.
+// This is the accuracy on a training batch, which must not be mistaken for the accuracy on a split.
 const said = (name: string): string => name.startsWith("accuracy") ? `${name} of the last batch` : name
 
 const line = (report: Report, running: Running, now: number, drawing: string): string => {
@@ -151,7 +151,7 @@ export const layerTerminal = (
         if (Option.isSome(drawn)) yield* draw(drawn.value)
       })
 
-      // A stage that fails or is interrupted leaves its bar open; what is printed next begins on a line of its own.
+      // After a failed or interrupted stage, the next output begins on a new line below its bar.
       yield* Effect.addFinalizer(() => endBar)
       return { report, message }
     })

@@ -3,7 +3,7 @@
  * continued from.
  */
 import { Effect, Option, Schema } from "effect"
-// Node 20, which entries refuse by name, would not link what it does not have.
+// Node 20 lacks this import and would fail to link, before the entries can refuse it by name.
 import * as Module from "node:module"
 import * as os from "node:os"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"

@@ -119,7 +119,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     Option.getOrElse(() => ({ computedOn: [], continuedFrom: {}, machine: {} }))
   )
 
-  // A row is there or not: half a line would spoil the next one.
+  // A row is written as a whole, because half a line would corrupt the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
     Effect.uninterruptible(store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`))
 
@@ -205,7 +205,7 @@ const isBlank = Effect.fnUntraced(function*(
   directory: string
 ): Effect.fn.Return<boolean, PlatformError.PlatformError> {
   const names = yield* fs.readDirectory(directory)
-  // Many programs have a config.json: what was not written here is never removed.
+  // Many programs have a config.json. Files that patchword did not write are never removed.
   if (!names.includes(STAGES) || !names.includes(RunEnvironment.ENVIRONMENT)) return false
   if (!names.every((name) => BLANK.includes(name))) return false
   const kept = yield* Effect.forEach(
@@ -233,7 +233,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     Effect.forEach(names, (name) => fs.remove(path.join(directory, name), { recursive: true, force: true }), {
       discard: true
     })
-  // A process that was killed before it did anything.
+  // These files are of a process that was killed before it did anything.
   if (yield* isBlank(files, directory)) yield* remove([CONFIG, RunEnvironment.ENVIRONMENT])
   yield* Effect.addFinalizer(() =>
     isBlank(files, directory).pipe(
@@ -247,7 +247,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     )
   )
 
-  // First of all: a folder without a config is no run.
+  // The configuration is written first, because a folder without it is not a run.
   const own = yield* RunStore.readJson(store, CONFIG)
   if (Option.isNone(own)) yield* store.write(CONFIG, pretty(config))
   else {
@@ -270,7 +270,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     }
   }
 
-  // A process killed while it appended a row leaves the beginning of a line.
+  // A process that was killed during a write leaves an incomplete line.
   for (const name of [LOG, TIMINGS]) {
     const text = Option.getOrElse(yield* store.read(name), () => "")
     const whole = text.slice(0, text.lastIndexOf("\n") + 1)

@@ -19,7 +19,7 @@ export interface ClipOptions extends NetworkOptions {
 /** Greatest width at which all published towers of CLIP have heads of 64 channels. Wider ones can have 80, 88 or 104. */
 const WIDEST = 1024
 
-// Tensors that only OpenAI's own files have.
+// Names of tensors that only OpenAI's own files have.
 const OPENAI = ["input_resolution", "context_length", "vocab_size"]
 
 const network = Effect.fnUntraced(function*(weights: Weights.Weights, origin: Origin, options: ClipOptions) {

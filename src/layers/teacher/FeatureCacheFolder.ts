@@ -32,7 +32,7 @@ export const SHARD = /^shard-(\d{5,})\.bin$/
 
 /** A shard of a cache. */
 export const Shard = Schema.Struct({
-  // Nothing outside of the folder is read, whatever the manifest says.
+  // The pattern prevents reads outside of the folder.
   file: Schema.String.check(Schema.isPattern(SHARD)),
   images: Quantity.Count,
   sha256: Schema.String,
@@ -128,7 +128,7 @@ export const open = Effect.fnUntraced(function*(
           const handle = yield* fs.open(place)
           const size = Number((yield* handle.stat).size)
           const whole = check === "contents" && size === expected
-          // What the manifest counts is believed only where the file has as much.
+          // The manifest's count is used only if the size of the file agrees with it.
           return { size, content: yield* readAt(handle, 0, whole ? size : size === expected ? images * KEY : 0) }
         }))
       )

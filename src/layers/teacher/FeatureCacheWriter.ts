@@ -114,7 +114,7 @@ export const writer: (
       starts: [],
       damaged: []
     }))
-    // The teacher of a file that was moved has another name.
+    // The name of a teacher is its file, which may have been moved.
     const identity = (one: About): Json.Json => ({ ...one, teacher: about.teacher })
     const differences = Json.differences(identity(found.about), identity(about))
     if (differences.length > 0) return yield* new OtherFeatures({ differences })
@@ -131,7 +131,7 @@ export const writer: (
         () => Effect.sync(() => (manifest = next))
       )
     if (Option.isNone(opened) || damaged.length > 0) yield* save(manifest)
-    // Damaged shards, and those of which a killed process did not get to say that they were there.
+    // Damaged shards, and shards that a killed process had not yet added to the manifest.
     const known = new Set(manifest.shards.map(({ file }) => file))
     for (const name of yield* inFolder(fs.readDirectory(directory))) {
       if (SHARD.test(name) && !known.has(name)) yield* inFolder(fs.remove(path.join(directory, name)))
@@ -163,7 +163,7 @@ export const writer: (
         ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
       }
       yield* save({ ...manifest, shards: [...manifest.shards, shard], walks })
-      // Not before: a shard that no manifest names is lost, and a walk would claim its images.
+      // Cleared only now: a shard that is not in the manifest is lost, but the walk would count its images.
       pending.length = 0
     }).pipe(Effect.uninterruptible, within(directory))
 

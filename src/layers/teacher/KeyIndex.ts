@@ -23,7 +23,7 @@ export class KeyIndex {
   /** Returns the slot of a key, or the free slot for it. */
   #slotOf(key: Uint8Array): number {
     const mask = this.#slots.length - 1
-    // Digests are as good as random, so any of their bytes will do.
+    // Digests are distributed like random numbers, so any of their bytes serve as a hash.
     let slot = (key[0]! | (key[1]! << 8) | (key[2]! << 16) | (key[3]! << 24)) & mask
     for (;;) {
       const taken = this.#slots[slot]!

@@ -62,8 +62,8 @@ export const make = Effect.fn("patchword.Teacher.layerNetwork")(
     const scope = yield* Scope.Scope
     const engine = yield* Engine
 
-    // Programs have fixed shapes and hold the weights, so there is one for each size of images: for batches as large as
-    // the first of that size. Others are shown to it part by part, the last part filled up with nothing.
+    // Programs have fixed shapes and hold the weights, so there is one program per size of images. Its batch size is that of
+    // the first batch of this size. Other batches are run in parts; the last part is padded with zeros.
     const sizes = new Map<string, number>()
     const opened = yield* memoize((key) => {
       const [height, width] = key.split("x").map(Number) as [number, number]

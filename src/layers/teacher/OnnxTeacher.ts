@@ -49,7 +49,7 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
       return yield* wrong("there are several outputs; name one")
     }
 
-    // A model made for one batch size is shown its batches one after another, the last one filled up with nothing.
+    // A model with a fixed batch size gets the images in parts; the last part is padded with zeros.
     const fixed = model.inputs.find(({ name }) => name === port)?.shape[0] ?? -1
 
     const once = Effect.fnUntraced(function*(pixels: Float32Array, shape: [number, 3, number, number]) {
@@ -109,7 +109,7 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
       },
       within(file)
     )
-    // The width stands in no header that can be trusted: models with free axes leave it open.
+    // The model's metadata does not give the width reliably: free axes leave it open.
     const tried = yield* features(HostTensor.zeros([1, 3, imageSize, imageSize], "float32"))
     return Teacher.of({
       name: file,

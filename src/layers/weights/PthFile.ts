@@ -63,7 +63,7 @@ export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
     if (entry === undefined || entry.directory) {
       return yield* new Pth.PthError({ reason: { _tag: "MissingRecord", record } })
     }
-    // PyTorch compresses nothing: a record that claims more than the file would only take memory.
+    // PyTorch does not compress, so a record that claims to be larger than the file is damaged.
     if (entry.uncompressedSize <= Number(size)) return entry
     const problem = `${record} claims ${entry.uncompressedSize} bytes in a file of ${size}`
     return yield* new Pth.PthError({ reason: { _tag: "Archive", problem } })

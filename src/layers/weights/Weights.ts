@@ -192,7 +192,7 @@ export const writeBatch: (
   (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
 )
 
-// Loaders of PyTorch ask for the key `format`.
+// Loaders of PyTorch require the key `format`.
 const metadataOf = ({ provenance }: Weights): Readonly<Record<string, string>> => ({
   format: "pt",
   ...toMetadata(provenance)

@@ -25,7 +25,7 @@ const readOne = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
     return { checkpoint, beginning: yield* readAt(handle, 0, Safetensors.BEGINNING) }
   }).pipe(Effect.scoped, Files.onFailure(file))
   if (checkpoint !== undefined) return { metadata: {}, tensors: checkpoint }
-  // Of a copy that has hardly begun, its name says what it is.
+  // A file that is too short for recognition is safetensors if its name says so.
   const meant = Safetensors.recognise(beginning) ||
     (beginning.length < Safetensors.BEGINNING && file.endsWith(".safetensors"))
   return yield* Effect.catchTag(

@@ -96,7 +96,7 @@ export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint
   }).pipe(Effect.catch((why) => Decode.whyBroken(png, bounds.pixelLimit, why)))
   const shown = yield* Decode.header(picture)
   const orientation = Decode.orientationOf(own, bounds) === 1 ? Decode.orientationOf(shown, bounds) : own.orientation
-  // Fewer bits than 8 are spread over all greys on decoding.
+  // Decoders scale values of fewer than 8 bits to the range of 8 bits.
   const step = 255 / (2 ** depth - 1)
   const turned = orient({ width, height, data: data.map((grey) => grey / step) }, orientation)
   const upright = Decode.orientationOf(shown, bounds) >= 5 ? [shown.height, shown.width] : [shown.width, shown.height]

@@ -84,13 +84,13 @@ const pixelsOf = (image: Sharp): Promise<Pillow.Pixels> =>
 const managed = (image: Uint8Array | string, { pixelLimit, shrinkTo }: Bounds, hasSpare: boolean) =>
   Effect.tryPromise({
     try: async (): Promise<Pillow.Pixels> => {
-      // Like Pillow, a file that ends too early is refused, and one that is merely odd is read.
+      // As in Pillow, a file that ends too early is refused, but a file with lesser faults is read.
       const upright = sharp(image, { failOn: "error", limitInputPixels: pixelLimit }).autoOrient()
       if (!hasSpare) {
         return pixelsOf(shrunk(upright, shrinkTo).flatten({ background: { r: GROUND, g: GROUND, b: GROUND } }))
       }
       const all = await pixelsOf(upright.removeAlpha())
-      // sharp would shrink by the sample as if it were transparency.
+      // On shrinking, sharp would treat the extra sample as transparency.
       const { channels, height, width } = all.info
       if (shrinkTo === undefined || channels !== 3) return all
       return pixelsOf(shrunk(sharp(all.data, { raw: { width, height, channels } }), shrinkTo))

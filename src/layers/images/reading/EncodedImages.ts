@@ -82,7 +82,7 @@ const SHRUNK = "shrinkTo cannot be used with the colour official: the official c
 
 const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
   ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
-  // A file of its own that cannot be read is no reason to give up the others.
+  // One unreadable file must not stop the check of the others.
   (file !== undefined && reason._tag === "FileError")
 
 const findingOf = ({ message, reason, source }: ImagesError): string =>
@@ -108,7 +108,7 @@ export const make = (options: Options) => {
     const kept = new Map<number, Picture>()
     const held = new WeakSet<Picture>()
 
-    // Only the bytes say what the pixels of a TIFF mean, and what Pillow would make of a file.
+    // Only the bytes show what the pixels of a TIFF mean, and how Pillow would decode a file.
     const isQuick = (file: string) => options.colour !== "official" && !/\.tiff?$/i.test(file)
 
     const keep = (index: number, picture: Picture): void => {

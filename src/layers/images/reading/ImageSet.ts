@@ -60,7 +60,7 @@ export interface ImageSet {
   readonly describe: (index: number) => string
 }
 
-// By the function itself: a set that is made of another one, and hands out pictures its own way, is not in it.
+// The key is the function itself, so a set that is derived from another one with its own function is not found.
 const keepers = new WeakMap<ImageSet["image"], (picture: Picture) => boolean>()
 
 /**

@@ -44,7 +44,7 @@ const word = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) | (byte
 const isWholeGif = (bytes: Uint8Array): boolean => {
   const colours = (flags: number) => (flags & 0x80) === 0 ? 0 : 3 << ((flags & 7) + 1)
   let at = 13 + colours(bytes[10] ?? 0)
-  // Extensions: a kind, then blocks that begin with their length, the last of length 0.
+  // An extension is a kind and then blocks. Each begins with its length; the last has the length 0.
   while (bytes[at] === 0x21) {
     at += 2
     while ((bytes[at] ?? 0) !== 0) at += 1 + bytes[at]!
@@ -122,7 +122,7 @@ export const decode = Effect.fnUntraced(function*<E>(
     data: rgb,
     info: { width, height, channels: 3 }
   })
-  // Pillow turns TIFF files when it reads them, and no others.
+  // Pillow orients only TIFF files when it reads them.
   const turned = metadata.format === "tiff" ? image.autoOrient() : image
   if (metadata.space === "cmyk") {
     const { data, info } = yield* raw(turned.pipelineColourspace("cmyk").toColourspace("cmyk"))

@@ -72,7 +72,7 @@ const INKS = 5
 const COLOURS = new Map([[0, 1], [1, 1], [2, 3], [3, 1], [INKS, 4], [YCBCR, 3], [8, 3]])
 
 const UNSIGNED = 1
-// What is said to be of no format is unsigned.
+// A file without a sample format has unsigned samples.
 const FORMATS = new Set([UNSIGNED, 4])
 const DEEPEST = 16
 

@@ -24,7 +24,7 @@ export const arrowDurations = (text: string): ReadonlyArray<string> => {
     const offset = entry < view.getUint16(places, true) ? view.getUint16(places + entry, true) : 0
     return offset === 0 ? undefined : table + offset
   }
-  // Before the message stands its length, and in newer files a mark before that.
+  // The length precedes the message, and in newer files a marker precedes the length.
   const header = field(target(word(0) === CONTINUATION ? 8 : 4), HEADER)
   const fields = header === undefined ? undefined : field(target(header), FIELDS)
   if (fields === undefined) return []

@@ -34,7 +34,7 @@ const PROTOCOL = 1
 
 const SIDE = 48
 
-// Vector drawings are rasterised four times as large, so that the reduction is an exact mean of 16 pixels.
+// Vector drawings are rasterised at four times the side, so the reduction is an exact mean of 16 pixels.
 const DRAWN_SIDE = 192
 
 const NOTO = "@iconify-json/noto"
@@ -132,7 +132,7 @@ const reaches = (length: number, side: number) => {
 const reduce = (data: Uint8Array, width: number, height: number): Picture => {
   const side = Math.max(width, height)
   const columns = reaches(width, side)
-  // One place more than there are parts: the last pixel reaches into it by nothing.
+  // One more place than parts, because the last pixel overlaps a next part by 0.
   const line = new Float64Array((SIDE + 1) * 3)
   const sums = new Float64Array((SIDE + 1) * SIDE * 3)
   reaches(height, side).forEach(({ first, part, second }, y) => {
@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Option.liftThrowable(() => path.dirname(require.resolve(`${name}/package.json`, { paths: [...from] })))()
 
   const check = Effect.fnUntraced(function*(styles: ReadonlyArray<Style>) {
-    // The names of Noto's emoji serve the packages that bring none.
+    // Packages without names of emoji use those of Noto.
     const needed = (["noto", ...styles] satisfies ReadonlyArray<Style>).map((style) => STYLES[style])
     const missing = needed.filter((style) => Option.isNone(folderOf(style.package)))
     if (missing.length > 0) {
@@ -216,7 +216,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const found = own.get(codePoints) ?? common.get(codePoints)
       return found === undefined ? [] : [{ codePoints, name: found }]
     })
-    // An emoji that merely borrows another one's drawing is not drawn twice.
+    // An emoji that uses the drawing of another one is not drawn twice.
     const taken = new Set(named.map((emoji) => emoji.name).filter((icon) => icon in icons))
     return named.flatMap(({ codePoints, name: icon }) => {
       const alias = icon in icons ? undefined : aliases[icon]

@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     splits.length === 0 ? [["train", directory]] : splits.map((split) => [split, path.join(directory, split)])
   )
 
-  // Labels mean the same in every split, also where one lacks a class.
+  // Labels have the same meaning in every split, even if a split lacks a class.
   const listing = yield* Effect.cached(Effect.gen(function*() {
     const found = yield* Effect.forEach(folders, ([split, folder]) =>
       Effect.gen(function*() {

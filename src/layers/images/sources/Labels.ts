@@ -72,7 +72,7 @@ export const namesOf = (text: string): Effect.Effect<ReadonlyArray<string>, Labe
 
 const isInteger = (label: Label): label is bigint => typeof label === "bigint"
 
-// A number could be read as the class of that number, or as the class that is called so.
+// A number could be the index of a class or the name of a class.
 const clear = Effect.fnUntraced(function*(labels: ReadonlyArray<Label>, { keys }: Known) {
   yield* distinct(keys)
   const at = keys.findIndex((key, number) => /^\d+$/.test(key) && BigInt(key) !== BigInt(number))

@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     }).pipe(Files.onFailure(place), within(place))
   }))
 
-  // Labels mean the same in every split, also where one lacks a class.
+  // Labels have the same meaning in every split, even if a split lacks a class.
   const everyLabel = yield* Effect.cached(
     Effect.map(Effect.forEach(splits, found), (all) => new Set(all.flatMap(({ labels }) => [...new Set(labels)])))
   )

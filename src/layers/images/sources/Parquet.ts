@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     })
   })
 
-  // Labels mean the same in every split, also where one lacks a class.
+  // Labels have the same meaning in every split, even if a split lacks a class.
   const everyLabel = yield* Effect.cached(
     Effect.map(
       Effect.forEach(splits, filesOf),
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     const files = yield* filesOf(split)
     const names = yield* within(split)(joined(files))
     const every = files.flatMap(({ labels }) => labels)
-    // Given classes that are none of the files' are other names for their numbers.
+    // Classes in the options that the files do not have are new names for the numbers.
     const renamed = names !== undefined && options.classes !== undefined && !sameNames(names, options.classes)
       ? new Map(names.map((name, at) => [name, BigInt(at)]))
       : new Map<string, bigint>()

@@ -30,7 +30,7 @@ export interface ParquetFile {
 /** Size of the smallest Parquet file in bytes: 4 letters at its beginning and end, and the length of the metadata. */
 const SHORTEST = 12
 
-// A page without values, as of a column of nulls, is empty, which is no block to the decoder of LZ4.
+// A page without values (of a column of nulls) is empty, and the decoder of LZ4 refuses an empty block.
 const compressors = Object.fromEntries(
   Object.entries(Compressors.compressors).map(([codec, decompress]) => [
     codec,
@@ -125,7 +125,7 @@ export const open = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, shard
   const metadata = yield* attempt(() => parquetMetadataAsync(file))
   const schema = yield* attempt(async () => parquetSchema(metadata))
   const columns = schema.children.map(({ element }) => element.name)
-  // What a damaged file tells may be of any type.
+  // The metadata of a damaged file can have any type.
   const problem = yield* attempt(async () => fault(metadata, schema, image))
   if (problem !== undefined) return yield* damaged(problem)
   if (columns.indexOf(image) !== columns.lastIndexOf(image)) {

@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
 
   const list = Effect.fnUntraced(function*(folder: string) {
     const version = yield* Files.version(folder)
-    // What a system or an editor leaves behind starts with a dot.
+    // Files that a system or an editor leaves behind begin with a dot.
     const names = (yield* fs.readDirectory(folder)).filter((name) => !name.startsWith(".")).toSorted()
     const found = yield* Effect.forEach(
       names,
@@ -198,7 +198,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       const seen = new Set<string>()
       const places = [first]
       const links: Array<string> = []
-      // Links last: a folder is read under its own name also where a link leads to it.
+      // Links come last, so that a folder is read under its own name even if a link leads to it.
       for (;;) {
         const link = places.length === 0 ? links.shift() : undefined
         const place = link === undefined

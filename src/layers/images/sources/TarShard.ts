@@ -16,7 +16,7 @@ export interface Member {
   readonly text: string
 }
 
-// Up to the first dot of the last part, files of a sample are called the same. Hidden files belong to none.
+// The files of a sample have the same name up to the first dot of the last part. Hidden files belong to no sample.
 const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
 
 const BLOCK = 512
@@ -30,7 +30,7 @@ const extracted = async (file: string, length: number, signal: AbortSignal): Pro
   extract.on("entry", ({ name, size, type }, content, next) => {
     const offset = content.offset + BLOCK
     const end = BLOCK * Math.ceil((offset + size) / BLOCK)
-    // The shard fails by itself.
+    // The pipeline reports this error.
     content.on("error", () => {})
     if (end > length) return next(new FileTruncated({ expected: end, found: length }))
     const [, key, ends = ""] = NAME.exec(name) ?? []

@@ -122,7 +122,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
   const scan = Effect.fnUntraced(function*(tar: string, length: number) {
     const found = yield* members(tar, length)
-    // Files of a sample mostly stand side by side, but need not.
+    // The files of a sample are usually adjacent, but need not be.
     const samples = Map.groupBy(found, ({ key }) => key)
     const names: Array<string> = []
     const offsets: Array<number> = []
@@ -248,7 +248,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
     }))
   )
 
-  // Labels mean the same in every split, also where one lacks a class.
+  // Labels have the same meaning in every split, even if a split lacks a class.
   const everyLabel = yield* Effect.cached(
     Effect.map(
       Effect.forEach(splits, opened),

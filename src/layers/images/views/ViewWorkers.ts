@@ -38,7 +38,7 @@ export interface Task {
 
 /** Number of pixels from which on a thread makes a view. Smaller images take less time than a message to a thread. */
 const LARGE = 2 ** 15
-// One thread makes the views of about as many pictures as two others decode.
+// One thread makes views at about the speed at which two others decode.
 const MOST = 4
 
 const program = new URL(`./ViewWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function*(
       return Promise.all(workers.map(({ worker }) => worker.terminate()))
     })
   )
-  // Pictures are handed over in memory that is shared and used again: nothing is allocated, nor collected, for each.
+  // Pictures are passed in shared memory that is used again, so no picture needs an allocation or garbage collection.
   const roomFor = (length: number): Uint8Array => {
     const free = rooms.pop()
     return free !== undefined && free.length >= length ? free : new Uint8Array(new SharedArrayBuffer(length))

@@ -34,10 +34,10 @@ const instantiate = () => {
 }
 
 const shared = instantiate()
-// A memory never shrinks: what a very large picture needs is not kept.
+// A memory never shrinks, so the memory for a very large picture is not kept.
 const KEPT = 64 * 2 ** 20
 const PAGE = 2 ** 16
-// What the kernel may read or write behind a place.
+// Bytes that the kernel may read or write behind a place.
 const SLACK = 64
 
 const aligned = (bytes: number): number => Math.ceil(bytes / SLACK) * SLACK
@@ -68,10 +68,10 @@ interface Area {
   readonly height: number
 }
 
-// Moved from 0, from the picture's mean luminance, from the pixel's own.
+// Brightness scales the distance to 0, contrast that to the mean luminance, saturation that to the pixel's own luminance.
 const KINDS = { brightness: 0, contrast: 1, saturation: 2 }
 
-// The kernel multiplies numbers of 16 bits: weights are halved at this bit.
+// The kernel multiplies 16-bit numbers, so weights are split at this bit.
 const HALF = 11
 
 /** Writes a filter for the kernel, for a line of `length` pixels. The line is read from its end if `mirrored`. */
@@ -115,7 +115,7 @@ export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }
     const { height: lines, step, width: across } = area
     return colour(area.at, step, to, to === 0 ? 0 : 3 * across, across, lines, at, list.length, measure ? 1 : 0)
   }
-  // Contrast depends on all of the picture, the other changes on no pixel beyond the box.
+  // Contrast depends on the whole picture; the other changes depend only on pixels in the box.
   const contrast = Math.max(0, changes.findIndex(({ property }) => property === "contrast"))
   const [before, after] = [changes.slice(0, contrast), changes.slice(contrast)]
   let area: Area = { at: put(picture.data), step: 3 * picture.width, width: picture.width, height: picture.height }
@@ -152,7 +152,7 @@ export const view = (picture: Picture, { box, changes, filter, mirrored, ...of }
     const { halves, pairs, places } = passOf(rowAxis.table, from.height, false)
     const step = 3 * from.width
     const at = room(step * height)
-    // Where a position has an odd number of taps, a line beyond the last is read and weighs nothing.
+    // If a position has an odd number of taps, the line after the last is read too, with weight 0.
     room(from.step)
     columns(from.at, from.step, at, step, step, height, put(places), put(halves), pairs)
     return { at, step, width: from.width, height }
