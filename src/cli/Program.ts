@@ -6,14 +6,17 @@ import { patchword } from "./patchword.ts"
 import * as Failure from "./terminal/Failure.ts"
 import * as Output from "./terminal/Output.ts"
 
-/** Runs the words of a command line. With `--json` among them, a failure is one JSON object on standard error. */
-export const run = (words: ReadonlyArray<string>) => {
+/**
+ * Runs the words of a command line. With `--json` among them, a failure is one JSON object on standard error. `guard` watches the
+ * standard streams, which a process does once.
+ */
+export const run = (words: ReadonlyArray<string>, guard: typeof Output.orLost = Output.orLost) => {
   const machine = words.includes("--json")
   // Help has no results for a machine.
   const asked = words[0] === "help" ? words.filter((word) => word !== "--json") : words
   return Command.runWith(patchword, { version, renderErrors: !machine })(asked).pipe(
     Failure.misuse,
-    Output.orLost,
+    guard,
     Failure.reported(machine),
     // Standard output is for results.
     Effect.provideService(Logger.LogToStderr, true),

@@ -112,6 +112,29 @@ describe("the help", () => {
       )
     }).pipe(Effect.provide(NodeServices.layer)))
 
+  it.effect.each<readonly [ReadonlyArray<string>, string]>([
+    [["pretrain", "--epochs", "9"], "--epochs is a value of the configuration: --set pretrain.optimizer.epochs=VALUE"],
+    [["pretrain", "--learning-rate", "1"], "--set pretrain.optimizer.lr=VALUE"],
+    [["tokenizer", "train", "--n-embed", "9"], "--set tokenizer.codebook.size=VALUE"],
+    [["finetune", "--batch-size", "9"], "--set finetune.optimizer.batchSize=VALUE"],
+    [["pretrain", "--data-path", "x"], "--data-path is --images here"],
+    [["pretrain", "--output-dir", "x"], "--output-dir is --out here"],
+    [["plan", "--device", "cuda"], "--device is --engine here"]
+  ])(
+    "knows what is meant by %j",
+    ([args, told]) =>
+      Effect.map(failed(...args), (found) => assert.include(found.told, told)).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("has the exit codes of the README", () =>
+    Effect.gen(function*() {
+      const topic = yield* said("help", "exit-codes")
+      const readme = readFileSync("README.md", "utf8")
+      const codes = [...readme.matchAll(/^\| (\d[\d, ]*) \|/gm)].map(([, code]) => code!)
+      assert.isAbove(codes.length, 5)
+      for (const code of codes) assert.include(topic, `\n  ${code} `)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("explains topics", () =>
     Effect.gen(function*() {
       for (const topic of Topics.names) {

@@ -14,7 +14,9 @@ export const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) 
   const told = yield* Told
   const log = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   const error = (...values: ReadonlyArray<unknown>) => void told.push(values.join(" "))
-  yield* Program.run(args).pipe(Effect.provideService(Console.Console, { ...globalThis.console, log, error }))
+  yield* Program.run(args, (self) => self).pipe(
+    Effect.provideService(Console.Console, { ...globalThis.console, log, error })
+  )
   return lines.join("\n")
 })
 

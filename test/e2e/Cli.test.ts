@@ -1,13 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import { tiny } from "../../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
-import * as Runs from "../../src/layers/run/Runs.ts"
 import { optimizer } from "../pipelines/kit.ts"
 import { ended, start } from "./child.ts"
 
@@ -80,7 +79,9 @@ describe("the command", () => {
       pretrain: new PretrainConfig({ ...tiny.pretrain, optimizer: optimizer({ ...tiny.pretrain.optimizer, lr: 0.5 }) })
     })
     const config = await Effect.runPromise(Schema.encodeEffect(Preset)(other))
-    await Effect.runPromise(Effect.provide(Effect.void, Runs.layer(out, { config })))
+    mkdirSync(out)
+    writeFileSync(join(out, "config.json"), JSON.stringify(config))
+    writeFileSync(join(out, "log.jsonl"), "")
     const text = await refusal(73, "demo", "--out", out)
     assert.include(text, "pretrain.optimizer.lr: 0.5 in the folder, 0.003 asked")
     assert.notInclude(text, "mask")

@@ -60,7 +60,7 @@ export const config = Command.make(
       yield* Console.log(JSON.stringify({ config: whole, keys }))
     }).pipe(Failure.mapErrors)
 ).pipe(
-  Command.withDescription("print the whole configuration as YAML: each key explained, and where its value came from"),
+  Command.withDescription("print the whole configuration as YAML, each key explained"),
   Command.withExamples([
     { command: "patchword config --preset base --set pretrain.optimizer.epochs=300" },
     { command: "patchword config --preset tiny > my.yaml" }

@@ -101,6 +101,6 @@ const cache = Command.make("cache", {
 
 /** The command. */
 export const tokenizer = Command.make("tokenizer").pipe(
-  Command.withDescription("learn a visual vocabulary (tokenizer train), cache a teacher's features (tokenizer cache)"),
+  Command.withDescription("learn a visual vocabulary: tokenizer train, tokenizer cache"),
   Command.withSubcommands([train, cache])
 )

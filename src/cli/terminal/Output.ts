@@ -1,6 +1,7 @@
 /** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
 import { Console, Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
 import { CliOutput } from "effect/cli"
+import * as FlagTerms from "./FlagTerms.ts"
 import * as HelpText from "./HelpText.ts"
 
 /** The program that read the output has ended, as `head` does after some lines. Exits with 141, without a word. */
@@ -65,7 +66,11 @@ export const layer = (machine: boolean): Layer.Layer<never> =>
         if (event._tag === "InvalidInvocation") {
           const [program, ...verb] = event.commandPath
           const more = `${[program, "help", ...verb].join(" ")} says what it takes`
-          return yield* Console.error(`${formatter.formatErrors(event.errors)}\n\n  ${more}`)
+          const hints = event.errors.flatMap((error) => {
+            const told = error._tag === "UnrecognizedOption" ? FlagTerms.hint(error.option, event.helpDoc) : undefined
+            return told === undefined ? [] : [told]
+          })
+          return yield* Console.error(`${formatter.formatErrors(event.errors)}\n\n  ${[...hints, more].join("\n  ")}`)
         }
         if (!machine || event._tag !== "Help" || event.reason === "Requested") {
           yield* CliOutput.defaultPresenter.present(event)
