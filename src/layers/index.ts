@@ -1,4 +1,4 @@
-/** The outside world as Effect services. */
+/** Effect services for the outside world: engines, files, images, runs, teachers and weights. */
 import "../RequireNode.ts"
 export * as Engine from "./engine/Engine.ts"
 export * as EngineSurvey from "./engine/EngineSurvey.ts"

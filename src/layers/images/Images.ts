@@ -231,7 +231,7 @@ export const layerFolder = (directory: string, options?: FolderOptions): Layer.L
  *
  * `load` fails with `FileError` if a shard is missing or cannot be unpacked, with `FileTruncated` if one is cut off, and
  * with `FileDamaged` if one is not a tar file or if a sample has two images or two labels. It fails with `LabelUnknown` or
- * `LabelsUnusable` if a label is not a class or cannot be read. For images, it fails as that of {@link layerFolder} does.
+ * `LabelsUnusable` if a label is not a class or cannot be read. For images, it fails as `load` of {@link layerFolder} does.
  */
 export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
   layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
@@ -245,7 +245,7 @@ export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): La
  * Images are read by pages if the file has an index of its pages, else by row groups. So small pages or row groups serve
  * random access best. `load` fails with `FileError` if a file is missing, with `FileDamaged` or `FileTruncated` if one is
  * damaged or lacks a column, with `LabelsUnusable` if a column cannot be a label, and with `LabelUnknown` if a label is not
- * a class. For images, it fails as that of {@link layerFolder} does.
+ * a class. For images, it fails as `load` of {@link layerFolder} does.
  */
 export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
   layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
@@ -268,7 +268,7 @@ export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.La
  * of the 1000 classes, under their labels among all 1000. A classifier is tested on it by its scores of these classes alone.
  *
  * Fails with `ConfigError` if the manifest is invalid, and with `FileError` if a file is missing. `load` also fails with
- * `LabelUnknown` if a label is not a class. For images, it fails as that of {@link layerFolder} does.
+ * `LabelUnknown` if a label is not a class. For images, it fails as `load` of {@link layerFolder} does.
  */
 export const layerManifest = (file: string, options?: ManifestOptions): Layer.Layer<Images, ImagesError> =>
   layerManifestNoDeps(file, options).pipe(Layer.provide(Files.layerNode))

@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
     return { found: new Map(found), every: new Set(found.flatMap(([, { labels }]) => [...new Set(labels)])) }
   }))
 
-  /** The only image of a path that is no folder. */
+  /** Makes a set of a single image file. */
   const loadAlone = (image: Scan.Image) => {
     const labelSource = "nothing: one image has no label"
     const listing = { split: "train", folder: path.dirname(directory), images: [image], leftOut: [] }

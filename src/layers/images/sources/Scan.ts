@@ -85,7 +85,7 @@ export const emptyFolders = (folders: ReadonlyArray<string>, classes: ReadonlySe
   const found = folders.filter((name) => !classes.has(name)).toSorted()
   if (found.length === 0 || classes.size === 0) return []
   const names = [...found.slice(0, NAMED), ...(found.length > NAMED ? ["..."] : [])].join(", ")
-  return [{ kind: `folder without an image, which is no class: ${names}`, count: found.length }]
+  return [{ kind: `folder without images (no class): ${names}`, count: found.length }]
 }
 
 /** Returns the class of a file, the name of its folder. Returns undefined if it is in no folder. */
@@ -255,7 +255,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       return { images: found, labels: found.map(({ name }) => classOf(name)), leftOut, folders, source }
     }
     const first = found.find(({ name }) => classOf(name) === undefined)!
-    const kind = `image in no class folder, as ${first.name}`
+    const kind = `image outside of class folders, for example ${first.name}`
     const labels = inside.map(({ name }) => classOf(name))
     return { images: inside, labels, leftOut: [...leftOut, { kind, count: loose }], folders, source }
   })
