@@ -1,4 +1,4 @@
-/** Tries the laws of a quantizer on one's own: `npm run example examples/quantizerLaws.ts`. */
+/** Checks the laws of a quantizer on your own one: `npm run example examples/quantizerLaws.ts`. */
 import { test } from "node:test"
 import * as Laws from "patchword/laws"
 import { Codes, Normalization, type Tensor } from "patchword/shapes"
