@@ -48,7 +48,7 @@ describe("results", () => {
       for (const text of ["{", "[]", JSON.stringify({ ...result, top1: 7 })]) {
         yield* fs.writeFileString(file!, text)
         const error = yield* Effect.flip(Results.read(run))
-        assert.include(error.message, `${file}: this is no result`)
+        assert.include(error.message, `${file}: this is not a result of patchword`)
         assert.strictEqual(error[Runtime.errorExitCode], 65)
       }
     }).pipe(Effect.provide(NodeServices.layer)))
