@@ -29,7 +29,7 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
         opened(Effect.gen(function*() {
           const set = yield* load
           const order = drawn.map((index) => index % set.length)
-          // Copies: a source may not write into what it gave.
+          // Copies show if a source writes into pictures that it returned.
           const read = (index: number) =>
             Effect.map(set.image(index), ({ data, ...size }) => ({ ...size, data: data.slice() }))
           const first = yield* Effect.forEach(order.toSorted((a, b) => a - b), read)

@@ -39,8 +39,8 @@ const strides = fc.constantFrom(1, 2 ** 16)
 
 const KEYS = 100
 
-// The number of different values among 100 draws has a deviation below 3.4, whatever the distribution: two such numbers differ
-// by 25 once in 10^7 times.
+// The number of different values among 100 draws has a standard deviation below 3.4 for any distribution. Two such numbers
+// differ by 25 once in 10^7 times.
 const CHANCE = 25
 
 type Change = (key: KeyedRandom.Key, at: number, stride: number) => Partial<KeyedRandom.Key>

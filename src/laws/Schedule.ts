@@ -20,7 +20,7 @@ export const schedule = (of: (options: Domain.Cosine) => (step: number) => numbe
   const law = (name: string, body: (options: Domain.Cosine, rates: ReadonlyArray<number>, slack: number) => void) =>
     make(name, asked, (options) => {
       const rate = of(options)
-      // As many steps after the run as in it: what returns has returned by then.
+      // Twice the steps of the run: a periodic schedule has returned by then.
       body(options, Array.from({ length: 2 * options.total + 1 }, (_, step) => rate(step)), 1e-12 * options.peak)
     })
   const said = (what: string, rates: ReadonlyArray<number>, at: number) => () =>

@@ -42,7 +42,7 @@ export type Kind<N extends number> = N extends Dim<string> ? "named"
  * that function are then checked instead.
  */
 export type Sized<N extends number> = IsPlain<N> extends true ? ShapeError.ShapeError<PlainNumber> : unknown
-// To tell that a type parameter may be taken, the compiler puts in its place what extends every type: first of all never.
+// The compiler checks a type parameter with types that extend every type in its place, and never is the first of them.
 type IsPlain<N extends number> = [N] extends [never] ? false : [number] extends [N] ? true : false
 
 type Kinds<A extends number, B extends number> = `${Kind<A>} ${Kind<B>}`

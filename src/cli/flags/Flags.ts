@@ -35,7 +35,7 @@ export const json = Described.flag(
   "print one JSON object on standard output; progress, and a failure as an object, on standard error"
 )
 
-/** Whether random weights are evaluated, too. */
+/** The flag for also evaluating random weights. */
 export const randomBaseline = Described.flag(
   "random-baseline",
   "evaluate the same network with random weights, too, to see what training gave"

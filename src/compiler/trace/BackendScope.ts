@@ -1,7 +1,7 @@
 /** Runs synchronous TensorFlow.js code on a given backend and leaves nothing behind. */
 import * as tf from "@tensorflow/tfjs-core"
 
-// A gradient that throws leaves on the tape what it had saved.
+// A gradient that throws leaves its saved tensors on the tape.
 const dropTape = (): void => {
   const { state } = tf.engine()
   if (state.gradientDepth > 0) return

@@ -209,7 +209,7 @@ export const update = <P extends object>(
   const finite = isFinite(loss === undefined ? norm : add(norm, loss))
   const clip = clipNorm === null ? one : atMost(scale(reciprocal(shift(norm, 1e-6)), clipNorm), 1)
 
-  // What a step does where it is finite and the last of its update; otherwise what changes nothing.
+  // `taken` if the step is finite and the last of its update, otherwise a value that changes nothing.
   const either = (taken: Scalar, still: number) => {
     const otherwise = fill([], still)
     return select(finite, mean === undefined ? taken : select(mean.taken, taken, otherwise), otherwise)

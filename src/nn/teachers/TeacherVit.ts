@@ -159,7 +159,7 @@ export const positions = <T extends number, C extends number, N extends number>(
   resize: typeof AbsolutePosition.resize = AbsolutePosition.resizeAtRunTime
 ): Tensor<[1, N, C]> => {
   const known = table.shape[1]
-  // Resizing is linear, so what it does to unit vectors are the weights of the rows.
+  // Resizing is linear, so the resized unit vectors are the weights of the rows.
   const unit = Float32Array.from({ length: known * known }, (_, i) => (i % (known + 1) === 0 ? 1 : 0))
   const weights = resize(unit, known, from, to)
   return blend(HostTensor.make([tokens, known], "float32", weights), table)

@@ -78,7 +78,7 @@ export type QuantizerOf<N extends Vqkd.Sizes, Q extends Quantizer.Parts> = Quant
   Q
 >
 
-// The parts of a quantizer are a type parameter, of which TypeScript does not compute what they make of a record.
+// The parts of a quantizer are a type parameter, so TypeScript cannot compute the type of a record with them.
 const typed = <A>(record: object): A => Tree.map<A>(record, (leaf) => leaf)
 
 /** Specifies the parameters of the network and of its quantizer. */

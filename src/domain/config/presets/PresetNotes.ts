@@ -18,13 +18,13 @@ export interface Expected {
   readonly source: "paper" | "repository" | "demo"
 }
 
-/** What is known of a preset beside its values. */
+/** Notes about a preset besides its values. */
 export interface Notes {
   readonly network: string
   readonly data: string
   /** Images of the training split. */
   readonly images: number
-  /** Where the values come from. */
+  /** The source of the values. */
   readonly recipe: string
   /** Published accuracies; none where nobody published one. */
   readonly expected: ReadonlyArray<Expected>

@@ -49,7 +49,7 @@ export const all = {
 /** The name of a preset. */
 export type Name = keyof typeof all
 
-/** Whether there is a preset of that name. */
+/** Tests whether there is a preset of this name. */
 export const isName = (name: string): name is Name => Object.hasOwn(all, name)
 
 /** Returns the preset of a name. Fails with a {@link ConfigError} that suggests the nearest name. */
