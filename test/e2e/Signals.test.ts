@@ -41,7 +41,7 @@ describe("signals", () => {
     const { child, end } = await begun("never")
     child.kill("SIGINT")
     const [told] = await once(child.stderr!, "data")
-    assert.match(String(told), /^stopping: a training saves .*Press Ctrl-C again to end at once; a training then/)
+    assert.match(String(told), /^stopping: the training saves .*Press Ctrl-C again to end at once; the steps since/)
     child.kill("SIGHUP")
     child.kill("SIGINT")
     const { signal, stdout } = await end
