@@ -142,18 +142,6 @@ export type Changes<I> = I extends ReadonlyArray<unknown> ? I
 
 type Members<I> = { readonly [K in keyof I]?: Changes<I[K]> | undefined }
 
-const members = (value: Json.Json | undefined): Schema.JsonObject => (Json.isObject(value) ? value : {})
-
-const at = (value: Json.Json, path: ReadonlyArray<string>): Schema.JsonObject =>
-  members(path.reduce<Json.Json | undefined>((inner, key) => members(inner)[key], value))
-
-const put = (value: Json.Json, path: ReadonlyArray<string>, member: Json.Json): Json.Json => {
-  const [key, ...rest] = path
-  if (key === undefined) return member
-  const own = members(value)
-  return { ...own, [key]: put(own[key] ?? {}, rest, member) }
-}
-
 /**
  * Applies plain values to a configuration, one after the other, as `Json.merge` does. The result is checked as a whole.
  * `source` names the values in errors. The length of a training may be given in the words of `TrainingLength`.
@@ -163,26 +151,13 @@ const put = (value: Json.Json, path: ReadonlyArray<string>, member: Json.Json): 
 export const merge = <A extends I, I extends Json.Json>(schema: Schema.Codec<A, I>, source: string) => {
   const run = reading(schema, source, true)
   return (config: A, ...overs: ReadonlyArray<Json.Changes>): Effect.Effect<A, ConfigError> => {
-    const changes = overs.reduce<Json.Json>((all, over) => Json.merge(all, over), {})
-    const merged = overs.reduce<Json.Json>((all, over) => Json.merge(all, over), config)
-    const contradictions: Array<Problem> = []
-    const saidAs = new Map<string, string>()
-    const resolved = trainings(schema).reduce((all, place) => {
-      const found = TrainingLength.resolve(at(config, place), at(changes, place))
-      if (found === undefined) return all
-      if (found._tag === "Contradiction") {
-        contradictions.push({ path: show([...place, found.key]), message: found.message })
-      } else {
-        for (const [key, said] of Object.entries(found.saidAs)) {
-          saidAs.set(show([...place, key]), show([...place, said]))
-        }
-      }
-      const rest = Object.entries(at(all, place)).filter(([key]) => !TrainingLength.names.includes(key))
-      return put(all, place, { ...Object.fromEntries(rest), ...(found._tag === "Length" ? found.length : {}) })
-    }, merged)
-    const [first, ...others] = contradictions
+    const { contradictions: [first, ...others], saidAs, value } = TrainingLength.translate(
+      trainings(schema),
+      config,
+      overs
+    )
     if (first !== undefined) return Effect.fail(new ConfigError({ source, problems: [first, ...others] }))
-    return Effect.mapError(run(resolved), (error) => {
+    return Effect.mapError(run(value), (error) => {
       const [one, ...more] = error.problems
       const said = ({ message, path }: Problem): Problem => ({ path: saidAs.get(path) ?? path, message })
       return new ConfigError({ source, problems: [said(one), ...more.map(said)] })

@@ -13,7 +13,7 @@
  * ```
  */
 import type { Schema } from "effect"
-import type * as Json from "../values/Json.ts"
+import * as Json from "../values/Json.ts"
 
 /** The words that may replace `unit`, `duration` and `warmup`. */
 export type Said = {
@@ -76,5 +76,55 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
     _tag: "Length",
     length: { unit, duration, warmup: warmup === undefined ? share : changes[warmup]! },
     saidAs: { duration: length ?? "duration", warmup: warmup ?? "warmup" }
+  }
+}
+
+const members = (value: Json.Json | undefined): Schema.JsonObject => (Json.isObject(value) ? value : {})
+
+const at = (value: Json.Json, path: ReadonlyArray<string>): Schema.JsonObject =>
+  members(path.reduce<Json.Json | undefined>((inner, key) => members(inner)[key], value))
+
+const put = (value: Json.Json, path: ReadonlyArray<string>, member: Json.Json): Json.Json => {
+  const [key, ...rest] = path
+  if (key === undefined) return member
+  const own = members(value)
+  return { ...own, [key]: put(own[key] ?? {}, rest, member) }
+}
+
+/** A configuration with changes over it, and its lengths as they are stored. */
+export interface Translated {
+  readonly value: Json.Json
+  /** Lengths that contradict each other, by the dot-joined path. */
+  readonly contradictions: ReadonlyArray<{ readonly path: string; readonly message: string }>
+  /** For the path of a stored value, the path under which it was said. */
+  readonly saidAs: ReadonlyMap<string, string>
+}
+
+/** Lays changes over a configuration, with the lengths at some places in the words of {@link Said}. */
+export const translate = (
+  places: ReadonlyArray<ReadonlyArray<string>>,
+  config: Json.Json,
+  overs: ReadonlyArray<Json.Changes>
+): Translated => {
+  const merged = (from: Json.Json) => overs.reduce<Json.Json>((all, over) => Json.merge(all, over), from)
+  const changes = merged({})
+  const found = places.flatMap((place) => {
+    const resolved = resolve(at(config, place), at(changes, place))
+    return resolved === undefined ? [] : [{ place, resolved }]
+  })
+  const path = (place: ReadonlyArray<string>, key: string) => [...place, key].join(".")
+  return {
+    value: found.reduce((all, { place, resolved }) => {
+      const rest = Object.entries(at(all, place)).filter(([key]) => !names.includes(key))
+      return put(all, place, { ...Object.fromEntries(rest), ...(resolved._tag === "Length" ? resolved.length : {}) })
+    }, merged(config)),
+    contradictions: found.flatMap(({ place, resolved }) =>
+      resolved._tag === "Length" ? [] : [{ path: path(place, resolved.key), message: resolved.message }]
+    ),
+    saidAs: new Map(found.flatMap(({ place, resolved }) =>
+      resolved._tag === "Length"
+        ? Object.entries(resolved.saidAs).map(([key, said]) => [path(place, key), path(place, said)] as const)
+        : []
+    ))
   }
 }

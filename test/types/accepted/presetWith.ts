@@ -4,7 +4,7 @@ export const changed = Preset.with(Presets.tiny, {
   tokenizer: { optimizer: { batchSize: 8, betas: [0.9, 0.98] }, codebook: { revival: null } },
   probe: undefined,
   knn: { neighbours: Presets.base.knn.neighbours, temperature: undefined },
-  pretrain: { aggregation: { earlyLayer: 2 } },
+  pretrain: { aggregation: { earlyLayer: 2 }, optimizer: { epochs: 3, warmupEpochs: 1 } },
   segmentation: null
 })
 
