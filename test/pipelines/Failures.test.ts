@@ -85,7 +85,7 @@ describe("stages refuse", () => {
         const vit = new VitConfig({ ...preset.finetune.vit, mlpRatio: 1e10 })
         const error = yield* Effect.flip(finetune(finetuneWith({ vit }), undefined).pipe(fresh))
         assert.strictEqual(tagged(error, "EngineError").reason._tag, "OutOfMemory")
-        assert.match(error.message, /^engine, finetune: .* take \S+ GiB, and the machine has \S+ GiB/)
+        assert.match(error.message, /^engine, finetune: .* take \S+ TiB, and the machine has \S+ GiB/)
       }))
 
     it.effect("a tokenizer with what tokenizers do not have, naming every key", () =>
