@@ -28,12 +28,12 @@ export interface PoolingFlags {
 
 /** The features that are asked for, or those that the run of the network compares. A classifier has its mean. */
 export const resolve = Effect.fnUntraced(function*(
-  { finalNorm, network, pooling }: PoolingFlags & { readonly network: string },
+  given: PoolingFlags & { readonly network: string },
   kind: "Tokenizer" | "Backbone" | "Classifier"
 ) {
-  const kept = kind === "Classifier" ? undefined : yield* RunConfig.of(network)
+  const kept = kind === "Classifier" ? undefined : yield* RunConfig.of(given.network)
   return {
-    pooling: Option.getOrElse(pooling, () => kept?.knn.pooling ?? "mean"),
-    finalNorm: Option.getOrElse(finalNorm, () => kept?.knn.finalNorm ?? true)
+    pooling: Option.getOrElse(given.pooling, () => kept?.knn.pooling ?? "mean"),
+    finalNorm: Option.getOrElse(given.finalNorm, () => kept?.knn.finalNorm ?? true)
   }
 })
