@@ -104,8 +104,12 @@ const within = (repository: string) =>
  * Downloads the model folder of a repository (`owner/name`). The folder on disk is replaced once all files have arrived.
  * Returns the names of the files.
  *
- * Fails with `NotThere` if the repository does not exist, with `Empty` if it holds no model, and with `NotAllowed` or
- * `Unreachable` if the Hub refuses or cannot be reached. Fails with `FileError` if the folder cannot be written.
+ * Fails with
+ * - `NotThere` if the repository does not exist,
+ * - `Empty` if it holds no model,
+ * - `NotAllowed` if the Hub refuses,
+ * - `Unreachable` if the Hub cannot be reached,
+ * - `FileError` if the folder cannot be written.
  */
 export const download: (
   repository: string,

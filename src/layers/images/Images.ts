@@ -136,7 +136,7 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
 /**
  * Holds out a part of a split as a split of its own: by default, it divides `train` into `train` and `val`. The other
  * splits stay as they are. Each class contributes the same share. The choice depends only on the seed and on the images'
- * classes and names, so it is the same in every program and for every order of files.
+ * classes and names. It is the same in every program and for every order of files.
  *
  * ```ts
  * import { Images } from "patchword/layers"
@@ -144,9 +144,14 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
  * const birds = Images.layerFolder("birds").pipe(Images.holdout({ share: 0.2 }))
  * ```
  *
- * The layer fails with `ConfigError` if the share is not between 0 and 1, with `UnknownSplit` if the divided split does not
- * exist, and with `SplitExists` if a split already has the name of the part. `load` fails with `ClassesOfOne` if a class
- * has only one image, and with `PartEmpty` if a part would be empty.
+ * The layer fails with
+ * - `ConfigError` if the share is not between 0 and 1,
+ * - `UnknownSplit` if the divided split does not exist,
+ * - `SplitExists` if a split already has the name of the part.
+ *
+ * `load` fails with
+ * - `ClassesOfOne` if a class has only one image,
+ * - `PartEmpty` if a part would be empty.
  */
 export const holdout =
   (options: HoldoutOptions) => <E, R>(images: Layer.Layer<Images, E, R>): Layer.Layer<Images, E | ImagesError, R> =>
@@ -216,9 +221,10 @@ export const layerCifarNoDeps = (
  * these have a class in common. Otherwise the only split is `train`. `taken` states the interpretation. Images next to
  * folders of classes and files of other kinds are left out; `leftOut` counts them.
  *
- * Fails with `FolderMissing` if the folder is missing, and with `SplitsUnclear` if its sub-folders could be splits or
- * classes. `load` fails with `FolderEmpty` if there are no images, and with `ImagesBroken` if images are broken, too small
- * or too large, unless `onBroken` is `skip`.
+ * Fails with `FolderMissing` if the folder is missing, and with `SplitsUnclear` if its sub-folders could be splits or classes.
+ * `load` fails with
+ * - `FolderEmpty` if there are no images,
+ * - `ImagesBroken` if images are broken, too small or too large, unless `onBroken` is `skip`.
  */
 export const layerFolder = (directory: string, options?: FolderOptions): Layer.Layer<Images, ImagesError> =>
   layerFolderNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))
@@ -229,9 +235,14 @@ export const layerFolder = (directory: string, options?: FolderOptions): Layer.L
  * class: a number, counted from 0, or a name. A split without any label has one class, `.`. Each shard is listed once, and
  * images are read from their positions in it. Compressed shards are unpacked into the cache.
  *
- * `load` fails with `FileError` if a shard is missing or cannot be unpacked, with `FileTruncated` if one is cut off, and
- * with `FileDamaged` if one is not a tar file or if a sample has two images or two labels. It fails with `LabelUnknown` or
- * `LabelsUnusable` if a label is not a class or cannot be read. For images, it fails as `load` of {@link layerFolder} does.
+ * `load` fails with
+ * - `FileError` if a shard is missing or cannot be unpacked,
+ * - `FileTruncated` if a shard is cut off,
+ * - `FileDamaged` if a shard is not a tar file, or a sample has two images or two labels,
+ * - `LabelUnknown` if a label is not a class,
+ * - `LabelsUnusable` if a label cannot be read.
+ *
+ * For images, it fails as `load` of {@link layerFolder} does.
  */
 export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): Layer.Layer<Images> =>
   layerWebDatasetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))
@@ -243,9 +254,15 @@ export const layerWebDataset = (shards: Shards, options?: WebDatasetOptions): La
  * one that could serve as such, all images have one class, `.`.
  *
  * Images are read by pages if the file has an index of its pages, else by row groups. So small pages or row groups serve
- * random access best. `load` fails with `FileError` if a file is missing, with `FileDamaged` or `FileTruncated` if one is
- * damaged or lacks a column, with `LabelsUnusable` if a column cannot be a label, and with `LabelUnknown` if a label is not
- * a class. For images, it fails as `load` of {@link layerFolder} does.
+ * random access best.
+ *
+ * `load` fails with
+ * - `FileError` if a file is missing,
+ * - `FileDamaged` or `FileTruncated` if a file is damaged or lacks a column,
+ * - `LabelsUnusable` if a column cannot be a label,
+ * - `LabelUnknown` if a label is not a class.
+ *
+ * For images, it fails as `load` of {@link layerFolder} does.
  */
 export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.Layer<Images> =>
   layerParquetNoDeps(shards, options).pipe(Layer.provide(Files.layerNode))

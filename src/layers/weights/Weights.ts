@@ -156,8 +156,11 @@ export interface Names {
 
 /**
  * Writes a safetensors file atomically, under official names or under those of `names`. Equal weights give equal bytes.
- * Fails with `NotFinite` if a tensor holds NaN or infinity, with `NamingError` if the naming scheme has no name for a
- * tensor of the network, and with `FileError` if the file cannot be written.
+ *
+ * Fails with
+ * - `NotFinite` if a tensor holds NaN or infinity,
+ * - `NamingError` if the naming scheme has no name for a tensor of the network,
+ * - `FileError` if the file cannot be written.
  */
 export const write: (
   file: string,
