@@ -1,8 +1,8 @@
 /** Runs compiled programs on OpenVINO in a worker thread. */
 import { Config, Effect, Option } from "effect"
 import { globSync } from "node:fs"
+import { homedir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Trace from "../../compiler/trace/Trace.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
@@ -13,8 +13,8 @@ import * as Thread from "./Thread.ts"
 /** Options of `layerOpenVino`. */
 export interface OpenVinoOptions {
   /**
-   * Folder with OpenVINO's libraries (`libopenvino_c`). By default these are tried in order: the folder that `npm run
-   * setup:openvino` makes, the folders in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and the
+   * Folder with OpenVINO's libraries (`libopenvino_c`). By default these are tried in order: the folder that
+   * `patchword setup openvino` makes, the folders in `INTEL_OPENVINO_DIR` and in the Python environment `VIRTUAL_ENV`, and the
    * system's own search.
    */
   readonly library?: string
@@ -28,19 +28,26 @@ export interface OpenVinoOptions {
 }
 
 const REMEDY = "install it with \"pip install openvino\" and give the package's folder openvino/libs in the option " +
-  "library, or run \"npm run setup:openvino\" in a checkout of patchword"
+  "library, or run \"patchword setup openvino\""
 
-/** Folder into which `setup:openvino` unpacks the library. */
-const checkout = fileURLToPath(new URL("../../../node_modules/.cache/openvino", import.meta.url))
+/** The version that `patchword setup openvino` installs. */
+export const VERSION = "2026.4.1"
 
 const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
 
-/** Default folders: this checkout's, OpenVINO's own (`setupvars`), and the present Python environment's. */
+/** The folder of `patchword setup openvino`, in the user's folder of caches. */
+export const cached = Effect.gen(function*() {
+  const [named] = yield* variable(process.platform === "win32" ? "LOCALAPPDATA" : "XDG_CACHE_HOME")
+  const caches = named ?? join(homedir(), process.platform === "darwin" ? "Library/Caches" : ".cache")
+  return join(caches, "patchword", `openvino-${VERSION}`)
+})
+
+/** Default folders: that of the setup, OpenVINO's own (`setupvars`), and the present Python environment's. */
 const usual = Effect.gen(function*() {
   const archives = yield* variable("INTEL_OPENVINO_DIR")
   const environments = yield* variable("VIRTUAL_ENV")
   return [
-    checkout,
+    yield* cached,
     ...archives.flatMap((folder) => globSync(["runtime/lib/*", "runtime/bin/*/Release"].map((at) => join(folder, at)))),
     ...environments.flatMap((folder) => globSync(join(folder, "[Ll]ib/{,python3*/}site-packages/openvino/libs")))
   ]

@@ -56,8 +56,7 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
     `@tensorflow/${name}`
   )
   const call = yield* Thread.start(Thread.file("TensorFlowWorker"), { packages, precision })
-  const remedy = `install it with "npm install ${packages[0]}@${VERSION}", or in a checkout of patchword with ` +
-    `"npm run setup:tensorflow"`
+  const remedy = `install it with "npm install ${packages[0]}@${VERSION}", or with "patchword setup tensorflow"`
   const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason }) =>
       new EngineError({

@@ -91,7 +91,7 @@ describe("the worker", () => {
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.include(error.message, `@tensorflow/${name} is not installed`)
       assert.include(error.message, `npm install @tensorflow/${name}@4.22.0`)
-      assert.include(error.message, "npm run setup:tensorflow")
+      assert.include(error.message, "patchword setup tensorflow")
       assert.strictEqual(error[Runtime.errorExitCode], 69)
     }))
 
@@ -105,7 +105,7 @@ describe("the worker", () => {
       assert.strictEqual(absent.reason._tag, "ProviderUnavailable")
       assert.include(absent.message, `no libopenvino_c in ${folder}`)
       assert.include(absent.message, "pip install openvino")
-      assert.include(absent.message, "npm run setup:openvino")
+      assert.include(absent.message, "patchword setup openvino")
       assert.strictEqual(absent[Runtime.errorExitCode], 69)
       const file = join(folder, process.platform === "win32" ? "openvino_c.dll" : "libopenvino_c.so.2641")
       writeFileSync(file, "no library")

@@ -1,7 +1,8 @@
 import { describe, it, layer as withLayer, type Vitest } from "@effect/vitest"
-import type { Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import { existsSync } from "node:fs"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
+import * as OpenVino from "../../../src/layers/engine/OpenVino.ts"
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"
 
@@ -27,15 +28,15 @@ export const reference: Candidate = { name: "reference", layer: Engine.layerRefe
 export const tensorflow: Candidate = {
   name: "tensorflow",
   layer: Engine.layerTensorFlow(),
-  ...(absent.length < packages.length ? {} : { missing: "not installed, see npm run setup:tensorflow" })
+  ...(absent.length < packages.length ? {} : { missing: "not installed, see patchword setup tensorflow" })
 }
 
 export const openvino: Candidate = {
   name: "openvino",
   layer: Engine.layerOpenVino(),
-  ...(existsSync(new URL("../../../node_modules/.cache/openvino", import.meta.url))
+  ...(existsSync(Effect.runSync(OpenVino.cached))
     ? {}
-    : { missing: "not set up, see npm run setup:openvino" })
+    : { missing: "not set up, see patchword setup openvino" })
 }
 
 export const present = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>

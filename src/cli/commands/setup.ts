@@ -1,0 +1,61 @@
+/** `patchword setup`: installs the libraries of engines that the package does not bring. */
+import { Console, Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as OpenVinoSetup from "../../layers/setup/OpenVinoSetup.ts"
+import * as TensorFlowSetup from "../../layers/setup/TensorFlowSetup.ts"
+import * as Described from "../flags/Described.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as Failure from "../terminal/Failure.ts"
+
+interface Installed {
+  readonly library: string
+  readonly version: string
+  readonly folder: string
+  readonly fetched: boolean
+}
+
+const report = (line: string) => Console.error(`- ${line}`)
+
+const said = (json: boolean, { fetched, folder, library, version }: Installed) =>
+  Console.log(
+    json
+      ? JSON.stringify({ library, version, folder, fetched })
+      : `${library} ${version}: ${fetched ? "installed" : "already"} in ${folder}`
+  )
+
+const openvino = Command.make(
+  "openvino",
+  { json: Flags.json },
+  ({ json }) => OpenVinoSetup.install(report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)
+).pipe(
+  Command.withDescription("fetch OpenVINO from PyPI (up to 85 MB) into your folder of caches, with pip"),
+  Command.withExamples([{ command: "patchword setup openvino" }])
+)
+
+const tensorflow = Command.make("tensorflow", {
+  package: Flag.Literals("package", ["tfjs-node-gpu", "tfjs-node"]).pipe(
+    Described.withDefault("the npm package", "tfjs-node-gpu")
+  ),
+  from: Flag.Literals("from", ["own", "pypi"]).pipe(
+    Described.optional("the source of its library: the package's own host, or PyPI", "the first that can be reached")
+  ),
+  library: Flag.Literals("library", ["cpu", "cuda"]).pipe(
+    Described.optional("the kind of PyPI's library", "cuda where nvidia-smi finds a GPU, else cpu")
+  ),
+  json: Flags.json
+}, ({ from, json, library, package: name }) =>
+  TensorFlowSetup.install({
+    package: name,
+    ...(from._tag === "Some" ? { from: from.value } : {}),
+    ...(library._tag === "Some" ? { library: library.value } : {})
+  }, report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)).pipe(
+    Command.withDescription("install TensorFlow beside patchword; npm install and npm ci take it out again"),
+    Command.withExamples([{ command: "patchword setup tensorflow --from pypi" }])
+  )
+
+/** The command. */
+export const setup = Command.make("setup").pipe(
+  Command.withDescription("install the library of an engine that the package does not bring"),
+  Command.withSubcommands([openvino, tensorflow]),
+  Command.withExamples([{ command: "patchword setup openvino" }])
+)

@@ -1,0 +1,84 @@
+/**
+ * Installs OpenVINO for `Engine.layerOpenVino`. It fetches OpenVINO's wheel from PyPI with pip (up to 85 MB), whose SHA-256 is known
+ * here, and unpacks the libraries that run ONNX models on a processor.
+ */
+import { BlobReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js"
+import { Effect } from "effect"
+import { openAsBlob } from "node:fs"
+import * as OpenVino from "../engine/OpenVino.ts"
+import * as Files from "../files/Files.ts"
+import * as SetupCommand from "./SetupCommand.ts"
+import { SetupError } from "./SetupError.ts"
+
+/** SHA-256 of the wheels for Python 3.12. Their libraries are those of every other wheel. */
+const WHEELS: Readonly<Record<string, string>> = {
+  "linux-x64": "6b4375c17ddcac83a5180349e2e2bb811185c261066e2a920659892d58ef0e3b",
+  "linux-arm64": "82efccb2f9f1bdc7e5a1996e05a3b719ebff9232dd54b44150d6d2e983a86b7d",
+  "darwin-arm64": "726ac547b8474a5e7b145bc1ae5a8bb6fbcbb60b79bd9a611c67eec2c74b7a5f",
+  "win32-x64": "4e04316abff1b99e29b8cbd38deaef9bde4739eba216d982d4b3981e456ecd87"
+}
+
+/** Libraries of the wheel that an ONNX model on a processor needs, and the licences. */
+const NEEDED =
+  /^openvino\/libs\/(?:lib)?(?:openvino(?:_c|_onnx_frontend|_(?:intel|arm)_cpu_plugin)?|tbb\w*|hwloc)[\d.]*\.(?:so|dylib|dll)[\d.]*$|\/licenses\//
+
+/** The files of a wheel that are needed, by their names. */
+const unpacked = (wheel: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const archive = new ZipReader(new BlobReader(await openAsBlob(wheel)), { useWebWorkers: false })
+      const found = new Map<string, Uint8Array>()
+      for (const entry of await archive.getEntries()) {
+        if (entry.directory || !NEEDED.test(entry.filename)) continue
+        const bytes = await entry.getData(new Uint8ArrayWriter(), { checkSignature: true })
+        found.set(entry.filename.split("/").at(-1)!, bytes)
+      }
+      await archive.close()
+      return found
+    },
+    catch: (cause) => new SetupError({ part: "unpacking", detail: String(cause), remedy: "run it again" })
+  })
+
+/**
+ * Puts OpenVINO into the user's cache folder, where the engine looks first. Does nothing where it is there already. Fails with
+ * `SetupError` where no wheel fits the machine or pip cannot fetch it, and with `FileError` where the folder cannot be written.
+ */
+export const install = Effect.fn("patchword.setup.openvino")(function*(report: SetupCommand.Report) {
+  const files = yield* Files.make
+  const folder = yield* OpenVino.cached
+  const found = { library: "openvino", version: OpenVino.VERSION, folder }
+  if (yield* Effect.orElseSucceed(files.fs.exists(folder), () => false)) return { ...found, fetched: false }
+  const platform = `${process.platform}-${process.arch}`
+  const digest = WHEELS[platform]
+  if (digest === undefined) {
+    const remedy = `use one of ${
+      Object.keys(WHEELS).join(", ")
+    }, or name a folder with OpenVINO's libraries to the engine`
+    return yield* new SetupError({ part: "wheel", detail: `OpenVINO has no wheel for ${platform}`, remedy })
+  }
+  yield* report(`fetching openvino ${OpenVino.VERSION} from PyPI`)
+  const { join } = files.path
+  const temporary = yield* Files.onFailure("the temporary folder")(
+    files.fs.makeTempDirectoryScoped({ prefix: "patchword-setup-" })
+  )
+  const list = join(temporary, "requirements.txt")
+  yield* files.write(list, `openvino==${OpenVino.VERSION} --hash=sha256:${digest}\n`)
+  const which = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--require-hashes"]
+  yield* SetupCommand.run("wheel", SetupCommand.ONLINE, temporary, [
+    ...SetupCommand.PIP,
+    "download",
+    ...which,
+    "--requirement",
+    list,
+    "--dest",
+    temporary
+  ])
+  const names = yield* Effect.orElseSucceed(files.fs.readDirectory(temporary), () => [])
+  const libraries = yield* unpacked(join(temporary, names.find((name) => name.endsWith(".whl")) ?? "openvino.whl"))
+  yield* files.writeFolder(
+    folder,
+    (fresh) =>
+      Effect.forEach(libraries, ([name, bytes]) => files.writeParts(join(fresh, name), [bytes]), { discard: true })
+  )
+  return { ...found, fetched: true }
+}, Effect.scoped)

@@ -1,0 +1,29 @@
+/** Other programs that a setup runs. */
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { SetupError } from "./SetupError.ts"
+
+/** Pip of Python 3. */
+export const PIP = ["python3", "-m", "pip", "--quiet", "--disable-pip-version-check"] as const
+
+/** Tells what to do where pip fails. */
+export const ONLINE = "install Python 3 with pip, and let it reach PyPI"
+
+/** Runs a program to its end. Gives its standard output. Fails with the last lines that it wrote. */
+export const run = (
+  part: string,
+  remedy: string,
+  folder: string,
+  [program, ...given]: readonly [string, ...ReadonlyArray<string>]
+): Effect.Effect<string, SetupError> =>
+  Effect.callback((resume, signal) => {
+    execFile(program, given, { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 26, signal }, (error, stdout, stderr) => {
+      if (error === null) return resume(Effect.succeed(stdout))
+      const said = `${stderr}${stdout}`.trim().split("\n").slice(-12).join("\n")
+      const detail = said === "" ? error.message : `${program} failed (${said})`
+      resume(Effect.fail(new SetupError({ part, detail, remedy })))
+    })
+  })
+
+/** Says what begins. */
+export type Report = (line: string) => Effect.Effect<void>
