@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { InferenceSession, Tensor } from "onnxruntime-node"
+import { Model } from "../../src/compiler/graph/OnnxSchema.ts"
 import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
@@ -61,8 +62,27 @@ const shown = Effect.gen(function*() {
   return batch!.unit
 })
 
+interface Written {
+  readonly opsetImport: ReadonlyArray<object>
+  readonly graph: {
+    readonly node: ReadonlyArray<
+      { readonly opType: string; readonly domain: string; readonly output: ReadonlyArray<string> }
+    >
+  }
+}
+
+const isPortable = (bytes: Uint8Array) => {
+  const { graph, opsetImport } = Model.toObject(Model.decode(bytes), { longs: Number, defaults: true }) as Written
+  assert.deepStrictEqual(opsetImport, [{ domain: "", version: 17 }])
+  for (const { domain, opType, output } of graph.node) {
+    assert.strictEqual(domain, "", opType)
+    if (opType === "LayerNormalization") assert.lengthOf(output, 1)
+  }
+}
+
 const run = (bytes: Uint8Array, pixels: Float32Array) =>
   Effect.promise(async () => {
+    isPortable(bytes)
     const session = await InferenceSession.create(bytes, { logSeverityLevel: 3 })
     const count = pixels.length / (3 * 32 * 32)
     return session.run({ images: new Tensor("float32", pixels, [count, 3, 32, 32]) })
@@ -77,7 +97,7 @@ const numbers = (tensor: Tensor) => tensor.data as Float32Array
 
 describe("an exported network", () => {
   layer(Layer.mergeAll(NodeServices.layer, engine, Layer.provideMerge(hog, images)))((it) => {
-    it.effect("gives the features of every network as the program does", () =>
+    it.effect("gives the features of every network as the program does, in standard operators", () =>
       Effect.gen(function*() {
         const { data } = yield* shown
         const [mean, cls] = [{ pooling: "mean", finalNorm: true }, { pooling: "cls", finalNorm: false }] as const

@@ -41,7 +41,7 @@ export const exported = Command.make("export", {
     yield* Print.result(json, { file: out, what, images: Option.getOrElse(batch, () => "any number") })
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "write a network as an ONNX file; its input is images with values from 0 to 1"
+      "write a network as an ONNX file for any runtime of ONNX with operator set 17; its input is images with values from 0 to 1"
     ),
     Command.withExamples([
       { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },

@@ -1,4 +1,4 @@
-/** Writes an inference and its weights as an ONNX model, for a fixed number of images or for any number. */
+/** Writes an inference and its weights as an ONNX model for any runtime, for a fixed number of images or for any number. */
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type * as Graph from "../graph/Graph.ts"
@@ -17,6 +17,12 @@ export interface Contents {
 /** Removes the group from a name. */
 const named = (name: string): string => name.replace(/^(batch|output|weights)\./, "")
 
+/** Removes the last results that nothing reads from an operator. Some runtimes refuse optional results. */
+const trimmed = (node: Graph.Node, isRead: (name: string) => boolean): Graph.Node => ({
+  ...node,
+  outputs: node.outputs.slice(0, node.outputs.findLastIndex(isRead) + 1)
+})
+
 /** Makes the weights constants of the graph. */
 const filled = (
   { constants: own, inputs, nodes, outputs, ...rest }: Graph.Graph,
@@ -24,9 +30,14 @@ const filled = (
 ): Graph.Graph => {
   const isWeight = ({ name }: Graph.Value) => name.startsWith("weights.")
   const short = (value: Graph.Value) => ({ ...value, name: named(value.name) })
+  const read = new Set([...nodes.flatMap((node) => node.inputs), ...outputs.map(({ name }) => name)])
   return {
     ...rest,
-    nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(named), outputs: node.outputs.map(named) })),
+    nodes: nodes.map((node) => trimmed(node, (name) => read.has(name))).map((node) => ({
+      ...node,
+      inputs: node.inputs.map(named),
+      outputs: node.outputs.map(named)
+    })),
     constants: [
       ...own,
       ...inputs.filter(isWeight).map((value) => {
@@ -51,7 +62,7 @@ export const encode = <W, B, O>(
   images?: number
 ): Uint8Array => {
   const graph = images === undefined
-    ? AnyNumber.graph((count) => Trace.graph(inference(count)), "batch.images")
-    : Trace.graph(inference(images))
+    ? AnyNumber.graph((count) => Trace.standard(inference(count)), "batch.images")
+    : Trace.standard(inference(images))
   return OnnxModel.encode(filled(graph, contents), contents.metadata)
 }

@@ -11,6 +11,9 @@ const attribute = (name: string, value: Graph.Attribute) => {
   return { name, ints: [...value], type: ATTRIBUTE.ints }
 }
 
+/** The version of each set of operators. */
+const VERSIONS = { "": 17, "com.microsoft": 1 }
+
 const valueInfo = ({ dtype, name, shape }: Graph.Value) => ({
   name,
   type: {
@@ -26,7 +29,9 @@ export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, str
   Model.encode(Model.create({
     irVersion: 8,
     producerName: "patchword",
-    opsetImport: [{ domain: "", version: 17 }, { domain: "com.microsoft", version: 1 }],
+    opsetImport: Object.entries(VERSIONS).flatMap(([domain, version]) =>
+      domain === "" || graph.nodes.some((node) => node.domain === domain) ? { domain, version } : []
+    ),
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,

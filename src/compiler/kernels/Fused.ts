@@ -1,6 +1,6 @@
 /** Layers that are one operator in ONNX. Typed operations call them by these names. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
-import { type Info, MICROSOFT, operator, type Translations } from "./Translation.ts"
+import { type Info, operator, type Translations } from "./Translation.ts"
 
 export const translations: Translations = {
   /** Returns the result, and for the gradient the mean and the inverse deviation of each row. */
@@ -15,7 +15,6 @@ export const translations: Translations = {
     const results = t.graph.emitMany("LayerNormalization", names, 3, options)
     return [x.shape, rows, rows].map((shape, i) => t.computed(results[i]!, shape, "float32"))
   },
-  PatchwordGelu: operator("Gelu", ["x"], "x", undefined, MICROSOFT),
   /** Computes `dy (Φ(x) + x φ(x))`. Every operator is a pass over memory, so constants are put where they cost no pass. */
   PatchwordGeluGradient: (t, { dy, x }: { dy: Info; x: Info }) => {
     const emit = (operation: string, ...names: ReadonlyArray<string>) => t.graph.emit(operation, names)

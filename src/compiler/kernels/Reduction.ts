@@ -1,12 +1,11 @@
-/** Sums, extremes and matrix products. */
+/** Sums and extremes. */
 import type { Tracer } from "../graph/Tracer.ts"
 import {
   axesOf,
   axisOf,
-  broadcast,
   cast,
+  divisorFrom,
   type Info,
-  MICROSOFT,
   reduced,
   size,
   type Translation,
@@ -70,11 +69,6 @@ const sum: Translation = (t, inputs: { x: Info }, attributes: Axes) => {
 
 const WIDE = 256
 
-/** Returns the least divisor of a length that is not below a number. */
-const divisorFrom = (length: number, least: number): number => {
-  for (let divisor = least;; divisor++) if (length % divisor === 0) return divisor
-}
-
 /**
  * Finds the first place of an extreme. Engines look for places one number at a time, but for extremes in whole vectors. So in a
  * long row the extreme of each block is computed first. Then two short rows are searched: the extremes of the blocks, and the
@@ -100,59 +94,6 @@ const extreme =
     return t.alias(t.computed(t.graph.emit("Add", [start, cast(t, within, "int32")]), [rows, 1], "int32"), shape)
   }
 
-/** Reshapes a list of one number into that number. Making such a list later needs no reshape. */
-const scalar = (t: Tracer, listed: string): Info => t.alias(t.computed(listed, [1], "float32"), [])
-
-const DOT = { least: 2048, most: 8192 } as const
-
-/**
- * Sums squares. A transposed matrix is read as it was before, since the sum is the same. A long array is cut into rows and each
- * row is multiplied by itself. Several threads share this work, so it is faster than an engine's own operator. The sum also
- * stays accurate: millions of small numbers do not vanish in a large partial sum.
- */
-const sumSquares: Translation = (t, { x }: { x: Info }) => {
-  const length = size(x.shape)
-  const flat = t.alias(t.transposedBack(x) ?? x, [length])
-  const row = length < DOT.least ? length : divisorFrom(length, DOT.least)
-  if (row === length || row > DOT.most) {
-    return scalar(t, t.graph.emit("ReduceSumSquare", [t.name(flat)], { keepdims: 1 }))
-  }
-  const rows = t.name(t.alias(flat, [length / row, 1, row]))
-  const options = { transA: 0, transB: 1, alpha: { float: 1 } }
-  const squares = t.graph.emit("FusedMatMul", [rows, rows], options, MICROSOFT)
-  const listed = t.name(t.alias(t.computed(squares, [length / row, 1, 1], "float32"), [length / row]))
-  return scalar(t, t.graph.emit("ReduceSum", [listed], { keepdims: 1 }))
-}
-
-interface Product {
-  readonly alpha?: number
-  readonly transposeA?: boolean
-  readonly transposeB?: boolean
-}
-
-const matMul: Translation = (
-  t,
-  { a, b }: { a: Info; b: Info },
-  { alpha = 1, transposeA = false, transposeB = false }: Product
-) => {
-  const rows = a.shape.at(transposeA ? -1 : -2)!
-  const columns = b.shape.at(transposeB ? -2 : -1)!
-  const shape = [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns]
-  const [left, right] = [t.name(a), t.name(b)]
-  const options = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }
-  const flops = 2 * size(shape) * a.shape.at(transposeA ? -2 : -1)!
-  const plain = !transposeB && alpha === 1
-  const product = (first: string, second: string) => t.graph.emit("MatMul", [first, second], {}, "", flops)
-  const emitted = () => {
-    if (plain && !transposeA) return product(left, right)
-    if (!plain || shape.length > 2) return t.graph.emit("FusedMatMul", [left, right], options, MICROSOFT, flops)
-    // The gradient of a weight. ONNX Runtime would transpose panels of the first operand again for every 128 columns of the
-    // second. Transposing the smaller operand once saves a quarter of the time.
-    return rows <= columns ? product(t.transpose(left), right) : t.transpose(product(t.transpose(right), left))
-  }
-  return t.computed(emitted(), shape, "float32")
-}
-
 export const translations: Translations = {
   Sum: sum,
   Mean: reduction("ReduceMean"),
@@ -174,8 +115,5 @@ export const translations: Translations = {
     if (first === undefined) return t.alias(all[0]!, all[0]!.shape)
     if (rest.length === 0) return t.alias(first, first.shape)
     return t.computed(t.graph.emit("Sum", [first, ...rest].map((x) => t.name(x))), first.shape, first.dtype)
-  },
-  BatchMatMul: matMul,
-  PatchwordMatMul: matMul,
-  PatchwordSumSquares: sumSquares
+  }
 }

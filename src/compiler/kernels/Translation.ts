@@ -17,9 +17,6 @@ export type Translation = (t: Tracer, inputs: any, attributes: any) => Emitted
 /** Translations by the name of the kernel. */
 export type Translations = Readonly<Record<string, Translation>>
 
-/** The domain of ONNX Runtime's own operators. */
-export const MICROSOFT = "com.microsoft"
-
 export { size } from "../../shapes/HostTensor.ts"
 
 export const broadcast = (a: Shape, b: Shape): Array<number> =>
@@ -34,6 +31,11 @@ export const axesOf = (axis: number | ReadonlyArray<number> | null | undefined, 
 /** Returns one axis, counted from the front. */
 export const axisOf = (axis: number | ReadonlyArray<number> | null | undefined, rank: number): number =>
   axesOf(axis, rank)[0] ?? 0
+
+/** Returns the least divisor of a length that is not below a number. */
+export const divisorFrom = (length: number, least: number): number => {
+  for (let divisor = least;; divisor++) if (length % divisor === 0) return divisor
+}
 
 /** Returns a shape without the given axes, or with ones in their place. */
 export const reduced = (shape: Shape, axes: ReadonlyArray<number>, keepDims: boolean): Array<number> =>

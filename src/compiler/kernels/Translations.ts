@@ -5,6 +5,7 @@ import { NotTraceable } from "../graph/Tracer.ts"
 import * as Elementwise from "./Elementwise.ts"
 import * as Fused from "./Fused.ts"
 import * as Indexing from "./Indexing.ts"
+import * as Microsoft from "./Microsoft.ts"
 import * as Movement from "./Movement.ts"
 import * as Reduction from "./Reduction.ts"
 import type { Info, Translations } from "./Translation.ts"
@@ -12,24 +13,28 @@ import type { Info, Translations } from "./Translation.ts"
 export type { Emitted } from "./Translation.ts"
 
 /**
- * The fused kernels of typed operations that a trace has: none, those that are operators of a graph, or also those outside of
- * the graph (`ExternalKernel`).
+ * The fused kernels of typed operations that a trace has: none, those that are operators of ONNX itself, also those that are
+ * operators of ONNX Runtime, or also those outside of the graph (`ExternalKernel`).
  */
-export type Fusion = "none" | "graph" | "external"
+export type Fusion = "none" | "standard" | "graph" | "external"
 
 const EXTERNAL = new Set([FusedAdamW.NAME])
 
 /** Tests whether a trace has the kernel of this name. */
-export const has = (name: string, fusion: Fusion): boolean =>
-  !name.startsWith("Patchword") || fusion === "external" || (fusion === "graph" && !EXTERNAL.has(name))
+const has = (name: string, fusion: Fusion): boolean =>
+  !name.startsWith("Patchword") || fusion === "external" || (fusion !== "none" && !EXTERNAL.has(name))
 
-/** Every kernel that has a translation. */
-export const all: Translations = {
-  ...Elementwise.translations,
-  ...Reduction.translations,
-  ...Movement.translations,
-  ...Indexing.translations,
-  ...Fused.translations
+/** Returns the translations of the kernels that a trace has. */
+export const of = (fusion: Fusion): Translations => {
+  const all = {
+    ...Elementwise.translations,
+    ...Reduction.translations,
+    ...Movement.translations,
+    ...Indexing.translations,
+    ...Fused.translations,
+    ...(fusion === "standard" ? Microsoft.standard : Microsoft.translations)
+  }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => has(name, fusion)))
 }
 
 /** Returns the error for a kernel without a translation. */

@@ -63,18 +63,21 @@ const compiled = <S, B, M>(
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Program =>
   (options.external === true ? compiled(step, "external", options) : undefined) ?? compiled(step, "graph", options)!
 
-const traced = <W, B, O>(step: Inference<W, B, O>): { readonly graph: Graph; readonly result: object } =>
-  TraceBackend.run("graph", (tracer, tensorOf) => {
+const traced = <W, B, O>(
+  step: Inference<W, B, O>,
+  fusion: "graph" | "standard"
+): { readonly graph: Graph; readonly result: object } =>
+  TraceBackend.run(fusion, (tracer, tensorOf) => {
     const output = TracedStep.infer(step, tracer, tensorOf)
     const results = TracedGraph.results(tracer, "output", output)
     return { graph: TracedGraph.make(step.name, tracer, results), result: TracedStep.specOf(output) }
   })
 
-/** Returns the graph of an inference. Throws the errors of `trainStep`. */
-export const graph = <W, B, O>(step: Inference<W, B, O>): Graph => traced(step).graph
+/** Returns the graph of an inference in operators of ONNX itself, which any runtime has. Throws the errors of `trainStep`. */
+export const standard = <W, B, O>(step: Inference<W, B, O>): Graph => traced(step, "standard").graph
 
 /** Compiles an inference. Throws the errors of `trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): Program => {
-  const { graph, result } = traced(step)
+  const { graph, result } = traced(step, "graph")
   return { ...graph, bytes: OnnxModel.encode(graph), result, updates: [], adamw: [] }
 }

@@ -118,9 +118,9 @@ const register = (backendName: string, fusion: Translations.Fusion): void => {
   tf.env().set("PROD", true)
   tf.registerBackend(backendName, () => new TraceBackend(), 0)
   const known = tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName)
-  for (const kernelName of new Set([...known, ...Object.keys(Translations.all)])) {
-    if (!Translations.has(kernelName, fusion)) continue
-    const translate = Translations.all[kernelName]
+  const translations = Translations.of(fusion)
+  for (const kernelName of new Set([...known, ...Object.keys(translations)])) {
+    const translate = translations[kernelName]
     tf.registerKernel({
       kernelName,
       backendName,

@@ -1,6 +1,6 @@
 /**
- * Networks as ONNX files that any ONNX runtime takes: images from 0 to 1 go in, and features, logits or codes come out. What
- * the network asks of its input (mean and deviation) is part of the file.
+ * Writes networks as ONNX files for any runtime. Images from 0 to 1 go in, and features, logits or codes come out. The file holds
+ * standard operators only, of operator set 17. What the network asks of its input (mean and deviation) is part of the file.
  *
  * ```ts
  * import assert from "node:assert"
