@@ -36,8 +36,9 @@ export const predict = Effect.fn("patchword.predict")(function*<E, R>(
   classifier: Classifier,
   set: ImageSet,
   use: (images: ReadonlyArray<Predicted>) => Effect.Effect<void, E, R>,
-  { top = 5 }: PredictOptions = {}
+  options: PredictOptions = {}
 ) {
+  const { top = 5 } = options
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { classes } = classifier
   const logitsOf = yield* Logits.open(classifier)

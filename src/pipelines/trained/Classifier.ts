@@ -43,10 +43,10 @@ export const weights = (trained: Pick<Classifier, "tensors">): Weights.Tensors =
 
 /** Refuses features that a classifier does not have: one of mean tokens has no last norm for its class token. */
 export const checkPooling = (
-  { vit }: FinetuneConfig,
-  { finalNorm, pooling }: Pooling.Options
+  config: FinetuneConfig,
+  options: Pooling.Options
 ): Effect.Effect<void, Config.ConfigError> =>
-  finalNorm && pooling === "cls" && vit.pooling === "mean"
+  options.finalNorm && options.pooling === "cls" && config.vit.pooling === "mean"
     ? Effect.fail(
       new Config.ConfigError({
         source: "features",
