@@ -9,7 +9,7 @@ type Pointer = bigint
 export interface Elements {
   readonly shape: ReadonlyArray<number>
   readonly dtype: string
-  readonly data: Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array
+  readonly data: Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array
 }
 
 /** OpenVINO's view of an array. It reads and writes the array's own memory. */
@@ -48,6 +48,7 @@ const TYPES: Readonly<Record<number, string>> = {
   1: "bool",
   3: "float16",
   4: "float32",
+  5: "float64",
   9: "int32",
   10: "int64",
   16: "uint8"
@@ -56,11 +57,12 @@ const TYPES: Readonly<Record<number, string>> = {
 const arrayOf = (dtype: string, buffer: ArrayBuffer): Elements["data"] => {
   if (dtype === "float32") return new Float32Array(buffer)
   if (dtype === "float16") return new Uint16Array(buffer)
+  if (dtype === "float64") return new Float64Array(buffer)
   if (dtype === "int32") return new Int32Array(buffer)
   if (dtype === "int64") return new BigInt64Array(buffer)
   if (dtype === "bool") return new Uint8Array(buffer)
   throw new Error(
-    `the program returns an array of ${dtype}, but only float32, float16, int32, int64 and bool can be read`
+    `the program returns an array of ${dtype}, but only float32, float16, float64, int32, int64 and bool can be read`
   )
 }
 

@@ -71,6 +71,8 @@ const tensors = (arrays: Iterable<readonly [string, Elements]>): Map<string, Ten
 const packed = ({ data, dtype, shape }: Elements): Packed =>
   data instanceof BigInt64Array
     ? { shape, dtype: "int32", data: Int32Array.from(data, Number) }
+    : data instanceof Float64Array
+    ? { shape, dtype: "float32", data: Float32Array.from(data) }
     : data instanceof Uint16Array
     ? { shape, dtype: "float32", data: Float16.decode(data) }
     : { shape, dtype: dtype as Packed["dtype"], data }
@@ -112,8 +114,9 @@ const run = ({ handle, inputs }: Calls["run"]["ask"]): Answer<"run"> => {
   const given = tensors(
     compiled.inputs.filter(({ name }) => !held.has(name)).map(({ dtype, name }) => {
       const { data, ...array } = inputs[name]!
-      // Models of other tools have 64-bit indices and 16-bit numbers.
+      // Models of other tools have 64-bit indices, and numbers of 16 or 64 bits.
       if (dtype === "int64") return [name, { ...array, dtype, data: BigInt64Array.from(data, BigInt) }]
+      if (dtype === "float64") return [name, { ...array, dtype, data: Float64Array.from(data) }]
       if (dtype === "float16") return [name, { ...array, dtype, data: Float16.encode(Float32Array.from(data)) }]
       return [name, { ...array, data }]
     })

@@ -217,16 +217,22 @@ describe("the worker", () => {
   )
 
   it.effect.each(present([onnx, openvino]))(
-    "of $name takes and gives numbers of 16 bits as float32",
+    "of $name takes and gives numbers of 16 and 64 bits as float32",
     ({ layer }) =>
       Effect.gen(function*() {
         const engine = yield* Engine.Engine
-        const handle = yield* engine.load("halves", readFileSync(new URL("halves.onnx", models)))
-        assert.deepStrictEqual(handle.inputs.map(({ dtype }) => dtype), ["float16"])
         const pixels = Steps.values([1, 3, 4, 4], (i) => i % 2)
-        const { features } = yield* handle.run({ pixels })
-        assert.deepStrictEqual([features!.dtype, features!.shape], ["float32", [1, 4, 4]])
-        assert.isTrue(Array.from(features!.data).some((value) => value !== 0 && Math.abs(value) < 20))
+        const given = Effect.fnUntraced(function*(model: string) {
+          const handle = yield* engine.load(model, readFileSync(new URL(model, models)))
+          const { features } = yield* handle.run({ pixels })
+          assert.deepStrictEqual([features!.dtype, features!.shape], ["float32", [1, 4, 4]])
+          return { dtype: handle.inputs[0]!.dtype, values: Array.from(features!.data) }
+        })
+        const halves = yield* given("halves.onnx")
+        assert.strictEqual(halves.dtype, "float16")
+        assert.isTrue(halves.values.some((value) => value !== 0 && Math.abs(value) < 20))
+        const doubles = yield* given("doubles.onnx")
+        assert.deepStrictEqual(doubles, { dtype: "float64", values: Array.from({ length: 16 }, (_, i) => i % 2) })
       }).pipe(Effect.provide(layer))
   )
 
