@@ -85,6 +85,15 @@ const used = (uses: ReadonlyArray<string>): ReadonlyArray<Row> =>
 
 const LONG = 60
 
+const metadata = (all: Readonly<Record<string, string>>): ReadonlyArray<Row> => {
+  const entries = Object.entries(all)
+  const long = entries.filter(([, value]) => value.length > LONG).map(([key]) => key)
+  return [
+    ["metadata", entries.filter(([key]) => !long.includes(key)).map(([key, value]) => `${key} ${value}`).join(", ")],
+    ["", long.length === 0 ? undefined : `${long.join(" and ")} with --json`]
+  ]
+}
+
 const ports = (all: Found<"Onnx">["inputs"]): string =>
   all.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join("; ")
 
@@ -160,10 +169,7 @@ export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
         ["inputs", ports(found.inputs)],
         ["outputs", ports(found.outputs)],
         ["parameters", `${count(found.parameters)}, and ${found.operators} operators`],
-        ...Object.entries(found.metadata).map(([key, value]): Row => [
-          "metadata",
-          `${key}: ${value.length > LONG ? `${value.length} characters, all with --json` : value}`
-        ]),
+        ...metadata(found.metadata),
         ...used(found.uses)
       ])
     case "Codes":
