@@ -29,13 +29,18 @@ interface Manifest {
 
 const manifest: Manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
 const quiet = ["--disable-warning=ExperimentalWarning"]
-const compilers = ["typescript", "typescript-5"].map((name) => ({
-  name,
-  file: join(root, "node_modules", name, "bin/tsc")
-}))
 const pictures = ["noto", "noto-v1", "twemoji", "emojione", "fluent-emoji-flat"].map((name) => `@iconify-json/${name}`)
 const folder = mkdtempSync(join(tmpdir(), "patchword-package-"))
-const [staged, consumer] = [join(folder, "staged"), join(folder, "consumer")]
+const [staged, consumer, older] = ["staged", "consumer", "older"].map((name) => join(folder, name)) as [
+  string,
+  string,
+  string
+]
+const compilers = [
+  ["7", join(root, "node_modules"), "nodenext", "nodenext"],
+  ["7", join(root, "node_modules"), "esnext", "bundler"],
+  ["5.9", join(older, "node_modules"), "node16", "node16"]
+] as const
 
 const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" })
@@ -49,6 +54,7 @@ import { Engine } from "patchword/layers"
 import { Vit } from "patchword/nn"
 import { Dim, Linear, Tensor } from "patchword/shapes"
 
+export * as all from "patchword"
 const base = Vit.dims({ image: 224, patch: 16, width: 768, heads: 12 })
 export const tokens: 197 = base.tokens
 export const layer = Engine.layerOnnx()
@@ -128,6 +134,8 @@ describe("the package", () => {
     writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", type: "module", private: true }))
     const quick = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
     run(consumer, "npm", "install", ...quick, join(folder, packed.filename))
+    mkdirSync(older)
+    run(older, "npm", "install", ...quick, "typescript@5.9.3")
   }, 180_000)
 
   afterAll(() => rmSync(folder, { recursive: true }))
@@ -213,17 +221,23 @@ describe("the package", () => {
     assert.include(run(consumer, process.execPath, command, "--version"), Version.version)
   })
 
-  describe.each(compilers)("type-checks its declarations with $name", ({ file, name }) => {
-    it.skipIf(!existsSync(file)).each([
-      ["nodenext", "nodenext"],
-      ["node16", "node16"],
-      ["esnext", "bundler"]
-    ])(`module %s, resolution %s, ${name}`, (module, resolution) => {
+  it.each(compilers)(
+    "type-checks its declarations with TypeScript %s",
+    (_, modules, module, resolution) => {
       writeFileSync(join(consumer, "use.ts"), consumerSource)
-      const kind = ["--module", module, "--moduleResolution", resolution, "--target", "es2024"]
-      run(consumer, process.execPath, file, "--strict", "--noEmit", "--skipLibCheck", "false", ...kind, "use.ts")
-    })
-  })
+      const kind = [
+        "--module",
+        module,
+        "--moduleResolution",
+        resolution,
+        "--target",
+        "es2024",
+        "--skipLibCheck",
+        "false"
+      ]
+      run(consumer, process.execPath, join(modules, "typescript/bin/tsc"), "--strict", "--noEmit", ...kind, "use.ts")
+    }
+  )
 
   it("needs the oldest Node that it names", () => {
     assert.strictEqual(manifest.engines.node, `>=${NodeVersion.OLDEST}.0`)
