@@ -46,6 +46,7 @@ export function splitHeads<B extends number, N extends number, X extends number,
   heads: number
 ): never
 export function splitHeads(x: Any, width: number, heads: number): { q: Any; k: Any; v: Any } {
+  ShapeError.floats("splitHeads", { x })
   const [batch, tokens, channels] = untyped(x).shape as [number, number, number]
   if (channels !== 3 * width) {
     throw new ShapeError.ShapeError(
@@ -71,6 +72,7 @@ export function mergeHeads<B extends number, H extends number, N extends number,
   width: C & ShapeError.ShapeError<`mergeHeads: ${Show<H>} heads of ${Show<E>} channels do not make ${Show<C>}`>
 ): never
 export function mergeHeads(x: Any, width: number): Any {
+  ShapeError.floats("mergeHeads", { x })
   const [batch, heads, tokens, channels] = untyped(x).shape as [number, number, number, number]
   if (heads * channels !== width) {
     throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
@@ -126,6 +128,7 @@ export function attention<B extends number, H extends number, N extends number, 
     >
 ): never
 export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
+  ShapeError.floats("attention", { query, key, value, bias })
   ShapeError.same("attention", query, key)
   ShapeError.same("attention", key, value)
   const inputs = [query, key, value].map(untyped)
@@ -147,6 +150,7 @@ export const attentionWeights = <B extends number, H extends number, N extends n
   key: Tensor<NoInfer<[B, H, N, E]>>,
   bias?: Tensor<NoInfer<[H, N, N]>>
 ): Tensor<[B, H, N, N]> => {
+  ShapeError.floats("attentionWeights", { query, key, bias })
   const channels = untyped(query).shape.at(-1)!
   return unsafeTyped(
     weights(untyped(query), untyped(key), channels ** -0.5, bias === undefined ? undefined : untyped(bias))
@@ -158,11 +162,15 @@ export const relativeBias = <R extends number, H extends number, N extends numbe
   table: Tensor<[R, H]>,
   index: HostTensor<[N, N], "int32">
 ): Tensor<[H, N, N]> => {
+  ShapeError.floats("relativeBias", { table })
+  ShapeError.elements("relativeBias", "int32", index, "index")
   const [tokens] = index.shape
   const rows = tf.gather(untyped(table), tf.tensor1d(index.data, "int32"))
   return unsafeTyped(tf.transpose(tf.reshape(rows, [tokens, tokens, untyped(table).shape[1]!]), [2, 0, 1]))
 }
 
 /** Makes the bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */
-export const queryValueBias = <C extends number>(query: Tensor<[C]>, value: Tensor<[C]>): Tensor<[Mul<3, C>]> =>
-  unsafeTyped(tf.concat([untyped(query), tf.zerosLike(untyped(query)), untyped(value)]))
+export const queryValueBias = <C extends number>(query: Tensor<[C]>, value: Tensor<[C]>): Tensor<[Mul<3, C>]> => {
+  ShapeError.floats("queryValueBias", { query, value })
+  return unsafeTyped(tf.concat([untyped(query), tf.zerosLike(untyped(query)), untyped(value)]))
+}

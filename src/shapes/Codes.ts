@@ -24,8 +24,12 @@ import { untaped } from "./Untaped.ts"
  * Returns the index of the largest value along the last axis: `[..., K]` to `[...]`. On ties it is the lowest index. If any
  * value is NaN, the index is arbitrary.
  */
-export const argMax = <L extends Shape, K extends number>(x: Tensor<[...L, K]>): Tensor<L, "int32"> =>
-  unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
+export const argMax = <L extends Shape, K extends number, D extends DType = "float32">(
+  x: Tensor<[...L, K], D> & ShapeError.Elements<"argMax", "float32", D>
+): Tensor<L, "int32"> => {
+  ShapeError.elements("argMax", "float32", x)
+  return unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
+}
 
 /**
  * Returns the code of each vector `[M, E]`: the row of the codebook `[K, E]` with the largest dot product. For unit vectors
@@ -42,6 +46,7 @@ export function nearest<M extends number, K extends number, E extends number, W 
     & ShapeError.ShapeError<`nearest: vectors have ${Show<E>} channels but the codebook has ${Show<W>}`>
 ): never
 export function nearest(vectors: Any, codebook: Any): Any {
+  ShapeError.floats("nearest", { vectors, codebook })
   if (vectors.shape[1] !== codebook.shape[1]) {
     throw new ShapeError.ShapeError(
       `nearest: vectors have ${vectors.shape[1]} channels but the codebook has ${codebook.shape[1]}`
@@ -70,6 +75,7 @@ export function lookup<L extends Shape, D extends DType, K extends number, E ext
   codes: Tensor<L, D> & ShapeError.ShapeError<`lookup: codes must be int32 but are ${D}`>
 ): never
 export function lookup(table: Any, codes: Any): Any {
+  ShapeError.floats("lookup", { table })
   int32("lookup", codes)
   return unsafeTyped(tf.gather(untyped(table), untyped(codes)))
 }
@@ -89,6 +95,7 @@ export function straightThrough<S extends Shape, R extends Shape>(
   quantized: Tensor<R> & ShapeError.ShapeError<`straightThrough: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
 ): never
 export function straightThrough(x: Any, quantized: Any): Any {
+  ShapeError.floats("straightThrough", { x, quantized })
   ShapeError.same("straightThrough", x, quantized)
   return unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
 }
@@ -156,4 +163,7 @@ export const asGrid = <B extends number, N extends number>(
   codes: Tensor<[NoInfer<Mul<B, N>>], "int32">,
   batch: B & Sized<B>,
   tokens: N & Sized<N>
-): Tensor<[B, N], "int32"> => unsafeTyped(tf.reshape(untyped(codes), [batch, tokens]))
+): Tensor<[B, N], "int32"> => {
+  int32("asGrid", codes)
+  return unsafeTyped(tf.reshape(untyped(codes), [batch, tokens]))
+}

@@ -30,6 +30,7 @@ export function map<B extends number, N extends number, C extends number, H exte
   width: W
 ): never
 export function map(tokens: Any, height: number, width: number): Any {
+  ShapeError.floats("map", { tokens })
   const [batch, count, channels] = tokens.shape
   if (count !== height * width) {
     throw new ShapeError.ShapeError(`map: ${count} tokens do not fill ${height} rows of ${width}`)
@@ -59,6 +60,7 @@ export function transposed<X extends Shape, I extends number, O extends number, 
   params: TransposedParams<I, O, K>
 ): never
 export function transposed(x: Any, { bias, weight }: TransposedParams<number, number, number>): Any {
+  ShapeError.floats("transposed", { x, weight, bias })
   const [into, out, kernel] = weight.shape
   const [batch, channels, height, width] = x.shape
   if (x.shape.length !== 4 || channels !== into) {
@@ -91,6 +93,7 @@ export const maxPool = <
   W extends number,
   K extends number
 >(x: Tensor<[B, C, H, W]>, size: K & Sized<K>): Tensor<[B, C, DivFloor<H, K>, DivFloor<W, K>]> => {
+  ShapeError.floats("maxPool", { x })
   const [batch, channels, height, width] = untyped(x).shape as [number, number, number, number]
   const [rows, columns] = [Math.floor(height / size), Math.floor(width / size)]
   if (rows === 0 || columns === 0) {

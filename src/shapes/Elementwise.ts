@@ -153,7 +153,7 @@ export interface WithScalar<Name extends string> {
 const withScalar =
   <Name extends string>(name: Name, compute: (x: tf.Tensor, scalar: tf.Tensor) => tf.Tensor): WithScalar<Name> =>
   (x: Any, scalar) => {
-    ShapeError.elements(name, "float32", x)
+    ShapeError.floats(name, { x, scalar })
     return unsafeTyped(compute(untyped(x), untyped(scalar)))
   }
 
@@ -179,6 +179,7 @@ const channelwise = <Name extends string>(
   compute: (x: tf.Tensor, channels: tf.Tensor) => tf.Tensor
 ): Channelwise<Name> =>
 (x: Any, channels: Any): Any => {
+  ShapeError.floats(name, { x, channels })
   const [width, expected] = [x.shape.at(-1), channels.shape[0]]
   if (width !== expected) {
     throw new ShapeError.ShapeError(`${name}: input axis -1 is ${width} but the other operand has ${expected} channels`)
@@ -202,6 +203,7 @@ export function scaleSamples<B extends number, R extends Shape, W extends number
   factors: Tensor<[W]> & ShapeError.ShapeError<`scaleSamples: ${Show<W>} factors for ${Show<B>} samples`>
 ): never
 export function scaleSamples(x: Any, factors: Any): Any {
+  ShapeError.floats("scaleSamples", { x, factors })
   if (x.shape[0] !== factors.shape[0]) {
     throw new ShapeError.ShapeError(`scaleSamples: ${factors.shape[0]} factors for ${x.shape[0]} samples`)
   }
@@ -218,6 +220,7 @@ export function addToSamples<B extends number, R extends Shape, Y extends Shape>
   y: Tensor<Y> & ShapeError.ShapeError<`addToSamples: samples are ${ShowShape<R>} but ${ShowShape<Y>} is added`>
 ): never
 export function addToSamples(x: Any, y: Any): Any {
+  ShapeError.floats("addToSamples", { x, y })
   const sample = x.shape.slice(1)
   if (!ShapeError.agree([1, ...sample], y.shape)) {
     throw new ShapeError.ShapeError(
@@ -330,6 +333,7 @@ export function where<S extends Shape, A extends Shape, B extends Shape, D exten
   b: Tensor<B, E>
 ): never
 export function where(condition: Any, a: Any, b: Any): Any {
+  ShapeError.elements("where", "bool", condition, "condition")
   if (a.dtype !== "float32" || b.dtype !== "float32") {
     throw new ShapeError.ShapeError(`where: operands must be float32 but are ${a.dtype} and ${b.dtype}`)
   }
@@ -346,6 +350,8 @@ export const whereRows = <K extends number, C extends number>(
   a: Tensor<[NoInfer<K>, C]>,
   b: Tensor<NoInfer<[K, C]>>
 ): Tensor<[K, C]> => {
+  ShapeError.elements("whereRows", "bool", condition, "condition")
+  ShapeError.floats("whereRows", { a, b })
   ShapeError.same("whereRows", a, b)
   return unsafeTyped(tf.where(tf.expandDims(untyped(condition), 1), untyped(a), untyped(b)))
 }
@@ -359,17 +365,25 @@ export const select = <S extends Shape>(
   a: Tensor<S>,
   b: Tensor<NoInfer<S>>
 ): Tensor<S> => {
+  ShapeError.elements("select", "bool", condition, "condition")
+  ShapeError.floats("select", { a, b })
   ShapeError.same("select", a, b)
   return unsafeTyped(selectKernel(untyped(condition), untyped(a), untyped(b)))
 }
 
 /** Returns `x` if a scalar condition is true, else zeros. It has no gradient and is for updates. */
-export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> =>
-  unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
+export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> => {
+  ShapeError.elements("zeroUnless", "bool", condition, "condition")
+  ShapeError.floats("zeroUnless", { x })
+  return unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
+}
 
 /** Converts to float32: true and false become 1 and 0. `Codes.fromFloat` converts numbers to codes. */
-export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> =>
-  unsafeTyped(tf.cast(untyped(x), "float32"))
+export const toFloat = <S extends Shape>(x: Tensor<S, "bool"> | Tensor<S, "int32">): Tensor<S> => {
+  const { dtype } = untyped(x)
+  if (dtype === "float32") throw new ShapeError.ShapeError(`toFloat: x must be bool or int32 but is ${dtype}`)
+  return unsafeTyped(tf.cast(untyped(x), "float32"))
+}
 
 /** Passes the value but no gradient. */
 export const stopGradient: Unary<"stopGradient"> = unary(

@@ -27,6 +27,7 @@
 import { add, div, scaleBy, shiftBy, sqrt, square, sub, zeroUnless } from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
 import { type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 
 type Scalar = Tensor<[]>
@@ -83,10 +84,13 @@ export const update = <S extends Shape>(
   gradient: Tensor<S>,
   factors: Factors
 ): Moments<S> => {
+  const { finite, ...numbers } = factors
+  ShapeError.elements("update", "bool", finite, "finite")
+  ShapeError.floats("update", { ...moments, gradient, ...numbers })
   const inputs = Object.entries({ ...factors, ...moments, gradient })
     .flatMap(([name, tensor]) => (tensor === undefined ? [] : [[name, untyped(tensor)] as const]))
   const results = FusedKernel.run(NAME, Object.fromEntries(inputs), {}, () => {
-    const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
+    const { epsilon, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = numbers
     const taken = zeroUnless(finite, gradient)
     const mean = moments.mean && keepMean && takeMean && average(moments.mean, keepMean, taken, takeMean)
     const g = mean ?? taken

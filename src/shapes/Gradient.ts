@@ -15,6 +15,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
+import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -66,4 +67,7 @@ const boundaryGrad = tf.customGrad((x, save) => {
  * Returns the value itself and marks a boundary of the network. A compiler that saves memory keeps the values at boundaries. It
  * computes the values between them again when gradients need them.
  */
-export const boundary = <S extends Shape>(x: Tensor<S>): Tensor<S> => unsafeTyped(boundaryGrad(untyped(x)))
+export const boundary = <S extends Shape>(x: Tensor<S>): Tensor<S> => {
+  ShapeError.floats("boundary", { x })
+  return unsafeTyped(boundaryGrad(untyped(x)))
+}

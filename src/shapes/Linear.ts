@@ -36,6 +36,7 @@ export function project<L extends Shape, In extends number, W extends number, Ou
     & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
 ): never
 export function project(x: Any, weight: Any): Any {
+  ShapeError.floats("linear", { x, weight })
   const [out, expected] = weight.shape
   const width = x.shape.at(-1)!
   if (width !== expected) {
@@ -61,6 +62,7 @@ export function linear<L extends Shape, In extends number, W extends number, Out
     >
 ): never
 export function linear(x: Any, { bias, weight }: { readonly weight: Any; readonly bias?: Any }): Any {
+  ShapeError.floats("linear", { bias })
   const projected: Any = project(x, weight)
   if (bias === undefined) {
     throw new ShapeError.ShapeError("linear: the bias is missing; use project for a weight without a bias")
@@ -78,6 +80,7 @@ export function matMul<A extends Shape, B extends Shape>(
   b: Tensor<B> & ShapeError.ShapeError<`matMul: ${ShowShape<A>} cannot be multiplied by ${ShowShape<B>}`>
 ): never
 export function matMul(a: Any, b: Any): Any {
+  ShapeError.floats("matMul", { a, b })
   if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-2)) {
     throw new ShapeError.ShapeError(
       `matMul: ${ShapeError.show(a.shape)} cannot be multiplied by ${ShapeError.show(b.shape)}`
@@ -100,6 +103,7 @@ export function matMulTransposed<A extends Shape, B extends Shape>(
     >
 ): never
 export function matMulTransposed(a: Any, b: Any): Any {
+  ShapeError.floats("matMulTransposed", { a, b })
   if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-1)) {
     throw new ShapeError.ShapeError(
       `matMulTransposed: ${ShapeError.show(a.shape)} cannot be multiplied by the transpose of ${

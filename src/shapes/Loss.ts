@@ -87,6 +87,7 @@ export function crossEntropy<M extends number, K extends number, S extends Shape
   smoothing?: number
 ): never
 export function crossEntropy(logits: Any, labels: Any, smoothing = 0): Any {
+  ShapeError.floats("crossEntropy", { logits })
   checkLabels("crossEntropy", logits, labels)
   return unsafeTyped(crossEntropyGrad(untyped(labels), smoothing)(untyped(logits)))
 }
@@ -103,6 +104,7 @@ export function softCrossEntropy<S extends Shape, R extends Shape>(
   targets: Tensor<R> & ShapeError.ShapeError<`softCrossEntropy: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
 ): never
 export function softCrossEntropy(logits: Any, targets: Any): Any {
+  ShapeError.floats("softCrossEntropy", { logits, targets })
   ShapeError.same("softCrossEntropy", logits, targets)
   const x = untyped(logits)
   const normal = tf.sub(x, tf.logSumExp(x, 1, true))
@@ -119,6 +121,7 @@ export function accuracy<M extends number, K extends number, S extends Shape, D 
   labels: Tensor<S, D> & WrongLabels<"accuracy", M, S, D>
 ): never
 export function accuracy(logits: Any, labels: Any): Any {
+  ShapeError.floats("accuracy", { logits })
   checkLabels("accuracy", logits, labels)
   return unsafeTyped(
     untaped([untyped(logits)], (x) => tf.mean(tf.cast(tf.equal(tf.argMax(x!, 1), untyped(labels)), "float32")))

@@ -12,6 +12,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Show } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -88,6 +89,7 @@ export function layerNorm(
   { bias, weight }: { readonly weight: Any; readonly bias?: Any },
   epsilon: number
 ): Any {
+  ShapeError.floats("layerNorm", { x, weight, bias })
   const [channels, width] = [x.shape.at(-1), weight.shape[0]]
   if (channels !== width) {
     throw new ShapeError.ShapeError(
@@ -118,13 +120,14 @@ export function batchNorm<B extends number, C extends number, H extends number, 
   epsilon: number
 ): never
 export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: number): Any {
-  const channels = params.weight.shape[0]
+  const { bias, running_mean: mean, running_var: variance, weight } = params
+  ShapeError.floats("batchNorm", { x, weight, bias, running_mean: mean, running_var: variance })
+  const channels = weight.shape[0]
   if (x.shape[1] !== channels) {
     throw new ShapeError.ShapeError(
       `batchNorm: input axis 1 is ${x.shape[1]} but the parameters are for ${channels} channels`
     )
   }
-  const { bias, running_mean: mean, running_var: variance, weight } = params
   const factor = tf.mul(untyped(weight), tf.rsqrt(tf.add(untyped(variance), epsilon)))
   const offset = tf.sub(untyped(bias), tf.mul(untyped(mean), factor))
   const perChannel = [1, channels, 1, 1]
@@ -132,10 +135,11 @@ export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: numb
 }
 
 /** Divides each vector of the last axis by its length, or by `epsilon` if its length is smaller. */
-export const l2Normalize = <L extends Shape, C extends number>(
-  x: Tensor<[...L, C]>,
+export const l2Normalize = <L extends Shape, C extends number, D extends DType = "float32">(
+  x: Tensor<[...L, C], D> & ShapeError.Elements<"l2Normalize", "float32", D>,
   epsilon = 1e-12
 ): Tensor<[...L, C]> => {
+  ShapeError.floats("l2Normalize", { x })
   const raw = untyped(x)
   const squares = tf.sum(tf.square(raw), -1, true)
   // The root of the clamped square keeps the gradient of a zero vector finite.
@@ -150,6 +154,7 @@ export const cosine = <L extends Shape, C extends number>(
   a: Tensor<[...L, C]>,
   b: Tensor<NoInfer<[...L, C]>>
 ): Tensor<L> => {
+  ShapeError.floats("cosine", { a, b })
   ShapeError.same("cosine", a, b)
   const [x, y] = [untyped(a), untyped(b)]
   const lengths = tf.mul(tf.sqrt(tf.sum(tf.square(x), -1)), tf.sqrt(tf.sum(tf.square(y), -1)))
@@ -161,6 +166,7 @@ export const standardise = <B extends number, H extends number, W extends number
   images: Tensor<[B, 3, H, W]>,
   channels: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
 ): Tensor<[B, 3, H, W]> => {
+  ShapeError.floats("standardise", { images })
   const { mean, std } = channels
   const perChannel = (values: ReadonlyArray<number>) => tf.tensor([...values], [1, 3, 1, 1])
   const scaled = tf.mul(untyped(images), perChannel(std.map((deviation) => 1 / deviation)))

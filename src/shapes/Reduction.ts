@@ -110,8 +110,9 @@ export const meanTokens = <B extends number, N extends number, C extends number,
 
 /** The global norm: the length of the vector of all leaves of a record. It has no gradient and is for updates. */
 export const globalNorm = (tree: object): Tensor<[]> => {
-  const squares = Tree.leaves<Any>(tree).map(([, leaf]) => {
+  const squares = Tree.leaves<Any>(tree).map(([path, leaf]) => {
     const x = untyped(leaf)
+    ShapeError.elements("globalNorm", "float32", x, path)
     return FusedKernel.run("PatchwordSumSquares", { x }, {}, () => [tf.sum(tf.square(x))])[0]!
   })
   return unsafeTyped(tf.sqrt(tf.sum(tf.stack(squares))))

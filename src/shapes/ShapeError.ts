@@ -45,6 +45,14 @@ export const elements = (name: string, wanted: string, x: { readonly dtype: stri
   if (x.dtype !== wanted) throw new ShapeError(`${name}: ${operand} must be ${wanted} but is ${x.dtype}`)
 }
 
+/** Refuses operands that are not float32. The key of an operand is its name in the message. */
+export const floats = (
+  name: string,
+  operands: Readonly<Record<string, { readonly dtype: string } | undefined>>
+): void => {
+  for (const [operand, x] of Object.entries(operands)) if (x !== undefined) elements(name, "float32", x, operand)
+}
+
 /** Refuses two operands of different shapes. */
 export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
   if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)

@@ -31,6 +31,7 @@ export const patchify = <B extends number, I extends number, H extends number, W
   images: Tensor<[B, I, H, W]>,
   patch: P & Sized<P>
 ): Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]> => {
+  ShapeError.floats("patchify", { images })
   const [batch, channels, height, width] = untyped(images).shape as [number, number, number, number]
   if (height % patch !== 0 || width % patch !== 0) {
     throw new ShapeError.ShapeError(`image: ${height % patch !== 0 ? height : width} is not divisible by ${patch}`)
@@ -49,6 +50,7 @@ export const unpatchify = <B extends number, I extends number, H extends number,
   patches: Tensor<[B, NoInfer<Patches<H, W, P>>, NoInfer<Mul<I, Mul<P, P>>>]>,
   size: { readonly channels: I; readonly height: H; readonly width: W; readonly patch: P }
 ): Tensor<[B, I, H, W]> => {
+  ShapeError.floats("unpatchify", { patches })
   const { channels, height, width, patch } = size
   const batch = untyped(patches).shape[0]!
   const expected = [batch, gridOf(height, patch) * gridOf(width, patch), channels * patch * patch]
@@ -105,6 +107,7 @@ export const patchProject = <
   embedded(images, weight)
 
 const embedded = (images: Any, weight: Any, bias?: Any): Any => {
+  ShapeError.floats("patchEmbed", { images, weight, bias })
   const [width, channels, patch] = weight.shape
   if (images.shape.length !== 4 || images.shape[1] !== channels) {
     throw new ShapeError.ShapeError(
@@ -119,30 +122,40 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
 }
 
 /** Returns a 1×1 convolution as the equivalent linear layer. */
-export const asLinear = <I extends number, C extends number>(params: PatchParams<I, 1, C>): LinearParams<I, C> => ({
-  weight: unsafeTyped(tf.reshape(untyped(params.weight), [params.weight.shape[0], params.weight.shape[1]])),
-  bias: params.bias
-})
+export const asLinear = <I extends number, C extends number>(
+  { bias, weight }: PatchParams<I, 1, C>
+): LinearParams<I, C> => {
+  ShapeError.floats("asLinear", { weight, bias })
+  return { weight: unsafeTyped(tf.reshape(untyped(weight), [weight.shape[0], weight.shape[1]])), bias }
+}
 
 /** Repeats a learned token for every sample: `[1, 1, C]` to `[B, 1, C]`. */
 export const repeat = <B extends number, C extends number>(
   token: Tensor<[1, 1, C]>,
   batch: B & Sized<B>
-): Tensor<[B, 1, C]> => unsafeTyped(tf.tile(untyped(token), [batch, 1, 1]))
+): Tensor<[B, 1, C]> => {
+  ShapeError.floats("repeat", { token })
+  return unsafeTyped(tf.tile(untyped(token), [batch, 1, 1]))
+}
 
 /** Makes a vector the only token of one sample: `[C]` to `[1, 1, C]`. */
-export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> =>
-  unsafeTyped(tf.reshape(untyped(vector), [1, 1, -1]))
+export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> => {
+  ShapeError.floats("asToken", { vector })
+  return unsafeTyped(tf.reshape(untyped(vector), [1, 1, -1]))
+}
 
 /** Makes a table of tokens one sample: `[T, C]` to `[1, T, C]`. */
-export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> =>
-  unsafeTyped(tf.expandDims(untyped(table), 0))
+export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> => {
+  ShapeError.floats("asSample", { table })
+  return unsafeTyped(tf.expandDims(untyped(table), 0))
+}
 
 /** Computes tokens as sums of the `T` tokens of a sample with constant weights: `[1, T, C]` to `[1, N, C]`. */
 export const blend = <N extends number, T extends number, C extends number>(
   weights: HostTensor<[N, T], "float32">,
   table: Tensor<[1, T, C]>
 ): Tensor<[1, N, C]> => {
+  ShapeError.floats("blend", { weights, table })
   const [, tokens] = untyped(table).shape
   if (tokens !== weights.shape[1]) {
     throw new ShapeError.ShapeError(`blend: weights for ${weights.shape[1]} tokens but there are ${tokens}`)
@@ -154,12 +167,16 @@ export const blend = <N extends number, T extends number, C extends number>(
 export const prepend = <B extends number, N extends number, C extends number>(
   token: Tensor<[B, 1, C]>,
   patches: Tensor<[B, N, C]>
-): Tensor<[B, Plus<N, 1>, C]> => unsafeTyped(tf.concat([untyped(token), untyped(patches)], 1))
+): Tensor<[B, Plus<N, 1>, C]> => {
+  ShapeError.floats("prepend", { token, patches })
+  return unsafeTyped(tf.concat([untyped(token), untyped(patches)], 1))
+}
 
 /** Returns the class token of `[B, N+1, C]`: `[B, 1, C]`. */
 export const classToken = <B extends number, T extends number, C extends number>(
   tokens: Tensor<[B, T, C]>
 ): Tensor<[B, 1, C]> => {
+  ShapeError.floats("classToken", { tokens })
   const [batch, , width] = untyped(tokens).shape as [number, number, number]
   return unsafeTyped(tf.slice(untyped(tokens), [0, 0, 0], [batch, 1, width]))
 }
@@ -176,6 +193,7 @@ export function patchTokens<B extends number, T extends number, C extends number
     & ShapeError.ShapeError<`patchTokens: ${Show<N>} patches and the class token are not ${Show<T>} tokens`>
 ): never
 export function patchTokens(tokens: Any, count: number): Any {
+  ShapeError.floats("patchTokens", { tokens })
   const [batch, total, width] = tokens.shape as [number, number, number]
   if (total !== count + 1) {
     throw new ShapeError.ShapeError(`patchTokens: ${count} patches and the class token are not ${total} tokens`)
@@ -197,6 +215,7 @@ export function replaceMasked<B extends number, N extends number, C extends numb
   token: Tensor<NoInfer<[1, 1, C]>>
 ): never
 export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
+  ShapeError.floats("replaceMasked", { patches, token })
   const expected = patches.shape.slice(0, 2)
   if (mask.dtype !== "bool" || !ShapeError.agree(mask.shape, expected)) {
     throw new ShapeError.ShapeError(
@@ -214,6 +233,8 @@ export const selectRows = <B extends number, N extends number, C extends number,
   x: Tensor<[B, N, C]>,
   rows: Tensor<[M], "int32">
 ): Tensor<[M, C]> => {
+  ShapeError.floats("selectRows", { x })
+  ShapeError.elements("selectRows", "int32", rows, "rows")
   const raw = untyped(x)
   return unsafeTyped(tf.gather(tf.reshape(raw, [-1, raw.shape[2]!]), untyped(rows)))
 }
@@ -224,6 +245,8 @@ export const factorsOfRows = <B extends number, M extends number>(
   tokens: number,
   rows: Tensor<[M], "int32">
 ): Tensor<[M]> => {
+  ShapeError.floats("factorsOfRows", { factors })
+  ShapeError.elements("factorsOfRows", "int32", rows, "rows")
   const raw = untyped(factors)
   return unsafeTyped(tf.gather(tf.reshape(tf.tile(tf.expandDims(raw, 1), [1, tokens]), [-1]), untyped(rows)))
 }
@@ -232,6 +255,7 @@ export const factorsOfRows = <B extends number, M extends number>(
 export const rows = <B extends number, N extends number, C extends number>(
   x: Tensor<[B, N, C]>
 ): Tensor<[Mul<B, N>, C]> => {
+  ShapeError.floats("rows", { x })
   const raw = untyped(x)
   return unsafeTyped(tf.reshape(raw, [-1, raw.shape[2]!]))
 }
@@ -241,11 +265,16 @@ export const batched = <B extends number, N extends number, C extends number>(
   x: Tensor<[NoInfer<Mul<B, N>>, C]>,
   batch: B & Sized<B>,
   tokens: N & Sized<N>
-): Tensor<[B, N, C]> => unsafeTyped(tf.reshape(untyped(x), [batch, tokens, -1]))
+): Tensor<[B, N, C]> => {
+  ShapeError.floats("batched", { x })
+  return unsafeTyped(tf.reshape(untyped(x), [batch, tokens, -1]))
+}
 
 /** Removes the axis of the only token: `[B, 1, C]` to `[B, C]`. */
-export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> =>
-  unsafeTyped(tf.squeeze(untyped(x), [1]))
+export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> => {
+  ShapeError.floats("squeeze", { x })
+  return unsafeTyped(tf.squeeze(untyped(x), [1]))
+}
 
 /** Returns the number of patches along one side of the image, and checks that the patch divides it. */
 export const gridOf = <H extends number, P extends number>(image: H, patch: P): Div<H, P> => {

@@ -172,7 +172,12 @@ export const operations: ReadonlyArray<Operation> = [
   operation("Elementwise.greaterThan", two, ({ a, b }) => Elementwise.greaterThan(a, b), discrete),
   operation("Elementwise.and", masks, ({ a, b }) => Elementwise.and(a, b), discrete),
   operation("Elementwise.or", masks, ({ a, b }) => Elementwise.or(a, b), discrete),
-  operation("Elementwise.not", masks, ({ a }) => Elementwise.not(a), discrete),
+  operation(
+    "Elementwise.not",
+    (size) => ({ mask: { bool: grid(size) } }),
+    ({ mask }) => Elementwise.not(mask),
+    discrete
+  ),
   operation(
     "Elementwise.where",
     (size) => ({ ...two(size), mask: { bool: grid(size) } }),
@@ -268,7 +273,11 @@ export const operations: ReadonlyArray<Operation> = [
     ({ query, value }) => Attention.queryValueBias(query, value)
   ),
 
-  operation("Linear.project", layer, ({ x, weight }) => Linear.project(x, weight)),
+  operation(
+    "Linear.project",
+    ({ rows, width, out }) => ({ x: [rows, width], weight: [out, width] }),
+    ({ x, weight }) => Linear.project(x, weight)
+  ),
   operation("Linear.linear", layer, ({ x, weight, bias: offset }) => Linear.linear(x, { weight, bias: offset })),
   operation(
     "Linear.matMul",
