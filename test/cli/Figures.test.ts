@@ -74,7 +74,7 @@ describe("figures", () => {
           return (error as Error).message
         })
         for (const rule of [undefined, "subset"]) {
-          assert.match(yield* refused("train", "other", rule), /split val: .*that train has none of: 1 \("fox"\)/)
+          assert.match(yield* refused("train", "other", rule), /split val: .*without any image in train: 1 \("fox"\)/)
           assert.match(yield* refused("bare", "bare", rule), /split train: its 12 images are all of one class, "\."/)
         }
         assert.match(yield* refused("train", "one", "subset"), /split val: its 6 images are all of one class, "dog"/)

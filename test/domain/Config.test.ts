@@ -44,7 +44,7 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.aggregation.earlyLayer", 6, "expected at most vit.depth 5, got 6"],
   ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
   ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],
-  ["tokenizer.codebook.decay", 0, "expected a number above 0, for revival needs running counts, got 0"],
+  ["tokenizer.codebook.decay", 0, "expected a number above 0, because revival needs running counts, got 0"],
   [
     "tokenizer.codebook.quantizer",
     { kind: "fsq" },
@@ -121,8 +121,8 @@ describe("Config", () => {
         set("tokenizer.codebook.quantizer", { kind: "finiteScalar", levels: [8, 6, 5] })(plain)
       }))
       assert.deepStrictEqual(error.problems.map(({ message, path }) => `${path}: ${message}`), [
-        "tokenizer.codebook.revival: expected null, for the quantizer finiteScalar revives no code",
-        "tokenizer.codebook.kmeans: expected false, for the quantizer finiteScalar has no codebook",
+        "tokenizer.codebook.revival: expected null, because the quantizer finiteScalar revives no code",
+        "tokenizer.codebook.kmeans: expected false, because the quantizer finiteScalar has no codebook",
         "tokenizer.codebook.size: expected 240, the product of the levels, got 256",
         "tokenizer.codebook.dim: expected 3, the number of the levels, got 32"
       ])
@@ -134,7 +134,7 @@ describe("Config", () => {
         set("finetune.randAugment", { operations: 2, magnitude: 9, deviation: 0.5 })(plain)
         set("finetune.autoAugment", "v0")(plain)
       }))
-      assert.match(error.message, /finetune\.autoAugment: expected none beside randAugment/)
+      assert.match(error.message, /finetune\.autoAugment: expected none together with randAugment/)
     }))
 
   it.effect("lists every problem in one sentence", () =>

@@ -27,16 +27,16 @@ const refused: ReadonlyArray<readonly [Json.Changes, string, string]> = [
   [{ epochs: 1, duration: 1 }, "duration", "expected epochs or duration, got both"],
   [{ warmupEpochs: 1, warmupSteps: 1, epochs: 9 }, "warmupSteps", "expected warmupEpochs or warmupSteps, got both"],
   [{ warmupSteps: 1, warmup: 1 }, "warmup", "expected warmupSteps or warmup, got both"],
-  [{ epochs: 1, unit: "steps" }, "unit", "expected epochs, as the length is, got \"steps\""],
+  [{ epochs: 1, unit: "steps" }, "unit", "expected epochs, the unit of the length, got \"steps\""],
   [
     { epochs: 9, warmupSteps: 1 },
     "warmupSteps",
-    "expected a warm-up in epochs, as the duration is; give both in steps, or warmupEpochs"
+    "expected a warmup in epochs, the unit of the duration; give both in steps, or use warmupEpochs"
   ],
   [
     { warmupEpochs: 1 },
     "warmupEpochs",
-    "expected a warm-up in steps, as the duration is; give both in epochs, or warmupSteps"
+    "expected a warmup in steps, the unit of the duration; give both in epochs, or use warmupSteps"
   ],
   [{ epochs: 0, warmupEpochs: 0 }, "epochs", "expected a whole number of at least 1, got 0"],
   [{ epochs: "long", warmupEpochs: 0 }, "epochs", "expected number, got \"long\""],

@@ -115,8 +115,8 @@ describe("Naming", () => {
     assert.strictEqual(none[Runtime.errorExitCode], 65)
     assert.strictEqual(
       none.message,
-      "the names are of no known naming: a classifier network has patch_embed.proj.weight (official) or " +
-        "beit.embeddings.patch_embeddings.projection.weight (huggingface), but there is a; use a file of that network, " +
+      "the names are of no known naming. A classifier network has patch_embed.proj.weight (official) or " +
+        "beit.embeddings.patch_embeddings.projection.weight (huggingface). The file has a; use a file of that network, " +
         "written by one of them"
     )
     const both = failure(Naming.official({ ...theirs, ...state("finetune_meanpool") }, "classifier"))
@@ -146,7 +146,7 @@ describe("Naming", () => {
     } as const
     assert.strictEqual(
       failure(Naming.to("huggingface", odd, "classifier")).message,
-      "the classifier network of huggingface has no place for blocks.0.attn.qkv.weight, x; leave them out or use official names"
+      "the classifier network of huggingface has no name for blocks.0.attn.qkv.weight, x; remove these tensors, or use official names"
     )
   })
 

@@ -79,7 +79,7 @@ describe("training batches", () => {
         const error = yield* Effect.flip(Batches.training({ ...asked, set: lost, sampling }))
         assert.match(
           error.message,
-          /train: its 24 images are all of one class, "disc"; read as the label: the column `x`/
+          /train: its 24 images are all of one class, "disc"\. The label was read from the column `x`/
         )
       }
       assert.strictEqual((yield* Batches.training({ ...asked, set: lost })).stepsPerEpoch, 4)

@@ -137,7 +137,7 @@ describe("stages refuse", () => {
         assert.strictEqual(error[Runtime.errorExitCode], 65)
         const { reason } = error
         assert.strictEqual(reason._tag, "NoDirection")
-        assert.match(error.message, /teacher hog: the features of patch 3 of image \d+ (.+), so they have no direction/)
+        assert.match(error.message, /teacher hog: the features of patch 3 of image \d+ (.+)\. They have no direction/)
         assert.include(error.message, problem)
         assert.notInclude(error.message, "learning rate")
       }))

@@ -187,7 +187,7 @@ describe("a model folder", () => {
           const text = yield* fs.readFileString(`${folder}/${file}`)
           yield* fs.writeFileString(`${folder}/${file}`, JSON.stringify({ ...JSON.parse(text), [key]: value }))
           const error = yield* Effect.flip(ModelFolder.read(folder))
-          assert.include(error.message, `${file} asks for what is not computed here`)
+          assert.include(error.message, `${file} has values that are not supported here`)
           assert.include(error.message, `${key}: expected`)
           yield* fs.writeFileString(`${folder}/${file}`, text)
         }

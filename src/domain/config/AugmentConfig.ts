@@ -35,15 +35,15 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
     /** The way files are decoded; `managed` when absent. */
     colour: Schema.optionalKey(Colour).annotateKey({
       description:
-        "How files are decoded: managed (as a person sees them) or official (as the official code does). Default managed."
+        "Decoding of colours: managed (as a person sees them) or official (as the official code does). Default managed."
     }),
     /** Smallest and largest area of the random crop, as a share of the image. */
     cropScale: Quantity.Range.check(
       Schema.makeFilter(([, high]: readonly [number, number]) => high <= 1, { expected: "shares of at most 1" })
-    ).annotateKey({ description: "Least and greatest area of the random crop, as a share of the image." }),
+    ).annotateKey({ description: "Smallest and largest area of the random crop, as a share of the image." }),
     /** Smallest and largest ratio of width to height of the random crop. */
     cropRatio: Quantity.Range.annotateKey({
-      description: "Least and greatest ratio of width to height of the random crop."
+      description: "Smallest and largest ratio of width to height of the random crop."
     }),
     /** Probability of a horizontal flip. */
     flip: Quantity.Share.annotateKey({ description: "Probability of a horizontal flip." }),
@@ -60,11 +60,11 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
     }),
     /** The resize filter of the tokenizer's view in pretraining; `interpolation` when absent. */
     secondInterpolation: Schema.optionalKey(Interpolation).annotateKey({
-      description: "Filter of the view that the tokenizer sees in pretraining. Default: interpolation."
+      description: "Resize filter of the tokenizer's view in pretraining. Default: interpolation."
     }),
     /** Side of the central crop for evaluation, as a share of the shorter side of the resized image. */
     evaluationCrop: Quantity.Factor.annotateKey({
-      description: "Side of the central crop of evaluation, as a share of the resized image."
+      description: "Side of the central crop for evaluation, as a share of the resized image."
     }),
     /**
      * The sides that are resized before the central crop: the `shorter` side, which keeps the aspect ratio, or `both`, which
@@ -78,15 +78,15 @@ export class AugmentConfig extends Schema.Class<AugmentConfig>("patchword/Augmen
      * `down`, as in transformers. `even` when absent.
      */
     evaluationOffset: Schema.optionalKey(Schema.Literals(["even", "down"])).annotateKey({
-      description: "Rounding of half a pixel beside the central crop: even or down. Default even."
+      description: "Rounding of an offset of half a pixel of the central crop: even or down. Default even."
     }),
     /** Mean of each channel, for channels in [0, 1]. It is subtracted. */
     mean: Quantity.Channels.annotateKey({
-      description: "Mean of each channel, which is subtracted from pixels in [0, 1]."
+      description: "Mean of each channel, for pixels in [0, 1]. It is subtracted."
     }),
     /** Standard deviation of each channel. The difference is divided by it. */
     std: Schema.Tuple([Quantity.Positive, Quantity.Positive, Quantity.Positive]).annotateKey({
-      description: "Standard deviation of each channel, which divides afterwards."
+      description: "Standard deviation of each channel. The difference is divided by it."
     })
   }),
   { description: "Views of images for training and evaluation, and their normalisation." }

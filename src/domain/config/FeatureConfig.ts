@@ -10,6 +10,6 @@ export const fields = {
   }),
   /** True if the pretrained final layer norm is applied to the tokens before pooling. */
   finalNorm: Schema.Boolean.annotateKey({
-    description: "Whether the pretrained last layer norm is applied before pooling."
+    description: "True if the pretrained final layer norm is applied before pooling."
   })
 }

@@ -26,8 +26,8 @@ export const RandAugment = Schema.Struct({
   operations: Quantity.Count.annotateKey({ description: "Operations on each image." }),
   magnitude: Schema.Finite.check(
     Schema.makeFilter((n: number) => n >= 0 && n <= 10, { expected: "a number from 0 to 10" })
-  ).annotateKey({ description: "Strength of the operations, from 0 to 10." }),
-  deviation: Quantity.NonNegative.annotateKey({ description: "Standard deviation of the strength." })
+  ).annotateKey({ description: "Magnitude of the operations, from 0 to 10." }),
+  deviation: Quantity.NonNegative.annotateKey({ description: "Standard deviation of the magnitude." })
 })
 
 /** An AutoAugment policy, by timm's name. */
@@ -56,7 +56,7 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
     randAugment: Schema.NullOr(RandAugment).annotateKey({ description: "RandAugment; null for none." }),
     /** An AutoAugment policy, in place of `randAugment`. */
     autoAugment: Schema.optionalKey(AutoAugment).annotateKey({
-      description: "Policy of AutoAugment by timm's name, in place of randAugment."
+      description: "AutoAugment policy by timm's name, in place of randAugment."
     }),
     /** Probability that noise replaces a random rectangle. */
     erasing: Quantity.Share.annotateKey({ description: "Probability that a random rectangle is erased with noise." }),
@@ -69,7 +69,7 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
         ? []
         : [{
           path: ["autoAugment"],
-          issue: "expected none beside randAugment; set randAugment to null, or leave this out"
+          issue: "expected none together with randAugment; set randAugment to null, or remove this key"
         }]
     )
   ),

@@ -27,14 +27,14 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
       description: "Decay rates of the first and second moment of AdamW."
     }),
     /** Added to the square root of the second moment. */
-    eps: Quantity.Positive.annotateKey({ description: "Added to the root of the second moment of AdamW." }),
+    eps: Quantity.Positive.annotateKey({ description: "Added to the square root of the second moment of AdamW." }),
     /** Decoupled weight decay. It is multiplied by the learning rate. */
     weightDecay: Quantity.NonNegative.annotateKey({
-      description: "Decoupled weight decay, times the learning rate, per step."
+      description: "Decoupled weight decay. It is multiplied by the learning rate."
     }),
     /** The largest global norm of the gradient; null for no clipping. */
     clipNorm: Schema.NullOr(Quantity.Positive).annotateKey({
-      description: "Greatest global norm of the gradient; null for no clipping."
+      description: "Largest global norm of the gradient; null for no clipping."
     }),
     /** Images of one step. */
     batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
@@ -56,7 +56,7 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     /** Length of the stage, in `unit`. */
     duration: Quantity.Count.annotateKey({ description: "Length of the stage, in the unit." }),
     /** Length of the linear warmup from 0, in `unit`. */
-    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warm-up, in the unit." })
+    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in the unit." })
   }).check(
     Schema.makeFilter((optimizer) => [
       ...(optimizer.warmup < optimizer.duration

@@ -21,13 +21,13 @@ import { VitConfig } from "./VitConfig.ts"
 const Pattern = Schema.Union([
   Schema.Struct({
     kind: Schema.Literals(["blockwise", "random"]).annotateKey({
-      description: "blockwise, random, or own for a mask that is given in code."
+      description: "blockwise, random, or own for a mask given in code."
     })
   }),
   // A mask that was given in code, by its name: `pretrain` writes it.
   Schema.Struct({
     kind: Schema.Literal("own").annotateKey({
-      description: "blockwise, random, or own for a mask that is given in code."
+      description: "blockwise, random, or own for a mask given in code."
     }),
     name: Schema.NonEmptyString.annotateKey({ description: "Name of the own mask." })
   })
@@ -41,15 +41,17 @@ export class MaskConfig extends Schema.Class<MaskConfig>("patchword/MaskConfig")
   /** Exact number of masked patches of each image. */
   count: Quantity.Count.annotateKey({ description: "Masked patches of each image." }),
   /** Smallest area of a rectangle, as drawn. */
-  minBlock: Quantity.Count.annotateKey({ description: "Least area of a masked block." }),
+  minBlock: Quantity.Count.annotateKey({ description: "Smallest area of a masked block." }),
   /** Largest number of patches that one rectangle adds; null for `count`. */
-  maxBlock: Schema.NullOr(Quantity.Count).annotateKey({ description: "Most patches of one block; null for count." }),
+  maxBlock: Schema.NullOr(Quantity.Count).annotateKey({
+    description: "Largest number of patches of one block; null for count."
+  }),
   /** Smallest aspect ratio of a rectangle. The largest ratio is its inverse. */
   minAspect: Quantity.Factor.annotateKey({
-    description: "Least ratio of the sides of a block; its inverse is the greatest."
+    description: "Smallest aspect ratio of a block; its inverse is the largest."
   }),
   /** The kind of masks; blockwise when absent. */
-  pattern: Schema.optionalKey(Pattern).annotateKey({ description: "How masks are drawn. Default: in blocks." })
+  pattern: Schema.optionalKey(Pattern).annotateKey({ description: "Kind of masks. Default: blockwise." })
 }, { description: "Masks, in patches." }) {}
 
 /**
@@ -63,7 +65,7 @@ export class AggregationConfig extends Schema.Class<AggregationConfig>("patchwor
   headDepth: Quantity.Count.annotateKey({ description: "Blocks of the head." }),
   /** True if both predictions share the final norm and the output layer. */
   sharedHead: Schema.Boolean.annotateKey({
-    description: "Whether both predictions share the last norm and the output layer."
+    description: "True if both predictions share the final norm and the output layer."
   })
 }, {
   description: "Patch aggregation: a shallow head predicts the codes once more from the class token; null for none."

@@ -22,14 +22,14 @@ export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfi
   ...FeatureConfig.fields,
   /** True if each feature is scaled to mean 0 and standard deviation 1 over the training set. */
   standardise: Schema.Boolean.annotateKey({
-    description: "Whether each feature is brought to mean 0 and deviation 1 over the training set."
+    description: "True if each feature is scaled to mean 0 and standard deviation 1 over the training set."
   }),
   /**
    * The L2 penalties to try: factors of the squared norm of the weights. The one that is best on the validation split is used.
    */
   l2: Schema.NonEmptyArray(Quantity.NonNegative).annotateKey({
-    description: "L2 penalties that are tried; the best on the validation set is taken."
+    description: "L2 penalties to try. The best one on the validation split is used."
   }),
   /** Largest number of iterations of the solver. */
-  iterations: Quantity.Count.annotateKey({ description: "Most iterations of the solver." })
+  iterations: Quantity.Count.annotateKey({ description: "Largest number of iterations of the solver." })
 }, { description: "Linear probe: logistic regression on frozen features." }) {}

@@ -31,7 +31,7 @@ const OwnQuantizer = Schema.Struct({
 const GradientCodes = Schema.Struct({
   kind: Schema.Literal("gradient").annotateKey({ description: "gradient, finiteScalar, or own." }),
   commitment: Quantity.NonNegative.annotateKey({
-    description: "Weight of the loss that pulls vectors to their codes."
+    description: "Factor of the loss that pulls vectors to their codes."
   })
 })
 
@@ -67,7 +67,7 @@ const unfit = (
   if (quantizer === undefined || quantizer.kind === "own") return []
   const revives: Issue = {
     path: ["revival"],
-    issue: `expected null, for the quantizer ${quantizer.kind} revives no code`
+    issue: `expected null, because the quantizer ${quantizer.kind} revives no code`
   }
   const issues = revival === null ? [] : [revives]
   if (quantizer.kind === "gradient") return issues
@@ -75,7 +75,9 @@ const unfit = (
   const product = ScalarLevels.codes(levels)
   return [
     ...issues,
-    ...(kmeans ? [{ path: ["kmeans"], issue: "expected false, for the quantizer finiteScalar has no codebook" }] : []),
+    ...(kmeans
+      ? [{ path: ["kmeans"], issue: "expected false, because the quantizer finiteScalar has no codebook" }]
+      : []),
     ...(size === product
       ? []
       : [{ path: ["size"], issue: `expected ${product}, the product of the levels, got ${size}` }]),
@@ -98,7 +100,9 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
      */
     decay: Quantity.Rate.annotateKey({ description: "Share of a code that each step keeps, in the moving average." }),
     /** True if k-means over the first batch initialises the codes, false for random directions. */
-    kmeans: Schema.Boolean.annotateKey({ description: "Whether k-means over the first batch sets the initial codes." }),
+    kmeans: Schema.Boolean.annotateKey({
+      description: "True: k-means over the first batch initialises the codes. False: random directions."
+    }),
     /**
      * Revival of rarely used codes. A code is moved to a patch of the batch when its running count falls below `threshold`
      * times that of a uniformly used code. Null revives no code, as in the published method.
@@ -106,22 +110,22 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     revival: Schema.NullOr(
       Schema.Struct({
         threshold: Quantity.Share.annotateKey({
-          description: "Revived are codes whose count falls below this share of an even count."
+          description: "Codes are revived when their count falls below this share of a uniformly used code's."
         })
       })
     ).annotateKey({
-      description: "Moves codes that are hardly used to patches of the batch; null for none, as published."
+      description: "Revival, which moves rarely used codes to patches of the batch; null for none, as published."
     }),
     /** The quantizer, which turns vectors into codes; the moving average of the published method when absent. */
     quantizer: Schema.optionalKey(Quantizer).annotateKey({
-      description: "How vectors become codes. Default: the moving average of the published method."
+      description: "Quantizer, which turns vectors into codes. Default: the moving average of the published method."
     })
   }).check(
     Schema.makeFilter(({ decay, revival, ...rest }) => [
       ...unfit({ revival, ...rest }),
       ...(revival === null || decay > 0
         ? []
-        : [{ path: ["decay"], issue: "expected a number above 0, for revival needs running counts, got 0" }])
+        : [{ path: ["decay"], issue: "expected a number above 0, because revival needs running counts, got 0" }])
     ])
   ),
   { description: "The codebook of visual words." }
@@ -139,7 +143,7 @@ export class TokenizerConfig extends Schema.Class<TokenizerConfig>("patchword/To
   optimizer: OptimizerConfig,
   augment: AugmentConfig,
   sampling: Schema.optionalKey(Sampling)
-}, { description: "The tokenizer and its training by vector-quantised knowledge distillation (VQ-KD)." }) {
+}, { description: "The tokenizer and its training by vector-quantized knowledge distillation (VQ-KD)." }) {
   /**
    * The sizes of the decoder: a transformer over the grid of codes. Each code is a patch of one pixel with `codebook.dim`
    * channels.

@@ -58,14 +58,14 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
     return {
       _tag: "Contradiction",
       key: "unit",
-      message: `expected ${unit}, as the length is, got ${JSON.stringify(changes.unit)}`
+      message: `expected ${unit}, the unit of the length, got ${JSON.stringify(changes.unit)}`
     }
   }
   const counted = warmup === "warmupEpochs" ? "epochs" : warmup === "warmupSteps" ? "steps" : unit
   if (counted !== unit) {
-    const message = `expected a warm-up in ${String(unit)}, as the duration is; give both in ${counted}, or warmup${
-      unit === "steps" ? "Steps" : "Epochs"
-    }`
+    const message = `expected a warmup in ${
+      String(unit)
+    }, the unit of the duration; give both in ${counted}, or use warmup${unit === "steps" ? "Steps" : "Epochs"}`
     return { _tag: "Contradiction", key: warmup!, message }
   }
   const duration = length === undefined ? stored.duration! : changes[length]!

@@ -32,18 +32,20 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
     /** Number of blocks. */
     depth: Quantity.Blocks.annotateKey({ description: "Number of blocks." }),
     /** Number of attention heads. It divides `width`. */
-    heads: Quantity.Size.annotateKey({ description: "Attention heads; divides width." }),
+    heads: Quantity.Size.annotateKey({ description: "Number of attention heads; divides width." }),
     /** Channels of the MLP's hidden layer, as a multiple of `width`. */
-    mlpRatio: Quantity.Positive.annotateKey({ description: "Channels inside the MLP, as a multiple of width." }),
+    mlpRatio: Quantity.Positive.annotateKey({
+      description: "Channels of the MLP's hidden layer, as a multiple of width."
+    }),
     /** Initial value of layer scale, the per-channel factor of each residual branch; 0 for networks without layer scale. */
     layerScale: Quantity.NonNegative.annotateKey({
       description: "Initial layer scale of each residual branch; 0 for none."
     }),
     /** True if queries and values have a bias. Keys never have one. */
-    qkvBias: Schema.Boolean.annotateKey({ description: "Whether query and value have a bias." }),
+    qkvBias: Schema.Boolean.annotateKey({ description: "True if queries and values have a bias." }),
     /** True if a learned table of absolute positions is added to the tokens. */
     absolutePositions: Schema.Boolean.annotateKey({
-      description: "Whether learned absolute positions are added to the tokens."
+      description: "True if learned absolute positions are added to the tokens."
     }),
     /** The place of the relative position bias. */
     relativePositions: RelativePositions.annotateKey({
@@ -51,10 +53,10 @@ export class VitConfig extends Schema.Class<VitConfig>("patchword/VitConfig")(
     }),
     /** Drop-path rate of the last block. The rate of earlier blocks grows linearly from 0 with their depth. */
     dropPath: Quantity.Rate.annotateKey({
-      description: "Drop-path rate of the last block; earlier blocks drop in proportion to their depth."
+      description: "Drop-path rate of the last block. It grows linearly from 0 at the first block."
     }),
     /** The feature of an image. Pretraining predicts patches and does not use it. */
-    pooling: Pooling.annotateKey({ description: "What stands for the image: mean of the patch tokens, or cls token." }),
+    pooling: Pooling.annotateKey({ description: "Feature of an image: mean of the patch tokens, or cls token." }),
     /** Added to the variance in every layer norm; 1e-6, as in the official code, when absent. */
     normEpsilon: Schema.optionalKey(Quantity.Positive).annotateKey({
       description: "Added to the variance in layer norms. Default 1e-6."

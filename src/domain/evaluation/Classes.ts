@@ -49,8 +49,8 @@ export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutsi
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `image ${this.image} has the label ${this.label}, which is none of its ${this.classes} classes, counted from 0; ` +
-      "correct the label or the list of classes"
+    return `image ${this.image} has the label ${this.label}, but labels from 0 to ${this.classes - 1} were expected; ` +
+      "correct the label, or the list of classes"
   }
 }
 
@@ -62,9 +62,9 @@ export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    const read = this.labelSource === undefined ? "" : `; read as the label: ${this.labelSource}`
-    return `its ${this.images} images are all of one class, "${this.class}"${read}. Labels of at least two classes are ` +
-      "needed; check where the labels are, and that the source is read as it is meant"
+    const read = this.labelSource === undefined ? "" : `. The label was read from ${this.labelSource}`
+    return `its ${this.images} images are all of one class, "${this.class}"${read}. At least two classes are needed; ` +
+      "check the source of the labels"
   }
 }
 
@@ -75,8 +75,8 @@ export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the class "${this.class}" stands twice in the list of ${this.list}, and the lists are not the same, so classes ` +
-      "cannot meet by name; give each class a name of its own"
+    return `the class "${this.class}" occurs twice in the list of ${this.list}. The two lists differ, so classes are matched ` +
+      "by name; give each class its own name"
   }
 }
 
@@ -96,16 +96,16 @@ export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesD
   override get message() {
     const { given, learned, missing, unknown, wanted } = this
     const parts = [
-      ...(unknown.length === 0 ? [] : [`not in ${learned}: ${unknown.length} (${some(unknown)})`]),
-      ...(missing.length === 0 ? [] : [`not in it: ${missing.length} (${some(missing)})`])
+      ...(unknown.length === 0 ? [] : [`Not in ${learned}: ${unknown.length} (${some(unknown)})`]),
+      ...(missing.length === 0 ? [] : [`Not in it: ${missing.length} (${some(missing)})`])
     ]
     const advice = unknown.length > 0
-      ? "name the classes alike in both"
-      : "add them, or allow that there are fewer: --classes fewer, or --classes subset to seek answers among those that occur"
+      ? "use the same class names in both"
+      : "add them, or allow fewer classes: --classes fewer, or --classes subset to answer only with classes that occur"
     return `its ${given.length} classes (${some(given)}) are not the ${wanted.length} of ${learned} (${
       some(wanted)
-    }): ` +
-      `${parts.join("; ")}; ${advice}`
+    }). ` +
+      `${parts.join(". ")}; ${advice}`
   }
 }
 
@@ -117,8 +117,8 @@ export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearn
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const classes = `${this.classes.length} (${some(this.classes)})`
-    return `it has images of classes that ${this.learned} has none of: ${classes}; add such images to ${this.learned}, or ` +
-      "leave them out here"
+    return `it has images of classes without any image in ${this.learned}: ${classes}; add images to ${this.learned}, or ` +
+      "remove them here"
   }
 }
 

@@ -40,7 +40,7 @@ export class ClassesOfOne extends Schema.TaggedError<ClassesOfOne>()("ClassesOfO
     return `no part can be held out: ${classes.length} ${
       classes.length === 1 ? "class has" : "classes have"
     } one image ` +
-      `(${names}${classes.length > NAMED ? ", ..." : ""}), and each class needs two; add images, or remove the class`
+      `(${names}${classes.length > NAMED ? ", ..." : ""}). Each class needs two; add images, or remove the class`
   }
 }
 
@@ -52,8 +52,8 @@ export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
     const { images, share } = this
-    return `${share} of ${images} images leaves ${share < 0.5 ? "none to test on" : "none to learn from"}; ` +
-      "hold out another share, as 0.2"
+    return `a share of ${share} of ${images} images leaves no image for ${share < 0.5 ? "testing" : "training"}; ` +
+      "hold out another share, such as 0.2"
   }
 }
 

@@ -23,7 +23,7 @@ const Square = Schema.Union([
   Quantity.Count,
   Schema.Tuple([Quantity.Count, Quantity.Count]).check(
     Schema.makeFilter(([height, width]: readonly [number, number]) => height === width, {
-      expected: "a height that equals the width"
+      expected: "equal height and width"
     })
   )
 ])
@@ -126,7 +126,7 @@ export const read = (
     if (own === true && shared === true) {
       return yield* refuse(
         "use_relative_position_bias",
-        "expected false beside use_shared_relative_position_bias, got true"
+        "expected false together with use_shared_relative_position_bias, got true"
       )
     }
     if (found.head_dim !== undefined && found.head_dim * heads !== width) {

@@ -55,7 +55,7 @@ const defaults = {
 
 const Sides = Schema.Struct({ height: Quantity.Count, width: Quantity.Count }).check(
   Schema.makeFilter(({ height, width }: { readonly height: number; readonly width: number }) => height === width, {
-    expected: "a height that equals the width"
+    expected: "equal height and width"
   })
 )
 
@@ -127,7 +127,11 @@ export const read = (
     const shorter = typeof size === "number" ? own === defaults.CLIP : "shortest_edge" in size
     const side = typeof size === "number" ? size : "shortest_edge" in size ? size.shortest_edge : size.height
     if (!do_center_crop && shorter) {
-      return yield* ForeignConfig.refusal(file, "do_center_crop", "expected true beside size.shortest_edge, got false")
+      return yield* ForeignConfig.refusal(
+        file,
+        "do_center_crop",
+        "expected true together with size.shortest_edge, got false"
+      )
     }
     const crop = !do_center_crop ? side : typeof crop_size === "number" ? crop_size : crop_size.height
     if (crop > side) {

@@ -25,9 +25,9 @@ export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection"
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the features of patch ${this.patch} of image ${this.image} ${this.problem}, so they have no direction, which is ` +
-      "all that a tokenizer is taught; look at the image, and at the pixels and the output that the teacher's model " +
-      "expects, leave the image out, or use another teacher"
+    return `the features of patch ${this.patch} of image ${this.image} ${this.problem}. They have no direction, and a ` +
+      "tokenizer learns directions; check the image, and the input and the output of the teacher's model, remove the image, " +
+      "or use another teacher"
   }
 }
 

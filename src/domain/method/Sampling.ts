@@ -28,14 +28,14 @@ export const Sampling = Schema.Struct({
    * `share`.
    */
   perClass: Schema.optionalKey(Quantity.Count).annotateKey({
-    description: "Most images of each class that are used. Default: all."
+    description: "Largest number of images of each class that are used. Default: all."
   }),
   /**
    * True for class-balanced epochs: classes take turns, with one image each. An epoch keeps its length. It leaves out images of
    * large classes, different ones each time, and repeats images of small ones.
    */
   balanced: Schema.optionalKey(Schema.Boolean).annotateKey({
-    description: "Whether all classes are shown equally often. Default false."
+    description: "True if all classes are shown equally often. Default false."
   }),
   /**
    * Number of times that an image is shown in a row, each time in another view (repeated augmentation). An epoch keeps its
@@ -49,7 +49,7 @@ export const Sampling = Schema.Struct({
    * of the epoch. `drop` when absent.
    */
   rest: Schema.optionalKey(Schema.Literals(["drop", "pad"])).annotateKey({
-    description: "Images beyond the last whole update: drop or pad. Default drop."
+    description: "Images after the last whole update: drop or pad. Default drop."
   })
 }).annotate({ description: "Images of an epoch. Default: every image once, in random order." })
 

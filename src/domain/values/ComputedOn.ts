@@ -50,11 +50,8 @@ export const change = (before: ComputedOn, now: ComputedOn): string | undefined 
   const found = differences(before, now)
   if (found.length === 0) return undefined
   const changes = found.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")
-  return `until now it was computed on ${show(before)}, and from here on it is on ${
-    show(now)
-  } (${changes}). The same bytes ` +
-    "are promised only on the same: what follows differs by rounding from what would have come of it; ask for the former " +
-    "to keep to it"
+  return `until now it was computed on ${show(before)}. It continues on ${show(now)} (${changes}). Results differ by ` +
+    "rounding; use the former for the same bytes"
 }
 
 /** Appends an engine to a history, from a step on. */

@@ -52,12 +52,16 @@ export class NamingError
   override get message() {
     return Reason.match(this.reason, {
       Unclear: ({ found, markers, names }) =>
-        `the names are ${found.length === 0 ? "of no known naming" : `those of ${found.join(" and ")} at once`}: a ` +
-        `${this.network} network has ${markers.map(({ name, naming }) => `${name} (${naming})`).join(" or ")}, but ` +
-        `there is ${names.length === 0 ? "nothing" : some(names)}; use a file of that network, written by one of them`,
+        `the names are ${found.length === 0 ? "of no known naming" : `those of ${found.join(" and ")} at once`}. A ` +
+        `${this.network} network has ${
+          markers.map(({ name, naming }) => `${name} (${naming})`).join(" or ")
+        }. The file ` +
+        `has ${names.length === 0 ? "no tensors" : some(names)}; use a file of that network, written by one of them`,
       NoNetwork: ({ known, naming }) => `${naming} has no ${this.network} network; use ${known.join(" or ")} names`,
       NoPlace: ({ names, naming }) =>
-        `the ${this.network} network of ${naming} has no place for ${some(names)}; leave them out or use official names`
+        `the ${this.network} network of ${naming} has no name for ${
+          some(names)
+        }; remove these tensors, or use official names`
     })
   }
 }

@@ -42,10 +42,10 @@ export class PickleError extends Schema.TaggedError<PickleError>()("PickleError"
       Reason.match(this.reason, {
         Truncated: ({ length }) => `it is cut off after ${length} bytes; copy the file again`,
         Refused: ({ name }) =>
-          `it calls ${name}, which weights do not need and which may do harm; if you trust the file, load it in PyTorch ` +
+          `it calls ${name}. Weights do not need this call, and it may do harm; if you trust the file, load it in PyTorch ` +
           "and save its tensors alone: torch.save(model.state_dict(), ...)",
         Arguments: ({ name }) =>
-          `it calls ${name} with arguments that were not expected; save the tensors again: ` +
+          `it calls ${name} with unsupported arguments; save the tensors again: ` +
           "torch.save(model.state_dict(), ...)",
         Invalid: ({ at, problem }) => `at byte ${at}, ${problem}; the file is damaged, so copy it again`
       })
@@ -162,7 +162,7 @@ const run = (bytes: Uint8Array, { globals = {}, others, persistent }: Options): 
     return global === undefined ? fail({ _tag: "Refused", name: full }) : new Reference(full, global)
   }
   const call = (args: unknown, callee: unknown): void => {
-    if (!(callee instanceof Reference)) return invalid("something is called that cannot be")
+    if (!(callee instanceof Reference)) return invalid("a call has no function")
     const made = callee.global.call(array(args))
     if (made === undefined) fail({ _tag: "Arguments", name: callee.name })
     if (typeof made === "object" && made !== null) makers.set(made, callee.global)
@@ -171,11 +171,11 @@ const run = (bytes: Uint8Array, { globals = {}, others, persistent }: Options): 
   const build = (state: unknown): void => {
     const value = top()
     const maker = typeof value === "object" && value !== null ? makers.get(value) : undefined
-    if (maker === undefined) return invalid("a state belongs to nothing")
+    if (maker === undefined) return invalid("a state has no object")
     maker.build?.(value, state)
   }
   const remember = (key: number): void => void memo.set(key, top())
-  const recall = (key: number): void => memo.has(key) ? push(memo.get(key)) : invalid(`nothing is remembered as ${key}`)
+  const recall = (key: number): void => memo.has(key) ? push(memo.get(key)) : invalid(`the memo has no entry ${key}`)
   const dictionary = (pairs: ReadonlyArray<unknown>): void => {
     push(new Map())
     assign(pairs)
@@ -229,14 +229,14 @@ const run = (bytes: Uint8Array, { globals = {}, others, persistent }: Options): 
     0x52: () => call(pop(), pop()), // REDUCE
     0x81: () => call(pop(), pop()), // NEWOBJ
     0x62: () => build(pop()), // BUILD
-    0x51: () => push(persistent?.(pop()) ?? invalid("nothing is known by that identifier")) // BINPERSID
+    0x51: () => push(persistent?.(pop()) ?? invalid("a persistent identifier is unknown")) // BINPERSID
   }
 
   for (;;) {
     opcodeAt = read.at
     const opcode = read.uint8()
     if (opcode === 0x2e) return pop()
-    const instruction = instructions[opcode] ?? invalid(`0x${opcode.toString(16)} is no instruction that weights need`)
+    const instruction = instructions[opcode] ?? invalid(`0x${opcode.toString(16)} is an unsupported instruction`)
     instruction()
   }
 }

@@ -62,24 +62,24 @@ export class PthError extends Schema.TaggedError<PthError>()("PthError", { reaso
     return `PyTorch checkpoint: ${
       Reason.match(this.reason, {
         Legacy: () =>
-          "it is of the format before PyTorch 1.6; load it in PyTorch and save it again: torch.save(torch.load(...), ...)",
+          "it has the format before PyTorch 1.6; load it in PyTorch and save it again: torch.save(torch.load(...), ...)",
         Archive: ({ problem }) =>
           `the zip archive cannot be read (${problem}); it is cut off or damaged, so copy it again`,
         MissingRecord: ({ record }) => `the archive has no ${record}; save it with torch.save, or copy it again`,
         WrongLength: ({ expected, given, record }) =>
           `${record} has ${given} bytes but ${expected} are expected; the file is damaged, so copy it again`,
         ByteOrder: ({ given }) =>
-          `its byte order is ${given} but little is expected; save it on a machine of that order`,
+          `its byte order is ${given} but little is expected; save it on a little-endian machine`,
         OutOfRange: ({ record, value }) =>
           `${record} holds ${value}, which does not fit in int32; save that tensor as int32 or float32`,
         NoTensors: ({ keys }) =>
-          `there are no tensors in it, nor in its ${ROOTS.join(", ")}, but ${some(keys) || "nothing"}; save the ` +
+          `it has no tensors at the top or in ${ROOTS.join(", ")}. Its keys: ${some(keys) || "none"}; save the ` +
           "tensors: torch.save(model.state_dict(), ...)",
         Repeated: ({ elements, stored, tensor }) =>
-          `its tensors up to "${tensor}" have ${elements} elements, of which ${stored} are stored and the others repeat ` +
-          "them; save them whole: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)",
+          `its tensors up to "${tensor}" have ${elements} elements, but only ${stored} are stored. The others repeat ` +
+          "them; save all elements: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)",
         Pending: ({ tensor }) =>
-          `tensor "${tensor}" is stored before its sign or its conjugation was applied; apply it and save again: ` +
+          `tensor "${tensor}" is stored without its negation or conjugation; apply it and save again: ` +
           "tensor.resolve_neg().resolve_conj()",
         OutOfStorage: ({ given, needed, tensor }) =>
           `tensor "${tensor}" needs ${needed} elements of a storage of ${given}; the file is damaged, so copy it again`

@@ -70,7 +70,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
         Trailing: ({ given, needed }) =>
           `the file has ${given} bytes but its tensors end at ${needed}; it is damaged, so copy it again`,
         HeaderTooLong: ({ length }) =>
-          `the header claims ${length} bytes but at most ${MAX_HEADER} are allowed; this is no safetensors file`,
+          `the header claims ${length} bytes but at most ${MAX_HEADER} are allowed; check that this is a safetensors file`,
         HeaderInvalid: ({ problem }) => `the header is invalid: ${problem}`,
         Duplicate: ({ key }) => `the header has the key "${key}" twice; write the file again with unique names`,
         UnknownDType: ({ dtype }) =>
@@ -240,11 +240,11 @@ export const readHeader = (bytes: Uint8Array): Result.Result<Header, Safetensors
     const invalid = (problem: string) => new SafetensorsError({ reason: { _tag: "HeaderInvalid", problem } })
     const text = yield* Result.try({
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataOffset)),
-      catch: (cause) => invalid(`it is no JSON text (${cause instanceof Error ? cause.message : String(cause)})`)
+      catch: (cause) => invalid(`it is not JSON (${cause instanceof Error ? cause.message : String(cause)})`)
     })
-    const json = yield* Result.mapError(Json.parse(text), ({ problem }) => invalid(`it is no JSON text (${problem})`))
+    const json = yield* Result.mapError(Json.parse(text), ({ problem }) => invalid(`it is not JSON (${problem})`))
     if (typeof json !== "object" || json === null || Array.isArray(json)) {
-      return yield* Result.fail(invalid("it is no JSON object"))
+      return yield* Result.fail(invalid("it is not a JSON object"))
     }
     const duplicate = duplicateKey(text)
     if (duplicate !== undefined) return yield* fail({ _tag: "Duplicate", key: duplicate })

@@ -93,8 +93,8 @@ describe("a part that is held out", () => {
           65,
           /train: .*2 classes have one image \("ape", "cat"\)/
         ],
-        [held({ share: 0.01 }, setOf([4, 4, 4])), "PartEmpty", 64, /0\.01 of 12 images leaves none to test on/],
-        [held({ share: 0.99 }, setOf([4, 4, 4])), "PartEmpty", 64, /leaves none to learn from/],
+        [held({ share: 0.01 }, setOf([4, 4, 4])), "PartEmpty", 64, /0\.01 of 12 images leaves no image for testing/],
+        [held({ share: 0.99 }, setOf([4, 4, 4])), "PartEmpty", 64, /leaves no image for training/],
         [held({ share: 1 }, setOf([4, 4, 4])), "ConfigError", 64, /share: expected a number above 0 and below 1/],
         [held({ share: 0.2, into: "train" }, setOf([4])), "SplitExists", 64, /the split "train" already exists/],
         [held({ share: 0.2, from: "all" }, setOf([4])), "UnknownSplit", 66, /there is no split "all"/]

@@ -117,7 +117,7 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       assert.include((yield* failure(Torch.archive(unread))).message, "the archive has no data.pkl")
 
       const empty = yield* failure(Torch.file(dict({ epoch: 3, model: dict({ a: 1 }) }), []))
-      assert.include(empty.message, "no tensors in it, nor in its model, module, state_dict, but a;")
+      assert.include(empty.message, "it has no tensors at the top or in model, module, state_dict. Its keys: a;")
     }))
 
   it.effect("takes no memory for what a small file only repeats", () =>
@@ -126,7 +126,7 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       const huge = Torch.stateDict({ w: { storage: one, shape: [2 ** 31 - 1, 1], strides: [0, 1] } })
       const repeated = yield* failure(Torch.file(huge, [one]))
       assert.strictEqual(repeated[Runtime.errorExitCode], 65)
-      assert.include(repeated.message, "its tensors up to \"w\" have 2147483647 elements, of which 1 are stored")
+      assert.include(repeated.message, "its tensors up to \"w\" have 2147483647 elements, but only 1 are stored")
 
       const many = Object.fromEntries(
         Array.from({ length: 64 }, (_, i) => [`w${i}`, { storage: one, shape: [2 ** 17], strides: [0] }])
@@ -154,7 +154,7 @@ describe("Weights.read of PyTorch's checkpoints", () => {
       const doubled = "2\x86".repeat(40)
       const record = Buffer.from(`\x80\x02}K\x01${doubled}NsX\x01\0\0\0aNs.`, "latin1")
       const keys = yield* failure(Torch.archive({ "archive/data.pkl": record }))
-      assert.include(keys.message, "but object, a;")
+      assert.include(keys.message, "Its keys: object, a;")
     }))
 
   it.effect("refuses records of other lengths and byte orders", () =>
@@ -180,7 +180,7 @@ describe("Weights.read of PyTorch's checkpoints", () => {
         const error = yield* failure(Torch.file(value, [storage]))
         assert.strictEqual(error.reason._tag, "PickleError")
         assert.strictEqual(error[Runtime.errorExitCode], 65)
-        assert.match(error.message, /it calls (?:posix|os)\.system, which weights do not need/)
+        assert.match(error.message, /it calls (?:posix|os)\.system\. Weights do not need this call/)
       }
     }))
 
@@ -212,12 +212,12 @@ describe("Weights.read of PyTorch's checkpoints", () => {
         "text.visual.w"
       ])
       const empty = yield* failure(Torch.file(part({ training: false }), []))
-      assert.include(empty.message, "there are no tensors in it")
+      assert.include(empty.message, "it has no tensors")
       const itself = Buffer.from("\x80\x02c__torch__\nM\n)\x81q\0}(X\x04\0\0\0selfh\0ub.", "latin1")
       const round = yield* failure(Torch.archive({ "archive/data.pkl": itself }))
-      assert.include(round.message, "there are no tensors in it")
+      assert.include(round.message, "it has no tensors")
       const harm = yield* failure(Torch.file(part({ w: { call: "os.system", args: ["true"] } }), []))
-      assert.include(harm.message, "it calls os.system, which weights do not need")
+      assert.include(harm.message, "it calls os.system. Weights do not need this call")
     }))
 
   it.effect("fails typed on archives that are cut off or damaged anywhere", () =>
