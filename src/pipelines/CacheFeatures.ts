@@ -1,4 +1,4 @@
-/** Before the first stage: what the teacher says of all that a tokenizer will be shown, so that training needs no teacher. */
+/** Caches the teacher's features of all images that a tokenizer's training will see. The training then needs no teacher. */
 import { Effect, Schema, Stream } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
@@ -15,28 +15,28 @@ import type { StageOptions } from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
-/** What is cached, and how. */
+/** The options of a feature cache. */
 export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOptions, "stage" | "split"> {
-  /** How many steps of the training; all when absent. */
+  /** Number of training steps to cache; all when absent. */
   readonly steps?: number
   /** The splits whose central views are cached as well, for `evaluateTokenizer`. */
   readonly central?: ReadonlyArray<string>
-  /** Default `float16`. */
+  /** The element type of the features; default `float16`. */
   readonly dtype?: FeatureCache.DType
   /**
-   * Looks at the views of all steps again, also of those that were taken before, and computes what is not there. For
-   * images that were replaced by others of the same names and sizes, which `check: "names"` does not notice.
+   * Checks the views of all steps again, and computes missing features. It finds images that were replaced by others of the
+   * same names and sizes, which `check: "names"` does not notice.
    */
   readonly again?: boolean
 }
 
-/** What a cache holds in the end. */
+/** The content of a filled cache. */
 export interface Cached {
   readonly about: FeatureCache.About
   readonly images: number
-  /** On disk. */
+  /** Size on disk. */
   readonly bytes: number
-  /** What the features were computed on, as far as that is known. */
+  /** The engines that computed the features, as far as they are known. */
   readonly computedOn: ReadonlyArray<ComputedOn>
 }
 
@@ -45,15 +45,15 @@ const PREFETCH = 2
 const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
 
 /**
- * Fills a folder with the teacher's features of the very views that the steps of a training will see, told by its
- * configuration; afterwards `Teacher.layerCached` is a teacher for it. What the folder holds already is not computed again,
- * whoever put it there, and a cache that was interrupted goes on after its last shard.
+ * Fills a folder with the teacher's features of the views of a training, as its configuration determines them.
+ * `Teacher.layerCached` is then a teacher for this training. Features that are in the folder already are not computed again. An
+ * interrupted cache continues after its last shard.
  *
- * Steps are known by the images' digest, which goes by names and sizes alone where images were not opened (`check:
- * "names"`); `again` looks at all of them once more.
+ * Steps are identified by the images' digest. It depends on names and sizes alone if images were not opened (`check: "names"`).
+ * `again` checks all of them once more.
  *
- * Fails with 74 before it starts when the disk has too little room, with `ConfigError` for a teacher with other patches,
- * with `TooFewImages`, and as the images, the teacher and the cache fail.
+ * Fails with 74 before it starts if the disk has too little space, with `ConfigError` for a teacher with other patches, with
+ * `TooFewImages`, and as the images, the teacher and the cache fail.
  */
 export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
   function*(given: typeof TokenizerConfig.Encoded, directory: string, options: CacheOptions = {}) {

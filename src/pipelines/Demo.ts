@@ -1,6 +1,6 @@
 /**
- * The whole method in one program: tokenizer, pretraining, evaluation, report. It is what `npm start` runs, and an example of
- * how stages compose: each takes the value of the one before it.
+ * The whole method in one program: tokenizer, pretraining, evaluation, report. `npm start` runs it. It also shows the
+ * composition of stages: each takes the value of the one before it.
  */
 import { Effect, Option, Schema } from "effect"
 import * as Config from "../domain/config/Config.ts"
@@ -39,14 +39,14 @@ import * as Stage from "./training/Stage.ts"
 import { timed } from "./training/Timed.ts"
 import { trainTokenizer } from "./TrainTokenizer.ts"
 
-/** The held-out sets: new concepts in the styles of training, then in styles never seen, then known concepts in those. */
+/** The held-out sets: new concepts in the styles of training, new concepts in new styles, known concepts in new styles. */
 const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
 
-/** What the demo is told beside its configuration. */
+/** The options of the demo beside its configuration. */
 export interface DemoOptions {
-  /** The configuration's name, for the report. */
+  /** The name of the configuration, for the report. */
   readonly preset: string
-  /** What the images show, for the report; default `emoji`. */
+  /** The subject of the images, for the report; default `emoji`. */
   readonly subject?: string
   readonly credits?: ReadonlyArray<ReportPage.Credit>
 }

@@ -1,4 +1,4 @@
-/** Fine-tuning: a classifier trained from a pretrained network, all of it (`run_class_finetuning.py`). */
+/** Fine-tuning: trains a classifier from a pretrained network, with all of its weights (`run_class_finetuning.py`). */
 import { Effect } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
@@ -28,7 +28,7 @@ import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Start from "./training/Start.ts"
 
-/** The step that trains a classifier of some number of classes; `images` are a batch. */
+/** Makes the step that trains a classifier for a number of classes. `images` is the batch size. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
   const { labelSmoothing, layerDecay, mixup, optimizer, vit } = config
   const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
@@ -42,7 +42,7 @@ export const stepOf = (config: FinetuneConfig, classes: number, images = config.
   })
 }
 
-/** The images of a batch with rectangles of noise, each by the key of its image. */
+/** Applies random erasing to the images of a batch, each by the key of its image. */
 const erased = (
   { draws, epoch, normalised: { data, shape: [, channels, height, width] } }: Batches.ImageBatch,
   probability: number,
@@ -59,7 +59,7 @@ const erased = (
   return changed
 }
 
-/** Images and labels of a batch mixed with each other, with the shares of the classes, where the configuration says so. */
+/** Applies Mixup or CutMix to the images and labels of a batch, if configured. Returns the images and the targets. */
 const mixed = (
   { labelSmoothing: smoothing, mixup }: FinetuneConfig,
   { images, labels }: { readonly images: Float32Array; readonly labels: Int32Array },
@@ -77,7 +77,7 @@ const mixed = (
   }
 }
 
-/** What the steps are given: images and labels, erased and mixed. */
+/** Makes the batches of the steps: images and targets, after random erasing and mixing. */
 const data = Effect.fnUntraced(function*(
   config: FinetuneConfig,
   set: ImageSet,
@@ -121,7 +121,7 @@ const data = Effect.fnUntraced(function*(
   }
 })
 
-/** The state before the first step, its parameters from `tensors` where these have them. */
+/** Makes the state before the first step. Its parameters come from `tensors` if these have them. */
 const initial = Effect.fnUntraced(function*(
   stage: string,
   config: FinetuneConfig,
@@ -142,7 +142,7 @@ const initial = Effect.fnUntraced(function*(
   return AdamW.initial(parameters, spec, optimizer.accumulate)
 })
 
-/** A step's row in the log. */
+/** Returns the row of a step in the log. */
 const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>) => ({
   loss: HostTensor.item(loss),
   accuracy: HostTensor.item(accuracy),
@@ -150,12 +150,12 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
 })
 
 /**
- * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others; from
- * random values when there is none. The head of a classifier of other classes is left out, which is said.
+ * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others. Without
+ * one, it starts from random weights. The head of a classifier for other classes is left out, with a message.
  *
- * Fails with `ClassesError` when a label is no class or all are of one, with `ConfigError` when the configuration computes
- * otherwise than the network that it starts from, with `WeightsError` when the weights do not fit, with `TrainingError` when a
- * step gives no finite loss, and as the engine, the images and the run fail.
+ * Fails with `ClassesError` if a label is not a class or all images belong to one class, with `ConfigError` if the
+ * configuration contradicts that of the network that it starts from, with `WeightsError` if the weights do not fit, with
+ * `TrainingError` if a step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const finetune = Effect.fn("patchword.finetune")(function*(
   given: typeof FinetuneConfig.Encoded,

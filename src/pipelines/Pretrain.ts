@@ -1,4 +1,4 @@
-/** The second stage: predicting the visual words behind masks (paper, sections 2.3 and 2.4). */
+/** Pretraining by masked image modelling: predicts the codes of masked patches (paper, sections 2.3 and 2.4). */
 import { Effect } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import * as Model from "../domain/config/Model.ts"
@@ -25,7 +25,7 @@ import * as Encoder from "./training/Encoder.ts"
 import * as Masking from "./training/Masking.ts"
 import * as Stage from "./training/Stage.ts"
 
-/** The step that pretrains a network to predict some number of codes; `images` are a batch. */
+/** Makes the step that pretrains a network to predict `codes` codes. `images` is the batch size. */
 export const stepOf = (config: PretrainConfig, codes: number, images = config.optimizer.batchSize) => {
   const { mask, optimizer, vit } = config
   const masked = Dim.named("masked", images * mask.count)
@@ -33,7 +33,7 @@ export const stepOf = (config: PretrainConfig, codes: number, images = config.op
   return PretrainStep.step(Backbone.sizes(config, codes), batch, AdamW.of(optimizer, WeightDecay.decays("pretrain")))
 }
 
-/** Refuses a tokenizer that sees other patches. */
+/** Refuses a tokenizer with another grid of patches. */
 const checkGrid = (stage: string, { vit }: PretrainConfig, { encoder }: TokenizerConfig) =>
   Stage.requireConfig(stage, {
     "vit.imageSize": [
@@ -42,7 +42,7 @@ const checkGrid = (stage: string, { vit }: PretrainConfig, { encoder }: Tokenize
     ]
   })
 
-/** The drop path rates of the network's blocks, and then of the aggregation head's. */
+/** Returns the drop-path rates of the network's blocks, followed by those of the aggregation head's blocks. */
 const dropPathRates = ({ aggregation, vit }: PretrainConfig) => [
   ...Schedule.dropPathRates(vit.dropPath, vit.depth),
   ...(aggregation === null
@@ -50,7 +50,7 @@ const dropPathRates = ({ aggregation, vit }: PretrainConfig) => [
     : Schedule.aggregationDropPathRates(vit.dropPath, vit.depth, aggregation.earlyLayer, aggregation.headDepth))
 ]
 
-/** What the steps are given: images, masks, and the codes that the tokenizer gives the same crops. */
+/** Makes the batches of the steps: images, masks, and the tokenizer's codes of the same crops. */
 const data = Effect.fnUntraced(function*(
   stage: string,
   config: PretrainConfig,
@@ -100,13 +100,13 @@ const data = Effect.fnUntraced(function*(
   }
 })
 
-/** The state before the first step. */
+/** Makes the state before the first step. */
 const initial = (config: PretrainConfig, codes: number) => {
   const spec = Backbone.spec(config, codes)
   return AdamW.initial(Parameter.initialise(spec, config.seed), spec, config.optimizer.accumulate)
 }
 
-/** A step's row in the log. */
+/** Returns the row of a step in the log. */
 const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }: HostOf<PretrainStep.Metrics>) => ({
   loss: HostTensor.item(loss),
   loss_1: HostTensor.item(loss_1),
@@ -116,18 +116,18 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
   gradientNorm: HostTensor.item(gradientNorm)
 })
 
-/** What pretraining may be told beside its configuration. */
+/** The options of pretraining beside its configuration. */
 export interface PretrainOptions extends Stage.StageOptions {
-  /** Draws masks of as many patches as the configuration asks for, where that names no pattern or this one. Files name it. */
+  /** A mask generator of one's own. The configuration must name no mask pattern, or this one. Files contain its name. */
   readonly mask?: Mask
 }
 
 /**
- * Pretrains a network on the codes that a tokenizer gives the same crops.
+ * Pretrains a network on the codes that a tokenizer gives to the same crops.
  *
- * Fails with `ConfigError` when tokenizer and network see different grids, when the configuration names another mask than is given
- * or one that is not given, with `MaskError` when the mask gives something else than it is asked for, with `TooFewImages`, with
- * `TrainingError` when a step gives no finite loss, and as the engine, the images and the run fail.
+ * Fails with `ConfigError` if tokenizer and network have different grids, or if the configuration names another mask than the
+ * given one or one that is not given. Fails with `MaskError` if the mask does not fit its options, with `TooFewImages`, with
+ * `TrainingError` if a step gives no finite loss, and as the engine, the images and the run fail.
  */
 export const pretrain = Effect.fn("patchword.pretrain")(function*(
   given: typeof PretrainConfig.Encoded,

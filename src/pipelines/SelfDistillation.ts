@@ -1,5 +1,5 @@
 /**
- * Learning from oneself: an earlier network of ours as the teacher of the next tokenizer.
+ * Self-distillation: an earlier network of patchword is the teacher of the next tokenizer.
  *
  * ```ts
  * import assert from "node:assert"
@@ -34,8 +34,8 @@ const digestOf = (config: Json.Json, tensors: Weights.Tensors): string =>
   Files.sha256(`${Json.canonical(config)} ${Weights.digest(tensors)}`)
 
 /**
- * A pretrained network as a teacher: the patch tokens of its last block after its norm. Takes images of the size that it
- * was pretrained on.
+ * Makes a teacher from a pretrained network: the patch tokens of its last block, after its norm. Images must have the size that
+ * it was pretrained on.
  */
 export const layerBackbone = (
   backbone: Backbone.Backbone
@@ -62,7 +62,9 @@ export const layerBackbone = (
   return Teacher.layerNetwork("backbone", network)
 }
 
-/** An earlier tokenizer as a teacher: the patch tokens of its encoder. Takes images of the size that it was trained on. */
+/**
+ * Makes a teacher from an earlier tokenizer: the patch tokens of its encoder. Images must have the size that it was trained on.
+ */
 export const layerTokenizer = (
   tokenizer: Tokenizer.Tokenizer
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {

@@ -1,4 +1,4 @@
-/** The first stage: learning a visual vocabulary (paper, section 2.2). */
+/** Tokenizer training: learns a codebook of visual words (paper, section 2.2). */
 import { Effect, Option, Schema } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import * as Model from "../domain/config/Model.ts"
@@ -24,7 +24,7 @@ import * as GivenInCode from "./training/GivenInCode.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 
-/** Refuses what a tokenizer does not have. */
+/** Refuses settings that a tokenizer does not support. */
 const supported = ({ encoder }: TokenizerConfig) =>
   Stage.requireConfig("tokenizer", {
     "encoder.absolutePositions": [!encoder.absolutePositions, "expected true: a tokenizer has absolute positions"],
@@ -40,7 +40,7 @@ const supported = ({ encoder }: TokenizerConfig) =>
     "encoder.dropPath": [encoder.dropPath !== 0, `expected 0, got ${encoder.dropPath}: a tokenizer drops nothing`]
   })
 
-/** The configuration as files hold it: it names a quantizer that is given in code. */
+/** Returns the configuration as files hold it. It names a quantizer that is given in code. */
 const configured = Effect.fnUntraced(function*(config: TokenizerConfig, given: Quantizer.Named | undefined) {
   const { codebook } = config
   const quantizer = given && { kind: "own", name: given.name } as const
@@ -77,7 +77,7 @@ const codesOf = (quantizer: CodebookConfig["quantizer"]): string | undefined =>
     ? `the quantizer "${quantizer.name}"`
     : undefined
 
-/** Refuses a state whose codes stand for other vectors, where no array tells. */
+/** Refuses a state with another meaning of its codes, if its arrays do not show the difference. */
 const checkContinued = ({ codebook }: TokenizerConfig, from: Continuation.Continuation | undefined) => {
   const known = Option.getOrUndefined(Schema.decodeUnknownOption(Quantizing)(from?.config))
   const [before, now] = [codesOf(known?.codebook.quantizer), codesOf(codebook.quantizer)]
@@ -89,7 +89,7 @@ const checkContinued = ({ codebook }: TokenizerConfig, from: Continuation.Contin
   })
 }
 
-/** The batches that a tokenizer is trained on, and the set that they are of. Fails with `TooFewImages`. */
+/** Makes the batches that a tokenizer is trained on, with their image set. Fails with `TooFewImages`. */
 export const batches = Effect.fnUntraced(function*(
   config: TokenizerConfig,
   options: Pick<Stage.StageOptions, "split" | "stage"> = {}
@@ -103,7 +103,7 @@ export const batches = Effect.fnUntraced(function*(
   return { ...found, set }
 })
 
-/** A step's row in the log. */
+/** Returns the row of a step in the log. */
 const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantizer.Parts>>) => {
   const { counts, gradientNorm, loss, reconstruction, ...losses } = metrics
   return {
@@ -118,7 +118,7 @@ const measure = (metrics: HostOf<TokenizerStep.Metrics<Tokenizer.Sizes, Quantize
 
 const zero = HostTensor.scalar(0)
 
-/** The columns of the log, which no loss of a quantizer may be called. */
+/** The columns of the log. A quantizer must not give one of these names to a loss. */
 const columns = [
   "stage",
   "step",
@@ -132,7 +132,7 @@ const columns = [
   "weightDecay"
 ]
 
-/** The step that trains a tokenizer; `images` are a batch. */
+/** Makes the step that trains a tokenizer. `images` is the batch size. */
 export const stepOf = (
   config: TokenizerConfig,
   teacherWidth: number,
@@ -145,10 +145,10 @@ export const stepOf = (
     columns
   })
 
-/** How many vectors a step quantizes. */
+/** Returns the number of vectors that a step quantizes. */
 const vectorsOf = ({ encoder, optimizer }: TokenizerConfig): number => optimizer.batchSize * encoder.patches
 
-/** What the steps are given: images, and what the teacher says of them. */
+/** Makes the batches of the steps: images, and the teacher's features. */
 const data = (
   stage: string,
   config: TokenizerConfig,
@@ -174,7 +174,7 @@ const data = (
   }
 }
 
-/** What the network makes of the first batch before its first step, with a quantizer that begins with some arrays. */
+/** Encodes the first batch before the first step, for a quantizer that is initialised from it. */
 const encoded = Effect.fnUntraced(function*(
   sizes: Tokenizer.Sizes,
   quantizer: Quantizer.Named,
@@ -193,7 +193,7 @@ const encoded = Effect.fnUntraced(function*(
   return yield* encode.run({ images: HostTensor.make(inference.batch.images.shape, "float32", first.unit.data) })
 }, Effect.scoped)
 
-/** What a quantizer begins with, out of the vectors of the first batch. */
+/** Initialises a quantizer from the vectors of the first batch. */
 const fitted = Effect.fnUntraced(function*(
   sizes: Tokenizer.Sizes,
   fit: Quantizer.Fit<Tokenizer.Sizes["codeWidth"], Quantizer.Parts>,
@@ -209,8 +209,8 @@ const fitted = Effect.fnUntraced(function*(
 const parametersOf = (sizes: Tokenizer.Sizes, quantizer: Quantizer.Named) => TokenizerStep.spec(sizes, quantizer)
 
 /**
- * The state before the first step; `first` gives the first batch to a quantizer that begins with it. The codes of that batch are
- * looked at where the quantizer is given in code.
+ * Makes the state before the first step. `first` returns the first batch, for a quantizer that is initialised from it. If the
+ * quantizer is given in code, the codes of that batch are checked.
  */
 const initial = Effect.fnUntraced(function*<E, R>(
   stage: string,
@@ -251,18 +251,22 @@ const initial = Effect.fnUntraced(function*<E, R>(
   return { ...AdamW.initial(parameters, spec, optimizer.accumulate), quantize }
 })
 
-/** What the training of a tokenizer may be told beside its configuration. */
+/** The options of tokenizer training beside its configuration. */
 export interface TokenizerOptions extends Stage.StageOptions {
-  /** Turns vectors to codes, where the configuration names no quantizer or this one. Files name it; who opens them gives it again. */
+  /**
+   * A quantizer of one's own. The configuration must name no quantizer, or this one. Files contain its name, and their readers
+   * have to give it again.
+   */
   readonly quantizer?: Quantizer.Named
 }
 
 /**
- * Trains a tokenizer on the features of the teacher in the environment.
+ * Trains a tokenizer on the features of the teacher of the environment.
  *
- * Fails with `ConfigError` for what a tokenizer does not have, for a teacher with other patches, for a quantizer that the
- * configuration contradicts, and for one whose codes are not those of the state that is gone on from, with `QuantizerError` when a
- * quantizer gives a code that is none of its own, with `TooFewImages`, with `TrainingError` when a step cannot be taken, and as the engine, the images, the teacher and the run fail.
+ * Fails with `ConfigError` for unsupported settings, for a teacher with other patches, for a quantizer that contradicts the
+ * configuration, and for a quantizer whose codes are not those of the state that training continues from. Fails with
+ * `QuantizerError` if a quantizer returns a code that is not one of its own, with `TooFewImages`, with `TrainingError` if a
+ * step cannot be taken, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
   given: typeof TokenizerConfig.Encoded,

@@ -1,8 +1,8 @@
 /**
- * The stages, composed in plain code: each takes the value of another.
+ * The stages, as functions to compose: each takes the value of another one.
  *
- * A program is exported by its name, with the types of its options and results and the errors that are its own; what
- * programs work on is exported as a module.
+ * Each program is exported by its name, with the types of its options and results and with its own errors. Values that programs
+ * work on are exported as modules.
  */
 import "../RequireNode.ts"
 export * as Artifact from "./artifacts/Artifact.ts"

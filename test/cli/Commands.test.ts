@@ -373,7 +373,7 @@ describe("the commands", () => {
         [
           64,
           ["export", at("run/pretrain"), "--what", "codes", "--out", at("x.onnx")],
-          /gives no codes; ask for features/
+          /has no output codes; choose features/
         ]
       ] as const
       for (const [expected, args, text] of cases) {

@@ -65,7 +65,7 @@ describe("the flags of a teacher", () => {
     Effect.gen(function*() {
       const whole = yield* refused("--teacher", onnx)
       assert.strictEqual(whole[Runtime.errorExitCode], 64)
-      assert.include(whole.message, "if its first token is no patch but a class token, leave out 1 more")
+      assert.include(whole.message, "if its first token is a class token, skip 1 more")
       assert.include(whole.message, "--teacher-skip")
       const plain = yield* cached("plain", "--teacher", onnx, "--teacher-skip", "1")
       assert.deepStrictEqual([plain.tokens, plain.width], [16, 192])

@@ -49,7 +49,7 @@ describe("what stages left", () => {
         assert.include(several.message, "more than one classifier; name one, as RUN/finetune or RUN/scratch")
         assert.strictEqual(several[Runtime.errorExitCode], 64)
         const other = yield* Effect.flip(Artifact.tokenizer(`${run}/pretrain`))
-        assert.include(other.message, "expected a tokenizer, but these are the weights of a backbone")
+        assert.include(other.message, "expected the weights of a tokenizer, got those of a backbone")
         assert.strictEqual(other[Runtime.errorExitCode], 65)
         assert.strictEqual((yield* Effect.flip(Artifact.open(run)))[Runtime.errorExitCode], 64)
       }).pipe(Effect.provide(machine)))
@@ -67,7 +67,7 @@ describe("what stages left", () => {
         const file = `${folder}/foreign.safetensors`
         yield* Weights.write(file, Weights.make({ x: HostTensor.zeros([1], "float32") }))
         const foreign = yield* Effect.flip(Artifact.open(file))
-        assert.include(foreign.message, "do not say which network they are of")
+        assert.include(foreign.message, "do not name their network")
         assert.strictEqual(foreign[Runtime.errorExitCode], 65)
       }))
   })

@@ -137,7 +137,7 @@ describe("a stage that goes on from another", () => {
         assert(sizes._tag === "OtherNetwork")
         assert.match(
           sizes.message,
-          /^step 6 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here\. /
+          /^step 6 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here; /
         )
         const taught = sizes.reason.misshaped.map(({ name }) => name)
         assert.include(taught, "quantize.embedding.weight")
@@ -145,7 +145,7 @@ describe("a stage that goes on from another", () => {
         const whole = yield* Effect.flip(fresh(trainTokenizer(smaller, { continueFrom: later })))
         assert.match(
           whole.message,
-          /^step 8 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here\. /
+          /^step 8 of tokenizer in \S+ is of another network: codebook\.size is 16 there, 8 here; /
         )
         const short = yield* Effect.flip(continued(micro({ duration: 6 })))
         assert(short._tag === "ConfigError")
@@ -164,18 +164,18 @@ describe("a stage that goes on from another", () => {
               return error.message.replace(one, "RUN")
             })
         )
-        const held = "it holds checkpoints of the steps 3, 6, and the weights of the finished stage (finished)"
+        const held = "choose from checkpoints of the steps 3, 6, and the weights of the finished stage (finished)"
         assert.deepStrictEqual(messages, [
           `RUN has no checkpoint of step 5 of tokenizer; ${held}`,
           `RUN has no checkpoint of step -1 of tokenizer; ${held}`,
           `RUN has no checkpoint of step 1.5 of tokenizer; ${held}`,
-          "RUN has no checkpoint of pretrain; it holds the stages tokenizer",
-          "RUN has no weights of pretrain; it holds the stages tokenizer"
+          "RUN has no checkpoint of pretrain; choose from the stages tokenizer",
+          "RUN has no weights of pretrain; choose from the stages tokenizer"
         ])
         const noRun = yield* Effect.flip(Continuation.open(`${one}/none`, { stage: "tokenizer" }))
         assert.match(noRun.message, /^the run \S+none does not exist; /)
         const noFolder = yield* Effect.flip(Continuation.open(`${one}/stages`, { stage: "tokenizer" }))
-        assert.match(noFolder.message, /^the run \S+stages is no run folder: it has no config.json; /)
+        assert.match(noFolder.message, /^the run \S+stages is not a run folder, because it has no config.json; /)
         const outside = yield* Effect.flip(Continuation.open(one, { stage: "../stages" }))
         assert(outside._tag === "CheckpointsError" && outside.reason._tag === "StageNameInvalid")
         const refused = yield* Effect.gen(function*() {

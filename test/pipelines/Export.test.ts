@@ -108,7 +108,7 @@ describe("an exported network", () => {
           assert.deepStrictEqual(found.features!.dims, [5, 16])
           near(numbers(found.features!), expected!.features.data, network._tag)
           const said = pooling === mean ? "the mean of its patches, after" : "its class token, before"
-          assert.include(Buffer.from(bytes).toString("latin1"), `[images, width]: ${said} the last norm`)
+          assert.include(Buffer.from(bytes).toString("latin1"), `[images, width]: ${said} the final norm`)
         }
         const refused = yield* Effect.flip(
           Export.onnx(classifier, "features", { pooling: { pooling: "cls", finalNorm: true } })
@@ -189,7 +189,7 @@ describe("an exported network", () => {
     it.effect("is refused where the network does not give it, or its weights are not its own", () =>
       Effect.gen(function*() {
         const other = yield* Effect.flip(Export.onnx(backbone, "codes"))
-        assert.strictEqual(other.message, "export of codes: a backbone gives no codes; ask for features or patches")
+        assert.strictEqual(other.message, "export of codes: a backbone has no output codes; choose features or patches")
         assert.strictEqual(other[Runtime.errorExitCode], 64)
         const { "norm.weight": _, ...tensors } = backbone.tensors
         const lacking = yield* Effect.flip(Export.onnx({ ...backbone, tensors }, "features"))

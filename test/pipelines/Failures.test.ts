@@ -150,7 +150,7 @@ describe("stages refuse", () => {
           "TooFewImages"
         )
         assert.strictEqual(error[Runtime.errorExitCode], 66)
-        assert.include(error.message, "train has 7 images to use but an update takes 8")
+        assert.include(error.message, "train has 7 images to use, but an update needs 8")
       }))
 
     it.effect("another configuration or other data for a stage that the run has finished", () =>
@@ -160,7 +160,7 @@ describe("stages refuse", () => {
         const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
         assert.strictEqual(error[Runtime.errorExitCode], 73)
         assert.include(error.message, "(seed: 0 in the folder, 1 asked)")
-        assert.include(error.message, "choose another run folder or another name for the stage; stages of another run")
+        assert.include(error.message, "choose another run folder, or another name for the stage. Stages of another run")
         const images = Images.layerMemory([set("train", 16)])
         const data = tagged(
           yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(images))),

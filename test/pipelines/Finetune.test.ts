@@ -62,14 +62,14 @@ describe("fine-tuning", () => {
 
         const other = yield* begun(start, renamed)
         assert.deepStrictEqual(other.said, [
-          "finetune: the head is left out and begins anew: it tells 3 classes (disc, stripes, frame), the images have 3 " +
+          "finetune: the head is left out, and a new one is trained. It has 3 classes (disc, stripes, frame), the images have 3 " +
           "(a, b, c)"
         ])
         assert.isTrue(near(other.tensors, start.tensors, "blocks.1.mlp.fc1.weight"))
         assert.isFalse(near(other.tensors, start.tensors, "head.weight"))
 
         const wide = yield* begun(initialised(["a", "b"]))
-        assert.include(wide.said[0], "it tells 2 classes (a, b), the images have 3")
+        assert.include(wide.said[0], "It has 2 classes (a, b), the images have 3")
       }))
 
     it.effect("refuses to compute otherwise than the weights were trained, by name", () =>
@@ -84,7 +84,7 @@ describe("fine-tuning", () => {
           })
         for (
           const [given, key] of [
-            [changed({ heads: 4 }), "vit.heads: expected 2, as the weights were trained with, got 4"],
+            [changed({ heads: 4 }), "vit.heads: expected 2, the value that the weights were trained with, got 4"],
             [changed({ normEpsilon: 1e-5 }), "vit.normEpsilon: expected 0.000001"],
             [changed({ pooling: "cls" }), "vit.pooling: expected \"mean\""],
             [changed({}, { mean: [0, 0, 0] }), "augment.mean: expected [0.5,0.5,0.5]"],
@@ -98,7 +98,7 @@ describe("fine-tuning", () => {
         const backbone = Backbone.untrained(new PretrainConfig({ ...pretrain, vit: plain }), 16)
         const eight = new FinetuneConfig({ ...config, vit: new VitConfig({ ...plain, heads: 8, pooling: "cls" }) })
         const heads = yield* Effect.flip(begun(backbone, train, eight))
-        assert.include(heads.message, "vit.heads: expected 2, as the weights were trained with, got 8")
+        assert.include(heads.message, "vit.heads: expected 2, the value that the weights were trained with, got 8")
         assert.notInclude(heads.message, "pooling")
       }))
 
@@ -112,7 +112,7 @@ describe("fine-tuning", () => {
         for (const [given, asked, key] of [[ofToken, config, "cls"], [tensors, token, "mean"]] as const) {
           const error = yield* Effect.flip(begun({ source: "w.pth", tensors: given }, train, asked))
           assert.strictEqual(error._tag, "ConfigError")
-          assert.include(error.message, `vit.pooling: expected "${key}", as the weights were trained with`)
+          assert.include(error.message, `vit.pooling: expected "${key}", the value that the weights were trained with`)
         }
         yield* begun({ source: "w.pth", tensors: ofToken }, train, token)
         const pretrained = Object.fromEntries(Object.entries(ofToken).filter(([name]) => !name.startsWith("head.")))
@@ -125,14 +125,14 @@ describe("fine-tuning", () => {
         const tables = yield* begun({ source: "w.pth", tensors })
         assert.match(
           tables.said[0]!,
-          /w\.pth does not say how its network computes; taken as configured: vit\.normEpsilon/
+          /w\.pth has weights only. Assumed as configured: vit\.normEpsilon/
         )
         assert.notInclude(tables.said[0], "vit.heads")
-        assert.include(tables.said[1], "the head for 3 classes is taken; w.pth does not name them")
+        assert.include(tables.said[1], "the head for 3 classes is used. w.pth does not name the classes")
         const none = Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.includes("relative_position")))
         const vit = new VitConfig({ ...config.vit, relativePositions: "none" })
         const absolute = yield* begun({ source: "w.pth", tensors: none }, train, new FinetuneConfig({ ...config, vit }))
-        assert.include(absolute.said[0], "taken as configured: vit.heads 2, vit.normEpsilon 0.000001, augment.mean")
+        assert.include(absolute.said[0], "Assumed as configured: vit.heads 2, vit.normEpsilon 0.000001, augment.mean")
       }))
 
     it.effect("takes classifiers under every name, from files, runs and folders", () =>
@@ -185,7 +185,7 @@ describe("fine-tuning", () => {
           Safetensors.encode(tensors, { "patchword.provenance": JSON.stringify(claimed) })
         )
         const deep = yield* Effect.flip(Artifact.open(`${folder}/deep.safetensors`))
-        assert.include(deep.message, "blocks.* of 900 blocks, where 2 are")
+        assert.include(deep.message, "blocks.* of 900 blocks, got 2")
         assert.strictEqual(deep[Runtime.errorExitCode], 65)
       }))
   })

@@ -58,7 +58,7 @@ describe("masks of pretraining", () => {
         const evaluated = yield* Effect.flip(evaluatePretraining(again, images, sets[2]!))
         for (const error of [drawn, evaluated]) {
           assert.strictEqual(error._tag, "MaskError")
-          assert.strictEqual(error.message, "the mask \"odd\": expected 16 patches, got 15")
+          assert.strictEqual(error.message, "the mask \"odd\": expected 16 patches, got 15; correct its draw")
         }
       }), 120_000)
 
@@ -72,7 +72,7 @@ describe("masks of pretraining", () => {
           return trained.message
         })
         const contradiction = (asked: string, given: string) =>
-          `mask.pattern: the configuration names the mask ${asked}, but ${given} is given in code; leave out one of the two`
+          `mask.pattern: the configuration names the mask ${asked}, but ${given} is given in code; remove one of the two`
         assert.include(
           yield* refused({ kind: "own", name: "columns" }),
           "mask.pattern: expected the mask \"columns\" to be given in code: pretrain(config, tokenizer, { mask })"
@@ -82,7 +82,7 @@ describe("masks of pretraining", () => {
         assert.include(yield* refused({ kind: "own", name: "rows" }, columns), contradiction("\"rows\"", "\"columns\""))
         assert.include(
           yield* refused(undefined, { ...columns, name: "" }),
-          "mask.pattern: expected a name for the mask that is given in code, got \"\""
+          "mask.pattern: expected a name for the mask given in code, got \"\""
         )
       }))
 
@@ -105,7 +105,7 @@ describe("masks of pretraining", () => {
   ])("are what they are asked for: %s", (change, said) => {
     const draw = (...asked: Asked) => change(columns.draw(...asked)) as Uint8Array
     const error = Result.getOrThrow(Result.flip(Masking.draw({ name: "odd", draw }, preset.pretrain.masking, [key])))
-    assert.strictEqual(error.message, `the mask "odd": ${said}`)
+    assert.strictEqual(error.message, `the mask "odd": ${said}; correct its draw`)
   })
 
   plainly("need no least rectangle where they have none", () => {

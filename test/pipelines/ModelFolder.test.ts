@@ -162,7 +162,7 @@ describe("a model folder", () => {
           assert.include(error.message, `${key}`)
         }
         const deep = yield* Effect.flip(reading({ num_hidden_layers: 200 }))
-        assert.include(deep.message, "blocks.* of 200 blocks, where 2 are")
+        assert.include(deep.message, "blocks.* of 200 blocks, got 2")
         yield* fs.writeFileString(`${folder}/config.json`, "[".repeat(20_000) + "]".repeat(20_000))
         const nested = yield* Effect.flip(ModelFolder.read(folder))
         assert.include(nested.message, "config.json")

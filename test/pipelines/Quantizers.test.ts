@@ -155,9 +155,9 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const file = join(folder, "signs")
         yield* ModelFolder.write(file, { _tag: "Tokenizer", ...tokenizer }, { name: "signs" })
         const missing = yield* Effect.flip(Artifact.tokenizer(file))
-        assert.include(missing.message, "quantizer \"signs\" (16 codes of 4 channels), which its file does not hold")
+        assert.include(missing.message, "quantizer \"signs\" (16 codes of 4 channels). Its file has the name only")
         const other = yield* Effect.flip(Artifact.tokenizer(file, { quantizer: signs(5) }))
-        assert.include(other.message, "which is not \"signs\" (32 codes of 5 channels)")
+        assert.include(other.message, "The given one is \"signs\" (32 codes of 5 channels)")
         const read = yield* Artifact.tokenizer(file, { quantizer: signs(4) })
         assert.deepStrictEqual(bytes(read), bytes(tokenizer))
         const refused = yield* Effect.flip(trainTokenizer(tokenizer.config))
@@ -178,7 +178,7 @@ describe("a tokenizer with a quantizer of one's own", () => {
         assert.strictEqual(refused._tag, "QuantizerError")
         assert.match(
           refused.message,
-          /^the quantizer "signs": codes: expected whole numbers from 0 to 15, got (1[6-9]|2\d|3[01])$/
+          /^the quantizer "signs": expected codes from 0 to 15, got (1[6-9]|2\d|3[01]); correct its quantize$/
         )
         const bare = yield* Effect.flip(
           trainTokenizer(config, { quantizer: odd(({ codes, losses, z }) => ({ codes, losses, z })) })
@@ -199,19 +199,19 @@ describe("a tokenizer with a quantizer of one's own", () => {
           return (yield* Effect.flip(trainTokenizer(config, { quantizer }))).message
         })
         const contradiction = (asked: string) =>
-          `codebook.quantizer: the configuration names the quantizer ${asked}, but "signs" is given in code; leave out one of the two`
+          `codebook.quantizer: the configuration names the quantizer ${asked}, but "signs" is given in code; remove one of the two`
         assert.include(yield* refused(scalars([2, 2, 2, 2]), signs(4)), contradiction("finiteScalar"))
         const named = { size: 16, dim: 4, quantizer: { kind: "own", name: "corners" } }
         assert.include(yield* refused(named, signs(4)), contradiction("\"corners\""))
         assert.include(
           yield* refused({ size: 16, dim: 4 }, { ...signs(4), name: "" }),
-          "codebook.quantizer: expected a name for the quantizer that is given in code, got \"\""
+          "codebook.quantizer: expected a name for the quantizer given in code, got \"\""
         )
         const config = yield* configOf(scalars([2, 2, 2, 2]))
         const opened = yield* Effect.flip(Tokenizer.open({ config, teacherWidth: 8, tensors: {}, quantizer: signs(4) }))
         assert.include(
           opened.message,
-          "\"finiteScalar\" (16 codes of 4 channels), which its configuration describes and which is not \"signs\" (16 codes"
+          "\"finiteScalar\" (16 codes of 4 channels). Its configuration describes it. The given one is \"signs\" (16 codes"
         )
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 

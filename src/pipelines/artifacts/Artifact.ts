@@ -1,5 +1,5 @@
 /**
- * What a stage left, opened again: a tokenizer, a backbone or a classifier out of a weights file or a run.
+ * The results of stages, opened again: a tokenizer, a backbone or a classifier from a weights file or a run.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,27 +21,27 @@ import * as Network from "../trained/Network.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
-/** The file does not say what its weights are. Exits with 65. */
+/** The file does not name the model of its weights. Exits with 65. */
 export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return "these weights do not say which network they are of; use a file that a stage of patchword wrote " +
+    return "these weights do not name their network; use a file that a stage of patchword wrote " +
       "(RUN/stages/STAGE.safetensors), or a folder in the layout of the Hugging Face Hub"
   }
 }
 
-/** The weights are of another kind than asked for. Exits with 65. */
+/** The weights belong to another kind of model. Exits with 65. */
 export class OtherKind extends Schema.TaggedError<OtherKind>()("OtherKind", {
   expected: Schema.String,
   found: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `expected a ${this.expected.toLowerCase()}, but these are the weights of a ${this.found.toLowerCase()}`
+    return `expected the weights of a ${this.expected.toLowerCase()}, got those of a ${this.found.toLowerCase()}`
   }
 }
 
-/** A run holds no weights of the kind. Exits with 66. */
+/** A run has no weights of the kind. Exits with 66. */
 export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)
@@ -53,7 +53,7 @@ export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
   }
 }
 
-/** A run holds several. Exits with 64. */
+/** A run has several models of the kind. Exits with 64. */
 export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)
@@ -65,7 +65,7 @@ export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInR
   }
 }
 
-/** Why what a stage left cannot be opened. The exit code is that of the reason. */
+/** The result of a stage cannot be opened. `reason` has the cause, and its exit code. */
 export class ArtifactError extends Schema.TaggedError<ArtifactError>()("ArtifactError", {
   path: Schema.String,
   reason: Schema.Union([
@@ -85,26 +85,26 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
   }
 }
 
-/** Why there is nothing to open: what has reasons of its own is not wrapped in another error. */
+/** The errors of opening a network. Errors with reasons of their own are not wrapped. */
 export type OpenError = ArtifactError | ModelFolder.ModelFolderError | Weights.WeightsError
 
 /**
- * A network with its weights, under their official names: of a run's stage, of anybody who kept the header, or of a folder in
- * the layout of the Hugging Face Hub, which need not say where it comes from.
+ * A network with its weights, under their official names. It comes from a stage of a run, from a file that kept its header, or
+ * from a folder in the layout of the Hugging Face Hub. Such a folder may have no provenance.
  */
 export type Artifact<K extends Model.Kind = Model.Kind> = Extract<Model.Model, { readonly _tag: K }> & Given & {
   readonly tensors: Weights.Tensors
   readonly provenance?: Weights.Provenance
 }
 
-/** What a file does not hold: the quantizer of a tokenizer, where that was given in code. */
+/** The part of a tokenizer that a file does not hold: a quantizer given in code. */
 export type Given = Pick<Tokenizer.Tokenizer, "quantizer">
 
 const ENDING = ".safetensors"
 
 const kindOf = (known: Weights.Provenance | undefined): string | undefined => known?.model?._tag ?? known?.custom?.name
 
-/** The names of a run's finished stages with what they left. */
+/** Lists the finished stages of a run by name, with their models. */
 const stagesOf = Effect.fnUntraced(function*(run: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -122,7 +122,7 @@ const stagesOf = Effect.fnUntraced(function*(run: string) {
   )
 })
 
-/** The file that a path means: itself, a run's only stage of the kind, or `RUN/STAGE`. */
+/** Finds the file of a path: the file itself, the run's only stage of the kind, or `RUN/STAGE`. */
 const locate = Effect.fnUntraced(function*(given: string, kind: string | undefined) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -183,19 +183,19 @@ const opened = Effect.fnUntraced(function*<K extends Model.Kind>(
 const isOf = (model: Model.Model, kind: Model.Kind | undefined): boolean => kind === undefined || model._tag === kind
 
 /**
- * What a stage left at a path: a weights file, a run folder with one such stage, or `RUN/STAGE`; or what a folder in the layout
- * of the Hugging Face Hub holds.
+ * Opens the network at a path: a weights file, a run folder with one such stage, `RUN/STAGE`, or a folder in the layout of the
+ * Hugging Face Hub.
  *
- * Fails with 66 when there is none, with 65 when the file is damaged, does not say what it is, or holds other weights than it
- * says, with 64 when the run holds several.
+ * Fails with 66 if there is none, with 65 if the file is damaged, does not name its model, or holds other weights than the
+ * model has, with 64 if the run holds several.
  */
 export const open = (
   path: string
 ): Effect.Effect<Artifact, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, undefined)
 
 /**
- * The tokenizer at a path; fails as {@link open} does, and with 65 when it is something else, or was trained with a quantizer
- * that is not given.
+ * Opens the tokenizer at a path. Fails as {@link open} does, and with 65 if it is another model, or was trained with a
+ * quantizer that is not given.
  */
 export const tokenizer = (
   path: string,
@@ -203,18 +203,19 @@ export const tokenizer = (
 ): Effect.Effect<Artifact<"Tokenizer">, OpenError, FileSystem.FileSystem | Path.Path> =>
   opened(path, "Tokenizer", given)
 
-/** The backbone at a path; fails as {@link tokenizer} does. */
+/** Opens the backbone at a path. Fails as {@link tokenizer} does. */
 export const backbone = (
   path: string
 ): Effect.Effect<Artifact<"Backbone">, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, "Backbone")
 
-/** The classifier at a path; fails as {@link tokenizer} does. */
+/** Opens the classifier at a path. Fails as {@link tokenizer} does. */
 export const classifier = (
   path: string
 ): Effect.Effect<Artifact<"Classifier">, OpenError, FileSystem.FileSystem | Path.Path> => opened(path, "Classifier")
 
 /**
- * What a classifier can be trained from at a path: its backbone, or else its classifier. Fails as {@link backbone} does.
+ * Opens the network at a path that a classifier can be trained from: its backbone, or else its classifier. Fails as {@link
+ * backbone} does.
  */
 export const trained = (
   path: string
@@ -225,7 +226,7 @@ export const trained = (
     (error) => Effect.mapError(classifier(path), (other) => other.reason._tag === "NotInRun" ? error : other)
   )
 
-/** A network of a stage of one's own, with its weights under the names that the stage gave them. */
+/** The network of a custom stage, with its weights under the names that the stage gave them. */
 export interface Custom<C> {
   readonly config: C
   readonly tensors: Weights.Tensors
@@ -233,8 +234,8 @@ export interface Custom<C> {
 }
 
 /**
- * The network that a stage of one's own left at a path, by the name that the stage gave it as `model`. Fails as {@link tokenizer}
- * does, and with 64 when its configuration is not what the schema describes.
+ * Opens the network of a custom stage at a path, by the name that the stage gave it as `model`. Fails as {@link tokenizer}
+ * does, and with 64 if the schema does not fit its configuration.
  */
 export const custom: <C>(
   path: string,

@@ -1,6 +1,7 @@
 /**
- * Writes networks as ONNX files for any runtime. Images from 0 to 1 go in, and features, logits or codes come out. The file holds
- * standard operators only, of operator set 17. What the network asks of its input (mean and deviation) is part of the file.
+ * Exports networks as ONNX files for any runtime. The input is images from 0 to 1. The outputs are features, logits or codes. The
+ * file has only standard operators, of operator set 17. The normalisation of the input (mean and standard deviation) is part
+ * of the file.
  *
  * ```ts
  * import assert from "node:assert"
@@ -36,20 +37,20 @@ import * as Classifier from "../trained/Classifier.ts"
 import * as Inference from "../trained/Inference.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 
-/** What a file gives for images `[B, 3, H, W]` from 0 to 1. */
+/** The outputs of a file, for images `[B, 3, H, W]` from 0 to 1. */
 export const What = Schema.Literals([
-  /** Of a tokenizer, `codes` `[B, N]` int32 and `patches` `[B, N, C]`. */
+  /** `codes` `[B, N]` int32 and `patches` `[B, N, C]` of a tokenizer. */
   "codes",
-  /** Of every network, `features` `[B, C]`: one vector per image, as the program `features` gives them. */
+  /** `features` `[B, C]` of any network: one vector per image, as the program `features` computes them. */
   "features",
-  /** Of a tokenizer or a backbone, `patches` `[B, N, C]`: one vector per patch, after the last norm. */
+  /** `patches` `[B, N, C]` of a tokenizer or a backbone: one vector per patch, after the final norm. */
   "patches",
-  /** Of a classifier, `logits` `[B, K]`. */
+  /** `logits` `[B, K]` of a classifier. */
   "logits"
 ])
 export type What = typeof What.Type
 
-/** The network does not give what is asked for. Exits with 64. */
+/** The network does not have the requested output. Exits with 64. */
 export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
   kind: Schema.String,
   what: Schema.String,
@@ -57,7 +58,7 @@ export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
 }) {
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
-    return `a ${this.kind.toLowerCase()} gives no ${this.what}; ask for ${this.given.join(" or ")}`
+    return `a ${this.kind.toLowerCase()} has no output ${this.what}; choose ${this.given.join(" or ")}`
   }
 }
 
@@ -65,7 +66,7 @@ export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
 export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the weights take ${(this.bytes / 1e9).toFixed(1)} GB but an ONNX file holds at most 2 GB; ` +
+    return `the weights take ${(this.bytes / 1e9).toFixed(1)} GB, but an ONNX file holds at most 2 GB; ` +
       "export a smaller network, or use the weights as safetensors"
   }
 }
@@ -78,7 +79,7 @@ export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExpor
   }
 }
 
-/** Why there is no file. The exit code is that of the reason. */
+/** A network cannot be exported. `reason` has the cause, and its exit code. */
 export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
   what: Schema.String,
   reason: Schema.Union([
@@ -97,39 +98,39 @@ export class ExportError extends Schema.TaggedError<ExportError>()("ExportError"
   }
 }
 
-/** A network with its weights; an `Artifact` is one. */
+/** A network with its weights. An `Artifact` is one. */
 export type Network =
   | { readonly _tag: "Tokenizer" } & Tokenizer.Tokenizer
   | { readonly _tag: "Backbone" } & Backbone.Backbone
   | { readonly _tag: "Classifier" } & Classifier.Classifier
 
-/** How a file is made. */
+/** The options of an export. */
 export interface Options {
-  /** For how many images at a time; any number when absent. */
+  /** The batch size; any number of images when absent. */
   readonly images?: number
-  /** What produced the weights. */
+  /** The provenance of the weights. */
   readonly provenance?: Weights.Provenance
-  /** Which vector stands for an image; by default the mean of its patches after the last norm. */
+  /** The feature of an image; by default the mean of its patch tokens after the final norm. */
   readonly pooling?: Pooling.Options
 }
 
 const MEAN: Pooling.Options = { pooling: "mean", finalNorm: true }
 
-const PATCHES = "[images, patches, width]: one vector per patch, after the last norm"
+const PATCHES = "[images, patches, width]: one vector per patch, after the final norm"
 
-/** What each output is, as the file says it. */
+/** Describes each output, for the file's metadata. */
 const described = (what: What, { finalNorm, pooling }: Pooling.Options): Readonly<Record<string, string>> => {
   switch (what) {
     case "codes":
       return { codes: "[images, patches]: the code of each patch, row by row", patches: PATCHES }
     case "features": {
       const vector = pooling === "mean" ? "the mean of its patches" : "its class token"
-      return { features: `[images, width]: ${vector}, ${finalNorm ? "after" : "before"} the last norm` }
+      return { features: `[images, width]: ${vector}, ${finalNorm ? "after" : "before"} the final norm` }
     }
     case "patches":
       return { patches: PATCHES }
     case "logits":
-      return { logits: "[images, classes]: the score of each class, whose softmax is its probability" }
+      return { logits: "[images, classes]: the score of each class. The softmax gives probabilities" }
   }
 }
 
@@ -139,7 +140,7 @@ type Count = Dim.Dim<"images">
 
 type Shown<Y extends number, X extends number> = { readonly images: Tensor<[Count, 3, Y, X]> }
 
-/** A network that can be written. */
+/** A network that can be exported. */
 interface Model {
   readonly imageSize: number
   /** The arrays that it reads, by their paths. */
@@ -147,7 +148,7 @@ interface Model {
   readonly encode: (contents: OnnxExport.Contents, images: number | undefined) => Uint8Array
 }
 
-/** `make` gives the inference for a number of images, `finish` what the file shall hand out of its results. */
+/** Makes an exportable network. `make` returns the inference for a batch size, `finish` selects the outputs of the file. */
 const model = <W, Y extends number, X extends number, O>(
   { channels, finish, imageSize, make, tensors }: {
     readonly make: (images: Count) => InferenceOf<W, Shown<Y, X>, O>
@@ -257,11 +258,11 @@ const modelsOf = Effect.fnUntraced(function*(network: Network, pooling: Pooling.
 })
 
 /**
- * The bytes of an ONNX file. Its metadata hold the provenance, the image size, the names of the classes and what each output
- * is.
+ * Encodes a network as an ONNX file. Its metadata hold the provenance, the image size, the class names and a description of
+ * each output.
  *
- * Fails with 64 when the network does not give what is asked for, with 65 when the weights are not its own, too large, or not
- * finite.
+ * Fails with 64 if the network does not have the requested output, with 65 if the weights do not fit the network, are too
+ * large, or are not finite.
  */
 export const onnx: (
   network: Network,
@@ -301,7 +302,7 @@ export const onnx: (
     Effect.mapError(self, (error) => error._tag === "WeightsError" ? error : new ExportError({ what, reason: error }))
 )
 
-/** Writes an ONNX file atomically; fails as {@link onnx} does, and with 74 when it cannot be written. */
+/** Writes an ONNX file atomically. Fails as {@link onnx} does, and with 74 if it cannot be written. */
 export const write = Effect.fn("patchword.Export.write")(function*(
   file: string,
   network: Network,

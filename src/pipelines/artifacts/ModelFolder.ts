@@ -1,7 +1,7 @@
 /**
- * A network as a folder in the layout of the Hugging Face Hub: `config.json`, `preprocessor_config.json`,
- * `model.safetensors` and a model card. transformers opens classifiers and backbones from it (`BeitForImageClassification`,
- * `BeitForMaskedImageModeling`); folders of its BEiT are read as well.
+ * Networks as folders in the layout of the Hugging Face Hub: `config.json`, `preprocessor_config.json`, `model.safetensors` and
+ * a model card. transformers opens the classifiers and backbones (`BeitForImageClassification`, `BeitForMaskedImageModeling`).
+ * Folders of BEiT from transformers are read as well.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,7 +31,7 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
 import { OtherQuantizer, type Tokenizer } from "../trained/Tokenizer.ts"
 
-/** The folder does not describe a network that is known. Exits with 65. */
+/** The folder does not describe a known network. Exits with 65. */
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -41,7 +41,7 @@ export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", {
   }
 }
 
-/** Why a folder cannot be read or written. The exit code is that of the reason. */
+/** A folder cannot be read or written. `reason` has the cause, and its exit code. */
 export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("ModelFolderError", {
   folder: Schema.String,
   reason: Schema.Union([
@@ -58,10 +58,10 @@ export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("Mo
   }
 }
 
-/** What stands on the model card beside the provenance. */
+/** The content of the model card beside the provenance. */
 export interface Card {
   readonly name: string
-  /** An identifier of the Hub, as `mit`. */
+  /** The licence, as an identifier of the Hub: `mit`. */
   readonly licence?: string
   readonly provenance?: Weights.Provenance
 }
@@ -137,7 +137,7 @@ const cardOf = ({ licence, name, provenance }: Card, { title }: Layout, network:
     "",
     `A ${title}, ${Object.keys(network.tensors).length} tensors, written by patchword ${version}.`,
     ...(network._tag === "Backbone"
-      ? ["The head of patch aggregation, which only pretraining uses, is left out.", ""]
+      ? ["The head of patch aggregation is left out. Only pretraining uses it.", ""]
       : [""]),
     "| made by | |",
     "| --- | --- |",
@@ -161,14 +161,14 @@ const Fields = Schema.Record(Schema.String, Schema.Json)
 
 const Own = Schema.Struct({ model: Model.Model, provenance: Schema.optionalKey(Weights.Provenance) })
 
-/** Masks for a grid of any size: those of the preset `base`, as shares of the patches. */
+/** Returns the masks for a grid of any size: those of the preset `base`, as shares of the patches. */
 const maskOf = ({ patches }: VitConfig) => {
   const { mask, vit } = base.pretrain
   const shareOf = (count: number) => Math.max(1, Math.floor(count * patches / vit.patches))
   return { ...mask, count: shareOf(mask.count), minBlock: shareOf(mask.minBlock) }
 }
 
-/** The network that a folder of transformers describes; what only training needs is as in the preset `base`. */
+/** Returns the network of a folder of transformers. Settings of training are those of the preset `base`. */
 const published = (
   { architecture, classes, codes, vit }: BeitConfig.Described,
   evaluation: ImageProcessor.Evaluation
@@ -197,7 +197,7 @@ const within = (folder: string) =>
     error._tag === "WeightsError" ? error : new ModelFolderError({ folder, reason: error })
   )
 
-/** Writes a network as a folder, whole or not at all. An existing folder is replaced. Fails with 74. */
+/** Writes a network as a folder, completely or not at all. An existing folder is replaced. Fails with 74. */
 export const write = Effect.fn("patchword.ModelFolder.write")(
   function*(folder: string, network: Network.Network, card: Card) {
     const files = yield* Files.make
@@ -224,19 +224,21 @@ export const write = Effect.fn("patchword.ModelFolder.write")(
   (self, folder) => within(folder)(self)
 )
 
-/** The names of a network's weights, the first that is there. */
+/** The file names of a network's weights. The first one that exists is used. */
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"] as const
 
 const CONFIG = "config.json"
 const PROCESSOR = "preprocessor_config.json"
 
-/** Refuses a file of ours in which somebody changed what others obey and our own part does not say. */
+/** Refuses one of our folders if somebody changed values that only other programs read. */
 const agreeing = (file: string, expected: object, given: Readonly<Record<string, Schema.Json>>) => {
   const [first, ...rest] = Object.entries(JSON.parse(JSON.stringify(expected)) as Record<string, Schema.Json>).flatMap(
     ([path, value]) => {
       const found = given[path]
       if (found === undefined || Json.canonical(found) === Json.canonical(value)) return []
-      const message = `expected ${JSON.stringify(value)}, as ${OWN} in ${CONFIG} says, got ${JSON.stringify(found)}`
+      const message = `expected ${JSON.stringify(value)}, the value of ${OWN} in ${CONFIG}, got ${
+        JSON.stringify(found)
+      }`
       return [{ path, message }]
     }
   )
@@ -245,7 +247,7 @@ const agreeing = (file: string, expected: object, given: Readonly<Record<string,
     : Effect.fail(new ForeignConfig.ForeignError({ file, problems: [first, ...rest] }))
 }
 
-/** What a folder holds, without its weights. */
+/** Reads a folder without its weights. */
 const described = Effect.fnUntraced(function*(
   files: Files.Files,
   folder: string
@@ -280,7 +282,7 @@ const described = Effect.fnUntraced(function*(
   }
 })
 
-/** The file of a folder's weights; none where the folder is another. */
+/** Finds the weights file of a folder; none if the folder has another layout. */
 export const weightsOf = Effect.fnUntraced(function*(folder: string) {
   const { fs, path } = yield* Files.make
   const there = (name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
@@ -309,13 +311,13 @@ const opened = Effect.fn("patchword.ModelFolder.read")(
 )
 
 /**
- * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of transformers' BEiT.
+ * Reads a folder that {@link write} wrote, or a classifier or a pretrained network of BEiT in transformers.
  *
- * Fails with 66 when a file is missing, with 65 when the folder describes something else, asks for what is not computed here,
- * or its weights are not those of what it describes, or the quantizer of its tokenizer is not given.
+ * Fails with 66 if a file is missing, and with 65 if the folder describes another network, has unsupported values, or holds
+ * weights that do not fit, or if the quantizer of its tokenizer is not given.
  */
 export const read = (folder: string, given: Pick<Tokenizer, "quantizer"> = {}) => opened(folder, given)
 
-/** What the network of a folder is, as {@link read} finds it. A quantizer that was given in code is not asked for. */
+/** Reads the description of a folder's network, as {@link read} does. It needs no quantizer given in code. */
 export const describe = (folder: string) =>
   within(folder)(Effect.flatMap(Files.make, (files) => described(files, folder)))

@@ -1,5 +1,5 @@
 /**
- * What the second stage gives: a vision transformer that predicts the visual words behind masks.
+ * The result of pretraining: a vision transformer that predicts the codes of masked patches.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,17 +19,17 @@ import * as Dim from "../../shapes/Dim.ts"
 import * as Inference from "./Inference.ts"
 import * as VitSizes from "./VitSizes.ts"
 
-/** A network that was, or is to be, pretrained: arrays under their official names. */
+/** A network before or after pretraining: arrays under their official names. */
 export interface Backbone {
   readonly config: PretrainConfig
-  /** How many codes it predicts. */
+  /** Number of codes that it predicts. */
   readonly codes: number
   readonly tensors: Weights.Tensors
-  /** The mask that was given in code, where the configuration says that it was. */
+  /** The mask given in code, if the configuration names one. */
   readonly mask?: Mask
 }
 
-/** The sizes of a network that predicts some number of codes. */
+/** Returns the sizes of a network that predicts `codes` codes. */
 export const sizes = (config: PretrainConfig, codes: number) => ({
   ...VitSizes.positioned(config.vit),
   codes: Dim.named("codes", codes),
@@ -37,15 +37,15 @@ export const sizes = (config: PretrainConfig, codes: number) => ({
   aggregation: config.aggregation
 })
 
-/** The arrays of a network that predicts some number of codes, under their official names. */
+/** Returns the arrays of a network that predicts `codes` codes, under their official names. */
 export const spec = (config: PretrainConfig, codes: number) => Mim.spec(sizes(config, codes))
 
-/** The network as it is before pretraining: the baseline of every evaluation. */
+/** Returns the network before pretraining: the baseline of every evaluation. */
 export const untrained = (config: PretrainConfig, codes: number): Backbone => ({
   config,
   codes,
   tensors: Weights.flatten(Parameter.initialise(spec(config, codes), config.seed))
 })
 
-/** A backbone's arrays as its inferences name them. */
+/** Renames a backbone's arrays to the names of its inferences. */
 export const weights = (trained: Pick<Backbone, "tensors">): Weights.Tensors => Inference.parameters(trained.tensors)

@@ -1,5 +1,5 @@
 /**
- * What fine-tuning gives: a vision transformer that tells classes.
+ * The result of fine-tuning: a vision transformer that classifies images.
  *
  * ```ts
  * import assert from "node:assert"
@@ -27,7 +27,7 @@ export interface Classifier {
   readonly tensors: Weights.Tensors
 }
 
-/** The sizes of a classifier over some number of classes. */
+/** Returns the sizes of a classifier for a number of classes. */
 export const sizes = (config: FinetuneConfig, classes: number) => ({
   ...VitSizes.positioned(config.vit),
   pooling: config.vit.pooling,
@@ -35,13 +35,13 @@ export const sizes = (config: FinetuneConfig, classes: number) => ({
   classes: Dim.named("classes", classes)
 })
 
-/** The arrays of a classifier over some number of classes, under their official names. */
+/** Returns the arrays of a classifier for a number of classes, under their official names. */
 export const spec = (config: FinetuneConfig, classes: number) => network(sizes(config, classes))
 
-/** A classifier's arrays as its inferences name them. */
+/** Renames a classifier's arrays to the names of its inferences. */
 export const weights = (trained: Pick<Classifier, "tensors">): Weights.Tensors => Inference.parameters(trained.tensors)
 
-/** Refuses features that a classifier does not have: one of mean tokens has no last norm for its class token. */
+/** Refuses features that a classifier does not have. A classifier of mean tokens has no final norm for its class token. */
 export const checkPooling = (
   config: FinetuneConfig,
   options: Pooling.Options
@@ -52,7 +52,7 @@ export const checkPooling = (
         source: "features",
         problems: [{
           path: "finalNorm",
-          message: "expected false beside the class token: a classifier of mean tokens has no norm for it"
+          message: "expected false with the class token, because a classifier of mean tokens has no norm for it"
         }]
       })
     )

@@ -5,15 +5,17 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import type { HostOf, Inference } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 
-/** Arrays under other names, `undefined` for those to leave out. */
+/** Renames arrays. Arrays whose new name is `undefined` are left out. */
 export const renamed = (tensors: Weights.Tensors, name: (name: string) => string | undefined): Weights.Tensors =>
   Weights.rename(Weights.make(tensors), name).tensors
 
-/** Arrays of a network as its inferences name them. */
+/** Renames the arrays of a network to the names of its inferences. */
 export const parameters = (tensors: Weights.Tensors): Weights.Tensors =>
   renamed(tensors, (name) => `parameters.${name}`)
 
-/** The weights of an inference from named arrays. Fails with every one that is missing, unexpected or misshaped. */
+/**
+ * Makes the weights of an inference from named arrays. Fails with every array that is missing, unexpected or of a wrong shape.
+ */
 export const loadWeights = <W, B, O>(
   inference: Inference<W, B, O>,
   tensors: Weights.Tensors
@@ -25,7 +27,7 @@ export const loadWeights = <W, B, O>(
     )
   )
 
-/** An inference on the engine, with weights from named arrays. */
+/** Opens an inference on the engine, with weights from named arrays. */
 export const open = Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, tensors: Weights.Tensors) {
   const engine = yield* Engine
   yield* Effect.annotateCurrentSpan("patchword.engine", engine.name)

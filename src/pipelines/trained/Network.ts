@@ -1,5 +1,5 @@
 /**
- * A network as a value: what it is, and its arrays under official names.
+ * A network as a value: its model record, and its arrays under official names.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,10 +21,10 @@ import * as Backbone from "./Backbone.ts"
 import * as Classifier from "./Classifier.ts"
 import * as Tokenizer from "./Tokenizer.ts"
 
-/** A network with its weights; an `Artifact` is one. */
+/** A network with its weights. An `Artifact` is one. */
 export type Network = Described & { readonly tensors: Weights.Tensors }
 
-/** What a network is, and for a tokenizer the quantizer that was given in code. */
+/** The model record of a network, and the quantizer of a tokenizer if it was given in code. */
 export type Described = Model.Model & Pick<Tokenizer.Tokenizer, "quantizer">
 
 const names: Readonly<Record<Model.Kind, Naming.Network>> = {
@@ -33,10 +33,10 @@ const names: Readonly<Record<Model.Kind, Naming.Network>> = {
   Classifier: "classifier"
 }
 
-/** Whose names the arrays of a network have. */
+/** Returns the network whose official names the arrays have. */
 export const namesOf = (model: Model.Model): Naming.Network => names[model._tag]
 
-/** The arrays that a network has. */
+/** Returns the arrays that a network has. */
 const specOf = (model: Described): Result.Result<object, Tokenizer.OtherQuantizer> => {
   switch (model._tag) {
     case "Tokenizer":
@@ -52,8 +52,8 @@ const specOf = (model: Described): Result.Result<object, Tokenizer.OtherQuantize
 }
 
 /**
- * A network with the random weights that its training would begin with, by the seed of its configuration: a baseline of
- * evaluations. A tokenizer has no codebook then, but its encoder has features.
+ * Returns a network with the random initial weights of its training, by the seed of its configuration: a baseline of
+ * evaluations. A tokenizer then has no codebook, but its encoder has features.
  */
 export const untrained = <N extends Network>(network: N): N => {
   const model: Network = network
@@ -65,7 +65,7 @@ export const untrained = <N extends Network>(network: N): N => {
   return { ...network, tensors: Weights.flatten(Parameter.initialise(spec, model.config.seed)) }
 }
 
-/** How many blocks a network has under each prefix. */
+/** Returns the number of blocks of a network under each prefix. */
 const depthsOf = (model: Model.Model): Readonly<Record<string, number>> => {
   switch (model._tag) {
     case "Tokenizer":
@@ -83,8 +83,8 @@ const unreadOf = (model: Described): ReadonlySet<string> =>
     : new Set()
 
 /**
- * Whether arrays are those of a network. Fails with every one that is missing, unexpected or misshaped. The number of blocks
- * is compared first: what claims millions is refused before millions of arrays are described.
+ * Checks that arrays are those of a network. Fails with every array that is missing, unexpected or of a wrong shape. The number
+ * of blocks is compared first, so a damaged file cannot ask for millions of arrays.
  */
 export const check = (
   model: Described,
@@ -96,7 +96,7 @@ export const check = (
     const there = new Set(
       names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length).split(".")[0])
     )
-    return depth <= there.size ? [] : [{ name: `${prefix}*`, expected: `of ${depth} blocks, where ${there.size} are` }]
+    return depth <= there.size ? [] : [{ name: `${prefix}*`, expected: `of ${depth} blocks, got ${there.size}` }]
   })
   if (missing.length > 0) {
     const reason = new Weights.Mismatch({ missing, unexpected: [], misshaped: [] })

@@ -1,5 +1,5 @@
 /**
- * What the first stage gives: a visual vocabulary, and the network that says images in it.
+ * The result of tokenizer training: a codebook, and the network that encodes images as codes.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,16 +21,16 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as Inference from "./Inference.ts"
 import * as VitSizes from "./VitSizes.ts"
 
-/** A trained tokenizer: arrays under their official names, the codebook as `quantize.embedding.weight`. */
+/** A trained tokenizer: arrays under their official names. `quantize.embedding.weight` is the codebook. */
 export interface Tokenizer {
   readonly config: TokenizerConfig
   readonly teacherWidth: number
   readonly tensors: Weights.Tensors
-  /** The quantizer that was given in code, where the configuration says that it was. */
+  /** The quantizer given in code, if the configuration names one. */
   readonly quantizer?: Quantizer.Named
 }
 
-/** The configuration of a tokenizer, and the quantizer that goes with it where that was given in code. */
+/** The configuration of a tokenizer, and its quantizer if it was given in code. */
 export type Configured = Pick<Tokenizer, "config" | "quantizer">
 
 const Described = Schema.Struct({ name: Schema.String, codes: Schema.Int, codeWidth: Schema.Int })
@@ -38,28 +38,26 @@ const Described = Schema.Struct({ name: Schema.String, codes: Schema.Int, codeWi
 const show = ({ codeWidth, codes, name }: typeof Described.Type) =>
   `"${name}" (${codes} codes of ${codeWidth} channels)`
 
-/**
- * A tokenizer is opened with another quantizer than it was trained with, or without the one that was given in code. Exits with 65.
- */
+/** A tokenizer is opened with another quantizer than it was trained with, or without the one given in code. Exits with 65. */
 export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQuantizer", {
   expected: Described,
   given: Schema.NullOr(Described),
-  /** Whether the quantizer was given in code, so that the file holds no more than its name. */
+  /** True if the quantizer was given in code. The file then holds its name only. */
   inCode: Schema.Boolean
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { expected, given, inCode } = this
     const trained = `this tokenizer was trained with the quantizer ${show(expected)}`
-    const other = given === null ? "" : ` and which is not ${show(given)}`
+    const other = given === null ? "" : `. The given one is ${show(given)}`
     return inCode
-      ? `${trained}, which its file does not hold${other}; give that quantizer in code: ` +
+      ? `${trained}. Its file has the name only${other}; give that quantizer in code: ` +
         "Artifact.tokenizer(path, { quantizer })"
-      : `${trained}, which its configuration describes${other}; give no quantizer in code`
+      : `${trained}. Its configuration describes it${other}; give no quantizer in code`
   }
 }
 
-/** A quantizer gives a code that is none of its codes. Exits with 65. */
+/** A quantizer returns a number that is not one of its codes. Exits with 65. */
 export class QuantizerError extends Schema.TaggedError<QuantizerError>()("QuantizerError", {
   quantizer: Schema.String,
   codes: Schema.Int,
@@ -68,11 +66,11 @@ export class QuantizerError extends Schema.TaggedError<QuantizerError>()("Quanti
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { codes, given, quantizer } = this
-    return `the quantizer "${quantizer}": codes: expected whole numbers from 0 to ${codes - 1}, got ${given}`
+    return `the quantizer "${quantizer}": expected codes from 0 to ${codes - 1}, got ${given}; correct its quantize`
   }
 }
 
-/** Fails where one of the codes that a quantizer gives is none of its own. */
+/** Fails if a number is not one of the quantizer's codes. */
 export const checkCodes = (
   quantizer: Pick<Quantizer.Named, "codes" | "name">,
   found: Int32Array
@@ -82,20 +80,20 @@ export const checkCodes = (
   return given === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer: name, codes, given }))
 }
 
-/** The quantizer that a tokenizer was trained with, which need not be at hand. */
+/** Describes the quantizer that a tokenizer was trained with. The quantizer itself may be missing. */
 const trainedWith = ({ codebook }: TokenizerConfig): typeof Described.Type => {
   const { dim, quantizer, size } = codebook
   const name = quantizer?.kind === "own" ? quantizer.name : Quantizers.of(codebook)?.name ?? ""
   return { name, codes: size, codeWidth: dim }
 }
 
-/** A tokenizer in a few words. */
+/** Describes a tokenizer in a few words. */
 export const describe = (config: TokenizerConfig): string =>
   `a tokenizer with the quantizer ${show(trainedWith(config))}`
 
 const givenAs = ({ codeWidth, codes, name }: Quantizer.Named): typeof Described.Type => ({ name, codes, codeWidth })
 
-/** The quantizer of a tokenizer: ours that its configuration describes, or else the one that is given in code. */
+/** Returns the quantizer of a tokenizer: a built-in one that its configuration describes, or the one given in code. */
 export const quantizer = (
   configured: Configured
 ): Result.Result<Quantizer.Named, OtherQuantizer> => {
@@ -109,7 +107,7 @@ export const quantizer = (
     : Result.succeed(found)
 }
 
-/** The sizes of a tokenizer for a teacher of some width. */
+/** Returns the sizes of a tokenizer for a teacher of some width. */
 export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
   ...VitSizes.plain(config.encoder),
   decoderDepth: config.decoderDepth,
@@ -121,21 +119,21 @@ export const sizes = (config: TokenizerConfig, teacherWidth: number) => ({
 /** The sizes of a tokenizer, as the network's type parameter. */
 export type Sizes = ReturnType<typeof sizes>
 
-/** The arrays of a tokenizer for a teacher of some width, under their official names. */
+/** Returns the arrays of a tokenizer for a teacher of some width, under their official names. */
 export const spec = (sizes: Sizes, quantizer: Pick<Quantizer.Named, "parameters" | "state">): object => ({
   ...Vqkd.spec(sizes),
   quantize: { ...quantizer.parameters, ...quantizer.state }
 })
 
-/** The names of the statistics of training, which no inference reads: files may hold them or not. */
+/** Returns the names of training statistics. No inference reads them, so they are optional in files. */
 export const statistics = (quantizer: Quantizer.Named): ReadonlySet<string> =>
   new Set(Tree.leaves({ quantize: quantizer.statistics }).map(([name]) => name))
 
-/** A tokenizer's arrays as inferences without its quantizer name them. */
+/** Renames a tokenizer's arrays to the names of inferences without its quantizer. */
 export const weights = (trained: Pick<Tokenizer, "tensors">): Weights.Tensors =>
   Inference.renamed(trained.tensors, (name) => name.startsWith("quantize.") ? undefined : `parameters.${name}`)
 
-/** What inferences with its quantizer are made of: sizes, quantizer, and the arrays as inferences name them. */
+/** Returns the parts of inferences with the quantizer: sizes, quantizer, and the arrays under the names of inferences. */
 export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer) {
   const found = yield* Effect.fromResult(quantizer(tokenizer))
   const unread = statistics(found)

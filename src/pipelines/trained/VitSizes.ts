@@ -1,10 +1,10 @@
-/** From a configuration, whose sizes are plain numbers, to named dimensions: the edge at which networks become typed. */
+/** Converts the plain numbers of a configuration to typed dimensions of networks. */
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as RelativePosition from "../../domain/method/RelativePosition.ts"
 import * as Vit from "../../nn/blocks/Vit.ts"
 import * as Dim from "../../shapes/Dim.ts"
 
-/** The sizes of a vision transformer. */
+/** Returns the sizes of a vision transformer. */
 export const plain = (config: VitConfig) => ({
   ...Vit.dims({
     image: Dim.named("image", config.imageSize),
@@ -17,7 +17,7 @@ export const plain = (config: VitConfig) => ({
   qkvBias: config.qkvBias
 })
 
-/** The sizes of a vision transformer with positions, absolute or relative, and layer scale, as its configuration says. */
+/** Returns the sizes of a vision transformer with positions, absolute or relative, and layer scale, as configured. */
 export const positioned = (config: VitConfig) => ({
   ...plain(config),
   relativeRows: Dim.named("relativeRows", RelativePosition.rows(config.grid)),

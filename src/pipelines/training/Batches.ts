@@ -1,6 +1,6 @@
 /**
- * Which images a step sees, and how. The batch of a step is a function of the seed and the step number alone, so it does
- * not matter where a run was resumed.
+ * The images of each step, as views. The batch of a step is a function of the seed and the step number alone. A resumed run
+ * therefore has the same batches.
  */
 import { Clock, Effect, Metric, Runtime, Schema, type Scope } from "effect"
 import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts"
@@ -13,24 +13,24 @@ import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as EvaluationMetrics from "./EvaluationMetrics.ts"
 
-/** There are fewer images than one update takes. Exits with 66. */
+/** There are fewer images than one update needs. Exits with 66. */
 export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
   set: Schema.String,
   images: Schema.Int,
-  /** Images of one update. */
+  /** Number of images of one update. */
   needed: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `${this.set} has ${this.images} images to use but an update takes ${this.needed}; add images, or lower ` +
+    return `${this.set} has ${this.images} images to use, but an update needs ${this.needed}; add images, or lower ` +
       "optimizer.batchSize or optimizer.accumulate"
   }
 }
 
-/** The images are read in other colours than the network's configuration says. Exits with 64. */
+/** The images are decoded with other colours than the network's configuration asks for. Exits with 64. */
 export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColours", {
   set: Schema.String,
-  /** Whose configuration. */
+  /** The name of the network. */
   network: Schema.String,
   expected: Colour,
   found: Colour
@@ -43,7 +43,7 @@ export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColou
   }
 }
 
-/** Holds a set to the colours of a network's configuration; pictures that are no files have but their own. */
+/** Checks that a set is decoded with the colours of a network's configuration. Pictures without a file are accepted. */
 export const checkColours = (
   set: ImageSet.ImageSet,
   augment: Pick<AugmentConfig, "colour">,
@@ -56,24 +56,27 @@ export const checkColours = (
     : Effect.fail(new OtherColours({ set: name, network, expected, found }))
 }
 
-/** The images of one batch in both forms, with where they come from. */
+/** The images of one batch, in both forms, and their indices. */
 export interface ImageBatch {
   readonly epoch: number
-  /** Places in the image set. */
+  /** Indices in the image set. */
   readonly indices: ReadonlyArray<number>
-  /** What names each image's random numbers within the epoch: its place, or another number when it is shown again. */
+  /**
+   * The key index of each image's random numbers, unique within the epoch: the image's index, or another number if it is
+   * repeated.
+   */
   readonly draws: ReadonlyArray<number>
   readonly labels: Int32Array
-  /** `[B, 3, H, W]` from 0 to 1; of pretraining, what the tokenizer sees. */
+  /** `[B, 3, H, W]` from 0 to 1. In pretraining, the tokenizer's view. */
   readonly unit: HostTensor<[number, 3, number, number], "float32">
   /** `[B, 3, H, W]`, standardised. */
   readonly normalised: HostTensor<[number, 3, number, number], "float32">
 }
 
-/** How many images of a batch are decoded at once. */
+/** Number of images of a batch that are decoded at the same time. */
 export const DECODERS = 8
 
-/** Views of images, put into a batch as they come. */
+/** Writes views of images into a batch as they arrive. */
 const fill = (
   set: ImageSet.ImageSet,
   places: ReadonlyArray<number>,
@@ -84,7 +87,7 @@ const fill = (
     discard: true
   })
 
-/** Memory that is used again: new memory costs as much time as what is written to it. */
+/** Reuses memory. The allocation of new memory takes as long as writing to it. */
 const recycler = () => {
   const free: Array<Float32Array> = []
   return {
@@ -103,32 +106,32 @@ const recycler = () => {
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
-  /** The batch of a step, counted from 0. */
+  /** Returns the batch of a step, counted from 0. */
   readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet.ImageSet["image"]>>>
-  /** Gives back the memory of images that nobody reads any more, for those of later batches. */
+  /** Returns the memory of images that are no longer used, for later batches. */
   readonly recycle: (used: ReadonlyArray<Float32Array>) => void
 }
 
 /**
- * The training batches of a stage. Fails with `TooFewImages` when there is not even one, with `ClassesError` when images are
- * sampled by their classes and there are none to tell apart, and with {@link OtherColours}.
+ * Makes the training batches of a stage. Fails with `TooFewImages` if there is not even one batch, with `ClassesError` if
+ * images are sampled by class and there are fewer than two classes, and with {@link OtherColours}.
  */
 export const training = Effect.fnUntraced(function*(options: {
   readonly stage: string
   readonly set: ImageSet.ImageSet
   readonly seed: number
   readonly batchSize: number
-  /** Steps that make one update; default 1. */
+  /** Steps of one update; 1 when absent. */
   readonly accumulate?: number | undefined
   readonly size: number
-  /** The side of the views from 0 to 1 where these are views of their own, as the tokenizer's in pretraining. */
+  /** The side of the views from 0 to 1, if these are separate views, such as the tokenizer's in pretraining. */
   readonly secondSize?: number
   readonly augment: AugmentConfig
-  /** What an epoch takes of the set; by default every image once, less those beyond the last whole batch. */
+  /** The images of an epoch. By default, every image once, without those after the last whole batch. */
   readonly sampling?: typeof Sampling.Sampling.Type | undefined
-  /** Which of several readers this is; `batchSize` is the number of images of each. */
+  /** This reader, if there are several. `batchSize` is the number of images of each. */
   readonly shard?: Sampling.Shard
-  /** What changes the views of a classifier; without, they are those of pretraining. */
+  /** The augmentations of a classifier's views. Without them, the views are those of pretraining. */
   readonly policies?: Augment.Recipe["policies"]
 }): Effect.fn.Return<TrainingBatches, TooFewImages | OtherColours | Classes.ClassesError, Scope.Scope> {
   const {
@@ -172,12 +175,15 @@ export const training = Effect.fnUntraced(function*(options: {
 const labelsOf = (set: ImageSet.ImageSet, indices: ReadonlyArray<number>): Int32Array =>
   Int32Array.from(indices, (index) => set.labels[index]!)
 
-/** A batch of evaluation. Past the end of the set it repeats the last image; only the first `valid` ones count. */
+/** A batch of evaluation. After the end of the set it repeats the last image. Only the first `valid` images count. */
 export interface EvaluationBatch extends ImageBatch {
   readonly valid: number
 }
 
-/** The central views of a whole set in order, in batches of one size, each handed to `use` in turn. Fails with {@link OtherColours}. */
+/**
+ * Makes the central views of a whole set in order, and calls `use` for each batch. Batches have one size. Fails with {@link
+ * OtherColours}.
+ */
 export const evaluation = <A, E, R>(
   options: {
     readonly set: ImageSet.ImageSet

@@ -1,5 +1,5 @@
 /**
- * A state of one stage, from which another goes on under another configuration: with other rates, longer, on other data.
+ * Continues training from a state of a stage under another configuration: other learning rates, more steps, other data.
  *
  * ```ts
  * import assert from "node:assert"
@@ -31,16 +31,16 @@ const WANTED: Readonly<Record<string, string>> = {
   finished: "no weights"
 }
 
-/** A run holds no such state of a stage. Exits with 66. */
+/** A run has no such state of a stage. Exits with 66. */
 export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
   run: Schema.String,
   stage: Schema.String,
   wanted: Schema.Union([Schema.Number, Schema.Literals(["newest", "previous", "finished"])]),
-  /** The checkpoints of the stage that there are. */
+  /** The steps of the stage's checkpoints. */
   steps: Schema.Array(Schema.Int),
-  /** Whether the stage has finished, so that its weights are there. */
+  /** True if the stage has finished, so that its weights exist. */
   finished: Schema.Boolean,
-  /** The other stages of the run, as far as they are known. */
+  /** The other stages of the run, if they are known. */
   others: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 66
@@ -52,10 +52,10 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
       ...(finished ? ["the weights of the finished stage (finished)"] : [])
     ]
     const holds = there.length > 0
-      ? `it holds ${there.join(", and ")}`
+      ? `choose from ${there.join(", and ")}`
       : others.length > 0
-      ? `it holds the stages ${others.join(", ")}`
-      : "it holds nothing to go on from"
+      ? `choose from the stages ${others.join(", ")}`
+      : "it has no state to continue from"
     return `${run} has ${missing} of ${stage}; ${holds}`
   }
 }
@@ -64,46 +64,47 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
 export class NoRun extends Schema.TaggedError<NoRun>()("NoRun", { run: Schema.String, exists: Schema.Boolean }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    const problem = this.exists ? "is no run folder: it has no config.json" : "does not exist"
-    return `the run ${this.run} ${problem}; name the folder of a run to go on from`
+    const problem = this.exists ? "is not a run folder, because it has no config.json" : "does not exist"
+    return `the run ${this.run} ${problem}; name the folder of a run to continue from`
   }
 }
 
-/** The state is of a network of other sizes. Exits with 65. */
+/** The state belongs to a network of other sizes. Exits with 65. */
 export class OtherNetwork extends Schema.TaggedError<OtherNetwork>()("OtherNetwork", {
-  /** Which state. */
+  /** The state, in words. */
   source: Schema.String,
-  /** The values of the configuration that differ, but for those that no size depends on. */
+  /** The values of the configuration that differ, without those that no size depends on. */
   differences: Schema.Array(Json.Difference),
   reason: Weights.Mismatch
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { differences, reason, source } = this
-    const sizes = differences.map(({ asked, key, stored }) => `${key} is ${stored} there, ${asked} here`).join("; ")
-    return `${source} is of another network: ${sizes === "" ? reason.message : `${sizes}. Ask for the same sizes`}`
+    const sizes = differences.map(({ asked, key, stored }) => `${key} is ${stored} there, ${asked} here`).join(", ")
+    return `${source} is of another network: ${sizes === "" ? reason.message : `${sizes}; use the same sizes`}`
   }
 }
 
-/** Which state of a run, and how the schedule goes on. */
+/** The state of a run, and the schedule of the continuation. */
 export interface From {
   readonly stage: string
   /**
-   * A checkpoint by the number of its steps, the newest one (default), the one before it, or the weights of the finished stage,
-   * whose optimizer begins anew. After a loss that is not finite the newest one is the state that gave it.
+   * The state: a checkpoint by its number of steps, the `newest` one (default), the `previous` one, or the weights of the
+   * `finished` stage, with a new optimizer state. After a loss that is not finite, the newest checkpoint is the state that gave
+   * it.
    */
   readonly step?: number | "newest" | "previous" | "finished"
-  /** Default `on`: steps, rates and batches are those after the steps that were taken. `anew` counts from 0. */
+  /** `on` (default) continues with the steps, learning rates and batches after those that were taken. `anew` counts from 0. */
   readonly schedule?: ContinuedFrom.Schedule
 }
 
-/** The arrays of a state: of a checkpoint by their paths, of a finished stage by their official names. */
+/** The arrays of a state. Those of a checkpoint are named by their paths, those of a finished stage by their official names. */
 interface State {
   readonly weights: Weights.Tensors
   readonly optimizer: Weights.Tensors
 }
 
-/** Why a state cannot be had. */
+/** The reasons why there is no state to continue from. */
 export type ContinuationError =
   | NothingToContinue
   | NoRun
@@ -112,26 +113,29 @@ export type ContinuationError =
   | Weights.WeightsError
   | RunsError
 
-/** A state to go on from. */
+/** A state to continue from. */
 export interface Continuation {
   readonly from: ContinuedFrom.ContinuedFrom
-  /** How many updates are in the moments of the optimizer. */
+  /** Number of updates in the moments of the optimizer. */
   readonly updates: number
   readonly computedOn: ComputedOn.History
-  /** The configuration that the state was trained under, where that is known. */
+  /** The configuration that the state was trained with, if it is known. */
   readonly config: unknown
-  /** Read when it is needed: nobody holds it while the stage trains. */
+  /** Reads the arrays. They are read when needed, so nothing holds them while the stage trains. */
   readonly state: Effect.Effect<State, ContinuationError>
 }
 
-/** The number of steps that count as taken. */
+/** Returns the number of steps that count as taken. */
 export const begin = (continuation: Continuation): number =>
   continuation.from.schedule === "on" ? continuation.from.step : 0
 
 const Updates = Schema.Struct({ updates: Schema.Int })
 const Accumulating = Schema.Struct({ optimizer: Schema.Struct({ accumulate: Schema.Int }) })
 
-/** A continued stage keeps their number; of another one it follows from its configuration. */
+/**
+ * Returns the number of updates of a checkpoint. A continued stage stores it. For other stages it follows from the
+ * configuration.
+ */
 const updatesOf = ({ config, extra, step }: Checkpoints.Snapshot): number =>
   Option.match(Schema.decodeUnknownOption(Updates)(extra), {
     onSome: ({ updates }) => updates,
@@ -144,7 +148,7 @@ const updatesOf = ({ config, extra, step }: Checkpoints.Snapshot): number =>
       )
   })
 
-/** Where states are read from. */
+/** The source of states. */
 interface Source {
   readonly run?: string
   readonly checkpoints: Pick<Checkpoints.Checkpoints["Service"], "read" | "steps">
@@ -206,10 +210,10 @@ const found = Effect.fnUntraced(function*(
 })
 
 /**
- * A state of a stage in a run folder. The run is only read, and may be at work; the state must stay until the stage that goes on
- * from it has finished.
+ * Opens a state of a stage in a run folder. The run is only read, and may still be training. The state must exist until the
+ * stage that continues from it has finished.
  *
- * Fails with 66 when there is no such state, with 65 when it is damaged, with 74 when it cannot be read.
+ * Fails with 66 if there is no such state, with 65 if it is damaged, with 74 if it cannot be read.
  */
 export const open: (
   run: string,
@@ -242,7 +246,7 @@ export const open: (
   }
 )
 
-/** A state of another stage of the same run, as after a step that gave no finite loss. Fails as {@link open} does. */
+/** Opens a state of another stage of the same run, such as after a step without a finite loss. Fails as {@link open} does. */
 export const here: (
   from: From
 ) => Effect.Effect<Continuation, ContinuationError, Checkpoints.Checkpoints | Runs> = Effect.fn(
@@ -255,13 +259,13 @@ export const here: (
   }
 )
 
-/** No size of a network depends on these members of a configuration. */
+/** Matches the members of a configuration that no size of a network depends on. */
 const WITHOUT_SIZES = /^(seed|optimizer|augment|sampling|continuedFrom)\b/
 
 /**
- * The state of a step that goes on from another. What the optimizer does not know yet begins with zeros.
+ * Makes the first state of a step that continues from another state. Missing optimizer arrays are zeros.
  *
- * Fails with {@link OtherNetwork} when the networks differ in size; `config` is that of the step.
+ * Fails with {@link OtherNetwork} if the networks differ in size. `config` belongs to the step.
  */
 export const stateOf = Effect.fnUntraced(function*<S extends AdamW.State<object>>(
   continuation: Continuation,

@@ -1,11 +1,11 @@
-/** What a run says of its data: how long steps wait for their batches, and how much memory these take at most. */
+/** Measures the data of a run: the time that steps wait for their batches, and the peak memory of batches. */
 import { Clock, Effect } from "effect"
 import * as Weights from "../../layers/weights/Weights.ts"
 
 const bytesOf = (batch: object): number =>
   Object.values(Weights.flatten(batch)).reduce((sum, { data }) => sum + data.byteLength, 0)
 
-/** Begins to measure. Each batch goes through `made`, `begun` and `done`. */
+/** Starts the measurement. Each batch goes through `made`, `begun` and `done`. */
 export const make = Effect.gen(function*() {
   const began = yield* Clock.currentTimeMillis
   let free = began
@@ -14,29 +14,29 @@ export const make = Effect.gen(function*() {
   let most = 0
   const at = <A>(use: (now: number) => A) => Effect.map(Clock.currentTimeMillis, use)
   return {
-    /** A batch is there from now on; gives its bytes. */
+    /** Records a new batch, and returns its bytes. */
     made: (batch: object): number => {
       const bytes = bytesOf(batch)
       held += bytes
       most = Math.max(most, held)
       return bytes
     },
-    /** Its step begins; gives the seconds that it waited. */
+    /** Records the start of a batch's step, and returns the seconds that it waited. */
     begun: at((now) => {
       waited += now - free
       return (now - free) / 1000
     }),
-    /** The bytes of the batches that are there. */
+    /** Returns the bytes of all batches in memory. */
     held: () => held,
-    /** Nobody needs a batch of so many bytes any more, and the next one is waited for. */
+    /** Records that a batch of some bytes is no longer used, and that the next one is awaited. */
     done: (bytes: number) =>
       at((now) => {
         held -= bytes
         free = now
       }),
-    /** Seconds since the beginning. */
+    /** The seconds since the start. */
     seconds: at((now) => (now - began) / 1000),
-    /** The row of a number of steps. */
+    /** Returns the row of the timings after a number of steps. */
     row: (steps: number) => ({
       seconds: (free - began) / 1000,
       steps,

@@ -1,4 +1,4 @@
-/** A tokenizer on the engine: batches of images in, their codes out. */
+/** A tokenizer on the engine: it encodes batches of images as codes. */
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -10,8 +10,8 @@ import type * as Batches from "./Batches.ts"
 import * as Outputs from "./Outputs.ts"
 
 /**
- * What gives the codes `[B·N]` of batches of a set. It fails with `OutputError` where a vector of the first `valid` images is
- * not finite, of which any code would be wrong, with `QuantizerError` where a code is none of the quantizer's, and as the engine does.
+ * Opens a tokenizer that returns the codes `[B·N]` of batches of a set. It fails with `OutputError` if a vector of the first
+ * `valid` images is not finite, with `QuantizerError` if a code is not one of the quantizer's, and as the engine does.
  */
 export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet, batchSize: number) {
   const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)

@@ -1,5 +1,5 @@
 /**
- * Metrics of the verbs that look at whole sets of images without training, one series for each split.
+ * Metrics of commands that evaluate whole sets of images without training, one series for each split.
  *
  * ```ts
  * import assert from "node:assert"
@@ -12,7 +12,7 @@
  */
 import { Metric } from "effect"
 
-/** The metrics of a split. Those of one name are the same series, whoever asks for them. */
+/** Returns the metrics of a split. Metrics of the same name are the same series for all callers. */
 export const of = (split: string) => {
   const options = (unit: string, description: string) => ({
     description,
@@ -20,12 +20,12 @@ export const of = (split: string) => {
   })
   return {
     images: Metric.counter("patchword.evaluation.images", {
-      ...options("{image}", "Images that networks have seen"),
+      ...options("{image}", "Images that were evaluated"),
       incremental: true
     }),
     imagesPerSecond: Metric.gauge(
       "patchword.evaluation.images_per_second",
-      options("{image}/s", "Images per second since the set was begun")
+      options("{image}/s", "Images per second since the start of the set")
     )
   }
 }

@@ -1,4 +1,4 @@
-/** The masks of a batch, and where its masked patches are. */
+/** The masks of a batch, and the positions of its masked patches. */
 import { Effect, Result, Runtime, Schema } from "effect"
 import { MaskConfig, PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import type * as BlockMask from "../../domain/method/BlockMask.ts"
@@ -7,18 +7,18 @@ import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as GivenInCode from "./GivenInCode.ts"
 import * as Stage from "./Stage.ts"
 
-/** A mask gives something else than it is asked for. Exits with 65. */
+/** A mask generator returns a wrong mask. Exits with 65. */
 export class MaskError extends Schema.TaggedError<MaskError>()("MaskError", {
   mask: Schema.String,
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `the mask "${this.mask}": ${this.problem}`
+    return `the mask "${this.mask}": ${this.problem}; correct its draw`
   }
 }
 
-/** Masks of a batch `[B, N]` and its masked patches, counted row-major over the batch. */
+/** The masks of a batch `[B, N]`, and its masked patches, counted row-major over the batch. */
 export interface Masked {
   readonly mask: Uint8Array
   readonly rows: Int32Array
@@ -35,7 +35,7 @@ const problemOf = (drawn: unknown, { count, height, width }: BlockMask.Options):
   return masked === count ? undefined : `expected ${count} masked patches of ${patches}, got ${masked}`
 }
 
-/** One mask per key, laid side by side. Fails where one is not what it is asked for. */
+/** Draws one mask per key, as the rows of a batch. Fails if a mask does not fit its options. */
 export const draw = (
   { draw, name }: Mask.Mask,
   options: BlockMask.Options,
@@ -60,9 +60,10 @@ const patternOf = (mask: Mask.Mask): NonNullable<MaskConfig["pattern"]> =>
     : { kind: "own", name: mask.name }
 
 /**
- * The mask of a configuration, or the one that is given in code where that names no other, and the configuration as files hold it.
+ * Returns the mask of a configuration, and the configuration as files hold it. A mask given in code is used if the
+ * configuration names no other one.
  *
- * Fails with `ConfigError` where the configuration names another one, or one that is not given.
+ * Fails with `ConfigError` if the configuration names another mask, or one that is not given.
  */
 export const of = Effect.fnUntraced(function*(config: PretrainConfig, given: Mask.Mask | undefined) {
   const pattern = given && patternOf(given)

@@ -1,16 +1,16 @@
-/** How much memory the machine has, and how much a step's state takes of it. */
+/** The memory of the machine, and the memory that the state of a step needs. */
 import { Effect } from "effect"
 import * as os from "node:os"
 import { EngineError, OutOfMemory } from "../../layers/engine/Engine.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 
-/** The bytes of the machine, or of the container that the process is in. */
+/** Returns the memory of the machine or of the process's container, in bytes. */
 export const total = (): number => Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"]
 
-/** A number of bytes for readers, in the unit that fits it: `598 KiB`, `1.01 TiB`. */
+/** Formats a number of bytes in a suitable unit: `598 KiB`, `1.01 TiB`. */
 export const show = (bytes: number): string => {
   // Three digits are shown, so that 1000 of a unit are a part of the next one.
   const fitting = UNITS.findIndex((_, power) => bytes < 999.5 * 1024 ** power)
@@ -19,11 +19,11 @@ export const show = (bytes: number): string => {
   return `${power === 0 || size >= 999.5 ? Math.round(size) : size.toPrecision(3)} ${UNITS[power]}`
 }
 
-/** How many numbers a record of tensors or of their specifications has. */
+/** Returns the number of elements of a record of tensors or of their specifications. */
 export const elements = (spec: object): number =>
   Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
 
-/** Fails with `OutOfMemory` when not even the state of a step fits, before anything of it is allocated. */
+/** Fails with `OutOfMemory` if not even the state of a step fits into memory. Nothing is allocated before. */
 export const checkFits = Effect.fnUntraced(function*(program: string, state: object) {
   const [asked, there] = [4 * elements(state), total()]
   if (asked <= there) return

@@ -1,10 +1,10 @@
-/** What networks give, looked at before anybody uses it. */
+/** Checks the outputs of networks before they are used. */
 import { Effect, Runtime, Schema } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 
-/** A network gives NaN or infinity for an image. Exits with 65. */
+/** The output of a network for an image is NaN or infinite. Exits with 65. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
-  /** What is not finite: `features`, `logits`, `vectors before their codes`. */
+  /** The name of the output: `features`, `logits`, `vectors before their codes`. */
   what: Schema.String,
   image: Schema.String,
   found: NonFiniteValue.NonFiniteValue
@@ -12,20 +12,20 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const { found: { index, value }, image, what } = this
-    return `the ${what} of image ${image} hold ${value} (element ${index}), so nothing is written; the network's numbers ` +
-      "grow beyond what its element type holds: use other weights, or --precision fp32"
+    return `the ${what} of image ${image} hold ${value} (element ${index}). Nothing is written, because the network's ` +
+      "numbers overflow; use other weights, or --precision fp32"
   }
 }
 
 /**
- * Fails with {@link OutputError} where one of the first rows of a batch is not finite, and names its image. `describe` tells
- * an image by its row.
+ * Fails with {@link OutputError} if one of the first rows of a batch is not finite. The error names the image. `describe`
+ * returns the name of the image of a row.
  */
 export const checkFinite = (
   what: string,
   values: Float32Array,
   { describe, rows, valid }: {
-    /** Images in the batch, and how many of them count. */
+    /** Number of images in the batch, and the number of those that count. */
     readonly rows: number
     readonly valid: number
     readonly describe: (row: number) => string

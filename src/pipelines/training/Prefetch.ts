@@ -1,10 +1,10 @@
-/** Batches made while those before them are used. */
+/** Makes batches ahead of their use. */
 import { type Cause, Effect, Fiber, Queue, Stream } from "effect"
 
 /**
- * What `make` gives for each step from `first` to `last`, in order. The next two are made while one is used, both at once:
- * while the tokenizer sees one batch, the images of the other are decoded. Further ones are not begun, and none goes on
- * when nobody is there to use it any more.
+ * Runs `make` for each step from `first` to `last`, and returns the results in order. While one result is used, the next two
+ * are made at the same time: the tokenizer encodes one batch while the images of the other are decoded. Later ones are not
+ * started. All of them stop when the stream ends.
  */
 export const prefetch = <A, E, R>(
   first: number,

@@ -1,6 +1,6 @@
 /**
- * A stage that trains: steps taken on batches, logged, kept as checkpoints, resumed, and skipped where the run has finished it.
- * Those of BEiT v2 are such stages, and so is one of your own ([guide](../../../docs/your-own-stage.md)).
+ * A training stage. It takes steps on batches, writes the log, keeps checkpoints, and resumes. If the run has finished it, it
+ * is skipped. The stages of BEiT v2 are such stages, and so is one of your own ([guide](../../../docs/your-own-stage.md)).
  *
  * ```ts
  * import assert from "node:assert"
@@ -29,7 +29,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as Continuation from "./Continuation.ts"
 import * as Training from "./Training.ts"
 
-/** The run holds this stage's weights, but they were trained under another configuration. Exits with 73. */
+/** The run holds this stage's weights, trained under another configuration. Exits with 73. */
 export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   stage: Schema.String,
   differences: Schema.Array(Json.Difference)
@@ -37,41 +37,43 @@ export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
     return `${this.stage}: the run already holds the result of this stage under another configuration or from other data ` +
-      `(${Json.showDifferences(this.differences)}); choose another run folder or another name for the ` +
-      "stage; stages of another run can take this result over (on the command line by --from or --tokenizer)"
+      `(${Json.showDifferences(this.differences)}); choose another run folder, or another name for the ` +
+      "stage. Stages of another run can use this result (--from or --tokenizer)"
   }
 }
 
-/** What a training stage may be told beside its configuration. */
+/** The options of a training stage beside its configuration. */
 export interface StageOptions {
-  /** The name under which the run keeps the stage. */
+  /** The name of the stage in the run. */
   readonly stage?: string
-  /** The split that is trained on; default `train`. */
+  /** The split for training; default `train`. */
   readonly split?: string
   /** Steps between checkpoints; default 100. */
   readonly checkpointEvery?: number
-  /** A state to go on from, in place of the first one. */
+  /** A state to continue from, in place of the first one. */
   readonly continueFrom?: Continuation.Continuation | undefined
 }
 
-/** Which computation a stage is. */
+/** The identity of a stage's computation. */
 export interface Identity {
   readonly stage: string
   readonly config: Json.Json
   readonly dataDigest: string
-  /** Which part of the split is held out. */
+  /** The part of the split that is held out. */
   readonly holdout?: Holdout | undefined
   readonly seed: number
   readonly step: number
-  /** What its weights are: a network of BEiT v2, or another one, by a name of its own. */
+  /** The model of its weights: a network of BEiT v2, or the name of another one. */
   readonly model: Model.Model | string
-  /** Who taught it. */
+  /** The name of the teacher. */
   readonly teacher?: string
   readonly teacherDigest?: string
   readonly continuedFrom?: ContinuedFrom.ContinuedFrom
 }
 
-/** What names the random numbers of a stage: what they are for, the step or image, and the epoch where that counts. */
+/**
+ * Makes the keys of a stage's random numbers, from the purpose, the index of the step or image, and the epoch if it matters.
+ */
 export const keys = (stage: string, seed: number) => (purpose: string, index: number, epoch = 0): KeyedRandom.Key => ({
   seed,
   purpose: `${stage}/${purpose}`,
@@ -79,10 +81,10 @@ export const keys = (stage: string, seed: number) => (purpose: string, index: nu
   index
 })
 
-/** Gives the key of a random draw from its purpose and index, and from its epoch where that counts. */
+/** Returns the key of a random draw from its purpose and index, and from its epoch if it matters. */
 export type Keys = ReturnType<typeof keys>
 
-/** The configuration of a stage as plain data. */
+/** Converts the configuration of a stage to plain data. */
 export const toJson = <A, I extends Json.Json>(schema: Schema.Codec<A, I>, config: A): Json.Json =>
   Schema.encodeSync(schema)(config)
 
@@ -108,7 +110,9 @@ const differencesOf = (
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
 }
 
-/** The weights that the run holds for a finished stage, or else those that `compute` gives, which the run then holds. */
+/**
+ * Returns the weights of a finished stage from the run. If there are none, runs `compute` and stores its weights in the run.
+ */
 export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
@@ -140,7 +144,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   return tensors
 })
 
-/** Refuses a configuration that asks for what the stage does not do, rather than ignore it. */
+/** Refuses a configuration that asks for something that the stage does not support. */
 export const requireConfig = (
   stage: string,
   problems: Readonly<Record<string, readonly [asked: boolean, message: string]>>
@@ -153,39 +157,39 @@ export const requireConfig = (
     : Effect.fail(new Config.ConfigError({ source: stage, problems: [first, ...rest] }))
 }
 
-/** What a stage trains, on what, and how. */
+/** The parts of a training stage. */
 export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
   extends
     Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "holdout" | "seed">,
     Pick<StageOptions, "checkpointEvery" | "continueFrom">
 {
-  /** The name under which the run keeps it. */
+  /** The name of the stage in the run. */
   readonly stage: string
-  /** What it computes: a checkpoint, or a result, of another configuration is refused. */
+  /** The configuration. Checkpoints and results of another configuration are refused. */
   readonly config: C
-  /** How the configuration is written. */
+  /** The schema of the configuration. */
   readonly schema: Schema.Codec<C, Json.Json>
-  /** How long it trains, at which rates. */
+  /** The optimizer: length of the stage, learning rates, weight decay. */
   readonly optimizer: OptimizerConfig
-  /** Steps that make one pass over the data. */
+  /** Number of steps of one epoch. */
   readonly stepsPerEpoch: number
   readonly step: TrainStep<S, B, M>
-  /** The state before the first step; not asked for on resume. */
+  /** Computes the state before the first step. A resumed stage does not run it. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
-  /** The batch of one step, a function of the step number alone, with the optimizer's numbers of it. */
+  /** Makes the batch of a step, a function of the step number alone. `hyper` has the optimizer's numbers of the step. */
   readonly batch: (step: number, hyper: HostOf<AdamW.Hyper>) => Effect.Effect<HostOf<B>, E2, R2>
-  /** Told of each batch when its step is taken, and nobody reads it any more. */
+  /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
   /**
-   * The row that a step adds to the log; by default all metrics that are one number. The log adds `lr` and `weightDecay`. Where
-   * several steps make one update, `gradientNorm` is in the row of the last of them alone: it is that of the mean gradient.
+   * Returns the row of a step in the log; by default all metrics that are one number. The log adds `lr` and `weightDecay`. If
+   * an update takes several steps, only the last one has a `gradientNorm`: that of the mean gradient.
    */
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
-  /** What is kept of the last state, under official names; by default the parameters. */
+  /** Selects the weights to keep from the last state, under official names; by default the parameters. */
   readonly trained?: (state: HostOf<S>) => object
 }
 
-/** The metrics that are one number. */
+/** Selects the metrics that are one number. */
 export const scalars = (metrics: object): Readonly<Record<string, number>> =>
   Object.fromEntries(
     Tree.leaves<HostTensor.Any>(metrics).flatMap(([name, { data, shape }]) =>
@@ -193,16 +197,19 @@ export const scalars = (metrics: object): Readonly<Record<string, number>> =>
     )
   )
 
-/** The parameters of a state. */
+/** Returns the parameters of a state. */
 const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
 
 /**
- * Trains as the optimizer's configuration says, unless the run holds what comes of it; gives the arrays.
+ * Trains as the optimizer's configuration says, and returns the weights. A stage that the run has finished is not trained
+ * again.
  *
- * A stage that was interrupted, or killed, goes on from its newest checkpoint, and ends with the bytes of one that never
- * stopped. Fails with {@link OtherStage} where the run holds the stage under another configuration, with `TrainingError` where a
- * step gives no finite loss, with `ConfigError` and `OtherNetwork` where `continueFrom` does not fit, and as `initial`, `batch`, the
- * engine and the run fail.
+ * A stage that was interrupted or killed resumes from its newest checkpoint. It ends with the same bytes as an uninterrupted
+ * one.
+ *
+ * Fails with {@link OtherStage} if the run holds the stage under another configuration, with `TrainingError` if a step gives no
+ * finite loss, with `ConfigError` and `OtherNetwork` if `continueFrom` does not fit, and as `initial`, `batch`, the engine and
+ * the run fail.
  */
 export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
   options: Stage<C, S, B, M, E1, R1, E2, R2>
@@ -237,7 +244,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       ],
       "optimizer.duration": [
         first >= total,
-        `expected more than the ${first} steps that were taken before, got ${total}; or let the schedule begin anew`
+        `expected more than the ${first} steps that were taken before, got ${total}; raise it, or continue with the schedule anew`
       ]
     })
     const runs = yield* Runs
@@ -280,11 +287,11 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
   }))
 
 /**
- * Trains a stage, and trains it again after a step that is not finite. Each further attempt goes on from the checkpoint before
- * that step, under a name of its own: `stage`, `stage-1`, `stage-2`.
+ * Trains a stage, and trains it again after a step that is not finite. Each further attempt continues from the checkpoint before
+ * that step, under its own name: `stage`, `stage-1`, `stage-2`.
  *
  * `train` gets the number of the attempt, from 0, and the options of the stage. Fails as `train` does after `times` further
- * attempts, and with `ContinuationError` when there is no checkpoint yet.
+ * attempts, and with `ContinuationError` if there is no checkpoint yet.
  */
 export const retryNonFinite = <A, E, R>(
   options: { readonly stage: string; readonly times: number },

@@ -1,4 +1,4 @@
-/** What a classifier is trained from, and whether that fits what it is to be. */
+/** The start of a classifier's training: other networks or weights, and the check that they fit. */
 import { Equal, Record } from "effect"
 import type { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
 import type { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
@@ -10,21 +10,21 @@ import type { Backbone } from "../trained/Backbone.ts"
 import type { Classifier } from "../trained/Classifier.ts"
 import * as Stage from "./Stage.ts"
 
-/** Weights of others, which say nothing but their names and shapes: the rest is assumed to be as configured. */
+/** Weights of others, with names and shapes only. All other settings are assumed to be as configured. */
 export interface Bare {
-  /** Their file. */
+  /** The path of their file. */
   readonly source: string
   readonly tensors: Weights.Tensors
 }
 
-/** What a classifier can be trained from. */
+/** A start for the training of a classifier. */
 export type Start = Backbone | Classifier | Bare
 
 const epsilonOf = ({ normEpsilon }: VitConfig): number => normEpsilon ?? Block.EPSILON
 
 type Seen = Readonly<Record<string, Json.Json>>
 
-/** What changes what a network computes, and leaves no trace in its weights. */
+/** Selects the settings that change the outputs of a network and do not show in its weights. */
 const unseen = (
   { augment: { mean, std }, vit }: FinetuneConfig | PretrainConfig
 ): Readonly<Record<string, Json.Json>> => ({
@@ -41,7 +41,7 @@ const pooledBy = ({ tensors }: Bare): Seen => {
   return Object.hasOwn(tensors, "norm.weight") ? { "vit.pooling": "cls" } : {}
 }
 
-/** Refuses to compute with weights otherwise than they were trained. */
+/** Refuses settings that differ from those that the weights were trained with. */
 export const checkAgreement = (stage: string, config: FinetuneConfig, start: Start) => {
   const pooled = ({ vit }: FinetuneConfig): Seen => ({ "vit.pooling": vit.pooling })
   const asked = { ...unseen(config), ...pooled(config) }
@@ -52,7 +52,7 @@ export const checkAgreement = (stage: string, config: FinetuneConfig, start: Sta
     stage,
     Record.map(given, (value, key) => [
       Json.canonical(value) !== Json.canonical(asked[key]!),
-      `expected ${JSON.stringify(value)}, as the weights were trained with, got ${
+      `expected ${JSON.stringify(value)}, the value that the weights were trained with, got ${
         JSON.stringify(asked[key])
       }; set finetune.${key} to it`
     ])
@@ -64,16 +64,14 @@ const HEAD = /^head\./
 const showClasses = (classes: ReadonlyArray<string>): string =>
   `${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`
 
-/**
- * The arrays that training starts from, without a head for other classes, and what there is to say of them.
- */
+/** Returns the arrays that training starts from, without a head for other classes, and messages about them. */
 export const tensorsOf = (config: FinetuneConfig, classes: ReadonlyArray<string>, start: Start) => {
   const { tensors } = start
   const headless = Record.filter(tensors, (_, name) => !HEAD.test(name))
   const head = tensors["head.weight"]?.shape[0]
   if ("classes" in start) {
     if (Equal.equals(start.classes, classes)) return { tensors, said: [] }
-    const said = `the head is left out and begins anew: it tells ${start.classes.length} classes ` +
+    const said = `the head is left out, and a new one is trained. It has ${start.classes.length} classes ` +
       `(${showClasses(start.classes)}), the images have ${classes.length} (${showClasses(classes)})`
     return { tensors: headless, said: [said] }
   }
@@ -81,12 +79,12 @@ export const tensorsOf = (config: FinetuneConfig, classes: ReadonlyArray<string>
   const tables = Object.keys(tensors).some((name) => name.endsWith("relative_position_bias_table"))
   const assumed = Object.entries(unseen(config)).filter(([key]) => key !== "vit.heads" || !tables)
     .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
-  const said = `${start.source} does not say how its network computes; taken as configured: ${assumed.join(", ")}`
+  const said = `${start.source} has weights only. Assumed as configured: ${assumed.join(", ")}`
   if (head === undefined) return { tensors, said: [said] }
   return head === classes.length
-    ? { tensors, said: [said, `the head for ${head} classes is taken; ${start.source} does not name them`] }
+    ? { tensors, said: [said, `the head for ${head} classes is used. ${start.source} does not name the classes`] }
     : {
       tensors: headless,
-      said: [said, `the head for ${head} classes is left out, for the images have ${classes.length}`]
+      said: [said, `the head for ${head} classes is left out, because the images have ${classes.length}`]
     }
 }

@@ -1,4 +1,4 @@
-/** What a tokenizer learns to rebuild: the teacher's features of what it is shown. */
+/** The targets of the tokenizer: the teacher's features of its images. */
 import { Effect } from "effect"
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
@@ -7,12 +7,12 @@ import { Teacher, TeacherError } from "../../layers/teacher/Teacher.ts"
 import type * as Batches from "./Batches.ts"
 import * as Stage from "./Stage.ts"
 
-/** The most tokens before the patches that are taken for class tokens and registers. */
+/** Largest number of tokens before the patches that may be class tokens and registers. */
 const LEADING = 17
 
 /**
- * The teacher's features of a batch from a set. Fails with `ConfigError` when they are not of the tokenizer's patches, and
- * with `TeacherError` when a patch has none that could be learned, or as the teacher does.
+ * Computes the teacher's features of a batch from a set. Fails with `ConfigError` if their number does not fit the tokenizer's
+ * patches, with `TeacherError` if the features of a patch have no direction, and as the teacher does.
  */
 export const of = Effect.fnUntraced(function*(
   config: TokenizerConfig,
@@ -32,10 +32,8 @@ export const of = Effect.fnUntraced(function*(
       more !== 0,
       `expected a size that gives the ${tokens} patches of the teacher ${teacher.name} in ${imageSize} pixels, got ${patchSize}` +
       (more > 0 && more <= LEADING
-        ? `; if its first ${
-          more === 1 ? "token is no patch but a class token" : `${more} tokens are no patches`
-        }, leave ` +
-          `out ${more} more (skip of its layer, --teacher-skip)`
+        ? `; if its first ${more === 1 ? "token is a class token" : `${more} tokens are not patches`}, skip ` +
+          `${more} more (skip of its layer, --teacher-skip)`
         : "")
     ]
   })

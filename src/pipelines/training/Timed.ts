@@ -1,12 +1,12 @@
-/** How long the parts of a run took, over all the processes that worked on them. */
+/** Measures the time of the parts of a run, over all processes that worked on them. */
 import { Clock, Effect, Option, Schema } from "effect"
 import { Runs } from "../../layers/run/Runs.ts"
 
 const Spent = Schema.Struct({ seconds: Schema.Finite, finished: Schema.optionalKey(Schema.Boolean) })
 
 /**
- * A part of a run with the seconds that it took. Time that interrupted processes spent on it counts, that of killed ones is
- * not known. Of a finished part the run remembers the time, whatever it takes to run it again.
+ * Measures the seconds of a part of a run. The time of interrupted processes counts. That of killed processes is unknown. The
+ * run stores the time of a finished part, and running it again does not change it.
  */
 export const timed = Effect.fnUntraced(function*<A, E, R>(part: string, self: Effect.Effect<A, E, R>) {
   const runs = yield* Runs

@@ -1,8 +1,8 @@
 /**
- * The loop that every training stage shares: batches in, steps taken, rows logged, checkpoints kept.
+ * The training loop of all stages: it makes batches, takes steps, writes the log and keeps checkpoints.
  *
- * A stage is resumed from its newest checkpoint, and since a batch depends on its step number alone, a run that was
- * killed at any moment and started again ends with the bytes of one that never stopped.
+ * A stage resumes from its newest checkpoint. A batch depends on its step number alone. A run that was killed at any moment and
+ * started again therefore ends with the same bytes as an uninterrupted one.
  */
 import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
@@ -22,13 +22,13 @@ import { prefetch } from "./Prefetch.ts"
 import * as TrainingMetrics from "./TrainingMetrics.ts"
 
 /**
- * A stage had to stop because a step could not be taken: `Effect.catchReason("TrainingError", "NonFinite", ...)` catches one
- * of the reasons, which are those of an engine. Exits with 70.
+ * A stage stopped because a step failed. The reasons are those of an engine: `Effect.catchReason("TrainingError", "NonFinite",
+ * ...)` catches one of them. Exits with 70.
  */
 export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
   stage: Schema.String,
   step: Schema.Int,
-  /** The batch of the failed step, in the run folder, for replay. */
+  /** The name of the failed step's batch in the run folder, for replay. */
   batch: Schema.String,
   reason: Reason
 }) {
@@ -37,16 +37,16 @@ export class TrainingError extends Schema.TaggedError<TrainingError>()("Training
     const { batch, reason, stage, step } = this
     const state = reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
     const failed = "step" in reason ? reason.message : `step ${step} failed: ${reason.message}`
-    return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors; mend what that was made of and ` +
-      "start again, or begin another run with other settings"
+    return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors; correct its data and ` +
+      "start again, or start another run with other settings"
   }
 }
 
-/** What a stage tells the loop. */
+/** The parts of a stage that the loop needs. */
 export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly stage: string
   readonly step: TrainStep<S, B, M>
-  /** What identifies the stage's computation: a checkpoint of anything else is refused. */
+  /** The identity of the stage's computation. Checkpoints of another one are refused. */
   readonly config: Json.Json
   readonly dataDigest: string
   readonly seed: number
@@ -54,34 +54,37 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   readonly batchSize: number
   readonly stepsPerEpoch: number
   readonly checkpointEvery: number
-  /** The state before the first step; not asked for on resume. */
+  /** Computes the state before the first step. A resumed stage does not run it. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
-  /** Steps that count as taken before the first, what they were computed on, and what else is known of a step's state. */
+  /**
+   * The number of steps that count as taken at the start, the engines that computed them, and other facts about the first
+   * state.
+   */
   readonly begin?: {
     readonly step: number
     readonly computedOn: ComputedOn.History
     readonly extra: (step: number) => Json.Json
   }
-  /** The batch of one step, a function of the step number alone. */
+  /** Makes the batch of a step, a function of the step number alone. */
   readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
-  /** Told of each batch when its step is taken, and nobody reads it any more. */
+  /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
-  /** What a step shows, and adds to the log. */
+  /** Returns the metrics of a step, for the progress display and the log. */
   readonly measure: (metrics: HostOf<M>, step: number) => Readonly<Record<string, number>>
-  /** What the log says of a step besides: how it was taken. */
+  /** Returns the settings of a step, for the log. */
   readonly settings: (step: number) => Readonly<Record<string, number>>
 }
 
-/** A training on the engine: its step, how many steps were taken before, and what all steps are computed on. */
+/** A training on the engine: its step, the number of steps that were taken before, and the engines of all steps. */
 interface Resumed<S, B, M> {
   readonly handle: TrainHandle<S, B, M>
   readonly start: number
-  /** Whether the run has its state. */
+  /** True if the run has a checkpoint of its state. */
   readonly saved: boolean
   readonly computedOn: ComputedOn.History
 }
 
-/** Puts the step on the engine, in the state of the newest checkpoint or else in its first one. */
+/** Opens the step on the engine, in the state of the newest checkpoint, or in its first state. */
 const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
   { begin, config, dataDigest, initial, stage, step, steps }: Training<S, B, M, E1, R1, E2, R2>
 ) {
@@ -98,8 +101,8 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
       yield* Effect.logWarning(
         `${stage}: the log has ${rows} rows of the ${
           start - first
-        } steps that the checkpoint holds, so some were lost or changed; ` +
-          "its curves have gaps, and the weights are right all the same"
+        } steps of the checkpoint. Some rows were lost or changed. ` +
+          "The curves have gaps, but the weights are right"
       )
     }
     return {
@@ -112,8 +115,8 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
   if (start < steps) yield* runs.computesOn(engine.about)
   if (start > 0 && before.length === 0) {
     yield* Effect.logWarning(
-      `${stage}: its checkpoint, of an earlier version, does not say what the first ${start} steps were computed on; the ` +
-        `others are on ${ComputedOn.show(engine.about)}`
+      `${stage}: its checkpoint is of an earlier version and does not name the engine of the first ${start} steps. The ` +
+        `others are computed on ${ComputedOn.show(engine.about)}`
     )
   }
   const resumed: Resumed<S, B, M> = {
@@ -131,7 +134,7 @@ const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, 
     () => Tree.map<HostOf<S>>(step.state, (_, path) => tensors[path])
   ))
 
-/** What keeps the state as a checkpoint; `logged` is the last step with a row in the log. */
+/** Makes the function that saves a checkpoint. `logged` is the last step with a row in the log. */
 const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
   { begin, config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2>,
   { computedOn, handle, saved: there, start }: Resumed<S, B, M>
@@ -162,7 +165,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
 
 const digestOf = (config: Json.Json): string => Files.sha256(Json.canonical(config))
 
-/** Keeps the batch of a step that could not be taken, for replay; gives its name in the run. */
+/** Saves the batch of a failed step for replay. Returns its name in the run. */
 const saveBatch = Effect.fnUntraced(function*(
   { config, dataDigest, seed, stage }: Pick<Weights.Provenance, "stage" | "dataDigest" | "seed"> & {
     readonly config: Json.Json
@@ -177,11 +180,11 @@ const saveBatch = Effect.fnUntraced(function*(
 })
 
 /**
- * Takes all steps of a stage that are not taken yet and returns its last state, and what all steps were computed on.
+ * Takes all remaining steps of a stage. Returns its last state, and the engines of all steps.
  *
- * Fails with `TrainingError` when a step gives a loss that is not finite or the engine fails; the batch is kept, and in the
- * first case the state before it. On interruption the state is saved before the effect ends; where that fails, its error is a
- * defect beside the interruption.
+ * Fails with `TrainingError` if a step gives a loss that is not finite, or if the engine fails. The batch is saved. For a loss
+ * that is not finite, the state before it is saved as well. On interruption the state is saved before the effect ends. If that
+ * fails, its error is a defect beside the interruption.
  */
 export const train = Effect.fn("patchword.train")(
   function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(

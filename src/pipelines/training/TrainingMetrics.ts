@@ -1,6 +1,5 @@
 /**
- * What a training tells of itself while it runs: metrics of Effect, which `effect/observability` exports, one series for each
- * stage.
+ * Metrics of a running training: metrics of Effect, which `effect/observability` exports, one series for each stage.
  *
  * ```ts
  * import assert from "node:assert"
@@ -17,7 +16,7 @@
 import { Effect, Metric } from "effect"
 import type { Memory } from "../../layers/engine/Engine.ts"
 
-/** The metrics of a stage. Those of one name are the same series, whoever asks for them. */
+/** Returns the metrics of a stage. Metrics of the same name are the same series for all callers. */
 export const of = (stage: string) => {
   const options = (unit: string, description: string) => ({
     description,
@@ -33,7 +32,7 @@ export const of = (stage: string) => {
     imagesPerSecond: gauge("images_per_second", "{image}/s", "Images per second since the training began"),
     loss: gauge("loss", "1", "The loss of the last step"),
     secondsWaitedForData: counter("data_wait", "s", "Time that steps waited for their batches"),
-    bytesOfBatches: gauge("batches", "By", "Memory of the batches that are made and not used up"),
+    bytesOfBatches: gauge("batches", "By", "Memory of the batches that are ready or in use"),
     engineTensors: gauge("engine.tensors", "{tensor}", "Arrays that the engine holds, at the last checkpoint"),
     engineBytes: gauge("engine.memory", "By", "Memory that the engine's arrays take, at the last checkpoint")
   }
@@ -43,13 +42,13 @@ export const of = (stage: string) => {
 export interface Taken {
   readonly images: number
   readonly imagesPerSecond: number
-  /** None where the stage measures no loss. */
+  /** The loss; undefined if the stage measures none. */
   readonly loss: number | undefined
   readonly secondsWaitedForData: number
   readonly bytesOfBatches: number
 }
 
-/** What keeps the metrics of a stage. */
+/** Makes the recorder of a stage's metrics. */
 export const recorder = (stage: string) => {
   const metrics = of(stage)
   return {
