@@ -231,7 +231,7 @@ describe("casts past the compiler", () => {
 
 describe("docstrings", () => {
   it("begin with what they are about", () => {
-    assert.isBelow(sources.flatMap(nounClauses).length, 204)
+    assert.isBelow(sources.flatMap(nounClauses).length, 60)
   })
 
   it("are seen to begin with a noun clause", () => {

@@ -24,7 +24,7 @@ const variables = Config.all({
   hubUrl: Config.option(Config.String("HF_ENDPOINT"))
 })
 
-/** Options for requests to the Hub: the token of `HF_TOKEN`, the server of `HF_ENDPOINT`, and the revision. */
+/** Reads the options of requests to the Hub: the token of `HF_TOKEN`, the server of `HF_ENDPOINT`, and the revision. */
 export const options = Effect.fnUntraced(function*(revision: Option.Option<string>) {
   const { hubUrl, token } = yield* Effect.orDie(variables)
   const given: Hub.Options = {
