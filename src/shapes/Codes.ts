@@ -90,9 +90,20 @@ const straightThroughGrad = tf.customGrad((...args) => {
  * `x + stopGradient(quantized - x)` without the rounding error.
  */
 export function straightThrough<S extends Shape>(x: Tensor<S>, quantized: Tensor<NoInfer<S>>): Tensor<S>
-export function straightThrough<S extends Shape, R extends Shape>(
-  x: Tensor<S>,
-  quantized: Tensor<R> & ShapeError.ShapeError<`straightThrough: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+export function straightThrough<S extends Shape, R extends Shape, D extends DType, E extends DType>(
+  x: Tensor<S, D>,
+  quantized:
+    & Tensor<R, E>
+    & ShapeError.ShapeError<
+      ShapeError.Floats<
+        "straightThrough",
+        "x",
+        D,
+        "quantized",
+        E,
+        `straightThrough: left is ${ShowShape<S>} but right is ${ShowShape<R>}`
+      >
+    >
 ): never
 export function straightThrough(x: Any, quantized: Any): Any {
   ShapeError.floats("straightThrough", { x, quantized })

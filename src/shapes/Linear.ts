@@ -12,6 +12,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
+import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
@@ -29,11 +30,27 @@ export function project<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
   weight: Tensor<[Out, In]>
 ): Tensor<[...L, Out]>
-export function project<L extends Shape, In extends number, W extends number, Out extends number>(
-  x: Tensor<[...L, In]>,
+export function project<
+  L extends Shape,
+  In extends number,
+  W extends number,
+  Out extends number,
+  D extends DType,
+  E extends DType
+>(
+  x: Tensor<[...L, In], D>,
   weight:
-    & Tensor<[Out, W]>
-    & ShapeError.ShapeError<`linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`>
+    & Tensor<[Out, W], E>
+    & ShapeError.ShapeError<
+      ShapeError.Floats<
+        "linear",
+        "x",
+        D,
+        "weight",
+        E,
+        `linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`
+      >
+    >
 ): never
 export function project(x: Any, weight: Any): Any {
   ShapeError.floats("linear", { x, weight })
@@ -51,14 +68,16 @@ export function linear<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
   params: LinearParams<In, Out>
 ): Tensor<[...L, Out]>
-export function linear<L extends Shape, In extends number, W extends number, Out extends number, P>(
-  x: Tensor<[...L, In]>,
+export function linear<L extends Shape, In extends number, W extends number, Out extends number, P, D extends DType>(
+  x: Tensor<[...L, In], D>,
   params:
     & P
     & LinearParams<W, Out>
     & ShapeError.ShapeError<
-      "bias" extends keyof P ? `linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`
+      [D] extends ["float32"]
+        ? "bias" extends keyof P ? `linear: input axis -1 is ${Show<In>} but the weight expects ${Show<W>}`
         : "linear: the bias is missing; use project for a weight without a bias"
+        : `linear: x must be float32 but is ${D}`
     >
 ): never
 export function linear(x: Any, { bias, weight }: { readonly weight: Any; readonly bias?: Any }): Any {
@@ -75,9 +94,13 @@ export function matMul<L extends Shape, M extends number, K extends number, N ex
   a: Tensor<[...L, M, K]>,
   b: Tensor<[...L, K, N]>
 ): Tensor<[...L, M, N]>
-export function matMul<A extends Shape, B extends Shape>(
-  a: Tensor<A>,
-  b: Tensor<B> & ShapeError.ShapeError<`matMul: ${ShowShape<A>} cannot be multiplied by ${ShowShape<B>}`>
+export function matMul<A extends Shape, B extends Shape, D extends DType, E extends DType>(
+  a: Tensor<A, D>,
+  b:
+    & Tensor<B, E>
+    & ShapeError.ShapeError<
+      ShapeError.Floats<"matMul", "a", D, "b", E, `matMul: ${ShowShape<A>} cannot be multiplied by ${ShowShape<B>}`>
+    >
 ): never
 export function matMul(a: Any, b: Any): Any {
   ShapeError.floats("matMul", { a, b })
@@ -94,12 +117,19 @@ export function matMulTransposed<L extends Shape, M extends number, K extends nu
   a: Tensor<[...L, M, K]>,
   b: Tensor<[...L, N, K]>
 ): Tensor<[...L, M, N]>
-export function matMulTransposed<A extends Shape, B extends Shape>(
-  a: Tensor<A>,
+export function matMulTransposed<A extends Shape, B extends Shape, D extends DType, E extends DType>(
+  a: Tensor<A, D>,
   b:
-    & Tensor<B>
+    & Tensor<B, E>
     & ShapeError.ShapeError<
-      `matMulTransposed: ${ShowShape<A>} cannot be multiplied by the transpose of ${ShowShape<B>}`
+      ShapeError.Floats<
+        "matMulTransposed",
+        "a",
+        D,
+        "b",
+        E,
+        `matMulTransposed: ${ShowShape<A>} cannot be multiplied by the transpose of ${ShowShape<B>}`
+      >
     >
 ): never
 export function matMulTransposed(a: Any, b: Any): Any {

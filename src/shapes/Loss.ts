@@ -99,9 +99,20 @@ export function softCrossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
   targets: Tensor<NoInfer<[M, K]>>
 ): Tensor<[]>
-export function softCrossEntropy<S extends Shape, R extends Shape>(
-  logits: Tensor<S>,
-  targets: Tensor<R> & ShapeError.ShapeError<`softCrossEntropy: left is ${ShowShape<S>} but right is ${ShowShape<R>}`>
+export function softCrossEntropy<S extends Shape, R extends Shape, D extends DType, E extends DType>(
+  logits: Tensor<S, D>,
+  targets:
+    & Tensor<R, E>
+    & ShapeError.ShapeError<
+      ShapeError.Floats<
+        "softCrossEntropy",
+        "logits",
+        D,
+        "targets",
+        E,
+        `softCrossEntropy: left is ${ShowShape<S>} but right is ${ShowShape<R>}`
+      >
+    >
 ): never
 export function softCrossEntropy(logits: Any, targets: Any): Any {
   ShapeError.floats("softCrossEntropy", { logits, targets })

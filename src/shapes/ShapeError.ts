@@ -40,6 +40,17 @@ export const sizes = (name: string, shape: Shape): void => {
 export type Elements<Name extends string, Wanted extends string, D extends string, Operand extends string = "x"> =
   [D] extends [Wanted] ? unknown : ShapeError<`${Name}: ${Operand} must be ${Wanted} but is ${D}`>
 
+/** Says which of two operands is not float32, or `Else` where both are. */
+export type Floats<
+  Name extends string,
+  A extends string,
+  D extends string,
+  B extends string,
+  E extends string,
+  Else extends string
+> = [D] extends ["float32"] ? [E] extends ["float32"] ? Else : `${Name}: ${B} must be float32 but is ${E}`
+  : `${Name}: ${A} must be float32 but is ${D}`
+
 /** Refuses an operand of another element type. */
 export const elements = (name: string, wanted: string, x: { readonly dtype: string }, operand = "x"): void => {
   if (x.dtype !== wanted) throw new ShapeError(`${name}: ${operand} must be ${wanted} but is ${x.dtype}`)
