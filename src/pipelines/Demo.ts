@@ -42,7 +42,7 @@ import { trainTokenizer } from "./TrainTokenizer.ts"
 /** The held-out sets: new concepts in the styles of training, new concepts in new styles, known concepts in new styles. */
 const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
 
-/** The options of the demo beside its configuration. */
+/** The options of the demo in addition to its configuration. */
 export interface DemoOptions {
   /** The name of the configuration, for the report. */
   readonly preset: string

@@ -175,7 +175,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   yield* Stage.requireConfig(stage, {
     "": [
       start !== undefined && options.continueFrom !== undefined,
-      "expected one beginning, got a network to start from and a state to go on from"
+      "expected one start, got a network to start from and a state to continue from"
     ]
   })
   if (start !== undefined) yield* Start.checkAgreement(stage, config, start)

@@ -1,7 +1,7 @@
 /**
- * What a run will ask for, before it starts: parameters, multiplications, memory, time and disk of each stage. Rates and
- * memory are measured by a few steps at small batches, and reckoned from there. A teacher's own time and memory are not in them;
- * it takes none when its features are cached.
+ * Plans a run before it starts: parameters, multiplications, memory, time and disk space of each stage. A few steps at small
+ * batch sizes measure speed and memory. The plan extrapolates from them. The teacher's time and memory are not included. A
+ * teacher with cached features needs none.
  *
  * ```ts
  * import assert from "node:assert"
@@ -34,57 +34,59 @@ import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Memory from "./training/Memory.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
-/** The stages that are planned. */
+/** The stages of a plan. */
 export const StageName = Schema.Literals(["tokenizer", "pretrain", "finetune"])
 export type StageName = typeof StageName.Type
 
-/** What one stage asks for. Sizes in bytes, times in seconds. */
+/** The plan of one stage. Sizes are in bytes, times in seconds. */
 export const StagePlan = Schema.Struct({
   stage: StageName,
   parameters: Schema.Int,
-  /** Multiplications and additions of one image, forward, backward and update; of pretraining, with the tokenizer's. */
+  /**
+   * Multiplications and additions for one image: forward, backward and update. Those of pretraining include the tokenizer's.
+   */
   flopsPerImage: Schema.Finite,
   batchSize: Schema.Int,
   stepsPerEpoch: Schema.Int,
   steps: Schema.Int,
-  /** Null where the weights, their update and a few images do not fit, so that nothing is measured; so are the times. */
+  /** Images per second. Null, like the times, if the weights, their update and a few images do not fit into memory. */
   imagesPerSecond: Schema.NullOr(Schema.Finite),
-  /** Null also where the images do not make one update; so is the time of the stage. */
+  /** Seconds per epoch. Null, like the time of the stage, also if the images do not fill one update. */
   secondsPerEpoch: Schema.NullOr(Schema.Finite),
   seconds: Schema.NullOr(Schema.Finite),
-  /** Of the whole process, about; where nothing was measured, that of the weights, their update and a few images alone. */
+  /** Memory of the whole process, approximately. Without a measurement, that of the weights, their update and a few images. */
   memory: Schema.Finite,
-  /** The two checkpoints that are kept, and the final weights. */
+  /** Disk space of the two checkpoints that are kept and of the final weights. */
   disk: Schema.Finite
 })
 
-/** What a run asks for, and what would not fit. */
+/** The plan of a run, and the problems that it finds. */
 export const Plan = Schema.Struct({
   engine: Schema.String,
   machine: Schema.Struct({ memory: Schema.Finite, cores: Schema.Int }),
   stages: Schema.Array(StagePlan),
-  /** Bytes of the teacher's features for all that the tokenizer's training sees, in float16. */
+  /** Bytes of the teacher's features for all images of the tokenizer's training, in float16. */
   featureCache: Schema.Finite,
-  /** A sentence for everything that this machine cannot do. */
+  /** The requirements that this machine does not meet, one sentence each. */
   problems: Schema.Array(Schema.String)
 })
 export type Plan = typeof Plan.Type
 
-/** What is known of the data and the teacher. */
+/** The facts about the data and the teacher. */
 export interface PlanOptions {
-  /** Of the split that is trained on. */
+  /** Number of images of the training split. */
   readonly images: number
   readonly classes: number
   readonly teacherWidth: number
-  /** Bytes that are free where the run will be. */
+  /** Free bytes on the disk of the run. */
   readonly free?: number
-  /** Default all. */
+  /** The stages to plan; all when absent. */
   readonly stages?: ReadonlyArray<StageName>
 }
 
 const STEPS = 3
 
-/** What a step of a trial computes, about: enough for a rate, and seconds on a small machine. */
+/** Operations of a step of the trial, approximately: enough to measure speed, and seconds on a small machine. */
 const TRIAL_FLOPS = 5e11
 
 // Any values take the same time; those of zeros have no direction.
@@ -95,7 +97,7 @@ const constant = <T>(spec: object): HostOf<T> =>
     return filled
   })
 
-/** Seconds of a step with what its batch is computed by, and the resident bytes of the process behind it. */
+/** Measures the seconds of a step with the computation of its batch, and the resident bytes of the process after it. */
 const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B, M>, before?: Inference<W, I, O>) {
   const engine = yield* Engine.Engine
   const handle = yield* engine.train(step, constant<S>(step.state as object))
@@ -110,9 +112,9 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
 }, Effect.scoped)
 
 /**
- * Plans the stages of a preset on the engine in the environment.
+ * Plans the stages of a preset on the engine of the environment.
  *
- * Fails as the engine does: with `OutOfMemory` when not even two images at a time fit.
+ * Fails as the engine does. It fails with `OutOfMemory` if not even two images at a time fit.
  */
 export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, options: PlanOptions) {
   const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = options

@@ -116,7 +116,7 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
   gradientNorm: HostTensor.item(gradientNorm)
 })
 
-/** The options of pretraining beside its configuration. */
+/** The options of pretraining in addition to its configuration. */
 export interface PretrainOptions extends Stage.StageOptions {
   /** A mask generator of one's own. The configuration must name no mask pattern, or this one. Files contain its name. */
   readonly mask?: Mask

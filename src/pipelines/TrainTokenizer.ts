@@ -251,7 +251,7 @@ const initial = Effect.fnUntraced(function*<E, R>(
   return { ...AdamW.initial(parameters, spec, optimizer.accumulate), quantize }
 })
 
-/** The options of tokenizer training beside its configuration. */
+/** The options of tokenizer training in addition to its configuration. */
 export interface TokenizerOptions extends Stage.StageOptions {
   /**
    * A quantizer of one's own. The configuration must name no quantizer, or this one. Files contain its name, and their readers

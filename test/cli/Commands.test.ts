@@ -52,7 +52,7 @@ describe("the commands", () => {
 
         const probed = yield* found("probe", `${run}/pretrain`, "--tests", "test", ...common)
         assert.hasAllKeys(probed.accuracy, ["test"])
-        assert.match(String(probed.chosenOn), /^a part of train that was held out \(6 of 24 images\)$/)
+        assert.match(String(probed.chosenOn), /^a held-out part of train \(6 of 24 images\)$/)
         const chosen = yield* found("probe", `${run}/pretrain`, "--tests", "test", "--validation", "val", ...common)
         assert.strictEqual(chosen.chosenOn, "val")
         const both = yield* found("probe", `${run}/pretrain`, "--tests", "val", "--validation", "val", ...common)
@@ -368,7 +368,7 @@ describe("the commands", () => {
         [66, ["encode", at("nothing")], /nothing/],
         [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
-        [65, ["inspect", images], /this folder is no run; known are safetensors/],
+        [65, ["inspect", images], /this folder is no run; supported are safetensors/],
         [66, ["encode", run, "--images", at("no-images")], /no-images: there is no such folder/],
         [
           64,

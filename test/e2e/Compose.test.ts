@@ -41,7 +41,7 @@ describe("the program of the README", () => {
         const before = yield* (yield* Engine).memory
         const { chosenOn, figures: [known] } = yield* learn(micro({ duration: 20, warmup: 2 }), "test")
         assert.isAbove(known!.top1, 1 / 3)
-        assert.match(chosenOn!, /^a part of train that was held out \(6 of 24 images\)$/)
+        assert.match(chosenOn!, /^a held-out part of train \(6 of 24 images\)$/)
         assert.deepStrictEqual(yield* (yield* Engine).memory, before)
       }).pipe(Effect.provide(
         Layer.mergeAll(engine, teacher, Runs.layerMemory()).pipe(Layer.provideMerge(Images.layerFolder(top)))

@@ -93,7 +93,7 @@ describe("evaluations", () => {
     it.effect("the probe never chooses on images that it reports", () =>
       Effect.gen(function*() {
         const [train, val, test] = [around("train", 60, 1.5), around("val", 90, 1.5), around("test", 90, 1.5)]
-        const part = "a part of train that was held out (12 of 60 images)"
+        const part = "a held-out part of train (12 of 60 images)"
         const found = yield* probe(preset.probe, { train, validation: val, tests: [test, val] })
         assert.strictEqual(found.chosenOn, part)
         assert.deepStrictEqual(yield* probe(preset.probe, { train, tests: [test, val] }), found)
@@ -103,7 +103,7 @@ describe("evaluations", () => {
         const copies = { ...FeatureSets.rows(test, Int32Array.of(3, 1, 2)), name: "copies", digest: "other" }
         assert.match(
           (yield* probe(preset.probe, { train, validation: copies, tests: [test] })).chosenOn!,
-          /^a part of train/
+          /^a held-out part of train/
         )
         const alone = yield* probe({ ...preset.probe, l2: [found.l2] }, { train, validation: val, tests: [test, val] })
         assert.deepStrictEqual(alone, { figures: found.figures, l2: found.l2, tried: [], atEdge: false })

@@ -26,7 +26,7 @@ describe("what was expected of a run", () => {
     const expected = [...DemoExpectations.figures.slice(0, -1), { figure: "seconds", atMost: 300 }]
     assert.deepStrictEqual(judged(...expected), [
       "All 9 figures of learning are as expected.",
-      "time: 6 min 49 s. Expected was at most 5 min: a slow or busy machine takes longer and learns the same."
+      "time: 6 min 49 s. Expected: at most 5 min. A slow or busy machine takes longer and learns the same."
     ])
   })
 

@@ -37,7 +37,7 @@ describe("inspecting a file", () => {
     Effect.gen(function*() {
       const error = yield* inFile(name, bytes)
       assert.strictEqual(error.reason._tag, "Unknown")
-      assert.match(error.message, /is neither safetensors nor a checkpoint of PyTorch.*\.onnx; known are/)
+      assert.match(error.message, /is neither safetensors nor a checkpoint of PyTorch.*\.onnx; supported are/)
       assert.notMatch(error.message, /cut off|claims/)
       assert.strictEqual(error[Runtime.errorExitCode], 65)
     }))

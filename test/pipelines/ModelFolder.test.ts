@@ -236,7 +236,7 @@ describe("a model folder", () => {
         const other = yield* Effect.flip(ModelFolder.read(folder))
         assert.include(
           other.message,
-          "config.json describes [\"BertModel\"]; known are networks of patchword, and Beit"
+          "config.json describes [\"BertModel\"]; supported are networks of patchword, and Beit"
         )
         assert.strictEqual(other[Runtime.errorExitCode], 65)
       }))

@@ -1,5 +1,5 @@
 /**
- * The record beside weights that describes their network. It is enough to build the network again.
+ * The description of a network, stored with its weights. It is enough to build the network again.
  *
  * ```ts
  * import assert from "node:assert"

@@ -12,19 +12,19 @@
 import type { Schema } from "effect"
 import * as Json from "../values/Json.ts"
 
-/** A whole configuration, after what `name` has changed. */
+/** A whole configuration after the changes of a source, and the name of the source. */
 export interface Layer {
   readonly name: string
   readonly value: Json.Json
 }
 
-/** The values of an object and of those within it, by their dot-joined paths; an object without members is a value. */
+/** Lists the values of an object, at every depth, by their dot-joined paths. An object without members is a value. */
 export const leaves = (value: Json.Json, path = ""): ReadonlyArray<readonly [path: string, value: Json.Json]> =>
   Json.isObject(value) && (path === "" || Object.keys(value).length > 0)
     ? Object.entries(value).flatMap(([key, member]) => leaves(member, path === "" ? key : `${path}.${key}`))
     : [[path, value]]
 
-/** For each path of the last layer, the name of the layer that gave it its value; layers lie one over the other. */
+/** Returns the name of the layer that set the value of each path of the last layer. Layers are in the order of their changes. */
 export const of = (layers: ReadonlyArray<Layer>): ReadonlyMap<string, string> => {
   const tables = layers.map(({ name, value }) => ({ name, table: new Map(leaves(value)) }))
   const last = tables.at(-1)?.table ?? new Map<string, Schema.Json>()

@@ -96,11 +96,11 @@ export interface Translated {
   readonly value: Json.Json
   /** Lengths that contradict each other, by the dot-joined path. */
   readonly contradictions: ReadonlyArray<{ readonly path: string; readonly message: string }>
-  /** For the path of a stored value, the path under which it was said. */
+  /** The path that was given for each path of a stored value. */
   readonly saidAs: ReadonlyMap<string, string>
 }
 
-/** Lays changes over a configuration, with the lengths at some places in the words of {@link Said}. */
+/** Applies changes to a configuration. The lengths at the given paths may be in the words of {@link Said}. */
 export const translate = (
   places: ReadonlyArray<ReadonlyArray<string>>,
   config: Json.Json,

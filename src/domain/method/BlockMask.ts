@@ -58,7 +58,7 @@ const attempts = 10
 const whole = (value: number, least: number, most = Infinity): boolean =>
   Number.isInteger(value) && value >= least && value <= most
 
-/** Tests each option, and gives its expected values. */
+/** Tests each option, and describes its expected values. */
 const wanted = (options: Options) => {
   const { count, height, maxBlock, minAspect, minBlock, width } = options
   const patches = height * width

@@ -105,7 +105,7 @@ const projections = (attention: string): Foreign => [
   `${attention}.v_proj`
 ]
 
-/** The names of transformers 5 in memory, as `state_dict` gives them. Its files have the names of before. */
+/** The names of transformers 5 in memory, as `state_dict` returns them. Its files have the names of earlier versions. */
 const inMemory = (prefix: string): Readonly<Record<string, Foreign>> => {
   const layer = `${prefix}layers.*`
   return {

@@ -1,5 +1,5 @@
 /**
- * What a file or a folder is, and what it can be used for: weights of ours or of others, ONNX models, runs.
+ * Describes files and folders, and lists the commands that can use them: weights of patchword or of others, ONNX models, runs.
  *
  * ```ts
  * import assert from "node:assert"
@@ -34,19 +34,19 @@ const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
 const Port = Schema.Struct({ name: Schema.String, shape: Shape })
 const Uses = Schema.Array(Schema.String)
 
-/** Weights: how many numbers, of which network, from where. */
+/** A weights file: its numbers, its network and its provenance. */
 export const WeightsFile = Schema.TaggedStruct("Weights", {
   path: Schema.String,
   bytes: Schema.Int,
   /** The SHA-256 of the file. */
   digest: Schema.String,
-  /** The SHA-256 of the tensors alone, by which results name the weights that they were measured with. */
+  /** The SHA-256 of the tensors alone. Results name the weights that they were measured with by it. */
   weightsDigest: Schema.optionalKey(Schema.String),
   tensors: Schema.Int,
   parameters: Schema.Int,
-  /** How many numbers of each element type, as the file calls it. */
+  /** Number of elements of each element type, under the file's names. */
   dtypes: Schema.Record(Schema.String, Schema.Int),
-  /** Which network the names and the shapes are those of. */
+  /** The network that the names and the shapes match. */
   looksLike: Schema.optionalKey(Schema.String),
   provenance: Schema.optionalKey(Weights.Provenance),
   uses: Uses
@@ -66,19 +66,19 @@ export const OnnxFile = Schema.TaggedStruct("Onnx", {
   uses: Uses
 })
 
-/** A run: its stages, each with its last logged step and, when it is finished, its weights; and what evaluations found. */
+/** A run: its stages, and the results of evaluations. A stage has its last logged step, and its weights if it is finished. */
 export const RunFolder = Schema.TaggedStruct("Run", {
   path: Schema.String,
   stages: Schema.Array(Schema.Struct({
     stage: Schema.String,
     finished: Schema.Boolean,
-    /** The state that it went on from, where it did. */
+    /** The state that it continued from, if any. */
     continuedFrom: Schema.optionalKey(ContinuedFrom.ContinuedFrom),
-    /** What the last step measured, on the batch that it learned from. */
+    /** The metrics of the last step, on its own batch. */
     lastBatch: Schema.optionalKey(Row),
     weights: Schema.optionalKey(WeightsFile)
   })),
-  /** What its stages were computed on, one after another. */
+  /** The engines of the stage, in order. */
   computedOn: Schema.Array(ComputedOn.ComputedOn),
   results: Schema.Array(Results.Result),
   uses: Uses
@@ -98,18 +98,18 @@ const rows = {
   bytes: Schema.Int,
   digest: Schema.String,
   images: Schema.Int,
-  /** The names of the classes, where the file has them. */
+  /** The class names, if the file has them. */
   classes: Schema.optionalKey(Schema.Array(Schema.String)),
   uses: Uses
 }
 
-/** The codes of images, a row of patches for each. */
+/** A file of codes, with one row of patches for each image. */
 export const CodesFile = Schema.TaggedStruct("Codes", { ...rows, patches: Schema.Int })
 
-/** The features of images; the shape is that of one image's. */
+/** A file of features. The shape is that of one image's features. */
 export const FeaturesFile = Schema.TaggedStruct("Features", { ...rows, shape: Schema.Array(Schema.Int) })
 
-/** A resumable state of a stage. */
+/** A checkpoint of a stage. */
 export const CheckpointFolder = Schema.TaggedStruct("Checkpoint", {
   path: Schema.String,
   stage: Schema.String,
@@ -128,14 +128,14 @@ export const CacheFolder = Schema.TaggedStruct("FeatureCache", {
   uses: Uses
 })
 
-/** A configuration, JSON or YAML, for these stages. */
+/** A configuration file, JSON or YAML, for the listed stages. */
 export const ConfigFile = Schema.TaggedStruct("Config", {
   path: Schema.String,
   stages: Schema.Array(Schema.String),
   uses: Uses
 })
 
-/** What was found. */
+/** The result of an inspection. */
 export const Inspection = Schema.Union([
   WeightsFile,
   OnnxFile,
@@ -149,16 +149,16 @@ export const Inspection = Schema.Union([
 ])
 export type Inspection = typeof Inspection.Type
 
-/** It is none of the known kinds. Exits with 65. */
+/** The file is of no known kind. Exits with 65. */
 export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; known are safetensors, checkpoints of PyTorch, ONNX models, configurations, run folders, ` +
+    return `${this.problem}; supported are safetensors, checkpoints of PyTorch, ONNX models, configurations, run folders, ` +
       "checkpoints and caches of patchword, and folders in the layout of the Hugging Face Hub"
   }
 }
 
-/** Why a path cannot be inspected. The exit code is that of the reason. */
+/** A path cannot be inspected. `reason` has the cause, and its exit code. */
 export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
   reason: Schema.Union([Unknown, Unreadable, Files.FileError])
@@ -177,7 +177,7 @@ const USES: Readonly<Record<Model.Kind, ReadonlyArray<string>>> = {
   Classifier: ["predict", "finetune --from", "features, probe, knn", "export --what logits, features"]
 }
 
-/** What a tokenizer can be used for whose quantizer was given in code. */
+/** The uses of a tokenizer whose quantizer was given in code. */
 const OWN: ReadonlyArray<string> = ["Artifact.tokenizer(path, { quantizer }), in code"]
 
 const ofOwnQuantizer = (model: Model.Model): boolean =>
@@ -185,7 +185,7 @@ const ofOwnQuantizer = (model: Model.Model): boolean =>
 
 const usesOfModel = (model: Model.Model): ReadonlyArray<string> => ofOwnQuantizer(model) ? OWN : USES[model._tag]
 
-/** What the network of a custom stage can be used for. */
+/** The uses of the network of a custom stage. */
 const CUSTOM: ReadonlyArray<string> = ["Artifact.custom, in code"]
 
 const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
@@ -212,7 +212,7 @@ const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, di
 
 const Classes = Json.text(Schema.Array(Schema.String))
 
-/** What a checkpoint says of itself; whoever goes on from it checks the rest. */
+/** The description that a checkpoint stores of itself. A stage that continues from it checks the rest. */
 const State = Json.text(Schema.Struct({
   state: Schema.Struct({
     stage: Schema.String,
@@ -295,7 +295,7 @@ const makeInspect = Effect.gen(function*() {
       Weights.read(given, { anyNumber: true }),
       (error) =>
         error.reason._tag === "Unrecognised"
-          ? new Unknown({ problem: `${error.reason.message}; nor is it called .onnx` })
+          ? new Unknown({ problem: `${error.reason.message}, and its name does not end in .onnx` })
           : error
     )
     const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
@@ -335,7 +335,7 @@ const makeInspect = Effect.gen(function*() {
       version,
       ...(computedOn !== undefined && { computedOn }),
       uses: [
-        "run its stage again to go on",
+        "run its stage again to continue",
         `a stage of another run (--continue ${path.join(given, "..", "..", "..")}@${step})`
       ]
     })
@@ -361,14 +361,14 @@ const makeInspect = Effect.gen(function*() {
     const stages = Object.keys(Option.getOrElse(found, () => ({}))).filter((key) => Object.hasOwn(Preset.fields, key))
     return stages.length === 0
       ? undefined
-      : ConfigFile.make({ path: given, stages, uses: [`any verb that trains or evaluates (--config ${given})`] })
+      : ConfigFile.make({ path: given, stages, uses: [`any command that trains or evaluates (--config ${given})`] })
   })
 
   const onnx = Effect.fnUntraced(function*(given: string) {
     const { about, content } = yield* file(given)
     const found = yield* Effect.fromResult(Result.try({
       try: () => OnnxModel.describe(content),
-      catch: () => new Unknown({ problem: "this is no ONNX model, or a damaged one" })
+      catch: () => new Unknown({ problem: "this is not an ONNX model, or it is damaged" })
     }))
     const patches = found.outputs.filter(({ shape }) => shape.length === 3).map(({ name }) => name)
     return OnnxFile.make({
@@ -422,7 +422,7 @@ const makeInspect = Effect.gen(function*() {
       })
     )
     const uses = stages.flatMap((one) =>
-      "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to go on`]
+      "weights" in one ? one.weights.uses.map((use) => `${one.stage}: ${use}`) : [`${one.stage}: run again to continue`]
     )
     return RunFolder.make({ path: given, stages, computedOn, results, uses })
   }, (self, given) => Files.onFailure(given)(self))
@@ -440,8 +440,8 @@ const makeInspect = Effect.gen(function*() {
 })
 
 /**
- * What is at a path. Fails with 66 when there is nothing, with 65 when it is damaged or of no known kind, with 74 when it
- * cannot be read.
+ * Inspects a path. Fails with 66 if nothing is there, with 65 if it is damaged or of no known kind, with 74 if it cannot be
+ * read.
  */
 export const inspect = Effect.fn("patchword.inspect")(
   function*(given: string) {

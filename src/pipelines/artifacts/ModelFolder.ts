@@ -35,7 +35,7 @@ import { OtherQuantizer, type Tokenizer } from "../trained/Tokenizer.ts"
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    return `${this.problem}; known are networks of patchword, and ${
+    return `${this.problem}; supported are networks of patchword, and ${
       BeitConfig.Architecture.literals.join(" and ")
     } of transformers`
   }
@@ -58,7 +58,7 @@ export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("Mo
   }
 }
 
-/** The content of the model card beside the provenance. */
+/** The content of the model card in addition to the provenance. */
 export interface Card {
   readonly name: string
   /** The licence, as an identifier of the Hub: `mit`. */

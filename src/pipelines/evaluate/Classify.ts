@@ -1,4 +1,4 @@
-/** What a classifier thinks of images, and how well. */
+/** Applies a classifier to images, and measures its accuracy. */
 import { Effect, Result } from "effect"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
@@ -6,7 +6,7 @@ import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Classifier from "../trained/Classifier.ts"
 import * as Logits from "./Logits.ts"
 
-/** What a classifier thinks of sets of images: logits `[N, K]` of each, row-major. */
+/** Computes the logits `[N, K]` of sets of images, row-major. */
 export const classify = Effect.fn("patchword.classify")(
   function*(classifier: Classifier.Classifier, sets: ReadonlyArray<ImageSet>) {
     yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
@@ -24,8 +24,8 @@ export const classify = Effect.fn("patchword.classify")(
 )
 
 /**
- * What a classifier reaches on sets of images, whose classes meet its own by name. Fails with `ClassesError` when labels are
- * none of the classes or classes do not meet, and as engine and images fail.
+ * Computes the accuracy of a classifier on sets of images. Their classes are matched with its own by name. Fails with
+ * `ClassesError` if labels are not classes or classes do not match, and as the engine and the images fail.
  */
 export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(function*(
   classifier: Classifier.Classifier,

@@ -1,4 +1,4 @@
-/** Images as words: the codes that a tokenizer gives to patches. */
+/** Encodes images: the codes that a tokenizer gives to their patches. */
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type { Tokenizer } from "../trained/Tokenizer.ts"
@@ -9,14 +9,14 @@ const BATCH = 64
 
 /** The codes of one image, `[N]`, patches row by row. */
 export interface Encoded {
-  /** Its place in the set. */
+  /** Its index in the set. */
   readonly index: number
   readonly codes: Int32Array
 }
 
 /**
- * Gives the codes of the central views of a set to `use`, some images at a time, in order. Fails with `OutputError` where a
- * vector is not finite, of which any code would be wrong, and as the engine, the images and `use` fail.
+ * Encodes the central views of a set, and calls `use` with the codes of a few images at a time, in order. Fails with
+ * `OutputError` if a vector is not finite, and as the engine, the images and `use` fail.
  */
 export const encode = Effect.fn("patchword.encode")(function*<E, R>(
   tokenizer: Tokenizer,

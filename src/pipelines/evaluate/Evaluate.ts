@@ -1,4 +1,4 @@
-/** How good a tokenizer and a pretrained network are at their own tasks, on images they were not trained on. */
+/** Evaluates a tokenizer and a pretrained network on their own tasks, with images that they were not trained on. */
 import { Effect } from "effect"
 import * as Codebook from "../../domain/method/Codebook.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
@@ -15,17 +15,17 @@ import * as Targets from "../training/Targets.ts"
 
 const BATCH = 64
 
-/** One image through the tokenizer: the codes of its patches and how well the teacher's features were rebuilt. */
+/** The tokenizer's result for one image: the codes of its patches, and the cosine similarity of the reconstructed features. */
 export interface EncodedImage {
   readonly codes: Int32Array
   readonly cosine: number
 }
 
-/** A set of images through the tokenizer. */
+/** The tokenizer's result for a set of images. */
 export interface TokenizerEvaluation {
-  /** The mean over all patches of the cosine between rebuilt and teacher's features. */
+  /** Mean cosine similarity of the reconstructed and the teacher's features, over all patches. */
   readonly cosine: number
-  /** How many codes occur, and how many equally frequent ones would be as hard to guess. */
+  /** Number of codes that occur, and their perplexity. */
   readonly usage: number
   readonly perplexity: number
   readonly images: ReadonlyArray<EncodedImage>
@@ -34,7 +34,10 @@ export interface TokenizerEvaluation {
 const average = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
-/** Encodes a set and compares what is rebuilt with the teacher's features. Fails as engine, images and teacher fail. */
+/**
+ * Encodes a set, and compares the reconstructed features with the teacher's. Fails as the engine, the images and the teacher
+ * fail.
+ */
 export const evaluateTokenizer = Effect.fn("patchword.evaluateTokenizer")(
   function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet) {
     yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
@@ -72,18 +75,21 @@ export const evaluateTokenizer = Effect.fn("patchword.evaluateTokenizer")(
   Effect.scoped
 )
 
-/** One masked image: the true codes of all its patches, and those that were predicted, meaningful where it was masked. */
+/**
+ * The result for one masked image: the true codes of all its patches, and the predicted codes. Predictions count at masked
+ * patches only.
+ */
 export interface PredictedImage {
   readonly mask: Uint8Array
   readonly truth: Int32Array
   readonly predicted: Int32Array
 }
 
-/** A set of masked images through the network. */
+/** The network's result for a set of masked images. */
 export interface PretrainEvaluation {
-  /** The share of masked patches whose code the last block predicts. */
+  /** The share of masked patches whose code the last block predicts correctly. */
   readonly maskedAccuracy: number
-  /** What always answering the most frequent code would reach. */
+  /** Accuracy of always answering the most frequent code. */
   readonly majority: number
   /** The mean cross entropy of the last block. */
   readonly loss: number
@@ -91,8 +97,8 @@ export interface PretrainEvaluation {
 }
 
 /**
- * Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. Fails with `ConfigError` and `MaskError` as
- * `pretrain` does, and as engine and images fail.
+ * Masks a set, one fixed mask per image, and compares predicted codes with the tokenizer's. Fails with `ConfigError` and
+ * `MaskError` as `pretrain` does, and as the engine and the images fail.
  */
 export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(function*(
   backbone: Backbone.Backbone,

@@ -1,16 +1,16 @@
-/** Features of a set of images with their labels: what the evaluations compare. */
+/** The features of a set of images, with their labels. The evaluations compare such sets. */
 import type { Labelled } from "../../domain/evaluation/Classes.ts"
 import * as Files from "../../layers/files/Files.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 
-/** One row of features per image, `[N, C]`, and what is known of the images. */
+/** One row of features per image, `[N, C]`, and the labels of the images. */
 export interface FeatureSet extends Labelled {
   readonly features: HostTensor<[number, number], "float32">
-  /** That of the images. */
+  /** The digest of the images. */
   readonly digest: string
 }
 
-/** The rows at `places`, in that order. */
+/** Selects the rows at `places`, in that order. */
 export const rows = (set: FeatureSet, places: Int32Array): FeatureSet => {
   const [, width] = set.features.shape
   const data = new Float32Array(places.length * width)
@@ -28,7 +28,7 @@ const identities = ({ features: { data, shape: [count, width] } }: FeatureSet): 
     return Files.sha256(new Uint8Array(buffer, byteOffset, byteLength))
   })
 
-/** Whether some image of a set is in one of the others, whatever it is called there: equal pixels have equal features. */
+/** Tests whether an image of a set is also in one of the others, under any name. Equal pixels have equal features. */
 export const overlaps = (set: FeatureSet, others: ReadonlyArray<FeatureSet>): boolean => {
   const own = new Set(identities(set))
   return others.some((other) => identities(other).some((identity) => own.has(identity)))

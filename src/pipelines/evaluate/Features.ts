@@ -1,4 +1,4 @@
-/** What a frozen network says of images: one vector each. */
+/** The features of a frozen network: one vector per image. */
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
@@ -18,12 +18,12 @@ import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
-/** A network whose features can be asked for: a backbone's or a classifier's last block, or a tokenizer's encoder. */
+/** A network with features: the last block of a backbone or a classifier, or the encoder of a tokenizer. */
 export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Tokenizer
 
 /**
- * Which vector stands for an image: the mean of the last block's patch tokens or its class token, through the network's
- * last norm or not. The last norm of a tokenizer's encoder is that which its patch tokens are quantized after.
+ * The feature of an image: the mean of the last block's patch tokens or its class token, with or without the network's final
+ * norm. The final norm of a tokenizer's encoder is the one before its patch tokens are quantized.
  */
 export type FeatureOptions = Pooling.Options
 
@@ -65,13 +65,16 @@ const open = (network: Network, options: FeatureOptions) => {
 
 /** The features of one image. */
 export interface Featured {
-  /** Its place in the set. */
+  /** Its index in the set. */
   readonly index: number
   /** `[C]`. */
   readonly features: Float32Array
 }
 
-/** A network on the engine. What it gives hands a set's features `[n, C]`, row-major, and their places to `use`, in order. */
+/**
+ * Opens a network on the engine. The returned function calls `use` with a set's features `[n, C]`, row-major, and their
+ * indices, in order.
+ */
 const opened = Effect.fnUntraced(function*(network: Network, options: FeatureOptions) {
   if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
   const run = yield* open(network, options)
@@ -97,8 +100,8 @@ const opened = Effect.fnUntraced(function*(network: Network, options: FeatureOpt
 })
 
 /**
- * Gives the features of the central views of a set to `use`, some images at a time, in order. No more than these are held in
- * memory. Fails as {@link features} does, and as `use` fails.
+ * Computes the features of the central views of a set, and calls `use` with a few images at a time, in order. Only these are
+ * held in memory. Fails as {@link features} does, and as `use` fails.
  */
 export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E, R>(
   network: Network,
@@ -115,8 +118,8 @@ export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E,
 }, Effect.scoped)
 
 /**
- * The features of the central views of whole sets. Fails with `OutputError` where they are not finite, and as the engine and
- * the images fail.
+ * Computes the features of the central views of whole sets. Fails with `OutputError` if they are not finite, and as the engine
+ * and the images fail.
  */
 export const features = Effect.fn("patchword.features")(function*(
   network: Network,

@@ -1,6 +1,4 @@
-/**
- * Classification by the nearest neighbours in feature space, without any training: what the features alone know.
- */
+/** k-nearest-neighbour classification of features. It needs no training. */
 import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
@@ -49,7 +47,7 @@ const nearest = (similarity: Float32Array, count: number): ReadonlyArray<number>
   return found
 }
 
-/** Votes are powers of e; beyond these, 32-bit numbers have none, or all the same one. */
+/** The limit of exponents. Beyond it, powers of e underflow or overflow in 32 bits. */
 const LARGEST = 80
 
 const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, config: KnnConfig): Float32Array => {
@@ -63,10 +61,10 @@ const votes = (similarity: Float32Array, bank: FeatureSet, classes: number, conf
 }
 
 /**
- * What the nearest neighbours of each test image in `bank` say of it: cosine similarity, each neighbour's vote weighted by
- * `exp(similarity / temperature)`. The classes of the tests meet those of `bank` by name.
+ * Classifies each test image by its nearest neighbours in `bank`, by cosine similarity. A neighbour's vote weighs
+ * `exp(similarity / temperature)`. The classes of the tests are matched with those of `bank` by name.
  *
- * Fails with `ClassesError` when labels are none of the classes or classes do not meet, and as the engine fails.
+ * Fails with `ClassesError` if labels are not classes or classes do not match, and as the engine fails.
  */
 export const knn = Effect.fn("patchword.knn")(function*(
   given: KnnConfig,

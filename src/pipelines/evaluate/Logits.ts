@@ -1,4 +1,4 @@
-/** The logits of a classifier, for some images at a time. */
+/** Computes the logits of a classifier, a few images at a time. */
 import { Effect } from "effect"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
@@ -11,7 +11,10 @@ import * as Outputs from "../training/Outputs.ts"
 
 const BATCH = 128
 
-/** A classifier on the engine. What it gives hands a set's logits `[n, K]`, row-major, and their places to `use`, in order. */
+/**
+ * Opens a classifier on the engine. The returned function calls `use` with a set's logits `[n, K]`, row-major, and their
+ * indices, in order.
+ */
 export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifier) {
   const { classes, config } = classifier
   const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))

@@ -1,11 +1,11 @@
-/** The classes that a classifier sees in images, with their probabilities. */
+/** Predicts the classes of images, with their probabilities. */
 import { Effect } from "effect"
 import * as Metrics from "../../domain/evaluation/Metrics.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type { Classifier } from "../trained/Classifier.ts"
 import * as Logits from "./Logits.ts"
 
-/** A class that an image may show. */
+/** A predicted class. */
 export interface Prediction {
   readonly class: string
   /** The softmax of the logits over all classes, 0 to 1. */
@@ -14,23 +14,23 @@ export interface Prediction {
 
 /** The most probable classes of one image. */
 export interface Predicted {
-  /** Its place in the set. */
+  /** Its index in the set. */
   readonly index: number
-  /** The most probable one first; equal ones rank by class number. */
+  /** The most probable class first. Equal ones are in order of class number. */
   readonly predictions: ReadonlyArray<Prediction>
 }
 
-/** How many classes are told of each image. */
+/** The options of predictions. */
 export interface PredictOptions {
-  /** Default 5, or all where the classifier knows fewer. */
+  /** Number of classes for each image; by default 5, or all if the classifier knows fewer. */
   readonly top?: number
 }
 
 /**
- * Gives the most probable classes of the central views of a set to `use`, some images at a time, in order. No more than these
- * are held in memory. The labels of the set are not read.
+ * Predicts the most probable classes of the central views of a set, and calls `use` with a few images at a time, in order. Only
+ * these are held in memory. The labels of the set are not read.
  *
- * Fails with `OutputError` where a logit is not finite, and as the engine, the images and `use` fail.
+ * Fails with `OutputError` if a logit is not finite, and as the engine, the images and `use` fail.
  */
 export const predict = Effect.fn("patchword.predict")(function*<E, R>(
   classifier: Classifier,

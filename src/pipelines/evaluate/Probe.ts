@@ -1,6 +1,6 @@
 /**
- * The linear probe: logistic regression on the features of a frozen network. The strength of its regularisation is chosen
- * on images that no figure is reported of; nothing else is tuned.
+ * The linear probe: logistic regression on the features of a frozen network. Its L2 penalty is chosen on images that no result
+ * is reported of. Nothing else is tuned.
  */
 import { Effect, Runtime, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
@@ -17,26 +17,26 @@ import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
-/** The figures of each test set, and how the regularisation was chosen. */
+/** The accuracy on each test set, and the choice of the penalty. */
 export interface Probed {
   readonly figures: ReadonlyArray<Accuracy.Accuracy>
   readonly l2: number
-  /** The split that it was chosen on, or the part of one; undefined where one value was given and nothing chosen. */
+  /** The split, or the part of a split, for the choice of the penalty. Undefined if only one value was given. */
   readonly chosenOn?: string
-  /** Every value that was tried, ascending, with its top-1 on that. */
+  /** All penalties that were tried, ascending, with their top-1 accuracy on that split. */
   readonly tried: ReadonlyArray<PenaltySearch.Tried>
-  /** Whether the best is still at an end of what was tried: a better one may lie beyond. */
+  /** True if the best penalty is still at an end of the tried values. A better one may lie beyond. */
   readonly atEdge: boolean
 }
 
-/** Nothing can be held out to choose on. Exits with 66. */
+/** No images can be held out for the choice of the penalty. Exits with 66. */
 export class NothingToChooseOn extends Schema.TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
   split: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    return `no class of ${this.split} has two images, so none can be held out to choose the regularisation on; choose it on ` +
-      "a split that is not tested (--validation), or give one value (--set probe.l2=[0.01])"
+    return `no class of ${this.split} has two images, so no image can be held out to choose the penalty probe.l2; choose it ` +
+      "on a split that is not tested (--validation), or give one value (--set probe.l2=[0.01])"
   }
 }
 
@@ -74,7 +74,7 @@ const logitsOf = (rows: Float32Array, images: number, point: Float64Array, class
   return logits
 }
 
-/** Fits classifiers on a set of features, one for each strength of regularisation, and measures them. */
+/** Fits classifiers on a set of features, one for each penalty, and measures them. */
 const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSet) {
   const engine = yield* Engine
   const classes = train.classes.length
@@ -113,7 +113,7 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
   const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Accuracy.Accuracy =>
     Accuracy.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
 
-  /** The best of a grid on a set, with what was fitted by it. */
+  /** Chooses the best penalty of a grid on a set. Returns it with its fitted weights. */
   const choose = Effect.fnUntraced(function*(on: Classes.Met<FeatureSet>) {
     const points = new Map<number, Float64Array>()
     const search = PenaltySearch.search(config.l2)
@@ -129,21 +129,21 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
   return { fit, measure, choose }
 })
 
-/** What a probe learns from, is chosen on, and is tested on. */
+/** The sets of a probe. */
 export interface ProbeSets {
   readonly train: FeatureSet
-  /** What the regularisation is chosen on; default a part of `train` that is held out. */
+  /** The set for the choice of the penalty; by default a part of `train` that is held out. */
   readonly validation?: FeatureSet | undefined
   readonly tests: ReadonlyArray<FeatureSet>
 }
 
 /**
- * Fits the probe on `train` and measures it on every test set. Its regularisation is chosen on `validation`; without one, or
- * where these are the images that are learned from, or one of them is tested under any name, on a fifth of `train`, held out by key, after which the probe is
- * fitted on all of it. The classes of the sets meet those of `train` by name.
+ * Fits the probe on `train`, and measures it on every test set. The penalty is chosen on `validation`. A fifth of `train` is
+ * held out by key instead if there is no `validation`, if it has the images of `train`, or if one of its images is tested under
+ * any name. The probe is then fitted on all of `train`. The classes of the sets are matched with those of `train` by name.
  *
- * Fails with `ClassesError` when labels are none of the classes or classes do not meet, with `NothingToChooseOn`, and as the
- * engine fails.
+ * Fails with `ClassesError` if labels are not classes or classes do not match, with `NothingToChooseOn`, and as the engine
+ * fails.
  */
 export const probe = Effect.fn("patchword.probe")(function*(
   given: ProbeConfig,
@@ -168,7 +168,7 @@ export const probe = Effect.fn("patchword.probe")(function*(
     if (held.length === 0) return yield* new NothingToChooseOn({ split: train.name })
     const on = yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, held), "fewer"))
     const { atEdge, best, tried } = yield* (yield* fitter(config, FeatureSets.rows(train, rest))).choose(on)
-    const chosenOn = `a part of ${train.name} that was held out (${held.length} of ${train.labels.length} images)`
+    const chosenOn = `a held-out part of ${train.name} (${held.length} of ${train.labels.length} images)`
     return { atEdge, best, tried, chosenOn, point: undefined }
   }))
   const full = yield* fitter(config, train)

@@ -1,6 +1,6 @@
 /**
- * What the codes of a codebook stand for: real patches that the tokenizer gave them (as figure 5 of the paper, for which
- * the official code ships no tool).
+ * The meaning of codes: real patches that the tokenizer gave them (as figure 5 of the paper; the official code has no tool for
+ * it).
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,27 +21,27 @@ export interface Encoded {
   readonly codes: Int32Array
 }
 
-/** What an atlas shows. */
+/** The options of an atlas. */
 export interface Options {
   /** The side of a patch in pixels. */
   readonly patch: number
   /** The number of codes in the codebook. */
   readonly size: number
-  /** How many of the most used codes get a row. */
+  /** Largest number of rows. The most used codes get a row. */
   readonly rows: number
-  /** How many patches stand in a row, at most. */
+  /** Largest number of patches of a row. */
   readonly patches: number
 }
 
 /** Rows of patches for the most used codes that show something, and the mean patch of every code that occurs. */
 export interface Atlas {
   readonly rows: ReadonlyArray<CodeRow>
-  /** Codes used more than the last row's whose patches are of one colour: empty ground, which a row would show in vain. */
+  /** Codes that are used more than the last row's, with patches of one colour. A row would only show empty ground. */
   readonly plain: ReadonlyArray<CodeRow>
   readonly means: ReadonlyMap<number, Picture>
 }
 
-/** One patch of a picture, by its row-major number. */
+/** Cuts one patch out of a picture, by its row-major number. */
 export const cut = (picture: Picture, patch: number, index: number): Picture => {
   const { data, width } = picture
   const columns = width / patch
@@ -84,7 +84,7 @@ const flat = ({ data }: Picture): boolean => {
 const plain = ({ patches }: CodeRow): boolean =>
   patches[0]!.data.length > 3 && patches.filter(flat).length >= MOSTLY * patches.length
 
-/** The atlas of encoded pictures. */
+/** Makes the atlas of encoded pictures. */
 export const make = (encoded: ReadonlyArray<Encoded>, options: Options): Atlas => {
   const { patch, patches, rows, size } = options
   const places = new Map<number, Array<readonly [picture: Picture, index: number]>>()

@@ -1,4 +1,4 @@
-/** Curves as charts: the measured series, smoothed over the raw one, before the band in which they are expected. */
+/** Charts of curves: the measured series, smoothed and raw, over the expected band. */
 import type { Band, Report } from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import type { Curve } from "./PageData.ts"
@@ -10,14 +10,14 @@ interface Line {
   readonly raw: boolean
 }
 
-/** A chart as the script of the page takes it. */
+/** The data of a chart for the script of the page. */
 export interface Chart {
   readonly title: string
   /** The name of the vertical axis. */
   readonly axis: string
   readonly summary: string
   readonly series: ReadonlyArray<Line>
-  /** Steps, then the values of each line at these steps; `null` where there is none. */
+  /** Steps, then the values of each line at these steps; `null` for missing values. */
   readonly data: ReadonlyArray<ReadonlyArray<number | null>>
   readonly range: readonly [low: number, high: number]
   readonly band: ReadonlyArray<readonly [step: number, low: number, high: number]>
@@ -27,7 +27,7 @@ export interface Chart {
 const SMOOTHED_FROM = 120
 const WINDOWS = 40
 
-/** The mean of each value and those up to `window - 1` places before it. */
+/** Smooths values: the mean of each value and of the `window - 1` values before it. */
 const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
   let sum = 0
   return Array.from(values, (value, i) => {
@@ -86,7 +86,7 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
   }
 }
 
-/** The charts of some curves, in the order in which their stages and metrics first occur. */
+/** Makes the charts of curves, in the order in which their stages and metrics first occur. */
 export const charts = (curves: ReadonlyArray<Curve>, report: Report): ReadonlyArray<Chart> =>
   Object.values(Object.groupBy(curves, ({ metric, stage }) => JSON.stringify([stage, metric])))
     .flatMap((group = []) => {
@@ -106,7 +106,7 @@ const keys = ({ band, series }: Chart): ReadonlyArray<Html> => {
   ]
 }
 
-/** The figures that the script fills. `from` is the place of the first in the list that the script reads. */
+/** Renders the figures that the script fills. `from` is the index of the first one in the script's list. */
 export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
   html`<div class="charts">${
     all.map((chart, i) => {

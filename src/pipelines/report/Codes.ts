@@ -1,4 +1,4 @@
-/** What the codes mean: patches per code, images as codes, and codes predicted behind a mask. */
+/** The sections about codes: patches of each code, images as codes, and codes predicted behind a mask. */
 import { Effect } from "effect"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
@@ -34,7 +34,7 @@ const panels = (images: ReadonlyArray<readonly [label: string, image: Html]>, ca
     images.map(([label, image]) => html`<span class="panel">${image}<span class="muted">${label}</span></span>`)
   }</div><figcaption>${caption}</figcaption></figure>`
 
-/** Draws the mean patch of a code, or its colour where no mean is known, to fill a cell. */
+/** Draws the mean patch of a code into a cell, or its colour if it has no mean. */
 const patchOf = (means: PageData["means"]) => {
   const colour = Pictures.colourOf(means)
   return (on: Pictures.Canvas, code: number, left: number, top: number, size: number) => {
@@ -64,17 +64,17 @@ const ground = (plain: PageData["plain"]): string => {
   if (plain.length === 0) return ""
   const share = Numbers.percent(plain.reduce((sum, code) => sum + code.share, 0))
   return plain.length === 1
-    ? ` One more code stands for patches of a single colour, ${share} of all; it has no row.`
-    : ` ${plain.length} more codes stand for patches of a single colour, ${share} of all; they have no row.`
+    ? ` One more code has patches of a single colour, ${share} of all. It has no row.`
+    : ` ${plain.length} more codes have patches of a single colour, ${share} of all. They have no row.`
 }
 
-/** The section of the codebook: rows of real patches, one row for each of the most used codes that show something. */
+/** Renders the section of the codebook: rows of real patches, one row for each of the most used codes that show something. */
 export const atlas = Effect.fnUntraced(function*(page: PageData) {
   const rows = yield* Effect.forEach(
     page.codes.filter(({ patches }) => patches.length > 0),
     (codeRow) => row(codeRow, page.means)
   )
-  return html`<p>Real patches that share a code, for the ${rows.length} most used codes with something to see, and the share of all patches that have it. A good code is a row of things that belong together: the same edge, corner, colour or texture, whatever the style.${
+  return html`<p>Real patches that share a code, for the ${rows.length} most used codes with something to see. The percentage is the share of all patches with that code. The patches of a good code belong together: the same edge, corner, colour or texture in any style.${
     ground(page.plain)
   }</p>
 <ol class="atlas">${rows}</ol>`
@@ -103,13 +103,13 @@ const coded = Effect.fnUntraced(
   }
 )
 
-/** The section of images beside their codes. */
+/** Renders the section of images beside their codes. */
 export const images = Effect.fnUntraced(function*(page: PageData) {
   const { coded: shown, means } = page
   const cards = yield* Effect.forEach(shown, (image) => coded(image, means))
-  return html`<p>Each patch of an image becomes one word of the codebook. The same colour is the same code on the whole page${
-    means.size > 0 ? "; the last picture puts the mean of all patches with a code in the place of each" : ""
-  }.</p>
+  return html`<p>Each patch of an image becomes one code of the codebook. The same colour is the same code on the whole page.${
+    means.size > 0 ? " The last picture replaces each patch by the mean of all patches with its code." : ""
+  }</p>
 <div class="cards">${cards}</div>`
 })
 
@@ -158,10 +158,10 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
   ], html`${name} <span class="muted">${right}</span>`)
 })
 
-/** The section of predictions behind the mask. */
+/** Renders the section of predictions behind the mask. */
 export const predictions = Effect.fnUntraced(function*(page: PageData) {
   const { masked: shown, means } = page
   const cards = yield* Effect.forEach(shown, (example) => masked(example, means))
-  return html`<p>The task of pretraining: name the codes of the patches behind the mask from the rest of the image. Outlined patches were named exactly; a miss of nearly the same colour is often a code that means nearly the same.</p>
+  return html`<p>The task of pretraining is to predict the codes of masked patches from the rest of the image. Outlined patches are predicted correctly. A wrong code of nearly the same colour often means nearly the same.</p>
 <div class="cards">${cards}</div>`
 })

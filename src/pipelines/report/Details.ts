@@ -1,10 +1,10 @@
-/** The foot of the page: where the time went, whose pictures these are, and what exactly ran. */
+/** The foot of the page: times, credits of pictures, and provenance. */
 import * as Report from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { Credit, PageData } from "./PageData.ts"
 
-/** The section of the times of the stages. */
+/** Renders the section of the times of the stages. */
 export const timings = (report: Report.Report): Html => {
   const total = Report.totalSeconds(report)
   return html`<section aria-labelledby="time"><h2 id="time">Time</h2>
@@ -26,7 +26,7 @@ const credit = ({ author, licence, name, url }: Credit): Html =>
     url.startsWith("https://") ? html`<a href="${url}" rel="noopener noreferrer">${name}</a>` : name
   } by ${author}, ${licence}</li>`
 
-/** The section of what ran and on what. */
+/** Renders the section of the provenance. */
 export const provenance = (report: Report.Report, page: PageData): Html => {
   const images = Object.entries(report.counts).map(([split, count]) => `${split} ${Numbers.count(count)}`).join(", ")
   const { loss, steps } = report.pretrain

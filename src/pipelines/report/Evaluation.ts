@@ -1,4 +1,4 @@
-/** The evaluation of the frozen and fine-tuned networks: gains at a glance, every figure in a table, confusions. */
+/** The evaluation of the frozen and fine-tuned networks: gains at a glance, a table of all results, confusion matrices. */
 import * as Report from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
@@ -54,7 +54,7 @@ const cell = ({ scores }: Column, method: Method, network: Network): Html => {
 const table = (report: Report.Report): Html => {
   const [fresh, seen] = [newConcepts(report), seenConcepts(report)]
   const columns = [...fresh, ...seen]
-  return html`<p id="scores" class="note">Top-1 accuracy in %, on frozen features and after fine-tuning. The best of each block is bold; differences to random initialisation in points.</p>
+  return html`<p id="scores" class="note">Top-1 accuracy in %, on frozen features and after fine-tuning. The best of each block is bold. Differences to random initialisation are in points.</p>
 <div class="scroll" role="region" aria-labelledby="scores" tabindex="0"><table class="scores" aria-labelledby="scores">
 <thead>
 <tr><td></td><th scope="colgroup" colspan="${fresh.length}">New concepts</th><th scope="colgroup" colspan="${seen.length}">Concepts of training</th></tr>
@@ -143,7 +143,7 @@ const confusion = (report: Report.Report, { confusion: found }: PageData): Html 
 const results = ({ results: kept = [] }: PageData): Html | undefined => {
   if (kept.length === 0) return undefined
   return html`<details><summary>Every result in the run folder</summary>
-<p id="results" class="note">Top-1 with its 95 % interval, and top-5 where more than five answers are possible. Settings and digests are in <code>results/</code>.</p>
+<p id="results" class="note">Top-1 with its 95 % interval, and top-5 if more than five answers are possible. Settings and digests are in <code>results/</code>.</p>
 <div class="scroll" role="region" aria-labelledby="results" tabindex="0"><table aria-labelledby="results">
 <thead><tr><th scope="col">Evaluation</th><th scope="col">Split</th><th scope="col" class="number">Images</th><th scope="col" class="number">Top-1</th><th scope="col" class="number">95 %</th><th scope="col" class="number">Top-5</th><th scope="col" class="number">Largest class</th></tr></thead>
 <tbody>${
@@ -159,11 +159,11 @@ const results = ({ results: kept = [] }: PageData): Html | undefined => {
   }</tbody></table></div></details>`
 }
 
-/** The section of the evaluation. */
+/** Renders the section of the evaluation. */
 export const evaluation = (report: Report.Report, page: PageData): Html => {
   const noise = (share: number, split: Report.Split) => (100 * Report.deviation(share, report.counts[split])).toFixed(1)
   return html`<section aria-labelledby="evaluation"><h2 id="evaluation">Evaluation</h2>
-<p>The networks tell ${report.classes.length} classes of ${page.subject} apart. No stage was trained on these concepts. They are drawn in the styles of training, and in two styles that no stage has seen. Always naming the largest class is right in ${
+<p>The networks classify ${report.classes.length} classes of ${page.subject}. No stage was trained on these concepts. They are drawn in the styles of training, and in two styles that no stage has seen. Always naming the largest class is right in ${
     Numbers.percent(report.majority)
   } of cases.</p>
 ${gains(report)}
@@ -172,7 +172,7 @@ ${table(report)}
     noise(report.probe.pretrained, "in-new")
   } points in style and ${
     noise(report.rendition["3d"].probe.pretrained, "3d-new")
-  } points on the 3D style, so smaller differences mean nothing. Patch aggregation, a part of the method, makes no difference that shows at this size: pretraining without it ends in the same place.</p>
+  } points on the 3D style. Smaller differences are noise. Patch aggregation is a part of the method, but it makes no visible difference at this size: pretraining without it gives the same figures.</p>
 ${confusion(report, page)}
 ${results(page)}
 </section>`

@@ -1,7 +1,7 @@
 /**
- * What was expected of a run, in words.
+ * The expectations of a run, in words.
  *
- * Learning and time are told apart: time says how fast and how busy the machine was.
+ * Those of learning and of time are separate: time depends on the speed and the load of the machine.
  */
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as Numbers from "./Numbers.ts"
@@ -21,18 +21,18 @@ const words: Readonly<Record<string, string>> = {
   seconds: "time"
 }
 
-/** A figure's path in words: `new concepts, flat style, linear probe, pretrained`. */
+/** Formats the path of a figure: `new concepts, flat style, linear probe, pretrained`. */
 export const name = (path: string): string => path.split(".").map((part) => words[part] ?? part).join(", ")
 
 const shares = /^(probe|knn|finetune|rendition|renditionSeen|majority)\b|^pretrain\.(maskedAccuracy|majority)$/
 
-/** A value as its figure is written: a share in percent, a time in minutes. */
+/** Formats a value by its figure: a share in percent, a time in minutes. */
 export const write = (path: string, value: number): string => {
   if (shares.test(path)) return Numbers.percent(value)
   return path.startsWith("seconds") ? Numbers.duration(value) : Numbers.short(value)
 }
 
-/** The bound alone: `at least 17.0 %`, `at least +3.0`. */
+/** Formats the bound alone: `at least 17.0 %`, `at least +3.0`. */
 export const bound = (expectation: Report.Expectation): string => {
   const { figure } = expectation
   if ("atLeast" in expectation) return `at least ${write(figure, expectation.atLeast)}`
@@ -41,7 +41,7 @@ export const bound = (expectation: Report.Expectation): string => {
   return `at least ${shares.test(figure) ? Numbers.points(expectation.by) : `+${write(figure, expectation.by)}`}`
 }
 
-/** The bound and the figure that it starts from: `at least +3.0 over random initialisation (38.3 %)`. */
+/** Formats the bound and the figure that it starts from: `at least +3.0 over random initialisation (38.3 %)`. */
 export const expected = ({ baseline, expectation }: Report.Verdict): string =>
   "above" in expectation
     ? `${bound(expectation)} over ${name(expectation.above.split(".").at(-1)!)} (${
@@ -49,18 +49,18 @@ export const expected = ({ baseline, expectation }: Report.Verdict): string =>
     })`
     : bound(expectation)
 
-/** The verdicts on what a run learned, and those on the time that it took. */
+/** Returns the verdicts on learning, and those on time. */
 export const verdicts = (report: Report.Report) => {
   const all = Report.verdicts(report)
   const ofTime = ({ expectation }: Report.Verdict) => expectation.figure.startsWith("seconds")
   return { learning: all.filter((verdict) => !ofTime(verdict)), time: all.filter(ofTime) }
 }
 
-/** What is said of a run that took longer than expected. */
+/** Returns the sentence for a run that took longer than expected. */
 export const expectedTime = (expectation: Report.Expectation): string =>
-  `Expected was ${bound(expectation)}: a slow or busy machine takes longer and learns the same.`
+  `Expected: ${bound(expectation)}. A slow or busy machine takes longer and learns the same.`
 
-/** The verdicts in sentences, a line for each figure that was missed. Empty where nothing was expected. */
+/** Formats the verdicts as sentences, one line for each missed figure. Empty if nothing was expected. */
 export const lines = (report: Report.Report): ReadonlyArray<string> => {
   const { learning, time } = verdicts(report)
   const missed = learning.filter(({ reached }) => !reached)

@@ -1,11 +1,11 @@
-/** HTML in which every text is escaped unless it was made here. */
+/** HTML templates. Every text is escaped, except markup made here. */
 
 /** Markup, as opposed to text. */
 export interface Html {
   readonly html: string
 }
 
-/** What a template takes: text is escaped, markup is not, lists are joined, `undefined` is nothing. */
+/** The values of a template. Text is escaped, markup is not, lists are joined, `undefined` is empty. */
 export type Content = Html | string | number | undefined | ReadonlyArray<Content>
 
 const entities: Readonly<Record<string, string>> = {
@@ -16,10 +16,10 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;"
 }
 
-/** Escapes for element content and for attribute values in double quotes. */
+/** Escapes text for element content and for attribute values in double quotes. */
 export const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character]!)
 
-/** Takes a string for markup. */
+/** Marks a string as markup. */
 export const raw = (markup: string): Html => ({ html: markup })
 
 const print = (content: Content): string => {
@@ -28,9 +28,9 @@ const print = (content: Content): string => {
   return "html" in content ? content.html : content.map(print).join("")
 }
 
-/** A template of markup. */
+/** A template tag that makes markup. */
 export const html = (strings: TemplateStringsArray, ...contents: ReadonlyArray<Content>): Html =>
   raw(strings.map((markup, i) => markup + print(contents[i])).join(""))
 
-/** A value as JSON that may stand in a `script` element: no text of it can end the element. */
+/** Formats a value as JSON for a `script` element. No text in it can end the element. */
 export const json = (value: unknown): Html => raw(JSON.stringify(value).replaceAll("<", "\\u003c"))

@@ -1,18 +1,18 @@
-/** Numbers as the page writes them. */
+/** Formats of numbers on the page. */
 
-/** A space that neither breaks nor stretches, as before a unit. */
+/** A narrow space without a line break, as before a unit. */
 export const SPACE = "\u202f"
 
-/** `0.4523` as `45.2 %`. */
+/** Formats `0.4523` as `45.2 %`. */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}${SPACE}%`
 
-/** A difference of two shares in points: `+9.2`. */
+/** Formats a difference of two shares in points: `+9.2`. */
 export const points = (difference: number): string => {
   const text = (100 * Math.abs(difference)).toFixed(1)
   return `${text === "0.0" ? "±" : difference < 0 ? "−" : "+"}${text}`
 }
 
-/** A time: `7 min 12 s`, `43 s`, `0.4 s`. */
+/** Formats a time: `7 min 12 s`, `43 s`, `0.4 s`. */
 export const duration = (seconds: number): string => {
   if (seconds < 10) return `${seconds.toFixed(1)}${SPACE}s`
   const whole = Math.round(seconds)
@@ -21,8 +21,8 @@ export const duration = (seconds: number): string => {
   return [...minutes, ...rest].join(" ")
 }
 
-/** Four significant digits, no trailing zeros. */
+/** Formats a number with four significant digits, without trailing zeros. */
 export const short = (value: number): string => String(Number(value.toPrecision(4)))
 
-/** A count with thin spaces between its thousands. */
+/** Formats a count with thin spaces between its thousands. */
 export const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, SPACE)

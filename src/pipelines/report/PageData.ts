@@ -1,12 +1,12 @@
-/** What the page of a run shows beside its report: curves and pictures, too large or too raw for `report.json`. */
+/** The content of the page in addition to the report: curves and pictures, too large or too raw for `report.json`. */
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type { Json } from "../../domain/values/Json.ts"
 import type { Result } from "../../layers/run/Results.ts"
 
 /**
- * One measured series. Curves of the same stage and metric share a chart; `run` then tells them apart, and `baseline` marks
- * the one to compare with. `steps` ascend; `values` has as many entries.
+ * One measured series. Curves of the same stage and metric share a chart, and `run` distinguishes them. `baseline` marks the
+ * curve to compare with. `steps` ascend. `values` has as many entries.
  */
 export interface Curve {
   readonly stage: string
@@ -20,7 +20,7 @@ export interface Curve {
 /** A code with real patches that the tokenizer gave it, all of one size. */
 export interface CodeRow {
   readonly code: number
-  /** How many of the encoded patches have the code, and their share of all. */
+  /** Number of encoded patches with the code, and their share of all. */
   readonly count: number
   readonly share: number
   readonly patches: ReadonlyArray<Picture>
@@ -32,19 +32,19 @@ export interface CodedImage {
   readonly picture: Picture
   readonly grid: Grid
   readonly codes: ArrayLike<number>
-  /** Mean cosine of its rebuilt and the teacher's features. */
+  /** Mean cosine similarity of its reconstructed and the teacher's features. */
   readonly cosine: number
 }
 
-/** An image that was masked, and what the network saw in it. All arrays are row-major on `grid`. */
+/** A masked image, and the network's predictions. All arrays are row-major on `grid`. */
 export interface MaskedImage {
   readonly name: string
   readonly picture: Picture
   readonly grid: Grid
-  /** Not 0 where the patch was masked. */
+  /** Not 0 for masked patches. */
   readonly mask: ArrayLike<number>
   readonly truth: ArrayLike<number>
-  /** The most probable code; read only where the patch was masked. */
+  /** The most probable code. It is read for masked patches only. */
   readonly predicted: ArrayLike<number>
 }
 
@@ -57,19 +57,19 @@ export interface Credit {
   readonly url: string
 }
 
-/** What the page shows beside the report. An empty list leaves its section out. */
+/** The content of the page in addition to the report. An empty list leaves its section out. */
 export interface PageData {
-  /** Say "emoji" or "images": what the network was asked about. */
+  /** The subject of the images: "emoji" or "images". */
   readonly subject: string
   /** Losses and accuracies of the stages. */
   readonly curves: ReadonlyArray<Curve>
-  /** The use of the codebook while it was trained. */
+  /** The use of the codebook during training. */
   readonly codebook: ReadonlyArray<Curve>
   /** The most used codes with something to show, most used first. */
   readonly codes: ReadonlyArray<CodeRow>
-  /** Codes used as much whose patches are of one colour; they get a sentence. */
+  /** Codes of the same frequency with patches of one colour. They get a sentence. */
   readonly plain: ReadonlyArray<CodeRow>
-  /** The mean patch of each code that was seen; gives the code its colour. May be empty. */
+  /** The mean patch of each code that was seen. It gives the code its colour. May be empty. */
   readonly means: ReadonlyMap<number, Picture>
   readonly coded: ReadonlyArray<CodedImage>
   readonly masked: ReadonlyArray<MaskedImage>
@@ -78,7 +78,7 @@ export interface PageData {
     readonly evaluation: string
     readonly counts: ReadonlyArray<ReadonlyArray<number>>
   }
-  /** The results that the run's folder keeps, these and others. */
+  /** All results in the run folder. */
   readonly results?: ReadonlyArray<Result>
   readonly credits: ReadonlyArray<Credit>
   /** Names and values: versions, machine, digests, dates. */

@@ -7,7 +7,7 @@ import { type Html, html } from "./Html.ts"
 /** Red, green and blue, 0 to 255. */
 export type Colour = readonly [red: number, green: number, blue: number]
 
-/** `height * width` pixels, row-major, RGBA interleaved. Transparent where nothing was drawn. */
+/** `height * width` pixels, row-major, RGBA interleaved. Pixels without a drawing are transparent. */
 export interface Canvas {
   readonly width: number
   readonly height: number
@@ -40,7 +40,7 @@ export const outline = (
   fill(on, colour, left + size - thickness, top, thickness, size)
 }
 
-/** The colour at a column and a row. */
+/** Returns the colour at a column and a row. */
 export const pixel = (picture: Picture, x: number, y: number): Colour => {
   const at = 3 * (y * picture.width + x)
   return [picture.data[at] ?? 0, picture.data[at + 1] ?? 0, picture.data[at + 2] ?? 0]
@@ -55,7 +55,7 @@ export const paste = (on: Canvas, picture: Picture, left: number, top: number, s
   }
 }
 
-/** Pictures in a row, a transparent pixel between them. */
+/** Arranges pictures in a row, with a transparent pixel between them. */
 export const strip = (pictures: ReadonlyArray<Picture>): Canvas => {
   const on = canvas(
     pictures.reduce((width, picture) => width + picture.width + 1, -1),
@@ -69,7 +69,7 @@ export const strip = (pictures: ReadonlyArray<Picture>): Canvas => {
   return on
 }
 
-/** Draws each cell of a grid: `draw` gets the index of the cell and its left and top edge. */
+/** Draws each cell of a grid. `draw` gets the index of the cell and its left and top edge. */
 export const cells = (
   grid: Grid,
   size: number,
@@ -82,7 +82,7 @@ export const cells = (
   return on
 }
 
-/** The mean colour of a picture. */
+/** Computes the mean colour of a picture. */
 export const mean = (picture: Picture): Colour => {
   const sums = [0, 0, 0]
   picture.data.forEach((value, i) => {
@@ -92,7 +92,7 @@ export const mean = (picture: Picture): Colour => {
   return [sums[0]! / pixels, sums[1]! / pixels, sums[2]! / pixels]
 }
 
-/** Between two colours: `share` of the second. */
+/** Mixes two colours. `share` is that of the second. */
 export const mix = (a: Colour, b: Colour, share: number): Colour => [
   a[0] + share * (b[0] - a[0]),
   a[1] + share * (b[1] - a[1]),
@@ -105,15 +105,18 @@ const hash = (code: number): Colour => {
   return [bits >>> 24, (bits >>> 12) & 255, (bits >>> 4) & 255]
 }
 
-/** The colour of a code: that of its mean patch, moved a little by the code itself, so that similar codes can be told apart. */
+/**
+ * Returns the colour of a code: that of its mean patch, changed a little by the code itself, so that similar codes look
+ * different.
+ */
 export const colourOf = (means: ReadonlyMap<number, Picture>) => (code: number): Colour => {
   const known = means.get(code)
   return known === undefined ? mix([128, 128, 128], hash(code), 0.7) : mix(mean(known), hash(code), 0.14)
 }
 
 /**
- * An `img` with the canvas in it, each pixel of which is `zoom` CSS pixels wide (`narrow` on small screens).
- * The canvas is encoded as PNG.
+ * Renders a canvas as an `img`. Each of its pixels is `zoom` CSS pixels wide (`narrow` on small screens). The canvas is encoded
+ * as PNG.
  */
 export const image = Effect.fnUntraced(
   function*(on: Canvas, alt: string, zoom: number, narrow = zoom): Effect.fn.Return<Html> {

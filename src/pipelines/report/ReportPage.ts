@@ -1,5 +1,5 @@
 /**
- * The report of a run as one HTML file that needs nothing else: no network, no other file. It can be opened from disk,
+ * The report of a run as one self-contained HTML file. It needs no network and no other file. It can be opened from disk,
  * printed, or sent to someone.
  */
 import { Effect, FileSystem } from "effect"
@@ -40,10 +40,7 @@ const policy = (code: string): string =>
   `default-src 'none'; img-src data:; style-src 'unsafe-inline'; ` +
   `script-src 'sha256-${Buffer.from(Files.sha256(code), "hex").toString("base64")}'`
 
-/**
- * Renders the report and what goes with it as one self-contained page. Fails with a `FileError` if the plotting library
- * is not where its package should be.
- */
+/** Renders the report as one self-contained page. Fails with a `FileError` if the plotting library is not in its package. */
 export const render = Effect.fn("patchword.ReportPage.render")(
   function*(
     report: Report,

@@ -1,14 +1,14 @@
-/** The scripts of the page: charts drawn with uPlot, again when theme or width change. */
+/** The scripts of the page. They draw charts with uPlot, and draw them again if theme or width change. */
 
 /**
- * Runs in the browser before uPlot, which gives the browser's language to `Intl`. A browser in a container may call its language
- * `en-US@posix`, which `Intl` refuses. The page is in English wherever it is read.
+ * Runs in the browser before uPlot, which passes the browser's language to `Intl`. A browser in a container may call its
+ * language `en-US@posix`, which `Intl` refuses. The page is always in English.
  */
 export const language = `
 Object.defineProperty(navigator, "language", { value: document.documentElement.lang })
 `
 
-/** Runs in the browser after uPlot. A text rather than a function, since tools that rewrite functions would break it. */
+/** Runs in the browser after uPlot. It is a text, because tools that rewrite functions would break a function. */
 export const script = `
 "use strict"
 {

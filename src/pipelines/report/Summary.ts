@@ -1,4 +1,4 @@
-/** The head of the page: the result in a sentence, the key figures, and what was expected of them. */
+/** The head of the page: the result in a sentence, the key figures, and their expectations. */
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as Expectations from "./Expectations.ts"
 import { type Content, type Html, html } from "./Html.ts"
@@ -7,7 +7,7 @@ import * as Numbers from "./Numbers.ts"
 const reached = (verdict: Report.Verdict): Html =>
   verdict.reached ? html`<span class="yes">✓ reached</span>` : html`<span class="no">✗ missed</span>`
 
-/** The result in one sentence. `subject` is what the network was asked about. */
+/** Formats the result as one sentence. `subject` names the images. */
 export const headline = ({ counts, probe }: Report.Report, subject: string): string => {
   const gain = probe.pretrained - probe.random
   const place = `on ${subject} it has never seen`
@@ -18,7 +18,7 @@ export const headline = ({ counts, probe }: Report.Report, subject: string): str
   return `Pretraining lifts the linear probe by ${points} ${place}${gain < noise ? ", which is within the noise" : ""}.`
 }
 
-/** A key figure, with what was expected of it. */
+/** A key figure, with its expectation. */
 interface Tile {
   readonly label: string
   readonly figure: string
@@ -62,7 +62,7 @@ const tiles = (report: Report.Report): ReadonlyArray<Tile> => {
       label: "Tokenizer cosine",
       figure: "tokenizer.cosine",
       value: tokenizer.cosine.toFixed(3),
-      beside: "of rebuilt and teacher’s features"
+      beside: "of reconstructed and teacher’s features"
     },
     {
       label: "Codes used",
@@ -85,7 +85,7 @@ const verdictOn = (figure: string, verdicts: ReadonlyArray<Report.Verdict>): Htm
     }</span></span>`
 }
 
-/** The head of the page. */
+/** Renders the head of the page. */
 export const summary = (report: Report.Report, subject: string): Html => {
   const { learning, time } = Expectations.verdicts(report)
   const { classes, majority, probe } = report
@@ -101,9 +101,9 @@ export const summary = (report: Report.Report, subject: string): Html => {
 <h1>${headline(report, subject)}</h1>
 <p class="lead">From ${Numbers.percent(probe.random)} with the same network at random initialisation to ${
     Numbers.percent(probe.pretrained)
-  }, over ${classes.length} classes of which the largest holds ${
+  }, on ${classes.length} classes. The largest class has ${
     Numbers.percent(majority)
-  }. The run took ${duration}${judged}${late}</p>
+  } of the images. The run took ${duration}${judged}${late}</p>
 <dl class="tiles">${
     [...shown, ...missed(learning, shown)].map(({ beside, figure, label, value }) =>
       html`<div class="tile"><dt>${label}</dt><dd><span class="value">${value}</span>

@@ -42,7 +42,7 @@ export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   }
 }
 
-/** The options of a training stage beside its configuration. */
+/** The options of a training stage in addition to its configuration. */
 export interface StageOptions {
   /** The name of the stage in the run. */
   readonly stage?: string

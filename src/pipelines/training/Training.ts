@@ -184,7 +184,7 @@ const saveBatch = Effect.fnUntraced(function*(
  *
  * Fails with `TrainingError` if a step gives a loss that is not finite, or if the engine fails. The batch is saved. For a loss
  * that is not finite, the state before it is saved as well. On interruption the state is saved before the effect ends. If that
- * fails, its error is a defect beside the interruption.
+ * fails, its error is a defect, in addition to the interruption.
  */
 export const train = Effect.fn("patchword.train")(
   function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(

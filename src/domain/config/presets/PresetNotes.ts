@@ -1,5 +1,5 @@
 /**
- * The data of each preset, the origin of its values, and the accuracy that is expected of it.
+ * The data of each preset, the source of its values, and its expected accuracy.
  *
  * ```ts
  * import assert from "node:assert"
@@ -11,14 +11,14 @@
  */
 import type { Name } from "./Presets.ts"
 
-/** An accuracy, in %, and the place where it is published. */
+/** A published accuracy, in %, and its source. */
 export interface Expected {
   readonly method: "fine-tuning" | "linear probe" | "k-NN"
   readonly top1: number
   readonly source: "paper" | "repository" | "demo"
 }
 
-/** Notes about a preset besides its values. */
+/** Notes about a preset. */
 export interface Notes {
   readonly network: string
   readonly data: string
@@ -26,9 +26,9 @@ export interface Notes {
   readonly images: number
   /** The source of the values. */
   readonly recipe: string
-  /** Published accuracies; none where nobody published one. */
+  /** Published accuracies; may be empty. */
   readonly expected: ReadonlyArray<Expected>
-  /** The measured time of a whole run, where one was measured. */
+  /** The measured time of a whole run; absent if it was not measured. */
   readonly measured?: string
 }
 
