@@ -95,9 +95,11 @@ export const ifThere = <A, R>(
 /** Computes the SHA-256 of a text or of bytes, in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
-/** A digest of what it is given part by part. */
+/** A digest that is computed part by part. */
 export interface Hasher {
+  /** Adds the next part. */
   readonly update: (part: Uint8Array) => unknown
+  /** Returns the digest of all parts. */
   readonly digest: (encoding: "hex") => string
 }
 
