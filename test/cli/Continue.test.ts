@@ -45,7 +45,7 @@ describe("--continue", () => {
       const none = yield* Effect.flip(said(...train("--continue", at("one"), "--out", at("four"))))
       assert.match(
         String(none),
-        /one has no checkpoint of tokenizer; it holds the weights of the finished stage \(finished\)/
+        /one has no checkpoint of tokenizer; choose from the weights of the finished stage \(finished\)/
       )
       const other = yield* Effect.flip(said(...train(...longer.slice(0, 2), "--out", at("two"))))
       assert.match(String(other), /continuedFrom/)

@@ -50,7 +50,7 @@ describe("classes", () => {
       message,
       /^split val: its 2 classes \("eel", "cat"\) are not the 3 of train \("cat", "dog", "eel"\)\. /
     )
-    assert.match(message, /\. Not in it: 1 \("dog"\); .*--classes fewer, or --classes subset/)
+    assert.match(message, /\. Missing: 1 \("dog"\); .*--classes fewer, or --classes subset/)
     const fewer = Result.getOrThrow(Classes.meet(train, val, "fewer"))
     assert.deepStrictEqual([fewer.labels, fewer.among], [Int32Array.of(2, 0, 0), undefined])
     const subset = Result.getOrThrow(Classes.meet(train, val, "subset"))

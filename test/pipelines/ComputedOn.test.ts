@@ -68,7 +68,7 @@ describe("a run keeps what it was computed on", () => {
           const resumed = train().pipe(Effect.provideService(Checkpoints, { ...checkpoints, latest }))
           const warnings = yield* on(1, resumed)
           assert.lengthOf(warnings, 1)
-          assert.include(warnings[0], "does not say what the first 2 steps were computed on")
+          assert.include(warnings[0], "does not name the engine of the first 2 steps")
           assert.deepStrictEqual((yield* history)!.map(({ from }) => from), [3])
           const { tensors } = Option.getOrThrow(yield* (yield* Runs.Runs).weights("finetune"))
           assert.deepStrictEqual(Safetensors.encode(tensors), Safetensors.encode(unbroken.tensors))

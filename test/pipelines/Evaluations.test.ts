@@ -129,7 +129,7 @@ describe("evaluations", () => {
         ) {
           const error = yield* Effect.flip(Effect.asVoid(evaluate))
           assert.strictEqual(error._tag, "ClassesError")
-          assert.match(error.message, /^split test: .*Not in train: 1 \("eel"\)\. Not in it: 1 \("c"\)/)
+          assert.match(error.message, /^split test: .*Not in train: 1 \("eel"\)\. Missing: 1 \("c"\)/)
         }
       }))
 

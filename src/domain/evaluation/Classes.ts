@@ -97,7 +97,7 @@ export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesD
     const { given, learned, missing, unknown, wanted } = this
     const parts = [
       ...(unknown.length === 0 ? [] : [`Not in ${learned}: ${unknown.length} (${some(unknown)})`]),
-      ...(missing.length === 0 ? [] : [`Not in it: ${missing.length} (${some(missing)})`])
+      ...(missing.length === 0 ? [] : [`Missing: ${missing.length} (${some(missing)})`])
     ]
     const advice = unknown.length > 0
       ? "use the same class names in both"

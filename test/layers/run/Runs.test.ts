@@ -335,7 +335,7 @@ describe("Runs in a folder", () => {
       assert.deepStrictEqual(more, [])
       assert.include(warning, `run folder ${folder}: until now it was computed on onnx cpu 1.30.0, 1 thread, fp32`)
       assert.include(warning, `threads: 1 then, 2 now; precision: "fp32" then, "bf16" now`)
-      assert.include(warning, "differs by rounding")
+      assert.include(warning, "differ by rounding")
       assert.deepStrictEqual(yield* using(folder, ({ computedOn }) => computedOn), [onnx, openvino])
       const environment = JSON.parse(yield* fs.readFileString(`${folder}/environment.json`))
       assert.deepStrictEqual([environment.node, environment.computedOn], [process.version, [onnx, openvino]])
