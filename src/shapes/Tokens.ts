@@ -123,8 +123,9 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
 
 /** Returns a 1×1 convolution as the equivalent linear layer. */
 export const asLinear = <I extends number, C extends number>(
-  { bias, weight }: PatchParams<I, 1, C>
+  params: PatchParams<I, 1, C>
 ): LinearParams<I, C> => {
+  const { bias, weight } = params
   ShapeError.floats("asLinear", { weight, bias })
   return { weight: unsafeTyped(tf.reshape(untyped(weight), [weight.shape[0], weight.shape[1]])), bias }
 }

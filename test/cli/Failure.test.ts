@@ -3,12 +3,15 @@ import { Console, Effect, Exit, Logger } from "effect"
 import * as Failure from "../../src/cli/terminal/Failure.ts"
 import * as Output from "../../src/cli/terminal/Output.ts"
 
-const written = Effect.fnUntraced(function*(self: Effect.Effect<never, Output.OutputLost>) {
+const written = Effect.fnUntraced(function*(
+  self: Effect.Effect<never, { readonly message: string }>,
+  machine = false
+) {
   const [out, err] = [new Array<string>(), new Array<string>()]
   const into = (lines: Array<string>) => (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
   const console = { ...globalThis.console, log: into(out), error: into(err) }
   const exit = yield* self.pipe(
-    Failure.reported(false),
+    Failure.reported(machine),
     Effect.provideService(Logger.LogToStderr, true),
     Effect.provideService(Console.Console, console),
     Effect.exit
@@ -38,5 +41,12 @@ describe("a failure that nobody has shown", () => {
   it.effect("is silent for an interruption", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* written(Effect.interrupt), { out: [], err: "" })
+    }))
+
+  it.effect("tells a program what to do, from behind what lists are in brackets", () =>
+    Effect.gen(function*() {
+      const message = "the tensors do not fit (a is [2]; b is [3 (or 4); 5]); use other weights"
+      const { err } = yield* written(Effect.fail({ message }), true)
+      assert.deepInclude(JSON.parse(err), { message, remedy: "use other weights" })
     }))
 })

@@ -30,8 +30,8 @@ const folder = Effect.acquireRelease(
 
 describe("the program of the README", () => {
   it("is the example", () => {
-    const [, shown] = /```ts\n(.*?)```/s.exec(readFileSync(new URL("README.md", root), "utf8"))!
-    assert.strictEqual(shown, readFileSync(new URL("examples/compose.ts", root), "utf8"))
+    const program = readFileSync(new URL("examples/compose.ts", root), "utf8")
+    assert.include(readFileSync(new URL("README.md", root), "utf8"), `\`\`\`ts\n${program}\`\`\``)
   })
 
   it.effect("learns from a folder of images and leaves no tensors", () =>

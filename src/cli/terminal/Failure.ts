@@ -98,7 +98,7 @@ const AGAIN = " Correct this and run again."
 /** The part of a message that tells what to do. */
 const remedyOf = (message: string): string | undefined => {
   if (message.endsWith(AGAIN)) return "correct this and run again"
-  const at = message.indexOf("; ")
+  const at = message.replaceAll(/\((?:[^()]|\([^()]*\))*\)/g, (list) => "_".repeat(list.length)).indexOf("; ")
   return at < 0 ? undefined : message.slice(at + 2)
 }
 

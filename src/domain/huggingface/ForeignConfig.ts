@@ -22,7 +22,7 @@ export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignErr
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
     const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
-    return `${this.file} has values that are not supported here, so outputs would differ: ${problems.join("; ")}`
+    return `${this.file} has values that are not supported here, so outputs would differ: ${problems.join(", ")}`
   }
 }
 

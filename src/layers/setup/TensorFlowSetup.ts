@@ -17,7 +17,7 @@ import * as Files from "../files/Files.ts"
 import * as SetupCommand from "./SetupCommand.ts"
 import { SetupError } from "./SetupError.ts"
 
-/** Where TensorFlow comes from, and what it computes on. */
+/** The source of TensorFlow's library, and the device that it computes on. */
 export interface TensorFlowSetupOptions {
   /** Default `tfjs-node-gpu`. */
   readonly package?: "tfjs-node-gpu" | "tfjs-node"
@@ -44,7 +44,7 @@ const here = fileURLToPath(new URL("../../..", import.meta.url))
 /** The folder with the `node_modules` in which patchword lies: that of a project, or a clone. */
 const root = here.replace(/[/\\]node_modules[/\\]patchword[/\\]$/, "")
 
-/** What the package says of itself when it is loaded, in a process of its own. */
+/** The package's own report on loading, from a process of its own. */
 const look = (name: string) => {
   const code = `
     const util = process.getBuiltinModule("util")
