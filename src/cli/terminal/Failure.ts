@@ -59,7 +59,7 @@ export const mapErrors = <A, E extends { readonly message: string }, R>(self: Ef
     })
   })
 
-/** A command line that was not understood. Exits with 64. */
+/** A command line that was not understood. */
 export class Misuse extends Schema.TaggedError<Misuse>()("Misuse", {
   tag: Schema.String,
   text: Schema.String,

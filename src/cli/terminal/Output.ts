@@ -4,13 +4,13 @@ import { CliOutput } from "effect/cli"
 import * as FlagTerms from "./FlagTerms.ts"
 import * as HelpText from "./HelpText.ts"
 
-/** The program that read the output has ended, as `head` does after some lines. Exits with 141, without a word. */
+/** The program that read the output has ended, as `head` does after some lines. Nothing is printed then. */
 export class PipeClosed extends Schema.TaggedError<PipeClosed>()("PipeClosed", {}) {
   override readonly [Runtime.errorExitCode] = 141
   override readonly [Runtime.errorReported] = false
 }
 
-/** The output could not be written, say on a full disk. Exits with 74. */
+/** The output could not be written, say on a full disk. */
 export class OutputLost extends Schema.TaggedError<OutputLost>()("OutputLost", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 74
   override get message() {

@@ -28,7 +28,7 @@ export const Problem = Schema.Struct({
 })
 export type Problem = typeof Problem.Type
 
-/** A configuration cannot be used. Exits with 64. */
+/** A configuration cannot be used. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
   /** The name of the configuration's source: a file, a flag. */
   source: Schema.String,

@@ -40,7 +40,7 @@ const FIRST = 3
 const some = (names: ReadonlyArray<string>): string =>
   `${names.slice(0, FIRST).map((name) => `"${name}"`).join(", ")}${names.length > FIRST ? ", …" : ""}`
 
-/** A label is not the number of a class. Exits with 65. */
+/** A label is not the number of a class. */
 export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutside", {
   /** The index of the image in the split. */
   image: Schema.Int,
@@ -54,7 +54,7 @@ export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutsi
   }
 }
 
-/** All images belong to one class, so a classifier has nothing to learn. Exits with 65. */
+/** All images belong to one class, so a classifier has nothing to learn. */
 export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
   images: Schema.Int,
   class: Schema.String,
@@ -68,7 +68,7 @@ export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
   }
 }
 
-/** A class name occurs twice in a list, and the two lists differ. Classes cannot be matched by name. Exits with 65. */
+/** A class name occurs twice in a list, and the two lists differ. Classes cannot be matched by name. */
 export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
   list: Schema.String,
   class: Schema.String
@@ -80,7 +80,7 @@ export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
   }
 }
 
-/** The classes of a split are not the learned classes. Exits with 65. */
+/** The classes of a split are not the learned classes. */
 export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesDiffer", {
   /** The name of the source of the learned classes. */
   learned: Schema.String,
@@ -109,7 +109,7 @@ export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesD
   }
 }
 
-/** Test images have classes without any training image. Exits with 65. */
+/** Test images have classes without any training image. */
 export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearned", {
   learned: Schema.String,
   classes: Schema.Array(Schema.String)

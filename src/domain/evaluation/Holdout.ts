@@ -29,7 +29,7 @@ export type Holdout = typeof Holdout.Type
 /** The largest number of class names in a message. */
 const NAMED = 5
 
-/** Some classes have one image, which cannot be in both parts. Exits with 65. */
+/** Some classes have one image, which cannot be in both parts. */
 export class ClassesOfOne extends Schema.TaggedError<ClassesOfOne>()("ClassesOfOne", {
   classes: Schema.Array(Schema.String)
 }) {
@@ -44,7 +44,7 @@ export class ClassesOfOne extends Schema.TaggedError<ClassesOfOne>()("ClassesOfO
   }
 }
 
-/** One of the two parts would have no image. Exits with 64. */
+/** One of the two parts would have no image. */
 export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
   share: Schema.Finite,
   images: Schema.Int

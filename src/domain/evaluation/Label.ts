@@ -21,7 +21,7 @@ import { Result, Runtime, Schema } from "effect"
  */
 export type Label = bigint | string | undefined
 
-/** A value cannot be a label. Exits with 65. */
+/** A value cannot be a label. */
 export class LabelError extends Schema.TaggedError<LabelError>()("LabelError", {
   /** The value that was found: `0.4`, `a list`. */
   found: Schema.String

@@ -14,7 +14,7 @@
 import { Effect, Record, Runtime, Schema } from "effect"
 import * as Config from "../config/Config.ts"
 
-/** A file asks for something that is not supported. Exits with 65. */
+/** A file asks for something that is not supported. */
 export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignError", {
   file: Schema.String,
   problems: Schema.NonEmptyArray(Config.Problem)

@@ -14,7 +14,7 @@
  */
 import { Result, Runtime, Schema } from "effect"
 
-/** The features of a patch have no direction. Exits with 65. */
+/** The features of a patch have no direction. */
 export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection", {
   /** The name of the image. */
   image: Schema.String,

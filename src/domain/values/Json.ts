@@ -20,7 +20,7 @@ import { Effect, Result, Runtime, Schema, SchemaIssue, SchemaTransformation } fr
 /** A value that JSON can hold. */
 export type Json = Schema.Json
 
-/** A text is not usable JSON. Exits with 65. */
+/** A text is not usable JSON. */
 export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

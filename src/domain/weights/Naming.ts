@@ -44,7 +44,7 @@ const SHOWN = 5
 const some = (names: ReadonlyArray<string>): string =>
   names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
 
-/** The names of tensors cannot be translated. Exits with 65. */
+/** The names of tensors cannot be translated. */
 export class NamingError
   extends Schema.TaggedError<NamingError>()("NamingError", { network: Network, reason: Reason })
 {

@@ -34,7 +34,7 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
-/** A pickle is damaged, or asks for more than weights need. Exits with 65. */
+/** A pickle is damaged, or asks for more than weights need. */
 export class PickleError extends Schema.TaggedError<PickleError>()("PickleError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

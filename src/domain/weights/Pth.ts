@@ -55,7 +55,7 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
-/** A checkpoint of PyTorch cannot be read. Exits with 65. */
+/** A checkpoint of PyTorch cannot be read. */
 export class PthError extends Schema.TaggedError<PthError>()("PthError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

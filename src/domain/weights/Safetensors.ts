@@ -54,7 +54,7 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
-/** A file is not valid safetensors, or holds data that host arrays cannot. Exits with 65. */
+/** A file is not valid safetensors, or holds data that host arrays cannot. */
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   /** The tensor with the problem; absent if the problem concerns the file as a whole. */
   tensor: Schema.optionalKey(Schema.String),

@@ -1,7 +1,7 @@
 /** Errors of engines. */
 import { Runtime, Schema } from "effect"
 
-/** The device does not have enough memory for the program or its batch. Exits with 70. */
+/** The device does not have enough memory for the program or its batch. */
 export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -9,7 +9,7 @@ export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory"
   }
 }
 
-/** The loss of a step, or the norm of its gradients, is not a finite number. Exits with 70. */
+/** The loss of a step, or the norm of its gradients, is not a finite number. */
 export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
   step: Schema.Int,
   metric: Schema.Literals(["loss", "gradientNorm"]),
@@ -21,7 +21,7 @@ export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
   }
 }
 
-/** The engine does not have this operation. Exits with 69. */
+/** The engine does not have this operation. */
 export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
   operation: Schema.String
 }) {
@@ -31,7 +31,7 @@ export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperatio
   }
 }
 
-/** The step cannot be compiled: it does something that only a running program, or no program, can do. Exits with 70. */
+/** The step cannot be compiled: it does something that only a running program, or no program, can do. */
 export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -39,7 +39,7 @@ export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceab
   }
 }
 
-/** The shapes of the step's operands do not fit together. Exits with 70. */
+/** The shapes of the step's operands do not fit together. */
 export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -47,7 +47,7 @@ export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", {
   }
 }
 
-/** The handle was used after its scope had closed. Exits with 70. */
+/** The handle was used after its scope had closed. */
 export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {
@@ -55,7 +55,7 @@ export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
   }
 }
 
-/** The runtime of an engine cannot be loaded. Exits with 69. */
+/** The runtime of an engine cannot be loaded. */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   provider: Schema.String,
   detail: Schema.String,
@@ -69,7 +69,7 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   }
 }
 
-/** This processor or this engine does not have the precision. Exits with 69. */
+/** This processor or this engine does not have the precision. */
 export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
   precision: Schema.String,
   detail: Schema.String,
@@ -82,7 +82,7 @@ export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailabl
   }
 }
 
-/** The type or shape of an input is not the one that the program expects. Exits with 65. */
+/** The type or shape of an input is not the one that the program expects. */
 export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   input: Schema.String,
   expected: Schema.String,
@@ -94,7 +94,7 @@ export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
   }
 }
 
-/** A model keeps its weights in other files (external data), and these were not given or cannot be read. Exits with 65. */
+/** A model keeps its weights in other files (external data), and these were not given or cannot be read. */
 export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
   places: Schema.Array(Schema.String),
   problem: Schema.String
@@ -106,7 +106,7 @@ export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>
   }
 }
 
-/** The engine's worker thread has ended. Exits with 69. */
+/** The engine's worker thread has ended. */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
@@ -114,7 +114,7 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
   }
 }
 
-/** An earlier step failed while it wrote the next state. Exits with 70. */
+/** An earlier step failed while it wrote the next state. */
 export class StateCorrupted
   extends Schema.TaggedError<StateCorrupted>()("StateCorrupted", { step: Schema.Int, detail: Schema.String })
 {
@@ -125,7 +125,7 @@ export class StateCorrupted
   }
 }
 
-/** Any other error of the runtime. Exits with 70. */
+/** Any other error of the runtime. */
 export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
   override get message() {

@@ -42,7 +42,7 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
   Socket: "socket"
 }
 
-/** An operation of the file system failed. Exits with 66 if there is no file that can be read, else with 74. */
+/** An operation of the file system failed. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   path: Schema.String,
   kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),

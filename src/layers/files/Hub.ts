@@ -15,7 +15,7 @@
 import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
 import * as Files from "./Files.ts"
 
-/** The repository, revision or file does not exist. Exits with 66. */
+/** The repository, revision or file does not exist. */
 export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -23,7 +23,7 @@ export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detai
   }
 }
 
-/** The Hub refuses this operation for this token. Exits with 69. */
+/** The Hub refuses this operation for this token. */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
@@ -31,7 +31,7 @@ export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", {
   }
 }
 
-/** The Hub cannot be reached, or the connection broke. Exits with 69. */
+/** The Hub cannot be reached, or the connection broke. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   override get message() {
@@ -39,7 +39,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   }
 }
 
-/** The repository holds none of the files of a model. Exits with 66. */
+/** The repository holds none of the files of a model. */
 export class Empty extends Schema.TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {

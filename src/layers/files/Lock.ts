@@ -7,7 +7,7 @@ import * as Files from "./Files.ts"
 /** Name of the lock file. It records the process that uses the folder. */
 export const NAME = "lock"
 
-/** The folder is in use, by another process or by another part of this one. Exits with 73. */
+/** The folder is in use, by another process or by another part of this one. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {

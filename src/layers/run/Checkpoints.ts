@@ -52,7 +52,7 @@ export interface Snapshot extends Request {
   readonly extra: Json.Json
 }
 
-/** A file of a checkpoint differs from what was saved. Exits with 65. */
+/** A file of a checkpoint differs from what was saved. */
 export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
   folder: Schema.String,
   file: Schema.String,
@@ -64,7 +64,7 @@ export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
   }
 }
 
-/** The checkpoint was saved under another configuration or from other data. Exits with 73. */
+/** The checkpoint was saved under another configuration or from other data. */
 export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
   folder: Schema.String,
   differences: Schema.Array(Json.Difference)
@@ -76,7 +76,7 @@ export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
   }
 }
 
-/** There is no checkpoint of this step. Exits with 66. */
+/** There is no checkpoint of this step. */
 export class Missing extends Schema.TaggedError<Missing>()("Missing", {
   folder: Schema.String,
   steps: Schema.Array(Schema.Int)

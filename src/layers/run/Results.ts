@@ -36,7 +36,7 @@ export const Result = Schema.Struct({
 })
 export type Result = typeof Result.Type
 
-/** The file is not a result. Exits with 65. */
+/** The file is not a result. */
 export class NoResult extends Schema.TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

@@ -6,7 +6,7 @@ import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import { StageNameInvalid } from "./StageName.ts"
 
-/** The folder belongs to a run with another configuration. Exits with 73. */
+/** The folder belongs to a run with another configuration. */
 export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
   differences: Schema.Array(Json.Difference)
 }) {
@@ -18,7 +18,7 @@ export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig"
   }
 }
 
-/** The folder holds other files than those of a run. Exits with 73. */
+/** The folder holds other files than those of a run. */
 export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 73
   override get message() {
@@ -27,7 +27,7 @@ export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: S
   }
 }
 
-/** A file of the folder differs from what was written. Exits with 65. */
+/** A file of the folder differs from what was written. */
 export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
   file: Schema.String,
   problem: Schema.String

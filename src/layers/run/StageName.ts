@@ -4,7 +4,7 @@
  */
 import { Effect, Runtime, Schema } from "effect"
 
-/** A stage cannot have this name. Exits with 64. */
+/** A stage cannot have this name. */
 export class StageNameInvalid extends Schema.TaggedError<StageNameInvalid>()("StageNameInvalid", {
   stage: Schema.String
 }) {

@@ -11,7 +11,7 @@ export const MANIFEST = "cache.json"
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
-/** The folder holds no cache. Exits with 66. */
+/** The folder holds no cache. */
 export class NoCache extends Schema.TaggedError<NoCache>()("NoCache", {}) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -19,7 +19,7 @@ export class NoCache extends Schema.TaggedError<NoCache>()("NoCache", {}) {
   }
 }
 
-/** The folder holds features of another teacher or of other images. Exits with 73. */
+/** The folder holds features of another teacher or of other images. */
 export class OtherFeatures extends Schema.TaggedError<OtherFeatures>()("OtherFeatures", {
   differences: Schema.Array(Json.Difference)
 }) {
@@ -29,7 +29,7 @@ export class OtherFeatures extends Schema.TaggedError<OtherFeatures>()("OtherFea
   }
 }
 
-/** A file of the cache differs from what was written. Exits with 65. */
+/** A file of the cache differs from what was written. */
 export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamaged", {
   file: Schema.String,
   problem: Schema.String
@@ -43,7 +43,7 @@ export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamag
   }
 }
 
-/** The cache has no features of this image. Exits with 66. */
+/** The cache has no features of this image. */
 export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
   /** The name of the image. */
   image: Schema.String,
@@ -58,7 +58,7 @@ export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
   }
 }
 
-/** The disk does not have enough free space for the features. Exits with 74. */
+/** The disk does not have enough free space for the features. */
 export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittleRoom", {
   needed: Schema.Finite,
   free: Schema.Finite
@@ -72,7 +72,7 @@ export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittl
   }
 }
 
-/** A feature is too large for float16. Exits with 65. */
+/** A feature is too large for float16. */
 export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
   /** The name of the image. */
   image: Schema.String,
@@ -84,7 +84,7 @@ export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
   }
 }
 
-/** The features of a patch are so small that float16 would lose or change their direction. Exits with 65. */
+/** The features of a patch are so small that float16 would lose or change their direction. */
 export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
   /** The name of the image. */
   image: Schema.String,

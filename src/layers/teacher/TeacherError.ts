@@ -8,7 +8,7 @@ import { ImagesError } from "../images/reading/ImagesError.ts"
 import * as Weights from "../weights/Weights.ts"
 import { FeatureCacheError } from "./FeatureCacheError.ts"
 
-/** The teacher does not support images of this size. Exits with 65. */
+/** The teacher does not support images of this size. */
 export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages", {
   given: Schema.String,
   expected: Schema.String
@@ -19,7 +19,7 @@ export class WrongImages extends Schema.TaggedError<WrongImages>()("WrongImages"
   }
 }
 
-/** The sizes of patches, images and components do not fit together. Exits with 64. */
+/** The sizes of patches, images and components do not fit together. */
 export class WrongMeasures extends Schema.TaggedError<WrongMeasures>()("WrongMeasures", {
   patchSize: Schema.Finite,
   imageSize: Schema.Finite,
@@ -32,7 +32,7 @@ export class WrongMeasures extends Schema.TaggedError<WrongMeasures>()("WrongMea
   }
 }
 
-/** The inputs and outputs of the model are not as the options say. Exits with 65. */
+/** The inputs and outputs of the model are not as the options say. */
 export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
   problem: Schema.String,
   inputs: Schema.Array(Schema.String),
@@ -46,7 +46,7 @@ export class WrongModel extends Schema.TaggedError<WrongModel>()("WrongModel", {
   }
 }
 
-/** The file is not a valid model, or refers to a file outside of its folder. Exits with 65. */
+/** The file is not a valid model, or refers to a file outside of its folder. */
 export class ModelInvalid extends Schema.TaggedError<ModelInvalid>()("ModelInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

@@ -38,7 +38,7 @@ const KEY = "patchword.provenance"
 
 const Text = Json.text(Provenance)
 
-/** The metadata of the file contains a provenance of another form. Exits with 65. */
+/** The metadata of the file contains a provenance of another form. */
 export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
   problem: Schema.String
 }) {

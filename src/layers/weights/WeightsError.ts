@@ -13,7 +13,7 @@ const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, 
 /** Number of tensors that a message lists. */
 const NAMED = 3
 
-/** The tensors do not fit the network. Exits with 65. */
+/** The tensors do not fit the network. */
 export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
   missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
   unexpected: Schema.Array(Schema.Struct({ name: Schema.String, given: Schema.String })),
@@ -36,7 +36,7 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
   }
 }
 
-/** The index of a file in shards is invalid. Exits with 65. */
+/** The index of a file in shards is invalid. */
 export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -44,7 +44,7 @@ export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInval
   }
 }
 
-/** The file has no format that weights are read from. Exits with 65. */
+/** The file has no format that weights are read from. */
 export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognised", {}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -53,7 +53,7 @@ export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognis
   }
 }
 
-/** Tensors hold NaN or infinity. Exits with 65. */
+/** Tensors hold NaN or infinity. */
 export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   /** The first such tensor, and the number in it. */
   tensor: Schema.String,

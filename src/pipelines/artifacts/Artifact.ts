@@ -21,7 +21,7 @@ import * as Network from "../trained/Network.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
-/** The file does not name the model of its weights. Exits with 65. */
+/** The file does not name the model of its weights. */
 export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -30,7 +30,7 @@ export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArt
   }
 }
 
-/** The weights belong to another kind of model. Exits with 65. */
+/** The weights belong to another kind of model. */
 export class OtherKind extends Schema.TaggedError<OtherKind>()("OtherKind", {
   expected: Schema.String,
   found: Schema.String
@@ -41,7 +41,7 @@ export class OtherKind extends Schema.TaggedError<OtherKind>()("OtherKind", {
   }
 }
 
-/** A run has no weights of the kind. Exits with 66. */
+/** A run has no weights of the kind. */
 export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)
@@ -53,7 +53,7 @@ export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
   }
 }
 
-/** A run has several models of the kind. Exits with 64. */
+/** A run has several models of the kind. */
 export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)

@@ -50,7 +50,7 @@ export const What = Schema.Literals([
 ])
 export type What = typeof What.Type
 
-/** The network does not have the requested output. Exits with 64. */
+/** The network does not have the requested output. */
 export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
   kind: Schema.String,
   what: Schema.String,
@@ -62,7 +62,7 @@ export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
   }
 }
 
-/** The file would be larger than the format allows. Exits with 65. */
+/** The file would be larger than the format allows. */
 export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -71,7 +71,7 @@ export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes
   }
 }
 
-/** The network cannot be written as one file. Exits with 65. */
+/** The network cannot be written as one file. */
 export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExportable", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

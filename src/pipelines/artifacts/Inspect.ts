@@ -149,7 +149,7 @@ export const Inspection = Schema.Union([
 ])
 export type Inspection = typeof Inspection.Type
 
-/** The file is of no known kind. Exits with 65. */
+/** The file is of no known kind. */
 export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

@@ -31,7 +31,7 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
 import { OtherQuantizer, type Tokenizer } from "../trained/Tokenizer.ts"
 
-/** The folder does not describe a known network. Exits with 65. */
+/** The folder does not describe a known network. */
 export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {

@@ -29,7 +29,7 @@ export interface Probed {
   readonly atEdge: boolean
 }
 
-/** No images can be held out for the choice of the penalty. Exits with 66. */
+/** No images can be held out for the choice of the penalty. */
 export class NothingToChooseOn extends Schema.TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
   split: Schema.String
 }) {

@@ -38,7 +38,7 @@ const Described = Schema.Struct({ name: Schema.String, codes: Schema.Int, codeWi
 const show = ({ codeWidth, codes, name }: typeof Described.Type) =>
   `"${name}" (${codes} codes of ${codeWidth} channels)`
 
-/** A tokenizer is opened with another quantizer than it was trained with, or without the one given in code. Exits with 65. */
+/** A tokenizer is opened with another quantizer than it was trained with, or without the one given in code. */
 export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQuantizer", {
   expected: Described,
   given: Schema.NullOr(Described),
@@ -57,7 +57,7 @@ export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQ
   }
 }
 
-/** A quantizer returns a number that is not one of its codes. Exits with 65. */
+/** A quantizer returns a number that is not one of its codes. */
 export class QuantizerError extends Schema.TaggedError<QuantizerError>()("QuantizerError", {
   quantizer: Schema.String,
   codes: Schema.Int,

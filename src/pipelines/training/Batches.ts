@@ -13,7 +13,7 @@ import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as EvaluationMetrics from "./EvaluationMetrics.ts"
 
-/** There are fewer images than one update needs. Exits with 66. */
+/** There are fewer images than one update needs. */
 export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
   set: Schema.String,
   images: Schema.Int,
@@ -27,7 +27,7 @@ export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImag
   }
 }
 
-/** The images are decoded with other colours than the network's configuration asks for. Exits with 64. */
+/** The images are decoded with other colours than the network's configuration asks for. */
 export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColours", {
   set: Schema.String,
   /** The name of the network. */

@@ -31,7 +31,7 @@ const WANTED: Readonly<Record<string, string>> = {
   finished: "no weights"
 }
 
-/** A run has no such state of a stage. Exits with 66. */
+/** A run has no such state of a stage. */
 export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
   run: Schema.String,
   stage: Schema.String,
@@ -60,7 +60,7 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
   }
 }
 
-/** There is no run at the path. Exits with 66. */
+/** There is no run at the path. */
 export class NoRun extends Schema.TaggedError<NoRun>()("NoRun", { run: Schema.String, exists: Schema.Boolean }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -69,7 +69,7 @@ export class NoRun extends Schema.TaggedError<NoRun>()("NoRun", { run: Schema.St
   }
 }
 
-/** The state belongs to a network of other sizes. Exits with 65. */
+/** The state belongs to a network of other sizes. */
 export class OtherNetwork extends Schema.TaggedError<OtherNetwork>()("OtherNetwork", {
   /** The state, in words. */
   source: Schema.String,

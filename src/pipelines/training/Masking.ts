@@ -7,7 +7,7 @@ import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as GivenInCode from "./GivenInCode.ts"
 import * as Stage from "./Stage.ts"
 
-/** A mask generator returns a wrong mask. Exits with 65. */
+/** A mask generator returns a wrong mask. */
 export class MaskError extends Schema.TaggedError<MaskError>()("MaskError", {
   mask: Schema.String,
   problem: Schema.String

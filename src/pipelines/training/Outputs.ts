@@ -2,7 +2,7 @@
 import { Effect, Runtime, Schema } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 
-/** The output of a network for an image is NaN or infinite. Exits with 65. */
+/** The output of a network for an image is NaN or infinite. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   /** The name of the output: `features`, `logits`, `vectors before their codes`. */
   what: Schema.String,

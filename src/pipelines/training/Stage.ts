@@ -29,7 +29,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as Continuation from "./Continuation.ts"
 import * as Training from "./Training.ts"
 
-/** The run holds this stage's weights, trained under another configuration. Exits with 73. */
+/** The run holds this stage's weights, trained under another configuration. */
 export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
   stage: Schema.String,
   differences: Schema.Array(Json.Difference)

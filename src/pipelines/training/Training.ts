@@ -23,7 +23,7 @@ import * as TrainingMetrics from "./TrainingMetrics.ts"
 
 /**
  * A stage stopped because a step failed. The reasons are those of an engine: `Effect.catchReason("TrainingError", "NonFinite",
- * ...)` catches one of them. Exits with 70.
+ * ...)` catches one of them.
  */
 export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
   stage: Schema.String,

@@ -5,7 +5,7 @@ import * as Holdout from "../../../domain/evaluation/Holdout.ts"
 import * as Files from "../../files/Files.ts"
 import { LeftOut, toldLeftOut } from "./LeftOut.ts"
 
-/** The folder does not exist. Exits with 66. */
+/** The folder does not exist. */
 export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMissing", {}) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -15,7 +15,7 @@ export class FolderMissing extends Schema.TaggedError<FolderMissing>()("FolderMi
 
 const besides = (leftOut: ReadonlyArray<LeftOut>): string => leftOut.length === 0 ? "" : `; ${toldLeftOut(leftOut)}`
 
-/** The folder holds no image. Exits with 66. */
+/** The folder holds no image. */
 export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty", {
   extensions: Schema.Array(Schema.String),
   leftOut: Schema.Array(LeftOut)
@@ -28,7 +28,7 @@ export class FolderEmpty extends Schema.TaggedError<FolderEmpty>()("FolderEmpty"
   }
 }
 
-/** No file of a split holds an image. Exits with 66. */
+/** No file of a split holds an image. */
 export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
   extensions: Schema.Array(Schema.String),
   leftOut: Schema.Array(LeftOut)
@@ -42,7 +42,7 @@ export class SplitEmpty extends Schema.TaggedError<SplitEmpty>()("SplitEmpty", {
   }
 }
 
-/** The folder holds none of the files of the collection. Exits with 66. */
+/** The folder holds none of the files of the collection. */
 export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissing", { wanted: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
@@ -50,7 +50,7 @@ export class FilesMissing extends Schema.TaggedError<FilesMissing>()("FilesMissi
   }
 }
 
-/** The file ends too early. Exits with 65. */
+/** The file ends too early. */
 export class FileTruncated extends Schema.TaggedError<FileTruncated>()("FileTruncated", {
   expected: Schema.Int,
   found: Schema.Int
@@ -61,7 +61,7 @@ export class FileTruncated extends Schema.TaggedError<FileTruncated>()("FileTrun
   }
 }
 
-/** The file does not have the expected format. Exits with 65. */
+/** The file does not have the expected format. */
 export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
@@ -69,7 +69,7 @@ export class FileDamaged extends Schema.TaggedError<FileDamaged>()("FileDamaged"
   }
 }
 
-/** The label of an image is not one of the classes. Exits with 65. */
+/** The label of an image is not one of the classes. */
 export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnknown", {
   image: Schema.String,
   label: Schema.String,
@@ -82,7 +82,7 @@ export class LabelUnknown extends Schema.TaggedError<LabelUnknown>()("LabelUnkno
   }
 }
 
-/** An image has no label, but other images of its split do. Exits with 65. */
+/** An image has no label, but other images of its split do. */
 export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissing", {
   image: Schema.String,
   /** The source of the labels. */
@@ -94,7 +94,7 @@ export class LabelMissing extends Schema.TaggedError<LabelMissing>()("LabelMissi
   }
 }
 
-/** The labels cannot be determined. Exits with 65. */
+/** The labels cannot be determined. */
 export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("LabelsUnusable", {
   problem: Schema.String
 }) {
@@ -104,7 +104,7 @@ export class LabelsUnusable extends Schema.TaggedError<LabelsUnusable>()("Labels
   }
 }
 
-/** The sub-folders of a folder could be splits or classes. Exits with 65. */
+/** The sub-folders of a folder could be splits or classes. */
 export class SplitsUnclear extends Schema.TaggedError<SplitsUnclear>()("SplitsUnclear", {
   folders: Schema.Array(Schema.String),
   /** Sub-folders with names of splits. */
@@ -120,7 +120,7 @@ export class SplitsUnclear extends Schema.TaggedError<SplitsUnclear>()("SplitsUn
   }
 }
 
-/** The requested split does not exist. Exits with 66. */
+/** The requested split does not exist. */
 export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSplit", {
   split: Schema.String,
   splits: Schema.Array(Schema.String)
@@ -135,7 +135,7 @@ export class UnknownSplit extends Schema.TaggedError<UnknownSplit>()("UnknownSpl
   }
 }
 
-/** The name of a part to be held out already belongs to a split. Exits with 64. */
+/** The name of a part to be held out already belongs to a split. */
 export class SplitExists extends Schema.TaggedError<SplitExists>()("SplitExists", { split: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 64
   override get message() {
@@ -146,7 +146,7 @@ export class SplitExists extends Schema.TaggedError<SplitExists>()("SplitExists"
 
 const ADVICE = "repair or remove the file, or leave out what is broken (--check contents --broken skip)"
 
-/** The file is not an image, or is damaged. Exits with 65. */
+/** The file is not an image, or is damaged. */
 export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
@@ -157,7 +157,7 @@ export class ImageBroken extends Schema.TaggedError<ImageBroken>()("ImageBroken"
   }
 }
 
-/** The image has fewer pixels than needed. Exits with 65. */
+/** The image has fewer pixels than needed. */
 export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageTooSmall", {
   width: Schema.Int,
   height: Schema.Int,
@@ -172,7 +172,7 @@ export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageToo
   }
 }
 
-/** The image has more pixels than allowed. Exits with 65. */
+/** The image has more pixels than allowed. */
 export class ImageTooLarge extends Schema.TaggedError<ImageTooLarge>()("ImageTooLarge", {
   width: Schema.Int,
   height: Schema.Int,
@@ -195,7 +195,7 @@ export class ImageTooLarge extends Schema.TaggedError<ImageTooLarge>()("ImageToo
 /** Number of entries that a message lists. */
 const NAMED = 10
 
-/** Several images cannot be used. Exits with 65. */
+/** Several images cannot be used. */
 export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBroken", {
   /** The problems, one sentence per image. */
   findings: Schema.Array(Schema.String),
@@ -217,7 +217,7 @@ export class ImagesBroken extends Schema.TaggedError<ImagesBroken>()("ImagesBrok
   }
 }
 
-/** Packages with pictures are not installed. Exits with 66. */
+/** Packages with pictures are not installed. */
 export class PackageMissing extends Schema.TaggedError<PackageMissing>()("PackageMissing", {
   packages: Schema.Array(Schema.String)
 }) {
@@ -228,7 +228,7 @@ export class PackageMissing extends Schema.TaggedError<PackageMissing>()("Packag
   }
 }
 
-/** A package does not have the expected content. Exits with 65. */
+/** A package does not have the expected content. */
 export class PackageDamaged extends Schema.TaggedError<PackageDamaged>()("PackageDamaged", {
   package: Schema.String,
   problem: Schema.String
