@@ -84,4 +84,21 @@ describe("Json", () => {
       `the whole: [1] in the folder, {"0":1} asked`
     )
   })
+
+  it("replaces an object by one of another kind, and merges one of the same", () => {
+    const scalars = { quantizer: { kind: "finiteScalar", levels: [8, 5] } }
+    const gradient = { kind: "gradient", commitment: 1 }
+    assert.deepStrictEqual(Json.merge(scalars, { quantizer: gradient }), { quantizer: gradient })
+    assert.deepStrictEqual(
+      [{ kind: "gradient" }, { commitment: 1 }].reduce<Json.Json>(
+        (all, quantizer) => Json.merge(all, { quantizer }),
+        scalars
+      ),
+      { quantizer: gradient }
+    )
+    assert.deepStrictEqual(
+      Json.merge(scalars, { quantizer: { kind: "finiteScalar", levels: [3] } }),
+      { quantizer: { kind: "finiteScalar", levels: [3] } }
+    )
+  })
 })

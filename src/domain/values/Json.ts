@@ -105,15 +105,16 @@ const isRecord = (value: Changes): value is ChangedMembers => {
 
 /**
  * Merges a value over another. Objects are merged key by key, at every depth. Anything else replaces the former value: also
- * `null`, arrays and instances of classes.
+ * `null`, arrays, instances of classes, and an object whose member `kind` is another one.
  */
 export const merge = (value: Json | undefined, over: Changes): Json => {
   if (!isRecord(over)) return over
+  const former = isObject(value) && (over.kind === undefined || over.kind === value.kind) ? value : {}
   return Object.entries(over).reduce<Schema.JsonObject>(
     // A key from outside may have the name of what every object inherits.
     (all, [key, member]) =>
       member === undefined ? all : { ...all, [key]: merge(Object.hasOwn(all, key) ? all[key] : undefined, member) },
-    isObject(value) ? value : {}
+    former
   )
 }
 
