@@ -13,4 +13,5 @@ type Values = Tensor<[number, number]>
 const learned = LearnedCodes.make<number, number>({ codes: 1, codeWidth: 1, commitment: 1, kmeans: false })
 const lookup = (weight: Values, vectors: Values) => learned.quantize({ embedding: { weight } }, vectors)
 
+holds("the lookup of codes that learn by gradient", Laws.lookup(lookup))
 holds("straight through codes that learn by gradient", Laws.straightThrough(lookup))
