@@ -35,6 +35,17 @@ describe("the guide to a larger app", () => {
     assert.deepStrictEqual(rows, metrics)
   })
 
+  it("lists the spans of the library", () => {
+    const sources = filesUnder("src").filter(({ path }) => !path.startsWith("src/cli/")).map(({ text }) => text).join(
+      "\n"
+    )
+    const spans = Array.from(sources.matchAll(/Effect\.(?:fn|withSpan)\(\s*"(patchword\.[\w.]+)"/g), ([, name]) => name)
+    assert.isAbove(spans.length, 40)
+    const table = page.slice(page.indexOf("| span |"), page.indexOf("A step has no span"))
+    const listed = new Set(Array.from(table.matchAll(/`([\w.]+)`/g), ([, name]) => name))
+    assert.deepStrictEqual(spans.filter((name) => !listed.has(name)), [])
+  })
+
   it("names spans, attributes and errors that exist", () => {
     const sources = filesUnder("src").map(({ text }) => text).join("\n")
     const names = Array.from(page.matchAll(/`(patchword\.(?!training)[\w.]+)`/g), ([, name]) => `"${name}"`)

@@ -70,7 +70,7 @@ describe("a run that is interrupted and started again", () => {
           Effect.provide(Logger.layer([logger]))
         )
         assert.lengthOf(warnings, 1)
-        assert.match(warnings[0]!, /^tokenizer: the log has \d rows of the \d steps that the checkpoint holds/)
+        assert.match(warnings[0]!, /^tokenizer: the log has \d rows of the \d steps of the checkpoint\. /)
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("goes on after its last step", () =>
