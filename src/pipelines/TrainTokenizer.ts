@@ -120,16 +120,13 @@ const zero = HostTensor.scalar(0)
 
 /** The columns of the log. A quantizer must not give one of these names to a loss. */
 const columns = [
-  "stage",
-  "step",
+  ...Stage.columns,
   ...Object.keys(measure({
     loss: zero,
     reconstruction: zero,
     gradientNorm: zero,
     counts: HostTensor.zeros([Dim.named("codes", 1)], "float32")
-  })),
-  "lr",
-  "weightDecay"
+  }))
 ]
 
 /** Makes the step that trains a tokenizer. `images` is the batch size. */

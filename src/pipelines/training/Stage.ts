@@ -157,6 +157,11 @@ export const requireConfig = (
     : Effect.fail(new Config.ConfigError({ source: stage, problems: [first, ...rest] }))
 }
 
+/** The columns that the log adds to the row of a step. A metric must not have one of these names. */
+export const columns: ReadonlyArray<string> = ["stage", "step", "lr", "weightDecay"]
+
+const isWhole = Schema.is(Schema.Int)
+
 /** The parts of a training stage. */
 export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
   extends
@@ -181,8 +186,8 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
   /**
-   * Returns the row of a step in the log; by default all metrics that are one number. The log adds `lr` and `weightDecay`. If
-   * an update takes several steps, only the last one has a `gradientNorm`: that of the mean gradient.
+   * Returns the row of a step in the log; by default all metrics that are one number. The log adds {@link columns}, so no metric
+   * has one of their names. If an update takes several steps, only the last one has a `gradientNorm`: that of the mean gradient.
    */
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
   /** Selects the weights to keep from the last state, under official names; by default the parameters. */
@@ -208,8 +213,8 @@ const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
  * one.
  *
  * Fails with {@link OtherStage} if the run holds the stage under another configuration, with `TrainingError` if a step gives no
- * finite loss, with `ConfigError` and `OtherNetwork` if `continueFrom` does not fit, and as `initial`, `batch`, the engine and
- * the run fail.
+ * finite loss, with `ConfigError` for invalid options and for a metric with the name of one of {@link columns}, with
+ * `ConfigError` and `OtherNetwork` if `continueFrom` does not fit, and as `initial`, `batch`, the engine and the run fail.
  */
 export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
   options: Stage<C, S, B, M, E1, R1, E2, R2>
@@ -238,12 +243,18 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const { accumulate = 1, batchSize } = optimizer
     const first = continueFrom === undefined ? 0 : Continuation.begin(continueFrom)
     yield* requireConfig(stage, {
+      model: [model === "", "expected a name, got \"\""],
+      seed: [!isWhole(seed), `expected a whole number, got ${seed}`],
+      stepsPerEpoch: [
+        !(isWhole(stepsPerEpoch) && stepsPerEpoch >= 1),
+        `expected a whole number of steps from 1, got ${stepsPerEpoch}`
+      ],
       checkpointEvery: [
         !(checkpointEvery >= 1 && (Number.isInteger(checkpointEvery) || checkpointEvery === Infinity)),
         `expected a whole number of steps from 1, or Infinity for none, got ${checkpointEvery}`
       ],
       "optimizer.duration": [
-        first >= total,
+        stepsPerEpoch >= 1 && first >= total,
         `expected more than the ${first} steps that were taken before, got ${total}; raise it, or continue with the schedule anew`
       ]
     })
@@ -261,8 +272,19 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       checkpointEvery,
       measure: (metrics, step) => {
         const measured = measure(metrics)
+        const taken = columns.find((name) =>
+          Object.hasOwn(measured, name)
+        )
         const { gradientNorm: _, ...others } = measured
-        return (step + 1) % accumulate === 0 ? measured : others
+        return Effect.as(
+          requireConfig(stage, {
+            measure: [
+              taken !== undefined,
+              `expected a name that is not taken (${columns.join(", ")}), got "${taken}"`
+            ]
+          }),
+          (step + 1) % accumulate === 0 ? measured : others
+        )
       },
       settings: (step) => ({ lr: rate(step), weightDecay: optimizer.weightDecay }),
       initial,
@@ -275,8 +297,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       }),
       steps: total,
       batchSize,
-      batch: (step) =>
-        options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
+      batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
     })
     const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
     const continued = continueFrom && { continuedFrom: continueFrom.from }

@@ -5,6 +5,7 @@
  * started again therefore ends with the same bytes as an uninterrupted one.
  */
 import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
+import type * as Config from "../../domain/config/Config.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { Engine, type EngineError, Reason, type TrainHandle } from "../../layers/engine/Engine.ts"
@@ -70,7 +71,10 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
   /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
   /** Returns the metrics of a step, for the progress display and the log. */
-  readonly measure: (metrics: HostOf<M>, step: number) => Readonly<Record<string, number>>
+  readonly measure: (
+    metrics: HostOf<M>,
+    step: number
+  ) => Effect.Effect<Readonly<Record<string, number>>, Config.ConfigError>
   /** Returns the settings of a step, for the log. */
   readonly settings: (step: number) => Readonly<Record<string, number>>
 }
@@ -182,7 +186,8 @@ const saveBatch = Effect.fnUntraced(function*(
 /**
  * Takes all remaining steps of a stage. Returns its last state, and the engines of all steps.
  *
- * Fails with `TrainingError` if a step gives a loss that is not finite, or if the engine fails. The batch is saved. For a loss
+ * Fails as `measure` does, before it logs the step. Fails with `TrainingError` if a step gives a loss that is not finite, or if
+ * the engine fails. The batch is saved. For a loss
  * that is not finite, the state before it is saved as well. On interruption the state is saved before the effect ends. If that
  * fails, its error is a defect, in addition to the interruption.
  */
@@ -191,7 +196,7 @@ export const train = Effect.fn("patchword.train")(
     options: Training<S, B, M, E1, R1, E2, R2>
   ): Effect.fn.Return<
     { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
-    E1 | E2 | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
+    E1 | E2 | Config.ConfigError | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
     R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
   > {
     const { batchSize, checkpointEvery, stage, step, steps } = options
@@ -243,7 +248,7 @@ export const train = Effect.fn("patchword.train")(
         "EngineError",
         ({ reason }) => failed(number, batch, reason)
       )
-      const row = options.measure(metrics, number - 1)
+      const row = yield* options.measure(metrics, number - 1)
       yield* runs.log({ stage, step: number, ...row, ...options.settings(number - 1) })
       logged = number
       return row
