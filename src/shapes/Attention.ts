@@ -47,6 +47,7 @@ export function splitHeads<B extends number, N extends number, X extends number,
 ): never
 export function splitHeads(x: Any, width: number, heads: number): { q: Any; k: Any; v: Any } {
   ShapeError.floats("splitHeads", { x })
+  ShapeError.shaped("splitHeads", x, ["B", "N", "3C"])
   const [batch, tokens, channels] = untyped(x).shape as [number, number, number]
   if (channels !== 3 * width) {
     throw new ShapeError.ShapeError(
@@ -73,6 +74,7 @@ export function mergeHeads<B extends number, H extends number, N extends number,
 ): never
 export function mergeHeads(x: Any, width: number): Any {
   ShapeError.floats("mergeHeads", { x })
+  ShapeError.shaped("mergeHeads", x, ["B", "H", "N", "E"])
   const [batch, heads, tokens, channels] = untyped(x).shape as [number, number, number, number]
   if (heads * channels !== width) {
     throw new ShapeError.ShapeError(`mergeHeads: ${heads} heads of ${channels} channels do not make ${width}`)
@@ -131,6 +133,7 @@ export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
   ShapeError.floats("attention", { query, key, value, bias })
   ShapeError.same("attention", query, key)
   ShapeError.same("attention", key, value)
+  ShapeError.shaped("attention", query, ["B", "H", "N", "E"], "query")
   const inputs = [query, key, value].map(untyped)
   const [, heads, tokens, channels] = untyped(query).shape as [number, number, number, number]
   if (bias !== undefined) {
@@ -151,7 +154,10 @@ export const attentionWeights = <B extends number, H extends number, N extends n
   bias?: Tensor<NoInfer<[H, N, N]>>
 ): Tensor<[B, H, N, N]> => {
   ShapeError.floats("attentionWeights", { query, key, bias })
-  const channels = untyped(query).shape.at(-1)!
+  ShapeError.same("attentionWeights", query, key)
+  ShapeError.shaped("attentionWeights", query, ["B", "H", "N", "E"], "query")
+  const [, heads, tokens, channels] = untyped(query).shape as [number, number, number, number]
+  if (bias !== undefined) ShapeError.shaped("attentionWeights", bias, [heads, tokens, tokens], "bias")
   return unsafeTyped(
     weights(untyped(query), untyped(key), channels ** -0.5, bias === undefined ? undefined : untyped(bias))
   )
@@ -165,6 +171,8 @@ export const relativeBias = <R extends number, H extends number, N extends numbe
   ShapeError.floats("relativeBias", { table })
   ShapeError.elements("relativeBias", "int32", index, "index")
   const [tokens] = index.shape
+  ShapeError.shaped("relativeBias", table, ["R", "H"], "table")
+  ShapeError.shaped("relativeBias", index, [tokens, tokens], "index")
   const rows = tf.gather(untyped(table), tf.tensor1d(index.data, "int32"))
   return unsafeTyped(tf.transpose(tf.reshape(rows, [tokens, tokens, untyped(table).shape[1]!]), [2, 0, 1]))
 }
@@ -172,5 +180,7 @@ export const relativeBias = <R extends number, H extends number, N extends numbe
 /** Makes the bias of a joint projection without a key bias: query bias, zeros, value bias, `[3C]`. */
 export const queryValueBias = <C extends number>(query: Tensor<[C]>, value: Tensor<[C]>): Tensor<[Mul<3, C>]> => {
   ShapeError.floats("queryValueBias", { query, value })
+  ShapeError.same("queryValueBias", query, value)
+  ShapeError.shaped("queryValueBias", query, ["C"], "query")
   return unsafeTyped(tf.concat([untyped(query), tf.zerosLike(untyped(query)), untyped(value)]))
 }

@@ -12,6 +12,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs-core"
+import * as Axis from "./Axis.ts"
 import type { Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
 import type { DType } from "./HostTensor.ts"
@@ -28,6 +29,7 @@ export const argMax = <L extends Shape, K extends number, D extends DType = "flo
   x: Tensor<[...L, K], D> & ShapeError.Elements<"argMax", "float32", D>
 ): Tensor<L, "int32"> => {
   ShapeError.elements("argMax", "float32", x)
+  Axis.place("argMax", untyped(x).shape, -1)
   return unsafeTyped(untaped([untyped(x)], (y) => tf.argMax(y!, -1)))
 }
 
@@ -47,6 +49,8 @@ export function nearest<M extends number, K extends number, E extends number, W 
 ): never
 export function nearest(vectors: Any, codebook: Any): Any {
   ShapeError.floats("nearest", { vectors, codebook })
+  ShapeError.shaped("nearest", vectors, ["M", "E"], "vectors")
+  ShapeError.shaped("nearest", codebook, ["K", "E"], "codebook")
   if (vectors.shape[1] !== codebook.shape[1]) {
     throw new ShapeError.ShapeError(
       `nearest: vectors have ${vectors.shape[1]} channels but the codebook has ${codebook.shape[1]}`
@@ -65,7 +69,10 @@ const int32 = (name: string, codes: Any): void => {
   if (codes.dtype !== "int32") throw new ShapeError.ShapeError(`${name}: codes must be int32 but are ${codes.dtype}`)
 }
 
-/** Looks up rows of a table `[K, E]` by code: `[...]` to `[..., E]`. */
+/**
+ * Looks up rows of a table `[K, E]` by code: `[...]` to `[..., E]`. Codes outside 0 to K-1 are not checked inside a step. Their
+ * rows differ between engines.
+ */
 export function lookup<L extends Shape, K extends number, E extends number>(
   table: Tensor<[K, E]>,
   codes: Tensor<L, "int32">
@@ -76,6 +83,7 @@ export function lookup<L extends Shape, D extends DType, K extends number, E ext
 ): never
 export function lookup(table: Any, codes: Any): Any {
   ShapeError.floats("lookup", { table })
+  ShapeError.shaped("lookup", table, ["K", "E"], "table")
   int32("lookup", codes)
   return unsafeTyped(tf.gather(untyped(table), untyped(codes)))
 }
@@ -111,7 +119,10 @@ export function straightThrough(x: Any, quantized: Any): Any {
   return unsafeTyped(straightThroughGrad(untyped(x), untyped(quantized)))
 }
 
-/** Sums the vectors `[M, E]` of each code: `[K, E]`. Codes that do not occur get zeros. */
+/**
+ * Sums the vectors `[M, E]` of each code: `[K, E]`. Codes that do not occur get zeros. Codes outside 0 to K-1 are not checked
+ * inside a step. Their sums differ between engines.
+ */
 export const sumByCode = <
   M extends number,
   E extends number,
@@ -125,16 +136,21 @@ export const sumByCode = <
 ): Tensor<[K, E]> => {
   ShapeError.elements("sumByCode", "float32", vectors, "vectors")
   int32("sumByCode", codes)
+  ShapeError.shaped("sumByCode", untyped(vectors), ["M", "E"], "vectors")
+  ShapeError.shaped("sumByCode", untyped(codes), [untyped(vectors).shape[0]!], "codes")
   ShapeError.sizes("sumByCode", [size])
   return unsafeTyped(tf.unsortedSegmentSum(untyped(vectors), untyped(codes) as tf.Tensor1D, size))
 }
 
-/** Counts each code among `[M]`: `[K]`. */
+/**
+ * Counts each code among `[M]`: `[K]`. Codes outside 0 to K-1 are not checked inside a step. Their counts differ between engines.
+ */
 export const countByCode = <M extends number, K extends number, D extends DType = "int32">(
   codes: Tensor<[M], D> & IsCodes<"countByCode", D>,
   size: K & Sized<K>
 ): Tensor<[K]> => {
   int32("countByCode", codes)
+  ShapeError.shaped("countByCode", untyped(codes), ["M"], "codes")
   ShapeError.sizes("countByCode", [size])
   const raw = untyped(codes) as tf.Tensor1D
   return unsafeTyped(tf.squeeze(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size), [1]))
@@ -176,5 +192,6 @@ export const asGrid = <B extends number, N extends number>(
   tokens: N & Sized<N>
 ): Tensor<[B, N], "int32"> => {
   int32("asGrid", codes)
+  ShapeError.shaped("asGrid", untyped(codes), [batch * tokens], "codes")
   return unsafeTyped(tf.reshape(untyped(codes), [batch, tokens]))
 }

@@ -31,6 +31,7 @@ export function map<B extends number, N extends number, C extends number, H exte
 ): never
 export function map(tokens: Any, height: number, width: number): Any {
   ShapeError.floats("map", { tokens })
+  ShapeError.shaped("map", tokens, ["B", "N", "C"], "tokens")
   const [batch, count, channels] = tokens.shape
   if (count !== height * width) {
     throw new ShapeError.ShapeError(`map: ${count} tokens do not fill ${height} rows of ${width}`)
@@ -68,6 +69,8 @@ export function transposed(x: Any, { bias, weight }: TransposedParams<number, nu
       `transposed: the map is ${ShapeError.show(x.shape)} but the weight expects [B, ${into}, H, W]`
     )
   }
+  ShapeError.shaped("transposed", weight, ["I", "O", kernel, kernel], "weight")
+  ShapeError.shaped("transposed", bias, [out], "bias")
   const rows = tf.reshape(tf.transpose(untyped(x), [0, 2, 3, 1]), [-1, into])
   const squares = tf.reshape(
     tf.transpose(
@@ -94,6 +97,7 @@ export const maxPool = <
   K extends number
 >(x: Tensor<[B, C, H, W]>, size: K & Sized<K>): Tensor<[B, C, DivFloor<H, K>, DivFloor<W, K>]> => {
   ShapeError.floats("maxPool", { x })
+  ShapeError.shaped("maxPool", x, ["B", "C", "H", "W"])
   const [batch, channels, height, width] = untyped(x).shape as [number, number, number, number]
   const [rows, columns] = [Math.floor(height / size), Math.floor(width / size)]
   if (rows === 0 || columns === 0) {

@@ -133,6 +133,9 @@ const withConstant = <Name extends string, Out extends DType = "float32">(
 ): WithConstant<Name, Out> =>
 (x: Any, constant) => {
   ShapeError.elements(name, "float32", x)
+  if (typeof constant !== "number") {
+    throw new ShapeError.ShapeError(`${name}: the constant must be a number but is ${typeof constant}`)
+  }
   return unsafeTyped(compute(untyped(x), constant))
 }
 
@@ -154,6 +157,7 @@ const withScalar =
   <Name extends string>(name: Name, compute: (x: tf.Tensor, scalar: tf.Tensor) => tf.Tensor): WithScalar<Name> =>
   (x: Any, scalar) => {
     ShapeError.floats(name, { x, scalar })
+    ShapeError.shaped(name, scalar, [], "scalar")
     return unsafeTyped(compute(untyped(x), untyped(scalar)))
   }
 
@@ -184,6 +188,7 @@ const channelwise = <Name extends string>(
   if (width !== expected) {
     throw new ShapeError.ShapeError(`${name}: input axis -1 is ${width} but the other operand has ${expected} channels`)
   }
+  ShapeError.shaped(name, channels, [width], "channels")
   return unsafeTyped(compute(untyped(x), untyped(channels)))
 }
 
@@ -207,6 +212,7 @@ export function scaleSamples(x: Any, factors: Any): Any {
   if (x.shape[0] !== factors.shape[0]) {
     throw new ShapeError.ShapeError(`scaleSamples: ${factors.shape[0]} factors for ${x.shape[0]} samples`)
   }
+  ShapeError.shaped("scaleSamples", factors, [x.shape[0]], "factors")
   return unsafeTyped(tf.mul(untyped(x), tf.reshape(untyped(factors), [-1, ...x.shape.slice(1).map(() => 1)])))
 }
 
@@ -217,14 +223,14 @@ export function addToSamples<B extends number, R extends Shape>(
 ): Tensor<[B, ...R]>
 export function addToSamples<B extends number, R extends Shape, Y extends Shape>(
   x: Tensor<[B, ...R]>,
-  y: Tensor<Y> & ShapeError.ShapeError<`addToSamples: samples are ${ShowShape<R>} but ${ShowShape<Y>} is added`>
+  y: Tensor<Y> & ShapeError.ShapeError<`addToSamples: ${ShowShape<[1, ...R]>} is needed but ${ShowShape<Y>} is added`>
 ): never
 export function addToSamples(x: Any, y: Any): Any {
   ShapeError.floats("addToSamples", { x, y })
-  const sample = x.shape.slice(1)
-  if (!ShapeError.agree([1, ...sample], y.shape)) {
+  const needed = [1, ...x.shape.slice(1)]
+  if (!ShapeError.agree(needed, y.shape)) {
     throw new ShapeError.ShapeError(
-      `addToSamples: samples are ${ShapeError.show(sample)} but ${ShapeError.show(y.shape)} is added`
+      `addToSamples: ${ShapeError.show(needed)} is needed but ${ShapeError.show(y.shape)} is added`
     )
   }
   return unsafeTyped(tf.add(untyped(x), untyped(y)))
@@ -321,13 +327,22 @@ export function where<S extends Shape>(
   a: Tensor<NoInfer<S>>,
   b: Tensor<NoInfer<S>>
 ): Tensor<S>
-export function where<S extends Shape, A extends Shape, B extends Shape, D extends DType, E extends DType>(
+export function where<
+  S extends Shape,
+  A extends Shape,
+  B extends Shape,
+  C extends DType,
+  D extends DType,
+  E extends DType
+>(
   condition:
-    & Tensor<S, "bool">
+    & Tensor<S, C>
     & ShapeError.ShapeError<
-      [D, E] extends ["float32", "float32"]
-        ? `where: the condition is ${ShowShape<S>} but the operands are ${ShowShape<A>} and ${ShowShape<B>}`
+      [C] extends ["bool"] ?
+        [D, E] extends ["float32", "float32"]
+          ? `where: the condition is ${ShowShape<S>} but the operands are ${ShowShape<A>} and ${ShowShape<B>}`
         : `where: operands must be float32 but are ${D} and ${E}`
+        : `where: condition must be bool but is ${C}`
     >,
   a: Tensor<A, D>,
   b: Tensor<B, E>
@@ -353,6 +368,8 @@ export const whereRows = <K extends number, C extends number>(
   ShapeError.elements("whereRows", "bool", condition, "condition")
   ShapeError.floats("whereRows", { a, b })
   ShapeError.same("whereRows", a, b)
+  ShapeError.shaped("whereRows", untyped(condition), [untyped(a).shape[0]!], "condition")
+  ShapeError.shaped("whereRows", untyped(a), ["K", "C"], "a")
   return unsafeTyped(tf.where(tf.expandDims(untyped(condition), 1), untyped(a), untyped(b)))
 }
 
@@ -366,6 +383,7 @@ export const select = <S extends Shape>(
   b: Tensor<NoInfer<S>>
 ): Tensor<S> => {
   ShapeError.elements("select", "bool", condition, "condition")
+  ShapeError.shaped("select", condition, [], "condition")
   ShapeError.floats("select", { a, b })
   ShapeError.same("select", a, b)
   return unsafeTyped(selectKernel(untyped(condition), untyped(a), untyped(b)))
@@ -374,6 +392,7 @@ export const select = <S extends Shape>(
 /** Returns `x` if a scalar condition is true, else zeros. It has no gradient and is for updates. */
 export const zeroUnless = <S extends Shape>(condition: Tensor<[], "bool">, x: Tensor<S>): Tensor<S> => {
   ShapeError.elements("zeroUnless", "bool", condition, "condition")
+  ShapeError.shaped("zeroUnless", condition, [], "condition")
   ShapeError.floats("zeroUnless", { x })
   return unsafeTyped(selectKernel(untyped(condition), untyped(x), tf.scalar(0)))
 }

@@ -23,7 +23,9 @@ export interface LinearParams<in out In extends number, in out Out extends numbe
   readonly bias: Tensor<[NoInfer<Out>]>
 }
 
-const leading = (shape: Shape): string => shape.slice(0, -2).join()
+/** Tests whether two tensors are matrices with the same leading axes. */
+const matrices = (a: Shape, b: Shape): boolean =>
+  a.length > 1 && b.length > 1 && ShapeError.agree(a.slice(0, -2), b.slice(0, -2))
 
 /** Multiplies by a weight, `x Wᵀ`: `[..., In]` by `[Out, In]` to `[..., Out]`. */
 export function project<L extends Shape, In extends number, Out extends number>(
@@ -54,6 +56,7 @@ export function project<
 ): never
 export function project(x: Any, weight: Any): Any {
   ShapeError.floats("linear", { x, weight })
+  ShapeError.shaped("linear", weight, ["Out", "In"], "weight")
   const [out, expected] = weight.shape
   const width = x.shape.at(-1)!
   if (width !== expected) {
@@ -104,7 +107,7 @@ export function matMul<A extends Shape, B extends Shape, D extends DType, E exte
 ): never
 export function matMul(a: Any, b: Any): Any {
   ShapeError.floats("matMul", { a, b })
-  if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-2)) {
+  if (!matrices(a.shape, b.shape) || a.shape.at(-1) !== b.shape.at(-2)) {
     throw new ShapeError.ShapeError(
       `matMul: ${ShapeError.show(a.shape)} cannot be multiplied by ${ShapeError.show(b.shape)}`
     )
@@ -134,7 +137,7 @@ export function matMulTransposed<A extends Shape, B extends Shape, D extends DTy
 ): never
 export function matMulTransposed(a: Any, b: Any): Any {
   ShapeError.floats("matMulTransposed", { a, b })
-  if (leading(a.shape) !== leading(b.shape) || a.shape.at(-1) !== b.shape.at(-1)) {
+  if (!matrices(a.shape, b.shape) || a.shape.at(-1) !== b.shape.at(-1)) {
     throw new ShapeError.ShapeError(
       `matMulTransposed: ${ShapeError.show(a.shape)} cannot be multiplied by the transpose of ${
         ShapeError.show(b.shape)

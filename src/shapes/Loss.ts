@@ -64,6 +64,7 @@ export type WrongLabels<Name extends string, M extends number, S extends Shape, 
   >
 
 const checkLabels = (name: string, logits: Any, labels: Any): void => {
+  ShapeError.shaped(name, logits, ["M", "K"], "logits")
   const [rows] = logits.shape
   if (labels.dtype !== "int32" || !ShapeError.agree(labels.shape, [rows])) {
     throw new ShapeError.ShapeError(
@@ -74,7 +75,8 @@ const checkLabels = (name: string, logits: Any, labels: Any): void => {
 
 /**
  * The cross entropy: the mean over rows of `-log softmax(logits)[label]`, with logits `[M, K]` and labels `[M]`. Label
- * smoothing `s` spreads a share `s` of each target evenly over all classes.
+ * smoothing `s` spreads a share `s` of each target evenly over all classes. Labels outside 0 to K-1 are not checked inside a
+ * step. Their losses differ between engines.
  */
 export function crossEntropy<M extends number, K extends number>(
   logits: Tensor<[M, K]>,
@@ -117,6 +119,7 @@ export function softCrossEntropy<S extends Shape, R extends Shape, D extends DTy
 export function softCrossEntropy(logits: Any, targets: Any): Any {
   ShapeError.floats("softCrossEntropy", { logits, targets })
   ShapeError.same("softCrossEntropy", logits, targets)
+  ShapeError.shaped("softCrossEntropy", logits, ["M", "K"], "logits")
   const x = untyped(logits)
   const normal = tf.sub(x, tf.logSumExp(x, 1, true))
   return unsafeTyped(tf.mean(tf.neg(tf.sum(tf.mul(normal, untyped(targets)), 1))))

@@ -10,6 +10,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs-core"
+import * as Axis from "./Axis.ts"
 import type { Show } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
@@ -97,6 +98,8 @@ export function layerNorm(
     )
   }
   if (bias === undefined) throw new ShapeError.ShapeError("layerNorm: the bias is missing")
+  ShapeError.shaped("layerNorm", weight, [width], "weight")
+  ShapeError.shaped("layerNorm", bias, [width], "bias")
   return unsafeTyped(layerNormGrad(epsilon)(untyped(x), untyped(weight), untyped(bias)))
 }
 
@@ -128,6 +131,10 @@ export function batchNorm(x: Any, params: BatchNormParams<number>, epsilon: numb
       `batchNorm: input axis 1 is ${x.shape[1]} but the parameters are for ${channels} channels`
     )
   }
+  ShapeError.shaped("batchNorm", x, ["B", "C", "H", "W"])
+  for (const [key, parameter] of Object.entries({ weight, bias, running_mean: mean, running_var: variance })) {
+    ShapeError.shaped("batchNorm", parameter, [channels], key)
+  }
   const factor = tf.mul(untyped(weight), tf.rsqrt(tf.add(untyped(variance), epsilon)))
   const offset = tf.sub(untyped(bias), tf.mul(untyped(mean), factor))
   const perChannel = [1, channels, 1, 1]
@@ -140,6 +147,7 @@ export const l2Normalize = <L extends Shape, C extends number, D extends DType =
   epsilon = 1e-12
 ): Tensor<[...L, C]> => {
   ShapeError.floats("l2Normalize", { x })
+  Axis.place("l2Normalize", untyped(x).shape, -1)
   const raw = untyped(x)
   const squares = tf.sum(tf.square(raw), -1, true)
   // The root of the clamped square keeps the gradient of a zero vector finite.
@@ -156,6 +164,7 @@ export const cosine = <L extends Shape, C extends number>(
 ): Tensor<L> => {
   ShapeError.floats("cosine", { a, b })
   ShapeError.same("cosine", a, b)
+  Axis.place("cosine", untyped(a).shape, -1)
   const [x, y] = [untyped(a), untyped(b)]
   const lengths = tf.mul(tf.sqrt(tf.sum(tf.square(x), -1)), tf.sqrt(tf.sum(tf.square(y), -1)))
   return unsafeTyped(tf.div(tf.sum(tf.mul(x, y), -1), lengths))
@@ -167,7 +176,10 @@ export const standardise = <B extends number, H extends number, W extends number
   channels: { readonly mean: ReadonlyArray<number>; readonly std: ReadonlyArray<number> }
 ): Tensor<[B, 3, H, W]> => {
   ShapeError.floats("standardise", { images })
+  ShapeError.shaped("standardise", images, ["B", 3, "H", "W"], "images")
   const { mean, std } = channels
+  ShapeError.shaped("standardise", { shape: [mean.length] }, [3], "mean")
+  ShapeError.shaped("standardise", { shape: [std.length] }, [3], "std")
   const perChannel = (values: ReadonlyArray<number>) => tf.tensor([...values], [1, 3, 1, 1])
   const scaled = tf.mul(untyped(images), perChannel(std.map((deviation) => 1 / deviation)))
   return unsafeTyped(tf.add(scaled, perChannel(mean.map((middle, channel) => -middle / std[channel]!))))

@@ -105,6 +105,7 @@ export const meanTokens = <B extends number, N extends number, C extends number,
   x: Tensor<[B, N, C], D> & ShapeError.Elements<"meanTokens", "float32", D>
 ): Tensor<[B, C]> => {
   ShapeError.elements("meanTokens", "float32", x)
+  ShapeError.shaped("meanTokens", untyped(x), ["B", "N", "C"])
   return unsafeTyped(tf.mean(untyped(x), 1))
 }
 

@@ -64,6 +64,20 @@ export const floats = (
   for (const [operand, x] of Object.entries(operands)) if (x !== undefined) elements(name, "float32", x, operand)
 }
 
+/**
+ * Refuses an operand of another shape: `layerNorm: bias must be [3] but is [1]`. A name in the place of a size accepts every size.
+ */
+export const shaped = (
+  name: string,
+  x: { readonly shape: Shape },
+  expected: ReadonlyArray<number | string>,
+  operand = "x"
+): void => {
+  const fits = x.shape.length === expected.length &&
+    expected.every((size, axis) => typeof size === "string" || size === x.shape[axis])
+  if (!fits) throw new ShapeError(`${name}: ${operand} must be [${expected.join(", ")}] but is ${show(x.shape)}`)
+}
+
 /** Refuses two operands of different shapes. */
 export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
   if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)

@@ -32,6 +32,7 @@ export const patchify = <B extends number, I extends number, H extends number, W
   patch: P & Sized<P>
 ): Tensor<[B, Patches<H, W, P>, Mul<I, Mul<P, P>>]> => {
   ShapeError.floats("patchify", { images })
+  ShapeError.shaped("patchify", images, ["B", "I", "H", "W"], "images")
   const [batch, channels, height, width] = untyped(images).shape as [number, number, number, number]
   if (height % patch !== 0 || width % patch !== 0) {
     throw new ShapeError.ShapeError(`image: ${height % patch !== 0 ? height : width} is not divisible by ${patch}`)
@@ -114,6 +115,8 @@ const embedded = (images: Any, weight: Any, bias?: Any): Any => {
       `patchEmbed: images are ${ShapeError.show(images.shape)} but the weight expects [B, ${channels}, H, W]`
     )
   }
+  ShapeError.shaped("patchEmbed", weight, ["C", "I", patch, patch], "weight")
+  if (bias !== undefined) ShapeError.shaped("patchEmbed", bias, [width], "bias")
   const patches = untyped(patchify(images, patch))
   const rows = tf.reshape(patches, [-1, patches.shape[2]!])
   const y = tf.matMul(rows, tf.reshape(untyped(weight), [width, -1]), false, true)
@@ -127,6 +130,8 @@ export const asLinear = <I extends number, C extends number>(
 ): LinearParams<I, C> => {
   const { bias, weight } = params
   ShapeError.floats("asLinear", { weight, bias })
+  ShapeError.shaped("asLinear", weight, ["C", "I", 1, 1], "weight")
+  ShapeError.shaped("asLinear", bias, [untyped(weight).shape[0]!], "bias")
   return { weight: unsafeTyped(tf.reshape(untyped(weight), [weight.shape[0], weight.shape[1]])), bias }
 }
 
@@ -136,18 +141,21 @@ export const repeat = <B extends number, C extends number>(
   batch: B & Sized<B>
 ): Tensor<[B, 1, C]> => {
   ShapeError.floats("repeat", { token })
+  ShapeError.shaped("repeat", token, [1, 1, "C"], "token")
   return unsafeTyped(tf.tile(untyped(token), [batch, 1, 1]))
 }
 
 /** Makes a vector the only token of one sample: `[C]` to `[1, 1, C]`. */
 export const asToken = <C extends number>(vector: Tensor<[C]>): Tensor<[1, 1, C]> => {
   ShapeError.floats("asToken", { vector })
+  ShapeError.shaped("asToken", vector, ["C"], "vector")
   return unsafeTyped(tf.reshape(untyped(vector), [1, 1, -1]))
 }
 
 /** Makes a table of tokens one sample: `[T, C]` to `[1, T, C]`. */
 export const asSample = <T extends number, C extends number>(table: Tensor<[T, C]>): Tensor<[1, T, C]> => {
   ShapeError.floats("asSample", { table })
+  ShapeError.shaped("asSample", table, ["T", "C"], "table")
   return unsafeTyped(tf.expandDims(untyped(table), 0))
 }
 
@@ -157,6 +165,8 @@ export const blend = <N extends number, T extends number, C extends number>(
   table: Tensor<[1, T, C]>
 ): Tensor<[1, N, C]> => {
   ShapeError.floats("blend", { weights, table })
+  ShapeError.shaped("blend", weights, ["N", "T"], "weights")
+  ShapeError.shaped("blend", table, [1, "T", "C"], "table")
   const [, tokens] = untyped(table).shape
   if (tokens !== weights.shape[1]) {
     throw new ShapeError.ShapeError(`blend: weights for ${weights.shape[1]} tokens but there are ${tokens}`)
@@ -170,6 +180,9 @@ export const prepend = <B extends number, N extends number, C extends number>(
   patches: Tensor<[B, N, C]>
 ): Tensor<[B, Plus<N, 1>, C]> => {
   ShapeError.floats("prepend", { token, patches })
+  ShapeError.shaped("prepend", patches, ["B", "N", "C"], "patches")
+  const [batch, , width] = untyped(patches).shape as [number, number, number]
+  ShapeError.shaped("prepend", token, [batch, 1, width], "token")
   return unsafeTyped(tf.concat([untyped(token), untyped(patches)], 1))
 }
 
@@ -178,6 +191,7 @@ export const classToken = <B extends number, T extends number, C extends number>
   tokens: Tensor<[B, T, C]>
 ): Tensor<[B, 1, C]> => {
   ShapeError.floats("classToken", { tokens })
+  ShapeError.shaped("classToken", tokens, ["B", "T", "C"], "tokens")
   const [batch, , width] = untyped(tokens).shape as [number, number, number]
   return unsafeTyped(tf.slice(untyped(tokens), [0, 0, 0], [batch, 1, width]))
 }
@@ -195,6 +209,7 @@ export function patchTokens<B extends number, T extends number, C extends number
 ): never
 export function patchTokens(tokens: Any, count: number): Any {
   ShapeError.floats("patchTokens", { tokens })
+  ShapeError.shaped("patchTokens", tokens, ["B", "T", "C"], "tokens")
   const [batch, total, width] = tokens.shape as [number, number, number]
   if (total !== count + 1) {
     throw new ShapeError.ShapeError(`patchTokens: ${count} patches and the class token are not ${total} tokens`)
@@ -217,6 +232,8 @@ export function replaceMasked<B extends number, N extends number, C extends numb
 ): never
 export function replaceMasked(patches: Any, mask: Any, token: Any): Any {
   ShapeError.floats("replaceMasked", { patches, token })
+  ShapeError.shaped("replaceMasked", patches, ["B", "N", "C"], "patches")
+  ShapeError.shaped("replaceMasked", token, [1, 1, patches.shape[2]], "token")
   const expected = patches.shape.slice(0, 2)
   if (mask.dtype !== "bool" || !ShapeError.agree(mask.shape, expected)) {
     throw new ShapeError.ShapeError(
@@ -236,6 +253,8 @@ export const selectRows = <B extends number, N extends number, C extends number,
 ): Tensor<[M, C]> => {
   ShapeError.floats("selectRows", { x })
   ShapeError.elements("selectRows", "int32", rows, "rows")
+  ShapeError.shaped("selectRows", x, ["B", "N", "C"])
+  ShapeError.shaped("selectRows", rows, ["M"], "rows")
   const raw = untyped(x)
   return unsafeTyped(tf.gather(tf.reshape(raw, [-1, raw.shape[2]!]), untyped(rows)))
 }
@@ -248,6 +267,8 @@ export const factorsOfRows = <B extends number, M extends number>(
 ): Tensor<[M]> => {
   ShapeError.floats("factorsOfRows", { factors })
   ShapeError.elements("factorsOfRows", "int32", rows, "rows")
+  ShapeError.shaped("factorsOfRows", factors, ["B"], "factors")
+  ShapeError.shaped("factorsOfRows", rows, ["M"], "rows")
   const raw = untyped(factors)
   return unsafeTyped(tf.gather(tf.reshape(tf.tile(tf.expandDims(raw, 1), [1, tokens]), [-1]), untyped(rows)))
 }
@@ -257,6 +278,7 @@ export const rows = <B extends number, N extends number, C extends number>(
   x: Tensor<[B, N, C]>
 ): Tensor<[Mul<B, N>, C]> => {
   ShapeError.floats("rows", { x })
+  ShapeError.shaped("rows", x, ["B", "N", "C"])
   const raw = untyped(x)
   return unsafeTyped(tf.reshape(raw, [-1, raw.shape[2]!]))
 }
@@ -268,12 +290,14 @@ export const batched = <B extends number, N extends number, C extends number>(
   tokens: N & Sized<N>
 ): Tensor<[B, N, C]> => {
   ShapeError.floats("batched", { x })
+  ShapeError.shaped("batched", untyped(x), [batch * tokens, "C"])
   return unsafeTyped(tf.reshape(untyped(x), [batch, tokens, -1]))
 }
 
 /** Removes the axis of the only token: `[B, 1, C]` to `[B, C]`. */
 export const squeeze = <B extends number, C extends number>(x: Tensor<[B, 1, C]>): Tensor<[B, C]> => {
   ShapeError.floats("squeeze", { x })
+  ShapeError.shaped("squeeze", x, ["B", 1, "C"])
   return unsafeTyped(tf.squeeze(untyped(x), [1]))
 }
 

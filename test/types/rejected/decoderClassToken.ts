@@ -1,5 +1,5 @@
 // error: Type '197' is not assignable to type '196'
-// thrown: addToSamples: samples are [197, 8] but [1, 196, 8] is added
+// thrown: addToSamples: [1, 197, 8] is needed but [1, 196, 8] is added
 import { Elementwise, Tensor, Tokens } from "../../../src/shapes/index.ts"
 
 const decode = <B extends number>(tokens: Tensor.Tensor<[B, 196, 8]>) =>
