@@ -86,17 +86,17 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
   const near = (vectors: Rows.Rows, seed: number) =>
     vectors.map((vector, row) => vector.map((_, at) => 50 * Math.sin(1 + 5 * seed + 3 * row + at)))
   const parameters = new Set(Tree.leaves(of.parameters ?? {}).map(([path]) => `learned.${path}`))
-  const slope = (vectors: Rows.Rows, seed: number, member: "z" | "z_q") =>
-    Eager.run<Given, { readonly slope: Tensor<[number, E]> }>(
+  const slopes = (vectors: Rows.Rows, seed: number, member: "z" | "z_q") =>
+    Tree.leaves<HostTensor.Any>(Eager.run<Given, Pick<Given, "learned" | "vectors">>(
       given(vectors, seed),
-      ({ learned, upstream, vectors }) => {
-        const { gradients } = Gradient.valueAndGradient((moved: Pick<Given, "vectors">) => {
-          const values = Quantizer.quantize(of, learned, moved.vectors)[member]
+      ({ learned, upstream, vectors }) =>
+        Gradient.valueAndGradient((moved: Pick<Given, "learned" | "vectors">) => {
+          const values = Quantizer.quantize(of, moved.learned, moved.vectors)[member]
           return { loss: Reduction.sum(Elementwise.mul(values, upstream)), aux: {} }
-        }, { vectors })
-        return { slope: gradients.vectors }
-      }
-    ).slope.data
+        }, { learned, vectors }).gradients
+    ))
+  const slope = (vectors: Rows.Rows, seed: number, member: "z" | "z_q") =>
+    new Map(slopes(vectors, seed, member)).get("vectors")!.data
 
   return [
     make("gives every vector a valid code and a finite value", asked, ({ seed, vectors }) => {
@@ -158,12 +158,27 @@ export const quantizer = <K extends number, E extends number, Q extends Quantize
       usual[0]!.forEach(({ name }, which) => {
         const all = usual.map((each) => each[which]!)
         const numbers = all.map(({ value }) => HostTensor.item(value))
+        const slopes = all.flatMap(({ slopes }) => slopes.filter(([, { data }]) => data.some((x) => x !== 0)))
+        // A loss with the factor 0 is 0 and pulls nothing.
+        if (slopes.length === 0 && numbers.every((x) => x === 0)) return
         Claim.holds(new Set(numbers).size > 1, () => `the loss ${name} is ${numbers[0]} for all vectors`)
-        const pulls = all.some(({ slopes }) =>
-          slopes.some(([path, { data }]) => (path === "vectors" || parameters.has(path)) && data.some((x) => x !== 0))
+        Claim.holds(
+          slopes.some(([path]) => path === "vectors" || parameters.has(path)),
+          () => `the loss ${name} has no gradient with respect to the vectors or a parameter`
         )
-        Claim.holds(pulls, () => `the loss ${name} has no gradient with respect to the vectors or a parameter`)
       })
-    }, { numRuns: 5 })
+    }, { numRuns: 5 }),
+
+    ...(parameters.size === 0 ? [] : [
+      make("has gradients for all its parameters", asked, ({ seed, vectors }) => {
+        const moved = new Set([0, 1, 2, 3].flatMap((at) => {
+          const usual = near(vectors, seed + at)
+          return [...losses(usual, seed + at).flatMap(({ slopes }) => slopes), ...slopes(usual, seed + at, "z_q")]
+            .filter(([, { data }]) => data.some((x) => x !== 0)).map(([path]) => path)
+        }))
+        const still = [...parameters].find((path) => !moved.has(path))
+        Claim.holds(still === undefined, () => `neither a loss nor z_q has a gradient with respect to ${still}`)
+      }, { numRuns: 5 })
+    ])
   ]
 }

@@ -36,6 +36,29 @@ const learning = LearnedCodes.make({ codes: 7, codeWidth: 3, commitment: 0.25, k
 
 holds("codes that learn by gradient", Laws.quantizer(learning, learned))
 
+holds(
+  "codes that pull no vectors",
+  Laws.quantizer(LearnedCodes.make({ codes: 7, codeWidth: 3, commitment: 0, kmeans: false }), learned)
+)
+
+refuses(
+  "a quantizer with parameters",
+  (of) => Laws.quantizer(of, learned).filter(({ name }) => name === "has gradients for all its parameters"),
+  learning,
+  {
+    "has gradients for all its parameters": {
+      mutant: {
+        ...learning,
+        quantize: (learned, vectors) => {
+          const { losses, ...found } = learning.quantize(learned, vectors)
+          return { ...found, losses: { commitment: losses.commitment, codebook: losses.commitment } }
+        }
+      },
+      said: /neither a loss nor z_q has a gradient with respect to learned\.embedding\.weight\n/
+    }
+  }
+)
+
 const by = (lengths: <M extends number>(vectors: Tensor<[M, 3]>) => Tensor<[M]>): Value => ({
   ...value,
   quantize: (learned, vectors) => {
