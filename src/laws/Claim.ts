@@ -45,6 +45,8 @@ export const close = (
 ): void => {
   same(found.length, expected.length, `the length of ${what}`)
   const bound = typeof within === "number" ? () => within : within
+  const lost = Array.from(expected).findIndex(Number.isNaN)
+  holds(lost < 0, () => `number ${lost} of ${what} is ${found[lost]}, and the number to compare it with is NaN`)
   const at = Array.from(found).findIndex((x, at) => !(Math.abs(x - expected[at]!) <= bound(expected[at]!)))
   holds(at < 0, () => `number ${at} of ${what} is ${found[at]} but must be about ${expected[at]}`)
 }

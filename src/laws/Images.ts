@@ -19,7 +19,10 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
     body: (set: ImageSet) => Effect.Effect<void, ImagesError, Images>,
     options: Options = { numRuns: 1 }
   ) => make(name, fc.constant(split), () => opened(Effect.flatMap(load, body)), options)
-  const load = Images.use((images) => images.load(split))
+  const load = Effect.tap(
+    Images.use((images) => images.load(split)),
+    ({ length }) => Effect.sync(() => Claim.holds(length > 0, () => `the split "${split}" has no pictures`))
+  )
 
   return [
     make(
@@ -63,7 +66,6 @@ export const images = <E>(layer: Layer.Layer<Images, E>, split = "train"): Reado
     law("gives every picture a unique name and a label among its classes", (set) =>
       Effect.sync(() => {
         Claim.same(set.name, split, "the name of the split")
-        Claim.holds(set.length > 0, () => "the split has no pictures")
         Claim.same(set.labels.length, set.length, "the number of labels")
         const strange = set.labels.find((label) => !(label in set.classes))
         Claim.holds(strange === undefined, () => `the label ${strange} is not among the ${set.classes.length} classes`)

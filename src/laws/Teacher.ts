@@ -19,6 +19,11 @@ export interface TeacherOptions {
   readonly within?: number
 }
 
+const finite = (features: Float32Array): void => {
+  const at = features.findIndex((x) => !Number.isFinite(x))
+  Claim.holds(at < 0, () => `feature ${at} is ${features[at]}`)
+}
+
 type Service = Teacher["Service"]
 
 /** Returns the laws of a teacher. The runtime holds the teacher while the laws are checked. Its owner disposes of it. */
@@ -53,14 +58,14 @@ export const teacher = <E>(
         Effect.map(features(images), ({ data, shape }) => {
           Claim.same([shape[0], shape[2]], [images.shape[0], width], "the pair of image count and feature width")
           Claim.same(data.length, HostTensor.size(shape), "the number of elements")
-          const strange = data.find((x) => !Number.isFinite(x))
-          Claim.holds(strange === undefined, () => `a feature is ${strange}`)
+          finite(data)
         })
     ),
 
     law("gives an image the same features in any batch", ({ features }, images) =>
       Effect.gen(function*() {
         const { data } = yield* features(images)
+        finite(data)
         const most = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
         const each = data.length / images.shape[0]
         for (let at = 0; at < images.shape[0]; at++) {

@@ -27,7 +27,11 @@ const opened = (change: (opening: number) => Partial<ImageSet.ImageSet>) =>
 refuses("a source of images", (layer: Layer.Layer<Images.Images>) => Laws.images(layer), set({}), {
   "gives the same picture for the same index, in any order and repeatedly": [
     { mutant: drifting(), said: /picture \d at another time is .*\nexample: \[0\]/ },
-    { mutant: shared(), said: /picture \d at another time is .*\nexample: \[\d+,\d+\]/ }
+    { mutant: shared(), said: /picture \d at another time is .*\nexample: \[\d+,\d+\]/ },
+    {
+      mutant: Images.layerMemory([ImageSet.memory("train", ["dark"], [], [])]),
+      said: /the split "train" has no pictures\n/
+    }
   ],
   "gives the same pictures, labels and names when it is opened again": [
     {

@@ -60,6 +60,10 @@ describe("a law", () => {
 describe("a claim", () => {
   it("says what is not so", () => {
     assert.throws(() => Laws.Claim.close([1, NaN], [1, 2], 1, "the means"), "number 1 of the means is NaN")
+    assert.throws(
+      () => Laws.Claim.close([1, NaN], [1, NaN], 1, "the means"),
+      "number 1 of the means is NaN, and the number to compare it with is NaN"
+    )
     assert.throws(() => Laws.Claim.close([1], [1, 2], 1, "the means"), "the length of the means is 1 but must be 2")
     assert.throws(() => Laws.Claim.holds(false, () => "it is dark"), "it is dark")
     Laws.Claim.close([1, 2], [1, 2.5], (expected) => expected / 4, "the means")

@@ -30,6 +30,12 @@ const darkening: Service["features"] = (images) =>
 const blind: Service["features"] = ({ shape: [count] }) =>
   Effect.sync(() => HostTensor.make([count, 1, 1], "float32", new Float32Array(count).fill(1)))
 
+const lost: Service["features"] = (images) =>
+  Effect.map(
+    means.features(images),
+    ({ data, shape }) => HostTensor.make(shape, "float32", data.map((x, at) => (at === 1 ? NaN : x)))
+  )
+
 const shared = (): Service["features"] => {
   const kept = new Float32Array(9)
   return (images) =>
@@ -44,10 +50,13 @@ refuses("a teacher", (runtime: ReturnType<typeof changed>) => Laws.teacher(runti
     mutant: changed({ width: 2 }),
     said: /the pair of image count and feature width is \[1,1\] but must be \[1,2\]\nexample: \{"count":1,"seed":0\}/
   },
-  "gives an image the same features in any batch": {
-    mutant: changed({ features: first }),
-    said: /number 0 of the features of image 1 among 2 is 0\.\d+ but must be about 0\.\d+/
-  },
+  "gives an image the same features in any batch": [
+    {
+      mutant: changed({ features: first }),
+      said: /number 0 of the features of image 1 among 2 is 0\.\d+ but must be about 0\.\d+/
+    },
+    { mutant: changed({ features: lost }), said: /feature 1 is NaN\n/ }
+  ],
   "gives equal images equal features and different images different ones, and does not change images": [
     {
       mutant: changed({ features: darkening }),
