@@ -193,14 +193,17 @@ const encoded = Effect.fnUntraced(function*(
 /** Initialises a quantizer from the vectors of the first batch. */
 const fitted = Effect.fnUntraced(function*(
   sizes: Tokenizer.Sizes,
+  quantizer: Quantizer.Named,
   fit: Quantizer.Fit<Tokenizer.Sizes["codeWidth"], Quantizer.Parts>,
   keyOf: Quantizer.KeyOf,
   { vectors }: Effect.Success<ReturnType<typeof encoded>>,
   first: Batches.ImageBatch
 ) {
   const start = fit.draw(keyOf, vectors.shape[0])
-  const inference = TokenizerStep.fit(sizes, Dim.named("batch", first.indices.length), fit, start)
-  return yield* (yield* (yield* Engine).infer(inference, {})).run({ vectors, ...start })
+  const inference = TokenizerStep.fit(sizes, Dim.named("batch", first.indices.length), quantizer, start)
+  const found = yield* (yield* (yield* Engine).infer(inference, {})).run({ vectors, ...start })
+  yield* Tokenizer.checkMembers(quantizer, "fit", found, found)
+  return found
 }, Effect.scoped)
 
 const parametersOf = (sizes: Tokenizer.Sizes, quantizer: Quantizer.Named) => TokenizerStep.spec(sizes, quantizer)
@@ -230,12 +233,14 @@ const initial = Effect.fnUntraced(function*<E, R>(
         "optimizer.batchSize gives each of them a vector of its own"
     )
   }
+  const specs = { ...state, ...statistics }
   const moved = quantizer.initial?.(keyOf, vectors) ??
-    Tree.map<object>({ ...state, ...statistics }, ({ shape }) => HostTensor.zeros(shape, "float32"))
+    Tree.map<object>(specs, ({ shape }) => HostTensor.zeros(shape, "float32"))
+  if (quantizer.initial !== undefined) yield* Tokenizer.checkMembers(quantizer, "initial", specs, moved)
   const found = fit === undefined ? {} : yield* Effect.flatMap(first, (first) =>
     Effect.flatMap(
       encoded(sizes, quantizer, drawn, {}, first),
-      (seen) => fitted(sizes, fit, keyOf, seen, first)
+      (seen) => fitted(sizes, quantizer, fit, keyOf, seen, first)
     ))
   const better = new Map(Tree.leaves<HostTensor.Any>(found))
   const over = <T extends object>(values: T) => Tree.map<T>(values, (leaf, path) => better.get(path) ?? leaf)
@@ -262,7 +267,7 @@ export interface TokenizerOptions extends Stage.StageOptions {
  *
  * Fails with `ConfigError` for unsupported settings, for a teacher with other patches, for a quantizer that contradicts the
  * configuration, and for a quantizer whose codes are not those of the state that training continues from. Fails with
- * `QuantizerError` if a quantizer returns a code that is not one of its own, with `TooFewImages`, with `TrainingError` if a
+ * `QuantizerError` if a quantizer returns a code that is not one of its own or invalid initial values, with `TooFewImages`, with `TrainingError` if a
  * step cannot be taken, and as the engine, the images, the teacher and the run fail.
  */
 export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(

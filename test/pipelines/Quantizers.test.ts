@@ -27,6 +27,7 @@ import { stepOf, type TokenizerOptions, trainTokenizer } from "../../src/pipelin
 import * as Codes from "../../src/shapes/Codes.ts"
 import type * as Dim from "../../src/shapes/Dim.ts"
 import * as Elementwise from "../../src/shapes/Elementwise.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as ShapeError from "../../src/shapes/ShapeError.ts"
 import * as Tensor from "../../src/shapes/Tensor.ts"
 import { machine, micro, recording, sets } from "./kit.ts"
@@ -191,6 +192,45 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const rebuilt = yield* Effect.flip(evaluateTokenizer(opened, sets[2]!))
         assert.deepStrictEqual([said._tag, rebuilt._tag], ["QuantizerError", "QuantizerError"])
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })), 60_000)
+
+    it.effect("is refused where its initial values are not those of its state", () =>
+      Effect.gen(function*() {
+        const config = yield* configOf(codebooks["a quantizer of one's own"]!.codebook)
+        const said = (more: object) =>
+          Effect.map(
+            Effect.flip(trainTokenizer(config, { quantizer: { ...signs(4), state: { scale: spec }, ...more } })),
+            ({ message }) => message
+          )
+        const spec = { shape: [2], dtype: "float32" }
+        const host = (...values: ReadonlyArray<number>) =>
+          HostTensor.make([values.length], "float32", Float32Array.from(values))
+        const fit = (found: () => object) => ({ fit: { draw: () => ({}), run: found } })
+        const named = "the quantizer \"signs\": "
+        assert.include(
+          yield* said(fit(() => ({ scael: Tensor.zeros([2]) }))),
+          `${named}fit: scael: expected nothing, got float32 [2]`
+        )
+        assert.include(
+          yield* said(fit(() => ({ scale: Tensor.zeros([3]) }))),
+          `${named}fit: scale: expected float32 [2], got float32 [3]`
+        )
+        assert.strictEqual(
+          yield* said(fit(() => ({ scale: Tensor.fill([2], Number.NaN) }))),
+          `${named}fit: scale: expected finite numbers, got NaN; correct its fit`
+        )
+        assert.strictEqual(
+          yield* said({ initial: () => ({ scael: host(1, 2) }) }),
+          `${named}initial: scale: expected float32 [2], got nothing; correct its initial`
+        )
+        assert.strictEqual(
+          yield* said({ initial: () => ({ scale: host(1, 2, 3) }) }),
+          `${named}initial: scale: expected float32 [2], got float32 [3]; correct its initial`
+        )
+        assert.strictEqual(
+          yield* said({ initial: () => ({ scale: host(1, Number.NaN) }) }),
+          `${named}initial: scale: expected finite numbers, got NaN; correct its initial`
+        )
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("does not contradict its configuration", () =>
       Effect.gen(function*() {

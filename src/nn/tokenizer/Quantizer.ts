@@ -120,7 +120,8 @@ export interface Quantizer<K extends number, E extends number, Q extends Parts =
 /** A quantizer with the named sizes of the stages. */
 export type Named<Q extends Parts = Parts> = Quantizer<Dim<"codes">, Dim<"codeWidth">, Q>
 
-const show = (value: unknown): string =>
+/** Formats a member of a quantizer for messages: its element type and shape. */
+export const show = (value: unknown): string =>
   value === undefined
     ? "nothing"
     : typeof value === "object" && value !== null && "shape" in value && "dtype" in value
@@ -170,6 +171,23 @@ export const quantize = <M extends number, K extends number, E extends number, Q
     ...Object.entries(losses).map(([name, loss]): Member => [`losses.${name}`, "float32 []", show(loss)])
   ])
   return { ...quantized, losses }
+}
+
+/**
+ * Returns the initial values of a quantizer from the vectors of the first batch.
+ *
+ * @throws ShapeError that names the quantizer, and the array that is unknown or has another shape.
+ */
+export const fit = <M extends number, K extends number, E extends number, Q extends Parts>(
+  quantizer: Quantizer<K, E, Q>,
+  vectors: Tensor<[M, E]>,
+  start: Q["start"]
+): object => {
+  const { name, parameters, state, statistics } = quantizer
+  const found = quantizer.fit?.run(vectors, start) ?? {}
+  const known = new Map(Tree.leaves({ ...parameters, ...state, ...statistics }))
+  check(name, Tree.leaves(found).map(([path, leaf]) => [`fit: ${path}`, show(known.get(path)), show(leaf)]))
+  return found
 }
 
 /**

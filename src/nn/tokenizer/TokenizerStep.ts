@@ -207,7 +207,7 @@ export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Q
 export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
   sizes: Readonly<N>,
   batchSize: B,
-  fit: Quantizer.Fit<N["codeWidth"], Q>,
+  quantizer: QuantizerOf<N, Q>,
   start: HostOf<Q["start"]>
 ): Inference<
   Readonly<Record<never, never>>,
@@ -220,7 +220,7 @@ export const fit = <B extends number, const N extends Vqkd.Sizes, Q extends Quan
     vectors: { shape: [Dim.mul(batchSize, PatchGrid.patches(sizes)), sizes.codeWidth], dtype: "float32" },
     ...start
   }, ({ dtype, shape }) => ({ dtype, shape })),
-  run: (_, batch) => fit.run(batch.vectors, batch)
+  run: (_, batch) => Quantizer.fit(quantizer, batch.vectors, batch)
 })
 
 /** Makes the inference of codes `[B, N]` and of the cosine similarity of reconstructed and given teacher features, `[B, N]`. */

@@ -12,11 +12,13 @@
  */
 import { Effect, Record, Result, Runtime, Schema } from "effect"
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
+import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
-import type * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
+import * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
 import * as Quantizers from "../../nn/tokenizer/Quantizers.ts"
 import * as Vqkd from "../../nn/tokenizer/Vqkd.ts"
 import * as Dim from "../../shapes/Dim.ts"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Inference from "./Inference.ts"
 import * as VitSizes from "./VitSizes.ts"
@@ -57,16 +59,17 @@ export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQ
   }
 }
 
-/** A quantizer returns a number that is not one of its codes. */
+/** A quantizer returns a number that is not one of its codes, or invalid initial values. */
 export class QuantizerError extends Schema.TaggedError<QuantizerError>()("QuantizerError", {
   quantizer: Schema.String,
-  codes: Schema.Int,
-  given: Schema.Number
+  /** The function that returned it. */
+  member: Schema.Literals(["quantize", "initial", "fit"]),
+  problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
   override get message() {
-    const { codes, given, quantizer } = this
-    return `the quantizer "${quantizer}": expected codes from 0 to ${codes - 1}, got ${given}; correct its quantize`
+    const { member, problem, quantizer } = this
+    return `the quantizer "${quantizer}": ${problem}; correct its ${member}`
   }
 }
 
@@ -77,7 +80,31 @@ export const checkCodes = (
 ): Effect.Effect<void, QuantizerError> => {
   const { codes, name } = quantizer
   const given = found.find((code) => code < 0 || code >= codes)
-  return given === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer: name, codes, given }))
+  return given === undefined ? Effect.void : Effect.fail(
+    new QuantizerError({
+      quantizer: name,
+      member: "quantize",
+      problem: `expected codes from 0 to ${codes - 1}, got ${given}`
+    })
+  )
+}
+
+/** Fails if the initial values of a quantizer are not finite or do not have the shapes of `specs`. */
+export const checkMembers = (
+  { name: quantizer }: Pick<Quantizer.Named, "name">,
+  member: "initial" | "fit",
+  specs: object,
+  values: object
+): Effect.Effect<void, QuantizerError> => {
+  const [wanted, found] = [new Map(Tree.leaves(specs)), new Map(Tree.leaves<HostTensor.Any>(values))]
+  const [problem] = [...new Set([...wanted.keys(), ...found.keys()])].flatMap((path) => {
+    const leaf = found.get(path)
+    const [expected, given] = [Quantizer.show(wanted.get(path)), Quantizer.show(leaf)]
+    if (expected !== given) return [`${member}: ${path}: expected ${expected}, got ${given}`]
+    const bad = leaf && NonFiniteValue.first(leaf.data)
+    return bad === undefined ? [] : [`${member}: ${path}: expected finite numbers, got ${bad.value}`]
+  })
+  return problem === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer, member, problem }))
 }
 
 /** Describes the quantizer that a tokenizer was trained with. The quantizer itself may be missing. */
