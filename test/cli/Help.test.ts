@@ -183,6 +183,7 @@ describe("a failure for a program", () => {
         [["probe"], { tag: "MissingArgument", exitCode: 64, lines: 1, remedy: "see patchword help probe" }],
         [["plan", "--thraeds", "1"], { tag: "UnrecognizedOption", exitCode: 64, lines: 1 }],
         [["plan", "--threads", "x"], { tag: "InvalidValue", exitCode: 64, lines: 1 }],
+        [["plan", "--threads", "99999"], { tag: "InvalidValue", exitCode: 64, lines: 1 }],
         [["plan", "--preset", "bas"], {
           tag: "ConfigError",
           exitCode: 64,

@@ -12,7 +12,7 @@ export const flags = {
     Described.withDefault("the engine; auto measures all and takes the fastest that is exact enough", "onnx")
   ),
   threads: Flag.Int("threads").pipe(
-    Flag.filter((threads) => threads >= 0, () => "0 or more"),
+    Flag.filter((threads) => threads >= 0 && threads <= 1024, () => "a whole number from 0 to 1024"),
     Described.withDefault("threads of the engine; 0 for all cores", 0)
   ),
   precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(
