@@ -135,6 +135,26 @@ describe("Images.layerManifest", () => {
         })
     ))
 
+  it.effect("takes absolute paths for the root, for a folder and for files of names", () =>
+    withManifest("splits: {}\n", {}, (_, folder) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.writeFileString(`${folder}/names.txt`, "n02\n")
+        const written = [
+          { root: `${folder}/some`, splits: { train: { folder: "" } } },
+          {
+            root: `${folder}/elsewhere`,
+            classes: `${folder}/names.txt`,
+            splits: { train: { folder: `${folder}/some` } }
+          }
+        ]
+        for (const manifest of written) {
+          yield* fs.writeFileString(`${folder}/images.yaml`, JSON.stringify(manifest))
+          const { classes, length } = yield* load(open()(folder), "train")
+          assert.deepStrictEqual([classes, length], [["n02"], 2])
+        }
+      })))
+
   it.effect("takes the classes of all splits where none are given", () =>
     withManifest(
       "splits: { train: { folder: some }, val: { list: val.txt } }",

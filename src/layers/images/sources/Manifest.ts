@@ -31,7 +31,7 @@ const Split = Schema.Struct({
   annotations: Schema.optionalKey(Schema.String)
 })
 
-/** A manifest. Its paths are relative to `root`, and `root` is relative to its own folder. */
+/** A manifest. Relative paths begin at `root`, and a relative `root` at the manifest's own folder. */
 const Manifest = Schema.Struct({
   root: Schema.optionalKey(Schema.String),
   /** The names of the classes, or a file with one per line. Default: the labels of the images. */
@@ -60,7 +60,9 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
   const splitsBy = new Map(Object.entries(manifest.splits))
   const splits = [...splitsBy.keys()]
-  const at = (...parts: ReadonlyArray<string>) => path.join(path.dirname(file), manifest.root ?? ".", ...parts)
+  const under = (folder: string, part: string) => path.isAbsolute(part) ? part : path.join(folder, part)
+  const root = under(path.dirname(file), manifest.root ?? ".")
+  const at = (part: string) => under(root, part)
 
   const textOf = (list: string) => Effect.andThen(Shards.stat(fs, list), readText(list))
   const namesIn = (list: string) => within(list)(Effect.flatMap(textOf(list), Labels.namesOf))
