@@ -17,6 +17,7 @@ const accepted: ReadonlyArray<readonly [Json.Changes, readonly [string, number, 
   [{ epochs: 25, unit: "epochs" }, ["epochs", 25, 2]],
   [{ steps: 100 }, ["steps", 100, 24]],
   [{ steps: 100, warmupSteps: 10 }, ["steps", 100, 10]],
+  [{ steps: 20 }, ["steps", 20, 1]],
   [{ warmupSteps: 10 }, ["steps", 300, 10]],
   [{ duration: 9, unit: "epochs", warmupEpochs: 2 }, ["epochs", 9, 2]],
   [{ epochs: undefined, duration: 50 }, ["steps", 50, 24]]
@@ -40,7 +41,6 @@ const refused: ReadonlyArray<readonly [Json.Changes, string, string]> = [
   ],
   [{ epochs: 0, warmupEpochs: 0 }, "epochs", "expected a whole number of at least 1, got 0"],
   [{ epochs: "long", warmupEpochs: 0 }, "epochs", "expected number, got \"long\""],
-  [{ steps: 20 }, "warmup", "expected fewer steps than the duration of 20, got 24"],
   [{ steps: 20, warmupSteps: 20 }, "warmupSteps", "expected fewer steps than the duration of 20, got 20"]
 ]
 

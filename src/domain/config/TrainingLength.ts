@@ -37,8 +37,8 @@ export type Resolved =
   | { readonly _tag: "Contradiction"; readonly key: string; readonly message: string }
 
 /**
- * Computes the stored length from changes. If the unit changes and no warmup is given, the warmup keeps its share of the
- * duration, rounded down.
+ * Computes the stored length from changes. If no warmup is given, and the unit changes or the former warmup is not shorter than
+ * the duration, the warmup keeps its share of the duration, rounded down.
  *
  * @returns undefined if the changes hold none of {@link names}.
  */
@@ -69,7 +69,8 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
     return { _tag: "Contradiction", key: warmup!, message }
   }
   const duration = length === undefined ? stored.duration! : changes[length]!
-  const share = unit !== stored.unit && typeof duration === "number"
+  const fits = unit === stored.unit && Number(stored.warmup) < Number(duration)
+  const share = !fits && typeof duration === "number"
     ? Math.floor(duration * Number(stored.warmup) / Number(stored.duration))
     : stored.warmup!
   return {
