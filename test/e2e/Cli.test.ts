@@ -49,7 +49,7 @@ describe("the command", () => {
     ],
     [["--set", "pretrain.mask.count=36"], ["pretrain.mask.count: expected fewer than the 36 patches, got 36"]],
     [["--seed", "abc"], ["--seed"]],
-    [["--threads", "-2"], ["\"-2\". Expected: 0 or more"]],
+    [["--threads", "-2"], ["\"-2\". Expected: a whole number from 0 to 1024"]],
     [["--seed", "9007199254740992"], ["Expected: an integer from -9007199254740991 to 9007199254740991"]]
   ])("refuses %j", async (args, said) => {
     const out = join(folder, args.join("-"))

@@ -91,7 +91,7 @@ export const checkCodes = (
 
 /** Fails if the initial values of a quantizer are not finite or do not have the shapes of `specs`. */
 export const checkMembers = (
-  { name: quantizer }: Pick<Quantizer.Named, "name">,
+  quantizer: Pick<Quantizer.Named, "name">,
   member: "initial" | "fit",
   specs: object,
   values: object
@@ -104,7 +104,9 @@ export const checkMembers = (
     const bad = leaf && NonFiniteValue.first(leaf.data)
     return bad === undefined ? [] : [`${member}: ${path}: expected finite numbers, got ${bad.value}`]
   })
-  return problem === undefined ? Effect.void : Effect.fail(new QuantizerError({ quantizer, member, problem }))
+  return problem === undefined
+    ? Effect.void
+    : Effect.fail(new QuantizerError({ quantizer: quantizer.name, member, problem }))
 }
 
 /** Describes the quantizer that a tokenizer was trained with. The quantizer itself may be missing. */
