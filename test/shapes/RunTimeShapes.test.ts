@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Codes, Elementwise, HostTensor, Normalization, Reduction, ShapeError, Tensor } from "../../src/shapes/index.ts"
-import { inputs, named, operations } from "./operations.ts"
-
-type Tensors = Readonly<Record<string, Tensor.Any>>
+import { inputs, named, operations, upload } from "./operations.ts"
 
 const size = {
   batch: named(2),
@@ -17,11 +15,6 @@ const size = {
   across: named(3),
   width: named(10)
 }
-
-const upload = (host: Readonly<Record<string, HostTensor.Any>>): Tensors =>
-  Object.fromEntries(
-    Object.entries(host).map(([key, value]) => [key, Tensor.constant<ReadonlyArray<number>, HostTensor.DType>(value)])
-  )
 
 const wrongShapes = (shape: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> => [
   [...shape, 1],

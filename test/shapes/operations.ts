@@ -513,5 +513,24 @@ export const inputs = (
   }
 }
 
+const rooms = {
+  Activation,
+  Arrange,
+  Attention,
+  Codes,
+  Convolution,
+  Elementwise,
+  Linear,
+  Loss,
+  Normalization,
+  Reduction,
+  Tokens
+}
+
+export const exported = Object.entries(rooms)
+  .flatMap(([room, members]) => Object.keys(members).map((name) => `${room}.${name}`))
+
+export const helpers = ["Elementwise.pairwise", "Elementwise.unary", "Tokens.gridOf"]
+
 export const upload = (host: Host): Inputs =>
   mapValues(host, (value) => Tensor.constant<ReadonlyArray<number>, HostTensor.DType>(value))
