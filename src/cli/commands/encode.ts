@@ -36,17 +36,17 @@ export const encode = Command.make("encode", {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
-          Console.log(
-            some.map(({ codes, index }) => JSON.stringify({ ...ImageRows.named(set, index), codes: Array.from(codes) }))
-              .join("\n")
-          ))
+          Console.log(ImageRows.lines(set, some, ({ codes }) => ({ codes: Array.from(codes) }))))
       }
       const { patches } = tokenizer.config.encoder
       const codes = new Int32Array(set.length * patches)
       yield* Encode.encode(
         tokenizer,
         set,
-        (some) => Effect.sync(() => some.forEach((one) => codes.set(one.codes, one.index * patches)))
+        (some) =>
+          Effect.sync(() =>
+            some.forEach((one) => codes.set(one.codes, one.index * patches))
+          )
       )
       const written = yield* ImageRows.write(given.out.value, set, {
         codes: { shape: [set.length, patches], dtype: "int32", data: codes }

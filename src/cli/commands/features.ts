@@ -37,11 +37,7 @@ export const features = Command.make("features", {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {
         return yield* Features.streamFeatures(found, set, pooled, (some) =>
-          Console.log(
-            some.map(({ features, index }) =>
-              JSON.stringify({ ...ImageRows.named(set, index), features: Array.from(features) })
-            ).join("\n")
-          ))
+          Console.log(ImageRows.lines(set, some, ({ features }) => ({ features: Array.from(features) }))))
       }
       const [described] = yield* Features.features(found, [set], pooled)
       const { features } = described!

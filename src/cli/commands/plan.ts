@@ -12,23 +12,16 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
+import * as Duration from "../terminal/Duration.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 const UNKNOWN = "not measured"
 
-const UNITS = [[1, "s"], [60, "min"], [3600, "h"], [86_400, "days"], [31_557_600, "years"]] as const
-
 const figure = (value: number): string => value < 999.5 ? value.toPrecision(3) : String(Math.round(value))
 
-// Two of a unit at least, but for seconds.
-const time = (seconds: number): string => {
-  const [size, unit] = UNITS.findLast(([size]) => seconds >= 2 * size) ?? UNITS[0]
-  return `${figure(seconds / size)} ${unit}`
-}
-
 const timeOf = ({ imagesPerSecond }: typeof Plan.StagePlan.Type, seconds: number | null): string =>
-  seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : time(seconds)
+  seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : Duration.show(seconds, figure)
 
 const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.Plan): string => {
   const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>

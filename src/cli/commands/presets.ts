@@ -8,6 +8,7 @@ import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as Backbone from "../../pipelines/trained/Backbone.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Flags from "../flags/Flags.ts"
+import * as Duration from "../terminal/Duration.ts"
 import * as Failure from "../terminal/Failure.ts"
 
 /** Floating-point operations of a second, at which the times are told: those of a large GPU in training. */
@@ -29,12 +30,7 @@ const operations = ({ pretrain, tokenizer }: Preset, parameters: number, images:
   return seen(pretrain.optimizer, images) * (TRAINING * parameters * pretrain.vit.tokens + 2 * encoder * tokens)
 }
 
-const UNITS = [[1, "s"], [60, "min"], [3600, "h"], [86_400, "days"]] as const
-
-const duration = (seconds: number): string => {
-  const [size, unit] = UNITS.findLast(([size]) => seconds >= 2 * size) ?? UNITS[0]
-  return `${Number((seconds / size).toPrecision(2))} ${unit}`
-}
+const rounded = (value: number): string => String(Number(value.toPrecision(2)))
 
 /** A preset as a person compares it with others. */
 const summary = (name: Presets.Name) => {
@@ -62,7 +58,7 @@ type Summary = ReturnType<typeof summary>
 const told = (found: Summary): string => {
   const { codes, data, expected, imageSize, images, measured, name, network, parameters, pretraining, recipe } = found
   const time = measured ??
-    `about ${duration(found.secondsAt100Teraflops)} of pretraining at 100 Tflop/s, as of a large GPU`
+    `about ${Duration.show(found.secondsAt100Teraflops, rounded)} of pretraining at 100 Tflop/s, as of a large GPU`
   const reached = expected.map(({ method, source, top1 }) => `${method} ${top1} % (${source})`).join(", ")
   return [
     name,

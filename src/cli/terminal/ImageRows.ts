@@ -5,11 +5,17 @@ import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 
-/** The name, the label and the class of an image, for a line of JSON. */
-export const named = (set: ImageSet.ImageSet, index: number) => {
+const named = (set: ImageSet.ImageSet, index: number) => {
   const label = set.labels[index]!
   return { image: set.describe(index), label, class: set.classes[label] }
 }
+
+/** A line of JSON for each row: the name and the class of its image, and its values. */
+export const lines = <A extends { readonly index: number }>(
+  set: ImageSet.ImageSet,
+  rows: ReadonlyArray<A>,
+  valuesOf: (row: A) => object
+): string => rows.map((row) => JSON.stringify({ ...named(set, row.index), ...valuesOf(row) })).join("\n")
 
 const COLUMNS = ["row", "image", "label", "class"]
 

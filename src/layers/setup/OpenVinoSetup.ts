@@ -58,9 +58,7 @@ export const install = Effect.fn("patchword.setup.openvino")(function*(report: S
   }
   yield* report(`fetching openvino ${OpenVino.VERSION} from PyPI`)
   const { join } = files.path
-  const temporary = yield* Files.onFailure("the temporary folder")(
-    files.fs.makeTempDirectoryScoped({ prefix: "patchword-setup-" })
-  )
+  const temporary = yield* SetupCommand.workspace
   const list = join(temporary, "requirements.txt")
   yield* files.write(list, `openvino==${OpenVino.VERSION} --hash=sha256:${digest}\n`)
   const which = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--require-hashes"]

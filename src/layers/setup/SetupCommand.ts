@@ -1,6 +1,7 @@
 /** Other programs that a setup runs. */
-import { Effect } from "effect"
+import { Effect, FileSystem } from "effect"
 import { execFile } from "node:child_process"
+import * as Files from "../files/Files.ts"
 import { SetupError } from "./SetupError.ts"
 
 /** Pip of Python 3. */
@@ -24,6 +25,12 @@ export const run = (
       resume(Effect.fail(new SetupError({ part, detail, remedy })))
     })
   })
+
+/** Makes a folder for the files of a setup. It is removed when the scope closes. Fails with `FileError`. */
+export const workspace = Effect.flatMap(
+  FileSystem.FileSystem,
+  (fs) => Files.onFailure("the temporary folder")(fs.makeTempDirectoryScoped({ prefix: "patchword-setup-" }))
+)
 
 /** Says what begins. */
 export type Report = (line: string) => Effect.Effect<void>

@@ -100,9 +100,7 @@ const fromPypi = Effect.fnUntraced(function*(home: string, library: "cpu" | "cud
   }
   const files = yield* Files.make
   const { fs, path: { dirname, join } } = files
-  const folder = yield* Files.onFailure("the temporary folder")(
-    fs.makeTempDirectoryScoped({ prefix: "patchword-setup-" })
-  )
+  const folder = yield* SetupCommand.workspace
   const any = ["--no-deps", "--only-binary=:all:", "--python-version", "3.11"]
   const pip = (part: string, ...given: ReadonlyArray<string>) =>
     SetupCommand.run(part, SetupCommand.ONLINE, folder, [...SetupCommand.PIP, ...given])
