@@ -1,13 +1,13 @@
 import { afterAll } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect, Exit, ManagedRuntime, Schema, Scope } from "effect"
-import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
+import { Effect, Exit, ManagedRuntime, Scope } from "effect"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import * as Stage from "../../src/pipelines/training/Stage.ts"
 import { optimizer } from "../pipelines/kit.ts"
+import { line, LineConfig } from "../pipelines/line.ts"
 import { refuses } from "./kit.ts"
 
 const STEPS = 4
@@ -15,23 +15,15 @@ const STEPS = 4
 const runtime = ManagedRuntime.make(Engine.layerReference)
 afterAll(() => runtime.dispose())
 
-class LineConfig extends Schema.Class<LineConfig>("LineConfig")({ optimizer: OptimizerConfig }) {}
-
 const config = new LineConfig({ optimizer: optimizer({ duration: STEPS, warmup: 1 }) })
 
 const fitting = (batch: (step: number) => ReturnType<typeof Steps.batch>) => (options: Stage.StageOptions) =>
   Stage.train({
-    stage: "line",
+    ...line,
     ...options,
-    model: "Line",
     config,
-    schema: LineConfig,
-    dataDigest: "lines",
-    seed: 0,
     optimizer: config.optimizer,
-    stepsPerEpoch: 2,
     step: Steps.regression,
-    initial: Effect.sync(() => Steps.initial()),
     batch: (step, hyper) => Effect.sync(() => ({ ...batch(step), hyper }))
   })
 

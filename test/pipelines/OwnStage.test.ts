@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
@@ -8,8 +8,7 @@ import * as Stage from "../../src/pipelines/training/Stage.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
 import { optimizer } from "./kit.ts"
-
-class LineConfig extends Schema.Class<LineConfig>("LineConfig")({ optimizer: OptimizerConfig }) {}
+import { line, LineConfig } from "./line.ts"
 
 const config = new LineConfig({ optimizer: optimizer({ duration: 2, warmup: 0 }) })
 
@@ -36,16 +35,10 @@ const named = (metric: string): TrainStep<Steps.State, Steps.Batch, Readonly<Rec
 const train = (changes: Changes, metric = "error") =>
   Effect.gen(function*() {
     const error = yield* Effect.flip(Stage.train({
-      stage: "line",
-      model: "Line",
+      ...line,
       config,
-      schema: LineConfig,
-      dataDigest: "lines",
-      seed: 0,
       optimizer: config.optimizer,
-      stepsPerEpoch: 2,
       step: named(metric),
-      initial: Effect.sync(() => Steps.initial()),
       batch: (step, hyper) => Effect.sync(() => ({ ...Steps.batch(step), hyper })),
       ...changes
     }))
