@@ -137,7 +137,7 @@ describe("updates that a program leaves to the engine", () => {
   })
 
   it("run on the kernel that its source says", async () => {
-    const file = new URL("../../src/layers/engine/AdamWKernelWasm.ts", import.meta.url)
-    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/engine/AdamWKernel"))
+    const file = new URL("../../src/layers/engine/wasm/AdamWKernelWasm.ts", import.meta.url)
+    assert.strictEqual(readFileSync(file, "utf8"), await assembled("layers/engine/wasm/AdamWKernel"))
   })
 })

@@ -4,8 +4,8 @@
  */
 import { TRANSPOSED_BLOCK } from "../../compiler/trace/ExternalAdamW.ts"
 import type { AdamWUpdate } from "../../compiler/trace/Program.ts"
-import { adamWKernelWasm } from "./AdamWKernelWasm.ts"
 import type { Arrays, Packed } from "./Protocol.ts"
+import { adamWKernelWasm } from "./wasm/AdamWKernelWasm.ts"
 
 type Kernel = (...numbers: ReadonlyArray<number>) => void
 

@@ -1,0 +1,127 @@
+/** The variables in which a TensorFlow graph holds the state, and the nodes that set, read and replace them. */
+import type { DType } from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import { after, type Id, type NodeWriter, typed } from "./NodeWriter.ts"
+import type { Element } from "./SavedModel.ts"
+
+/** A state in its variable. */
+export interface Held {
+  readonly name: string
+  readonly shape: Shape
+  readonly dtype: DType
+  /** The result that is fed to load the state, and fetched to read it. */
+  readonly port: Id
+  readonly variable: Id
+  /** The state before the step, of the type that the variable has. */
+  readonly read: Id
+}
+
+/** The factors of an AdamW update, as in `FusedAdamW.Factors`. */
+export interface Factors {
+  readonly finite: Id
+  readonly keepFirst: Id
+  readonly takeFirst: Id
+  readonly keepSecond: Id
+  readonly epsilon: Id
+  readonly step: Id
+  readonly keep?: Id | undefined
+  readonly keepMean?: Id | undefined
+  readonly takeMean?: Id | undefined
+}
+
+/** The AdamW update of one parameter. */
+export interface AdamW {
+  readonly parameter: Held
+  readonly first: Held
+  readonly second: Held
+  readonly mean?: Held | undefined
+  readonly gradient: Id
+  readonly factors: Factors
+}
+
+/** The next value of a state, of the type that the variable has. */
+export interface Assignment {
+  readonly held: Held
+  readonly next: Id
+}
+
+/** All writes of a step. */
+export interface Writes {
+  readonly assignments: ReadonlyArray<Assignment>
+  readonly updates: ReadonlyArray<AdamW>
+}
+
+const FLOAT = typed("float32")
+
+/** Writes a variable, and returns the input by which others wait for it. */
+const assign = (nodes: NodeWriter, variable: Id, next: Id, dtype: Element, wait: ReadonlyArray<Id>): Id =>
+  nodes.act("AssignVariableOp", [variable, next, ...wait], { dtype: { type: dtype }, validate_shape: true })
+
+/** Emits the factor of each update's gradient: that of clipping, or 0 if the gradient is not used. Equal factors are shared. */
+const shares = (nodes: NodeWriter, updates: ReadonlyArray<AdamW>): ReadonlyMap<AdamW, Id> => {
+  const known = new Map<string, Id>()
+  const make = ({ finite, keepFirst, takeFirst }: Factors): Id => {
+    const key = [finite, keepFirst, takeFirst].join()
+    const found = known.get(key)
+    if (found !== undefined) return found
+    // In a step that updates nothing, both are 0.
+    const taken = nodes.emit("DivNoNan", [takeFirst, nodes.emit("Sub", [nodes.scalar(1), keepFirst], FLOAT)], FLOAT)
+    const share = nodes.emit("MulNoNan", [taken, nodes.cast(finite, "bool", "float32")], FLOAT)
+    known.set(key, share)
+    return share
+  }
+  return new Map(updates.map((update) => [update, make(update.factors)]))
+}
+
+/** Emits an update whose writes wait for `begun`. Returns the inputs by which others wait for them. */
+const update = (
+  nodes: NodeWriter,
+  { factors, first, gradient, mean, parameter, second }: AdamW,
+  share: Id,
+  begun: Id
+): ReadonlyArray<Id> => {
+  const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeMean } = factors
+  const product = (...inputs: ReadonlyArray<Id>): Id => nodes.emit("Mul", inputs, FLOAT)
+  const writes: Array<Id> = []
+  let taken = gradient
+  if (mean !== undefined && keepMean !== undefined && takeMean !== undefined) {
+    const next = nodes.emit("AddV2", [product(mean.read, keepMean), product(gradient, takeMean)], FLOAT)
+    taken = nodes.emit("SelectV2", [finite, next, mean.read], FLOAT)
+    writes.push(assign(nodes, mean.variable, taken, mean.dtype, [begun]))
+  }
+  const decayed = keep === undefined
+    ? begun
+    : assign(nodes, parameter.variable, product(parameter.read, keep, begun), parameter.dtype, [begun])
+  // One operator for both moments and the parameter, in place. It takes one gradient for both moments, so that this is clipped
+  // before, and made 0 if it is not used. Its own correction of the moments is switched off: `step` has it.
+  const clipped = nodes.emit("MulNoNan", [taken, share], FLOAT)
+  const places = [parameter.variable, first.variable, second.variable]
+  const numbers = [nodes.scalar(0), nodes.scalar(0), step, keepFirst, keepSecond, epsilon]
+  return [...writes, nodes.act("ResourceApplyAdam", [...places, ...numbers, clipped, decayed], FLOAT)]
+}
+
+/**
+ * Emits all writes of a step and returns the input by which others wait for them. They wait until every state has been read and
+ * every value is known, so that a step whose computation fails leaves the state as it was. The variable `writing` is true
+ * from before the first write until after the last.
+ */
+export const write = (
+  nodes: NodeWriter,
+  { assignments, updates }: Writes,
+  state: ReadonlyArray<Held>,
+  writing: Id
+): Id => {
+  const factors = shares(nodes, updates)
+  const awaited = [
+    ...state.map(({ read }) => read),
+    ...assignments.map(({ next }) => next),
+    ...updates.flatMap((one) => [one.gradient, factors.get(one)!, ...Object.values<Id | undefined>({ ...one.factors })])
+  ].filter((id) => id !== undefined)
+  const ready = nodes.act("NoOp", Array.from(new Set(awaited.map(after))))
+  const begun = assign(nodes, writing, nodes.bool(true), "bool", [ready])
+  const writes = [
+    ...assignments.map(({ held: { dtype, variable }, next }) => assign(nodes, variable, next, dtype, [begun])),
+    ...updates.flatMap((one) => update(nodes, one, factors.get(one)!, begun))
+  ]
+  return assign(nodes, writing, nodes.bool(false), "bool", writes)
+}

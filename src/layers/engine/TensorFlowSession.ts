@@ -1,0 +1,203 @@
+/** Runs programs that are one TensorFlow graph, by the native addon of the tfjs-node packages. */
+import { Effect, Result } from "effect"
+import koffi from "koffi"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { deserialize } from "node:v8"
+import * as SavedModel from "../../compiler/tensorflow/SavedModel.ts"
+import type { Port, TensorFlowProgram } from "../../compiler/tensorflow/TensorFlowProgram.ts"
+import type { DType } from "../../shapes/HostTensor.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Check from "./Check.ts"
+import { EngineError, StateCorrupted } from "./EngineError.ts"
+import type { Arrays, Handlers, Packed } from "./Protocol.ts"
+
+/** The part of the addon that runs SavedModels. Tensors and sessions have numbers. All calls are synchronous. */
+export interface Binding {
+  readonly TF_FLOAT: number
+  readonly TF_INT32: number
+  readonly TF_BOOL: number
+  /** Makes a tensor that shares the memory of `data`. */
+  readonly createTensor: (shape: ReadonlyArray<number>, type: number, data: Packed["data"]) => number
+  readonly deleteTensor: (tensor: number) => void
+  /** Returns a copy of a tensor's elements. */
+  readonly tensorDataSync: (tensor: number) => Packed["data"]
+  readonly getNumOfTensors: () => number
+  readonly loadSavedModel: (folder: string, tags: string) => number
+  readonly deleteSavedModel: (session: number) => void
+  /** Feeds tensors to the results that `inputs` names, and returns those that `outputs` names. Names are joined by commas. */
+  readonly runSavedModel: (
+    session: number,
+    tensors: ReadonlyArray<number>,
+    inputs: string,
+    outputs: string
+  ) => ReadonlyArray<{ readonly id: number; readonly shape: ReadonlyArray<number> }>
+}
+
+/** An open program with a state of its own. It copies the arrays that it is given. */
+export interface Session {
+  /** Sets the whole state. Fails with `BadInput` if an array does not fit. */
+  readonly load: (state: Arrays) => Effect.Effect<void, EngineError>
+  /**
+   * Takes a step and returns its results. Fails with `BadInput` if an array does not fit, and with `StateCorrupted` if
+   * TensorFlow failed while it wrote the next state. After any other error the state is the one before the step.
+   */
+  readonly step: (batch: Arrays) => Effect.Effect<Arrays, EngineError>
+  /** Returns the whole state. */
+  readonly read: Effect.Effect<Arrays, EngineError>
+  /** Frees the graph and its state. */
+  readonly close: Effect.Effect<void>
+  /** Number of arrays in the state, and their size. */
+  readonly tensors: number
+  readonly bytes: number
+}
+
+const ALIGNMENT = 64
+
+/** Returns a copy whose memory TensorFlow shares. It copies arrays that lie elsewhere. */
+const aligned = <A extends Packed["data"]>(data: A): { readonly buffer: ArrayBuffer; readonly data: A } => {
+  const buffer = new ArrayBuffer(data.byteLength + ALIGNMENT)
+  const beyond = Number(koffi.address(new Uint8Array(buffer)) % BigInt(ALIGNMENT))
+  const copy = new (data.constructor as new(of: ArrayBuffer, from: number, length: number) => A)(
+    buffer,
+    (ALIGNMENT - beyond) % ALIGNMENT,
+    data.length
+  )
+  copy.set(data)
+  return { buffer, data: copy }
+}
+
+const WIDTH: Readonly<Record<DType, number>> = { float32: 4, int32: 4, bool: 1 }
+
+/** Opens a program. Its state has no values until `load` sets them. The caller must close it. */
+export const open = Effect.fnUntraced(function*(binding: Binding, name: string, program: TensorFlowProgram) {
+  const { batch, done, loaded, results, state, writing } = program
+  const types: Readonly<Record<DType, number>> = {
+    float32: binding.TF_FLOAT,
+    int32: binding.TF_INT32,
+    bool: binding.TF_BOOL
+  }
+  const session = yield* Effect.acquireUseRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "patchword-"))),
+    (folder) =>
+      Check.attempt(name, () => {
+        writeFileSync(join(folder, SavedModel.FILE), program.bytes)
+        // The file is read here, and never again.
+        return binding.loadSavedModel(folder, SavedModel.TAG)
+      }),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  )
+  let steps = 0
+  let corrupted: EngineError | undefined
+
+  // A run is not checked by TensorFlow: it takes arrays of any shape.
+  const checked = (ports: ReadonlyArray<Port>, arrays: Arrays) =>
+    Effect.forEach(ports, (port) => Check.array(name, port.name, port, arrays[port.name]))
+
+  const fetch = (
+    ports: ReadonlyArray<Port>,
+    given: ReadonlyArray<HostTensor.Any>,
+    wanted: ReadonlyArray<string>
+  ): Effect.Effect<ReadonlyArray<Omit<Packed, "dtype">>, EngineError> =>
+    Effect.suspend(() => {
+      const copies = given.map(({ data }) => aligned(data))
+      const tensors: Array<number> = []
+      const arrays = Result.try({
+        try: () => {
+          given.forEach(({ dtype, shape }, k) => {
+            tensors.push(binding.createTensor(shape, types[dtype], copies[k]!.data))
+          })
+          const inputs = ports.map(({ port }) => port).join()
+          const made = binding.runSavedModel(session, tensors, inputs, wanted.join())
+          tensors.push(...made.map(({ id }) => id))
+          return made.map(({ id, shape }) => ({ shape, data: binding.tensorDataSync(id) }))
+        },
+        catch: (cause) => new EngineError({ program: name, reason: Check.reasonOf(cause) })
+      })
+      for (const tensor of tensors) binding.deleteTensor(tensor)
+      // After an error the addon never frees the inputs, but their memory is that of the copies.
+      for (const { buffer } of copies) buffer.transfer(0)
+      return Effect.fromResult(arrays)
+    })
+
+  const named = (ports: ReadonlyArray<Port>, arrays: ReadonlyArray<Omit<Packed, "dtype">>): Arrays =>
+    Object.fromEntries(ports.map(({ dtype, name: key }, k) => [key, { ...arrays[k]!, dtype }]))
+
+  const intact = Effect.suspend(() => (corrupted === undefined ? Effect.void : Effect.fail(corrupted)))
+
+  /** Returns the error of a step, or `StateCorrupted` if the state is half written. */
+  const judged = Effect.fnUntraced(function*(error: EngineError) {
+    if (writing === undefined) return yield* error
+    const [flag] = yield* Effect.orElseSucceed(fetch([], [], [writing]), () => [])
+    if (flag?.data[0] !== 1) return yield* error
+    const reason = new StateCorrupted({ step: steps + 1, detail: error.reason.message })
+    corrupted = new EngineError({ program: name, reason })
+    return yield* corrupted
+  })
+
+  const opened: Session = {
+    load: Effect.fnUntraced(function*(arrays) {
+      yield* fetch(state, yield* checked(state, arrays), [loaded])
+      corrupted = undefined
+    }),
+    step: Effect.fnUntraced(function*(arrays) {
+      yield* intact
+      const given = yield* checked(batch, arrays)
+      const wanted = [...results.map(({ port }) => port), done]
+      const made = yield* Effect.catch(fetch(batch, given, wanted), judged)
+      steps++
+      return named(results, made)
+    }),
+    read: Effect.gen(function*() {
+      yield* intact
+      // TensorFlow refuses to fetch nothing.
+      return state.length === 0 ? {} : named(state, yield* fetch([], [], state.map(({ port }) => port)))
+    }),
+    close: Effect.sync(() => binding.deleteSavedModel(session)),
+    tensors: state.length,
+    bytes: state.reduce((sum, { dtype, shape }) => sum + WIDTH[dtype] * HostTensor.size(shape), 0)
+  }
+  return opened
+})
+
+/** Answers the calls of an engine whose programs are TensorFlow graphs. */
+export const handlers = (binding: Binding): Pick<Handlers, "open" | "run" | "read" | "close" | "memory"> => {
+  const sessions = new Map<number, Session>()
+  let handles = 0
+  // The engine names the program in its errors.
+  const answer = <A>(effect: Effect.Effect<A, EngineError>): A =>
+    Result.getOrThrow(Effect.runSync(Effect.result(Effect.mapError(effect, ({ reason }) => reason))))
+  // The arrays are copies already, so that they are sent as they are.
+  const sent = (arrays: Arrays) =>
+    [
+      arrays,
+      Object.values(arrays).flatMap(({ data: { buffer } }) => buffer instanceof ArrayBuffer ? buffer : [])
+    ] as const
+  return {
+    open: ({ held, model }) => {
+      const program: TensorFlowProgram = deserialize(model)
+      const session = answer(open(binding, "open", program))
+      answer(Effect.tapError(session.load(held), () => session.close))
+      const handle = handles++
+      sessions.set(handle, session)
+      return [{ handle, inputs: [], outputs: [] }]
+    },
+    run: ({ handle, inputs }) => sent(answer(sessions.get(handle)!.step(inputs))),
+    read: ({ handle }) => sent(answer(sessions.get(handle)!.read)),
+    close: ({ handle }) => {
+      const session = sessions.get(handle)
+      sessions.delete(handle)
+      if (session !== undefined) Effect.runSync(session.close)
+      return [undefined]
+    },
+    memory: () => {
+      const all = Array.from(sessions.values())
+      return [{
+        handles: all.length,
+        tensors: all.reduce((sum, { tensors }) => sum + tensors, binding.getNumOfTensors()),
+        bytes: all.reduce((sum, { bytes }) => sum + bytes, 0)
+      }]
+    }
+  }
+}
