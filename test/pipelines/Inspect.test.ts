@@ -1,10 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Runtime } from "effect"
+import { Effect, FileSystem, Option, Runtime } from "effect"
 import * as Files from "../../src/layers/files/Files.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Torch from "../layers/weights/torch.ts"
 
 const ROW = `{"stage":"pretrain","step":1,"loss":2}\n`
 
@@ -50,6 +51,51 @@ describe("inspecting a file", () => {
   )("says of %s that it is cut off", ([name, bytes]) =>
     Effect.gen(function*() {
       assert.match((yield* inFile(name, bytes)).message, /it is cut off, so copy it again/)
+    }))
+})
+
+const counting = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  let bytes = 0
+  const counted = (handle: FileSystem.File): FileSystem.File => {
+    const of = (count: number) => Effect.sync(() => void (bytes += count))
+    const over = {
+      read: (into: Uint8Array, at: object) => Effect.tap(handle.read(into, at), of),
+      readAlloc: (size: Parameters<FileSystem.File["readAlloc"]>[0]) =>
+        Effect.tap(handle.readAlloc(size), (part) => of(Option.isSome(part) ? part.value.length : 0))
+    }
+    return Object.assign(Object.create(handle), over)
+  }
+  const slow = FileSystem.make({ ...fs, open: (path, options) => Effect.map(fs.open(path, options), counted) })
+  const found = yield* Effect.provideService(inspect(file), FileSystem.FileSystem, slow)
+  return { found, bytes }
+})
+
+describe("inspecting a checkpoint of PyTorch", () => {
+  it.effect("reads it once, and tells its element types", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const length = 2 ** 18
+      const storage = { key: "0", type: "Half", data: new Uint16Array(length), length }
+      const content = yield* Effect.promise(() =>
+        Torch.file(Torch.stateDict({ w: { storage, shape: [length] } }), [storage])
+      )
+      yield* fs.writeFile(`${folder}/w.pth`, content)
+      const { bytes, found } = yield* counting(`${folder}/w.pth`)
+      assert.deepInclude(found, { tensors: 1, parameters: length, dtypes: { F16: length }, bytes: content.length })
+      assert.deepInclude(found, { digest: Files.sha256(content) })
+      assert.isAtLeast(bytes, content.length)
+      assert.isBelow(bytes, content.length * 1.2)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("says that it is cut off", () =>
+    Effect.gen(function*() {
+      const storage = { key: "0", type: "Float", data: new Float32Array(8), length: 9 }
+      const content = yield* Effect.promise(() =>
+        Torch.file(Torch.stateDict({ w: { storage, shape: [9] } }), [storage])
+      )
+      assert.match((yield* inFile("w.pth", content)).message, /has 32 bytes but 36 are expected/)
     }))
 })
 

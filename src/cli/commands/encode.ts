@@ -31,7 +31,10 @@ export const encode = Command.make("encode", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const tokenizer = NetworkFlags.withColour(yield* Artifact.tokenizer(given.tokenizer), given.colour)
+    const tokenizer = NetworkFlags.withColour(
+      yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
+      given.colour
+    )
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       if (Option.isNone(given.out)) {

@@ -1,5 +1,5 @@
 /** `patchword export`: a network as an ONNX file. */
-import { Effect, Option } from "effect"
+import { Effect, type FileSystem, Option, type Path } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
@@ -10,6 +10,9 @@ import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as PoolingFlags from "../flags/PoolingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
+
+/** Opens the only kind of network that has the output. */
+const ONLY = { codes: Artifact.tokenizer, logits: Artifact.classifier, features: undefined, patches: undefined }
 
 /** The command. */
 export const exported = Command.make("export", {
@@ -32,7 +35,11 @@ export const exported = Command.make("export", {
     if (what !== "features" && (Option.isSome(pooling) || Option.isSome(finalNorm))) {
       return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --final-norm")
     }
-    const found = yield* Artifact.open(network)
+    const found = yield* NetworkFlags.chosen<Artifact.Artifact, FileSystem.FileSystem | Path.Path>(
+      network,
+      Artifact.open,
+      ONLY[what]
+    )
     yield* Export.write(out, found, what, {
       pooling: yield* PoolingFlags.resolve({ network, pooling, finalNorm }, found._tag),
       ...(found.provenance === undefined ? {} : { provenance: found.provenance }),

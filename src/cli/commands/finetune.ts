@@ -18,6 +18,7 @@ import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -25,7 +26,7 @@ import * as Print from "../terminal/Print.ts"
 
 /** The network at a path, or weights from elsewhere, whoever named them. */
 const opened = (path: string, given: ImagesFlags.ImagesFlags) =>
-  Artifact.trained(path).pipe(
+  NetworkFlags.chosen(path, Artifact.trained).pipe(
     Effect.tap(({ provenance }) => ImagesFlags.checkDivision(provenance, given)),
     Effect.map((found): Start => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>

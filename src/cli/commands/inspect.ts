@@ -10,7 +10,7 @@ import * as InspectionText from "../terminal/InspectionText.ts"
 export const inspect = Command.make("inspect", {
   path: Argument.String("path").pipe(
     Argument.withDescription(
-      "a run, a file of weights, codes or features, an ONNX model, a checkpoint, a cache, a configuration, or a folder of the " +
+      "a run, RUN/STAGE, a file of weights, codes or features, an ONNX model, a checkpoint, a cache, a configuration, or a folder of the " +
         "Hugging Face Hub"
     )
   ),

@@ -76,7 +76,10 @@ export const predict = Command.make("predict", {
   )
 }, (given) =>
   Effect.gen(function*() {
-    const classifier = NetworkFlags.withColour(yield* Artifact.classifier(given.classifier), given.colour)
+    const classifier = NetworkFlags.withColour(
+      yield* NetworkFlags.chosen(given.classifier, Artifact.classifier),
+      given.colour
+    )
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       const { json, out } = given

@@ -6,6 +6,7 @@ import * as Pretrain from "../../pipelines/Pretrain.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Described from "../flags/Described.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -21,7 +22,7 @@ export const pretrain = Command.make("pretrain", {
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
     const continueFrom = yield* ContinueFlags.resolve(given, "pretrain")
-    const tokenizer = yield* Artifact.tokenizer(given.tokenizer)
+    const tokenizer = yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer)
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split, continueFrom }).pipe(
       Effect.andThen(Print.stage(given, "pretrain")),
       Effect.provide(

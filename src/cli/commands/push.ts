@@ -7,13 +7,14 @@ import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as HubFlags from "../flags/HubFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The folder of a network, or one that is made of it for as long as the scope lives. */
 const folderOf = Effect.fnUntraced(function*(network: string, card: ModelFolder.Card) {
   if (Option.isSome(yield* ModelFolder.weightsOf(network))) return network
-  const found = yield* Artifact.open(network)
+  const found = yield* NetworkFlags.chosen(network, Artifact.open)
   const temporary = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "patchword-push-" })
   const folder = `${temporary}/model`
   yield* ModelFolder.write(folder, found, {

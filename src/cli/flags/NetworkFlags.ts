@@ -1,5 +1,5 @@
 /** The network that is named, which may see images in other colours than it was trained on. */
-import { Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Argument } from "effect/cli"
 import type { AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts"
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
@@ -29,6 +29,35 @@ export const network = Argument.String("network").pipe(
   Argument.withDescription("RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub")
 )
 
+/** The ending of a stage that begins with random weights, to be compared with the stage of the name before it. */
+const BASELINE = "-random"
+
+type Open<A, R> = (path: string) => Effect.Effect<A, Artifact.OpenError, R>
+
+const ofSeveral = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R>) =>
+  Effect.catchIf(open(path), Artifact.isSeveral, (error) => {
+    const { stages } = error.reason
+    const [only, ...more] = stages.filter((stage) =>
+      !(stage.endsWith(BASELINE) && stages.includes(stage.slice(0, -BASELINE.length)))
+    )
+    return only === undefined || more.length > 0 ? Effect.fail(error) : open(`${path}/${only}`)
+  })
+
+/**
+ * Opens a network with `open`. Where a run holds several, it takes the one that `fitting` opens, and leaves out baselines with
+ * random weights. It says so on standard error. Fails as `open` does.
+ */
+export const chosen = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R>, fitting = open) =>
+  Effect.catchIf(
+    open(path),
+    Artifact.isSeveral,
+    ({ reason: { stages } }) =>
+      Effect.tap(ofSeveral(path, fitting), ({ provenance }) =>
+        Console.error(
+          `stage: ${provenance?.stage} of ${path}, which holds ${stages.join(", ")}; name another as ${path}/STAGE`
+        ))
+  )
+
 /** The network that is named, with the colours that are asked for. Fails as {@link Artifact.open} does. */
 export const open = ({ colour, network }: { readonly network: string; readonly colour: Option.Option<Colour> }) =>
-  Effect.map(Artifact.open(network), (found) => withColour(found, colour))
+  Effect.map(chosen(network, Artifact.open), (found) => withColour(found, colour))

@@ -11,8 +11,8 @@ import * as Clip from "../../nn/teachers/Clip.ts"
 import * as Dino from "../../nn/teachers/Dino.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as SelfDistillation from "../../pipelines/SelfDistillation.ts"
-
 import * as Described from "./Described.ts"
+import * as NetworkFlags from "./NetworkFlags.ts"
 
 /** The teacher, and its properties that a file of weights does not hold. */
 export const flags = {
@@ -125,7 +125,7 @@ const made = Effect.fnUntraced(function*(
       case "cache":
         return Teacher.layerCached(file)
       case "run": {
-        const found = yield* Artifact.open(file)
+        const found = yield* NetworkFlags.chosen(file, Artifact.open)
         if (found._tag === "Backbone") return SelfDistillation.layerBackbone(found)
         if (found._tag === "Tokenizer") return SelfDistillation.layerTokenizer(found)
         return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)

@@ -1,5 +1,6 @@
 /** An inspection in words: what a person wants to know of each kind of file. The rest is in `--json`. */
 import type * as Model from "../../domain/config/Model.ts"
+import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
@@ -46,11 +47,29 @@ const FEW = 8
 const listed = (names: ReadonlyArray<string>): string =>
   `${names.length}: ${names.slice(0, FEW).join(", ")}${names.length > FEW ? ", …" : ""}`
 
+const quantizer = ({ decay, dim, kmeans, quantizer, revival }: CodebookConfig): string => {
+  switch (quantizer?.kind) {
+    case undefined:
+      return [
+        `moving average, ${dim} channels, decay ${decay}`,
+        `begins with ${kmeans ? "k-means" : "random directions"}`,
+        revival === null ? "no revival" : `revival below ${revival.threshold}`
+      ].join(", ")
+    case "gradient":
+      return `learned by gradient, ${dim} channels, commitment ${quantizer.commitment}, ` +
+        `begins with ${kmeans ? "k-means" : "random directions"}`
+    case "finiteScalar":
+      return `finite scalars, levels ${quantizer.levels.join(" x ")}`
+    case "own":
+      return `"${quantizer.name}", given in code, ${dim} channels`
+  }
+}
+
 const networkOf = (model: Model.Model): ReadonlyArray<Row> => {
   switch (model._tag) {
     case "Tokenizer": {
       const { codebook, encoder } = model.config
-      return [["network", vit(encoder)], ["codes", String(codebook.size)]]
+      return [["network", vit(encoder)], ["codes", String(codebook.size)], ["quantizer", quantizer(codebook)]]
     }
     case "Backbone":
       return [["network", vit(model.config.vit)], ["codes", `${model.codes} to predict`]]

@@ -45,11 +45,8 @@ export const recognise = Effect.fnUntraced(function*(file: FileSystem.File) {
   return beginning.startsWith(ZIP)
 })
 
-/**
- * Reads the tensors of a checkpoint. Fails with `PthError` or `PickleError` if the archive, its pickle or a storage is
- * damaged, or if it does not contain tensors.
- */
-export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
+/** Opens a checkpoint: the views in its pickle, whose records all have their lengths, and the bytes of a storage. */
+const opened = Effect.fnUntraced(function*(file: FileSystem.File) {
   const { size } = yield* file.stat
   const archive = new ZipReader(new FileReader(file, Number(size)), { checkCrc32: true, useWebWorkers: false })
   const entries = yield* attempt(() => archive.getEntries())
@@ -85,13 +82,28 @@ export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
     const given = (yield* entryOf(Pth.recordOf(storage))).uncompressedSize
     yield* Effect.fromResult(Pth.checkLength(storage, given))
   }
+  return { views, bytesOf: (storage: Pth.Storage) => bytesOf(Pth.recordOf(storage)) }
+})
+
+/** Lists the tensors of a checkpoint, with their stored element types, without reading them. Fails as {@link read} does. */
+export const list = Effect.fnUntraced(function*(file: FileSystem.File) {
+  const { views } = yield* opened(file)
+  return Object.fromEntries(views.map(({ name, shape, storage: { dtype } }) => [name, { dtype, shape }]))
+})
+
+/**
+ * Reads the tensors of a checkpoint. Fails with `PthError` or `PickleError` if the archive, its pickle or a storage is
+ * damaged, or if it does not contain tensors.
+ */
+export const read = Effect.fnUntraced(function*(file: FileSystem.File) {
+  const { bytesOf, views } = yield* opened(file)
   const storages = new Map<string, Pick<Safetensors.Tensor, "dtype" | "data">>()
   const tensors: Array<readonly [string, Safetensors.Tensor]> = []
   for (const view of views) {
     const record = `${view.storage.dtype} ${Pth.recordOf(view.storage)}`
     const known = storages.get(record)
     const array = known ??
-      (yield* Effect.fromResult(Pth.storage(view.storage, yield* bytesOf(Pth.recordOf(view.storage)))))
+      (yield* Effect.fromResult(Pth.storage(view.storage, yield* bytesOf(view.storage))))
     storages.set(record, array)
     tensors.push([view.name, yield* Effect.fromResult(Pth.tensor(view, array))])
   }

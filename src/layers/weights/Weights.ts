@@ -134,6 +134,23 @@ export const read: (
   }
 )
 
+/**
+ * Lists the tensors of a file, with their element types in the file and their shapes, without reading them. Fails as {@link
+ * read} does for a file that is damaged.
+ */
+export const list: (file: string) => Effect.Effect<
+  { readonly tensors: Readonly<Record<string, WeightsFile.Listed>>; readonly provenance: Option.Option<Provenance> },
+  WeightsError,
+  FileSystem.FileSystem | Path.Path
+> = Effect.fn("patchword.Weights.list")(
+  function*(file) {
+    yield* Effect.annotateCurrentSpan("file.path", file)
+    const { metadata, tensors } = yield* WeightsFile.list(file)
+    return { tensors, provenance: yield* fromMetadata(metadata) }
+  },
+  (self, file) => Effect.mapError(self, (reason) => new WeightsError({ source: file, reason }))
+)
+
 /** Reads the provenance from the header of a safetensors file. Fails as {@link read} does. */
 export const readProvenance: (
   file: string

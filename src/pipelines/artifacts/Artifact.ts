@@ -85,6 +85,10 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
   }
 }
 
+/** Tests whether a run holds several networks of the kind that was to be opened. */
+export const isSeveral = (error: OpenError): error is ArtifactError & { readonly reason: SeveralInRun } =>
+  error.reason._tag === "SeveralInRun"
+
 /** The errors of opening a network. Errors with reasons of their own are not wrapped. */
 export type OpenError = ArtifactError | ModelFolder.ModelFolderError | Weights.WeightsError
 
@@ -112,35 +116,41 @@ const stagesOf = Effect.fnUntraced(function*(run: string) {
   const there = yield* Files.onFailure(folder)(fs.exists(folder))
   const names = there ? yield* Files.onFailure(folder)(fs.readDirectory(folder)) : []
   return yield* Effect.forEach(
-    names.filter((name) => name.endsWith(ENDING)).toSorted(),
-    (name) =>
-      Effect.map(Weights.readProvenance(path.join(folder, name)), (provenance) => ({
-        stage: name.slice(0, -ENDING.length),
+    names.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length)).toSorted(),
+    (stage) =>
+      Effect.map(Weights.readProvenance(path.join(folder, `${stage}${ENDING}`)), (provenance) => ({
+        stage,
         ours: Option.getOrUndefined(provenance)?.model !== undefined,
         kind: kindOf(Option.getOrUndefined(provenance))
       }))
   )
 })
 
+const fileOf = (run: string, stage: string) =>
+  Effect.map(Path.Path, (path) => path.join(run, "stages", `${stage}${ENDING}`))
+
+/** Returns the weights file of `RUN/STAGE`, and any other path as it is. */
+export const stageFile = Effect.fnUntraced(function*(given: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const isThere = (file: string) => Effect.orElseSucceed(fs.exists(file), () => false)
+  const inRun = yield* fileOf(path.dirname(given), path.basename(given))
+  return !(yield* isThere(given)) && (yield* isThere(inRun)) ? inRun : given
+})
+
 /** Finds the file of a path: the file itself, the run's only stage of the kind, or `RUN/STAGE`. */
 const locate = Effect.fnUntraced(function*(given: string, kind: string | undefined) {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const fileOf = (run: string, stage: string) => path.join(run, "stages", `${stage}${ENDING}`)
   const info = yield* Effect.option(fs.stat(given))
-  if (Option.isSome(info)) {
-    if (info.value.type !== "Directory") return given
-    const stages = yield* stagesOf(given)
-    const fitting = stages.filter((one) => kind === undefined ? one.ours : one.kind === kind)
-    const [only, ...more] = fitting.map(({ stage }) => stage)
-    const expected = kind ?? "Network"
-    if (only === undefined) return yield* new NotInRun({ expected, stages: stages.map(({ stage }) => stage) })
-    return more.length === 0
-      ? fileOf(given, only)
-      : yield* new SeveralInRun({ expected, stages: [only, ...more] })
-  }
-  const inRun = fileOf(path.dirname(given), path.basename(given))
-  return (yield* Effect.orElseSucceed(fs.exists(inRun), () => false)) ? inRun : given
+  if (Option.isNone(info) || info.value.type !== "Directory") return yield* stageFile(given)
+  const stages = yield* stagesOf(given)
+  const fitting = stages.filter((one) => kind === undefined ? one.ours : one.kind === kind)
+  const [only, ...more] = fitting.map(({ stage }) => stage)
+  const expected = kind ?? "Network"
+  if (only === undefined) return yield* new NotInRun({ expected, stages: stages.map(({ stage }) => stage) })
+  return more.length === 0
+    ? yield* fileOf(given, only)
+    : yield* new SeveralInRun({ expected, stages: [only, ...more] })
 })
 
 const within = (path: string) =>

@@ -11,7 +11,7 @@
  * assert.match(error.message, /there is no such file/)
  * ```
  */
-import { Effect, Option, Result, Runtime, Schema, Stream } from "effect"
+import { Effect, Option, Record, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -28,6 +28,7 @@ import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
+import * as Artifact from "./Artifact.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
@@ -222,21 +223,16 @@ const State = Json.text(Schema.Struct({
   })
 }))
 
-interface Listed {
-  readonly name: string
-  readonly dtype: string
-  readonly shape: ReadonlyArray<number>
-}
-
 const weighed = (
   path: string,
   file: { readonly bytes: number; readonly digest: string },
-  listed: ReadonlyArray<Listed>,
+  tensors: Readonly<Record<string, { readonly dtype: string; readonly shape: ReadonlyArray<number> }>>,
   provenance: Option.Option<Weights.Provenance>
 ) => {
+  const listed = Object.values(tensors)
   const dtypes: Record<string, number> = {}
   for (const { dtype, shape } of listed) dtypes[dtype] = (dtypes[dtype] ?? 0) + size(shape)
-  const shapes = Object.fromEntries(listed.map(({ name, shape }) => [name, shape]))
+  const shapes = Record.map(tensors, ({ shape }) => shape)
   const known = Option.getOrUndefined(provenance)
   const model = known?.model
   const looksLike = model?._tag === "Tokenizer" ? Tokenizer.describe(model.config) : KnownNetworks.describe(shapes)
@@ -273,33 +269,21 @@ const makeInspect = Effect.gen(function*() {
   }, (self, given) => Files.onFailure(given)(self))
 
   const weights = Effect.fnUntraced(function*(given: string) {
-    const header = Option.getOrUndefined(yield* Effect.option(files.readHeader(given)))
-    const provenance = header === undefined ? Option.none() : yield* Weights.readProvenance(given)
-    if (header !== undefined && Option.isSome(provenance)) {
-      // Whoever reads the tensors gets the digest of the file from the same pass.
-      const { sha256, tensors } = yield* Effect.mapError(
-        files.readTensors(given),
-        (reason) => new Weights.WeightsError({ source: given, reason })
-      )
-      const found = weighed(
-        given,
-        { bytes: yield* sizeOf(given), digest: sha256 },
-        header.entries,
-        provenance
-      )
-      return { ...found, weightsDigest: Weights.digest(tensors) }
-    }
-    const { about } = yield* file(given)
-    if (header !== undefined) return weighed(given, about, header.entries, provenance)
-    const { tensors } = yield* Effect.mapError(
-      Weights.read(given, { anyNumber: true }),
+    const { provenance, tensors: listed } = yield* Effect.mapError(
+      Weights.list(given),
       (error) =>
         error.reason._tag === "Unrecognised"
           ? new Unknown({ problem: `${error.reason.message}, and its name does not end in .onnx` })
           : error
     )
-    const listed = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
-    return weighed(given, about, listed, provenance)
+    if (Option.isNone(provenance)) return weighed(given, (yield* file(given)).about, listed, provenance)
+    // Whoever reads the tensors gets the digest of the file from the same pass.
+    const { sha256, tensors } = yield* Effect.mapError(
+      files.readTensors(given),
+      (reason) => new Weights.WeightsError({ source: given, reason })
+    )
+    const found = weighed(given, { bytes: yield* sizeOf(given), digest: sha256 }, listed, provenance)
+    return { ...found, weightsDigest: Weights.digest(tensors) }
   })
 
   const rowsOf = Effect.fnUntraced(function*(given: string) {
@@ -440,12 +424,13 @@ const makeInspect = Effect.gen(function*() {
 })
 
 /**
- * Inspects a path. Fails with 66 if nothing is there, with 65 if it is damaged or of no known kind, with 74 if it cannot be
+ * Inspects a path, or the stage of a run at `RUN/STAGE`. Fails with 66 if nothing is there, with 65 if it is damaged or of no known kind, with 74 if it cannot be
  * read.
  */
 export const inspect = Effect.fn("patchword.inspect")(
-  function*(given: string) {
+  function*(path: string) {
     const { cache, checkpoint, config, kindOf, onnx, rowsOf, run, weights } = yield* makeInspect
+    const given = yield* Artifact.stageFile(path)
     const { type } = yield* kindOf(given)
     const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
     if (Option.isSome(hub)) {
