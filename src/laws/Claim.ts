@@ -9,8 +9,8 @@
  * assert.throws(() => Claim.same([0, 1], [1, 1], "the mask"), /the mask is \[0,1\] but must be \[1,1\]/)
  * ```
  */
-import fc from "fast-check"
 import { isDeepStrictEqual } from "node:util"
+import { fc } from "./FastCheck.ts"
 
 /** Claims that a condition is true. */
 export const holds = (condition: boolean, complaint: () => string): void => {

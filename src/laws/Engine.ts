@@ -1,7 +1,6 @@
 /** Laws of engines. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit, Fiber, type ManagedRuntime, Result, Runtime, Scope } from "effect"
-import fc from "fast-check"
 import { isDeepStrictEqual } from "node:util"
 import { Engine, type EngineError, layerReference } from "../layers/engine/Engine.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -14,6 +13,7 @@ import * as Tree from "../shapes/Tree.ts"
 import * as Claim from "./Claim.ts"
 import * as EngineScript from "./EngineScript.ts"
 import * as Steps from "./EngineSteps.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make, type Options } from "./Law.ts"
 import { refused } from "./Refused.ts"
 

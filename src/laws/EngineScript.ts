@@ -1,13 +1,14 @@
 /** Random sequences of actions on an engine's handles. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../shapes/Step.ts"
 import { type Tensor, unsafeTyped, untyped } from "../shapes/Tensor.ts"
 import * as Claim from "./Claim.ts"
 import * as Steps from "./EngineSteps.ts"
+import { fc } from "./FastCheck.ts"
 import { refused } from "./Refused.ts"
 
 const kinds = [
@@ -33,7 +34,7 @@ export interface Action {
 }
 
 /** At most twelve actions, each on one of the open handles. */
-export const scripts: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
+export const scripts: Arbitrary<ReadonlyArray<Action>> = fc.array(
   fc.record({ kind: fc.constantFrom(...kinds), which: fc.nat(9) }),
   { minLength: 1, maxLength: 12 }
 )

@@ -1,9 +1,9 @@
 /** Laws of image sources. */
 import { Effect, Exit, type Layer } from "effect"
-import fc from "fast-check"
 import { Images, type ImagesError } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import * as Claim from "./Claim.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make, type Options } from "./Law.ts"
 import { refused } from "./Refused.ts"
 

@@ -1,12 +1,13 @@
 /** Ends a stage at a chosen point, by interruption or failure. */
 import { Context, Deferred, Effect, Fiber, Option } from "effect"
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Checkpoints } from "../layers/run/Checkpoints.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import { Runs } from "../layers/run/Runs.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
+import { fc } from "./FastCheck.ts"
 
 const calls = ["latest", "rewind", "run", "log", "report", "snapshot", "save", "saveWeights", "done"] as const
 
@@ -17,7 +18,7 @@ export interface Trap {
 }
 
 /** Returns an arbitrary of points in a stage of `steps` steps. */
-export const traps = (steps: number): fc.Arbitrary<Trap> =>
+export const traps = (steps: number): Arbitrary<Trap> =>
   fc.record({
     point: fc.tuple(fc.constantFrom("before", "in"), fc.constantFrom(...calls)).map((words) => words.join(" ")),
     call: fc.integer({ min: 1, max: steps })

@@ -18,17 +18,18 @@
  * ```
  */
 import { Effect, Schema } from "effect"
-import fc from "fast-check"
+import type { Arbitrary, IRawProperty, Parameters as CheckParameters } from "fast-check"
+import { fc } from "./FastCheck.ts"
 
 /** Parameters of a check: `numRuns`, `seed`, `path`, `verbose` and the other parameters of fast-check. */
-export type Parameters = fc.Parameters<unknown>
+export type Parameters = CheckParameters<unknown>
 
 /** A law of one part. */
 export interface Law {
   /** The claim, as the rest of a sentence whose subject is the part: "gives equal keys equal masks". */
   readonly name: string
   /** The property, for `fc.assert` and `fc.check`. */
-  readonly property: fc.IRawProperty<unknown, true>
+  readonly property: IRawProperty<unknown, true>
   /** The default number of examples. It is smaller for slow parts. */
   readonly numRuns: number
   /** Checks the property. Rejects with a {@link LawError} if an example violates it. Works in vitest, node:test and Jest. */
@@ -89,7 +90,7 @@ export interface Options {
  */
 export const make = <A>(
   name: string,
-  arbitrary: fc.Arbitrary<A>,
+  arbitrary: Arbitrary<A>,
   body: (given: A) => void | Promise<void>,
   options: Options = {}
 ): Law => {

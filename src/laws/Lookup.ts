@@ -1,10 +1,11 @@
 /** Laws of the code lookup. */
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import type * as HostTensor from "../shapes/HostTensor.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 
@@ -22,7 +23,7 @@ interface Given {
 // Two distances that differ by less are the same number in single precision.
 const NOISE = 1e-5
 
-const ordered: fc.Arbitrary<Arbitraries.Search & { readonly order: ReadonlyArray<number> }> = Arbitraries.search.chain(
+const ordered: Arbitrary<Arbitraries.Search & { readonly order: ReadonlyArray<number> }> = Arbitraries.search.chain(
   ({ codes, vectors }) =>
     fc.record({
       codes: fc.constant(codes),

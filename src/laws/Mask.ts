@@ -1,9 +1,10 @@
 /** Laws of masks. */
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import type * as BlockMask from "../domain/method/BlockMask.ts"
 import type * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 
 /**
@@ -16,7 +17,7 @@ export type Draw = (
   trace?: (block: BlockMask.Block) => void
 ) => Uint8Array
 
-const options: fc.Arbitrary<Required<BlockMask.Options>> = Arbitraries.grid.chain(({ height, width }) =>
+const options: Arbitrary<Required<BlockMask.Options>> = Arbitraries.grid.chain(({ height, width }) =>
   fc.record({
     height: fc.constant(height),
     width: fc.constant(width),

@@ -1,11 +1,12 @@
 /** Laws of a codebook that follows its vectors by a moving average. */
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
 import type { Tensor } from "../shapes/Tensor.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 
@@ -26,7 +27,7 @@ export type Follow = (state: Followed, batch: Batch, decay: number) => Followed
 
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
 
-const given = (decay: fc.Arbitrary<number>) =>
+const given = (decay: Arbitrary<number>) =>
   fc.record({
     batch: Arbitraries.assigned,
     decay,

@@ -1,5 +1,4 @@
 /** Laws of networks. */
-import fc from "fast-check"
 import { isDeepStrictEqual } from "node:util"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
@@ -11,6 +10,7 @@ import * as Tensor from "../shapes/Tensor.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 
 /** Options for the laws of a network. */

@@ -1,5 +1,4 @@
 /** Laws of all quantizers. */
-import fc from "fast-check"
 import * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
@@ -11,6 +10,7 @@ import * as Tree from "../shapes/Tree.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 

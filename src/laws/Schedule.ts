@@ -1,10 +1,11 @@
 /** Laws of learning rate schedules. */
-import fc from "fast-check"
+import type { Arbitrary } from "fast-check"
 import type * as Domain from "../domain/method/Schedule.ts"
 import * as Claim from "./Claim.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 
-const asked: fc.Arbitrary<Domain.Cosine> = fc.record({
+const asked: Arbitrary<Domain.Cosine> = fc.record({
   floor: fc.oneof(fc.constant(0), fc.double({ min: 1e-6, max: 1, noNaN: true })),
   above: fc.oneof({ weight: 9, arbitrary: fc.double({ min: 1e-6, max: 10, noNaN: true }) }, fc.constant(0)),
   warmup: fc.nat(40),

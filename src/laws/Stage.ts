@@ -1,12 +1,12 @@
 /** Laws of stages. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Context, Effect, Layer, type ManagedRuntime } from "effect"
-import fc from "fast-check"
 import { Engine } from "../layers/engine/Engine.ts"
 import type { Checkpoints } from "../layers/run/Checkpoints.ts"
 import * as Runs from "../layers/run/Runs.ts"
 import type { StageOptions } from "../pipelines/training/Stage.ts"
 import * as Claim from "./Claim.ts"
+import { fc } from "./FastCheck.ts"
 import * as Interruption from "./Interruption.ts"
 import { type Law, make } from "./Law.ts"
 

@@ -1,5 +1,4 @@
 /** Laws of a quantizer's gradients. */
-import fc from "fast-check"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
@@ -10,6 +9,7 @@ import type { Tensor } from "../shapes/Tensor.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Claim from "./Claim.ts"
 import * as Eager from "./Eager.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 import * as Rows from "./Rows.ts"
 

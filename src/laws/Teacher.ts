@@ -1,11 +1,11 @@
 /** Laws of teachers. */
 import { Effect, type ManagedRuntime } from "effect"
-import fc from "fast-check"
 import { isDeepStrictEqual } from "node:util"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Teacher, type TeacherError } from "../layers/teacher/Teacher.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import * as Claim from "./Claim.ts"
+import { fc } from "./FastCheck.ts"
 import { type Law, make } from "./Law.ts"
 
 /** Options for the laws of a teacher. */

@@ -22,6 +22,7 @@ interface Manifest {
   readonly version: string
   readonly bin: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies: Readonly<Record<string, string>>
   readonly engines: { readonly node: string }
   readonly exports: Readonly<Record<string, unknown>>
   readonly files: ReadonlyArray<string>
@@ -140,6 +141,13 @@ describe("the package", () => {
 
   afterAll(() => rmSync(folder, { recursive: true }))
 
+  it("locks ONNX Runtime without its install script", () => {
+    const { packages } = JSON.parse(readFileSync(`${root}package-lock.json`, "utf8"))
+    const locked = packages["node_modules/onnxruntime-node"]
+    assert.strictEqual(locked.version, manifest.optionalDependencies["onnxruntime-node"])
+    assert.notProperty(locked, "hasInstallScript")
+  })
+
   it("has the version that the library states", () => assert.strictEqual(manifest.version, Version.version))
 
   it("holds every file that it promises", () => {
@@ -186,6 +194,13 @@ describe("the package", () => {
     "./laws": services
   }
   const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }
+
+  it("says how to install what its laws need", () => {
+    const given = ["--input-type=module", "--eval", `import "patchword/laws"`]
+    const { status, stderr } = spawnSync(process.execPath, given, { cwd: consumer, encoding: "utf8" })
+    assert.match(stderr, /^Error: patchword\/laws needs fast-check: npm install --save-dev fast-check$/m)
+    assert.strictEqual(status, 1)
+  })
 
   it.each(entries)(
     "imports as %s, with what that needs alone",

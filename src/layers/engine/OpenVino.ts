@@ -27,8 +27,9 @@ export interface OpenVinoOptions {
   readonly precision?: "fp32" | "bf16"
 }
 
-const REMEDY = "install it with \"pip install openvino\" and give the package's folder openvino/libs in the option " +
-  "library, or run \"patchword setup openvino\""
+const REMEDY =
+  "run \"patchword setup openvino\", or install it with \"pip install openvino\" and give the package's folder " +
+  "openvino/libs in the option library"
 
 /** The version that `patchword setup openvino` installs. */
 export const VERSION = "2026.4.1"

@@ -20,8 +20,6 @@ export interface TensorFlowOptions {
   readonly precision?: "fp32" | "bf16"
 }
 
-const VERSION = "4.22.0"
-
 const program = ({ result, tape, updates }: Tape.Recorded): CompiledEngine.Program => ({
   bytes: new Uint8Array(serialize(tape)),
   result,
@@ -37,13 +35,12 @@ let settled: Precision | undefined
 const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\"") =>
   Effect.fail(new EngineError({ program: "start", reason: new PrecisionUnavailable({ precision, detail, remedy }) }))
 
+/** Settles the precision of the process. Returns an effect that takes it back, for a library that does not load. */
 const settle = (precision: Precision) =>
   Effect.suspend(() => {
-    if (precision === "bf16" && !roundsToBf16()) {
-      return refuse(precision, "TensorFlow computes only in fp32 on this processor")
-    }
+    const before = settled
     settled ??= precision
-    if (settled === precision) return Effect.void
+    if (settled === precision) return Effect.succeed(Effect.sync(() => void (settled = before)))
     const detail = `this process already uses TensorFlow with ${settled}`
     return refuse(precision, detail, "use a separate process for each precision")
   })
@@ -51,13 +48,16 @@ const settle = (precision: Precision) =>
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   const { package: chosen, precision = "fp32" } = options
-  yield* settle(precision)
+  // On another processor the library loads, too. Whether it is installed comes first.
+  const usable = precision === "bf16" && !roundsToBf16() ? "fp32" : precision
+  const unsettle = yield* settle(usable)
   const packages = (chosen === undefined ? ["tfjs-node-gpu", "tfjs-node"] : [chosen]).map((name) =>
     `@tensorflow/${name}`
   )
-  const call = yield* Thread.start(Thread.file("TensorFlowWorker"), { packages, precision })
-  const remedy = `install it with "npm install ${packages[0]}@${VERSION}", or with "patchword setup tensorflow"`
+  const call = yield* Thread.start(Thread.file("TensorFlowWorker"), { packages, precision: usable })
+  const remedy = `run "patchword setup tensorflow${chosen === undefined ? "" : ` --package ${chosen}`}"`
   const about = yield* call("start", "start", undefined).pipe(
+    Effect.tapError(() => unsettle),
     Effect.mapError(({ reason }) =>
       new EngineError({
         program: "start",
@@ -66,7 +66,10 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
     )
   )
   if (!about.precisions.includes(precision)) {
-    return yield* refuse(precision, "TensorFlow still computes in fp32 on this device")
+    const where = usable === precision
+      ? "still computes in fp32 on this device"
+      : "computes only in fp32 on this processor"
+    return yield* refuse(precision, `TensorFlow ${where}`)
   }
   const service = CompiledEngine.make(call, {
     name: `tensorflow ${about.version} ${precision}`,

@@ -155,6 +155,23 @@ describe("Images.layerManifest", () => {
         }
       })))
 
+  it.effect("takes absolute paths in the lines of a list, also with annotations", () =>
+    withManifest(
+      "splits: {}\n",
+      { "maps/n02/0.png": annotation(new Uint8Array(64), 8) },
+      (_, folder) =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          yield* fs.writeFileString(`${folder}/train.txt`, `${folder}/some/n02/0.png zebra\n`)
+          const train = { folder: "some", list: "train.txt", annotations: "maps" }
+          yield* fs.writeFileString(`${folder}/images.yaml`, JSON.stringify({ splits: { train } }))
+          const set = yield* load(open({ check: "contents" })(folder), "train")
+          assert.strictEqual(set.describe(0), `${folder}/some/n02/0.png`)
+          assert.strictEqual((yield* set.image(0)).width, 8)
+          assert.strictEqual((yield* set.annotation!(0)).width, 8)
+        })
+    ))
+
   it.effect("takes the classes of all splits where none are given", () =>
     withManifest(
       "splits: { train: { folder: some }, val: { list: val.txt } }",

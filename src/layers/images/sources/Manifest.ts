@@ -54,13 +54,13 @@ const linesOf = (text: string): ReadonlyArray<string> =>
 export const make = Effect.fnUntraced(function*(file: string, options: Options) {
   const { fs, path, readText } = yield* Files.make
   const scan = yield* Scan.make(options.cache)
+  const { under } = scan
   const makeSet = EncodedImages.make(options)
 
   yield* within(file)(Shards.stat(fs, file))
   const manifest = yield* within(file)(ConfigFile.read(Manifest, file))
   const splitsBy = new Map(Object.entries(manifest.splits))
   const splits = [...splitsBy.keys()]
-  const under = (folder: string, part: string) => path.isAbsolute(part) ? part : path.join(folder, part)
   const root = under(path.dirname(file), manifest.root ?? ".")
   const at = (part: string) => under(root, part)
 
@@ -93,7 +93,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     ))
     const images = yield* Effect.forEach(
       parts,
-      ({ name }) => Effect.map(scan.sizeOf(path.join(folder, name)), (size) => ({ name, size })),
+      ({ name }) => Effect.map(scan.sizeOf(under(folder, name)), (size) => ({ name, size })),
       { concurrency: 16 }
     )
     const source = { read: `the labels in ${list}`, missing: `nothing: ${list} has no labels` }
@@ -117,11 +117,12 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
 
   /** Finds the annotation file of an image, by the name of the image. */
   const annotations = (images: string, folder: string) => {
-    const fileOf = (image: string) => path.join(folder, image.replace(/\.[^./]*$/, ".png"))
+    const placed = (image: string) => path.isAbsolute(image) ? path.relative(images, image) : image
+    const fileOf = (image: string) => path.join(folder, placed(image).replace(/\.[^./]*$/, ".png"))
     const bounds = EncodedImages.bounds(options)
     return {
       of: Effect.fnUntraced(function*(image: string) {
-        const picture = path.join(images, image)
+        const picture = under(images, image)
         const shown = yield* within(picture)(scan.read(picture))
         return yield* scan.read(fileOf(image)).pipe(
           Effect.flatMap((bytes) => Annotation.read(bytes, shown, bounds)),

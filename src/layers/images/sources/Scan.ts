@@ -293,6 +293,9 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     })
   }, (self, file) => Files.onFailure(file)(self))
 
+  /** Returns the path of a part of a folder. An absolute part is itself. */
+  const under = (folder: string, part: string): string => path.isAbsolute(part) ? part : path.join(folder, part)
+
   /** Makes the listing of a split from scanned images. */
   const listing = (
     of: Pick<Listing, "split" | "classes" | "labels" | "labelSource"> & {
@@ -301,7 +304,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       readonly leftOut: ReadonlyArray<LeftOut>
     }
   ): Listing => {
-    const origin = (index: number) => path.join(of.folder, of.images[index]?.name ?? "")
+    const origin = (index: number) => under(of.folder, of.images[index]?.name ?? "")
     return {
       ...of,
       empty: new ImagesError({
@@ -317,5 +320,5 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
     }
   }
 
-  return { images, classes, folders, sizeOf, read, listing }
+  return { images, classes, folders, sizeOf, read, under, listing }
 })
