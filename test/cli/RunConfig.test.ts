@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Runtime, Schema } from "effect"
+import { Console, Effect, Option, Runtime, Schema } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -73,6 +73,89 @@ describe("a run", () => {
         assert.strictEqual((yield* resolved(network)).knn.neighbours, Presets.tiny.knn.neighbours)
         assert.strictEqual((yield* resolved(network, { preset: Option.some("base") })).knn.neighbours, 20)
       }
+    }))
+
+  const begun = (
+    paths: { readonly out?: string; readonly from?: string; readonly continue?: string },
+    preset?: string
+  ) => {
+    const told: Array<string> = []
+    const console = { ...globalThis.console, error: (line: string) => void told.push(line) }
+    return RunConfig.begin({
+      preset: Option.fromUndefinedOr(preset),
+      config: Option.none(),
+      set: { "knn.neighbours": "3" },
+      seed: Option.none(),
+      continue: Option.fromUndefinedOr(paths.continue),
+      out: paths.out ?? join(folder, "new")
+    }, Option.fromUndefinedOr(paths.from)).pipe(
+      Effect.map(({ finetune, knn }) => ({ knn: knn.neighbours, depth: finetune.vit.depth, told })),
+      Effect.provideService(Console.Console, console),
+      Effect.provide(NodeServices.layer)
+    )
+  }
+
+  it.effect.each(
+    [{ out: run }, { continue: run }, { continue: `${run}@finished` }, { from: `${run}/pretrain` }, {
+      out: join(run, "new"),
+      from: `${run}/stages/pretrain.safetensors`
+    }] as const
+  )("is what a training begins with: %s", (paths) =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* begun(paths), {
+        knn: 3,
+        depth: Presets.base.finetune.vit.depth,
+        told: [`configuration: of the run ${run}; --config, --set and --preset change it`]
+      })
+    }))
+
+  it.effect("says so where a preset replaces it, and where there is none", () =>
+    Effect.gen(function*() {
+      const { depth, told } = yield* begun({ from: run }, "tiny")
+      assert.strictEqual(depth, Presets.tiny.finetune.vit.depth)
+      assert.lengthOf(told, 1)
+      assert.match(
+        told[0]!,
+        /^preset: tiny, in place of the configuration of the run .*base \(.*: .* there, .* here, .*and \d+ more\)$/
+      )
+      assert.deepStrictEqual((yield* begun({ from: plain }, "base")).told, [])
+      for (const from of [own, join(folder, "lone.safetensors")]) {
+        const none = yield* begun({ from })
+        assert.deepStrictEqual(none, {
+          knn: 3,
+          depth: Presets.tiny.finetune.vit.depth,
+          told: ["preset: tiny (default)"]
+        })
+      }
+      assert.include((yield* Effect.flip(begun({ from: broken }))).message, join(broken, "config.json"))
+    }))
+
+  it.effect("is a configuration file as it was written", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const console = { ...globalThis.console, error: (line: string) => void told.push(line) }
+      const file = join(run, "config.json")
+      const given = {
+        preset: Option.some("tiny"),
+        config: Option.some(file),
+        set: {},
+        seed: Option.none(),
+        holdout: Option.none<number>()
+      }
+      const read = (flags: ConfigFlags.ConfigFlags) =>
+        ConfigFlags.resolve(flags).pipe(
+          Effect.provideService(Console.Console, console),
+          Effect.provide(NodeServices.layer)
+        )
+      assert.strictEqual((yield* read(given)).knn.neighbours, 7)
+      assert.deepStrictEqual(told, [
+        `${file}: to hold out what this run held out, give --holdout 0.2 --holdout-seed 0`
+      ])
+      yield* read({ ...given, holdout: Option.some(0.2) })
+      assert.lengthOf(told, 1)
+      const wrong = runOf("wrong", { ...base, holdout: { share: 2, seed: 0 } })
+      const refused = yield* Effect.flip(read({ ...given, config: Option.some(join(wrong, "config.json")) }))
+      assert.match(refused.message, /wrong\/config\.json.*holdout\.share: expected a number above 0 and below 1/)
     }))
 
   it.effect("knows which features it compares", () =>

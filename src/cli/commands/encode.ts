@@ -37,6 +37,7 @@ export const encode = Command.make("encode", {
     )
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
+      yield* ImagesFlags.checkDivision(tokenizer.provenance, [set])
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
           Console.log(ImageRows.lines(set, some, ({ codes }) => ({ codes: Array.from(codes) }))))

@@ -35,6 +35,7 @@ export const features = Command.make("features", {
     const pooled = yield* PoolingFlags.resolve(given, found._tag)
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
+      yield* ImagesFlags.checkDivision(found.provenance, [set])
       if (Option.isNone(given.out)) {
         return yield* Features.streamFeatures(found, set, pooled, (some) =>
           Console.log(ImageRows.lines(set, some, ({ features }) => ({ features: Array.from(features) }))))

@@ -13,26 +13,27 @@ import { evaluateClassifier } from "../../pipelines/evaluate/Classify.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
-import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
+type Opened = Start & { readonly provenance?: Weights.Provenance }
+
 /** The network at a path, or weights from elsewhere, whoever named them. */
-const opened = (path: string, given: ImagesFlags.ImagesFlags) =>
+const opened = (path: string) =>
   NetworkFlags.chosen(path, Artifact.trained).pipe(
-    Effect.tap(({ provenance }) => ImagesFlags.checkDivision(provenance, given)),
-    Effect.map((found): Start => found),
+    Effect.map((found): Opened => found),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
         Weights.read(path, { network: Naming.beitNetwork }),
-        ({ tensors }): Start => ({ source: path, tensors })
+        ({ tensors }): Opened => ({ source: path, tensors })
       ))
   )
 
@@ -54,7 +55,7 @@ export const finetune = Command.make("finetune", {
   ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* ConfigFlags.resolve(given)
+    const preset = yield* RunConfig.begin(given, given.from)
     const continueFrom = yield* ContinueFlags.resolve(given, "finetune")
     if (given.randomBaseline && Option.isNone(given.from)) {
       return yield* Config.refusal(
@@ -62,11 +63,12 @@ export const finetune = Command.make("finetune", {
         "expected --from beside it; without, the training begins at random"
       )
     }
-    const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value, given)
+    const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const train = yield* load(given.split)
       const sets = yield* Effect.forEach(given.tests, load)
+      yield* ImagesFlags.checkDivision(start?.provenance, [train, ...sets])
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
       const measured = Effect.fnUntraced(function*(stage: string, from: Start | undefined, more: Stage.StageOptions) {

@@ -20,9 +20,9 @@ export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
   Effect.gen(function*() {
     const { knn: config } = yield* RunConfig.resolve(given)
     const found = yield* NetworkFlags.open(given)
-    yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {
       const sets = yield* EvaluationFlags.splits(given)
+      yield* ImagesFlags.checkDivision(found.provenance, [sets.learned, ...sets.held])
       const measured = Effect.fnUntraced(function*(network: Artifact.Artifact) {
         const [bank, ...held] = yield* features(network, [sets.learned, ...sets.held], config)
         return { tensors: network.tensors, figures: yield* Knn.knn(config, bank!, held, given.classes) }

@@ -82,6 +82,7 @@ export const predict = Command.make("predict", {
     )
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
+      yield* ImagesFlags.checkDivision(classifier.provenance, [set])
       const { json, out } = given
       const top = Math.min(given.top, classifier.classes.length)
       if (Option.isNone(out)) {

@@ -1,12 +1,12 @@
 /** `patchword pretrain`: predict visual words behind masks. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Pretrain from "../../pipelines/Pretrain.ts"
-import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -20,7 +20,7 @@ export const pretrain = Command.make("pretrain", {
   ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* ConfigFlags.resolve(given)
+    const preset = yield* RunConfig.begin(given, Option.some(given.tokenizer))
     const continueFrom = yield* ContinueFlags.resolve(given, "pretrain")
     const tokenizer = yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer)
     yield* Pretrain.pretrain(preset.pretrain, tokenizer, { split: given.split, continueFrom }).pipe(

@@ -30,10 +30,10 @@ export const probe = Command.make("probe", {
   Effect.gen(function*() {
     const { probe: config } = yield* RunConfig.resolve(given)
     const found = yield* NetworkFlags.open(given)
-    yield* ImagesFlags.checkDivision(found.provenance, given)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const sets = yield* EvaluationFlags.splits(given)
+      yield* ImagesFlags.checkDivision(found.provenance, [sets.learned, ...sets.held])
       const shown = new Set([given.train, ...given.tests])
       const chooser = yield* Effect.forEach(
         Option.toArray(given.validation).filter((split) => !shown.has(split)),

@@ -11,6 +11,7 @@ import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
@@ -28,7 +29,7 @@ const train = Command.make(
   },
   (given) =>
     Effect.gen(function*() {
-      const preset = yield* ConfigFlags.resolve(given)
+      const preset = yield* RunConfig.begin(given)
       const continueFrom = yield* ContinueFlags.resolve(given, "tokenizer")
       const services = TeacherFlags.layer(given, preset).pipe(
         Layer.provideMerge(Services.training(given, preset.tokenizer, yield* Services.runConfig(preset, given)))

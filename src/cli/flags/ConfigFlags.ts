@@ -5,7 +5,8 @@ import type { Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Config from "../../domain/config/Config.ts"
 import { Preset } from "../../domain/config/Preset.ts"
 import * as Presets from "../../domain/config/presets/Presets.ts"
-import type * as Json from "../../domain/values/Json.ts"
+import * as Holdout from "../../domain/evaluation/Holdout.ts"
+import * as Json from "../../domain/values/Json.ts"
 import * as ConfigFile from "../../layers/files/ConfigFile.ts"
 import * as Described from "./Described.ts"
 import * as Overrides from "./Overrides.ts"
@@ -45,6 +46,7 @@ export interface ConfigFlags {
   readonly seed: Option.Option<number>
   /** Of commands that read images. */
   readonly colour?: Option.Option<Colour>
+  readonly holdout?: Option.Option<number>
 }
 
 /** A value for every stage that has the key. */
@@ -73,6 +75,20 @@ const named = Effect.fnUntraced(function*(given: ConfigFlags) {
   return { name: `preset ${name}`, preset: yield* Presets.preset(name) }
 })
 
+const Kept = Schema.Struct({ holdout: Holdout.Holdout })
+
+/** The part of a file that is a configuration. The config.json of a run has its holdout, too, which is a flag. */
+const configOf = Effect.fnUntraced(function*(file: string, given: ConfigFlags) {
+  const read = yield* ConfigFile.read(Schema.Json, file)
+  if (!Json.isObject(read) || !Object.hasOwn(read, "holdout")) return read
+  const { holdout, ...config } = read
+  const { holdout: { seed, share } } = yield* Config.decode(Kept, file)({ holdout })
+  if (given.holdout !== undefined && Option.isNone(given.holdout)) {
+    yield* Console.error(`${file}: to hold out what this run held out, give --holdout ${share} --holdout-seed ${seed}`)
+  }
+  return config
+})
+
 /**
  * The configuration after each of its sources, the last one being what is asked for. It begins with the preset, or with `start`.
  * Fails as {@link resolve} does.
@@ -84,7 +100,7 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: L
     const { preset } = layers.at(-1)!
     if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, source)(preset, ...changes) })
   })
-  if (Option.isSome(config)) yield* add(config.value, config.value, [yield* ConfigFile.read(Schema.Json, config.value)])
+  if (Option.isSome(config)) yield* add(config.value, config.value, [yield* configOf(config.value, given)])
   const { preset } = layers.at(-1)!
   const seeds = Option.map(seed, (number) => everywhere(preset, "seed", "seed", String(number)))
   const colours = Option.map(colour, (name) => everywhere(preset, "augment", "augment.colour", name))

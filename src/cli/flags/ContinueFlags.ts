@@ -29,17 +29,24 @@ export interface ContinueFlags {
 
 const PLACE = /^(.+)@(newest|previous|finished|\d+)$/
 
+/** The run to go on from, if one is asked for, and the place in it. */
+export const placeOf = (given: Pick<ContinueFlags, "continue">) =>
+  Option.map(given.continue, (named) => {
+    const [, run = named, at = "newest"] = PLACE.exec(named) ?? []
+    return { named, run, at }
+  })
+
 /**
  * The state to go on from, if one is asked for. Fails with `ConfigError` for a state that has another name, with `NoRun` and
  * `NothingToContinue` when there is none, and as a damaged one does.
  */
 export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(given: ContinueFlags, stage: string) {
-  if (Option.isNone(given.continue)) {
+  const place = placeOf(given)
+  if (Option.isNone(place)) {
     if (Option.isNone(given.schedule)) return undefined
     return yield* Config.refusal("--schedule", "expected --continue RUN, whose schedule goes on or begins anew")
   }
-  const named = given.continue.value
-  const [, run = named, at = "newest"] = PLACE.exec(named) ?? []
+  const { at, named, run } = place.value
   const fs = yield* FileSystem.FileSystem
   if (run === named && named.includes("@") && !(yield* Effect.orElseSucceed(fs.exists(named), () => false))) {
     return yield* Config.refusal(

@@ -5,6 +5,7 @@ import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts
 import * as Config from "../../domain/config/Config.ts"
 import * as Images from "../../layers/images/Images.ts"
 import { ImagesError } from "../../layers/images/reading/ImagesError.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as Print from "../terminal/Print.ts"
@@ -104,19 +105,23 @@ export const recorded = (
     onSome: (share) => ({ holdout: { share, seed: Option.getOrElse(holdoutSeed, () => 0) } })
   })
 
-/** Says so where images are divided otherwise than when a network was trained: it may have seen what is held out now. */
+/** Says so where other images are held out than when a network was trained: it may have seen what is held out now. */
 export const checkDivision = (
   provenance: Weights.Provenance | undefined,
-  given: ImagesFlags
+  sets: ReadonlyArray<ImageSet>
 ): Effect.Effect<void> => {
-  const { holdout: now } = recorded(given)
   const then = provenance?.holdout
-  if (now === undefined || then === undefined || (now.share === then.share && now.seed === then.seed)) {
-    return Effect.void
+  const now = sets.find(({ holdout }) => holdout !== undefined)?.holdout
+  if (now === undefined || then === undefined) return Effect.void
+  const seen = "it may have seen images that are held out now"
+  if (now.share !== then.share || now.seed !== then.seed) {
+    const flags = `--holdout ${then.share} --holdout-seed ${then.seed}`
+    return Console.error(`the network was trained with ${flags}: ${seen}; give the same flags`)
   }
-  const flags = `--holdout ${then.share} --holdout-seed ${then.seed}`
+  if (now.held === then.held || then.held === undefined) return Effect.void
   return Console.error(
-    `the network was trained with ${flags}: it may have seen images that are held out now; give the same flags`
+    "the network was trained with other images held out, so images were added, removed or renamed since then, or these are " +
+      `another set: ${seen}; test it on a split that was never trained on, or train again`
   )
 }
 

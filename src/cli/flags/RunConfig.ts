@@ -1,5 +1,5 @@
-/** The configuration of the run that a network is of: a run knows its settings. */
-import { Effect, Option, Schema } from "effect"
+/** The configuration of a run that a command line names: a run knows its settings. */
+import { Console, Effect, Option, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -9,6 +9,7 @@ import * as Json from "../../domain/values/Json.ts"
 import * as ConfigFile from "../../layers/files/ConfigFile.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as ConfigFlags from "./ConfigFlags.ts"
+import * as ContinueFlags from "./ContinueFlags.ts"
 
 const Kept = Schema.Record(Schema.String, Schema.Json)
 
@@ -49,4 +50,52 @@ export const resolve = Effect.fn("patchword.RunConfig.resolve")(function*(
     }
   }
   return yield* ConfigFlags.resolve(given, { name: run, preset: new Preset({ ...Presets.tiny, knn, probe }) })
+})
+
+/** The first run among paths: its folder, and its configuration where it is whole. Nothing where there is none. */
+const first = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
+  for (const path of paths) {
+    const run = yield* Results.runOf(path)
+    if (Option.isNone(run)) continue
+    const { holdout: _, ...config } = yield* ConfigFile.read(Kept, `${run.value}/config.json`)
+    if (Object.keys(Preset.fields).every((key) => Object.hasOwn(config, key))) return { run: run.value, config }
+  }
+  return undefined
+})
+
+/** So many differences are named. */
+const NAMED = 3
+
+/**
+ * The configuration of a training: that of the run that it goes on with (--out), continues (--continue) or takes a network from,
+ * with the flags over it; without a run the one that the flags name. Says on standard error what it takes from a run, and where
+ * `--preset` replaces it. Fails as `ConfigFlags.resolve` does.
+ */
+export const begin = Effect.fn("patchword.RunConfig.begin")(function*(
+  given: ConfigFlags.ConfigFlags & Pick<ContinueFlags.ContinueFlags, "continue"> & { readonly out: string },
+  network: Option.Option<string> = Option.none()
+) {
+  // The folder of a run may lie in that of another one.
+  const own = Option.filter(yield* Results.runOf(given.out), (run) => run === given.out)
+  const continued = Option.map(ContinueFlags.placeOf(given), ({ run }) => run)
+  const found = yield* first([own, continued, network].flatMap(Option.toArray))
+  if (found === undefined) return yield* ConfigFlags.resolve(given)
+  const { config, run } = found
+  if (Option.isNone(given.preset)) {
+    yield* Console.error(`configuration: of the run ${run}; --config, --set and --preset change it`)
+    const preset = yield* Config.decode(Preset, `${run}/config.json`)(config)
+    return yield* ConfigFlags.resolve(given, { name: run, preset })
+  }
+  const named = yield* ConfigFlags.toJson(yield* Presets.preset(given.preset.value))
+  const differences = Json.differences(config, named).map(({ asked, key, stored }) =>
+    `${key}: ${stored} there, ${asked} here`
+  )
+  if (differences.length > 0) {
+    const more = differences.length > NAMED ? `, and ${differences.length - NAMED} more` : ""
+    yield* Console.error(
+      `preset: ${given.preset.value}, in place of the configuration of the run ${run} ` +
+        `(${differences.slice(0, NAMED).join(", ")}${more})`
+    )
+  }
+  return yield* ConfigFlags.resolve(given)
 })

@@ -26,6 +26,14 @@ export const Holdout = Schema.Struct({
 })
 export type Holdout = typeof Holdout.Type
 
+/** A holdout with the images that it held out. */
+export const Drawn = Schema.Struct({
+  ...Holdout.fields,
+  /** SHA-256 of the classes and names of the images that are held out; absent in files of earlier versions. */
+  held: Schema.optionalKey(Schema.String)
+})
+export type Drawn = typeof Drawn.Type
+
 /** The largest number of class names in a message. */
 const NAMED = 5
 

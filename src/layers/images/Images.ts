@@ -116,9 +116,11 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
     const parts = yield* memoize(Effect.fnUntraced(function*(split: string) {
       const set = yield* load(from)
       const { held, rest } = yield* within(from)(Effect.fromResult(Holdout.split(set, config)))
+      const names = Array.from(held, (place) => `${set.classes[set.labels[place]!]}/${set.describe(place)}`)
+      const drawn = { ...config, held: Files.sha256(names.toSorted().join("\n")) }
       return split === from
-        ? { ...subset(set, rest), holdout: config }
-        : { ...subset(set, held), holdout: config, name: into, skipped: [], leftOut: [] }
+        ? { ...subset(set, rest), holdout: drawn }
+        : { ...subset(set, held), holdout: drawn, name: into, skipped: [], leftOut: [] }
     }))
     const held: Images["Service"] = {
       ...images,

@@ -14,7 +14,7 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   configDigest: Schema.String,
   dataDigest: Schema.String,
   /** The part of the split that was held out from training, if there was one. */
-  holdout: Schema.optionalKey(Holdout.Holdout),
+  holdout: Schema.optionalKey(Holdout.Drawn),
   /** Digest of the weights of the teacher or the tokenizer, if there was one. */
   teacherDigest: Schema.optionalKey(Schema.String),
   /** Name of the teacher, if there was one. */

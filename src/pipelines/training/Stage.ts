@@ -14,7 +14,7 @@ import { Effect, Option, Runtime, Schedule, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
-import type { Holdout } from "../../domain/evaluation/Holdout.ts"
+import type { Drawn } from "../../domain/evaluation/Holdout.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
@@ -60,7 +60,7 @@ export interface Identity {
   readonly config: Json.Json
   readonly dataDigest: string
   /** The part of the split that is held out. */
-  readonly holdout?: Holdout | undefined
+  readonly holdout?: Drawn | undefined
   readonly seed: number
   readonly step: number
   /** The model of its weights: a network of BEiT v2, or the name of another one. */

@@ -16,7 +16,7 @@
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
-import type { Holdout } from "../../../domain/evaluation/Holdout.ts"
+import type { Drawn } from "../../../domain/evaluation/Holdout.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
 import type { ImagesError } from "./ImagesError.ts"
@@ -49,7 +49,7 @@ export interface ImageSet {
   /** Files among the images that are left out because they are not images. */
   readonly leftOut: ReadonlyArray<LeftOut>
   /** The division of its source, if the set is one of two parts of a split; see `Images.holdout`. */
-  readonly holdout?: Holdout
+  readonly holdout?: Drawn
   /** Colour handling of its files; absent if its images are not files. */
   readonly colour?: Colour
   /** Decodes the image at an index. Fails with `ImagesError`. */
