@@ -2,12 +2,14 @@
 
 The networks are those of the paper, in training, masked image modelling with patch aggregation (`mim`) and the tokenizer
 (`vqkd`), and in use, the backbone's mean patch token (`features`) and the tokenizer's codes (`codes`), with PyTorch's own
-fast parts: scaled_dot_product_attention, fused AdamW, autocast for bf16. Reads its sizes as JSON from the
-command line, prints one line of JSON.
+fast parts: scaled_dot_product_attention, fused AdamW, autocast for bf16, and torch.compile where `compile` asks for it.
+Reads its sizes as JSON from the command line, prints one line of JSON. Ends with 69, and the reason as the last line of
+standard error, where torch.compile finds no C++ compiler.
 """
 
 import json
 import resource
+import subprocess
 import sys
 import time
 
@@ -77,7 +79,7 @@ class Mim(nn.Module):
             x = block(x, bias)
         return self.norm(x)[:, 1:].mean(1)
 
-    def forward(self, images, hidden, labels):
+    def forward(self, images, hidden, rows, labels):
         x = self.embed(images).flatten(2).transpose(1, 2)
         x = torch.where(hidden[..., None], self.mask.to(x.dtype), x)
         x = torch.cat((self.cls.expand(len(x), -1, -1), x), 1)
@@ -90,7 +92,7 @@ class Mim(nn.Module):
         mixed = torch.cat((x[:, :1], early), 1)
         for block in self.head:
             mixed = block(mixed, bias)
-        return sum(F.cross_entropy(self.lm(self.norm(y[:, 1:][hidden])), labels) for y in (x, mixed))
+        return sum(F.cross_entropy(self.lm(self.norm(y[:, 1:].flatten(0, 1).index_select(0, rows))), labels) for y in (x, mixed))
 
 
 class Vqkd(nn.Module):
@@ -168,6 +170,18 @@ def product(rows, inner, columns):
     return 2 * rows * inner * columns * len(layers) / middle(timed(run, 9, 2, 1)) / 1e9
 
 
+def compiler():
+    """The C++ compiler that torch.compile uses, and its version."""
+    from torch._inductor import cpp_builder, exc
+
+    try:
+        found = cpp_builder.get_cpp_compiler()
+    except exc.InvalidCxxCompiler:
+        print("torch.compile finds no C++ compiler: install g++ or clang++, or name one by CXX", file=sys.stderr)
+        sys.exit(69)
+    return subprocess.check_output([found, "--version"], text=True).splitlines()[0]
+
+
 dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[given["precision"]]
 stage = given["stage"]
 model = Mim() if stage in ("mim", "features") else Vqkd()
@@ -175,18 +189,22 @@ images = torch.randn(batch, 3, given["image"], given["image"])
 if stage == "mim":
     hidden = torch.zeros(batch, patches, dtype=torch.bool)
     hidden[:, : given["masked"]] = True
-    inputs = (images, hidden, torch.randint(codes, (batch * given["masked"],)))
+    rows = hidden.flatten().nonzero().squeeze(1)
+    inputs = (images, hidden, rows, torch.randint(codes, rows.shape))
 else:
     inputs = (images, F.normalize(torch.randn(batch, patches, teacher), dim=-1))
+tools = [torch.__version__, *([compiler()] if given["compile"] else [])]
+fast = torch.compile if given["compile"] else lambda call: call
 autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def training():
+    forward = fast(model)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
 
     def step():
         with autocast():
-            loss = model(*inputs)
+            loss = forward(*inputs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 3.0)
@@ -197,7 +215,7 @@ def training():
 
 
 def inference():
-    use = getattr(model.eval(), stage)
+    use = fast(getattr(model.eval(), stage))
 
     def step():
         with torch.inference_mode(), autocast():
@@ -209,14 +227,15 @@ def inference():
 step = training() if stage in ("mim", "vqkd") else inference()
 times = timed(step, given["steps"], 5)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-rows = batch * (patches + 1)
-shapes = [(rows, width, given["hidden"]), (rows, given["hidden"], width), (rows, width, 3 * width)]
+height = batch * (patches + 1)
+shapes = [(height, width, given["hidden"]), (height, given["hidden"], width), (height, width, 3 * width)]
 work = [a * b * c for a, b, c in shapes]
 rate = sum(work) / sum(share / product(*shape) for share, shape in zip(work, shapes))
 print(
     json.dumps(
         {
-            "engine": f"PyTorch {torch.__version__}, {given['threads']} threads",
+            "engine": f"PyTorch, {given['threads']} threads",
+            "version": ", ".join(tools),
             "stepMs": {"median": 1000 * middle(times), "least": 1000 * times[0], "most": 1000 * times[-1]},
             "imagesPerSecond": batch / middle(times),
             "matmulGigaflopsPerSecond": rate,

@@ -1,26 +1,42 @@
 /**
  * Our steps beside PyTorch's, in turn and in the same minutes: `npm run bench -- peers [--models small,base]
- * [--stages mim,vqkd,features,codes] [--batch N] [--precisions fp32,bf16] [--engine onnx] [--rounds 2] [--steps 8]
- * [--keep NAME]`. ONNX Runtime's steps are fp32 beside either of PyTorch's.
+ * [--stages mim,vqkd,features,codes] [--batch N] [--precisions fp32,bf16] [--engines onnx,openvino,tensorflow,auto]
+ * [--ways plain,tuned,compiled,compiled-tuned] [--rounds 3] [--steps 8] [--keep NAME]`. The engines onnx and auto have fp32 alone.
  *
  * PyTorch is installed from PyPI outside of the repository (several GB on Linux; `--python FILE` uses an interpreter that
- * has it). For each step: both rates, their ratio, and the ratio that is left when each is divided by its library's own rate
- * at matrix products; for bf16 also the ratio to PyTorch's fp32, where `--precisions fp32,bf16` asks for both. `--keep` writes
- * the figures to `benchmarks/results/NAME.json`, with the machine and the versions.
+ * has it). It runs as it comes (`plain`), with glibc's allocator told to keep large arrays (`tuned`), and with torch.compile
+ * (`compiled`), which needs a C++ compiler. For each step, a table has a row for each engine and each way: the median of its
+ * rates and its ratios to the best of PyTorch's ways (`comparison.ts`); what does not run here follows with the reason. `--keep`
+ * writes the figures to `benchmarks/results/NAME.json`, with the machine and the versions.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism, cpus, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Python from "../scripts/python.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
+import * as Comparison from "./comparison.ts"
 import { small, TEACHER_WIDTH } from "./steps.ts"
 
 const BATCH: Readonly<Record<string, number>> = { small: 16 }
 const BATCH_OF_OTHERS = 8
 const BACKBONE = new Set(["mim", "features"])
+const FP32_ALONE = new Set(["onnx", "auto"])
+const INSTRUCTIONS = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"]
+const COLUMNS = [
+  "by",
+  "way",
+  "precision",
+  "imagesPerSecond",
+  "best",
+  "ratio",
+  "leastRatio",
+  "greatestRatio",
+  "ratioBesideProducts",
+  "megabytes"
+]
 
 const { values } = parseArgs({
   options: {
@@ -28,35 +44,48 @@ const { values } = parseArgs({
     stages: { type: "string", default: "mim,vqkd" },
     batch: { type: "string" },
     precisions: { type: "string", default: "fp32" },
-    engine: { type: "string", default: "onnx" },
-    rounds: { type: "string", default: "2" },
+    engines: { type: "string", default: "onnx" },
+    ways: { type: "string", default: Comparison.ways.map(({ name }) => name).join(",") },
+    rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "8" },
     python: { type: "string" },
     keep: { type: "string" }
   }
 })
 
-interface Figures {
-  readonly engine: string
-  readonly imagesPerSecond: number
-  readonly matmulGigaflopsPerSecond: number
-  readonly peakMegabytes: number
+interface Process extends Omit<Comparison.Contender, "rounds"> {
+  readonly environment: Readonly<Record<string, string>>
+  readonly command: string
+  readonly args: ReadonlyArray<string>
 }
 
-const run = (command: string, ...args: ReadonlyArray<string>): Figures => {
-  const { status, stdout } = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", 2] })
+const UNAVAILABLE = 69
+
+/** The figures of a process, or the reason why it does not run on this machine. */
+const run = ({ args, command, environment }: Process): Comparison.Figures | string => {
+  const { status, stderr, stdout } = spawnSync(command, args, {
+    encoding: "utf8",
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
   if (status === 0) return JSON.parse(stdout)
-  process.stderr.write(`${command} ${args.join(" ")} failed\n`)
-  process.exit(69)
+  if (status === UNAVAILABLE) return stderr.trimEnd().split("\n").at(-1)!
+  process.stderr.write(`${stderr}${command} ${args.join(" ")} failed\n`)
+  process.exit(status ?? 70)
 }
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const best = (all: ReadonlyArray<Figures>) => all.reduce((a, b) => (b.imagesPerSecond > a.imagesPerSecond ? b : a))
-const digits = (value: number) => Number(value.toPrecision(3))
 
 const python = values.python ?? Python.environment()
 const threads = availableParallelism()
-const rows: Array<Record<string, string | number>> = []
+const precisions = values.precisions.split(",")
+const ways = values.ways.split(",").map((name) => {
+  const way = Comparison.ways.find((one) => one.name === name)
+  if (way !== undefined) return way
+  process.stderr.write(`expected --ways of ${Comparison.ways.map((one) => one.name).join(", ")}; found ${name}\n`)
+  process.exit(64)
+})
+const steps: Array<object> = []
 for (const model of values.models.split(",")) {
   const { pretrain, tokenizer } = model === "small" ? small : await Effect.runPromise(Presets.preset(model))
   const batch = Number(values.batch ?? BATCH[model] ?? BATCH_OF_OTHERS)
@@ -80,48 +109,53 @@ for (const model of values.models.split(",")) {
       ...pretrain.aggregation,
       steps: Number(values.steps)
     }
-    let plain: Figures | undefined
-    for (const precision of values.precisions.split(",")) {
-      const ours: Array<Figures> = []
-      const theirs: Array<Figures> = []
-      const asked = ["--model", model, "--stage", stage, "--batch", `${batch}`, "--threads", `${threads}`, "--json"]
-      for (let round = 0; round < Number(values.rounds); round++) {
-        const own = ["--engine", values.engine, ...(values.engine === "onnx" ? [] : ["--precision", precision])]
-        const step = [file("step.ts"), ...asked, ...own, "--steps", values.steps]
-        ours.push(run(process.execPath, "--disable-warning=ExperimentalWarning", ...step))
-        theirs.push(run(python, file("peer.py"), JSON.stringify({ ...sizes, precision })))
-      }
-      const [mine, peer] = [best(ours), best(theirs)]
-      if (precision === "fp32") plain = peer
-      const ratio = mine.imagesPerSecond / peer.imagesPerSecond
-      const products = mine.matmulGigaflopsPerSecond / peer.matmulGigaflopsPerSecond
-      const row = {
-        model,
-        stage,
-        batch,
-        ours: mine.engine,
-        peer: `${peer.engine}, ${precision}`,
-        imagesPerSecond: digits(mine.imagesPerSecond),
-        peerImagesPerSecond: digits(peer.imagesPerSecond),
-        ratio: digits(ratio),
-        productRatio: digits(products),
-        ratioBesideProducts: digits(ratio / products),
-        ...(precision === "fp32" || plain === undefined
-          ? {}
-          : { ratioToFp32: digits(mine.imagesPerSecond / plain.imagesPerSecond) }),
-        megabytes: mine.peakMegabytes,
-        peerMegabytes: peer.peakMegabytes
-      }
-      rows.push(row)
-      process.stdout.write(`${JSON.stringify(row)}\n`)
-    }
+    const sized = ["--model", model, "--stage", stage, "--batch", `${batch}`, "--threads", `${threads}`]
+    const step = ["--disable-warning=ExperimentalWarning", file("step.ts"), "--steps", values.steps, "--json"]
+    const processes = precisions.flatMap((precision): ReadonlyArray<Process> => [
+      ...values.engines.split(",").filter((way) => precision === "fp32" || !FP32_ALONE.has(way)).map((way) => ({
+        by: "patchword" as const,
+        way,
+        precision,
+        environment: {},
+        command: process.execPath,
+        args: [...step, ...sized, "--engine", way, "--precision", precision]
+      })),
+      ...ways.map(({ compile, environment, name: way }) => ({
+        by: "PyTorch" as const,
+        way,
+        precision,
+        environment,
+        command: python,
+        args: [file("peer.py"), JSON.stringify({ ...sizes, precision, compile })]
+      }))
+    ])
+    const rounds = Array.from({ length: Number(values.rounds) }, () => processes.map(run))
+    const found = processes.map(({ by, precision, way }, at) => {
+      const all = rounds.map((round) => round[at]!)
+      const reason = all.find((one) => typeof one === "string")
+      return { by, way, precision, reason, rounds: all.filter((one) => typeof one === "object") }
+    })
+    const rows = Comparison.rows(found.filter(({ reason }) => reason === undefined))
+    const missing = found.flatMap(({ by, precision, reason, way }) =>
+      reason === undefined ? [] : [{ by, way, precision, reason }]
+    )
+    steps.push({ model, stage, batch, rows, missing })
+    console.log(`${model}, ${stage}, batch ${batch}`)
+    console.table(rows, COLUMNS)
+    for (const { by, precision, reason, way } of missing) console.log(`${by}, ${way}, ${precision}: ${reason}`)
   }
 }
 if (values.keep !== undefined) {
-  const machine = { processor: cpus()[0]!.model, cores: threads, gigabytes: Math.round(totalmem() / 2 ** 30) }
+  const known = existsSync("/proc/cpuinfo") ? new Set(readFileSync("/proc/cpuinfo", "utf8").split(/\s+/)) : new Set()
+  const machine = {
+    processor: cpus()[0]!.model,
+    instructions: INSTRUCTIONS.filter((name) => known.has(name)),
+    cores: threads,
+    gigabytes: Math.round(totalmem() / 2 ** 30)
+  }
   mkdirSync(file("results"), { recursive: true })
   writeFileSync(
     file(`results/${values.keep}.json`),
-    `${JSON.stringify({ machine, node: process.version, rounds: Number(values.rounds), rows }, undefined, 2)}\n`
+    `${JSON.stringify({ machine, node: process.version, rounds: Number(values.rounds), steps }, undefined, 2)}\n`
   )
 }

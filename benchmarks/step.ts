@@ -1,12 +1,13 @@
 /**
  * What a step takes: `npm run bench -- step --model base --batch 8 --stage mim|vqkd|features|codes
- * [--depth N] [--accumulate K] [--engine onnx|openvino|tensorflow|reference] [--precision fp32|bf16] [--memory high|low] [--threads N]
+ * [--depth N] [--accumulate K] [--engine onnx|openvino|tensorflow|reference|auto] [--precision fp32|bf16] [--memory high|low] [--threads N]
  * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
- * rate of multiplications and additions as a share of that.
+ * rate of multiplications and additions as a share of that. Ends with 69, and the reason as the last line of standard error,
+ * where the engine or its precision is not available.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Logger, type Scope } from "effect"
 import { parseArgs } from "node:util"
 import * as Graph from "../src/compiler/graph/Graph.ts"
 import type { Program } from "../src/compiler/trace/Program.ts"
@@ -52,7 +53,8 @@ const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<
   onnx: Engine.layerOnnx({ ...threads, memory }),
   openvino: Engine.layerOpenVino({ ...threads, precision }),
   tensorflow: Engine.layerTensorFlow({ precision }),
-  reference: Engine.layerReference
+  reference: Engine.layerReference,
+  auto: Engine.layerAuto()
 }
 
 /** How long runs take, in order of length: so many of them, and more until `least` milliseconds are over. */
@@ -175,6 +177,7 @@ const measured = Effect.fnUntraced(function*<T>(
   const rate = flops / middle(times.steps) / 1e6
   return {
     engine: engine.name,
+    version: engine.about.version,
     model: values.model,
     stage: values.stage,
     depth: (BACKBONE.has(values.stage) ? preset.pretrain.vit : preset.tokenizer.encoder).depth,
@@ -209,7 +212,7 @@ const layer = layers[values.engine]
 const able = precision === "fp32" || ["openvino", "tensorflow"].includes(values.engine)
 if (layer === undefined || stage === undefined || values.precision !== precision || !able) {
   process.stderr.write(
-    "expected --stage mim, vqkd, features or codes, --engine onnx, openvino, tensorflow or reference, and --precision fp32 or, on openvino " +
+    "expected --stage mim, vqkd, features or codes, --engine onnx, openvino, tensorflow, reference or auto, and --precision fp32 or, on openvino " +
       "and tensorflow, bf16\n"
   )
   process.exit(64)
@@ -217,5 +220,15 @@ if (layer === undefined || stage === undefined || values.precision !== precision
 const named = values.model === "small" ? small : await Effect.runPromise(Presets.preset(values.model))
 const deep = values.depth === undefined ? named : ofDepth(named, Number(values.depth))
 const preset = accumulating(deep, Number(values.accumulate))
-const result = await Effect.runPromise(Effect.provide(stage(preset), layer))
+const UNAVAILABLE = new Set(["ProviderUnavailable", "PrecisionUnavailable"])
+const result = await stage(preset).pipe(
+  Effect.provide(layer),
+  Effect.catchIf(({ reason }) => UNAVAILABLE.has(reason._tag), ({ message }) =>
+    Effect.sync(() => {
+      process.stderr.write(`${message}\n`)
+      return process.exit(69)
+    })),
+  Effect.provideService(Logger.LogToStderr, true),
+  Effect.runPromise
+)
 process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`)
