@@ -69,7 +69,7 @@ export const assertShape = <const S extends Shape, D extends DType>(
 
 /** Refuses plain numbers and failed arithmetic among the sizes of a shape. */
 export type Known<S extends Shape> = {
-  readonly [K in keyof S]: S[K] extends ShapeError.ShapeError ? never
+  [K in keyof S]: S[K] extends ShapeError.ShapeError ? never
     : S[K] extends Dim<string> ? S[K]
     : number extends S[K] ? ShapeError.ShapeError<PlainNumber>
     : S[K]
