@@ -29,8 +29,8 @@ export interface NodeWriter {
   readonly scalar: (value: number) => Id
   /** Adds a bool. */
   readonly bool: (value: boolean) => Id
-  /** Adds a list of int32 numbers, in the form that operators take for shapes and axes. */
-  readonly integers: (values: ReadonlyArray<number>) => Id
+  /** Adds int32 numbers, in the form that operators take for shapes and axes. Without a shape they are a list. */
+  readonly integers: (values: ReadonlyArray<number>, shape?: Shape) => Id
   /** Adds an int32 number, in the form that operators take for an axis or a size. */
   readonly integer: (value: number) => Id
 }
@@ -91,7 +91,7 @@ export const make = (): NodeWriter => {
       add({ shape, dtype: inside(dtype), data: dtype === "int32" ? BigInt64Array.from(data, BigInt) : data }),
     scalar: (value) => add({ shape: [], dtype: "float32", data: Float32Array.of(value) }),
     bool: (value) => add({ shape: [], dtype: "bool", data: Uint8Array.of(value ? 1 : 0) }),
-    integers: (values) => add({ shape: [values.length], dtype: "int32", data: Int32Array.from(values) }),
+    integers: (values, shape = [values.length]) => add({ shape, dtype: "int32", data: Int32Array.from(values) }),
     integer: (value) => add({ shape: [], dtype: "int32", data: Int32Array.of(value) })
   }
 }

@@ -3,13 +3,16 @@ import { Effect, Result } from "effect"
 import koffi from "koffi"
 import { readdirSync } from "node:fs"
 import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
+import protobuf from "protobufjs"
 import type { Id } from "../../../src/compiler/tensorflow/NodeWriter.ts"
+import * as ResultNames from "../../../src/compiler/tensorflow/ResultNames.ts"
 import type { Port, TensorFlowProgram } from "../../../src/compiler/tensorflow/TensorFlowProgram.ts"
 import { type TensorFlowWriter, writer } from "../../../src/compiler/tensorflow/TensorFlowWriter.ts"
 import type { EngineError } from "../../../src/layers/engine/EngineError.ts"
 import type { Arrays, Packed } from "../../../src/layers/engine/Protocol.ts"
 import * as TensorFlowSession from "../../../src/layers/engine/TensorFlowSession.ts"
-import { present, tensorflow } from "./engines.ts"
+import { absent, packages, present, tensorflow } from "./engines.ts"
 import { load } from "./tensorflowBinding.ts"
 
 const FLOAT = { T: { type: "float32" } } as const
@@ -146,6 +149,44 @@ const aligned = (values: ReadonlyArray<number>): Float32Array => {
 
 const reasonOf = <A>(effect: Effect.Effect<A, EngineError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
+const buffer = koffi.struct({ data: "void *", length: "size_t", free: "void *" })
+
+const at = (id: number, type: string, rule?: "repeated") => (rule === undefined ? { id, type } : { id, type, rule })
+
+const Operators = protobuf.Root.fromJSON({
+  nested: {
+    Result: { fields: { name: at(1, "string"), numberAttr: at(5, "string") } },
+    Operator: { fields: { name: at(1, "string"), outputArg: at(3, "Result", "repeated") } },
+    Operators: { fields: { op: at(1, "Operator", "repeated") } }
+  }
+}).lookupType("Operators")
+
+interface Operators {
+  readonly op: ReadonlyArray<{
+    readonly name: string
+    readonly outputArg: ReadonlyArray<{ readonly name: string; readonly numberAttr: string }>
+  }>
+}
+
+const resultNames = (): ReadonlyMap<string, string | ReadonlyArray<string>> => {
+  const packageName = packages.find((one) => !absent.includes(one))!
+  const folder = new URL(`../../../node_modules/@tensorflow/${packageName}/deps/lib/`, import.meta.url)
+  const file = readdirSync(folder).find((one) => /^libtensorflow(_cc)?\.so\.2/.test(one))!
+  const library = koffi.load(fileURLToPath(new URL(file, folder)), { lazy: true })
+  const list: { readonly data: unknown; readonly length: bigint } = koffi.decode(
+    library.func("TF_GetAllOpList", koffi.pointer(buffer), [])(),
+    buffer
+  )
+  const { op }: Operators = Operators.toObject(
+    Operators.decode(new Uint8Array(koffi.view(list.data, Number(list.length)))),
+    { arrays: true, defaults: true }
+  ) as Operators
+  return new Map(op.map(({ name, outputArg }) => {
+    const names = outputArg.map((result) => result.name)
+    return [name, outputArg[0]?.numberAttr ? names[0]! : names]
+  }))
+}
+
 for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }])) {
   describe(name, () => {
     const opened = Effect.fnUntraced(function*(program: TensorFlowProgram) {
@@ -154,6 +195,14 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
         TensorFlowSession.open(binding, "adding", program),
         (session) => session.close
       )
+    })
+
+    it("calls the results of operators as the library does", () => {
+      const known = resultNames()
+      assert.isAbove(known.size, 1000)
+      for (const [operation, names] of ResultNames.all) {
+        assert.deepStrictEqual([operation, known.get(operation)], [operation, names])
+      }
     })
 
     it.effect("keeps its state from step to step", () =>
