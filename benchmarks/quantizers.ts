@@ -25,11 +25,12 @@ const OVER = 25
 
 const codebooks = {
   "moving average, 256 codes": {},
-  "learned by gradient, 256 codes": { revival: null, quantizer: { kind: "gradient", commitment: 1 } },
+  "learned by gradient, 256 codes": { decay: null, revival: null, quantizer: { kind: "gradient", commitment: 1 } },
   "finite scalars 8 x 6 x 5, 240 codes": {
     size: 240,
     dim: 3,
     kmeans: false,
+    decay: null,
     revival: null,
     quantizer: { kind: "finiteScalar", levels: [8, 6, 5] }
   }

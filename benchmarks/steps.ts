@@ -78,7 +78,7 @@ const random = <T extends object>(spec: T, accumulate: number | undefined) =>
   AdamW.initial(Parameter.initialise(spec, 0), spec, accumulate)
 
 const quantizerOf = ({ tokenizer: { codebook } }: Preset, sizes: Tokenizer.Sizes) =>
-  MovingAverage.make({ ...codebook, ...sizes, revival: null })
+  MovingAverage.make({ ...codebook, ...sizes, decay: codebook.decay!, revival: null })
 
 /** A preset's tokenizer step at a batch size, its first state, and one batch. */
 export const tokenizing = (preset: Preset, size: number) => {

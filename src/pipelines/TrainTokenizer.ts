@@ -59,6 +59,14 @@ const configured = Effect.fnUntraced(function*(config: TokenizerConfig, given: Q
       "codebook.dim": [
         codebook.dim !== given.codeWidth,
         `expected the ${given.codeWidth} channels of the quantizer "${given.name}", got ${codebook.dim}`
+      ],
+      "codebook.kmeans": [
+        codebook.kmeans && given.fit === undefined,
+        `expected false, because the quantizer "${given.name}" has no fit to the first batch`
+      ],
+      "codebook.revival": [
+        codebook.revival !== null,
+        `expected null, because the quantizer "${given.name}" revives no code`
       ]
     })
   })

@@ -71,11 +71,18 @@ const quantizers = [
     "moving average, 8 channels, decay 0.99, begins with random directions, revival below 0.1"
   ],
   [
-    { revival: null, quantizer: { kind: "gradient", commitment: 0.25 } },
+    { decay: null, revival: null, quantizer: { kind: "gradient", commitment: 0.25 } },
     "learned by gradient, 8 channels, commitment 0.25, begins with k-means"
   ],
   [
-    { revival: null, kmeans: false, size: 16, dim: 2, quantizer: { kind: "finiteScalar", levels: [4, 4] } },
+    {
+      decay: null,
+      revival: null,
+      kmeans: false,
+      size: 16,
+      dim: 2,
+      quantizer: { kind: "finiteScalar", levels: [4, 4] }
+    },
     "finite scalars, levels 4 x 4"
   ]
 ] as const

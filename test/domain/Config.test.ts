@@ -4,6 +4,7 @@ import * as Config from "../../src/domain/config/Config.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import type * as Json from "../../src/domain/values/Json.ts"
+import * as Quantizers from "../../src/nn/tokenizer/Quantizers.ts"
 
 type Plain = { [key: string]: unknown }
 
@@ -44,11 +45,12 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.aggregation.earlyLayer", 6, "expected at most vit.depth 5, got 6"],
   ["pretrain.augment.cropScale", [0.9, 0.5], "expected two numbers in ascending order, got [0.9,0.5]"],
   ["pretrain.augment.flip", 2, "expected a number from 0 to 1, got 2"],
+  ["tokenizer.codebook.decay", null, "expected a number such as 0.99 for the moving average, got null"],
   ["tokenizer.codebook.decay", 0, "expected a number above 0, because revival needs running counts, got 0"],
   [
     "tokenizer.codebook.quantizer",
     { kind: "fsq" },
-    "expected one of kind \"gradient\", \"finiteScalar\" or \"own\", got {\"kind\":\"fsq\"}"
+    "expected one of kind \"movingAverage\", \"gradient\", \"finiteScalar\" or \"own\", got {\"kind\":\"fsq\"}"
   ],
   ["pretrain.initStd", 0, "expected a number greater than 0, got 0"],
   ["tokenizer.codebook.size", 0, "expected a whole number from 1 to 16777216, got 0"],
@@ -122,10 +124,26 @@ describe("Config", () => {
       }))
       assert.deepStrictEqual(error.problems.map(({ message, path }) => `${path}: ${message}`), [
         "tokenizer.codebook.revival: expected null, because the quantizer finiteScalar revives no code",
+        "tokenizer.codebook.decay: expected null, because the quantizer finiteScalar has no moving average",
         "tokenizer.codebook.kmeans: expected false, because the quantizer finiteScalar has no codebook",
         "tokenizer.codebook.size: expected 240, the product of the levels, got 256",
         "tokenizer.codebook.dim: expected 3, the number of the levels, got 32"
       ])
+    }))
+
+  it.effect("goes back to the moving average from another quantizer", () =>
+    Effect.gen(function*() {
+      const quantizer = { kind: "gradient", commitment: 1 } as const
+      const merge = Config.merge(Preset, "test")
+      const other = yield* merge(Presets.tiny, { tokenizer: { codebook: { decay: null, revival: null, quantizer } } })
+      const back = { quantizer: { kind: "movingAverage" }, decay: 0.99 } as const
+      const { tokenizer } = yield* merge(other, { tokenizer: { codebook: back } })
+      assert.deepInclude(tokenizer.codebook, back)
+      assert.strictEqual(Quantizers.of(tokenizer.codebook)?.name, "movingAverage")
+      const half = yield* Effect.flip(
+        merge(other, { tokenizer: { codebook: { quantizer: { kind: "movingAverage" } } } })
+      )
+      assert.match(half.message, /tokenizer\.codebook\.decay: expected a number such as 0\.99/)
     }))
 
   it.effect("refuses two kinds of augmentation at once", () =>

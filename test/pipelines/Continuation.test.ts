@@ -172,6 +172,15 @@ describe("a stage that goes on from another", () => {
           "RUN has no checkpoint of pretrain; choose from the stages tokenizer",
           "RUN has no weights of pretrain; choose from the stages tokenizer"
         ])
+        const wrong = [
+          [{ step: "last" }, /step: expected "newest" \| "previous" \| "finished", got "last"/],
+          [{ schedule: "of" }, /schedule: expected "on" \| "anew", got "of"/]
+        ] as const
+        for (const [asked, said] of wrong) {
+          const refused = yield* Effect.flip(Continuation.open(one, { stage: "tokenizer", ...asked as object }))
+          assert.strictEqual(refused._tag, "ConfigError")
+          assert.match(refused.message, said)
+        }
         const noRun = yield* Effect.flip(Continuation.open(`${one}/none`, { stage: "tokenizer" }))
         assert.match(noRun.message, /^the run \S+none does not exist; /)
         const noFolder = yield* Effect.flip(Continuation.open(`${one}/stages`, { stage: "tokenizer" }))

@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
@@ -59,6 +59,23 @@ describe("a stage of one's own", () => {
           assert.strictEqual(yield* train({ measure: () => ({ loss: 1, [taken]: 1 }) }), said)
         })
     )
+
+    it.effect("is trained once at a time in a program", () =>
+      Effect.gen(function*() {
+        const training = Stage.train({
+          ...line,
+          config,
+          optimizer: config.optimizer,
+          step: named("error"),
+          batch: (step, hyper) => Effect.as(Effect.yieldNow, { ...Steps.batch(step), hyper })
+        })
+        const [first, second] = yield* Effect.all([Effect.exit(training), Effect.flip(training)], { concurrency: 2 })
+        assert.isTrue(Exit.isSuccess(first))
+        assert(second._tag === "RunsError" && second.reason._tag === "StageBusy")
+        assert.match(second.message, /the stage line is being trained by this program already; wait for it/)
+        assert.lengthOf(yield* (yield* Runs.Runs).readLog, 2)
+        yield* training
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect.each<readonly [Changes, string]>([
       [{ model: "" }, "model: expected a name, got \"\""],

@@ -42,21 +42,22 @@ const scalars = (levels: ReadonlyArray<number>) => ({
   size: ScalarLevels.codes(levels),
   dim: levels.length,
   revival: null,
+  decay: null,
   kmeans: false,
   quantizer: { kind: "finiteScalar", levels }
 })
 
 const codebooks: Readonly<Record<string, { readonly codebook: Json.Json; readonly losses: ReadonlyArray<string> }>> = {
   "codes that learn by gradient": {
-    codebook: { revival: null, quantizer: { kind: "gradient", commitment: 0.25 } },
+    codebook: { decay: null, revival: null, quantizer: { kind: "gradient", commitment: 0.25 } },
     losses: ["codebook", "commitment"]
   },
   "codes that learn by gradient from random directions": {
-    codebook: { revival: null, kmeans: false, quantizer: { kind: "gradient", commitment: 0.25 } },
+    codebook: { decay: null, revival: null, kmeans: false, quantizer: { kind: "gradient", commitment: 0.25 } },
     losses: ["codebook", "commitment"]
   },
   "finite scalars": { codebook: scalars([4, 2, 2]), losses: [] },
-  "a quantizer of one's own": { codebook: { size: 16, dim: 4 }, losses: ["commitment"] }
+  "a quantizer of one's own": { codebook: { size: 16, dim: 4, kmeans: false, revival: null }, losses: ["commitment"] }
 }
 
 const configOf = (codebook: Json.Json) => Config.merge(TokenizerConfig, "test")(preset.tokenizer, { codebook })
@@ -241,7 +242,7 @@ describe("a tokenizer with a quantizer of one's own", () => {
         const contradiction = (asked: string) =>
           `codebook.quantizer: the configuration names the quantizer ${asked}, but "signs" is given in code; remove one of the two`
         assert.include(yield* refused(scalars([2, 2, 2, 2]), signs(4)), contradiction("finiteScalar"))
-        const named = { size: 16, dim: 4, quantizer: { kind: "own", name: "corners" } }
+        const named = { size: 16, dim: 4, kmeans: false, revival: null, quantizer: { kind: "own", name: "corners" } }
         assert.include(yield* refused(named, signs(4)), contradiction("\"corners\""))
         assert.include(
           yield* refused({ size: 16, dim: 4 }, { ...signs(4), name: "" }),
@@ -253,6 +254,26 @@ describe("a tokenizer with a quantizer of one's own", () => {
           opened.message,
           "\"finiteScalar\" (16 codes of 4 channels). Its configuration describes it. The given one is \"signs\" (16 codes"
         )
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("has a use for k-means with a fit alone, and none for revival", () =>
+      Effect.gen(function*() {
+        const config = yield* configOf({ size: 16, dim: 4 })
+        const refused = yield* Effect.flip(trainTokenizer(config, { quantizer: signs(4) }))
+        assert.include(
+          refused.message,
+          "codebook.kmeans: expected false, because the quantizer \"signs\" has no fit to the first batch"
+        )
+        assert.include(
+          refused.message,
+          "codebook.revival: expected null, because the quantizer \"signs\" revives no code"
+        )
+        const fitting = {
+          ...signs(4),
+          state: { scale: { shape: [2], dtype: "float32" } },
+          fit: { draw: () => ({}), run: () => ({ scale: Tensor.zeros([2]) }) }
+        } as const
+        yield* trainTokenizer(yield* configOf({ size: 16, dim: 4, revival: null }), { quantizer: fitting })
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("is that of the state which is gone on from", () =>
@@ -281,7 +302,7 @@ describe("a tokenizer with a quantizer of one's own", () => {
         }
         const scalar = yield* stateOf(scalars([2, 2, 2, 2]), "finished")
         assert.include(
-          yield* refused({ size: 16, dim: 4 }, scalar, { quantizer: signs(4) }),
+          yield* refused({ size: 16, dim: 4, kmeans: false, revival: null }, scalar, { quantizer: signs(4) }),
           "expected the levels 2, 2, 2, 2 of the state that is continued, got the quantizer \"signs\""
         )
       }), 60_000)
@@ -335,7 +356,7 @@ describe("a quantizer that gives something else than it should", () => {
   const { tokenizer } = preset
   const config = new TokenizerConfig({
     ...tokenizer,
-    codebook: new CodebookConfig({ ...tokenizer.codebook, size: 16, dim: 4 })
+    codebook: new CodebookConfig({ ...tokenizer.codebook, size: 16, dim: 4, kmeans: false, revival: null })
   })
 
   plainly.each<readonly [change: Change, said: string]>([

@@ -50,6 +50,7 @@ const listed = (names: ReadonlyArray<string>): string =>
 const quantizer = ({ decay, dim, kmeans, quantizer, revival }: CodebookConfig): string => {
   switch (quantizer?.kind) {
     case undefined:
+    case "movingAverage":
       return [
         `moving average, ${dim} channels, decay ${decay}`,
         `begins with ${kmeans ? "k-means" : "random directions"}`,

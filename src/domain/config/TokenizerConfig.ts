@@ -23,13 +23,18 @@ import { VitConfig } from "./VitConfig.ts"
  * quantizer again.
  */
 const OwnQuantizer = Schema.Struct({
-  kind: Schema.Literal("own").annotateKey({ description: "gradient, finiteScalar, or own." }),
+  kind: Schema.Literal("own").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." }),
   name: Schema.NonEmptyString.annotateKey({ description: "Name of the own quantizer." })
+})
+
+/** Codes that follow the moving average of their vectors, as in the published method. It is the default. */
+const MovingAverage = Schema.Struct({
+  kind: Schema.Literal("movingAverage").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." })
 })
 
 /** Codes that learn by gradient. `commitment` is the factor of the loss that pulls vectors to their codes. */
 const GradientCodes = Schema.Struct({
-  kind: Schema.Literal("gradient").annotateKey({ description: "gradient, finiteScalar, or own." }),
+  kind: Schema.Literal("gradient").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." }),
   commitment: Quantity.NonNegative.annotateKey({
     description: "Factor of the loss that pulls vectors to their codes."
   })
@@ -37,7 +42,7 @@ const GradientCodes = Schema.Struct({
 
 /** Finite scalar quantization: the number of levels of each channel. `size` is their product, `dim` the number of channels. */
 const FiniteScalar = Schema.Struct({
-  kind: Schema.Literal("finiteScalar").annotateKey({ description: "gradient, finiteScalar, or own." }),
+  kind: Schema.Literal("finiteScalar").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." }),
   levels: Schema.Array(
     Schema.Int.check(
       Schema.makeFilter(ScalarLevels.fits, { expected: `a whole number from 2 to ${ScalarLevels.MOST}` })
@@ -45,47 +50,60 @@ const FiniteScalar = Schema.Struct({
   ).annotateKey({ description: "Levels of each channel." })
 })
 
-const Quantizer = Schema.Union([GradientCodes, FiniteScalar, OwnQuantizer]).annotate({
-  expected: "one of kind \"gradient\", \"finiteScalar\" or \"own\""
+const Quantizer = Schema.Union([MovingAverage, GradientCodes, FiniteScalar, OwnQuantizer]).annotate({
+  expected: "one of kind \"movingAverage\", \"gradient\", \"finiteScalar\" or \"own\""
 })
 
-interface Issue {
-  readonly path: ReadonlyArray<string>
-  readonly issue: string
+interface Given {
+  readonly decay: number | null
+  readonly dim: number
+  readonly kmeans: boolean
+  readonly quantizer?: typeof Quantizer.Type
+  readonly revival: object | null
+  readonly size: number
 }
 
-/** Lists the settings that a quantizer cannot use. The moving average is the default, and uses all. */
-const unfit = (
-  { dim, kmeans, quantizer, revival, size }: {
-    readonly dim: number
-    readonly kmeans: boolean
-    readonly quantizer?: typeof Quantizer.Type
-    readonly revival: object | null
-    readonly size: number
-  }
-): ReadonlyArray<Issue> => {
-  if (quantizer === undefined || quantizer.kind === "own") return []
-  const revives: Issue = {
-    path: ["revival"],
-    issue: `expected null, because the quantizer ${quantizer.kind} revives no code`
-  }
-  const issues = revival === null ? [] : [revives]
-  if (quantizer.kind === "gradient") return issues
-  const { levels } = quantizer
-  const product = ScalarLevels.codes(levels)
-  return [
-    ...issues,
-    ...(kmeans
-      ? [{ path: ["kmeans"], issue: "expected false, because the quantizer finiteScalar has no codebook" }]
-      : []),
-    ...(size === product
-      ? []
-      : [{ path: ["size"], issue: `expected ${product}, the product of the levels, got ${size}` }]),
-    ...(dim === levels.length
-      ? []
-      : [{ path: ["dim"], issue: `expected ${levels.length}, the number of the levels, got ${dim}` }])
+type Demand = readonly [wrong: boolean, key: keyof Given, issue: string]
+
+/** Lists the demands of a quantizer on the other settings. The moving average is the default. */
+const demands = ({ decay, dim, kmeans, quantizer, revival, size }: Given): ReadonlyArray<Demand> => {
+  const nothing = (key: "decay" | "revival", why: string): Demand => [
+    { decay, revival }[key] !== null,
+    key,
+    `expected null, because the quantizer ${quantizer?.kind} ${why}`
   ]
+  const revives = nothing("revival", "revives no code")
+  const averages = nothing("decay", "has no moving average")
+  switch (quantizer?.kind) {
+    case undefined:
+    case "movingAverage":
+      return [
+        [decay === null, "decay", "expected a number such as 0.99 for the moving average, got null"],
+        [
+          decay === 0 && revival !== null,
+          "decay",
+          "expected a number above 0, because revival needs running counts, got 0"
+        ]
+      ]
+    case "own":
+      return [revives]
+    case "gradient":
+      return [revives, averages]
+    case "finiteScalar": {
+      const { levels } = quantizer
+      const product = ScalarLevels.codes(levels)
+      return [
+        revives,
+        averages,
+        [kmeans, "kmeans", "expected false, because the quantizer finiteScalar has no codebook"],
+        [size !== product, "size", `expected ${product}, the product of the levels, got ${size}`],
+        [dim !== levels.length, "dim", `expected ${levels.length}, the number of the levels, got ${dim}`]
+      ]
+    }
+  }
 }
+
+const unfit = (given: Given) => demands(given).flatMap(([wrong, key, issue]) => wrong ? [{ path: [key], issue }] : [])
 
 /** The codebook and its training (`norm_ema_quantizer.py`). */
 export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/CodebookConfig")(
@@ -96,9 +114,11 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     dim: Quantity.Size.annotateKey({ description: "Channels of a code." }),
     /**
      * Decay of the moving average: the share of a code that stays at each step. The rest moves to the mean direction of the
-     * patches that were assigned to the code.
+     * patches that were assigned to the code. Null for quantizers without a moving average.
      */
-    decay: Quantity.Rate.annotateKey({ description: "Share of a code that each step keeps, in the moving average." }),
+    decay: Schema.NullOr(Quantity.Rate).annotateKey({
+      description: "Share of a code that each step keeps, in the moving average; null for other quantizers."
+    }),
     /** True if k-means over the first batch initialises the codes, false for random directions. */
     kmeans: Schema.Boolean.annotateKey({
       description: "True: k-means over the first batch initialises the codes. False: random directions."
@@ -120,14 +140,7 @@ export class CodebookConfig extends Schema.Class<CodebookConfig>("patchword/Code
     quantizer: Schema.optionalKey(Quantizer).annotateKey({
       description: "Quantizer, which turns vectors into codes. Default: the moving average of the published method."
     })
-  }).check(
-    Schema.makeFilter(({ decay, revival, ...rest }) => [
-      ...unfit({ revival, ...rest }),
-      ...(revival === null || decay > 0
-        ? []
-        : [{ path: ["decay"], issue: "expected a number above 0, because revival needs running counts, got 0" }])
-    ])
-  ),
+  }).check(Schema.makeFilter(unfit)),
   { description: "The codebook of visual words." }
 ) {}
 

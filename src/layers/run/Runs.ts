@@ -40,7 +40,8 @@ import {
   Option,
   type Path,
   type PlatformError,
-  Schema
+  Schema,
+  type Scope
 } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
@@ -50,13 +51,13 @@ import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
-import { NotARun, OtherConfig, type RunsError, Unreadable, within, withinOrWeights } from "./RunsError.ts"
+import { NotARun, OtherConfig, type RunsError, StageBusy, Unreadable, within, withinOrWeights } from "./RunsError.ts"
 import * as RunStore from "./RunStore.ts"
 import * as StageName from "./StageName.ts"
 
 export { Locked } from "../files/Lock.ts"
 export { Environment } from "./RunEnvironment.ts"
-export { NotARun, OtherConfig, RunsError, Unreadable } from "./RunsError.ts"
+export { NotARun, OtherConfig, RunsError, StageBusy, Unreadable } from "./RunsError.ts"
 export { StageNameInvalid } from "./StageName.ts"
 
 /** A row of the log: the metrics of one step of a stage. Numbers that are not finite are written as `null`. */
@@ -123,8 +124,18 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
   const append = (name: string, { stage, step, ...rest }: Row) =>
     Effect.uninterruptible(store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`))
 
+  const busy = new Set<string>()
+  const training = (stage: string) =>
+    Effect.acquireRelease(
+      Effect.suspend(() =>
+        busy.has(stage) ? Effect.fail(new StageBusy({ stage })) : Effect.sync(() => void busy.add(stage))
+      ),
+      () => Effect.sync(() => busy.delete(stage))
+    )
+
   return {
     directory,
+    training: (stage) => wrapped(training(stage)),
     log: (row) => wrapped(append(LOG, row)),
     timing: Effect.fnUntraced(function*(row: Row) {
       const at = DateTime.formatIso(yield* DateTime.now)
@@ -289,6 +300,8 @@ export interface Options extends Checkpoints.Options {
 export class Runs extends Context.Service<Runs, {
   /** Path of the folder; none for a run in memory. */
   readonly directory: Option.Option<string>
+  /** Marks a stage as being trained until the scope closes. Fails with `StageBusy` if it is marked already. */
+  readonly training: (stage: string) => Effect.Effect<void, RunsError, Scope.Scope>
   /** Adds a row to the log. Rows must not hold wall-clock figures; those go to `timing`. */
   readonly log: (row: Row) => Effect.Effect<void, RunsError>
   /** Adds a row to the timings, with the present time as `at`. */

@@ -6,6 +6,14 @@ import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import { StageNameInvalid } from "./StageName.ts"
 
+/** Another training of the stage is at work in this program. */
+export class StageBusy extends Schema.TaggedError<StageBusy>()("StageBusy", { stage: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 73
+  override get message() {
+    return `the stage ${this.stage} is being trained by this program already; wait for it, or give one of the two another name`
+  }
+}
+
 /** The folder belongs to a run with another configuration. */
 export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
   differences: Schema.Array(Json.Difference)
@@ -45,6 +53,7 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
     OtherConfig,
     NotARun,
     Lock.Locked,
+    StageBusy,
     Unreadable,
     Files.FileError,
     StageNameInvalid

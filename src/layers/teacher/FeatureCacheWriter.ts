@@ -103,11 +103,18 @@ export const writer: (
     const { fs, path } = files
     const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
+    const existed = yield* inFolder(fs.exists(directory))
     yield* inFolder(fs.makeDirectory(directory, { recursive: true }))
     yield* Lock.hold(files, directory)
     yield* files.sweep(directory)
 
     const opened = yield* open(files, directory, options)
+    // A cache in which nothing was stored leaves nothing.
+    const discard = Effect.gen(function*() {
+      if ((yield* fs.readDirectory(directory)).some((name) => SHARD.test(name))) return
+      yield* existed ? fs.remove(path.join(directory, MANIFEST), { force: true }) : files.removeFolder(directory)
+    })
+    if (Option.isNone(opened)) yield* Effect.addFinalizer(() => Effect.ignore(discard))
     const { damaged, index, manifest: found } = Option.getOrElse(opened, (): Opened => ({
       manifest: { format: 1, about, shards: [], walks: {} },
       index: new KeyIndex(),

@@ -18,12 +18,15 @@ import type * as Quantizer from "./Quantizer.ts"
 
 /** Returns the quantizer of a configuration, or undefined if the quantizer is given in code. */
 export const of = (config: CodebookConfig): Quantizer.Named | undefined => {
-  const { dim, quantizer, size, ...rest } = config
+  const { decay, dim, kmeans, quantizer, revival, size } = config
   const sizes = { codes: Dim.named("codes", size), codeWidth: Dim.named("codeWidth", dim) }
-  if (quantizer === undefined) return MovingAverage.make({ ...sizes, ...rest })
-  switch (quantizer.kind) {
+  switch (quantizer?.kind) {
+    case undefined:
+    case "movingAverage":
+      // The configuration has refused null.
+      return MovingAverage.make({ ...sizes, kmeans, revival, decay: decay! })
     case "gradient":
-      return LearnedCodes.make({ ...sizes, commitment: quantizer.commitment, kmeans: rest.kmeans })
+      return LearnedCodes.make({ ...sizes, commitment: quantizer.commitment, kmeans })
     case "finiteScalar":
       return FiniteScalar.make({ ...sizes, levels: quantizer.levels })
     case "own":

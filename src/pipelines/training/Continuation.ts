@@ -13,9 +13,10 @@
  * ```
  */
 import { Effect, FileSystem, Option, Path, Record, Runtime, Schema } from "effect"
+import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
-import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import { Runs, type RunsError } from "../../layers/run/Runs.ts"
@@ -31,11 +32,13 @@ const WANTED: Readonly<Record<string, string>> = {
   finished: "no weights"
 }
 
+const Step = Schema.Union([Schema.Number, Schema.Literals(["newest", "previous", "finished"])])
+
 /** A run has no such state of a stage. */
 export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
   run: Schema.String,
   stage: Schema.String,
-  wanted: Schema.Union([Schema.Number, Schema.Literals(["newest", "previous", "finished"])]),
+  wanted: Step,
   /** The steps of the stage's checkpoints. */
   steps: Schema.Array(Schema.Int),
   /** True if the stage has finished, so that its weights exist. */
@@ -93,10 +96,12 @@ export interface From {
    * `finished` stage, with a new optimizer state. After a loss that is not finite, the newest checkpoint is the state that gave
    * it.
    */
-  readonly step?: number | "newest" | "previous" | "finished"
+  readonly step?: typeof Step.Type
   /** `on` (default) continues with the steps, learning rates and batches after those that were taken. `anew` counts from 0. */
   readonly schedule?: ContinuedFrom.Schedule
 }
+
+const Asked = Schema.Struct({ step: Step, schedule: ContinuedFrom.Schedule })
 
 /** The arrays of a state. Those of a checkpoint are named by their paths, those of a finished stage by their official names. */
 interface State {
@@ -106,6 +111,7 @@ interface State {
 
 /** The reasons why there is no state to continue from. */
 export type ContinuationError =
+  | Config.ConfigError
   | NothingToContinue
   | NoRun
   | OtherNetwork
@@ -164,6 +170,7 @@ const found = Effect.fnUntraced(function*(
   { checkpoints, finished, run, stages }: Source,
   { schedule = "on", stage, step = "newest" }: From
 ) {
+  yield* Config.decode(Asked, `continuing ${stage}`)({ step, schedule })
   const steps = yield* checkpoints.steps(stage)
   const missing = Effect.gen(function*() {
     const others = (yield* stages).filter((name) => name !== stage)
@@ -213,7 +220,7 @@ const found = Effect.fnUntraced(function*(
  * Opens a state of a stage in a run folder. The run is only read, and may still be training. The state must exist until the
  * stage that continues from it has finished.
  *
- * Fails with 66 if there is no such state, with 65 if it is damaged, with 74 if it cannot be read.
+ * Fails with 64 if `step` or `schedule` is none of these, with 66 if there is no such state, with 65 if it is damaged, with 74 if it cannot be read.
  */
 export const open: (
   run: string,

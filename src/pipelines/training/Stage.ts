@@ -212,7 +212,8 @@ const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
  * A stage that was interrupted or killed resumes from its newest checkpoint. It ends with the same bytes as an uninterrupted
  * one.
  *
- * Fails with {@link OtherStage} if the run holds the stage under another configuration, with `TrainingError` if a step gives no
+ * Fails with {@link OtherStage} if the run holds the stage under another configuration, with `StageBusy` if this program trains
+ * the stage already, with `TrainingError` if a step gives no
  * finite loss, with `ConfigError` for invalid options and for a metric with the name of one of {@link columns}, with
  * `ConfigError` and `OtherNetwork` if `continueFrom` does not fit, and as `initial`, `batch`, the engine and the run fail.
  */
@@ -259,6 +260,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       ]
     })
     const runs = yield* Runs
+    yield* runs.training(stage)
     const updatesAt = (step: number): number => Math.floor(step / accumulate)
     const before = continueFrom === undefined ? 0 : continueFrom.updates - updatesAt(first)
     const initial: Effect.Effect<HostOf<S>, E1 | Continuation.ContinuationError, R1> = continueFrom === undefined

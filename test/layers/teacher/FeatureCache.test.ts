@@ -276,6 +276,26 @@ describe("FeatureCache", () => {
   )
 
   live(
+    "leaves nothing where nothing was stored",
+    Effect.scoped(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* folder
+      const tooMuch = (place: string) =>
+        Effect.flip(fill(place, {}, ({ reserve }) => reserve([{ series: "train", steps: 1e14, batchSize: 10 }])))
+      yield* tooMuch(`${directory}/new`)
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), [])
+      yield* fs.writeFileString(`${directory}/mine.txt`, "kept")
+      yield* tooMuch(directory)
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), ["mine.txt"])
+      yield* fill(directory, {}, ({ append }) => append(keys.slice(0, 4), values.subarray(0, 24)))
+      const filled = yield* fs.readDirectory(directory)
+      yield* tooMuch(directory)
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), filled)
+      assert.include(filled, "cache.json")
+    }))
+  )
+
+  live(
     "says before it starts when the disk has too little room",
     Effect.scoped(Effect.gen(function*() {
       const directory = yield* folder
