@@ -218,7 +218,7 @@ describe("what is chosen by default", () => {
       const { told } = yield* failed("plan", "--split", "nope")
       assert.deepStrictEqual(told.split("\n").filter((line) => line.includes("default")), [
         "preset: tiny (default)",
-        "images: emoji (built in, default)"
+        "images: emoji (default; --images names others)"
       ])
       const named = yield* failed("plan", "--split", "nope", "--preset", "tiny", "--images", "emoji")
       assert.notInclude(named.told, "default")

@@ -45,6 +45,8 @@ export const demo = Command.make("demo", {
     yield* Console.log(ReportTable.render(report))
     yield* Console.log([...Expectations.lines(report), `The report is ${out}/report.html`].join("\n"))
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("run the whole method on emoji, in minutes, and write a report"),
+    Command.withDescription(
+      "run the whole method on emoji, in minutes, and write a report; patchword help images says where the emoji come from"
+    ),
     Command.withExamples([{ command: "patchword demo --seed 1 --out runs/second" }])
   )

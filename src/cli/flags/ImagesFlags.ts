@@ -137,7 +137,7 @@ const remarked = (given: ImagesFlags) =>
       const images = yield* Images.Images
       const { load, taken } = images
       const said = new Set<string>()
-      if (Option.isNone(given.images)) yield* Console.error(`images: ${EMOJI} (built in, default)`)
+      if (Option.isNone(given.images)) yield* Console.error(`images: ${EMOJI} (default; --images names others)`)
       if (taken !== undefined) yield* Console.error(taken)
       return {
         ...images,

@@ -1,9 +1,14 @@
 /** The topics of the help: what one has to know beyond the flags of a verb. */
 
+import * as EmojiPackages from "../../layers/images/sources/EmojiPackages.ts"
+
 const images = `Images: what --images takes. docs/images.md and docs/labels.md tell all.
 
 emoji
-  The pictures of the demo, built in. The default.
+  The pictures of the demo, from npm packages. The default. A clone of patchword has them; else
+  they are installed beside it, in 80 MB:
+    npm install ${EmojiPackages.packages.slice(0, 3).join(" ")} \\
+      ${EmojiPackages.packages.slice(3).join(" ")}
 
 A folder of images (jpg, png, webp, gif, avif, tif, svg)
   With splits and classes:           With classes alone, all of split train:
@@ -69,7 +74,8 @@ The length of a training may be said in the usual words:
   --set pretrain.optimizer.steps=5000 --set pretrain.optimizer.warmupSteps=500
 Where epochs take the place of steps and no warm-up is given, the warm-up keeps its share of the whole.
 
-A run keeps its configuration in config.json. probe and knn take their settings from there.`
+A run keeps its configuration in config.json. tokenizer train, pretrain and finetune begin with it where
+they go on with a run; probe and knn take their settings from there.`
 
 const exitCodes = `Exit codes, and the failures behind them. With --json, a failure is one JSON object on standard error
 with tag, message, file, remedy and exitCode.

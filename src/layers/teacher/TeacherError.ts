@@ -72,7 +72,9 @@ export class TeacherError extends Schema.TaggedError<TeacherError>()("TeacherErr
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   override get message() {
-    return `teacher ${this.teacher}: ${this.reason.message}`
+    const { reason, teacher } = this
+    // The images are at fault, not the teacher that looks at them.
+    return reason._tag === "ImagesError" ? reason.message : `teacher ${teacher}: ${reason.message}`
   }
 }
 

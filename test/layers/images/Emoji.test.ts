@@ -1,9 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Runtime } from "effect"
+import { Effect, FileSystem, Layer, Runtime } from "effect"
 import sharp from "sharp"
+import * as Presets from "../../../src/domain/config/presets/Presets.ts"
 import * as Images from "../../../src/layers/images/Images.ts"
 import { Progress, silent } from "../../../src/layers/run/Progress.ts"
+import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import { keepsRules } from "./ImagesContract.ts"
 
 const square = (colour: string) => ({ body: `<rect width="16" height="16" fill="${colour}"/>` })
@@ -189,9 +191,22 @@ describe("Images.layerEmoji", () => {
         assert.strictEqual(error[Runtime.errorExitCode], 66)
         assert.include(
           error.message,
-          "npm install @iconify-json/twemoji@1.2.5 @iconify-json/noto-v1@1.2.5"
+          "; give your own images (--images FOLDER; in code Images.layerFolder), or install these: npm install " +
+            "@iconify-json/twemoji@1.2.5 @iconify-json/noto-v1@1.2.5 @iconify-json/fluent-emoji-flat@1.2.6 " +
+            "@lobehub/fluent-emoji-3d@1.1.0"
         )
       }), ["@iconify-json/noto", "@iconify-json/emojione"]))
+
+  it.effect("is asked for by no teacher", () =>
+    withEmoji((root) =>
+      Effect.gen(function*() {
+        const { augment } = Presets.tiny.tokenizer
+        const hog = Teacher.layerHog({ patchSize: 8, imageSize: 48, seed: 0, augment })
+        const error = yield* Effect.flip(
+          Effect.provide(Teacher.Teacher, Layer.provide(hog, Images.layerEmoji({ from: [root] })))
+        )
+        assert.match(error.message, /^emoji: the pictures of the emoji are npm packages/)
+      }), []))
 
   it.effect("says which package is damaged", () =>
     withEmoji((root, fs) =>

@@ -43,7 +43,7 @@ const finetuning = (top1: number, source: Expected["source"]): Expected => ({ me
 export const all: Readonly<Record<Name, Notes>> = {
   tiny: {
     network: "ViT of 5 blocks, width 128, patches of 8 at 48 px",
-    data: "emoji (built in)",
+    data: "emoji",
     images: 3958,
     recipe: "the demo",
     expected: [

@@ -223,8 +223,8 @@ export class PackageMissing extends Schema.TaggedError<PackageMissing>()("Packag
 }) {
   override readonly [Runtime.errorExitCode] = 66
   override get message() {
-    const [are, them] = this.packages.length === 1 ? ["is", "it"] : ["are", "them"]
-    return `${this.packages.join(" and ")} ${are} not installed; get ${them} by: npm install ${this.packages.join(" ")}`
+    return "the pictures of the emoji are npm packages, and some are not installed; give your own images (--images FOLDER; in " +
+      `code Images.layerFolder), or install these: npm install ${this.packages.join(" ")}`
   }
 }
 

@@ -12,6 +12,7 @@ import { Progress } from "../../run/Progress.ts"
 import { GROUND } from "../reading/Decode.ts"
 import { PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImagesError.ts"
 import { memory } from "../reading/ImageSet.ts"
+import { STYLES } from "./EmojiPackages.ts"
 
 /** Options of the emoji: their labels, and the folder for their drawings. */
 export interface Options {
@@ -37,16 +38,7 @@ const SIDE = 48
 // Vector drawings are rasterised at four times the side, so the reduction is an exact mean of 16 pixels.
 const DRAWN_SIDE = 192
 
-const NOTO = "@iconify-json/noto"
-
-const STYLES = {
-  noto: { package: NOTO, version: "1.2.9" },
-  twemoji: { package: "@iconify-json/twemoji", version: "1.2.5" },
-  emojione: { package: "@iconify-json/emojione", version: "1.2.3" },
-  "noto-v1": { package: "@iconify-json/noto-v1", version: "1.2.5" },
-  flat: { package: "@iconify-json/fluent-emoji-flat", version: "1.2.6" },
-  "3d": { package: "@lobehub/fluent-emoji-3d", version: "1.1.0" }
-} as const
+const NOTO = STYLES.noto.package
 
 type Style = keyof typeof STYLES
 
@@ -175,11 +167,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const check = Effect.fnUntraced(function*(styles: ReadonlyArray<Style>) {
     // Packages without names of emoji use those of Noto.
     const needed = (["noto", ...styles] satisfies ReadonlyArray<Style>).map((style) => STYLES[style])
-    const missing = needed.filter((style) => Option.isNone(folderOf(style.package)))
-    if (missing.length > 0) {
-      const packages = new Set(missing.map((style) => `${style.package}@${style.version}`))
-      return yield* new PackageMissing({ packages: [...packages] })
-    }
+    const isMissing = (style: { readonly package: string }) => Option.isNone(folderOf(style.package))
+    if (!needed.some(isMissing)) return
+    // The other splits need the other packages: one installation is enough for all.
+    const missing = Object.values(STYLES).filter(isMissing)
+    return yield* new PackageMissing({ packages: missing.map((style) => `${style.package}@${style.version}`) })
   })
 
   const read = Effect.fnUntraced(
