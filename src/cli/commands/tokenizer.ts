@@ -96,7 +96,7 @@ const cache = Command.make("cache", {
       "compute the teacher's features for a training ahead; then train with --teacher cache:FOLDER"
     ),
     Command.withExamples([
-      { command: "patchword tokenizer cache cache/clip --images photos --teacher clip:clip.safetensors" }
+      { command: "patchword tokenizer cache cache/clip --preset base --images photos --teacher clip:clip.safetensors" }
     ])
   )
 

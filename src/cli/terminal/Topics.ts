@@ -56,10 +56,13 @@ const teachers = `Teachers: what --teacher takes. docs/teachers.md tells all.
   run:RUN           an earlier tokenizer or backbone of patchword
   cache:FOLDER      the features that tokenizer cache has kept
 
-  patchword tokenizer train --images photos --teacher clip:clip.safetensors --out runs/one
-  patchword tokenizer train --images photos --teacher dino:dinov2.safetensors --out runs/two
-  patchword tokenizer train --images photos --teacher onnx:vit.onnx#tokens --teacher-skip 1 --out runs/three
-  patchword tokenizer cache cache/clip --images photos --teacher clip:clip.safetensors`
+The tokenizer needs the same number of patches as its teacher: base has patches of 16, huge14 of 14 pixels.
+
+  patchword tokenizer train --preset base --images photos --teacher clip:clip.safetensors --out runs/one
+  patchword tokenizer train --preset huge14 --images photos --teacher dino:dinov2.safetensors --out runs/two
+  patchword tokenizer train --preset base --images photos --out runs/three \\
+    --teacher onnx:vit.onnx#tokens --teacher-skip 1
+  patchword tokenizer cache cache/clip --preset base --images photos --teacher clip:clip.safetensors`
 
 const configuration = `Configuration: a preset, a file over it, single values over both.
 
