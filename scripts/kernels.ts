@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import wabt from "wabt"
 
 /** Every kernel, by its path in `src` without the extension. */
-export const kernels = ["layers/engine/wasm/AdamWKernel", "layers/images/views/Views"]
+export const kernels = ["domain/values/RandomArrays", "layers/engine/wasm/AdamWKernel", "layers/images/views/Views"]
 
 const at = (path: string) => new URL(`../src/${path}`, import.meta.url)
 

@@ -16,6 +16,7 @@
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64"
 import { uniformInt } from "pure-rand/distribution/uniformInt"
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus"
+import * as RandomArrays from "./RandomArrays.ts"
 
 /**
  * The key of one stream: the run's seed, the purpose of the numbers (`"mask"`, `"crop"`), the epoch, and the index of the image
@@ -59,18 +60,39 @@ const words = (key: Key): ReadonlyArray<number> => [
   ...Array.from(key.purpose, (character) => character.codePointAt(0) ?? 0)
 ]
 
+// 128 bits of state from four hashes of the key: a 32-bit seed would repeat among the 10^8 keys of a long run.
+const state = (key: Key): RandomArrays.State => {
+  const name = words(key)
+  return [murmur(name, 0x9e3779b9), murmur(name, 0x243f6a88), murmur(name, 0xb7e15162), murmur(name, 0x6a09e667)]
+}
+
 /** Returns the stream of a key, from its first number. */
 export const generator = (key: Key): Generator => {
-  const name = words(key)
-  // 128 bits of state from four hashes of the key: a 32-bit seed would repeat among the 10^8 keys of a long run.
-  const random = xoroshiro128plusFromState([0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667].map((s) => murmur(name, s)))
+  const random = xoroshiro128plusFromState(state(key))
   const uniform = () => uniformFloat64(random)
   return {
     uniform,
     integer: (min, max) => uniformInt(random, min, max),
-    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform())
+    normal: () => RandomArrays.boxMuller(uniform(), uniform())
   }
 }
+
+/**
+ * Fills an array with uniform numbers from `-bound` to `bound`, each multiplied by `factor`. The numbers are those that
+ * `generator(key).uniform` makes, in a fraction of the time.
+ */
+export const fillUniform = (values: Float32Array, key: Key, bound: number, factor = 1): void =>
+  RandomArrays.uniform(values, state(key), bound, factor)
+
+/** A normal distribution of mean 0. Numbers further than `cut` from zero are drawn again. */
+export type Truncated = RandomArrays.Truncated
+
+/**
+ * Fills an array with numbers of a truncated normal distribution, each multiplied by `factor`. The numbers are those that
+ * `generator(key).normal` makes, in a fraction of the time.
+ */
+export const fillNormal = (values: Float32Array, key: Key, truncated: Truncated, factor = 1): void =>
+  RandomArrays.normal(values, state(key), truncated, factor)
 
 /** Returns a random permutation of the integers from 0 to `n - 1` (Fisher and Yates). It depends on the key alone. */
 export const permutation = (key: Key, n: number): Int32Array => {

@@ -92,23 +92,6 @@ export const linearWeight = <const S extends readonly [number, number]>(shape: S
 export const linearBias = <const S extends Shape>(shape: S, fanIn: number, regime: Regime) =>
   regime.name === "aggregation" ? byFanIn(shape, fanIn) : zeros(shape)
 
-const drawer = (
-  init: Exclude<Init, { readonly _tag: "Constant" }>,
-  { normal: gauss, uniform }: KeyedRandom.Generator
-): () => number => {
-  switch (init._tag) {
-    case "Uniform":
-      return () => (2 * uniform() - 1) * init.bound
-    case "Normal":
-      return () => {
-        for (;;) {
-          const value = gauss() * init.deviation
-          if (Math.abs(value) <= init.cut) return value
-        }
-      }
-  }
-}
-
 /** The type of a record of parameters with a host array in place of every parameter. */
 export type ValuesOf<T> = T extends { readonly shape: infer S extends Shape; readonly init: Init }
   ? HostTensor.HostTensor<S, "float32">
@@ -122,11 +105,10 @@ export const initialise = <T extends object>(spec: T, seed: number): ValuesOf<T>
   Tree.map<ValuesOf<T>>(spec, (leaf, path) => {
     const { factor, init, shape } = leaf as Parameter<Shape>
     const values = new Float32Array(HostTensor.size(shape))
+    const key = { seed, purpose: `init/${path}`, epoch: 0, index: 0 }
     if (init._tag === "Constant") values.fill(init.value * factor)
-    else {
-      const draw = drawer(init, KeyedRandom.generator({ seed, purpose: `init/${path}`, epoch: 0, index: 0 }))
-      for (let i = 0; i < values.length; i++) values[i] = draw() * factor
-    }
+    else if (init._tag === "Uniform") KeyedRandom.fillUniform(values, key, init.bound, factor)
+    else KeyedRandom.fillNormal(values, key, init, factor)
     return HostTensor.make(shape, "float32", values)
   })
 

@@ -1,0 +1,79 @@
+/**
+ * How long the first values of a network take to draw: `npm run bench -- initial [preset ...] [--rounds 3]`.
+ *
+ * Draws all parameters of a preset's pretraining, and beside it a part of the same values one at a time, as streams of single numbers
+ * give them. Prints medians in seconds of the clock and of the processor, their ratio for one value, and by how much the resident
+ * set grew beyond the arrays.
+ */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import type { Preset } from "../src/domain/config/Preset.ts"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
+import * as KeyedRandom from "../src/domain/values/KeyedRandom.ts"
+import * as Parameter from "../src/nn/blocks/Parameter.ts"
+import * as Backbone from "../src/pipelines/trained/Backbone.ts"
+import * as HostTensor from "../src/shapes/HostTensor.ts"
+import type { Shape } from "../src/shapes/Shape.ts"
+import * as Tree from "../src/shapes/Tree.ts"
+
+const { positionals, values } = parseArgs({
+  options: { rounds: { type: "string", default: "3" } },
+  allowPositionals: true
+})
+const names = positionals.length > 0 ? positionals : ["base", "large"]
+
+/** Largest number of values of each parameter that are drawn one at a time. */
+const PART = 20_000
+
+const oneByOne = (spec: object): number => {
+  let drawn = 0
+  for (const [path, { init, shape }] of Tree.leaves<Parameter.Parameter<Shape>>(spec)) {
+    if (init._tag === "Constant") continue
+    const part = new Float32Array(Math.min(HostTensor.size(shape), PART))
+    const { normal, uniform } = KeyedRandom.generator({ seed: 0, purpose: `init/${path}`, epoch: 0, index: 0 })
+    for (let i = 0; i < part.length;) {
+      const value = init._tag === "Uniform" ? (2 * uniform() - 1) * init.bound : normal() * init.deviation
+      if (init._tag === "Uniform" || Math.abs(value) <= init.cut) part[i++] = value
+    }
+    drawn += part.length
+  }
+  return drawn
+}
+
+const timed = (work: () => unknown) => {
+  const [began, cpu] = [performance.now(), process.cpuUsage()]
+  work()
+  const { system, user } = process.cpuUsage(cpu)
+  return { seconds: (performance.now() - began) / 1e3, processor: (system + user) / 1e6 }
+}
+
+const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!
+const digits = (value: number) => Number(value.toPrecision(3))
+
+const measured = (name: string, { pretrain, tokenizer }: Preset) => {
+  const spec = Backbone.spec(pretrain, tokenizer.codebook.size)
+  const leaves = Tree.leaves<Parameter.Parameter<Shape>>(spec)
+  const count = (of: typeof leaves) => of.reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
+  const random = count(leaves.filter(([, { init }]) => init._tag !== "Constant"))
+  const rounds = Array.from({ length: Number(values.rounds) }, () => {
+    const resident = process.memoryUsage.rss()
+    const all = timed(() => Parameter.initialise(spec, 0))
+    const grown = process.memoryUsage.rss() - resident
+    let drawn = 0
+    const part = timed(() => (drawn = oneByOne(spec)))
+    return { all, grown, single: part.processor / drawn }
+  })
+  return {
+    name,
+    millions: digits(count(leaves) / 1e6),
+    seconds: digits(median(rounds.map(({ all }) => all.seconds))),
+    processorSeconds: digits(median(rounds.map(({ all }) => all.processor))),
+    oneByOneProcessorSeconds: digits(median(rounds.map(({ single }) => single)) * random),
+    ratio: digits(median(rounds.map(({ all, single }) => single * random / all.processor))),
+    megabytesBeyondArrays: digits((rounds[0]!.grown - 4 * count(leaves)) / 1e6)
+  }
+}
+
+for (const name of names) {
+  console.log(JSON.stringify(measured(name, await Effect.runPromise(Presets.preset(name)))))
+}
