@@ -23,7 +23,7 @@ const { positionals, values } = parseArgs({
 const names = positionals.length > 0 ? positionals : ["base", "large"]
 
 /** Largest number of values of each parameter that are drawn one at a time. */
-const PART = 20_000
+const PART = 100_000
 
 const oneByOne = (spec: object): number => {
   let drawn = 0

@@ -14,26 +14,14 @@ export interface Truncated {
   readonly cut: number
 }
 
-/** The exports of `RandomArrays.wat`. */
-interface Kernels {
-  readonly memory: WebAssembly.Memory
-  readonly seed: (...state: State) => void
-  readonly uniform: (bound: number, factor: number) => void
-  readonly normal: (
-    deviation: number,
-    cut: number,
-    factor: number,
-    below: number,
-    above: number,
-    least: number
-  ) => number
-}
+type Kernel = (...numbers: ReadonlyArray<number>) => number
 
 const wasm = new WebAssembly.Module(Uint8Array.from(atob(randomArraysWasm), (byte) => byte.charCodeAt(0)))
 const { exports } = new WebAssembly.Instance(wasm, {
   patchword: { normal: (first: number, second: number) => boxMuller(first * 2 ** -53, second * 2 ** -53) }
 })
-const { memory, normal: makeNormal, seed, uniform: makeUniform } = exports as unknown as Kernels
+const memory = exports["memory"] as WebAssembly.Memory
+const kernels = exports as Record<"normal" | "seed" | "uniform", Kernel>
 
 /** Numbers of a block. */
 const BLOCK = 2048
@@ -41,7 +29,7 @@ const made = new Float32Array(memory.buffer, 24576, BLOCK)
 
 /** Fills an array from blocks. `make` makes a block and returns how many numbers it has. */
 const fill = (values: Float32Array, state: State, make: () => number): void => {
-  seed(...state)
+  kernels.seed(...state)
   for (let filled = 0; filled < values.length;) {
     const count = Math.min(make(), values.length - filled)
     values.set(made.subarray(0, count), filled)
@@ -52,7 +40,7 @@ const fill = (values: Float32Array, state: State, make: () => number): void => {
 /** Fills an array with uniform numbers within ±`bound`, times `factor`. */
 export const uniform = (values: Float32Array, state: State, bound: number, factor: number): void =>
   fill(values, state, () => {
-    makeUniform(bound, factor)
+    kernels.uniform(bound, factor)
     return BLOCK
   })
 
@@ -61,5 +49,5 @@ export const normal = (values: Float32Array, state: State, { cut, deviation }: T
   const [below, above] = [cut * (1 - 2 ** -33), cut * (1 + 2 ** -33)]
   // Smaller numbers are made one by one: their cosine, or their float32, has fewer exact bits.
   const least = Math.max(deviation * 2 ** -11, 2 ** -126 / Math.abs(factor))
-  fill(values, state, () => makeNormal(deviation, cut, factor, below, above, least))
+  fill(values, state, () => kernels.normal(deviation, cut, factor, below, above, least))
 }
