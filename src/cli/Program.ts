@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import { version } from "../domain/values/Version.ts"
 import { patchword } from "./patchword.ts"
 import * as Failure from "./terminal/Failure.ts"
+import * as Misuse from "./terminal/Misuse.ts"
 import * as Output from "./terminal/Output.ts"
 
 /**
@@ -14,8 +15,9 @@ export const run = (words: ReadonlyArray<string>, guard: typeof Output.orLost = 
   const machine = words.includes("--json")
   // Help has no results for a machine.
   const asked = words[0] === "help" ? words.filter((word) => word !== "--json") : words
-  return Command.runWith(patchword, { version, renderErrors: !machine })(asked).pipe(
-    Failure.misuse,
+  return Misuse.dashed(asked).pipe(
+    Effect.flatMap(Command.runWith(patchword, { version })),
+    Misuse.mapErrors,
     guard,
     Failure.reported(machine),
     // Standard output is for results.

@@ -19,6 +19,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { Arbitrary, IRawProperty, Parameters as CheckParameters } from "fast-check"
+import { TaggedError } from "../domain/values/TaggedError.ts"
 import { fc } from "./FastCheck.ts"
 
 /** Parameters of a check: `numRuns`, `seed`, `path`, `verbose` and the other parameters of fast-check. */
@@ -37,7 +38,7 @@ export interface Law {
 }
 
 /** The error of a law that does not hold. The message explains the violation and shows the smallest example that was found. */
-export class LawError extends Schema.TaggedError<LawError>()("LawError", {
+export class LawError extends TaggedError<LawError>()("LawError", {
   /** The name of the law. */
   law: Schema.String,
   /** The explanation of the violation. */
@@ -48,11 +49,12 @@ export class LawError extends Schema.TaggedError<LawError>()("LawError", {
   again: Schema.Struct({ seed: Schema.Number, path: Schema.String }),
   cause: Schema.Defect()
 }) {
-  override get message() {
-    const { again, complaint, example, law } = this
-    const { path, seed } = again
-    return `the law "${law}" does not hold: ${complaint}\nexample: ${example}\n`
-      + `repeat with: { seed: ${seed}, path: "${path}" }`
+  get finding() {
+    return `the law "${this.law}" does not hold: ${this.complaint}\nexample: ${this.example}`
+  }
+  get remedy() {
+    const { path, seed } = this.again
+    return `repeat with: { seed: ${seed}, path: "${path}" }`
   }
 }
 

@@ -43,10 +43,12 @@ describe("a failure that nobody has shown", () => {
       assert.deepStrictEqual(yield* written(Effect.interrupt), { out: [], err: "" })
     }))
 
-  it.effect("tells a program what to do, from behind what lists are in brackets", () =>
+  it.effect("tells a program what to do as the error says it", () =>
     Effect.gen(function*() {
-      const message = "the tensors do not fit (a is [2]; b is [3 (or 4); 5]); use other weights"
-      const { err } = yield* written(Effect.fail({ message }), true)
-      assert.deepInclude(JSON.parse(err), { message, remedy: "use other weights" })
+      const finding = "the tensors do not fit (a is [2]; b is [3]; c is [4])"
+      const remedy = "use other weights; or train again"
+      const error = new Failure.Failure({ tag: "Mismatch", finding, remedy, code: 65 })
+      const { err } = yield* written(Effect.fail(error), true)
+      assert.deepInclude(JSON.parse(err), { message: `${finding}; ${remedy}`, remedy, exitCode: 65 })
     }))
 })

@@ -88,7 +88,7 @@ describe("the help", () => {
       const listed = [...readme.matchAll(/^patchword (\w+) /gm)].map(([, verb]) => verb!)
       assert.includeMembers(verbs, listed)
       assert.includeMembers([...listed, "demo"], verbs)
-      assert.match((yield* failed("dmo")).told, /Unknown subcommand "dmo" for "patchword"[^]*demo/)
+      assert.match((yield* failed("dmo")).told, /patchword has no command "dmo", did you mean demo\?/)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect.each([["nope"], ["images", "train"], ["tokenizer", "nope"], ["engines", "onnx-cpu"]])(
@@ -97,7 +97,7 @@ describe("the help", () => {
       Effect.gen(function*() {
         const { code, told } = yield* failed("help", ...words)
         assert.strictEqual(code, 64)
-        assert.include(told, `there is no help on "${words.join(" ")}"; `)
+        assert.include(told, `there is no help on "${words.join(" ")}"`)
       }).pipe(Effect.provide(NodeServices.layer))
   )
 
@@ -108,7 +108,7 @@ describe("the help", () => {
       assert.include((yield* failed("help", "train")).told, "did you mean \"tokenizer train\"?")
       assert.match(
         (yield* failed("help", "qqqqqqqqqqqq")).told,
-        /topics are images, .*; verbs are demo, help, tokenizer/
+        /choose a topic \(images, .*\) or a verb \(demo, help, tokenizer/
       )
     }).pipe(Effect.provide(NodeServices.layer)))
 
@@ -125,6 +125,36 @@ describe("the help", () => {
     ([args, told]) =>
       Effect.map(failed(...args), (found) => assert.include(found.told, told)).pipe(Effect.provide(NodeServices.layer))
   )
+
+  it.effect.each<readonly [ReadonlyArray<string>, string]>([
+    [["plan", "--set"], "--set has no value, expected key=value; write it as --set pretrain.optimizer.lr=0.001"],
+    [["plan", "--set", "seed"], "--set: expected key=value, got \"seed\"; write it as --set"],
+    [
+      ["config", "--epochs", "3"],
+      "patchword config has no flag --epochs; --epochs is a value of the configuration: --set"
+    ],
+    [["plan", "--stages", "foo"], "--stages: expected tokenizer, pretrain or finetune, got \"foo\""],
+    [["plan", "--engine", "foo"], "--engine: expected onnx, openvino, tensorflow, reference or auto, got \"foo\""],
+    [["plan", "--threads", "x"], "--threads: expected a number, got \"x\""],
+    [["plan", "--seed", "1", "--seed", "2"], "--seed is given 2 times, but takes one value"],
+    [["plan", "--split"], "--split has no value, expected a text"],
+    [
+      ["plan", "--thraeds", "1"],
+      "patchword plan has no flag --thraeds, did you mean --threads? See patchword help plan."
+    ],
+    [["inspect"], "the argument path is missing; see patchword help inspect"],
+    [["inspect", "a", "b"], "patchword inspect does not take \"b\""],
+    [["inspect", "-1.jpg"], "\"-1.jpg\" begins with a dash, so it looks like a flag; write ./-1.jpg"],
+    [["plan", "--images", "-1.jpg"], "-1.jpg: there is no such file; check the path"],
+    [["plan", "--images", "nope.jpg"], "nope.jpg: there is no such file; check the path"],
+    [["plan", "--images", "nope"], "nope: there is no such folder; check the path"]
+  ])("says in a sentence what is wrong with %j", ([args, told]) =>
+    Effect.gen(function*() {
+      const found = yield* failed(...args)
+      const lines = found.told.split("\n").filter((line) => line.trim() !== "" && !/ERROR|\(default\)$/.test(line))
+      assert.strictEqual(lines.length, 1, found.told)
+      assert.include(lines[0]!, told)
+    }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("has the exit codes of the README", () =>
     Effect.gen(function*() {
@@ -188,8 +218,7 @@ describe("a failure for a program", () => {
           tag: "ConfigError",
           exitCode: 64,
           lines: 1,
-          message:
-            "preset is not a usable configuration: expected one of tiny, base, base300, basePaper, large, large300, " +
+          message: "preset: expected one of tiny, base, base300, basePaper, large, large300, " +
             "largePaper, 24x544, huge14, giant14, got \"bas\"; did you mean base? Correct this and run again."
         }],
         [["inspect", join(folder, "none")], {

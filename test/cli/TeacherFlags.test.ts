@@ -95,7 +95,7 @@ describe("the flags of a teacher", () => {
         const [args, message] of [
           [
             ["--teacher-skip", "1"],
-            "--teacher-skip is not a usable configuration: expected --teacher onnx:FILE, got hog"
+            "--teacher-skip: expected --teacher onnx:FILE, got hog"
           ],
           [["--teacher-heads", "2", "--teacher", onnx], "expected --teacher clip:FILE or dino:FILE, got onnx:"],
           [["--teacher-activation", "gelu", "--teacher", "dino:x"], "expected --teacher clip:FILE, got dino:x"],

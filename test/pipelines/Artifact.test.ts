@@ -49,7 +49,7 @@ describe("what stages left", () => {
         assert.include(several.message, "more than one classifier; name one, as RUN/finetune or RUN/scratch")
         assert.strictEqual(several[Runtime.errorExitCode], 64)
         const other = yield* Effect.flip(Artifact.tokenizer(`${run}/pretrain`))
-        assert.include(other.message, "expected the weights of a tokenizer, got those of a backbone")
+        assert.include(other.message, "these are the weights of a backbone, not of a tokenizer")
         assert.strictEqual(other[Runtime.errorExitCode], 65)
         assert.strictEqual((yield* Effect.flip(Artifact.open(run)))[Runtime.errorExitCode], 64)
       }).pipe(Effect.provide(machine)))

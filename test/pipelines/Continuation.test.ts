@@ -212,7 +212,7 @@ describe("a stage", () => {
         Effect.gen(function*() {
           const refused = yield* Effect.flip(trainTokenizer(plain.tokenizer, { stage }))
           assert(refused._tag === "RunsError" && refused.reason._tag === "StageNameInvalid")
-          assert.match(refused.message, /^a stage cannot be named ".*"; expected a name of letters, digits/)
+          assert.match(refused.message, /^a stage cannot be named ".*"; choose a name of letters, digits/)
         }).pipe(fresh)
     )
 

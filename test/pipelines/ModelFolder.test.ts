@@ -236,7 +236,7 @@ describe("a model folder", () => {
         const other = yield* Effect.flip(ModelFolder.read(folder))
         assert.include(
           other.message,
-          "config.json describes [\"BertModel\"]; supported are networks of patchword, and Beit"
+          "config.json describes [\"BertModel\"]; use a network of patchword, or Beit"
         )
         assert.strictEqual(other[Runtime.errorExitCode], 65)
       }))

@@ -53,8 +53,8 @@ describe("a stage of one's own", () => {
       "has no metric with the name of the log's column %s",
       (taken) =>
         Effect.gen(function*() {
-          const said = "line is not a usable configuration: measure: expected a name that is not taken " +
-            `(stage, step, lr, weightDecay), got "${taken}". Correct this and run again.`
+          const said = "line: measure: expected a name that is not taken " +
+            `(stage, step, lr, weightDecay), got "${taken}"; correct this and run again`
           assert.strictEqual(yield* train({}, taken), said)
           assert.strictEqual(yield* train({ measure: () => ({ loss: 1, [taken]: 1 }) }), said)
         })
@@ -91,7 +91,7 @@ describe("a stage of one's own", () => {
       Effect.gen(function*() {
         assert.strictEqual(
           yield* train(changes),
-          `line is not a usable configuration: ${said}. Correct this and run again.`
+          `line: ${said}; correct this and run again`
         )
       }))
   })

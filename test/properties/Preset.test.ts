@@ -171,9 +171,9 @@ describe("Preset.with", () => {
       )
       assert.strictEqual(
         message,
-        "the changed preset is not a usable configuration: " +
+        "the changed preset: " +
           "tokenizer.optimizer.batchSize: expected a whole number of at least 1, got 0; " +
-          "finetune.optimizer.betas.1: expected a number from 0 to below 1, got 1. Correct this and run again."
+          "finetune.optimizer.betas.1: expected a number from 0 to below 1, got 1; correct these and run again"
       )
     }))
 })

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema, SchemaAST } from "effect"
 import { join } from "node:path"
+import * as Failure from "../../src/cli/terminal/Failure.ts"
+import { message, type Told } from "../../src/domain/values/TaggedError.ts"
 import { filesUnder, root } from "./rules.ts"
 
 interface ErrorClass {
-  new(fields: object): Error
+  new(fields: object): Error & Told
   readonly identifier: string
   readonly fields: Readonly<Record<string, Schema.Top>>
 }
@@ -46,7 +48,7 @@ const combined = (fields: ReadonlyArray<readonly [string, ReadonlyArray<unknown>
     (_, i) => Object.fromEntries(fields.map(([name, values]) => [name, values[i % values.length]]))
   )
 
-const errors = (type: ErrorClass): ReadonlyArray<Error> => {
+const errors = (type: ErrorClass): ReadonlyArray<Error & Told> => {
   const { _tag, ...fields } = type.fields
   const about = "reason" in fields ? { ...same, source: same["path"] } : same
   return combined(
@@ -75,7 +77,7 @@ const repetitions = (message: string): ReadonlyArray<string> =>
 
 const modules = await Promise.all(
   filesUnder("src")
-    .filter(({ text }) => text.includes("Schema.TaggedError<"))
+    .filter(({ text }) => / TaggedError<\w+>\(/.test(text))
     .map(async ({ path }): Promise<Readonly<Record<string, unknown>>> => import(join(root, path)))
 )
 
@@ -83,8 +85,28 @@ const classes = [...new Set(modules.flatMap((module) => Object.values(module).fi
 
 describe("the errors", () => {
   it("are found", () => {
-    const inText = filesUnder("src").flatMap(({ text }) => text.match(/Schema\.TaggedError<\w+>/g) ?? [])
+    const inText = filesUnder("src").flatMap(({ text }) => text.match(/ TaggedError<\w+>\(/g) ?? [])
     assert.strictEqual(classes.length, inText.length)
+  })
+
+  it.each(classes.map((type) => [type.identifier, type] as const))("%s says what to do", (_, type) => {
+    for (const error of errors(type)) {
+      const { finding, remedy } = error
+      assert.match(finding, /\S$/)
+      assert.match(remedy, /^[a-z]/)
+      assert.notInclude(finding, remedy)
+      assert.strictEqual(error.message, message({ finding, remedy }))
+    }
+  })
+
+  const places = ["path", "file", "directory", "folder", "run"]
+
+  it.each(
+    classes.filter(({ fields }) => places.some((name) => name in fields)).map((type) =>
+      [type.identifier, type] as const
+    )
+  )("%s gives a program its file", (_, type) => {
+    for (const error of errors(type)) assert.match(String(Failure.of(error).file), /^(run|path|file)/)
   })
 
   it.each(classes.map((type) => [type.identifier, type] as const))("%s says nothing twice", (_, type) => {

@@ -4,6 +4,7 @@ import { Argument, type CliError, Command } from "effect/cli"
 import * as Suggest from "../../domain/values/Suggest.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Failure from "../terminal/Failure.ts"
+import * as Misuse from "../terminal/Misuse.ts"
 import * as Topics from "../terminal/Topics.ts"
 
 const below = (command: Command.Command.Any): ReadonlyArray<Command.Command.Any> =>
@@ -17,15 +18,17 @@ const unknown = (asked: string, root: Command.Command.Any): Failure.Failure => {
   const known = [...Topics.names, ...verbsOf(root)]
   const inner = known.find((name) => name.split(" ").includes(asked))
   const meant = inner ?? Suggest.nearest(asked, known)
-  const topics = `topics are ${Topics.names.join(", ")}; verbs are ${below(root).map(({ name }) => name).join(", ")}`
+  const verbs = below(root).map(({ name }) => name)
+  const topics = `choose a topic (${Topics.names.join(", ")}) or a verb (${verbs.join(", ")})`
   return new Failure.Failure({
     tag: "UnknownTopic",
-    text: `there is no help on "${asked}"; ${meant === undefined ? topics : `did you mean "${meant}"?`}`,
+    finding: `there is no help on "${asked}"${meant === undefined ? "" : `, did you mean "${meant}"?`}`,
+    remedy: topics,
     code: 64
   })
 }
 
-type Problem = CliError.CliError | Failure.Failure | Failure.Misuse
+type Problem = CliError.CliError | Failure.Failure
 
 /** The command that holds all others. */
 export type Root = Command.Command<"patchword", object, object, Problem, Command.Environment>
@@ -44,7 +47,7 @@ export const help = (root: () => Root) =>
     const topic = Topics.text(asked)
     if (topic !== undefined) return Console.log(topic)
     if (about.length > 0 && !verbsOf(root()).includes(asked)) return Effect.fail(unknown(asked, root()))
-    return Failure.misuse(Command.runWith(root(), { version })([...about, "--help"]))
+    return Misuse.mapErrors(Command.runWith(root(), { version })([...about, "--help"]))
   }).pipe(
     Command.withDescription("say what a verb takes, or explain a topic"),
     Command.withExamples([{ command: "patchword help tokenizer train" }, { command: "patchword help images" }])

@@ -1,5 +1,5 @@
 /** `patchword plan`: what a run will ask for. */
-import { Console, Effect, Schema } from "effect"
+import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -63,7 +63,7 @@ export const plan = Command.make("plan", {
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
-    const stages = yield* Config.decode(Schema.Array(Plan.StageName), "--stages")(given.stages)
+    const stages = yield* Effect.forEach(given.stages, Config.decode(Plan.StageName, "--stages"))
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       const found = yield* Plan.plan(preset, {

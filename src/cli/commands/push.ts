@@ -1,6 +1,7 @@
 /** `patchword push`: a network to the Hugging Face Hub. */
 import { Effect, FileSystem, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as Files from "../../layers/files/Files.ts"
 import * as Hub from "../../layers/files/Hub.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
@@ -15,7 +16,9 @@ import * as Print from "../terminal/Print.ts"
 const folderOf = Effect.fnUntraced(function*(network: string, card: ModelFolder.Card) {
   if (Option.isSome(yield* ModelFolder.weightsOf(network))) return network
   const found = yield* NetworkFlags.chosen(network, Artifact.open)
-  const temporary = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "patchword-push-" })
+  const temporary = yield* Files.onFailure("the temporary folder")(
+    (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "patchword-push-" })
+  )
   const folder = `${temporary}/model`
   yield* ModelFolder.write(folder, found, {
     ...card,

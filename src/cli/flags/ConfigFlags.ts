@@ -96,17 +96,17 @@ const configOf = Effect.fnUntraced(function*(file: string, given: ConfigFlags) {
 export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: Layer) {
   const { colour = Option.none(), config, seed, set } = given
   const layers: Array<Layer> = [start ?? (yield* named(given))]
-  const add = Effect.fnUntraced(function*(name: string, source: string, changes: ReadonlyArray<Json.Json>) {
+  const add = Effect.fnUntraced(function*(name: string, changes: ReadonlyArray<Json.Json>) {
     const { preset } = layers.at(-1)!
-    if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, source)(preset, ...changes) })
+    if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, name)(preset, ...changes) })
   })
-  if (Option.isSome(config)) yield* add(config.value, config.value, [yield* configOf(config.value, given)])
+  if (Option.isSome(config)) yield* add(config.value, [yield* configOf(config.value, given)])
   const { preset } = layers.at(-1)!
   const seeds = Option.map(seed, (number) => everywhere(preset, "seed", "seed", String(number)))
   const colours = Option.map(colour, (name) => everywhere(preset, "augment", "augment.colour", name))
-  const common = { ...Option.getOrNull(seeds), ...Option.getOrNull(colours) }
-  yield* add("--seed", "the command line", Overrides.trees(common))
-  yield* add("--set", "the command line", Overrides.trees(set))
+  yield* add("--seed", Overrides.trees(Option.getOrElse(seeds, () => ({}))))
+  yield* add("--colour", Overrides.trees(Option.getOrElse(colours, () => ({}))))
+  yield* add("--set", Overrides.trees(set))
   return layers
 })
 

@@ -129,6 +129,13 @@ export const checkDivision = (
 const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>
   Layer.effect(Images.Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
 
+/** Adds the place that `--images` names to an error that names none. */
+const placed = (given: ImagesFlags) => (error: ImagesError): ImagesError => {
+  const place = Option.filter(given.images, (name) => name !== EMOJI && error.path === undefined)
+  const { reason, source } = error
+  return Option.match(place, { onNone: () => error, onSome: (path) => new ImagesError({ source, reason, path }) })
+}
+
 /** Says which images were chosen by default, what a folder was taken for, and of each split what is not in it, once. */
 const remarked = (given: ImagesFlags) =>
   Layer.effect(
@@ -142,7 +149,7 @@ const remarked = (given: ImagesFlags) =>
       return {
         ...images,
         load: (split) =>
-          Effect.tap(load(split), (set) => {
+          Effect.tap(Effect.mapError(load(split), placed(given)), (set) => {
             if (said.has(split)) return Effect.void
             said.add(split)
             return Effect.forEach(Print.remarks(set), (remark) => Console.error(remark), { discard: true })
@@ -205,8 +212,10 @@ const source = (
  * layers do.
  */
 export const layer = (given: ImagesFlags, colours: Colours, run?: string) => {
-  const images = Layer.provide(remarked(given), source(given, colours, run))
+  const images = source(given, colours, run)
   const { holdout } = recorded(given)
-  if (holdout !== undefined) return Images.holdout(holdout)(images)
-  return Option.isSome(given.holdoutSeed) ? refused("--holdout-seed", "expected --holdout beside it") : images
+  if (holdout === undefined && Option.isSome(given.holdoutSeed)) {
+    return refused("--holdout-seed", "expected --holdout beside it")
+  }
+  return Layer.provide(remarked(given), holdout === undefined ? images : Images.holdout(holdout)(images))
 }

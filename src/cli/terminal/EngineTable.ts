@@ -10,11 +10,11 @@ const row = (cells: ReadonlyArray<string>): string =>
 
 // The first thing to do, or what stands in the way; both go on at length.
 const brief = (reason: EngineError.Reason): string => {
-  const all = reason._tag === "ProviderUnavailable" && reason.remedy !== undefined
+  const all = reason._tag === "ProviderUnavailable"
     ? reason.remedy
     : reason._tag === "PrecisionUnavailable"
     ? reason.detail
-    : reason.message
+    : reason.finding
   const [first = all] = all.split(/, or |, and | and name |; /)
   const room = WIDTH - NAMES - 1
   return first.length <= room ? first : `${first.slice(0, room - 1)}…`

@@ -1,23 +1,23 @@
 /** Failures on standard error, once, for a person or a program, with an exit code by kind. */
 import { Cause, Console, Effect, Exit, Predicate, Runtime, Schema } from "effect"
-import { CliError } from "effect/cli"
+import { CliError, CliOutput } from "effect/cli"
+import { TaggedError, type Told } from "../../domain/values/TaggedError.ts"
 
-/** A failure of a command: its message says all, its tag is that of the error or of its reason. */
-export class Failure extends Schema.TaggedError<Failure>()("Failure", {
+/** A failure of a command. */
+export class Failure extends TaggedError<Failure>()("Failure", {
+  /** The class of the error, or of its innermost reason. */
   tag: Schema.String,
-  text: Schema.String,
+  finding: Schema.String,
+  remedy: Schema.String,
   code: Schema.Int,
   /** The file or the folder that it is about. */
-  file: Schema.optionalKey(Schema.String)
+  file: Schema.optionalKey(Schema.String),
+  /** True if it is on standard error already. */
+  shown: Schema.optionalKey(Schema.Boolean)
 }) {
   override readonly [Runtime.errorExitCode] = this.code
-  override readonly [CliError.userMessage] = this.text
-  override get message() {
-    return this.text
-  }
+  override readonly [Runtime.errorReported] = this.shown !== true
 }
-
-const PLACES = ["path", "file", "directory", "folder"] as const
 
 const textAt = (error: object, key: string): string | undefined => {
   const found = Predicate.hasProperty(error, key) ? error[key] : undefined
@@ -30,14 +30,23 @@ const reasons = (error: unknown): ReadonlyArray<object> => {
   return [error, ...(Predicate.hasProperty(error, "reason") ? reasons(error.reason) : [])]
 }
 
-// Some sources are flags, or the command line as a whole.
+const FOLDERS = ["path", "directory", "folder", "run"] as const
+
+// Some sources are flags, stages, or the name of a collection.
 const isFile = (place: string): boolean => !place.startsWith("--") && !place.includes(" ") && /[./\\]/.test(place)
 
-const fileOf = (error: unknown): string | undefined =>
-  reasons(error).toReversed().flatMap((one) => {
-    const source = textAt(one, "source")
-    return [...PLACES.map((key) => textAt(one, key)), source !== undefined && isFile(source) ? source : undefined]
-  }).find((place) => place !== undefined)
+/** The file or the folder that an error is about. Some errors name a file of the folder that an outer one names. */
+const fileOf = (error: unknown): string | undefined => {
+  const all = reasons(error).toReversed()
+  const source = all.map((one) => textAt(one, "source")).find((one) => one !== undefined && isFile(one))
+  const folder = all.flatMap((one) => FOLDERS.map((key) => textAt(one, key))).find((one) => one !== undefined)
+  const file = all.map((one) => textAt(one, "file")).find((one) => one !== undefined)
+  return file === undefined
+    ? folder ?? source
+    : folder === undefined || /[/\\]/.test(file)
+    ? file
+    : `${folder}/${file}`
+}
 
 const codeOf = (error: unknown): number => {
   const code = Predicate.hasProperty(error, Runtime.errorExitCode) ? error[Runtime.errorExitCode] : undefined
@@ -47,92 +56,52 @@ const codeOf = (error: unknown): number => {
 const tagOf = (error: unknown): string =>
   reasons(error).map((one) => textAt(one, "_tag")).findLast((tag) => tag !== undefined) ?? "Error"
 
-/** Every typed error as its message and exit code, without a stack trace. */
-export const mapErrors = <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.mapError(self, (error) => {
-    const file = fileOf(error)
-    return new Failure({
-      tag: tagOf(error),
-      text: error.message,
-      code: codeOf(error),
-      ...(file === undefined ? {} : { file })
-    })
-  })
-
-/** A command line that was not understood. */
-export class Misuse extends Schema.TaggedError<Misuse>()("Misuse", {
-  tag: Schema.String,
-  text: Schema.String,
-  remedy: Schema.String
-}) {
-  override readonly [Runtime.errorExitCode] = 64
-  override readonly [Runtime.errorReported] = false
-  override get message() {
-    return this.text
-  }
-}
-
-// Commands without results for machines know no --json. Their own failures still are objects.
-const isAskedFor = (error: CliError.NonShowHelpErrors): boolean =>
-  error._tag === "UnrecognizedOption" && error.option === "--json"
-
-/** Gives command lines that were not understood their exit code, which otherwise is that of any failure. */
-export const misuse = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Misuse, R> =>
-  Effect.mapError(self, (error) => {
-    if (!(error instanceof CliError.ShowHelp) || error.errors.length === 0) return error
-    const { commandPath: [program, ...verb], errors } = error
-    const said = errors.some((one) => !isAskedFor(one)) ? errors.filter((one) => !isAskedFor(one)) : errors
-    const sentence = ({ message }: { readonly message: string }) => message.replaceAll(/\s+/g, " ").trim()
-    return new Misuse({
-      tag: said[0]!._tag,
-      text: said.map(sentence).join("; "),
-      remedy: `see ${[program, "help", ...verb].join(" ")}`
-    })
-  })
-
-const messageOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
-
-const AGAIN = " Correct this and run again."
-
-/** The part of a message that tells what to do. */
-const remedyOf = (message: string): string | undefined => {
-  if (message.endsWith(AGAIN)) return "correct this and run again"
-  const at = message.replaceAll(/\((?:[^()]|\([^()]*\))*\)/g, (list) => "_".repeat(list.length)).indexOf("; ")
-  return at < 0 ? undefined : message.slice(at + 2)
-}
-
-/** A failure as one object for a program. */
-const object = (error: unknown): string => {
-  const message = messageOf(error)
-  const given = error instanceof Failure || error instanceof Misuse ? error : undefined
-  return JSON.stringify({
-    tag: given?.tag ?? tagOf(error),
-    message,
-    file: given instanceof Failure ? given.file : fileOf(error),
-    remedy: given instanceof Misuse ? given.remedy : remedyOf(message),
-    exitCode: codeOf(error)
+/** Makes the failure of a typed error. */
+export const of = (error: Told): Failure => {
+  const { finding, remedy } = error
+  const file = fileOf(error)
+  return new Failure({
+    tag: tagOf(error),
+    finding,
+    remedy,
+    code: codeOf(error),
+    ...(file === undefined ? {} : { file })
   })
 }
 
-const DEFECT = "this is a bug in patchword, not in its input; please report it with these lines:"
+/** Turns every typed error into a {@link Failure}. */
+export const mapErrors = <A, E extends Told, R>(self: Effect.Effect<A, E, R>) => Effect.mapError(self, of)
+
+const object = ({ code: exitCode, file, message, remedy, tag }: Failure): string =>
+  JSON.stringify({ tag, message, file, remedy, exitCode })
+
+/** Writes a failure to standard error: one JSON object in a line for a program (`machine`), else as text. */
+export const show = (machine: boolean) => (failure: Failure): Effect.Effect<void> =>
+  Console.error(
+    machine
+      ? object(failure)
+      : CliOutput.defaultFormatter().formatError(
+        new CliError.UserError({ cause: failure, userMessage: failure.message })
+      )
+  )
+
+const BUG = "this is a bug in patchword, not in its input"
+
+const isTold = (error: unknown): error is Told =>
+  Predicate.hasProperty(error, "finding") && Predicate.hasProperty(error, "remedy")
 
 /**
  * Writes a failure that nobody has shown to standard error, and of a defect its stack trace; also what an interruption brought.
  * For a program, every failure is one JSON object in a line.
  */
-export const reported =
-  (machine: boolean) =>
-  <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.onExit(self, (exit) => {
-      if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
-      const error = Cause.squash(exit.cause)
-      const known = !Cause.hasDies(exit.cause) || Predicate.hasProperty(error, Runtime.errorExitCode)
-      const silent = !Runtime.getErrorReported(error)
-      if (machine && (!silent || error instanceof Misuse)) {
-        const said = object(known ? error : { _tag: "Defect", message: `${DEFECT} ${Cause.pretty(exit.cause)}` })
-        return Console.error(said)
-      }
-      if (silent) return Effect.void
-      return known ? Effect.logError(messageOf(error)) : Effect.logError(DEFECT, exit.cause)
-    })
+export const reported = (machine: boolean) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onExit(self, (exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+    const error = Cause.squash(exit.cause)
+    if (!Runtime.getErrorReported(error)) return Effect.void
+    if (isTold(error)) return show(machine)(error instanceof Failure ? error : of(error))
+    const remedy = "report it with these lines"
+    return machine
+      ? show(true)(new Failure({ tag: "Defect", finding: `${BUG}: ${Cause.pretty(exit.cause)}`, remedy, code: 1 }))
+      : Effect.logError(`${BUG}; ${remedy}:`, exit.cause)
+  })

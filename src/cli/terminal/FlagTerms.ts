@@ -24,6 +24,11 @@ const TERMS: Readonly<Record<string, string>> = {
 const KEYS = ConfigKeys.of(Preset).map(({ path }) => path)
 const OPTIMIZERS = KEYS.filter((path) => path.at(-1) === "optimizer")
 const ALL = [...OPTIMIZERS.flatMap((path) => TrainingLength.names.map((name) => [...path, name])), ...KEYS]
+/** The keys without their stages, each once. */
+const OF_ANY = [...new Set(ALL.map((path) => path.slice(1).join(".")))].map((key) => key.split("."))
+
+/** The form of a value of the configuration. */
+export const SET = "write it as --set pretrain.optimizer.lr=0.001, and see the keys by patchword config"
 
 /** A sentence on a flag that a command does not take; nothing where its meaning is not known. */
 export const hint = (option: string, { commandPath = [], flags }: HelpDoc.HelpDoc): string | undefined => {
@@ -36,6 +41,8 @@ export const hint = (option: string, { commandPath = [], flags }: HelpDoc.HelpDo
   const stage = commandPath[1] ?? ""
   const keys = FieldTerms.meant([name], ALL)
   const own = FieldTerms.meant([stage, name], ALL)
-  const found = (own.length > 0 ? own : keys).map((path) => `--set ${path.join(".")}=VALUE`)
+  const anywhere = FieldTerms.meant([name], OF_ANY).map((path) => ["STAGE", ...path])
+  const paths = [own, keys, anywhere].find((some) => some.length > 0) ?? []
+  const found = paths.map((path) => `--set ${path.join(".")}=VALUE`)
   return found.length === 0 ? undefined : `${option} is a value of the configuration: ${Suggest.either(found)}`
 }

@@ -1,20 +1,31 @@
 /** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
-import { Console, Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
+import { Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
 import { CliOutput } from "effect/cli"
-import * as FlagTerms from "./FlagTerms.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
+import * as Failure from "./Failure.ts"
 import * as HelpText from "./HelpText.ts"
+import * as Misuse from "./Misuse.ts"
 
 /** The program that read the output has ended, as `head` does after some lines. Nothing is printed then. */
-export class PipeClosed extends Schema.TaggedError<PipeClosed>()("PipeClosed", {}) {
+export class PipeClosed extends TaggedError<PipeClosed>()("PipeClosed", {}) {
   override readonly [Runtime.errorExitCode] = 141
   override readonly [Runtime.errorReported] = false
+  get finding() {
+    return "the program that read the output has ended"
+  }
+  get remedy() {
+    return "let it read all of the output"
+  }
 }
 
 /** The output could not be written, say on a full disk. */
-export class OutputLost extends Schema.TaggedError<OutputLost>()("OutputLost", { problem: Schema.String }) {
+export class OutputLost extends TaggedError<OutputLost>()("OutputLost", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 74
-  override get message() {
-    return `the output cannot be written (${this.problem}); free some space or choose another place for it`
+  get finding() {
+    return `the output cannot be written (${this.problem})`
+  }
+  get remedy() {
+    return "free some space or choose another place for it"
   }
 }
 
@@ -55,26 +66,18 @@ export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, 
 const formatter: CliOutput.Formatter = { ...CliOutput.defaultFormatter(), formatHelpDoc: HelpText.format }
 
 /**
- * Says on standard error what is wrong with a command line, and where its help is: standard output is for results. For a
- * `machine`, which reads failures as objects, nothing is said here.
+ * Says on standard error what is wrong with a command line: standard output is for results. A `machine` gets no help that it did
+ * not ask for.
  */
 export const layer = (machine: boolean): Layer.Layer<never> =>
   Layer.merge(
     CliOutput.layer(formatter),
     CliOutput.layerPresenter({
-      present: Effect.fnUntraced(function*(event) {
-        if (event._tag === "InvalidInvocation") {
-          const [program, ...verb] = event.commandPath
-          const more = `${[program, "help", ...verb].join(" ")} says what it takes`
-          const hints = event.errors.flatMap((error) => {
-            const told = error._tag === "UnrecognizedOption" ? FlagTerms.hint(error.option, event.helpDoc) : undefined
-            return told === undefined ? [] : [told]
-          })
-          return yield* Console.error(`${formatter.formatErrors(event.errors)}\n\n  ${[...hints, more].join("\n  ")}`)
-        }
-        if (!machine || event._tag !== "Help" || event.reason === "Requested") {
-          yield* CliOutput.defaultPresenter.present(event)
-        }
-      })
+      present: (event) => {
+        if (event._tag === "InvalidInvocation") return Failure.show(machine)(Misuse.of(event))
+        return machine && event._tag === "Help" && event.reason === "Implicit"
+          ? Effect.void
+          : CliOutput.defaultPresenter.present(event)
+      }
     })
   )

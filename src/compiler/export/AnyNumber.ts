@@ -14,7 +14,7 @@ const FEW = 97
 const MANY = 101
 
 const refuse = (operation: string, problem: string): never => {
-  throw new NotTraceable(`the number of images cannot be left open: ${problem} in ${operation}; give a number`)
+  throw new NotTraceable(`the number of images cannot be left open: ${problem} in ${operation}`)
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

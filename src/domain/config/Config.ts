@@ -15,6 +15,7 @@
 import { Effect, Runtime, Schema, SchemaIssue } from "effect"
 import * as Json from "../values/Json.ts"
 import * as Suggest from "../values/Suggest.ts"
+import { TaggedError } from "../values/TaggedError.ts"
 import * as ConfigKeys from "./ConfigKeys.ts"
 import * as FieldTerms from "./FieldTerms.ts"
 import * as TrainingLength from "./TrainingLength.ts"
@@ -29,16 +30,18 @@ export const Problem = Schema.Struct({
 export type Problem = typeof Problem.Type
 
 /** A configuration cannot be used. */
-export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+export class ConfigError extends TaggedError<ConfigError>()("ConfigError", {
   /** The name of the configuration's source: a file, a flag. */
   source: Schema.String,
   problems: Schema.NonEmptyArray(Problem)
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
+  get finding() {
     const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
-    const text = `${this.source} is not a usable configuration: ${problems.join("; ")}`
-    return `${text}${text.endsWith("?") ? "" : "."} Correct this and run again.`
+    return `${this.source}: ${problems.join("; ")}`
+  }
+  get remedy() {
+    return `correct ${this.problems.length === 1 ? "this" : "these"} and run again`
   }
 }
 
@@ -47,6 +50,13 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 const show = (path: ReadonlyArray<PropertyKey>): string => path.map(String).join(".")
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** Lists the choices of a value in words: `expected a, b or c, got "d"`. */
+const choices = (text: string): string =>
+  text.replace(
+    /^expected ("[^"]*"(?: \| "[^"]*")+)/,
+    (_, all: string) => `expected ${Suggest.either(all.split(" | ").map((choice) => choice.slice(1, -1)))}`
+  )
 
 /** The paths of a configuration's keys. `said` adds the other words for the length of a training. */
 const paths = (schema: Schema.Constraint, said: boolean): ReadonlyArray<ReadonlyArray<string>> => {
@@ -99,7 +109,7 @@ const problems = (
   }
   return format(issue).issues.map((found) => ({
     path: show([...path, ...(found.path ?? []).map((key) => (typeof key === "object" ? key.key : key))]),
-    message: lowerFirst(found.message)
+    message: choices(lowerFirst(found.message))
   }))
 }
 

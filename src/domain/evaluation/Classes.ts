@@ -14,6 +14,7 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError } from "../values/TaggedError.ts"
 
 /** The facts about a split that are known without decoding its images. */
 export interface Labelled {
@@ -41,47 +42,54 @@ const some = (names: ReadonlyArray<string>): string =>
   `${names.slice(0, FIRST).map((name) => `"${name}"`).join(", ")}${names.length > FIRST ? ", …" : ""}`
 
 /** A label is not the number of a class. */
-export class LabelOutside extends Schema.TaggedError<LabelOutside>()("LabelOutside", {
+export class LabelOutside extends TaggedError<LabelOutside>()("LabelOutside", {
   /** The index of the image in the split. */
   image: Schema.Int,
   label: Schema.Int,
   classes: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `image ${this.image} has the label ${this.label}, but labels from 0 to ${this.classes - 1} were expected; ` +
-      "correct the label, or the list of classes"
+  get finding() {
+    return `image ${this.image} has the label ${this.label}, but labels from 0 to ${this.classes - 1} were expected`
+  }
+  get remedy() {
+    return "correct the label, or the list of classes"
   }
 }
 
 /** All images belong to one class, so a classifier has nothing to learn. */
-export class OneClass extends Schema.TaggedError<OneClass>()("OneClass", {
+export class OneClass extends TaggedError<OneClass>()("OneClass", {
   images: Schema.Int,
   class: Schema.String,
   labelSource: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const read = this.labelSource === undefined ? "" : `. The label was read from ${this.labelSource}`
-    return `its ${this.images} images are all of one class, "${this.class}"${read}. At least two classes are needed; ` +
-      "check the source of the labels"
+    return `its ${this.images} images are all of one class, "${this.class}"${read}. At least two classes are needed`
+  }
+  get remedy() {
+    return "check the source of the labels"
   }
 }
 
 /** A class name occurs twice in a list, and the two lists differ. Classes cannot be matched by name. */
-export class ClassTwice extends Schema.TaggedError<ClassTwice>()("ClassTwice", {
+export class ClassTwice extends TaggedError<ClassTwice>()("ClassTwice", {
   list: Schema.String,
   class: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return `the class "${this.class}" occurs twice in the list of ${this.list}. The two lists differ, so classes are matched ` +
-      "by name; give each class its own name"
+      "by name"
+  }
+  get remedy() {
+    return "give each class its own name"
   }
 }
 
 /** The classes of a split are not the learned classes. */
-export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesDiffer", {
+export class ClassesDiffer extends TaggedError<ClassesDiffer>()("ClassesDiffer", {
   /** The name of the source of the learned classes. */
   learned: Schema.String,
   /** The learned classes. */
@@ -93,43 +101,50 @@ export class ClassesDiffer extends Schema.TaggedError<ClassesDiffer>()("ClassesD
   missing: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { given, learned, missing, unknown, wanted } = this
     const parts = [
       ...(unknown.length === 0 ? [] : [`Not in ${learned}: ${unknown.length} (${some(unknown)})`]),
       ...(missing.length === 0 ? [] : [`Missing: ${missing.length} (${some(missing)})`])
     ]
-    const advice = unknown.length > 0
+    const all = `its ${given.length} classes (${some(given)}) are not the ${wanted.length} of ${learned} (${
+      some(wanted)
+    })`
+    return [all, ...parts].join(". ")
+  }
+  get remedy() {
+    return this.unknown.length > 0
       ? "use the same class names in both"
       : "add them, or allow fewer classes: --classes fewer, or --classes subset to answer only with classes that occur"
-    return `its ${given.length} classes (${some(given)}) are not the ${wanted.length} of ${learned} (${
-      some(wanted)
-    }). ` +
-      `${parts.join(". ")}; ${advice}`
   }
 }
 
 /** Test images have classes without any training image. */
-export class NeverLearned extends Schema.TaggedError<NeverLearned>()("NeverLearned", {
+export class NeverLearned extends TaggedError<NeverLearned>()("NeverLearned", {
   learned: Schema.String,
   classes: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const classes = `${this.classes.length} (${some(this.classes)})`
-    return `it has images of classes without any image in ${this.learned}: ${classes}; add images to ${this.learned}, or ` +
-      "remove them here"
+    return `it has images of classes without any image in ${this.learned}: ${classes}`
+  }
+  get remedy() {
+    return `add images to ${this.learned}, or remove them here`
   }
 }
 
 /** The labels of a split cannot be used. `reason` has the cause, and its exit code. */
-export class ClassesError extends Schema.TaggedError<ClassesError>()("ClassesError", {
+export class ClassesError extends TaggedError<ClassesError>()("ClassesError", {
   split: Schema.String,
   reason: Schema.Union([LabelOutside, OneClass, ClassTwice, ClassesDiffer, NeverLearned])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return `split ${this.split}: ${this.reason.message}`
+  get finding() {
+    return `split ${this.split}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

@@ -15,6 +15,7 @@
  */
 import { Result, Runtime, Schema } from "effect"
 import * as KeyedRandom from "../values/KeyedRandom.ts"
+import { TaggedError } from "../values/TaggedError.ts"
 import * as Classes from "./Classes.ts"
 
 /** The share of each class that is held out, and the seed that selects the images. */
@@ -38,30 +39,35 @@ export type Drawn = typeof Drawn.Type
 const NAMED = 5
 
 /** Some classes have one image, which cannot be in both parts. */
-export class ClassesOfOne extends Schema.TaggedError<ClassesOfOne>()("ClassesOfOne", {
+export class ClassesOfOne extends TaggedError<ClassesOfOne>()("ClassesOfOne", {
   classes: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { classes } = this
     const names = classes.slice(0, NAMED).map((name) => `"${name}"`).join(", ")
     return `no part can be held out: ${classes.length} ${
       classes.length === 1 ? "class has" : "classes have"
     } one image ` +
-      `(${names}${classes.length > NAMED ? ", ..." : ""}). Each class needs two; add images, or remove the class`
+      `(${names}${classes.length > NAMED ? ", ..." : ""}). Each class needs two`
+  }
+  get remedy() {
+    return "add images, or remove the class"
   }
 }
 
 /** One of the two parts would have no image. */
-export class PartEmpty extends Schema.TaggedError<PartEmpty>()("PartEmpty", {
+export class PartEmpty extends TaggedError<PartEmpty>()("PartEmpty", {
   share: Schema.Finite,
   images: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
+  get finding() {
     const { images, share } = this
-    return `a share of ${share} of ${images} images leaves no image for ${share < 0.5 ? "testing" : "training"}; ` +
-      "hold out another share, such as 0.2"
+    return `a share of ${share} of ${images} images leaves no image for ${share < 0.5 ? "testing" : "training"}`
+  }
+  get remedy() {
+    return "hold out another share, such as 0.2"
   }
 }
 

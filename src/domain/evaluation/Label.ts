@@ -14,6 +14,7 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError } from "../values/TaggedError.ts"
 
 /**
  * A label. An integer is the number of a class, counted from 0. A text is the name of a class. An image without a label has
@@ -22,13 +23,16 @@ import { Result, Runtime, Schema } from "effect"
 export type Label = bigint | string | undefined
 
 /** A value cannot be a label. */
-export class LabelError extends Schema.TaggedError<LabelError>()("LabelError", {
+export class LabelError extends TaggedError<LabelError>()("LabelError", {
   /** The value that was found: `0.4`, `a list`. */
   found: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return `a label is a text or an integer, not ${this.found}`
+  }
+  get remedy() {
+    return "correct the label"
   }
 }
 

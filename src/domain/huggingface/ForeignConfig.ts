@@ -13,16 +13,20 @@
  */
 import { Effect, Record, Runtime, Schema } from "effect"
 import * as Config from "../config/Config.ts"
+import { TaggedError } from "../values/TaggedError.ts"
 
 /** A file asks for something that is not supported. */
-export class ForeignError extends Schema.TaggedError<ForeignError>()("ForeignError", {
+export class ForeignError extends TaggedError<ForeignError>()("ForeignError", {
   file: Schema.String,
   problems: Schema.NonEmptyArray(Config.Problem)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
     return `${this.file} has values that are not supported here, so outputs would differ: ${problems.join(", ")}`
+  }
+  get remedy() {
+    return "use a network with the supported values"
   }
 }
 

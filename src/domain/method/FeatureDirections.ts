@@ -13,9 +13,10 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError } from "../values/TaggedError.ts"
 
 /** The features of a patch have no direction. */
-export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection", {
+export class NoDirection extends TaggedError<NoDirection>()("NoDirection", {
   /** The name of the image. */
   image: Schema.String,
   /** The number of the patch, counted from 0, row by row. */
@@ -24,10 +25,12 @@ export class NoDirection extends Schema.TaggedError<NoDirection>()("NoDirection"
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return `the features of patch ${this.patch} of image ${this.image} ${this.problem}. They have no direction, and a ` +
-      "tokenizer learns directions; check the image, and the input and the output of the teacher's model, remove the image, " +
-      "or use another teacher"
+      "tokenizer learns directions"
+  }
+  get remedy() {
+    return "check the image, and the input and the output of the teacher's model, remove the image, or use another teacher"
   }
 }
 

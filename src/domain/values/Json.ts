@@ -16,15 +16,19 @@
  * ```
  */
 import { Effect, Result, Runtime, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { TaggedError } from "./TaggedError.ts"
 
 /** A value that JSON can hold. */
 export type Json = Schema.Json
 
 /** A text is not usable JSON. */
-export class JsonError extends Schema.TaggedError<JsonError>()("JsonError", { problem: Schema.String }) {
+export class JsonError extends TaggedError<JsonError>()("JsonError", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return this.problem
+  }
+  get remedy() {
+    return "correct the text, or write the file again"
   }
 }
 

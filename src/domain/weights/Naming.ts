@@ -15,6 +15,7 @@
  * ```
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError, type Told } from "../values/TaggedError.ts"
 import * as ElementType from "./ElementType.ts"
 import { BEIT, beitPatches, Naming, namings, Network, networks } from "./NetworkNames.ts"
 import type { Tensor } from "./Safetensors.ts"
@@ -44,25 +45,33 @@ const SHOWN = 5
 const some = (names: ReadonlyArray<string>): string =>
   names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
 
-/** The names of tensors cannot be translated. */
-export class NamingError
-  extends Schema.TaggedError<NamingError>()("NamingError", { network: Network, reason: Reason })
-{
-  override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return Reason.match(this.reason, {
-      Unclear: ({ found, markers, names }) =>
+const told = ({ network, reason }: { readonly network: Network; readonly reason: Reason }): Told =>
+  Reason.match(reason, {
+    Unclear: ({ found, markers, names }) => ({
+      finding:
         `the names are ${found.length === 0 ? "of no known naming" : `those of ${found.join(" and ")} at once`}. A ` +
-        `${this.network} network has ${
-          markers.map(({ name, naming }) => `${name} (${naming})`).join(" or ")
-        }. The file ` +
-        `has ${names.length === 0 ? "no tensors" : some(names)}; use a file of that network, written by one of them`,
-      NoNetwork: ({ known, naming }) => `${naming} has no ${this.network} network; use ${known.join(" or ")} names`,
-      NoPlace: ({ names, naming }) =>
-        `the ${this.network} network of ${naming} has no name for ${
-          some(names)
-        }; remove these tensors, or use official names`
+        `${network} network has ${markers.map(({ name, naming }) => `${name} (${naming})`).join(" or ")}. The file ` +
+        `has ${names.length === 0 ? "no tensors" : some(names)}`,
+      remedy: "use a file of that network, written by one of them"
+    }),
+    NoNetwork: ({ known, naming }) => ({
+      finding: `${naming} has no ${network} network`,
+      remedy: `use ${known.join(" or ")} names`
+    }),
+    NoPlace: ({ names, naming }) => ({
+      finding: `the ${network} network of ${naming} has no name for ${some(names)}`,
+      remedy: "remove these tensors, or use official names"
     })
+  })
+
+/** The names of tensors cannot be translated. */
+export class NamingError extends TaggedError<NamingError>()("NamingError", { network: Network, reason: Reason }) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return told(this).finding
+  }
+  get remedy() {
+    return told(this).remedy
   }
 }
 

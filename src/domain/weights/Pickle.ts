@@ -20,6 +20,7 @@
  * Format: https://docs.python.org/3/library/pickletools.html
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError, type Told } from "../values/TaggedError.ts"
 
 /** The reason why a pickle cannot be read. */
 export const Reason = Schema.TaggedUnion({
@@ -34,22 +35,35 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
+const told = (reason: Reason): Told =>
+  Reason.match(reason, {
+    Truncated: ({ length }) => ({
+      finding: `it is cut off after ${length} bytes`,
+      remedy: "copy the file again"
+    }),
+    Refused: ({ name }) => ({
+      finding: `it calls ${name}. Weights do not need this call, and it may do harm`,
+      remedy:
+        "if you trust the file, load it in PyTorch and save its tensors alone: torch.save(model.state_dict(), ...)"
+    }),
+    Arguments: ({ name }) => ({
+      finding: `it calls ${name} with unsupported arguments`,
+      remedy: "save the tensors again: torch.save(model.state_dict(), ...)"
+    }),
+    Invalid: ({ at, problem }) => ({
+      finding: `at byte ${at}, ${problem}`,
+      remedy: "the file is damaged: copy it again"
+    })
+  })
+
 /** A pickle is damaged, or asks for more than weights need. */
-export class PickleError extends Schema.TaggedError<PickleError>()("PickleError", { reason: Reason }) {
+export class PickleError extends TaggedError<PickleError>()("PickleError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `pickle: ${
-      Reason.match(this.reason, {
-        Truncated: ({ length }) => `it is cut off after ${length} bytes; copy the file again`,
-        Refused: ({ name }) =>
-          `it calls ${name}. Weights do not need this call, and it may do harm; if you trust the file, load it in PyTorch ` +
-          "and save its tensors alone: torch.save(model.state_dict(), ...)",
-        Arguments: ({ name }) =>
-          `it calls ${name} with unsupported arguments; save the tensors again: ` +
-          "torch.save(model.state_dict(), ...)",
-        Invalid: ({ at, problem }) => `at byte ${at}, ${problem}; the file is damaged, so copy it again`
-      })
-    }`
+  get finding() {
+    return `pickle: ${told(this.reason).finding}`
+  }
+  get remedy() {
+    return told(this.reason).remedy
   }
 }
 

@@ -20,6 +20,7 @@
  * Sources: `torch/serialization.py`, `torch/_utils.py`.
  */
 import { Result, Runtime, Schema } from "effect"
+import { TaggedError, type Told } from "../values/TaggedError.ts"
 import * as ElementType from "./ElementType.ts"
 import type { PickleError } from "./Pickle.ts"
 import type { Tensor } from "./Safetensors.ts"
@@ -55,36 +56,59 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
+const told = (reason: Reason): Told =>
+  Reason.match(reason, {
+    Legacy: () => ({
+      finding: "it has the format before PyTorch 1.6",
+      remedy: "load it in PyTorch and save it again: torch.save(torch.load(...), ...)"
+    }),
+    Archive: ({ problem }) => ({
+      finding: `the zip archive cannot be read (${problem})`,
+      remedy: "copy the file again"
+    }),
+    MissingRecord: ({ record }) => ({
+      finding: `the archive has no ${record}`,
+      remedy: "save it with torch.save, or copy it again"
+    }),
+    WrongLength: ({ expected, given, record }) => ({
+      finding: `${record} has ${given} bytes but ${expected} are expected`,
+      remedy: "the file is damaged: copy it again"
+    }),
+    ByteOrder: ({ given }) => ({
+      finding: `its byte order is ${given} but little is expected`,
+      remedy: "save it on a little-endian machine"
+    }),
+    OutOfRange: ({ record, value }) => ({
+      finding: `${record} holds ${value}, which does not fit in int32`,
+      remedy: "save that tensor as int32 or float32"
+    }),
+    NoTensors: ({ keys }) => ({
+      finding: `it has no tensors at the top or in ${ROOTS.join(", ")}. Its keys: ${some(keys) || "none"}`,
+      remedy: "save the tensors: torch.save(model.state_dict(), ...)"
+    }),
+    Repeated: ({ elements, stored, tensor }) => ({
+      finding:
+        `its tensors up to "${tensor}" have ${elements} elements, but only ${stored} are stored. The others repeat them`,
+      remedy: "save all elements: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)"
+    }),
+    Pending: ({ tensor }) => ({
+      finding: `tensor "${tensor}" is stored without its negation or conjugation`,
+      remedy: "apply it and save again: tensor.resolve_neg().resolve_conj()"
+    }),
+    OutOfStorage: ({ given, needed, tensor }) => ({
+      finding: `tensor "${tensor}" needs ${needed} elements of a storage of ${given}`,
+      remedy: "the file is damaged: copy it again"
+    })
+  })
+
 /** A checkpoint of PyTorch cannot be read. */
-export class PthError extends Schema.TaggedError<PthError>()("PthError", { reason: Reason }) {
+export class PthError extends TaggedError<PthError>()("PthError", { reason: Reason }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `PyTorch checkpoint: ${
-      Reason.match(this.reason, {
-        Legacy: () =>
-          "it has the format before PyTorch 1.6; load it in PyTorch and save it again: torch.save(torch.load(...), ...)",
-        Archive: ({ problem }) =>
-          `the zip archive cannot be read (${problem}); it is cut off or damaged, so copy it again`,
-        MissingRecord: ({ record }) => `the archive has no ${record}; save it with torch.save, or copy it again`,
-        WrongLength: ({ expected, given, record }) =>
-          `${record} has ${given} bytes but ${expected} are expected; the file is damaged, so copy it again`,
-        ByteOrder: ({ given }) =>
-          `its byte order is ${given} but little is expected; save it on a little-endian machine`,
-        OutOfRange: ({ record, value }) =>
-          `${record} holds ${value}, which does not fit in int32; save that tensor as int32 or float32`,
-        NoTensors: ({ keys }) =>
-          `it has no tensors at the top or in ${ROOTS.join(", ")}. Its keys: ${some(keys) || "none"}; save the ` +
-          "tensors: torch.save(model.state_dict(), ...)",
-        Repeated: ({ elements, stored, tensor }) =>
-          `its tensors up to "${tensor}" have ${elements} elements, but only ${stored} are stored. The others repeat ` +
-          "them; save all elements: torch.save({name: tensor.contiguous() for name, tensor in state.items()}, ...)",
-        Pending: ({ tensor }) =>
-          `tensor "${tensor}" is stored without its negation or conjugation; apply it and save again: ` +
-          "tensor.resolve_neg().resolve_conj()",
-        OutOfStorage: ({ given, needed, tensor }) =>
-          `tensor "${tensor}" needs ${needed} elements of a storage of ${given}; the file is damaged, so copy it again`
-      })
-    }`
+  get finding() {
+    return `PyTorch checkpoint: ${told(this.reason).finding}`
+  }
+  get remedy() {
+    return told(this.reason).remedy
   }
 }
 

@@ -22,6 +22,7 @@
  */
 import { Result, Runtime, Schema } from "effect"
 import * as Json from "../values/Json.ts"
+import { TaggedError, type Told } from "../values/TaggedError.ts"
 import { DTYPES, type Elements, written } from "./ElementType.ts"
 
 /** A row-major array. Host tensors are such arrays. */
@@ -54,35 +55,63 @@ export const Reason = Schema.TaggedUnion({
 })
 export type Reason = typeof Reason.Type
 
+const told = (reason: Reason): Told =>
+  Reason.match(reason, {
+    Truncated: ({ given, needed }) => ({
+      finding: `the file is cut off: it has ${given} of ${needed} bytes`,
+      remedy: "copy the file again"
+    }),
+    Trailing: ({ given, needed }) => ({
+      finding: `the file has ${given} bytes but its tensors end at ${needed}`,
+      remedy: "copy the file again"
+    }),
+    HeaderTooLong: ({ length }) => ({
+      finding: `the header claims ${length} bytes but at most ${MAX_HEADER} are allowed`,
+      remedy: "check that this is a safetensors file"
+    }),
+    HeaderInvalid: ({ problem }) => ({
+      finding: `the header is invalid: ${problem}`,
+      remedy: "the file is damaged: copy it again"
+    }),
+    Duplicate: ({ key }) => ({
+      finding: `the header has the key "${key}" twice`,
+      remedy: "write the file again with unique names"
+    }),
+    UnknownDType: ({ dtype }) => ({
+      finding: `element type ${dtype} is not supported`,
+      remedy: `convert it to one of ${Object.keys(DTYPES).join(", ")}`
+    }),
+    SizeMismatch: ({ dtype, given, shape }) => ({
+      finding: `its byte range has ${given} bytes, which is not the size of shape [${shape.join(", ")}] in ${dtype}`,
+      remedy: "the file is damaged: copy it again"
+    }),
+    Overlap: ({ other }) => ({
+      finding: `its byte range overlaps that of "${other}"`,
+      remedy: "the file is damaged: copy it again"
+    }),
+    Gap: ({ expected, given }) => ({
+      finding: `its byte range begins at ${given} but the previous one ends at ${expected}`,
+      remedy: "the file is damaged: copy it again"
+    }),
+    OutOfRange: ({ index, value }) => ({
+      finding: `element ${index} is ${value}, which does not fit in int32`,
+      remedy: "store it as I32 or F32"
+    })
+  })
+
 /** A file is not valid safetensors, or holds data that host arrays cannot. */
-export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
+export class SafetensorsError extends TaggedError<SafetensorsError>()("SafetensorsError", {
   /** The tensor with the problem; absent if the problem concerns the file as a whole. */
   tensor: Schema.optionalKey(Schema.String),
   reason: Reason
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const subject = this.tensor === undefined ? "safetensors" : `safetensors: tensor "${this.tensor}"`
-    return `${subject}: ${
-      Reason.match(this.reason, {
-        Truncated: ({ given, needed }) =>
-          `the file has ${given} bytes but ${needed} are needed; it is cut off, so copy it again`,
-        Trailing: ({ given, needed }) =>
-          `the file has ${given} bytes but its tensors end at ${needed}; it is damaged, so copy it again`,
-        HeaderTooLong: ({ length }) =>
-          `the header claims ${length} bytes but at most ${MAX_HEADER} are allowed; check that this is a safetensors file`,
-        HeaderInvalid: ({ problem }) => `the header is invalid: ${problem}`,
-        Duplicate: ({ key }) => `the header has the key "${key}" twice; write the file again with unique names`,
-        UnknownDType: ({ dtype }) =>
-          `element type ${dtype} is not supported; convert it to one of ${Object.keys(DTYPES).join(", ")}`,
-        SizeMismatch: ({ dtype, given, shape }) =>
-          `its byte range has ${given} bytes, which is not the size of shape [${shape.join(", ")}] in ${dtype}`,
-        Overlap: ({ other }) => `its byte range overlaps that of "${other}"`,
-        Gap: ({ expected, given }) => `its byte range begins at ${given} but the previous one ends at ${expected}`,
-        OutOfRange: ({ index, value }) =>
-          `element ${index} is ${value}, which does not fit in int32; store it as I32 or F32`
-      })
-    }`
+    return `${subject}: ${told(this.reason).finding}`
+  }
+  get remedy() {
+    return told(this.reason).remedy
   }
 }
 

@@ -117,7 +117,7 @@ export const make = (
       const corrupt = ({ reason }: EngineError) =>
         Effect.sync(() => {
           const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
-          if (inPlace && ran) corrupted = new StateCorrupted({ step: steps + 1, detail: reason.message })
+          if (inPlace && ran) corrupted = new StateCorrupted({ step: steps + 1, detail: reason.finding })
         })
       return {
         run: Effect.fnUntraced(function*(batch: HostOf<B>) {

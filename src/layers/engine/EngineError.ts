@@ -1,135 +1,168 @@
 /** Errors of engines. */
-import { Runtime, Schema } from "effect"
+import { Effect, Runtime, Schema } from "effect"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 
 /** The device does not have enough memory for the program or its batch. */
-export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
+export class OutOfMemory extends TaggedError<OutOfMemory>()("OutOfMemory", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
-    return `there is not enough memory (${this.detail}); lower the batch size or choose a smaller network`
+  get finding() {
+    return `there is not enough memory (${this.detail})`
+  }
+  get remedy() {
+    return "lower the batch size or choose a smaller network"
   }
 }
 
 /** The loss of a step, or the norm of its gradients, is not a finite number. */
-export class NonFinite extends Schema.TaggedError<NonFinite>()("NonFinite", {
+export class NonFinite extends TaggedError<NonFinite>()("NonFinite", {
   step: Schema.Int,
   metric: Schema.Literals(["loss", "gradientNorm"]),
   value: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
-    return `the ${this.metric} of step ${this.step} is ${this.value}; lower the learning rate or look at the batch`
+  get finding() {
+    return `the ${this.metric} of step ${this.step} is ${this.value}`
+  }
+  get remedy() {
+    return "lower the learning rate or look at the batch"
   }
 }
 
 /** The engine does not have this operation. */
-export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
+export class UnsupportedOperation extends TaggedError<UnsupportedOperation>()("UnsupportedOperation", {
   operation: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    return `this engine cannot do ${this.operation}; use another engine`
+  get finding() {
+    return `this engine cannot do ${this.operation}`
+  }
+  get remedy() {
+    return "use another engine"
   }
 }
 
 /** The step cannot be compiled: it does something that only a running program, or no program, can do. */
-export class NotTraceable extends Schema.TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
+export class NotTraceable extends TaggedError<NotTraceable>()("NotTraceable", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
+  get finding() {
     return `the step cannot be compiled: ${this.problem}`
+  }
+  get remedy() {
+    return "change the step, or use an engine that does not compile (reference)"
   }
 }
 
 /** The shapes of the step's operands do not fit together. */
-export class WrongShape extends Schema.TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
+export class WrongShape extends TaggedError<WrongShape>()("WrongShape", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
+  get finding() {
     return `the step is wrong: ${this.problem}`
+  }
+  get remedy() {
+    return "correct the shapes of the step"
   }
 }
 
 /** The handle was used after its scope had closed. */
-export class Disposed extends Schema.TaggedError<Disposed>()("Disposed", {}) {
+export class Disposed extends TaggedError<Disposed>()("Disposed", {}) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
-    return "the handle's scope is closed; open a new handle"
+  get finding() {
+    return "the handle's scope is closed"
+  }
+  get remedy() {
+    return "open a new handle"
   }
 }
 
+const INSTALL = "install what it needs, or choose \"cpu\""
+
 /** The runtime of an engine cannot be loaded. */
-export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
+export class ProviderUnavailable extends TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   provider: Schema.String,
   detail: Schema.String,
   /** The action that helps. */
-  remedy: Schema.optionalKey(Schema.String)
+  remedy: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(INSTALL)))
 }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    const { detail, provider, remedy = "install its requirements or choose \"cpu\"" } = this
-    return `the provider "${provider}" cannot be used (${detail}); ${remedy}`
+  get finding() {
+    return `the provider "${this.provider}" cannot be used (${this.detail})`
   }
 }
 
 /** This processor or this engine does not have the precision. */
-export class PrecisionUnavailable extends Schema.TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
+export class PrecisionUnavailable extends TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
   precision: Schema.String,
   detail: Schema.String,
   /** The action that helps. */
   remedy: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    return `the precision "${this.precision}" cannot be used (${this.detail}); ${this.remedy}`
+  get finding() {
+    return `the precision "${this.precision}" cannot be used (${this.detail})`
   }
 }
 
 /** The type or shape of an input is not the one that the program expects. */
-export class BadInput extends Schema.TaggedError<BadInput>()("BadInput", {
+export class BadInput extends TaggedError<BadInput>()("BadInput", {
   input: Schema.String,
   expected: Schema.String,
   given: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return `${this.input} must be ${this.expected} but is ${this.given}`
+  }
+  get remedy() {
+    return "give it in this form"
   }
 }
 
 /** A model keeps its weights in other files (external data), and these were not given or cannot be read. */
-export class ExternalDataMissing extends Schema.TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
+export class ExternalDataMissing extends TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
   places: Schema.Array(Schema.String),
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the model keeps numbers outside of its file (${this.places.join(", ")}), ${this.problem}; save it in ` +
-      "one file, or give all of its files with it"
+  get finding() {
+    return `the model keeps numbers outside of its file (${this.places.join(", ")}), ${this.problem}`
+  }
+  get remedy() {
+    return "save it in one file, or give all of its files with it"
   }
 }
 
 /** The engine's worker thread has ended. */
-export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
+export class WorkerLost extends TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    return `the engine's worker thread has ended (${this.detail}); build the engine's layer again`
+  get finding() {
+    return `the engine's worker thread has ended (${this.detail})`
+  }
+  get remedy() {
+    return "build the engine's layer again"
   }
 }
 
 /** An earlier step failed while it wrote the next state. */
 export class StateCorrupted
-  extends Schema.TaggedError<StateCorrupted>()("StateCorrupted", { step: Schema.Int, detail: Schema.String })
+  extends TaggedError<StateCorrupted>()("StateCorrupted", { step: Schema.Int, detail: Schema.String })
 {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
-    return `step ${this.step} failed (${this.detail}) and may have left its state half written; open a new handle with ` +
-      "a saved state"
+  get finding() {
+    return `step ${this.step} failed (${this.detail}) and may have left its state half written`
+  }
+  get remedy() {
+    return "open a new handle with a saved state"
   }
 }
 
 /** Any other error of the runtime. */
-export class Failed extends Schema.TaggedError<Failed>()("Failed", { detail: Schema.String }) {
+export class Failed extends TaggedError<Failed>()("Failed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
+  get finding() {
     return this.detail
+  }
+  get remedy() {
+    return "try another engine (--engine), or report this"
   }
 }
 
@@ -152,13 +185,16 @@ export const Reason = Schema.Union([
 export type Reason = typeof Reason.Type
 
 /** An engine failed. The exit code is that of the reason. */
-export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
+export class EngineError extends TaggedError<EngineError>()("EngineError", {
   /** The name of the step or the model. */
   program: Schema.String,
   reason: Reason
 }) {
   override readonly [Runtime.errorExitCode]: number = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return `engine, ${this.program}: ${this.reason.message}`
+  get finding() {
+    return `engine, ${this.program}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }

@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
     Effect.mapError(({ reason }) =>
       new EngineError({
         program: "start",
-        reason: new ProviderUnavailable({ provider: "tensorflow", detail: reason.message, remedy })
+        reason: new ProviderUnavailable({ provider: "tensorflow", detail: reason.finding, remedy })
       })
     )
   )

@@ -23,15 +23,16 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
 import { stat, statfs } from "node:fs/promises"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 
-const sentences = {
-  missing: "there is no such file; check the path",
-  full: "the disk is full; free some space and run the command again",
-  denied: "permission is denied; change the permissions of the file or choose another place",
-  circle: "the symbolic link leads back to itself; make it point to a file",
-  special: "this is not a regular file; name one",
-  other: "the operation failed"
+const SENTENCES = {
+  missing: ["there is no such file", "check the path"],
+  full: ["the disk is full", "free some space and run the command again"],
+  denied: ["permission is denied", "change the permissions of the file or choose another place"],
+  circle: ["the symbolic link leads back to itself", "make it point to a file"],
+  special: ["this is not a regular file", "name a regular one"],
+  other: ["the file cannot be read or written", "check the path and the disk"]
 } as const
 
 /** Kinds of files that cannot be read as regular files. Reading them may never end or never begin. */
@@ -43,16 +44,19 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
 }
 
 /** An operation of the file system failed. */
-export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+export class FileError extends TaggedError<FileError>()("FileError", {
   path: Schema.String,
   kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),
   cause: Schema.Defect()
 }) {
   override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
-  override get message() {
+  get finding() {
     const told = this.kind === "other" || this.kind === "special"
     const detail = told && this.cause instanceof Error ? ` (${this.cause.message})` : ""
-    return `${this.path}: ${sentences[this.kind]}${detail}`
+    return `${this.path}: ${SENTENCES[this.kind][0]}${detail}`
+  }
+  get remedy() {
+    return SENTENCES[this.kind][1]
   }
 }
 

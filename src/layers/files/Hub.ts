@@ -13,50 +13,64 @@
  * ```
  */
 import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "./Files.ts"
 
 /** The repository, revision or file does not exist. */
-export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { detail: Schema.String }) {
+export class NotThere extends TaggedError<NotThere>()("NotThere", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `there is no such repository, revision or file (${this.detail}); check the name, or give a token if it is private`
+  get finding() {
+    return `there is no such repository, revision or file (${this.detail})`
+  }
+  get remedy() {
+    return "check the name, or give a token if it is private"
   }
 }
 
 /** The Hub refuses this operation for this token. */
-export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
+export class NotAllowed extends TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    return `the Hub refused (${this.detail}); make a token with this permission in the settings of your account`
+  get finding() {
+    return `the Hub refused (${this.detail})`
+  }
+  get remedy() {
+    return "make a token with this permission in the settings of your account"
   }
 }
 
 /** The Hub cannot be reached, or the connection broke. */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
+export class Unreachable extends TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
-  override get message() {
-    return `the Hub was not reached (${this.detail}); check the network and try again`
+  get finding() {
+    return `the Hub was not reached (${this.detail})`
+  }
+  get remedy() {
+    return "check the network and try again"
   }
 }
 
 /** The repository holds none of the files of a model. */
-export class Empty extends Schema.TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
+export class Empty extends TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `the repository holds none of the files of a model (${
-      this.found.join(", ") || "it is empty"
-    }); check its name`
+  get finding() {
+    return `the repository holds none of the files of a model (${this.found.join(", ") || "it is empty"})`
+  }
+  get remedy() {
+    return "check its name"
   }
 }
 
 /** A download or upload failed. The exit code is that of the reason. */
-export class HubError extends Schema.TaggedError<HubError>()("HubError", {
+export class HubError extends TaggedError<HubError>()("HubError", {
   repository: Schema.String,
   reason: Schema.Union([NotThere, NotAllowed, Unreachable, Empty, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return this.reason._tag === "FileError" ? this.reason.message : `${this.repository}: ${this.reason.message}`
+  get finding() {
+    return this.reason._tag === "FileError" ? this.reason.finding : `${this.repository}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

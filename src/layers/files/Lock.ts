@@ -2,20 +2,25 @@
 import { Effect, Option, Runtime, Schema, type Scope } from "effect"
 import * as os from "node:os"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "./Files.ts"
 
 /** Name of the lock file. It records the process that uses the folder. */
 export const NAME = "lock"
 
 /** The folder is in use, by another process or by another part of this one. */
-export class Locked extends Schema.TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
+export class Locked extends TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    if (this.pid === process.pid && this.host === os.hostname()) {
-      return "another part of this process is using it; build one layer of the folder and share it"
-    }
-    return `process ${this.pid} on ${this.host} is using it; wait until that ends, ` +
-      "or delete the file lock in the folder if no such process is running patchword"
+  get #isOwn() {
+    return this.pid === process.pid && this.host === os.hostname()
+  }
+  get finding() {
+    return this.#isOwn ? "another part of this process is using it" : `process ${this.pid} on ${this.host} is using it`
+  }
+  get remedy() {
+    return this.#isOwn
+      ? "build one layer of the folder and share it"
+      : "wait until that ends, or delete the file lock in the folder if no such process is running patchword"
   }
 }
 

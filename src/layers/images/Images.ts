@@ -21,7 +21,7 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as Files from "../files/Files.ts"
 import { memoize } from "../files/Memoize.ts"
-import { ImagesError, SplitExists, UnknownSplit, within } from "./reading/ImagesError.ts"
+import { about, ImagesError, SplitExists, UnknownSplit } from "./reading/ImagesError.ts"
 import { type ImageSet, subset } from "./reading/ImageSet.ts"
 import type * as Emoji from "./sources/Emoji.ts"
 import type * as Folder from "./sources/Folder.ts"
@@ -109,13 +109,13 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
   Effect.gen(function*() {
     const { from = "train", into = "val", seed = 0, share } = options
     const { load, splits } = images
-    const config = yield* within("holdout")(Config.decode(Holdout.Holdout, "holdout")({ share, seed }))
-    if (!splits.includes(from)) return yield* within("images")(new UnknownSplit({ split: from, splits }))
-    if (splits.includes(into)) return yield* within("images")(new SplitExists({ split: into }))
+    const config = yield* about("holdout")(Config.decode(Holdout.Holdout, "holdout")({ share, seed }))
+    if (!splits.includes(from)) return yield* about("images")(new UnknownSplit({ split: from, splits }))
+    if (splits.includes(into)) return yield* about("images")(new SplitExists({ split: into }))
     const all = splits.flatMap((split) => split === from ? [from, into] : [split])
     const parts = yield* memoize(Effect.fnUntraced(function*(split: string) {
       const set = yield* load(from)
-      const { held, rest } = yield* within(from)(Effect.fromResult(Holdout.split(set, config)))
+      const { held, rest } = yield* about(from)(Effect.fromResult(Holdout.split(set, config)))
       const names = Array.from(held, (place) => `${set.classes[set.labels[place]!]}/${set.describe(place)}`)
       const drawn = { ...config, held: Files.sha256(names.toSorted().join("\n")) }
       return split === from
@@ -129,7 +129,7 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
         if (split === from || split === into) return parts(split)
         return splits.includes(split)
           ? load(split)
-          : within("images")(Effect.fail(new UnknownSplit({ split, splits: all })))
+          : about("images")(Effect.fail(new UnknownSplit({ split, splits: all })))
       }
     }
     return held

@@ -24,6 +24,7 @@
 import { Context, Effect, type FileSystem, Layer, Option, type Path, Ref, Runtime, Schema } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../files/Files.ts"
@@ -53,48 +54,59 @@ export interface Snapshot extends Request {
 }
 
 /** A file of a checkpoint differs from what was saved. */
-export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", {
+export class Damaged extends TaggedError<Damaged>()("Damaged", {
   folder: Schema.String,
   file: Schema.String,
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.folder}: ${this.file} is damaged (${this.problem}); delete this folder to continue from the checkpoint before it, or from the beginning if there is none`
+  get finding() {
+    return `${this.folder}: ${this.file} is damaged (${this.problem})`
+  }
+  get remedy() {
+    return "delete this folder to continue from the checkpoint before it, or from the beginning if there is none"
   }
 }
 
 /** The checkpoint was saved under another configuration or from other data. */
-export class Foreign extends Schema.TaggedError<Foreign>()("Foreign", {
+export class Foreign extends TaggedError<Foreign>()("Foreign", {
   folder: Schema.String,
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `${this.folder}: the checkpoint belongs to another run (${Json.showDifferences(this.differences)}); ` +
-      "use its settings to continue from it, delete the folder to start the stage again, or choose another run folder"
+  get finding() {
+    return `${this.folder}: the checkpoint belongs to another run (${Json.showDifferences(this.differences)})`
+  }
+  get remedy() {
+    return "use its settings to continue from it, delete the folder to start the stage again, or choose another run folder"
   }
 }
 
 /** There is no checkpoint of this step. */
-export class Missing extends Schema.TaggedError<Missing>()("Missing", {
+export class Missing extends TaggedError<Missing>()("Missing", {
   folder: Schema.String,
   steps: Schema.Array(Schema.Int)
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `${this.folder}: there is no such checkpoint; the steps saved are ${this.steps.join(", ") || "none"}`
+  get finding() {
+    return `${this.folder}: there is no such checkpoint`
+  }
+  get remedy() {
+    return this.steps.length === 0 ? "train the stage first" : `choose from the saved steps ${this.steps.join(", ")}`
   }
 }
 
 /** A checkpoint cannot be saved or loaded. The exit code is that of the reason. */
-export class CheckpointsError extends Schema.TaggedError<CheckpointsError>()("CheckpointsError", {
+export class CheckpointsError extends TaggedError<CheckpointsError>()("CheckpointsError", {
   reason: Schema.Union([Damaged, Foreign, Missing, StageName.StageNameInvalid, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
+  get finding() {
     const { reason } = this
-    return reason._tag === "StageNameInvalid" ? reason.message : `checkpoint ${reason.message}`
+    return reason._tag === "StageNameInvalid" ? reason.finding : `checkpoint ${reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 
@@ -210,7 +222,7 @@ const reader = (files: Files.Files, directory: string) => {
     const damaged = (file: string, problem: string) => new Damaged({ folder, file, problem })
     // A file that exists but cannot be read (permissions, a failing disk) is not damaged.
     const unreadable = (file: string) => (error: Files.FileError | Safetensors.SafetensorsError) =>
-      error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.message)
+      error instanceof Files.FileError && error.kind !== "missing" ? error : damaged(file, error.finding)
 
     const sealed = yield* files.readText(path.join(folder, STATE)).pipe(
       Effect.mapError(unreadable(STATE)),

@@ -14,6 +14,7 @@ import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "eff
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Version from "../../domain/values/Version.ts"
 import { Engine } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
@@ -37,21 +38,27 @@ export const Result = Schema.Struct({
 export type Result = typeof Result.Type
 
 /** The file is not a result. */
-export class NoResult extends Schema.TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
+export class NoResult extends TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `this is not a result of patchword, or it is damaged (${this.problem}); remove or restore the file`
+  get finding() {
+    return `this is not a result of patchword, or it is damaged (${this.problem})`
+  }
+  get remedy() {
+    return "remove or restore the file"
   }
 }
 
 /** Results cannot be written or read. The exit code is that of the reason. */
-export class ResultsError extends Schema.TaggedError<ResultsError>()("ResultsError", {
+export class ResultsError extends TaggedError<ResultsError>()("ResultsError", {
   file: Schema.String,
   reason: Schema.Union([NoResult, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return this.reason._tag === "FileError" ? this.reason.message : `${this.file}: ${this.reason.message}`
+  get finding() {
+    return this.reason._tag === "FileError" ? this.reason.finding : `${this.file}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

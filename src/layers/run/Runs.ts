@@ -111,7 +111,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     return yield* Effect.forEach(lines(text), (line, index) =>
       parseRow(line).pipe(
         Effect.map((row) => ({ line, row })),
-        Effect.mapError((error) => new Unreadable({ file: `${LOG}, line ${index + 1},`, problem: error.message }))
+        Effect.mapError((error) => new Unreadable({ file: LOG, problem: `line ${index + 1}: ${error.message}` }))
       ))
   })
 

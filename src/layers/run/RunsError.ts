@@ -1,6 +1,7 @@
 /** Errors of run folders. */
 import { Effect, Runtime, Schema } from "effect"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
@@ -15,39 +16,47 @@ export class StageBusy extends Schema.TaggedError<StageBusy>()("StageBusy", { st
 }
 
 /** The folder belongs to a run with another configuration. */
-export class OtherConfig extends Schema.TaggedError<OtherConfig>()("OtherConfig", {
+export class OtherConfig extends TaggedError<OtherConfig>()("OtherConfig", {
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `it belongs to a run with another configuration (${Json.showDifferences(this.differences)}); ` +
-      "use that configuration to continue this run, or choose another folder: with --from or --tokenizer, the new run " +
+  get finding() {
+    return `it belongs to a run with another configuration (${Json.showDifferences(this.differences)})`
+  }
+  get remedy() {
+    return "use that configuration to continue this run, or choose another folder: with --from or --tokenizer, the new run " +
       "can use the weights of this one"
   }
 }
 
 /** The folder holds other files than those of a run. */
-export class NotARun extends Schema.TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
+export class NotARun extends TaggedError<NotARun>()("NotARun", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
+  get finding() {
     return `it holds ${this.found.slice(0, 3).join(", ")}${this.found.length > 3 ? ", …" : ""} but no config.json, ` +
-      "so it is not a run folder; choose an empty or a new folder"
+      "so it is not a run folder"
+  }
+  get remedy() {
+    return "choose an empty or a new folder"
   }
 }
 
 /** A file of the folder differs from what was written. */
-export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", {
+export class Unreadable extends TaggedError<Unreadable>()("Unreadable", {
   file: Schema.String,
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.file} is damaged (${this.problem}); restore it, or begin again in another folder`
+  get finding() {
+    return `${this.file} is damaged (${this.problem})`
+  }
+  get remedy() {
+    return "restore it, or begin again in another folder"
   }
 }
 
 /** A run folder cannot be used. The exit code is that of the reason. */
-export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
+export class RunsError extends TaggedError<RunsError>()("RunsError", {
   directory: Schema.String,
   reason: Schema.Union([
     OtherConfig,
@@ -60,10 +69,13 @@ export class RunsError extends Schema.TaggedError<RunsError>()("RunsError", {
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
+  get finding() {
     const { directory, reason } = this
     const named = reason._tag === "FileError" || reason._tag === "StageNameInvalid"
-    return named ? reason.message : `run folder ${directory}: ${reason.message}`
+    return named ? reason.finding : `run folder ${directory}: ${reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

@@ -3,15 +3,18 @@
  * letter or digit.
  */
 import { Effect, Runtime, Schema } from "effect"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 
 /** A stage cannot have this name. */
-export class StageNameInvalid extends Schema.TaggedError<StageNameInvalid>()("StageNameInvalid", {
+export class StageNameInvalid extends TaggedError<StageNameInvalid>()("StageNameInvalid", {
   stage: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
-    return `a stage cannot be named "${this.stage}"; expected a name of letters, digits, "_", "-" and "." that begins with ` +
-      "a letter or a digit"
+  get finding() {
+    return `a stage cannot be named "${this.stage}"`
+  }
+  get remedy() {
+    return "choose a name of letters, digits, _, - and . that begins with a letter or a digit"
   }
 }
 

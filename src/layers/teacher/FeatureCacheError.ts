@@ -3,6 +3,7 @@ import { Effect, Runtime, Schema } from "effect"
 import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 
@@ -12,80 +13,94 @@ export const MANIFEST = "cache.json"
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
 /** The folder holds no cache. */
-export class NoCache extends Schema.TaggedError<NoCache>()("NoCache", {}) {
+export class NoCache extends TaggedError<NoCache>()("NoCache", {}) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `there is no ${MANIFEST} in it; check the path, or fill a cache by cacheFeatures`
+  get finding() {
+    return `there is no ${MANIFEST} in it`
+  }
+  get remedy() {
+    return "check the path, or fill a cache by cacheFeatures"
   }
 }
 
 /** The folder holds features of another teacher or of other images. */
-export class OtherFeatures extends Schema.TaggedError<OtherFeatures>()("OtherFeatures", {
+export class OtherFeatures extends TaggedError<OtherFeatures>()("OtherFeatures", {
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `it holds other features (${Json.showDifferences(this.differences)}); choose another folder`
+  get finding() {
+    return `it holds other features (${Json.showDifferences(this.differences)})`
+  }
+  get remedy() {
+    return "choose another folder"
   }
 }
 
 /** A file of the cache differs from what was written. */
-export class CacheDamaged extends Schema.TaggedError<CacheDamaged>()("CacheDamaged", {
+export class CacheDamaged extends TaggedError<CacheDamaged>()("CacheDamaged", {
   file: Schema.String,
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.file} is damaged (${this.problem}); ` + (this.file === MANIFEST
+  get finding() {
+    return `${this.file} is damaged (${this.problem})`
+  }
+  get remedy() {
+    return this.file === MANIFEST
       ? "delete the folder and fill the cache again"
       : "fill the cache again and let it compute damaged shards again (tokenizer cache with --damaged recompute; onDamaged: " +
-        "\"recompute\")")
+        "\"recompute\")"
   }
 }
 
 /** The cache has no features of this image. */
-export class NotCached extends Schema.TaggedError<NotCached>()("NotCached", {
+export class NotCached extends TaggedError<NotCached>()("NotCached", {
   /** The name of the image. */
   image: Schema.String,
   images: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `it holds the features of ${this.images} views, but not of this view of image ${this.image}; fill it for the ` +
-      "images, configuration, seed and steps of this training, or train with the teacher itself. If images were " +
-      "replaced by others of the same names and sizes, fill it with --again (again: true), which checks every " +
-      "view and computes missing ones"
+  get finding() {
+    return `it holds the features of ${this.images} views, but not of this view of image ${this.image}`
+  }
+  get remedy() {
+    return "fill it for the images, configuration, seed and steps of this training, or train with the teacher itself. If images " +
+      "were replaced by others of the same names and sizes, fill it with --again (again: true), which checks every view and " +
+      "computes missing ones"
   }
 }
 
 /** The disk does not have enough free space for the features. */
-export class TooLittleRoom extends Schema.TaggedError<TooLittleRoom>()("TooLittleRoom", {
+export class TooLittleRoom extends TaggedError<TooLittleRoom>()("TooLittleRoom", {
   needed: Schema.Finite,
   free: Schema.Finite
 }) {
   override readonly [Runtime.errorExitCode] = 74
-  override get message() {
-    return `the features need up to ${gigabytes(this.needed)} but the disk has ${
-      gigabytes(this.free)
-    } left; free some ` +
-      "space, choose another disk, store float16, or cache fewer steps"
+  get finding() {
+    return `the features need up to ${gigabytes(this.needed)} but the disk has ${gigabytes(this.free)} left`
+  }
+  get remedy() {
+    return "free some space, choose another disk, store float16, or cache fewer steps"
   }
 }
 
 /** A feature is too large for float16. */
-export class BeyondHalf extends Schema.TaggedError<BeyondHalf>()("BeyondHalf", {
+export class BeyondHalf extends TaggedError<BeyondHalf>()("BeyondHalf", {
   /** The name of the image. */
   image: Schema.String,
   value: Schema.Number
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Float16.MAX}; store float32`
+  get finding() {
+    return `the teacher gave the feature ${this.value} for image ${this.image}, but float16 ends at ${Float16.MAX}`
+  }
+  get remedy() {
+    return "store float32"
   }
 }
 
 /** The features of a patch are so small that float16 would lose or change their direction. */
-export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
+export class BelowHalf extends TaggedError<BelowHalf>()("BelowHalf", {
   /** The name of the image. */
   image: Schema.String,
   /** Index of the patch from 0, row by row. */
@@ -93,15 +108,18 @@ export class BelowHalf extends Schema.TaggedError<BelowHalf>()("BelowHalf", {
   length: Schema.Finite
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return `the features of patch ${this.patch} of image ${this.image} are too small for float16 (length ${
       this.length.toPrecision(2)
-    }): it would lose their direction; store float32`
+    }): it would lose their direction`
+  }
+  get remedy() {
+    return "store float32"
   }
 }
 
 /** A cache cannot give or take features. The exit code is that of the reason. */
-export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("FeatureCacheError", {
+export class FeatureCacheError extends TaggedError<FeatureCacheError>()("FeatureCacheError", {
   directory: Schema.String,
   reason: Schema.Union([
     NoCache,
@@ -117,10 +135,13 @@ export class FeatureCacheError extends Schema.TaggedError<FeatureCacheError>()("
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
+  get finding() {
     return this.reason instanceof Files.FileError
-      ? this.reason.message
-      : `feature cache ${this.directory}: ${this.reason.message}`
+      ? this.reason.finding
+      : `feature cache ${this.directory}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

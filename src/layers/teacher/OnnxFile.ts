@@ -18,13 +18,14 @@ export const read = Effect.fnUntraced(function*(file: string) {
     try: () => ExternalData.of(bytes),
     catch: (cause) =>
       new ModelInvalid({
-        problem: `it is not an ONNX model (${cause instanceof Error ? cause.message : String(cause)})`
+        problem: `it is not an ONNX model (${cause instanceof Error ? cause.message : String(cause)})`,
+        remedy: "name another file, or copy it again"
       })
   })
   const outside = places.find((place) => !isInside(place))
   if (outside !== undefined) {
-    const problem = `it keeps weights in "${outside}", which is outside of its folder; save its data in the same folder`
-    return yield* new ModelInvalid({ problem })
+    const problem = `it keeps weights in "${outside}", which is outside of its folder`
+    return yield* new ModelInvalid({ problem, remedy: "save its data in the same folder" })
   }
   const files = yield* Effect.forEach(places, (place): Effect.Effect<ModelFile, Files.FileError> => {
     const beside = path.join(path.dirname(file), place)

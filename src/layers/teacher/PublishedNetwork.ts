@@ -106,7 +106,7 @@ export const activationOf = <A extends string>({ said }: Origin, ...known: Reado
   const value = known.find((one) => one === told.value)
   const problem = `${told.file} has hidden_act "${told.value}", but ${known.join(" or ")} is expected`
   return value === undefined
-    ? Effect.fail(new ModelInvalid({ problem }))
+    ? Effect.fail(new ModelInvalid({ problem, remedy: "use other weights" }))
     : Effect.succeed({ file: told.file, value })
 }
 
@@ -154,9 +154,8 @@ export const sizesOf = Effect.fnUntraced(function*(
   const usual = width <= widest && width % HEAD === 0 ? width / HEAD : undefined
   const heads = options.heads ?? TeacherConfig.told(origin.said, "heads")?.value ?? usual
   if (heads === undefined) {
-    const problem =
-      `the number of heads of a network of ${width} channels is unknown; set it by heads (--teacher-heads)`
-    return yield* new ModelInvalid({ problem })
+    const problem = `the number of heads of a network of ${width} channels is unknown`
+    return yield* new ModelInvalid({ problem, remedy: "give it by --teacher-heads (in code heads)" })
   }
   const side = Math.sqrt(tokens - 1)
   if (!(Number.isInteger(side) && side > 0 && Number.isInteger(heads) && heads > 0 && width % heads === 0)) {

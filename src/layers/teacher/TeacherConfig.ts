@@ -142,8 +142,8 @@ export const fileOf = Effect.fnUntraced(function*(given: string) {
   if (!Option.exists(info, ({ type }) => type === "Directory")) return given
   const names = yield* Files.onFailure(given)(fs.readDirectory(given))
   const found = WEIGHTS.find((name) => names.includes(name))
-  const problem = `${given} is a folder without weights (${WEIGHTS.join(", ")}); name the file`
-  return found === undefined ? yield* new ModelInvalid({ problem }) : path.join(given, found)
+  const problem = `${given} is a folder without weights (${WEIGHTS.join(", ")})`
+  return found === undefined ? yield* new ModelInvalid({ problem, remedy: "name the file" }) : path.join(given, found)
 })
 
 /** Reads the configurations next to a file of weights. */

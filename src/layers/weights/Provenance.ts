@@ -5,6 +5,7 @@ import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"
 
 /** The provenance of weights: the run and the settings that produced them. */
@@ -39,12 +40,15 @@ const KEY = "patchword.provenance"
 const Text = Json.text(Provenance)
 
 /** The metadata of the file contains a provenance of another form. */
-export class ProvenanceInvalid extends Schema.TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
+export class ProvenanceInvalid extends TaggedError<ProvenanceInvalid>()("ProvenanceInvalid", {
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `its metadata "${KEY}" is invalid: ${this.problem}; remove that key or write the file again`
+  get finding() {
+    return `its metadata "${KEY}" is invalid: ${this.problem}`
+  }
+  get remedy() {
+    return "remove that key or write the file again"
   }
 }
 

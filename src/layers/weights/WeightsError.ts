@@ -1,6 +1,7 @@
 /** Errors of weights. */
 import { Runtime, Schema } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
 import * as Pickle from "../../domain/weights/Pickle.ts"
 import * as Pth from "../../domain/weights/Pth.ts"
@@ -14,13 +15,13 @@ const Described = Schema.Struct({ name: Schema.String, expected: Schema.String, 
 const NAMED = 3
 
 /** The tensors do not fit the network. */
-export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
+export class Mismatch extends TaggedError<Mismatch>()("Mismatch", {
   missing: Schema.Array(Schema.Struct({ name: Schema.String, expected: Schema.String })),
   unexpected: Schema.Array(Schema.Struct({ name: Schema.String, given: Schema.String })),
   misshaped: Schema.Array(Described)
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const parts = [
       ["missing", this.missing.map(({ expected, name }) => `${name} ${expected}`)],
       ["unexpected", this.unexpected.map(({ given, name }) => `${name} ${given}`)],
@@ -32,29 +33,37 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
     const list = parts.filter(([, names]) => names.length > 0).map(([what, names]) =>
       `${names.length} ${what}: ${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", …" : ""}`
     )
-    return `the tensors do not fit the network (${list.join("; ")}); use weights of the same architecture`
+    return `the tensors do not fit the network (${list.join("; ")})`
+  }
+  get remedy() {
+    return "use weights of the same architecture"
   }
 }
 
 /** The index of a file in shards is invalid. */
-export class IndexInvalid extends Schema.TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
+export class IndexInvalid extends TaggedError<IndexInvalid>()("IndexInvalid", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the index of its shards is invalid: ${this.problem}; copy the index and all shards again`
+  get finding() {
+    return `the index of its shards is invalid: ${this.problem}`
+  }
+  get remedy() {
+    return "copy the index and all shards again"
   }
 }
 
 /** The file has no format that weights are read from. */
-export class Unrecognised extends Schema.TaggedError<Unrecognised>()("Unrecognised", {}) {
+export class Unrecognised extends TaggedError<Unrecognised>()("Unrecognised", {}) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return "the file is neither safetensors nor a checkpoint of PyTorch, or it is damaged; give a file of weights, " +
-      "or copy it again"
+  get finding() {
+    return "the file is neither safetensors nor a checkpoint of PyTorch, or it is damaged"
+  }
+  get remedy() {
+    return "give a file of weights, or copy it again"
   }
 }
 
 /** Tensors hold NaN or infinity. */
-export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
+export class NotFinite extends TaggedError<NotFinite>()("NotFinite", {
   /** The first such tensor, and the number in it. */
   tensor: Schema.String,
   found: NonFiniteValue.NonFiniteValue,
@@ -62,16 +71,18 @@ export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   others: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { found: { index, value }, others, tensor } = this
     const more = others === 0 ? "" : `, as do ${others} other tensors`
-    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it; use weights from ` +
-      "before the training diverged, or copy the file again"
+    return `tensor ${tensor} holds ${value} (element ${index})${more}: nothing can be computed from it`
+  }
+  get remedy() {
+    return "use weights from before the training diverged, or copy the file again"
   }
 }
 
 /** Weights cannot be used. The exit code is that of the reason. */
-export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsError", {
+export class WeightsError extends TaggedError<WeightsError>()("WeightsError", {
   /** The file, or the name of the purpose of the weights. */
   source: Schema.String,
   reason: Schema.Union([
@@ -90,9 +101,12 @@ export class WeightsError extends Schema.TaggedError<WeightsError>()("WeightsErr
   nearest: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
+  get finding() {
     const { nearest, reason, source } = this
-    if (reason._tag === "FileError") return reason.message
-    return `weights ${source}: ${reason.message}${nearest === undefined ? "" : `. The tensors look like ${nearest}`}`
+    if (reason._tag === "FileError") return reason.finding
+    return `weights ${source}: ${reason.finding}${nearest === undefined ? "" : `. The tensors look like ${nearest}`}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }

@@ -15,6 +15,7 @@ import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import type * as Model from "../../domain/config/Model.ts"
 import type * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
@@ -22,51 +23,63 @@ import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
 /** The file does not name the model of its weights. */
-export class NotAnArtifact extends Schema.TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
+export class NotAnArtifact extends TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return "these weights do not name their network; use a file that a stage of patchword wrote " +
+  get finding() {
+    return "these weights do not name their network"
+  }
+  get remedy() {
+    return "use a file that a stage of patchword wrote " +
       "(RUN/stages/STAGE.safetensors), or a folder in the layout of the Hugging Face Hub"
   }
 }
 
 /** The weights belong to another kind of model. */
-export class OtherKind extends Schema.TaggedError<OtherKind>()("OtherKind", {
+export class OtherKind extends TaggedError<OtherKind>()("OtherKind", {
   expected: Schema.String,
   found: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `expected the weights of a ${this.expected.toLowerCase()}, got those of a ${this.found.toLowerCase()}`
+  get finding() {
+    return `these are the weights of a ${this.found.toLowerCase()}, not of a ${this.expected.toLowerCase()}`
+  }
+  get remedy() {
+    return "name another run, stage or file"
   }
 }
 
 /** A run has no weights of the kind. */
-export class NotInRun extends Schema.TaggedError<NotInRun>()("NotInRun", {
+export class NotInRun extends TaggedError<NotInRun>()("NotInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
+  get finding() {
     const stages = this.stages.length === 0 ? "no finished stage" : this.stages.join(", ")
-    return `the run holds no ${this.expected.toLowerCase()} (it holds ${stages}); finish the stage first, or name a file`
+    return `the run holds no ${this.expected.toLowerCase()} (it holds ${stages})`
+  }
+  get remedy() {
+    return "finish the stage first, or name a file"
   }
 }
 
 /** A run has several models of the kind. */
-export class SeveralInRun extends Schema.TaggedError<SeveralInRun>()("SeveralInRun", {
+export class SeveralInRun extends TaggedError<SeveralInRun>()("SeveralInRun", {
   expected: Schema.String,
   stages: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
-    return `the run holds more than one ${this.expected.toLowerCase()}; name one, as ` +
+  get finding() {
+    return `the run holds more than one ${this.expected.toLowerCase()}`
+  }
+  get remedy() {
+    return `name one, as ` +
       this.stages.map((stage) => `RUN/${stage}`).join(" or ")
   }
 }
 
 /** The result of a stage cannot be opened. `reason` has the cause, and its exit code. */
-export class ArtifactError extends Schema.TaggedError<ArtifactError>()("ArtifactError", {
+export class ArtifactError extends TaggedError<ArtifactError>()("ArtifactError", {
   path: Schema.String,
   reason: Schema.Union([
     NotAnArtifact,
@@ -79,9 +92,12 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
+  get finding() {
     const { path, reason } = this
-    return reason._tag === "FileError" ? reason.message : `${path}: ${reason.message}`
+    return reason._tag === "FileError" ? reason.finding : `${path}: ${reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

@@ -18,6 +18,7 @@ import { Effect, type FileSystem, type Path, Result, Runtime, Schema } from "eff
 import * as OnnxExport from "../../compiler/export/OnnxExport.ts"
 import { NotTraceable } from "../../compiler/graph/Tracer.ts"
 import * as Config from "../../domain/config/Config.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -51,36 +52,45 @@ export const What = Schema.Literals([
 export type What = typeof What.Type
 
 /** The network does not have the requested output. */
-export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {
+export class NotGiven extends TaggedError<NotGiven>()("NotGiven", {
   kind: Schema.String,
   what: Schema.String,
   given: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
-    return `a ${this.kind.toLowerCase()} has no output ${this.what}; choose ${this.given.join(" or ")}`
+  get finding() {
+    return `a ${this.kind.toLowerCase()} has no output ${this.what}`
+  }
+  get remedy() {
+    return `choose ${this.given.join(" or ")}`
   }
 }
 
 /** The file would be larger than the format allows. */
-export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int }) {
+export class TooLarge extends TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the weights take ${(this.bytes / 1e9).toFixed(1)} GB, but an ONNX file holds at most 2 GB; ` +
-      "export a smaller network, or use the weights as safetensors"
+  get finding() {
+    return `the weights take ${(this.bytes / 1e9).toFixed(1)} GB, but an ONNX file holds at most 2 GB`
+  }
+  get remedy() {
+    return "export a smaller network, or use the weights as safetensors"
   }
 }
 
 /** The network cannot be written as one file. */
-export class NotExportable extends Schema.TaggedError<NotExportable>()("NotExportable", { problem: Schema.String }) {
+export class NotExportable extends TaggedError<NotExportable>()("NotExportable", {
+  problem: Schema.String,
+  /** The action that helps. */
+  remedy: Schema.String
+}) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     return this.problem
   }
 }
 
 /** A network cannot be exported. `reason` has the cause, and its exit code. */
-export class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
+export class ExportError extends TaggedError<ExportError>()("ExportError", {
   what: Schema.String,
   reason: Schema.Union([
     Config.ConfigError,
@@ -93,8 +103,11 @@ export class ExportError extends Schema.TaggedError<ExportError>()("ExportError"
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return `export of ${this.what}: ${this.reason.message}`
+  get finding() {
+    return `export of ${this.what}: ${this.reason.finding}`
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 
@@ -293,7 +306,12 @@ export const onnx: (
     return yield* Effect.fromResult(Result.try({
       try: () => encode({ weights, metadata }, images),
       catch: (cause) => {
-        if (cause instanceof NotTraceable) return new NotExportable({ problem: cause.message })
+        if (cause instanceof NotTraceable) {
+          return new NotExportable({
+            problem: cause.message,
+            remedy: "give the number of images (--batch 1; in code images)"
+          })
+        }
         throw cause
       }
     }))

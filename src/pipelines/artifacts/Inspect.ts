@@ -18,6 +18,7 @@ import { Preset } from "../../domain/config/Preset.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
@@ -151,22 +152,28 @@ export const Inspection = Schema.Union([
 export type Inspection = typeof Inspection.Type
 
 /** The file is of no known kind. */
-export class Unknown extends Schema.TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
+export class Unknown extends TaggedError<Unknown>()("Unknown", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.problem}; supported are safetensors, checkpoints of PyTorch, ONNX models, configurations, run folders, ` +
-      "checkpoints and caches of patchword, and folders in the layout of the Hugging Face Hub"
+  get finding() {
+    return this.problem
+  }
+  get remedy() {
+    return "give safetensors, a checkpoint of PyTorch, an ONNX model, a configuration, a run folder, a checkpoint or a cache of " +
+      "patchword, or a folder in the layout of the Hugging Face Hub"
   }
 }
 
 /** A path cannot be inspected. `reason` has the cause, and its exit code. */
-export class InspectError extends Schema.TaggedError<InspectError>()("InspectError", {
+export class InspectError extends TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
   reason: Schema.Union([Unknown, Unreadable, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return this.reason._tag === "Unknown" ? `${this.path}: ${this.reason.message}` : this.reason.message
+  get finding() {
+    return this.reason._tag === "Unknown" ? `${this.path}: ${this.reason.finding}` : this.reason.finding
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 
@@ -273,7 +280,7 @@ const makeInspect = Effect.gen(function*() {
       Weights.list(given),
       (error) =>
         error.reason._tag === "Unrecognised"
-          ? new Unknown({ problem: `${error.reason.message}, and its name does not end in .onnx` })
+          ? new Unknown({ problem: `${error.reason.finding}, and its name does not end in .onnx` })
           : error
     )
     if (Option.isNone(provenance)) return weighed(given, (yield* file(given)).about, listed, provenance)

@@ -25,6 +25,7 @@ import * as BeitConfig from "../../domain/huggingface/BeitConfig.ts"
 import * as ForeignConfig from "../../domain/huggingface/ForeignConfig.ts"
 import * as ImageProcessor from "../../domain/huggingface/ImageProcessor.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -32,17 +33,18 @@ import * as Network from "../trained/Network.ts"
 import { OtherQuantizer, type Tokenizer } from "../trained/Tokenizer.ts"
 
 /** The folder does not describe a known network. */
-export class OtherModel extends Schema.TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
+export class OtherModel extends TaggedError<OtherModel>()("OtherModel", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `${this.problem}; supported are networks of patchword, and ${
-      BeitConfig.Architecture.literals.join(" and ")
-    } of transformers`
+  get finding() {
+    return this.problem
+  }
+  get remedy() {
+    return `use a network of patchword, or ${BeitConfig.Architecture.literals.join(" or ")} of transformers`
   }
 }
 
 /** A folder cannot be read or written. `reason` has the cause, and its exit code. */
-export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("ModelFolderError", {
+export class ModelFolderError extends TaggedError<ModelFolderError>()("ModelFolderError", {
   folder: Schema.String,
   reason: Schema.Union([
     OtherModel,
@@ -53,8 +55,11 @@ export class ModelFolderError extends Schema.TaggedError<ModelFolderError>()("Mo
   ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
-  override get message() {
-    return this.reason._tag === "OtherModel" ? `${this.folder}: ${this.reason.message}` : this.reason.message
+  get finding() {
+    return this.reason._tag === "OtherModel" ? `${this.folder}: ${this.reason.finding}` : this.reason.finding
+  }
+  get remedy() {
+    return this.reason.remedy
   }
 }
 

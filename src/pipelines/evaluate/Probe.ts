@@ -10,6 +10,7 @@ import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
 import * as ValidationSplit from "../../domain/evaluation/ValidationSplit.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -30,12 +31,15 @@ export interface Probed {
 }
 
 /** No images can be held out for the choice of the penalty. */
-export class NothingToChooseOn extends Schema.TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
+export class NothingToChooseOn extends TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
   split: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `no class of ${this.split} has two images, so no image can be held out to choose the penalty probe.l2; choose it ` +
+  get finding() {
+    return `no class of ${this.split} has two images, so no image can be held out to choose the penalty probe.l2`
+  }
+  get remedy() {
+    return "choose it " +
       "on a split that is not tested (--validation), or give one value (--set probe.l2=[0.01])"
   }
 }

@@ -13,6 +13,7 @@
 import { Effect, Record, Result, Runtime, Schema } from "effect"
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
 import * as Quantizers from "../../nn/tokenizer/Quantizers.ts"
@@ -41,35 +42,39 @@ const show = ({ codeWidth, codes, name }: typeof Described.Type) =>
   `"${name}" (${codes} codes of ${codeWidth} channels)`
 
 /** A tokenizer is opened with another quantizer than it was trained with, or without the one given in code. */
-export class OtherQuantizer extends Schema.TaggedError<OtherQuantizer>()("OtherQuantizer", {
+export class OtherQuantizer extends TaggedError<OtherQuantizer>()("OtherQuantizer", {
   expected: Described,
   given: Schema.NullOr(Described),
   /** True if the quantizer was given in code. The file then holds its name only. */
   inCode: Schema.Boolean
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { expected, given, inCode } = this
     const trained = `this tokenizer was trained with the quantizer ${show(expected)}`
     const other = given === null ? "" : `. The given one is ${show(given)}`
-    return inCode
-      ? `${trained}. Its file has the name only${other}; give that quantizer in code: ` +
-        "Artifact.tokenizer(path, { quantizer })"
-      : `${trained}. Its configuration describes it${other}; give no quantizer in code`
+    return `${trained}. ${inCode ? "Its file has the name only" : "Its configuration describes it"}${other}`
+  }
+  get remedy() {
+    return this.inCode
+      ? "give that quantizer in code: Artifact.tokenizer(path, { quantizer })"
+      : "give no quantizer in code"
   }
 }
 
 /** A quantizer returns a number that is not one of its codes, or invalid initial values. */
-export class QuantizerError extends Schema.TaggedError<QuantizerError>()("QuantizerError", {
+export class QuantizerError extends TaggedError<QuantizerError>()("QuantizerError", {
   quantizer: Schema.String,
   /** The function that returned it. */
   member: Schema.Literals(["quantize", "initial", "fit"]),
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    const { member, problem, quantizer } = this
-    return `the quantizer "${quantizer}": ${problem}; correct its ${member}`
+  get finding() {
+    return `the quantizer "${this.quantizer}": ${this.problem}`
+  }
+  get remedy() {
+    return `correct its ${this.member}`
   }
 }
 

@@ -7,6 +7,7 @@ import { type AugmentConfig, Colour } from "../../domain/config/AugmentConfig.ts
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Sampling from "../../domain/method/Sampling.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
 import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
@@ -14,21 +15,24 @@ import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as EvaluationMetrics from "./EvaluationMetrics.ts"
 
 /** There are fewer images than one update needs. */
-export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
+export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
   set: Schema.String,
   images: Schema.Int,
   /** Number of images of one update. */
   needed: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    return `${this.set} has ${this.images} images to use, but an update needs ${this.needed}; add images, or lower ` +
+  get finding() {
+    return `${this.set} has ${this.images} images to use, but an update needs ${this.needed}`
+  }
+  get remedy() {
+    return "add images, or lower " +
       "optimizer.batchSize or optimizer.accumulate"
   }
 }
 
 /** The images are decoded with other colours than the network's configuration asks for. */
-export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColours", {
+export class OtherColours extends TaggedError<OtherColours>()("OtherColours", {
   set: Schema.String,
   /** The name of the network. */
   network: Schema.String,
@@ -36,9 +40,12 @@ export class OtherColours extends Schema.TaggedError<OtherColours>()("OtherColou
   found: Colour
 }) {
   override readonly [Runtime.errorExitCode] = 64
-  override get message() {
+  get finding() {
     return `the images of ${this.set} are read in ${this.found} colours, but augment.colour of ${this.network} is ` +
-      `${this.expected}; give the images the option colour: "${this.expected}" (--colour ${this.expected}), or change ` +
+      `${this.expected}`
+  }
+  get remedy() {
+    return `give the images the option colour: "${this.expected}" (--colour ${this.expected}), or change ` +
       "the configuration"
   }
 }

@@ -18,6 +18,7 @@ import * as Model from "../../domain/config/Model.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import { Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -35,7 +36,7 @@ const WANTED: Readonly<Record<string, string>> = {
 const Step = Schema.Union([Schema.Number, Schema.Literals(["newest", "previous", "finished"])])
 
 /** A run has no such state of a stage. */
-export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("NothingToContinue", {
+export class NothingToContinue extends TaggedError<NothingToContinue>()("NothingToContinue", {
   run: Schema.String,
   stage: Schema.String,
   wanted: Step,
@@ -47,33 +48,37 @@ export class NothingToContinue extends Schema.TaggedError<NothingToContinue>()("
   others: Schema.Array(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
-    const { finished, others, run, stage, steps, wanted } = this
-    const missing = WANTED[wanted] ?? `no checkpoint of step ${wanted}`
+  get finding() {
+    const { run, stage, wanted } = this
+    return `${run} has ${WANTED[wanted] ?? `no checkpoint of step ${wanted}`} of ${stage}`
+  }
+  get remedy() {
+    const { finished, others, steps } = this
     const there = [
       ...(steps.length === 0 ? [] : [`checkpoints of the steps ${steps.join(", ")}`]),
       ...(finished ? ["the weights of the finished stage (finished)"] : [])
     ]
-    const holds = there.length > 0
-      ? `choose from ${there.join(", and ")}`
-      : others.length > 0
+    if (there.length > 0) return `choose from ${there.join(", and ")}`
+    return others.length > 0
       ? `choose from the stages ${others.join(", ")}`
-      : "it has no state to continue from"
-    return `${run} has ${missing} of ${stage}; ${holds}`
+      : "choose another run; this one has no state"
   }
 }
 
 /** There is no run at the path. */
-export class NoRun extends Schema.TaggedError<NoRun>()("NoRun", { run: Schema.String, exists: Schema.Boolean }) {
+export class NoRun extends TaggedError<NoRun>()("NoRun", { run: Schema.String, exists: Schema.Boolean }) {
   override readonly [Runtime.errorExitCode] = 66
-  override get message() {
+  get finding() {
     const problem = this.exists ? "is not a run folder, because it has no config.json" : "does not exist"
-    return `the run ${this.run} ${problem}; name the folder of a run to continue from`
+    return `the run ${this.run} ${problem}`
+  }
+  get remedy() {
+    return "name the folder of a run to continue from"
   }
 }
 
 /** The state belongs to a network of other sizes. */
-export class OtherNetwork extends Schema.TaggedError<OtherNetwork>()("OtherNetwork", {
+export class OtherNetwork extends TaggedError<OtherNetwork>()("OtherNetwork", {
   /** The state, in words. */
   source: Schema.String,
   /** The values of the configuration that differ, without those that no size depends on. */
@@ -81,10 +86,13 @@ export class OtherNetwork extends Schema.TaggedError<OtherNetwork>()("OtherNetwo
   reason: Weights.Mismatch
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { differences, reason, source } = this
     const sizes = differences.map(({ asked, key, stored }) => `${key} is ${stored} there, ${asked} here`).join(", ")
-    return `${source} is of another network: ${sizes === "" ? reason.message : `${sizes}; use the same sizes`}`
+    return `${source} is of another network: ${sizes === "" ? reason.finding : sizes}`
+  }
+  get remedy() {
+    return this.differences.length === 0 ? this.reason.remedy : "use the same sizes"
   }
 }
 

@@ -4,17 +4,21 @@ import { MaskConfig, PretrainConfig } from "../../domain/config/PretrainConfig.t
 import type * as BlockMask from "../../domain/method/BlockMask.ts"
 import * as Mask from "../../domain/method/Mask.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as GivenInCode from "./GivenInCode.ts"
 import * as Stage from "./Stage.ts"
 
 /** A mask generator returns a wrong mask. */
-export class MaskError extends Schema.TaggedError<MaskError>()("MaskError", {
+export class MaskError extends TaggedError<MaskError>()("MaskError", {
   mask: Schema.String,
   problem: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
-    return `the mask "${this.mask}": ${this.problem}; correct its draw`
+  get finding() {
+    return `the mask "${this.mask}": ${this.problem}`
+  }
+  get remedy() {
+    return "correct its draw"
   }
 }
 

@@ -1,19 +1,23 @@
 /** Checks the outputs of networks before they are used. */
 import { Effect, Runtime, Schema } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 
 /** The output of a network for an image is NaN or infinite. */
-export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
+export class OutputError extends TaggedError<OutputError>()("OutputError", {
   /** The name of the output: `features`, `logits`, `vectors before their codes`. */
   what: Schema.String,
   image: Schema.String,
   found: NonFiniteValue.NonFiniteValue
 }) {
   override readonly [Runtime.errorExitCode] = 65
-  override get message() {
+  get finding() {
     const { found: { index, value }, image, what } = this
     return `the ${what} of image ${image} hold ${value} (element ${index}). Nothing is written, because the network's ` +
-      "numbers overflow; use other weights, or --precision fp32"
+      "numbers overflow"
+  }
+  get remedy() {
+    return "use other weights, or --precision fp32"
   }
 }
 

@@ -18,6 +18,7 @@ import type { Drawn } from "../../domain/evaluation/Holdout.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Runs } from "../../layers/run/Runs.ts"
@@ -30,14 +31,17 @@ import * as Continuation from "./Continuation.ts"
 import * as Training from "./Training.ts"
 
 /** The run holds this stage's weights, trained under another configuration. */
-export class OtherStage extends Schema.TaggedError<OtherStage>()("OtherStage", {
+export class OtherStage extends TaggedError<OtherStage>()("OtherStage", {
   stage: Schema.String,
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
+  get finding() {
     return `${this.stage}: the run already holds the result of this stage under another configuration or from other data ` +
-      `(${Json.showDifferences(this.differences)}); choose another run folder, or another name for the ` +
+      `(${Json.showDifferences(this.differences)})`
+  }
+  get remedy() {
+    return "choose another run folder, or another name for the " +
       "stage. Stages of another run can use this result (--from or --tokenizer)"
   }
 }

@@ -8,6 +8,7 @@ import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } fro
 import type * as Config from "../../domain/config/Config.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { Engine, type EngineError, Reason, type TrainHandle } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints.ts"
@@ -26,7 +27,7 @@ import * as TrainingMetrics from "./TrainingMetrics.ts"
  * A stage stopped because a step failed. The reasons are those of an engine: `Effect.catchReason("TrainingError", "NonFinite",
  * ...)` catches one of them.
  */
-export class TrainingError extends Schema.TaggedError<TrainingError>()("TrainingError", {
+export class TrainingError extends TaggedError<TrainingError>()("TrainingError", {
   stage: Schema.String,
   step: Schema.Int,
   /** The name of the failed step's batch in the run folder, for replay. */
@@ -34,12 +35,14 @@ export class TrainingError extends Schema.TaggedError<TrainingError>()("Training
   reason: Reason
 }) {
   override readonly [Runtime.errorExitCode] = 70
-  override get message() {
+  get finding() {
     const { batch, reason, stage, step } = this
     const state = reason._tag === "NonFinite" ? "the state before it as a checkpoint and " : ""
-    const failed = "step" in reason ? reason.message : `step ${step} failed: ${reason.message}`
-    return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors; correct its data and ` +
-      "start again, or start another run with other settings"
+    const failed = "step" in reason ? reason.finding : `step ${step} failed: ${reason.finding}`
+    return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors`
+  }
+  get remedy() {
+    return `${this.reason.remedy}. Correct the data and start again, or start another run with other settings`
   }
 }
 

@@ -65,9 +65,9 @@ describe("Images.layerCifar", () => {
       Effect.gen(function*() {
         const layer = Images.layerCifar(folder)
         const cut = yield* refused(load(layer, "test"), "FileTruncated", 65)
-        assert.include(cut, "test_batch.bin: the file should have 6146 bytes but has 5000;")
+        assert.include(cut, "test_batch.bin: the file is cut off: it has 5000 of 6146 bytes;")
         const empty = yield* refused(load(layer), "FileTruncated", 65)
-        assert.include(empty, "data_batch_1.bin: the file should have 3073 bytes but has 0;")
+        assert.include(empty, "data_batch_1.bin: the file is cut off: it has 0 of 3073 bytes;")
       })))
 
   it.effect("refuses a missing batch", () =>

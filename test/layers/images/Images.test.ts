@@ -380,7 +380,7 @@ describe("Images.layerFolder", () => {
     withFolder({ "a.txt": png }, (folder) =>
       Effect.gen(function*() {
         const message = yield* refused(load(`${folder}/a.txt`, "train"), "ConfigError", 64)
-        assert.include(message, "a.txt is not a usable configuration: expected a folder of images")
+        assert.include(message, "a.txt: expected a folder of images")
       })))
 
   it.effect("takes an image in the place of a folder for the only one, without a label", () =>

@@ -331,7 +331,7 @@ describe("Images.layerManifest", () => {
     ))
 
   const broken: ReadonlyArray<readonly [manifest: string, said: string]> = [
-    ["splits: [", "images.yaml is not a usable configuration: "],
+    ["splits: [", "images.yaml: "],
     ["splits: { train: { foldr: some } }", "splits.train.foldr: unknown key; did you mean folder?"],
     ["classes: [a]\nsynsets: b\nsplits: {}", "classes and synsets are both given; keep one of them"]
   ]

@@ -275,7 +275,7 @@ describe("Runs in a folder", () => {
       yield* fs.writeFileString(`${folder}/log.jsonl`, "{}\n", { flag: "a" })
       const log = yield* using(folder, ({ readLog }) => Effect.flip(readLog))
       assert.strictEqual(log[Runtime.errorExitCode], 65)
-      assert.include(log.message, "log.jsonl, line 2")
+      assert.match(log.message, /log\.jsonl is damaged \(line 2: /)
       yield* fs.writeFileString(`${folder}/config.json`, "{")
       const error = yield* refusal(folder)
       assert.strictEqual(error.reason._tag, "Unreadable")

@@ -317,7 +317,7 @@ describe("the files of teachers", () => {
         )
         assert.include(
           yield* refused(Teacher.layerClip(Weights.make(wide))),
-          "the number of heads of a network of 1280 channels is unknown; set it by heads (--teacher-heads)"
+          "the number of heads of a network of 1280 channels is unknown; give it by --teacher-heads (in code heads)"
         )
       }).pipe(Effect.scoped))
 

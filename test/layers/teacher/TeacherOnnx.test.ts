@@ -96,7 +96,7 @@ describe("Teacher.layerOnnx", () => {
       const wrong = yield* Effect.flip(through(file, { output: "tokens", imageSize: 4 }, features))
       assert.include(
         wrong.message,
-        "there is no output tokens; the model has the inputs batch.images and the outputs output.patches"
+        "there is no output tokens. The model has the inputs batch.images and the outputs output.patches"
       )
       const missing = yield* Effect.flip(through(`${file}.gone`, { output: "tokens", imageSize: 4 }, features))
       assert.include(missing.message, `${file}.gone`)

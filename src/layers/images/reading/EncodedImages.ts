@@ -10,7 +10,7 @@ import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
 import { Progress } from "../../run/Progress.ts"
 import * as Decode from "./Decode.ts"
-import { ImagesBroken, ImagesError, within } from "./ImagesError.ts"
+import { about, ImagesBroken, ImagesError, within } from "./ImagesError.ts"
 import { type ImageSet, keeping, outside } from "./ImageSet.ts"
 import type { LeftOut } from "./LeftOut.ts"
 
@@ -85,9 +85,6 @@ const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
   // One unreadable file must not stop the check of the others.
   (file !== undefined && reason._tag === "FileError")
 
-const findingOf = ({ message, reason, source }: ImagesError): string =>
-  "finding" in reason ? `${source}: ${reason.finding}` : message
-
 /** Returns the limits and the colour handling of decoding from the options. */
 export const bounds = (options: Options): Decode.Bounds => ({
   colour: options.colour,
@@ -136,10 +133,10 @@ export const make = (options: Options) => {
     })
 
     if (options.onBroken === "skip" && options.check === "names") {
-      return yield* within(split)(Config.refusal("the reading of images", UNCHECKED))
+      return yield* about(split)(Config.refusal("the reading of images", UNCHECKED))
     }
     if (options.colour === "official" && options.shrinkTo !== undefined) {
-      return yield* within(split)(Config.refusal("the reading of images", SHRUNK))
+      return yield* about(split)(Config.refusal("the reading of images", SHRUNK))
     }
     let done = 0
     let broken = 0
@@ -169,11 +166,11 @@ export const make = (options: Options) => {
     )
     const images = checked.flatMap((one) => "identity" in one ? [one] : [])
     const errors = checked.flatMap((one) => "error" in one ? [one.error] : [])
-    const skipped = errors.map(findingOf).toSorted()
+    const skipped = errors.map(({ finding }) => finding).toSorted()
     if (errors.length > 0 && (options.onBroken !== "skip" || images.length === 0)) {
       return yield* errors.length === 1 && options.onBroken !== "skip"
         ? errors[0]!
-        : within(split)(new ImagesBroken({ findings: skipped, of: total }))
+        : about(split)(new ImagesBroken({ findings: skipped, of: total }))
     }
     if (images.length === 0) return yield* listing.empty
 

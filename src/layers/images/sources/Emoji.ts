@@ -10,7 +10,7 @@ import * as Files from "../../files/Files.ts"
 import { memoize } from "../../files/Memoize.ts"
 import { Progress } from "../../run/Progress.ts"
 import { GROUND } from "../reading/Decode.ts"
-import { PackageDamaged, PackageMissing, UnknownSplit, within } from "../reading/ImagesError.ts"
+import { about, PackageDamaged, PackageMissing, UnknownSplit } from "../reading/ImagesError.ts"
 import { memory } from "../reading/ImageSet.ts"
 import { STYLES } from "./EmojiPackages.ts"
 
@@ -319,7 +319,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       (index) => shown[index]?.name ?? ""
     )
     return { ...set, labelSource: `the ${options.labels ?? "groups"} of the emoji` }
-  }, within("emoji"))
+  }, about("emoji"))
 
   return { splits, load: yield* memoize(load) }
 })

@@ -35,7 +35,8 @@ export const make = Effect.fnUntraced(function*(directory: string, options: Opti
   const makeSet = EncodedImages.make(options)
 
   const { alone, splits, taken } = yield* Effect.gen(function*() {
-    if (!(yield* fs.exists(directory))) return yield* new FolderMissing({})
+    // A name with an extension is that of a file.
+    if (path.extname(directory) === "" && !(yield* fs.exists(directory))) return yield* new FolderMissing({})
     const { size, type } = yield* fs.stat(directory)
     if (type === "File" && Scan.isImage(directory) && options.splits === undefined) {
       return { splits: [], taken: undefined, alone: { name: path.basename(directory), size: Number(size) } }

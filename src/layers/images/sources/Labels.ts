@@ -40,7 +40,10 @@ export const readAll = Effect.fnUntraced(function*<A>(
   for (const [index, value] of values.entries()) {
     const label = read(value)
     if (Result.isFailure(label)) {
-      return yield* new LabelsUnusable({ problem: `${place(index)}: ${label.failure.message}` })
+      return yield* new LabelsUnusable({
+        problem: `${place(index)}: ${label.failure.finding}`,
+        remedy: label.failure.remedy
+      })
     }
     labels.push(label.success)
   }
@@ -54,7 +57,8 @@ export const distinct = (names: ReadonlyArray<string>): Effect.Effect<void, Labe
   return twice === undefined
     ? Effect.void
     : new LabelsUnusable({
-      problem: `the class "${twice}" occurs twice in the list of classes; give each class its own name`
+      problem: `the class "${twice}" occurs twice in the list of classes`,
+      remedy: "give each class its own name"
     })
 }
 
@@ -67,7 +71,10 @@ export const namesOf = (text: string): Effect.Effect<ReadonlyArray<string>, Labe
   const empty = names.indexOf("")
   return empty === -1
     ? Effect.succeed(names)
-    : new LabelsUnusable({ problem: `line ${empty + 1} of the list of classes is empty; remove it, or give it a name` })
+    : new LabelsUnusable({
+      problem: `line ${empty + 1} of the list of classes is empty`,
+      remedy: "remove it, or give it a name"
+    })
 }
 
 const isInteger = (label: Label): label is bigint => typeof label === "bigint"
@@ -78,9 +85,8 @@ const clear = Effect.fnUntraced(function*(labels: ReadonlyArray<Label>, { keys }
   const at = keys.findIndex((key, number) => /^\d+$/.test(key) && BigInt(key) !== BigInt(number))
   const label = at === -1 ? undefined : labels.find(isInteger)
   if (label === undefined) return
-  const problem = `they are numbers, for example ${label}, but class ${at} has the number "${keys[at]}" as its name; ` +
-    "give the classes names that are not numbers"
-  return yield* new LabelsUnusable({ problem })
+  const problem = `they are numbers, for example ${label}, but class ${at} has the number "${keys[at]}" as its name`
+  return yield* new LabelsUnusable({ problem, remedy: "give the classes names that are not numbers" })
 })
 
 /** Collects the classes from labels: all numbers up to the largest, or the names in the order of their texts. */
@@ -93,8 +99,8 @@ const gather = Effect.fnUntraced(function*(all: Iterable<Label>) {
     return { counted: true, classes: Array.from({ length }, (_, number) => String(number)) }
   }
   if (name !== undefined && numbers.length > 0) {
-    const problem = `some are numbers (${numbers[0]}), others are names ("${name}"); use only numbers or only names`
-    return yield* new LabelsUnusable({ problem })
+    const problem = `some are numbers (${numbers[0]}), others are names ("${name}")`
+    return yield* new LabelsUnusable({ problem, remedy: "use only numbers or only names" })
   }
   return { counted: false, classes: (name === undefined ? numbers.map(String) : values.map(String)).toSorted() }
 })

@@ -4,7 +4,7 @@ import type { Label } from "../../../domain/evaluation/Label.ts"
 import * as Files from "../../files/Files.ts"
 import { memoize } from "../../files/Memoize.ts"
 import * as EncodedImages from "../reading/EncodedImages.ts"
-import { ImageBroken, LabelsUnusable, UnknownSplit, within } from "../reading/ImagesError.ts"
+import { about, ImageBroken, LabelsUnusable, UnknownSplit, within } from "../reading/ImagesError.ts"
 import * as Labels from "./Labels.ts"
 import * as ParquetFile from "./ParquetFile.ts"
 import * as ParquetLabels from "./ParquetLabels.ts"
@@ -100,7 +100,8 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       names === undefined ? "no names" : `${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", ..." : ""}`
     return yield* new LabelsUnusable({
       problem: `${first.shard} and ${odd.shard} have different names of classes (${list(first)}; ${list(odd)}), ` +
-        "so the same number means different classes; write both with one list of names"
+        "so the same number means different classes",
+      remedy: "write both with one list of names"
     })
   })
 
@@ -113,9 +114,9 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   )
 
   const load = Effect.fnUntraced(function*(split: string) {
-    if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
+    if (!splits.includes(split)) return yield* about("images")(new UnknownSplit({ split, splits }))
     const files = yield* filesOf(split)
-    const names = yield* within(split)(joined(files))
+    const names = yield* about(split)(joined(files))
     const every = files.flatMap(({ labels }) => labels)
     // Classes in the options that the files do not have are new names for the numbers.
     const renamed = names !== undefined && options.classes !== undefined && !sameNames(names, options.classes)
@@ -136,7 +137,7 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       const { opened, row } = place(index)
       return `${opened.name} row ${row}`
     }
-    const { classes, labelSource, labels } = yield* within(split)(Labels.number({
+    const { classes, labelSource, labels } = yield* about(split)(Labels.number({
       labels: every.map((one) => typeof one === "string" ? renamed.get(one) ?? one : one),
       describe,
       known: known === undefined ? undefined : { keys: known, classes: known },

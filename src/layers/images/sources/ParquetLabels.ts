@@ -39,8 +39,8 @@ const namesOf = Effect.fnUntraced(function*(features: Readonly<Record<string, un
   if (names !== undefined && counted.every(([key], at) => key === String(at))) return counted.map(([, name]) => name)
   if (names === undefined && !Schema.is(ClassLabel)(feature)) return undefined
   return yield* new LabelsUnusable({
-    problem:
-      `the description of the column "${column}" names classes, but not for every number from 0 on; write it with a list of names`
+    problem: `the description of the column "${column}" names classes, but not for every number from 0 on`,
+    remedy: "write it with a list of names"
   })
 })
 
@@ -71,7 +71,8 @@ const columnOf = Effect.fnUntraced(function*(
   const count = columns.filter((name) => name === label).length
   if (count > 1) {
     return yield* new LabelsUnusable({
-      problem: `there are ${count} columns "${label}"; give each its own name`
+      problem: `there are ${count} columns "${label}"`,
+      remedy: "give each its own name"
     })
   }
   const column = children.find(({ element }) => element.name === label)
@@ -81,8 +82,8 @@ const columnOf = Effect.fnUntraced(function*(
     const others = columns.filter((name) => name !== image && name !== label)
     const another = others.length === 0 ? "read" : `name one of ${others.join(", ")} by --label-column, or`
     return yield* new LabelsUnusable({
-      problem: `the column "${label}" is ${problem}, and labels are texts or integers; ` +
-        `${another} none by --label-column none`
+      problem: `the column "${label}" is ${problem}, and labels are texts or integers`,
+      remedy: `${another} none by --label-column none`
     })
   }
   if (label === false) return undefined
@@ -91,8 +92,8 @@ const columnOf = Effect.fnUntraced(function*(
   if (asked !== undefined) return yield* ParquetFile.damaged(`it has no column "${label}", only ${columns.join(", ")}`)
   if (meant.size === 0) return undefined
   return yield* new LabelsUnusable({
-    problem: `there is no column "${label}", but ${[...meant].join(", ")} could be the labels; ` +
-      `name one by --label-column ${[...meant][0]}, or none by --label-column none`
+    problem: `there is no column "${label}", but ${[...meant].join(", ")} could be the labels`,
+    remedy: `name one by --label-column ${[...meant][0]}, or none by --label-column none`
   })
 })
 
@@ -131,9 +132,8 @@ export const labelsOf = Effect.fnUntraced(function*(
   const durations = arrow === undefined ? [] : yield* ParquetFile.attempt(async () => arrowDurations(arrow))
   if (durations.includes(label)) {
     return yield* new LabelsUnusable({
-      problem:
-        `the column "${label}" holds durations, and labels are texts or integers; name one by --label-column, or ` +
-        "read none by --label-column none"
+      problem: `the column "${label}" holds durations, and labels are texts or integers`,
+      remedy: "name another column by --label-column, or read no labels by --label-column none"
     })
   }
   const cells = yield* ParquetFile.read(parquet, label)

@@ -309,6 +309,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       ...of,
       empty: new ImagesError({
         source: of.folder,
+        path: of.folder,
         reason: new FolderEmpty({ extensions: EXTENSIONS, leftOut: of.leftOut })
       }),
       describe: (index) => of.images[index]?.name ?? "",

@@ -8,7 +8,7 @@ import * as Files from "../../files/Files.ts"
 import { memoize } from "../../files/Memoize.ts"
 import { EXTENSIONS } from "../reading/Decode.ts"
 import * as EncodedImages from "../reading/EncodedImages.ts"
-import { FileDamaged, FileTruncated, LabelsUnusable, UnknownSplit, within } from "../reading/ImagesError.ts"
+import { about, FileDamaged, FileTruncated, LabelsUnusable, UnknownSplit, within } from "../reading/ImagesError.ts"
 import type { LeftOut } from "../reading/LeftOut.ts"
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
@@ -266,21 +266,22 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
   }
 
   const load = Effect.fnUntraced(function*(split: string) {
-    if (!splits.includes(split)) return yield* within("images")(new UnknownSplit({ split, splits }))
+    if (!splits.includes(split)) return yield* about("images")(new UnknownSplit({ split, splits }))
     const { fields, leftOut, samples } = yield* opened(split)
     const unlabelled = samples.length > 0 && samples.every(({ label }) => label === undefined)
     const isNull = field !== undefined && fields.has(field)
     if (unlabelled && !isNull && (typeof options.label === "string" || fields.size > 0)) {
       const meant = fields.size === 0 ? "" : `, but ${[...fields].join(", ")} could be the label`
-      return yield* within(split)(
+      return yield* about(split)(
         new LabelsUnusable({
-          problem: `no sample has a field "${field}" in a .json${meant}; name another by --label-column, or none`
+          problem: `no sample has a field "${field}" in a .json${meant}`,
+          remedy: "name another one by --label-column, or none by --label-column none"
         })
       )
     }
     const describe = (index: number) => `${samples[index]?.shard ?? ""}/${samples[index]?.name ?? ""}`
     const known = options.classes
-    const { classes, labelSource, labels } = yield* within(split)(Labels.number({
+    const { classes, labelSource, labels } = yield* about(split)(Labels.number({
       labels: samples.map(({ label }) => label),
       describe,
       known: known === undefined ? undefined : { keys: known, classes: known },
