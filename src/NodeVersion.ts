@@ -3,6 +3,9 @@
 /** The oldest one, as in `engines` of package.json. */
 export const OLDEST = "22.19"
 
+/** The way to a version that is new enough. */
+export const REMEDY = `install Node ${OLDEST} or later`
+
 /** Says that a version of Node.js is too old; nothing of one that is new enough. */
 export const refusal = (version: string): string | undefined => {
   const [major = 0, minor = 0] = version.split(".").map(Number)

@@ -1,12 +1,12 @@
 /** Runs the command line. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Stdio } from "effect"
+import { Effect } from "effect"
 import * as Program from "./Program.ts"
 import * as Signals from "./terminal/Signals.ts"
 
-Stdio.Stdio.pipe(
-  Effect.flatMap(({ args }) => args),
-  Effect.flatMap(Program.run),
+const words = process.argv.slice(2)
+
+Program.run(words).pipe(
   Effect.provide(NodeServices.layer),
-  Signals.runMain({ disableErrorReporting: true })
+  Signals.runMain(words[0] ?? "help")({ disableErrorReporting: true })
 )

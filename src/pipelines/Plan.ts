@@ -233,9 +233,10 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
           }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
         ]),
         ...(one.stepsPerEpoch > 0 ? [] : [
-          `${one.stage}: ${images} images do not make one update of ${
+          `${one.stage}: too few images: one update takes ${
             one.batchSize * (preset[one.stage].optimizer.accumulate ?? 1)
-          }; lower ${one.stage}.optimizer.batchSize or accumulate`
+          }, and there are ${images}. Nothing would be trained; add images, or lower ${one.stage}.optimizer.batchSize or ` +
+          "accumulate"
         ])
       ])
     ]

@@ -75,6 +75,21 @@ describe("the command", () => {
     assert.deepInclude(JSON.parse(missing.stderr), { tag: "FileError", file: join(folder, "none"), exitCode: 66 })
   })
 
+  it.concurrent("says on an older Node which one it needs, to a program as one object", async () => {
+    const older = "data:text/javascript,Object.defineProperty(process.versions, 'node', { value: '20.20.2' })"
+    const run = (...args: ReadonlyArray<string>) => ended(start("--import", [older, "src/cli/bin.ts", ...args]))
+    const text = await run("inspect", "x")
+    assert.deepStrictEqual([text.code, text.stderr], [69, "patchword needs Node 22.19 or later; this is 20.20.2\n"])
+    const { code, stderr } = await run("inspect", "x", "--json")
+    assert.strictEqual(code, 69)
+    assert.deepStrictEqual(JSON.parse(stderr), {
+      tag: "NodeTooOld",
+      message: "patchword needs Node 22.19 or later; this is 20.20.2",
+      remedy: "install Node 22.19 or later",
+      exitCode: 69
+    })
+  })
+
   it.concurrent("refuses the run folder of another configuration, naming the keys", async () => {
     const out = join(folder, "other")
     const other = new Preset({

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
 import { ended, start } from "./child.ts"
 
-const begun = async (saving: string) => {
-  const child = start("test/e2e/signalsChild.ts", [saving])
+const begun = async (saving: string, verb = "pretrain") => {
+  const child = start("test/e2e/signalsChild.ts", [saving, verb])
   const end = ended(child)
   await once(child.stdout!, "data")
   return { child, end }
@@ -47,5 +47,14 @@ describe("signals", () => {
     const { signal, stdout } = await end
     assert.strictEqual(signal, "SIGINT")
     assert.strictEqual(stdout, "begun\nsaving\n")
+  })
+
+  it.concurrent.each(["encode", "predict", "probe"])("speak of no training where %s is run", async (verb) => {
+    const { child, end } = await begun("never", verb)
+    child.kill("SIGTERM")
+    const [told] = await once(child.stderr!, "data")
+    assert.match(String(told), /^stopping: the work .* ends first\. Press Ctrl-C again to end at once\n$/)
+    child.kill("SIGTERM")
+    assert.strictEqual((await end).signal, "SIGTERM")
   })
 })

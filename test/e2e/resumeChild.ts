@@ -17,5 +17,5 @@ Effect.gen(function*() {
   yield* classify(classifier, [set("val", 6)])
 }).pipe(
   Effect.provide(Layer.merge(machine, Runs.layer(process.argv[2]!, { config: { test: "resume" } }))),
-  Signals.runMain
+  Signals.runMain("pretrain")
 )

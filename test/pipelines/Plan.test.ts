@@ -45,7 +45,10 @@ describe("plan", () => {
       const few = { ...given, images: preset.pretrain.optimizer.batchSize - 1, stages: ["pretrain"] as const }
       const { problems, stages: [stage] } = yield* Plan.plan(preset, few)
       assert.deepStrictEqual([stage!.stepsPerEpoch, stage!.secondsPerEpoch, stage!.seconds], [0, null, null])
-      assert.match(problems.join("\n"), /^pretrain: \d+ images do not make one update of \d+; lower/)
+      assert.match(
+        problems.join("\n"),
+        /^pretrain: too few images: one update takes \d+, and there are \d+\. .*; add images, or lower/
+      )
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
   it.live("counts the mean of gradients in what an update of several steps keeps", () =>

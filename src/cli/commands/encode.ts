@@ -31,6 +31,7 @@ export const encode = Command.make("encode", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
+    yield* Effect.forEach(Option.toArray(given.out), ImageRows.checkPlace)
     const tokenizer = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
       given.colour

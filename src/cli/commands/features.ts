@@ -31,6 +31,7 @@ export const features = Command.make("features", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
+    yield* Effect.forEach(Option.toArray(given.out), ImageRows.checkPlace)
     const found = yield* NetworkFlags.open(given)
     const pooled = yield* PoolingFlags.resolve(given, found._tag)
     yield* Effect.gen(function*() {

@@ -37,6 +37,12 @@ function* table(set: ImageSet.ImageSet): Generator<Uint8Array> {
 /** `codes.csv` of `codes.safetensors`. */
 const tableOf = (file: string): string => `${file.replace(/\.safetensors$/, "")}.csv`
 
+/** Fails with `FileError` if the two files of {@link write} cannot be in their place: before the images are read, not after. */
+export const checkPlace = Effect.fnUntraced(function*(file: string) {
+  const files = yield* Files.make
+  yield* Effect.forEach([file, tableOf(file)], files.checkPlace, { discard: true })
+})
+
 /**
  * Writes arrays with a row per image and the labels into a safetensors file, and beside it a CSV file with the columns `row`,
  * `image`, `label` and `class`. Gives the names of both.

@@ -21,10 +21,7 @@ const countOf = ({ leftOut }: ImageSet): number => leftOut.reduce((sum, { count 
 
 /** Files that are left out of the splits, by kind, and broken images, as an object. */
 export const missing = (sets: ReadonlyArray<ImageSet>) => ({
-  leftOut: Object.fromEntries(sets.map((set) => [set.name, {
-    count: countOf(set),
-    kinds: Object.fromEntries(set.leftOut.map(({ count, kind }) => [kind, count]))
-  }])),
+  leftOut: Object.fromEntries(sets.map((set) => [set.name, { count: countOf(set), kinds: set.leftOut }])),
   broken: Object.fromEntries(
     sets.map(({ name, skipped }) => [name, { count: skipped.length, first: skipped.slice(0, NAMED) }])
   )

@@ -13,34 +13,39 @@ const SIGNALS = Object.keys(CODES) as ReadonlyArray<Signal>
 // A terminal sends Ctrl-C to a program and to npm, which hands it on: for so long, another signal is the same one again.
 const SAME_MILLIS = 1000
 
-const STOPPING =
-  "stopping: the training saves its state first. Press Ctrl-C again to end at once; the steps since the last checkpoint are " +
-  "then taken again\n"
+const TRAINING: ReadonlySet<string> = new Set(["demo", "tokenizer", "pretrain", "finetune"])
 
-/** Runs a program as that of the process. */
-export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
-  let received: Signal | undefined
-  const leave = (signals: ReadonlyArray<Signal>) => {
-    for (const signal of signals) process.removeListener(signal, onSignal)
-  }
-  const onSignal = (signal: Signal) => {
-    if (received !== undefined) return
-    received = signal
-    fiber.interruptUnsafe(fiber.id)
-    // A terminal that closes may say so twice, and what is saved then is not to be lost by it.
-    const again = setTimeout(() => {
-      leave(["SIGINT", "SIGTERM"])
-      process.stderr.write(STOPPING)
-    }, SAME_MILLIS)
-    fiber.addObserver(() => clearTimeout(again))
-  }
-  for (const signal of SIGNALS) process.on(signal, onSignal)
-  fiber.addObserver((exit) => {
-    leave(SIGNALS)
-    teardown(exit, (code) => {
-      const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-      const ended = stopped ? CODES[received!] : code
-      if (received !== undefined || ended !== 0) process.exit(ended)
+const stopping = (verb: string): string =>
+  TRAINING.has(verb)
+    ? "stopping: the training saves its state first. Press Ctrl-C again to end at once; the steps since the last checkpoint " +
+      "are then taken again\n"
+    : "stopping: the work on the present images ends first. Press Ctrl-C again to end at once\n"
+
+/** Runs the program of a verb as that of the process. */
+export const runMain = (verb: string) =>
+  Runtime.makeRunMain(({ fiber, teardown }) => {
+    let received: Signal | undefined
+    const leave = (signals: ReadonlyArray<Signal>) => {
+      for (const signal of signals) process.removeListener(signal, onSignal)
+    }
+    const onSignal = (signal: Signal) => {
+      if (received !== undefined) return
+      received = signal
+      fiber.interruptUnsafe(fiber.id)
+      // A terminal that closes may say so twice, and what is saved then is not to be lost by it.
+      const again = setTimeout(() => {
+        leave(["SIGINT", "SIGTERM"])
+        process.stderr.write(stopping(verb))
+      }, SAME_MILLIS)
+      fiber.addObserver(() => clearTimeout(again))
+    }
+    for (const signal of SIGNALS) process.on(signal, onSignal)
+    fiber.addObserver((exit) => {
+      leave(SIGNALS)
+      teardown(exit, (code) => {
+        const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+        const ended = stopped ? CODES[received!] : code
+        if (received !== undefined || ended !== 0) process.exit(ended)
+      })
     })
   })
-})

@@ -19,12 +19,29 @@ import * as Files from "./Files.ts"
 
 const TOO_DEEP = `expected at most ${Json.DEEPEST} nested levels, got more`
 
+/** The words of YAML's parser for usual mistakes, and ours. */
+const WORDS: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^Source contains multiple documents.*/, "expected one document, got several, separated by ---"],
+  [/^Flow sequence in block collection.*/, "a [ is not closed before this place"],
+  [/^Flow map in block collection.*/, "a { is not closed before this place"],
+  [
+    /^Block collections are not allowed within flow.*|^Implicit keys .*/,
+    "a [ or { is not closed, or a comma is missing"
+  ],
+  [/^Missing closing (["']).*/, "a $1 is not closed"],
+  [/^Nested mappings are not allowed.*/, "two keys are in one line"],
+  [/^Implicit map keys need .*/, "a key has no colon and no value"],
+  [/^Map keys must be unique/, "a key is given twice"]
+]
+
+/** The problem of a text, with its place if that is known. */
 const sentence = (cause: unknown): string => {
-  if (cause instanceof Error && "code" in cause && cause.code === "MULTIPLE_DOCS") {
-    return "expected one document, got several, separated by ---; put each into its own file"
-  }
   const text = cause instanceof Error ? cause.message : String(cause)
-  return text.includes("call stack") ? TOO_DEEP : text.split("\n")[0]!.replace(/:$/, "")
+  if (text.includes("call stack")) return TOO_DEEP
+  const [, said = "", line, column] = /^(.*?)(?: at line (\d+), column (\d+))?:?$/.exec(text.split("\n")[0]!) ?? []
+  const [pattern, words] = WORDS.find(([pattern]) => pattern.test(said)) ?? [said, said]
+  const told = said.replace(pattern, words)
+  return line === undefined ? told : `line ${line}, column ${column}: ${told}`
 }
 
 /**

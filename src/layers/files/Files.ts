@@ -32,6 +32,7 @@ const SENTENCES = {
   denied: ["permission is denied", "change the permissions of the file or choose another place"],
   circle: ["the symbolic link leads back to itself", "make it point to a file"],
   special: ["this is not a regular file", "name a regular one"],
+  unwritable: ["no file or folder can be made here", "choose another place"],
   other: ["the file cannot be read or written", "check the path and the disk"]
 } as const
 
@@ -46,19 +47,20 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
 /** An operation of the file system failed. */
 export class FileError extends TaggedError<FileError>()("FileError", {
   path: Schema.String,
-  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "other"]),
+  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "unwritable", "other"]),
   cause: Schema.Defect()
 }) {
   override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
   get finding() {
-    const told = this.kind === "other" || this.kind === "special"
-    const detail = told && this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    const detail = DETAILED.has(this.kind) && this.cause instanceof Error ? ` (${this.cause.message})` : ""
     return `${this.path}: ${SENTENCES[this.kind][0]}${detail}`
   }
   get remedy() {
     return SENTENCES[this.kind][1]
   }
 }
+
+const DETAILED: ReadonlySet<FileError["kind"]> = new Set(["special", "unwritable", "other"])
 
 const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special"])
 
@@ -72,8 +74,15 @@ const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (reason._tag === "PermissionDenied") return "denied"
   const errno = code(reason.cause)
   if (errno === "ELOOP") return "circle"
+  // A part of the path is a file.
+  if (errno === "ENOTDIR") return "missing"
   return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
 }
+
+const unwritable = (path: string, why: string) => new FileError({ path, kind: "unwritable", cause: new Error(why) })
+
+/** Names what is not a regular file: `device`, `folder`. */
+const nameOf = (type: FileSystem.File.Type): string => SPECIAL[type] ?? (type === "Directory" ? "folder" : type)
 
 const exists = (error: PlatformError.PlatformError): boolean => error.reason._tag === "AlreadyExists"
 
@@ -168,6 +177,10 @@ export interface Files {
    * for ever, and reading a device may never end. It is for files that a person names.
    */
   readonly regular: (file: string) => Effect.Effect<void, FileError>
+  /** Creates a folder and its parents if needed. */
+  readonly makeFolder: (folder: string) => Effect.Effect<void, FileError>
+  /** Fails with `FileError` if a device, a FIFO, a socket or a folder is in the place of a file that is to be written. */
+  readonly checkPlace: (file: string) => Effect.Effect<void, FileError>
   /** Reads a safetensors file one tensor at a time, and computes its SHA-256. */
   readonly readTensors: (
     file: string
@@ -226,13 +239,41 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
 
+  // Node.js never returns where it is to make parents under /proc.
+  const parents = (folder: string): Effect.Effect<void, PlatformError.PlatformError> =>
+    fs.makeDirectory(folder).pipe(
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "NotFound" && path.dirname(folder) !== folder,
+        () => Effect.andThen(parents(path.dirname(folder)), fs.makeDirectory(folder))
+      ),
+      Effect.catchIf(exists, () => Effect.void)
+    )
+
+  const makeFolder = Effect.fnUntraced(function*(folder: string) {
+    yield* Effect.catchIf(
+      parents(folder),
+      ({ reason }) => reason._tag === "NotFound" || code(reason.cause) === "ENOTDIR",
+      () => unwritable(folder, "a part of the path is no folder that takes files")
+    )
+    const { type } = yield* fs.stat(folder)
+    if (type !== "Directory") return yield* unwritable(folder, `it is a ${type === "File" ? "file" : nameOf(type)}`)
+  }, (self, folder) => onFailure(folder)(self))
+
+  const checkPlace = Effect.fnUntraced(function*(file: string) {
+    const there = yield* ifThere(onFailure(file)(fs.stat(file)))
+    if (Option.isSome(there) && there.value.type !== "File") {
+      return yield* unwritable(file, `it is a ${nameOf(there.value.type)}`)
+    }
+  })
+
   /** Writes a file under a temporary name and renames it. Creates its folder if needed. */
   const replacing = <A, E, R>(file: string, fill: (temporary: string) => Effect.Effect<A, E, R>) =>
     beside(
       file,
       Effect.fnUntraced(function*(temporary) {
         const folder = path.dirname(file)
-        yield* fs.makeDirectory(folder, { recursive: true })
+        yield* checkPlace(file)
+        yield* makeFolder(folder)
         const filled = yield* fill(temporary)
         yield* fs.rename(temporary, file)
         yield* syncFolder(folder)
@@ -274,7 +315,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       Effect.fnUntraced(function*(temporary) {
         const parent = path.dirname(folder)
         const replaced = path.join(parent, `${REPLACED}${path.basename(folder)}`)
-        yield* fs.makeDirectory(temporary, { recursive: true })
+        yield* makeFolder(parent)
+        yield* fs.makeDirectory(temporary)
         const filled = yield* Effect.mapError(fill(temporary), (error) =>
           error instanceof FileError
             ? new FileError({ path: error.path.replace(temporary, folder), kind: error.kind, cause: error.cause })
@@ -314,7 +356,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   const regular = Effect.fnUntraced(function*(file: string) {
     const { type } = yield* fs.stat(file)
     if (type === "File") return
-    const cause = new Error(`it is a ${SPECIAL[type] ?? (type === "Directory" ? "folder" : type)}`)
+    const cause = new Error(`it is a ${nameOf(type)}`)
     return yield* new FileError({ path: file, kind: "special", cause })
   }, (self, file) => onFailure(file)(self))
 
@@ -379,6 +421,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     writeFolder,
     readText,
     regular,
+    makeFolder,
+    checkPlace,
     readHeader,
     readTensors,
     removeFolder,

@@ -27,14 +27,20 @@ export class NotThere extends TaggedError<NotThere>()("NotThere", { detail: Sche
   }
 }
 
-/** The Hub refuses this operation for this token. */
-export class NotAllowed extends TaggedError<NotAllowed>()("NotAllowed", { detail: Schema.String }) {
+/** The Hub does not know the token, or refuses this operation for it. */
+export class NotAllowed extends TaggedError<NotAllowed>()("NotAllowed", {
+  detail: Schema.String,
+  /** True if the token is missing, wrong or expired; false if it lacks the permission. */
+  unknown: Schema.Boolean
+}) {
   override readonly [Runtime.errorExitCode] = 69
   get finding() {
     return `the Hub refused (${this.detail})`
   }
   get remedy() {
-    return "make a token with this permission in the settings of your account"
+    return this.unknown
+      ? "the token is missing, wrong or expired: make one at https://huggingface.co/settings/tokens and give it as HF_TOKEN"
+      : "make a token with this permission at https://huggingface.co/settings/tokens and give it as HF_TOKEN"
   }
 }
 
@@ -46,6 +52,17 @@ export class Unreachable extends TaggedError<Unreachable>()("Unreachable", { det
   }
   get remedy() {
     return "check the network and try again"
+  }
+}
+
+/** The server answers with an error of its own, or not as the Hub does. */
+export class WrongAnswer extends TaggedError<WrongAnswer>()("WrongAnswer", { detail: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 69
+  get finding() {
+    return `the server answered, but not as the Hub does (${this.detail})`
+  }
+  get remedy() {
+    return "try again later, and check the address in HF_ENDPOINT and proxies between"
   }
 }
 
@@ -63,7 +80,7 @@ export class Empty extends TaggedError<Empty>()("Empty", { found: Schema.Array(S
 /** A download or upload failed. The exit code is that of the reason. */
 export class HubError extends TaggedError<HubError>()("HubError", {
   repository: Schema.String,
-  reason: Schema.Union([NotThere, NotAllowed, Unreachable, Empty, Files.FileError])
+  reason: Schema.Union([NotThere, NotAllowed, Unreachable, WrongAnswer, Empty, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {
@@ -95,11 +112,14 @@ const modelFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   return weights.length === 0 ? [] : [...names.filter((name) => DESCRIPTION.test(name)), ...weights].toSorted()
 }
 
-const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable => {
+const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable | WrongAnswer => {
   const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
   const status = cause instanceof Error && "statusCode" in cause ? cause.statusCode : undefined
   if (status === 404) return new NotThere({ detail })
-  return status === 401 || status === 403 ? new NotAllowed({ detail }) : new Unreachable({ detail })
+  if (status === 401 || status === 403) return new NotAllowed({ detail, unknown: status === 401 })
+  if (typeof status === "number") return new WrongAnswer({ detail: `${status}, ${detail}` })
+  // The answer is no JSON.
+  return cause instanceof SyntaxError ? new WrongAnswer({ detail }) : new Unreachable({ detail })
 }
 
 const asked = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: reasonOf })
@@ -123,6 +143,7 @@ const within = (repository: string) =>
  * - `Empty` if it holds no model,
  * - `NotAllowed` if the Hub refuses,
  * - `Unreachable` if the Hub cannot be reached,
+ * - `WrongAnswer` if the server fails, or is not the Hub,
  * - `FileError` if the folder cannot be written.
  */
 export const download: (

@@ -320,7 +320,7 @@ export const layerNoDeps = (
         read(request.stage, request.step, (state, folder) => checkOwner(folder, state, request))
 
       yield* Effect.gen(function*() {
-        yield* fs.makeDirectory(directory, { recursive: true })
+        yield* files.makeFolder(directory)
         for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
           if (type === "Directory") yield* files.sweep(path.join(directory, name))
         }

@@ -234,7 +234,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const store = RunStore.folder(files, context, directory)
 
   const existed = yield* fs.exists(directory)
-  yield* fs.makeDirectory(directory, { recursive: true })
+  yield* files.makeFolder(directory)
   const names = yield* fs.readDirectory(directory)
   const found = names.filter((name) => !name.startsWith(Lock.NAME) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
@@ -265,7 +265,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
     const differences = Json.differences(own.value, config)
     if (differences.length > 0) return yield* new OtherConfig({ differences })
   }
-  yield* fs.makeDirectory(path.join(directory, STAGES), { recursive: true })
+  yield* files.makeFolder(path.join(directory, STAGES))
   yield* files.sweep(path.join(directory, STAGES))
 
   const now = yield* RunEnvironment.here(files)

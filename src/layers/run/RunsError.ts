@@ -8,10 +8,13 @@ import type * as Weights from "../weights/Weights.ts"
 import { StageNameInvalid } from "./StageName.ts"
 
 /** Another training of the stage is at work in this program. */
-export class StageBusy extends Schema.TaggedError<StageBusy>()("StageBusy", { stage: Schema.String }) {
+export class StageBusy extends TaggedError<StageBusy>()("StageBusy", { stage: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 73
-  override get message() {
-    return `the stage ${this.stage} is being trained by this program already; wait for it, or give one of the two another name`
+  get finding() {
+    return `the stage ${this.stage} is being trained by this program already`
+  }
+  get remedy() {
+    return "wait for it, or give one of the two another name"
   }
 }
 

@@ -114,7 +114,7 @@ const fromPypi = Effect.fnUntraced(function*(home: string, library: "cpu" | "cud
   const deps = join(home, "deps")
   const libraries = join(deps, "lib")
   yield* Files.onFailure(deps)(fs.remove(deps, { recursive: true, force: true }))
-  yield* Files.onFailure(libraries)(fs.makeDirectory(libraries, { recursive: true }))
+  yield* files.makeFolder(libraries)
   // A rename where both folders are on one disk, a copy elsewhere.
   yield* SetupCommand.run("libraries", ROOM, join(unpacked, "tensorflow"), ["mv", ...LIBRARIES, libraries])
   if (library === "cuda") {
@@ -132,7 +132,7 @@ const fromPypi = Effect.fnUntraced(function*(home: string, library: "cpu" | "cud
   ])
   yield* SetupCommand.run("headers", "install tar", folder, ["tar", "-xzf", packed.trim().split("\n").at(-1)!])
   const built = join(home, ADDON)
-  yield* Files.onFailure(dirname(built))(fs.makeDirectory(dirname(built), { recursive: true }))
+  yield* files.makeFolder(dirname(built))
   yield* report("compiling the binding")
   const compiler = yield* variable("CXX", "c++")
   yield* SetupCommand.run("binding", "install a C++ compiler (Debian: apt-get install g++), or name one in CXX", home, [

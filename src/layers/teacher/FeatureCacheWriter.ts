@@ -104,7 +104,7 @@ export const writer: (
     const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
     const existed = yield* inFolder(fs.exists(directory))
-    yield* inFolder(fs.makeDirectory(directory, { recursive: true }))
+    yield* files.makeFolder(directory)
     yield* Lock.hold(files, directory)
     yield* files.sweep(directory)
 

@@ -34,7 +34,18 @@ const refused: ReadonlyArray<readonly [string, string, RegExp]> = [
   ],
   ["a tag that it does not know", "seed: !mine 3", /unresolved tag/i],
   ["two documents", "a: 1\n---\na: 2", /expected one document, got several/],
-  ["a key twice", "a: 1\na: 2", /unique/],
+  ["a key twice", "a: 1\na: 2", /config.yaml: line 2, column 1: a key is given twice/],
+  ["an open bracket", "a: [1, 2\nb: 3\n", /config.yaml: line 2, column 1: a \[ is not closed before this place;/],
+  ["an open brace", "a: {b: 1\n", /config.yaml: line 2, column 1: a \{ is not closed before this place;/],
+  [
+    "an open bracket in JSON",
+    "{\"a\": [1, 2\n \"b\": 3}",
+    /line 1, column 11: a \[ or \{ is not closed, or a comma is missing/
+  ],
+  ["an open brace over lines", "a: {\n  b:\n    c: 3\n", /line 3, column 5: a \[ or \{ is not closed/],
+  ["an open quote", "a: \"x\nb: 1", /line 2, column 5: a " is not closed/],
+  ["two keys in a line", "a: b: c", /line 1, column 4: two keys are in one line/],
+  ["a key without a colon", "a: 1\nb\nc: 2", /line 2, column 1: a key has no colon and no value/],
   ["a number that is none", "a: .nan", /expected .*NaN/i]
 ]
 

@@ -63,6 +63,27 @@ describe("Files", () => {
       }
     })))
 
+  it.effect("makes no file where none can be, and says so at once", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, makeFolder, write, writeFolder }, folder) {
+      yield* fs.writeFileString(`${folder}/file`, "text")
+      const into = (place: string) => writeFolder(place, () => Effect.void)
+      const cases = [
+        [write("/proc/x/y", "text"), "/proc/x"],
+        [into("/proc/x/y"), "/proc/x"],
+        [makeFolder("/proc/x/y"), "/proc/x/y"],
+        [write("/dev/full", "text"), "/dev/full", "it is a device"],
+        [write(folder, "text"), folder, "it is a folder"],
+        [makeFolder(`${folder}/file`), `${folder}/file`, "it is a file"],
+        [write(`${folder}/file/a/b`, "text"), `${folder}/file/a`]
+      ] as const
+      for (const [write, place, why = "a part of the path"] of cases) {
+        const error = yield* Effect.flip(write)
+        assert.deepStrictEqual([error.kind, error.path, error[Runtime.errorExitCode]], ["unwritable", place, 74])
+        assert.include(error.message, why)
+        assert.include(error.message, "choose another place")
+      }
+    })))
+
   it.effect("keeps the old file when the new one cannot be written", () => {
     let failing = false
     return inFolder(

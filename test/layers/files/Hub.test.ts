@@ -79,6 +79,25 @@ describe("the Hub", () => {
         assert.deepStrictEqual((yield* fs.readDirectory(folder)).filter((name) => name.startsWith(".tmp")), [])
       }))
 
+    it.effect.each([[500, ""], [502, "<html>Bad gateway</html>"], [200, "<!doctype html><p>Log in</p>"]] as const)(
+      "tells an answer of another server, %i, from no answer",
+      ([status, text]) =>
+        Effect.gen(function*() {
+          const server = yield* serving
+          server.answer = { status, text }
+          const { hubUrl } = server
+          const folder = yield* model()
+          const down = Effect.asVoid(Hub.download("someone/model", `${folder}/x`, { hubUrl }))
+          const up = Effect.asVoid(Hub.upload(folder, "someone/model", { hubUrl, token }))
+          for (const run of [down, up]) {
+            const error = yield* Effect.flip(run)
+            assert.strictEqual(error.reason._tag, "WrongAnswer")
+            assert.strictEqual(error[Runtime.errorExitCode], 69)
+            assert.include(error.message, status === 200 ? "but not as the Hub does (Unexpected token" : `(${status}, `)
+          }
+        })
+    )
+
     it.effect("says what is not there, and what is not allowed", () =>
       Effect.gen(function*() {
         const { hubUrl, repositories } = yield* serving
@@ -89,7 +108,10 @@ describe("the Hub", () => {
         const refused = yield* Effect.flip(
           Hub.upload(folder, "someone/model", { hubUrl, token: Redacted.make("hf_wrong") })
         )
-        assert.match(refused.message, /^someone\/model: the Hub refused \(Invalid credentials/)
+        assert.match(
+          refused.message,
+          /^someone\/model: the Hub refused \(Invalid credentials.*expired: make one at .* as HF_TOKEN$/
+        )
         assert.strictEqual(refused[Runtime.errorExitCode], 69)
         repositories.set("someone/other", new Map([["data.csv", Buffer.from("1")]]))
         const empty = yield* Effect.flip(Hub.download("someone/other", `${folder}/x`, { hubUrl }))

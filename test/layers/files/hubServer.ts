@@ -10,6 +10,7 @@ interface Server {
   readonly repositories: Map<string, Map<string, Buffer>>
   readonly visibility: Map<string, string>
   breaking: boolean
+  answer: { readonly status: number; readonly text: string } | undefined
 }
 
 const body = async (request: IncomingMessage): Promise<Buffer> => {
@@ -27,6 +28,11 @@ const answered = async (server: Server, request: IncomingMessage, response: Serv
   const authorised = request.headers.authorization === `Bearer ${TOKEN}`
   const content = await body(request)
 
+  const { answer } = server
+  if (answer !== undefined) {
+    response.writeHead(answer.status, { "content-type": "text/html" }).end(answer.text)
+    return
+  }
   if (path === "/api/repos/create") {
     if (!authorised) return json({ error: "Invalid credentials" }, 401)
     const { name, organization, visibility } = JSON.parse(content.toString())
@@ -81,7 +87,8 @@ export const serving = Effect.acquireRelease(
       hubUrl: `http://127.0.0.1:${port}`,
       repositories: new Map(),
       visibility: new Map(),
-      breaking: false
+      breaking: false,
+      answer: undefined
     }
     http.on("request", (request, response) => void answered(server, request, response))
     return { http, server }

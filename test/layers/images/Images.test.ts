@@ -159,7 +159,7 @@ describe("Images.layerFolder", () => {
       Effect.gen(function*() {
         const train = yield* load(folder, "train")
         const val = yield* load(folder, "val")
-        const idle = { kind: "folder without images (no class): bat", count: 1 }
+        const idle = { kind: "folder without images (no class)", count: 1, names: ["bat"] }
         assert.deepStrictEqual(train.classes, ["ape", "cat"])
         assert.deepStrictEqual(train.leftOut, [{ kind: "txt", count: 1 }, idle])
         assert.deepStrictEqual(val.leftOut, [{ kind: "txt", count: 1 }])

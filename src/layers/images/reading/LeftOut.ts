@@ -5,7 +5,9 @@ import { Schema } from "effect"
 export const LeftOut = Schema.Struct({
   /** Their extension, or their kind: `bmp`, `FIFO`. */
   kind: Schema.String,
-  count: Schema.Int
+  count: Schema.Int,
+  /** The first of them by name, where a name matters. */
+  names: Schema.optionalKey(Schema.Array(Schema.String))
 })
 export type LeftOut = typeof LeftOut.Type
 
@@ -14,6 +16,12 @@ export type LeftOut = typeof LeftOut.Type
  */
 export const toldLeftOut = (leftOut: ReadonlyArray<LeftOut>): string => {
   if (leftOut.length === 0) return ""
-  const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind }) => `${count} ${kind}`)
+  const kinds = leftOut.toSorted((a, b) => b.count - a.count).map(({ count, kind, names = [] }) =>
+    [
+      `${count} ${kind}`,
+      ...(names.length === 0 ? [] : [[...names, ...(count > names.length ? ["..."] : [])].join(", ")])
+    ]
+      .join(": ")
+  )
   return `left out: ${leftOut.reduce((sum, { count }) => sum + count, 0)} (${kinds.join(", ")})`
 }

@@ -84,8 +84,7 @@ const NAMED = 5
 export const emptyFolders = (folders: ReadonlyArray<string>, classes: ReadonlySet<Label>): ReadonlyArray<LeftOut> => {
   const found = folders.filter((name) => !classes.has(name)).toSorted()
   if (found.length === 0 || classes.size === 0) return []
-  const names = [...found.slice(0, NAMED), ...(found.length > NAMED ? ["..."] : [])].join(", ")
-  return [{ kind: `folder without images (no class): ${names}`, count: found.length }]
+  return [{ kind: "folder without images (no class)", count: found.length, names: found.slice(0, NAMED) }]
 }
 
 /** Returns the class of a file, the name of its folder. Returns undefined if it is in no folder. */
