@@ -75,7 +75,7 @@ describe("the Hub on the command line", () => {
         assert.include(yield* refused("push", `${folder}/model`, "someone/model"), "set the variable HF_TOKEN")
         assert.include(
           yield* refused("pull", "someone/model", "--out", folder),
-          "expected a new folder or one of a network, got one with other files"
+          "expected a new folder or the folder of a network, got a folder with other files"
         )
         assert.include(yield* refused("pull", "someone/model", "--out", `${folder}/new`), "the Hub was not reached")
         const told: Array<string> = []

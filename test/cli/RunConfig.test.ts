@@ -60,7 +60,7 @@ describe("a run", () => {
       for (const name of ["tiny", "base"]) {
         const error = yield* Effect.flip(resolved(`${run}/pretrain`, { preset: Option.some(name) }))
         assert.strictEqual(error[Runtime.errorExitCode], 64)
-        assert.include(error.message, `--preset: expected none, for the run ${run} has`)
+        assert.include(error.message, `--preset: expected none, because the run ${run} has`)
       }
       const { knn } = yield* resolved(`${plain}/pretrain`, { preset: Option.some("base") })
       assert.strictEqual(knn.neighbours, 20)

@@ -75,13 +75,16 @@ describe("Json", () => {
       { key: "gone", stored: "1", asked: "absent" },
       { key: "added", stored: "absent", asked: `"${"x".repeat(59)}…` }
     ])
-    assert.include(Json.showDifferences(found), "a.b.1: 2 in the folder, 3 asked; a.b.2: absent in the folder, 4 asked")
+    assert.include(
+      Json.showDifferences(found),
+      "a.b.1: the folder has 2, you ask for 3; a.b.2: the folder has none, you ask for 4"
+    )
   })
 
   it("tells values of different kinds apart", () => {
     assert.strictEqual(
       Json.showDifferences(Json.differences([1], { 0: 1 })),
-      `the whole: [1] in the folder, {"0":1} asked`
+      `all: the folder has [1], you ask for {"0":1}`
     )
   })
 

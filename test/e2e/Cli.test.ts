@@ -101,7 +101,7 @@ describe("the command", () => {
     writeFileSync(join(out, "config.json"), JSON.stringify(config))
     writeFileSync(join(out, "log.jsonl"), "")
     const text = await refusal(73, "demo", "--out", out)
-    assert.include(text, "pretrain.optimizer.lr: 0.5 in the folder, 0.003 asked")
+    assert.include(text, "pretrain.optimizer.lr: the folder has 0.5, you ask for 0.003")
     assert.notInclude(text, "mask")
   })
 

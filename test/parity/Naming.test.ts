@@ -115,7 +115,7 @@ describe("Naming", () => {
     assert.strictEqual(none[Runtime.errorExitCode], 65)
     assert.strictEqual(
       none.message,
-      "the names are of no known naming. A classifier network has patch_embed.proj.weight (official) or " +
+      "the tensors are named in no known way. A classifier network has patch_embed.proj.weight (official) or " +
         "beit.embeddings.patch_embeddings.projection.weight (huggingface). The file has a; use a file of that network, " +
         "written by one of them"
     )

@@ -67,7 +67,7 @@ describe("what stages left", () => {
         const file = `${folder}/foreign.safetensors`
         yield* Weights.write(file, Weights.make({ x: HostTensor.zeros([1], "float32") }))
         const foreign = yield* Effect.flip(Artifact.open(file))
-        assert.include(foreign.message, "do not name their network")
+        assert.include(foreign.message, "does not say which network its weights are of")
         assert.strictEqual(foreign[Runtime.errorExitCode], 65)
       }))
   })

@@ -177,9 +177,9 @@ describe("training batches", () => {
   it.effect("fail when the part that is used, or all readers' share, is less than one", () =>
     Effect.gen(function*() {
       const few = yield* Effect.flip(Batches.training({ ...asked, sampling: { perClass: 1 } }))
-      assert.include(few.message, "train has 3 images to use, but an update needs 6")
+      assert.include(few.message, "train has 3 images, but one update takes 6")
       const many = yield* Effect.flip(Batches.training({ ...asked, shard: { index: 0, count: 5 } }))
-      assert.include(many.message, "24 images to use, but an update needs 30")
+      assert.include(many.message, "24 images, but one update takes 30")
     }))
 
   it.effect("are configured by a key that may be absent, and whose parts are checked", () =>

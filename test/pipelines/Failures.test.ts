@@ -150,7 +150,7 @@ describe("stages refuse", () => {
           "TooFewImages"
         )
         assert.strictEqual(error[Runtime.errorExitCode], 66)
-        assert.include(error.message, "train has 7 images to use, but an update needs 8")
+        assert.include(error.message, "train has 7 images, but one update takes 8")
       }))
 
     it.effect("another configuration or other data for a stage that the run has finished", () =>
@@ -159,14 +159,14 @@ describe("stages refuse", () => {
         const other = new TokenizerConfig({ ...preset.tokenizer, seed: 1 })
         const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
         assert.strictEqual(error[Runtime.errorExitCode], 73)
-        assert.include(error.message, "(seed: 0 in the folder, 1 asked)")
+        assert.include(error.message, "(seed: the folder has 0, you ask for 1)")
         assert.include(error.message, "choose another run folder, or another name for the stage. Stages of another run")
         const images = Images.layerMemory([set("train", 16)])
         const data = tagged(
           yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(images))),
           "OtherStage"
         )
-        assert.match(data.message, /\(images: "[0-9a-f]+… in the folder, "[0-9a-f]+… asked\)/)
+        assert.match(data.message, /\(images: the folder has "[0-9a-f]+…, you ask for "[0-9a-f]+…\)/)
         yield* trainTokenizer(other, { stage: "second" })
       })))
   })

@@ -58,7 +58,7 @@ describe("masks of pretraining", () => {
         const evaluated = yield* Effect.flip(evaluatePretraining(again, images, sets[2]!))
         for (const error of [drawn, evaluated]) {
           assert.strictEqual(error._tag, "MaskError")
-          assert.strictEqual(error.message, "the mask \"odd\": expected 16 patches, got 15; correct its draw")
+          assert.strictEqual(error.message, "the mask \"odd\": expected 16 patches, got 15; correct its function draw")
         }
       }), 120_000)
 
@@ -105,7 +105,7 @@ describe("masks of pretraining", () => {
   ])("are what they are asked for: %s", (change, said) => {
     const draw = (...asked: Asked) => change(columns.draw(...asked)) as Uint8Array
     const error = Result.getOrThrow(Result.flip(Masking.draw({ name: "odd", draw }, preset.pretrain.masking, [key])))
-    assert.strictEqual(error.message, `the mask "odd": ${said}; correct its draw`)
+    assert.strictEqual(error.message, `the mask "odd": ${said}; correct its function draw`)
   })
 
   plainly("need no least rectangle where they have none", () => {

@@ -180,7 +180,7 @@ describe("a tokenizer with a quantizer of one's own", () => {
         assert.strictEqual(refused._tag, "QuantizerError")
         assert.match(
           refused.message,
-          /^the quantizer "signs": expected codes from 0 to 15, got (1[6-9]|2\d|3[01]); correct its quantize$/
+          /^the quantizer "signs": expected codes from 0 to 15, got (1[6-9]|2\d|3[01]); correct its function quantize$/
         )
         const bare = yield* Effect.flip(
           trainTokenizer(config, { quantizer: odd(({ codes, losses, z }) => ({ codes, losses, z })) })
@@ -217,19 +217,19 @@ describe("a tokenizer with a quantizer of one's own", () => {
         )
         assert.strictEqual(
           yield* said(fit(() => ({ scale: Tensor.fill([2], Number.NaN) }))),
-          `${named}fit: scale: expected finite numbers, got NaN; correct its fit`
+          `${named}fit: scale: expected finite numbers, got NaN; correct its function fit`
         )
         assert.strictEqual(
           yield* said({ initial: () => ({ scael: host(1, 2) }) }),
-          `${named}initial: scale: expected float32 [2], got nothing; correct its initial`
+          `${named}initial: scale: expected float32 [2], got nothing; correct its function initial`
         )
         assert.strictEqual(
           yield* said({ initial: () => ({ scale: host(1, 2, 3) }) }),
-          `${named}initial: scale: expected float32 [2], got float32 [3]; correct its initial`
+          `${named}initial: scale: expected float32 [2], got float32 [3]; correct its function initial`
         )
         assert.strictEqual(
           yield* said({ initial: () => ({ scale: host(1, Number.NaN) }) }),
-          `${named}initial: scale: expected finite numbers, got NaN; correct its initial`
+          `${named}initial: scale: expected finite numbers, got NaN; correct its function initial`
         )
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 

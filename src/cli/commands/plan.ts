@@ -20,12 +20,16 @@ const UNKNOWN = "not measured"
 
 const figure = (value: number): string => value < 999.5 ? value.toPrecision(3) : String(Math.round(value))
 
+/** The widths of the table's columns. */
+const NAMES = 24
+const VALUES = 14
+
 const timeOf = ({ imagesPerSecond }: typeof Plan.StagePlan.Type, seconds: number | null): string =>
   seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : Duration.show(seconds, figure)
 
 const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.Plan): string => {
   const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>
-    name.padEnd(24) + stages.map((stage) => of(stage).padStart(14)).join("")
+    name.padEnd(NAMES) + stages.map((stage) => of(stage).padStart(VALUES)).join("")
   return [
     `${engine}, ${here.cores} cores, ${Memory.show(here.memory)}`,
     row("", ({ stage }) => stage),
@@ -39,7 +43,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
     row("time", (stage) => timeOf(stage, stage.seconds)),
     row("memory, about", ({ memory }) => Memory.show(memory)),
     row("checkpoints, weights", ({ disk }) => Memory.show(disk)),
-    `feature cache (optional) ${Memory.show(featureCache)}`,
+    "feature cache, optional".padEnd(NAMES) + Memory.show(featureCache).padStart(VALUES),
     "A teacher's own time and memory are not counted. It takes none when its features are cached.",
     ...problems.map((problem) => `! ${problem}`)
   ].join("\n")

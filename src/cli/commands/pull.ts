@@ -24,7 +24,7 @@ export const pull = Command.make("pull", {
     if (names.length > 0 && Option.isNone(yield* ModelFolder.weightsOf(out))) {
       return yield* Config.refusal(
         `--out ${out}`,
-        "expected a new folder or one of a network, got one with other files"
+        "expected a new folder or the folder of a network, got a folder with other files"
       )
     }
     const files = yield* Hub.download(repository, out, yield* HubFlags.options(revision))

@@ -44,7 +44,7 @@ export const resolve = Effect.fn("patchword.RunConfig.resolve")(function*(
     const named = yield* Presets.preset(name)
     if (!same({ ...named.knn }, { ...knn }) || !same({ ...named.probe }, { ...probe })) {
       const message =
-        `expected none, for the run ${run} has settings of its own, got ${name}; change single ones by --set, as ` +
+        `expected none, because the run ${run} has its own settings, got ${name}; change single values by --set, as ` +
         "--set knn.neighbours=20"
       return yield* Config.refusal("--preset", message)
     }

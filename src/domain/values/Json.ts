@@ -133,8 +133,11 @@ export const canonical = (value: Json): string => JSON.stringify(sorted(value))
 
 const LONGEST = 60
 
+/** The text for a member that is not there. */
+const ABSENT = "absent"
+
 const show = (value: Json | undefined): string => {
-  if (value === undefined) return "absent"
+  if (value === undefined) return ABSENT
   const text = JSON.stringify(value)
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }
@@ -159,6 +162,9 @@ export const differences = (stored: Json, asked: Json): ReadonlyArray<Difference
   return found
 }
 
-/** Formats differences as text: `optimizer.lr: 0.003 in the folder, 0.001 asked`. */
+/** Formats differences as text: `optimizer.lr: the folder has 0.003, you ask for 0.001`. */
 export const showDifferences = (found: ReadonlyArray<Difference>): string =>
-  found.map(({ asked, key, stored }) => `${key || "the whole"}: ${stored} in the folder, ${asked} asked`).join("; ")
+  found.map(({ asked, key, stored }) => {
+    const [there, here] = [stored, asked].map((value) => value === ABSENT ? "none" : value)
+    return `${key === "" ? "all" : key}: the folder has ${there}, you ask for ${here}`
+  }).join("; ")

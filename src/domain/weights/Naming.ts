@@ -49,7 +49,7 @@ const told = ({ network, reason }: { readonly network: Network; readonly reason:
   Reason.match(reason, {
     Unclear: ({ found, markers, names }) => ({
       finding:
-        `the names are ${found.length === 0 ? "of no known naming" : `those of ${found.join(" and ")} at once`}. A ` +
+        `the tensors are named in ${found.length === 0 ? "no known way" : `several ways, ${found.join(" and ")}`}. A ` +
         `${network} network has ${markers.map(({ name, naming }) => `${name} (${naming})`).join(" or ")}. The file ` +
         `has ${names.length === 0 ? "no tensors" : some(names)}`,
       remedy: "use a file of that network, written by one of them"

@@ -13,6 +13,8 @@ export class OutOfMemory extends TaggedError<OutOfMemory>()("OutOfMemory", { det
   }
 }
 
+const METRICS = { loss: "loss", gradientNorm: "norm of the gradients" } as const
+
 /** The loss of a step, or the norm of its gradients, is not a finite number. */
 export class NonFinite extends TaggedError<NonFinite>()("NonFinite", {
   step: Schema.Int,
@@ -21,10 +23,10 @@ export class NonFinite extends TaggedError<NonFinite>()("NonFinite", {
 }) {
   override readonly [Runtime.errorExitCode] = 70
   get finding() {
-    return `the ${this.metric} of step ${this.step} is ${this.value}`
+    return `the ${METRICS[this.metric]} of step ${this.step} is ${this.value}`
   }
   get remedy() {
-    return "lower the learning rate or look at the batch"
+    return "lower the learning rate, or correct the images of the batch"
   }
 }
 

@@ -19,7 +19,7 @@ export class NoCache extends TaggedError<NoCache>()("NoCache", {}) {
     return `there is no ${MANIFEST} in it`
   }
   get remedy() {
-    return "check the path, or fill a cache by cacheFeatures"
+    return "check the path, or fill a cache by patchword tokenizer cache (in code cacheFeatures)"
   }
 }
 
@@ -48,8 +48,7 @@ export class CacheDamaged extends TaggedError<CacheDamaged>()("CacheDamaged", {
   get remedy() {
     return this.file === MANIFEST
       ? "delete the folder and fill the cache again"
-      : "fill the cache again and let it compute damaged shards again (tokenizer cache with --damaged recompute; onDamaged: " +
-        "\"recompute\")"
+      : "fill the cache again, which computes damaged shards anew with --damaged recompute (in code onDamaged: \"recompute\")"
   }
 }
 

@@ -26,7 +26,7 @@ import * as ModelFolder from "./ModelFolder.ts"
 export class NotAnArtifact extends TaggedError<NotAnArtifact>()("NotAnArtifact", {}) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
-    return "these weights do not name their network"
+    return "the file does not say which network its weights are of"
   }
   get remedy() {
     return "use a file that a stage of patchword wrote " +

@@ -74,7 +74,7 @@ export class QuantizerError extends TaggedError<QuantizerError>()("QuantizerErro
     return `the quantizer "${this.quantizer}": ${this.problem}`
   }
   get remedy() {
-    return `correct its ${this.member}`
+    return `correct its function ${this.member}`
   }
 }
 

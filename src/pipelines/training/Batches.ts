@@ -23,7 +23,7 @@ export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
-    return `${this.set} has ${this.images} images to use, but an update needs ${this.needed}`
+    return `${this.set} has ${this.images} images, but one update takes ${this.needed}`
   }
   get remedy() {
     return "add images, or lower " +

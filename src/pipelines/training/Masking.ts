@@ -18,7 +18,7 @@ export class MaskError extends TaggedError<MaskError>()("MaskError", {
     return `the mask "${this.mask}": ${this.problem}`
   }
   get remedy() {
-    return "correct its draw"
+    return "correct its function draw"
   }
 }
 

@@ -42,7 +42,7 @@ export class TrainingError extends TaggedError<TrainingError>()("TrainingError",
     return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors`
   }
   get remedy() {
-    return `${this.reason.remedy}. Correct the data and start again, or start another run with other settings`
+    return `${this.reason.remedy}. Then start again, with other settings in another run folder`
   }
 }
 

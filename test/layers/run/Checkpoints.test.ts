@@ -127,9 +127,9 @@ const behaviour = (layer: (options?: Checkpoints.Options) => Layer.Layer<Checkpo
       assert.strictEqual(error[Runtime.errorExitCode], 73)
       assert.include(
         error.message,
-        `optimizer.lr: 0.003 in the folder, 0.001 asked; batchSize: 8 in the folder, absent asked; ` +
-          `seed: absent in the folder, 1 asked; ` +
-          `teacher, tokenizer or first weights: "weights" in the folder, "other" asked`
+        `optimizer.lr: the folder has 0.003, you ask for 0.001; batchSize: the folder has 8, you ask for none; ` +
+          `seed: the folder has none, you ask for 1; ` +
+          `teacher, tokenizer or first weights: the folder has "weights", you ask for "other"`
       )
       assert.include(error.message, "delete the folder to start the stage again")
     })

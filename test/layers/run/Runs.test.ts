@@ -251,7 +251,7 @@ describe("Runs in a folder", () => {
       assert.strictEqual(error.reason._tag, "OtherConfig")
       assert.strictEqual(error[Runtime.errorExitCode], 73)
       assert.include(error.message, folder)
-      assert.include(error.message, "pretrain.optimizer.lr: 0.003 in the folder, 0.001 asked")
+      assert.include(error.message, "pretrain.optimizer.lr: the folder has 0.003, you ask for 0.001")
       assert.include(error.message, "--from")
       assert.notInclude(error.message, "steps")
       assert.notInclude(yield* fs.readDirectory(folder), "lock")

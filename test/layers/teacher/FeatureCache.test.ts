@@ -170,10 +170,7 @@ describe("FeatureCache", () => {
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `feature cache ${directory}: shard-00001.bin is damaged (`)
           assert.include(error.message, said)
-          assert.include(
-            error.message,
-            "let it compute damaged shards again (tokenizer cache with --damaged recompute;"
-          )
+          assert.include(error.message, "computes damaged shards anew with --damaged recompute (in code onDamaged")
         }
         yield* fill(directory, { onDamaged: "recompute" }, (writer) => {
           assert.deepStrictEqual(keys.map((key) => writer.has(key)), [true, true, true, false, false, false, true])
@@ -209,7 +206,10 @@ describe("FeatureCache", () => {
       yield* fill(directory)
       const other = yield* Effect.flip(fill(directory, { digest: "e", dtype: "float16" }))
       assert.strictEqual(other[Runtime.errorExitCode], 73)
-      assert.include(other.message, "digest: \"d\" in the folder, \"e\" asked; dtype: \"float32\" in the folder")
+      assert.include(
+        other.message,
+        "digest: the folder has \"d\", you ask for \"e\"; dtype: the folder has \"float32\""
+      )
       yield* fill(directory, { teacher: "the same under another name" })
 
       const used = yield* Effect.flip(

@@ -369,7 +369,10 @@ describe("the files of teachers", () => {
           Teacher.layerDino(yield* written(Safetensors.encode(state("hf_clip_vision"))), heads)
         )
         assert.include(other, "teacher dino: weights ")
-        assert.include(other, "the names are of no known naming. A dino network has patch_embed.proj.weight (official)")
+        assert.include(
+          other,
+          "the tensors are named in no known way. A dino network has patch_embed.proj.weight (official)"
+        )
         assert.include(
           other,
           "The tensors look like the image tower of CLIP under the names of Hugging Face (all of its tensors)"

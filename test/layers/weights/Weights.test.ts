@@ -192,7 +192,7 @@ describe("Weights", () => {
       const unknown = yield* Effect.flip(Weights.read(file, { network: "dino" }))
       assert.strictEqual(unknown.reason._tag, "NamingError")
       assert.strictEqual(unknown[Runtime.errorExitCode], 65)
-      assert.include(unknown.message, `${file}: the names are of no known naming`)
+      assert.include(unknown.message, `${file}: the tensors are named in no known way`)
       const absent = yield* Effect.flip(
         Weights.write(file, Weights.make({}), { naming: "timm", network: "pretrained" })
       )

@@ -75,10 +75,10 @@ type Checked = { readonly index: number } & ({ readonly identity: string } | { r
 const REPORT_EVERY = 1000
 
 const UNCHECKED =
-  "onBroken skip (--broken skip) needs check contents (--check contents): with names, images are opened only " +
-  "when they are used, too late to leave out broken ones"
+  "expected --check contents with --broken skip (in code check and onBroken); with names, images are opened too late to " +
+  "leave out broken ones"
 
-const SHRUNK = "shrinkTo cannot be used with the colour official: the official code does not shrink images"
+const SHRUNK = "expected the colour managed with shrinkTo; the official code does not shrink images"
 
 const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
   ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
@@ -133,10 +133,10 @@ export const make = (options: Options) => {
     })
 
     if (options.onBroken === "skip" && options.check === "names") {
-      return yield* about(split)(Config.refusal("the reading of images", UNCHECKED))
+      return yield* about(split)(Config.refusal("--broken", UNCHECKED))
     }
     if (options.colour === "official" && options.shrinkTo !== undefined) {
-      return yield* about(split)(Config.refusal("the reading of images", SHRUNK))
+      return yield* about(split)(Config.refusal("shrinkTo", SHRUNK))
     }
     let done = 0
     let broken = 0
