@@ -35,11 +35,12 @@ export interface TensorSpec<in out S extends Shape = Shape, out D extends DType 
 /** The type of a record of tensors or host arrays with a specification in place of every leaf. */
 export type SpecOf<T> = T extends Any ? TensorSpec<T["shape"], T["dtype"]>
   : T extends HostTensor<infer S, infer D> ? TensorSpec<S, D>
-  : { readonly [K in keyof T]: SpecOf<T[K]> }
+  : SpecsOf<T>
+type SpecsOf<T> = { readonly [K in keyof T]: SpecOf<T[K]> }
 
 /** The type of a record of tensors with a host array in place of every tensor. */
-export type HostOf<T> = T extends Any ? HostTensor<T["shape"], T["dtype"]>
-  : { readonly [K in keyof T]: HostOf<T[K]> }
+export type HostOf<T> = T extends Any ? HostTensor<T["shape"], T["dtype"]> : HostsOf<T>
+type HostsOf<T> = { readonly [K in keyof T]: HostOf<T[K]> }
 
 /** A function of weights and a batch. It computes features, codes or logits, for example. */
 export interface Inference<in out W, in out B, in out O> {

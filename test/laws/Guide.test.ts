@@ -38,7 +38,7 @@ describe("the guide to laws", () => {
   })
 
   it("names every function that makes laws", () => {
-    const functions = Object.entries(Laws).filter(([name, member]) =>
+    const functions = Object.entries<unknown>(Laws).filter(([name, member]) =>
       typeof member === "function" && /^[a-z]/.test(name) && name !== "make" && name !== "verify"
     )
     const page = read("docs/laws.md")

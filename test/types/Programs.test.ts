@@ -76,8 +76,8 @@ describe("the whole project", () => {
   const figure = (output: string, name: string) => Number(new RegExp(`^${name}:\\s+([\\d.]+)`, "m").exec(output)?.[1])
   const output = check()
 
-  it("type-checks with under a million instantiations of one checker", () => {
-    assert.isBelow(figure(output, "Instantiations"), 1_000_000)
+  it("type-checks with under 950 000 instantiations of one checker", () => {
+    assert.isBelow(figure(output, "Instantiations"), 950_000)
   })
 
   it("type-checks in under 10 s in the fastest of three runs", () => {

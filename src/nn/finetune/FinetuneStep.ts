@@ -26,7 +26,7 @@
  */
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy, softCrossEntropy } from "../../shapes/Loss.ts"
-import type { Inference, TrainStep } from "../../shapes/Step.ts"
+import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
@@ -97,6 +97,10 @@ type Seeing<B extends number, N extends Classifier.Sizes, O> = Inference<
   O
 >
 
+const weights = <N extends Classifier.Sizes>(
+  sizes: Readonly<N>
+): SpecOf<{ readonly parameters: Classifier.ClassifierParams<N> }> => ({ parameters: Classifier.spec(sizes) })
+
 /**
  * Makes the inference of one vector per standardised image, `[B, C]`, as `PretrainStep.features` does. The vector is the mean
  * patch token or the class token of the last block, with the norm before the classifier or without. A classifier of mean tokens
@@ -108,7 +112,7 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
   options: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
-  weights: { parameters: Classifier.spec(sizes) },
+  weights: weights(sizes),
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
@@ -123,7 +127,7 @@ export const logits = <B extends number, const N extends Classifier.Sizes>(
   batchSize: B
 ): Seeing<B, N, { readonly logits: Tensor<[B, N["classes"]]> }> => ({
   name: "logits",
-  weights: { parameters: Classifier.spec(sizes) },
+  weights: weights(sizes),
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => ({
     logits: Classifier.forward(parameters, images, Vit.contextOf(sizes))

@@ -119,6 +119,10 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
   }
 }
 
+const weights = <N extends Mim.Sizes>(sizes: Readonly<N>): SpecOf<{ readonly parameters: Mim.MimParams<N> }> => ({
+  parameters: Mim.spec(sizes)
+})
+
 /** Makes the inference of the last block's most probable code of every masked patch, and its loss. */
 export const predict = <B extends number, M extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
@@ -129,7 +133,7 @@ export const predict = <B extends number, M extends number, const N extends Mim.
   { readonly predicted: Tensor<[M], "int32">; readonly loss: Tensor<[]> }
 > => ({
   name: "predict",
-  weights: { parameters: Mim.spec(sizes) },
+  weights: weights(sizes),
   batch: masked(sizes, batch),
   run: ({ parameters }, { images, labels, mask, rows }) => {
     const tokens = Mim.hidden(parameters, images, mask, rows, {
@@ -158,7 +162,7 @@ export const features = <B extends number, const N extends Mim.Sizes>(
   options: Pooling.Options
 ): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
   name: "features",
-  weights: { parameters: Mim.spec(sizes) },
+  weights: weights(sizes),
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const tokens = Vit.tokensOf(sizes, parameters, images)
@@ -173,7 +177,7 @@ export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
   batchSize: B
 ): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
   name: "patch features",
-  weights: { parameters: Mim.spec(sizes) },
+  weights: weights(sizes),
   batch: { images: PatchGrid.images(sizes, batchSize) },
   run: ({ parameters }, { images }) => {
     const normed = layerNorm(

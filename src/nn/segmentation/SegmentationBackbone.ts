@@ -127,7 +127,8 @@ export const taps = <B extends number, N extends Sizes>(
   images: PatchGrid.GivenImages<B, N>,
   sizes: Readonly<N>
 ): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
-  const tokens = Vit.withClassToken(params, patchEmbed(images, params.patch_embed.proj))
+  const patches = patchEmbed(images, params.patch_embed.proj)
+  const tokens = Vit.withClassToken(params, patches)
   const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
   const mapOf = (place: number) => {
     const output = outputs[place - 1]

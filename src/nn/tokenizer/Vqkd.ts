@@ -113,8 +113,10 @@ export const encodeTokens = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
-): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> =>
-  through(params.encoder, patchEmbed(preprocess(images), params.encoder.patch_embed.proj), heads)
+): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> => {
+  const patches = patchEmbed(preprocess(images), params.encoder.patch_embed.proj)
+  return through(params.encoder, patches, heads)
+}
 
 /** Computes the vectors before quantization, one row per patch. */
 export const encode = <B extends number, N extends Sizes>(
