@@ -7,6 +7,7 @@
  */
 import { Effect } from "effect"
 import * as Graph from "../src/compiler/graph/Graph.ts"
+import * as OnnxProgram from "../src/compiler/programs/OnnxProgram.ts"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
@@ -38,18 +39,18 @@ const measured = Effect.fnUntraced(function*(name: string) {
   const classifier = FinetuneStep.logits(Classifier.sizes(preset.finetune, CLASSES), 1)
   const { step } = pretraining(preset, BATCH)
   const before = process.memoryUsage.rss()
-  const [trace, program] = yield* timed(Effect.sync(() => Trace.trainStep(step)))
+  const [trace, program] = yield* timed(Effect.sync(() => OnnxProgram.of(Trace.trainStep(step))))
   const [compile] = yield* timed((yield* Engine.Engine).load(name, program.bytes))
   const grown = process.memoryUsage.rss() - before
   return {
     model: name,
     classifier: {
       millions: digits(millions(classifier.weights.parameters)),
-      gigaMultiplyAdds: digits(giga(Graph.flops(Trace.inference(classifier))))
+      gigaMultiplyAdds: digits(giga(Graph.flops(Trace.inference(classifier).graph)))
     },
     pretraining: {
       millions: digits(millions(step.state.parameters)),
-      gigaMultiplyAddsPerImage: digits(giga(Graph.flops(program)) / BATCH),
+      gigaMultiplyAddsPerImage: digits(giga(Graph.flops(Trace.trainStep(step).graph)) / BATCH),
       traceSeconds: digits(trace),
       compileSeconds: digits(compile),
       megabytesGrown: Math.round(grown / 2 ** 20)

@@ -10,7 +10,7 @@
 import { Effect, Logger, type Scope } from "effect"
 import { parseArgs } from "node:util"
 import * as Graph from "../src/compiler/graph/Graph.ts"
-import type { Program } from "../src/compiler/trace/Program.ts"
+import * as OnnxProgram from "../src/compiler/programs/OnnxProgram.ts"
 import * as Trace from "../src/compiler/trace/Trace.ts"
 import type { Preset } from "../src/domain/config/Preset.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
@@ -114,7 +114,7 @@ const product = Effect.fnUntraced(function*({ columns, inner, rows }: Product) {
 
 /** Something to time: what it compiles to, its weights or states, and a handle on an engine. */
 interface Work<T> {
-  readonly trace: () => Program
+  readonly trace: () => Trace.Traced
   readonly held: object
   readonly values: () => T
   readonly open: (
@@ -148,8 +148,8 @@ const measured = Effect.fnUntraced(function*<T>(
   { tokens, width, hidden }: { tokens: number; width: number; hidden: number }
 ) {
   const engine = yield* Engine.Engine
-  const [trace] = yield* milliseconds(Effect.sync(compile), 1)
-  const flops = Graph.flops(compile())
+  const [trace] = yield* milliseconds(Effect.sync(() => OnnxProgram.of(compile())), 1)
+  const flops = Graph.flops(compile().graph)
   const times = yield* Effect.scoped(Effect.gen(function*() {
     let began = 0
     // Nothing holds the values when they are open.

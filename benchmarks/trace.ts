@@ -5,7 +5,7 @@
  * cannot be updated in place, and by how much the resident set has grown.
  */
 import { Effect } from "effect"
-import * as Trace from "../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../src/compiler/programs/OnnxProgram.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import { pretraining } from "./steps.ts"
 
@@ -16,7 +16,7 @@ const { step } = pretraining(await Effect.runPromise(Presets.preset(name)), Numb
 
 const timed = () => {
   const start = performance.now()
-  const program = Trace.trainStep(step, { external: true })
+  const program = OnnxProgram.trainStep(step, { external: true })
   return [performance.now() - start, program] as const
 }
 
@@ -31,7 +31,7 @@ console.log(JSON.stringify({
   firstMs: Math.round(milliseconds),
   bestMs: Math.round(best),
   bytes: program.bytes.length,
-  operators: program.nodes.length,
+  operators: program.graph.nodes.length,
   updatedApart: program.adamw.length,
   otherStates: program.updates.length,
   notInPlace: program.updates.filter((update) => !update.inPlace).length,

@@ -132,8 +132,8 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     const { batchSize } = optimizer
     const one = before(1)
     const step = stepOf(1)
-    const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true })) +
-      (one === undefined ? 0 : Graph.flops(Trace.inference(one)))
+    const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true }).graph) +
+      (one === undefined ? 0 : Graph.flops(Trace.inference(one).graph))
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
     const parameters = Memory.elements((step.state as { readonly parameters: object }).parameters)

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
-import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
@@ -47,7 +47,7 @@ describe("the flags of a teacher", () => {
   beforeAll(async () => {
     const preset = Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))
     writeFileSync(at("micro.json"), JSON.stringify(preset))
-    writeFileSync(at("classed.onnx"), Trace.inference(classed).bytes)
+    writeFileSync(at("classed.onnx"), OnnxProgram.inference(classed).bytes)
     const fixture = Eager.fixture("teacher_clip")
     const tower = fixture.keys("state").map((key) => [key, fixture.tensor(`state/${key}`)] as const)
     writeFileSync(at("clip.safetensors"), Safetensors.encode(Object.fromEntries(tower)))

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node"
 import { accumulating, pretraining, small, tokenizing } from "../../benchmarks/steps.ts"
 import { assembled } from "../../scripts/kernels.ts"
-import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
@@ -24,7 +24,7 @@ const named = (group: string, record: object) =>
   )
 
 const inGraph = async <S, B, M>(step: TrainStep<S, B, M>, state: HostOf<S>, batchOf: BatchOf<B>) => {
-  const { bytes, inputs } = Trace.trainStep(step)
+  const { bytes, graph: { inputs } } = OnnxProgram.trainStep(step)
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 4 })
   const given = new Map<string, OnnxTensor>(named("state", state as object))
   for (let i = 0; i < STEPS; i++) {
@@ -57,7 +57,7 @@ const reading = (of: "parameters" | "first" | "second"): typeof Steps.regression
 
 describe("updates that a program leaves to the engine", () => {
   it("are those of all parameters", () => {
-    const { adamw, updates } = Trace.trainStep(Steps.regression, { external: true })
+    const { adamw, updates } = OnnxProgram.trainStep(Steps.regression, { external: true })
     assert.deepStrictEqual(
       adamw.map(({ first, gradient, parameter, second }) => [parameter, first, second, gradient]),
       [
@@ -71,7 +71,7 @@ describe("updates that a program leaves to the engine", () => {
   it.effect("give the bits that the graph would", () => equal(Steps.regression, Steps.initial(), Steps.batch))
 
   it("take gradients as transposes where a weight has more rows than columns", () => {
-    const { adamw, outputs } = Trace.trainStep(pretraining(Presets.tiny, 4).step, { external: true })
+    const { adamw, graph: { outputs } } = OnnxProgram.trainStep(pretraining(Presets.tiny, 4).step, { external: true })
     const [block] = pretraining(Presets.tiny, 4).step.state.parameters.blocks
     const [rows, columns] = block!.attn.qkv.weight.shape
     const own = adamw.filter(({ parameter }) => parameter.startsWith("state.parameters.blocks.0"))
@@ -86,13 +86,13 @@ describe("updates that a program leaves to the engine", () => {
   })
 
   it("take the gradient of a weight that is used twice as one transpose", () => {
-    const { adamw } = Trace.trainStep(pretraining(small, 2).step, { external: true })
+    const { adamw } = OnnxProgram.trainStep(pretraining(small, 2).step, { external: true })
     assert.isTrue(adamw.find(({ parameter }) => parameter === "state.parameters.lm_head.weight")?.transposed)
   })
 
   it.effect("of several steps give the bits that the graph would", () => {
     const { batch, state, step } = pretraining(accumulating(Presets.tiny, 2), 4)
-    const { adamw, updates } = Trace.trainStep(step, { external: true })
+    const { adamw, updates } = OnnxProgram.trainStep(step, { external: true })
     assert.deepStrictEqual(
       adamw.map(({ mean }) => mean),
       Tree.leaves(step.state.mean!).map(([path]) => `state.mean.${path}`)
@@ -109,7 +109,7 @@ describe("updates that a program leaves to the engine", () => {
 
   it.effect("of a tokenizer give the bits that the graph would, beside those that stay", () => {
     const { batch, state, step } = tokenizing(Presets.tiny, 4)
-    const { updates } = Trace.trainStep(step, { external: true })
+    const { updates } = OnnxProgram.trainStep(step, { external: true })
     assert.deepStrictEqual(updates.map(({ input }) => input), [
       "state.quantize.embedding.weight",
       "state.quantize.cluster_size"
@@ -119,7 +119,7 @@ describe("updates that a program leaves to the engine", () => {
 
   for (const  of of["parameters", "first", "second"] as const) {
     it.effect(`are none where the graph reads what they make: ${of}`, () => {
-      assert.deepStrictEqual(Trace.trainStep(reading(of), { external: true }).adamw, [])
+      assert.deepStrictEqual(OnnxProgram.trainStep(reading(of), { external: true }).adamw, [])
       return equal(reading(of), Steps.initial(), Steps.batch)
     })
   }
@@ -132,7 +132,7 @@ describe("updates that a program leaves to the engine", () => {
         return { metrics, state: { parameters: first, first: parameters, second } }
       }
     }
-    assert.deepStrictEqual(Trace.trainStep(swapped, { external: true }).adamw, [])
+    assert.deepStrictEqual(OnnxProgram.trainStep(swapped, { external: true }).adamw, [])
     return equal(swapped, Steps.initial(), Steps.batch)
   })
 

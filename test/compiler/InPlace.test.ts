@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import type { HostTensor } from "../../src/shapes/HostTensor.ts"
@@ -43,7 +43,7 @@ const step = (
 
 const inPlace = (made: Step) =>
   Object.fromEntries(
-    Trace.trainStep(made).updates.map((update) => [update.input.slice("state.".length), update.inPlace])
+    OnnxProgram.trainStep(made).updates.map((update) => [update.input.slice("state.".length), update.inPlace])
   )
 
 const safe: ReadonlyArray<readonly [string, Step]> = [

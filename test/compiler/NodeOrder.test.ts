@@ -1,15 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import type { Node } from "../../src/compiler/graph/Graph.ts"
-import * as NodeOrder from "../../src/compiler/graph/NodeOrder.ts"
+import * as NodeOrder from "../../src/compiler/onnx/NodeOrder.ts"
+import type { Node } from "../../src/compiler/onnx/OnnxGraph.ts"
 
 const node = (output: string, ...inputs: ReadonlyArray<string>): Node => ({
   operation: "Sum",
   domain: "",
   inputs,
   outputs: [output],
-  attributes: {},
-  flops: 0
+  attributes: {}
 })
 
 const LAYERS = 12

@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
 import fc from "fast-check"
 import { readFileSync } from "node:fs"
-import * as Graph from "../../src/compiler/graph/Graph.ts"
-import * as TypeInference from "../../src/compiler/graph/TypeInference.ts"
 import * as Print from "../../src/compiler/trace/Print.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
@@ -18,7 +16,7 @@ const inference = (run: (x: tf.Tensor) => tf.Tensor): Inference<object, { readon
   run: (_, { x }) => ({ y: unsafeTyped(run(untyped(x))) })
 })
 
-const printed = (run: (x: tf.Tensor) => tf.Tensor) => Print.program(Trace.inference(inference(run))).split("\n")
+const printed = (run: (x: tf.Tensor) => tf.Tensor) => Print.traced(Trace.inference(inference(run))).split("\n")
 
 const withoutBrackets = (text: string): string => {
   const less = text.replaceAll(/\[[^[\]]*\]/g, "")
@@ -37,7 +35,7 @@ const parsed = (text: string) => {
   const declared = (title: string) => (sections.get(title) ?? []).map((line) => line.split(":")[0]!)
   return {
     known: [...declared("inputs"), ...declared("constants")],
-    operators: sections.get("operators")!.map((line) => {
+    operators: sections.get("operations")!.map((line) => {
       const [made, read] = line.split(" = ")
       return {
         made: made!.split(", ").map((name) => name.split(":")[0]!),
@@ -52,8 +50,8 @@ const check = <S, B, M>(name: string, step: TrainStep<S, B, M>) =>
   it(name, () => {
     fc.assert(
       fc.property(fc.record({ external: fc.boolean(), recompute: fc.boolean() }), (options) => {
-        const program = Trace.trainStep(step, options)
-        const text = Print.program(program)
+        const traced = Trace.trainStep(step, options)
+        const text = Print.traced(traced)
         const { known, operators, outputs } = parsed(text)
         const defined = new Set(known)
         for (const { made, read } of operators) {
@@ -61,15 +59,14 @@ const check = <S, B, M>(name: string, step: TrainStep<S, B, M>) =>
           for (const value of made) assert.isFalse(defined.has(value), value)
           for (const value of made) defined.add(value)
         }
-        assert.deepStrictEqual(operators.map(({ made }) => made), program.nodes.map((node) => [...node.outputs]))
-        assert.deepStrictEqual(outputs, program.outputs.map((output) => output.name))
-        for (const output of outputs) assert.isTrue(defined.has(output), output)
-        assert.strictEqual(Print.program(Trace.trainStep(step, options)), text)
-        const types = TypeInference.infer(program)
-        for (const made of operators.flatMap((operator) => operator.made)) assert.isTrue(types.has(made), made)
-        for (const { dtype, name: output, shape } of program.outputs) {
-          assert.deepStrictEqual(types.get(output), { dtype, shape }, output)
-        }
+        const { nodes, outputs: results } = traced.graph
+        assert.deepStrictEqual(
+          operators.map(({ made }) => made),
+          nodes.map((node) => node.outputs.map(({ name }) => name))
+        )
+        assert.deepStrictEqual(outputs, results.map((output) => output.name))
+        for (const { value } of results) assert.isTrue(defined.has(value.name), value.name)
+        assert.strictEqual(Print.traced(Trace.trainStep(step, options)), text)
       }),
       { examples: [[{ external: true, recompute: true }], [{ external: false, recompute: false }]], numRuns: 4 }
     )
@@ -79,18 +76,23 @@ describe("a printed program", () => {
   it("is what docs/programs.md shows", () => {
     const page = readFileSync(new URL("../../docs/programs.md", import.meta.url), "utf8")
     const [shown] = page.match(/(?<=^```text\n)[\s\S]*?(?=^```$)/m)!
-    assert.strictEqual(shown, Print.program(Trace.trainStep(Steps.regression, { external: true })))
+    assert.strictEqual(shown, Print.traced(Trace.trainStep(Steps.regression, { external: true })))
   })
 
-  it("says which states the graph replaces", () => {
-    const lines = Print.program(Trace.trainStep(Steps.rooted)).split("\n")
+  it("says what is only passed on, and what is wanted twice", () => {
+    const lines = Print.traced(Trace.trainStep(Steps.rooted)).split("\n")
     assert.deepStrictEqual(lines.slice(lines.indexOf("outputs")), [
       "outputs",
       "  metrics.loss:float32[]",
       "  metrics.gradientNorm:float32[]",
       "  next.w:float32[1]",
-      "updates",
-      "  state.w = next.w, in place",
+      "0 flops in matrix products",
+      ""
+    ])
+    const passed = printed((x) => x)
+    assert.deepStrictEqual(passed.slice(passed.indexOf("outputs")), [
+      "outputs",
+      "  output.y:float32[2,3] = batch.x",
       "0 flops in matrix products",
       ""
     ])
@@ -107,43 +109,17 @@ describe("a printed program", () => {
         "  batch.x:float32[2,3]",
         "constants",
         "  v2:float32[30]",
-        "operators",
-        "  v1:float32[2,3] = Add batch.x [0.1, -2.0, NaN]",
-        "  v4:float32[10,1,3] = Reshape v2 [10, 1, 3]",
-        "  v5:float32[10,2,3] = Add v1 v4",
-        "  output.y:bool[10,2,3] = Greater v5 1e-7",
+        "operations",
+        "  v1:float32[2,3] = add batch.x [0.1, -2.0, NaN]",
+        "  v3:float32[10,1,3] = reshape[shape=[10,1,3]] v2",
+        "  v4:float32[10,2,3] = add v1 v3",
+        "  output.y:bool[10,2,3] = greater v4 1e-7",
         "outputs",
         "  output.y:bool[10,2,3]",
         "0 flops in matrix products",
         ""
       ]
     )
-  })
-
-  it("leaves open what only a run knows", () => {
-    const graph: Graph.Graph = {
-      name: "any",
-      nodes: [
-        { operation: "Shape", domain: "", inputs: ["images"], outputs: ["sides"], attributes: {}, flops: 0 },
-        { operation: "Reshape", domain: "", inputs: ["images", "sides"], outputs: ["same"], attributes: {}, flops: 0 },
-        { operation: "Abs", domain: "", inputs: ["same"], outputs: ["y"], attributes: {}, flops: 0 }
-      ],
-      constants: [],
-      inputs: [{ name: "images", shape: [Graph.FREE, 3], dtype: "float32" }],
-      outputs: [{ name: "y", shape: [Graph.FREE, 3], dtype: "float32" }]
-    }
-    assert.deepStrictEqual(Print.graph(graph).split("\n"), [
-      "any",
-      "inputs",
-      "  images:float32[?,3]",
-      "operators",
-      "  sides:int64[2] = Shape images",
-      "  same = Reshape images sides",
-      "  y = Abs same",
-      "outputs",
-      "  y:float32[?,3]",
-      ""
-    ])
   })
 
   describe("reads nothing that is not there, has a type for everything, and is the same each time", () => {

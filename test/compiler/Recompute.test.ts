@@ -25,8 +25,8 @@ const check = <S, B, M>(name: string, make: () => Work<S, B, M>, blocks: number)
     it("computes more nodes, and counts the same multiplications", () => {
       const { step } = make()
       const [kept, again] = [false, true].map((recompute) => Trace.trainStep(step, { external: true, recompute }))
-      assert.isAbove(again!.nodes.length, kept!.nodes.length + blocks * 15)
-      assert.strictEqual(Graph.flops(again!), Graph.flops(kept!))
+      assert.isAbove(again!.graph.nodes.length, kept!.graph.nodes.length + blocks * 10)
+      assert.strictEqual(Graph.flops(again!.graph), Graph.flops(kept!.graph))
     })
 
     it.effect("gives the same bytes", () =>

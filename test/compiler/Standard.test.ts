@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node"
-import type * as Graph from "../../src/compiler/graph/Graph.ts"
-import * as OnnxModel from "../../src/compiler/graph/OnnxModel.ts"
-import * as Trace from "../../src/compiler/trace/Trace.ts"
+import type * as OnnxGraph from "../../src/compiler/onnx/OnnxGraph.ts"
+import * as OnnxModel from "../../src/compiler/onnx/OnnxModel.ts"
+import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import {
   Elementwise,
   Gradient,
@@ -57,12 +57,12 @@ const cases = operations.map((operation) => {
   return {
     name: operation.name,
     given: Object.fromEntries([...under("weights", floats), ...under("batch", rest)]),
-    standard: Trace.standard(step),
-    fused: Trace.inference(step)
+    standard: OnnxProgram.standard(step),
+    fused: OnnxProgram.inference(step)
   }
 })
 
-const domains = ({ nodes }: Graph.Graph) => Array.from(new Set(nodes.map(({ domain }) => domain)))
+const domains = ({ nodes }: OnnxGraph.Graph) => Array.from(new Set(nodes.map(({ domain }) => domain)))
 
 describe("a graph of standard operators", () => {
   it.each(cases)(
@@ -70,7 +70,7 @@ describe("a graph of standard operators", () => {
     ({ standard }) => assert.deepStrictEqual(domains(standard).filter((domain) => domain !== ""), [])
   )
 
-  it.each(cases.filter(({ fused }) => domains(fused).length > 1))(
+  it.each(cases.filter(({ fused }) => domains(fused.graph).length > 1))(
     "computes $name as the fused program does",
     async ({ fused, given, standard }) => {
       const [expected, found] = [await run(fused.bytes, given), await run(OnnxModel.encode(standard), given)]

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
 import { deserialize, serialize } from "node:v8"
-import { NotTraceable } from "../../src/compiler/graph/Tracer.ts"
+import { NotTraceable } from "../../src/compiler/kernels/Tracer.ts"
 import * as Tape from "../../src/compiler/trace/Tape.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
 import { type Tensor, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Trace from "../../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
@@ -127,7 +127,7 @@ const check = <S extends object, B extends object, M extends object>(given: Case
     }).pipe(Effect.scoped, Effect.provide(Engine.layerOnnx())))
 
   it("replaces parameters and moments in place", () => {
-    const { updates } = Trace.trainStep(given.step)
+    const { updates } = OnnxProgram.trainStep(given.step)
     const elsewhere = updates.filter(({ inPlace }) => !inPlace).map(({ output }) => output)
     assert.deepStrictEqual(elsewhere.filter((output) => /^next\.(parameters|first|second)\./.test(output)), [])
   })

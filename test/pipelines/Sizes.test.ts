@@ -35,7 +35,7 @@ describe("the published networks", () => {
     "%s takes %d billion multiply-adds",
     ([name, published]) =>
       Effect.gen(function*() {
-        const flops = Graph.flops(Trace.inference(yield* classifier(name)))
+        const flops = Graph.flops(Trace.inference(yield* classifier(name)).graph)
         assert.closeTo(flops / 2e9, published, 0.1)
       })
   )

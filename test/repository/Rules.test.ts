@@ -199,7 +199,7 @@ describe("the escape hatch", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/shapes/")).flatMap(hatches)
     assert.deepStrictEqual(count(found), {
       "src/compiler/trace/Tape.ts: untyped": 1,
-      "src/compiler/trace/TracedGraph.ts: untyped": 1,
+      "src/compiler/trace/Trace.ts: untyped": 1,
       "src/layers/engine/Reference.ts: untyped": 3,
       "src/laws/Eager.ts: untyped": 1,
       "src/laws/Engine.ts: unsafeTyped": 1,

@@ -6,8 +6,8 @@
  * its input's first axis.
  */
 import * as ShapeError from "../../shapes/ShapeError.ts"
-import * as Graph from "../graph/Graph.ts"
-import { NotTraceable } from "../graph/Tracer.ts"
+import { NotTraceable } from "../kernels/Tracer.ts"
+import * as OnnxGraph from "../onnx/OnnxGraph.ts"
 
 /** Two numbers of images. No length of a network coincides with them. */
 const FEW = 97
@@ -19,7 +19,7 @@ const refuse = (operation: string, problem: string): never => {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
-const integers = (data: Graph.Constant["data"]): ReadonlyArray<bigint> =>
+const integers = (data: OnnxGraph.Constant["data"]): ReadonlyArray<bigint> =>
   Array.from<number | bigint, bigint>(data, BigInt)
 
 /** The lengths `slopes n + offsets` for `n` images. */
@@ -37,11 +37,11 @@ const line = (few: ReadonlyArray<bigint>, many: ReadonlyArray<bigint>): Line | u
 
 /** Collects the nodes and constants that compute lists of lengths from an input. Each list is computed once. */
 const lengths = (input: string) => {
-  const nodes: Array<Graph.Node> = []
-  const constants: Array<Graph.Constant> = []
+  const nodes: Array<OnnxGraph.Node> = []
+  const constants: Array<OnnxGraph.Constant> = []
   const known = new Set<string>()
   const node = (operation: string, output: string, ...inputs: ReadonlyArray<string>) => {
-    nodes.push({ operation, domain: "", inputs, outputs: [output], attributes: {}, flops: 0 })
+    nodes.push({ operation, domain: "", inputs, outputs: [output], attributes: {} })
     return output
   }
   const constant = (name: string, values: ReadonlyArray<bigint>) => {
@@ -68,7 +68,7 @@ const lengths = (input: string) => {
 type Compute = ReturnType<typeof lengths>["compute"]
 
 /** Returns the name of a constant if it is equal in both graphs, and otherwise the name of the list that is computed. */
-const list = (few: Graph.Constant, many: Graph.Constant, operation: string, compute: Compute): string => {
+const list = (few: OnnxGraph.Constant, many: OnnxGraph.Constant, operation: string, compute: Compute): string => {
   const differs = () => refuse(operation, `a constant ${ShapeError.show(few.shape)} depends on it`)
   if (!same([few.shape, few.dtype], [many.shape, many.dtype])) return differs()
   if (Array.from<number | bigint>(few.data).every((value, i) => value === many.data[i])) return few.name
@@ -77,10 +77,10 @@ const list = (few: Graph.Constant, many: Graph.Constant, operation: string, comp
   return compute(`${few.name}.${many.name}`, found ?? refuse(operation, "a length is not linear in it"))
 }
 
-const byName = ({ constants }: Graph.Graph) => new Map(constants.map((constant) => [constant.name, constant]))
+const byName = ({ constants }: OnnxGraph.Graph) => new Map(constants.map((constant) => [constant.name, constant]))
 
 /** Returns the nodes of the first graph. They read computed lists in place of constants that differ in the second graph. */
-const rewritten = (few: Graph.Graph, many: Graph.Graph, compute: Compute): ReadonlyArray<Graph.Node> => {
+const rewritten = (few: OnnxGraph.Graph, many: OnnxGraph.Graph, compute: Compute): ReadonlyArray<OnnxGraph.Node> => {
   if (few.nodes.length !== many.nodes.length) refuse(few.name, "the operators depend on it")
   const [ofFew, ofMany] = [byName(few), byName(many)]
   return few.nodes.map((node, place) => {
@@ -99,13 +99,16 @@ const rewritten = (few: Graph.Graph, many: Graph.Graph, compute: Compute): Reado
 }
 
 /** Returns inputs or outputs. Their first axis is free if it is the number of images. */
-const opened = (few: ReadonlyArray<Graph.Value>, many: ReadonlyArray<Graph.Value>): ReadonlyArray<Graph.Value> =>
+const opened = (
+  few: ReadonlyArray<OnnxGraph.Value>,
+  many: ReadonlyArray<OnnxGraph.Value>
+): ReadonlyArray<OnnxGraph.Value> =>
   few.map((value, i) => {
     const varying = value.shape.map((dim, axis) => dim !== many[i]!.shape[axis])
     if (varying.some((varies, axis) => varies && (axis > 0 || value.shape[axis] !== FEW))) {
       refuse(value.name, `its shape ${ShapeError.show(value.shape)} is not that many rows`)
     }
-    return { ...value, shape: value.shape.map((dim, axis) => (varying[axis] ? Graph.FREE : dim)) }
+    return { ...value, shape: value.shape.map((dim, axis) => (varying[axis] ? OnnxGraph.FREE : dim)) }
   })
 
 /**
@@ -113,7 +116,7 @@ const opened = (few: ReadonlyArray<Graph.Value>, many: ReadonlyArray<Graph.Value
  *
  * @throws NotTraceable when the graphs for two numbers differ in more than lengths that are linear in the number.
  */
-export const graph = (of: (images: number) => Graph.Graph, input: string): Graph.Graph => {
+export const graph = (of: (images: number) => OnnxGraph.Graph, input: string): OnnxGraph.Graph => {
   const [few, many] = [of(FEW), of(MANY)]
   const { compute, constants, nodes } = lengths(input)
   const all = rewritten(few, many, compute)

@@ -1,9 +1,9 @@
 /** Writes an inference and its weights as an ONNX model for any runtime, for a fixed number of images or for any number. */
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Inference } from "../../shapes/Step.ts"
-import type * as Graph from "../graph/Graph.ts"
-import * as OnnxModel from "../graph/OnnxModel.ts"
-import * as Trace from "../trace/Trace.ts"
+import type * as OnnxGraph from "../onnx/OnnxGraph.ts"
+import * as OnnxModel from "../onnx/OnnxModel.ts"
+import * as OnnxProgram from "../programs/OnnxProgram.ts"
 import * as AnyNumber from "./AnyNumber.ts"
 
 /** The parts of a model besides its operators. */
@@ -18,18 +18,18 @@ export interface Contents {
 const named = (name: string): string => name.replace(/^(batch|output|weights)\./, "")
 
 /** Removes the last results that nothing reads from an operator. Some runtimes refuse optional results. */
-const trimmed = (node: Graph.Node, isRead: (name: string) => boolean): Graph.Node => ({
+const trimmed = (node: OnnxGraph.Node, isRead: (name: string) => boolean): OnnxGraph.Node => ({
   ...node,
   outputs: node.outputs.slice(0, node.outputs.findLastIndex(isRead) + 1)
 })
 
 /** Makes the weights constants of the graph. */
 const filled = (
-  { constants: own, inputs, nodes, outputs, ...rest }: Graph.Graph,
+  { constants: own, inputs, nodes, outputs, ...rest }: OnnxGraph.Graph,
   { weights }: Contents
-): Graph.Graph => {
-  const isWeight = ({ name }: Graph.Value) => name.startsWith("weights.")
-  const short = (value: Graph.Value) => ({ ...value, name: named(value.name) })
+): OnnxGraph.Graph => {
+  const isWeight = ({ name }: OnnxGraph.Value) => name.startsWith("weights.")
+  const short = (value: OnnxGraph.Value) => ({ ...value, name: named(value.name) })
   const read = new Set([...nodes.flatMap((node) => node.inputs), ...outputs.map(({ name }) => name)])
   return {
     ...rest,
@@ -62,7 +62,7 @@ export const encode = <W, B, O>(
   images?: number
 ): Uint8Array => {
   const graph = images === undefined
-    ? AnyNumber.graph((count) => Trace.standard(inference(count)), "batch.images")
-    : Trace.standard(inference(images))
+    ? AnyNumber.graph((count) => OnnxProgram.standard(inference(count)), "batch.images")
+    : OnnxProgram.standard(inference(images))
   return OnnxModel.encode(filled(graph, contents), contents.metadata)
 }

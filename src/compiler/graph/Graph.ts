@@ -1,121 +1,99 @@
-/** The graph of a traced program: nodes in the order of emission, constants, and the names that connect them. */
+/**
+ * The graph of a traced step: calls of the method's operations, in the order in which the step makes them. Every value has its
+ * shape and element type. A graph says nothing of the engine that runs it: each operation is written for an engine later.
+ */
+import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 
-/** The element types of a program's values. Only shapes and indices of operators are int64. */
-export type Element = "float32" | "int32" | "bool" | "int64"
-
-const NUMBERS = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
-
-/** Returns the number of an element type in ONNX. */
-export const numberOf = (element: Element): number => NUMBERS[element]
-
-/** Returns the element type of an ONNX number. */
-export const elementOf = (number: number): Element | undefined =>
-  (Object.keys(NUMBERS) as Array<Element>).find((element) => NUMBERS[element] === number)
-
-/** The length of an axis that is known only when a model runs: the number of images. */
-export const FREE = -1
-
-/** A named input or output. */
-export interface Value {
-  readonly name: string
+/** The shape and element type of a value. */
+export interface Type {
   readonly shape: Shape
-  readonly dtype: Element
+  readonly dtype: DType
 }
 
-/** A constant of the program. */
+/** A named value. */
+export interface Value extends Type {
+  readonly name: string
+}
+
+/** The elements of a constant. */
+export type Data = Float32Array | Int32Array | Uint8Array
+
+/** A constant. */
 export interface Constant extends Value {
-  readonly data: Float32Array | Int32Array | Uint8Array | BigInt64Array
+  readonly data: Data
 }
 
-/** The attribute of a node: an integer, a list of integers, a real number, or a string. */
-export type Attribute = number | ReadonlyArray<number> | { readonly float: number } | string
+/** A property of a call: a number, a word, or a list of these. */
+export type Attribute = number | boolean | string | ReadonlyArray<number> | ReadonlyArray<string>
 
-/** One operator call. */
+/** The properties of a call. */
+export type Attributes = Readonly<Record<string, Attribute>>
+
+/** One call of an operation. */
 export interface Node {
+  /** The name of the operation. */
   readonly operation: string
-  /** The name of the operator set. It is empty for ONNX's own operators. */
-  readonly domain: string
-  readonly inputs: ReadonlyArray<string>
-  readonly outputs: ReadonlyArray<string>
-  readonly attributes: Readonly<Record<string, Attribute>>
-  /** Floating-point operations of a matrix product, 0 for all other operators. */
+  readonly inputs: ReadonlyArray<Value>
+  readonly outputs: ReadonlyArray<Value>
+  readonly attributes: Attributes
+  /** Floating-point operations of a matrix product, 0 for all other operations and for products that are computed again. */
   readonly flops: number
 }
 
-/** A whole program. */
+/** A result of a graph. Its `value` is computed, or an input, or a constant. */
+export interface Output {
+  readonly name: string
+  readonly value: Value
+}
+
+/** A whole step. */
 export interface Graph {
   readonly name: string
   readonly nodes: ReadonlyArray<Node>
   readonly constants: ReadonlyArray<Constant>
   readonly inputs: ReadonlyArray<Value>
-  readonly outputs: ReadonlyArray<Value>
+  readonly outputs: ReadonlyArray<Output>
+}
+
+/** A point at which a network can be cut: a value, and its gradient. */
+export interface Boundary {
+  readonly value: Value
+  readonly gradient: Value
 }
 
 /** Counts the floating-point operations of all matrix products. A multiplication and an addition count as two. */
-export const flops = (graph: Pick<Graph, "nodes">): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
+export const flops = ({ nodes }: Pick<Graph, "nodes">): number => nodes.reduce((sum, node) => sum + node.flops, 0)
 
-const SHARED_UP_TO = 16
-
-/** A graph under construction. */
-export interface Builder {
-  readonly nodes: Array<Node>
-  readonly constants: Array<Constant>
-  /** Emits an operator with `count` results and returns their names. */
-  readonly emitMany: (
-    operation: string,
-    inputs: ReadonlyArray<string>,
-    count: number,
-    attributes?: Readonly<Record<string, Attribute>>,
-    domain?: string,
-    flops?: number
-  ) => ReadonlyArray<string>
-  /** Emits an operator with one result and returns its name. */
-  readonly emit: (
-    operation: string,
-    inputs: ReadonlyArray<string>,
-    attributes?: Readonly<Record<string, Attribute>>,
-    domain?: string,
-    flops?: number
-  ) => string
-  /** Emits a copy of a value under a given name. */
-  readonly copy: (value: string, name: string) => void
-  /** Adds a constant and returns its name. Small constants of equal contents share one name. */
-  readonly constant: (data: Constant["data"], shape: Shape, dtype: Element) => string
-  /** Adds a list of integers, in the form that operators take for shapes and axes, and returns its name. */
-  readonly integers: (values: ReadonlyArray<number>) => string
+const renamed = ({ nodes, outputs, ...rest }: Graph): Graph => {
+  const computed = new Set(nodes.flatMap((node) => node.outputs.map(({ name }) => name)))
+  const names = new Map<string, string>()
+  for (const { name, value } of outputs) {
+    if (computed.has(value.name) && !names.has(value.name)) names.set(value.name, name)
+  }
+  const named = (value: Value): Value => ({ ...value, name: names.get(value.name) ?? value.name })
+  return {
+    ...rest,
+    nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(named), outputs: node.outputs.map(named) })),
+    outputs: outputs.map(({ name, value }) => ({ name, value: named(value) }))
+  }
 }
 
-/** Creates an empty graph under construction. */
-export const builder = (): Builder => {
-  const nodes: Array<Node> = []
-  const constants: Array<Constant> = []
-  const small = new Map<string, string>()
-  let count = 0
-  const fresh = () => `v${count++}`
-  const emitMany: Builder["emitMany"] = (operation, inputs, results, attributes = {}, domain = "", flops = 0) => {
-    const outputs = Array.from({ length: results }, fresh)
-    nodes.push({ operation, domain, inputs, outputs, attributes, flops })
-    return outputs
-  }
-  const constant: Builder["constant"] = (data, shape, dtype) => {
-    const key = data.length <= SHARED_UP_TO ? `${dtype}|${shape.join()}|${data.join()}` : undefined
-    const known = key === undefined ? undefined : small.get(key)
-    if (known !== undefined) return known
-    const name = fresh()
-    constants.push({ name, shape, dtype, data })
-    if (key !== undefined) small.set(key, name)
-    return name
-  }
-  return {
+/**
+ * Removes all that no output needs: calls, constants and inputs. A computed value gets the name of its first output. The order
+ * of the calls stays.
+ */
+export const live = (graph: Graph): Graph => {
+  const needed = new Set(graph.outputs.map(({ value }) => value.name))
+  const nodes = graph.nodes.toReversed().filter(({ inputs, outputs }) => {
+    if (!outputs.some(({ name }) => needed.has(name))) return false
+    for (const { name } of inputs) needed.add(name)
+    return true
+  }).toReversed()
+  return renamed({
+    ...graph,
     nodes,
-    constants,
-    emitMany,
-    emit: (operation, inputs, ...rest) => emitMany(operation, inputs, 1, ...rest)[0]!,
-    copy: (value, name) => {
-      nodes.push({ operation: "Identity", domain: "", inputs: [value], outputs: [name], attributes: {}, flops: 0 })
-    },
-    constant,
-    integers: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], "int64")
-  }
+    constants: graph.constants.filter(({ name }) => needed.has(name)),
+    inputs: graph.inputs.filter(({ name }) => needed.has(name))
+  })
 }

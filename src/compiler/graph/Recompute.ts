@@ -5,50 +5,34 @@
  * Every block of a transformer begins with a boundary. A step then keeps one value for each block and, for a moment, all values
  * of one block.
  */
-import * as Graph from "./Graph.ts"
-import type { Boundary } from "./Tracer.ts"
+import type { Boundary, Graph, Node, Value } from "./Graph.ts"
 
-const PLAIN = { domain: "", attributes: {}, flops: 0 }
+/** The name of the operation that returns a value, but not before another is computed. */
+export const AFTER = "after"
 
-/** Returns the name of a recomputed value. */
-const again = (name: string): string => `again.${name}`
+/** Returns a recomputed value. */
+const again = (value: Value): Value => ({ ...value, name: `again.${value.name}` })
 
-/**
- * Returns the nodes that read the first value of a segment again. ONNX Runtime would merge equal nodes and run the copies
- * early. So a zero is subtracted that depends on the gradient behind the segment. It is the result of a comparison, since no
- * magnitude is below zero. It does not change the sign of zeros.
- */
-const reread = (graph: Graph.Builder, start: Boundary, { gradient, rank }: Boundary): ReadonlyArray<Graph.Node> => {
-  const held = again(start.value)
-  const [element, magnitude, below, zero] = ["element", "magnitude", "below", "zero"].map((part) => `${held}.${part}`)
-  const all = (value: number) => graph.integers(Array.from({ length: rank }, () => value))
-  const node = (operation: string, output: string, inputs: ReadonlyArray<string>, attributes = {}): Graph.Node => ({
-    ...PLAIN,
-    operation,
-    inputs,
-    outputs: [output],
-    attributes
-  })
-  return [
-    node("Slice", element!, [gradient, all(0), all(1)]),
-    node("Abs", magnitude!, [element!]),
-    node("Less", below!, [magnitude!, graph.constant(Float32Array.of(0), [], "float32")]),
-    node("Cast", zero!, [below!], { to: Graph.numberOf("float32") }),
-    node("Sub", held, [start.value, zero!])
-  ]
-}
+/** Returns the call that reads the first value of a segment again, once the gradient behind the segment is known. */
+const reread = (start: Boundary, { gradient }: Boundary): Node => ({
+  operation: AFTER,
+  inputs: [start.value, gradient],
+  outputs: [again(start.value)],
+  attributes: {},
+  flops: 0
+})
 
 /**
  * Adds the nodes that compute the values between boundaries again. All nodes after the gradient of a segment's end read these
  * values.
  */
-export const apply = (graph: Graph.Builder, boundaries: ReadonlyArray<Boundary>): ReadonlyArray<Graph.Node> => {
-  const makers = new Map(graph.nodes.flatMap(({ outputs }, place) => outputs.map((output) => [output, place] as const)))
-  const placeOf = (value: string) => makers.get(value) ?? -1
+export const apply = (graph: Graph, boundaries: ReadonlyArray<Boundary>): Graph => {
+  const makers = new Map(graph.nodes.flatMap(({ outputs }, place) => outputs.map(({ name }) => [name, place] as const)))
+  const placeOf = ({ name }: Value) => makers.get(name) ?? -1
   const sorted = boundaries.toSorted((a, b) => placeOf(a.value) - placeOf(b.value))
 
   /** The recomputed nodes, by the place of the node that they follow. */
-  const inserted = new Map<number, Array<Graph.Node>>()
+  const inserted = new Map<number, Array<Node>>()
   const replaced = new Map<string, number>()
 
   for (const [i, start] of sorted.slice(0, -1).entries()) {
@@ -57,47 +41,47 @@ export const apply = (graph: Graph.Builder, boundaries: ReadonlyArray<Boundary>)
     const [first, last] = [placeOf(start.value), placeOf(end.value)]
     if (trigger <= last || first === last) continue
 
-    // What depends on the stretch's first value.
-    const inside = new Set([start.value])
-    const stretch = graph.nodes.slice(first + 1, last).filter((node) => {
-      if (!node.inputs.some((input) => inside.has(input))) return false
-      for (const output of node.outputs) inside.add(output)
+    // All that depends on the segment's first value.
+    const inside = new Set([start.value.name])
+    const segment = graph.nodes.slice(first + 1, last).filter((node) => {
+      if (!node.inputs.some(({ name }) => inside.has(name))) return false
+      for (const { name } of node.outputs) inside.add(name)
       return true
     })
-    inside.delete(start.value)
-    inside.delete(end.value)
+    inside.delete(start.value.name)
+    inside.delete(end.value.name)
 
     const wanted = new Set(
-      graph.nodes.slice(trigger + 1).flatMap(({ inputs }) => inputs.filter((input) => inside.has(input)))
+      graph.nodes.slice(trigger + 1).flatMap(({ inputs }) =>
+        inputs.flatMap(({ name }) => (inside.has(name) ? [name] : []))
+      )
     )
     const needed = new Set(wanted)
-    const copied = stretch.toReversed().filter(({ inputs, outputs }) => {
-      if (!outputs.some((output) => needed.has(output))) return false
-      for (const input of inputs) if (inside.has(input)) needed.add(input)
+    const copied = segment.toReversed().filter(({ inputs, outputs }) => {
+      if (!outputs.some(({ name }) => needed.has(name))) return false
+      for (const { name } of inputs) if (inside.has(name)) needed.add(name)
       return true
     }).toReversed()
     if (copied.length === 0) continue
 
-    const name = (input: string) => (input === start.value || inside.has(input) ? again(input) : input)
     const copies = copied.map((node) => ({
       ...node,
-      inputs: node.inputs.map(name),
+      inputs: node.inputs.map((input) =>
+        input.name === start.value.name || inside.has(input.name) ? again(input) : input
+      ),
       outputs: node.outputs.map(again),
       flops: 0
     }))
-    inserted.set(trigger, [
-      ...(inserted.get(trigger) ?? []),
-      ...reread(graph, start, end),
-      ...copies
-    ])
-    for (const value of wanted) replaced.set(value, trigger)
+    inserted.set(trigger, [...(inserted.get(trigger) ?? []), reread(start, end), ...copies])
+    for (const name of wanted) replaced.set(name, trigger)
   }
 
-  return graph.nodes.flatMap((node, place) => {
+  const nodes = graph.nodes.flatMap((node, place) => {
     const inputs = node.inputs.map((input) => {
-      const from = replaced.get(input)
+      const from = replaced.get(input.name)
       return from !== undefined && place > from ? again(input) : input
     })
     return [{ ...node, inputs }, ...(inserted.get(place) ?? [])]
   })
+  return { ...graph, nodes }
 }

@@ -1,17 +1,11 @@
 /** Reshapes, copies and slices: operations that move elements and do not change their values. */
 import * as tf from "@tensorflow/tfjs-core"
+import { size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import { sameShape, type Tracer } from "../graph/Tracer.ts"
-import {
-  axesOf,
-  axisOf,
-  expanded,
-  type Info,
-  reduced,
-  size,
-  type Translation,
-  type Translations
-} from "./Translation.ts"
+import { reduced, sameShape } from "../graph/Types.ts"
+import * as Movement from "../operations/Movement.ts"
+import type { Tracer } from "./Tracer.ts"
+import { axesOf, axisOf, expanded, type Info, type Translation, type Translations } from "./Translation.ts"
 
 const reshape =
   <A>(shapeOf: (shape: Shape, attributes: A) => Shape, input = "x"): Translation => (t, inputs, attributes: A) =>
@@ -23,26 +17,10 @@ const inserted = (shape: Shape, axis: number, dim: number): Array<number> =>
 const concat = (t: Tracer, parts: ReadonlyArray<Info>, axis: number): Info => {
   const full = parts.filter(({ shape }) => size(shape) > 0)
   const [first = parts[0]!] = full
-  const shape = first.shape.with(axis, full.reduce((sum, part) => sum + part.shape[axis]!, 0))
-  return full.length <= 1
-    ? t.alias(first, shape)
-    : t.computed(t.graph.emit("Concat", full.map((part) => t.name(part)), { axis }), shape, first.dtype)
+  return full.length > 1
+    ? t.emit(Movement.concat, full, { axis })
+    : t.alias(first, first.shape.with(axis, parts.reduce((sum, { shape }) => sum + shape[axis]!, 0)))
 }
-
-const split = (
-  t: Tracer,
-  x: Info,
-  sizes: ReadonlyArray<number>,
-  axis: number,
-  shapeOf: (part: number) => Shape
-): Array<Info> => {
-  const names = t.graph.emitMany("Split", [t.name(x), t.graph.integers(sizes)], sizes.length, { axis })
-  return sizes.map((part, i) => t.alias(t.computed(names[i]!, x.shape.with(axis, part), x.dtype), shapeOf(part)))
-}
-
-/** Emits `Slice` with the given starts, ends, axes and steps. */
-const slice = (t: Tracer, x: Info, bounds: ReadonlyArray<ReadonlyArray<number>>, shape: Shape): Info =>
-  t.computed(t.graph.emit("Slice", [t.name(x), ...bounds.map((list) => t.graph.integers(list))]), shape, x.dtype)
 
 export const translations: Translations = {
   Identity: reshape((shape) => shape),
@@ -56,20 +34,14 @@ export const translations: Translations = {
   OnesLike: (t, { x }) => t.filled(1, x.shape, x.dtype),
   // Moving axes of size 1 moves no element.
   Transpose: (t, { x }: { x: Info }, { perm }: { perm: Array<number> }) => {
-    const shape = perm.map((axis) => x.shape[axis]!)
     const moved = perm.filter((axis) => x.shape[axis] !== 1)
-    if (moved.every((axis, i) => i === 0 || axis > moved[i - 1]!)) return t.alias(x, shape)
-    return t.computed(t.transpose(t.name(x), perm), shape, x.dtype)
+    return moved.every((axis, i) => i === 0 || axis > moved[i - 1]!)
+      ? t.alias(x, perm.map((axis) => x.shape[axis]!))
+      : t.transpose(x, perm)
   },
   Reverse: (t, { x }: { x: Info }, { dims }: { dims: number | Array<number> }) => {
     const axes = dims === undefined ? [] : axesOf(dims, x.shape.length)
-    if (axes.length === 0) return t.alias(x, x.shape)
-    const [last, first, back] = [-1, -(2 ** 31), -1].map((bound) => axes.map(() => bound)) as [
-      Array<number>,
-      Array<number>,
-      Array<number>
-    ]
-    return slice(t, x, [last, first, axes, back], x.shape)
+    return axes.length === 0 ? t.alias(x, x.shape) : t.emit(Movement.reverse, [x], { axes })
   },
   Concat: (t, inputs, { axis }: { axis: number }) => {
     const parts = Object.values<Info>(inputs)
@@ -83,24 +55,21 @@ export const translations: Translations = {
   Tile: (t, { x }: { x: Info }, { reps }: { reps: Array<number> }) => {
     const shape = x.shape.map((dim, axis) => dim * reps[axis]!)
     if (sameShape(shape, x.shape)) return t.alias(x, shape)
-    const repeats = reps.every((times, axis) => times === 1 || x.shape[axis] === 1)
-    const name = repeats ? expanded(t, x, shape) : t.graph.emit("Tile", [t.name(x), t.graph.integers(reps)])
-    return t.computed(name, shape, x.dtype)
+    const isBroadcast = reps.every((times, axis) => times === 1 || x.shape[axis] === 1)
+    return isBroadcast ? expanded(t, x, shape) : t.emit(Movement.tile, [x], { repeats: reps })
   },
   Slice: (t, { x }: { x: Info }, attributes) => {
     const [begin, sizes] = tf.slice_util.parseSliceParams(x as tf.Tensor, attributes.begin, attributes.size) as [
       Array<number>,
       Array<number>
     ]
-    if (sameShape(sizes, x.shape)) return t.alias(x, sizes)
-    const axes = sizes.map((_, axis) => axis).filter((axis) => sizes[axis] !== x.shape[axis])
-    const [from, to] = [axes.map((axis) => begin[axis]!), axes.map((axis) => begin[axis]! + sizes[axis]!)]
-    return slice(t, x, [from, to, axes], sizes)
+    return sameShape(sizes, x.shape) ? t.alias(x, sizes) : t.emit(Movement.slice, [x], { begin, sizes })
   },
   Unpack: (t, { value }: { value: Info }, { axis = 0 }: { axis?: number }) => {
     const only = axisOf(axis, value.shape.length)
-    const ones = Array.from({ length: value.shape[only]! }, () => 1)
-    return split(t, value, ones, only, () => reduced(value.shape, [only], false))
+    const sizes = Array.from({ length: value.shape[only]! }, () => 1)
+    const shape = reduced(value.shape, [only], false)
+    return t.emitAll(Movement.split, [value], { axis: only, sizes }).map((part) => t.alias(part, shape))
   },
   SplitV: (
     t,
@@ -109,15 +78,16 @@ export const translations: Translations = {
   ) => {
     const only = axisOf(axis, x.shape.length)
     const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, only)
-    return split(t, x, sizes, only, (part) => x.shape.with(only, part))
+    return t.emitAll(Movement.split, [x], { axis: only, sizes })
   },
   PadV2: (
     t,
     { x }: { x: Info },
     { constantValue, paddings }: { constantValue: number; paddings: Array<[number, number]> }
-  ) => {
-    const shape = x.shape.map((dim, axis) => dim + paddings[axis]![0] + paddings[axis]![1])
-    const pads = t.graph.integers([...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)])
-    return t.computed(t.graph.emit("Pad", [t.name(x), pads, t.scalar(constantValue, x.dtype)]), shape, x.dtype)
-  }
+  ) =>
+    t.emit(Movement.pad, [x], {
+      before: paddings.map(([before]) => before),
+      after: paddings.map(([, after]) => after),
+      value: constantValue
+    })
 }

@@ -1,28 +1,24 @@
-/** The translations of TensorFlow.js kernels into ONNX. */
+/** The translations of TensorFlow.js kernels into operations. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
-import { NotTraceable } from "../graph/Tracer.ts"
 import * as Elementwise from "./Elementwise.ts"
 import * as Fused from "./Fused.ts"
 import * as Indexing from "./Indexing.ts"
-import * as Microsoft from "./Microsoft.ts"
 import * as Movement from "./Movement.ts"
 import * as Reduction from "./Reduction.ts"
+import { NotTraceable } from "./Tracer.ts"
 import type { Info, Translations } from "./Translation.ts"
 
 export type { Emitted } from "./Translation.ts"
 
-/**
- * The fused kernels of typed operations that a trace has: none, those that are operators of ONNX itself, also those that are
- * operators of ONNX Runtime, or also those outside of the graph (`ExternalKernel`).
- */
-export type Fusion = "none" | "standard" | "graph" | "external"
+/** The fused kernels of typed operations that a trace has: none, all but the optimizer's update, or all. */
+export type Fusion = "none" | "layers" | "all"
 
-const EXTERNAL = new Set([FusedAdamW.NAME])
+const UPDATES = new Set([FusedAdamW.NAME])
 
 /** Tests whether a trace has the kernel of this name. */
 const has = (name: string, fusion: Fusion): boolean =>
-  !name.startsWith("Patchword") || fusion === "external" || (fusion !== "none" && !EXTERNAL.has(name))
+  !name.startsWith("Patchword") || fusion === "all" || (fusion !== "none" && !UPDATES.has(name))
 
 /** Returns the translations of the kernels that a trace has. */
 export const of = (fusion: Fusion): Translations => {
@@ -31,8 +27,7 @@ export const of = (fusion: Fusion): Translations => {
     ...Reduction.translations,
     ...Movement.translations,
     ...Indexing.translations,
-    ...Fused.translations,
-    ...(fusion === "standard" ? Microsoft.standard : Microsoft.translations)
+    ...Fused.translations
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => has(name, fusion)))
 }

@@ -11,8 +11,8 @@ import type { Shape } from "../../shapes/Shape.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import { type Data, NotTraceable, type Tracer } from "../graph/Tracer.ts"
-import type { StateUpdate } from "./Program.ts"
+import type { Data } from "../graph/Graph.ts"
+import { NotTraceable, type Tracer } from "../kernels/Tracer.ts"
 import * as TraceBackend from "./TraceBackend.ts"
 import * as TracedStep from "./TracedStep.ts"
 
@@ -57,7 +57,7 @@ export interface Recorded {
   readonly tape: Tape
   /** The record of metrics or of outputs, with a specification in place of every tensor. */
   readonly result: object
-  readonly updates: ReadonlyArray<StateUpdate>
+  readonly updates: ReadonlyArray<{ readonly input: string; readonly output: string; readonly inPlace: boolean }>
 }
 
 class Recorder {
@@ -115,7 +115,7 @@ const recorded = (
   body: (tracer: Tracer, tensorOf: TraceBackend.TensorOf) => {
     readonly groups: Readonly<Record<string, object>>
     readonly result: object
-    readonly updates: ReadonlyArray<StateUpdate>
+    readonly updates: ReadonlyArray<{ readonly input: string; readonly output: string; readonly inPlace: boolean }>
   }
 ): Recorded => {
   const recorder = new Recorder()

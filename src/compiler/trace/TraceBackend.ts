@@ -7,7 +7,7 @@ import "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
-import { NotTraceable, Tracer } from "../graph/Tracer.ts"
+import { NotTraceable, Tracer } from "../kernels/Tracer.ts"
 import * as Translations from "../kernels/Translations.ts"
 import * as BackendScope from "./BackendScope.ts"
 

@@ -3,7 +3,7 @@ import type { DType } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import type { Tracer } from "../graph/Tracer.ts"
+import type { Tracer } from "../kernels/Tracer.ts"
 import type { TensorOf } from "./TraceBackend.ts"
 
 const declare = (tracer: Tracer, tensorOf: TensorOf, group: string, spec: object): object =>

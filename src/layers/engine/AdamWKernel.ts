@@ -2,8 +2,8 @@
  * AdamW outside of the graph: a WebAssembly kernel that updates, in one pass, the arrays that the runtime reads parameters
  * from.
  */
-import { TRANSPOSED_BLOCK } from "../../compiler/trace/ExternalAdamW.ts"
-import type { AdamWUpdate } from "../../compiler/trace/Program.ts"
+import { BLOCK } from "../../compiler/onnx/TransposedGradient.ts"
+import type { AdamWUpdate } from "../../compiler/programs/Program.ts"
 import type { Arrays, Packed } from "./Protocol.ts"
 import { adamWKernelWasm } from "./wasm/AdamWKernelWasm.ts"
 
@@ -71,9 +71,9 @@ const runner = (
   }
   if (transposed === undefined) return (...factors) => adamw(bytes, gradient, parameter, first, second, ...factors)
   const { scratch, shape: [rows, columns] } = transposed
-  const block = 4 * TRANSPOSED_BLOCK.rows * columns!
+  const block = 4 * BLOCK.rows * columns!
   return (...factors) => {
-    for (let row = 0, at = 0; row < rows!; row += TRANSPOSED_BLOCK.rows, at += block) {
+    for (let row = 0, at = 0; row < rows!; row += BLOCK.rows, at += block) {
       transpose(gradient + 4 * row, scratch, rows!, columns!)
       adamw(block, scratch, parameter + at, first + at, second + at, ...factors)
     }
@@ -95,7 +95,7 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
   const gradients = new Map<string, Packed>()
   const calls = groups.flatMap(({ bytes: scratch, updates: together }) => {
     const widest = together.map(({ parameter, transposed }) => (transposed ? given[parameter]!.shape[1]! : 0))
-    const bytes = scratch + 4 * TRANSPOSED_BLOCK.rows * Math.max(...widest)
+    const bytes = scratch + 4 * BLOCK.rows * Math.max(...widest)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
     const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
     const { adamw, mean, transpose } = exports as Record<keyof Kernels, Kernel>

@@ -1,6 +1,6 @@
 /** Checks of an engine's inputs and results, and the reasons of its errors. */
 import { Effect, Result } from "effect"
-import * as Tracer from "../../compiler/graph/Tracer.ts"
+import * as Tracer from "../../compiler/kernels/Tracer.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf } from "../../shapes/Step.ts"

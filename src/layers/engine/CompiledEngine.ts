@@ -1,7 +1,7 @@
 /** An engine that compiles steps to programs and sends them to a runtime as messages. */
 import { Effect, Semaphore } from "effect"
-import * as ExternalData from "../../compiler/graph/ExternalData.ts"
-import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
+import * as ExternalData from "../../compiler/onnx/ExternalData.ts"
+import type { Program, StateUpdate } from "../../compiler/programs/Program.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -18,15 +18,6 @@ export type Call = <N extends Name>(
   ask: Calls[N]["ask"],
   buffers?: ReadonlyArray<ArrayBuffer>
 ) => Effect.Effect<Calls[N]["answer"], EngineError>
-
-/** A step, compiled for a runtime. */
-export interface Program {
-  readonly bytes: Uint8Array
-  /** The record of metrics or outputs, with a specification at every leaf. */
-  readonly result: object
-  readonly updates: ReadonlyArray<StateUpdate>
-  readonly adamw: ReadonlyArray<AdamWUpdate>
-}
 
 /** Returns the same program with no update made in place. */
 export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({

@@ -1,6 +1,6 @@
 /** Runs compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
-import * as Trace from "../../compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
@@ -66,8 +66,8 @@ export const make = Effect.fnUntraced(function*(
     trainStep: (step) =>
       // Updates outside of the graph, and updates in place, need the state in this process's memory.
       provider === "webgpu"
-        ? CompiledEngine.outOfPlace(Trace.trainStep(step, { recompute }))
-        : Trace.trainStep(step, { external: provider === "cpu", recompute }),
-    inference: Trace.inference
+        ? CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { recompute }))
+        : OnnxProgram.trainStep(step, { external: provider === "cpu", recompute }),
+    inference: OnnxProgram.inference
   })
 })

@@ -1,7 +1,7 @@
 /** Runs programs on any build of ONNX Runtime. It holds models and states, and takes one call at a time. */
 import type { InferenceSession, Tensor } from "onnxruntime-node"
-import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
-import type { StateUpdate } from "../../compiler/trace/Program.ts"
+import * as OnnxModel from "../../compiler/onnx/OnnxModel.ts"
+import type { StateUpdate } from "../../compiler/programs/Program.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
 import * as AdamWKernel from "./AdamWKernel.ts"
 import * as Protocol from "./Protocol.ts"

@@ -1,6 +1,6 @@
 /** Runs compiled programs on ONNX Runtime's WebAssembly builds. They work in browsers and need nothing of Node. */
 import { Effect, Semaphore } from "effect"
-import * as Trace from "../../compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, ProviderUnavailable } from "./EngineError.ts"
@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
   return CompiledEngine.make(call, {
     name: `onnx web ${provider}`,
     about: { ...about, engine: `onnx web ${provider}`, precision: "fp32" },
-    trainStep: (step) => CompiledEngine.outOfPlace(Trace.trainStep(step, { external: provider === "wasm" })),
-    inference: Trace.inference
+    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { external: provider === "wasm" })),
+    inference: OnnxProgram.inference
   })
 })

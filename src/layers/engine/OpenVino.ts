@@ -3,7 +3,7 @@ import { Config, Effect, Option } from "effect"
 import { globSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import * as Trace from "../../compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./OpenVinoWorker.ts"
@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
     name: `${name} ${precision}`,
     about: { ...about, engine: "openvino", precision },
     // OpenVINO's order of operators allows reads of a state after its update, so updates in place are not safe.
-    trainStep: (step) => CompiledEngine.outOfPlace(Trace.trainStep(step, { external: true })),
-    inference: Trace.inference
+    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { external: true })),
+    inference: OnnxProgram.inference
   })
 })

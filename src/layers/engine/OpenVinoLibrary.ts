@@ -1,6 +1,6 @@
 /** OpenVINO's C interface, called through koffi. Every function throws the library's error message. */
 import koffi from "koffi"
-import { Model } from "../../compiler/graph/OnnxSchema.ts"
+import { Model } from "../../compiler/onnx/OnnxSchema.ts"
 import type { Port } from "./Protocol.ts"
 
 type Pointer = bigint

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { workerData } from "node:worker_threads"
-import type { StateUpdate } from "../../compiler/trace/Program.ts"
+import type { StateUpdate } from "../../compiler/programs/Program.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
 import * as AdamWKernel from "./AdamWKernel.ts"
 import { type Compiled, type Elements, type Library, load, type Tensor } from "./OpenVinoLibrary.ts"

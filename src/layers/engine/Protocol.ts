@@ -1,5 +1,5 @@
 /** Messages between an engine and its worker thread. */
-import type { AdamWUpdate, StateUpdate } from "../../compiler/trace/Program.ts"
+import type { AdamWUpdate, StateUpdate } from "../../compiler/programs/Program.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 
 /** An array in a message. */

@@ -1,6 +1,7 @@
 /** Runs recorded steps on TensorFlow's library in a worker thread. */
 import { Effect } from "effect"
 import { serialize } from "node:v8"
+import type { Program } from "../../compiler/programs/Program.ts"
 import * as Tape from "../../compiler/trace/Tape.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
@@ -20,7 +21,7 @@ export interface TensorFlowOptions {
   readonly precision?: "fp32" | "bf16"
 }
 
-const program = ({ result, tape, updates }: Tape.Recorded): CompiledEngine.Program => ({
+const program = ({ result, tape, updates }: Tape.Recorded): Program => ({
   bytes: new Uint8Array(serialize(tape)),
   result,
   updates,

@@ -1,6 +1,6 @@
 /** Reads ONNX models together with their external data. */
 import { Effect } from "effect"
-import * as ExternalData from "../../compiler/graph/ExternalData.ts"
+import * as ExternalData from "../../compiler/onnx/ExternalData.ts"
 import type { ModelFile } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import { ModelInvalid } from "./TeacherError.ts"

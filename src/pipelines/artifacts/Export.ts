@@ -16,7 +16,7 @@
  */
 import { Effect, type FileSystem, type Path, Result, Runtime, Schema } from "effect"
 import * as OnnxExport from "../../compiler/export/OnnxExport.ts"
-import { NotTraceable } from "../../compiler/graph/Tracer.ts"
+import { NotTraceable } from "../../compiler/kernels/Tracer.ts"
 import * as Config from "../../domain/config/Config.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"

@@ -12,7 +12,7 @@
  * ```
  */
 import { Effect, Option, Record, Result, Runtime, Schema, Stream } from "effect"
-import * as OnnxModel from "../../compiler/graph/OnnxModel.ts"
+import * as OnnxModel from "../../compiler/onnx/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
 import { Preset } from "../../domain/config/Preset.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
-import * as OnnxModel from "../../../src/compiler/graph/OnnxModel.ts"
+import * as OnnxModel from "../../../src/compiler/onnx/OnnxModel.ts"
 import { trained } from "../../../src/laws/Engine.ts"
 import * as Steps from "../../../src/laws/EngineSteps.ts"
 import * as Laws from "../../../src/laws/index.ts"
@@ -179,10 +179,9 @@ describe("the worker", () => {
               domain: "",
               inputs: ["table", "rows"],
               outputs: ["picked"],
-              attributes: { axis: 0 },
-              flops: 0
+              attributes: { axis: 0 }
             },
-            { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {}, flops: 0 }
+            { operation: "Shape", domain: "", inputs: ["picked"], outputs: ["size"], attributes: {} }
           ],
           constants: [],
           inputs: [{ name: "table", shape: [3, 2], dtype: "float32" }, { name: "rows", shape: [2], dtype: "int64" }],
@@ -204,7 +203,7 @@ describe("the worker", () => {
         assert.match(error.message, /pick: rows must be int32 \[2\] but is int32 \[1\]/)
         const odd = OnnxModel.encode({
           name: "odd",
-          nodes: [{ operation: "Odd", domain: "", inputs: ["x"], outputs: ["y"], attributes: {}, flops: 0 }],
+          nodes: [{ operation: "Odd", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} }],
           constants: [],
           inputs: [{ name: "x", shape: [2], dtype: "float32" }],
           outputs: [{ name: "y", shape: [2], dtype: "float32" }]

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as Trace from "../../../src/compiler/trace/Trace.ts"
+import * as OnnxProgram from "../../../src/compiler/programs/OnnxProgram.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
@@ -25,7 +25,7 @@ const patches: Inference<
 const written = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const file = `${yield* fs.makeTempDirectoryScoped()}/teacher.onnx`
-  yield* fs.writeFile(file, Trace.inference(patches).bytes)
+  yield* fs.writeFile(file, OnnxProgram.inference(patches).bytes)
   return file
 })
 

@@ -9,7 +9,7 @@
  * ONNX Runtime also fuses nodes: a product may be read only when the sum that follows it is written. It may fuse nodes into the
  * writer if no other node reads their results. So readers among those have to work element by element as well.
  */
-import type { Graph } from "./Graph.ts"
+import type { Graph } from "./OnnxGraph.ts"
 
 // These read an element before they write the element at the same place.
 const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Where", "Min", "Max", "Identity", "Reshape", "Sqrt", "Neg"])

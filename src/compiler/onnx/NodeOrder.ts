@@ -8,7 +8,7 @@
  * operands of a node with many operands are listed in reverse order of availability. Nodes without readers are listed as early
  * as possible.
  */
-import type { Node } from "./Graph.ts"
+import type { Node } from "./OnnxGraph.ts"
 
 const LONG = 8
 

@@ -1,10 +1,10 @@
 /** Writes our graphs as ONNX models, and reads the descriptions of any ONNX models. */
-import * as Graph from "./Graph.ts"
+import * as OnnxGraph from "./OnnxGraph.ts"
 import { Model } from "./OnnxSchema.ts"
 
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
 
-const attribute = (name: string, value: Graph.Attribute) => {
+const attribute = (name: string, value: OnnxGraph.Attribute) => {
   if (typeof value === "number") return { name, i: value, type: ATTRIBUTE.int }
   if (typeof value === "string") return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE.string }
   if ("float" in value) return { name, f: value.float, type: ATTRIBUTE.float }
@@ -14,18 +14,18 @@ const attribute = (name: string, value: Graph.Attribute) => {
 /** The version of each set of operators. */
 const VERSIONS = { "": 17, "com.microsoft": 1 }
 
-const valueInfo = ({ dtype, name, shape }: Graph.Value) => ({
+const valueInfo = ({ dtype, name, shape }: OnnxGraph.Value) => ({
   name,
   type: {
     tensorType: {
-      elemType: Graph.numberOf(dtype),
-      shape: { dim: shape.map((dim) => (dim === Graph.FREE ? { dimParam: "batch" } : { dimValue: dim })) }
+      elemType: OnnxGraph.numberOf(dtype),
+      shape: { dim: shape.map((dim) => (dim === OnnxGraph.FREE ? { dimParam: "batch" } : { dimValue: dim })) }
     }
   }
 })
 
 /** Encodes a graph and its `metadata` as an ONNX model. Equal graphs give equal bytes. */
-export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array =>
+export const encode = (graph: OnnxGraph.Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array =>
   Model.encode(Model.create({
     irVersion: 8,
     producerName: "patchword",
@@ -45,7 +45,7 @@ export const encode = (graph: Graph.Graph, metadata: Readonly<Record<string, str
       })),
       initializer: graph.constants.map(({ data, dtype, name, shape }) => ({
         dims: shape,
-        dataType: Graph.numberOf(dtype),
+        dataType: OnnxGraph.numberOf(dtype),
         name,
         rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
       })),

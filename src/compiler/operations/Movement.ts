@@ -1,0 +1,103 @@
+/** Operations that move elements and do not change their values. */
+import type { DType } from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import { type Operation, same } from "./Operation.ts"
+
+interface ToShape extends Readonly<Record<string, Shape>> {
+  readonly shape: Shape
+}
+
+interface Axes extends Readonly<Record<string, ReadonlyArray<number>>> {
+  readonly axes: ReadonlyArray<number>
+}
+
+/** Returns the same elements in order under another shape. */
+export const reshape: Operation<ToShape> = {
+  name: "reshape",
+  types: ([x], { shape }) => [{ ...x!, shape }],
+  onnx: (w, { inputs: [x] }) => w.stored(x!)
+}
+
+/** Repeats elements along axes of size 1. */
+export const broadcastTo: Operation<ToShape> = {
+  name: "broadcastTo",
+  types: ([x], { shape }) => [{ ...x!, shape }],
+  onnx: (w, { attributes: { shape }, inputs: [x] }) => w.emit("Expand", [w.name(x!), w.integers(shape)])
+}
+
+/** Returns an array that is filled with one number. */
+export const fill: Operation<{ readonly value: number; readonly shape: Shape; readonly dtype: DType }> = {
+  name: "fill",
+  types: (_, { dtype, shape }) => [{ shape, dtype }],
+  onnx: (w, { attributes: { dtype, shape, value } }) => w.emit("Expand", [w.scalar(value, dtype), w.integers(shape)])
+}
+
+/** Permutes axes: axis `i` of the result is axis `axes[i]` of the operand. */
+export const transpose: Operation<Axes> = {
+  name: "transpose",
+  types: ([x], { axes }) => [{ ...x!, shape: axes.map((axis) => x!.shape[axis]!) }],
+  onnx: (w, { attributes: { axes }, inputs: [x] }) => w.transpose(w.name(x!), axes)
+}
+
+const BEFORE_ALL = -(2 ** 31)
+
+/** Reverses the order of elements along axes. */
+export const reverse: Operation<Axes> = {
+  name: "reverse",
+  types: same,
+  onnx: (w, { attributes: { axes }, inputs: [x] }) => {
+    const bound = (value: number) => w.integers(axes.map(() => value))
+    return w.emit("Slice", [w.name(x!), bound(-1), bound(BEFORE_ALL), w.integers(axes), bound(-1)])
+  }
+}
+
+/** Joins arrays along an axis. */
+export const concat: Operation<{ readonly axis: number }> = {
+  name: "concat",
+  types: (parts, { axis }) => {
+    const [first] = parts
+    return [{ ...first!, shape: first!.shape.with(axis, parts.reduce((sum, { shape }) => sum + shape[axis]!, 0)) }]
+  },
+  onnx: (w, { attributes: { axis }, inputs }) => w.emit("Concat", inputs.map((part) => w.name(part)), { axis })
+}
+
+/** Cuts an array along an axis into parts of the given sizes. */
+export const split: Operation<{ readonly axis: number; readonly sizes: ReadonlyArray<number> }> = {
+  name: "split",
+  types: ([x], { axis, sizes }) => sizes.map((part) => ({ ...x!, shape: x!.shape.with(axis, part) })),
+  onnx: (w, { attributes: { axis, sizes }, inputs: [x] }) =>
+    w.graph.emitMany("Split", [w.name(x!), w.integers(sizes)], sizes.length, { axis })
+}
+
+/** Cuts out the elements from `begin` on, `sizes` of them along each axis. */
+export const slice: Operation<{ readonly begin: ReadonlyArray<number>; readonly sizes: ReadonlyArray<number> }> = {
+  name: "slice",
+  types: ([x], { sizes }) => [{ ...x!, shape: sizes }],
+  onnx: (w, { attributes: { begin, sizes }, inputs: [x] }) => {
+    const axes = sizes.map((_, axis) => axis).filter((axis) => sizes[axis] !== x!.shape[axis])
+    const ends = axes.map((axis) => begin[axis]! + sizes[axis]!)
+    return w.emit("Slice", [
+      w.name(x!),
+      ...[axes.map((axis) => begin[axis]!), ends, axes].map((list) => w.integers(list))
+    ])
+  }
+}
+
+/** Repeats a whole array along each axis. */
+export const tile: Operation<{ readonly repeats: ReadonlyArray<number> }> = {
+  name: "tile",
+  types: ([x], { repeats }) => [{ ...x!, shape: x!.shape.map((dim, axis) => dim * repeats[axis]!) }],
+  onnx: (w, { attributes: { repeats }, inputs: [x] }) => w.emit("Tile", [w.name(x!), w.integers(repeats)])
+}
+
+/** Adds `value` before and after the elements of each axis. */
+export const pad: Operation<
+  { readonly before: ReadonlyArray<number>; readonly after: ReadonlyArray<number>; readonly value: number }
+> = {
+  name: "pad",
+  types: ([x], { after, before }) => [
+    { ...x!, shape: x!.shape.map((dim, axis) => dim + before[axis]! + after[axis]!) }
+  ],
+  onnx: (w, { attributes: { after, before, value }, inputs: [x] }) =>
+    w.emit("Pad", [w.name(x!), w.integers([...before, ...after]), w.scalar(value, x!.dtype)])
+}

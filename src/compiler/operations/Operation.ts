@@ -1,0 +1,24 @@
+/** An operation of the method: its meaning, and how it is written for each engine. */
+import type { Attributes, Type, Value } from "../graph/Graph.ts"
+import type { OnnxWriter, Written } from "../onnx/OnnxWriter.ts"
+
+/** A call of an operation with the attributes `A`. */
+export interface Call<A extends Attributes = Attributes> {
+  readonly inputs: ReadonlyArray<Value>
+  readonly attributes: A
+  readonly outputs: ReadonlyArray<Value>
+}
+
+/** The parts of an operation. Methods make operations of all attributes one type. */
+export interface Operation<A extends Attributes = Attributes> {
+  readonly name: string
+  /** Returns the types of the results. */
+  types(operands: ReadonlyArray<Type>, attributes: A): ReadonlyArray<Type>
+  /** Counts the floating-point operations of a matrix product. */
+  flops?(operands: ReadonlyArray<Type>, attributes: A): number
+  /** Writes a call as operators of ONNX. Absent if engines make the update after the graph. */
+  onnx?(w: OnnxWriter, call: Call<A>): Written | ReadonlyArray<Written>
+}
+
+/** Returns the type of the first operand. */
+export const same = ([x]: ReadonlyArray<Type>): ReadonlyArray<Type> => [x!]
