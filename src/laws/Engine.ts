@@ -341,6 +341,8 @@ export const engine = <E>(
     law(
       "restores the previous backend of TensorFlow.js",
       Effect.fnUntraced(function*({ engine }) {
+        // Chooses a backend if none has been chosen yet.
+        tf.backend()
         const before = tf.getBackend()
         const handle = yield* engine.infer(Steps.affine, Steps.weights())
         yield* handle.run(Steps.x())

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
+import * as AdamWSplit from "../../src/compiler/graph/AdamWSplit.ts"
 import * as Graph from "../../src/compiler/graph/Graph.ts"
 import * as Tracer from "../../src/compiler/kernels/Tracer.ts"
+import * as Operations from "../../src/compiler/operations/Operations.ts"
 import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
@@ -178,6 +180,16 @@ describe("a program", () => {
     assert.strictEqual(nodes.length, 3)
     assert.deepStrictEqual(outputs.map(({ name }) => name), ["output.a", "output.b", "output.c"])
   })
+})
+
+describe("an operation", () => {
+  it.each(Operations.all.filter(({ name }) => name !== AdamWSplit.ADAMW))(
+    "is written for every engine: $name",
+    (operation) => {
+      assert.isFunction(operation.onnx)
+      assert.isFunction(operation.tensorflow)
+    }
+  )
 })
 
 describe("a step that cannot be compiled", () => {

@@ -198,7 +198,6 @@ describe("the escape hatch", () => {
   it("is used where steps meet engines, and nowhere else", () => {
     const found = sources.filter(({ path }) => !path.startsWith("src/shapes/")).flatMap(hatches)
     assert.deepStrictEqual(count(found), {
-      "src/compiler/trace/Tape.ts: untyped": 1,
       "src/compiler/trace/Trace.ts: untyped": 1,
       "src/layers/engine/Reference.ts: untyped": 3,
       "src/laws/Eager.ts: untyped": 1,

@@ -63,7 +63,7 @@ export interface Boundary {
 }
 
 /** Counts the floating-point operations of all matrix products. A multiplication and an addition count as two. */
-export const flops = ({ nodes }: Pick<Graph, "nodes">): number => nodes.reduce((sum, node) => sum + node.flops, 0)
+export const flops = (graph: Graph): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
 
 const renamed = ({ nodes, outputs, ...rest }: Graph): Graph => {
   const computed = new Set(nodes.flatMap((node) => node.outputs.map(({ name }) => name)))

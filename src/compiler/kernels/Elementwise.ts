@@ -84,8 +84,7 @@ export const translations: Translations = {
   Tanh: unary(Elementwise.tanh),
   ClipByValue: (t, { x }: { x: Info }, { clipValueMax, clipValueMin }) =>
     t.emit(Elementwise.clip, [x], { least: clipValueMin, most: clipValueMax }),
-  Softmax: (t, { logits }: { logits: Info }, { dim = -1 }: { dim?: number }) =>
-    t.emit(Normalization.softmax, [logits], { axis: dim }),
+  Softmax: (t, { logits }: { logits: Info }) => t.emit(Normalization.softmax, [logits], {}),
   Select: (t, { condition, e, t: then }: { condition: Info; e: Info; t: Info }) => select(t, [condition, then, e]),
   Cast: (t, { x }: { x: Info }, { dtype }: { dtype: tf.DataType }) => {
     if (dtype === x.dtype) return t.alias(x, x.shape)

@@ -20,7 +20,7 @@ export const translations: Translations = {
     { bias, weight, x }: { bias: Info; weight: Info; x: Info },
     { epsilon }: { epsilon: number }
   ) => t.emitAll(Normalization.layerNorm, [x, weight, bias], { epsilon }),
-  PatchwordLogSoftmax: (t, { x }: { x: Info }) => t.emit(Normalization.logSoftmax, [x], { axis: -1 }),
+  PatchwordLogSoftmax: (t, { x }: { x: Info }) => t.emit(Normalization.logSoftmax, [x], {}),
   PatchwordBoundary: (t, { dy, x }: { dy: Info; x: Info }) => {
     t.boundaries.push({ value: t.value(x), gradient: t.value(dy) })
     return t.alias(dy, dy.shape)

@@ -11,14 +11,13 @@ import type { Info, Translations } from "./Translation.ts"
 
 export type { Emitted } from "./Translation.ts"
 
-/** The fused kernels of typed operations that a trace has: none, all but the optimizer's update, or all. */
-export type Fusion = "none" | "layers" | "all"
+/** The fused kernels of typed operations that a trace has: all but the optimizer's update, or all. */
+export type Fusion = "layers" | "all"
 
 const UPDATES = new Set([FusedAdamW.NAME])
 
 /** Tests whether a trace has the kernel of this name. */
-const has = (name: string, fusion: Fusion): boolean =>
-  !name.startsWith("Patchword") || fusion === "all" || (fusion !== "none" && !UPDATES.has(name))
+const has = (name: string, fusion: Fusion): boolean => fusion === "all" || !UPDATES.has(name)
 
 /** Returns the translations of the kernels that a trace has. */
 export const of = (fusion: Fusion): Translations => {

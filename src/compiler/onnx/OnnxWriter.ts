@@ -45,12 +45,13 @@ export class OnnxWriter {
   }
 
   /** Records where a value of our graph is stored. */
-  store({ name, shape }: Value, written: Written): void {
-    this.values.set(name, typeof written === "string" ? { name: written, shape } : written)
+  store(value: Value, written: Written): void {
+    this.values.set(value.name, typeof written === "string" ? { name: written, shape: value.shape } : written)
   }
 
   /** Returns the ONNX value that holds a value of our graph, under any shape. */
-  stored({ name }: Value): Stored {
+  stored(value: Value): Stored {
+    const { name } = value
     const known = this.values.get(name)
     if (known !== undefined) return known
     const { data, dtype, shape } = this.constants.get(name)!

@@ -5,4 +5,7 @@ import type { Shape } from "../../shapes/Shape.ts"
 export const BLOCK = { rows: 32, columns: 4 } as const
 
 /** Tests whether an engine can transpose a gradient of this shape. */
-export const fits = ([rows, columns]: Shape): boolean => rows! % BLOCK.rows === 0 && columns! % BLOCK.columns === 0
+export const fits = (shape: Shape): boolean => {
+  const [rows, columns] = shape
+  return rows! % BLOCK.rows === 0 && columns! % BLOCK.columns === 0
+}

@@ -1,7 +1,40 @@
 /** Gathers and scatters at indices that are data. */
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import type { Value } from "../graph/Graph.ts"
+import { type Id, inside, type NodeWriter, typed } from "../tensorflow/NodeWriter.ts"
+import { INT32, reshape } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
+
+const PLACES = { Tindices: { type: inside("int32") } } as const
+
+/**
+ * Returns the places of single elements along an axis, in the array as a list. TensorFlow has no operator for them, and the one
+ * for places of all axes is slower.
+ */
+const listed = (w: NodeWriter, indices: Id, { shape }: Value, array: Shape, axis: number): Id => {
+  const stride = (along: number) => size(array.slice(along + 1))
+  const others = Int32Array.from({ length: size(shape) }, (_, i) =>
+    shape.reduce((sum, dim, along) => {
+      const own = Math.floor(i / size(shape.slice(along + 1))) % dim
+      return along === axis ? sum : sum + own * stride(along)
+    }, 0))
+  const own = w.emit("Mul", [indices, w.scalar(stride(axis), "int32")], typed("int32"))
+  return reshape(w, w.emit("AddV2", [own, w.constant(others, shape, "int32")], typed("int32")), "int32", [size(shape)])
+}
+
+/** Gathers slices along an axis. */
+const gathered = (w: NodeWriter, x: Id, dtype: DType, indices: Id, axis: number): Id =>
+  w.emit("GatherV2", [x, indices, w.integer(axis)], {
+    ...PLACES,
+    Tparams: { type: inside(dtype) },
+    Taxis: INT32,
+    batch_dims: { int: 0 }
+  })
+
+/** Adds up the slices of each of `count` places. */
+const summed = (w: NodeWriter, slices: Id, dtype: DType, places: Id, count: number): Id =>
+  w.emit("UnsortedSegmentSum", [slices, places, w.integer(count)], { ...typed(dtype), ...PLACES, Tnumsegments: INT32 })
 
 interface Axis extends Readonly<Record<string, number>> {
   readonly axis: number
@@ -12,7 +45,8 @@ export const gather: Operation<Axis> = {
   name: "gather",
   types: ([x, indices], { axis }) => [{ ...x!, shape: x!.shape.toSpliced(axis, 1, ...indices!.shape) }],
   onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
-    w.emit("Gather", [w.name(x!), w.name(indices!)], { axis })
+    w.emit("Gather", [w.name(x!), w.name(indices!)], { axis }),
+  tensorflow: (w, [x, indices], { attributes: { axis }, inputs }) => gathered(w, x!, inputs[0]!.dtype, indices!, axis)
 }
 
 /** Takes the slices at the places that the rows of the second operand `[..., depth]` give along the first axes. */
@@ -24,7 +58,9 @@ export const gatherND: Operation<Readonly<Record<never, never>>> = {
   onnx: (w, { inputs: [x, places] }) => {
     const wide = w.cast(w.name(places!), "int64")
     return w.emit("GatherND", [w.name(x!), wide])
-  }
+  },
+  tensorflow: (w, operands, { inputs }) =>
+    w.emit("GatherNd", operands, { ...PLACES, Tparams: { type: inside(inputs[0]!.dtype) } })
 }
 
 /** Takes single elements along an axis. The place along all other axes stays. */
@@ -32,7 +68,13 @@ export const gatherElements: Operation<Axis> = {
   name: "gatherElements",
   types: ([x, indices]) => [{ ...x!, shape: indices!.shape }],
   onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
-    w.emit("GatherElements", [w.name(x!), w.name(indices!)], { axis })
+    w.emit("GatherElements", [w.name(x!), w.name(indices!)], { axis }),
+  tensorflow: (w, [x, indices], { attributes: { axis }, inputs: [array, places] }) => {
+    const { dtype, shape } = array!
+    const elements = reshape(w, x!, dtype, [size(shape)])
+    const found = gathered(w, elements, dtype, listed(w, indices!, places!, shape, axis), 0)
+    return reshape(w, found, dtype, places!.shape)
+  }
 }
 
 /** Adds single elements to a copy of the first operand, at the places that {@link gatherElements} would read. */
@@ -40,7 +82,13 @@ export const scatterElementsAdd: Operation<Axis> = {
   name: "scatterElementsAdd",
   types: same,
   onnx: (w, { attributes: { axis }, inputs }) =>
-    w.emit("ScatterElements", inputs.map((input) => w.name(input)), { axis, reduction: "add" })
+    w.emit("ScatterElements", inputs.map((input) => w.name(input)), { axis, reduction: "add" }),
+  tensorflow: (w, [x, indices, updates], { attributes: { axis }, inputs: [array, places] }) => {
+    const { dtype, shape } = array!
+    const elements = reshape(w, updates!, dtype, [size(places!.shape)])
+    const sums = summed(w, elements, dtype, listed(w, indices!, places!, shape, axis), size(shape))
+    return w.emit("AddV2", [x!, reshape(w, sums, dtype, shape)], typed(dtype))
+  }
 }
 
 /**
@@ -66,6 +114,19 @@ export const scatterSum: Operation<{ readonly shape: Shape }> = {
     const rows = w.name(slices!, [count, row])
     const sums = w.emit("ScatterElements", [zeros, indices, rows], { axis: 0, reduction: "add" })
     return { name: sums, shape: [size(lengths), row] }
+  },
+  tensorflow: (w, [places, slices], { attributes: { shape }, inputs: [ids, x] }) => {
+    const depth = ids!.shape.at(-1) ?? 0
+    const lengths = shape.slice(0, depth)
+    const strides = Int32Array.from(lengths, (_, axis) => size(lengths.slice(axis + 1)))
+    const type = typed("int32")
+    const parts = w.emit("Mul", [places!, w.constant(strides, [depth], "int32")], type)
+    const flat = w.emit("Sum", [parts, w.integers([ids!.shape.length - 1])], {
+      ...type,
+      Tidx: INT32,
+      keep_dims: false
+    })
+    return reshape(w, summed(w, slices!, x!.dtype, flat, size(lengths)), x!.dtype, shape)
   }
 }
 
@@ -80,6 +141,15 @@ export const oneHot: Operation<
     const count = w.graph.constant(BigInt64Array.of(BigInt(depth)), [], "int64")
     const hot = w.emit("OneHot", [w.cast(w.name(indices!), "int64"), count, values], { axis: -1 })
     return dtype === "float32" ? hot : w.cast(hot, dtype)
+  },
+  tensorflow: (w, [indices], { attributes: { depth, dtype, off, on } }) => {
+    const numbers = [on, off].map((value) => w.scalar(value))
+    const hot = w.emit("OneHot", [indices!, w.integer(depth), ...numbers], {
+      ...typed("float32"),
+      TI: { type: inside("int32") },
+      axis: { int: -1 }
+    })
+    return w.cast(hot, "float32", inside(dtype))
   }
 }
 
@@ -94,5 +164,9 @@ export const topK: Operation<{ readonly k: number; readonly sorted: boolean }> =
     const options = { axis: -1, sorted: Number(sorted) }
     const [values, places] = w.graph.emitMany("TopK", [w.name(x!), w.integers([k])], 2, options)
     return [values!, w.cast(places!, "int32")]
+  },
+  tensorflow: (w, [x], { attributes: { k, sorted } }) => {
+    const [values, places] = w.emitMany("TopKV2", [x!, w.integer(k)], 2, { ...typed("float32"), sorted })
+    return [values!, w.cast(places!, "int32", inside("int32"))]
   }
 }

@@ -1,6 +1,8 @@
 /** Operations that move elements and do not change their values. */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import { typed } from "../tensorflow/NodeWriter.ts"
+import { INT32, reshape as reshaped } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
 
 interface ToShape extends Readonly<Record<string, Shape>> {
@@ -15,28 +17,38 @@ interface Axes extends Readonly<Record<string, ReadonlyArray<number>>> {
 export const reshape: Operation<ToShape> = {
   name: "reshape",
   types: ([x], { shape }) => [{ ...x!, shape }],
-  onnx: (w, { inputs: [x] }) => w.stored(x!)
+  onnx: (w, { inputs: [x] }) => w.stored(x!),
+  tensorflow: (w, [x], { attributes: { shape }, inputs }) => reshaped(w, x!, inputs[0]!.dtype, shape)
 }
 
 /** Repeats elements along axes of size 1. */
 export const broadcastTo: Operation<ToShape> = {
   name: "broadcastTo",
   types: ([x], { shape }) => [{ ...x!, shape }],
-  onnx: (w, { attributes: { shape }, inputs: [x] }) => w.emit("Expand", [w.name(x!), w.integers(shape)])
+  onnx: (w, { attributes: { shape }, inputs: [x] }) => w.emit("Expand", [w.name(x!), w.integers(shape)]),
+  tensorflow: (w, [x], { attributes: { shape }, inputs }) =>
+    w.emit("BroadcastTo", [x!, w.integers(shape)], { ...typed(inputs[0]!.dtype), Tidx: INT32 })
 }
 
 /** Returns an array that is filled with one number. */
 export const fill: Operation<{ readonly value: number; readonly shape: Shape; readonly dtype: DType }> = {
   name: "fill",
   types: (_, { dtype, shape }) => [{ shape, dtype }],
-  onnx: (w, { attributes: { dtype, shape, value } }) => w.emit("Expand", [w.scalar(value, dtype), w.integers(shape)])
+  onnx: (w, { attributes: { dtype, shape, value } }) => w.emit("Expand", [w.scalar(value, dtype), w.integers(shape)]),
+  tensorflow: (w, _, { attributes: { dtype, shape, value } }) =>
+    w.emit("Fill", [w.integers(shape), w.scalar(value, dtype)], {
+      ...typed(dtype),
+      index_type: INT32
+    })
 }
 
 /** Permutes axes: axis `i` of the result is axis `axes[i]` of the operand. */
 export const transpose: Operation<Axes> = {
   name: "transpose",
   types: ([x], { axes }) => [{ ...x!, shape: axes.map((axis) => x!.shape[axis]!) }],
-  onnx: (w, { attributes: { axes }, inputs: [x] }) => w.transpose(w.name(x!), axes)
+  onnx: (w, { attributes: { axes }, inputs: [x] }) => w.transpose(w.name(x!), axes),
+  tensorflow: (w, [x], { attributes: { axes }, inputs }) =>
+    w.emit("Transpose", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tperm: INT32 })
 }
 
 const BEFORE_ALL = -(2 ** 31)
@@ -48,7 +60,9 @@ export const reverse: Operation<Axes> = {
   onnx: (w, { attributes: { axes }, inputs: [x] }) => {
     const bound = (value: number) => w.integers(axes.map(() => value))
     return w.emit("Slice", [w.name(x!), bound(-1), bound(BEFORE_ALL), w.integers(axes), bound(-1)])
-  }
+  },
+  tensorflow: (w, [x], { attributes: { axes }, inputs }) =>
+    w.emit("ReverseV2", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tidx: INT32 })
 }
 
 /** Joins arrays along an axis. */
@@ -58,7 +72,13 @@ export const concat: Operation<{ readonly axis: number }> = {
     const [first] = parts
     return [{ ...first!, shape: first!.shape.with(axis, parts.reduce((sum, { shape }) => sum + shape[axis]!, 0)) }]
   },
-  onnx: (w, { attributes: { axis }, inputs }) => w.emit("Concat", inputs.map((part) => w.name(part)), { axis })
+  onnx: (w, { attributes: { axis }, inputs }) => w.emit("Concat", inputs.map((part) => w.name(part)), { axis }),
+  tensorflow: (w, parts, { attributes: { axis }, inputs }) =>
+    w.emit("ConcatV2", [...parts, w.integer(axis)], {
+      ...typed(inputs[0]!.dtype),
+      Tidx: INT32,
+      N: { int: parts.length }
+    })
 }
 
 /** Cuts an array along an axis into parts of the given sizes. */
@@ -66,7 +86,13 @@ export const split: Operation<{ readonly axis: number; readonly sizes: ReadonlyA
   name: "split",
   types: ([x], { axis, sizes }) => sizes.map((part) => ({ ...x!, shape: x!.shape.with(axis, part) })),
   onnx: (w, { attributes: { axis, sizes }, inputs: [x] }) =>
-    w.graph.emitMany("Split", [w.name(x!), w.integers(sizes)], sizes.length, { axis })
+    w.graph.emitMany("Split", [w.name(x!), w.integers(sizes)], sizes.length, { axis }),
+  tensorflow: (w, [x], { attributes: { axis, sizes }, inputs }) =>
+    w.emitMany("SplitV", [x!, w.integers(sizes), w.integer(axis)], sizes.length, {
+      ...typed(inputs[0]!.dtype),
+      Tlen: INT32,
+      num_split: { int: sizes.length }
+    })
 }
 
 /** Cuts out the elements from `begin` on, `sizes` of them along each axis. */
@@ -80,14 +106,18 @@ export const slice: Operation<{ readonly begin: ReadonlyArray<number>; readonly 
       w.name(x!),
       ...[axes.map((axis) => begin[axis]!), ends, axes].map((list) => w.integers(list))
     ])
-  }
+  },
+  tensorflow: (w, [x], { attributes: { begin, sizes }, inputs }) =>
+    w.emit("Slice", [x!, w.integers(begin), w.integers(sizes)], { ...typed(inputs[0]!.dtype), Index: INT32 })
 }
 
 /** Repeats a whole array along each axis. */
 export const tile: Operation<{ readonly repeats: ReadonlyArray<number> }> = {
   name: "tile",
   types: ([x], { repeats }) => [{ ...x!, shape: x!.shape.map((dim, axis) => dim * repeats[axis]!) }],
-  onnx: (w, { attributes: { repeats }, inputs: [x] }) => w.emit("Tile", [w.name(x!), w.integers(repeats)])
+  onnx: (w, { attributes: { repeats }, inputs: [x] }) => w.emit("Tile", [w.name(x!), w.integers(repeats)]),
+  tensorflow: (w, [x], { attributes: { repeats }, inputs }) =>
+    w.emit("Tile", [x!, w.integers(repeats)], { ...typed(inputs[0]!.dtype), Tmultiples: INT32 })
 }
 
 /** Adds `value` before and after the elements of each axis. */
@@ -99,5 +129,13 @@ export const pad: Operation<
     { ...x!, shape: x!.shape.map((dim, axis) => dim + before[axis]! + after[axis]!) }
   ],
   onnx: (w, { attributes: { after, before, value }, inputs: [x] }) =>
-    w.emit("Pad", [w.name(x!), w.integers([...before, ...after]), w.scalar(value, x!.dtype)])
+    w.emit("Pad", [w.name(x!), w.integers([...before, ...after]), w.scalar(value, x!.dtype)]),
+  tensorflow: (w, [x], { attributes: { after, before, value }, inputs }) => {
+    const { dtype } = inputs[0]!
+    const pads = w.integers(before.flatMap((count, axis) => [count, after[axis]!]), [before.length, 2])
+    return w.emit("PadV2", [x!, pads, w.scalar(value, dtype)], {
+      ...typed(dtype),
+      Tpaddings: INT32
+    })
+  }
 }

@@ -1,22 +1,26 @@
 /** Operations on whole rows: normalisation and softmax. */
+import { type Id, typed } from "../tensorflow/NodeWriter.ts"
+import { INT32 } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
 
-interface Axis extends Readonly<Record<string, number>> {
-  readonly axis: number
-}
+type None = Readonly<Record<never, never>>
 
-/** Computes `eˣ / Σ eˣ` along an axis. */
-export const softmax: Operation<Axis> = {
+const FLOAT = typed("float32")
+
+/** Computes `eˣ / Σ eˣ` of each row `[..., C]`. */
+export const softmax: Operation<None> = {
   name: "softmax",
   types: same,
-  onnx: (w, { attributes: { axis }, inputs: [x] }) => w.emit("Softmax", [w.name(x!)], { axis })
+  onnx: (w, { inputs: [x] }) => w.emit("Softmax", [w.name(x!)], { axis: x!.shape.length - 1 }),
+  tensorflow: (w, operands) => w.emit("Softmax", operands, FLOAT)
 }
 
-/** Computes the logarithm of the softmax along an axis. */
-export const logSoftmax: Operation<Axis> = {
+/** Computes the logarithm of the softmax of each row `[..., C]`. */
+export const logSoftmax: Operation<None> = {
   name: "logSoftmax",
   types: same,
-  onnx: (w, { attributes: { axis }, inputs: [x] }) => w.emit("LogSoftmax", [w.name(x!)], { axis })
+  onnx: (w, { inputs: [x] }) => w.emit("LogSoftmax", [w.name(x!)], { axis: -1 }),
+  tensorflow: (w, operands) => w.emit("LogSoftmax", operands, FLOAT)
 }
 
 /**
@@ -32,5 +36,14 @@ export const layerNorm: Operation<{ readonly epsilon: number }> = {
   onnx: (w, { attributes: { epsilon }, inputs }) => {
     const names = inputs.map((input) => w.name(input))
     return w.graph.emitMany("LayerNormalization", names, 3, { axis: -1, epsilon: { float: epsilon } })
+  },
+  tensorflow: (w, [x, weight, bias], { attributes: { epsilon }, inputs: [input] }) => {
+    const emit = (operator: string, ...operands: ReadonlyArray<Id>) => w.emit(operator, operands, FLOAT)
+    const last = w.integers([input!.shape.length - 1])
+    const mean = (of: Id) => w.emit("Mean", [of, last], { ...FLOAT, Tidx: INT32, keep_dims: true })
+    const centre = mean(x!)
+    const centred = emit("Sub", x!, centre)
+    const inverse = emit("Rsqrt", emit("AddV2", mean(emit("Square", centred)), w.scalar(epsilon)))
+    return [emit("AddV2", emit("Mul", emit("Mul", centred, inverse), weight!), bias!), centre, inverse]
   }
 }

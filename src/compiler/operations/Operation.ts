@@ -1,6 +1,7 @@
 /** An operation of the method: its meaning, and how it is written for each engine. */
 import type { Attributes, Type, Value } from "../graph/Graph.ts"
 import type { OnnxWriter, Written } from "../onnx/OnnxWriter.ts"
+import type { Id, NodeWriter } from "../tensorflow/NodeWriter.ts"
 
 /** A call of an operation with the attributes `A`. */
 export interface Call<A extends Attributes = Attributes> {
@@ -18,7 +19,9 @@ export interface Operation<A extends Attributes = Attributes> {
   flops?(operands: ReadonlyArray<Type>, attributes: A): number
   /** Writes a call as operators of ONNX. Absent if engines make the update after the graph. */
   onnx?(w: OnnxWriter, call: Call<A>): Written | ReadonlyArray<Written>
+  /** Writes a call as TensorFlow nodes that read `operands`. Absent if engines make the update after the graph. */
+  tensorflow?(w: NodeWriter, operands: ReadonlyArray<Id>, call: Call<A>): Id | ReadonlyArray<Id>
 }
 
 /** Returns the type of the first operand. */
-export const same = ([x]: ReadonlyArray<Type>): ReadonlyArray<Type> => [x!]
+export const same = (operands: ReadonlyArray<Type>): ReadonlyArray<Type> => operands.slice(0, 1)

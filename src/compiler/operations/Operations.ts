@@ -8,11 +8,18 @@ import * as Product from "./Product.ts"
 import * as Reduction from "./Reduction.ts"
 import * as Update from "./Update.ts"
 
-const ALL = [Elementwise, Indexing, Movement, Normalization, Product, Reduction, Update].flatMap((group) =>
-  Object.values<Operation>(group)
-)
+/** All operations. */
+export const all: ReadonlyArray<Operation> = [
+  Elementwise,
+  Indexing,
+  Movement,
+  Normalization,
+  Product,
+  Reduction,
+  Update
+].flatMap((group) => Object.values<Operation>(group))
 
-const byName: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]))
+const byName: ReadonlyMap<string, Operation> = new Map(all.map((operation) => [operation.name, operation]))
 
 /** Returns the operation of this name. */
 export const named = (name: string): Operation => byName.get(name)!

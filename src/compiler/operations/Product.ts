@@ -3,7 +3,11 @@ import { size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Type } from "../graph/Graph.ts"
 import { broadcast } from "../graph/Types.ts"
+import { type Id, typed } from "../tensorflow/NodeWriter.ts"
+import * as Tensors from "../tensorflow/Tensors.ts"
 import type { Operation } from "./Operation.ts"
+
+const FLOAT = typed("float32")
 
 interface Product extends Readonly<Record<string, number | boolean>> {
   /** A factor of the product. */
@@ -52,5 +56,17 @@ export const matMul: Operation<Product> = {
     return rows! <= columns!
       ? product(w.transpose(left), right)
       : w.transpose(product(w.transpose(right), left))
+  },
+  tensorflow: (w, [x, y], { attributes: { alpha, transposeA, transposeB }, inputs: [a, b], outputs: [product] }) => {
+    const scaled = (id: Id) => (alpha === 1 ? id : w.emit("Mul", [id, w.scalar(alpha)], FLOAT))
+    const matrices = (left: Id, right: Id, isTurned: boolean) =>
+      w.emit("MatMul", [left, right], { ...FLOAT, transpose_a: isTurned, transpose_b: transposeB })
+    if (a!.shape.length === 2 && b!.shape.length === 2) return scaled(matrices(x!, y!, transposeA))
+    if (b!.shape.length > 2 || transposeA) {
+      return scaled(w.emit("BatchMatMulV2", [x!, y!], { ...FLOAT, adj_x: transposeA, adj_y: transposeB }))
+    }
+    // One matrix for all of a batch: a product of long rows.
+    const rows = Tensors.reshape(w, x!, "float32", [size(a!.shape.slice(0, -1)), a!.shape.at(-1)!])
+    return Tensors.reshape(w, scaled(matrices(rows, y!, false)), "float32", product!.shape)
   }
 }

@@ -3,6 +3,9 @@ import { size } from "../../shapes/HostTensor.ts"
 import type { Type } from "../graph/Graph.ts"
 import { reduced } from "../graph/Types.ts"
 import type { OnnxWriter } from "../onnx/OnnxWriter.ts"
+import { type Id, inside, type NodeWriter, typed } from "../tensorflow/NodeWriter.ts"
+import type { Attributes } from "../tensorflow/SavedModel.ts"
+import { INT32, reshape } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
 
 interface Axes extends Readonly<Record<string, ReadonlyArray<number> | boolean>> {
@@ -20,26 +23,31 @@ const emitted = (w: OnnxWriter, operator: string, name: string, { axes, keepDims
     ? w.emit(operator, [name, w.integers(axes)], { keepdims: Number(keepDims) })
     : w.emit(operator, [name], { axes, keepdims: Number(keepDims) })
 
+/** TensorFlow's reductions of bools have no element type. */
+const reducing = (w: NodeWriter, operator: string, x: Id, { axes, keepDims }: Axes, type: Attributes): Id =>
+  w.emit(operator, [x, w.integers(axes)], { ...type, Tidx: INT32, keep_dims: keepDims })
+
 /** Reduces bools as integers. */
 const ofBools = (w: OnnxWriter, operator: string, name: string, attributes: Axes): string =>
   w.cast(emitted(w, operator, w.cast(name, "int32"), attributes), "bool")
 
-const reduction = (name: string, onnx: string): Operation<Axes> => ({
+const reduction = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
   name,
   types,
-  onnx: (w, { attributes, inputs: [x] }) => emitted(w, onnx, w.name(x!), attributes)
+  onnx: (w, { attributes, inputs: [x] }) => emitted(w, onnx, w.name(x!), attributes),
+  tensorflow: (w, [x], { attributes, inputs }) => reducing(w, tensorflow, x!, attributes, typed(inputs[0]!.dtype))
 })
 
-const logical = (name: string, onnx: string): Operation<Axes> => ({
+const logical = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
   name,
   types,
-  onnx: (w, { attributes, inputs: [x] }) => ofBools(w, onnx, w.name(x!), attributes)
+  onnx: (w, { attributes, inputs: [x] }) => ofBools(w, onnx, w.name(x!), attributes),
+  tensorflow: (w, [x], { attributes }) => reducing(w, tensorflow, x!, attributes, {})
 })
 
 /** The largest or smallest number of each row. It is NaN if any number of the row is. */
-const extreme = (name: string, onnx: string): Operation<Axes> => ({
-  name,
-  types,
+const extreme = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
+  ...reduction(name, onnx, tensorflow),
   // ONNX Runtime skips NaN in some places, so a row with NaN is set to NaN.
   onnx: (w, { attributes, inputs: [x], outputs: [y] }) => {
     const found = emitted(w, onnx, w.name(x!), attributes)
@@ -49,28 +57,38 @@ const extreme = (name: string, onnx: string): Operation<Axes> => ({
   }
 })
 
-export const max = extreme("max", "ReduceMax")
-export const min = extreme("min", "ReduceMin")
-export const mean = reduction("mean", "ReduceMean")
-export const prod = reduction("prod", "ReduceProd")
+export const max = extreme("max", "ReduceMax", "Max")
+export const min = extreme("min", "ReduceMin", "Min")
+export const mean = reduction("mean", "ReduceMean", "Mean")
+export const prod = reduction("prod", "ReduceProd", "Prod")
 /** Tests whether all bools are true. */
-export const all = logical("all", "ReduceMin")
+export const all = logical("all", "ReduceMin", "All")
 /** Tests whether any bool is true. */
-export const any = logical("any", "ReduceMax")
+export const any = logical("any", "ReduceMax", "Any")
+
+/** Tests whether a sum of numbers goes over all of the first axes, and leaves others. */
+const isColumnwise = ({ dtype, shape }: Type, { axes }: Axes): boolean =>
+  dtype === "float32" && axes.length < shape.length && axes.every((axis, i) => axis === i) &&
+  axes.some((axis) => shape[axis] !== 1) && !shape.includes(0)
 
 export const sum: Operation<Axes> = {
-  name: "sum",
-  types,
+  ...reduction("sum", "ReduceSum", "Sum"),
   // Over the first axes: a product with ones. ONNX Runtime's own sum takes two to five times as long, because it reads and
   // writes the result again for every row.
   onnx: (w, { attributes, inputs: [x], outputs: [y] }) => {
-    const { axes } = attributes
-    const rows = size(axes.map((axis) => x!.shape[axis]!))
-    const first = axes.every((axis, i) => axis === i) && axes.length < x!.shape.length
-    if (!first || rows === 1 || x!.dtype !== "float32") return emitted(w, "ReduceSum", w.name(x!), attributes)
+    if (!isColumnwise(x!, attributes)) return emitted(w, "ReduceSum", w.name(x!), attributes)
     const columns = size(y!.shape)
+    const rows = size(x!.shape) / columns
     const ones = w.filled(1, [rows], "float32")
     return { name: w.emit("MatMul", [ones, w.name(x!, [rows, columns])]), shape: [columns] }
+  },
+  // Over the first axes: the gradient of a bias, which is the faster operator.
+  tensorflow: (w, [x], { attributes, inputs: [input], outputs: [y] }) => {
+    if (!isColumnwise(input!, attributes)) return reducing(w, "Sum", x!, attributes, typed(input!.dtype))
+    const columns = size(y!.shape)
+    const rows = reshape(w, x!, "float32", [size(input!.shape) / columns, columns])
+    const sums = w.emit("BiasAddGrad", [rows], { ...typed("float32"), data_format: "NHWC" })
+    return reshape(w, sums, "float32", y!.shape)
   }
 }
 
@@ -100,6 +118,11 @@ export const sumSquares: Operation<Readonly<Record<never, never>>> = {
     const squares = w.emitMicrosoft("FusedMatMul", [rows, rows], { transA: 0, transB: 1, alpha: { float: 1 } })
     const listed = w.reshape({ name: squares, shape: [length / row, 1, 1] }, [length / row])
     return { name: w.emit("ReduceSum", [listed], { keepdims: 1 }), shape: [1] }
+  },
+  // `L2Loss` is half of the sum.
+  tensorflow: (w, [x]) => {
+    const half = w.emit("L2Loss", [x!], typed("float32"))
+    return w.emit("AddV2", [half, half], typed("float32"))
   }
 }
 
@@ -128,6 +151,13 @@ const place = (name: string, onnx: string, value: string): Operation<Place> => (
     const within = first(w.emit("GatherND", [blocks, chosen], { batch_dims: 1 }), 1, 1)
     const start = w.emit("Mul", [w.cast(chosen, "int32"), w.scalar(block, "int32")])
     return { name: w.emit("Add", [start, w.cast(within, "int32")]), shape: [rows, 1] }
+  },
+  tensorflow: (w, [x], { attributes: { axis }, inputs: [input] }) => {
+    const type = typed(input!.dtype)
+    // TensorFlow would search what a monotonic function was made of, where numbers may differ that it makes equal. A check of the
+    // shape between them prevents it.
+    const kept = w.emit("EnsureShape", [x!], { ...type, shape: { shape: input!.shape } })
+    return w.emit(onnx, [kept, w.integer(axis)], { ...type, Tidx: INT32, output_type: { type: inside("int32") } })
   }
 })
 
@@ -141,5 +171,7 @@ export const cumSum: Operation<{ readonly axis: number; readonly exclusive: bool
   onnx: (w, { attributes: { axis, exclusive, reverse }, inputs: [x] }) => {
     const options = { exclusive: Number(exclusive), reverse: Number(reverse) }
     return w.emit("CumSum", [w.name(x!), w.scalar(axis, "int32")], options)
-  }
+  },
+  tensorflow: (w, [x], { attributes: { axis, exclusive, reverse }, inputs }) =>
+    w.emit("Cumsum", [x!, w.integer(axis)], { ...typed(inputs[0]!.dtype), Tidx: INT32, exclusive, reverse })
 }

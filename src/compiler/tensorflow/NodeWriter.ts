@@ -25,15 +25,17 @@ export interface NodeWriter {
   readonly cast: (id: Id, from: Element, to: Element) => Id
   /** Adds a constant of the program. Small constants of equal contents share one node. */
   readonly constant: (data: Float32Array | Int32Array | Uint8Array, shape: Shape, dtype: DType) => Id
-  /** Adds a float32 number. */
-  readonly scalar: (value: number) => Id
+  /** Adds a number of the program. By default it is float32. */
+  readonly scalar: (value: number, dtype?: DType) => Id
   /** Adds a bool. */
   readonly bool: (value: boolean) => Id
-  /** Adds int32 numbers, in the form that operators take for shapes and axes. Without a shape they are a list. */
+  /** Adds int32 numbers, in the form that operators take for shapes and axes. By default they are a list. */
   readonly integers: (values: ReadonlyArray<number>, shape?: Shape) => Id
   /** Adds an int32 number, in the form that operators take for an axis or a size. */
   readonly integer: (value: number) => Id
 }
+
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 
 // In bytes.
 const SHARED_UP_TO = 64
@@ -77,6 +79,9 @@ export const make = (): NodeWriter => {
     return id
   }
 
+  const constant: NodeWriter["constant"] = (data, shape, dtype) =>
+    add({ shape, dtype: inside(dtype), data: dtype === "int32" ? BigInt64Array.from(data, BigInt) : data })
+
   return {
     nodes,
     emitMany,
@@ -87,9 +92,8 @@ export const make = (): NodeWriter => {
       return `^${name}`
     },
     cast: (id, from, to) => from === to ? id : emit("Cast", [id], { SrcT: { type: from }, DstT: { type: to } }),
-    constant: (data, shape, dtype) =>
-      add({ shape, dtype: inside(dtype), data: dtype === "int32" ? BigInt64Array.from(data, BigInt) : data }),
-    scalar: (value) => add({ shape: [], dtype: "float32", data: Float32Array.of(value) }),
+    constant,
+    scalar: (value, dtype = "float32") => constant(arrays[dtype].of(value), [], dtype),
     bool: (value) => add({ shape: [], dtype: "bool", data: Uint8Array.of(value ? 1 : 0) }),
     integers: (values, shape = [values.length]) => add({ shape, dtype: "int32", data: Int32Array.from(values) }),
     integer: (value) => add({ shape: [], dtype: "int32", data: Int32Array.of(value) })

@@ -7,7 +7,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   logsoftmax: "LogSoftmax",
   out: "Cumsum",
   output:
-    "All Any ArgMax ArgMin BatchMatMulV2 BiasAdd BiasAddGrad Bitcast BroadcastTo ClipByValue ConcatV2 Const Einsum "
+    "All Any ArgMax ArgMin BatchMatMulV2 BiasAdd BiasAddGrad Bitcast BroadcastTo CheckNumerics ClipByValue ConcatV2 Const Einsum "
     + "EnsureShape ExpandDims Fill GatherNd GatherV2 Identity L2Loss Max Mean Min OneHot Pack Pad PadV2 Prod Range Reshape "
     + "ReverseV2 SelectV2 Slice Snapshot Squeeze StopGradient StridedSlice Sum TensorScatterAdd TensorScatterUpdate Tile "
     + "UnsortedSegmentSum",

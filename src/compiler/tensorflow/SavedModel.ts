@@ -134,17 +134,17 @@ const ports = (all: ReadonlyArray<Port>) =>
   )
 
 /** Encodes a model. Equal models give equal bytes. */
-export const encode = ({ functions, nodes, signatures }: SavedModel): Uint8Array =>
+export const encode = (model: SavedModel): Uint8Array =>
   Model.encode(Model.create({
     savedModelSchemaVersion: 1,
     metaGraphs: [{
       metaInfoDef: { tags: [TAG] },
       graphDef: {
-        node: nodes.map(node),
-        library: { function: functions.map(functionDef) },
+        node: model.nodes.map(node),
+        library: { function: model.functions.map(functionDef) },
         versions: { producer: PRODUCER }
       },
-      signatureDef: mapped(signatures, ({ inputs, outputs }) => ({
+      signatureDef: mapped(model.signatures, ({ inputs, outputs }) => ({
         inputs: ports(inputs),
         outputs: ports(outputs),
         methodName: "patchword"

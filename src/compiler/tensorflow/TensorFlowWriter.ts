@@ -7,7 +7,7 @@ import type { Shape } from "../../shapes/Shape.ts"
 import { type Id, inside, make, type NodeWriter } from "./NodeWriter.ts"
 import * as SavedModel from "./SavedModel.ts"
 import type { Attributes, Element, Node } from "./SavedModel.ts"
-import type { Port, TensorFlowProgram } from "./TensorFlowProgram.ts"
+import type { Port, TensorFlowGraph } from "./TensorFlowGraph.ts"
 import * as Variables from "./Variables.ts"
 import * as XlaFunction from "./XlaFunction.ts"
 
@@ -45,7 +45,7 @@ export interface TensorFlowWriter extends NodeWriter {
   /** Declares a result of the step. */
   readonly result: (value: Value, id: Id) => void
   /** Returns the program. With `xla`, XLA compiles the step as one function. Nothing can be added afterwards. */
-  readonly program: (options?: { readonly xla?: boolean }) => TensorFlowProgram
+  readonly program: (options?: { readonly xla?: boolean }) => TensorFlowGraph
 }
 
 /** A result of a node outside of the step that the step reads, or one of the step that is fetched. */

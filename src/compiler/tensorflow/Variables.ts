@@ -22,6 +22,7 @@ export interface Factors {
   readonly keepFirst: Id
   readonly takeFirst: Id
   readonly keepSecond: Id
+  readonly takeSecond: Id
   readonly epsilon: Id
   readonly step: Id
   readonly keep?: Id | undefined
@@ -57,18 +58,39 @@ const FLOAT = typed("float32")
 const assign = (nodes: NodeWriter, variable: Id, next: Id, dtype: Element, wait: ReadonlyArray<Id>): Id =>
   nodes.act("AssignVariableOp", [variable, next, ...wait], { dtype: { type: dtype }, validate_shape: true })
 
-/** Emits the factor of each update's gradient: that of clipping, or 0 if the gradient is not used. Equal factors are shared. */
+// Factors are rounded to 32 bits.
+const TOLERANCE = 1e-2
+
+const ONE_FACTOR =
+  "AdamW on TensorFlow needs takeSecond = (1 - keepSecond) (takeFirst / (1 - keepFirst))²; give such factors, " +
+  "or choose another engine"
+
+/**
+ * Emits the factor of each update's gradient: that of clipping, or 0 if the gradient is not used. Equal factors are shared.
+ *
+ * TensorFlow's operator takes one gradient for both moments. The step fails if the factors of the moments need two.
+ */
 const shares = (nodes: NodeWriter, updates: ReadonlyArray<AdamW>): ReadonlyMap<AdamW, Id> => {
   const known = new Map<string, Id>()
-  const make = ({ finite, keepFirst, takeFirst }: Factors): Id => {
-    const key = [finite, keepFirst, takeFirst].join()
+  const emit = (operation: string, ...inputs: ReadonlyArray<Id>): Id => nodes.emit(operation, inputs, FLOAT)
+  const make = ({ finite, keepFirst, keepSecond, takeFirst, takeSecond }: Factors): Id => {
+    const key = [finite, keepFirst, takeFirst, keepSecond, takeSecond].join()
     const found = known.get(key)
     if (found !== undefined) return found
     // In a step that updates nothing, both are 0.
-    const taken = nodes.emit("DivNoNan", [takeFirst, nodes.emit("Sub", [nodes.scalar(1), keepFirst], FLOAT)], FLOAT)
-    const share = nodes.emit("MulNoNan", [taken, nodes.cast(finite, "bool", "float32")], FLOAT)
-    known.set(key, share)
-    return share
+    const taken = emit("DivNoNan", takeFirst, emit("Sub", nodes.scalar(1), keepFirst))
+    const share = emit("MulNoNan", taken, nodes.cast(finite, "bool", "float32"))
+    const second = emit("Mul", emit("Sub", nodes.scalar(1), keepSecond), emit("Square", share))
+    const used = emit("MulNoNan", takeSecond, nodes.cast(finite, "bool", "float32"))
+    const isEqual = emit(
+      "LessEqual",
+      emit("Abs", emit("Sub", used, second)),
+      emit("Mul", used, nodes.scalar(TOLERANCE))
+    )
+    const checked = nodes.emit("SelectV2", [isEqual, share, nodes.scalar(Number.NaN)], FLOAT)
+    const held = nodes.emit("CheckNumerics", [checked], { ...FLOAT, message: ONE_FACTOR })
+    known.set(key, held)
+    return held
   }
   return new Map(updates.map((update) => [update, make(update.factors)]))
 }

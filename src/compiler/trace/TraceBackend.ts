@@ -13,18 +13,8 @@ import * as BackendScope from "./BackendScope.ts"
 
 const FOLDED_UP_TO = 65_536
 
-/** A callback that receives every kernel call of a step and its results. */
-export type Watch = (
-  tracer: Tracer,
-  kernel: string,
-  inputs: tf.NamedTensorInfoMap,
-  attributes: tf.NamedAttrMap | undefined,
-  results: Translations.Emitted
-) => void
-
 class TraceBackend extends tf.KernelBackend {
   tracer = new Tracer()
-  watch: Watch | undefined = undefined
 
   override write(values: tf.BackendValues | null, shape: Array<number>, dtype: tf.DataType): object {
     return this.tracer.constant((values ?? []) as ArrayLike<number>, shape, dtype as DType).dataId
@@ -125,11 +115,10 @@ const register = (backendName: string, fusion: Translations.Fusion): void => {
       kernelName,
       backendName,
       kernelFunc: ({ attrs, backend, inputs }) => {
-        const { tracer, watch } = backend as TraceBackend
+        const { tracer } = backend as TraceBackend
         const emitted = translate?.(tracer, inputs, attrs ?? {})
         const result = LAZY.has(kernelName) ? emitted : folded(kernelName, tracer, inputs, attrs, emitted) ?? emitted
         if (result === undefined) throw Translations.untranslated(kernelName, Object.values(inputs))
-        watch?.(tracer, kernelName, inputs, attrs, result)
         return result
       }
     })
@@ -141,12 +130,11 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
  * Runs `body` synchronously on the tracing backend, and restores the previous backend. Tensors that `body` made are freed, also
- * when it throws. `watch` receives every kernel call.
+ * when it throws.
  */
 export const run = <A>(
   fusion: Translations.Fusion,
-  body: (tracer: Tracer, tensorOf: TensorOf) => A,
-  watch?: Watch
+  body: (tracer: Tracer, tensorOf: TensorOf) => A
 ): A => {
   const engine = tf.engine()
   // Fused kernels that a backend lacks are made of plain ones.
@@ -154,14 +142,14 @@ export const run = <A>(
   if (engine.findBackendFactory(name) === null) register(name, fusion)
   const backend = engine.findBackend(name) as TraceBackend
   // A step that compiles another one goes on with its own trace.
-  const outer = { tracer: backend.tracer, watch: backend.watch }
+  const outer = backend.tracer
   const tracer = new Tracer()
   return BackendScope.run(name, () => {
-    Object.assign(backend, { tracer, watch })
+    backend.tracer = tracer
     const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
     if (tracer.refusal !== undefined) throw tracer.refusal
     return result
   }, () => {
-    Object.assign(backend, outer)
+    backend.tracer = outer
   })
 }

@@ -1,8 +1,8 @@
-/** Runs recorded steps on TensorFlow's library in a worker thread. */
+/** Runs steps as TensorFlow graphs in a worker thread. */
 import { Effect } from "effect"
 import { serialize } from "node:v8"
 import type { Program } from "../../compiler/programs/Program.ts"
-import * as Tape from "../../compiler/trace/Tape.ts"
+import * as TensorFlowProgram from "../../compiler/programs/TensorFlowProgram.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
@@ -19,12 +19,17 @@ export interface TensorFlowOptions {
    * AVX-512 BF16 alone is not enough. All engines of a process have the same precision.
    */
   readonly precision?: "fp32" | "bf16"
+  /**
+   * Has XLA compile each step as one program; default false. The first step then takes much longer. On a processor, the steps
+   * after it are slower than without.
+   */
+  readonly xla?: boolean
 }
 
-const program = ({ result, tape, updates }: Tape.Recorded): Program => ({
-  bytes: new Uint8Array(serialize(tape)),
+const program = ({ graph, result }: TensorFlowProgram.TensorFlowProgram): Program => ({
+  bytes: new Uint8Array(serialize(graph)),
   result,
-  updates,
+  updates: [],
   adamw: []
 })
 
@@ -48,7 +53,7 @@ const settle = (precision: Precision) =>
 
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
-  const { package: chosen, precision = "fp32" } = options
+  const { package: chosen, precision = "fp32", xla = false } = options
   // On another processor the library loads, too. Whether it is installed comes first.
   const usable = precision === "bf16" && !roundsToBf16() ? "fp32" : precision
   const unsettle = yield* settle(usable)
@@ -75,8 +80,8 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   const service = CompiledEngine.make(call, {
     name: `tensorflow ${about.version} ${precision}`,
     about: { ...about, engine: "tensorflow", precision },
-    trainStep: (step) => program(Tape.trainStep(step)),
-    inference: (inference) => program(Tape.inference(inference))
+    trainStep: (step) => program(TensorFlowProgram.trainStep(step, { xla })),
+    inference: (inference) => program(TensorFlowProgram.inference(inference, { xla }))
   })
   return { ...service, load: Check.noForeignModels }
 })

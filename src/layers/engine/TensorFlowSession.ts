@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { deserialize } from "node:v8"
 import * as SavedModel from "../../compiler/tensorflow/SavedModel.ts"
-import type { Port, TensorFlowProgram } from "../../compiler/tensorflow/TensorFlowProgram.ts"
+import type { Port, TensorFlowGraph } from "../../compiler/tensorflow/TensorFlowGraph.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Check from "./Check.ts"
@@ -71,7 +71,7 @@ const aligned = <A extends Packed["data"]>(data: A): { readonly buffer: ArrayBuf
 const WIDTH: Readonly<Record<DType, number>> = { float32: 4, int32: 4, bool: 1 }
 
 /** Opens a program. Its state has no values until `load` sets them. The caller must close it. */
-export const open = Effect.fnUntraced(function*(binding: Binding, name: string, program: TensorFlowProgram) {
+export const open = Effect.fnUntraced(function*(binding: Binding, name: string, program: TensorFlowGraph) {
   const { batch, done, loaded, results, state, writing } = program
   const types: Readonly<Record<DType, number>> = {
     float32: binding.TF_FLOAT,
@@ -176,7 +176,7 @@ export const handlers = (binding: Binding): Pick<Handlers, "open" | "run" | "rea
     ] as const
   return {
     open: ({ held, model }) => {
-      const program: TensorFlowProgram = deserialize(model)
+      const program: TensorFlowGraph = deserialize(model)
       const session = answer(open(binding, "open", program))
       answer(Effect.tapError(session.load(held), () => session.close))
       const handle = handles++

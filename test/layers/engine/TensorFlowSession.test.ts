@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import protobuf from "protobufjs"
 import type { Id } from "../../../src/compiler/tensorflow/NodeWriter.ts"
 import * as ResultNames from "../../../src/compiler/tensorflow/ResultNames.ts"
-import type { Port, TensorFlowProgram } from "../../../src/compiler/tensorflow/TensorFlowProgram.ts"
+import type { Port, TensorFlowGraph } from "../../../src/compiler/tensorflow/TensorFlowGraph.ts"
 import { type TensorFlowWriter, writer } from "../../../src/compiler/tensorflow/TensorFlowWriter.ts"
 import type { EngineError } from "../../../src/layers/engine/EngineError.ts"
 import type { Arrays, Packed } from "../../../src/layers/engine/Protocol.ts"
@@ -37,7 +37,7 @@ const flag = (value: boolean): Packed => ({ shape: [], dtype: "bool", data: Uint
 const sum = (nodes: TensorFlowWriter, id: Id): Id =>
   nodes.emit("Sum", [id, nodes.integers([0])], { ...FLOAT, Tidx: { type: "int32" }, keep_dims: false })
 
-const adding = (options?: { readonly xla: boolean }): TensorFlowProgram => {
+const adding = (options?: { readonly xla: boolean }): TensorFlowGraph => {
   const nodes = writer()
   const x = nodes.held({ name: "state.x", shape: [4], dtype: "float32" })
   const n = nodes.held({ name: "state.n", shape: [2], dtype: "int32" })
@@ -73,6 +73,7 @@ const FACTORS = {
   keepFirst: "float32",
   takeFirst: "float32",
   keepSecond: "float32",
+  takeSecond: "float32",
   epsilon: "float32",
   step: "float32",
   keep: "float32",
@@ -113,6 +114,7 @@ const factors = (finite: boolean): Record<string, Packed> => ({
   "batch.keepFirst": number(finite ? 0.9 : 1),
   "batch.takeFirst": number(finite ? 0.1 * CLIP : 0),
   "batch.keepSecond": number(finite ? 0.98 : 1),
+  "batch.takeSecond": number(finite ? 0.02 * CLIP ** 2 : 0),
   "batch.epsilon": number(1e-3),
   "batch.step": number(finite ? 0.01 : 0),
   "batch.keep": number(finite ? 0.95 : 1)
@@ -189,7 +191,7 @@ const resultNames = (): ReadonlyMap<string, string | ReadonlyArray<string>> => {
 
 for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }])) {
   describe(name, () => {
-    const opened = Effect.fnUntraced(function*(program: TensorFlowProgram) {
+    const opened = Effect.fnUntraced(function*(program: TensorFlowGraph) {
       const binding = yield* Effect.promise(load)
       return yield* Effect.acquireRelease(
         TensorFlowSession.open(binding, "adding", program),
@@ -228,7 +230,7 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
 
     it.effect("gives the same numbers as one function of XLA", () =>
       Effect.gen(function*() {
-        const walk = Effect.fnUntraced(function*(program: TensorFlowProgram, state: Arrays, batch: () => Arrays) {
+        const walk = Effect.fnUntraced(function*(program: TensorFlowGraph, state: Arrays, batch: () => Arrays) {
           const session = yield* opened(program)
           yield* session.load(state)
           yield* session.step(batch())
@@ -355,6 +357,16 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
         assert.deepStrictEqual(yield* session.step({ ...factors(true), "batch.gradient": floats(...gradient) }), {})
         const state = yield* session.read
         for (const [key, values] of Object.entries(moved(gradient))) near(state[`state.${key}`], values)
+      }))
+
+    it.effect("refuses factors that one gradient cannot meet, and keeps its state", () =>
+      Effect.gen(function*() {
+        const session = yield* opened(moving({ mean: false }))
+        yield* session.load(moments())
+        const odd = { ...factors(true), "batch.takeSecond": number(0.02), "batch.gradient": floats(1, 2, 3) }
+        const reason = yield* reasonOf(session.step(odd))
+        assert.match(reason.message, /AdamW on TensorFlow needs takeSecond = \(1 - keepSecond\)/)
+        assert.deepStrictEqual(bits(yield* session.read), bits(moments()))
       }))
 
     it.effect("updates by the mean of several gradients", () =>

@@ -8,7 +8,7 @@ export interface Port extends SavedModel.Port {
 }
 
 /** A program. Names of ports are those of the compiler, `port` is the name of a node's result. */
-export interface TensorFlowProgram {
+export interface TensorFlowGraph {
   /** The contents of `saved_model.pb`. Equal programs give equal bytes. */
   readonly bytes: Uint8Array
   /** The values that the graph holds: fed to load them, fetched to read them. */
