@@ -2,10 +2,14 @@
  * Takes AdamW updates out of a graph. The engine then updates a parameter and its moments after the graph. All gradients are
  * known then, so it takes one pass over memory instead of the fourteen passes of operators.
  */
+import type * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import type { Attributes, Graph, Node, Output, Value } from "./Graph.ts"
 
 /** The name of the operation (`FusedAdamW.update`). Its attributes name its operands, and those that it replaces. */
 export const ADAMW = "adamW"
+
+/** The names of the factors of a step. */
+export type Factors = { readonly [K in keyof FusedAdamW.Factors]: string }
 
 /** The update of one parameter (`FusedAdamW.update`). All members are names: of inputs that are replaced, and of outputs. */
 export interface AdamWUpdate {
@@ -15,8 +19,7 @@ export interface AdamWUpdate {
   /** The mean gradient, if several steps make one update. */
   readonly mean?: string
   readonly gradient: string
-  /** The factors of the step, by their names in `FusedAdamW.Factors`. */
-  readonly factors: Readonly<Record<string, string>>
+  readonly factors: Factors
 }
 
 /** A graph without its updates. It outputs the values that they read, and not the states that they make. */
@@ -58,7 +61,7 @@ const updateOf = (
       second: second!.name,
       ...(mean === undefined ? {} : { mean: mean.name }),
       gradient: read.name,
-      factors: Object.fromEntries(factors.map(([key, { name }]) => [key, name]))
+      factors: Object.fromEntries(factors.map(([key, { name }]) => [key, name])) as Factors
     }
   }]
 }

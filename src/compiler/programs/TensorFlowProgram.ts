@@ -53,8 +53,8 @@ const written = (
   const read = new Set(adamw.flatMap(({ factors, gradient }) => [gradient, ...Object.values(factors)]))
   const id = (output: string): Id => ids.get(outputs.get(output)!.name)!
   for (const { factors, gradient, ...names } of adamw) {
-    const numbers = Object.fromEntries(Object.entries(factors).map(([key, name]) => [key, id(name)]))
-    w.adamW({ ...names, gradient: id(gradient), factors: numbers as unknown as Factors })
+    const numbers = Object.fromEntries(Object.entries(factors).map(([key, name]) => [key, id(name)])) as Factors
+    w.adamW({ ...names, gradient: id(gradient), factors: numbers })
   }
   for (const { name, value } of graph.outputs) {
     const state = name.startsWith(NEXT) ? `state.${name.slice(NEXT.length)}` : undefined

@@ -1,4 +1,5 @@
 /** The variables in which a TensorFlow graph holds the state, and the nodes that set, read and replace them. */
+import type * as FusedAdamW from "../../shapes/FusedAdamW.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import { after, type Id, type NodeWriter, typed } from "./NodeWriter.ts"
@@ -16,19 +17,8 @@ export interface Held {
   readonly read: Id
 }
 
-/** The factors of an AdamW update, as in `FusedAdamW.Factors`. */
-export interface Factors {
-  readonly finite: Id
-  readonly keepFirst: Id
-  readonly takeFirst: Id
-  readonly keepSecond: Id
-  readonly takeSecond: Id
-  readonly epsilon: Id
-  readonly step: Id
-  readonly keep?: Id | undefined
-  readonly keepMean?: Id | undefined
-  readonly takeMean?: Id | undefined
-}
+/** The factors of an AdamW update. */
+export type Factors = { readonly [K in keyof FusedAdamW.Factors]: Id }
 
 /** The AdamW update of one parameter. */
 export interface AdamW {

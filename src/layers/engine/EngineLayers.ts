@@ -30,10 +30,10 @@ export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, 
   Layer.effect(Engine, loaded(() => import("./OnnxWeb.ts"), options))
 
 /**
- * Runs the same steps, operation by operation, on TensorFlow's own library. It uses a worker thread, and computes on a GPU
- * with CUDA or on the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not
- * install. All tensors of a step are freed at its end, and `memory` is TensorFlow.js's own count. A failed step leaves its
- * state as it was. Fails with `ProviderUnavailable`, which says how to install the package, or with `PrecisionUnavailable`.
+ * Runs each step as one TensorFlow graph, which holds the state. It uses a worker thread, and computes on a GPU with CUDA or on
+ * the processor. It needs `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which patchword does not install. A failed
+ * step leaves its state as it was, unless TensorFlow fails while it writes the next state: then every later call fails. Fails
+ * with `ProviderUnavailable`, which says how to install the package, or with `PrecisionUnavailable`.
  *
  * TensorFlow reads its settings from the environment: `TF_NUM_INTRAOP_THREADS`, `TF_CPP_MIN_LOG_LEVEL`,
  * `TF_FORCE_GPU_ALLOW_GROWTH`.

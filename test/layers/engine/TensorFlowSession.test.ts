@@ -261,12 +261,12 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
         ]
         for (const [batch, message] of wrong) {
           const reason = yield* reasonOf(session.step(batch))
-          assert.deepStrictEqual([reason._tag, reason.message], ["BadInput", message])
+          assert.deepStrictEqual([reason._tag, reason.message], ["BadInput", `${message}; give it in this form`])
         }
         const reason = yield* reasonOf(session.load({ ...start(), "state.n": ints(1, 2, 3) }))
         assert.deepStrictEqual(
           [reason._tag, reason.message],
-          ["BadInput", "state.n must be int32 [2] but is int32 [3]"]
+          ["BadInput", "state.n must be int32 [2] but is int32 [3]; give it in this form"]
         )
         assert.deepStrictEqual(bits(yield* session.read), before)
       }))
