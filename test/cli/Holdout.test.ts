@@ -40,6 +40,14 @@ describe("--holdout", () => {
       const shown = yield* said("inspect", at("run", "stages", "finetune.safetensors"))
       assert.match(shown, /^held out +0\.25 of each class, holdout seed 0$/m)
 
+      const whole: Array<string> = []
+      yield* found("finetune", ...common, "--tests", "train", "--out", at("whole"))
+      yield* found("knn", at("whole"), ...common, ...holdout, "--out", at("other")).pipe(hearing(whole))
+      assert.include(
+        whole,
+        "the network was trained on all of these images: it has seen those that are held out now"
+      )
+
       const told: Array<string> = []
       const near = yield* found("knn", at("run"), ...common, ...holdout).pipe(hearing(told))
       assert.notInclude(told.join(), "held out")

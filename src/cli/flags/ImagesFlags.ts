@@ -112,7 +112,13 @@ export const checkDivision = (
 ): Effect.Effect<void> => {
   const then = provenance?.holdout
   const now = sets.find(({ holdout }) => holdout !== undefined)?.holdout
-  if (now === undefined || then === undefined) return Effect.void
+  if (now === undefined || provenance === undefined) return Effect.void
+  if (then === undefined) {
+    const [trained] = provenance.dataDigest.split(" ")
+    return trained === now.whole
+      ? Console.error("the network was trained on all of these images: it has seen those that are held out now")
+      : Effect.void
+  }
   const seen = "it may have seen images that are held out now"
   if (now.share !== then.share || now.seed !== then.seed) {
     const flags = `--holdout ${then.share} --holdout-seed ${then.seed}`

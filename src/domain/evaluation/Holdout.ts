@@ -31,7 +31,9 @@ export type Holdout = typeof Holdout.Type
 export const Drawn = Schema.Struct({
   ...Holdout.fields,
   /** SHA-256 of the classes and names of the images that are held out; absent in files of earlier versions. */
-  held: Schema.optionalKey(Schema.String)
+  held: Schema.optionalKey(Schema.String),
+  /** Digest of the whole set, before a part was held out; absent in files of earlier versions. */
+  whole: Schema.optionalKey(Schema.String)
 })
 export type Drawn = typeof Drawn.Type
 

@@ -22,7 +22,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
-import { stat, statfs } from "node:fs/promises"
+import { rmdir, stat, statfs } from "node:fs/promises"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 
@@ -179,6 +179,11 @@ export interface Files {
   readonly regular: (file: string) => Effect.Effect<void, FileError>
   /** Creates a folder and its parents if needed. */
   readonly makeFolder: (folder: string) => Effect.Effect<void, FileError>
+  /**
+   * Creates a folder and its parents if needed. Returns an effect that removes those that it created: the folder with its content,
+   * and the parents if they are empty. That effect ignores failures.
+   */
+  readonly beginFolder: (folder: string) => Effect.Effect<Effect.Effect<void>, FileError>
   /** Fails with `FileError` if a device, a FIFO, a socket or a folder is in the place of a file that is to be written. */
   readonly checkPlace: (file: string) => Effect.Effect<void, FileError>
   /** Reads a safetensors file one tensor at a time, and computes its SHA-256. */
@@ -340,6 +345,18 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   const removeFolder = (folder: string) =>
     beside(folder, (temporary) => fs.rename(folder, temporary)).pipe(onFailure(folder))
 
+  const beginFolder = Effect.fnUntraced(function*(folder: string) {
+    const isThere = (at: string) => Effect.orElseSucceed(fs.exists(at), () => false)
+    const created: Array<string> = []
+    for (let at = folder; path.dirname(at) !== at && !(yield* isThere(at)); at = path.dirname(at)) created.push(at)
+    yield* makeFolder(folder)
+    const [own, ...parents] = created
+    if (own === undefined) return Effect.void
+    // Unlike a removal, it fails for a folder that is not empty.
+    const empty = (parent: string) => Effect.tryPromise(() => rmdir(parent))
+    return Effect.ignore(Effect.andThen(removeFolder(own), Effect.forEach(parents, empty)))
+  })
+
   const sweep = Effect.fnUntraced(function*(folder: string) {
     for (const name of yield* fs.readDirectory(folder)) {
       const writer = Number(TEMPORARY.exec(name)?.[1])
@@ -422,6 +439,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     readText,
     regular,
     makeFolder,
+    beginFolder,
     checkPlace,
     readHeader,
     readTensors,

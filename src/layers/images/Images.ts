@@ -117,7 +117,7 @@ const heldOut = (images: Images["Service"], options: HoldoutOptions) =>
       const set = yield* load(from)
       const { held, rest } = yield* about(from)(Effect.fromResult(Holdout.split(set, config)))
       const names = Array.from(held, (place) => `${set.classes[set.labels[place]!]}/${set.describe(place)}`)
-      const drawn = { ...config, held: Files.sha256(names.toSorted().join("\n")) }
+      const drawn = { ...config, held: Files.sha256(names.toSorted().join("\n")), whole: set.digest }
       return split === from
         ? { ...subset(set, rest), holdout: drawn }
         : { ...subset(set, held), holdout: drawn, name: into, skipped: [], leftOut: [] }

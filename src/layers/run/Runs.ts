@@ -234,7 +234,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const store = RunStore.folder(files, context, directory)
 
   const existed = yield* fs.exists(directory)
-  yield* files.makeFolder(directory)
+  const discard = yield* files.beginFolder(directory)
   const names = yield* fs.readDirectory(directory)
   const found = names.filter((name) => !name.startsWith(Lock.NAME) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
@@ -252,7 +252,7 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
         if (!blank) return Effect.void
         return existed
           ? remove(BLANK.filter((name) => name !== Lock.NAME))
-          : Effect.ignore(files.removeFolder(directory))
+          : discard
       }),
       Effect.ignore
     )

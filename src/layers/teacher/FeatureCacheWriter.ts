@@ -104,7 +104,7 @@ export const writer: (
     const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
     const existed = yield* inFolder(fs.exists(directory))
-    yield* files.makeFolder(directory)
+    const remove = yield* files.beginFolder(directory)
     yield* Lock.hold(files, directory)
     yield* files.sweep(directory)
 
@@ -112,7 +112,7 @@ export const writer: (
     // A cache in which nothing was stored leaves nothing.
     const discard = Effect.gen(function*() {
       if ((yield* fs.readDirectory(directory)).some((name) => SHARD.test(name))) return
-      yield* existed ? fs.remove(path.join(directory, MANIFEST), { force: true }) : files.removeFolder(directory)
+      yield* existed ? fs.remove(path.join(directory, MANIFEST), { force: true }) : remove
     })
     if (Option.isNone(opened)) yield* Effect.addFinalizer(() => Effect.ignore(discard))
     const { damaged, index, manifest: found } = Option.getOrElse(opened, (): Opened => ({

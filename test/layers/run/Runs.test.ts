@@ -203,6 +203,17 @@ describe("Runs in a folder", () => {
       assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
     })))
 
+  it.effect("leaves no folder above it that it created, and every other one", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      yield* using(`${folder}/of/one`, () => Effect.void)
+      assert.isFalse(yield* fs.exists(folder))
+      yield* using(`${folder}/of/one`, () => fs.writeFileString(`${folder}/mine.txt`, ""))
+      assert.deepStrictEqual(yield* fs.readDirectory(folder), ["mine.txt"])
+      yield* fs.makeDirectory(`${folder}/of`)
+      yield* using(`${folder}/of/one`, () => Effect.void)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/of`), [])
+    })))
+
   it.effect("takes another config where a process was killed before it did anything", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       const { copy } = fs

@@ -282,7 +282,7 @@ describe("FeatureCache", () => {
       const directory = yield* folder
       const tooMuch = (place: string) =>
         Effect.flip(fill(place, {}, ({ reserve }) => reserve([{ series: "train", steps: 1e14, batchSize: 10 }])))
-      yield* tooMuch(`${directory}/new`)
+      yield* tooMuch(`${directory}/of/new`)
       assert.deepStrictEqual(yield* fs.readDirectory(directory), [])
       yield* fs.writeFileString(`${directory}/mine.txt`, "kept")
       yield* tooMuch(directory)
