@@ -71,8 +71,8 @@ describe("a start that fails", () => {
     Effect.gen(function*() {
       const before = readdirSync(folder)
       const error = yield* Effect.flip(said(...train("--out", at("failed"), ...args.split(" "))))
-      if (args.includes("@")) assert.match(String(error), /--continue .*: expected RUN, RUN@newest, .*, got .*@/)
-      if (args.includes("schedule")) assert.match(String(error), /--schedule .*: expected --continue RUN/)
+      if (args.includes("@")) assert.match(String(error), /--continue: expected RUN, RUN@newest, .*, got .*@/)
+      if (args.includes("schedule")) assert.match(String(error), /--schedule: expected --continue RUN/)
       assert.deepStrictEqual(readdirSync(folder), before)
     }).pipe(Effect.provide(NodeServices.layer)))
 })
