@@ -127,7 +127,7 @@ describe("--images", () => {
   it.effect("says how to hold a part out, and refuses a second split of its name", () =>
     Effect.gen(function*() {
       const missing = yield* Effect.flip(load(labels("named"), {}, "val"))
-      assert.match(missing.message, /choose one of train; or hold out a part of train.*--holdout 0\.2/)
+      assert.match(missing.message, /choose one of train, or hold out a part of train.*--holdout 0\.2/)
       yield* refused("emoji", { holdout: 0.2 }, 64, "the split \"val\" already exists")
       yield* refused(labels("named"), { holdoutSeed: 1 }, 64, "expected --holdout beside it")
     }))

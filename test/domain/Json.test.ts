@@ -25,7 +25,7 @@ describe("Json", () => {
     assert.isTrue(Result.isSuccess(Json.parse(nested(levels, open, close))))
     for (const depth of [levels + 1, 100_000]) {
       const error = Result.getOrThrow(Result.flip(Json.parse(nested(depth, open, close))))
-      assert.strictEqual(error.message, "expected JSON of at most 64 levels, got more brackets within each other")
+      assert.strictEqual(error.finding, "expected JSON of at most 64 levels, got more brackets within each other")
       const decoded = Schema.decodeUnknownResult(Json.text(Schema.Json))(nested(depth, open, close))
       assert.include(Result.getOrThrow(Result.flip(decoded)).message, "at most 64 levels")
     }

@@ -24,7 +24,7 @@ describe("Label", () => {
       if (Result.isSuccess(label)) assert.strictEqual(Number(label.success), number === 0 ? 0 : number)
     }))
     assert.include(
-      Label.of(2 ** 53).pipe(Result.flip, Result.getOrThrow).message,
+      Label.of(2 ** 53).pipe(Result.flip, Result.getOrThrow).finding,
       "not 9007199254740992, which has lost its last digits"
     )
   })
@@ -53,7 +53,7 @@ describe("Label", () => {
     ["caf\ufffd", "bytes that are no UTF-8"]
   ])("refuses %o", (value, found) =>
     assert.strictEqual(
-      Label.of(value).pipe(Result.flip, Result.getOrThrow).message,
+      Label.of(value).pipe(Result.flip, Result.getOrThrow).finding,
       `a label is a text or an integer, not ${found}`
     ))
 

@@ -9,7 +9,7 @@
  *
  * assert.deepStrictEqual(Label.parse(" +07\n"), Result.succeed(7n))
  * assert.deepStrictEqual(Label.of(9007199254740993n), Result.succeed(9007199254740993n))
- * assert.strictEqual(Label.of(0.4).pipe(Result.flip, Result.getOrThrow).message, "a label is a text or an integer, not 0.4")
+ * assert.strictEqual(Label.of(0.4).pipe(Result.flip, Result.getOrThrow).finding, "a label is a text or an integer, not 0.4")
  * assert.deepStrictEqual(Label.candidates(["id", "fine_label"]), ["fine_label"])
  * ```
  */

@@ -28,7 +28,8 @@ export interface Told {
 }
 
 /** Joins the parts of a message. A finding that is a list or ends as a sentence keeps its own line or sentence. */
-export const message = ({ finding, remedy }: Told): string => {
+export const message = (told: Told): string => {
+  const { finding, remedy } = told
   if (finding.includes("\n")) return `${finding}\n${remedy}`
   return /[.?]$/.test(finding)
     ? `${finding} ${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`

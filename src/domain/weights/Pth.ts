@@ -63,7 +63,7 @@ const told = (reason: Reason): Told =>
       remedy: "load it in PyTorch and save it again: torch.save(torch.load(...), ...)"
     }),
     Archive: ({ problem }) => ({
-      finding: `the zip archive cannot be read (${problem})`,
+      finding: `the zip archive is cut off or damaged (${problem})`,
       remedy: "copy the file again"
     }),
     MissingRecord: ({ record }) => ({
