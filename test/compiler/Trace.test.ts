@@ -188,6 +188,7 @@ describe("an operation", () => {
     (operation) => {
       assert.isFunction(operation.onnx)
       assert.isFunction(operation.tensorflow)
+      assert.isFunction(operation.stablehlo)
     }
   )
 })

@@ -1,8 +1,9 @@
 /** Arithmetic, comparison and selection, element by element. Shapes of operands broadcast. */
 import type { DType } from "../../shapes/HostTensor.ts"
-import type { Type } from "../graph/Graph.ts"
+import type { Type, Value } from "../graph/Graph.ts"
 import { broadcast, sameShape } from "../graph/Types.ts"
 import type { OnnxWriter } from "../onnx/OnnxWriter.ts"
+import { type StableHloWriter, typeOf } from "../stablehlo/StableHloWriter.ts"
 import { type Id, inside, typed } from "../tensorflow/NodeWriter.ts"
 import { type Call, type Operation, same } from "./Operation.ts"
 
@@ -15,64 +16,98 @@ const all = (w: OnnxWriter, { inputs }: Call): ReadonlyArray<string> => inputs.m
 // TensorFlow's operators on bools have no element type.
 const onBools = new Set(["LogicalAnd", "LogicalOr", "LogicalNot"])
 
-/** An operator that both know. Its element type in TensorFlow is that of the first operand. */
-const plain = (name: string, onnx: string, tensorflow: string): Omit<Operation<None>, "types"> => ({
+type Writing<K extends "onnx" | "stablehlo" | "tensorflow"> = NonNullable<Operation<None>[K]>
+
+/** For each engine the name of an operator that does the same on the same operands, or else the writing. */
+interface Writings {
+  readonly onnx: string | Writing<"onnx">
+  readonly tensorflow: string | Writing<"tensorflow">
+  readonly stablehlo: string | Writing<"stablehlo">
+}
+
+const written = (name: string, { onnx, stablehlo, tensorflow }: Writings): Omit<Operation<None>, "types"> => ({
   name,
-  onnx: (w, call) => w.emit(onnx, all(w, call)),
-  tensorflow: (w, operands, { inputs: [x] }) =>
-    w.emit(tensorflow, operands, onBools.has(tensorflow) ? {} : typed(x!.dtype))
+  onnx: typeof onnx === "string" ? (w, call) => w.emit(onnx, all(w, call)) : onnx,
+  tensorflow: typeof tensorflow === "string"
+    ? (w, operands, { inputs: [x] }) => w.emit(tensorflow, operands, onBools.has(tensorflow) ? {} : typed(x!.dtype))
+    : tensorflow,
+  stablehlo: typeof stablehlo === "string" ? (w, operands) => w.each(stablehlo, ...operands) : stablehlo
 })
 
-const unary = (name: string, onnx: string, tensorflow: string, dtype?: DType): Operation<None> => ({
-  ...plain(name, onnx, tensorflow),
+const unary = (name: string, writings: Writings, dtype?: DType): Operation<None> => ({
+  ...written(name, writings),
   types: ([x]) => [{ ...x!, dtype: dtype ?? x!.dtype }]
 })
 
-const binary = (name: string, onnx: string, tensorflow: string, dtype?: DType): Operation<None> => ({
-  ...plain(name, onnx, tensorflow),
+const binary = (name: string, writings: Writings, dtype?: DType): Operation<None> => ({
+  ...written(name, writings),
   types: ([a, b]) => [{ shape: broadcast(a!.shape, b!.shape), dtype: dtype ?? a!.dtype }]
 })
 
-export const abs = unary("abs", "Abs", "Abs")
-export const ceil = unary("ceil", "Ceil", "Ceil")
-export const cos = unary("cos", "Cos", "Cos")
-export const elu = unary("elu", "Elu", "Elu")
-export const erf = unary("erf", "Erf", "Erf")
-export const exp = unary("exp", "Exp", "Exp")
-export const floor = unary("floor", "Floor", "Floor")
-export const isNaN = unary("isNaN", "IsNaN", "IsNan", "bool")
-export const log = unary("log", "Log", "Log")
-export const neg = unary("neg", "Neg", "Neg")
-export const not = unary("not", "Not", "LogicalNot")
-export const reciprocal = unary("reciprocal", "Reciprocal", "Reciprocal")
-export const relu = unary("relu", "Relu", "Relu")
-/** Rounds to the nearest whole number, halves to the even one. */
-export const round = unary("round", "Round", "Round")
-export const sigmoid = unary("sigmoid", "Sigmoid", "Sigmoid")
-export const sin = unary("sin", "Sin", "Sin")
-export const softplus = unary("softplus", "Softplus", "Softplus")
-export const sqrt = unary("sqrt", "Sqrt", "Sqrt")
-export const tanh = unary("tanh", "Tanh", "Tanh")
+const comparison = (name: string, onnx: string, tensorflow: string, direction: string): Operation<None> =>
+  binary(name, { onnx, tensorflow, stablehlo: (w, [a, b]) => w.compare(direction, a!, b!) }, "bool")
 
+const erfOf = (w: StableHloWriter, x: Value): Value =>
+  w.put(`chlo.erf ${x.name} : ${typeOf(x)} -> ${typeOf(x)}`, x.shape, x.dtype)
+
+export const abs = unary("abs", { onnx: "Abs", tensorflow: "Abs", stablehlo: "abs" })
+export const ceil = unary("ceil", { onnx: "Ceil", tensorflow: "Ceil", stablehlo: "ceil" })
+export const cos = unary("cos", { onnx: "Cos", tensorflow: "Cos", stablehlo: "cosine" })
+/** Returns positive numbers as they are, and `eˣ - 1` for all others. */
+export const elu = unary("elu", {
+  onnx: "Elu",
+  tensorflow: "Elu",
+  stablehlo: (w, [x]) => w.select(w.compare("GT", x!, w.splat(0)), x!, w.each("exponential_minus_one", x!))
+})
+export const erf = unary("erf", { onnx: "Erf", tensorflow: "Erf", stablehlo: (w, [x]) => erfOf(w, x!) })
+export const exp = unary("exp", { onnx: "Exp", tensorflow: "Exp", stablehlo: "exponential" })
+export const floor = unary("floor", { onnx: "Floor", tensorflow: "Floor", stablehlo: "floor" })
 /** Tests whether numbers are neither infinite nor NaN. */
-export const isFinite: Operation<None> = {
-  ...unary("isFinite", "", "IsFinite", "bool"),
-  // x - x is 0 where x is finite and NaN elsewhere.
-  onnx: (w, call) => {
-    const [x] = all(w, call)
-    return w.emit("Equal", [w.emit("Sub", [x!, x!]), w.scalar(0)])
-  }
-}
-
+export const isFinite = unary(
+  "isFinite",
+  {
+    // x - x is 0 where x is finite and NaN elsewhere.
+    onnx: (w, call) => {
+      const [x] = all(w, call)
+      return w.emit("Equal", [w.emit("Sub", [x!, x!]), w.scalar(0)])
+    },
+    tensorflow: "IsFinite",
+    stablehlo: (w, [x]) => {
+      const type = { shape: x!.shape, dtype: "bool" as const }
+      return w.put(`stablehlo.is_finite ${x!.name} : (${typeOf(x!)}) -> ${typeOf(type)}`, type.shape, type.dtype)
+    }
+  },
+  "bool"
+)
+export const isNaN = unary(
+  "isNaN",
+  { onnx: "IsNaN", tensorflow: "IsNan", stablehlo: (w, [x]) => w.compare("NE", x!, x!) },
+  "bool"
+)
+export const log = unary("log", { onnx: "Log", tensorflow: "Log", stablehlo: "log" })
+export const neg = unary("neg", { onnx: "Neg", tensorflow: "Neg", stablehlo: "negate" })
+export const not = unary("not", { onnx: "Not", tensorflow: "LogicalNot", stablehlo: "not" })
+export const reciprocal = unary("reciprocal", {
+  onnx: "Reciprocal",
+  tensorflow: "Reciprocal",
+  stablehlo: (w, [x]) => w.each("divide", w.splat(1), x!)
+})
+export const relu = unary("relu", {
+  onnx: "Relu",
+  tensorflow: "Relu",
+  stablehlo: (w, [x]) => w.each("maximum", x!, w.splat(0))
+})
+/** Rounds to the nearest whole number, halves to the even one. */
+export const round = unary("round", { onnx: "Round", tensorflow: "Round", stablehlo: "round_nearest_even" })
 /** Computes `1 / √x`. */
-export const rsqrt: Operation<None> = {
-  ...unary("rsqrt", "", "Rsqrt"),
-  onnx: (w, call) => w.emit("Reciprocal", [w.emit("Sqrt", all(w, call))])
-}
-
+export const rsqrt = unary("rsqrt", {
+  onnx: (w, call) => w.emit("Reciprocal", [w.emit("Sqrt", all(w, call))]),
+  tensorflow: "Rsqrt",
+  stablehlo: "rsqrt"
+})
+export const sigmoid = unary("sigmoid", { onnx: "Sigmoid", tensorflow: "Sigmoid", stablehlo: "logistic" })
 /** Returns -1, 0 or 1. The sign of NaN is 0, as in TensorFlow.js and PyTorch. */
-export const sign: Operation<None> = {
-  ...unary("sign", "", ""),
+export const sign = unary("sign", {
   onnx: (w, { inputs: [x] }) =>
     w.emit("Where", [w.emit("IsNaN", [w.name(x!)]), w.scalar(0, x!.dtype), w.emit("Sign", [w.name(x!)])]),
   tensorflow: (w, [x], { inputs }) => {
@@ -81,13 +116,50 @@ export const sign: Operation<None> = {
     return inputs[0]!.dtype === "float32"
       ? w.emit("SelectV2", [w.emit("IsNan", [x!], type), w.scalar(0), signs], type)
       : signs
+  },
+  stablehlo: (w, [x]) => w.select(w.compare("EQ", x!, x!), w.each("sign", x!), w.splat(0, [], x!.dtype))
+})
+export const sin = unary("sin", { onnx: "Sin", tensorflow: "Sin", stablehlo: "sine" })
+/** Computes `log(1 + eˣ)`. */
+export const softplus = unary("softplus", {
+  onnx: "Softplus",
+  tensorflow: "Softplus",
+  stablehlo: (w, [x]) => {
+    const rest = w.each("log_plus_one", w.each("exponential", w.each("negate", w.each("abs", x!))))
+    return w.each("add", w.each("maximum", x!, w.splat(0)), rest)
   }
-}
+})
+export const sqrt = unary("sqrt", { onnx: "Sqrt", tensorflow: "Sqrt", stablehlo: "sqrt" })
+export const square = unary("square", {
+  onnx: (w, { inputs: [x] }) => w.emit("Mul", [w.name(x!), w.name(x!)]),
+  tensorflow: "Square",
+  stablehlo: (w, [x]) => w.each("multiply", x!, x!)
+})
+export const tanh = unary("tanh", { onnx: "Tanh", tensorflow: "Tanh", stablehlo: "tanh" })
 
-export const square: Operation<None> = {
-  ...unary("square", "", "Square"),
-  onnx: (w, { inputs: [x] }) => w.emit("Mul", [w.name(x!), w.name(x!)])
-}
+export const add = binary("add", {
+  // The sum of transposes is the transpose of the sum, and engines may take a gradient as its transpose.
+  onnx: (w, call) => {
+    const [a, b] = call.inputs.map((input) => w.beforeTransposing(input))
+    if (a === undefined || b === undefined || !sameShape(a.shape, b.shape)) return w.emit("Add", all(w, call))
+    return { name: w.transpose(w.emit("Add", [a.name, b.name])), shape: a.shape.toReversed() }
+  },
+  tensorflow: "AddV2",
+  stablehlo: "add"
+})
+export const sub = binary("sub", { onnx: "Sub", tensorflow: "Sub", stablehlo: "subtract" })
+export const mul = binary("mul", { onnx: "Mul", tensorflow: "Mul", stablehlo: "multiply" })
+export const div = binary("div", { onnx: "Div", tensorflow: "RealDiv", stablehlo: "divide" }, "float32")
+export const maximum = binary("maximum", { onnx: "Max", tensorflow: "Maximum", stablehlo: "maximum" })
+export const minimum = binary("minimum", { onnx: "Min", tensorflow: "Minimum", stablehlo: "minimum" })
+export const pow = binary("pow", { onnx: "Pow", tensorflow: "Pow", stablehlo: "power" })
+export const and = binary("and", { onnx: "And", tensorflow: "LogicalAnd", stablehlo: "and" })
+export const or = binary("or", { onnx: "Or", tensorflow: "LogicalOr", stablehlo: "or" })
+export const equal = comparison("equal", "Equal", "Equal", "EQ")
+export const greater = comparison("greater", "Greater", "Greater", "GT")
+export const greaterOrEqual = comparison("greaterOrEqual", "GreaterOrEqual", "GreaterEqual", "GE")
+export const less = comparison("less", "Less", "Less", "LT")
+export const lessOrEqual = comparison("lessOrEqual", "LessOrEqual", "LessEqual", "LE")
 
 /** Returns 1 for positive numbers and `alpha` for all others. */
 export const step: Operation<{ readonly alpha: number }> = {
@@ -101,6 +173,10 @@ export const step: Operation<{ readonly alpha: number }> = {
     const { dtype } = input!
     const flat = w.emit("LessEqual", [x!, w.scalar(0, dtype)], typed(dtype))
     return w.emit("SelectV2", [flat, w.scalar(alpha, dtype), w.scalar(1, dtype)], typed(dtype))
+  },
+  stablehlo: (w, [x], { attributes: { alpha } }) => {
+    const number = (value: number) => w.splat(value, [], x!.dtype)
+    return w.select(w.compare("LE", x!, number(0)), w.broadcast(number(alpha), x!.shape), number(1))
   }
 }
 
@@ -114,7 +190,9 @@ export const clip: Operation<{ readonly least: number; readonly most: number }> 
     const { dtype } = input!
     const above = w.emit("Maximum", [x!, w.scalar(least, dtype)], typed(dtype))
     return w.emit("Minimum", [above, w.scalar(most, dtype)], typed(dtype))
-  }
+  },
+  stablehlo: (w, [x], { attributes: { least, most } }) =>
+    w.each("minimum", w.each("maximum", x!, w.splat(least, [], x!.dtype)), w.splat(most, [], x!.dtype))
 }
 
 /** Converts the element type. Real numbers lose their fraction; a bool is true where a number is not 0. */
@@ -122,31 +200,9 @@ export const cast: Operation<{ readonly to: DType }> = {
   name: "cast",
   types: ([x], { to }) => [{ ...x!, dtype: to }],
   onnx: (w, { attributes: { to }, inputs: [x] }) => w.cast(w.name(x!), to),
-  tensorflow: (w, [x], { attributes: { to }, inputs }) => w.cast(x!, inside(inputs[0]!.dtype), inside(to))
+  tensorflow: (w, [x], { attributes: { to }, inputs }) => w.cast(x!, inside(inputs[0]!.dtype), inside(to)),
+  stablehlo: (w, [x], { attributes: { to } }) => w.convert(x!, to)
 }
-
-export const add: Operation<None> = {
-  ...binary("add", "", "AddV2"),
-  // The sum of transposes is the transpose of the sum, and engines may take a gradient as its transpose.
-  onnx: (w, call) => {
-    const [a, b] = call.inputs.map((input) => w.beforeTransposing(input))
-    if (a === undefined || b === undefined || !sameShape(a.shape, b.shape)) return w.emit("Add", all(w, call))
-    return { name: w.transpose(w.emit("Add", [a.name, b.name])), shape: a.shape.toReversed() }
-  }
-}
-export const sub = binary("sub", "Sub", "Sub")
-export const mul = binary("mul", "Mul", "Mul")
-export const div = binary("div", "Div", "RealDiv", "float32")
-export const maximum = binary("maximum", "Max", "Maximum")
-export const minimum = binary("minimum", "Min", "Minimum")
-export const pow = binary("pow", "Pow", "Pow")
-export const and = binary("and", "And", "LogicalAnd")
-export const or = binary("or", "Or", "LogicalOr")
-export const equal = binary("equal", "Equal", "Equal", "bool")
-export const greater = binary("greater", "Greater", "Greater", "bool")
-export const greaterOrEqual = binary("greaterOrEqual", "GreaterOrEqual", "GreaterEqual", "bool")
-export const less = binary("less", "Less", "Less", "bool")
-export const lessOrEqual = binary("lessOrEqual", "LessOrEqual", "LessEqual", "bool")
 
 /** Adds any number of arrays of one shape. */
 export const addN: Operation<None> = {
@@ -154,7 +210,8 @@ export const addN: Operation<None> = {
   types: same,
   onnx: (w, call) => w.emit("Sum", all(w, call)),
   tensorflow: (w, operands, { inputs: [x] }) =>
-    w.emit("AddN", operands, { ...typed(x!.dtype), N: { int: operands.length } })
+    w.emit("AddN", operands, { ...typed(x!.dtype), N: { int: operands.length } }),
+  stablehlo: (w, operands) => operands.reduce((sum, operand) => w.each("add", sum, operand))
 }
 
 /** Returns the elements of the second operand where the first is true, and of the third elsewhere. */
@@ -164,7 +221,8 @@ export const select: Operation<None> = {
     { ...a!, shape: broadcast(condition!.shape, a!.shape, b!.shape) }
   ],
   onnx: (w, call) => w.emit("Where", all(w, call)),
-  tensorflow: (w, operands, { inputs: [, a] }) => w.emit("SelectV2", operands, typed(a!.dtype))
+  tensorflow: (w, operands, { inputs: [, a] }) => w.emit("SelectV2", operands, typed(a!.dtype)),
+  stablehlo: (w, [condition, a, b]) => w.select(condition!, a!, b!)
 }
 
 /** Computes `x Φ(x)` with the distribution function Φ of the normal distribution. */
@@ -182,6 +240,10 @@ export const gelu: Operation<None> = {
     const emit = (operator: string, ...operands: ReadonlyArray<Id>) => w.emit(operator, operands, FLOAT)
     const spread = emit("AddV2", emit("Erf", emit("Mul", x!, w.scalar(Math.SQRT1_2))), w.scalar(1))
     return emit("Mul", emit("Mul", x!, w.scalar(0.5)), spread)
+  },
+  stablehlo: (w, [x]) => {
+    const spread = w.each("add", erfOf(w, w.each("multiply", x!, w.splat(Math.SQRT1_2))), w.splat(1))
+    return w.each("multiply", w.each("multiply", x!, w.splat(0.5)), spread)
   }
 }
 
@@ -204,5 +266,13 @@ export const geluGradient: Operation<None> = {
     const cumulative = emit("AddV2", emit("Mul", emit("Erf", scaled), w.scalar(0.5)), w.scalar(0.5))
     const density = emit("Exp", emit("Sub", w.scalar(-Math.log(Math.PI) / 2), emit("Square", scaled)))
     return emit("Mul", dy!, emit("AddV2", cumulative, emit("Mul", scaled, density)))
+  },
+  stablehlo: (w, [dy, x]) => {
+    const half = w.splat(0.5)
+    const scaled = w.each("multiply", x!, w.splat(Math.SQRT1_2))
+    const cumulative = w.each("add", w.each("multiply", erfOf(w, scaled), half), half)
+    const exponent = w.each("subtract", w.splat(-Math.log(Math.PI) / 2), w.each("multiply", scaled, scaled))
+    const slope = w.each("add", cumulative, w.each("multiply", scaled, w.each("exponential", exponent)))
+    return w.each("multiply", dy!, slope)
   }
 }

@@ -2,6 +2,7 @@
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Value } from "../graph/Graph.ts"
+import { type StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import { type Id, inside, type NodeWriter, typed } from "../tensorflow/NodeWriter.ts"
 import { INT32, reshape } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
@@ -21,6 +22,13 @@ const listed = (w: NodeWriter, indices: Id, { shape }: Value, array: Shape, axis
     }, 0))
   const own = w.emit("Mul", [indices, w.scalar(stride(axis), "int32")], typed("int32"))
   return reshape(w, w.emit("AddV2", [own, w.constant(others, shape, "int32")], typed("int32")), "int32", [size(shape)])
+}
+
+/** Returns the places `[..., rank]` of single elements along an axis. */
+const coordinates = (w: StableHloWriter, indices: Value, axis: number): Value => {
+  const { shape } = indices
+  const parts = shape.map((_, own) => w.reshape(own === axis ? indices : w.iota(shape, own), [...shape, 1]))
+  return parts.length === 1 ? parts[0]! : w.concat(parts, shape.length)
 }
 
 /** Gathers slices along an axis. */
@@ -46,7 +54,9 @@ export const gather: Operation<Axis> = {
   types: ([x, indices], { axis }) => [{ ...x!, shape: x!.shape.toSpliced(axis, 1, ...indices!.shape) }],
   onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
     w.emit("Gather", [w.name(x!), w.name(indices!)], { axis }),
-  tensorflow: (w, [x, indices], { attributes: { axis }, inputs }) => gathered(w, x!, inputs[0]!.dtype, indices!, axis)
+  tensorflow: (w, [x, indices], { attributes: { axis }, inputs }) => gathered(w, x!, inputs[0]!.dtype, indices!, axis),
+  stablehlo: (w, [x, indices], { attributes: { axis } }) =>
+    w.gather(x!, w.reshape(indices!, [...indices!.shape, 1]), [axis], axis)
 }
 
 /** Takes the slices at the places that the rows of the second operand `[..., depth]` give along the first axes. */
@@ -60,7 +70,8 @@ export const gatherND: Operation<Readonly<Record<never, never>>> = {
     return w.emit("GatherND", [w.name(x!), wide])
   },
   tensorflow: (w, operands, { inputs }) =>
-    w.emit("GatherNd", operands, { ...PLACES, Tparams: { type: inside(inputs[0]!.dtype) } })
+    w.emit("GatherNd", operands, { ...PLACES, Tparams: { type: inside(inputs[0]!.dtype) } }),
+  stablehlo: (w, [x, places]) => w.gather(x!, places!, Array.from({ length: places!.shape.at(-1)! }, (_, axis) => axis))
 }
 
 /** Takes single elements along an axis. The place along all other axes stays. */
@@ -74,7 +85,9 @@ export const gatherElements: Operation<Axis> = {
     const elements = reshape(w, x!, dtype, [size(shape)])
     const found = gathered(w, elements, dtype, listed(w, indices!, places!, shape, axis), 0)
     return reshape(w, found, dtype, places!.shape)
-  }
+  },
+  stablehlo: (w, [x, indices], { attributes: { axis } }) =>
+    w.gather(x!, coordinates(w, indices!, axis), [...x!.shape.keys()])
 }
 
 /** Adds single elements to a copy of the first operand, at the places that {@link gatherElements} would read. */
@@ -88,7 +101,9 @@ export const scatterElementsAdd: Operation<Axis> = {
     const elements = reshape(w, updates!, dtype, [size(places!.shape)])
     const sums = summed(w, elements, dtype, listed(w, indices!, places!, shape, axis), size(shape))
     return w.emit("AddV2", [x!, reshape(w, sums, dtype, shape)], typed(dtype))
-  }
+  },
+  stablehlo: (w, [x, indices, updates], { attributes: { axis } }) =>
+    w.scatter(x!, coordinates(w, indices!, axis), updates!)
 }
 
 /**
@@ -127,7 +142,9 @@ export const scatterSum: Operation<{ readonly shape: Shape }> = {
       keep_dims: false
     })
     return reshape(w, summed(w, slices!, x!.dtype, flat, size(lengths)), x!.dtype, shape)
-  }
+  },
+  stablehlo: (w, [places, slices], { attributes: { shape } }) =>
+    w.scatter(w.splat(0, shape, slices!.dtype), places!, slices!)
 }
 
 /** Returns rows of `depth` numbers: `on` at the index, `off` elsewhere. An index outside of the row gives only `off`. */
@@ -150,6 +167,12 @@ export const oneHot: Operation<
       axis: { int: -1 }
     })
     return w.cast(hot, "float32", inside(dtype))
+  },
+  stablehlo: (w, [indices], { attributes: { dtype, off, on }, outputs: [y] }) => {
+    const { shape } = y!
+    const places = w.iota(shape, shape.length - 1)
+    const hot = w.compare("EQ", w.reshape(indices!, [...indices!.shape, 1]), places)
+    return w.select(hot, w.splat(on, [], dtype), w.splat(off, [], dtype))
   }
 }
 
@@ -168,5 +191,7 @@ export const topK: Operation<{ readonly k: number; readonly sorted: boolean }> =
   tensorflow: (w, [x], { attributes: { k, sorted } }) => {
     const [values, places] = w.emitMany("TopKV2", [x!, w.integer(k)], 2, { ...typed("float32"), sorted })
     return [values!, w.cast(places!, "int32", inside("int32"))]
-  }
+  },
+  stablehlo: (w, [x], { attributes: { k }, outputs }) =>
+    w.putAll(`chlo.top_k(${x!.name}, k = ${k}) : ${typeOf(x!)} -> (${typesOf(outputs)})`, outputs)
 }

@@ -1,6 +1,7 @@
 /** Operations that move elements and do not change their values. */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import { typeOf } from "../stablehlo/StableHloWriter.ts"
 import { typed } from "../tensorflow/NodeWriter.ts"
 import { INT32, reshape as reshaped } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
@@ -18,7 +19,8 @@ export const reshape: Operation<ToShape> = {
   name: "reshape",
   types: ([x], { shape }) => [{ ...x!, shape }],
   onnx: (w, { inputs: [x] }) => w.stored(x!),
-  tensorflow: (w, [x], { attributes: { shape }, inputs }) => reshaped(w, x!, inputs[0]!.dtype, shape)
+  tensorflow: (w, [x], { attributes: { shape }, inputs }) => reshaped(w, x!, inputs[0]!.dtype, shape),
+  stablehlo: (w, [x], { attributes: { shape } }) => w.reshape(x!, shape)
 }
 
 /** Repeats elements along axes of size 1. */
@@ -27,7 +29,8 @@ export const broadcastTo: Operation<ToShape> = {
   types: ([x], { shape }) => [{ ...x!, shape }],
   onnx: (w, { attributes: { shape }, inputs: [x] }) => w.emit("Expand", [w.name(x!), w.integers(shape)]),
   tensorflow: (w, [x], { attributes: { shape }, inputs }) =>
-    w.emit("BroadcastTo", [x!, w.integers(shape)], { ...typed(inputs[0]!.dtype), Tidx: INT32 })
+    w.emit("BroadcastTo", [x!, w.integers(shape)], { ...typed(inputs[0]!.dtype), Tidx: INT32 }),
+  stablehlo: (w, [x], { attributes: { shape } }) => w.broadcast(x!, shape)
 }
 
 /** Returns an array that is filled with one number. */
@@ -39,7 +42,8 @@ export const fill: Operation<{ readonly value: number; readonly shape: Shape; re
     w.emit("Fill", [w.integers(shape), w.scalar(value, dtype)], {
       ...typed(dtype),
       index_type: INT32
-    })
+    }),
+  stablehlo: (w, _, { attributes: { dtype, shape, value } }) => w.splat(value, shape, dtype)
 }
 
 /** Permutes axes: axis `i` of the result is axis `axes[i]` of the operand. */
@@ -48,7 +52,8 @@ export const transpose: Operation<Axes> = {
   types: ([x], { axes }) => [{ ...x!, shape: axes.map((axis) => x!.shape[axis]!) }],
   onnx: (w, { attributes: { axes }, inputs: [x] }) => w.transpose(w.name(x!), axes),
   tensorflow: (w, [x], { attributes: { axes }, inputs }) =>
-    w.emit("Transpose", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tperm: INT32 })
+    w.emit("Transpose", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tperm: INT32 }),
+  stablehlo: (w, [x], { attributes: { axes } }) => w.transpose(x!, axes)
 }
 
 const BEFORE_ALL = -(2 ** 31)
@@ -62,7 +67,9 @@ export const reverse: Operation<Axes> = {
     return w.emit("Slice", [w.name(x!), bound(-1), bound(BEFORE_ALL), w.integers(axes), bound(-1)])
   },
   tensorflow: (w, [x], { attributes: { axes }, inputs }) =>
-    w.emit("ReverseV2", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tidx: INT32 })
+    w.emit("ReverseV2", [x!, w.integers(axes)], { ...typed(inputs[0]!.dtype), Tidx: INT32 }),
+  stablehlo: (w, [x], { attributes: { axes } }) =>
+    w.put(`stablehlo.reverse ${x!.name}, dims = [${axes.join(", ")}] : ${typeOf(x!)}`, x!.shape, x!.dtype)
 }
 
 /** Joins arrays along an axis. */
@@ -78,7 +85,8 @@ export const concat: Operation<{ readonly axis: number }> = {
       ...typed(inputs[0]!.dtype),
       Tidx: INT32,
       N: { int: parts.length }
-    })
+    }),
+  stablehlo: (w, parts, { attributes: { axis } }) => w.concat(parts, axis)
 }
 
 /** Cuts an array along an axis into parts of the given sizes. */
@@ -92,6 +100,11 @@ export const split: Operation<{ readonly axis: number; readonly sizes: ReadonlyA
       ...typed(inputs[0]!.dtype),
       Tlen: INT32,
       num_split: { int: sizes.length }
+    }),
+  stablehlo: (w, [x], { attributes: { axis, sizes } }) =>
+    sizes.map((part, i) => {
+      const begin = sizes.slice(0, i).reduce((sum, before) => sum + before, 0)
+      return w.slice(x!, x!.shape.map((_, own) => (own === axis ? begin : 0)), x!.shape.with(axis, part))
     })
 }
 
@@ -108,7 +121,8 @@ export const slice: Operation<{ readonly begin: ReadonlyArray<number>; readonly 
     ])
   },
   tensorflow: (w, [x], { attributes: { begin, sizes }, inputs }) =>
-    w.emit("Slice", [x!, w.integers(begin), w.integers(sizes)], { ...typed(inputs[0]!.dtype), Index: INT32 })
+    w.emit("Slice", [x!, w.integers(begin), w.integers(sizes)], { ...typed(inputs[0]!.dtype), Index: INT32 }),
+  stablehlo: (w, [x], { attributes: { begin, sizes } }) => w.slice(x!, begin, sizes)
 }
 
 /** Repeats a whole array along each axis. */
@@ -117,7 +131,12 @@ export const tile: Operation<{ readonly repeats: ReadonlyArray<number> }> = {
   types: ([x], { repeats }) => [{ ...x!, shape: x!.shape.map((dim, axis) => dim * repeats[axis]!) }],
   onnx: (w, { attributes: { repeats }, inputs: [x] }) => w.emit("Tile", [w.name(x!), w.integers(repeats)]),
   tensorflow: (w, [x], { attributes: { repeats }, inputs }) =>
-    w.emit("Tile", [x!, w.integers(repeats)], { ...typed(inputs[0]!.dtype), Tmultiples: INT32 })
+    w.emit("Tile", [x!, w.integers(repeats)], { ...typed(inputs[0]!.dtype), Tmultiples: INT32 }),
+  stablehlo: (w, [x], { attributes: { repeats }, outputs: [y] }) => {
+    // Each axis is repeated as an axis of its own before it.
+    const shape = x!.shape.flatMap((dim, axis) => [repeats[axis]!, dim])
+    return w.reshape(w.along(x!, x!.shape.map((_, axis) => 2 * axis + 1), shape), y!.shape)
+  }
 }
 
 /** Adds `value` before and after the elements of each axis. */
@@ -137,5 +156,6 @@ export const pad: Operation<
       ...typed(dtype),
       Tpaddings: INT32
     })
-  }
+  },
+  stablehlo: (w, [x], { attributes: { after, before, value } }) => w.pad(x!, before, after, value)
 }

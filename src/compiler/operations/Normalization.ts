@@ -1,4 +1,6 @@
 /** Operations on whole rows: normalisation and softmax. */
+import type { Value } from "../graph/Graph.ts"
+import type { StableHloWriter } from "../stablehlo/StableHloWriter.ts"
 import { type Id, typed } from "../tensorflow/NodeWriter.ts"
 import { INT32 } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
@@ -7,12 +9,24 @@ type None = Readonly<Record<never, never>>
 
 const FLOAT = typed("float32")
 
+/** Returns rows without their largest number, the exponentials of that, and their sums. */
+const exponentials = (w: StableHloWriter, x: Value) => {
+  const last = [x.shape.length - 1]
+  const below = w.each("subtract", x, w.reduce(x, "maximum", Number.NEGATIVE_INFINITY, last, true))
+  const powers = w.each("exponential", below)
+  return { below, powers, total: w.reduce(powers, "add", 0, last, true) }
+}
+
 /** Computes `eˣ / Σ eˣ` of each row `[..., C]`. */
 export const softmax: Operation<None> = {
   name: "softmax",
   types: same,
   onnx: (w, { inputs: [x] }) => w.emit("Softmax", [w.name(x!)], { axis: x!.shape.length - 1 }),
-  tensorflow: (w, operands) => w.emit("Softmax", operands, FLOAT)
+  tensorflow: (w, operands) => w.emit("Softmax", operands, FLOAT),
+  stablehlo: (w, [x]) => {
+    const { powers, total } = exponentials(w, x!)
+    return w.each("divide", powers, total)
+  }
 }
 
 /** Computes the logarithm of the softmax of each row `[..., C]`. */
@@ -20,7 +34,11 @@ export const logSoftmax: Operation<None> = {
   name: "logSoftmax",
   types: same,
   onnx: (w, { inputs: [x] }) => w.emit("LogSoftmax", [w.name(x!)], { axis: -1 }),
-  tensorflow: (w, operands) => w.emit("LogSoftmax", operands, FLOAT)
+  tensorflow: (w, operands) => w.emit("LogSoftmax", operands, FLOAT),
+  stablehlo: (w, [x]) => {
+    const { below, total } = exponentials(w, x!)
+    return w.each("subtract", below, w.each("log", total))
+  }
 }
 
 /**
@@ -45,5 +63,13 @@ export const layerNorm: Operation<{ readonly epsilon: number }> = {
     const centred = emit("Sub", x!, centre)
     const inverse = emit("Rsqrt", emit("AddV2", mean(emit("Square", centred)), w.scalar(epsilon)))
     return [emit("AddV2", emit("Mul", emit("Mul", centred, inverse), weight!), bias!), centre, inverse]
+  },
+  stablehlo: (w, [x, weight, bias], { attributes: { epsilon } }) => {
+    const last = [x!.shape.length - 1]
+    const mean = (of: Value) => w.each("divide", w.reduce(of, "add", 0, last, true), w.splat(x!.shape.at(-1)!))
+    const centre = mean(x!)
+    const centred = w.each("subtract", x!, centre)
+    const inverse = w.each("rsqrt", w.each("add", mean(w.each("multiply", centred, centred)), w.splat(epsilon)))
+    return [w.each("add", w.each("multiply", w.each("multiply", centred, inverse), weight!), bias!), centre, inverse]
   }
 }

@@ -1,6 +1,7 @@
 /** An operation of the method: its meaning, and how it is written for each engine. */
 import type { Attributes, Type, Value } from "../graph/Graph.ts"
 import type { OnnxWriter, Written } from "../onnx/OnnxWriter.ts"
+import type { StableHloWriter } from "../stablehlo/StableHloWriter.ts"
 import type { Id, NodeWriter } from "../tensorflow/NodeWriter.ts"
 
 /** A call of an operation with the attributes `A`. */
@@ -21,6 +22,8 @@ export interface Operation<A extends Attributes = Attributes> {
   onnx?(w: OnnxWriter, call: Call<A>): Written | ReadonlyArray<Written>
   /** Writes a call as TensorFlow nodes that read `operands`. Absent if engines make the update after the graph. */
   tensorflow?(w: NodeWriter, operands: ReadonlyArray<Id>, call: Call<A>): Id | ReadonlyArray<Id>
+  /** Writes a call as operations of StableHLO on `operands`. Absent if engines make the update after the graph. */
+  stablehlo?(w: StableHloWriter, operands: ReadonlyArray<Value>, call: Call<A>): Value | ReadonlyArray<Value>
 }
 
 /** Returns the type of the first operand. */

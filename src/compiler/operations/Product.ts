@@ -3,6 +3,7 @@ import { size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Type } from "../graph/Graph.ts"
 import { broadcast } from "../graph/Types.ts"
+import { namesOf, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import { type Id, typed } from "../tensorflow/NodeWriter.ts"
 import * as Tensors from "../tensorflow/Tensors.ts"
 import type { Operation } from "./Operation.ts"
@@ -68,5 +69,19 @@ export const matMul: Operation<Product> = {
     // One matrix for all of a batch: a product of long rows.
     const rows = Tensors.reshape(w, x!, "float32", [size(a!.shape.slice(0, -1)), a!.shape.at(-1)!])
     return Tensors.reshape(w, scaled(matrices(rows, y!, false)), "float32", product!.shape)
+  },
+  stablehlo: (w, [x, y], { attributes: { alpha, transposeA, transposeB }, outputs: [product] }) => {
+    const batch = product!.shape.slice(0, -2)
+    // One matrix for all of a batch is not repeated.
+    const isShared = y!.shape.length === 2 && !transposeA
+    const left = isShared ? x! : w.broadcast(x!, [...batch, ...x!.shape.slice(-2)])
+    const right = isShared ? y! : w.broadcast(y!, [...batch, ...y!.shape.slice(-2)])
+    const axes = isShared ? "" : batch.map((_, axis) => axis).join(", ")
+    const batching = axes === "" ? "" : `, batching_dims = [${axes}] x [${axes}]`
+    const along = [left.shape.length - (transposeA ? 2 : 1), right.shape.length - (transposeB ? 1 : 2)]
+    const options = `${batching}, contracting_dims = [${along[0]}] x [${along[1]}], precision = [HIGHEST, HIGHEST]`
+    const type = `(${typesOf([left, right])}) -> ${typeOf(product!)}`
+    const made = w.put(`stablehlo.dot_general ${namesOf([left, right])}${options} : ${type}`, product!.shape, "float32")
+    return alpha === 1 ? made : w.each("multiply", made, w.splat(alpha))
   }
 }

@@ -1,5 +1,5 @@
 /** Sums, extremes and their places along axes. Axes are counted from the front and listed in order. */
-import { size } from "../../shapes/HostTensor.ts"
+import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Type } from "../graph/Graph.ts"
 import { reduced } from "../graph/Types.ts"
 import type { OnnxWriter } from "../onnx/OnnxWriter.ts"
@@ -31,23 +31,35 @@ const reducing = (w: NodeWriter, operator: string, x: Id, { axes, keepDims }: Ax
 const ofBools = (w: OnnxWriter, operator: string, name: string, attributes: Axes): string =>
   w.cast(emitted(w, operator, w.cast(name, "int32"), attributes), "bool")
 
-const reduction = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
+/** The number with which a reduction starts, for each element type. */
+type Start = Readonly<Record<DType, number>>
+
+const zeros: Start = { float32: 0, int32: 0, bool: 0 }
+const ones: Start = { float32: 1, int32: 1, bool: 1 }
+
+const reduction = (
+  name: string,
+  onnx: string,
+  tensorflow: string,
+  stablehlo: string,
+  start: Start
+): Operation<Axes> => ({
   name,
   types,
   onnx: (w, { attributes, inputs: [x] }) => emitted(w, onnx, w.name(x!), attributes),
-  tensorflow: (w, [x], { attributes, inputs }) => reducing(w, tensorflow, x!, attributes, typed(inputs[0]!.dtype))
+  tensorflow: (w, [x], { attributes, inputs }) => reducing(w, tensorflow, x!, attributes, typed(inputs[0]!.dtype)),
+  stablehlo: (w, [x], { attributes: { axes, keepDims } }) => w.reduce(x!, stablehlo, start[x!.dtype], axes, keepDims)
 })
 
-const logical = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
-  name,
-  types,
+const logical = (name: string, onnx: string, tensorflow: string, stablehlo: string, start: Start): Operation<Axes> => ({
+  ...reduction(name, onnx, tensorflow, stablehlo, start),
   onnx: (w, { attributes, inputs: [x] }) => ofBools(w, onnx, w.name(x!), attributes),
   tensorflow: (w, [x], { attributes }) => reducing(w, tensorflow, x!, attributes, {})
 })
 
 /** The largest or smallest number of each row. It is NaN if any number of the row is. */
-const extreme = (name: string, onnx: string, tensorflow: string): Operation<Axes> => ({
-  ...reduction(name, onnx, tensorflow),
+const extreme = (name: string, onnx: string, tensorflow: string, stablehlo: string, start: Start): Operation<Axes> => ({
+  ...reduction(name, onnx, tensorflow, stablehlo, start),
   // ONNX Runtime skips NaN in some places, so a row with NaN is set to NaN.
   onnx: (w, { attributes, inputs: [x], outputs: [y] }) => {
     const found = emitted(w, onnx, w.name(x!), attributes)
@@ -57,14 +69,20 @@ const extreme = (name: string, onnx: string, tensorflow: string): Operation<Axes
   }
 })
 
-export const max = extreme("max", "ReduceMax", "Max")
-export const min = extreme("min", "ReduceMin", "Min")
-export const mean = reduction("mean", "ReduceMean", "Mean")
-export const prod = reduction("prod", "ReduceProd", "Prod")
+export const max = extreme("max", "ReduceMax", "Max", "maximum", { float32: -Infinity, int32: -(2 ** 31), bool: 0 })
+export const min = extreme("min", "ReduceMin", "Min", "minimum", { float32: Infinity, int32: 2 ** 31 - 1, bool: 1 })
+export const mean: Operation<Axes> = {
+  ...reduction("mean", "ReduceMean", "Mean", "add", zeros),
+  stablehlo: (w, [x], { attributes: { axes, keepDims } }) => {
+    const count = size(axes.map((axis) => x!.shape[axis]!))
+    return w.each("divide", w.reduce(x!, "add", 0, axes, keepDims), w.splat(count))
+  }
+}
+export const prod = reduction("prod", "ReduceProd", "Prod", "multiply", ones)
 /** Tests whether all bools are true. */
-export const all = logical("all", "ReduceMin", "All")
+export const all = logical("all", "ReduceMin", "All", "and", ones)
 /** Tests whether any bool is true. */
-export const any = logical("any", "ReduceMax", "Any")
+export const any = logical("any", "ReduceMax", "Any", "or", zeros)
 
 /** Tests whether a sum of numbers goes over all of the first axes, and leaves others. */
 const isColumnwise = ({ dtype, shape }: Type, { axes }: Axes): boolean =>
@@ -72,7 +90,7 @@ const isColumnwise = ({ dtype, shape }: Type, { axes }: Axes): boolean =>
   axes.some((axis) => shape[axis] !== 1) && !shape.includes(0)
 
 export const sum: Operation<Axes> = {
-  ...reduction("sum", "ReduceSum", "Sum"),
+  ...reduction("sum", "ReduceSum", "Sum", "add", zeros),
   // Over the first axes: a product with ones. ONNX Runtime's own sum takes two to five times as long, because it reads and
   // writes the result again for every row.
   onnx: (w, { attributes, inputs: [x], outputs: [y] }) => {
@@ -123,7 +141,8 @@ export const sumSquares: Operation<Readonly<Record<never, never>>> = {
   tensorflow: (w, [x]) => {
     const half = w.emit("L2Loss", [x!], typed("float32"))
     return w.emit("AddV2", [half, half], typed("float32"))
-  }
+  },
+  stablehlo: (w, [x]) => w.reduce(w.each("multiply", x!, x!), "add", 0, [...x!.shape.keys()])
 }
 
 const WIDE = 256
@@ -133,7 +152,7 @@ interface Place extends Readonly<Record<string, number>> {
 }
 
 /** Finds the first place of an extreme along an axis. */
-const place = (name: string, onnx: string, value: string): Operation<Place> => ({
+const place = (name: string, onnx: string, value: string, direction: "GT" | "LT"): Operation<Place> => ({
   name,
   types: ([x], { axis }) => [{ shape: reduced(x!.shape, [axis], false), dtype: "int32" }],
   // Engines look for places one number at a time, but for extremes in whole vectors. So in a long row the extreme of each block
@@ -158,11 +177,12 @@ const place = (name: string, onnx: string, value: string): Operation<Place> => (
     // shape between them prevents it.
     const kept = w.emit("EnsureShape", [x!], { ...type, shape: { shape: input!.shape } })
     return w.emit(onnx, [kept, w.integer(axis)], { ...type, Tidx: INT32, output_type: { type: inside("int32") } })
-  }
+  },
+  stablehlo: (w, [x], { attributes: { axis } }) => w.place(x!, axis, direction)
 })
 
-export const argMax = place("argMax", "ArgMax", "ReduceMax")
-export const argMin = place("argMin", "ArgMin", "ReduceMin")
+export const argMax = place("argMax", "ArgMax", "ReduceMax", "GT")
+export const argMin = place("argMin", "ArgMin", "ReduceMin", "LT")
 
 /** Sums all elements up to each one along an axis, without itself if `exclusive`, and from the end if `reverse`. */
 export const cumSum: Operation<{ readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }> = {
@@ -173,5 +193,11 @@ export const cumSum: Operation<{ readonly axis: number; readonly exclusive: bool
     return w.emit("CumSum", [w.name(x!), w.scalar(axis, "int32")], options)
   },
   tensorflow: (w, [x], { attributes: { axis, exclusive, reverse }, inputs }) =>
-    w.emit("Cumsum", [x!, w.integer(axis)], { ...typed(inputs[0]!.dtype), Tidx: INT32, exclusive, reverse })
+    w.emit("Cumsum", [x!, w.integer(axis)], { ...typed(inputs[0]!.dtype), Tidx: INT32, exclusive, reverse }),
+  stablehlo: (w, [x], { attributes: { axis, exclusive, reverse } }) => {
+    const shift = (by: number) => x!.shape.map((_, own) => (own === axis ? by : 0))
+    // The elements one place further, behind a zero.
+    const before = exclusive ? w.pad(x!, shift(reverse ? -1 : 1), shift(reverse ? 1 : -1), 0) : x!
+    return w.windowSum(before, axis, reverse)
+  }
 }

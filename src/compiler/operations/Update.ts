@@ -1,6 +1,7 @@
 /** Operations of a training step as a whole: the optimizer's update, and the order of computing again. */
 import { ADAMW } from "../graph/AdamWSplit.ts"
 import { AFTER } from "../graph/Recompute.ts"
+import { namesOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import { after as waitFor, typed } from "../tensorflow/NodeWriter.ts"
 import { type Operation, same } from "./Operation.ts"
 
@@ -28,5 +29,7 @@ export const after: Operation<Readonly<Record<never, never>>> = {
     const below = w.emit("Less", [w.emit("Abs", [element]), w.scalar(0)])
     return w.emit("Sub", [w.name(x!), w.cast(below, "float32")])
   },
-  tensorflow: (w, [x, awaited]) => w.emit("Identity", [x!, waitFor(awaited!)], typed("float32"))
+  tensorflow: (w, [x, awaited]) => w.emit("Identity", [x!, waitFor(awaited!)], typed("float32")),
+  stablehlo: (w, operands) =>
+    w.putAll(`stablehlo.optimization_barrier ${namesOf(operands)} : ${typesOf(operands)}`, operands).slice(0, 1)
 }

@@ -1,0 +1,90 @@
+/**
+ * Compiles a step into a StableHLO module, the input of XLA, with its forward pass, gradients and update. It is text, and any plugin of
+ * PJRT compiles it for its device.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { XlaProgram } from "patchword/compiler"
+ * import { Elementwise, Tensor } from "patchword/shapes"
+ *
+ * const { text } = XlaProgram.inference({
+ *   name: "doubled",
+ *   weights: {},
+ *   batch: { x: Tensor.spec([2, 3]) },
+ *   run: (_, { x }) => ({ y: Elementwise.scale(x, 2) })
+ * })
+ * assert.match(text, /func\.func public @main\(%arg0: tensor<2x3xf32>\) -> tensor<2x3xf32>/)
+ * ```
+ */
+import type { DType } from "../../shapes/HostTensor.ts"
+import type { Inference, TrainStep } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
+import type * as Graph from "../graph/Graph.ts"
+import * as Operations from "../operations/Operations.ts"
+import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
+import * as Trace from "../trace/Trace.ts"
+
+/** A step as a StableHLO module. The function `main` takes the state and then the batch. */
+export interface XlaProgram {
+  readonly text: string
+  /** The state. A training step returns the next state first, in the same order and in the same memory. */
+  readonly state: ReadonlyArray<Graph.Value>
+  readonly batch: ReadonlyArray<Graph.Value>
+  /** The results after the next state. */
+  readonly results: ReadonlyArray<Graph.Value>
+  /** The record of metrics or of outputs, with a specification in place of every tensor. */
+  readonly result: object
+}
+
+const NEXT = "next."
+
+const parenthesised = (types: ReadonlyArray<Graph.Type>): string =>
+  types.length === 1 ? typesOf(types) : `(${typesOf(types)})`
+
+const written = ({ graph, result }: Trace.Traced, group: string, held: object, donates: boolean): XlaProgram => {
+  const w = new StableHloWriter()
+  const values = new Map<string, Graph.Value>()
+  const state = Tree.leaves(held).map(([path, { dtype, shape }]): Graph.Value => ({
+    name: `${group}.${path}`,
+    shape,
+    dtype: dtype as DType
+  }))
+  const isHeld = new Set(state.map(({ name }) => name))
+  const batch = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  const given = [...state, ...batch]
+  for (const [i, value] of given.entries()) values.set(value.name, { ...value, name: `%arg${i}` })
+  for (const { data, dtype, name, shape } of graph.constants) values.set(name, w.constant(data, shape, dtype))
+  for (const node of graph.nodes) {
+    const operands = node.inputs.map(({ name }) => values.get(name)!)
+    const results = [Operations.named(node.operation).stablehlo!(w, operands, node)].flat()
+    for (const [i, { name }] of node.outputs.entries()) values.set(name, results[i]!)
+  }
+  const outputs = new Map(graph.outputs.map(({ name, value }) => [name, value]))
+  const results = graph.outputs.filter(({ name }) => !name.startsWith(NEXT)).map(({ name, value }) => ({
+    ...value,
+    name
+  }))
+  const next = donates ? state.map(({ name }) => name.replace(`${group}.`, NEXT)) : []
+  const returned = [...next, ...results.map(({ name }) => name)].map((name) => values.get(outputs.get(name)!.name)!)
+  const parameters = given.map((value, i) =>
+    `%arg${i}: ${typeOf(value)}${donates && i < state.length ? ` {tf.aliasing_output = ${i} : i32}` : ""}`
+  )
+  const text = [
+    "module @step {",
+    `func.func public @main(${parameters.join(", ")}) -> ${parenthesised(returned)} {`,
+    ...w.lines,
+    returned.length === 0 ? "return" : `return ${namesOf(returned)} : ${typesOf(returned)}`,
+    "}",
+    "}",
+    ""
+  ].join("\n")
+  return { text, state, batch, results, result }
+}
+
+/** Compiles a training step. Throws the errors of `Trace.trainStep`. */
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): XlaProgram =>
+  written(Trace.trainStep(step), "state", step.state as object, true)
+
+/** Compiles an inference. Throws the errors of `Trace.trainStep`. */
+export const inference = <W, B, O>(step: Inference<W, B, O>): XlaProgram =>
+  written(Trace.inference(step), "weights", step.weights as object, false)
