@@ -87,6 +87,8 @@ describe("the errors", () => {
   it("are found", () => {
     const inText = filesUnder("src").flatMap(({ text }) => text.match(/ TaggedError<\w+>\(/g) ?? [])
     assert.strictEqual(classes.length, inText.length)
+    const others = filesUnder("src").filter(({ text }) => text.includes("extends Schema.TaggedError<"))
+    assert.deepStrictEqual(others.map(({ path }) => path), [])
   })
 
   it.each(classes.map((type) => [type.identifier, type] as const))("%s says what to do", (_, type) => {
