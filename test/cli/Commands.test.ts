@@ -201,6 +201,9 @@ describe("the commands", () => {
           shown,
           /^onnx.*, \d+ cores, [\d.e+]+ GiB\n +finetune\n[^]*images per second +\d[^]*memory, about +[\d.]+ [KMG]iB/
         )
+        const table = shown.split("\n")
+        const rows = table.slice(1, table.findIndex((line) => line.startsWith("A teacher's")))
+        assert.deepStrictEqual([...new Set(rows.map(({ length }) => length))], [rows[0]!.length])
 
         const again = yield* found(
           "tokenizer",
