@@ -225,7 +225,7 @@ export const engine = <E>(
         const narrow = Steps.values([4, 2], () => 0)
         const wrong = Tree.map<typeof given>(given, (leaf, path) => path === "x" ? narrow : leaf)
         const error = yield* refused(handle.run(wrong), "an array of another shape")
-        says(error, /^engine, regression: batch\.x must be float32 \[4, 3\] but is float32 \[4, 2\]$/, 65)
+        says(error, /^engine, regression: batch\.x must be float32 \[4, 3\] but is float32 \[4, 2\]; /, 65)
         const { hyper: _, ...lacking } = given
         const missing = yield* refused(handle.run(lacking as typeof given), "a batch that lacks a member")
         says(missing, /batch\.hyper\.rate must be float32 \[\] but is missing/, 65)
@@ -312,7 +312,7 @@ export const engine = <E>(
         const before = yield* handle.snapshot
         says(
           yield* refused(handle.run(at(-0.5)), "an infinite gradient"),
-          /rooted: the gradientNorm of step 2 is Infinity/,
+          /rooted: the norm of the gradients of step 2 is Infinity/,
           70
         )
         Claim.same(yield* handle.snapshot, before, "the state after the step that failed")

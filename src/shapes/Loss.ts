@@ -34,7 +34,7 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
     const picked = FusedKernel.run(
       "PatchwordGatherElements",
       { x: logProbabilities, indices: column },
-      { axis: 1 },
+      {},
       () => [tf.sum(tf.mul(logProbabilities, oneHot(column, classes)), 1, true)]
     )[0]!
     const likelihood = tf.mul(tf.sum(picked), -(1 - smoothing) / rows)
@@ -50,7 +50,7 @@ const crossEntropyGrad = (labels: tf.Tensor, smoothing: number) =>
         return FusedKernel.run(
           "PatchwordScatterElementsAdd",
           { x: uniform, indices: c, updates: tf.tile(tf.reshape(tf.neg(hit), [1, 1]), [rows, 1]) },
-          { axis: 1 },
+          {},
           () => [tf.sub(uniform, tf.mul(oneHot(c, classes), hit))]
         )[0]!
       }

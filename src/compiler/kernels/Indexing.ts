@@ -34,11 +34,8 @@ export const translations: Translations = {
   },
   TopK: (t, { x }: { x: Info }, { k, sorted }: { k: number; sorted: boolean }) =>
     t.emitAll(Indexing.topK, [x], { k, sorted }),
-  PatchwordGatherElements: (t, { indices, x }: { indices: Info; x: Info }, { axis }: { axis: number }) =>
-    t.emit(Indexing.gatherElements, [x, indices], { axis }),
-  PatchwordScatterElementsAdd: (
-    t,
-    { indices, updates, x }: { indices: Info; updates: Info; x: Info },
-    { axis }: { axis: number }
-  ) => t.emit(Indexing.scatterElementsAdd, [x, indices, updates], { axis })
+  PatchwordGatherElements: (t, { indices, x }: { indices: Info; x: Info }) =>
+    t.emit(Indexing.gatherElements, [x, indices], {}),
+  PatchwordScatterElementsAdd: (t, { indices, updates, x }: { indices: Info; updates: Info; x: Info }) =>
+    t.emit(Indexing.scatterElementsAdd, [x, indices, updates], {})
 }

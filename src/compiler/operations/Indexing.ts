@@ -1,48 +1,24 @@
 /** Gathers and scatters at indices that are data. */
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Value } from "../graph/Graph.ts"
+import type { Type, Value } from "../graph/Graph.ts"
 import { type StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
-import { type Id, inside, type NodeWriter, typed } from "../tensorflow/NodeWriter.ts"
+import { inside, typed } from "../tensorflow/NodeWriter.ts"
+import type { Attributes } from "../tensorflow/SavedModel.ts"
 import { INT32, reshape } from "../tensorflow/Tensors.ts"
 import { type Operation, same } from "./Operation.ts"
 
 const PLACES = { Tindices: { type: inside("int32") } } as const
 
-/**
- * Returns the places of single elements along an axis, in the array as a list. TensorFlow has no operator for them, and the one
- * for places of all axes is slower.
- */
-const listed = (w: NodeWriter, indices: Id, { shape }: Value, array: Shape, axis: number): Id => {
-  const stride = (along: number) => size(array.slice(along + 1))
-  const others = Int32Array.from({ length: size(shape) }, (_, i) =>
-    shape.reduce((sum, dim, along) => {
-      const own = Math.floor(i / size(shape.slice(along + 1))) % dim
-      return along === axis ? sum : sum + own * stride(along)
-    }, 0))
-  const own = w.emit("Mul", [indices, w.scalar(stride(axis), "int32")], typed("int32"))
-  return reshape(w, w.emit("AddV2", [own, w.constant(others, shape, "int32")], typed("int32")), "int32", [size(shape)])
+const taking = ({ dtype }: Type): Attributes => ({ ...PLACES, Tparams: { type: inside(dtype) }, Taxis: INT32 })
+
+/** Returns the places `[M, N, 2]` of elements that `[M, N]` lists by row. */
+const coordinates = (w: StableHloWriter, places: Value): Value => {
+  const parts = [w.iota(places.shape, 0), places].map((part) => w.reshape(part, [...places.shape, 1]))
+  return w.concat(parts, 2)
 }
 
-/** Returns the places `[..., rank]` of single elements along an axis. */
-const coordinates = (w: StableHloWriter, indices: Value, axis: number): Value => {
-  const { shape } = indices
-  const parts = shape.map((_, own) => w.reshape(own === axis ? indices : w.iota(shape, own), [...shape, 1]))
-  return parts.length === 1 ? parts[0]! : w.concat(parts, shape.length)
-}
-
-/** Gathers slices along an axis. */
-const gathered = (w: NodeWriter, x: Id, dtype: DType, indices: Id, axis: number): Id =>
-  w.emit("GatherV2", [x, indices, w.integer(axis)], {
-    ...PLACES,
-    Tparams: { type: inside(dtype) },
-    Taxis: INT32,
-    batch_dims: { int: 0 }
-  })
-
-/** Adds up the slices of each of `count` places. */
-const summed = (w: NodeWriter, slices: Id, dtype: DType, places: Id, count: number): Id =>
-  w.emit("UnsortedSegmentSum", [slices, places, w.integer(count)], { ...typed(dtype), ...PLACES, Tnumsegments: INT32 })
+type None = Readonly<Record<never, never>>
 
 interface Axis extends Readonly<Record<string, number>> {
   readonly axis: number
@@ -54,13 +30,14 @@ export const gather: Operation<Axis> = {
   types: ([x, indices], { axis }) => [{ ...x!, shape: x!.shape.toSpliced(axis, 1, ...indices!.shape) }],
   onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
     w.emit("Gather", [w.name(x!), w.name(indices!)], { axis }),
-  tensorflow: (w, [x, indices], { attributes: { axis }, inputs }) => gathered(w, x!, inputs[0]!.dtype, indices!, axis),
+  tensorflow: (w, [x, indices], { attributes: { axis }, inputs }) =>
+    w.emit("GatherV2", [x!, indices!, w.integer(axis)], { ...taking(inputs[0]!), batch_dims: { int: 0 } }),
   stablehlo: (w, [x, indices], { attributes: { axis } }) =>
     w.gather(x!, w.reshape(indices!, [...indices!.shape, 1]), [axis], axis)
 }
 
 /** Takes the slices at the places that the rows of the second operand `[..., depth]` give along the first axes. */
-export const gatherND: Operation<Readonly<Record<never, never>>> = {
+export const gatherND: Operation<None> = {
   name: "gatherND",
   types: ([x, places]) => [
     { ...x!, shape: [...places!.shape.slice(0, -1), ...x!.shape.slice(places!.shape.at(-1))] }
@@ -74,36 +51,30 @@ export const gatherND: Operation<Readonly<Record<never, never>>> = {
   stablehlo: (w, [x, places]) => w.gather(x!, places!, Array.from({ length: places!.shape.at(-1)! }, (_, axis) => axis))
 }
 
-/** Takes single elements along an axis. The place along all other axes stays. */
-export const gatherElements: Operation<Axis> = {
+/** Takes elements of each row of a matrix `[M, K]`: those at the places that `[M, N]` lists. */
+export const gatherElements: Operation<None> = {
   name: "gatherElements",
-  types: ([x, indices]) => [{ ...x!, shape: indices!.shape }],
-  onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
-    w.emit("GatherElements", [w.name(x!), w.name(indices!)], { axis }),
-  tensorflow: (w, [x, indices], { attributes: { axis }, inputs: [array, places] }) => {
-    const { dtype, shape } = array!
-    const elements = reshape(w, x!, dtype, [size(shape)])
-    const found = gathered(w, elements, dtype, listed(w, indices!, places!, shape, axis), 0)
-    return reshape(w, found, dtype, places!.shape)
-  },
-  stablehlo: (w, [x, indices], { attributes: { axis } }) =>
-    w.gather(x!, coordinates(w, indices!, axis), [...x!.shape.keys()])
+  types: ([x, places]) => [{ ...x!, shape: places!.shape }],
+  onnx: (w, { inputs: [x, places] }) => w.emit("GatherElements", [w.name(x!), w.name(places!)], { axis: 1 }),
+  tensorflow: (w, [x, places], { inputs }) =>
+    w.emit("GatherV2", [x!, places!, w.integer(1)], { ...taking(inputs[0]!), batch_dims: { int: 1 } }),
+  stablehlo: (w, [x, places]) => w.gather(x!, coordinates(w, places!), [0, 1])
 }
 
-/** Adds single elements to a copy of the first operand, at the places that {@link gatherElements} would read. */
-export const scatterElementsAdd: Operation<Axis> = {
+/** Adds elements `[M, N]` to a copy of the first operand, at the places that {@link gatherElements} would read. */
+export const scatterElementsAdd: Operation<None> = {
   name: "scatterElementsAdd",
   types: same,
-  onnx: (w, { attributes: { axis }, inputs }) =>
-    w.emit("ScatterElements", inputs.map((input) => w.name(input)), { axis, reduction: "add" }),
-  tensorflow: (w, [x, indices, updates], { attributes: { axis }, inputs: [array, places] }) => {
-    const { dtype, shape } = array!
-    const elements = reshape(w, updates!, dtype, [size(places!.shape)])
-    const sums = summed(w, elements, dtype, listed(w, indices!, places!, shape, axis), size(shape))
-    return w.emit("AddV2", [x!, reshape(w, sums, dtype, shape)], typed(dtype))
+  onnx: (w, { inputs }) =>
+    w.emit("ScatterElements", inputs.map((input) => w.name(input)), { axis: 1, reduction: "add" }),
+  tensorflow: (w, [x, places, elements], { inputs: [matrix, indices] }) => {
+    const { shape } = indices!
+    const numbers = Int32Array.from({ length: size(shape) }, (_, i) => Math.floor(i / shape[1]!))
+    const rows = w.constant(numbers, shape, "int32")
+    const pairs = w.emit("Pack", [rows, places!], { ...typed("int32"), N: { int: 2 }, axis: { int: 2 } })
+    return w.emit("TensorScatterAdd", [x!, pairs, elements!], { ...typed(matrix!.dtype), ...PLACES })
   },
-  stablehlo: (w, [x, indices, updates], { attributes: { axis } }) =>
-    w.scatter(x!, coordinates(w, indices!, axis), updates!)
+  stablehlo: (w, [x, places, elements]) => w.scatter(x!, coordinates(w, places!), elements!)
 }
 
 /**
@@ -141,7 +112,8 @@ export const scatterSum: Operation<{ readonly shape: Shape }> = {
       Tidx: INT32,
       keep_dims: false
     })
-    return reshape(w, summed(w, slices!, x!.dtype, flat, size(lengths)), x!.dtype, shape)
+    const types = { ...typed(x!.dtype), ...PLACES, Tnumsegments: INT32 }
+    return reshape(w, w.emit("UnsortedSegmentSum", [slices!, flat, w.integer(size(lengths))], types), x!.dtype, shape)
   },
   stablehlo: (w, [places, slices], { attributes: { shape } }) =>
     w.scatter(w.splat(0, shape, slices!.dtype), places!, slices!)

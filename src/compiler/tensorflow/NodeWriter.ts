@@ -4,7 +4,7 @@ import type { Shape } from "../../shapes/Shape.ts"
 import * as ResultNames from "./ResultNames.ts"
 import type { Attributes, Constant, Element, Node } from "./SavedModel.ts"
 
-/** The name of a node's result: `n12:0`. As an input, `^n12` says only that the node must have run before. */
+/** The name of a node's result: `MatMul_12:0`. As an input, `^MatMul_12` says only that the node must have run before. */
 export type Id = string
 
 /** Nodes under construction. */
@@ -60,7 +60,7 @@ export const make = (): NodeWriter => {
   const emitMany: NodeWriter["emitMany"] = (operation, inputs, count, attributes = {}) => {
     // Only functions need the names of results. They are asked for here, so that an operator without them is found at once.
     Array.from({ length: count }, (_, result) => ResultNames.of(operation, result))
-    const name = `n${nodes.length}`
+    const name = `${operation}_${nodes.length}`
     nodes.push({ name, operation, inputs, attributes })
     return Array.from({ length: count }, (_, result) => `${name}:${result}`)
   }
@@ -87,7 +87,7 @@ export const make = (): NodeWriter => {
     emitMany,
     emit,
     act: (operation, inputs, attributes) => {
-      const name = `n${nodes.length}`
+      const name = `${operation}_${nodes.length}`
       emitMany(operation, inputs, 0, attributes)
       return `^${name}`
     },

@@ -62,7 +62,7 @@ export interface Argument {
 
 /**
  * A function that nodes can call. In its nodes, an argument is called by its name alone, and a result by the name that its
- * operator gives it: `n7:product:0`.
+ * operator gives it: `MatMul_7:product:0`.
  */
 export interface Function {
   readonly name: string

@@ -10,6 +10,7 @@ import {
   EngineError,
   ExternalDataMissing,
   Failed,
+  IndexOutOfRange,
   NonFinite,
   NotTraceable,
   OutOfMemory,
@@ -60,6 +61,9 @@ export const arrays = (
 // The last is OpenVINO's message on an array that is too large for any memory.
 const ALLOCATION =
   /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc|shape is too large/i
+// Messages of TensorFlow and TensorFlow.js, ONNX Runtime and OpenVINO.
+const INDEX =
+  /is not in \[\d+, \d+[\])]|does not index into param|segment_ids.* is out of range|indices element out of data bounds.*|out of range value in index|index out of range|indices values of \w+ exceed data size/i
 // Messages of TensorFlow.js, ONNX Runtime and OpenVINO.
 const UNSUPPORTED = [
   /Kernel '(\w+)' not registered/,
@@ -83,6 +87,7 @@ export const reasonOf = (cause: unknown): Reason => {
     const problem = "and shapes depend on them, which are known before other files are opened"
     return new ExternalDataMissing({ places: [place], problem })
   }
+  if (INDEX.test(detail)) return new IndexOutOfRange({ detail })
   return ALLOCATION.test(detail) ? new OutOfMemory({ detail }) : new Failed({ detail })
 }
 

@@ -105,17 +105,20 @@ export const make = (
       const intact = Effect.suspend(() =>
         corrupted === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: corrupted }))
       )
-      const corrupt = ({ reason }: EngineError) =>
-        Effect.sync(() => {
-          const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
-          if (inPlace && ran) corrupted = new StateCorrupted({ step: steps + 1, detail: reason.finding })
-        })
+      const judged = ({ reason }: EngineError) => {
+        const told = reason instanceof StateCorrupted
+        const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
+        // A runtime that says it itself does not know how many steps were before.
+        const torn = new StateCorrupted({ step: steps + 1, detail: told ? reason.detail : reason.finding })
+        if (told || (inPlace && ran)) corrupted = torn
+        return Effect.fail(new EngineError({ program: step.name, reason: told ? torn : reason }))
+      }
       return {
         run: Effect.fnUntraced(function*(batch: HostOf<B>) {
           const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
           const taken = Effect.gen(function*() {
             yield* intact
-            const outputs = yield* Effect.tapError(run(under("batch", given)), corrupt)
+            const outputs = yield* Effect.catch(run(under("batch", given)), judged)
             const metrics = record<HostOf<M>>("metrics", result, outputs)
             yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
             steps++

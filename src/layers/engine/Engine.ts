@@ -40,6 +40,7 @@ export {
   EngineError,
   ExternalDataMissing,
   Failed,
+  IndexOutOfRange,
   NonFinite,
   NotTraceable,
   OutOfMemory,

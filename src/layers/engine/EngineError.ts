@@ -119,6 +119,17 @@ export class BadInput extends TaggedError<BadInput>()("BadInput", {
   }
 }
 
+/** An index or a label of the batch is outside of the array that it counts in. */
+export class IndexOutOfRange extends TaggedError<IndexOutOfRange>()("IndexOutOfRange", { detail: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `an index is out of range (${this.detail})`
+  }
+  get remedy() {
+    return "correct the indices and labels of the batch"
+  }
+}
+
 /** A model keeps its weights in other files (external data), and these were not given or cannot be read. */
 export class ExternalDataMissing extends TaggedError<ExternalDataMissing>()("ExternalDataMissing", {
   places: Schema.Array(Schema.String),
@@ -179,6 +190,7 @@ export const Reason = Schema.Union([
   ProviderUnavailable,
   PrecisionUnavailable,
   BadInput,
+  IndexOutOfRange,
   ExternalDataMissing,
   WorkerLost,
   StateCorrupted,

@@ -1,6 +1,7 @@
 /** Messages between an engine and its worker thread. */
 import type { AdamWUpdate, StateUpdate } from "../../compiler/programs/Program.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
+import type { Reason } from "./EngineError.ts"
 
 /** An array in a message. */
 export interface Packed {
@@ -106,6 +107,7 @@ export type Request = {
   readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] }
 }[Name]
 
+/** An answer, or the failure: the fields of a typed reason, or the message of any other error. */
 export type Response =
   | { readonly id: number; readonly answer: Calls[Name]["answer"] }
-  | { readonly id: number; readonly failure: string }
+  | { readonly id: number; readonly failure: typeof Reason.Encoded | string }

@@ -1,6 +1,15 @@
 /** The worker's side of the protocol. */
 import { parentPort } from "node:worker_threads"
+import type { Reason } from "./EngineError.ts"
 import type { Answer, Calls, Handlers, Name, Request, Response } from "./Protocol.ts"
+
+type Failure = Extract<Response, { readonly failure: unknown }>["failure"]
+
+// A message copies the name and the text of an error, but not its other fields.
+const failureOf = (cause: unknown): Failure => {
+  if (!(cause instanceof Error)) return String(cause)
+  return "_tag" in cause ? { ...cause as Reason } : cause.message
+}
 
 /** Answers the calls of the parent thread, one at a time and in order. */
 export const serve = (handlers: Handlers): void => {
@@ -10,10 +19,7 @@ export const serve = (handlers: Handlers): void => {
   port.on("message", (request: Request) => {
     last = last.then(() => answer(request.name, request.ask)).then(
       ([found, buffers = []]) => port.postMessage({ id: request.id, answer: found } satisfies Response, buffers),
-      (cause: unknown) =>
-        port.postMessage(
-          { id: request.id, failure: cause instanceof Error ? cause.message : String(cause) } satisfies Response
-        )
+      (cause: unknown) => port.postMessage({ id: request.id, failure: failureOf(cause) } satisfies Response)
     )
   })
 }

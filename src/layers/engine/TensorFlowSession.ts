@@ -70,6 +70,20 @@ const aligned = <A extends Packed["data"]>(data: A): { readonly buffer: ArrayBuf
 
 const WIDTH: Readonly<Record<DType, number>> = { float32: 4, int32: 4, bool: 1 }
 
+/**
+ * Returns the message of an error of a run: the operator and its problem. TensorFlow adds its places in the graph, and the addon
+ * cuts the message.
+ */
+const problem = (cause: unknown): string => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const operators = Array.from(message.matchAll(/\{\{node (?:\w+\/)*([A-Za-z]\w*)_\d+/g), ([, operator]) => operator)
+  const told = message.replace(/^Session fail to run with error: /, "").replaceAll(
+    /\s*(\[\[)?\{\{.*?(\}\}|$)(\]\])?\s*/gs,
+    " "
+  ).trim()
+  return operators.length === 0 ? told : `${operators.at(-1)}: ${told}`
+}
+
 /** Opens a program. Its state has no values until `load` sets them. The caller must close it. */
 export const open = Effect.fnUntraced(function*(binding: Binding, name: string, program: TensorFlowGraph) {
   const { batch, done, loaded, results, state, writing } = program
@@ -113,7 +127,7 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
           tensors.push(...made.map(({ id }) => id))
           return made.map(({ id, shape }) => ({ shape, data: binding.tensorDataSync(id) }))
         },
-        catch: (cause) => new EngineError({ program: name, reason: Check.reasonOf(cause) })
+        catch: (cause) => new EngineError({ program: name, reason: Check.reasonOf(problem(cause)) })
       })
       for (const tensor of tensors) binding.deleteTensor(tensor)
       // After an error the addon never frees the inputs, but their memory is that of the copies.
@@ -131,7 +145,7 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
     if (writing === undefined) return yield* error
     const [flag] = yield* Effect.orElseSucceed(fetch([], [], [writing]), () => [])
     if (flag?.data[0] !== 1) return yield* error
-    const reason = new StateCorrupted({ step: steps + 1, detail: error.reason.message })
+    const reason = new StateCorrupted({ step: steps + 1, detail: error.reason.finding })
     corrupted = new EngineError({ program: name, reason })
     return yield* corrupted
   })

@@ -1,14 +1,16 @@
 /** Worker threads that run programs. */
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { Worker } from "node:worker_threads"
 import * as Check from "./Check.ts"
 import type { Call } from "./CompiledEngine.ts"
-import { EngineError, type Reason, WorkerLost } from "./EngineError.ts"
+import { EngineError, Reason, WorkerLost } from "./EngineError.ts"
 import type { Calls, Response } from "./Protocol.ts"
 
 /** Returns the file of a worker's program: TypeScript in the sources, JavaScript in a build. */
 export const file = (name: string): URL =>
   new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+
+const reasonOf = Schema.decodeSync(Reason)
 
 /** Starts a worker that lives until the scope closes. */
 export const start = Effect.fnUntraced(function*(program: URL, options: object) {
@@ -47,7 +49,10 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object) 
       const id = calls++
       waiting.set(id, (response) => {
         if (response instanceof WorkerLost) return fail(response)
-        if ("failure" in response) return fail(Check.reasonOf(response.failure))
+        if ("failure" in response) {
+          const { failure } = response
+          return fail(typeof failure === "string" ? Check.reasonOf(failure) : reasonOf(failure))
+        }
         resume(Effect.succeed(response.answer as Calls[typeof name]["answer"]))
       })
       worker.ref()

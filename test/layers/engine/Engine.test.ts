@@ -11,7 +11,10 @@ import * as Laws from "../../../src/laws/index.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as Onnx from "../../../src/layers/engine/Onnx.ts"
 import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
+import * as Codes from "../../../src/shapes/Codes.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import * as Loss from "../../../src/shapes/Loss.ts"
+import type { Any, Tensor } from "../../../src/shapes/Tensor.ts"
 import { holds } from "../../laws/kit.ts"
 import { absent, type Candidate, on, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
 
@@ -90,7 +93,6 @@ describe("the worker", () => {
       const error = yield* Effect.flip(Effect.provide(Engine.Engine.useSync(() => {}), layer))
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.include(error.message, `@tensorflow/${name} is not installed`)
-      assert.include(error.message, `npm install @tensorflow/${name}@4.22.0`)
       assert.include(error.message, "patchword setup tensorflow")
       assert.strictEqual(error[Runtime.errorExitCode], 69)
     }))
@@ -264,6 +266,57 @@ describe("the worker", () => {
       })
       worker.postMessage({ id: 7, name: "start" })
     }))
+})
+
+describe("an index out of range", () => {
+  const matrix = { shape: [2, 3] as [2, 3], dtype: "float32" } as const
+  const indices = { shape: [2] as [2], dtype: "int32" } as const
+  type Batch = { readonly x: Tensor<[2, 3]>; readonly k: Tensor<[2], "int32"> }
+  const taking = (run: (batch: Batch) => Any) =>
+    Effect.fnUntraced(function*(...k: ReadonlyArray<number>) {
+      const engine = yield* Engine.Engine
+      const handle = yield* engine.infer(
+        {
+          name: "taking",
+          weights: {},
+          batch: { x: matrix, k: indices },
+          run: (_, batch: Batch) => ({ y: run(batch) })
+        },
+        {}
+      )
+      const taken = handle.run({
+        x: Steps.values([2, 3], (i) => i),
+        k: HostTensor.make([2], "int32", Int32Array.from(k))
+      })
+      return yield* Effect.result(taken)
+    })
+  const rows = taking(({ k, x }) => Codes.lookup(x, k))
+  const labels = taking(({ k, x }) => Loss.crossEntropy(x, k))
+  const refused = (found: Result.Result<unknown, Engine.EngineError>) => {
+    const error = Result.getOrThrow(Result.flip(found))
+    assert.strictEqual(error.reason._tag, "IndexOutOfRange", error.message)
+    assert.match(error.message, /^engine, taking: an index is out of range \(.*\); correct the indices and labels/)
+    assert.strictEqual(error[Runtime.errorExitCode], 65)
+  }
+
+  it.effect.each(present([onnx, web, reference, tensorflow]))(
+    "of rows is refused by $name",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        assert.isTrue(Result.isSuccess(yield* rows(1, 0)))
+        refused(yield* rows(0, 2))
+        assert.isTrue(Result.isSuccess(yield* rows(0, 1)))
+      }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect.each(present([onnx, web, tensorflow, openvino]))(
+    "of labels is refused by $name",
+    ({ layer }) =>
+      Effect.gen(function*() {
+        assert.isTrue(Result.isSuccess(yield* labels(2, 0)))
+        for (const wrong of [[3, 0], [0, 3], [0, 100]] as const) refused(yield* labels(...wrong))
+      }).pipe(Effect.scoped, Effect.provide(layer))
+  )
 })
 
 describe.each(present([reference, tensorflow]))("$name", ({ layer }) => {
