@@ -363,6 +363,16 @@ describe("the commands", () => {
         [64, ["probe", at("run/pretrain"), "--engine", "onnx", "--precision", "bf16"], /expected --precision fp32/],
         [
           64,
+          ["probe", at("run/pretrain"), "--precision", "tf32"],
+          /expected --precision fp32; choose tensorflow for tf32/
+        ],
+        [
+          64,
+          ["probe", at("run/pretrain"), "--engine", "openvino", "--precision", "tf32"],
+          /expected --precision fp32 or bf16; choose tensorflow for tf32/
+        ],
+        [
+          64,
           ["probe", at("run/pretrain"), "--engine", "auto", "--threads", "2"],
           /--engine auto.*measured as they come/
         ],

@@ -15,8 +15,11 @@ export const flags = {
     Flag.filter((threads) => threads >= 0 && threads <= 1024, () => "a whole number from 0 to 1024"),
     Described.withDefault("threads of the engine; 0 for all cores", 0)
   ),
-  precision: Flag.Literals("precision", ["fp32", "bf16"]).pipe(
-    Described.withDefault("the number format of matrix products; bf16 on openvino and tensorflow only", "fp32")
+  precision: Flag.Literals("precision", ["fp32", "tf32", "bf16"]).pipe(
+    Described.withDefault(
+      "the number format of matrix products; bf16 on openvino and tensorflow only, tf32 on tensorflow with a GPU",
+      "fp32"
+    )
   ),
   memory: Flag.Literals("memory", ["high", "low"]).pipe(
     Described.withDefault(
@@ -30,7 +33,7 @@ export const flags = {
 export interface EngineFlags {
   readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
   readonly threads: number
-  readonly precision: "fp32" | "bf16"
+  readonly precision: "fp32" | "tf32" | "bf16"
   readonly memory: "high" | "low"
 }
 
@@ -44,18 +47,23 @@ export const layer = (
   if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
   switch (name) {
     case "openvino":
-      return Engine.layerOpenVino({ ...own, precision })
+      return precision === "tf32"
+        ? refused("expected --precision fp32 or bf16; choose tensorflow for tf32")
+        : Engine.layerOpenVino({ ...own, precision })
     case "tensorflow":
       return threads > 0
         ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
         : Engine.layerTensorFlow({ precision })
     case "auto":
-      return threads > 0 || precision === "bf16"
-        ? refused("expected neither --threads nor --precision bf16; engines are measured as they come")
+      return threads > 0 || precision !== "fp32"
+        ? refused("expected neither --threads nor another --precision than fp32; engines are measured as they come")
         : Engine.layerAuto()
     case "onnx":
     case "reference":
-      if (precision === "bf16") return refused("expected --precision fp32; choose openvino or tensorflow for bf16")
+      if (precision !== "fp32") {
+        const able = precision === "bf16" ? "openvino or tensorflow" : "tensorflow"
+        return refused(`expected --precision fp32; choose ${able} for ${precision}`)
+      }
       return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
   }
 }

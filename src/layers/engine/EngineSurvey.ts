@@ -31,7 +31,7 @@ import { Engine } from "./EngineService.ts"
 /** An engine that a survey can measure. */
 export interface Candidate {
   readonly name: string
-  readonly precision: "fp32" | "bf16"
+  readonly precision: "fp32" | "tf32" | "bf16"
   readonly layer: Layer.Layer<Engine, EngineError>
 }
 
@@ -47,7 +47,7 @@ const openvino = (precision: "fp32" | "bf16"): Candidate => ({
   layer: EngineLayers.layerOpenVino({ precision })
 })
 
-const tensorflow = (precision: "fp32" | "bf16"): Candidate => ({
+const tensorflow = (precision: "fp32" | "tf32" | "bf16"): Candidate => ({
   name: `tensorflow-${precision}`,
   precision,
   layer: EngineLayers.layerTensorFlow({ precision })
@@ -63,6 +63,7 @@ export const candidates: ReadonlyArray<Candidate> = [
   openvino("fp32"),
   openvino("bf16"),
   tensorflow("fp32"),
+  tensorflow("tf32"),
   tensorflow("bf16"),
   { name: "onnx-web", precision: "fp32", layer: EngineLayers.layerOnnxWeb() },
   { name: "reference", precision: "fp32", layer: EngineLayers.layerReference }

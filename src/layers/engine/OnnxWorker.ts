@@ -6,6 +6,7 @@ import * as Sessions from "./OnnxSessions.ts"
 import { physicalCores } from "./Processor.ts"
 import type { Options } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
+import * as TensorFloat32 from "./TensorFloat32.ts"
 
 const { provider, spin, threads = physicalCores() } = workerData as Options
 
@@ -38,6 +39,8 @@ const handlers = Sessions.handlers(runtime, {
 const start: typeof handlers.start = (ask) => {
   // On Linux, WebGPU uses Vulkan. This throws if Vulkan is missing; the provider would print it as well.
   if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
+  // CUDA's provider computes in tf32 by itself, and the binding passes none of its options.
+  if (provider === "cuda" && process.platform === "linux") TensorFloat32.setVariable(false)
   return handlers.start(ask)
 }
 

@@ -7,6 +7,7 @@ import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import { roundsToBf16 } from "./Processor.ts"
+import * as TensorFloat32 from "./TensorFloat32.ts"
 import * as Thread from "./Thread.ts"
 
 /** Options of `layerTensorFlow`. */
@@ -14,11 +15,12 @@ export interface TensorFlowOptions {
   /** Package with TensorFlow's library. Default: `tfjs-node-gpu` if it is installed, else `tfjs-node`. */
   readonly package?: "tfjs-node-gpu" | "tfjs-node"
   /**
-   * Precision of the factors of matrix products on a processor; default `fp32`. All else is always fp32. `bf16` lets
-   * oneDNN, the library of TensorFlow's kernels, round the factors. It needs Linux and AMX or Arm's bf16 instructions;
-   * AVX-512 BF16 alone is not enough. All engines of a process have the same precision.
+   * Precision of the factors of matrix products; default `fp32`, also on a GPU. All else is always fp32. `tf32` is for NVIDIA's
+   * GPUs since Ampere. `bf16` is for processors: it lets oneDNN, the library of TensorFlow's kernels, round the factors. It
+   * needs Linux and AMX or Arm's bf16 instructions; AVX-512 BF16 alone is not enough. The engine measures that it computes so.
+   * All engines of a process have the same precision.
    */
-  readonly precision?: "fp32" | "bf16"
+  readonly precision?: "fp32" | "tf32" | "bf16"
   /**
    * Has XLA compile each step as one program; default false. The first step then takes much longer. On a processor, the steps
    * after it are slower than without.
@@ -41,6 +43,12 @@ let settled: Precision | undefined
 const refuse = (precision: Precision, detail: string, remedy = "choose \"fp32\"") =>
   Effect.fail(new EngineError({ program: "start", reason: new PrecisionUnavailable({ precision, detail, remedy }) }))
 
+/** What a machine lacks for a precision. */
+const LACKING = {
+  tf32: "computes only in fp32 here, because there is no NVIDIA GPU since Ampere",
+  bf16: "computes only in fp32 on this processor"
+} as const
+
 /** Settles the precision of the process. Returns an effect that takes it back, for a library that does not load. */
 const settle = (precision: Precision) =>
   Effect.suspend(() => {
@@ -54,8 +62,9 @@ const settle = (precision: Precision) =>
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   const { package: chosen, precision = "fp32", xla = false } = options
-  // On another processor the library loads, too. Whether it is installed comes first.
-  const usable = precision === "bf16" && !roundsToBf16() ? "fp32" : precision
+  const offered = { fp32: true, tf32: TensorFloat32.isOffered(), bf16: roundsToBf16() }
+  // On another device the library loads, too. Whether it is installed comes first.
+  const usable = offered[precision] ? precision : "fp32"
   const unsettle = yield* settle(usable)
   const packages = (chosen === undefined ? ["tfjs-node-gpu", "tfjs-node"] : [chosen]).map((name) =>
     `@tensorflow/${name}`
@@ -72,10 +81,12 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
     )
   )
   if (!about.precisions.includes(precision)) {
-    const where = usable === precision
-      ? "still computes in fp32 on this device"
-      : "computes only in fp32 on this processor"
-    return yield* refuse(precision, `TensorFlow ${where}`)
+    if (precision === "fp32") {
+      const remedy = "set NVIDIA_TF32_OVERRIDE=0 before the program starts, or choose \"tf32\""
+      return yield* refuse(precision, "TensorFlow rounds products to tf32 on this GPU", remedy)
+    }
+    const why = usable === precision ? "still computes in fp32 on this device" : LACKING[precision]
+    return yield* refuse(precision, `TensorFlow ${why}`)
   }
   const service = CompiledEngine.make(call, {
     name: `tensorflow ${about.version} ${precision}`,

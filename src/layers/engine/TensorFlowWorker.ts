@@ -7,6 +7,7 @@ import { workerData } from "node:worker_threads"
 import { roundsToBf16 } from "./Processor.ts"
 import type { Answer } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
+import * as TensorFloat32 from "./TensorFloat32.ts"
 import * as TensorFlowSession from "./TensorFlowSession.ts"
 
 /** The properties that the packages' backend has. */
@@ -17,7 +18,7 @@ interface Backend {
 
 const { packages, precision } = workerData as {
   readonly packages: ReadonlyArray<string>
-  readonly precision: "fp32" | "bf16"
+  readonly precision: "fp32" | "tf32" | "bf16"
 }
 const why = (name: string, cause: unknown): string => {
   if (!(cause instanceof Error)) return `${name}: ${cause}`
@@ -27,10 +28,10 @@ const why = (name: string, cause: unknown): string => {
 
 const backend = (): Backend => tf.backend() as object as Backend
 
-/** Tests whether matrix products are computed in bf16. bf16 cannot represent all digits of `exact`. */
+/** Tests whether matrix products are rounded more than in fp32: tf32 has 10 bits of the fraction, bf16 has 7. */
 const isRounding = (): boolean => {
-  const side = 256
-  const exact = 1 + 2 ** -10
+  const side = 1024
+  const exact = 1 + 2 ** (precision === "bf16" ? -10 : -12)
   const [first] = tf.tidy(() => tf.matMul(tf.fill([side, side], exact), tf.eye(side)).dataSync())
   return first !== exact
 }
@@ -50,6 +51,7 @@ const start = async (): Promise<Answer<"start">> => {
     // TensorFlow's lines about the processor are unwanted, unless the user has set the variable.
     set("TF_CPP_MIN_LOG_LEVEL", "2", 0)
     if (precision === "bf16") set("TF_ENABLE_ONEDNN_OPTS", "1", 1)
+    TensorFloat32.setVariable(precision === "tf32")
   }
   const failures: Array<string> = []
   for (const name of packages) {
@@ -59,13 +61,18 @@ const start = async (): Promise<Answer<"start">> => {
   }
   if (tf.getBackend() !== "tensorflow") throw new Error(failures.join("; "))
   const { binding, isUsingGpuDevice } = backend()
+  if (isUsingGpuDevice && process.platform === "linux") TensorFloat32.turnSwitch(precision === "tf32")
+  const rounded = isUsingGpuDevice
+    ? { tf32: TensorFloat32.isOffered(), bf16: false }
+    : { tf32: false, bf16: roundsToBf16() }
+  // Only the precision that was requested can be measured. A processor never rounds fp32.
+  const holds = precision === "fp32" ? !isUsingGpuDevice || !isRounding() : isRounding()
   return [{
     version: `${binding.TF_Version} ${isUsingGpuDevice ? "gpu" : "cpu"}`,
     threads: availableParallelism(),
-    // bf16 can be tested only if it was requested. Otherwise the processor's features decide.
-    precisions: (precision === "bf16" ? isRounding() : !isUsingGpuDevice && roundsToBf16())
-      ? ["fp32", "bf16"]
-      : ["fp32"]
+    precisions: (["fp32", "tf32", "bf16"] as const)
+      .filter((one) => one === "fp32" || rounded[one])
+      .filter((one) => one !== precision || holds)
   }]
 }
 
