@@ -46,6 +46,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "node:",
       "onnxruntime-node",
       "onnxruntime-web",
+      "protobufjs",
       "sharp",
       "tar-stream",
       "yaml"

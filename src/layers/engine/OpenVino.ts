@@ -1,9 +1,9 @@
 /** Runs compiled programs on OpenVINO in a worker thread. */
 import { Config, Effect, Option } from "effect"
 import { globSync } from "node:fs"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
+import * as Caches from "../files/Caches.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./OpenVinoWorker.ts"
@@ -37,11 +37,7 @@ export const VERSION = "2026.4.1"
 const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
 
 /** The folder of `patchword setup openvino`, in the user's folder of caches. */
-export const cached = Effect.gen(function*() {
-  const [named] = yield* variable(process.platform === "win32" ? "LOCALAPPDATA" : "XDG_CACHE_HOME")
-  const caches = named ?? join(homedir(), process.platform === "darwin" ? "Library/Caches" : ".cache")
-  return join(caches, "patchword", `openvino-${VERSION}`)
-})
+export const cached = Caches.folder(`openvino-${VERSION}`)
 
 /** Default folders: that of the setup, OpenVINO's own (`setupvars`), and the present Python environment's. */
 const usual = Effect.gen(function*() {

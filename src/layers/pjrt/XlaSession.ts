@@ -1,0 +1,189 @@
+/** Runs a program in StableHLO, whose state lives on a device. */
+import { Effect } from "effect"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import * as ShapeError from "../../shapes/ShapeError.ts"
+import type { Client } from "./Client.ts"
+import type { CompileOptions } from "./CompileOptions.ts"
+import * as DeviceArray from "./DeviceArray.ts"
+import * as Executable from "./Executable.ts"
+import type { PjrtError } from "./PjrtError.ts"
+import { StateLost, WrongArray, WrongProgram, type XlaSessionError } from "./XlaSessionError.ts"
+
+/** An array that a program is given or gives back. */
+export interface Port {
+  readonly name: string
+  readonly shape: Shape
+  readonly dtype: HostTensor.DType
+}
+
+/** A StableHLO module. The function `main` takes the state and then the batch. */
+export interface Program {
+  readonly text: string
+  /**
+   * The state. A program that donates an array of it (`tf.aliasing_output`) returns the whole next state first, in the same order. Any
+   * other program only reads it.
+   */
+  readonly state: ReadonlyArray<Port>
+  readonly batch: ReadonlyArray<Port>
+  /** The results after the next state. */
+  readonly results: ReadonlyArray<Port>
+}
+
+/** Arrays on the host, by the names of their ports. */
+export type Arrays = Readonly<Record<string, HostTensor.Any>>
+
+/** The memory of a session, in bytes. */
+export interface Memory {
+  /** Number of arrays in the state, and their size on the device. */
+  readonly arrays: number
+  readonly bytes: number
+  /** The memory that a step takes, if the plugin tells it. */
+  readonly step: Executable.Memory | undefined
+}
+
+/** An open program with a state of its own. */
+export interface Session {
+  /** Sets the whole state. Fails with `WrongArray` if an array does not fit. */
+  readonly load: (state: Arrays) => Effect.Effect<void, XlaSessionError>
+  /**
+   * Takes a step and returns its results. Fails with `WrongArray` if an array does not fit, and with `StateLost` if the step failed
+   * after it had taken the state. After any other error the state is the one before the step.
+   */
+  readonly step: (batch: Arrays) => Effect.Effect<Arrays, XlaSessionError>
+  /** Returns the whole state. */
+  readonly read: Effect.Effect<Arrays, XlaSessionError>
+  readonly memory: Effect.Effect<Memory, XlaSessionError>
+}
+
+const describe = ({ dtype, shape }: { readonly dtype: string; readonly shape: Shape }): string =>
+  `${dtype} ${ShapeError.show(shape)}`
+
+const given = (array: HostTensor.Any | undefined): string => {
+  if (array === undefined) return "missing"
+  const [expected, { length }] = [HostTensor.size(array.shape), array.data]
+  return length === expected ? describe(array) : `${describe(array)} with ${length} values`
+}
+
+// A shorter array would be read beyond its end.
+const fits = (port: Port, array: HostTensor.Any): boolean =>
+  describe(port) === describe(array) && array.data.length === HostTensor.size(array.shape)
+
+/** Returns the arrays of ports in their order. */
+const ordered = (
+  ports: ReadonlyArray<Port>,
+  arrays: Arrays
+): Effect.Effect<ReadonlyArray<HostTensor.Any>, WrongArray> =>
+  Effect.forEach(ports, (port) => {
+    const array = arrays[port.name]
+    if (array !== undefined && fits(port, array)) return Effect.succeed(array)
+    return Effect.fail(new WrongArray({ name: port.name, expected: describe(port), given: given(array) }))
+  })
+
+const named = (ports: ReadonlyArray<Port>, arrays: ReadonlyArray<HostTensor.Any>): Arrays =>
+  Object.fromEntries(ports.map(({ name }, place) => [name, arrays[place]!]))
+
+const list = (types: ReadonlyArray<Executable.ResultType>): string =>
+  types.length === 0 ? "nothing" : types.map(describe).join(", ")
+
+/** Returns true if the program writes the next state over the state, and false if it only reads it. */
+const isReplacing = ({ text }: Program): boolean => text.includes("tf.aliasing_output")
+
+/** Fails with `WrongProgram` if the compiled program does not return what the ports say. */
+const matched = (program: Program, found: ReadonlyArray<Executable.ResultType>) => {
+  const [expected, given] = [
+    list(isReplacing(program) ? [...program.state, ...program.results] : program.results),
+    list(found)
+  ]
+  return expected === given ? Effect.void : Effect.fail(new WrongProgram({ expected, given }))
+}
+
+/**
+ * Compiles a program for the first device of the client, and puts a state there. All of it is freed when the scope closes. Fails with
+ * `WrongArray` if an array of the state does not fit, with `PjrtError` if the program does not compile, and with `WrongProgram` if it
+ * returns something else than its ports.
+ */
+export const open = Effect.fnUntraced(function*(
+  client: Client,
+  program: Program,
+  state: Arrays,
+  options: CompileOptions = {}
+) {
+  const { handles } = client
+  const device = client.devices[0]!
+  const free = (arrays: ReadonlyArray<DeviceArray.DeviceArray>) => arrays.forEach((array) => handles.free(array))
+
+  const placed = Effect.fnUntraced(function*(arrays: Arrays) {
+    const host = yield* ordered(program.state, arrays)
+    return yield* handles.attempt(() => {
+      const { arrays, sent } = DeviceArray.upload(client, device, host)
+      handles.settle(sent)
+      return arrays
+    })
+  })
+
+  let held: ReadonlyArray<DeviceArray.DeviceArray> = []
+  let steps = 0
+  let lost: StateLost | undefined
+  const intact = Effect.suspend(() => lost === undefined ? Effect.succeed(held) : Effect.fail(lost))
+
+  const load: Session["load"] = Effect.fnUntraced(function*(arrays) {
+    const next = yield* placed(arrays)
+    free(held)
+    held = next
+    lost = undefined
+  }, Effect.uninterruptible)
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => free(held)))
+  yield* load(state)
+  const executable = yield* Effect.acquireRelease(
+    handles.attempt(() => Executable.compile(client, program.text, options)),
+    (compiled) => Effect.sync(() => Executable.free(client, compiled))
+  )
+  yield* matched(program, executable.results)
+  const replaces = isReplacing(program)
+
+  const taken = (host: ReadonlyArray<HostTensor.Any>) =>
+    handles.attempt(() => {
+      const { arrays, sent } = DeviceArray.upload(client, device, host)
+      const { completed, results } = Executable.execute(client, executable, [[...held, ...arrays]])
+      handles.settle([...sent, ...completed])
+      const made = results[0]!
+      const first = replaces ? held.length : 0
+      const told = made.slice(first)
+      const metrics = DeviceArray.download(client, told, program.results)
+      free([...arrays, ...told, ...(replaces ? held : [])])
+      if (replaces) held = made.slice(0, first)
+      steps++
+      return named(program.results, metrics)
+    })
+
+  /** Returns the error of a step, or `StateLost` if the state is gone. */
+  const judged = Effect.fnUntraced(function*(error: PjrtError) {
+    const gone = handles.attempt(() => held.some((array) => DeviceArray.isDonated(client, array)))
+    if (!(yield* Effect.orElseSucceed(gone, () => true))) return yield* error
+    free(held)
+    held = []
+    lost = new StateLost({ step: steps + 1, reason: error })
+    return yield* lost
+  })
+
+  const session: Session = {
+    load,
+    step: Effect.fnUntraced(function*(batch) {
+      yield* intact
+      return yield* Effect.catch(taken(yield* ordered(program.batch, batch)), judged)
+    }, Effect.uninterruptible),
+    read: Effect.flatMap(
+      intact,
+      (arrays) => handles.attempt(() => named(program.state, DeviceArray.download(client, arrays, program.state)))
+    ),
+    memory: Effect.flatMap(intact, (arrays) =>
+      handles.attempt(() => ({
+        arrays: arrays.length,
+        bytes: arrays.reduce((sum, array) => sum + DeviceArray.size(client, array), 0),
+        step: Executable.memory(client, executable)
+      })))
+  }
+  return session
+})
