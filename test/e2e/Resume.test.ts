@@ -4,10 +4,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
+import { type Candidate, onnx, present, tensorflow } from "../layers/engine/engines.ts"
 import { ended, start } from "./child.ts"
 
 const SCRIPT = "test/e2e/resumeChild.ts"
-const ROWS = 90
+interface Case {
+  readonly engine: Candidate
+  readonly stages: 2 | 3
+  readonly duration: number
+  readonly sent: ReadonlyArray<keyof typeof SIGNALS>
+}
 
 const SIGNALS = {
   SIGKILL: { code: null, signal: "SIGKILL" },
@@ -31,8 +37,13 @@ const stages = (folder: string) =>
     .filter(({ name }) => name === "state.json")
     .map(({ parentPath }) => JSON.parse(text(join(parentPath, "state.json"))).state)
 
-const endedAt = async (folder: string, wanted: number, sent: keyof typeof SIGNALS): Promise<number> => {
-  const child = start(SCRIPT, [folder])
+const endedAt = async (
+  args: readonly [folder: string, ...ReadonlyArray<string>],
+  wanted: number,
+  sent: keyof typeof SIGNALS
+): Promise<number> => {
+  const [folder] = args
+  const child = start(SCRIPT, args)
   const end = ended(child)
   const before = rows(folder).length
   while (child.exitCode === null && (rows(folder).length < wanted || rows(folder).length === before)) {
@@ -50,29 +61,41 @@ const endedAt = async (folder: string, wanted: number, sent: keyof typeof SIGNAL
   return logged.length
 }
 
+const cases: ReadonlyArray<Case> = [
+  { engine: onnx, stages: 3, duration: 30, sent: ["SIGINT", "SIGKILL", "SIGHUP", "SIGTERM"] },
+  { engine: tensorflow, stages: 2, duration: 12, sent: ["SIGINT", "SIGKILL"] }
+]
+
+const installed = present(cases.map(({ engine }) => engine))
+
 describe("a run that is ended by signals and started again", () => {
-  it("leaves the files of one that never was", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "patchword-resume-"))
-    const seed = Number(process.env["PATCHWORD_SEED"] ?? Date.now() % 1_000_000)
-    try {
-      const [unbroken, broken] = [join(folder, "unbroken"), join(folder, "broken")]
-      const reference = ended(start(SCRIPT, [unbroken]))
-      const { integer } = KeyedRandom.generator({ seed, purpose: "test/kill", epoch: 0, index: 0 })
-      const sent = ["SIGINT", "SIGKILL", "SIGHUP", "SIGTERM"] as const
-      const part = Math.floor(ROWS / sent.length)
-      const killed: Array<string> = []
-      for (const [i, signal] of sent.entries()) {
-        killed.push(`${signal} ${await endedAt(broken, i * part + integer(1, part - 5), signal)}`)
+  it.each(cases.filter(({ engine }) => installed.includes(engine)))(
+    "leaves the files of one that never was, on $engine.name",
+    async ({ duration, engine: { name }, sent, stages }) => {
+      const folder = mkdtempSync(join(tmpdir(), "patchword-resume-"))
+      const seed = Number(process.env["PATCHWORD_SEED"] ?? Date.now() % 1_000_000)
+      const to = (run: string) => [join(folder, run), name, String(stages), String(duration)] as const
+      try {
+        const [unbroken, broken] = [to("unbroken"), to("broken")]
+        const reference = ended(start(SCRIPT, unbroken))
+        const { integer } = KeyedRandom.generator({ seed, purpose: "test/kill", epoch: 0, index: 0 })
+        const rowsInAll = stages * duration
+        const part = Math.floor(rowsInAll / sent.length)
+        const killed: Array<string> = []
+        for (const [i, signal] of sent.entries()) {
+          killed.push(`${signal} ${await endedAt(broken, i * part + integer(1, part - 5), signal)}`)
+        }
+        const last = await ended(start(SCRIPT, broken))
+        const told = `PATCHWORD_SEED=${seed}, ended after rows ${killed.join(", ")}: ${last.stderr}`
+        assert.strictEqual(last.code, 0, told)
+        const { code, stderr } = await reference
+        assert.strictEqual(code, 0, stderr)
+        assert.lengthOf(rows(unbroken[0]), rowsInAll)
+        assert.deepStrictEqual(contents(broken[0]), contents(unbroken[0]), told)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
       }
-      const last = await ended(start(SCRIPT, [broken]))
-      const told = `PATCHWORD_SEED=${seed}, ended after rows ${killed.join(", ")}: ${last.stderr}`
-      assert.strictEqual(last.code, 0, told)
-      const { code, stderr } = await reference
-      assert.strictEqual(code, 0, stderr)
-      assert.lengthOf(rows(unbroken), ROWS)
-      assert.deepStrictEqual(contents(broken), contents(unbroken), told)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
-  })
+    },
+    120_000
+  )
 })

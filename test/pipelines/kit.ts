@@ -112,7 +112,10 @@ export const engine = Engine.layerOnnx({ threads: 1 })
 
 export const teacher = Teacher.layerHog({ patchSize: 8, imageSize: SIDE, components: 8, fitOn: 16, seed: 0, augment })
 
-export const machine = Layer.mergeAll(engine, Layer.provideMerge(teacher, images))
+export const machineOf = <E>(runtime: Layer.Layer<Engine.Engine, E>) =>
+  Layer.mergeAll(runtime, Layer.provideMerge(teacher, images))
+
+export const machine = machineOf(engine)
 
 export const recording = (seen: Array<string>, after?: (report: Progress.Report) => Effect.Effect<void>) => ({
   report: (report: Progress.Report) =>
