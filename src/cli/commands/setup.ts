@@ -42,15 +42,27 @@ const tensorflow = Command.make("tensorflow", {
   library: Flag.Literals("library", ["cpu", "cuda"]).pipe(
     Described.optional("the kind of PyPI's library", "cuda where nvidia-smi finds a GPU, else cpu")
   ),
+  cuda: Flag.String("cuda").pipe(
+    Described.optional(
+      "the folders with CUDA 12 or 13 to link to, joined by \":\"; or pypi, which fetches NVIDIA's wheels (2.8 GB)",
+      "the usual folders if CUDA is there, else pypi"
+    )
+  ),
+  withoutDriver: Described.flag("without-driver", "install the library cuda also where there is no driver"),
   json: Flags.json
-}, ({ from, json, library, package: name }) =>
+}, ({ cuda, from, json, library, package: name, withoutDriver }) =>
   TensorFlowSetup.install({
     package: name,
+    withoutDriver,
+    ...(cuda._tag === "Some" ? { cuda: cuda.value === "pypi" ? "pypi" : cuda.value.split(":") } : {}),
     ...(from._tag === "Some" ? { from: from.value } : {}),
     ...(library._tag === "Some" ? { library: library.value } : {})
   }, report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)).pipe(
     Command.withDescription("install TensorFlow beside patchword; npm install and npm ci take it out again"),
-    Command.withExamples([{ command: "patchword setup tensorflow --from pypi" }])
+    Command.withExamples([
+      { command: "patchword setup tensorflow --from pypi" },
+      { command: "patchword setup tensorflow --library cuda" }
+    ])
   )
 
 /** The command. */

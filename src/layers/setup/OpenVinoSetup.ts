@@ -9,13 +9,14 @@ import * as OpenVino from "../engine/OpenVino.ts"
 import * as Files from "../files/Files.ts"
 import * as SetupCommand from "./SetupCommand.ts"
 import { SetupError } from "./SetupError.ts"
+import * as Wheels from "./Wheels.ts"
 
-/** SHA-256 of the wheels for Python 3.12. Their libraries are those of every other wheel. */
-const WHEELS: Readonly<Record<string, string>> = {
-  "linux-x64": "6b4375c17ddcac83a5180349e2e2bb811185c261066e2a920659892d58ef0e3b",
-  "linux-arm64": "82efccb2f9f1bdc7e5a1996e05a3b719ebff9232dd54b44150d6d2e983a86b7d",
-  "darwin-arm64": "726ac547b8474a5e7b145bc1ae5a8bb6fbcbb60b79bd9a611c67eec2c74b7a5f",
-  "win32-x64": "4e04316abff1b99e29b8cbd38deaef9bde4739eba216d982d4b3981e456ecd87"
+/** The wheels for Python 3.12. Their libraries are those of every other wheel. */
+const WHEELS: Readonly<Record<string, Pick<Wheels.Wheel, "sha256" | "megabytes">>> = {
+  "linux-x64": { megabytes: 59, sha256: "6b4375c17ddcac83a5180349e2e2bb811185c261066e2a920659892d58ef0e3b" },
+  "linux-arm64": { megabytes: 30, sha256: "82efccb2f9f1bdc7e5a1996e05a3b719ebff9232dd54b44150d6d2e983a86b7d" },
+  "darwin-arm64": { megabytes: 33, sha256: "726ac547b8474a5e7b145bc1ae5a8bb6fbcbb60b79bd9a611c67eec2c74b7a5f" },
+  "win32-x64": { megabytes: 85, sha256: "4e04316abff1b99e29b8cbd38deaef9bde4739eba216d982d4b3981e456ecd87" }
 }
 
 /** Libraries of the wheel that an ONNX model on a processor needs, and the licences. */
@@ -49,34 +50,23 @@ export const install = Effect.fn("patchword.setup.openvino")(function*(report: S
   const found = { library: "openvino", version: OpenVino.VERSION, folder }
   if (yield* Effect.orElseSucceed(files.fs.exists(folder), () => false)) return { ...found, fetched: false }
   const platform = `${process.platform}-${process.arch}`
-  const digest = WHEELS[platform]
-  if (digest === undefined) {
+  const wheel = WHEELS[platform]
+  if (wheel === undefined) {
     const remedy = `use one of ${
       Object.keys(WHEELS).join(", ")
     }, or name a folder with OpenVINO's libraries to the engine`
     return yield* new SetupError({ part: "wheel", detail: `OpenVINO has no wheel for ${platform}`, remedy })
   }
-  yield* report(`fetching openvino ${OpenVino.VERSION} from PyPI`)
-  const { join } = files.path
   const temporary = yield* SetupCommand.workspace
-  const list = join(temporary, "requirements.txt")
-  yield* files.write(list, `openvino==${OpenVino.VERSION} --hash=sha256:${digest}\n`)
-  const which = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--require-hashes"]
-  yield* SetupCommand.run("wheel", SetupCommand.ONLINE, temporary, [
-    ...SetupCommand.PIP,
-    "download",
-    ...which,
-    "--requirement",
-    list,
-    "--dest",
-    temporary
-  ])
-  const names = yield* Effect.orElseSucceed(files.fs.readDirectory(temporary), () => [])
-  const libraries = yield* unpacked(join(temporary, names.find((name) => name.endsWith(".whl")) ?? "openvino.whl"))
+  const openvino = { name: "openvino", version: OpenVino.VERSION, ...wheel }
+  const [file] = yield* Wheels.fetch(temporary, "3.12", [openvino], report)
+  const libraries = yield* unpacked(file!)
   yield* files.writeFolder(
     folder,
     (fresh) =>
-      Effect.forEach(libraries, ([name, bytes]) => files.writeParts(join(fresh, name), [bytes]), { discard: true })
+      Effect.forEach(libraries, ([name, bytes]) => files.writeParts(files.path.join(fresh, name), [bytes]), {
+        discard: true
+      })
   )
   return { ...found, fetched: true }
 }, Effect.scoped)

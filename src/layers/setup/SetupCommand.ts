@@ -21,7 +21,7 @@ export const run = (
     execFile(program, given, { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 26, signal }, (error, stdout, stderr) => {
       if (error === null) return resume(Effect.succeed(stdout))
       const said = `${stderr}${stdout}`.trim().split("\n").slice(-12).join("\n")
-      const detail = said === "" ? error.message : `${program} failed (${said})`
+      const detail = said === "" ? error.message.trim() : `${program} failed (${said})`
       resume(Effect.fail(new SetupError({ part, detail, remedy })))
     })
   })

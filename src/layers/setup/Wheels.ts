@@ -1,0 +1,55 @@
+/** Wheels of PyPI whose digests are known here. */
+import { Effect } from "effect"
+import { globSync } from "node:fs"
+import * as Files from "../files/Files.ts"
+import * as SetupCommand from "./SetupCommand.ts"
+
+/** A wheel and the SHA-256 of its file. */
+export interface Wheel {
+  readonly name: string
+  readonly version: string
+  readonly sha256: string
+  /** Size of the file, in 10⁶ bytes. */
+  readonly megabytes: number
+}
+
+/** Size of all files, in 10⁶ bytes. */
+export const megabytes = (wheels: ReadonlyArray<Wheel>): number =>
+  wheels.reduce((sum, wheel) => sum + wheel.megabytes, 0)
+
+/**
+ * Fetches wheels into a folder, one after the other, and returns their files. pip checks the digests. A wheel that an earlier run
+ * fetched whole is not fetched again. Fails with `SetupError`, and with `FileError`.
+ */
+export const fetch = Effect.fnUntraced(function*(
+  folder: string,
+  python: string,
+  wheels: ReadonlyArray<Wheel>,
+  report: SetupCommand.Report
+) {
+  const files = yield* Files.make
+  const { join } = files.path
+  yield* files.makeFolder(folder)
+  return yield* Effect.forEach(wheels, ({ megabytes, name, sha256, version }) =>
+    Effect.gen(function*() {
+      const list = join(folder, "requirements.txt")
+      yield* files.write(list, `${name}==${version} --hash=sha256:${sha256}\n`)
+      yield* report(`fetching ${name} ${version} from PyPI (${megabytes} MB)`)
+      yield* SetupCommand.run("wheel", SetupCommand.ONLINE, folder, [
+        ...SetupCommand.PIP,
+        "download",
+        "--no-cache-dir",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        python,
+        "--require-hashes",
+        "--requirement",
+        list,
+        "--dest",
+        folder
+      ])
+      const [file = `${name}.whl`] = globSync(`${name.replaceAll("-", "_")}-${version}-*.whl`, { cwd: folder })
+      return join(folder, file)
+    }))
+})
