@@ -149,7 +149,9 @@ export const greedy: TrainStep<{ readonly w: Tensor<[1]> }, { readonly x: Tensor
       tf.tile(tf.reshape(untyped(w), [1, 1]), [side, 1]),
       tf.tile(tf.reshape(untyped(x), [1, 1]), [1, side])
     ]
-    return { metrics: {}, state: { w: unsafeTyped(tf.add(untyped(w), tf.max(tf.exp(tf.add(rows, columns))))) } }
+    // A result must be in memory as a whole.
+    const all = tf.exp(tf.add(rows, columns))
+    return { metrics: { all: unsafeTyped(all) }, state: { w: unsafeTyped(tf.add(untyped(w), tf.max(all))) } }
   }
 }
 

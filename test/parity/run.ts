@@ -7,6 +7,7 @@ import * as Runner from "./runner.ts"
 const engines: Readonly<Record<string, Layer.Layer<Engine.Engine, Engine.EngineError>>> = {
   onnx: Engine.layerOnnx(),
   openvino: Engine.layerOpenVino(),
+  xla: Engine.layerXla(),
   tensorflow: Engine.layerTensorFlow(),
   "onnx-web": Engine.layerOnnxWeb(),
   reference: Engine.layerReference

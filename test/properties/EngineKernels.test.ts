@@ -8,10 +8,14 @@ import type { DType, HostTensor } from "../../src/shapes/HostTensor.ts"
 import * as HostTensors from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
 import { type Any, unsafeTyped, untyped } from "../../src/shapes/Tensor.ts"
-import { openvino, present, tensorflow } from "../layers/engine/engines.ts"
+import { openvino, present, tensorflow, xla } from "../layers/engine/engines.ts"
 
-const compiled = present([{ name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }, openvino, tensorflow]).map(
-  ({ layer, name }) => ({ name, numRuns: name === openvino.name ? 1 : 6, runtime: ManagedRuntime.make(layer) })
+const compiled = present([{ name: "onnx", layer: Engine.layerOnnx({ threads: 1 }) }, openvino, tensorflow, xla]).map(
+  ({ layer, name }) => ({
+    name,
+    numRuns: name === openvino.name || name === xla.name ? 1 : 6,
+    runtime: ManagedRuntime.make(layer)
+  })
 )
 const eager = ManagedRuntime.make(Engine.layerReference)
 

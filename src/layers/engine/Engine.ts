@@ -52,7 +52,7 @@ export {
   WorkerLost,
   WrongShape
 } from "./EngineError.ts"
-export { layerOnnx, layerOnnxWeb, layerOpenVino, layerReference, layerTensorFlow } from "./EngineLayers.ts"
+export { layerOnnx, layerOnnxWeb, layerOpenVino, layerReference, layerTensorFlow, layerXla } from "./EngineLayers.ts"
 export {
   type About,
   Engine,
@@ -67,6 +67,7 @@ export type { OnnxOptions } from "./Onnx.ts"
 export type { OnnxWebOptions } from "./OnnxWeb.ts"
 export type { OpenVinoOptions } from "./OpenVino.ts"
 export type { TensorFlowOptions } from "./TensorFlow.ts"
+export type { XlaOptions } from "./Xla.ts"
 
 /**
  * Chooses the fastest engine of this machine that is exact enough. `EngineSurvey` measures each engine for some seconds.

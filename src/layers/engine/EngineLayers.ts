@@ -6,6 +6,7 @@ import type { OnnxOptions } from "./Onnx.ts"
 import type { OnnxWebOptions } from "./OnnxWeb.ts"
 import type { OpenVinoOptions } from "./OpenVino.ts"
 import type { TensorFlowOptions } from "./TensorFlow.ts"
+import type { XlaOptions } from "./Xla.ts"
 
 // Each engine is imported when its layer is built, because a browser would not find the imports of the others.
 const loaded = <O, E>(
@@ -48,6 +49,15 @@ export const layerTensorFlow = (options: TensorFlowOptions = {}): Layer.Layer<En
  */
 export const layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, loaded(() => import("./OpenVino.ts"), options))
+
+/**
+ * Runs each step as one program of XLA, through a plugin of PJRT for the kind of device. It uses a worker thread. The state lives on the
+ * device, and each step writes the next state into its memory. It needs a plugin, which patchword does not install. A step that fails
+ * after it has taken the state loses it: then every later call fails. Fails with `ProviderUnavailable`, which says how to install
+ * the plugin.
+ */
+export const layerXla = (options: XlaOptions = {}): Layer.Layer<Engine, EngineError> =>
+  Layer.effect(Engine, loaded(() => import("./Xla.ts"), options))
 
 /**
  * Runs the same steps, operation by operation, on TensorFlow.js's cpu backend. It is slow and simple, and the reference of

@@ -16,14 +16,14 @@ import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import * as Loss from "../../../src/shapes/Loss.ts"
 import type { Any, Tensor } from "../../../src/shapes/Tensor.ts"
 import { holds } from "../../laws/kit.ts"
-import { absent, type Candidate, on, onnx, openvino, present, reference, tensorflow, web } from "./engines.ts"
+import { absent, type Candidate, on, onnx, openvino, present, reference, tensorflow, web, xla } from "./engines.ts"
 
 const models = new URL("../teacher/fixtures/", import.meta.url)
 
 const reasonOf = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
 
-for (const { layer, name } of present([onnx, web, reference, tensorflow, openvino])) {
+for (const { layer, name } of present([onnx, web, reference, tensorflow, openvino, xla])) {
   const runtime = ManagedRuntime.make(Layer.fresh<Engine.Engine, Engine.EngineError, never>(layer))
   afterAll(() => runtime.dispose())
   holds(`the ${name} engine`, Laws.engine(runtime))
@@ -42,7 +42,7 @@ const counts = (candidate: Candidate, spare: { readonly tensors: number; readonl
   })
 
 for (const candidate of [onnx, web, openvino]) counts(candidate, { tensors: 2, bytes: 8 * 4 })
-for (const candidate of [reference, tensorflow]) counts(candidate, { tensors: 0, bytes: 0 })
+for (const candidate of [reference, tensorflow, xla]) counts(candidate, { tensors: 0, bytes: 0 })
 
 describe("the worker", () => {
   it.effect("is lost for everyone when it ends", () =>
@@ -58,7 +58,7 @@ describe("the worker", () => {
       assert.match(error.message, /affine: the engine's worker thread has ended \(exit code 3\)/)
     }))
 
-  it.effect.each(present([onnx, openvino, tensorflow]))(
+  it.effect.each(present([onnx, openvino, tensorflow, xla]))(
     "of $name ends with its layer, also when a handle is open",
     ({ layer }) =>
       Effect.gen(function*() {

@@ -3,6 +3,7 @@ import { Effect, type Layer } from "effect"
 import { existsSync } from "node:fs"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as OpenVino from "../../../src/layers/engine/OpenVino.ts"
+import * as PluginFile from "../../../src/layers/pjrt/PluginFile.ts"
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"
 
@@ -37,6 +38,14 @@ export const openvino: Candidate = {
   ...(existsSync(Effect.runSync(OpenVino.cached))
     ? {}
     : { missing: "not set up, see patchword setup openvino" })
+}
+
+export const xla: Candidate = {
+  name: "xla",
+  layer: Engine.layerXla(),
+  ...(existsSync(Effect.runSync(PluginFile.cached("cpu")))
+    ? {}
+    : { missing: "not set up, see patchword setup xla" })
 }
 
 export const present = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>

@@ -1,9 +1,15 @@
 /** OpenVINO's C interface, called through koffi. Every function throws the library's error message. */
 import koffi from "koffi"
 import { Model } from "../../compiler/onnx/OnnxSchema.ts"
-import type { Port } from "./Protocol.ts"
 
 type Pointer = bigint
+
+/** An input or output of a model. A free size is `-1`. */
+export interface Port {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: string
+}
 
 /** An array of a type that programs use. */
 export interface Elements {
