@@ -448,12 +448,19 @@ export const engine = <E>(
         )
         Claim.holds(error.reason._tag === "OutOfMemory", () => `the error is ${error.reason._tag}: ${error.message}`)
         Claim.same(error[Runtime.errorExitCode], 70, "the exit code")
-        Claim.same(yield* engine.memory, held, "the memory held after the failure")
-        if (Result.isSuccess(opened)) {
-          const state = yield* Effect.result(opened.success.snapshot)
-          if (Result.isSuccess(state)) Claim.same(state.success, { steps: 0, state: { w } }, "the state")
-          else Claim.same(state.failure.reason._tag, "StateCorrupted", "the reason")
+        const after = yield* engine.memory
+        const state = yield* Effect.result(Effect.flatMap(Effect.fromResult(opened), (handle) => handle.snapshot))
+        if (Result.isSuccess(state) || Result.isFailure(opened)) {
+          Claim.same(after, held, "the memory held after the failure")
+        } else {
+          Claim.same(state.failure.reason._tag, "StateCorrupted", "the reason")
+          // A lost state may have been freed.
+          Claim.holds(
+            after.bytes <= held.bytes,
+            () => `after the failure, ${after.bytes} bytes are held, not ${held.bytes}`
+          )
         }
+        if (Result.isSuccess(state)) Claim.same(state.success, { steps: 0, state: { w } }, "the state")
         const other = yield* engine.infer(Steps.affine, Steps.weights())
         yield* other.run(Steps.x())
       }),

@@ -134,7 +134,7 @@ describe("the help", () => {
       "patchword config has no flag --epochs; --epochs is a value of the configuration: --set"
     ],
     [["plan", "--stages", "foo"], "--stages: expected tokenizer, pretrain or finetune, got \"foo\""],
-    [["plan", "--engine", "foo"], "--engine: expected onnx, openvino, tensorflow, reference or auto, got \"foo\""],
+    [["plan", "--engine", "foo"], "--engine: expected onnx, openvino, tensorflow, xla, reference or auto, got \"foo\""],
     [["plan", "--threads", "x"], "--threads: expected a number, got \"x\""],
     [["plan", "--seed", "1", "--seed", "2"], "--seed is given 2 times, but takes one value"],
     [["plan", "--split"], "--split has no value, expected a text"],

@@ -7,20 +7,23 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
-import { onnx, openvino, present, reference, tensorflow } from "../layers/engine/engines.ts"
+import { onnx, openvino, present, reference, tensorflow, xla } from "../layers/engine/engines.ts"
 import * as Runner from "./runner.ts"
 
 const golden = fileURLToPath(new URL("../golden", import.meta.url))
 const names = Runner.names(golden)
 
-describe.each(present([onnx, reference, tensorflow, openvino]))("official fixtures, $name", (engine) => {
+describe.each(present([onnx, reference, tensorflow, openvino, xla]))("official fixtures, $name", (engine) => {
   layer(engine.layer)((it) => {
-    it.effect.each(engine === openvino ? ["quantizer"] : names)("%s", (name) =>
-      Effect.gen(function*() {
-        const outcome = yield* Runner.run(golden, name)
-        assert.deepStrictEqual(Runner.problems(outcome), [])
-        assert.isAbove(outcome.checks.length, 0)
-      }))
+    it.effect.each(engine === openvino || engine === xla ? ["quantizer"] : names)(
+      "%s",
+      (name) =>
+        Effect.gen(function*() {
+          const outcome = yield* Runner.run(golden, name)
+          assert.deepStrictEqual(Runner.problems(outcome), [])
+          assert.isAbove(outcome.checks.length, 0)
+        })
+    )
   })
 })
 
@@ -133,7 +136,7 @@ describe("the runner", () => {
       const steam = run(folder, "--engine", "steam")
       assert.deepStrictEqual([steam.status, steam.stderr], [
         64,
-        "there is no engine steam: choose onnx, openvino, tensorflow, onnx-web, reference\n"
+        "there is no engine steam: choose onnx, openvino, xla, tensorflow, onnx-web, reference\n"
       ])
     }))
 })

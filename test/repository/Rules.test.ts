@@ -205,7 +205,7 @@ describe("the escape hatch", () => {
       "src/laws/Engine.ts: untyped": 2,
       "src/laws/EngineScript.ts: unsafeTyped": 2,
       "src/laws/EngineScript.ts: untyped": 4,
-      "src/laws/EngineSteps.ts: unsafeTyped": 1,
+      "src/laws/EngineSteps.ts: unsafeTyped": 2,
       "src/laws/EngineSteps.ts: untyped": 3
     })
   })

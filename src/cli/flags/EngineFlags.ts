@@ -8,7 +8,7 @@ import * as Described from "./Described.ts"
 
 /** The engine and its options. */
 export const flags = {
-  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "reference", "auto"]).pipe(
+  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "xla", "reference", "auto"]).pipe(
     Described.withDefault("the engine; auto measures all and takes the fastest that is exact enough", "onnx")
   ),
   threads: Flag.Int("threads").pipe(
@@ -31,7 +31,7 @@ export const flags = {
 
 /** The values of {@link flags}. */
 export interface EngineFlags {
-  readonly engine: "onnx" | "openvino" | "tensorflow" | "reference" | "auto"
+  readonly engine: "onnx" | "openvino" | "tensorflow" | "xla" | "reference" | "auto"
   readonly threads: number
   readonly precision: "fp32" | "tf32" | "bf16"
   readonly memory: "high" | "low"
@@ -54,6 +54,10 @@ export const layer = (
       return threads > 0
         ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
         : Engine.layerTensorFlow({ precision })
+    case "xla":
+      return threads > 0 || precision !== "fp32"
+        ? refused("expected neither --threads nor another --precision than fp32; XLA takes all cores")
+        : Engine.layerXla()
     case "auto":
       return threads > 0 || precision !== "fp32"
         ? refused("expected neither --threads nor another --precision than fp32; engines are measured as they come")

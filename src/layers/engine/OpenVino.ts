@@ -4,10 +4,10 @@ import { globSync } from "node:fs"
 import { join } from "node:path"
 import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
 import * as Caches from "../files/Caches.ts"
+import { physicalCores } from "../machine/Processor.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
 import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import type { Options } from "./OpenVinoWorker.ts"
-import { physicalCores } from "./Processor.ts"
 import * as Thread from "./Thread.ts"
 
 /** Options of `layerOpenVino`. */

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os"
 import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
 import * as Client from "../pjrt/Client.ts"
+import * as Executable from "../pjrt/Executable.ts"
 import * as Plugin from "../pjrt/Plugin.ts"
 import * as XlaSession from "../pjrt/XlaSession.ts"
 import { StateLost } from "../pjrt/XlaSessionError.ts"
@@ -23,13 +24,21 @@ interface Open {
 
 const { file, options } = workerData as Options
 const opened = new Map<number, Open>()
+const compiled = new Map<string, Executable.Executable>()
 let handles = 0
 let client: Client.Client | undefined
 
-const answer = <A, E>(effect: Effect.Effect<A, E>): A => Result.getOrThrow(Effect.runSync(Effect.result(effect)))
+// The engine itself knows that a failed step loses the state. It needs the reason.
+const finding = (error: { readonly finding: string }): string =>
+  error instanceof StateLost ? error.reason.finding : error.finding
+
+const answer = <A, E extends { readonly finding: string }>(effect: Effect.Effect<A, E>): A =>
+  Result.getOrThrowWith(Effect.runSync(Effect.result(effect)), (error) => new Error(finding(error)))
 
 /** Returns a result, and the scope in which it lives. */
-const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): readonly [result: A, scope: Scope.Closeable] => {
+const scoped = <A, E extends { readonly finding: string }>(
+  effect: Effect.Effect<A, E, Scope.Scope>
+): readonly [result: A, scope: Scope.Closeable] => {
   const scope = Effect.runSync(Scope.make())
   const closing = Effect.tapError(
     Effect.provideService(effect, Scope.Scope, scope),
@@ -55,9 +64,19 @@ const start = (): Answer<"start"> => {
   }]
 }
 
+// Evaluations open the same program again and again. Compiled programs live as long as the thread.
+const compile: XlaSession.Compile = (given, text) => {
+  const known = compiled.get(text)
+  if (known !== undefined) return Effect.succeed(known)
+  return Effect.map(given.handles.attempt(() => Executable.compile(given, text)), (made) => {
+    compiled.set(text, made)
+    return made
+  })
+}
+
 const open = ({ held, model }: Calls["open"]["ask"]): Answer<"open"> => {
   const program: XlaSession.Program = deserialize(model)
-  const [session, scope] = scoped(XlaSession.open(client!, program, held))
+  const [session, scope] = scoped(XlaSession.open(client!, program, held, compile))
   const handle = handles++
   opened.set(handle, { session, scope })
   return [{ handle, inputs: [], outputs: [] }]
@@ -84,12 +103,7 @@ const memory = (): Answer<"memory"> => {
 serve({
   start,
   open,
-  // The engine itself knows that a failed step loses the state. It needs the reason.
-  run: ({ handle, inputs }) =>
-    sent(
-      answer(Effect.mapError(opened.get(handle)!.session.step(inputs), (error) =>
-        error instanceof StateLost ? new Error(error.reason.finding) : error))
-    ),
+  run: ({ handle, inputs }) => sent(answer(opened.get(handle)!.session.step(inputs))),
   read: ({ handle }) => sent(answer(opened.get(handle)!.session.read)),
   close,
   memory

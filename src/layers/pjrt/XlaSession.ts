@@ -1,5 +1,5 @@
 /** Runs a program in StableHLO, whose state lives on a device. */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
@@ -98,6 +98,19 @@ const matched = (program: Program, found: ReadonlyArray<Executable.ResultType>) 
   return expected === given ? Effect.void : Effect.fail(new WrongProgram({ expected, given }))
 }
 
+/** Compiles a StableHLO module. */
+export type Compile = (
+  client: Client,
+  text: string
+) => Effect.Effect<Executable.Executable, PjrtError, Scope.Scope>
+
+/** Compiles a module, and frees it when the scope closes. */
+export const compileOnce = (options: CompileOptions = {}): Compile => (client, text) =>
+  Effect.acquireRelease(
+    client.handles.attempt(() => Executable.compile(client, text, options)),
+    (compiled) => Effect.sync(() => Executable.free(client, compiled))
+  )
+
 /**
  * Compiles a program for the first device of the client, and puts a state there. All of it is freed when the scope closes. Fails with
  * `WrongArray` if an array of the state does not fit, with `PjrtError` if the program does not compile, and with `WrongProgram` if it
@@ -107,7 +120,7 @@ export const open = Effect.fnUntraced(function*(
   client: Client,
   program: Program,
   state: Arrays,
-  options: CompileOptions = {}
+  compile: Compile = compileOnce()
 ) {
   const { handles } = client
   const device = client.devices[0]!
@@ -136,10 +149,7 @@ export const open = Effect.fnUntraced(function*(
 
   yield* Effect.addFinalizer(() => Effect.sync(() => free(held)))
   yield* load(state)
-  const executable = yield* Effect.acquireRelease(
-    handles.attempt(() => Executable.compile(client, program.text, options)),
-    (compiled) => Effect.sync(() => Executable.free(client, compiled))
-  )
+  const executable = yield* compile(client, program.text)
   yield* matched(program, executable.results)
   const replaces = isReplacing(program)
 

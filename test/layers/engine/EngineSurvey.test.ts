@@ -3,7 +3,7 @@ import { Effect, Layer, Logger, Runtime, Schema } from "effect"
 import { trained } from "../../../src/laws/Engine.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as EngineSurvey from "../../../src/layers/engine/EngineSurvey.ts"
-import { roundsToBf16 } from "../../../src/layers/engine/Processor.ts"
+import { roundsToBf16 } from "../../../src/layers/machine/Processor.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { reference } from "./engines.ts"
 
