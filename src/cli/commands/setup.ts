@@ -3,6 +3,7 @@ import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as OpenVinoSetup from "../../layers/setup/OpenVinoSetup.ts"
 import * as TensorFlowSetup from "../../layers/setup/TensorFlowSetup.ts"
+import * as XlaSetup from "../../layers/setup/XlaSetup.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -30,6 +31,19 @@ const openvino = Command.make(
 ).pipe(
   Command.withDescription("fetch OpenVINO from PyPI (up to 85 MB) into your folder of caches, with pip"),
   Command.withExamples([{ command: "patchword setup openvino" }])
+)
+
+const xla = Command.make(
+  "xla",
+  {
+    platform: Flag.Literals("platform", ["cpu", "cuda"]).pipe(Described.withDefault("the kind of devices", "cpu")),
+    json: Flags.json
+  },
+  ({ json, platform }) =>
+    XlaSetup.install(platform, report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)
+).pipe(
+  Command.withDescription("fetch XLA for one platform from PyPI (63 or 135 MB) into your folder of caches, with pip"),
+  Command.withExamples([{ command: "patchword setup xla --platform cpu" }])
 )
 
 const tensorflow = Command.make("tensorflow", {
@@ -68,6 +82,6 @@ const tensorflow = Command.make("tensorflow", {
 /** The command. */
 export const setup = Command.make("setup").pipe(
   Command.withDescription("install the library of an engine that the package does not bring"),
-  Command.withSubcommands([openvino, tensorflow]),
+  Command.withSubcommands([openvino, tensorflow, xla]),
   Command.withExamples([{ command: "patchword setup openvino" }])
 )
