@@ -79,10 +79,12 @@ const owned = (client: Client, executable: bigint): Executable => {
 
 /** Compiles the text of a StableHLO module. Its arguments with `tf.aliasing_output` are donated in each call. Throws `PjrtError`. */
 export const compile = (client: Client, text: string, options: CompileOptions.CompileOptions = {}): Executable => {
-  const [code, format, encoded] = [Buffer.from(text), Buffer.from("mlir"), CompileOptions.encode(options)]
+  // MLIR's parser reads one byte beyond the text, and ends only at a zero.
+  const code = Buffer.from(`${text}\0`)
+  const [format, encoded] = [Buffer.from("mlir"), CompileOptions.encode(options)]
   const { executable } = client.plugin.call("PJRT_Client_Compile", {
     client: client.pointer,
-    program: Struct.write(PROGRAM, { code, length: code.length, format, formatLength: format.length }),
+    program: Struct.write(PROGRAM, { code, length: code.length - 1, format, formatLength: format.length }),
     options: encoded,
     optionsLength: encoded.length
   })

@@ -81,8 +81,13 @@ export const fromTable = (file: string, api: bigint): Plugin => {
   }
 }
 
+/** `RTLD_NOW | RTLD_NODELETE` of Linux. */
+const FOR_EVER = 0x1002
+
 const loaded = (file: string): Plugin => {
   const plugin = fromTable(file, pointer(koffi.load(file).func("void *GetPjrtApi()")()))
+  // koffi unloads it at the end of the thread, but its own threads and what it does at the end of the process need it.
+  if (process.platform === "linux") koffi.load(null).func("void *dlopen(str file, int flags)")(file, FOR_EVER)
   plugin.call("PJRT_Plugin_Initialize", {})
   return plugin
 }

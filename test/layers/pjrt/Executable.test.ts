@@ -66,6 +66,17 @@ onCpu("a program on the CPU plugin", () => {
       assert.deepStrictEqual(client.handles.counts, NOTHING)
     }))
 
+  it.effect("ends with its text, whatever lies behind it in memory", () =>
+    Effect.gen(function*() {
+      const client = yield* opened()
+      for (let size = 1; size < 64; size++) {
+        const error = yield* Effect.flip(
+          client.handles.attempt(() => Executable.compile(client, "module".padEnd(5 + size, "x")))
+        )
+        assert.include(error.detail, "error: ")
+      }
+    }))
+
   it.effect("takes flags of XLA, and refuses those that XLA does not know", () =>
     Effect.gen(function*() {
       const client = yield* opened()

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import koffi from "koffi"
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Client from "../../../src/layers/pjrt/Client.ts"
 import * as Plugin from "../../../src/layers/pjrt/Plugin.ts"
 import { file, onCpu, opened } from "./cpuPlugin.ts"
@@ -78,6 +80,12 @@ onCpu("the CPU plugin", () => {
       assert.deepStrictEqual(Array.from(new Set(client.devices.map(({ kind }) => kind))), ["cpu"])
       assert.isUndefined(Client.memory(client, client.devices[0]!))
     }))
+
+  it("lets its process end", () => {
+    const program = fileURLToPath(new URL("leavingPlugin.ts", import.meta.url))
+    const { signal, status } = spawnSync(process.execPath, [program, file], { encoding: "utf8" })
+    assert.deepInclude({ signal, status }, { signal: null, status: 0 })
+  })
 
   it.effect("takes options", () =>
     Effect.gen(function*() {
