@@ -363,6 +363,11 @@ describe("the commands", () => {
         [64, ["probe", at("run/pretrain"), "--engine", "onnx", "--precision", "bf16"], /expected --precision fp32/],
         [
           64,
+          ["probe", at("run/pretrain"), "--xla"],
+          /--engine onnx.*expected no --xla, which is for --engine tensorflow/
+        ],
+        [
+          64,
           ["probe", at("run/pretrain"), "--precision", "tf32"],
           /expected --precision fp32; choose tensorflow for tf32/
         ],

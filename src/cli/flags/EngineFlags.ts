@@ -26,7 +26,8 @@ export const flags = {
       "low recomputes blocks in the backward pass: less memory, more time; on onnx only",
       "high"
     )
-  )
+  ),
+  xla: Described.flag("xla", "XLA compiles each step as one program; its first run takes long; on tensorflow only")
 }
 
 /** The values of {@link flags}. */
@@ -35,16 +36,18 @@ export interface EngineFlags {
   readonly threads: number
   readonly precision: "fp32" | "tf32" | "bf16"
   readonly memory: "high" | "low"
+  readonly xla: boolean
 }
 
 /** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
 export const layer = (
-  { engine: name, memory, precision, threads }: EngineFlags
+  { engine: name, memory, precision, threads, xla }: EngineFlags
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
   const refused = (message: string) =>
     Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
   const own = threads > 0 ? { threads } : {}
   if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
+  if (xla && name !== "tensorflow") return refused("expected no --xla, which is for --engine tensorflow")
   switch (name) {
     case "openvino":
       return precision === "tf32"
@@ -53,7 +56,7 @@ export const layer = (
     case "tensorflow":
       return threads > 0
         ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
-        : Engine.layerTensorFlow({ precision })
+        : Engine.layerTensorFlow({ precision, xla })
     case "xla":
       return threads > 0 || precision !== "fp32"
         ? refused("expected neither --threads nor another --precision than fp32; XLA takes all cores")

@@ -99,10 +99,7 @@ export const writer = (): TensorFlowWriter => {
       const place = variable(`v${k}`, shape, dtype)
       const present = add(`g${k}`, "ReadVariableOp", [place], type(dtype))
       const port = add(`s${k}`, "PlaceholderWithDefault", [present], { ...type(dtype), shape: { shape } })
-      // TensorFlow takes over the memory of an array that lies on a multiple of 64 bytes. A variable with such memory would
-      // change with the array, and would free it in a thread that may not.
-      const copy = add(`c${k}`, "DeepCopy", [port], operand(dtype))
-      loads.push(load(`p${k}`, place, copy, dtype))
+      loads.push(load(`p${k}`, place, port, dtype))
       const read = step.emit("ReadVariableOp", [place], type(dtype))
       state.set(name, { name, shape, dtype, port, variable: place, read })
       return step.cast(read, dtype, inside(dtype))

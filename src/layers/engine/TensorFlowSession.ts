@@ -55,13 +55,16 @@ export interface Session {
 
 const ALIGNMENT = 64
 
-/** Returns a copy whose memory TensorFlow shares. It copies arrays that lie elsewhere. */
-const aligned = <A extends Packed["data"]>(data: A): { readonly buffer: ArrayBuffer; readonly data: A } => {
-  const buffer = new ArrayBuffer(data.byteLength + ALIGNMENT)
-  const beyond = Number(koffi.address(new Uint8Array(buffer)) % BigInt(ALIGNMENT))
+/** Returns a copy that begins `beyond` bytes after a multiple of 64. */
+const placed = <A extends Packed["data"]>(
+  data: A,
+  beyond: number
+): { readonly buffer: ArrayBuffer; readonly data: A } => {
+  const buffer = new ArrayBuffer(data.byteLength + 2 * ALIGNMENT)
+  const start = Number(koffi.address(new Uint8Array(buffer)) % BigInt(ALIGNMENT))
   const copy = new (data.constructor as new(of: ArrayBuffer, from: number, length: number) => A)(
     buffer,
-    (ALIGNMENT - beyond) % ALIGNMENT,
+    ALIGNMENT - start + beyond,
     data.length
   )
   copy.set(data)
@@ -109,30 +112,40 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
   const checked = (ports: ReadonlyArray<Port>, arrays: Arrays) =>
     Effect.forEach(ports, (port) => Check.array(name, port.name, port, arrays[port.name]))
 
+  const run = (
+    ports: ReadonlyArray<Port>,
+    tensors: Array<number>,
+    wanted: ReadonlyArray<string>
+  ): ReadonlyArray<Omit<Packed, "dtype">> => {
+    const made = binding.runSavedModel(session, tensors, ports.map(({ port }) => port).join(), wanted.join())
+    tensors.push(...made.map(({ id }) => id))
+    return made.map(({ id, shape }) => ({ shape, data: binding.tensorDataSync(id) }))
+  }
+
+  const freeing = <A>(body: (tensors: Array<number>) => A): Effect.Effect<A, EngineError> =>
+    Effect.suspend(() => {
+      const tensors: Array<number> = []
+      const found = Result.try({
+        try: () => body(tensors),
+        catch: (cause) => new EngineError({ program: name, reason: Check.reasonOf(problem(cause)) })
+      })
+      for (const tensor of tensors) binding.deleteTensor(tensor)
+      return Effect.fromResult(found)
+    })
+
+  /** Feeds arrays whose memory TensorFlow shares during the run. After an error the addon would never free memory of its own. */
   const fetch = (
     ports: ReadonlyArray<Port>,
     given: ReadonlyArray<HostTensor.Any>,
     wanted: ReadonlyArray<string>
-  ): Effect.Effect<ReadonlyArray<Omit<Packed, "dtype">>, EngineError> =>
+  ) =>
     Effect.suspend(() => {
-      const copies = given.map(({ data }) => aligned(data))
-      const tensors: Array<number> = []
-      const arrays = Result.try({
-        try: () => {
-          given.forEach(({ dtype, shape }, k) => {
-            tensors.push(binding.createTensor(shape, types[dtype], copies[k]!.data))
-          })
-          const inputs = ports.map(({ port }) => port).join()
-          const made = binding.runSavedModel(session, tensors, inputs, wanted.join())
-          tensors.push(...made.map(({ id }) => id))
-          return made.map(({ id, shape }) => ({ shape, data: binding.tensorDataSync(id) }))
-        },
-        catch: (cause) => new EngineError({ program: name, reason: Check.reasonOf(problem(cause)) })
+      const copies = given.map(({ data }) => placed(data, 0))
+      const found = freeing((tensors) => {
+        given.forEach(({ dtype, shape }, k) => tensors.push(binding.createTensor(shape, types[dtype], copies[k]!.data)))
+        return run(ports, tensors, wanted)
       })
-      for (const tensor of tensors) binding.deleteTensor(tensor)
-      // After an error the addon never frees the inputs, but their memory is that of the copies.
-      for (const { buffer } of copies) buffer.transfer(0)
-      return Effect.fromResult(arrays)
+      return Effect.ensuring(found, Effect.sync(() => copies.forEach(({ buffer }) => buffer.transfer(0))))
     })
 
   const named = (ports: ReadonlyArray<Port>, arrays: ReadonlyArray<Omit<Packed, "dtype">>): Arrays =>
@@ -152,7 +165,17 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
 
   const opened: Session = {
     load: Effect.fnUntraced(function*(arrays) {
-      yield* fetch(state, yield* checked(state, arrays), [loaded])
+      const given = yield* checked(state, arrays)
+      // The variables take over the memory of the tensors. TensorFlow makes it itself for arrays that lie at an odd place, so
+      // that the state is there once, and one array of it twice.
+      yield* freeing((tensors) => {
+        for (const { data, dtype, shape } of given) {
+          const odd = placed(data, 4)
+          tensors.push(binding.createTensor(shape, types[dtype], odd.data))
+          odd.buffer.transfer(0)
+        }
+        run(state, tensors, [loaded])
+      })
       corrupted = undefined
     }),
     step: Effect.fnUntraced(function*(arrays) {

@@ -298,7 +298,10 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
           for (const tensor of [...tensors, made!.id]) binding.deleteTensor(tensor)
           for (const array of arrays) array.fill(-1)
         }
-        feed(program.state, program.loaded, aligned([1, 2, 3, 4]), aligned([0, 0, 0, 0]))
+        const state = [aligned([1, 2, 3, 4]), aligned([0, 0, 0, 0])]
+        const [loaded, given] = state.map((data) => ({ shape: [4], dtype: "float32", data }) as const)
+        yield* session.load({ "state.loaded": loaded!, "state.given": given! })
+        for (const array of state) array.fill(-1)
         feed(program.batch, program.done, aligned([5, 6, 7, 8]))
         assert.deepStrictEqual(yield* session.read, {
           "state.loaded": floats(1, 2, 3, 4),
