@@ -240,7 +240,7 @@ describe("the commands", () => {
           ["probe", `${run}/pretrain`, "--tests", "test", ...skipping],
           ["knn", `${run}/pretrain`, "--tests", "test", ...skipping],
           ["encode", run, ...images, "--out", at("dirty.safetensors")],
-          ["features", `${run}/pretrain`, ...images, "--out", at("dirty.safetensors")],
+          ["features", `${run}/pretrain`, ...images, "--out", at("dirty.safetensors"), "--replace"],
           ["plan", ...skipping, "--stages", "finetune"]
         ]
         for (const verb of verbs) {
@@ -304,7 +304,7 @@ describe("the commands", () => {
           "are read in official colours, but augment.colour of the tokenizer is managed; give the images"
         )
         const digest = Effect.fnUntraced(function*(verb: string, network: string, ...more: ReadonlyArray<string>) {
-          yield* found(verb, network, ...plainly, ...more, "--out", at("colours.safetensors"))
+          yield* found(verb, network, ...plainly, ...more, "--out", at("colours.safetensors"), "--replace")
           return Result.getOrThrow(Safetensors.decode(readFileSync(at("colours.safetensors")))).metadata.images
         })
         const official = yield* digest("encode", at("official"))

@@ -79,6 +79,23 @@ describe("predict", () => {
       )
     }).pipe(Effect.provide(NodeServices.layer)))
 
+  it.live("writes over no file unless it is told to", () =>
+    Effect.gen(function*() {
+      const picture = at("photos", "disc, 0.png")
+      const before = readFileSync(picture)
+      const input = yield* Effect.flip(said("predict", at("classifier"), "--images", picture, "--out", picture))
+      assert.match(
+        String(input),
+        /disc, 0\.png: there is a file already; name another file, or have it replaced \(--replace\)/
+      )
+      assert.deepStrictEqual(readFileSync(picture), before)
+      const out = at("out", "again.csv")
+      yield* found("predict", ...common, "--out", out)
+      const again = yield* Effect.flip(said("predict", ...common, "--out", out))
+      assert.match(String(again), /again\.csv: there is a file already/)
+      yield* found("predict", ...common, "--out", out, "--replace")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.live("refuses what is no classifier, and broken pictures where it is told to", () =>
     Effect.gen(function*() {
       const other = yield* Effect.flip(said("predict", at("backbone"), "--images", at("photos")))

@@ -9,6 +9,7 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as OutputFile from "../flags/OutputFile.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as ImageRows from "../terminal/ImageRows.ts"
@@ -28,10 +29,11 @@ export const encode = Command.make("encode", {
       "none; a line of JSON for each image is printed"
     )
   ),
+  replace: OutputFile.replace,
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    yield* Effect.forEach(Option.toArray(given.out), ImageRows.checkPlace)
+    yield* OutputFile.check(Option.toArray(given.out).flatMap(ImageRows.filesOf), given.replace)
     const tokenizer = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
       given.colour

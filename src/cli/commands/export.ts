@@ -7,6 +7,7 @@ import * as Export from "../../pipelines/artifacts/Export.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as OutputFile from "../flags/OutputFile.ts"
 import * as PoolingFlags from "../flags/PoolingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
@@ -29,9 +30,11 @@ export const exported = Command.make("export", {
     Flag.filter((batch) => batch >= 1, () => "1 or more"),
     Described.optional("the number of images at a time", "any number")
   ),
+  replace: OutputFile.replace,
   json: Flags.json
-}, ({ batch, finalNorm, json, network, out, pooling, what }) =>
+}, ({ batch, finalNorm, json, network, out, pooling, replace, what }) =>
   Effect.gen(function*() {
+    yield* OutputFile.check([out], replace)
     if (what !== "features" && (Option.isSome(pooling) || Option.isSome(finalNorm))) {
       return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --final-norm")
     }

@@ -12,6 +12,7 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as OutputFile from "../flags/OutputFile.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
@@ -70,12 +71,14 @@ export const predict = Command.make("predict", {
       "none; a table is printed, or lines of JSON with --json"
     )
   ),
+  replace: OutputFile.replace,
   json: Described.flag(
     "json",
     "print a line of JSON for each image; with --out one object that describes the file"
   )
 }, (given) =>
   Effect.gen(function*() {
+    yield* OutputFile.check(Option.toArray(given.out), given.replace)
     const classifier = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.classifier, Artifact.classifier),
       given.colour

@@ -37,11 +37,8 @@ function* table(set: ImageSet.ImageSet): Generator<Uint8Array> {
 /** `codes.csv` of `codes.safetensors`. */
 const tableOf = (file: string): string => `${file.replace(/\.safetensors$/, "")}.csv`
 
-/** Fails with `FileError` if the two files of {@link write} cannot be in their place: before the images are read, not after. */
-export const checkPlace = Effect.fnUntraced(function*(file: string) {
-  const files = yield* Files.make
-  yield* Effect.forEach([file, tableOf(file)], files.checkPlace, { discard: true })
-})
+/** The two files of {@link write}. */
+export const filesOf = (file: string): ReadonlyArray<string> => [file, tableOf(file)]
 
 /**
  * Writes arrays with a row per image and the labels into a safetensors file, and beside it a CSV file with the columns `row`,

@@ -33,6 +33,7 @@ const SENTENCES = {
   circle: ["the symbolic link leads back to itself", "make it point to a file"],
   special: ["this is not a regular file", "name a regular one"],
   unwritable: ["no file or folder can be made here", "choose another place"],
+  taken: ["there is a file already", "name another file, or have it replaced (--replace)"],
   other: ["the file cannot be read or written", "check the path and the disk"]
 } as const
 
@@ -47,7 +48,7 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
 /** An operation of the file system failed. */
 export class FileError extends TaggedError<FileError>()("FileError", {
   path: Schema.String,
-  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "unwritable", "other"]),
+  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "unwritable", "taken", "other"]),
   cause: Schema.Defect()
 }) {
   override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
@@ -186,6 +187,8 @@ export interface Files {
   readonly beginFolder: (folder: string) => Effect.Effect<Effect.Effect<void>, FileError>
   /** Fails with `FileError` if a device, a FIFO, a socket or a folder is in the place of a file that is to be written. */
   readonly checkPlace: (file: string) => Effect.Effect<void, FileError>
+  /** Fails as `checkPlace` does, and if there is a file. */
+  readonly checkFree: (file: string) => Effect.Effect<void, FileError>
   /** Reads a safetensors file one tensor at a time, and computes its SHA-256. */
   readonly readTensors: (
     file: string
@@ -268,6 +271,13 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     const there = yield* ifThere(onFailure(file)(fs.stat(file)))
     if (Option.isSome(there) && there.value.type !== "File") {
       return yield* unwritable(file, `it is a ${nameOf(there.value.type)}`)
+    }
+  })
+
+  const checkFree = Effect.fnUntraced(function*(file: string) {
+    yield* checkPlace(file)
+    if (Option.isSome(yield* ifThere(onFailure(file)(fs.stat(file))))) {
+      return yield* new FileError({ path: file, kind: "taken", cause: undefined })
     }
   })
 
@@ -440,6 +450,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     regular,
     makeFolder,
     beginFolder,
+    checkFree,
     checkPlace,
     readHeader,
     readTensors,

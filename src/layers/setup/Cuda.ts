@@ -191,7 +191,8 @@ const LOAD = "import ctypes, sys; [ctypes.CDLL(file, ctypes.RTLD_GLOBAL) for fil
  * Links the libraries into `nvidia`, under the names that TensorFlow asks for. Fails with `SetupError` if one does not load, and
  * with `FileError`.
  */
-export const link = Effect.fnUntraced(function*(nvidia: string, { libraries, version }: Found) {
+export const link = Effect.fnUntraced(function*(nvidia: string, found: Found) {
+  const { libraries, version } = found
   const files = yield* Files.make
   const { fs, path: { basename, dirname, join } } = files
   // The libraries look for each other beside themselves, so they all lie in one folder.
