@@ -173,8 +173,8 @@ describe("a stage that goes on from another", () => {
           "RUN has no weights of pretrain; choose from the stages tokenizer"
         ])
         const wrong = [
-          [{ step: "last" }, /step: expected "newest" \| "previous" \| "finished", got "last"/],
-          [{ schedule: "of" }, /schedule: expected "on" \| "anew", got "of"/]
+          [{ step: "last" }, /step: expected newest, previous or finished, got "last"/],
+          [{ schedule: "of" }, /schedule: expected on or anew, got "of"/]
         ] as const
         for (const [asked, said] of wrong) {
           const refused = yield* Effect.flip(Continuation.open(one, { stage: "tokenizer", ...asked as object }))
