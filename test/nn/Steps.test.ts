@@ -94,10 +94,7 @@ const keeps = <S extends object, B, M extends object>(
       const { message, reason } = yield* Effect.flip(handle.run(batch(1)))
       assert.instanceOf(reason, Engine.NonFinite)
       assert.strictEqual(reason.metric, metric)
-      assert.match(
-        message,
-        new RegExp(`the ${metric} of step 1 is (?:Infinity|NaN); lower the learning rate or look`)
-      )
+      assert.match(message, /the (?:loss|norm of the gradients) of step 1 is (?:Infinity|NaN); lower the learning rate/)
       const kept = new Map(leaves((yield* handle.snapshot).state))
       for (const [path, { data }] of leaves(before)) assert.deepStrictEqual(kept.get(path)!.data, data, path)
     }).pipe(Effect.scoped, Effect.provide(layer)))

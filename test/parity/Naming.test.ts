@@ -120,7 +120,7 @@ describe("Naming", () => {
         "written by one of them"
     )
     const both = failure(Naming.official({ ...theirs, ...state("finetune_meanpool") }, "classifier"))
-    assert.include(both.message, "those of official and huggingface at once")
+    assert.include(both.message, "the tensors are named in several ways")
   })
 
   it("believes who is said to have named them", () => {
