@@ -54,7 +54,7 @@ describe("the colours of the official code", () => {
   it.effect("are not had of shrunk pictures", () =>
     Effect.map(
       refused(opened("exact", { ...official, shrinkTo: 8 }), "ConfigError", 64),
-      (message) => assert.include(message, "shrinkTo cannot be used with the colour official")
+      (message) => assert.include(message, "shrinkTo: expected the colour managed with shrinkTo")
     ))
 
   it.effect("are told from managed ones by set and digest", () =>
