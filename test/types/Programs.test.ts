@@ -72,18 +72,11 @@ describe("rejected programs", () => {
 })
 
 describe("the whole project", () => {
-  const check = () => compile("tsconfig.json", "--extendedDiagnostics", "--singleThreaded")
-  const figure = (output: string, name: string) => Number(new RegExp(`^${name}:\\s+([\\d.]+)`, "m").exec(output)?.[1])
-  const output = check()
+  const output = compile("tsconfig.json", "--extendedDiagnostics", "--singleThreaded")
+  const figure = (name: string) => Number(new RegExp(`^${name}:\\s+([\\d.]+)`, "m").exec(output)?.[1])
 
   it("type-checks with under 950 000 instantiations of one checker", () => {
-    assert.isBelow(figure(output, "Instantiations"), 950_000)
-  })
-
-  it("type-checks in under 10 s in the fastest of three runs", () => {
-    let fastest = figure(output, "Total time")
-    for (let runs = 1; runs < 3 && fastest >= 10; runs++) fastest = Math.min(fastest, figure(check(), "Total time"))
-    assert.isBelow(fastest, 10)
+    assert.isBelow(figure("Instantiations"), 950_000)
   })
 
   it("type-checks whatever the order in which files are checked", () => {
