@@ -14,6 +14,7 @@ import * as TransposedGradient from "../onnx/TransposedGradient.ts"
 import * as Operations from "../operations/Operations.ts"
 import * as Trace from "../trace/Trace.ts"
 import type { Program, StateUpdate } from "./Program.ts"
+import * as Writing from "./Writing.ts"
 
 /** A step as an ONNX model. */
 export interface OnnxProgram extends Program {
@@ -90,13 +91,11 @@ const resultsOf = (
       : { name, dtype, shape, source: w.name(value), transposed: false }
   })
 
-const NEXT = "next."
-
 /** Returns the states that a graph replaces. */
 const updatesOf = (graph: OnnxGraph.Graph): ReadonlyArray<StateUpdate> => {
   const isSafe = InPlace.of(graph)
-  return graph.outputs.filter(({ name }) => name.startsWith(NEXT)).map(({ name: output }) => {
-    const input = output.replace(NEXT, "state.")
+  return graph.outputs.filter(({ name }) => name.startsWith(Writing.NEXT)).map(({ name: output }) => {
+    const input = output.replace(Writing.NEXT, "state.")
     return { input, output, inPlace: isSafe(input, output) }
   })
 }

@@ -16,13 +16,11 @@
  * assert.match(text, /func\.func public @main\(%arg0: tensor<2x3xf32>\) -> tensor<2x3xf32>/)
  * ```
  */
-import type { DType } from "../../shapes/HostTensor.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
-import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
-import * as Operations from "../operations/Operations.ts"
 import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import * as Trace from "../trace/Trace.ts"
+import * as Writing from "./Writing.ts"
 
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
 export interface XlaProgram {
@@ -36,36 +34,29 @@ export interface XlaProgram {
   readonly result: object
 }
 
-const NEXT = "next."
-
 const parenthesised = (types: ReadonlyArray<Graph.Type>): string =>
   types.length === 1 ? typesOf(types) : `(${typesOf(types)})`
 
-const written = ({ graph, result }: Trace.Traced, group: string, held: object, donates: boolean): XlaProgram => {
+const written = (
+  { graph, result }: Trace.Traced,
+  state: ReadonlyArray<Graph.Value>,
+  donates: boolean
+): XlaProgram => {
   const w = new StableHloWriter()
-  const values = new Map<string, Graph.Value>()
-  const state = Tree.leaves(held).map(([path, { dtype, shape }]): Graph.Value => ({
-    name: `${group}.${path}`,
-    shape,
-    dtype: dtype as DType
-  }))
   const isHeld = new Set(state.map(({ name }) => name))
   const batch = graph.inputs.filter(({ name }) => !isHeld.has(name))
   const given = [...state, ...batch]
-  for (const [i, value] of given.entries()) values.set(value.name, { ...value, name: `%arg${i}` })
-  for (const { data, dtype, name, shape } of graph.constants) values.set(name, w.constant(data, shape, dtype))
-  for (const node of graph.nodes) {
-    const operands = node.inputs.map(({ name }) => values.get(name)!)
-    const results = [Operations.named(node.operation).stablehlo!(w, operands, node)].flat()
-    for (const [i, { name }] of node.outputs.entries()) values.set(name, results[i]!)
-  }
-  const outputs = new Map(graph.outputs.map(({ name, value }) => [name, value]))
-  const results = graph.outputs.filter(({ name }) => !name.startsWith(NEXT)).map(({ name, value }) => ({
+  const values = new Map(given.map((value, i) => [value.name, { ...value, name: `%arg${i}` }]))
+  const value = Writing.write<Graph.Value>(graph, values, {
+    constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
+    call: (operation, operands, node) => operation.stablehlo!(w, operands, node)
+  })
+  const results = graph.outputs.filter(({ name }) => !name.startsWith(Writing.NEXT)).map(({ name, value }) => ({
     ...value,
     name
   }))
-  const next = donates ? state.map(({ name }) => name.replace(`${group}.`, NEXT)) : []
-  const returned = [...next, ...results.map(({ name }) => name)].map((name) => values.get(outputs.get(name)!.name)!)
+  const next = donates ? state.map(({ name }) => name.replace(/^state\./, Writing.NEXT)) : []
+  const returned = [...next, ...results.map(({ name }) => name)].map(value)
   const parameters = given.map((value, i) =>
     `%arg${i}: ${typeOf(value)}${donates && i < state.length ? ` {tf.aliasing_output = ${i} : i32}` : ""}`
   )
@@ -83,8 +74,8 @@ const written = ({ graph, result }: Trace.Traced, group: string, held: object, d
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): XlaProgram =>
-  written(Trace.trainStep(step), "state", step.state as object, true)
+  written(Trace.trainStep(step), Writing.held("state", step.state as object), true)
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): XlaProgram =>
-  written(Trace.inference(step), "weights", step.weights as object, false)
+  written(Trace.inference(step), Writing.held("weights", step.weights as object), false)

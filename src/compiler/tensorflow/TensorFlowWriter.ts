@@ -2,21 +2,14 @@
  * Writes a program as one TensorFlow graph. The graph holds the state in variables and has three signatures: `load` sets the
  * state, `step` replaces it and gives results, `read` returns it.
  */
-import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import type { Value } from "../graph/Graph.ts"
 import { type Id, inside, make, type NodeWriter } from "./NodeWriter.ts"
 import * as SavedModel from "./SavedModel.ts"
 import type { Attributes, Element, Node } from "./SavedModel.ts"
 import type { Port, TensorFlowGraph } from "./TensorFlowGraph.ts"
 import * as Variables from "./Variables.ts"
 import * as XlaFunction from "./XlaFunction.ts"
-
-/** A value of the compiler. */
-export interface Value {
-  readonly name: string
-  readonly shape: Shape
-  readonly dtype: DType
-}
 
 /** The AdamW update of one parameter. Parameter and moments are named. */
 export interface AdamW {
@@ -66,7 +59,7 @@ export const writer = (): TensorFlowWriter => {
   const state = new Map<string, Variables.Held>()
   const batch: Array<Port> = []
   const given: Array<Typed> = []
-  const results: Array<Value & Typed & { readonly dtype: DType }> = []
+  const results: Array<Value & Typed> = []
   const assignments: Array<Variables.Assignment> = []
   const updates: Array<Variables.AdamW> = []
 
@@ -149,8 +142,8 @@ export const writer = (): TensorFlowWriter => {
       const loaded = add("loaded", "Identity", [zero, ...loads], operand("int32"))
       const done = step.emit("Identity", [step.integer(0), ...waits], operand("int32"))
       const wanted = [...results, { id: done, dtype: "int32" as const }]
-      const called = XlaFunction.make(step.nodes, given, wanted)
-      const fetched = wanted.map(({ id }, k) => (xla ? `${called.call.name}:${k}` : id))
+      const called = xla ? XlaFunction.make(step.nodes, given, wanted) : undefined
+      const fetched = wanted.map(({ id }, k) => (called === undefined ? id : `${called.call.name}:${k}`))
 
       const ports = {
         state: held.map(({ dtype, name, port, shape }) => ({ name, port, shape, dtype })),
@@ -161,8 +154,8 @@ export const writer = (): TensorFlowWriter => {
       }
       const flag = (name: string, port: string): Port => ({ name, port, shape: [], dtype: "int32" })
       const bytes = SavedModel.encode({
-        nodes: xla ? [...outer, called.call] : [...outer, ...step.nodes],
-        functions: xla ? [called.function] : [],
+        nodes: [...outer, ...(called === undefined ? step.nodes : [called.call])],
+        functions: called === undefined ? [] : [called.function],
         signatures: {
           load: { inputs: ports.state, outputs: [flag("loaded", loaded)] },
           step: { inputs: batch, outputs: [...ports.results, flag("done", ports.done)] },

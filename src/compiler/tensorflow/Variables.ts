@@ -1,15 +1,11 @@
 /** The variables in which a TensorFlow graph holds the state, and the nodes that set, read and replace them. */
 import type * as FusedAdamW from "../../shapes/FusedAdamW.ts"
-import type { DType } from "../../shapes/HostTensor.ts"
-import type { Shape } from "../../shapes/Shape.ts"
+import type { Value } from "../graph/Graph.ts"
 import { after, type Id, type NodeWriter, typed } from "./NodeWriter.ts"
 import type { Element } from "./SavedModel.ts"
 
 /** A state in its variable. */
-export interface Held {
-  readonly name: string
-  readonly shape: Shape
-  readonly dtype: DType
+export interface Held extends Value {
   /** The result that is fed to load the state, and fetched to read it. */
   readonly port: Id
   readonly variable: Id
