@@ -57,20 +57,40 @@ export const make = <const S extends Shape, D extends DType>(
   return { shape: shape as { -readonly [K in keyof S]: S[K] }, dtype, data }
 }
 
-const arrays = {
-  float32: (length: number) => new Float32Array(length),
-  int32: (length: number) => new Int32Array(length),
-  bool: (length: number) => new Uint8Array(length)
-} satisfies { readonly [D in DType]: (length: number) => DataOf<D> }
+/** The typed array of each element type. */
+export const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
 
 /** Creates an array of zeros. */
 export const zeros = <const S extends Shape, D extends DType>(
   shape: S,
   dtype: D
-): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => make(shape, dtype, arrays[dtype](size(shape)) as DataOf<D>)
+): HostTensor<{ -readonly [K in keyof S]: S[K] }, D> => make(shape, dtype, new ARRAYS[dtype](size(shape)) as DataOf<D>)
 
 /** Creates a scalar. */
 export const scalar = (value: number): HostTensor<[], "float32"> => make([], "float32", Float32Array.of(value))
 
 /** Returns the number of a scalar. */
 export const item = (tensor: HostTensor<[]>): number => tensor.data[0]!
+
+/** Returns a type and a shape in words: `float32 [2, 3]`. */
+export const describe = (type: { readonly shape: Shape; readonly dtype: string }): string =>
+  `${type.dtype} ${ShapeError.show(type.shape)}`
+
+/**
+ * Compares an array with a type and a shape, in which `-1` stands for any size. Returns both in words if they differ, and otherwise
+ * undefined. An array of another length than its shape differs.
+ */
+export const difference = (
+  expected: { readonly shape: Shape; readonly dtype: string },
+  found: Any | undefined
+): { readonly expected: string; readonly given: string } | undefined => {
+  const said = describe(expected)
+  if (found === undefined) return { expected: said, given: "missing" }
+  const { data: { length }, dtype, shape } = found
+  const isWhole = length === size(shape)
+  const fits = dtype === expected.dtype && shape.length === expected.shape.length &&
+    expected.shape.every((dim, axis) => dim === -1 || dim === shape[axis])
+  return fits && isWhole
+    ? undefined
+    : { expected: said, given: isWhole ? describe(found) : `${describe(found)} with ${length} values` }
+}

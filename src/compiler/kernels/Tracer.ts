@@ -3,7 +3,7 @@
  * graph does not have yet. Its reshapes share it until an operation needs the other shape.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type DType, size } from "../../shapes/HostTensor.ts"
+import { ARRAYS, type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type * as Graph from "../graph/Graph.ts"
@@ -20,8 +20,6 @@ interface Value extends Graph.Type {
   readonly splat?: number
   readonly reshaped: Map<string, Graph.Value>
 }
-
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 
 /** A step needs values that exist only while a program runs, or uses an operation that has no translation. */
 export class NotTraceable extends Error {
@@ -104,7 +102,7 @@ export class Tracer {
   }
 
   constant(values: ArrayLike<number>, shape: Shape, dtype: DType): tf.TensorInfo {
-    const data = new arrays[dtype](values)
+    const data = new ARRAYS[dtype](values)
     const [first] = data
     if (first !== undefined && data.length > 1 && data.every((value) => value === first)) {
       return this.filled(first, shape, dtype)
@@ -127,7 +125,7 @@ export class Tracer {
   /** Returns the elements of a constant, `undefined` for computed tensors. */
   elements(tensor: tf.TensorInfo): Graph.Data | undefined {
     const { data, dtype, shape, splat } = this.valueOf(tensor)
-    return data ?? (splat === undefined ? undefined : new arrays[dtype](size(shape)).fill(splat))
+    return data ?? (splat === undefined ? undefined : new ARRAYS[dtype](size(shape)).fill(splat))
   }
 
   /** Returns the number that fills a constant, if there is one. */

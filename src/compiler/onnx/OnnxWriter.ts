@@ -2,8 +2,7 @@
  * Builds an ONNX graph from calls of operations. It keeps which ONNX value holds a value of our graph. Reshapes are emitted only
  * where an operator reads the other shape, and equal reshapes and transposes once.
  */
-import type { DType } from "../../shapes/HostTensor.ts"
-import { size } from "../../shapes/HostTensor.ts"
+import { ARRAYS, type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { Constant, Data, Value } from "../graph/Graph.ts"
 import { sameShape } from "../graph/Types.ts"
@@ -22,10 +21,8 @@ const EXPAND_ABOVE = 4096
 
 const SWAPPED = [1, 0] as const
 
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
-
 /** The domain of ONNX Runtime's own operators. */
-export const MICROSOFT = "com.microsoft"
+const MICROSOFT = "com.microsoft"
 
 /** Writes one graph. */
 export class OnnxWriter {
@@ -102,13 +99,13 @@ export class OnnxWriter {
   }
 
   scalar(value: number, dtype: DType = "float32"): string {
-    return this.graph.constant(arrays[dtype].of(value), [], dtype)
+    return this.graph.constant(ARRAYS[dtype].of(value), [], dtype)
   }
 
   /** Returns the name of an array that is filled with one number. */
   filled(value: number, shape: Shape, dtype: DType): string {
     if (size(shape) > EXPAND_ABOVE) return this.emit("Expand", [this.scalar(value, dtype), this.integers(shape)])
-    const data: Data = new arrays[dtype](size(shape)).fill(value)
+    const data: Data = new ARRAYS[dtype](size(shape)).fill(value)
     return this.graph.constant(data, shape, dtype)
   }
 

@@ -25,7 +25,7 @@ import * as Writing from "./Writing.ts"
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
 export interface XlaProgram {
   readonly text: string
-  /** The state. A training step returns the next state first, in the same order and in the same memory. */
+  /** The state. A training step returns the next state first, in the same order and in the same memory. Others only read it. */
   readonly state: ReadonlyArray<Graph.Value>
   readonly batch: ReadonlyArray<Graph.Value>
   /** The results after the next state. */

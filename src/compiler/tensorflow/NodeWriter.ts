@@ -1,5 +1,5 @@
 /** Writes operators and constants as the nodes of a TensorFlow graph. */
-import type { DType } from "../../shapes/HostTensor.ts"
+import { ARRAYS, type DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ResultNames from "./ResultNames.ts"
 import type { Attributes, Constant, Element, Node } from "./SavedModel.ts"
@@ -34,8 +34,6 @@ export interface NodeWriter {
   /** Adds an int32 number, in the form that operators take for an axis or a size. */
   readonly integer: (value: number) => Id
 }
-
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }
 
 // In bytes.
 const SHARED_UP_TO = 64
@@ -93,7 +91,7 @@ export const make = (): NodeWriter => {
     },
     cast: (id, from, to) => from === to ? id : emit("Cast", [id], { SrcT: { type: from }, DstT: { type: to } }),
     constant,
-    scalar: (value, dtype = "float32") => constant(arrays[dtype].of(value), [], dtype),
+    scalar: (value, dtype = "float32") => constant(ARRAYS[dtype].of(value), [], dtype),
     bool: (value) => add({ shape: [], dtype: "bool", data: Uint8Array.of(value ? 1 : 0) }),
     integers: (values, shape = [values.length]) => add({ shape, dtype: "int32", data: Int32Array.from(values) }),
     integer: (value) => add({ shape: [], dtype: "int32", data: Int32Array.of(value) })

@@ -19,14 +19,6 @@ import {
   WrongShape
 } from "./EngineError.ts"
 
-const describe = ({ dtype, shape }: Tree.Leaf): string => `${dtype} ${ShapeError.show(shape)}`
-
-const given = (array: HostTensor.Any | undefined): string => {
-  if (array === undefined) return "missing"
-  const [expected, { length }] = [HostTensor.size(array.shape), array.data]
-  return length === expected ? describe(array) : `${describe(array)} with ${length} values`
-}
-
 /** Returns the array if its type and shape are the expected ones. `-1` stands for any size. Fails with `BadInput`. */
 export const array = (
   program: string,
@@ -34,12 +26,10 @@ export const array = (
   expected: Tree.Leaf,
   found: HostTensor.Any | undefined
 ): Effect.Effect<HostTensor.Any, EngineError> => {
-  const fits = found !== undefined && found.dtype === expected.dtype && found.shape.length === expected.shape.length &&
-    expected.shape.every((dim, axis) => dim === -1 || dim === found.shape[axis]) &&
-    found.data.length === HostTensor.size(found.shape)
-  if (fits) return Effect.succeed(found)
-  const reason = new BadInput({ input, expected: describe(expected), given: given(found) })
-  return Effect.fail(new EngineError({ program, reason }))
+  const difference = HostTensor.difference(expected, found)
+  // Without a difference there is an array.
+  if (difference === undefined) return Effect.succeed(found!)
+  return Effect.fail(new EngineError({ program, reason: new BadInput({ input, ...difference }) }))
 }
 
 /** Returns the arrays of a record by path, if they match the specification. Fails with `BadInput`. */

@@ -23,6 +23,12 @@ export const packed = (
   return { arrays: Object.fromEntries(copies), buffers: copies.map(([, { data }]) => data.buffer) }
 }
 
+/** Answers with arrays that nobody else holds: they are transferred as they are, if they have a buffer of their own. */
+export const sent = (arrays: Arrays): readonly [answer: Arrays, buffers: ReadonlyArray<ArrayBuffer>] => [
+  arrays,
+  Object.values(arrays).flatMap(({ data: { buffer } }) => (buffer instanceof ArrayBuffer ? buffer : []))
+]
+
 /** Options of sessions. */
 export interface Options {
   readonly provider: string

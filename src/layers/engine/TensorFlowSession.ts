@@ -11,6 +11,7 @@ import type { DType } from "../../shapes/HostTensor.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Check from "./Check.ts"
 import { EngineError, StateCorrupted } from "./EngineError.ts"
+import * as Protocol from "./Protocol.ts"
 import type { Arrays, Handlers, Packed } from "./Protocol.ts"
 
 /** The part of the addon that runs SavedModels. Tensors and sessions have numbers. All calls are synchronous. */
@@ -205,12 +206,6 @@ export const handlers = (binding: Binding): Pick<Handlers, "open" | "run" | "rea
   // The engine names the program in its errors.
   const answer = <A>(effect: Effect.Effect<A, EngineError>): A =>
     Result.getOrThrow(Effect.runSync(Effect.result(Effect.mapError(effect, ({ reason }) => reason))))
-  // The arrays are copies already, so that they are sent as they are.
-  const sent = (arrays: Arrays) =>
-    [
-      arrays,
-      Object.values(arrays).flatMap(({ data: { buffer } }) => buffer instanceof ArrayBuffer ? buffer : [])
-    ] as const
   return {
     open: ({ held, model }) => {
       const program: TensorFlowGraph = deserialize(model)
@@ -220,8 +215,8 @@ export const handlers = (binding: Binding): Pick<Handlers, "open" | "run" | "rea
       sessions.set(handle, session)
       return [{ handle, inputs: [], outputs: [] }]
     },
-    run: ({ handle, inputs }) => sent(answer(sessions.get(handle)!.step(inputs))),
-    read: ({ handle }) => sent(answer(sessions.get(handle)!.read)),
+    run: ({ handle, inputs }) => Protocol.sent(answer(sessions.get(handle)!.step(inputs))),
+    read: ({ handle }) => Protocol.sent(answer(sessions.get(handle)!.read)),
     close: ({ handle }) => {
       const session = sessions.get(handle)
       sessions.delete(handle)

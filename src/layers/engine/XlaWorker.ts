@@ -8,7 +8,8 @@ import * as Executable from "../pjrt/Executable.ts"
 import * as Plugin from "../pjrt/Plugin.ts"
 import * as XlaSession from "../pjrt/XlaSession.ts"
 import { StateLost } from "../pjrt/XlaSessionError.ts"
-import type { Answer, Arrays, Calls } from "./Protocol.ts"
+import * as Protocol from "./Protocol.ts"
+import type { Answer, Calls } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 
 /** Options of the thread: the plugin's file, and the options of its client. */
@@ -46,11 +47,6 @@ const scoped = <A, E extends { readonly finding: string }>(
   )
   return [answer(closing), scope]
 }
-
-const sent = (arrays: Arrays): Answer<"run"> => [
-  arrays,
-  Object.values(arrays).flatMap(({ data: { buffer } }) => (buffer instanceof ArrayBuffer ? buffer : []))
-]
 
 const start = (): Answer<"start"> => {
   // The client lives as long as the thread.
@@ -103,8 +99,8 @@ const memory = (): Answer<"memory"> => {
 serve({
   start,
   open,
-  run: ({ handle, inputs }) => sent(answer(opened.get(handle)!.session.step(inputs))),
-  read: ({ handle }) => sent(answer(opened.get(handle)!.session.read)),
+  run: ({ handle, inputs }) => Protocol.sent(answer(opened.get(handle)!.session.step(inputs))),
+  read: ({ handle }) => Protocol.sent(answer(opened.get(handle)!.session.read)),
   close,
   memory
 })

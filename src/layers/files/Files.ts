@@ -267,18 +267,19 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     if (type !== "Directory") return yield* unwritable(folder, `it is a ${type === "File" ? "file" : nameOf(type)}`)
   }, (self, folder) => onFailure(folder)(self))
 
-  const checkPlace = Effect.fnUntraced(function*(file: string) {
+  /** Tests whether there is a file. Fails if something else is in its place. */
+  const isTaken = Effect.fnUntraced(function*(file: string) {
     const there = yield* ifThere(onFailure(file)(fs.stat(file)))
     if (Option.isSome(there) && there.value.type !== "File") {
       return yield* unwritable(file, `it is a ${nameOf(there.value.type)}`)
     }
+    return Option.isSome(there)
   })
 
+  const checkPlace = (file: string) => Effect.asVoid(isTaken(file))
+
   const checkFree = Effect.fnUntraced(function*(file: string) {
-    yield* checkPlace(file)
-    if (Option.isSome(yield* ifThere(onFailure(file)(fs.stat(file))))) {
-      return yield* new FileError({ path: file, kind: "taken", cause: undefined })
-    }
+    if (yield* isTaken(file)) return yield* new FileError({ path: file, kind: "taken", cause: undefined })
   })
 
   /** Writes a file under a temporary name and renames it. Creates its folder if needed. */

