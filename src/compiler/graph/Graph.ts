@@ -80,16 +80,33 @@ const renamed = ({ nodes, outputs, ...rest }: Graph): Graph => {
 }
 
 /**
+ * Returns the nodes on which the values in `needed` depend, in order, and adds the operands of these nodes to `needed`. `namesOf` gives
+ * the names that a node reads and makes.
+ */
+export const needing = <N>(
+  nodes: ReadonlyArray<N>,
+  needed: Set<string>,
+  namesOf: (node: N) => { readonly inputs: ReadonlyArray<string>; readonly outputs: ReadonlyArray<string> }
+): ReadonlyArray<N> =>
+  nodes.toReversed().filter((node) => {
+    const { inputs, outputs } = namesOf(node)
+    if (!outputs.some((output) => needed.has(output))) return false
+    for (const input of inputs) needed.add(input)
+    return true
+  }).toReversed()
+
+const nameOf = ({ name }: Value): string => name
+
+/**
  * Removes all that no output needs: calls, constants and inputs. A computed value gets the name of its first output. The order
  * of the calls stays.
  */
 export const live = (graph: Graph): Graph => {
   const needed = new Set(graph.outputs.map(({ value }) => value.name))
-  const nodes = graph.nodes.toReversed().filter(({ inputs, outputs }) => {
-    if (!outputs.some(({ name }) => needed.has(name))) return false
-    for (const { name } of inputs) needed.add(name)
-    return true
-  }).toReversed()
+  const nodes = needing(graph.nodes, needed, ({ inputs, outputs }) => ({
+    inputs: inputs.map(nameOf),
+    outputs: outputs.map(nameOf)
+  }))
   return renamed({
     ...graph,
     nodes,

@@ -3,7 +3,7 @@
  * to a worker or another machine, and run by any ONNX runtime.
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
-import type * as Graph from "../graph/Graph.ts"
+import * as Graph from "../graph/Graph.ts"
 import { sameShape } from "../graph/Types.ts"
 import * as InPlace from "../onnx/InPlace.ts"
 import * as NodeOrder from "../onnx/NodeOrder.ts"
@@ -51,14 +51,6 @@ const named = ({ graph }: OnnxWriter, wanted: ReadonlyArray<Result>): (value: st
   return (value) => renamed.get(value) ?? value
 }
 
-/** Returns the nodes that the needed values depend on, in order. Adds the operands of these nodes to `needed`. */
-const live = (nodes: ReadonlyArray<OnnxGraph.Node>, needed: Set<string>): ReadonlyArray<OnnxGraph.Node> =>
-  nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((output) => needed.has(output))) return false
-    for (const input of node.inputs) needed.add(input)
-    return true
-  }).toReversed()
-
 const finished = (w: OnnxWriter, { inputs, name }: Graph.Graph, wanted: ReadonlyArray<Result>): OnnxGraph.Graph => {
   const final = named(w, wanted)
   const needed = new Set(wanted.map((result) => result.name))
@@ -69,7 +61,7 @@ const finished = (w: OnnxWriter, { inputs, name }: Graph.Graph, wanted: Readonly
   }))
   return {
     name,
-    nodes: NodeOrder.lean(live(nodes, needed)),
+    nodes: NodeOrder.lean(Graph.needing(nodes, needed, (node) => node)),
     constants: w.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: inputs.filter((input) => needed.has(input.name)),
     outputs: wanted.map(({ dtype, name: output, shape }) => ({ name: output, shape, dtype }))
