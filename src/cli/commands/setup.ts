@@ -37,13 +37,25 @@ const xla = Command.make(
   "xla",
   {
     platform: Flag.Literals("platform", ["cpu", "cuda"]).pipe(Described.withDefault("the kind of devices", "cpu")),
+    part: Flag.Literals("part", ["plugin", "compiler", "all"]).pipe(
+      Described.optional(
+        "for cuda: the plugin alone, with it what compiles for a GPU that is not here, or all of CUDA that is missing here",
+        "all where nvidia-smi finds a GPU, else plugin"
+      )
+    ),
     json: Flags.json
   },
-  ({ json, platform }) =>
-    XlaSetup.install(platform, report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)
+  ({ json, part, platform }) =>
+    XlaSetup.install({ platform, ...(part._tag === "Some" ? { part: part.value } : {}) }, report).pipe(
+      Effect.flatMap((found) => said(json, found)),
+      Failure.mapErrors
+    )
 ).pipe(
   Command.withDescription("fetch XLA for one platform from PyPI (63 or 135 MB) into your folder of caches, with pip"),
-  Command.withExamples([{ command: "patchword setup xla --platform cpu" }])
+  Command.withExamples([
+    { command: "patchword setup xla --platform cpu" },
+    { command: "patchword setup xla --platform cuda --part compiler" }
+  ])
 )
 
 const tensorflow = Command.make("tensorflow", {

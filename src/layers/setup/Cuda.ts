@@ -1,4 +1,4 @@
-/** NVIDIA's part of TensorFlow on a GPU: the driver of the machine, and the libraries of CUDA, from PyPI or from the machine. */
+/** NVIDIA's part of an engine on a GPU: the driver of the machine, and TensorFlow's libraries of CUDA, from PyPI or from the machine. */
 import { Config, Effect, Option } from "effect"
 import { globSync } from "node:fs"
 import * as Files from "../files/Files.ts"
@@ -12,16 +12,22 @@ const DRIVER = 525
 /** Tells what to do about a driver that is missing or old. */
 const REMEDY = `install NVIDIA's driver ${DRIVER} or later, or use --library cpu`
 
-/** The version of NVIDIA's driver, or none without a GPU. Fails with `SetupError` if the driver is too old. */
-export const driver: Effect.Effect<Option.Option<string>, SetupError> = Effect.gen(function*() {
+/**
+ * Returns the version of NVIDIA's driver, or none without a GPU. Fails with `SetupError` if it is older than `least`; the remedy says what
+ * to do then.
+ */
+export const driver = Effect.fnUntraced(function*(least: number, remedy: string) {
   const asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"] as const
-  const found = yield* Effect.option(SetupCommand.run("driver", REMEDY, ".", asked))
+  const found = yield* Effect.option(SetupCommand.run("driver", remedy, ".", asked))
   const version = Option.map(found, (said) => said.trim().split("\n")[0]!)
-  if (Option.isSome(version) && !(Number.parseInt(version.value) >= DRIVER)) {
-    return yield* new SetupError({ part: "driver", detail: `its version is ${version.value}`, remedy: REMEDY })
+  if (Option.isSome(version) && !(Number.parseInt(version.value) >= least)) {
+    return yield* new SetupError({ part: "driver", detail: `its version is ${version.value}`, remedy })
   }
   return version
 })
+
+/** The same for TensorFlow. */
+export const tensorflowDriver = driver(DRIVER, REMEDY)
 
 /** CUDA's wheels, of versions that TensorFlow 2.21 asks for. */
 export const WHEELS: ReadonlyArray<Wheels.Wheel> = [
@@ -133,6 +139,16 @@ export interface Found {
 
 const variable = (name: string) => Effect.map(Effect.orDie(Config.option(Config.String(name))), Option.toArray)
 
+/** The folders with NVIDIA's packages of Python 3. PyTorch brings most of them. */
+const ofPython = SetupCommand.run("python3", SetupCommand.ONLINE, ".", [
+  "python3",
+  "-c",
+  "import nvidia; print(*nvidia.__path__, sep='\\n')"
+]).pipe(
+  Effect.orElseSucceed(() => ""),
+  Effect.map((said) => said.split("\n").filter((folder) => folder !== "").flatMap((at) => globSync(`${at}/*/lib`)))
+)
+
 /** The folders where CUDA usually lies. */
 export const usual = Effect.gen(function*() {
   const environments = yield* variable("VIRTUAL_ENV")
@@ -141,22 +157,26 @@ export const usual = Effect.gen(function*() {
   return [
     ...paths.flatMap((path) => path.split(":").filter((folder) => folder !== "")),
     ...environments.flatMap((folder) => globSync(`${folder}/lib/python3*/site-packages/nvidia/*/lib`)),
+    ...(yield* ofPython),
     ...homes.flatMap((home) => [`${home}/lib64`, `${home}/extras/CUPTI/lib64`]),
     "/usr/lib/x86_64-linux-gnu"
   ]
 })
+
+/** Returns a function that finds a file in the first of these folders that has it. */
+export const locate = (folders: ReadonlyArray<string>) =>
+  Effect.map(Files.make, ({ fs, path: { join } }) => (file: string): Effect.Effect<Option.Option<string>> =>
+    Effect.map(
+      Effect.findFirst(folders, (folder) => Effect.orElseSucceed(fs.exists(join(folder, file)), () => false)),
+      Option.map((folder) => join(folder, file))
+    ))
 
 /**
  * Finds all of CUDA's libraries, of version 12 or 13, in these folders. Fails with `SetupError`, which names those that are
  * missing from the version of which there are more.
  */
 export const find = Effect.fnUntraced(function*(folders: ReadonlyArray<string>) {
-  const { fs, path: { join } } = yield* Files.make
-  const at = (file: string) =>
-    Effect.map(
-      Effect.findFirst(folders, (folder) => Effect.orElseSucceed(fs.exists(join(folder, file)), () => false)),
-      Option.map((folder) => join(folder, file))
-    )
+  const at = yield* locate(folders)
   const lookups = yield* Effect.forEach([12, 13] as const, (version) =>
     Effect.map(
       Effect.forEach(LIBRARIES, ([folder, asked, later]) => {
@@ -187,35 +207,54 @@ export const find = Effect.fnUntraced(function*(folders: ReadonlyArray<string>) 
 /** Loads each library with all that it needs. */
 const LOAD = "import ctypes, sys; [ctypes.CDLL(file, ctypes.RTLD_GLOBAL) for file in sys.argv[1:]]"
 
+/** Fails with `SetupError` if one of these libraries does not load. */
+export const check = (remedy: string, folder: string, libraries: ReadonlyArray<string>) =>
+  SetupCommand.run("CUDA", remedy, folder, ["python3", "-c", LOAD, ...libraries])
+
+/**
+ * Links libraries into a folder, under the names that are asked for. Their parts lie beside them there, because the libraries look for
+ * each other beside themselves. Fails with `FileError`.
+ */
+export const linkInto = Effect.fnUntraced(
+  function*(folder: string, libraries: ReadonlyArray<{ readonly file: string; readonly asked: string }>) {
+    const files = yield* Files.make
+    const { fs, path: { basename, dirname, join } } = files
+    yield* files.makeFolder(folder)
+    const links = new Map(libraries.flatMap(({ asked, file }) => [
+      [asked, file] as const,
+      ...globSync(`${basename(file).replace(/\.so.*$/, "")}*.so*`, { cwd: dirname(file) })
+        .map((part) => [part, join(dirname(file), part)] as const)
+    ]))
+    yield* Files.onFailure(folder)(
+      Effect.forEach(
+        links,
+        ([name, file]) =>
+          Effect.andThen(fs.remove(join(folder, name), { force: true }), fs.symlink(file, join(folder, name))),
+        {
+          discard: true
+        }
+      )
+    )
+  }
+)
+
 /**
  * Links the libraries into `nvidia`, under the names that TensorFlow asks for. Fails with `SetupError` if one does not load, and
  * with `FileError`.
  */
 export const link = Effect.fnUntraced(function*(nvidia: string, found: Found) {
   const { libraries, version } = found
-  const files = yield* Files.make
-  const { fs, path: { basename, dirname, join } } = files
-  // The libraries look for each other beside themselves, so they all lie in one folder.
-  const all = join(nvidia, "linked")
-  yield* files.makeFolder(all)
-  const links = new Map(libraries.flatMap(({ asked, file }) => [
-    [asked, file] as const,
-    ...globSync(`${basename(file).replace(/\.so.*$/, "")}*.so*`, { cwd: dirname(file) })
-      .map((part) => [part, join(dirname(file), part)] as const)
-  ]))
-  const folders = new Set(libraries.map(({ folder }) => folder))
+  const { fs, path: { join } } = yield* Files.make
+  yield* linkInto(join(nvidia, "linked"), libraries)
   yield* Files.onFailure(nvidia)(Effect.gen(function*() {
-    yield* Effect.forEach(links, ([name, file]) => fs.symlink(file, join(all, name)), { discard: true })
-    for (const folder of folders) {
+    for (const folder of new Set(libraries.map(({ folder }) => folder))) {
       yield* fs.makeDirectory(join(nvidia, folder), { recursive: true })
       yield* fs.symlink("../linked", join(nvidia, folder, "lib"))
     }
   }))
-  const remedy = `install a whole CUDA ${version}, or use --cuda pypi`
-  yield* SetupCommand.run("CUDA", remedy, nvidia, [
-    "python3",
-    "-c",
-    LOAD,
-    ...libraries.map(({ asked, folder }) => join(nvidia, folder, "lib", asked))
-  ])
+  yield* check(
+    `install a whole CUDA ${version}, or use --cuda pypi`,
+    nvidia,
+    libraries.map(({ asked, folder }) => join(nvidia, folder, "lib", asked))
+  )
 })

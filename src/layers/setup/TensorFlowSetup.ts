@@ -66,7 +66,6 @@ const HEADERS = "node-api-headers@1.9.0"
 const LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]
 const ADDON = "lib/napi-v8/tfjs_binding.node"
 const PYPI = "run it again with --from pypi"
-const ROOM = "free 8 GB here"
 
 const here = fileURLToPath(new URL("../../..", import.meta.url))
 /** The folder with the `node_modules` in which patchword lies: that of a project, or a clone. */
@@ -148,18 +147,8 @@ const unpack = Effect.fnUntraced(function*(
   const kept = yield* Caches.folder(`tensorflow-${wheel.version}-wheels`)
   const [tensorflow, ...others] = yield* Wheels.fetch(kept, PYTHON, all, report)
   yield* report("unpacking its libraries and headers")
-  yield* SetupCommand.run("unpacking", ROOM, deps, ["python3", "-c", EXTRACT, tensorflow!, deps])
-  if (others.length > 0) {
-    yield* SetupCommand.run("CUDA", ROOM, deps, [
-      ...SetupCommand.PIP,
-      "install",
-      "--no-deps",
-      "--no-index",
-      "--target",
-      deps,
-      ...others
-    ])
-  }
+  yield* SetupCommand.run("unpacking", Wheels.ROOM, deps, ["python3", "-c", EXTRACT, tensorflow!, deps])
+  if (others.length > 0) yield* Wheels.install(deps, others)
   if (Option.isSome(linked)) yield* Cuda.link(join(deps, "nvidia"), linked.value)
   return kept
 })
@@ -210,7 +199,7 @@ const build = Effect.fnUntraced(function*(home: string, deps: string, report: Se
 const kindOf = Effect.fnUntraced(function*(options: TensorFlowSetupOptions, report: SetupCommand.Report) {
   const { library, package: name = "tfjs-node-gpu", withoutDriver = false } = options
   if (library === "cpu" || (library === undefined && name === "tfjs-node")) return "cpu"
-  const driver = yield* Cuda.driver
+  const driver = yield* Cuda.tensorflowDriver
   if (Option.isSome(driver)) {
     yield* report(`NVIDIA's driver is of version ${driver.value}`)
     return "cuda"

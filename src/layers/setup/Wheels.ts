@@ -53,3 +53,19 @@ export const fetch = Effect.fnUntraced(function*(
       return join(folder, file)
     }))
 })
+
+/** Tells what to do where wheels cannot be unpacked. */
+export const ROOM = "free 8 GB here"
+
+/** Unpacks wheels into a folder, as pip does. Fails with `SetupError`. */
+export const install = (folder: string, files: ReadonlyArray<string>) =>
+  SetupCommand.run("unpacking", ROOM, folder, [
+    ...SetupCommand.PIP,
+    "install",
+    "--no-deps",
+    "--no-compile",
+    "--no-index",
+    "--target",
+    folder,
+    ...files
+  ])
