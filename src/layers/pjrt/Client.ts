@@ -43,12 +43,13 @@ const encoded = (value: string | bigint | number | boolean): readonly [bigint, S
   return [3n, BigInt(new Uint32Array(Float32Array.of(value).buffer)[0]!), 1]
 }
 
-const create = (plugin: Plugin, options: Options): bigint => {
-  const named = Object.entries(options).map(([key, given]) => {
-    const [type, value, length] = encoded(given)
+/** Returns options as a plugin takes them. */
+export const named = (given: Options) => {
+  const all = Object.entries(given).map(([key, option]) => {
+    const [type, value, length] = encoded(option)
     return Struct.write(OPTION, { name: Buffer.from(key), nameLength: Buffer.byteLength(key), type, value, length })
   })
-  return plugin.call("PJRT_Client_Create", { options: Struct.list(named), optionCount: named.length }).client
+  return { options: Struct.list(all), optionCount: all.length }
 }
 
 const describe = (plugin: Plugin, device: bigint): Device => {
@@ -64,7 +65,7 @@ const describe = (plugin: Plugin, device: bigint): Device => {
 export const open = Effect.fnUntraced(function*(plugin: Plugin, options: Options = {}) {
   const handles = new Handles(plugin)
   const client = yield* Effect.acquireRelease(
-    attempt(() => create(plugin, options)),
+    attempt(() => plugin.call("PJRT_Client_Create", named(options)).client),
     (client) =>
       Effect.sync(() => {
         handles.close()

@@ -5,6 +5,7 @@ import * as CompileOptions from "./CompileOptions.ts"
 import type { DeviceArray } from "./DeviceArray.ts"
 import * as ElementType from "./ElementType.ts"
 import type { Handle } from "./Handles.ts"
+import type { PjrtError } from "./PjrtError.ts"
 import * as Struct from "./Struct.ts"
 
 /** The type of a result, by the names of `HostTensor` where it has one. */
@@ -37,6 +38,12 @@ export interface Execution {
   readonly results: ReadonlyArray<ReadonlyArray<DeviceArray>>
   readonly completed: ReadonlyArray<Handle<"event">>
 }
+
+/** A compiled program, also one that no device holds. */
+type Described = Pick<Executable, "about">
+
+/** The part of a client that descriptions need. */
+type Owner = Pick<Client, "plugin" | "handles">
 
 const PROGRAM = ["code", "length", "format", "formatLength"] as const
 
@@ -77,18 +84,19 @@ const owned = (client: Client, executable: bigint): Executable => {
   return { loaded, about, results: resultsOf(client, about) }
 }
 
-/** Compiles the text of a StableHLO module. Its arguments with `tf.aliasing_output` are donated in each call. Throws `PjrtError`. */
-export const compile = (client: Client, text: string, options: CompileOptions.CompileOptions = {}): Executable => {
+/** Returns what a compilation is given: the text of a StableHLO module, and options. */
+export const source = (text: string, given: CompileOptions.CompileOptions) => {
   // MLIR's parser reads one byte beyond the text, and ends only at a zero.
   const code = Buffer.from(`${text}\0`)
-  const [format, encoded] = [Buffer.from("mlir"), CompileOptions.encode(options)]
-  const { executable } = client.plugin.call("PJRT_Client_Compile", {
-    client: client.pointer,
-    program: Struct.write(PROGRAM, { code, length: code.length - 1, format, formatLength: format.length }),
-    options: encoded,
-    optionsLength: encoded.length
-  })
-  return owned(client, executable)
+  const [format, options] = [Buffer.from("mlir"), CompileOptions.encode(given)]
+  const program = Struct.write(PROGRAM, { code, length: code.length - 1, format, formatLength: format.length })
+  return { program, options, optionsLength: options.length }
+}
+
+/** Compiles the text of a StableHLO module. Its arguments with `tf.aliasing_output` are donated in each call. Throws `PjrtError`. */
+export const compile = (client: Client, text: string, options: CompileOptions.CompileOptions = {}): Executable => {
+  const given = { client: client.pointer, ...source(text, options) }
+  return owned(client, client.plugin.call("PJRT_Client_Compile", given).executable)
 }
 
 /** Returns a compiled program as bytes, which `deserialize` reads with the same plugin and device. Throws `PjrtError`. */
@@ -135,19 +143,31 @@ export const execute = (
   }
 }
 
-/** Returns the memory that a call takes, or undefined if the plugin does not tell it. */
-export const memory = ({ handles, plugin }: Client, { about }: Executable): Memory | undefined => {
-  const told = plugin.ask("PJRT_Executable_GetCompiledMemoryStats", { executable: handles.pointer(about) })
-  if (Result.isFailure(told)) return undefined
-  const { arguments: given, code, donated, results, temporary } = told.success
-  return {
-    arguments: Number(given),
-    results: Number(results),
-    donated: Number(donated),
-    temporary: Number(temporary),
-    code: Number(code)
-  }
+/** Returns the program that the compiler made, as the message `HloModuleProtoWithConfig`. Throws `PjrtError`. */
+export const optimised = ({ handles, plugin }: Owner, { about }: Described): Uint8Array => {
+  const executable = handles.pointer(about)
+  const sizes = Struct.write(PROGRAM, {})
+  plugin.call("PJRT_Executable_OptimizedProgram", { executable, program: sizes })
+  const code = new Uint8Array(Number(Struct.read(PROGRAM, sizes).length))
+  plugin.call("PJRT_Executable_OptimizedProgram", {
+    executable,
+    program: Struct.write(PROGRAM, { code, length: code.length })
+  })
+  return code
 }
+
+/** Returns the memory that a call takes. */
+export const memory = ({ handles, plugin }: Owner, { about }: Described): Result.Result<Memory, PjrtError> =>
+  Result.map(
+    plugin.ask("PJRT_Executable_GetCompiledMemoryStats", { executable: handles.pointer(about) }),
+    ({ arguments: given, code, donated, results, temporary }) => ({
+      arguments: Number(given),
+      results: Number(results),
+      donated: Number(donated),
+      temporary: Number(temporary),
+      code: Number(code)
+    })
+  )
 
 /** Frees a program. */
 export const free = ({ handles }: Client, { about, loaded }: Executable): void => {

@@ -67,6 +67,7 @@ export const FUNCTIONS = {
   },
   PJRT_Executable_Destroy: { place: 40, fields: ["executable"] },
   PJRT_Executable_NumOutputs: { place: 44, fields: ["executable", "count"] },
+  PJRT_Executable_OptimizedProgram: { place: 48, fields: ["executable", "program"] },
   PJRT_Executable_Serialize: { place: 49, fields: ["executable", "bytes", "length", "serialized", "destroy"] },
   PJRT_LoadedExecutable_Destroy: { place: 50, fields: ["executable"] },
   PJRT_LoadedExecutable_GetExecutable: { place: 51, fields: ["loaded", "executable"] },
@@ -91,6 +92,15 @@ export const FUNCTIONS = {
   PJRT_Buffer_OnDeviceSizeInBytes: { place: 64, fields: ["buffer", "bytes"] },
   PJRT_Buffer_IsDeleted: { place: 68, fields: ["buffer", "isDeleted"] },
   PJRT_Buffer_ToHostBuffer: { place: 70, fields: ["buffer", "layout", "data", "length", "received"] },
+  PJRT_TopologyDescription_Create: {
+    place: 82,
+    fields: ["name", "nameLength", "options", "optionCount", "topology"]
+  },
+  PJRT_TopologyDescription_Destroy: { place: 83, fields: ["topology"] },
+  PJRT_Compile: {
+    place: 89,
+    fields: ["topology", "program", "options", "optionsLength", "client", "executable"]
+  },
   PJRT_Executable_OutputElementTypes: { place: 90, fields: ["executable", "types", "count"] },
   PJRT_Executable_OutputDimensions: { place: 91, fields: ["executable", "count", "dims", "ranks"] },
   PJRT_Executable_GetCompiledMemoryStats: {
@@ -120,7 +130,11 @@ export type Field<N extends Name> = (typeof FUNCTIONS)[N]["fields"][number]
 /** Functions that a plugin may lack. The engine then does without. */
 export const OPTIONAL: ReadonlySet<Name> = new Set([
   "PJRT_Device_MemoryStats",
+  "PJRT_Executable_OptimizedProgram",
   "PJRT_Executable_Serialize",
   "PJRT_Executable_DeserializeAndLoad",
-  "PJRT_Executable_GetCompiledMemoryStats"
+  "PJRT_Executable_GetCompiledMemoryStats",
+  "PJRT_TopologyDescription_Create",
+  "PJRT_TopologyDescription_Destroy",
+  "PJRT_Compile"
 ])

@@ -1,5 +1,5 @@
 /** Runs a program in StableHLO, whose state lives on a device. */
-import { Effect, type Scope } from "effect"
+import { Effect, Result, type Scope } from "effect"
 import type { XlaProgram } from "../../compiler/programs/XlaProgram.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Client } from "./Client.ts"
@@ -164,7 +164,7 @@ export const open = Effect.fnUntraced(function*(
       handles.attempt(() => ({
         arrays: arrays.length,
         bytes: arrays.reduce((sum, array) => sum + DeviceArray.size(client, array), 0),
-        step: Executable.memory(client, executable)
+        step: Result.getOrUndefined(Executable.memory(client, executable))
       })))
   }
   return session
