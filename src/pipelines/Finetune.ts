@@ -13,10 +13,10 @@ import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
+import * as InitialValues from "../layers/weights/InitialValues.ts"
 import * as PretrainedWeights from "../layers/weights/PretrainedWeights.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as DropPath from "../nn/blocks/DropPath.ts"
-import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as FinetuneStep from "../nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -131,7 +131,7 @@ const initial = Effect.fnUntraced(function*(
 ) {
   const { optimizer, seed, vit } = config
   const spec = Classifier.spec(config, classes)
-  const own = Weights.flatten(Parameter.initialise(spec, seed))
+  const own = Weights.flatten(yield* InitialValues.draw(spec, seed))
   const grids = {
     grid: vit.grid,
     ...(start !== undefined && "config" in start ? { from: start.config.vit.grid } : {})

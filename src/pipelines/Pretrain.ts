@@ -10,9 +10,9 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import * as InitialValues from "../layers/weights/InitialValues.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as DropPath from "../nn/blocks/DropPath.ts"
-import * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -101,10 +101,10 @@ const data = Effect.fnUntraced(function*(
 })
 
 /** Makes the state before the first step. */
-const initial = (config: PretrainConfig, codes: number) => {
+const initial = Effect.fnUntraced(function*(config: PretrainConfig, codes: number) {
   const spec = Backbone.spec(config, codes)
-  return AdamW.initial(Parameter.initialise(spec, config.seed), spec, config.optimizer.accumulate)
-}
+  return AdamW.initial(yield* InitialValues.draw(spec, config.seed), spec, config.optimizer.accumulate)
+})
 
 /** Returns the row of a step in the log. */
 const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }: HostOf<PretrainStep.Metrics>) => ({
@@ -160,7 +160,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     step,
     ...(yield* data(stage, config, tokenizer, set, mask, step.batch)),
     optimizer: config.optimizer,
-    initial: Effect.sync(() => initial(config, codes)),
+    initial: initial(config, codes),
     measure
   })
   const backbone: Backbone.Backbone = { config, codes, tensors, ...(own && { mask: own }) }

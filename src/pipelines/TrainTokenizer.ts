@@ -9,7 +9,8 @@ import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
-import * as Parameter from "../nn/blocks/Parameter.ts"
+import * as InitialValues from "../layers/weights/InitialValues.ts"
+import type * as Parameter from "../nn/blocks/Parameter.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import type * as Quantizer from "../nn/tokenizer/Quantizer.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
@@ -231,7 +232,7 @@ const initial = Effect.fnUntraced(function*<E, R>(
   const keys = Stage.keys(stage, seed)
   const keyOf: Quantizer.KeyOf = (purpose) => keys(purpose, 0)
   const spec = parametersOf(sizes, quantizer)
-  const drawn = Parameter.initialise(spec, seed)
+  const drawn = yield* InitialValues.draw(spec, seed)
   const { codes, fit, statistics, state } = quantizer
   const vectors = vectorsOf(config)
   if (fit !== undefined && codes > vectors) {

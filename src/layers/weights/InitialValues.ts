@@ -1,0 +1,68 @@
+/** Draws the initial values of large networks in worker threads. */
+import { Effect } from "effect"
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+import * as Parameter from "../../nn/blocks/Parameter.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { Shape } from "../../shapes/Shape.ts"
+import * as Tree from "../../shapes/Tree.ts"
+
+type Parameters = Record<string, Parameter.Parameter<Shape>>
+
+/** The values of parameters, under the same names. */
+export type Values = Parameter.ValuesOf<Parameters>
+
+/** The work of a thread: its parameters under their official names, and the seed of the network. */
+export interface Share {
+  readonly spec: Parameters
+  readonly seed: number
+}
+
+/** Number of values from which on a thread is worth its start. */
+const LARGE = 2 ** 22
+
+const program = new URL(`./InitialValuesWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+
+/** Draws a share in a thread of its own, or here if the thread is lost. */
+const drawnByThread = (share: Share): Effect.Effect<Values> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => new Worker(program, { workerData: share, execArgv: ["--disable-warning=ExperimentalWarning"] })),
+    (worker) =>
+      Effect.callback<Values>((resume) => {
+        const here = () => resume(Effect.sync(() => Parameter.initialise(share.spec, share.seed)))
+        worker.once("message", (values: Values) => resume(Effect.succeed(values)))
+        worker.once("error", here)
+        worker.once("exit", here)
+      }),
+    (worker) => Effect.promise(() => worker.terminate())
+  )
+
+/** Splits parameters into shares of about the same number of values. */
+const shares = (spec: object, seed: number, count: number): ReadonlyArray<Share> => {
+  const made = Array.from({ length: count }, () => ({ seed, size: 0, spec: {} as Parameters }))
+  const bySize = Tree.leaves<Parameter.Parameter<Shape>>(spec).map(([path, leaf]) => ({
+    path,
+    leaf,
+    // Equal values take no time.
+    size: leaf.init._tag === "Constant" ? 0 : HostTensor.size(leaf.shape)
+  })).toSorted((a, b) => b.size - a.size)
+  for (const { leaf, path, size } of bySize) {
+    const least = made.reduce((one, other) => other.size < one.size ? other : one)
+    least.spec[path] = leaf
+    least.size += size
+  }
+  return made
+}
+
+/**
+ * Draws the values that `Parameter.initialise` draws. For large networks, worker threads do this on all cores, and the event loop
+ * stays free.
+ */
+export const draw = Effect.fnUntraced(function*<T extends object>(spec: T, seed: number) {
+  const size = Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
+  const threads = Math.min(availableParallelism(), Math.floor(size / LARGE))
+  if (threads < 1) return Parameter.initialise(spec, seed)
+  const drawn = yield* Effect.forEach(shares(spec, seed, threads), drawnByThread, { concurrency: "unbounded" })
+  const values: Values = Object.assign({}, ...drawn)
+  return Tree.map<Parameter.ValuesOf<T>>(spec, (_, path) => values[path])
+})
