@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
-import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 
 /** Options of `layerOnnx`. */
@@ -10,7 +10,9 @@ export interface OnnxOptions {
   /**
    * ONNX Runtime's execution provider; default `cpu`. With `webgpu` the state stays on the device between steps. With
    * `cuda`, `dml` and `coreml`, each step copies the state to the device and back: for them, onnxruntime-node gives no
-   * access to device memory (its `gpu-buffer` is for WebGPU only).
+   * access to device memory (its `gpu-buffer` is for WebGPU only). This takes most of a step: on NVIDIA's GPUs, XLA and
+   * TensorFlow keep the state on the device. `cuda` computes in fp32. ONNX Runtime itself would take tf32, so the engine sets
+   * `NVIDIA_TF32_OVERRIDE=0` for the whole process (on Linux), and multiplies two matrices to see that it holds.
    */
   readonly provider?: "cpu" | "cuda" | "webgpu" | "dml" | "coreml"
   /**
@@ -33,9 +35,10 @@ export interface OnnxOptions {
 
 const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
   cpu: "install it with \"npm install --ignore-scripts onnxruntime-node@1.30.0\"",
+  // Its build of 1.30 from PyPI wants CUDA 13. The name in the command does not say what the build from NuGet wants.
   cuda:
-    "install CUDA 12 and cuDNN 9, and ONNX Runtime's part for them with \"ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild " +
-    "onnxruntime-node\", or choose \"cpu\"",
+    "install ONNX Runtime's part for CUDA with \"ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node\", cuDNN 9, and " +
+    "CUDA of the version in the names of missing libraries (\".so.13\" is of CUDA 13), or choose \"cpu\"",
   webgpu: "install the graphics card's driver with Vulkan, Metal or Direct3D 12, or choose \"cpu\"",
   dml: "use Windows, or choose \"cpu\"",
   coreml: "use macOS, or choose \"cpu\""
@@ -59,6 +62,14 @@ export const make = Effect.fnUntraced(function*(
       })
     )
   )
+  if (!about.precisions.includes("fp32")) {
+    const detail = "ONNX Runtime rounds products to tf32 on this GPU"
+    const remedy = "set NVIDIA_TF32_OVERRIDE=0 before the program starts, or choose another engine"
+    return yield* new EngineError({
+      program: "start",
+      reason: new PrecisionUnavailable({ precision: "fp32", detail, remedy })
+    })
+  }
   const recompute = memory === "low"
   return CompiledEngine.make(call, {
     name: `onnx ${provider}`,

@@ -17,6 +17,8 @@ export interface Runtime {
    * that each run allocates. `device`: on the device, where each run allocates it.
    */
   readonly state: "bound" | "made" | "device"
+  /** True if products may be rounded to tf32. Then the start measures it, and does not offer fp32 if they are. */
+  readonly mayRound?: boolean
 }
 
 interface Model {
@@ -77,9 +79,25 @@ const handOn = (given: ReadonlyMap<string, Tensor>): Uint8Array => {
   })
 }
 
+const SIDE = 1024
+/** Needs 12 bits of the fraction; tf32 has 10. */
+const EXACT = 1 + 2 ** -12
+
+/** Encodes the product of two square matrices. */
+const product = (): Uint8Array => {
+  const square = (name: string) => ({ name, dtype: "float32", shape: [SIDE, SIDE] }) as const
+  return OnnxModel.encode({
+    name: "product",
+    nodes: [{ operation: "MatMul", domain: "", inputs: ["a", "b"], outputs: ["c"], attributes: {} }],
+    constants: [],
+    inputs: [square("a"), square("b")],
+    outputs: [square("c")]
+  })
+}
+
 /** Handles calls with sessions on a build of ONNX Runtime. Sessions are created with `options`. */
 export const handlers = (
-  { Tensor, create, started, state }: Runtime,
+  { Tensor, create, mayRound = false, started, state }: Runtime,
   options: InferenceSession.SessionOptions
 ): Handlers => {
   const models = new Map<number, Model>()
@@ -125,10 +143,21 @@ export const handlers = (
     return { mover, values: new Map(names.map((name) => [name, found[`same.${name}`]!])) }
   }
 
+  /** Multiplies by the unit matrix, and tests whether the product is another. */
+  const isRounding = async (): Promise<boolean> => {
+    const matrix = (value: (place: number) => number) =>
+      new Tensor("float32", Float32Array.from({ length: SIDE * SIDE }, (_, place) => value(place)), [SIDE, SIDE])
+    const opened = await session(product(), [])
+    const { c } = await opened.run({ a: matrix(() => EXACT), b: matrix((place) => place % (SIDE + 1) === 0 ? 1 : 0) })
+    await opened.release()
+    return (c!.data as Float32Array)[0] !== EXACT
+  }
+
   return {
     start: async () => {
       lasting.push((await moved(new Map([["x", new Tensor("float32", new Float32Array(1), [1])]]), "host")).mover)
-      return [started]
+      const holds = !mayRound || !await isRounding()
+      return [holds ? started : { ...started, precisions: [] }]
     },
     open: async ({ adamw, files, held: given, model, updates }) => {
       const opening = await session(model, updates.map(({ output }) => output), files)

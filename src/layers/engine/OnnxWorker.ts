@@ -18,7 +18,8 @@ const runtime: Sessions.Runtime = {
   Tensor,
   create: (model, options) => InferenceSession.create(model, options),
   // Only the binding of this provider gives access to its device memory.
-  state: provider === "webgpu" ? "device" : "bound"
+  state: provider === "webgpu" ? "device" : "bound",
+  mayRound: provider === "cuda"
 }
 
 const handlers = Sessions.handlers(runtime, {
@@ -39,7 +40,7 @@ const handlers = Sessions.handlers(runtime, {
 const start: typeof handlers.start = (ask) => {
   // On Linux, WebGPU uses Vulkan. This throws if Vulkan is missing; the provider would print it as well.
   if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
-  // CUDA's provider computes in tf32 by itself, and the binding passes none of its options.
+  // CUDA's provider computes in tf32 by itself. The binding passes on none of its options, such as `use_tf32`.
   if (provider === "cuda" && process.platform === "linux") TensorFloat32.setVariable(false)
   return handlers.start(ask)
 }

@@ -76,7 +76,7 @@ describe("the worker", () => {
     [
       ["coreml", /backend not found.*use macOS/],
       ["dml", /backend not found.*use Windows/],
-      ["cuda", /load shared library.*ONNXRUNTIME_NODE_INSTALL=cuda12/]
+      ["cuda", /load shared library.*ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild.*names of missing libraries/]
     ] as const
   )("says why %s cannot be had, and takes no other provider for it", ([provider, why]) =>
     Effect.gen(function*() {
