@@ -5,7 +5,9 @@ import { fileURLToPath } from "node:url"
 
 const folder = new URL(".", import.meta.url)
 const names = readdirSync(folder)
-  .filter((file) => file.endsWith(".ts") && !["comparison.ts", "index.ts", "steps.ts"].includes(file))
+  .filter((file) =>
+    file.endsWith(".ts") && !["comparison.ts", "index.ts", "same.ts", "sizes.ts", "steps.ts"].includes(file)
+  )
   .map((file) => file.slice(0, -3))
 const [name, ...rest] = process.argv.slice(2)
 if (name === undefined || !names.includes(name)) {

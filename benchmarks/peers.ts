@@ -18,11 +18,11 @@ import { parseArgs } from "node:util"
 import * as Python from "../scripts/python.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Comparison from "./comparison.ts"
-import { small, TEACHER_WIDTH } from "./steps.ts"
+import { sizesOf } from "./sizes.ts"
+import { small } from "./steps.ts"
 
 const BATCH: Readonly<Record<string, number>> = { small: 16 }
 const BATCH_OF_OTHERS = 8
-const BACKBONE = new Set(["mim", "features"])
 const FP32_ALONE = new Set(["onnx", "auto"])
 const INSTRUCTIONS = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"]
 const COLUMNS = [
@@ -87,28 +87,10 @@ const ways = values.ways.split(",").map((name) => {
 })
 const steps: Array<object> = []
 for (const model of values.models.split(",")) {
-  const { pretrain, tokenizer } = model === "small" ? small : await Effect.runPromise(Presets.preset(model))
+  const preset = model === "small" ? small : await Effect.runPromise(Presets.preset(model))
   const batch = Number(values.batch ?? BATCH[model] ?? BATCH_OF_OTHERS)
   for (const stage of values.stages.split(",")) {
-    const { depth, heads, hidden, imageSize, patchSize, width } = BACKBONE.has(stage) ? pretrain.vit : tokenizer.encoder
-    const sizes = {
-      stage,
-      batch,
-      threads,
-      depth,
-      heads,
-      hidden,
-      width,
-      image: imageSize,
-      patch: patchSize,
-      codes: tokenizer.codebook.size,
-      codeWidth: tokenizer.codebook.dim,
-      teacher: TEACHER_WIDTH,
-      decoderDepth: tokenizer.decoderDepth,
-      masked: pretrain.mask.count,
-      ...pretrain.aggregation,
-      steps: Number(values.steps)
-    }
+    const sizes = { ...sizesOf(preset, stage, batch), threads, steps: Number(values.steps) }
     const sized = ["--model", model, "--stage", stage, "--batch", `${batch}`, "--threads", `${threads}`]
     const step = ["--disable-warning=ExperimentalWarning", file("step.ts"), "--steps", values.steps, "--json"]
     const processes = precisions.flatMap((precision): ReadonlyArray<Process> => [
@@ -126,7 +108,7 @@ for (const model of values.models.split(",")) {
         precision,
         environment,
         command: python,
-        args: [file("peer.py"), JSON.stringify({ ...sizes, precision, compile })]
+        args: [file("peer.py"), JSON.stringify({ ...sizes, precision, compile: compile ? "default" : null })]
       }))
     ])
     const rounds = Array.from({ length: Number(values.rounds) }, () => processes.map(run))

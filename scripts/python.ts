@@ -15,10 +15,19 @@ export const succeed = (command: string, ...args: ReadonlyArray<string>): void =
 
 const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
 
+const folderOf = (packages: ReadonlyArray<string>): string =>
+  join(tmpdir(), `patchword-python-${packages.join("-").replaceAll(/[^\w.-]/g, "")}`)
+
+const pythonOf = (folder: string): string =>
+  join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
+
+/** The interpreter of `environment`. It need not be there. */
+export const PYTHON = pythonOf(folderOf(PACKAGES))
+
 /** The interpreter of an environment with these packages, which is made when there is none; PyTorch, timm and transformers. */
 export const environment = (packages: ReadonlyArray<string> = PACKAGES): string => {
-  const folder = join(tmpdir(), `patchword-python-${packages.join("-").replaceAll(/[^\w.-]/g, "")}`)
-  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
+  const folder = folderOf(packages)
+  const python = pythonOf(folder)
   if (!existsSync(join(folder, "complete"))) {
     rmSync(folder, { recursive: true, force: true })
     succeed("python3", "-m", "venv", folder)
