@@ -37,6 +37,9 @@ const opened = (path: string) =>
       ))
   )
 
+const epochsOf = (from: Start): number | undefined =>
+  "codes" in from && from.config.optimizer.unit === "epochs" ? from.config.optimizer.duration : undefined
+
 /** The command. */
 export const finetune = Command.make("finetune", {
   from: Flag.String("from").pipe(
@@ -88,7 +91,8 @@ export const finetune = Command.make("finetune", {
             train: train.name,
             classes: given.classes,
             ...ImagesFlags.recorded(given)
-          }
+          },
+          ...(from === undefined ? {} : { vit: preset.finetune.vit, epochs: epochsOf(from) })
         }
         return { figures, results: yield* Results.make(about, sets, figures) }
       })
@@ -102,7 +106,7 @@ export const finetune = Command.make("finetune", {
           weights: `${given.out}/stages/finetune.safetensors`,
           results: given.json ? files : files.join(", ")
         },
-        { found: figures, random: random?.figures },
+        { found: figures, random: random?.figures, paper: results.map(({ paper }) => paper) },
         [train, ...sets]
       )
     }).pipe(

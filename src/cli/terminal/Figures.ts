@@ -48,17 +48,19 @@ export const keep = Effect.fnUntraced(function*(
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
     weights: Weights.digest(found.tensors),
     train: learned.digest,
-    settings: { config, train, classes, ...known, ...recorded }
+    settings: { config, train, classes, ...known, ...recorded },
+    vit: "encoder" in found.config ? found.config.encoder : found.config.vit
   }
+  const kept = yield* Results.make(about, held, figures)
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
   const files = Option.isNone(folder)
     ? undefined
     : yield* Results.save(folder.value, [
-      ...yield* Results.make(about, held, figures),
+      ...kept,
       ...(random === undefined
         ? []
         : yield* Results.make(
-          { ...about, network: "random", weights: Weights.digest(random.tensors) },
+          { ...about, network: "random", weights: Weights.digest(random.tensors), vit: undefined },
           held,
           random.figures
         ))
@@ -68,7 +70,7 @@ export const keep = Effect.fnUntraced(function*(
   yield* Print.evaluation(
     json,
     { network, ...known, results },
-    { found: figures, random: random?.figures },
+    { found: figures, random: random?.figures, paper: kept.map(({ paper }) => paper) },
     [learned, ...held, ...others]
   )
 })

@@ -2,6 +2,7 @@
 import type * as Model from "../../domain/config/Model.ts"
 import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
+import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import type * as Results from "../../layers/run/Results.ts"
@@ -120,18 +121,29 @@ const ports = (all: Found<"Onnx">["inputs"]): string =>
 const results = (all: ReadonlyArray<typeof Results.Result.Type>): ReadonlyArray<string> => {
   if (all.length === 0) return []
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const known = all.some(({ paper }) => paper !== undefined)
   return [
     "",
     ...columns([
-      ["evaluation", "network", "split", "images", "top-1", "95 % interval", "largest class"],
-      ...all.map(({ images, interval: [low, high], largestClass, network, split, top1, verb }) => [
+      [
+        "evaluation",
+        "network",
+        "split",
+        "images",
+        "top-1",
+        "95 % interval",
+        "largest class",
+        ...(known ? [`${PaperTables.TITLE}, %`] : [])
+      ],
+      ...all.map(({ images, interval: [low, high], largestClass, network, paper, split, top1, verb }) => [
         verb,
         network,
         split,
         String(images),
         percent(top1),
         `${percent(low)} to ${percent(high)}`,
-        percent(largestClass)
+        percent(largestClass),
+        ...(known ? [PaperTables.show(paper)] : [])
       ])
     ])
   ]

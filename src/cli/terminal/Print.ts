@@ -1,6 +1,7 @@
 /** Results on standard output. */
 import { Console, Effect, Layer, type Stdio, type Terminal } from "effect"
 import type { Accuracy } from "../../domain/evaluation/Accuracy.ts"
+import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import { Images } from "../../layers/images/Images.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import { toldLeftOut } from "../../layers/images/reading/LeftOut.ts"
@@ -70,10 +71,18 @@ const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
 
 const percent = (share: number): string => (100 * share).toFixed(1)
 
-/** Figures as a table, a row for each split, beside those of the network before training where they were measured. */
-const table = (found: ReadonlyArray<Accuracy>, random: ReadonlyArray<Accuracy> | undefined): string => {
+/** Figures, those of the network before training where they were measured, and the paper's numbers where it has any. */
+interface Measured {
+  readonly found: ReadonlyArray<Accuracy>
+  readonly random?: ReadonlyArray<Accuracy> | undefined
+  readonly paper?: ReadonlyArray<PaperTables.Entry | undefined>
+}
+
+/** Figures as a table, a row for each split, and what to compare them with. */
+const table = ({ found, paper = [], random }: Measured): string => {
   const some = <A>(shown: boolean, ...cells: ReadonlyArray<A>) => shown ? cells : []
   const five = found.some(({ top5 }) => top5 !== undefined)
+  const known = paper.some((entry) => entry !== undefined)
   return columns([
     [
       "split",
@@ -83,7 +92,8 @@ const table = (found: ReadonlyArray<Accuracy>, random: ReadonlyArray<Accuracy> |
       "95 % interval",
       ...some(five, "top-5, %"),
       "largest class, %",
-      ...some(random !== undefined, "random weights, %")
+      ...some(random !== undefined, "random weights, %"),
+      ...some(known, `${PaperTables.TITLE}, %`)
     ],
     ...found.map(({ classes, images, interval: [low, high], largestClass, split, top1, top5 }, i) => [
       split,
@@ -93,28 +103,36 @@ const table = (found: ReadonlyArray<Accuracy>, random: ReadonlyArray<Accuracy> |
       `${percent(low)} to ${percent(high)}`,
       ...some(five, top5 === undefined ? "" : percent(top5)),
       percent(largestClass),
-      ...some(random !== undefined, percent(random?.[i]?.top1 ?? 0))
+      ...some(random !== undefined, percent(random?.[i]?.top1 ?? 0)),
+      ...some(known, PaperTables.show(paper[i]))
     ])
   ])
 }
 
 /**
- * Prints what an evaluation found. For machines one object, with top-1 alone as `accuracy`, all figures, and those of random
- * weights as `random`, where they were measured; for people the fields and a table.
+ * Prints what an evaluation found. For machines one object, with top-1 alone as `accuracy`, all figures, those of random
+ * weights as `random`, where they were measured, and the paper's numbers by split as `paper`; for people the fields and a table.
  */
 export const evaluation = Effect.fnUntraced(function*(
   json: boolean,
   fields: object,
-  figures: { readonly found: ReadonlyArray<Accuracy>; readonly random?: ReadonlyArray<Accuracy> | undefined },
+  figures: Measured,
   sets: ReadonlyArray<ImageSet>
 ) {
-  const { found, random } = figures
+  const { found, paper = [], random } = figures
   if (!json) {
     yield* result(false, fields, sets)
-    return yield* Console.log(`\n${table(found, random)}`)
+    return yield* Console.log(`\n${table(figures)}`)
   }
   const accuracy = Object.fromEntries(found.map(({ split, top1 }) => [split, top1]))
-  yield* result(true, { ...fields, accuracy, figures: found, random }, sets)
+  const printed = found.flatMap(({ split }, i) => paper[i] === undefined ? [] : [[split, paper[i]] as const])
+  yield* result(true, {
+    ...fields,
+    accuracy,
+    figures: found,
+    random,
+    ...(printed.length === 0 ? {} : { paper: Object.fromEntries(printed) })
+  }, sets)
 })
 
 /** Measurements of a stage's last step, which are those of its batch alone. */

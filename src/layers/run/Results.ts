@@ -12,6 +12,7 @@
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
+import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
@@ -20,7 +21,7 @@ import { Engine } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 
 /** The verb that evaluated. */
-export const Verb = Schema.Literals(["probe", "knn", "finetune"])
+export const Verb = Schema.Literals(["probe", "knn", "finetune", "robustness"])
 
 /** The figures of one split, with the network, the digests and the settings behind them. */
 export const Result = Schema.Struct({
@@ -33,7 +34,9 @@ export const Result = Schema.Struct({
   /** Configuration of the verb, and all else that its figures depend on. */
   settings: Schema.Json,
   computedOn: ComputedOn.ComputedOn,
-  patchword: Schema.String
+  patchword: Schema.String,
+  /** The paper's number for this evaluation. Absent if it has none. */
+  paper: Schema.optionalKey(PaperTables.Entry)
 })
 export type Result = typeof Result.Type
 
@@ -76,6 +79,12 @@ export interface About {
   /** SHA-256 of the training images. */
   readonly train: string
   readonly settings: Json.Json
+  /**
+   * The sizes of a pretrained network, and its epochs of pretraining, if known. They decide which number of the paper belongs to
+   * it.
+   */
+  readonly vit?: PaperTables.Sizes | undefined
+  readonly epochs?: number | undefined
 }
 
 /** Makes the results of figures. `sets` are the sets that these were measured on, in the same order. */
@@ -86,15 +95,20 @@ export const make = Effect.fnUntraced(function*(
 ) {
   const { network, settings, train, verb, weights } = about
   const { about: engine } = yield* Engine
-  return figures.map((figure, i): Result => ({
-    verb,
-    network,
-    ...figure,
-    digests: { weights, train, images: sets[i]!.digest },
-    settings,
-    computedOn: ComputedOn.of(engine),
-    patchword: Version.version
-  }))
+  const { epochs, vit } = about
+  return figures.map((figure, i): Result => {
+    const paper = vit && PaperTables.counterpart({ verb, vit, epochs }, figure)
+    return {
+      verb,
+      network,
+      ...figure,
+      digests: { weights, train, images: sets[i]!.digest },
+      settings,
+      computedOn: ComputedOn.of(engine),
+      patchword: Version.version,
+      ...(paper === undefined ? {} : { paper })
+    }
+  })
 })
 
 const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
