@@ -15,6 +15,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Axis from "./Axis.ts"
 import type { Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -57,7 +58,10 @@ export function nearest(vectors: Any, codebook: Any): Any {
     )
   }
   return unsafeTyped(
-    untaped([untyped(vectors)], (x) => tf.argMax(tf.matMul(x!, untyped(codebook), false, true), 1))
+    untaped(
+      [untyped(vectors)],
+      (x) => tf.argMax(FusedKernel.product(x!, untyped(codebook), { transposeB: true, exact: true }), 1)
+    )
   )
 }
 

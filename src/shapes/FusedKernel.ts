@@ -16,14 +16,19 @@ export const run = (
   return Array.isArray(result) ? result as Array<tf.Tensor> : [result as tf.Tensor]
 }
 
+/** Options of a matrix product. */
+export interface ProductOptions {
+  readonly transposeA?: boolean
+  readonly transposeB?: boolean
+  readonly alpha?: number
+  /** Computes the product in float32 where the others are computed in tf32 or bf16. */
+  readonly exact?: boolean
+}
+
 /** Computes `alpha · a b` on the last two axes. Either operand may be transposed. It has no gradient: use it inside of one. */
-export const product = (
-  a: tf.Tensor,
-  b: tf.Tensor,
-  options: { readonly transposeA?: boolean; readonly transposeB?: boolean; readonly alpha?: number } = {}
-): tf.Tensor => {
-  const { transposeA = false, transposeB = false, alpha = 1 } = options
-  return run("PatchwordMatMul", { a, b }, { transposeA, transposeB, alpha }, () => {
+export const product = (a: tf.Tensor, b: tf.Tensor, options: ProductOptions = {}): tf.Tensor => {
+  const { alpha = 1, exact = false, transposeA = false, transposeB = false } = options
+  return run("PatchwordMatMul", { a, b }, { transposeA, transposeB, alpha, exact }, () => {
     const y = tf.matMul(a, b, transposeA, transposeB)
     return [alpha === 1 ? y : tf.mul(y, alpha)]
   })[0]!

@@ -12,6 +12,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
+import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -23,6 +24,28 @@ export interface LinearParams<in out In extends number, in out Out extends numbe
   readonly bias: Tensor<[NoInfer<Out>]>
 }
 
+/** Options of a linear layer. */
+export interface Options {
+  /** True for a layer that is computed in float32, with its gradient, where the others are computed in tf32 or bf16. */
+  readonly exact?: boolean
+}
+
+const exactly = tf.customGrad((...args) => {
+  const [x, weight] = args.slice(0, 2) as [tf.Tensor, tf.Tensor]
+  const save = args[2] as tf.GradSaveFunc
+  save([x, weight])
+  return {
+    value: FusedKernel.product(x, weight, { transposeB: true, exact: true }),
+    gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+      const [rows, factors] = saved as [tf.Tensor, tf.Tensor]
+      return [
+        FusedKernel.product(dy, factors, { exact: true }),
+        FusedKernel.product(dy, rows, { transposeA: true, exact: true })
+      ]
+    }
+  }
+})
+
 /** Tests whether two tensors are matrices with the same leading axes. */
 const matrices = (a: Shape, b: Shape): boolean =>
   a.length > 1 && b.length > 1 && ShapeError.agree(a.slice(0, -2), b.slice(0, -2))
@@ -30,7 +53,8 @@ const matrices = (a: Shape, b: Shape): boolean =>
 /** Multiplies by a weight, `x Wᵀ`: `[..., In]` by `[Out, In]` to `[..., Out]`. */
 export function project<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
-  weight: Tensor<[Out, In]>
+  weight: Tensor<[Out, In]>,
+  options?: Options
 ): Tensor<[...L, Out]>
 export function project<
   L extends Shape,
@@ -54,7 +78,7 @@ export function project<
       >
     >
 ): never
-export function project(x: Any, weight: Any): Any {
+export function project(x: Any, weight: Any, { exact = false }: Options = {}): Any {
   ShapeError.floats("linear", { x, weight })
   ShapeError.shaped("linear", weight, ["Out", "In"], "weight")
   const [out, expected] = weight.shape
@@ -62,14 +86,16 @@ export function project(x: Any, weight: Any): Any {
   if (width !== expected) {
     throw new ShapeError.ShapeError(`linear: input axis -1 is ${width} but the weight expects ${expected}`)
   }
-  const rows = tf.reshape(untyped(x), [-1, width])
-  return unsafeTyped(tf.reshape(tf.matMul(rows, untyped(weight), false, true), [...x.shape.slice(0, -1), out]))
+  const [rows, factors] = [tf.reshape(untyped(x), [-1, width]), untyped(weight)]
+  const product = exact ? exactly(rows, factors) : tf.matMul(rows, factors, false, true)
+  return unsafeTyped(tf.reshape(product, [...x.shape.slice(0, -1), out]))
 }
 
 /** Applies a linear layer, `x Wᵀ + b`: `[..., In]` to `[..., Out]`. */
 export function linear<L extends Shape, In extends number, Out extends number>(
   x: Tensor<[...L, In]>,
-  params: LinearParams<In, Out>
+  params: LinearParams<In, Out>,
+  options?: Options
 ): Tensor<[...L, Out]>
 export function linear<L extends Shape, In extends number, W extends number, Out extends number, P, D extends DType>(
   x: Tensor<[...L, In], D>,
@@ -83,9 +109,13 @@ export function linear<L extends Shape, In extends number, W extends number, Out
         : `linear: x must be float32 but is ${D}`
     >
 ): never
-export function linear(x: Any, { bias, weight }: { readonly weight: Any; readonly bias?: Any }): Any {
+export function linear(
+  x: Any,
+  { bias, weight }: { readonly weight: Any; readonly bias?: Any },
+  options?: Options
+): Any {
   ShapeError.floats("linear", { bias })
-  const projected: Any = project(x, weight)
+  const projected: Any = project(x, weight, options)
   if (bias === undefined) {
     throw new ShapeError.ShapeError("linear: the bias is missing; use project for a weight without a bias")
   }

@@ -50,16 +50,17 @@ const layerNormGrad = (epsilon: number) =>
         const centred = tf.sub(tf.reshape(x0, [rows, width]), tf.reshape(m, [rows, 1]))
         const column = tf.reshape(w, [width, 1])
         const weighted = tf.mul(upstream, centred)
-        const meanGradient = tf.mul(FusedKernel.product(upstream, column, { alpha: 1 / width }), deviation)
+        const alpha = 1 / width
+        const meanGradient = tf.mul(FusedKernel.product(upstream, column, { alpha, exact: true }), deviation)
         const varianceGradient = tf.mul(
-          FusedKernel.product(weighted, column, { alpha: 1 / width }),
+          FusedKernel.product(weighted, column, { alpha, exact: true }),
           tf.mul(tf.square(deviation), deviation)
         )
         const dx = tf.sub(
           tf.sub(tf.mul(tf.mul(upstream, w), deviation), meanGradient),
           tf.mul(centred, varianceGradient)
         )
-        const dw = tf.reshape(FusedKernel.product(tf.reshape(r, [1, rows]), weighted), [width])
+        const dw = tf.reshape(FusedKernel.product(tf.reshape(r, [1, rows]), weighted, { exact: true }), [width])
         return [tf.reshape(dx, x0.shape), dw, tf.sum(upstream, 0)]
       }
     }

@@ -17,7 +17,7 @@ export const flags = {
   ),
   precision: Flag.Literals("precision", ["fp32", "tf32", "bf16"]).pipe(
     Described.withDefault(
-      "the number format of matrix products; bf16 on openvino and tensorflow only, tf32 on tensorflow with a GPU",
+      "the number format of matrix products; bf16 on openvino, tensorflow and xla, tf32 on tensorflow with a GPU",
       "fp32"
     )
   ),
@@ -58,9 +58,7 @@ export const layer = (
         ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
         : Engine.layerTensorFlow({ precision, xla })
     case "xla":
-      return threads > 0 || precision !== "fp32"
-        ? refused("expected neither --threads nor another --precision than fp32; XLA takes all cores")
-        : Engine.layerXla()
+      return threads > 0 ? refused("expected no --threads; XLA takes all cores") : Engine.layerXla({ precision })
     case "auto":
       return threads > 0 || precision !== "fp32"
         ? refused("expected neither --threads nor another --precision than fp32; engines are measured as they come")
@@ -68,7 +66,7 @@ export const layer = (
     case "onnx":
     case "reference":
       if (precision !== "fp32") {
-        const able = precision === "bf16" ? "openvino or tensorflow" : "tensorflow"
+        const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow"
         return refused(`expected --precision fp32; choose ${able} for ${precision}`)
       }
       return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference

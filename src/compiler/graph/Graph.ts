@@ -5,14 +5,23 @@
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 
+/**
+ * The element types inside of a graph. In bfloat16, values only wait between operations (`Autocast`). Inputs, constants and results are of
+ * the other types.
+ */
+export type Element = DType | "bfloat16"
+
+/** The precision of the matrix products of a graph. */
+export type Precision = "fp32" | "tf32" | "bf16"
+
 /** The shape and element type of a value. */
-export interface Type {
+export interface Type<D extends Element = DType> {
   readonly shape: Shape
-  readonly dtype: DType
+  readonly dtype: D
 }
 
 /** A named value. */
-export interface Value extends Type {
+export interface Value<D extends Element = DType> extends Type<D> {
   readonly name: string
 }
 
@@ -31,29 +40,31 @@ export type Attribute = number | boolean | string | ReadonlyArray<number> | Read
 export type Attributes = Readonly<Record<string, Attribute>>
 
 /** One call of an operation. */
-export interface Node {
+export interface Node<D extends Element = DType> {
   /** The name of the operation. */
   readonly operation: string
-  readonly inputs: ReadonlyArray<Value>
-  readonly outputs: ReadonlyArray<Value>
+  readonly inputs: ReadonlyArray<Value<D>>
+  readonly outputs: ReadonlyArray<Value<D>>
   readonly attributes: Attributes
   /** Floating-point operations of a matrix product, 0 for all other operations and for products that are computed again. */
   readonly flops: number
 }
 
 /** A result of a graph. Its `value` is computed, or an input, or a constant. */
-export interface Output {
+export interface Output<D extends Element = DType> {
   readonly name: string
-  readonly value: Value
+  readonly value: Value<D>
 }
 
 /** A whole step. */
-export interface Graph {
+export interface Graph<D extends Element = DType> {
   readonly name: string
-  readonly nodes: ReadonlyArray<Node>
+  /** The precision of matrix products. A traced step is in fp32; `Autocast` makes the others of it. */
+  readonly precision: Precision
+  readonly nodes: ReadonlyArray<Node<D>>
   readonly constants: ReadonlyArray<Constant>
   readonly inputs: ReadonlyArray<Value>
-  readonly outputs: ReadonlyArray<Output>
+  readonly outputs: ReadonlyArray<Output<D>>
 }
 
 /** A point at which a network can be cut: a value, and its gradient. */
@@ -63,7 +74,7 @@ export interface Boundary {
 }
 
 /** Counts the floating-point operations of all matrix products. A multiplication and an addition count as two. */
-export const flops = (graph: Graph): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
+export const flops = (graph: Graph<Element>): number => graph.nodes.reduce((sum, node) => sum + node.flops, 0)
 
 const renamed = ({ nodes, outputs, ...rest }: Graph): Graph => {
   const computed = new Set(nodes.flatMap((node) => node.outputs.map(({ name }) => name)))

@@ -8,8 +8,13 @@ import type { Info, Translation, Translations } from "./Translation.ts"
 const matMul: Translation = (
   t,
   { a, b }: { a: Info; b: Info },
-  { alpha = 1, transposeA = false, transposeB = false }: { alpha?: number; transposeA?: boolean; transposeB?: boolean }
-) => t.emit(Product.matMul, [a, b], { alpha, transposeA, transposeB })
+  { alpha = 1, exact = false, transposeA = false, transposeB = false }: {
+    alpha?: number
+    exact?: boolean
+    transposeA?: boolean
+    transposeB?: boolean
+  }
+) => t.emit(Product.matMul, [a, b], { alpha, exact, transposeA, transposeB })
 
 export const translations: Translations = {
   BatchMatMul: matMul,

@@ -2,9 +2,9 @@
 import type { Shape } from "../../shapes/Shape.ts"
 
 /** The element types of a program's values. Only shapes and indices of operators are int64. */
-export type Element = "float32" | "int32" | "bool" | "int64"
+export type Element = "float32" | "bfloat16" | "int32" | "bool" | "int64"
 
-const NUMBERS = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
+const NUMBERS = { float32: 1, int32: 6, int64: 7, bool: 9, bfloat16: 16 } as const
 
 /** Returns the number of an element type in ONNX. */
 export const numberOf = (element: Element): number => NUMBERS[element]

@@ -1,6 +1,6 @@
 /** Arithmetic, comparison and selection, element by element. Shapes of operands broadcast. */
 import type { DType } from "../../shapes/HostTensor.ts"
-import type { Type, Value } from "../graph/Graph.ts"
+import type { Element, Type, Value } from "../graph/Graph.ts"
 import { broadcast, sameShape } from "../graph/Types.ts"
 import type { OnnxWriter } from "../onnx/OnnxWriter.ts"
 import { type StableHloWriter, typeOf } from "../stablehlo/StableHloWriter.ts"
@@ -47,18 +47,21 @@ const binary = (name: string, writings: Writings, dtype?: DType): Operation<None
 const comparison = (name: string, onnx: string, tensorflow: string, direction: string): Operation<None> =>
   binary(name, { onnx, tensorflow, stablehlo: (w, [a, b]) => w.compare(direction, a!, b!) }, "bool")
 
-const erfOf = (w: StableHloWriter, x: Value): Value =>
+// PyTorch computes all others that give real numbers in float32, or they stand in losses and choices alone.
+const widest = (operation: Operation<None>): Operation<None> => ({ ...operation, precision: "widest" })
+
+const erfOf = (w: StableHloWriter, x: Value<Element>): Value<Element> =>
   w.put(`chlo.erf ${x.name} : ${typeOf(x)} -> ${typeOf(x)}`, x.shape, x.dtype)
 
-export const abs = unary("abs", { onnx: "Abs", tensorflow: "Abs", stablehlo: "abs" })
+export const abs = widest(unary("abs", { onnx: "Abs", tensorflow: "Abs", stablehlo: "abs" }))
 export const ceil = unary("ceil", { onnx: "Ceil", tensorflow: "Ceil", stablehlo: "ceil" })
 export const cos = unary("cos", { onnx: "Cos", tensorflow: "Cos", stablehlo: "cosine" })
 /** Returns positive numbers as they are, and `eˣ - 1` for all others. */
-export const elu = unary("elu", {
+export const elu = widest(unary("elu", {
   onnx: "Elu",
   tensorflow: "Elu",
   stablehlo: (w, [x]) => w.select(w.compare("GT", x!, w.splat(0)), x!, w.each("exponential_minus_one", x!))
-})
+}))
 export const erf = unary("erf", { onnx: "Erf", tensorflow: "Erf", stablehlo: (w, [x]) => erfOf(w, x!) })
 export const exp = unary("exp", { onnx: "Exp", tensorflow: "Exp", stablehlo: "exponential" })
 export const floor = unary("floor", { onnx: "Floor", tensorflow: "Floor", stablehlo: "floor" })
@@ -85,18 +88,18 @@ export const isNaN = unary(
   "bool"
 )
 export const log = unary("log", { onnx: "Log", tensorflow: "Log", stablehlo: "log" })
-export const neg = unary("neg", { onnx: "Neg", tensorflow: "Neg", stablehlo: "negate" })
+export const neg = widest(unary("neg", { onnx: "Neg", tensorflow: "Neg", stablehlo: "negate" }))
 export const not = unary("not", { onnx: "Not", tensorflow: "LogicalNot", stablehlo: "not" })
 export const reciprocal = unary("reciprocal", {
   onnx: "Reciprocal",
   tensorflow: "Reciprocal",
   stablehlo: (w, [x]) => w.each("divide", w.splat(1), x!)
 })
-export const relu = unary("relu", {
+export const relu = widest(unary("relu", {
   onnx: "Relu",
   tensorflow: "Relu",
   stablehlo: (w, [x]) => w.each("maximum", x!, w.splat(0))
-})
+}))
 /** Rounds to the nearest whole number, halves to the even one. */
 export const round = unary("round", { onnx: "Round", tensorflow: "Round", stablehlo: "round_nearest_even" })
 /** Computes `1 / √x`. */
@@ -105,7 +108,7 @@ export const rsqrt = unary("rsqrt", {
   tensorflow: "Rsqrt",
   stablehlo: "rsqrt"
 })
-export const sigmoid = unary("sigmoid", { onnx: "Sigmoid", tensorflow: "Sigmoid", stablehlo: "logistic" })
+export const sigmoid = widest(unary("sigmoid", { onnx: "Sigmoid", tensorflow: "Sigmoid", stablehlo: "logistic" }))
 /** Returns -1, 0 or 1. The sign of NaN is 0, as in TensorFlow.js and PyTorch. */
 export const sign = unary("sign", {
   onnx: (w, { inputs: [x] }) =>
@@ -135,9 +138,9 @@ export const square = unary("square", {
   tensorflow: "Square",
   stablehlo: (w, [x]) => w.each("multiply", x!, x!)
 })
-export const tanh = unary("tanh", { onnx: "Tanh", tensorflow: "Tanh", stablehlo: "tanh" })
+export const tanh = widest(unary("tanh", { onnx: "Tanh", tensorflow: "Tanh", stablehlo: "tanh" }))
 
-export const add = binary("add", {
+export const add = widest(binary("add", {
   // The sum of transposes is the transpose of the sum, and engines may take a gradient as its transpose.
   onnx: (w, call) => {
     const [a, b] = call.inputs.map((input) => w.beforeTransposing(input))
@@ -146,12 +149,12 @@ export const add = binary("add", {
   },
   tensorflow: "AddV2",
   stablehlo: "add"
-})
-export const sub = binary("sub", { onnx: "Sub", tensorflow: "Sub", stablehlo: "subtract" })
-export const mul = binary("mul", { onnx: "Mul", tensorflow: "Mul", stablehlo: "multiply" })
-export const div = binary("div", { onnx: "Div", tensorflow: "RealDiv", stablehlo: "divide" }, "float32")
-export const maximum = binary("maximum", { onnx: "Max", tensorflow: "Maximum", stablehlo: "maximum" })
-export const minimum = binary("minimum", { onnx: "Min", tensorflow: "Minimum", stablehlo: "minimum" })
+}))
+export const sub = widest(binary("sub", { onnx: "Sub", tensorflow: "Sub", stablehlo: "subtract" }))
+export const mul = widest(binary("mul", { onnx: "Mul", tensorflow: "Mul", stablehlo: "multiply" }))
+export const div = widest(binary("div", { onnx: "Div", tensorflow: "RealDiv", stablehlo: "divide" }, "float32"))
+export const maximum = widest(binary("maximum", { onnx: "Max", tensorflow: "Maximum", stablehlo: "maximum" }))
+export const minimum = widest(binary("minimum", { onnx: "Min", tensorflow: "Minimum", stablehlo: "minimum" }))
 export const pow = binary("pow", { onnx: "Pow", tensorflow: "Pow", stablehlo: "power" })
 export const and = binary("and", { onnx: "And", tensorflow: "LogicalAnd", stablehlo: "and" })
 export const or = binary("or", { onnx: "Or", tensorflow: "LogicalOr", stablehlo: "or" })
@@ -164,6 +167,7 @@ export const lessOrEqual = comparison("lessOrEqual", "LessOrEqual", "LessEqual",
 /** Returns 1 for positive numbers and `alpha` for all others. */
 export const step: Operation<{ readonly alpha: number }> = {
   name: "step",
+  precision: "widest",
   types: same,
   onnx: (w, { attributes: { alpha }, inputs: [x] }) => {
     const flat = w.emit("LessOrEqual", [w.name(x!), w.scalar(0, x!.dtype)])
@@ -183,6 +187,7 @@ export const step: Operation<{ readonly alpha: number }> = {
 /** Limits numbers to the range from `least` to `most`. */
 export const clip: Operation<{ readonly least: number; readonly most: number }> = {
   name: "clip",
+  precision: "widest",
   types: same,
   onnx: (w, { attributes: { least, most }, inputs: [x] }) =>
     w.emit("Clip", [w.name(x!), w.scalar(least, x!.dtype), w.scalar(most, x!.dtype)]),
@@ -196,9 +201,9 @@ export const clip: Operation<{ readonly least: number; readonly most: number }> 
 }
 
 /** Converts the element type. Real numbers lose their fraction; a bool is true where a number is not 0. */
-export const cast: Operation<{ readonly to: DType }> = {
+export const cast: Operation<{ readonly to: Element }> = {
   name: "cast",
-  types: ([x], { to }) => [{ ...x!, dtype: to }],
+  types: ([x], { to }) => [{ ...x!, dtype: to as DType }],
   onnx: (w, { attributes: { to }, inputs: [x] }) => w.cast(w.name(x!), to),
   tensorflow: (w, [x], { attributes: { to }, inputs }) => w.cast(x!, inside(inputs[0]!.dtype), inside(to)),
   stablehlo: (w, [x], { attributes: { to } }) => w.convert(x!, to)
@@ -207,6 +212,7 @@ export const cast: Operation<{ readonly to: DType }> = {
 /** Adds any number of arrays of one shape. */
 export const addN: Operation<None> = {
   name: "addN",
+  precision: "widest",
   types: same,
   onnx: (w, call) => w.emit("Sum", all(w, call)),
   tensorflow: (w, operands, { inputs: [x] }) =>
@@ -217,6 +223,7 @@ export const addN: Operation<None> = {
 /** Returns the elements of the second operand where the first is true, and of the third elsewhere. */
 export const select: Operation<None> = {
   name: "select",
+  precision: "moved",
   types: ([condition, a, b]): ReadonlyArray<Type> => [
     { ...a!, shape: broadcast(condition!.shape, a!.shape, b!.shape) }
   ],
@@ -228,6 +235,7 @@ export const select: Operation<None> = {
 /** Computes `x Φ(x)` with the distribution function Φ of the normal distribution. */
 export const gelu: Operation<None> = {
   name: "gelu",
+  precision: "widest",
   types: same,
   onnx: (w, { inputs: [x] }) => {
     if (!w.standard) return w.emitMicrosoft("Gelu", [w.name(x!)])
@@ -250,6 +258,7 @@ export const gelu: Operation<None> = {
 /** Computes `dy (Φ(x) + x φ(x))` from `dy` and `x`: the gradient of {@link gelu}. */
 export const geluGradient: Operation<None> = {
   name: "geluGradient",
+  precision: "widest",
   types: same,
   // Every operator is a pass over memory, so constants are put where they cost no pass.
   onnx: (w, { inputs: [dy, x] }) => {

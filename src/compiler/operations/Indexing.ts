@@ -1,7 +1,7 @@
 /** Gathers and scatters at indices that are data. */
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Type, Value } from "../graph/Graph.ts"
+import type { Element, Type, Value } from "../graph/Graph.ts"
 import { type StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import { inside, typed } from "../tensorflow/NodeWriter.ts"
 import type { Attributes } from "../tensorflow/SavedModel.ts"
@@ -13,7 +13,7 @@ const PLACES = { Tindices: { type: inside("int32") } } as const
 const taking = ({ dtype }: Type): Attributes => ({ ...PLACES, Tparams: { type: inside(dtype) }, Taxis: INT32 })
 
 /** Returns the places `[M, N, 2]` of elements that `[M, N]` lists by row. */
-const coordinates = (w: StableHloWriter, places: Value): Value => {
+const coordinates = (w: StableHloWriter, places: Value<Element>): Value<Element> => {
   const parts = [w.iota(places.shape, 0), places].map((part) => w.reshape(part, [...places.shape, 1]))
   return w.concat(parts, 2)
 }
@@ -27,6 +27,7 @@ interface Axis extends Readonly<Record<string, number>> {
 /** Takes entire slices along an axis: those that the second operand lists. */
 export const gather: Operation<Axis> = {
   name: "gather",
+  precision: "moved",
   types: ([x, indices], { axis }) => [{ ...x!, shape: x!.shape.toSpliced(axis, 1, ...indices!.shape) }],
   onnx: (w, { attributes: { axis }, inputs: [x, indices] }) =>
     w.emit("Gather", [w.name(x!), w.name(indices!)], { axis }),
@@ -39,6 +40,7 @@ export const gather: Operation<Axis> = {
 /** Takes the slices at the places that the rows of the second operand `[..., depth]` give along the first axes. */
 export const gatherND: Operation<None> = {
   name: "gatherND",
+  precision: "moved",
   types: ([x, places]) => [
     { ...x!, shape: [...places!.shape.slice(0, -1), ...x!.shape.slice(places!.shape.at(-1))] }
   ],
@@ -54,6 +56,7 @@ export const gatherND: Operation<None> = {
 /** Takes elements of each row of a matrix `[M, K]`: those at the places that `[M, N]` lists. */
 export const gatherElements: Operation<None> = {
   name: "gatherElements",
+  precision: "moved",
   types: ([x, places]) => [{ ...x!, shape: places!.shape }],
   onnx: (w, { inputs: [x, places] }) => w.emit("GatherElements", [w.name(x!), w.name(places!)], { axis: 1 }),
   tensorflow: (w, [x, places], { inputs }) =>

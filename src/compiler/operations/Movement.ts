@@ -17,6 +17,7 @@ interface Axes extends Readonly<Record<string, ReadonlyArray<number>>> {
 /** Returns the same elements in order under another shape. */
 export const reshape: Operation<ToShape> = {
   name: "reshape",
+  precision: "moved",
   types: ([x], { shape }) => [{ ...x!, shape }],
   onnx: (w, { inputs: [x] }) => w.stored(x!),
   tensorflow: (w, [x], { attributes: { shape }, inputs }) => reshaped(w, x!, inputs[0]!.dtype, shape),
@@ -26,6 +27,7 @@ export const reshape: Operation<ToShape> = {
 /** Repeats elements along axes of size 1. */
 export const broadcastTo: Operation<ToShape> = {
   name: "broadcastTo",
+  precision: "moved",
   types: ([x], { shape }) => [{ ...x!, shape }],
   onnx: (w, { attributes: { shape }, inputs: [x] }) => w.emit("Expand", [w.name(x!), w.integers(shape)]),
   tensorflow: (w, [x], { attributes: { shape }, inputs }) =>
@@ -49,6 +51,7 @@ export const fill: Operation<{ readonly value: number; readonly shape: Shape; re
 /** Permutes axes: axis `i` of the result is axis `axes[i]` of the operand. */
 export const transpose: Operation<Axes> = {
   name: "transpose",
+  precision: "moved",
   types: ([x], { axes }) => [{ ...x!, shape: axes.map((axis) => x!.shape[axis]!) }],
   onnx: (w, { attributes: { axes }, inputs: [x] }) => w.transpose(w.name(x!), axes),
   tensorflow: (w, [x], { attributes: { axes }, inputs }) =>
@@ -61,6 +64,7 @@ const BEFORE_ALL = -(2 ** 31)
 /** Reverses the order of elements along axes. */
 export const reverse: Operation<Axes> = {
   name: "reverse",
+  precision: "moved",
   types: same,
   onnx: (w, { attributes: { axes }, inputs: [x] }) => {
     const bound = (value: number) => w.integers(axes.map(() => value))
@@ -75,6 +79,7 @@ export const reverse: Operation<Axes> = {
 /** Joins arrays along an axis. */
 export const concat: Operation<{ readonly axis: number }> = {
   name: "concat",
+  precision: "moved",
   types: (parts, { axis }) => {
     const [first] = parts
     return [{ ...first!, shape: first!.shape.with(axis, parts.reduce((sum, { shape }) => sum + shape[axis]!, 0)) }]
@@ -92,6 +97,7 @@ export const concat: Operation<{ readonly axis: number }> = {
 /** Cuts an array along an axis into parts of the given sizes. */
 export const split: Operation<{ readonly axis: number; readonly sizes: ReadonlyArray<number> }> = {
   name: "split",
+  precision: "moved",
   types: ([x], { axis, sizes }) => sizes.map((part) => ({ ...x!, shape: x!.shape.with(axis, part) })),
   onnx: (w, { attributes: { axis, sizes }, inputs: [x] }) =>
     w.graph.emitMany("Split", [w.name(x!), w.integers(sizes)], sizes.length, { axis }),
@@ -111,6 +117,7 @@ export const split: Operation<{ readonly axis: number; readonly sizes: ReadonlyA
 /** Cuts out the elements from `begin` on, `sizes` of them along each axis. */
 export const slice: Operation<{ readonly begin: ReadonlyArray<number>; readonly sizes: ReadonlyArray<number> }> = {
   name: "slice",
+  precision: "moved",
   types: ([x], { sizes }) => [{ ...x!, shape: sizes }],
   onnx: (w, { attributes: { begin, sizes }, inputs: [x] }) => {
     const axes = sizes.map((_, axis) => axis).filter((axis) => sizes[axis] !== x!.shape[axis])
@@ -128,6 +135,7 @@ export const slice: Operation<{ readonly begin: ReadonlyArray<number>; readonly 
 /** Repeats a whole array along each axis. */
 export const tile: Operation<{ readonly repeats: ReadonlyArray<number> }> = {
   name: "tile",
+  precision: "moved",
   types: ([x], { repeats }) => [{ ...x!, shape: x!.shape.map((dim, axis) => dim * repeats[axis]!) }],
   onnx: (w, { attributes: { repeats }, inputs: [x] }) => w.emit("Tile", [w.name(x!), w.integers(repeats)]),
   tensorflow: (w, [x], { attributes: { repeats }, inputs }) =>
@@ -144,6 +152,7 @@ export const pad: Operation<
   { readonly before: ReadonlyArray<number>; readonly after: ReadonlyArray<number>; readonly value: number }
 > = {
   name: "pad",
+  precision: "moved",
   types: ([x], { after, before }) => [
     { ...x!, shape: x!.shape.map((dim, axis) => dim + before[axis]! + after[axis]!) }
   ],

@@ -1,5 +1,5 @@
 /** Operations on whole rows: normalisation and softmax. */
-import type { Value } from "../graph/Graph.ts"
+import type { Element, Value } from "../graph/Graph.ts"
 import type { StableHloWriter } from "../stablehlo/StableHloWriter.ts"
 import { type Id, typed } from "../tensorflow/NodeWriter.ts"
 import { INT32 } from "../tensorflow/Tensors.ts"
@@ -10,7 +10,7 @@ type None = Readonly<Record<never, never>>
 const FLOAT = typed("float32")
 
 /** Returns rows without their largest number, the exponentials of that, and their sums. */
-const exponentials = (w: StableHloWriter, x: Value) => {
+const exponentials = (w: StableHloWriter, x: Value<Element>) => {
   const last = [x.shape.length - 1]
   const below = w.each("subtract", x, w.reduce(x, "maximum", Number.NEGATIVE_INFINITY, last, true))
   const powers = w.each("exponential", below)
@@ -20,6 +20,9 @@ const exponentials = (w: StableHloWriter, x: Value) => {
 /** Computes `eˣ / Σ eˣ` of each row `[..., C]`. */
 export const softmax: Operation<None> = {
   name: "softmax",
+  // PyTorch returns float32, and rounds it for the product that reads it. The gradient reads the same numbers here, as in PyTorch's
+  // fused attention, so one array of all scores is kept instead of two.
+  precision: "widest",
   types: same,
   onnx: (w, { inputs: [x] }) => w.emit("Softmax", [w.name(x!)], { axis: x!.shape.length - 1 }),
   tensorflow: (w, operands) => w.emit("Softmax", operands, FLOAT),
@@ -66,7 +69,7 @@ export const layerNorm: Operation<{ readonly epsilon: number }> = {
   },
   stablehlo: (w, [x, weight, bias], { attributes: { epsilon } }) => {
     const last = [x!.shape.length - 1]
-    const mean = (of: Value) => w.each("divide", w.reduce(of, "add", 0, last, true), w.splat(x!.shape.at(-1)!))
+    const mean = (of: Value<Element>) => w.each("divide", w.reduce(of, "add", 0, last, true), w.splat(x!.shape.at(-1)!))
     const centre = mean(x!)
     const centred = w.each("subtract", x!, centre)
     const inverse = w.each("rsqrt", w.each("add", mean(w.each("multiply", centred, centred)), w.splat(epsilon)))

@@ -1,7 +1,7 @@
 /** Matrix products. */
 import { size } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Type } from "../graph/Graph.ts"
+import type { Element, Type } from "../graph/Graph.ts"
 import { broadcast } from "../graph/Types.ts"
 import { namesOf, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import { type Id, typed } from "../tensorflow/NodeWriter.ts"
@@ -13,6 +13,8 @@ const FLOAT = typed("float32")
 interface Product extends Readonly<Record<string, number | boolean>> {
   /** A factor of the product. */
   readonly alpha: number
+  /** True if the product is computed in float32, whatever the precision of the other products is. */
+  readonly exact: boolean
   readonly transposeA: boolean
   readonly transposeB: boolean
 }
@@ -29,9 +31,13 @@ const swapped = ({ length }: Shape): ReadonlyArray<number> => {
   return [...axes.slice(0, -2), ...axes.slice(-2).toReversed()]
 }
 
-/** Computes `alpha · a b` on the last two axes. Either operand may be transposed, the other axes broadcast. */
+/**
+ * Computes `alpha · a b` on the last two axes. Either operand may be transposed, the other axes broadcast. Factors in bfloat16 are added
+ * up in float32.
+ */
 export const matMul: Operation<Product> = {
   name: "matMul",
+  precision: "product",
   types: (operands, attributes) => [{ shape: shapeOf(operands, attributes), dtype: "float32" }],
   flops: (operands, attributes) =>
     2 * size(shapeOf(operands, attributes)) * operands[0]!.shape.at(attributes.transposeA ? -2 : -1)!,
@@ -70,7 +76,7 @@ export const matMul: Operation<Product> = {
     const rows = Tensors.reshape(w, x!, "float32", [size(a!.shape.slice(0, -1)), a!.shape.at(-1)!])
     return Tensors.reshape(w, scaled(matrices(rows, y!, false)), "float32", product!.shape)
   },
-  stablehlo: (w, [x, y], { attributes: { alpha, transposeA, transposeB }, outputs: [product] }) => {
+  stablehlo: (w, [x, y], { attributes: { alpha, exact, transposeA, transposeB }, outputs: [product] }) => {
     const batch = product!.shape.slice(0, -2)
     // One matrix for all of a batch is not repeated.
     const isShared = y!.shape.length === 2 && !transposeA
@@ -79,9 +85,13 @@ export const matMul: Operation<Product> = {
     const axes = isShared ? "" : batch.map((_, axis) => axis).join(", ")
     const batching = axes === "" ? "" : `, batching_dims = [${axes}] x [${axes}]`
     const along = [left.shape.length - (transposeA ? 2 : 1), right.shape.length - (transposeB ? 1 : 2)]
-    const options = `${batching}, contracting_dims = [${along[0]}] x [${along[1]}], precision = [HIGHEST, HIGHEST]`
-    const type = `(${typesOf([left, right])}) -> ${typeOf(product!)}`
-    const made = w.put(`stablehlo.dot_general ${namesOf([left, right])}${options} : ${type}`, product!.shape, "float32")
-    return alpha === 1 ? made : w.each("multiply", made, w.splat(alpha))
+    // Without a word, XLA computes products of float32 in tf32 where the device has it.
+    const isRounded = left.dtype === "bfloat16" || (w.precision === "tf32" && !exact)
+    const precision = isRounded ? "" : ", precision = [HIGHEST, HIGHEST]"
+    const options = `${batching}, contracting_dims = [${along[0]}] x [${along[1]}]${precision}`
+    const { dtype, shape }: Type<Element> = product!
+    const type = `(${typesOf([left, right])}) -> ${typeOf({ shape, dtype })}`
+    const made = w.put(`stablehlo.dot_general ${namesOf([left, right])}${options} : ${type}`, shape, dtype)
+    return alpha === 1 ? made : w.each("multiply", w.convert(made, "float32"), w.splat(alpha))
   }
 }

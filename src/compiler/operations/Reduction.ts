@@ -48,7 +48,8 @@ const reduction = (
   types,
   onnx: (w, { attributes, inputs: [x] }) => emitted(w, onnx, w.name(x!), attributes),
   tensorflow: (w, [x], { attributes, inputs }) => reducing(w, tensorflow, x!, attributes, typed(inputs[0]!.dtype)),
-  stablehlo: (w, [x], { attributes: { axes, keepDims } }) => w.reduce(x!, stablehlo, start[x!.dtype], axes, keepDims)
+  stablehlo: (w, [x], { attributes: { axes, keepDims }, outputs: [y] }) =>
+    w.reduce(x!, stablehlo, start[y!.dtype], axes, keepDims)
 })
 
 const logical = (name: string, onnx: string, tensorflow: string, stablehlo: string, start: Start): Operation<Axes> => ({

@@ -20,6 +20,7 @@ export const adamW: Operation<{ readonly operands: ReadonlyArray<string>; readon
 /** Returns the first operand, but not before the second operand is computed. */
 export const after: Operation<Readonly<Record<never, never>>> = {
   name: AFTER,
+  precision: "moved",
   types: same,
   // ONNX Runtime would merge equal nodes and run the copies early. So a zero is subtracted that depends on the second operand. It
   // is the result of a comparison, since no magnitude is below zero. It does not change the sign of zeros.

@@ -27,7 +27,9 @@ interface Result extends OnnxGraph.Value {
   readonly source: string
 }
 
-const write = ({ constants, inputs, nodes }: Graph.Graph, standard: boolean): OnnxWriter => {
+const write = (graph: Graph.Graph, standard: boolean): OnnxWriter => {
+  Writing.onlyFp32(graph, "OnnxProgram")
+  const { constants, inputs, nodes } = graph
   const w = new OnnxWriter(constants, standard)
   for (const input of inputs) w.store(input, input.name)
   for (const node of nodes) {

@@ -4,7 +4,6 @@
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type * as Graph from "../graph/Graph.ts"
-import type { Id } from "../tensorflow/NodeWriter.ts"
 import type { TensorFlowGraph } from "../tensorflow/TensorFlowGraph.ts"
 import * as TensorFlowWriter from "../tensorflow/TensorFlowWriter.ts"
 import type { Factors } from "../tensorflow/Variables.ts"
@@ -29,10 +28,11 @@ const written = (
   states: ReadonlyArray<Graph.Value>,
   options: Options
 ): TensorFlowProgram => {
+  Writing.onlyFp32(graph, "TensorFlowProgram")
   const w = TensorFlowWriter.writer()
   const ids = new Map(states.map((state) => [state.name, w.held(state)]))
   for (const input of graph.inputs) if (!ids.has(input.name)) ids.set(input.name, w.batch(input))
-  const id = Writing.write<Id>(graph, ids, {
+  const id = Writing.write(graph, ids, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
     call: (operation, operands, node) => operation.tensorflow!(w, operands, node)
   })

@@ -16,17 +16,27 @@ export const held = (group: "state" | "weights", specifications: object): Readon
     dtype: dtype as DType
   }))
 
-/** The parts of a writer of which each value is a `V`. */
-export interface Writer<V> {
+/** A graph needs what a kind of program does not have. */
+export class NotWritable extends Error {
+  override readonly name = "NotWritable"
+}
+
+/** Refuses a graph in another precision than fp32, because the writer of `programs` does not know it. */
+export const onlyFp32 = ({ name, precision }: Graph.Graph, programs: string): void => {
+  if (precision !== "fp32") throw new NotWritable(`${name} is in ${precision}, but ${programs} computes in fp32`)
+}
+
+/** The parts of a writer of which each value is a `V`, for graphs whose values have the element types `D`. */
+export interface Writer<V, D extends Graph.Element> {
   readonly constant: (constant: Graph.Constant) => V
-  readonly call: (operation: Operation, operands: ReadonlyArray<V>, node: Graph.Node) => V | ReadonlyArray<V>
+  readonly call: (operation: Operation, operands: ReadonlyArray<V>, node: Graph.Node<D>) => V | ReadonlyArray<V>
 }
 
 /** Writes the constants and calls of a graph, whose inputs are `given` by name. Returns the value of each output by its name. */
-export const write = <V>(
-  graph: Graph.Graph,
+export const write = <V, D extends Graph.Element>(
+  graph: Graph.Graph<D>,
   given: ReadonlyMap<string, V>,
-  writer: Writer<V>
+  writer: Writer<V, D>
 ): (output: string) => V => {
   const values = new Map(given)
   for (const constant of graph.constants) values.set(constant.name, writer.constant(constant))

@@ -18,9 +18,20 @@
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type * as Graph from "../graph/Graph.ts"
+import type { Call, Operation } from "../operations/Operation.ts"
 import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
+import * as Autocast from "../trace/Autocast.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as Writing from "./Writing.ts"
+
+/** Options for compiling a step. */
+export interface Options {
+  /**
+   * The precision of matrix products; default `fp32`. In `tf32` a device without it computes in fp32. In `bf16` values between products
+   * are bf16, too (`Autocast`). State, batch and results are always fp32.
+   */
+  readonly precision?: Graph.Precision
+}
 
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
 export interface XlaProgram {
@@ -34,24 +45,45 @@ export interface XlaProgram {
   readonly result: object
 }
 
-const parenthesised = (types: ReadonlyArray<Graph.Type>): string =>
+const parenthesised = (types: ReadonlyArray<Value>): string =>
   types.length === 1 ? typesOf(types) : `(${typesOf(types)})`
 
+type Value = Graph.Value<Graph.Element>
+
+const isReal = ({ dtype }: Value): boolean => dtype === "float32" || dtype === "bfloat16"
+
+/** Writes a call. Values in bfloat16 move as they are, and products read them. All else is computed in float32. */
+const call =
+  (w: StableHloWriter) =>
+  (operation: Operation, operands: ReadonlyArray<Value>, node: Graph.Node<Graph.Element>): ReadonlyArray<Value> => {
+    const { attributes, inputs, outputs } = node
+    const as = (dtype: Graph.Element) => (value: Value) => isReal(value) ? w.convert(value, dtype) : value
+    const isRounded = operation.precision === "product" && inputs.every(({ dtype }) => dtype === "bfloat16")
+    const inside = operation.precision === "moved" ? outputs[0]!.dtype : "float32"
+    const given = isRounded ? operands : operands.map(as(inside))
+    const made = [operation.stablehlo!(w, given, { attributes, inputs, outputs } as Call)].flat() as ReadonlyArray<
+      Value
+    >
+    return made.map((value, i) => as(outputs[i]!.dtype)(value))
+  }
+
 const written = (
-  { graph, result }: Trace.Traced,
+  { graph: traced, result }: Trace.Traced,
   state: ReadonlyArray<Graph.Value>,
+  { precision = "fp32" }: Options,
   donates: boolean
 ): XlaProgram => {
-  const w = new StableHloWriter()
+  const graph = Autocast.apply(traced, precision)
+  const w = new StableHloWriter(precision)
   const isHeld = new Set(state.map(({ name }) => name))
   const batch = graph.inputs.filter(({ name }) => !isHeld.has(name))
   const given = [...state, ...batch]
-  const values = new Map(given.map((value, i) => [value.name, { ...value, name: `%arg${i}` }]))
-  const value = Writing.write<Graph.Value>(graph, values, {
+  const values = new Map(given.map((value, i): [string, Value] => [value.name, { ...value, name: `%arg${i}` }]))
+  const value = Writing.write(graph, values, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
-    call: (operation, operands, node) => operation.stablehlo!(w, operands, node)
+    call: call(w)
   })
-  const results = graph.outputs.filter(({ name }) => !name.startsWith(Writing.NEXT)).map(({ name, value }) => ({
+  const results = traced.outputs.filter(({ name }) => !name.startsWith(Writing.NEXT)).map(({ name, value }) => ({
     ...value,
     name
   }))
@@ -73,9 +105,9 @@ const written = (
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>): XlaProgram =>
-  written(Trace.trainStep(step), Writing.held("state", step.state as object), true)
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram =>
+  written(Trace.trainStep(step), Writing.held("state", step.state as object), options, true)
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
-export const inference = <W, B, O>(step: Inference<W, B, O>): XlaProgram =>
-  written(Trace.inference(step), Writing.held("weights", step.weights as object), false)
+export const inference = <W, B, O>(step: Inference<W, B, O>, options: Options = {}): XlaProgram =>
+  written(Trace.inference(step), Writing.held("weights", step.weights as object), options, false)

@@ -4,10 +4,16 @@
  */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
-import type { Data, Type, Value } from "../graph/Graph.ts"
+import type * as Graph from "../graph/Graph.ts"
 import { broadcast, reduced, sameShape } from "../graph/Types.ts"
 
-const ELEMENTS = { float32: "f32", int32: "i32", bool: "i1" } as const
+const ELEMENTS = { float32: "f32", bfloat16: "bf16", int32: "i32", bool: "i1" } as const
+
+/** The shape and element type of a value. */
+type Type = Graph.Type<Graph.Element>
+
+/** A value of the function. */
+type Value = Graph.Value<Graph.Element>
 
 /** Returns the type of a value as StableHLO writes it: `tensor<2x3xf32>`. */
 export const typeOf = (type: Type): string => `tensor<${[...type.shape, ELEMENTS[type.dtype]].join("x")}>`
@@ -18,7 +24,7 @@ export const typesOf = (types: ReadonlyArray<Type>): string => types.map(typeOf)
 /** Returns names separated by commas. */
 export const namesOf = (values: ReadonlyArray<Value>): string => values.map(({ name }) => name).join(", ")
 
-const hexadecimal = (data: Data): string => {
+const hexadecimal = (data: Graph.Data): string => {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase()
 }
@@ -29,13 +35,19 @@ const bits = (value: number): string => {
   return `0x${word!.toString(16).padStart(8, "0").toUpperCase()}`
 }
 
-const element = (value: number, dtype: DType): string =>
+const element = (value: number, dtype: Graph.Element): string =>
   dtype === "float32" ? bits(value) : dtype === "bool" ? String(value !== 0) : String(value)
 
 /** Writes one function. Values are those of the function, whose names begin with `%`. */
 export class StableHloWriter {
   readonly lines: Array<string> = []
+  /** The precision of products of float32. */
+  readonly precision: Graph.Precision
   private count = 0
+
+  constructor(precision: Graph.Precision) {
+    this.precision = precision
+  }
 
   /** Adds an operation with several results, which have the given types. */
   putAll(expression: string, types: ReadonlyArray<Type>): ReadonlyArray<Value> {
@@ -45,13 +57,13 @@ export class StableHloWriter {
   }
 
   /** Adds an operation with one result. */
-  put(expression: string, shape: Shape, dtype: DType): Value {
+  put(expression: string, shape: Shape, dtype: Graph.Element): Value {
     const name = `%v${this.count++}`
     this.lines.push(`${name} = ${expression}`)
     return { name, shape, dtype }
   }
 
-  constant(data: Data, shape: Shape, dtype: DType): Value {
+  constant(data: Graph.Data, shape: Shape, dtype: DType): Value {
     const [first] = data
     if (first !== undefined && data.every((value) => Object.is(value, first))) return this.splat(first, shape, dtype)
     const isBool = dtype === "bool"
@@ -64,7 +76,7 @@ export class StableHloWriter {
   }
 
   /** Adds an array that is filled with one number. By default it is a number. */
-  splat(value: number, shape: Shape = [], dtype: DType = "float32"): Value {
+  splat(value: number, shape: Shape = [], dtype: Graph.Element = "float32"): Value {
     return this.put(`stablehlo.constant dense<${element(value, dtype)}> : ${typeOf({ shape, dtype })}`, shape, dtype)
   }
 
@@ -118,7 +130,7 @@ export class StableHloWriter {
   }
 
   /** Converts the element type. A bool is true where a number is not 0. */
-  convert(x: Value, dtype: DType): Value {
+  convert(x: Value, dtype: Graph.Element): Value {
     if (x.dtype === dtype) return x
     if (dtype === "bool") return this.compare("NE", x, this.splat(0, [], x.dtype))
     const { shape } = x

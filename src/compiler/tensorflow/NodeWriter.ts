@@ -42,7 +42,7 @@ const SHARED_UP_TO = 64
  * Returns the element type that a value of the program has in the graph. TensorFlow computes int32 on the host, whatever the
  * device, and int64 on the device.
  */
-export const inside = (dtype: DType): Element => (dtype === "int32" ? "int64" : dtype)
+export const inside = (dtype: DType | "bfloat16"): Element => (dtype === "int32" ? "int64" : dtype)
 
 /** Returns the attribute for the element type of an operator's operands. */
 export const typed = (dtype: DType): Attributes => ({ T: { type: inside(dtype) } })

@@ -2,7 +2,7 @@
 import type { Shape } from "../../shapes/Shape.ts"
 import { Model } from "./SavedModelSchema.ts"
 
-const NUMBERS = { float32: 1, int32: 3, int64: 9, bool: 10, resource: 20 } as const
+const NUMBERS = { float32: 1, int32: 3, int64: 9, bool: 10, bfloat16: 14, resource: 20 } as const
 
 /** The element types of TensorFlow's values. A `resource` is the handle of a variable. */
 export type Element = keyof typeof NUMBERS

@@ -43,6 +43,7 @@ const outputs = (tracer: Tracer, group: string, tree: object): ReadonlyArray<Gra
 
 const graphOf = (name: string, { graph, inputs }: Tracer, results: ReadonlyArray<Graph.Output>): Graph.Graph => ({
   name,
+  precision: "fp32",
   nodes: graph.nodes,
   constants: graph.constants,
   inputs,

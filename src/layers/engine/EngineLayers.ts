@@ -54,7 +54,7 @@ export const layerOpenVino = (options: OpenVinoOptions = {}): Layer.Layer<Engine
  * Runs each step as one program of XLA, through a plugin of PJRT for the kind of device. It uses a worker thread. The state lives on the
  * device, and each step writes the next state into its memory. It needs a plugin, which patchword does not install. A step that fails
  * after it has taken the state loses it: then every later call fails. Fails with `ProviderUnavailable`, which says how to install
- * the plugin.
+ * the plugin, or with `PrecisionUnavailable`.
  */
 export const layerXla = (options: XlaOptions = {}): Layer.Layer<Engine, EngineError> =>
   Layer.effect(Engine, loaded(() => import("./Xla.ts"), options))

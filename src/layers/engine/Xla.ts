@@ -7,7 +7,7 @@ import type { TrainStep } from "../../shapes/Step.ts"
 import * as PluginFile from "../pjrt/PluginFile.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
-import { EngineError, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 import type { Options } from "./XlaWorker.ts"
 
@@ -17,6 +17,12 @@ export interface XlaOptions {
   readonly platform?: PluginFile.Platform
   /** The file of a plugin of PJRT. By default it is the one that `patchword setup xla` installs for the platform. */
   readonly plugin?: string
+  /**
+   * Precision of matrix products; default `fp32`, also on a GPU. `tf32` is for NVIDIA's GPUs since Ampere. In `bf16` the values
+   * between products are bf16, too, by the rules of PyTorch's autocast (`Autocast`). The state, its update, norms, losses and
+   * lookups of codes are always fp32.
+   */
+  readonly precision?: "fp32" | "tf32" | "bf16"
   /** The share of a GPU's memory that XLA may take; default 0.75, by XLA. It takes memory as it needs it. */
   readonly memoryFraction?: number
 }
@@ -28,8 +34,8 @@ const program = ({ result, ...compiled }: XlaProgram.XlaProgram, updates: Progra
   adamw: []
 })
 
-const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program => {
-  const compiled = XlaProgram.trainStep(step)
+const trainStep = (options: XlaProgram.Options) => <S, B, M>(step: TrainStep<S, B, M>): Program => {
+  const compiled = XlaProgram.trainStep(step, options)
   // A step takes the memory of the whole state. If it fails then, the state is lost.
   return program(
     compiled,
@@ -39,7 +45,7 @@ const trainStep = <S, B, M>(step: TrainStep<S, B, M>): Program => {
 
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: XlaOptions) {
-  const { memoryFraction, platform = "cpu", plugin } = options
+  const { memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
   const file = plugin ?? (yield* PluginFile.cached(platform))
   const given: Options = {
     file,
@@ -61,11 +67,18 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
       })
     )
   )
+  if (!about.precisions.includes(precision)) {
+    const detail = `XLA has no ${precision} on ${platform} here; tf32 is for NVIDIA's GPUs since Ampere`
+    return yield* new EngineError({
+      program: "start",
+      reason: new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\" or \"bf16\"" })
+    })
+  }
   const service = CompiledEngine.make(call, {
-    name: `xla ${about.version} fp32`,
-    about: { ...about, engine: `xla ${platform}`, precision: "fp32" },
-    trainStep,
-    inference: (inference) => program(XlaProgram.inference(inference), [])
+    name: `xla ${about.version} ${precision}`,
+    about: { ...about, engine: `xla ${platform}`, precision },
+    trainStep: trainStep({ precision }),
+    inference: (inference) => program(XlaProgram.inference(inference, { precision }), [])
   })
   return { ...service, load: Check.noForeignModels }
 })

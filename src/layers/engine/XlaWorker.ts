@@ -11,6 +11,7 @@ import { StateLost } from "../pjrt/XlaSessionError.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Answer, Calls } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
+import * as TensorFloat32 from "./TensorFloat32.ts"
 
 /** Options of the thread: the plugin's file, and the options of its client. */
 export interface Options {
@@ -56,7 +57,7 @@ const start = (): Answer<"start"> => {
   return [{
     version: `${made.platform} (PJRT ${made.plugin.version}${device === undefined ? "" : `, ${device.kind}`})`,
     threads: made.platform === "cpu" ? availableParallelism() : 1,
-    precisions: ["fp32"]
+    precisions: ["fp32", ...(made.platform === "cuda" && TensorFloat32.isOffered() ? ["tf32"] : []), "bf16"]
   }]
 }
 

@@ -24,7 +24,7 @@ import { tanh } from "../../shapes/Activation.ts"
 import { asGrid } from "../../shapes/Codes.ts"
 import type * as Dim from "../../shapes/Dim.ts"
 import { scale, shift } from "../../shapes/Elementwise.ts"
-import { linear, type LinearParams } from "../../shapes/Linear.ts"
+import { linear, type LinearParams, type Options } from "../../shapes/Linear.ts"
 import { cosine, layerNorm, type NormParams } from "../../shapes/Normalization.ts"
 import { mean } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
@@ -91,8 +91,9 @@ export interface VqkdParams<in out N extends Sizes> {
 
 const task = <L extends Shape, C extends number, O extends number>(
   layer: TaskLayer<C, O>,
-  x: Tensor<[...L, C]>
-): Tensor<[...L, O]> => linear(tanh(linear(x, layer[0])), layer[2])
+  x: Tensor<[...L, C]>,
+  options?: Options
+): Tensor<[...L, O]> => linear(tanh(linear(x, layer[0], options)), layer[2], options)
 
 /** Scales images from the range 0 to 1 to the encoder's range -1 to 1. */
 export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
@@ -118,12 +119,16 @@ export const encodeTokens = <B extends number, N extends Sizes>(
   return through(params.encoder, patches, heads)
 }
 
-/** Computes the vectors before quantization, one row per patch. */
+/**
+ * Computes the vectors before quantization, one row per patch. The last layer is computed in float32 in any precision, as in the official
+ * code, because codes depend on it.
+ */
 export const encode = <B extends number, N extends Sizes>(
   params: VqkdParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
-): Tensor<[Vectors<B, N>, N["codeWidth"]]> => rows(task(params.encode_task_layer, encodeTokens(params, images, heads)))
+): Tensor<[Vectors<B, N>, N["codeWidth"]]> =>
+  rows(task(params.encode_task_layer, encodeTokens(params, images, heads), { exact: true }))
 
 /** Computes the decoder's patch tokens after the norm, from quantized patches. */
 export const decodeTokens = <B extends number, N extends Sizes>(

@@ -117,18 +117,20 @@ describe("the worker", () => {
       rmSync(folder, { recursive: true })
     }))
 
-  it.effect.each(present([openvino, tensorflow]))(
+  it.effect.each(present([openvino, tensorflow, xla]))(
     "of $name computes in bf16, or says why it cannot",
     ({ layer: plain, name }) =>
       Effect.gen(function*() {
         const precision = "bf16"
         const layer = name === openvino.name
           ? Engine.layerOpenVino({ precision })
+          : name === xla.name
+          ? Engine.layerXla({ precision })
           : Engine.layerTensorFlow({ precision })
         const { about } = yield* Effect.provide(Engine.Engine, Layer.fresh(plain))
         const can = about.precisions.includes("bf16")
         const found = yield* Effect.result(Effect.provide(trained, layer))
-        if (can && name === openvino.name) {
+        if (can && name !== tensorflow.name) {
           const { metrics } = Result.getOrThrow(found)
           const expected = yield* Effect.provide(trained, reference.layer)
           const deviations = metrics.map(({ loss }, i) =>
@@ -146,6 +148,18 @@ describe("the worker", () => {
         }
       })
   )
+
+  it.effect.each(present([xla]))("of $name has no tf32 on a processor", () =>
+    Effect.gen(function*() {
+      const { message, reason } = yield* Effect.flip(
+        Effect.provide(Engine.Engine, Engine.layerXla({ precision: "tf32" }))
+      )
+      assert.strictEqual(reason._tag, "PrecisionUnavailable")
+      assert.match(
+        message,
+        /the precision "tf32" cannot be used \(XLA has no tf32 on cpu here.*\); choose "fp32" or "bf16"/
+      )
+    }))
 
   it.each([
     ["flags\t\t: fpu avx512f avx512_bf16 amx_bf16 amx_tile", true],
