@@ -280,6 +280,11 @@ export const operations: ReadonlyArray<Operation> = [
   ),
   operation("Linear.linear", layer, ({ x, weight, bias: offset }) => Linear.linear(x, { weight, bias: offset })),
   operation(
+    "Linear.linear with exact products",
+    layer,
+    ({ x, weight, bias: offset }) => Linear.linear(x, { weight, bias: offset }, { exact: true })
+  ),
+  operation(
     "Linear.matMul",
     ({ batch, tokens, width, out }) => ({ a: [batch, tokens, width], b: [batch, width, out] }),
     ({ a, b }) => Linear.matMul(a, b)
