@@ -229,7 +229,8 @@ export const open = (folder: string, name: string) => {
       compared.add(key)
       const expected = tensor(key).data
       const off = Array.from(actual.data, (x, at) => Math.abs(x - expected[at]!)).filter((distance) => distance !== 0)
-      const said = /at most (\d+) level on <(\d+)%/.exec(json.tolerance.uint8) ?? []
+      const { images, uint8 = images } = json.tolerance
+      const said = /(\d+) level on (?:<|at most )(\d+) ?%/.exec(uint8) ?? []
       const [levels, percent] = [Number(said[1]), Number(said[2])]
       const few = off.length > 0 && off.length < expected.length * percent / 100
       if (!few || actual.data.length !== expected.length) {

@@ -2,6 +2,7 @@ import { Cause, Effect, type Scope } from "effect"
 import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/engine/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
+import { corruptions } from "./fixtures/corruptions.ts"
 import { finetune } from "./fixtures/finetune.ts"
 import * as Hf from "./fixtures/hf.ts"
 import { imageOps } from "./fixtures/imageOps.ts"
@@ -11,6 +12,7 @@ import { misc } from "./fixtures/misc.ts"
 import { mixup } from "./fixtures/mixup.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
 import { relpos } from "./fixtures/relpos.ts"
+import { robustness } from "./fixtures/robustness.ts"
 import { segmentation } from "./fixtures/segmentation.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import * as Timm from "./fixtures/timm.ts"
@@ -19,6 +21,7 @@ import { vqkd } from "./fixtures/vqkd.ts"
 type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
 
 const handlers: Readonly<Record<string, Handler>> = {
+  corruptions,
   finetune,
   hf_beit_classifier: Hf.classifier,
   hf_beit_mim: Hf.pretrained,
@@ -32,6 +35,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   mixup,
   quantizer,
   relpos,
+  robustness,
   seg_backbone: segmentation,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,

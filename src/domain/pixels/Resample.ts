@@ -23,7 +23,7 @@ export interface Box {
 }
 
 /** The name of a filter. */
-export type Filter = "bilinear" | "bicubic" | "lanczos"
+export type Filter = "box" | "bilinear" | "bicubic" | "lanczos"
 
 interface Kernel {
   readonly support: number
@@ -34,6 +34,7 @@ const sinc = (x: number): number => x === 0 ? 1 : Math.sin(x * Math.PI) / (x * M
 
 // The formulas of Pillow's Resample.c, in its order of operations.
 const KERNELS: Readonly<Record<Filter, Kernel>> = {
+  box: { support: 0.5, weight: (x) => -0.5 < x && x <= 0.5 ? 1 : 0 },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   bicubic: {
     support: 2,
