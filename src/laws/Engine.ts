@@ -403,15 +403,34 @@ export const engine = <E>(
       "skips a step whose caller is interrupted before its turn",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const handle = yield* engine.train(Steps.regression, initial())
-        const first = yield* Effect.forkChild(handle.run(batch(0)), { startImmediately: true })
-        const second = yield* Effect.forkChild(handle.run(batch(1)), { startImmediately: true })
-        const taken = second.pollUnsafe() === undefined ? [0] : [0, 1]
-        yield* Fiber.interrupt(second)
-        yield* Fiber.join(first)
+        const begin = (step: number) => Effect.forkChild(handle.run(batch(step)), { startImmediately: true })
+        const begun = yield* Effect.forEach(Array.from({ length: 1 + handle.ahead }, (_, step) => step), begin)
+        const last = yield* begin(begun.length)
+        const taken = last.pollUnsafe() === undefined ? begun.length : begun.length + 1
+        yield* Fiber.interrupt(last)
+        yield* Effect.forEach(begun, Fiber.join)
         const other = yield* engine.train(Steps.regression, initial())
-        yield* Effect.forEach(taken, (step) => other.run(batch(step)))
-        const expected = { ...(yield* other.snapshot), steps: taken.length }
+        for (let step = 0; step < taken; step++) yield* other.run(batch(step))
+        const expected = { ...(yield* other.snapshot), steps: taken }
         Claim.same(yield* handle.snapshot, expected, "the state after the interruption")
+      })
+    ),
+
+    law(
+      "takes a step with a number only in its turn",
+      Effect.fnUntraced(function*({ batch, broken, engine, initial }) {
+        const begun = yield* engine.train(Steps.regression, initial())
+        yield* begun.run(batch(0), 1)
+        const { state, steps } = yield* begun.snapshot
+        const handle = yield* engine.train(Steps.regression, state, steps)
+        Claim.same(yield* tagOf(handle.run(batch(0), 1)), "NotTaken", "the reason of a step that was taken before")
+        const failed = yield* Effect.forkChild(Effect.exit(handle.run(broken(), 2)), { startImmediately: true })
+        Claim.same(yield* tagOf(handle.run(batch(2), 3)), "NotTaken", "the reason of the step after one that failed")
+        yield* Fiber.join(failed)
+        Claim.same(yield* handle.snapshot, { state, steps }, "the state after both")
+        yield* Effect.forEach([2, 3], (number) => handle.run(batch(number), number), { concurrency: "unbounded" })
+        for (const number of [2, 3]) yield* begun.run(batch(number))
+        Claim.same(yield* handle.snapshot, yield* begun.snapshot, "the state after two steps in their turn")
       })
     ),
 

@@ -36,8 +36,9 @@ export const watching = Effect.fnUntraced(function*(around: Around) {
   const watched = Context.make(Engine, {
     ...engine,
     train: <S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, steps?: number) =>
-      Effect.map(around("train", engine.train(step, initial, steps)), ({ run, snapshot }) => ({
-        run: (batch: HostOf<B>) => around("run", run(batch)),
+      Effect.map(around("train", engine.train(step, initial, steps)), ({ ahead, run, snapshot }) => ({
+        ahead,
+        run: (batch: HostOf<B>, number?: number) => around("run", run(batch, number)),
         snapshot: around("snapshot", snapshot)
       })),
     infer: <W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) =>

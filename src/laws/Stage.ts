@@ -109,8 +109,9 @@ export const stage = <A, E, R, X>(
       fc.integer({ min: 1, max: steps }),
       (call) =>
         inRun(Effect.gen(function*() {
-          yield* Interruption.interruptedAt({ point: "in report", call }, train({}))
-          Claim.same(yield* taken(train({})), steps - call, `the number of steps after ${call} of ${steps}`)
+          const before = yield* taken(Interruption.interruptedAt({ point: "in report", call }, train({})))
+          const all = before + (yield* taken(train({})))
+          Claim.same(all, steps, `the number of steps with an interruption in report ${call}`)
           Claim.same(yield* taken(train({})), 0, "the number of steps of a stage that has finished")
         })),
       some

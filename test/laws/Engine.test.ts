@@ -295,6 +295,10 @@ refuses("an engine", Laws.engine, changed({}), {
     mutant: detached(),
     said: /steps of the state after the interruption is 2 but must be 1/
   },
+  "takes a step with a number only in its turn": {
+    mutant: changed({ train: ({ run }) => ({ run: (batch) => run(batch) }) }),
+    said: /an invalid action/
+  },
   "separates handles that run at the same time, and keeps no memory of a run": {
     mutant: others(),
     said: /the state of one of three that ran at once is/

@@ -92,6 +92,6 @@ refuses("a stage", (train: typeof right) => Laws.stage(runtime, { train, steps: 
   ],
   "repeats no step that it has taken": {
     mutant: forgetful,
-    said: /the number of steps after 1 of 4 is 4 but must be 3\nexample: 1/
+    said: /the number of steps with an interruption in report 1 is 5 but must be 4\nexample: 1/
   }
 })

@@ -10,6 +10,7 @@ import {
   EngineError,
   ExternalDataMissing,
   Failed,
+  FINITE,
   IndexOutOfRange,
   NonFinite,
   NotTraceable,
@@ -94,7 +95,7 @@ export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, Eng
 /** Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Result.Result<void, EngineError> => {
   const measured = new Map(Tree.leaves<HostTensor.Any>(metrics as object))
-  const metric = (["loss", "gradientNorm"] as const).find((name) => !Number.isFinite(measured.get(name)?.data[0] ?? 0))
+  const metric = FINITE.find((name) => !Number.isFinite(measured.get(name)?.data[0] ?? 0))
   if (metric === undefined) return Result.void
   const value = String(measured.get(metric)!.data[0])
   return Result.fail(new EngineError({ program, reason: new NonFinite({ step, metric, value }) }))

@@ -6,7 +6,7 @@ import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Check from "./Check.ts"
-import { Disposed, EngineError, ExternalDataMissing, StateCorrupted, WorkerLost } from "./EngineError.ts"
+import { Disposed, EngineError, ExternalDataMissing, NotTaken, StateCorrupted, WorkerLost } from "./EngineError.ts"
 import type { About, Engine } from "./EngineService.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Arrays, Calls, ModelFile, Name } from "./Protocol.ts"
@@ -19,18 +19,28 @@ export type Call = <N extends Name>(
   buffers?: ReadonlyArray<ArrayBuffer>
 ) => Effect.Effect<Calls[N]["answer"], EngineError>
 
+/** Opens a program in the runtime. */
+export type Open = (
+  program: string,
+  ask: Calls["open"]["ask"],
+  buffers: ReadonlyArray<ArrayBuffer>
+) => Effect.Effect<Calls["open"]["answer"], EngineError>
+
 /** Returns the same program with no update made in place. */
 export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
   ...program,
   updates: program.updates.map((update) => ({ ...update, inPlace: false }))
 })
 
-/** The name of an engine, and its compilers of steps. */
+/** The name of an engine, its compilers of steps, and how it opens programs if more than a call is needed. */
 export interface Kind {
   readonly name: string
   readonly about: About
   readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
   readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
+  readonly open?: Open
+  /** The number of steps that the runtime takes in while one runs; default 0. */
+  readonly ahead?: number
 }
 
 type Entries = ReadonlyArray<readonly [name: string, array: HostTensor.Any]>
@@ -57,7 +67,14 @@ const together = Effect.fnUntraced(function*(program: string, model: Uint8Array,
 /** Makes an engine whose programs run where `call` sends them. */
 export const make = (
   call: Call,
-  { about, inference: compileInference, name, trainStep }: Kind
+  {
+    about,
+    ahead = 0,
+    inference: compileInference,
+    name,
+    open: openProgram = (program, ask, buffers) => call(program, "open", ask, buffers),
+    trainStep
+  }: Kind
 ): Engine["Service"] => {
   const open = Effect.fnUntraced(function*(
     program: string,
@@ -68,7 +85,7 @@ export const make = (
     let closed = false
     const kept = Protocol.packed(held)
     const { handle, inputs, outputs } = yield* Effect.acquireRelease(
-      call(program, "open", { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
+      openProgram(program, { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
       (opened) => {
         closed = true
         // A worker that has ended holds no memory.
@@ -80,10 +97,10 @@ export const make = (
     return {
       inputs,
       outputs,
-      run: (given: Entries) =>
+      run: (given: Entries, after?: number) =>
         whileOpen(() => {
           const { arrays, buffers } = Protocol.packed(given)
-          return call(program, "run", { handle, inputs: arrays }, buffers)
+          return call(program, "run", { handle, inputs: arrays, ...(after !== undefined && { after }) }, buffers)
         }),
       read: whileOpen(() => call(program, "read", { handle }))
     }
@@ -98,27 +115,36 @@ export const make = (
       const { read, run } = yield* open(step.name, program, under("state", held))
       // A handle keeps only these parts of its program, because model and graph are large.
       const { result, updates } = program
-      const lock = yield* Semaphore.make(1)
+      const room = 1 + ahead
+      const lock = yield* Semaphore.make(room)
       const inPlace = updates.some((update) => update.inPlace)
       let steps = before
+      let running = 0
       let corrupted: StateCorrupted | undefined
       const intact = Effect.suspend(() =>
         corrupted === undefined ? Effect.void : Effect.fail(new EngineError({ program: step.name, reason: corrupted }))
       )
       const judged = ({ reason }: EngineError) => {
         const told = reason instanceof StateCorrupted
-        const ran = !(reason instanceof Disposed || reason instanceof WorkerLost)
+        const ran = !(reason instanceof Disposed || reason instanceof WorkerLost || reason instanceof NotTaken)
         // A runtime that says it itself does not know how many steps were before.
         const torn = new StateCorrupted({ step: steps + 1, detail: told ? reason.detail : reason.finding })
         if (told || (inPlace && ran)) corrupted = torn
         return Effect.fail(new EngineError({ program: step.name, reason: told ? torn : reason }))
       }
       return {
-        run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+        ahead,
+        run: Effect.fnUntraced(function*(batch: HostOf<B>, number?: number) {
           const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
           const taken = Effect.gen(function*() {
             yield* intact
-            const outputs = yield* Effect.catch(run(under("batch", given)), judged)
+            if (number !== undefined && number !== steps + running + 1) {
+              return yield* new EngineError({ program: step.name, reason: new NotTaken() })
+            }
+            running++
+            const after = number === undefined ? undefined : number - before - 1
+            const ran = Effect.ensuring(run(under("batch", given), after), Effect.sync(() => running--))
+            const outputs = yield* Effect.catch(ran, judged)
             const metrics = record<HostOf<M>>("metrics", result, outputs)
             yield* Effect.fromResult(Check.finite(step.name, steps + 1, metrics))
             steps++
@@ -127,9 +153,10 @@ export const make = (
           return yield* lock.withPermit(Effect.uninterruptible(taken))
         }),
         // The lock prevents a step between reading the state and its number.
-        snapshot: lock.withPermit(Effect.gen(function*() {
+        snapshot: lock.withPermits(room)(Effect.gen(function*() {
           yield* intact
-          return { steps, state: record<HostOf<S>>("state", step.state as object, yield* read) }
+          const arrays = yield* Effect.catchIf(read, ({ reason }) => reason instanceof StateCorrupted, judged)
+          return { steps, state: record<HostOf<S>>("state", step.state as object, arrays) }
         }))
       }
     }),

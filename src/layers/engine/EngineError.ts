@@ -13,12 +13,26 @@ export class OutOfMemory extends TaggedError<OutOfMemory>()("OutOfMemory", { det
   }
 }
 
+/** The step was not taken, because it is not the next one: a step before it failed. */
+export class NotTaken extends TaggedError<NotTaken>()("NotTaken", {}) {
+  override readonly [Runtime.errorExitCode] = 70
+  get finding() {
+    return "a step before this one failed, so this one was not taken"
+  }
+  get remedy() {
+    return "take the failed step again"
+  }
+}
+
 const METRICS = { loss: "loss", gradientNorm: "norm of the gradients" } as const
+
+/** The metrics of a step that must be finite. */
+export const FINITE = ["loss", "gradientNorm"] as const
 
 /** The loss of a step, or the norm of its gradients, is not a finite number. */
 export class NonFinite extends TaggedError<NonFinite>()("NonFinite", {
   step: Schema.Int,
-  metric: Schema.Literals(["loss", "gradientNorm"]),
+  metric: Schema.Literals(FINITE),
   value: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 70
@@ -183,6 +197,7 @@ export class Failed extends TaggedError<Failed>()("Failed", { detail: Schema.Str
 export const Reason = Schema.Union([
   OutOfMemory,
   NonFinite,
+  NotTaken,
   UnsupportedOperation,
   NotTraceable,
   WrongShape,

@@ -18,8 +18,15 @@ export interface TrainHandle<S, B, M> {
    * Takes one step. An interruption of the caller does not stop a step that has begun, so the state is always that of a
    * whole number of steps. Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite; the state is then
    * as before the step. After a failure of the runtime itself, every call fails with `StateCorrupted`.
+   *
+   * A step with a number is taken only as that one, counted from 1. Where another one is next, because a step before it failed, the
+   * call fails with `NotTaken` and changes nothing.
    */
-  readonly run: (batch: HostOf<B>) => Effect.Effect<HostOf<M>, EngineError>
+  readonly run: (batch: HostOf<B>, number?: number) => Effect.Effect<HostOf<M>, EngineError>
+  /**
+   * The number of steps to begin while one runs; 0 if that gains nothing. The engine brings their batches to its device meanwhile.
+   */
+  readonly ahead: number
   /**
    * A copy of the present state, with the number of its steps. After an interrupted `run`, this number tells whether the
    * step was taken.

@@ -53,6 +53,12 @@ const tensorflow = (precision: "fp32" | "tf32" | "bf16"): Candidate => ({
   layer: EngineLayers.layerTensorFlow({ precision })
 })
 
+const xla = (platform: "cpu" | "cuda"): Candidate => ({
+  name: `xla-${platform}`,
+  precision: "fp32",
+  layer: EngineLayers.layerXla({ platform })
+})
+
 /** All engines and providers that run in Node on some machine. */
 export const candidates: ReadonlyArray<Candidate> = [
   onnx("cpu"),
@@ -65,6 +71,8 @@ export const candidates: ReadonlyArray<Candidate> = [
   tensorflow("fp32"),
   tensorflow("tf32"),
   tensorflow("bf16"),
+  xla("cpu"),
+  xla("cuda"),
   { name: "onnx-web", precision: "fp32", layer: EngineLayers.layerOnnxWeb() },
   { name: "reference", precision: "fp32", layer: EngineLayers.layerReference }
 ]

@@ -66,6 +66,8 @@ export interface Memory {
   readonly handles: number
   readonly tensors: number
   readonly bytes: number
+  /** The memory of the device by its own figures, if it has them. It also holds what others put there. */
+  readonly device?: { readonly inUse: number; readonly peak?: number; readonly limit?: number }
 }
 
 /** The calls with their answers. */
@@ -83,15 +85,27 @@ export interface Calls {
       readonly held: Arrays
       readonly updates: ReadonlyArray<StateUpdate>
       readonly adamw: ReadonlyArray<AdamWUpdate>
+      /** What an earlier answer had as `compiled`. */
+      readonly compiled?: Uint8Array
     }
     readonly answer: {
       readonly handle: number
+      /** The program in the runtime's own form, if it was compiled now and the runtime can load it again. */
+      readonly compiled?: Uint8Array
+      /** The reason why the given compiled program was not taken. */
+      readonly refused?: string
       readonly inputs: ReadonlyArray<Port>
       readonly outputs: ReadonlyArray<Port>
     }
   }
-  /** Runs a model and returns its outputs without the updates. */
-  readonly run: { readonly ask: { readonly handle: number; readonly inputs: Arrays }; readonly answer: Arrays }
+  /**
+   * Runs a model and returns its outputs without the updates. With `after`, only if that many steps have been taken since it was
+   * opened.
+   */
+  readonly run: {
+    readonly ask: { readonly handle: number; readonly inputs: Arrays; readonly after?: number }
+    readonly answer: Arrays
+  }
   /** Returns the present values of the held inputs. */
   readonly read: { readonly ask: { readonly handle: number }; readonly answer: Arrays }
   readonly close: { readonly ask: { readonly handle: number }; readonly answer: undefined }

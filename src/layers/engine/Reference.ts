@@ -9,7 +9,7 @@ import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Check from "./Check.ts"
-import { Disposed, EngineError } from "./EngineError.ts"
+import { Disposed, EngineError, NotTaken } from "./EngineError.ts"
 import type { Engine } from "./EngineService.ts"
 
 /** Runs `body` on the cpu backend. Frees every tensor that it made but did not keep. */
@@ -70,8 +70,12 @@ export const make = (): Effect.Effect<Engine["Service"]> =>
         const use = yield* hold(step.name, step.state as object, arrays)
         let steps = before
         return {
-          run: Effect.fnUntraced(function*(batch: HostOf<B>) {
+          ahead: 0,
+          run: Effect.fnUntraced(function*(batch: HostOf<B>, number?: number) {
             const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+            if (number !== undefined && number !== steps + 1) {
+              return yield* new EngineError({ program: step.name, reason: new NotTaken() })
+            }
             const measured = yield* use((owner) => {
               const { metrics, state } = step.run(owner.tree as S, upload(step.batch as object, given) as B)
               TracedStep.keepsShapes(step.state as object, state as object)

@@ -11,12 +11,16 @@ const failureOf = (cause: unknown): Failure => {
   return "_tag" in cause ? { ...cause as Reason } : cause.message
 }
 
-/** Answers the calls of the parent thread, one at a time and in order. */
-export const serve = (handlers: Handlers): void => {
+/**
+ * Answers the calls of the parent thread, one at a time and in order. `arrived` receives each call at once, while the handler of an
+ * earlier one may be waiting.
+ */
+export const serve = (handlers: Handlers, arrived: (request: Request) => void = () => {}): void => {
   const port = parentPort!
   const answer = <N extends Name>(name: N, ask: Calls[N]["ask"]): Answer<N> | Promise<Answer<N>> => handlers[name](ask)
   let last: Promise<void> = Promise.resolve()
   port.on("message", (request: Request) => {
+    arrived(request)
     last = last.then(() => answer(request.name, request.ask)).then(
       ([found, buffers = []]) => port.postMessage({ id: request.id, answer: found } satisfies Response, buffers),
       (cause: unknown) => port.postMessage({ id: request.id, failure: failureOf(cause) } satisfies Response)

@@ -1,9 +1,15 @@
 /** Runs steps on XLA in a worker thread, through a plugin of PJRT. */
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
+import { existsSync } from "node:fs"
 import { serialize } from "node:v8"
 import type { Program } from "../../compiler/programs/Program.ts"
 import * as XlaProgram from "../../compiler/programs/XlaProgram.ts"
-import type { TrainStep } from "../../shapes/Step.ts"
+import * as Caches from "../files/Caches.ts"
+import * as CompiledPrograms from "../files/CompiledPrograms.ts"
+import * as Files from "../files/Files.ts"
+import * as LongWork from "../files/LongWork.ts"
+import * as Processor from "../machine/Processor.ts"
+import type { CompileOptions } from "../pjrt/CompileOptions.ts"
 import * as PluginFile from "../pjrt/PluginFile.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
@@ -25,47 +31,85 @@ export interface XlaOptions {
   readonly precision?: "fp32" | "tf32" | "bf16"
   /** The share of a GPU's memory that XLA may take; default 0.75, by XLA. It takes memory as it needs it. */
   readonly memoryFraction?: number
+  /**
+   * Forbids a GPU all that makes two runs differ: sums in any order, and the choice among algorithms by their measured speed. Steps
+   * are slower then. A processor gives the same bytes without it. Default false.
+   */
+  readonly deterministic?: boolean
 }
 
-const program = ({ result, ...compiled }: XlaProgram.XlaProgram, updates: Program["updates"]): Program => ({
+// The program itself says which memory its results take.
+const program = ({ result, ...compiled }: XlaProgram.XlaProgram): Program => ({
   bytes: new Uint8Array(serialize(compiled)),
   result,
-  updates,
+  updates: [],
   adamw: []
 })
 
-const trainStep = (options: XlaProgram.Options) => <S, B, M>(step: TrainStep<S, B, M>): Program => {
-  const compiled = XlaProgram.trainStep(step, options)
-  // A step takes the memory of the whole state. If it fails then, the state is lost.
-  return program(
-    compiled,
-    compiled.state.map(({ name }) => ({ input: name, output: name.replace(/^state\./, "next."), inPlace: true }))
-  )
+/** Programs that compile in less time are not worth a file in the user's cache. */
+const WORTH = Duration.seconds(1)
+
+/** Returns how programs are opened: with their compiled form from the disk, which is kept there if it is new. */
+const opening = (
+  call: CompiledEngine.Call,
+  cache: string,
+  engine: CompiledPrograms.Origin
+) => {
+  const open: CompiledEngine.Open = Effect.fnUntraced(function*(program, ask, buffers) {
+    const folders = [...(yield* CompiledPrograms.Folders), cache]
+    const origin = { ...engine, program: Files.sha256(ask.model) }
+    const { lacking, program: compiled } = yield* CompiledPrograms.find(folders, origin)
+    if (compiled !== undefined) yield* CompiledPrograms.keep(lacking, origin, compiled)
+    const [took, answer] = yield* call(program, "open", { ...ask, ...(compiled && { compiled }) }, buffers).pipe(
+      LongWork.told(`XLA compiles ${program}`),
+      Effect.timed
+    )
+    if (answer.refused !== undefined) {
+      yield* Effect.logWarning(
+        `${program}: XLA cannot load its compiled program (${answer.refused}). It was compiled again`
+      )
+    }
+    if (answer.compiled !== undefined) {
+      const isWorth = Duration.isGreaterThanOrEqualTo(took, WORTH) || folders[lacking.length] === cache
+      yield* CompiledPrograms.keep(folders.slice(0, isWorth ? undefined : -1), origin, answer.compiled)
+    }
+    return answer
+  }, Effect.provide(Files.layerNode))
+  return open
 }
 
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: XlaOptions) {
-  const { memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
+  const { deterministic = false, memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
   const file = plugin ?? (yield* PluginFile.cached(platform))
+  const cache = yield* Caches.folder("xla-programs")
+  // The flag also turns off the choice among algorithms by their speed.
+  const compiler: CompileOptions = deterministic && platform !== "cpu"
+    ? { flags: { xla_gpu_deterministic_ops: true } }
+    : {}
   const given: Options = {
     file,
     options: {
       ...(platform === "cpu" ? {} : { preallocate: false }),
       ...(memoryFraction === undefined ? {} : { memory_fraction: memoryFraction })
-    }
+    },
+    compiler
   }
-  const call = yield* Thread.start(Thread.file("XlaWorker"), given)
-  const about = yield* call("start", "start", undefined).pipe(
-    Effect.mapError(({ reason }) =>
-      new EngineError({
-        program: "start",
-        reason: new ProviderUnavailable({
-          provider: `xla ${platform}`,
-          detail: reason.message,
-          remedy: `run "patchword setup xla --platform ${platform}", or name the file of a plugin in the option plugin`
-        })
+  const unavailable = (detail: string) =>
+    new EngineError({
+      program: "start",
+      reason: new ProviderUnavailable({
+        provider: `xla ${platform}`,
+        detail,
+        remedy: `run "patchword setup xla --platform ${platform}", or name the file of a plugin in the option plugin`
       })
-    )
+    })
+  // A survey of engines starts no thread for what is not installed.
+  if (!existsSync(file)) return yield* unavailable(`there is no plugin ${file}`)
+  const call = yield* Thread.start(Thread.file("XlaWorker"), given)
+  const about = yield* Effect.mapError(
+    call("start", "start", undefined),
+    ({ reason }) => unavailable(reason.message)
   )
   if (!about.precisions.includes(precision)) {
     const detail = `XLA has no ${precision} on ${platform} here; tf32 is for NVIDIA's GPUs since Ampere`
@@ -74,11 +118,21 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
       reason: new PrecisionUnavailable({ precision, detail, remedy: "choose \"fp32\" or \"bf16\"" })
     })
   }
+  const origin: CompiledPrograms.Origin = {
+    // pip has checked the digest of the plugin that the setup installs.
+    plugin: plugin === undefined ? PluginFile.PLUGINS[platform].sha256 : yield* Effect.orDie(Files.version(file)),
+    runtime: about.version,
+    compiler: JSON.stringify(compiler, (_, flag: unknown) => typeof flag === "bigint" ? String(flag) : flag),
+    // A GPU's programs do not depend on the processor.
+    ...(platform === "cpu" && { processor: Processor.description() })
+  }
   const service = CompiledEngine.make(call, {
+    open: opening(call, cache, origin),
+    ahead: 1,
     name: `xla ${about.version} ${precision}`,
     about: { ...about, engine: `xla ${platform}`, precision },
-    trainStep: trainStep({ precision }),
-    inference: (inference) => program(XlaProgram.inference(inference, { precision }), [])
+    trainStep: (step) => program(XlaProgram.trainStep(step, { precision })),
+    inference: (inference) => program(XlaProgram.inference(inference, { precision }))
   })
   return { ...service, load: Check.noForeignModels }
 })

@@ -1,41 +1,82 @@
-/** The worker thread of XLA. It holds programs and their states on a device, and takes one call at a time. */
-import { Effect, Exit, Result, Scope } from "effect"
+/**
+ * The worker thread of XLA. It holds programs and their states on a device, and takes one call at a time. The batch of the next step
+ * goes to the device while a step runs.
+ */
+import { Effect, Exit, Option, Result, Scope } from "effect"
 import { availableParallelism } from "node:os"
 import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
+import * as Files from "../files/Files.ts"
 import * as Client from "../pjrt/Client.ts"
+import type { CompileOptions } from "../pjrt/CompileOptions.ts"
+import * as DeviceArray from "../pjrt/DeviceArray.ts"
+import * as DeviceMemory from "../pjrt/DeviceMemory.ts"
 import * as Executable from "../pjrt/Executable.ts"
+import { PjrtError } from "../pjrt/PjrtError.ts"
 import * as Plugin from "../pjrt/Plugin.ts"
 import * as XlaSession from "../pjrt/XlaSession.ts"
-import { StateLost } from "../pjrt/XlaSessionError.ts"
+import { StateLost, TooLarge } from "../pjrt/XlaSessionError.ts"
+import { FINITE, NotTaken, OutOfMemory, StateCorrupted } from "./EngineError.ts"
 import * as Protocol from "./Protocol.ts"
-import type { Answer, Calls } from "./Protocol.ts"
+import type { Answer, Arrays, Calls, Request } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 import * as TensorFloat32 from "./TensorFloat32.ts"
 
-/** Options of the thread: the plugin's file, and the options of its client. */
+/** Options of the thread: the plugin's file, and the options of its client and its compiler. */
 export interface Options {
   readonly file: string
   readonly options: Client.Options
+  readonly compiler: CompileOptions
 }
 
 interface Open {
   readonly session: XlaSession.Session
   readonly scope: Scope.Closeable
+  /** The number of steps that were taken, without those that changed nothing. */
+  taken: number
+  isLost: boolean
 }
 
-const { file, options } = workerData as Options
+const { compiler, file, options } = workerData as Options
 const opened = new Map<number, Open>()
 const compiled = new Map<string, Executable.Executable>()
 let handles = 0
 let client: Client.Client | undefined
 
-// The engine itself knows that a failed step loses the state. It needs the reason.
-const finding = (error: { readonly finding: string }): string =>
-  error instanceof StateLost ? error.reason.finding : error.finding
+const held = (): Protocol.Memory => {
+  const all = client!.handles.alive("buffer")
+  const device = Client.memory(client!, client!.devices[0]!)
+  return {
+    handles: opened.size,
+    tensors: all.length,
+    bytes: all.reduce((sum, array) => sum + DeviceArray.size(client!, array), 0),
+    ...(device && { device })
+  }
+}
+
+/** Names what is alive on the device. */
+const alive = (): string => {
+  const { bytes, device, tensors } = held()
+  const own = `${tensors} arrays with ${megabytes(bytes)} were alive`
+  return device === undefined
+    ? own
+    : `${own}, and of the device's ${megabytes(device.limit ?? NaN)} ${megabytes(device.inUse)} were in use`
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+
+const failureOf = (error: { readonly finding: string }): Error => {
+  if (error instanceof StateLost) return new StateCorrupted({ step: error.step, detail: error.reason.finding })
+  return error instanceof TooLarge || (error instanceof PjrtError && error.code === "RESOURCE_EXHAUSTED")
+    ? new OutOfMemory({ detail: `${error.finding}; ${alive()}` })
+    : new Error(error.finding)
+}
+
+const told = <A, E extends { readonly finding: string }>(result: Result.Result<A, E>): A =>
+  Result.getOrThrowWith(result, failureOf)
 
 const answer = <A, E extends { readonly finding: string }>(effect: Effect.Effect<A, E>): A =>
-  Result.getOrThrowWith(Effect.runSync(Effect.result(effect)), (error) => new Error(finding(error)))
+  told(Effect.runSync(Effect.result(effect)))
 
 /** Returns a result, and the scope in which it lives. */
 const scoped = <A, E extends { readonly finding: string }>(
@@ -61,22 +102,95 @@ const start = (): Answer<"start"> => {
   }]
 }
 
-// Evaluations open the same program again and again. Compiled programs live as long as the thread.
-const compile: XlaSession.Compile = (given, text) => {
-  const known = compiled.get(text)
-  if (known !== undefined) return Effect.succeed(known)
-  return Effect.map(given.handles.attempt(() => Executable.compile(given, text)), (made) => {
-    compiled.set(text, made)
-    return made
-  })
+interface Compiled {
+  readonly executable: Executable.Executable
+  /** The text or the digests of the bytes that it is known by. */
+  readonly keys: ReadonlyArray<string>
+  /** The executable as bytes, if it was compiled now. */
+  readonly bytes?: Uint8Array
+  readonly refused?: string
 }
 
-const open = ({ held, model }: Calls["open"]["ask"]): Answer<"open"> => {
+/** Loads a compiled program from bytes, or compiles its text. */
+const made = Effect.fnUntraced(function*(given: Client.Client, text: string, stored: Uint8Array | undefined) {
+  const loaded = stored && (yield* Effect.result(given.handles.attempt(() => Executable.deserialize(given, stored))))
+  if (loaded !== undefined && Result.isSuccess(loaded)) {
+    return { executable: loaded.success, keys: [Files.sha256(stored!)] } satisfies Compiled
+  }
+  const executable = yield* given.handles.attempt(() => Executable.compile(given, text, compiler))
+  // A plugin that cannot say its programs as bytes compiles them each time.
+  const bytes = Option.getOrUndefined(
+    yield* Effect.option(given.handles.attempt(() => Executable.serialize(given, executable)))
+  )
+  const compiled: Compiled = {
+    executable,
+    keys: bytes === undefined ? [text] : [text, Files.sha256(bytes)],
+    ...(bytes && { bytes }),
+    ...(loaded && { refused: loaded.failure.finding })
+  }
+  return compiled
+})
+
+const open = ({ compiled: stored, held: given, model }: Calls["open"]["ask"]): Answer<"open"> => {
   const program: XlaSession.Program = deserialize(model)
-  const [session, scope] = scoped(XlaSession.open(client!, program, held, compile))
+  let fresh: Compiled | undefined
+  // Evaluations open the same program again and again. Compiled programs live as long as the thread.
+  const compile: XlaSession.Compile = (given, text) => {
+    const known = compiled.get(stored === undefined ? text : Files.sha256(stored))
+    if (known !== undefined) return Effect.as(DeviceMemory.holdsCall(given, known), known)
+    return Effect.flatMap(made(given, text, stored), (one) => {
+      fresh = one
+      for (const key of one.keys) compiled.set(key, one.executable)
+      return Effect.as(DeviceMemory.holdsCall(given, one.executable), one.executable)
+    })
+  }
+  const { batch, results, state } = program
+  const fits = DeviceMemory.holdsArrays(client!, [...state, ...batch, ...results])
+  const [session, scope] = scoped(Effect.andThen(fits, XlaSession.open(client!, program, given, compile)))
   const handle = handles++
-  opened.set(handle, { session, scope })
-  return [{ handle, inputs: [], outputs: [] }]
+  opened.set(handle, { session, scope, taken: 0, isLost: false })
+  const { bytes, refused } = fresh ?? {}
+  return [{
+    handle,
+    inputs: [],
+    outputs: [],
+    ...(bytes && { compiled: bytes }),
+    ...(refused !== undefined && { refused })
+  }]
+}
+
+const sent = new Map<Arrays, DeviceArray.Upload>()
+
+// A second batch is brought to the device while a step runs. Further ones could take all of its memory.
+const arrived = (request: Request): void => {
+  if (request.name !== "run" || sent.size > 0) return
+  const { handle, inputs } = request.ask
+  const upload = Effect.runSync(Effect.option(opened.get(handle)!.session.send(inputs)))
+  // What fails here is tried again in its turn.
+  if (Option.isSome(upload)) sent.set(inputs, upload.value)
+}
+
+const isFinite = (results: Arrays): boolean =>
+  FINITE.every((name) => Number.isFinite(results[`metrics.${name}`]?.data[0] ?? 0))
+
+const run = async ({ after, handle, inputs }: Calls["run"]["ask"]): Promise<Answer<"run">> => {
+  const found = opened.get(handle)!
+  const upload = sent.get(inputs)
+  sent.delete(inputs)
+  if (after !== undefined && after !== found.taken) {
+    if (upload !== undefined) DeviceArray.discard(client!, upload)
+    throw new NotTaken()
+  }
+  const result = await Effect.runPromise(
+    Effect.result(upload === undefined ? found.session.step(inputs) : found.session.take(upload))
+  )
+  if (Result.isFailure(result) && result.failure instanceof StateLost && !found.isLost) {
+    found.isLost = true
+    throw failureOf(result.failure.reason)
+  }
+  const results = told(result)
+  if (isFinite(results)) found.taken++
+  return Protocol.sent(results)
 }
 
 const close = ({ handle }: Calls["close"]["ask"]): Answer<"close"> => {
@@ -86,22 +200,11 @@ const close = ({ handle }: Calls["close"]["ask"]): Answer<"close"> => {
   return [undefined]
 }
 
-const memory = (): Answer<"memory"> => {
-  // A lost state takes no memory.
-  const nothing = () => ({ arrays: 0, bytes: 0 })
-  const all = Array.from(opened.values(), ({ session }) => answer(Effect.orElseSucceed(session.memory, nothing)))
-  return [{
-    handles: all.length,
-    tensors: all.reduce((sum, { arrays }) => sum + arrays, 0),
-    bytes: all.reduce((sum, { bytes }) => sum + bytes, 0)
-  }]
-}
-
 serve({
   start,
   open,
-  run: ({ handle, inputs }) => Protocol.sent(answer(opened.get(handle)!.session.step(inputs))),
+  run,
   read: ({ handle }) => Protocol.sent(answer(opened.get(handle)!.session.read)),
   close,
-  memory
-})
+  memory: () => [held()]
+}, arrived)

@@ -35,6 +35,11 @@ export const upload = (client: Client, device: Device, arrays: ReadonlyArray<Hos
   return { arrays: begun.map(({ array }) => array), sent: begun.flatMap(({ sent }) => sent) }
 }
 
+/** Frees arrays that may be on their way. Waits until the host's arrays are no longer read. */
+export const discard = ({ handles }: Client, { arrays, sent }: Upload): void => {
+  for (const handle of [...sent, ...arrays]) handles.free(handle)
+}
+
 /** Copies arrays of these shapes and types from a device. Throws `PjrtError`. */
 export const download = (
   { handles, plugin }: Client,

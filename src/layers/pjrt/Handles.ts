@@ -64,6 +64,14 @@ export class Handles {
     for (const ended of events.map((event) => this.free(event))) Result.getOrThrow(ended)
   }
 
+  /** Does the same as `settle`, but leaves the thread free until then. Fails with the first error. */
+  settled(events: ReadonlyArray<Handle<"event">>): Effect.Effect<void, PjrtError> {
+    const waiting = Effect.promise(() =>
+      Promise.all(events.map((event) => this.#plugin.wait("PJRT_Event_Await", { event: this.pointer(event) })))
+    )
+    return Effect.uninterruptible(Effect.andThen(waiting, attempt(() => this.settle(events))))
+  }
+
   /** Runs calls. Frees all handles that they made if they fail. Fails with `PjrtError`. */
   attempt<A>(body: () => A): Effect.Effect<A, PjrtError> {
     return Effect.suspend(() => {
@@ -75,6 +83,11 @@ export class Handles {
   /** Frees everything. */
   close(): void {
     this.#freeBut(new Set())
+  }
+
+  /** Returns the living handles of a kind. */
+  alive<K extends Kind>(kind: K): ReadonlyArray<Handle<K>> {
+    return Array.from(this.#alive).filter((handle): handle is Handle<K> => handle.kind === kind)
   }
 
   /** Returns how many handles of each kind live. */

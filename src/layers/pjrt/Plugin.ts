@@ -1,6 +1,6 @@
 /** Plugins of PJRT: shared libraries that compile programs with XLA and run them on one kind of device. */
 import { Effect, Result } from "effect"
-import koffi from "koffi"
+import koffi, { type KoffiFunc } from "koffi"
 import { type Field, FUNCTIONS, type Name, OPTIONAL } from "./Functions.ts"
 import { codeOf, PjrtError, PluginUnavailable } from "./PjrtError.ts"
 import * as Struct from "./Struct.ts"
@@ -18,6 +18,8 @@ export interface Plugin {
   readonly ask: <N extends Name>(name: N, given: Given<N>) => Result.Result<Told<N>, PjrtError>
   /** The same, but throws the error. */
   readonly call: <N extends Name>(name: N, given: Given<N>) => Told<N>
+  /** Does the same as `ask` on another thread, so that the present one stays free. */
+  readonly wait: <N extends Name>(name: N, given: Given<N>) => Promise<Result.Result<Told<N>, PjrtError>>
   /** Calls one of the plugin's functions `void f(void *)`, by its address. */
   readonly release: (address: bigint, pointer: bigint) => void
 }
@@ -53,29 +55,47 @@ export const fromTable = (file: string, api: bigint): Plugin => {
   )
   if (missing.length > 0) throw unavailable(`it lacks ${missing.join(", ")}`)
 
-  const raw = <N extends Name>(name: N, given: Given<N>): readonly [error: bigint, told: Told<N>] => {
+  const structOf = <N extends Name>(name: N, given: Given<N>): BigInt64Array => {
     const fields: ReadonlyArray<Field<N>> = FUNCTIONS[name].fields
-    const struct = Struct.write(fields, given)
-    const error: bigint | null = koffi.call(addressOf(name), functionType, struct)
-    return [pointer(error), Struct.read(fields, struct)]
+    return Struct.write(fields, given)
   }
-  const ask = <N extends Name>(name: N, given: Given<N>): Result.Result<Told<N>, PjrtError> => {
-    if (addressOf(name) === 0n) {
-      return Result.fail(new PjrtError({ call: name, code: "UNIMPLEMENTED", detail: "the plugin lacks it" }))
-    }
-    const [error, told] = raw(name, given)
-    if (error === 0n) return Result.succeed(told)
-    const [, { length, message }] = raw("PJRT_Error_Message", { error })
+  const raw = <N extends Name>(name: N, given: Given<N>): readonly [error: bigint | null, struct: BigInt64Array] => {
+    const struct = structOf(name, given)
+    return [koffi.call(addressOf(name), functionType, struct), struct]
+  }
+  const told = <N extends Name>(name: N, struct: BigInt64Array): Told<N> => {
+    const fields: ReadonlyArray<Field<N>> = FUNCTIONS[name].fields
+    return Struct.read(fields, struct)
+  }
+  const answered = <N extends Name>(
+    name: N,
+    [failure, struct]: readonly [failure: bigint | null, struct: BigInt64Array]
+  ): Result.Result<Told<N>, PjrtError> => {
+    const error = pointer(failure)
+    if (error === 0n) return Result.succeed(told(name, struct))
+    const { length, message } = told("PJRT_Error_Message", raw("PJRT_Error_Message", { error })[1])
     const detail = Struct.text(message, length).trim()
-    const [, { code }] = raw("PJRT_Error_GetCode", { error })
+    const { code } = told("PJRT_Error_GetCode", raw("PJRT_Error_GetCode", { error })[1])
     raw("PJRT_Error_Destroy", { error })
     return Result.fail(new PjrtError({ call: name, code: codeOf(code), detail }))
   }
+  const lacking = (name: Name): Result.Result<never, PjrtError> =>
+    Result.fail(new PjrtError({ call: name, code: "UNIMPLEMENTED", detail: "the plugin lacks it" }))
+  const ask = <N extends Name>(name: N, given: Given<N>): Result.Result<Told<N>, PjrtError> =>
+    addressOf(name) === 0n ? lacking(name) : answered(name, raw(name, given))
+  const wait = <N extends Name>(name: N, given: Given<N>): Promise<Result.Result<Told<N>, PjrtError>> =>
+    new Promise((resolve) => {
+      if (addressOf(name) === 0n) return resolve(lacking(name))
+      const struct = structOf(name, given)
+      const { async }: KoffiFunc<(struct: BigInt64Array) => bigint | null> = koffi.decode(addressOf(name), functionType)
+      async(struct, (_, failure) => resolve(answered(name, [failure, struct])))
+    })
   const call = <N extends Name>(name: N, given: Given<N>): Told<N> => Result.getOrThrow(ask(name, given))
   return {
     file,
     version,
     ask,
+    wait,
     call,
     release: (address, given) => koffi.call(address, releaseType, given)
   }

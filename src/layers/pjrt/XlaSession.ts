@@ -6,7 +6,7 @@ import type { Client } from "./Client.ts"
 import * as DeviceArray from "./DeviceArray.ts"
 import * as Executable from "./Executable.ts"
 import type { PjrtError } from "./PjrtError.ts"
-import { StateLost, WrongArray, WrongProgram, type XlaSessionError } from "./XlaSessionError.ts"
+import { StateLost, type TooLarge, WrongArray, WrongProgram, type XlaSessionError } from "./XlaSessionError.ts"
 
 /** A StableHLO module with its state, its batch and its results after the next state. */
 export type Program = Omit<XlaProgram, "result">
@@ -27,10 +27,15 @@ export interface Memory {
 export interface Session {
   /** Sets the whole state. Fails with `WrongArray` if an array does not fit. */
   readonly load: (state: Arrays) => Effect.Effect<void, XlaSessionError>
+  /** Begins to bring a batch to the device, while a step may be running. Fails with `WrongArray` if an array does not fit. */
+  readonly send: (batch: Arrays) => Effect.Effect<DeviceArray.Upload, XlaSessionError>
   /**
-   * Takes a step and returns its results. Fails with `WrongArray` if an array does not fit, and with `StateLost` if the step failed
-   * after it had taken the state. After any other error the state is the one before the step.
+   * Takes a step with a batch that was sent, and returns its results. Fails with `StateLost` if the step failed after it had taken the
+   * state. After any other error the state is the one before the step. The thread is free while the step runs. Until then, nothing
+   * else may be asked but `send`.
    */
+  readonly take: (sent: DeviceArray.Upload) => Effect.Effect<Arrays, XlaSessionError>
+  /** Sends a batch and takes a step with it. */
   readonly step: (batch: Arrays) => Effect.Effect<Arrays, XlaSessionError>
   /** Returns the whole state. */
   readonly read: Effect.Effect<Arrays, XlaSessionError>
@@ -73,7 +78,7 @@ const matched = (program: Program, found: ReadonlyArray<Executable.ResultType>) 
 export type Compile = (
   client: Client,
   text: string
-) => Effect.Effect<Executable.Executable, PjrtError, Scope.Scope>
+) => Effect.Effect<Executable.Executable, PjrtError | TooLarge, Scope.Scope>
 
 const compileOnce: Compile = (client, text) =>
   Effect.acquireRelease(
@@ -125,20 +130,23 @@ export const open = Effect.fnUntraced(function*(
   yield* matched(program, executable.results)
   const replaces = isReplacing(program)
 
-  const taken = (host: ReadonlyArray<HostTensor.Any>) =>
-    handles.attempt(() => {
-      const { arrays, sent } = DeviceArray.upload(client, device, host)
-      const { completed, results } = Executable.execute(client, executable, [[...held, ...arrays]])
-      handles.settle([...sent, ...completed])
-      const made = results[0]!
-      const first = replaces ? held.length : 0
-      const told = made.slice(first)
-      const metrics = DeviceArray.download(client, told, program.results)
-      free([...arrays, ...told, ...(replaces ? held : [])])
-      if (replaces) held = made.slice(0, first)
-      steps++
-      return named(program.results, metrics)
-    })
+  const taken = Effect.fnUntraced(function*({ arrays, sent }: DeviceArray.Upload) {
+    const { completed, results } = yield* handles.attempt(() =>
+      Executable.execute(client, executable, [[...held, ...arrays]])
+    )
+    const made = results[0]!
+    const first = replaces ? held.length : 0
+    const told = made.slice(first)
+    const ended = Effect.andThen(
+      handles.settled([...sent, ...completed]),
+      handles.attempt(() => DeviceArray.download(client, told, program.results))
+    )
+    const metrics = yield* Effect.onError(ended, () => Effect.sync(() => free(made)))
+    free([...told, ...(replaces ? held : [])])
+    if (replaces) held = made.slice(0, first)
+    steps++
+    return named(program.results, metrics)
+  })
 
   /** Returns the error of a step, or `StateLost` if the state is gone. */
   const judged = Effect.fnUntraced(function*(error: PjrtError) {
@@ -150,12 +158,23 @@ export const open = Effect.fnUntraced(function*(
     return yield* lost
   })
 
+  const send: Session["send"] = (batch) =>
+    Effect.flatMap(
+      ordered(program.batch, batch),
+      (host) => handles.attempt(() => DeviceArray.upload(client, device, host))
+    )
+
+  const take: Session["take"] = (upload) =>
+    Effect.andThen(intact, Effect.catch(taken(upload), judged)).pipe(
+      Effect.ensuring(Effect.sync(() => DeviceArray.discard(client, upload))),
+      Effect.uninterruptible
+    )
+
   const session: Session = {
     load,
-    step: Effect.fnUntraced(function*(batch) {
-      yield* intact
-      return yield* Effect.catch(taken(yield* ordered(program.batch, batch)), judged)
-    }, Effect.uninterruptible),
+    send,
+    take,
+    step: (batch) => Effect.uninterruptible(Effect.andThen(intact, Effect.flatMap(send(batch), take))),
     read: Effect.flatMap(
       intact,
       (arrays) => handles.attempt(() => named(program.state, DeviceArray.download(client, arrays, program.state)))

@@ -32,6 +32,23 @@ export class WrongProgram extends TaggedError<WrongProgram>()("WrongProgram", {
   }
 }
 
+/** The program needs more memory than the device has. */
+export class TooLarge extends TaggedError<TooLarge>()("TooLarge", {
+  what: Schema.String,
+  bytes: Schema.Finite,
+  limit: Schema.Finite
+}) {
+  override readonly [Runtime.errorExitCode] = 70
+  get finding() {
+    return `${this.what} would take ${(this.bytes / 1e9).toPrecision(3)} GB, and the device has ${
+      (this.limit / 1e9).toPrecision(3)
+    } GB`
+  }
+  get remedy() {
+    return "lower the batch size or choose a smaller network"
+  }
+}
+
 /** A step failed after it had taken the memory of its state. */
 export class StateLost extends TaggedError<StateLost>()("StateLost", { step: Schema.Int, reason: PjrtError }) {
   override readonly [Runtime.errorExitCode] = 70

@@ -8,6 +8,7 @@
  * | `log.jsonl` | one row per logged step; a resumed run has the same rows as an unbroken one, so there are no times |
  * | `timings.jsonl` | wall-clock figures in the order of their measurement, with those of repeated steps |
  * | `checkpoints/` | see `Checkpoints` |
+ * | `programs/` | the programs that the engine XLA compiled for the run, so that it goes on with the same ones |
  * | `image-lists/` | lists of the files of image folders, so that the next start need not list them again |
  * | `stages/` | the result and the weights of every finished stage; a resumed run skips these stages |
  * | `results/` | results of evaluations; see `Results` |
@@ -46,6 +47,7 @@ import {
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
+import * as CompiledPrograms from "../files/CompiledPrograms.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
@@ -78,11 +80,22 @@ const STAGES = "stages"
 /** Folder for the batches of failed steps. */
 const REPLAY = "replay/"
 
+/** Folder of a run for compiled programs. */
+const PROGRAMS = "programs"
+
 /** Folder of a run for lists of image files. */
 export const IMAGE_LISTS = "image-lists"
 
 /** The only files of a run that has done nothing. */
-const BLANK: ReadonlyArray<string> = [CONFIG, RunEnvironment.ENVIRONMENT, CHECKPOINTS, STAGES, IMAGE_LISTS, Lock.NAME]
+const BLANK: ReadonlyArray<string> = [
+  CONFIG,
+  RunEnvironment.ENVIRONMENT,
+  CHECKPOINTS,
+  STAGES,
+  PROGRAMS,
+  IMAGE_LISTS,
+  Lock.NAME
+]
 
 const LOG = "log.jsonl"
 const TIMINGS = "timings.jsonl"
@@ -355,7 +368,8 @@ export const layerNoDeps = (
   FileSystem.FileSystem | Path.Path
 > =>
   Checkpoints.layerNoDeps(`${directory}/${CHECKPOINTS}`, options).pipe(
-    Layer.provideMerge(Layer.effect(Runs, open(directory, options.config)))
+    Layer.provideMerge(Layer.effect(Runs, open(directory, options.config))),
+    Layer.merge(Layer.succeed(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`]))
   )
 
 /** Keeps a run and its checkpoints in memory, for tests and for programs without files. */

@@ -4,7 +4,7 @@
  * A stage resumes from its newest checkpoint. A batch depends on its step number alone. A run that was killed at any moment and
  * started again therefore ends with the same bytes as an uninterrupted one.
  */
-import { Effect, Exit, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Result, Runtime, Schema, type Scope, Stream } from "effect"
 import type * as Config from "../../domain/config/Config.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -89,6 +89,15 @@ interface Resumed<S, B, M> {
   /** True if the run has a checkpoint of its state. */
   readonly saved: boolean
   readonly computedOn: ComputedOn.History
+}
+
+/** A step that the engine takes when its metrics are asked for, or has taken in before. */
+interface Begun<B, M> {
+  readonly batch: HostOf<B>
+  readonly bytes: number
+  readonly number: number
+  readonly secondsWaitedForData: number
+  readonly metrics: Effect.Effect<HostOf<M>, EngineError>
 }
 
 /** Opens the step on the engine, in the state of the newest checkpoint, or in its first state. */
@@ -244,37 +253,67 @@ export const train = Effect.fn("patchword.train")(
     })
     const made = (index: number) =>
       Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))
-    // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
-    const take = Effect.fnUntraced(function*(number: number, batch: HostOf<B>) {
-      const metrics = yield* Effect.catchTag(
-        handle.run(batch),
-        "EngineError",
-        ({ reason }) => failed(number, batch, reason)
-      )
+    const isSaved = (number: number): boolean => number % checkpointEvery === 0 && number < steps
+    const log = Effect.fnUntraced(function*({ number }: Begun<B, M>, metrics: HostOf<M>) {
       const row = yield* options.measure(metrics, number - 1)
       yield* runs.log({ stage, step: number, ...row, ...options.settings(number - 1) })
       logged = number
       return row
+    })
+    // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
+    const take = Effect.fnUntraced(function*(step: Begun<B, M>) {
+      const { batch, metrics, number } = step
+      return yield* log(
+        step,
+        yield* Effect.catchTag(metrics, "EngineError", ({ reason }) => failed(number, batch, reason))
+      )
     }, Effect.uninterruptible)
+    const finish = Effect.fnUntraced(function*(step: Begun<B, M>) {
+      const { batch, bytes, number, secondsWaitedForData } = step
+      const metrics = yield* take(step)
+      options.used?.(batch)
+      const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
+      yield* recorder.step({
+        images: batchSize,
+        imagesPerSecond,
+        loss: metrics["loss"],
+        secondsWaitedForData,
+        bytesOfBatches: timing.held()
+      })
+      yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
+      if (isSaved(number)) {
+        yield* save(logged)
+        yield* recordMemory
+      }
+      yield* timing.done(bytes)
+    })
+    const begun: Array<Begun<B, M>> = []
+    // Steps that the engine has are in its state, so they must get into the log.
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(
+        Effect.forEach(begun, (step) =>
+          Effect.suspend(() =>
+            step.number === logged + 1
+              ? Effect.flatMap(step.metrics, (metrics) => log(step, metrics))
+              : Effect.void
+          ))
+      )
+    )
     yield* prefetch(start, steps - 1, made).pipe(
       Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
         const secondsWaitedForData = yield* timing.begun
-        const metrics = yield* take(number, batch)
-        options.used?.(batch)
-        const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
-        yield* recorder.step({
-          images: batchSize,
-          imagesPerSecond,
-          loss: metrics["loss"],
-          secondsWaitedForData,
-          bytesOfBatches: timing.held()
-        })
-        yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
-        if (number % checkpointEvery === 0 && number < steps) {
-          yield* save(logged)
-          yield* recordMemory
+        const step = { batch, bytes, number, secondsWaitedForData, metrics: handle.run(batch, number) }
+        // A checkpoint is of a state that no later step changes.
+        const ahead = isSaved(number) || number === steps ? 0 : handle.ahead
+        if (ahead > 0) {
+          const fiber = yield* Effect.forkDetach(step.metrics, { startImmediately: true, uninterruptible: true })
+          begun.push({ ...step, metrics: Fiber.join(fiber) })
         }
-        yield* timing.done(bytes)
+        while (begun.length > ahead) {
+          yield* finish(begun[0]!)
+          begun.shift()
+        }
+        if (ahead === 0) yield* finish(step)
       }))
     )
     return { state: (yield* handle.snapshot).state, computedOn }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Runtime, Schema } from "effect"
+import { ConfigProvider, Effect, Layer, Logger, Runtime, Schema } from "effect"
 import { trained } from "../../../src/laws/Engine.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as EngineSurvey from "../../../src/layers/engine/EngineSurvey.ts"
@@ -80,6 +80,20 @@ describe("the catalogue", () => {
         }
       }
     }))
+})
+
+describe("XLA that is not set up", () => {
+  it.effect("is told with the command that fetches it", () =>
+    Effect.gen(function*() {
+      const entries = yield* EngineSurvey.survey({ names: ["xla-cpu", "xla-cuda"] })
+      for (const [place, platform] of ["cpu", "cuda"].entries()) {
+        const entry = entries[place]!
+        assert.strictEqual(entry.name, `xla-${platform}`)
+        if (entry._tag !== "Unavailable") return assert.fail("it is measured")
+        assert.include(entry.error.message, `the provider "xla ${platform}" cannot be used (there is no plugin /none/`)
+        assert.include(entry.error.message, `run "patchword setup xla --platform ${platform}"`)
+      }
+    }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ XDG_CACHE_HOME: "/none" })))))
 })
 
 describe("the engine that is chosen here", () => {

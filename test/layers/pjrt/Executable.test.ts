@@ -80,7 +80,8 @@ onCpu("a program on the CPU plugin", () => {
   it.effect("takes flags of XLA, and refuses those that XLA does not know", () =>
     Effect.gen(function*() {
       const client = yield* opened()
-      const executable = Executable.compile(client, ADD, { flags: { xla_cpu_enable_fast_math: false } })
+      const flags = { xla_cpu_enable_fast_math: false, xla_gpu_deterministic_ops: true }
+      const executable = Executable.compile(client, ADD, { flags })
       assert.deepStrictEqual(run(client, executable, floats(1, 2, 3), floats(1, 1, 1)), [floats(2, 3, 4)])
       const error = yield* Effect.flip(
         client.handles.attempt(() => Executable.compile(client, ADD, { flags: { xla_nothing: true } }))

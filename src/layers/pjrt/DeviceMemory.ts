@@ -1,0 +1,31 @@
+/** Refuses programs that no device could hold, before XLA sees them: its plugin for processors ends the process then. */
+import { Effect, Result } from "effect"
+import { totalmem } from "node:os"
+import type * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Client from "./Client.ts"
+import * as Executable from "./Executable.ts"
+import { TooLarge } from "./XlaSessionError.ts"
+
+const BYTES: Readonly<Record<HostTensor.DType, number>> = { float32: 4, int32: 4, bool: 1 }
+
+const bytesOf = (ports: ReadonlyArray<Pick<HostTensor.Any, "shape" | "dtype">>): number =>
+  ports.reduce((sum, { dtype, shape }) => sum + shape.reduce((size, length) => size * length, BYTES[dtype]), 0)
+
+const within = (client: Client.Client, what: string, bytes: number): Effect.Effect<void, TooLarge> => {
+  const limit = Client.memory(client, client.devices[0]!)?.limit ?? totalmem()
+  return bytes <= limit ? Effect.void : Effect.fail(new TooLarge({ what, bytes, limit }))
+}
+
+/** Fails with `TooLarge` if arrays of these shapes and types do not fit into the device's memory together. */
+export const holdsArrays = (
+  client: Client.Client,
+  ports: Parameters<typeof bytesOf>[0]
+): Effect.Effect<void, TooLarge> => within(client, "the state, the batch and the results", bytesOf(ports))
+
+/** Fails with `TooLarge` if a call of a program takes more than the device's memory, as far as the plugin tells it. */
+export const holdsCall = (client: Client.Client, executable: Executable.Executable): Effect.Effect<void, TooLarge> => {
+  const needed = Executable.memory(client, executable)
+  if (Result.isFailure(needed)) return Effect.void
+  const { arguments: given, donated, results, temporary } = needed.success
+  return within(client, "a step", given + results - donated + temporary)
+}

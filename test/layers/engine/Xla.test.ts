@@ -1,0 +1,102 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { ConfigProvider, Effect, Fiber, Layer, Logger } from "effect"
+import { TestClock } from "effect/testing"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Engine from "../../../src/layers/engine/Engine.ts"
+import * as CompiledPrograms from "../../../src/layers/files/CompiledPrograms.ts"
+import * as Files from "../../../src/layers/files/Files.ts"
+import * as PluginFile from "../../../src/layers/pjrt/PluginFile.ts"
+import * as Elementwise from "../../../src/shapes/Elementwise.ts"
+import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import type { Inference } from "../../../src/shapes/Step.ts"
+import type { Tensor } from "../../../src/shapes/Tensor.ts"
+import { present, xla } from "./engines.ts"
+
+const plugin = Effect.runSync(PluginFile.cached("cpu"))
+
+type Row = Tensor<[3]>
+
+const times = (factor: number): Inference<object, { readonly x: Row }, { readonly y: Row }> => ({
+  name: "times",
+  weights: {},
+  batch: { x: { shape: [3], dtype: "float32" } },
+  run: (_, { x }) => ({ y: Elementwise.scale(x, factor) })
+})
+
+const root = mkdtempSync(join(tmpdir(), "patchword-xla-"))
+
+const machine = Layer.mergeAll(
+  ConfigProvider.layer(ConfigProvider.fromUnknown({ XDG_CACHE_HOME: root })),
+  Files.layerNode,
+  Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => rmSync(root, { recursive: true }))))
+)
+
+const multiplied = Effect.fnUntraced(function*(factor: number, ...folders: ReadonlyArray<string>) {
+  const lines: Array<string> = []
+  const logger = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+  const values = yield* Effect.gen(function*() {
+    const handle = yield* (yield* Engine.Engine).infer(times(factor), {})
+    const { y } = yield* handle.run({ x: HostTensor.make([3], "float32", Float32Array.of(1, 2, 3)) })
+    return Array.from(y.data)
+  }).pipe(Effect.scoped, Effect.provide(logger), Effect.provideService(CompiledPrograms.Folders, folders))
+  return { values, lines }
+})
+
+const only = (folder: string) => {
+  const names = readdirSync(folder)
+  assert.strictEqual(names.length, 1)
+  const content = readFileSync(join(folder, names[0]!))
+  const end = content.indexOf(0x0a)
+  return { origin: JSON.parse(content.toString("utf8", 0, end)).origin, program: content.subarray(end + 1) }
+}
+
+for (const { name } of present([xla])) {
+  describe(`programs that ${name} has compiled`, () => {
+    layer(Layer.provideMerge(Engine.layerXla({ plugin }), machine))((it) => {
+      it.effect("are kept where a run says, and loaded from there instead of compiled", () =>
+        Effect.gen(function*() {
+          const [run, other] = [join(root, "run"), join(root, "other")]
+          assert.deepStrictEqual(yield* multiplied(2, run), { values: [2, 4, 6], lines: [] })
+          assert.deepStrictEqual(yield* multiplied(3, other), { values: [3, 6, 9], lines: [] })
+          yield* CompiledPrograms.keep([run], only(run).origin, only(other).program)
+          assert.deepStrictEqual(yield* multiplied(2, run), { values: [3, 6, 9], lines: [] })
+          assert.deepStrictEqual(yield* multiplied(2), { values: [2, 4, 6], lines: [] })
+        }))
+
+      it.effect("and that it does not load are told of once, and compiled again", () =>
+        Effect.gen(function*() {
+          const run = join(root, "broken")
+          yield* multiplied(4, run)
+          yield* CompiledPrograms.keep([run], only(run).origin, Buffer.from("no program"))
+          const { lines, values } = yield* multiplied(4, run)
+          assert.deepStrictEqual(values, [4, 8, 12])
+          assert.match(
+            lines.join(),
+            /^times: XLA cannot load its compiled program \(PJRT_Executable_DeserializeAndLoad: .*\. It was compiled again$/s
+          )
+          assert.deepStrictEqual(yield* multiplied(4, run), { values: [4, 8, 12], lines: [] })
+        }))
+
+      it.effect("are kept in the cache only if they took long, which is told meanwhile", () =>
+        Effect.gen(function*() {
+          const cache = join(root, "patchword", "xla-programs")
+          yield* multiplied(5)
+          assert.isFalse(yield* (yield* Files.make).fs.exists(cache))
+          const slow = yield* Effect.forkChild(multiplied(6))
+          while (slow.pollUnsafe() === undefined) {
+            yield* TestClock.adjust("1 second")
+            yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+          }
+          const { lines, values } = yield* Fiber.join(slow)
+          assert.deepStrictEqual(values, [6, 12, 18])
+          assert.deepStrictEqual(lines.slice(0, 2), [
+            "XLA compiles times: 5 s so far",
+            "XLA compiles times: 15 s so far"
+          ])
+          assert.isAbove(only(cache).program.length, 0)
+        }))
+    })
+  })
+}
