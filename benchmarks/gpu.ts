@@ -1,7 +1,7 @@
 /**
  * Our engines beside PyTorch on one GPU, in turn on the same card: `npm run bench -- gpu --out FOLDER [--minutes 25] [--continue]
  * [--python FILE] [--plugin FILE] [--device cuda|cpu] [--models base,large] [--stages mim,vqkd,features,codes] [--batches 64,8]
- * [--precisions bf16,tf32,fp32] [--ways eager,xla,...] [--limit 300] [--steps 20] [--seconds 3] [--plan]`.
+ * [--precisions bf16,tf32,fp32] [--ways eager,xla,...] [--limit 300] [--steps 20] [--seconds 3] [--plan] [--pack FILE]`.
  *
  * Each part, one step of one engine, runs in a process of its own, the most valuable parts first (`--plan` lists them). A part that
  * fails, hangs or dies has the reason as its result, and the others go on. The command ends after `--minutes`. It needs no
@@ -9,18 +9,20 @@
  *
  * The folder gets `results.json`, `results.md` with the table of ratios, and `log.txt` with the output of all processes. They are
  * written after each part. `--continue` goes on with a folder, and does not repeat its parts; `--retry` repeats those that failed.
- * `--device cpu --models tiny` tries all of it on a processor.
+ * `--device cpu --models tiny` tries all of it on a processor. `--pack FILE` packs Node.js and the packages that the command loads into
+ * an archive of about 35 MB, for a machine without npm.
  */
 import { Effect } from "effect"
 import { appendFileSync, mkdirSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import * as Python from "../scripts/python.ts"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Card from "./gpu/card.ts"
 import * as Machine from "./gpu/machine.ts"
 import { measure } from "./gpu/measure.ts"
+import { pack } from "./gpu/pack.ts"
 import { keyOf, type Part, plan, ways } from "./gpu/parts.ts"
 import * as Process from "./gpu/process.ts"
 import * as Results from "./gpu/results.ts"
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     continue: { type: "boolean", default: false },
     retry: { type: "boolean", default: false },
     plan: { type: "boolean", default: false },
+    pack: { type: "string" },
     python: { type: "string" },
     plugin: { type: "string" },
     device: { type: "string", default: "cuda" },
@@ -87,6 +90,10 @@ const presets = new Map(
     )
   )
 )
+if (values.pack !== undefined) {
+  say(pack(resolve(values.pack)))
+  process.exit()
+}
 const [minutes, limit, steps, seconds] = [number("minutes"), number("limit"), number("steps"), number("seconds")]
 const out = values.out ?? refuse("expected --out FOLDER, where the results go")
 const known = Results.read(out)
@@ -166,7 +173,7 @@ for (const way of chosen) {
   const reason = await lackOf(way)
   if (reason !== undefined) lacks[way] = reason
 }
-for (const [way, reason] of Object.entries(lacks)) say(`${way} is left out: ${reason}`)
+for (const missing of Table.lacking(lacks)) say(`left out: ${missing}`)
 
 let found: Results.Results = {
   setting,
@@ -205,4 +212,4 @@ await measure(parts, {
 say(Table.page(found, parts))
 say(`The results are in ${out}`)
 // What a process left open may not hold up the end.
-process.exit()
+process.exit(Object.values(found.parts).some(({ figures }) => figures !== undefined) ? 0 : 69)

@@ -45,8 +45,7 @@ if device == "cuda":
     if not torch.cuda.is_available():
         refuse(f"PyTorch {torch.__version__} sees no GPU")
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = given["precision"] != "fp32"
-    torch.set_float32_matmul_precision("highest" if given["precision"] == "fp32" else "high")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = given["precision"] != "fp32"
 elif given["precision"] == "tf32":
     refuse("PyTorch has tf32 on a GPU alone")
 torch.manual_seed(0)

@@ -61,8 +61,8 @@ export const find = async (
   named: string | undefined
 ): Promise<Machine> => {
   const all = pythons.map((command) => ({ python: command, about: python(command) }))
-  const chosen = all.find(({ about }) => about?.torch != null) ?? all.find(({ about }) => about !== undefined) ??
-    all[0]!
+  const good = (part: "gpu" | "torch" | "version") => all.find(({ about }) => about != null && about[part] !== null)
+  const chosen = (device === "cuda" ? good("gpu") : undefined) ?? good("torch") ?? good("version") ?? all[0]!
   const installed = await Effect.runPromise(PluginFile.cached(device))
   const { libraries = [], plugins = [] } = chosen.about ?? {}
   const own = device === "cuda" ? plugins : []
@@ -71,9 +71,14 @@ export const find = async (
   // A plugin that was set up for a GPU has its own libraries beside it.
   const whole = plugin === undefined ||
     existsSync(join(dirname(plugin), "../../nvidia/cu13/lib")) && plugin === installed
-  const environment = device === "cpu" || whole
-    ? {}
-    : { LD_LIBRARY_PATH: joined(folders, process.env["LD_LIBRARY_PATH"]) }
+  // Libraries of PyTorch lie in nvidia/cu13/lib, and its compiler, if it is there, in nvidia/cu13.
+  const toolkit = [process.env["CUDA_HOME"], "/usr/local/cuda", ...libraries.map((folder) => dirname(folder))]
+    .find((folder) => folder !== undefined && existsSync(join(folder, "nvvm/libdevice/libdevice.10.bc")))
+  const flags = process.env["XLA_FLAGS"] ?? ""
+  const environment: Readonly<Record<string, string>> = device === "cpu" || whole ? {} : {
+    LD_LIBRARY_PATH: joined(folders, process.env["LD_LIBRARY_PATH"]),
+    ...(toolkit === undefined ? {} : { XLA_FLAGS: `${flags} --xla_gpu_cuda_data_dir=${toolkit}`.trim() })
+  }
   return { ...chosen, plugin, environment }
 }
 

@@ -55,9 +55,18 @@ const longest = (found: ReadonlyMap<string, readonly [count: number, ms: number]
     .toSorted((a, b) => b.ms - a.ms)
     .slice(0, MOST)
 
+/** Decodes a profile. Some plugins give one more byte than the message has. */
+const decoded = (bytes: Uint8Array) => {
+  try {
+    return Space.decode(bytes)
+  } catch {
+    return Space.decode(bytes.subarray(0, -1))
+  }
+}
+
 /** Sums up what devices did in a number of steps. */
 export const summary = (bytes: Uint8Array, steps: number): Profile => {
-  const { planes } = Space.toObject(Space.decode(bytes), { longs: Number, arrays: true, objects: true }) as {
+  const { planes } = Space.toObject(decoded(bytes), { longs: Number, arrays: true, objects: true }) as {
     readonly planes: ReadonlyArray<Plane>
   }
   const [kinds, single] = [new Map<string, readonly [number, number]>(), new Map<string, readonly [number, number]>()]

@@ -155,6 +155,13 @@ const profiled = (entry: Entry): ReadonlyArray<string> => {
   ]
 }
 
+/** A sentence for each thing that is missing, with all ways that need it. */
+export const lacking = (lacks: Results["lacks"]): ReadonlyArray<string> =>
+  [...new Set(Object.values(lacks))].map((reason) => {
+    const names = Object.entries(lacks).flatMap(([way, one]) => one === reason ? way : [])
+    return `${names.join(", ")}: ${reason}`
+  })
+
 /** The results as a page in Markdown. `plan` names the parts that are still to be measured. */
 export const page = ({ lacks, machine, parts, setting }: Results, plan: ReadonlyArray<Part>): string => {
   const failed = Object.values(parts).filter(({ reason }) => reason !== undefined)
@@ -188,7 +195,7 @@ export const page = ({ lacks, machine, parts, setting }: Results, plan: Readonly
       return `| ${cells.join(" | ")} |`
     }),
     ...Object.values(parts).filter(({ figures }) => figures !== undefined).flatMap(profiled),
-    ...list("This machine lacks", Object.entries(lacks).map(([way, reason]) => `${way}: ${reason}`)),
+    ...list("This machine lacks", lacking(lacks)),
     ...list("Failed", failed.map((entry) => `${keyOf(entry)}: ${entry.reason}`)),
     ...list("Not measured yet", left.map(keyOf)),
     ""

@@ -1,9 +1,11 @@
-import { assert, describe, it } from "@effect/vitest"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { afterAll, assert, describe, it, vi } from "@effect/vitest"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Card from "../../benchmarks/gpu/card.ts"
+import * as Machine from "../../benchmarks/gpu/machine.ts"
 import { LEAST, measure, type Options } from "../../benchmarks/gpu/measure.ts"
+import { packagesOf } from "../../benchmarks/gpu/pack.ts"
 import { keyOf, type Part, plan, type Selection, ways } from "../../benchmarks/gpu/parts.ts"
 import * as Process from "../../benchmarks/gpu/process.ts"
 import * as Profile from "../../benchmarks/gpu/profile.ts"
@@ -172,19 +174,59 @@ describe("the process of a part", () => {
   })
 })
 
+const folder = mkdtempSync(join(tmpdir(), "patchword-gpu-"))
+afterAll(() => {
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
 describe("the file of results", () => {
   it("holds what was written last, with nothing beside it", () => {
-    const folder = mkdtempSync(join(tmpdir(), "patchword-results-"))
-    try {
-      assert.strictEqual(Results.read(folder), undefined)
-      for (const seconds of [1, 2]) {
-        Results.write(folder, { setting: {}, machine: {}, lacks: {}, parts: { a: { ...part("xla"), seconds } } })
-      }
-      assert.strictEqual(Results.read(folder)?.parts["a"]?.seconds, 2)
-      assert.deepStrictEqual(readdirSync(folder), ["results.json"])
-    } finally {
-      rmSync(folder, { recursive: true })
+    const out = join(folder, "out")
+    assert.strictEqual(Results.read(out), undefined)
+    for (const seconds of [1, 2]) {
+      Results.write(out, { setting: {}, machine: {}, lacks: {}, parts: { a: { ...part("xla"), seconds } } })
     }
+    assert.strictEqual(Results.read(out)?.parts["a"]?.seconds, 2)
+    assert.deepStrictEqual(readdirSync(out), ["results.json"])
+  })
+})
+
+describe.skipIf(process.platform !== "linux")("the machine", () => {
+  const python = (name: string, about: object): string => {
+    const file = join(folder, name)
+    writeFileSync(file, `#!/bin/sh\necho a line of a library\necho '${JSON.stringify(about)}'\n`, { mode: 0o755 })
+    return file
+  }
+  const none = { version: "3", torch: null, gpu: null, plugins: [], libraries: [] }
+
+  it("has the Python whose PyTorch sees the GPU, with XLA and CUDA of its packages", async () => {
+    vi.stubEnv("XDG_CACHE_HOME", folder)
+    const libraries = join(folder, "nvidia/cu13/lib")
+    mkdirSync(join(folder, "nvidia/cu13/nvvm/libdevice"), { recursive: true })
+    writeFileSync(join(folder, "nvidia/cu13/nvvm/libdevice/libdevice.10.bc"), "")
+    const plugin = python("plugin", {})
+    const without = python("without", { ...none, torch: "2.11" })
+    const seeing = python("seeing", { ...none, torch: "2.11", gpu: "a GPU", plugins: [plugin], libraries: [libraries] })
+    const found = await Machine.find("cuda", ["no-such-python", python("bare", none), without, seeing], undefined)
+    assert.strictEqual(found.python, seeing)
+    assert.strictEqual(found.plugin, plugin)
+    const { LD_LIBRARY_PATH, XLA_FLAGS } = found.environment
+    assert.ok(LD_LIBRARY_PATH!.startsWith(libraries))
+    assert.match(XLA_FLAGS!, /--xla_gpu_cuda_data_dir=\S+$/)
+    assert.strictEqual((await Machine.find("cpu", [without, seeing], undefined)).python, without)
+    assert.strictEqual((await Machine.find("cuda", ["no-such-python"], undefined)).about, undefined)
+    assert.strictEqual((await Machine.find("cuda", [seeing], "mine.so")).plugin, "mine.so")
+  })
+
+  it("needs the packages that were loaded", () => {
+    const modules = [
+      "node:fs",
+      "file:///a/src/x.ts",
+      "file:///a/node_modules/@b/c/d.js",
+      "file:///a/node_modules/e/f/g.js"
+    ]
+    assert.deepStrictEqual(packagesOf(modules), ["node_modules/@b/c", "node_modules/e"])
   })
 })
 
@@ -212,6 +254,13 @@ describe("the table of ratios", () => {
     const wrong = entry("xla", figures(10, { losses: [10, 9, 7] }), 200)
     const row = Table.rows(entries([eager, wrong])).find(({ way }) => way === "xla")!
     assert.deepInclude(row, { agreement: { difference: 0.125, agrees: false }, reached: false })
+  })
+
+  it("says once what several ways lack", () => {
+    assert.deepStrictEqual(Table.lacking({ xla: "no GPU", compile: "no PyTorch", "xla-profile": "no GPU" }), [
+      "xla, xla-profile: no GPU",
+      "compile: no PyTorch"
+    ])
   })
 
   it("names what failed and what is left", () => {
@@ -263,6 +312,7 @@ describe("a profile", () => {
         { name: "/host:CPU", lines: [{ events: [event(1, 9e9)] }], names }
       ]
     }).finish()
+    assert.deepStrictEqual(Profile.summary(Uint8Array.of(...bytes, 0), 2), Profile.summary(bytes, 2))
     assert.deepStrictEqual(Profile.summary(bytes, 2), {
       launches: 1.5,
       ms: 7,
