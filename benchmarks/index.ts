@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url"
 const folder = new URL(".", import.meta.url)
 const names = readdirSync(folder)
   .filter((file) =>
-    file.endsWith(".ts") && !["comparison.ts", "index.ts", "same.ts", "sizes.ts", "steps.ts"].includes(file)
+    file.endsWith(".ts") &&
+    !["comparison.ts", "index.ts", "recorder.ts", "same.ts", "sizes.ts", "steps.ts"].includes(file)
   )
   .map((file) => file.slice(0, -3))
 const [name, ...rest] = process.argv.slice(2)
