@@ -23,20 +23,14 @@ import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
-import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
-import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
-import * as Finetune from "./Finetune.ts"
-import * as Pretrain from "./Pretrain.ts"
-import * as Tokenizer from "./trained/Tokenizer.ts"
+import * as StageSteps from "./StageSteps.ts"
+import { StageName } from "./StageSteps.ts"
 import * as Memory from "./training/Memory.ts"
-import * as TrainTokenizer from "./TrainTokenizer.ts"
 
-/** The stages of a plan. */
-export const StageName = Schema.Literals(["tokenizer", "pretrain", "finetune"])
-export type StageName = typeof StageName.Type
+export { StageName }
 
 /** The plan of one stage. Sizes are in bytes, times in seconds. */
 export const StagePlan = Schema.Struct({
@@ -119,15 +113,12 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
 export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, options: PlanOptions) {
   const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = options
   const engine = yield* Engine.Engine
-  const codes = preset.tokenizer.codebook.size
-  const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)
-  const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config: preset.tokenizer }))
 
   const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
     stage: StageName,
     optimizer: OptimizerConfig,
     stepOf: (images: number) => TrainStep<S, B, M>,
-    before: (images: number) => Inference<W, I, O> | undefined = () => undefined
+    before: (images: number) => Inference<W, I, O> | undefined
   ) {
     const { batchSize } = optimizer
     const one = before(1)
@@ -172,25 +163,7 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     })
   })
 
-  const plans = {
-    tokenizer: planned(
-      "tokenizer",
-      preset.tokenizer.optimizer,
-      (batch) => TrainTokenizer.stepOf(preset.tokenizer, teacherWidth, quantizer, batch)
-    ),
-    pretrain: planned(
-      "pretrain",
-      preset.pretrain.optimizer,
-      (batch) => Pretrain.stepOf(preset.pretrain, codes, batch),
-      (batch) => TokenizerStep.encode(vocabulary, Dim.named("batch", batch), quantizer)
-    ),
-    finetune: planned(
-      "finetune",
-      preset.finetune.optimizer,
-      (batch) => Finetune.stepOf(preset.finetune, classes, batch)
-    )
-  }
-  const found = yield* Effect.forEach(stages, (stage) => plans[stage])
+  const found = yield* StageSteps.visit(preset, { classes, teacherWidth }, stages, planned)
   const memory = Memory.total()
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer

@@ -11,6 +11,7 @@ export { inspect, InspectError, type Inspection } from "./artifacts/Inspect.ts"
 export * as ModelFolder from "./artifacts/ModelFolder.ts"
 export { type Cached, cacheFeatures, type CacheOptions } from "./CacheFeatures.ts"
 export { demo, type DemoOptions } from "./Demo.ts"
+export { type DevicePlan, devicePlan, type DevicePlanOptions } from "./DevicePlan.ts"
 export { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 export { encode, type Encoded } from "./evaluate/Encode.ts"
 export {

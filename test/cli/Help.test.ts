@@ -119,7 +119,7 @@ describe("the help", () => {
     [["finetune", "--batch-size", "9"], "--set finetune.optimizer.batchSize=VALUE"],
     [["pretrain", "--data-path", "x"], "--data-path is --images here"],
     [["pretrain", "--output-dir", "x"], "--output-dir is --out here"],
-    [["plan", "--device", "cuda"], "--device is --engine here"]
+    [["pretrain", "--device", "cuda"], "--device is --engine here"]
   ])(
     "knows what is meant by %j",
     ([args, told]) =>

@@ -1,9 +1,11 @@
 /** `patchword plan`: what a run will ask for. */
-import { Console, Effect } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
+import * as Card from "../../layers/pjrt/Card.ts"
+import * as DevicePlan from "../../pipelines/DevicePlan.ts"
 import * as Plan from "../../pipelines/Plan.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
@@ -17,6 +19,8 @@ import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 const UNKNOWN = "not measured"
+
+const CARDS = Object.keys(Card.cards) as ReadonlyArray<Card.Name>
 
 const figure = (value: number): string => value < 999.5 ? value.toPrecision(3) : String(Math.round(value))
 
@@ -49,6 +53,23 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
   ].join("\n")
 }
 
+const deviceTable = ({ device, memory, precision, problems, stages }: DevicePlan.DevicePlan): string => {
+  const row = (name: string, of: (stage: typeof DevicePlan.DeviceStage.Type) => string) =>
+    name.padEnd(NAMES) + stages.map((stage) => of(stage).padStart(VALUES)).join("")
+  return [
+    `${device}, ${Memory.show(memory)}, ${precision}, by XLA's compiler`,
+    row("", ({ stage }) => stage),
+    row("batch", ({ batchSize }) => String(batchSize)),
+    row("state", ({ state }) => Memory.show(state)),
+    row("memory", ({ memory }) => Memory.show(memory)),
+    row("launches of a step", ({ launches }) => String(launches)),
+    row("of them products", ({ products }) => String(products)),
+    row("reads and writes", ({ traffic }) => Memory.show(traffic)),
+    "Nothing was measured, so that no time is told.",
+    ...problems.map((problem) => `! ${problem}`)
+  ].join("\n")
+}
+
 /** The command. */
 export const plan = Command.make("plan", {
   ...ConfigFlags.flags,
@@ -63,13 +84,18 @@ export const plan = Command.make("plan", {
     Flag.map(Flags.names)
   ),
   ...EngineFlags.flags,
+  device: Flag.Literals("device", CARDS).pipe(
+    Described.optional("a GPU that need not be here: what XLA's compiler says of it, see setup xla", "none")
+  ),
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
     const preset = yield* ConfigFlags.resolve(given)
     const stages = yield* Effect.forEach(given.stages, Config.decode(Plan.StageName, "--stages"))
-    yield* Effect.gen(function*() {
-      const set = yield* (yield* Images).load(given.split)
+    const loaded = Effect.flatMap(Images, ({ load }) => load(given.split))
+    const colours = preset.tokenizer.augment
+    const planned = Effect.gen(function*() {
+      const set = yield* loaded
       const found = yield* Plan.plan(preset, {
         images: set.length,
         classes: set.classes.length,
@@ -78,10 +104,23 @@ export const plan = Command.make("plan", {
         stages
       })
       yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : table(found))
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, preset.tokenizer.augment)))
+    })
+    if (Option.isNone(given.device)) {
+      return yield* planned.pipe(Effect.provide(Services.imagesAndEngine(given, colours)))
+    }
+    const set = yield* loaded.pipe(Effect.provide(ImagesFlags.layer(given, colours)))
+    const found = yield* DevicePlan.devicePlan(preset, {
+      card: given.device.value,
+      classes: set.classes.length,
+      precision: given.precision,
+      stages,
+      teacherWidth: given.teacherWidth
+    })
+    yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : deviceTable(found))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("estimate the time, memory and disk of a run, and what would not fit"),
     Command.withExamples([
-      { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512" }
+      { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512" },
+      { command: "patchword plan --preset base --images imagenet.yaml --teacher-width 512 --device h200" }
     ])
   )
