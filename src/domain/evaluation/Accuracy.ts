@@ -46,22 +46,48 @@ export type Accuracy = typeof Accuracy.Type
 export const largestClass = (set: Pick<Classes.Labelled, "classes" | "labels">): number =>
   set.labels.length === 0 ? 0 : Math.max(...Classes.count(set)) / set.labels.length
 
+/** Counts of right answers, while the scores of a split arrive. */
+export interface Tally {
+  /** Adds the scores of the learned classes, `[n, classes]`, row-major, of the images at `places`. */
+  readonly add: (scores: Float32Array, places: ReadonlyArray<number>) => void
+  /** Returns the accuracy. Images without scores count as wrong. */
+  readonly figure: () => Accuracy
+}
+
+/** Begins to count the right answers on a split. Scores are not kept. */
+export const tally = ({ among, classes, labels, set }: Classes.Met): Tally => {
+  const possible = among?.length ?? classes.length
+  const answers = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
+  const counts = { 1: 0, [TOP]: 0 }
+  return {
+    add: (scores, places) => {
+      const sought = among === undefined ? scores : Metrics.columns(scores, classes.length, among)
+      const truth = Int32Array.from(places, (place) => {
+        const label = labels[place]!
+        return answers === undefined ? label : answers.get(label) ?? -1
+      })
+      for (const k of [1, TOP] as const) {
+        counts[k] += Math.round(Metrics.topK(sought, truth, possible, k) * truth.length)
+      }
+    },
+    figure: () => {
+      const share = (k: 1 | typeof TOP) => labels.length === 0 ? 0 : counts[k] / labels.length
+      return {
+        split: set.name,
+        images: labels.length,
+        classes: possible,
+        top1: share(1),
+        ...(possible > TOP ? { top5: share(TOP) } : {}),
+        interval: Metrics.interval(counts[1], labels.length),
+        largestClass: largestClass({ classes, labels })
+      }
+    }
+  }
+}
+
 /** Computes the accuracy of a split from scores of the learned classes, `[N, classes]`, row-major. */
 export const measure = (met: Classes.Met, scores: Float32Array): Accuracy => {
-  const { among, classes, labels, set } = met
-  const possible = among?.length ?? classes.length
-  const places = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
-  const sought = among === undefined ? scores : Metrics.columns(scores, classes.length, among)
-  const truth = places === undefined ? labels : labels.map((label) => places.get(label) ?? -1)
-  const top = (k: number) => Metrics.topK(sought, truth, possible, k)
-  const top1 = top(1)
-  return {
-    split: set.name,
-    images: labels.length,
-    classes: possible,
-    top1,
-    ...(possible > TOP ? { top5: top(TOP) } : {}),
-    interval: Metrics.interval(Math.round(top1 * labels.length), labels.length),
-    largestClass: largestClass({ classes, labels })
-  }
+  const counted = tally(met)
+  counted.add(scores, Array.from(met.labels.keys()))
+  return counted.figure()
 }

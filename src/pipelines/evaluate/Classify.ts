@@ -24,7 +24,7 @@ export const classify = Effect.fn("patchword.classify")(
 )
 
 /**
- * Computes the accuracy of a classifier on sets of images. Their classes are matched with its own by name. Fails with
+ * Computes the accuracy of a classifier on sets of images, a few images at a time. Their classes are matched with its own by name. Fails with
  * `ClassesError` if labels are not classes or classes do not match, and as the engine and the images fail.
  */
 export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(function*(
@@ -38,6 +38,9 @@ export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(func
   })
   const learned = { name: "the classifier", classes: classifier.classes }
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
-  const logits = yield* classify(classifier, sets)
-  return met.map((test, i) => Accuracy.measure(test, logits[i]!))
-})
+  const logitsOf = yield* Logits.open(classifier)
+  return yield* Effect.forEach(met, (test) => {
+    const { add, figure } = Accuracy.tally(test)
+    return Effect.map(logitsOf(test.set, (logits, places) => Effect.sync(() => add(logits, places))), figure)
+  })
+}, Effect.scoped)

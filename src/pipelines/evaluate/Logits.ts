@@ -13,7 +13,7 @@ const BATCH = 128
 
 /**
  * Opens a classifier on the engine. The returned function calls `use` with a set's logits `[n, K]`, row-major, and their
- * indices, in order.
+ * indices, in order. `augment` makes the views, by default that of the classifier's configuration.
  */
 export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifier) {
   const { classes, config } = classifier
@@ -21,10 +21,11 @@ export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifie
   const handle = yield* Inference.open(inference, Classifier.weights(classifier))
   return <A, E, R>(
     set: ImageSet,
-    use: (logits: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
+    use: (logits: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>,
+    augment = config.augment
   ) =>
     Batches.evaluation(
-      { set, batchSize: BATCH, size: config.vit.imageSize, augment: config.augment },
+      { set, batchSize: BATCH, size: config.vit.imageSize, augment },
       Effect.fnUntraced(function*({ indices, normalised, valid }) {
         const { logits } = yield* handle.run({
           images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)

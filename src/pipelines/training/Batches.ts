@@ -210,13 +210,19 @@ export const evaluation = <A, E, R>(
         starts,
         Effect.fnUntraced(function*(start) {
           const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
+          const valid = Math.min(batchSize, set.length - start)
           const shown = Augment.allocate(batchSize, size)
-          yield* fill(set, indices, (picture, at) =>
+          yield* fill(set, indices.slice(0, valid), (picture, at) =>
             Effect.sync(() => {
               const first = Augment.evaluationView(picture, size, augment)
               Augment.put(shown, at, { first, second: first }, augment)
             }))
-          const valid = Math.min(batchSize, set.length - start)
+          for (const { data } of [shown.unit, shown.normalised]) {
+            const length = data.length / batchSize
+            for (let at = valid; at < batchSize; at++) {
+              data.copyWithin(at * length, (valid - 1) * length, valid * length)
+            }
+          }
           const used = yield* use({
             epoch: 0,
             indices,
