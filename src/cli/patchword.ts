@@ -17,6 +17,7 @@ import { pretrain } from "./commands/pretrain.ts"
 import { probe } from "./commands/probe.ts"
 import { pull } from "./commands/pull.ts"
 import { push } from "./commands/push.ts"
+import { robustness } from "./commands/robustness.ts"
 import { setup } from "./commands/setup.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
 
@@ -29,7 +30,7 @@ export const patchword: Root = Command.make("patchword").pipe(
   Command.withSubcommands([
     { group: "Start here", commands: [demo, help(() => patchword)] },
     { group: "Train", commands: [tokenizer, pretrain, finetune] },
-    { group: "Evaluate", commands: [probe, knn] },
+    { group: "Evaluate", commands: [probe, knn, robustness] },
     { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
     { group: "Look and plan", commands: [presets, config, plan, inspect, engines, setup] }
   ]),

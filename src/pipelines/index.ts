@@ -27,11 +27,21 @@ export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { knn } from "./evaluate/Knn.ts"
 export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"
 export { NothingToChooseOn, probe, type Probed, type ProbeSets } from "./evaluate/Probe.ts"
+export {
+  changedCodes,
+  type ClassifierOptions,
+  robustness,
+  type RobustnessOptions,
+  type Test,
+  type Tested
+} from "./evaluate/Robustness.ts"
+export * as TestFolders from "./evaluate/TestFolders.ts"
 export { finetune } from "./Finetune.ts"
 export { type Plan, plan, type PlanOptions } from "./Plan.ts"
 export { pretrain, type PretrainOptions } from "./Pretrain.ts"
 export * as Atlas from "./report/Atlas.ts"
 export * as ReportPage from "./report/ReportPage.ts"
+export * as RobustnessPage from "./report/RobustnessPage.ts"
 export * as SelfDistillation from "./SelfDistillation.ts"
 export * as Backbone from "./trained/Backbone.ts"
 export * as Classifier from "./trained/Classifier.ts"

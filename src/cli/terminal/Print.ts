@@ -61,8 +61,8 @@ export const figure = ({ classes, images, interval: [low, high], largestClass, t
     `largest of ${classes} classes ${short(largestClass)}`
   ].join(", ")
 
-/** Rows of cells, the first column to the left and the others to the right. */
-const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+/** Lays out rows of cells, the first column to the left and the others to the right. */
+export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) =>
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")

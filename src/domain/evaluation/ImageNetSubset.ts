@@ -12,6 +12,7 @@
  * assert.deepStrictEqual(ImageNetSubset.select(logits, "imagenet-a"), Float32Array.from(classes))
  * ```
  */
+import type { Labelled } from "./Classes.ts"
 import * as Metrics from "./Metrics.ts"
 
 /** One of the two test sets. */
@@ -45,3 +46,22 @@ export const classes = (subset: Subset): Int32Array => {
 /** Selects the logits of a subset's classes, `[B, 200]`, from those of all classes, `[B, 1000]`. Both are row-major. */
 export const select = (logits: Float32Array, subset: Subset): Float32Array =>
   Metrics.columns(logits, CLASSES, classes(subset))
+
+const WORDNET = /^n\d{8}$/
+
+/**
+ * Numbers the classes of a set by the order of their WordNet numbers, for a classifier of the 1000 classes under other names. A
+ * subset has 200 folders. It is `undefined` unless the classes are as many WordNet numbers.
+ */
+export const inOrder = <S extends Labelled>(
+  set: S,
+  learned: ReadonlyArray<string>,
+  subset: Subset | undefined
+): S | undefined => {
+  const numbers = subset === undefined ? Int32Array.from({ length: CLASSES }, (_, i) => i) : classes(subset)
+  const fits = learned.length === CLASSES && set.classes.length === numbers.length &&
+    set.classes.every((name, i) => WORDNET.test(name) && (i === 0 || set.classes[i - 1]! < name))
+  if (!fits) return undefined
+  const labels = set.labels.map((label) => numbers[label]!)
+  return { ...set, classes: learned, labels, ...(subset === undefined ? {} : { among: numbers }) }
+}

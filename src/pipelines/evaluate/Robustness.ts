@@ -1,0 +1,183 @@
+/** The robustness of classifiers and tokenizers: unusual and corrupted images. */
+import { Effect, Option } from "effect"
+import type { Corruption } from "../../domain/corruptions/Corruption.ts"
+import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
+import * as Classes from "../../domain/evaluation/Classes.ts"
+import * as ImageNetSubset from "../../domain/evaluation/ImageNetSubset.ts"
+import * as Metrics from "../../domain/evaluation/Metrics.ts"
+import type { CorruptedFigure } from "../../domain/evaluation/RobustnessReport.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Json from "../../domain/values/Json.ts"
+import { Engine } from "../../layers/engine/Engine.ts"
+import * as Corrupted from "../../layers/images/Corrupted.ts"
+import type { ImagesError } from "../../layers/images/reading/ImagesError.ts"
+import { type ImageSet, subset } from "../../layers/images/reading/ImageSet.ts"
+import { Progress } from "../../layers/run/Progress.ts"
+import * as Results from "../../layers/run/Results.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
+import type { Classifier } from "../trained/Classifier.ts"
+import type { Tokenizer } from "../trained/Tokenizer.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Encoder from "../training/Encoder.ts"
+import * as Logits from "./Logits.ts"
+
+/** A test: images, and their corruption. */
+export interface Test {
+  /** The name of the set in figures. */
+  readonly name: string
+  /** Loads the images. They are loaded when the test begins. */
+  readonly load: Effect.Effect<ImageSet, ImagesError>
+  readonly corruption?: Corruption | undefined
+  /** True if the images of the files are corrupted already. They are views of the network: nothing is cropped. */
+  readonly stored?: boolean | undefined
+  /** The classes of the images, if they are one of ImageNet's subsets. Only these are possible answers. */
+  readonly subset?: ImageNetSubset.Subset | undefined
+}
+
+/** The options of both evaluations. */
+export interface RobustnessOptions {
+  /** Random seed of the corruptions; default 0. */
+  readonly seed?: number
+  /** Pictures of frost, for the corruption `frost`. */
+  readonly frost?: ReadonlyArray<Picture>
+}
+
+/** The options of a classifier's evaluation. */
+export interface ClassifierOptions extends RobustnessOptions {
+  /** The stage or file of the weights, for the results. */
+  readonly network: string
+  /** SHA-256 of the training images; empty if unknown. */
+  readonly train: string
+  /** A run folder. Each result is kept in it at once. Tests whose results it has are not run again. */
+  readonly folder: Option.Option<string>
+}
+
+/** The result of a test. */
+export interface Tested {
+  readonly test: Test
+  readonly result: Results.Result
+}
+
+const matched = (classifier: Classifier, set: ImageSet, part: ImageNetSubset.Subset | undefined) => {
+  const learned = { name: "the classifier", classes: classifier.classes }
+  const known = new Set(classifier.classes)
+  const named = set.classes.every((name) => known.has(name))
+  const numbered = named ? undefined : ImageNetSubset.inOrder(set, classifier.classes, part)
+  const rule = part === undefined ? "fewer" : "subset"
+  return Effect.fromResult(Classes.meet(learned, numbered ?? set, rule))
+}
+
+/**
+ * Measures a classifier by several tests, one after another and a few images at a time. Classes are matched by name. If the
+ * classifier has other names, the folders of ImageNet's test sets are matched by the order of their WordNet numbers.
+ *
+ * Fails with `ClassesError` if classes do not match, with `ResultsError` if the folder cannot be read or written, and as the
+ * engine and the images fail.
+ */
+export const robustness = Effect.fn("patchword.robustness")(
+  function*(classifier: Classifier, tests: ReadonlyArray<Test>, options: ClassifierOptions) {
+    yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
+    const { folder, frost = [], network, seed = 0, train } = options
+    const { config, tensors } = classifier
+    const { report } = yield* Progress
+    const { about: engine } = yield* Engine
+    const computedOn = Json.canonical(ComputedOn.of(engine))
+    const kept = Option.isNone(folder) ? [] : yield* Results.read(folder.value)
+    const logitsOf = yield* Logits.open(classifier)
+    const weights = Weights.digest(tensors)
+    return yield* Effect.forEach(
+      tests,
+      Effect.fnUntraced(function*(test, index) {
+        const { corruption, load, name, stored = false, subset: part } = test
+        const loaded = { ...(yield* load), name }
+        const made = corruption !== undefined && !stored
+        const set = made
+          ? Corrupted.of(loaded, { corruption, size: config.vit.imageSize, augment: config.augment, seed, frost })
+          : corruption === undefined
+          ? loaded
+          : { ...loaded, name: `${name}/${corruption.kind}/${corruption.severity}` }
+        const settings = {
+          corruption: corruption === undefined ? null : { ...corruption, stored },
+          subset: part ?? null,
+          ...(made ? { seed } : {})
+        }
+        const before = kept.find((one) =>
+          one.verb === "robustness" && one.network === network && one.split === set.name &&
+          one.digests.weights === weights && one.digests.images === set.digest &&
+          Json.canonical(one.settings) === Json.canonical(settings) && Json.canonical(one.computedOn) === computedOn
+        )
+        const done = (result: Results.Result) =>
+          Effect.as(
+            report({ stage: "robustness", step: index + 1, total: tests.length, metrics: { top1: result.top1 } }),
+            { test, result } satisfies Tested
+          )
+        if (before !== undefined) return yield* done(before)
+        const met = yield* matched(classifier, set, part)
+        const { add, figure } = Accuracy.tally(met)
+        yield* logitsOf(
+          met.set,
+          (logits, places) => Effect.sync(() => add(logits, places)),
+          corruption === undefined ? config.augment : Corrupted.uncropped(config)
+        )
+        const about = { verb: "robustness", network, weights, train, settings, vit: config.vit } as const
+        const [result] = yield* Results.make(about, [set], [figure()])
+        if (Option.isSome(folder)) yield* Results.save(folder.value, [result!])
+        return yield* done(result!)
+      })
+    )
+  },
+  Effect.scoped
+)
+
+/** Number of images whose clean codes are held in memory. */
+const CHUNK = 64
+
+/**
+ * Measures the share of a tokenizer's codes that change when its images are corrupted. It takes a few images at a time through
+ * all corruptions. Fails as `encode` does.
+ */
+export const changedCodes = Effect.fn("patchword.changedCodes")(
+  function*(
+    tokenizer: Tokenizer,
+    set: ImageSet,
+    corruptions: ReadonlyArray<Corruption>,
+    options: RobustnessOptions = {}
+  ) {
+    yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
+    const { augment, encoder: { imageSize: size, patches } } = tokenizer.config
+    const { report } = yield* Progress
+    const codesOf = yield* Encoder.open(tokenizer, set, CHUNK)
+    const encoded = (images: ImageSet, start: number, views: typeof augment) =>
+      Batches.evaluation(
+        { set: images, batchSize: CHUNK, size, augment: views },
+        ({ indices, unit, valid }) =>
+          Effect.map(
+            codesOf({ indices: indices.map((index) => index + start), unit }, valid),
+            (codes) => codes.slice(0, valid * patches)
+          )
+      )
+    const corrupted = corruptions.map((corruption) => ({
+      corruption,
+      images: Corrupted.of(set, { corruption, size, augment, ...options })
+    }))
+    const changed = corruptions.map(() => 0)
+    for (let start = 0; start < set.length; start += CHUNK) {
+      const places = Array.from({ length: Math.min(CHUNK, set.length - start) }, (_, i) => start + i)
+      const [clean] = yield* encoded(subset(set, places), start, augment)
+      for (const [at, { images }] of corrupted.entries()) {
+        const [codes] = yield* encoded(subset(images, places), start, Corrupted.uncropped({ augment }))
+        changed[at]! += codes!.reduce((sum, code, i) => sum + (code === clean![i] ? 0 : 1), 0)
+      }
+      yield* report({ stage: "robustness", step: start + places.length, total: set.length, metrics: {} })
+    }
+    const total = set.length * patches
+    return corruptions.map((corruption, at): CorruptedFigure => ({
+      ...corruption,
+      images: set.length,
+      share: total === 0 ? 0 : changed[at]! / total,
+      interval: Metrics.interval(changed[at]!, total)
+    }))
+  },
+  Effect.scoped
+)
