@@ -72,14 +72,17 @@ export const defocus = (picture: Picture, severity: Severity.Severity): Picture 
   const { height, width } = picture
   const values = UnitValues.of(picture)
   const out = new Float64Array(values.length)
+  const places = (length: number) =>
+    Int32Array.from({ length: length + side - 1 }, (_, i) => Border.mirror(i - half, length))
+  const [rows, columns] = [places(height), places(width)]
   for (let tap = 0; tap < weights.length; tap++) {
     const weight = weights[tap]!
     if (weight === 0) continue
-    const [right, down] = [tap % side - half, Math.floor(tap / side) - half]
+    const [right, down] = [tap % side, Math.floor(tap / side)]
     for (let row = 0, to = 0; row < height; row++) {
-      const line = Border.mirror(row + down, height) * width
+      const line = rows[row + down]! * width
       for (let column = 0; column < width; column++, to += 3) {
-        const from = (line + Border.mirror(column + right, width)) * 3
+        const from = (line + columns[column + right]!) * 3
         out[to]! += weight * values[from]!
         out[to + 1]! += weight * values[from + 1]!
         out[to + 2]! += weight * values[from + 2]!
