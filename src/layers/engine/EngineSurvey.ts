@@ -13,16 +13,15 @@
  * ```
  */
 import { Clock, Effect, Layer, Schema } from "effect"
+import * as Graph from "../../compiler/graph/Graph.ts"
+import * as Trace from "../../compiler/trace/Trace.ts"
+import * as RelativePosition from "../../domain/method/RelativePosition.ts"
 import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as Vit from "../../nn/blocks/Vit.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
-import * as Elementwise from "../../shapes/Elementwise.ts"
+import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Linear from "../../shapes/Linear.ts"
-import * as Reduction from "../../shapes/Reduction.ts"
-import type { Inference } from "../../shapes/Step.ts"
-import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import { EngineError } from "./EngineError.ts"
 import * as EngineLayers from "./EngineLayers.ts"
@@ -89,7 +88,7 @@ export class Available extends Schema.TaggedClass<Available>("patchword/layers/E
     threads: Schema.Int,
     /** Precisions that the engine offers for matrix products. */
     precisions: Schema.Array(Schema.String),
-    /** Speed of matrix products, in 10⁹ multiplications and additions per second. */
+    /** Speed of training steps: 10⁹ multiplications and additions of their matrix products per second. */
     gigaflops: Schema.Finite,
     /**
      * Greatest difference from the reference in a small training step. Differences are relative to the greatest value of
@@ -111,111 +110,126 @@ export const Entry = Schema.Union([Available, Unavailable])
 /** The result of a survey for one engine. */
 export type Entry = typeof Entry.Type
 
-const noise = <T>(spec: object, factor: number): T =>
+const noise = <T>(spec: object, deviation: number): T =>
   Tree.map<T>(spec, (leaf, path) => {
-    const { normal } = KeyedRandom.generator({ seed: 0, purpose: path, epoch: 0, index: 0 })
-    return { ...leaf, data: Float32Array.from({ length: HostTensor.size(leaf.shape) }, () => factor * normal()) }
+    const data = new Float32Array(HostTensor.size(leaf.shape))
+    const key = { seed: 0, purpose: path, epoch: 0, index: 0 }
+    if (deviation > 0) KeyedRandom.fillNormal(data, key, { deviation, cut: Infinity })
+    return { ...leaf, data }
   })
 
-const WIDTH = 768
-const HIDDEN = 3072
-const TURNS = 2
-
-interface Products<R extends number> {
-  readonly x: Tensor<[R, typeof WIDTH]>
-  readonly up: Tensor<[typeof HIDDEN, typeof WIDTH]>
-  readonly down: Tensor<[typeof WIDTH, typeof HIDDEN]>
+/** The sizes of a step. */
+interface Sizes {
+  readonly images: number
+  readonly image: number
+  readonly patch: number
+  readonly width: number
+  readonly heads: number
+  readonly hidden: number
+  readonly depth: number
+  readonly codes: number
 }
 
-/** The matrix products of a transformer's multilayer perceptron. Batch and output are scalars, so transfers take no time. */
-const products = <R extends number>(
-  rows: R
-): Inference<Products<R>, { readonly scale: Tensor<[]> }, { readonly mean: Tensor<[]> }> => ({
-  name: "products",
-  weights: {
-    x: { shape: [rows, WIDTH], dtype: "float32" },
-    up: { shape: [HIDDEN, WIDTH], dtype: "float32" },
-    down: { shape: [WIDTH, HIDDEN], dtype: "float32" }
-  },
-  batch: { scale: { shape: [], dtype: "float32" } },
-  run: ({ down, up, x }, { scale }) => {
-    const turned = Array.from({ length: TURNS }).reduce<Products<R>["x"]>(
-      (h) => Linear.project(Linear.project(h, up), down),
-      Elementwise.scaleBy(x, scale)
-    )
-    return { mean: Reduction.mean(Elementwise.square(turned)) }
-  }
+const BETAS = [0.9, 0.98] as const
+
+/** A pretraining step that predicts every second patch. */
+const stepOf = ({ codes, depth, heads, hidden, image, images, patch, width }: Sizes) => {
+  const dims = Vit.dims({
+    image: Dim.named("image", image),
+    patch: Dim.named("patch", patch),
+    width: Dim.named("width", width),
+    heads: Dim.named("heads", heads)
+  })
+  const side = image / patch
+  return PretrainStep.step(
+    {
+      ...dims,
+      hidden: Dim.named("hidden", hidden),
+      relativeRows: Dim.named("relativeRows", RelativePosition.rows({ height: side, width: side })),
+      depth,
+      absolutePositions: false,
+      relativePositions: "shared",
+      qkvBias: true,
+      layerScale: 0.1,
+      initStd: 0.02,
+      codes: Dim.named("codes", codes),
+      aggregation: null
+    },
+    { size: Dim.named("batch", images), masked: Dim.named("masked", images * side ** 2 / 2), dropPath: false },
+    { betas: BETAS, weightDecay: 0.05, clipNorm: null, decays: (_, rank) => rank > 1 }
+  )
+}
+
+/** Opens a step with random parameters of a deviation, and random images. */
+const open = Effect.fnUntraced(function*(sizes: Sizes, deviation: number) {
+  const step = stepOf(sizes)
+  const { batch, state: { first, parameters, second } } = step
+  const handle = yield* (yield* Engine).train(step, {
+    parameters: noise(parameters, deviation),
+    first: noise(first, 0),
+    second: noise(second, 0)
+  })
+  const [masked] = batch.rows.shape
+  const integers = (of: (at: number) => number) =>
+    HostTensor.make([masked], "int32", Int32Array.from({ length: masked }, (_, at) => of(at)))
+  const run = handle.run({
+    images: noise(batch.images, 1),
+    mask: HostTensor.make(batch.mask.shape, "bool", Uint8Array.from({ length: 2 * masked }, (_, at) => at % 2)),
+    rows: integers((at) => 2 * at + 1),
+    labels: integers((at) => (7 * at) % sizes.codes),
+    hyper: AdamW.hyper(0, 1e-3, { betas: BETAS, eps: 1e-8 })
+  })
+  return { run, snapshot: handle.snapshot }
 })
 
-const multiplications = (rows: number): number => 2 * 2 * TURNS * rows * WIDTH * HIDDEN
+/** Counts the operations of a step's matrix products. */
+const flopsOf = (sizes: Sizes): number => Graph.flops(Trace.trainStep(stepOf(sizes), { external: true }).graph)
 
 /**
- * Measures the speed of products with this number of rows, in 10⁹ operations per second. It runs them for this number of
- * seconds, at least once, and takes the fastest run, because other work of the machine only slows runs down.
+ * Measures the speed of steps, in 10⁹ operations of their matrix products per second. It takes steps for this number of seconds,
+ * at least one, and counts the fastest one, because other work of the machine only slows steps down.
  */
-const rateOf = Effect.fnUntraced(function*(rows: number, seconds: number) {
-  const engine = yield* Engine
-  const inference = products(rows)
-  const handle = yield* engine.infer(inference, noise(inference.weights, 0.02))
-  const batch = { scale: HostTensor.scalar(1) }
-  // The preparations of a first run are not part of the rate.
-  yield* handle.run(batch)
+const rateOf = Effect.fnUntraced(function*(sizes: Sizes, flops: number, seconds: number) {
+  const { run } = yield* open(sizes, 0.02)
+  // The preparations of a first step are not part of the rate.
+  yield* run
   const began = yield* Clock.currentTimeNanos
   let [fastest, last] = [Infinity, began]
   do {
-    yield* handle.run(batch)
+    yield* run
     const now = yield* Clock.currentTimeNanos
     fastest = Math.min(fastest, Number(now - last))
     last = now
   } while (Number(last - began) < 1e9 * seconds)
-  return multiplications(rows) / fastest
+  return flops / fastest
 }, Effect.scoped)
 
-/** Number of tokens of 8 images: 8 · 197. */
-const ROWS = 1576
-const FEW = 8
+/**
+ * Steps with one block: `large` with that of ViT-B, `small` with a narrow one. All that a training step is made of has its share in
+ * them: products, other operators, and the update.
+ */
+const SIZES = {
+  large: { images: 2, image: 224, patch: 16, width: 768, heads: 12, hidden: 3072, depth: 1, codes: 1024 },
+  small: { images: 1, image: 64, patch: 16, width: 128, heads: 2, hidden: 512, depth: 1, codes: 64 }
+}
 
-/** Measures the speed of matrix products. For slow engines it uses few rows. */
-const rate = Effect.fnUntraced(function*(seconds: number) {
-  const guess = yield* rateOf(FEW, 0)
-  return multiplications(ROWS) / guess > 4e9 * seconds ? guess : yield* rateOf(ROWS, seconds)
+/** The operations of both steps. */
+type Work = Readonly<Record<keyof typeof SIZES, number>>
+
+/** Measures the speed of the large step, or of the small one if the engine is slow. */
+const rate = Effect.fnUntraced(function*({ large, small }: Work, seconds: number) {
+  const guess = yield* rateOf(SIZES.small, small, seconds / 10)
+  return large / guess > 4e9 * seconds ? guess : yield* rateOf(SIZES.large, large, seconds)
 })
 
-const MASKED = 16
-
-const small = PretrainStep.step(
-  {
-    ...Vit.dims({ image: 32, patch: 8, width: 32, heads: 2 }),
-    hidden: 64,
-    relativeRows: 52,
-    depth: 2,
-    absolutePositions: false,
-    relativePositions: "shared",
-    qkvBias: true,
-    layerScale: 0.1,
-    initStd: 0.02,
-    codes: 16,
-    aggregation: null
-  },
-  { size: 2, masked: MASKED, dropPath: false },
-  { betas: [0.9, 0.98], weightDecay: 0.05, clipNorm: null, decays: (_, rank) => rank > 1 }
-)
+/** The step in which engines are compared with the reference. */
+const COMPARED = { images: 2, image: 32, patch: 8, width: 32, heads: 2, hidden: 64, depth: 2, codes: 16 }
 
 /** The loss, the gradient norm and the first moments (which show the gradients) of one step. */
 const observed = Effect.gen(function*() {
-  const handle = yield* (yield* Engine).train(small, {
-    parameters: noise(small.state.parameters, 0.2),
-    first: noise(small.state.first, 0),
-    second: noise(small.state.second, 0)
-  })
-  const { gradientNorm, loss } = yield* handle.run({
-    images: noise(small.batch.images, 1),
-    mask: HostTensor.make([2, 16], "bool", Uint8Array.from({ length: 32 }, (_, at) => at % 2)),
-    rows: HostTensor.make([MASKED], "int32", Int32Array.from({ length: MASKED }, (_, at) => 2 * at + 1)),
-    labels: HostTensor.make([MASKED], "int32", Int32Array.from({ length: MASKED }, (_, at) => (7 * at) % 16)),
-    hyper: AdamW.hyper(0, 1e-3, { betas: [0.9, 0.98], eps: 1e-8 })
-  })
-  const { first } = (yield* handle.snapshot).state
+  const { run, snapshot } = yield* open(COMPARED, 0.2)
+  const { gradientNorm, loss } = yield* run
+  const { first } = (yield* snapshot).state
   return { loss, gradientNorm, first }
 }).pipe(Effect.scoped)
 
@@ -236,7 +250,7 @@ const deviation = (found: object, expected: object): number => {
 }
 
 const measured = Effect.fnUntraced(
-  function*({ name, precision }: Candidate, expected: object, seconds: number) {
+  function*({ name, precision }: Candidate, expected: object, work: Work, seconds: number) {
     const { threads, version, precisions } = (yield* Engine).about
     const deviates = deviation(yield* observed, expected)
     return new Available({
@@ -245,7 +259,7 @@ const measured = Effect.fnUntraced(
       version,
       threads,
       precisions,
-      gigaflops: yield* rate(seconds),
+      gigaflops: yield* rate(work, seconds),
       deviation: deviates
     })
   }
@@ -266,11 +280,12 @@ export interface Options {
 export const survey = Effect.fn("patchword.EngineSurvey.survey")(function*(options: Options = {}) {
   const { names, seconds = 2 } = options
   const expected = yield* Effect.provide(observed, Layer.fresh(EngineLayers.layerReference))
+  const work = { large: flopsOf(SIZES.large), small: flopsOf(SIZES.small) }
   const asked = candidates.filter(({ name }) => names?.includes(name) ?? true)
   return yield* Effect.forEach(
     asked,
     (candidate) =>
-      Effect.match(Effect.provide(measured(candidate, expected, seconds), Layer.fresh(candidate.layer)), {
+      Effect.match(Effect.provide(measured(candidate, expected, work, seconds), Layer.fresh(candidate.layer)), {
         onSuccess: (entry): Entry => entry,
         onFailure: (error) => new Unavailable({ name: candidate.name, error })
       })
