@@ -79,7 +79,7 @@ describe("the catalogue", () => {
           )
         }
       }
-    }))
+    }), 180_000)
 })
 
 describe("XLA that is not set up", () => {
@@ -114,7 +114,7 @@ describe("the engine that is chosen here", () => {
       steps.metrics.forEach(({ loss }, i) =>
         assert.approximately(HostTensor.item(loss), HostTensor.item(expected.metrics[i]!.loss), 1e-5)
       )
-    }))
+    }), 180_000)
 
   it.live("is none when none is exact enough, and it says why of each", () =>
     Effect.gen(function*() {
@@ -123,5 +123,5 @@ describe("the engine that is chosen here", () => {
       assert.strictEqual(error.reason._tag, "ProviderUnavailable")
       assert.strictEqual(error[Runtime.errorExitCode], 69)
       assert.match(error.message, /by at most 1e-12\. onnx-cpu is not exact enough: .*\. onnx-coreml /)
-    }))
+    }), 180_000)
 })
