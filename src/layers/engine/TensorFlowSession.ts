@@ -36,9 +36,9 @@ export interface Binding {
   ) => ReadonlyArray<{ readonly id: number; readonly shape: ReadonlyArray<number> }>
 }
 
-/** An open program with a state of its own. It copies the arrays that it is given. */
+/** An open program with a state of its own. It copies the arrays of a batch. */
 export interface Session {
-  /** Sets the whole state. Fails with `BadInput` if an array does not fit. */
+  /** Sets the whole state, and frees the memory of its arrays. Fails with `BadInput` if an array does not fit. */
   readonly load: (state: Arrays) => Effect.Effect<void, EngineError>
   /**
    * Takes a step and returns its results. Fails with `BadInput` if an array does not fit, and with `StateCorrupted` if
@@ -70,6 +70,11 @@ const placed = <A extends Packed["data"]>(
   )
   copy.set(data)
   return { buffer, data: copy }
+}
+
+/** Frees the memory of an array that shares it with no other. Nothing else would free it soon: JavaScript sees few objects. */
+const free = ({ buffer, byteLength }: Packed["data"]): void => {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 const WIDTH: Readonly<Record<DType, number>> = { float32: 4, int32: 4, bool: 1 }
@@ -174,6 +179,7 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
           const odd = placed(data, 4)
           tensors.push(binding.createTensor(shape, types[dtype], odd.data))
           odd.buffer.transfer(0)
+          free(data)
         }
         run(state, tensors, [loaded])
       })
