@@ -145,7 +145,10 @@ const open = ({ compiled: stored, held: given, model }: Calls["open"]["ask"]): A
     })
   }
   const { batch, results, state } = program
-  const fits = DeviceMemory.holdsArrays(client!, [...state, ...batch, ...results])
+  const fits = Effect.andThen(
+    DeviceMemory.holdsArrays(client!, [...state, ...batch, ...results]),
+    DeviceMemory.canCount(client!, program.text)
+  )
   const [session, scope] = scoped(Effect.andThen(fits, XlaSession.open(client!, program, given, compile)))
   const handle = handles++
   opened.set(handle, { session, scope, taken: 0, isLost: false })

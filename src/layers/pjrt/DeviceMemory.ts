@@ -16,6 +16,20 @@ const within = (client: Client.Client, what: string, bytes: number): Effect.Effe
   return bytes <= limit ? Effect.void : Effect.fail(new TooLarge({ what, bytes, limit }))
 }
 
+/** XLA counts bytes with 63 bits. Numbers have at most 8 bytes. */
+const COUNTED = 2 ** 60
+
+/**
+ * Fails with `TooLarge` if an array of a StableHLO module has more numbers than XLA can count. Smaller ones may be in no memory at all,
+ * as XLA joins operations.
+ */
+export const canCount = (client: Client.Client, text: string): Effect.Effect<void, TooLarge> => {
+  const shapes = new Set(text.match(/(?<=tensor<)(?:\d+x)+/g))
+  const numbers = Array.from(shapes, (shape) => shape.match(/\d+/g)!.reduce((size, length) => size * Number(length), 1))
+  const most = numbers.reduce((most, size) => Math.max(most, size), 0)
+  return most < COUNTED ? Effect.void : within(client, "an array of the step", 4 * most)
+}
+
 /** Fails with `TooLarge` if arrays of these shapes and types do not fit into the device's memory together. */
 export const holdsArrays = (
   client: Client.Client,

@@ -1,5 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Logger } from "effect"
+import * as tf from "@tensorflow/tfjs-core"
+import { ConfigProvider, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -11,7 +12,7 @@ import * as PluginFile from "../../../src/layers/pjrt/PluginFile.ts"
 import * as Elementwise from "../../../src/shapes/Elementwise.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../../src/shapes/Step.ts"
-import type { Tensor } from "../../../src/shapes/Tensor.ts"
+import { type Tensor, unsafeTyped, untyped } from "../../../src/shapes/Tensor.ts"
 import { present, xla } from "./engines.ts"
 
 const plugin = Effect.runSync(PluginFile.cached("cpu"))
@@ -52,7 +53,36 @@ const only = (folder: string) => {
   return { origin: JSON.parse(content.toString("utf8", 0, end)).origin, program: content.subarray(end + 1) }
 }
 
+const growing = (side: number): Inference<object, { readonly x: Row }, { readonly y: Tensor<[]> }> => ({
+  name: "growing",
+  weights: {},
+  batch: { x: { shape: [3], dtype: "float32" } },
+  run: (_, { x }) => {
+    const row = tf.reshape(tf.sum(untyped(x)), [1, 1])
+    const all = tf.add(tf.tile(row, [side, 1]), tf.tile(row, [1, side]))
+    return { y: unsafeTyped(tf.sum(tf.exp(all))) }
+  }
+})
+
 for (const { name } of present([xla])) {
+  describe(`${name} without the memory for a program`, () => {
+    layer(Engine.layerXla())((it) => {
+      it.effect.each([2 ** 22, 2 ** 31])("says what was alive, and goes on: side %s", (side) =>
+        Effect.gen(function*() {
+          const engine = yield* Engine.Engine
+          const x = HostTensor.make([3], "float32", Float32Array.of(1, 2, 3))
+          const found = yield* Effect.result(
+            Effect.scoped(Effect.flatMap(engine.infer(growing(side), {}), (handle) => handle.run({ x })))
+          )
+          if (Result.isFailure(found)) {
+            assert.strictEqual(found.failure.reason._tag, "OutOfMemory")
+            assert.match(found.failure.message, /; \d+ arrays with \d+ MB were alive\)/)
+          } else assert.isBelow(side, 2 ** 31)
+          assert.deepStrictEqual(yield* engine.memory, { handles: 0, tensors: 0, bytes: 0 })
+        }))
+    })
+  })
+
   describe(`programs that ${name} has compiled`, () => {
     layer(Layer.provideMerge(Engine.layerXla({ plugin }), machine))((it) => {
       it.effect("are kept where a run says, and loaded from there instead of compiled", () =>

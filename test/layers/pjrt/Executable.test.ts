@@ -5,7 +5,7 @@ import * as DeviceArray from "../../../src/layers/pjrt/DeviceArray.ts"
 import * as Executable from "../../../src/layers/pjrt/Executable.ts"
 import type * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { flags, floats, ints } from "./arrays.ts"
-import { NOTHING, onCpu, opened } from "./cpuPlugin.ts"
+import { NOTHING, onCpu } from "./cpuPlugin.ts"
 
 const main = (signature: string, body: string, attributes = "") =>
   `module @test ${attributes} { func.func public @main${signature} { ${body} } }`
@@ -25,7 +25,7 @@ const run = (client: Client, executable: Executable.Executable, ...given: Readon
   return found
 }
 
-onCpu("a program on the CPU plugin", () => {
+onCpu("a program", ({ opened }) => {
   it.effect("adds two arrays, and leaves nothing when it is freed", () =>
     Effect.gen(function*() {
       const client = yield* opened()

@@ -5,7 +5,7 @@ import * as Files from "../../../src/layers/files/Files.ts"
 import * as Card from "../../../src/layers/pjrt/Card.ts"
 import * as Plugin from "../../../src/layers/pjrt/Plugin.ts"
 import * as Topology from "../../../src/layers/pjrt/Topology.ts"
-import { file, NOTHING, onCpu } from "./cpuPlugin.ts"
+import { NOTHING, onCpu } from "./cpuPlugin.ts"
 
 const opened = (card: Card.Name) => Effect.provide(Topology.ofCard(Card.cards[card]), Files.layerNode)
 
@@ -20,7 +20,7 @@ describe("a GPU that is not here", () => {
     ))
 })
 
-onCpu("the CPU plugin", () => {
+onCpu("a topology", ({ file }) => {
   it.effect("refuses to describe a GPU", () =>
     Effect.gen(function*() {
       const plugin = yield* Plugin.load(file)

@@ -1,11 +1,13 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import fc from "fast-check"
 import type * as Graph from "../../../src/compiler/graph/Graph.ts"
 import { typeOf } from "../../../src/compiler/stablehlo/StableHloWriter.ts"
+import * as DeviceArray from "../../../src/layers/pjrt/DeviceArray.ts"
 import * as XlaSession from "../../../src/layers/pjrt/XlaSession.ts"
 import type * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { flags, floats, ints } from "./arrays.ts"
-import { NOTHING, onCpu, opened } from "./cpuPlugin.ts"
+import { NOTHING, onCpu } from "./cpuPlugin.ts"
 
 const port = (name: string, dtype: HostTensor.DType, ...shape: ReadonlyArray<number>): Graph.Value => ({
   name,
@@ -58,7 +60,7 @@ const ten = (): XlaSession.Arrays => ({ "batch.d": floats(10, 10, 10, 10) })
 
 const ONE = { ...NOTHING, loaded: 1, executable: 1 }
 
-onCpu("a session on the CPU plugin", () => {
+onCpu("a session", ({ isOldest, opened }) => {
   it.effect("keeps its state on the device from step to step", () =>
     Effect.gen(function*() {
       const client = yield* opened()
@@ -167,7 +169,7 @@ onCpu("a session on the CPU plugin", () => {
       assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: 3 })
     }))
 
-  it.effect("says that its state is lost after a step that failed with it, until it is loaded again", () =>
+  it.effect("keeps its state after a step without memory, or says that it is lost, until it is loaded again", () =>
     Effect.gen(function*() {
       const client = yield* opened()
       const HUGE = 2 ** 45
@@ -183,6 +185,11 @@ onCpu("a session on the CPU plugin", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const session = yield* XlaSession.open(client, growing, { "state.x": floats(1, 2, 3, 4) })
         const first = yield* Effect.flip(session.step(ten()))
+        if (isOldest) {
+          assert.deepInclude(first, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
+          assert.deepStrictEqual(yield* session.read, { "state.x": floats(1, 2, 3, 4) })
+          return assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: 1 })
+        }
         if (first._tag !== "StateLost") return assert.fail(first.message)
         assert.deepInclude(first, { step: 1 })
         assert.deepInclude(first.reason, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
@@ -195,6 +202,41 @@ onCpu("a session on the CPU plugin", () => {
         assert.deepStrictEqual(yield* session.read, { "state.x": floats(5, 6, 7, 8) })
       }))
       assert.deepStrictEqual(client.handles.counts, NOTHING)
+    }))
+
+  it.effect("leaves nothing of any batches that are sent, taken, discarded or refused", () =>
+    Effect.gen(function*() {
+      const client = yield* opened()
+      const session = yield* XlaSession.open(client, adding, start())
+      const acts = {
+        step: session.step(ten()),
+        read: session.read,
+        refused: Effect.flip(session.step({})),
+        discarded: Effect.map(session.send(ten()), (sent) => DeviceArray.discard(client, sent)),
+        ahead: Effect.gen(function*() {
+          const first = yield* Effect.forkChild(session.take(yield* session.send(ten())), { startImmediately: true })
+          const second = yield* session.send(ten())
+          yield* Fiber.join(first)
+          yield* session.take(second)
+        }),
+        interrupted: Effect.flatMap(
+          Effect.forkChild(session.step(ten()), { startImmediately: true }),
+          Fiber.interrupt
+        )
+      }
+      const names = fc.array(fc.constantFrom(...Object.keys(acts) as ReadonlyArray<keyof typeof acts>), {
+        maxLength: 8
+      })
+      const taken = (name: keyof typeof acts) =>
+        Effect.map(
+          acts[name] as Effect.Effect<unknown, unknown>,
+          () => assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: 3 })
+        )
+      const left = fc.asyncProperty(names, (script) =>
+        Effect.runPromise(Effect.forEach(script, taken, { discard: true })))
+      yield* Effect.promise(() =>
+        fc.assert(left, { numRuns: 30 })
+      )
     }))
 
   it.effect("is independent of a second session of its program", () =>
