@@ -1,6 +1,6 @@
 /**
  * How far the loss curves of engines lie apart: `npm run bench -- curves [--engines onnx-cpu,openvino-fp32,...] [--steps 300]
- * [--over 20] [--tokenizer-steps 100] [--keep NAME]`.
+ * [--over 20] [--batch 64] [--tokenizer-steps 100] [--keep NAME]`.
  *
  * The demo's tokenizer is trained on the first engine; then each pretrains the demo's network on its codes, from the same
  * seed. Losses are means over `--over` steps, and compared with the first engine's as a share of these. `--keep` writes what
@@ -16,6 +16,7 @@ import { tiny } from "../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { Engine } from "../src/layers/engine/Engine.ts"
+import * as EngineLayers from "../src/layers/engine/EngineLayers.ts"
 import * as EngineSurvey from "../src/layers/engine/EngineSurvey.ts"
 import * as Images from "../src/layers/images/Images.ts"
 import * as Runs from "../src/layers/run/Runs.ts"
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     engines: { type: "string", default: "onnx-cpu,openvino-fp32,tensorflow-fp32,openvino-bf16,tensorflow-bf16" },
     steps: { type: "string", default: "300" },
     over: { type: "string", default: "20" },
+    batch: { type: "string", default: `${tiny.pretrain.optimizer.batchSize}` },
     "tokenizer-steps": { type: "string", default: "100" },
     keep: { type: "string" }
   }
@@ -37,6 +39,7 @@ const over = Number(values.over)
 const shortened = (optimizer: OptimizerConfig, steps: string) =>
   new OptimizerConfig({
     ...optimizer,
+    batchSize: Number(values.batch),
     unit: "steps",
     duration: Number(steps),
     warmup: Math.floor(Number(steps) * 0.08)
@@ -55,10 +58,18 @@ const images = Layer.fresh(Images.layerEmoji())
 const { encoder: { imageSize, patchSize } } = tokenizer
 const teacher = Teacher.layerHog({ patchSize, imageSize, seed: tokenizer.seed, augment: tokenizer.augment })
 
+const candidates = [
+  ...EngineSurvey.candidates,
+  ...(["fp32", "bf16"] as const).map((precision) => ({
+    name: `xla-${precision}`,
+    layer: EngineLayers.layerXla({ precision })
+  }))
+]
+
 const layerOf = (asked: string) => {
-  const candidate = EngineSurvey.candidates.find(({ name }) => name === asked)
+  const candidate = candidates.find(({ name }) => name === asked)
   if (candidate !== undefined) return Layer.fresh(candidate.layer)
-  process.stderr.write(`no engine ${asked}, only ${EngineSurvey.candidates.map(({ name }) => name).join(", ")}\n`)
+  process.stderr.write(`no engine ${asked}, only ${candidates.map(({ name }) => name).join(", ")}\n`)
   process.exit(64)
 }
 
@@ -103,6 +114,7 @@ const program = Effect.gen(function*() {
   return {
     machine: cpus()[0]!.model,
     steps: losses.length + over - 1,
+    batch: Number(values.batch),
     over,
     first: { engine, seconds: digits(seconds), lastLoss: digits(losses.at(-1)!) },
     compared
