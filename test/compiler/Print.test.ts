@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
 import fc from "fast-check"
 import { readFileSync } from "node:fs"
+import * as Autocast from "../../src/compiler/trace/Autocast.ts"
 import * as Print from "../../src/compiler/trace/Print.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Steps from "../../src/laws/EngineSteps.ts"
@@ -75,8 +76,12 @@ const check = <S, B, M>(name: string, step: TrainStep<S, B, M>) =>
 describe("a printed program", () => {
   it("is what docs/programs.md shows", () => {
     const page = readFileSync(new URL("../../docs/programs.md", import.meta.url), "utf8")
-    const [shown] = page.match(/(?<=^```text\n)[\s\S]*?(?=^```$)/m)!
-    assert.strictEqual(shown, Print.traced(Trace.trainStep(Steps.regression, { external: true })))
+    const [shown, rounded] = page.match(/(?<=^```text\n)[\s\S]*?(?=^```$)/gm)!
+    const traced = Trace.trainStep(Steps.regression, { external: true })
+    assert.strictEqual(shown, Print.traced(traced))
+    const text = Print.traced({ ...traced, graph: Autocast.apply(traced.graph, "bf16") })
+    assert.isTrue(text.startsWith("regression in bf16\n"))
+    assert.include(text, `operations\n${rounded}`)
   })
 
   it("says what is only passed on, and what is wanted twice", () => {

@@ -31,14 +31,14 @@ const nested = ([dim, ...rest]: Shape, elements: ReadonlyArray<string>): string 
 const inline = ({ data, dtype, shape }: Graph.Constant): string =>
   nested(shape, Array.from(data, (value) => element(dtype, value)))
 
-const typed = ({ dtype, name, shape }: Graph.Value): string => `${name}:${dtype}[${shape.join()}]`
+const typed = ({ dtype, name, shape }: Graph.Value<Graph.Element>): string => `${name}:${dtype}[${shape.join()}]`
 
 const attribute = (key: string, value: Graph.Attribute): ReadonlyArray<string> =>
   typeof value === "boolean"
     ? value ? [key] : []
     : [`${key}=${Array.isArray(value) ? `[${value.join()}]` : value}`]
 
-const operation = ({ attributes, operation: name }: Graph.Node): string => {
+const operation = ({ attributes, operation: name }: Graph.Node<Graph.Element>): string => {
   const said = Object.entries(attributes).flatMap(([key, value]) => attribute(key, value))
   return said.length === 0 ? name : `${name}[${said.join(", ")}]`
 }
@@ -46,13 +46,13 @@ const operation = ({ attributes, operation: name }: Graph.Node): string => {
 const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)]
 
-const sections = (graph: Graph.Graph): ReadonlyArray<string> => {
+const sections = (graph: Graph.Graph<Graph.Element>): ReadonlyArray<string> => {
   const [short, long] = [true, false].map((isShort) =>
     graph.constants.filter(({ data }) => data.length <= INLINE === isShort)
   )
   const written = new Map(short!.map((constant) => [constant.name, inline(constant)]))
   return [
-    graph.name,
+    graph.precision === "fp32" ? graph.name : `${graph.name} in ${graph.precision}`,
     ...section("inputs", graph.inputs.map(typed)),
     ...section("constants", long!.map(typed)),
     ...section(
@@ -86,7 +86,7 @@ const adamw = ({ first, gradient, mean, parameter, second }: AdamWUpdate): strin
  * Prints a traced step as text: its graph, the states that the engine updates itself with AdamW, and the number of operations
  * in the matrix products.
  */
-export const traced = (of: Traced): string =>
+export const traced = (of: Traced<Graph.Element>): string =>
   [
     ...sections(of.graph),
     ...Array.from(Map.groupBy(of.adamw, factorsOf), ([title, all]) => section(title, all.map(adamw))).flat(),

@@ -4,6 +4,7 @@
  * The step runs once on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and little memory for
  * any size of network. The graph is written for an engine by `OnnxProgram`.
  */
+import type { DType } from "../../shapes/HostTensor.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -26,13 +27,13 @@ export interface Options {
   readonly recompute?: boolean
 }
 
-/** A traced step. */
-export interface Traced {
+/** A traced step, whose values have the element types `D`. */
+export interface Traced<D extends Graph.Element = DType> {
   /**
    * The graph. Its inputs are those that the step really reads: `state.<path>` or `weights.<path>`, and `batch.<path>`. Its
    * outputs are `metrics.<path>`, `next.<path>` and the values that `adamw` reads, or `output.<path>`.
    */
-  readonly graph: Graph.Graph
+  readonly graph: Graph.Graph<D>
   /** The record of metrics or of outputs, with a specification in place of every tensor. */
   readonly result: object
   readonly adamw: ReadonlyArray<AdamWSplit.AdamWUpdate>
