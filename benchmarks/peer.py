@@ -260,6 +260,22 @@ def clocked(run):
     return time.perf_counter() - start, found
 
 
+def ahead(step, times, least):
+    """Seconds between steps. The result of a step is read when the next has begun, as our engines do."""
+    waiting = step()
+    found = []
+    last = time.perf_counter()
+    end = last + least
+    while len(found) <= times or last < end:
+        following = step()
+        waiting.tolist()
+        waiting = following
+        found.append(time.perf_counter() - last)
+        last += found[-1]
+    waiting.tolist()
+    return sorted(found[1:])
+
+
 def timed(run, times, warm_up, least=0):
     for _ in range(warm_up):
         run()
@@ -341,7 +357,8 @@ def training():
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), adamw["clipNorm"] or math.inf)
         optimizer.step()
-        return [loss.item()]
+        # A compiled step may write its next loss over this one.
+        return loss.detach().clone()
 
     return step
 
@@ -370,11 +387,12 @@ step = training() if stage in ("mim", "vqkd") else inference()
 first, found = clocked(step)
 found = [found, *(step() for _ in range(WARM_UP - 1))]
 if stage in ("mim", "vqkd"):
-    shown = {"losses": [loss for (loss,) in found]}
+    shown = {"losses": [loss.item() for loss in found]}
 else:
     shown = {"output": found[0].flatten()[:NUMBERS].tolist()}
 del found
-times = timed(step, given["steps"], 0, given.get("seconds", 0))
+take = ahead if stage in ("mim", "vqkd") else lambda step, times, least: timed(step, times, 0, least)
+times = take(step, given["steps"], given.get("seconds", 0))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 held = memory()
 

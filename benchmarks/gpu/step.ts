@@ -3,7 +3,7 @@
  * `probe`, it only starts the engine. It ends with 69, and the reason as the last line of standard error, where the engine or its
  * precision is not available, and with 70 where the step fails.
  */
-import { Effect, Logger, type Scope } from "effect"
+import { Effect, Fiber, Logger, type Scope } from "effect"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
@@ -57,7 +57,14 @@ const layer = kind === "xla"
   : Engine.layerTensorFlow({ precision, xla, ...(device === "cuda" ? { package: "tfjs-node-gpu" } : {}) })
 
 type Run = Effect.Effect<ReadonlyArray<number>, Engine.EngineError>
-type Open = (engine: Engine.Engine["Service"]) => Effect.Effect<Run, Engine.EngineError, Scope.Scope>
+
+/** An open step. An engine takes in `ahead` further steps while one runs. */
+interface Opened {
+  readonly run: Run
+  readonly ahead: number
+}
+
+type Open = (engine: Engine.Engine["Service"]) => Effect.Effect<Opened, Engine.EngineError, Scope.Scope>
 
 const numbers = (found: object, name: string): ReadonlyArray<number> => {
   const [, array] = Tree.leaves<HostTensor.Any>(found).find(([path]) => path === name)!
@@ -73,16 +80,18 @@ const training = <S extends object, B, M>({ step }: { readonly step: TrainStep<S
     const hyper = () => AdamW.hyper(taken++, RATE, sizes.adamw)
     const batch = Same.batch<B>(step.batch, { hyper: hyper() }, sizes)
     taken = 0
-    return Effect.suspend(() => handle.run({ ...batch, hyper: hyper() })).pipe(
-      Effect.map((metrics) => numbers(metrics as object, "loss"))
-    )
+    const run = Effect.suspend(() => {
+      const given = { ...batch, hyper: hyper() }
+      return Effect.map(handle.run(given, taken), (metrics) => numbers(metrics as object, "loss"))
+    })
+    return { run, ahead: handle.ahead }
   })
 
 const inferring =
   <W extends object, B, O>({ inference }: { readonly inference: Inference<W, B, O> }): Open => (engine) =>
     Effect.map(engine.infer(inference, Same.held<W>(inference.weights)), (handle) => {
       const batch = Same.batch<B>(inference.batch, {}, sizes)
-      return Effect.map(handle.run(batch), (found) => numbers(found as object, stage))
+      return { run: Effect.map(handle.run(batch), (found) => numbers(found as object, stage)), ahead: 0 }
     })
 
 /** Leaves only the codes of an inference that also returns vectors. */
@@ -111,6 +120,25 @@ const clocked = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E,
   return [performance.now() - began, found] as const
 })
 
+/** Milliseconds between the ends of steps, in order of length. As many steps are under way as the engine takes in. */
+const intervals = Effect.fnUntraced(function*({ ahead, run }: Opened, least: number, seconds: number) {
+  const begin = Effect.forkChild(run, { startImmediately: true })
+  const begun: Array<Fiber.Fiber<ReadonlyArray<number>, Engine.EngineError>> = []
+  const found: Array<number> = []
+  let last = performance.now()
+  const until = last + 1000 * seconds
+  while (found.length <= least || last < until) {
+    while (begun.length <= ahead) begun.push(yield* begin)
+    yield* Fiber.join(begun.shift()!)
+    const now = performance.now()
+    found.push(now - last)
+    last = now
+  }
+  yield* Fiber.joinAll(begun)
+  // The first one may have begun before the clock.
+  return found.slice(1).toSorted((a, b) => a - b)
+})
+
 const measured = Effect.gen(function*() {
   const began = performance.now()
   const engine = yield* Engine.Engine
@@ -122,14 +150,12 @@ const measured = Effect.gen(function*() {
   }
   const named = { engine: engine.name, version: about.version }
   if (given.probe) return named
-  const [open, run] = yield* clocked(stages[stage]!()(engine))
+  const [open, opened] = yield* clocked(stages[stage]!()(engine))
+  const { run } = opened
   const [first, found] = yield* clocked(run)
   const shown = [found]
   for (let i = 1; i < WARM_UP; i++) shown.push(yield* run)
-  const times: Array<number> = []
-  const until = performance.now() + 1000 * given.seconds
-  while (times.length < given.steps || performance.now() < until) times.push((yield* clocked(run))[0])
-  times.sort((a, b) => a - b)
+  const times = yield* intervals(opened, given.steps, given.seconds)
   const profile = given.profile
     ? yield* Effect.gen(function*() {
       const finish = Profile.begin(plugin!)
