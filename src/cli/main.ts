@@ -8,5 +8,5 @@ const words = process.argv.slice(2)
 
 Program.run(words).pipe(
   Effect.provide(NodeServices.layer),
-  Signals.runMain(words[0] ?? "help")({ disableErrorReporting: true })
+  Signals.runMain(words)({ disableErrorReporting: true })
 )

@@ -97,7 +97,7 @@ describe("the command", () => {
       pretrain: new PretrainConfig({ ...tiny.pretrain, optimizer: optimizer({ ...tiny.pretrain.optimizer, lr: 0.5 }) })
     })
     const config = await Effect.runPromise(Schema.encodeEffect(Preset)(other))
-    mkdirSync(out)
+    mkdirSync(join(out, "checkpoints", "pretrain", "step-00000001"), { recursive: true })
     writeFileSync(join(out, "config.json"), JSON.stringify(config))
     writeFileSync(join(out, "log.jsonl"), "")
     const text = await refusal(73, "demo", "--out", out)

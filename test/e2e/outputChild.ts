@@ -14,5 +14,5 @@ Effect.addFinalizer(() => Effect.sync(() => writeFileSync(file, "ended"))).pipe(
   Output.orLost,
   Failure.reported(false),
   Effect.provideService(Logger.LogToStderr, true),
-  Signals.runMain("encode")({ disableErrorReporting: true })
+  Signals.runMain(["encode"])({ disableErrorReporting: true })
 )

@@ -22,5 +22,5 @@ Effect.gen(function*() {
   yield* classify(classifier, [set("val", 6)])
 }).pipe(
   Effect.provide(Layer.merge(machine, Runs.layer(folder!, { config: { test: "resume" } }))),
-  Signals.runMain("pretrain")
+  Signals.runMain(["pretrain"])
 )

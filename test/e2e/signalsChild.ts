@@ -21,5 +21,5 @@ Effect.addFinalizer(() =>
   Output.orLost,
   Failure.reported(false),
   Effect.provideService(Logger.LogToStderr, true),
-  Signals.runMain(process.argv[3] ?? "pretrain")({ disableErrorReporting: true })
+  Signals.runMain(process.argv.slice(3))({ disableErrorReporting: true })
 )

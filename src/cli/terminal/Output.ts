@@ -51,14 +51,22 @@ export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, 
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
     const fiber = yield* Effect.forkChild(restore(Effect.tap(self, written)))
     let failure: PipeClosed | OutputLost | undefined
+    let interrupted = false
     // What ends meanwhile may write as well, so these are never taken away.
     for (const stream of streams) {
       stream.on("error", (error) => {
-        failure ??= lost(error)
+        // A terminal that closes sends a signal, and takes the output away.
+        if (!interrupted) failure ??= lost(error)
         fiber.interruptUnsafe(fiber.id)
       })
     }
-    yield* restore(Fiber.await(fiber)).pipe(Effect.onInterrupt(() => Fiber.interrupt(fiber)), Effect.exit)
+    yield* restore(Fiber.await(fiber)).pipe(
+      Effect.onInterrupt(() => {
+        interrupted = true
+        return Fiber.interrupt(fiber)
+      }),
+      Effect.exit
+    )
     const exit = yield* Fiber.await(fiber)
     return yield* failure !== undefined && Exit.hasInterrupts(exit) ? Effect.fail(failure) : exit
   }))

@@ -13,17 +13,50 @@ const SIGNALS = Object.keys(CODES) as ReadonlyArray<Signal>
 // A terminal sends Ctrl-C to a program and to npm, which hands it on: for so long, another signal is the same one again.
 const SAME_MILLIS = 1000
 
-const TRAINING: ReadonlySet<string> = new Set(["demo", "tokenizer", "pretrain", "finetune"])
+/** What a verb does with a signal: when it stops, and what a second signal loses. */
+interface Stop {
+  readonly first: string
+  readonly lost: string
+  /** True if the same command goes on with what was kept. */
+  readonly resumes: boolean
+}
 
-const stopping = (verb: string): string =>
-  TRAINING.has(verb)
-    ? "stopping: the training saves its state first. Press Ctrl-C again to end at once; the steps since the last checkpoint " +
-      "are then taken again\n"
-    : "stopping: the work on the present images ends first. Press Ctrl-C again to end at once\n"
+const TRAINING: Stop = {
+  first: "stops at the next step, and keeps a checkpoint",
+  lost: "; the steps since the last checkpoint are then taken again",
+  resumes: true
+}
+const CACHE: Stop = {
+  first: "stops at the next step, and keeps the features that are computed",
+  lost: "; the last features are then computed again",
+  resumes: true
+}
+const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
 
-/** Runs the program of a verb as that of the process. */
-export const runMain = (verb: string) =>
-  Runtime.makeRunMain(({ fiber, teardown }) => {
+const VERBS: Readonly<Record<string, Stop>> = { demo: TRAINING, pretrain: TRAINING, finetune: TRAINING }
+
+const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop =>
+  verb === "tokenizer" ? below === "cache" ? CACHE : TRAINING : VERBS[verb] ?? OTHER
+
+const quoted = (word: string): string => /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
+/** The words as a person typed them, with the script of npm that they came through. */
+const commandOf = (words: ReadonlyArray<string>, script: string | undefined): string => {
+  if (script === "start") {
+    return ["npm start", ...(words.length > 1 ? ["--"] : []), ...words.slice(1).map(quoted)].join(" ")
+  }
+  return [script === "patchword" ? "npm run -s patchword --" : "patchword", ...words.map(quoted)].join(" ")
+}
+
+const say = (text: string): void => {
+  // A bar of progress has no end of its line.
+  process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}${text}\n`)
+}
+
+/** Runs the program of a command line as that of the process. */
+export const runMain = (words: ReadonlyArray<string>) => {
+  const { first, lost, resumes } = stopOf(words)
+  return Runtime.makeRunMain(({ fiber, teardown }) => {
     let received: Signal | undefined
     const leave = (signals: ReadonlyArray<Signal>) => {
       for (const signal of signals) process.removeListener(signal, onSignal)
@@ -31,11 +64,13 @@ export const runMain = (verb: string) =>
     const onSignal = (signal: Signal) => {
       if (received !== undefined) return
       received = signal
+      // A program that has nothing to save ends before the interruption returns.
+      say(`${signal}: patchword ${first}`)
       fiber.interruptUnsafe(fiber.id)
       // A terminal that closes may say so twice, and what is saved then is not to be lost by it.
       const again = setTimeout(() => {
         leave(["SIGINT", "SIGTERM"])
-        process.stderr.write(stopping(verb))
+        say(`still at work. Press Ctrl-C again to end at once${lost}`)
       }, SAME_MILLIS)
       fiber.addObserver(() => clearTimeout(again))
     }
@@ -45,7 +80,9 @@ export const runMain = (verb: string) =>
       teardown(exit, (code) => {
         const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
         const ended = stopped ? CODES[received!] : code
+        if (stopped && resumes) say(`this goes on: ${commandOf(words, process.env["npm_lifecycle_event"])}`)
         if (received !== undefined || ended !== 0) process.exit(ended)
       })
     })
   })
+}

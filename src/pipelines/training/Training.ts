@@ -232,8 +232,20 @@ export const train = Effect.fn("patchword.train")(
     let logged = start
     // The state that is gone on from may not stay where it is.
     if (!resumed.saved) yield* save(logged)
+    if (start > 0) yield* progress.message(`${stage}: goes on after step ${start} of ${steps}`)
     // Who interrupts has no other way to hear that the state is lost.
-    yield* Effect.addFinalizer((exit) => Exit.hasInterrupts(exit) ? Effect.orDie(save(logged)) : Effect.void)
+    yield* Effect.addFinalizer((exit) =>
+      Exit.hasInterrupts(exit)
+        ? Effect.andThen(
+          Effect.orDie(save(logged)),
+          progress.message(
+            logged === 0
+              ? `${stage}: stopped before its first step`
+              : `${stage}: stopped after step ${logged} of ${steps}; a checkpoint is kept`
+          )
+        )
+        : Effect.void
+    )
     const timing = yield* DataTiming.make
     const recorder = TrainingMetrics.recorder(stage)
     const recordMemory = Effect.ignore(Effect.flatMap(engine.memory, recorder.memory))
