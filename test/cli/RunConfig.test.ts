@@ -105,7 +105,10 @@ describe("a run", () => {
       assert.deepStrictEqual(yield* begun(paths), {
         knn: 3,
         depth: Presets.base.finetune.vit.depth,
-        told: [`configuration: of the run ${run}; --config, --set and --preset change it`]
+        told: [
+          `configuration: of the run ${run}; --config, --set and --preset change it` +
+          ("out" in paths && paths.out === run ? " for stages that have not begun" : "")
+        ]
       })
     }))
 

@@ -80,16 +80,25 @@ describe("a run that is interrupted and started again", () => {
         )
         yield* Effect.gen(function*() {
           const progress = recording([], ({ step }) => step === STEPS ? Effect.interrupt : Effect.void)
+          const told: Array<string> = []
+          const message = (text: string) => Effect.sync(() => void told.push(text))
           yield* trainTokenizer(plain.tokenizer).pipe(
-            Effect.provideService(Progress, progress),
+            Effect.provideService(Progress, { ...progress, message }),
             Effect.exit
           )
           assert.deepStrictEqual(yield* (yield* Checkpoints).steps("tokenizer"), [STEPS])
           const seen: Array<string> = []
-          const resumed = yield* trainTokenizer(plain.tokenizer).pipe(
-            Effect.provideService(Progress, recording(seen))
+          const again = trainTokenizer(plain.tokenizer).pipe(
+            Effect.provideService(Progress, { ...recording(seen), message })
           )
+          const resumed = yield* again
           assert.deepStrictEqual(seen, [])
+          yield* again
+          assert.deepStrictEqual(told, [
+            "tokenizer: stopped after step 8 of 8; a checkpoint is kept",
+            "tokenizer: goes on after step 8 of 8",
+            "tokenizer: finished already, so it is not trained again"
+          ])
           assert.deepStrictEqual(Safetensors.encode(resumed.tensors), Safetensors.encode(tensors))
         }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
       }))

@@ -43,10 +43,11 @@ export const resolve = Effect.fn("patchword.RunConfig.resolve")(function*(
     const name = given.preset.value
     const named = yield* Presets.preset(name)
     if (!same({ ...named.knn }, { ...knn }) || !same({ ...named.probe }, { ...probe })) {
-      const message =
-        `expected none, because the run ${run} has its own settings, got ${name}; change single values by --set, as ` +
-        "--set knn.neighbours=20"
-      return yield* Config.refusal("--preset", message)
+      return yield* Config.refusal(
+        "--preset",
+        `expected none, because the run ${run} has its own settings, got ${name}`,
+        "leave out --preset, and change single values by --set, for example --set knn.neighbours=20"
+      )
     }
   }
   return yield* ConfigFlags.resolve(given, { name: run, preset: new Preset({ ...Presets.tiny, knn, probe }) })
@@ -82,7 +83,8 @@ export const begin = Effect.fn("patchword.RunConfig.begin")(function*(
   if (found === undefined) return yield* ConfigFlags.resolve(given)
   const { config, run } = found
   if (Option.isNone(given.preset)) {
-    yield* Console.error(`configuration: of the run ${run}; --config, --set and --preset change it`)
+    const what = Option.contains(own, run) ? "change it for stages that have not begun" : "change it"
+    yield* Console.error(`configuration: of the run ${run}; --config, --set and --preset ${what}`)
     const preset = yield* Config.decode(Preset, `${run}/config.json`)(config)
     return yield* ConfigFlags.resolve(given, { name: run, preset })
   }

@@ -65,7 +65,9 @@ export class ResultsError extends TaggedError<ResultsError>()("ResultsError", {
   }
 }
 
-const FOLDER = "results"
+/** Folder of a run for results. */
+export const FOLDER = "results"
+
 const text = Json.text(Result, { space: 2 })
 const encode = Schema.encodeEffect(text)
 const decode = Schema.decodeEffect(text)
@@ -137,6 +139,10 @@ export const save: (
   }
 )
 
+/** Decodes the text of a result. Fails with `NoResult` if it is none. */
+export const parse = (content: string): Effect.Effect<Result, NoResult> =>
+  Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
+
 /** Reads all results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (
   run: string
@@ -151,9 +157,7 @@ export const read: (
     return yield* Effect.forEach(files, (name) => {
       const file = path.join(folder, name)
       return readText(file).pipe(
-        Effect.flatMap((content) =>
-          Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
-        ),
+        Effect.flatMap(parse),
         within(file)
       )
     })

@@ -3,7 +3,7 @@
  *
  * | file | holds |
  * | --- | --- |
- * | `config.json` | the configuration; the folder is refused for any other one |
+ * | `config.json` | the configuration; the folder is refused for any other one, except for stages that have not begun |
  * | `environment.json` | versions of Node.js and packages, and the machine, at the beginning of the run; the engines that computed its stages; the states that these continued from |
  * | `log.jsonl` | one row per logged step; a resumed run has the same rows as an unbroken one, so there are no times |
  * | `timings.jsonl` | wall-clock figures in the order of their measurement, with those of repeated steps |
@@ -52,6 +52,7 @@ import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as Results from "./Results.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
 import { NotARun, OtherConfig, type RunsError, StageBusy, Unreadable, within, withinOrWeights } from "./RunsError.ts"
 import * as RunStore from "./RunStore.ts"
@@ -239,8 +240,35 @@ const isBlank = Effect.fnUntraced(function*(
   return kept.every((inside) => inside.length === 0)
 })
 
+/** Returns the stages that have left a checkpoint, weights or a result in a run folder. */
+const begun = Effect.fnUntraced(function*(
+  { fs, path }: Files.Files,
+  directory: string,
+  stages: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<string>, PlatformError.PlatformError> {
+  const namesIn = Effect.fnUntraced(function*(name: string) {
+    const folder = path.join(directory, name)
+    return (yield* fs.exists(folder)) ? (yield* fs.readDirectory(folder)).filter((one) => !one.startsWith(".")) : []
+  })
+  const saved = yield* Effect.filter(
+    yield* namesIn(CHECKPOINTS),
+    (stage) => Effect.map(namesIn(path.join(CHECKPOINTS, stage)), ({ length }) => length > 0)
+  )
+  const left = [...saved, ...yield* namesIn(STAGES), ...yield* namesIn(Results.FOLDER)]
+  // Stages of one configuration have names such as `finetune` and `finetune-random`, and their files endings.
+  return stages.filter((stage) =>
+    left.some((name) => name === stage || /^[-.]/.test(name.slice(stage.length)) && name.startsWith(stage))
+  )
+})
+
+/** Replaces members of a configuration by those of another one. */
+const replaced = (config: Json.Json, by: Json.Json, keys: ReadonlyArray<string>): Json.Json =>
+  Json.isObject(config) && Json.isObject(by)
+    ? { ...config, ...Object.fromEntries(keys.flatMap((key) => by[key] === undefined ? [] : [[key, by[key]]])) }
+    : config
+
 /** Creates the folder, or opens it again for the same configuration. */
-const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
+const open = Effect.fnUntraced(function*(directory: string, { config, stages = [] }: Options) {
   const files = yield* Files.make
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const { fs, path } = files
@@ -275,8 +303,17 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
   const own = yield* RunStore.readJson(store, CONFIG)
   if (Option.isNone(own)) yield* store.write(CONFIG, pretty(config))
   else {
-    const differences = Json.differences(own.value, config)
+    const started = yield* begun(files, directory, stages)
+    const now = replaced(own.value, config, stages.filter((stage) => !started.includes(stage)))
+    const differences = Json.differences(now, config)
     if (differences.length > 0) return yield* new OtherConfig({ differences })
+    const changes = Json.differences(own.value, now)
+    if (changes.length > 0) {
+      yield* store.write(CONFIG, pretty(now))
+      yield* Effect.logInfo(
+        `run folder ${directory}: takes other settings for what has not begun (${Json.showChanges(changes)})`
+      )
+    }
   }
   yield* files.makeFolder(path.join(directory, STAGES))
   yield* files.sweep(path.join(directory, STAGES))
@@ -307,6 +344,11 @@ const open = Effect.fnUntraced(function*(directory: string, config: Json.Json) {
 export interface Options extends Checkpoints.Options {
   /** Configuration of the whole run. */
   readonly config: Json.Json
+  /**
+   * Members of the configuration that are the settings of the stages, or of the evaluations, of the same name. The folder takes
+   * other settings for those that have left nothing in it.
+   */
+  readonly stages?: ReadonlyArray<string>
 }
 
 /** The folder of one run. */
@@ -356,7 +398,7 @@ export class Runs extends Context.Service<Runs, {
  * Opens a run folder and its checkpoints, on any file system. The folder is created, or opened again for the same
  * configuration. It is locked against other processes while the layer lives. If nothing was done, nothing is left.
  *
- * Fails with `OtherConfig` if the folder belongs to another configuration, with `NotARun` if it holds no run, and with
+ * Fails with `OtherConfig` if the folder belongs to another configuration (see {@link Options}), with `NotARun` if it holds no run, and with
  * `Locked` if it is in use.
  */
 export const layerNoDeps = (
@@ -368,7 +410,7 @@ export const layerNoDeps = (
   FileSystem.FileSystem | Path.Path
 > =>
   Checkpoints.layerNoDeps(`${directory}/${CHECKPOINTS}`, options).pipe(
-    Layer.provideMerge(Layer.effect(Runs, open(directory, options.config))),
+    Layer.provideMerge(Layer.effect(Runs, open(directory, options))),
     Layer.merge(Layer.succeed(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`]))
   )
 

@@ -27,8 +27,8 @@ export class OtherConfig extends TaggedError<OtherConfig>()("OtherConfig", {
     return `it belongs to a run with another configuration (${Json.showDifferences(this.differences)})`
   }
   get remedy() {
-    return "use that configuration to continue this run, or choose another folder: with --from or --tokenizer, the new run " +
-      "can use the weights of this one"
+    return "use that configuration to continue this run, or choose another run folder: its stages can take the weights of " +
+      "this one"
   }
 }
 

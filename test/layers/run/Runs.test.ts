@@ -19,10 +19,13 @@ const withFolder = <A, E, R>(use: (folder: string, fs: FileSystem.FileSystem) =>
 const using = <A, E, R>(
   folder: string,
   use: (run: (typeof Runs.Runs)["Service"]) => Effect.Effect<A, E, R>,
-  asked: Json = config
+  asked: Json = config,
+  stages?: ReadonlyArray<string>
 ) =>
   Effect.scoped(
-    Runs.Runs.use(use).pipe(Effect.provide(Runs.layer(folder, { config: asked }), { local: true }))
+    Runs.Runs.use(use).pipe(
+      Effect.provide(Runs.layer(folder, { config: asked, ...(stages && { stages }) }), { local: true })
+    )
   )
 
 const begin = ({ log }: (typeof Runs.Runs)["Service"]) => log({ stage: "a", step: 0 })
@@ -263,10 +266,37 @@ describe("Runs in a folder", () => {
       assert.strictEqual(error[Runtime.errorExitCode], 73)
       assert.include(error.message, folder)
       assert.include(error.message, "pretrain.optimizer.lr: the folder has 0.003, you ask for 0.001")
-      assert.include(error.message, "--from")
+      assert.notInclude(error.message, "--")
       assert.notInclude(error.message, "steps")
       assert.notInclude(yield* fs.readDirectory(folder), "lock")
       yield* using(folder, begin, { pretrain: { steps: 10, optimizer: { lr: 0.003 } } })
+    })))
+
+  it.effect("takes other settings for a stage that has not begun, and says so", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const asked = (tokenizer: number, pretrain: number, knn = 1, seed = 0) => ({ tokenizer, pretrain, knn, seed })
+      const stages = ["tokenizer", "pretrain", "knn"]
+      const told: Array<string> = []
+      const opened = (config: Json) =>
+        using(folder, ({ done }) => done("tokenizer", 1), config, stages).pipe(
+          Effect.provide(Logger.layer([Logger.make(({ message }) => void told.push(String(message)))]))
+        )
+      yield* opened(asked(1, 1))
+      yield* opened(asked(1, 2))
+      assert.deepStrictEqual(told, [
+        `run folder ${folder}: takes other settings for what has not begun (pretrain: 1 before, 2 now)`
+      ])
+      assert.deepStrictEqual(JSON.parse(yield* fs.readFileString(`${folder}/config.json`)), asked(1, 2))
+      for (const other of [asked(2, 2), asked(2, 3), asked(1, 2, 1, 5)]) {
+        assert.match((yield* Effect.flip(opened(other))).message, /(tokenizer|seed): the folder has/)
+      }
+      yield* fs.makeDirectory(`${folder}/checkpoints/pretrain/step-00000001`, { recursive: true })
+      yield* fs.makeDirectory(`${folder}/results`)
+      yield* fs.writeFileString(`${folder}/results/knn-val-0.json`, "")
+      for (const other of [asked(1, 3), asked(1, 2, 2)]) {
+        assert.match((yield* Effect.flip(opened(other))).message, /(pretrain|knn): the folder has/)
+      }
+      assert.lengthOf(told, 1)
     })))
 
   it.effect("refuses a folder that is no run and leaves it alone", () =>
