@@ -8,6 +8,7 @@ import { afterAll } from "vitest"
 import { parse } from "yaml"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import * as Json from "../../src/domain/values/Json.ts"
 import { found, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-config-"))
@@ -35,6 +36,44 @@ describe("patchword config", () => {
         assert.deepStrictEqual(again.config as object, JSON.parse(JSON.stringify(plain)))
       }).pipe(Effect.provide(NodeServices.layer))
   )
+
+  it.effect("takes the values of --set as those of a file", () =>
+    Effect.gen(function*() {
+      const values = {
+        "probe.l2": "[0.1, 1e-2]",
+        "finetune.autoAugment": "v0",
+        "pretrain.optimizer.clipNorm": "~",
+        "pretrain.augment.jitter": "{brightness: 0.1, contrast: 0, saturation: 0}",
+        "tokenizer.augment.interpolation": "'lanczos'"
+      }
+      const nested = Object.entries(values).map(([key, value]) =>
+        `{${key.split(".").join(": {")}: ${value}${"}".repeat(key.split(".").length)}`
+      )
+      const sets = Object.entries(values).flatMap(([key, value]) => ["--set", `${key}=${value}`])
+      const { config: asked } = yield* found(
+        "config",
+        "--preset",
+        "base",
+        "--set",
+        "finetune.randAugment=null",
+        ...sets
+      )
+      const { config: plain } = yield* found("config", "--preset", "base", "--set", "finetune.randAugment=null")
+      assert.deepStrictEqual(
+        asked as Json.Json,
+        nested.reduce<Json.Json>((all, text) => Json.merge(all, parse(text)), plain as Json.Json)
+      )
+      for (
+        const [value, told] of [
+          ["[1, 2", "--set probe.l2: line 1, column 6: "],
+          ["{a: 1}", "--set: probe.l2: expected a list, got {\"a\":1}"],
+          ["[]", "--set: probe.l2"]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(said("config", "--preset", "base", "--set", `probe.l2=${value}`))
+        assert.include(String(error), told)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("says where each value came from, and what it means", () =>
     Effect.gen(function*() {

@@ -30,7 +30,7 @@ const failure = (input: unknown) => Effect.flip(Config.decode(Preset, "run.json"
 
 const cases: ReadonlyArray<readonly [path: string, value: unknown, message: string]> = [
   ["pretrain.optimizer.lr", -1, "expected a number greater than 0, got -1"],
-  ["pretrain.optimizer.lr", "fast", "expected number, got \"fast\""],
+  ["pretrain.optimizer.lr", "fast", "expected a number, got \"fast\""],
   ["pretrain.optimizer.warmup", 1000, "expected fewer steps than the duration of 1000, got 1000"],
   ["pretrain.optimizer.minLr", 1, "expected at most lr 0.003, got 1"],
   ["pretrain.optimizer.unit", "days", "expected steps or epochs, got \"days\""],
@@ -39,6 +39,17 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["pretrain.vit.patchSize", 7, "expected a divisor of imageSize 48, got 7"],
   ["pretrain.vit.heads", 5, "expected a divisor of width 128, got 5"],
   ["pretrain.vit.depth", 2.5, "expected an integer, got 2.5"],
+  ["pretrain.vit.depth", -1.5, "expected a whole number from 1 to 1000, got -1.5"],
+  ["pretrain.optimizer.unit", "y".repeat(999), `expected steps or epochs, got "${"y".repeat(79)}…`],
+  ["pretrain.augment.cropScale", 1, "expected a list, got 1"],
+  ["pretrain.vit.qkvBias", "no", "expected true or false, got \"no\""],
+  ["tokenizer.codebook.revival", 1, "expected an object with keys or null, got 1"],
+  ["pretrain.optimizer.clipNorm", "x", "expected a number or null, got \"x\""],
+  [
+    "segmentation",
+    { stride: 1, batchSize: 2, taps: [1, 1, 1, 1], channels: 3, auxiliary: 0, layerDecay: 1, resize: [1, 1] },
+    "missing keys: seed, vit, lr, betas, weightDecay, steps, warmup, scale"
+  ],
   ["pretrain.mask.count", 36, "expected fewer than the 36 patches, got 36"],
   ["pretrain.mask.minBlock", 15, "expected at most mask.count 14, got 15"],
   ["pretrain.mask.maxBlock", 2, "expected at least minBlock 3, got 2"],
@@ -106,6 +117,24 @@ describe("Config", () => {
     Effect.gen(function*() {
       const { problems } = yield* failure(edited(set("pretrain.optimizer.epochs", 3)))
       assert.deepStrictEqual(problems.map(({ message }) => message), ["unknown key; did you mean duration?"])
+    }))
+
+  it.effect.each(
+    [
+      ["pretrain.optimizer.lr", undefined, "{pretrain: {optimizer: {lr: ...}}}"],
+      ["pretrain.optimizer.learning_rate", undefined, "{pretrain: {optimizer: {lr: ...}}}"],
+      ["optimizer.epochs", "pretrain", "{optimizer: {epochs: ...}}"],
+      ["a.b", undefined, "{a: {b: ...}}"]
+    ] as const
+  )("the key %s is one key", ([key, parent, said]) =>
+    Effect.gen(function*() {
+      const change: Json.Changes = parent === undefined ? { [key]: 1 } : { [parent]: { [key]: 1 } }
+      const error = yield* Effect.flip(Config.merge(Preset, "my.yaml")(Presets.tiny, change))
+      assert.lengthOf(error.problems, 1)
+      assert.include(
+        error.message,
+        `unknown key; give each name of a path a level of its own: ${said}; rename or remove it`
+      )
     }))
 
   it.effect.each(cases)("%s = %j", ([path, value, message]) =>
@@ -183,6 +212,9 @@ describe("Config", () => {
 
   it.effect("refuses what is no object", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual((yield* failure(7)).problems, [{ path: "", message: "expected object, got 7" }])
+      assert.deepStrictEqual((yield* failure(7)).problems, [{
+        path: "",
+        message: "expected an object with keys, got 7"
+      }])
     }))
 })

@@ -39,8 +39,10 @@ const refused: ReadonlyArray<readonly [Json.Changes, string, string]> = [
     "warmupEpochs",
     "expected a warmup in steps, the unit of the duration; give both in epochs, or use warmupSteps"
   ],
+  [{ epochs: -1 }, "epochs", "expected a whole number of at least 1, got -1"],
+  [{ epochs: -1.5 }, "epochs", "expected a whole number of at least 1, got -1.5"],
   [{ epochs: 0, warmupEpochs: 0 }, "epochs", "expected a whole number of at least 1, got 0"],
-  [{ epochs: "long", warmupEpochs: 0 }, "epochs", "expected number, got \"long\""],
+  [{ epochs: "long", warmupEpochs: 0 }, "epochs", "expected a number, got \"long\""],
   [{ steps: 20, warmupSteps: 20 }, "warmupSteps", "expected fewer steps than the duration of 20, got 20"]
 ]
 
@@ -57,7 +59,8 @@ describe("the length of a training", () => {
 
   it.effect.each(refused)("%j is refused", ([said, key, message]) =>
     Effect.gen(function*() {
-      const { problems: [first] } = yield* Effect.flip(merged(said))
+      const { problems: [first, ...others] } = yield* Effect.flip(merged(said))
+      assert.isEmpty(others)
       assert.deepStrictEqual({ ...first }, { path: `tokenizer.optimizer.${key}`, message })
     }))
 

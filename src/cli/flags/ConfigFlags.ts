@@ -7,12 +7,16 @@ import { Preset } from "../../domain/config/Preset.ts"
 import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as Json from "../../domain/values/Json.ts"
+import * as Suggest from "../../domain/values/Suggest.ts"
 import * as ConfigFile from "../../layers/files/ConfigFile.ts"
 import * as Described from "./Described.ts"
 import * as Overrides from "./Overrides.ts"
 
 /** The preset of a command line that names none. */
 const DEFAULT = "tiny"
+
+/** The parts of a configuration, each with the settings of a stage or of an evaluation. */
+export const STAGES: ReadonlyArray<string> = Object.keys(Preset.fields)
 
 /** The sources of a configuration: a preset, a file over it, single values over both. */
 export const flags = {
@@ -24,7 +28,7 @@ export const flags = {
   ),
   set: Flag.KeyValuePair("set").pipe(
     Described.withDefault(
-      "one value, as pretrain.optimizer.lr=0.001 or pretrain.optimizer.epochs=300; it replaces the preset's and the file's",
+      "one value, for example pretrain.optimizer.lr=0.001 or pretrain.optimizer.epochs=300; it replaces the preset's and the file's",
       {},
       "none"
     )
@@ -104,9 +108,9 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: L
   const { preset } = layers.at(-1)!
   const seeds = Option.map(seed, (number) => everywhere(preset, "seed", "seed", String(number)))
   const colours = Option.map(colour, (name) => everywhere(preset, "augment", "augment.colour", name))
-  yield* add("--seed", Overrides.trees(Option.getOrElse(seeds, () => ({}))))
-  yield* add("--colour", Overrides.trees(Option.getOrElse(colours, () => ({}))))
-  yield* add("--set", Overrides.trees(set))
+  yield* add("--seed", yield* Overrides.trees(Option.getOrElse(seeds, () => ({}))))
+  yield* add("--colour", yield* Overrides.trees(Option.getOrElse(colours, () => ({}))))
+  yield* add("--set", yield* Overrides.trees(set))
   return layers
 })
 
@@ -117,6 +121,19 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: L
 export const resolve = Effect.fn("patchword.ConfigFlags.resolve")(function*(given: ConfigFlags, start?: Layer) {
   return (yield* layered(given, start)).at(-1)!.preset
 })
+
+/** Refuses single values of parts that a command does not read. They would be passed over. */
+export const onlyOf = (
+  parts: ReadonlyArray<string>,
+  { set }: Pick<ConfigFlags, "set">
+): Effect.Effect<void, Config.ConfigError> => {
+  const [first, ...more] = Object.keys(set)
+    .filter((key) => STAGES.some((part) => part === key.split(".", 1)[0]) && !parts.includes(key.split(".", 1)[0]!))
+    .map((path) => ({ path, message: `expected a value of ${Suggest.either(parts)}, for this command reads no other` }))
+  return first === undefined
+    ? Effect.void
+    : Effect.fail(new Config.ConfigError({ source: "--set", problems: [first, ...more] }))
+}
 
 /** The configuration as a run keeps it. */
 export const toJson = (preset: Preset) => Effect.orDie(Schema.encodeEffect(Preset)(preset))

@@ -1,12 +1,14 @@
 /** Values over a preset as a command line gives them: `--set pretrain.optimizer.lr=0.001`. */
-import { Result, Schema } from "effect"
-import * as Json from "../../domain/values/Json.ts"
+import { Effect, Schema } from "effect"
+import * as Config from "../../domain/config/Config.ts"
+import type * as Json from "../../domain/values/Json.ts"
+import * as ConfigFile from "../../layers/files/ConfigFile.ts"
 
-const value = (text: string): Json.Json =>
-  Result.getOrElse(Schema.decodeUnknownResult(Json.text(Schema.Json))(text), () => text)
+const treeOf = Effect.fnUntraced(function*([path, text]: readonly [path: string, text: string]) {
+  const source = `--set ${path}`
+  const value = yield* Config.decode(Schema.Json, source)(yield* ConfigFile.parse(source, text))
+  return path.split(".").reduceRight<Json.Json>((inner, key) => ({ [key]: inner }), value)
+})
 
-/** The trees of values that paths and texts describe, in their order. Values are JSON, or text where they are none. */
-export const trees = (overrides: Readonly<Record<string, string>>): ReadonlyArray<Json.Json> =>
-  Object.entries(overrides).map(([path, text]) =>
-    path.split(".").reduceRight<Json.Json>((inner, key) => ({ [key]: inner }), value(text))
-  )
+/** The trees of values that paths and texts describe, in their order. Texts are YAML, as in a configuration file. */
+export const trees = (overrides: Readonly<Record<string, string>>) => Effect.forEach(Object.entries(overrides), treeOf)

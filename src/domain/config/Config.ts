@@ -29,11 +29,16 @@ export const Problem = Schema.Struct({
 })
 export type Problem = typeof Problem.Type
 
+const UNKNOWN = "unknown key"
+const MISSING = "missing key"
+
 /** A configuration cannot be used. */
 export class ConfigError extends TaggedError<ConfigError>()("ConfigError", {
   /** The name of the configuration's source: a file, a flag. */
   source: Schema.String,
-  problems: Schema.NonEmptyArray(Problem)
+  problems: Schema.NonEmptyArray(Problem),
+  /** The action that helps, where it is known. */
+  advice: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 64
   get finding() {
@@ -41,7 +46,12 @@ export class ConfigError extends TaggedError<ConfigError>()("ConfigError", {
     return `${this.source}: ${problems.join("; ")}`
   }
   get remedy() {
-    return `correct ${this.problems.length === 1 ? "this" : "these"} and run again`
+    const { advice, problems } = this
+    const [it, this_] = problems.length === 1 ? ["it", "this"] : ["them", "these"]
+    if (advice !== undefined) return advice
+    if (problems.every(({ message }) => message.startsWith(UNKNOWN))) return `rename or remove ${it}`
+    if (problems.every(({ message }) => message.startsWith(MISSING))) return `add ${it}`
+    return `correct ${this_} and run again`
   }
 }
 
@@ -51,11 +61,23 @@ const show = (path: ReadonlyArray<PropertyKey>): string => path.map(String).join
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
-/** Lists the choices of a value in words: `expected a, b or c, got "d"`. */
-const choices = (text: string): string =>
-  text.replace(
-    /^expected ("[^"]*"(?: \| "[^"]*")+)/,
-    (_, all: string) => `expected ${Suggest.either(all.split(" | ").map((choice) => choice.slice(1, -1)))}`
+/** The types of a schema in words. */
+const TYPES: Readonly<Record<string, string>> = {
+  number: "a number",
+  string: "a text",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object with keys"
+}
+
+/** Says the choices of a value, and its types, in words: `expected a, b or c, got "d"`, `expected a number or null`. */
+const inWords = (text: string): string =>
+  text.replace(/(?<=, got .{80}).+$/s, "…").replace(
+    /^expected ((?:"[^"]*"|[a-z]+)(?: \| (?:"[^"]*"|[a-z]+))*)(?=, got |$)/,
+    (_, all: string) => {
+      const choices = all.split(" | ").map((one) => one.startsWith("\"") ? one.slice(1, -1) : TYPES[one] ?? one)
+      return `expected ${Suggest.either(choices)}`
+    }
   )
 
 /** The paths of a configuration's keys. `said` adds the other words for the length of a training. */
@@ -73,6 +95,20 @@ const trainings = (schema: Schema.Constraint): ReadonlyArray<ReadonlyArray<strin
     .filter((place) => ["unit", "warmup"].every((name) => all.has(show([...place, name]))))
 }
 
+/** A key that is a path joined by dots, as `--set` takes it. */
+const dotted = (
+  parent: ReadonlyArray<string>,
+  parts: ReadonlyArray<string>,
+  all: ReadonlyArray<ReadonlyArray<string>>
+): string => {
+  const whole = [...parent, ...parts]
+  const [found, ...others] = all.some((path) => show(path) === show(whole)) ? [whole] : FieldTerms.meant(whole, all)
+  const names = found === undefined || others.length > 0 ? parts : found.slice(parent.length)
+  return `${UNKNOWN}; give each name of a path a level of its own: ${
+    names.reduceRight((inner, name) => `{${name}: ${inner}}`, "...")
+  }`
+}
+
 const unknownKey = (
   issue: SchemaIssue.UnexpectedKey,
   path: ReadonlyArray<string>,
@@ -80,13 +116,15 @@ const unknownKey = (
 ): string => {
   if (issue.ast._tag !== "Objects") return "expected no further element"
   const parent = path.slice(0, -1)
+  const parts = path.at(-1)!.split(".")
+  if (parts.length > 1) return dotted(parent, parts, all)
   const own = issue.ast.propertySignatures.map((property) => String(property.name))
   const meant = FieldTerms.meant(path, all).map((other) =>
     show(other.slice(0, -1)) === show(parent) ? other.at(-1)! : show(other)
   )
   const nearest = Suggest.nearest(path.at(-1)!, own)
   const named = meant.length > 0 ? meant : nearest === undefined ? [] : [nearest]
-  return `unknown key; ${
+  return `${UNKNOWN}; ${
     named.length === 0 ? `known ones are ${own.join(", ")}` : `did you mean ${Suggest.either(named)}?`
   }`
 }
@@ -109,15 +147,32 @@ const problems = (
   }
   return format(issue).issues.map((found) => ({
     path: show([...path, ...(found.path ?? []).map((key) => (typeof key === "object" ? key.key : key))]),
-    message: choices(lowerFirst(found.message))
+    message: inWords(lowerFirst(found.message))
   }))
+}
+
+/** One problem for one cause: the most exact one of a value, and one for all keys that an object lacks. */
+const condensed = (all: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
+  const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf(".")))
+  const exact = [...new Map(all.map((problem) => [problem.path, problem])).values()]
+  const missing = Map.groupBy(
+    exact.filter(({ message }) => message === MISSING),
+    ({ path }) => parentOf(path)
+  )
+  return exact.flatMap((problem) => {
+    const parent = parentOf(problem.path)
+    const lacked = problem.message === MISSING ? missing.get(parent)! : []
+    if (lacked.length < 2) return [problem]
+    const names = lacked.map(({ path }) => path.slice(parent === "" ? 0 : parent.length + 1))
+    return problem === lacked[0] ? [{ path: parent, message: `missing keys: ${names.join(", ")}` }] : []
+  })
 }
 
 const reading = <A, I>(schema: Schema.Codec<A, I>, source: string, said: boolean) => {
   const run = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error", reportInput: true })
   return (input: unknown): Effect.Effect<A, ConfigError> =>
     Effect.mapError(run(input), ({ issue }) => {
-      const [first, ...rest] = problems(issue, [], () => paths(schema, said))
+      const [first, ...rest] = condensed(problems(issue, [], () => paths(schema, said)))
       return new ConfigError({ source, problems: [first ?? { path: "", message: "invalid" }, ...rest] })
     })
 }
@@ -175,9 +230,9 @@ export const merge = <A extends I, I extends Json.Json>(schema: Schema.Codec<A, 
   }
 }
 
-/** Makes the error for a source as a whole: it has no keys, or it could not be read. */
-export const refusal = (source: string, message: string): ConfigError =>
-  new ConfigError({ source, problems: [{ path: "", message }] })
+/** Makes the error for a source as a whole: it has no keys, or it could not be read. `advice` is what to do. */
+export const refusal = (source: string, message: string, advice?: string): ConfigError =>
+  new ConfigError({ source, problems: [{ path: "", message }], ...(advice === undefined ? {} : { advice }) })
 
 /** Decodes the text of a JSON file. See {@link decode}. */
 export const decodeJson = <A, I>(schema: Schema.Codec<A, I>, source: string) => decode(Json.text(schema), source)

@@ -70,7 +70,8 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
   }
   const duration = length === undefined ? stored.duration! : changes[length]!
   const fits = unit === stored.unit && Number(stored.warmup) < Number(duration)
-  const share = !fits && typeof duration === "number"
+  // A share of a wrong duration would be a second complaint.
+  const share = !fits && typeof duration === "number" && duration >= 1
     ? Math.floor(duration * Number(stored.warmup) / Number(stored.duration))
     : stored.warmup!
   return {

@@ -45,10 +45,28 @@ const sentence = (cause: unknown): string => {
 }
 
 /**
+ * Parses YAML, which JSON is part of. `source` names the text in errors. Fails with `ConfigError` if it is not valid YAML, refers to
+ * an undefined anchor, or expands without bound.
+ */
+export const parse = Effect.fnUntraced(function*(source: string, text: string) {
+  const { parseDocument } = yield* Effect.promise(() => import("yaml"))
+  const value = yield* Effect.try({
+    try: (): unknown => {
+      const document = parseDocument(text)
+      // Warnings of YAML, such as an unknown tag, mean that the value differs from the text.
+      const [problem] = [...document.errors, ...document.warnings]
+      if (problem !== undefined) throw problem
+      return document.toJS()
+    },
+    catch: (cause) => Config.refusal(source, sentence(cause))
+  })
+  return Json.isDeeper(value) ? yield* Config.refusal(source, TOO_DEEP) : value
+})
+
+/**
  * Reads the value that a file describes. An empty file is `{}`.
  *
- * Fails with `FileError` if the file cannot be read. Fails with `ConfigError` if it is not valid YAML, refers to an
- * undefined anchor, expands without bound, or does not fit the schema.
+ * Fails with `FileError` if the file cannot be read, with `ConfigError` if it does not fit the schema, and as {@link parse} does.
  */
 export const read: <A, I>(
   schema: Schema.Codec<A, I>,
@@ -56,20 +74,6 @@ export const read: <A, I>(
 ) => Effect.Effect<A, Config.ConfigError | Files.FileError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
   function*(schema, file) {
     const { readText } = yield* Files.make
-    const text = yield* readText(file)
-    // Every JSON file is also YAML.
-    const { parseDocument } = yield* Effect.promise(() => import("yaml"))
-    const value = yield* Effect.try({
-      try: (): unknown => {
-        const document = parseDocument(text)
-        // Warnings of YAML, such as an unknown tag, mean that the value differs from the text.
-        const [problem] = [...document.errors, ...document.warnings]
-        if (problem !== undefined) throw problem
-        return document.toJS() ?? {}
-      },
-      catch: (cause) => Config.refusal(file, sentence(cause))
-    })
-    if (Json.isDeeper(value)) return yield* Config.refusal(file, TOO_DEEP)
-    return yield* Config.decode(schema, file)(value)
+    return yield* Config.decode(schema, file)((yield* parse(file, yield* readText(file))) ?? {})
   }
 )

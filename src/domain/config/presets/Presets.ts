@@ -59,5 +59,5 @@ export const preset = (name: string): Effect.Effect<Preset, ConfigError> => {
   const meant = Suggest.nearest(name, names)
   const message = `expected one of ${names.join(", ")}, got "${name}"` +
     (meant === undefined ? "" : `; did you mean ${meant}?`)
-  return Effect.fail(refusal("preset", message))
+  return Effect.fail(refusal("preset", message, "choose one of these"))
 }
