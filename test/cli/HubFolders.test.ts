@@ -69,7 +69,7 @@ describe("folders of the Hub", () => {
           yield* found("features", at(kind), "--split", "val", ...pictures, "--out", out)
           assert.deepStrictEqual(tensors(out).features!.shape, [12, 16])
           const seen = yield* found("inspect", at(kind))
-          assert.strictEqual(seen._tag, "HubFolder")
+          assert.strictEqual(seen.kind, "HubFolder")
           assert.match(yield* said("inspect", at(kind)), new RegExp(`is +${kind}`))
           const probed = yield* found("probe", at(kind), "--config", config, ...pictures, "--tests", "val")
           assert.include(JSON.stringify(probed), "\"val\"")

@@ -6,6 +6,7 @@ import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as EngineTable from "../terminal/EngineTable.ts"
 import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
 
 const Survey = Schema.toCodecJson(Schema.Array(EngineSurvey.Entry))
 
@@ -27,7 +28,7 @@ export const engines = Command.make("engines", {
     const { chosen, why } = EngineSurvey.choose(found)
     if (machine) {
       const fields = { engines: Schema.encodeSync(Survey)(found), fastest: chosen?.name ?? null, why }
-      return yield* Console.log(JSON.stringify(fields))
+      return yield* Console.log(Print.json(fields))
     }
     yield* Console.log([
       ...EngineTable.lines(found),

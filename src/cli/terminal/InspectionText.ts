@@ -1,13 +1,17 @@
 /** An inspection in words: what a person wants to know of each kind of file. The rest is in `--json`. */
 import type * as Model from "../../domain/config/Model.ts"
+import * as Origins from "../../domain/config/Origins.ts"
 import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Json from "../../domain/values/Json.ts"
 import type * as Results from "../../layers/run/Results.ts"
 import type * as Inspect from "../../pipelines/artifacts/Inspect.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
+import * as Count from "./Count.ts"
+import * as ReportTable from "./ReportTable.ts"
 
 type Weights = typeof Inspect.WeightsFile.Type
 type Found<Tag> = Extract<Inspect.Inspection, { readonly _tag: Tag }>
@@ -16,8 +20,10 @@ const WIDTH = 14
 
 type Row = readonly [name: string, value: string | undefined]
 
-const rows = (all: ReadonlyArray<Row>): ReadonlyArray<string> =>
-  all.flatMap(([name, value]) => value === undefined || value === "" ? [] : [`${name.padEnd(WIDTH)} ${value}`])
+const rows = (all: ReadonlyArray<Row>): ReadonlyArray<string> => {
+  const width = Math.max(WIDTH, ...all.map(([name]) => name.length))
+  return all.flatMap(([name, value]) => value === undefined || value === "" ? [] : [`${name.padEnd(width)} ${value}`])
+}
 
 const columns = (all: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const width = (column: number) => Math.max(...all.map((cells) => cells[column]?.length ?? 0))
@@ -29,13 +35,6 @@ const DTYPES: Readonly<Record<string, string>> = { F64: "float64", F32: "float32
 
 const short = (value: unknown): string =>
   typeof value === "number" ? String(Number(value.toPrecision(4))) : JSON.stringify(value)
-
-const count = (number: number): string =>
-  number < 1e6
-    ? String(number)
-    : number < 999.5e6
-    ? `${(number / 1e6).toPrecision(3)} M`
-    : `${(number / 1e9).toPrecision(3)} G`
 
 const place = ({ bytes, path }: { readonly bytes: number; readonly path: string }): string =>
   `${path}, ${Memory.show(bytes)}`
@@ -89,7 +88,7 @@ const weights = (found: Weights): ReadonlyArray<Row> => {
     ...(model === undefined ? [] : networkOf(model)),
     [
       "parameters",
-      `${count(parameters)} in ${tensors} tensors, ${
+      `${Count.show(parameters)} in ${tensors} tensors, ${
         Object.keys(dtypes).map((name) => DTYPES[name] ?? name).join(", ")
       }`
     ],
@@ -118,10 +117,42 @@ const metadata = (all: Readonly<Record<string, string>>): ReadonlyArray<Row> => 
 const ports = (all: Found<"Onnx">["inputs"]): string =>
   all.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join("; ")
 
-const results = (all: ReadonlyArray<typeof Results.Result.Type>): ReadonlyArray<string> => {
+type Result = typeof Results.Result.Type
+
+const DIGITS = 8
+
+/** All that figures depend on, by short names. */
+const conditions = ({ computedOn, digests, images, patchword, settings }: Result): ReadonlyMap<string, string> => {
+  const { config, tried: _, ...how } = Json.isObject(settings) ? settings : {}
+  const { images: tested, train, weights } = digests
+  const facts = {
+    ...(Json.isObject(config) ? config : {}),
+    ...how,
+    images,
+    weights: weights.slice(0, DIGITS),
+    "training images": train.slice(0, DIGITS),
+    "tested images": tested.slice(0, DIGITS),
+    engine: ComputedOn.show(computedOn),
+    patchword
+  }
+  return new Map(Origins.leaves(facts).map(([name, value]) => [name, typeof value === "string" ? value : short(value)]))
+}
+
+/** What tells a result from others of the same evaluation, network and split; nothing where there are no others. */
+const differing = (one: Result, all: ReadonlyArray<Result>): string => {
+  const others = all.filter(({ network, split, verb }) =>
+    network === one.network && split === one.split && verb === one.verb
+  ).map(conditions)
+  return [...conditions(one)]
+    .filter(([name, value]) => others.some((other) => other.get(name) !== value))
+    .map(([name, value]) => `${name} ${value}`).join(", ")
+}
+
+const results = (all: ReadonlyArray<Result>): ReadonlyArray<string> => {
   if (all.length === 0) return []
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`
   const known = all.some(({ paper }) => paper !== undefined)
+  const told = all.map((one) => differing(one, all))
   return [
     "",
     ...columns([
@@ -133,9 +164,10 @@ const results = (all: ReadonlyArray<typeof Results.Result.Type>): ReadonlyArray<
         "top-1",
         "95 % interval",
         "largest class",
-        ...(known ? [`${PaperTables.TITLE}, %`] : [])
+        ...(known ? [`${PaperTables.TITLE}, %`] : []),
+        ...(told.some((text) => text !== "") ? ["with"] : [])
       ],
-      ...all.map(({ images, interval: [low, high], largestClass, network, paper, split, top1, verb }) => [
+      ...all.map(({ images, interval: [low, high], largestClass, network, paper, split, top1, verb }, i) => [
         verb,
         network,
         split,
@@ -143,11 +175,15 @@ const results = (all: ReadonlyArray<typeof Results.Result.Type>): ReadonlyArray<
         percent(top1),
         `${percent(low)} to ${percent(high)}`,
         percent(largestClass),
-        ...(known ? [PaperTables.show(paper)] : [])
+        ...(known ? [PaperTables.show(paper)] : []),
+        told[i]!
       ])
     ])
   ]
 }
+
+const measures = (measured: object): string =>
+  Object.entries(measured).map(([name, value]) => `${name} ${short(value)}`).join(", ")
 
 const run = (found: Found<"Run">): ReadonlyArray<string> => [
   ...rows([
@@ -168,7 +204,7 @@ const run = (found: Found<"Run">): ReadonlyArray<string> => [
       stage,
       ...rows([
         ["step", step === undefined ? undefined : `${step}${left === undefined ? ", not finished" : ", finished"}`],
-        ["last batch", Object.entries(measured).map(([name, value]) => `${name} ${short(value)}`).join(", ")],
+        ["last batch", measures(measured)],
         ...shown
       ])
     ]
@@ -200,7 +236,7 @@ export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
         ["file", place(found)],
         ["inputs", ports(found.inputs)],
         ["outputs", ports(found.outputs)],
-        ["parameters", `${count(found.parameters)}, and ${found.operators} operators`],
+        ["parameters", `${Count.show(found.parameters)}, and ${found.operators} operators`],
         ...metadata(found.metadata),
         ...used(found.uses)
       ])
@@ -233,6 +269,45 @@ export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
         ["images", `${found.images} of ${found.image.join(" x ")} px, in ${found.shards} shards`],
         ["features", `${found.tokens} patches of ${found.width} numbers each, ${found.dtype}`],
         ...used(found.uses)
+      ])
+    case "Result": {
+      const { result } = found
+      const [, ...table] = results([result])
+      return [
+        ...rows([
+          ["is", `the figures of ${result.verb} on ${result.split}`],
+          ["file", found.path],
+          ...[...conditions(result)].map(([name, value]) => [name, value] as const)
+        ]),
+        "",
+        ...table
+      ]
+    }
+    case "Log":
+      return [
+        ...rows([["is", "a log of a run"], ["file", found.path]]),
+        ...found.stages.flatMap(({ last: { stage, step, ...measured }, rows: count }) => [
+          "",
+          stage,
+          ...rows([["rows", String(count)], ["last step", String(step)], ["its values", measures(measured)]])
+        ])
+      ]
+    case "Report":
+      return [...rows([["is", "the report of a demo"], ["file", found.path]]), ReportTable.render(found.report)]
+    case "Checkpoints":
+      return rows([
+        ["is", "checkpoints of a run"],
+        ["folder", found.path],
+        ...found.stages.map(({ stage, steps }) => [stage, `after ${steps.join(" and ")} steps`] as const),
+        ...used(found.uses)
+      ])
+    case "RunFile":
+      return rows([
+        ["is", found.holds],
+        ["file", found.path],
+        ...Origins.leaves(found.content).map(([name, value]) =>
+          [name, typeof value === "string" ? value : short(value)] as const
+        )
       ])
     case "Config":
       return rows([

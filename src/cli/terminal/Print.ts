@@ -28,6 +28,14 @@ export const missing = (sets: ReadonlyArray<ImageSet>) => ({
   )
 })
 
+/** A value as JSON for users, who know what `kind` means. */
+export const json = (value: unknown): string =>
+  JSON.stringify(value, (_, member: unknown) => {
+    if (typeof member !== "object" || member === null || !("_tag" in member)) return member
+    const { _tag: kind, ...rest } = member
+    return { kind, ...rest }
+  })
+
 /** One JSON object with what the sets lack, or a line for each of its fields. */
 export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageSet> = []): Effect.Effect<void> =>
   Console.log(

@@ -15,6 +15,7 @@ import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import type * as Model from "../../domain/config/Model.ts"
 import type * as Json from "../../domain/values/Json.ts"
+import * as Suggest from "../../domain/values/Suggest.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -63,6 +64,28 @@ export class NotInRun extends TaggedError<NotInRun>()("NotInRun", {
   }
 }
 
+/** A run has no finished stage of the name. */
+export class NoStage extends TaggedError<NoStage>()("NoStage", {
+  stage: Schema.String,
+  /** The finished stages. */
+  stages: Schema.Array(Schema.String),
+  /** True if the stage has checkpoints. */
+  begun: Schema.Boolean
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  get finding() {
+    const { begun, stage, stages } = this
+    const held = stages.length === 0 ? "no finished stage" : stages.join(", ")
+    return `the run ${begun ? "has begun the stage" : "has no stage"} "${stage}"${
+      begun ? " only" : ""
+    } (it holds ${held})`
+  }
+  get remedy() {
+    if (this.begun) return "run the stage again to finish it"
+    return this.stages.length === 0 ? "finish the stage first" : `choose ${Suggest.either(this.stages)}`
+  }
+}
+
 /** A run has several models of the kind. */
 export class SeveralInRun extends TaggedError<SeveralInRun>()("SeveralInRun", {
   expected: Schema.String,
@@ -73,8 +96,7 @@ export class SeveralInRun extends TaggedError<SeveralInRun>()("SeveralInRun", {
     return `the run holds more than one ${this.expected.toLowerCase()}`
   }
   get remedy() {
-    return `name one, as ` +
-      this.stages.map((stage) => `RUN/${stage}`).join(" or ")
+    return `name one: ${Suggest.either(this.stages.map((stage) => `RUN/${stage}`))}`
   }
 }
 
@@ -85,6 +107,7 @@ export class ArtifactError extends TaggedError<ArtifactError>()("ArtifactError",
     NotAnArtifact,
     OtherKind,
     NotInRun,
+    NoStage,
     SeveralInRun,
     Config.ConfigError,
     Files.FileError,
@@ -124,17 +147,22 @@ const ENDING = ".safetensors"
 
 const kindOf = (known: Weights.Provenance | undefined): string | undefined => known?.model?._tag ?? known?.custom?.name
 
-/** Lists the finished stages of a run by name, with their models. */
-const stagesOf = Effect.fnUntraced(function*(run: string) {
+/** Lists the names of the finished stages of a run. */
+const finishedOf = Effect.fnUntraced(function*(run: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = path.join(run, "stages")
   const there = yield* Files.onFailure(folder)(fs.exists(folder))
   const names = there ? yield* Files.onFailure(folder)(fs.readDirectory(folder)) : []
+  return names.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length)).toSorted()
+})
+
+/** Lists the finished stages of a run by name, with their models. */
+const stagesOf = Effect.fnUntraced(function*(run: string) {
   return yield* Effect.forEach(
-    names.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length)).toSorted(),
+    yield* finishedOf(run),
     (stage) =>
-      Effect.map(Weights.readProvenance(path.join(folder, `${stage}${ENDING}`)), (provenance) => ({
+      Effect.map(Effect.flatMap(fileOf(run, stage), Weights.readProvenance), (provenance) => ({
         stage,
         ours: Option.getOrUndefined(provenance)?.model !== undefined,
         kind: kindOf(Option.getOrUndefined(provenance))
@@ -145,13 +173,22 @@ const stagesOf = Effect.fnUntraced(function*(run: string) {
 const fileOf = (run: string, stage: string) =>
   Effect.map(Path.Path, (path) => path.join(run, "stages", `${stage}${ENDING}`))
 
-/** Returns the weights file of `RUN/STAGE`, and any other path as it is. */
+/** Returns the weights file of `RUN/STAGE`, and any other path as it is. Fails with `NoStage` if the run has no such stage. */
 export const stageFile = Effect.fnUntraced(function*(given: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const isThere = (file: string) => Effect.orElseSucceed(fs.exists(file), () => false)
-  const inRun = yield* fileOf(path.dirname(given), path.basename(given))
-  return !(yield* isThere(given)) && (yield* isThere(inRun)) ? inRun : given
+  if (yield* isThere(given)) return given
+  const [run, stage] = [path.dirname(given), path.basename(given)]
+  const inRun = yield* fileOf(run, stage)
+  if (yield* isThere(inRun)) return inRun
+  const isRun = (yield* isThere(path.join(run, "config.json"))) && (yield* isThere(path.join(run, "stages")))
+  if (!isRun) return given
+  return yield* new NoStage({
+    stage,
+    stages: yield* finishedOf(run),
+    begun: yield* isThere(path.join(run, "checkpoints", stage))
+  })
 })
 
 /** Finds the file of a path: the file itself, the run's only stage of the kind, or `RUN/STAGE`. */

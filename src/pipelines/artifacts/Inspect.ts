@@ -15,6 +15,7 @@ import { Effect, Option, Record, Result, Runtime, Schema, Stream } from "effect"
 import * as OnnxModel from "../../compiler/onnx/OnnxModel.ts"
 import * as Model from "../../domain/config/Model.ts"
 import { Preset } from "../../domain/config/Preset.ts"
+import * as Report from "../../domain/evaluation/Report.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
@@ -23,6 +24,7 @@ import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
 import * as Files from "../../layers/files/Files.ts"
+import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
@@ -137,6 +139,39 @@ export const ConfigFile = Schema.TaggedStruct("Config", {
   uses: Uses
 })
 
+/** The figures of an evaluation. */
+export const ResultFile = Schema.TaggedStruct("Result", { path: Schema.String, result: Results.Result, uses: Uses })
+
+/** The rows that a run has logged of its stages, or their timings. */
+export const LogFile = Schema.TaggedStruct("Log", {
+  path: Schema.String,
+  stages: Schema.Array(Schema.Struct({
+    stage: Schema.String,
+    rows: Schema.Int,
+    /** The last row. */
+    last: Row
+  })),
+  uses: Uses
+})
+
+/** The report of a demo. */
+export const ReportFile = Schema.TaggedStruct("Report", { path: Schema.String, report: Report.Report, uses: Uses })
+
+/** The checkpoints of a run, or of one of its stages. */
+export const CheckpointsFolder = Schema.TaggedStruct("Checkpoints", {
+  path: Schema.String,
+  stages: Schema.Array(Schema.Struct({ stage: Schema.String, steps: Schema.Array(Schema.Int) })),
+  uses: Uses
+})
+
+/** Another JSON file of a run. */
+export const RunFile = Schema.TaggedStruct("RunFile", {
+  path: Schema.String,
+  holds: Schema.String,
+  content: Schema.Json,
+  uses: Uses
+})
+
 /** The result of an inspection. */
 export const Inspection = Schema.Union([
   WeightsFile,
@@ -147,7 +182,12 @@ export const Inspection = Schema.Union([
   FeaturesFile,
   CheckpointFolder,
   CacheFolder,
-  ConfigFile
+  ConfigFile,
+  ResultFile,
+  LogFile,
+  ReportFile,
+  CheckpointsFolder,
+  RunFile
 ])
 export type Inspection = typeof Inspection.Type
 
@@ -158,19 +198,20 @@ export class Unknown extends TaggedError<Unknown>()("Unknown", { problem: Schema
     return this.problem
   }
   get remedy() {
-    return "give safetensors, a checkpoint of PyTorch, an ONNX model, a configuration, a run folder, a checkpoint or a cache of " +
-      "patchword, or a folder in the layout of the Hugging Face Hub"
+    return "give safetensors, a checkpoint of PyTorch, an ONNX model, a configuration, a run folder or a file in it, a cache of " +
+      "features, or a folder in the layout of the Hugging Face Hub"
   }
 }
 
 /** A path cannot be inspected. `reason` has the cause, and its exit code. */
 export class InspectError extends TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([Unknown, Unreadable, Files.FileError])
+  reason: Schema.Union([Unknown, Unreadable, Artifact.NoStage, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {
-    return this.reason._tag === "Unknown" ? `${this.path}: ${this.reason.finding}` : this.reason.finding
+    const { path, reason } = this
+    return reason._tag === "Unknown" || reason._tag === "NoStage" ? `${path}: ${reason.finding}` : reason.finding
   }
   get remedy() {
     return this.reason.remedy
@@ -355,6 +396,69 @@ const makeInspect = Effect.gen(function*() {
       : ConfigFile.make({ path: given, stages, uses: [`any command that trains or evaluates (--config ${given})`] })
   })
 
+  const rowsIn = (given: string, text: string) =>
+    // A process that is killed, or at work, may leave the beginning of a line.
+    Effect.forEach(text.split("\n").slice(0, -1), (line, i) =>
+      Effect.mapError(
+        Schema.decodeEffect(Json.text(Row))(line),
+        ({ message }) => new Unreadable({ file: `${given}, line ${i + 1},`, problem: message })
+      ))
+
+  const log = Effect.fnUntraced(function*(given: string) {
+    if (!given.endsWith(".jsonl")) return undefined
+    const byStage = Map.groupBy(yield* rowsIn(given, yield* files.readText(given)), ({ stage }) => stage)
+    const stages = [...byStage].map(([stage, rows]) => ({ stage, rows: rows.length, last: rows.at(-1)! }))
+    return LogFile.make({ path: given, stages, uses: [] })
+  })
+
+  /** Describes a JSON file that a run wrote. */
+  const written = Effect.fnUntraced(function*(given: string) {
+    if (!given.endsWith(".json")) return undefined
+    const text = yield* files.readText(given)
+    const result = yield* Effect.option(Results.parse(text))
+    if (Option.isSome(result)) return ResultFile.make({ path: given, result: result.value, uses: [] })
+    const report = Schema.decodeOption(Report.ReportJson)(text)
+    if (Option.isSome(report)) return ReportFile.make({ path: given, report: report.value, uses: [] })
+    const [name, folder] = [path.basename(given), path.basename(path.dirname(given))]
+    const holds = name === "environment.json"
+      ? "the machine and the engines of a run"
+      : name === "state.json"
+      ? "the description of a checkpoint"
+      : folder === "stages"
+      ? "the digests of a finished stage"
+      : undefined
+    const content = Schema.decodeOption(Json.text(Schema.Json))(text)
+    return holds === undefined || Option.isNone(content)
+      ? undefined
+      : RunFile.make({ path: given, holds, content: content.value, uses: [] })
+  })
+
+  /** Lists the checkpoints under the folder of a run for them, or under that of a stage. */
+  const checkpoints = Effect.fnUntraced(function*(given: string) {
+    const parent = path.dirname(given)
+    const [root, one] = path.basename(given) === "checkpoints"
+      ? [given, undefined]
+      : path.basename(parent) === "checkpoints"
+      ? [parent, path.basename(given)]
+      : []
+    if (root === undefined) return undefined
+    const { steps } = yield* Checkpoints.reading(root)
+    const names = one === undefined ? yield* fs.readDirectory(root) : [one]
+    const stages = yield* Effect.forEach(names.toSorted(), (stage) =>
+      Effect.map(
+        Effect.orElseSucceed(steps(stage), (): ReadonlyArray<number> => []),
+        (found) => ({ stage, steps: found })
+      ))
+    const kept = stages.filter(({ steps }) => steps.length > 0)
+    return kept.length === 0 ? undefined : CheckpointsFolder.make({
+      path: given,
+      stages: kept,
+      uses: kept.flatMap(({ stage, steps }) =>
+        steps.map((step) => `${stage}: --continue ${path.dirname(root)}@${step}`)
+      )
+    })
+  }, (self, given) => Files.onFailure(given)(self))
+
   const onnx = Effect.fnUntraced(function*(given: string) {
     const { about, content } = yield* file(given)
     const found = yield* Effect.fromResult(Result.try({
@@ -378,14 +482,7 @@ const makeInspect = Effect.gen(function*() {
   const run = Effect.fnUntraced(function*(given: string) {
     const text = (name: string) =>
       Effect.map(Effect.option(files.readText(path.join(given, name))), Option.getOrElse(() => ""))
-    const written = <A>(file: string, schema: Schema.Codec<A, string>, content: string) =>
-      Effect.mapError(
-        Schema.decodeEffect(schema)(content),
-        ({ message }) => new Unreadable({ file: path.join(given, file), problem: message })
-      )
-    // A process that is killed, or at work, may leave the beginning of a line.
-    const lines = (yield* text("log.jsonl")).split("\n").slice(0, -1)
-    const rows = yield* Effect.forEach(lines, (line, i) => written(`log.jsonl, line ${i + 1},`, Json.text(Row), line))
+    const rows = yield* rowsIn(path.join(given, "log.jsonl"), yield* text("log.jsonl"))
     const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(given, "stages")), () => [])
     const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
     const results = yield* Results.read(given)
@@ -393,10 +490,9 @@ const makeInspect = Effect.gen(function*() {
     if (rows.length === 0 && saved.length === 0 && !begun) {
       return yield* new Unknown({ problem: "this folder is no run" })
     }
-    const { computedOn = [], continuedFrom = {} } = yield* written(
-      "environment.json",
-      Json.text(Environment),
-      (yield* text("environment.json")) || "{}"
+    const { computedOn = [], continuedFrom = {} } = yield* Effect.mapError(
+      Schema.decodeEffect(Json.text(Environment))((yield* text("environment.json")) || "{}"),
+      ({ message }) => new Unreadable({ file: path.join(given, "environment.json"), problem: message })
     )
     const stages = yield* Effect.forEach(
       [...new Set([...rows.map(({ stage }) => stage), ...saved])],
@@ -424,8 +520,11 @@ const makeInspect = Effect.gen(function*() {
     weights,
     rowsOf,
     checkpoint,
+    checkpoints,
     cache,
     config,
+    log,
+    written,
     kindOf: (given: string) => Files.onFailure(given)(fs.stat(given))
   }
 })
@@ -436,7 +535,8 @@ const makeInspect = Effect.gen(function*() {
  */
 export const inspect = Effect.fn("patchword.inspect")(
   function*(path: string) {
-    const { cache, checkpoint, config, kindOf, onnx, rowsOf, run, weights } = yield* makeInspect
+    const { cache, checkpoint, checkpoints, config, kindOf, log, onnx, rowsOf, run, weights, written } =
+      yield* makeInspect
     const given = yield* Artifact.stageFile(path)
     const { type } = yield* kindOf(given)
     const hub = type === "Directory" ? yield* ModelFolder.weightsOf(given) : Option.none()
@@ -454,10 +554,11 @@ export const inspect = Effect.fn("patchword.inspect")(
       return found
     }
     const found: Inspection = type === "Directory"
-      ? (yield* checkpoint(given)) ?? (yield* cache(given)) ?? (yield* run(given))
+      ? (yield* checkpoint(given)) ?? (yield* checkpoints(given)) ?? (yield* cache(given)) ?? (yield* run(given))
       : given.endsWith(".onnx")
       ? yield* onnx(given)
-      : (yield* config(given)) ?? (yield* rowsOf(given)) ?? (yield* weights(given))
+      : (yield* log(given)) ?? (yield* written(given)) ?? (yield* config(given)) ?? (yield* rowsOf(given)) ??
+        (yield* weights(given))
     return found
   },
   (self, path) =>
