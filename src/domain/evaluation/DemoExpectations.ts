@@ -3,8 +3,8 @@ import type { Band, Expectation } from "./Report.ts"
 
 /**
  * The expected figures of the `tiny` preset on the emoji of the demo. Each of three seeds reached them, with a margin for other
- * seeds and other orders of summation. Nothing is expected of the probe on the 3D style: its gain is two points, and one
- * standard deviation is three.
+ * seeds and other orders of summation. Nothing is expected of the probe on the other styles: its gains are one and four points in the
+ * mean of the seeds, one standard deviation of a single accuracy is three, and some processors had a seed below the baseline.
  */
 export const figures: ReadonlyArray<Expectation> = [
   { figure: "tokenizer.cosine", atLeast: 0.49 },
@@ -13,7 +13,6 @@ export const figures: ReadonlyArray<Expectation> = [
   { figure: "probe.pretrained", above: "probe.random", by: 0.03 },
   { figure: "knn.pretrained", above: "knn.random", by: 0 },
   { figure: "finetune.pretrained", above: "finetune.random", by: 0.03 },
-  { figure: "rendition.flat.probe.pretrained", above: "rendition.flat.probe.random", by: 0 },
   { figure: "rendition.3d.knn.pretrained", above: "rendition.3d.knn.random", by: 0 },
   { figure: "rendition.3d.finetune.pretrained", above: "rendition.3d.finetune.random", by: 0 },
   { figure: "seconds", atMost: 480 }

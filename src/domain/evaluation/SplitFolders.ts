@@ -26,12 +26,16 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ["testing", "test"]
 ])
 
-/** Tests whether a name is a usual name of a split, in any case: `train`, `Valid`. */
-const isUsual = (name: string): boolean => KINDS.has(name.toLowerCase())
+/** `train` for `train`, `trainset` and `train_data`. */
+const kind = (name: string): string | undefined =>
+  KINDS.get(name.toLowerCase().replace(/[ _-]?(?:set|data|split)$/, ""))
+
+/** Tests whether a name is a usual name of a split, in any case: `train`, `Valid`, `test_set`. */
+const isUsual = (name: string): boolean => kind(name) !== undefined
 
 /** Returns the kind of split that a name contains: `train` for `train2017` and `seg_train`. */
 const kindOf = (name: string): string | undefined =>
-  name.toLowerCase().split(/[^a-z]+/).map((word) => KINDS.get(word)).find((kind) => kind !== undefined)
+  name.split(/[^A-Za-z]+/).map(kind).find((found) => found !== undefined)
 
 /** Selects the folders that may be splits. {@link decide} needs the names of their sub-folders. */
 export const suspects = (folders: ReadonlyArray<string>): ReadonlyArray<string> =>
@@ -52,6 +56,6 @@ export const decide = (
   const usual = suspected.filter(isUsual)
   const classes = usual.flatMap((name) => inside.get(name) ?? [])
   if (new Set(classes).size < classes.length) return "splits"
-  const nested = usual.some((name) => inside.get(name)?.length !== 0)
+  const nested = suspected.some((name) => inside.get(name)?.length !== 0)
   return !nested && new Set(suspected.map(kindOf)).size === 1 ? "classes" : "unsure"
 }

@@ -22,7 +22,7 @@ export type Schedule = typeof Schedule.Type
 
 /** The state, and the schedule of the continuation. */
 export const ContinuedFrom = Schema.Struct({
-  /** The path of the run folder, as it was given; absent for the same run. */
+  /** The path of the run folder, as it was given, or its name (see {@link portable}); absent for the same run. */
   run: Schema.optionalKey(Schema.String),
   stage: Schema.String,
   /** Number of steps that the stage had taken. */
@@ -44,6 +44,10 @@ export const show = (continuedFrom: ContinuedFrom): string => {
     digest.slice(0, 8)
   }), schedule ${schedule}`
 }
+
+/** Returns the record without the folders above the run, for files that are shared: they belong to a machine. */
+export const portable = ({ run, ...from }: ContinuedFrom): ContinuedFrom =>
+  run === undefined ? from : { ...from, run: run.split(/[/\\]/).findLast((name) => name !== "") ?? run }
 
 /** Returns the identity of a stage's computation: its configuration, and the state that it continues from, without its path. */
 export const within = (config: Json.Json, from: ContinuedFrom | undefined): Json.Json => {

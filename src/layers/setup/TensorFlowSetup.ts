@@ -257,7 +257,7 @@ export const install = Effect.fn("patchword.setup.tensorflow")(
         `@tensorflow/${name}@${VERSION}`
       ])
       if (wanted === undefined) {
-        yield* report(`downloading its library from ${url}`)
+        yield* report(`downloading its library from ${url}; no digest is known for it, so it is not checked`)
         // npm explore has the programs of node_modules in its path, as an install script has.
         yield* SetupCommand.run("own download", PYPI, root, [
           "npm",

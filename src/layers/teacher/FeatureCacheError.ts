@@ -48,7 +48,7 @@ export class CacheDamaged extends TaggedError<CacheDamaged>()("CacheDamaged", {
   get remedy() {
     return this.file === MANIFEST
       ? "delete the folder and fill the cache again"
-      : "fill the cache again, which computes damaged shards anew with --damaged recompute (in code onDamaged: \"recompute\")"
+      : "fill the cache again by tokenizer cache, with --damaged recompute (in code onDamaged: \"recompute\")"
   }
 }
 
@@ -64,8 +64,8 @@ export class NotCached extends TaggedError<NotCached>()("NotCached", {
   }
   get remedy() {
     return "fill it for the images, configuration, seed and steps of this training, or train with the teacher itself. If images " +
-      "were replaced by others of the same names and sizes, fill it with --again (again: true), which checks every view and " +
-      "computes missing ones"
+      "were replaced by others of the same names and sizes, fill it by tokenizer cache --again (in code again: true), which " +
+      "checks every view and computes missing ones"
   }
 }
 

@@ -112,7 +112,8 @@ export const make = Effect.fn("patchword.Teacher.layerOnnx")(
     // The model's metadata does not give the width reliably: free axes leave it open.
     const tried = yield* features(HostTensor.zeros([1, 3, imageSize, imageSize], "float32"))
     return Teacher.of({
-      name: file,
+      // Weights that are shared keep the name, and need not tell the folders of a machine.
+      name: file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1),
       width: tried.shape[2],
       digest: Files.sha256(`${digest} ${output} ${skip} ${[...channels.mean, ...channels.std].join(" ")}`),
       computedOn: ComputedOn.of(engine.about),

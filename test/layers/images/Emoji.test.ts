@@ -191,9 +191,8 @@ describe("Images.layerEmoji", () => {
         assert.strictEqual(error[Runtime.errorExitCode], 66)
         assert.include(
           error.message,
-          "; give your own images (--images FOLDER; in code Images.layerFolder), or install these: npm install " +
-            "@iconify-json/twemoji@1.2.5 @iconify-json/noto-v1@1.2.5 @iconify-json/fluent-emoji-flat@1.2.6 " +
-            "@lobehub/fluent-emoji-3d@1.1.0"
+          "; install them (npm install @iconify-json/twemoji@1.2.5 @iconify-json/noto-v1@1.2.5 " +
+            "@iconify-json/fluent-emoji-flat@1.2.6 @lobehub/fluent-emoji-3d@1.1.0), or take your own images"
         )
       }), ["@iconify-json/noto", "@iconify-json/emojione"]))
 

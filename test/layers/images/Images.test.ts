@@ -345,7 +345,7 @@ describe("Images.layerFolder", () => {
     withFolder({ "a/1.png": png }, (folder) =>
       Effect.map(
         refused(load(folder, "train", { check: "names", onBroken: "skip" }), "ConfigError", 64),
-        (message) => assert.include(message, "--broken: expected --check contents with --broken skip")
+        (message) => assert.include(message, "--broken skip: with --check names, images are opened too late")
       )))
 
   it.effect("leaves broken and small images out when told to, and says so", () =>

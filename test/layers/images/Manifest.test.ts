@@ -124,6 +124,20 @@ describe("Images.layerManifest", () => {
         })
     ))
 
+  it.effect("takes a list with spaces around its lines and its names, and with the line ends of Windows", () =>
+    withManifest(
+      "splits: { train: { folder: some/n02, list: list.txt } }",
+      { "list.txt": "  0.png 0  \r\n 1.png\t1\r\n\r\n" },
+      (layer, folder) =>
+        Effect.gen(function*() {
+          const { rename } = yield* FileSystem.FileSystem
+          yield* rename(`${folder}/some/n02/1.png`, `${folder}/some/n02/ 1.png`)
+          const set = yield* load(layer)
+          assert.deepStrictEqual([0, 1].map(set.describe), ["0.png", " 1.png"])
+          assert.deepStrictEqual([...set.labels], [0, 1])
+        })
+    ))
+
   it.effect("reads classes from a file of names", () =>
     withManifest(
       "classes: names.txt\nsplits: { test: { folder: some } }",
@@ -365,7 +379,7 @@ describe("Images.layerManifest", () => {
 
   it.effect.each(
     [
-      ["0 -1", "LabelUnknown", "some/n02/0.png has the label \"-1\", which is none of the 3 classes"],
+      ["0 -1", "LabelUnknown", "some/n02/0.png has the label -1, but classes are numbers from 0"],
       ["0 dog", "LabelsUnusable", "some are numbers (2), others are names (\"dog\"); use only numbers or only names"],
       ["0", "LabelMissing", "some/n02/0.png has no label, though other images have"]
     ] as const

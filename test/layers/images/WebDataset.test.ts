@@ -241,7 +241,7 @@ describe("Images.layerWebDataset", () => {
 
   it.effect.each(
     [
-      ["LabelUnknown", "train.tar/0.png has the label \"-1\", which is none of the 2 classes", sample("-1")],
+      ["LabelUnknown", "train.tar/0.png has the label -1, but classes are numbers from 0", sample("-1")],
       ["LabelMissing", "train.tar/0.png has no label", sample(" \n")],
       ["LabelMissing", "train.tar/0.png has no label", sample("{\"label\":null}", "json")],
       ["LabelsUnusable", "0.cls: a label is a text or an integer, not bytes that are no UTF-8", [

@@ -170,7 +170,10 @@ describe("FeatureCache", () => {
           assert.strictEqual(error[Runtime.errorExitCode], 65)
           assert.include(error.message, `feature cache ${directory}: shard-00001.bin is damaged (`)
           assert.include(error.message, said)
-          assert.include(error.message, "computes damaged shards anew with --damaged recompute (in code onDamaged")
+          assert.include(
+            error.message,
+            "fill the cache again by tokenizer cache, with --damaged recompute (in code onDamaged"
+          )
         }
         yield* fill(directory, { onDamaged: "recompute" }, (writer) => {
           assert.deepStrictEqual(keys.map((key) => writer.has(key)), [true, true, true, false, false, false, true])

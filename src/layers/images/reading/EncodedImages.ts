@@ -74,9 +74,9 @@ type Checked = { readonly index: number } & ({ readonly identity: string } | { r
 
 const REPORT_EVERY = 1000
 
-const UNCHECKED =
-  "expected --check contents with --broken skip (in code check and onBroken); with names, images are opened too late to " +
-  "leave out broken ones"
+const UNCHECKED = "with --check names, images are opened too late to leave out broken ones"
+
+const CHECK = "write --check contents (in code check: \"contents\"), or leave out --broken skip (onBroken)"
 
 const SHRUNK = "expected the colour managed with shrinkTo; the official code does not shrink images"
 
@@ -133,7 +133,7 @@ export const make = (options: Options) => {
     })
 
     if (options.onBroken === "skip" && options.check === "names") {
-      return yield* about(split)(Config.refusal("--broken", UNCHECKED))
+      return yield* about(split)(Config.refusal("--broken skip", UNCHECKED, CHECK))
     }
     if (options.colour === "official" && options.shrinkTo !== undefined) {
       return yield* about(split)(Config.refusal("shrinkTo", SHRUNK))

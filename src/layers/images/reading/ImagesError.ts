@@ -83,6 +83,8 @@ export class FileDamaged extends TaggedError<FileDamaged>()("FileDamaged", { pro
   }
 }
 
+const isNegative = (label: string): boolean => /^-\d+$/.test(label)
+
 /** The label of an image is not one of the classes. */
 export class LabelUnknown extends TaggedError<LabelUnknown>()("LabelUnknown", {
   image: Schema.String,
@@ -91,10 +93,15 @@ export class LabelUnknown extends TaggedError<LabelUnknown>()("LabelUnknown", {
 }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
-    return `${this.image} has the label "${this.label}", which is none of the ${this.classes} classes`
+    const { classes, image, label } = this
+    return isNegative(label)
+      ? `${image} has the label ${label}, but classes are numbers from 0`
+      : `${image} has the label "${label}", which is none of the ${classes} classes`
   }
   get remedy() {
-    return "correct the label or the list of classes"
+    return isNegative(this.label)
+      ? "give it the number of its class, or have no labels read if the number stands for none"
+      : "correct the label or the list of classes"
   }
 }
 
@@ -253,8 +260,10 @@ export class PackageMissing extends TaggedError<PackageMissing>()("PackageMissin
     return "the pictures of the emoji are npm packages, and some are not installed"
   }
   get remedy() {
-    return "give your own images (--images FOLDER; in code Images.layerFolder), or install these: npm install " +
+    return `install them (npm install ${
       this.packages.join(" ")
+    }), or take your own images (Images.layerFolder; every verb but ` +
+      "demo has --images FOLDER)"
   }
 }
 

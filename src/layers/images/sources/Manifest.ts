@@ -48,8 +48,7 @@ const Manifest = Schema.Struct({
 const IMAGENET_CLASSES = 1000
 
 /** Splits a list of images into lines. */
-const linesOf = (text: string): ReadonlyArray<string> =>
-  text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+const linesOf = (text: string): ReadonlyArray<string> => text.split(/\r?\n/).filter((line) => line.trim() !== "")
 
 export const make = Effect.fnUntraced(function*(file: string, options: Options) {
   const { fs, path, readText } = yield* Files.make
@@ -82,10 +81,16 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
 
   const listed = Effect.fnUntraced(function*(list: string, folder: string) {
     const lines = linesOf(yield* within(list)(textOf(list)))
-    const parts = lines.map((line) => {
-      const [, name = line, text = ""] = /^(.*\S)\s+(\S+)$/.exec(line) ?? []
-      return { name, text }
-    })
+    const isThere = (name: string) => Effect.orElseSucceed(fs.exists(under(folder, name)), () => false)
+    const parts = yield* Effect.forEach(
+      lines,
+      Effect.fnUntraced(function*(line) {
+        const [, name = line, text = ""] = /^(.*\S)\s+(\S+)\s*$/.exec(line) ?? []
+        const plain = name.trim()
+        // The name of a file may begin or end with a space.
+        return { name: plain === name || (yield* isThere(name)) ? name : plain, text }
+      })
+    )
     const labels = yield* within(list)(Labels.readAll(
       parts,
       ({ text }) => Label.parse(text),
