@@ -139,7 +139,7 @@ describe("the commands", () => {
           assert.isTrue(existsSync(file))
         }
         const seen = yield* found("inspect", `${run}/stages/pretrain.safetensors`)
-        assert.deepInclude(seen, { _tag: "Weights", tensors: Number(seen.tensors) })
+        assert.deepInclude(seen, { kind: "Weights", tensors: Number(seen.tensors) })
         assert.include(JSON.stringify(seen.provenance), "\"Backbone\"")
         assert.include(String(seen.looksLike), "BEiT")
         const model = yield* found("inspect", at("codes.onnx"))
@@ -150,7 +150,7 @@ describe("the commands", () => {
         }])
         const told = yield* said("inspect", run)
         assert.match(told, /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier[^]*\nevaluation +network +split/)
-        assert.match(told, /^knn +tokenizer +val +12 +[\d.]+ % +[\d.]+ % to [\d.]+ % +33\.3 %$/m)
+        assert.match(told, /^knn +tokenizer +val +12 +[\d.]+ % +[\d.]+ % to [\d.]+ % +33\.3 % +neighbours 3$/m)
         assert.match(told, /^last batch +loss .*accuracy/m)
         assert.notMatch(told, /_tag|looksLike|[dD]igest|[0-9a-f]{16}/)
         assert.match(yield* said("inspect", `${run}/stages/pretrain.safetensors`), /^network +ViT of 32 px, patch 8/m)
@@ -163,6 +163,32 @@ describe("the commands", () => {
         assert.match(told, /^computed on +onnx cpu [\d.]+, \d+ threads?, fp32$/m)
         assert.match(told, /^computed on +onnx cpu [\d.]+, \d+ threads?, fp32 from step 1$/m)
         assert.lengthOf(inspected.computedOn as ReadonlyArray<unknown>, 1)
+
+        assert.match(told, /^evaluation .* with$/m)
+        assert.match(told, /^knn +tokenizer +val .* neighbours 3$/m)
+        assert.match(told, /^knn +tokenizer +val .* neighbours 1$/m)
+        assert.match(told, /^probe +pretrain +val .* %$/m)
+        assert.notInclude(JSON.stringify(inspected), "_tag")
+        for (
+          const [place, expected] of [
+            [String(file), /^is +the figures of knn on val$[^]*^neighbours +1$[^]*^knn +tokenizer +val/m],
+            [join(run, "log.jsonl"), /^is +a log of a run$[^]*^tokenizer\nrows +2\nlast step +2\nits values +loss /m],
+            [join(run, "timings.jsonl"), /^is +a log of a run$/m],
+            [join(run, "environment.json"), /^is +the machine and the engines of a run$[^]*^node +v22/m],
+            [join(run, "stages", "pretrain.json"), /^is +the digests of a finished stage$/m],
+            [join(run, "config.json"), /^is +a configuration of tokenizer, pretrain/m]
+          ] as const
+        ) assert.match(yield* said("inspect", place), expected)
+        for (const verb of [["inspect"], ["knn"], ["finetune", "--out", at("other"), "--from"]]) {
+          const error = yield* refused(...verb, join(run, "nosuch"))
+          assert.match(String(error), /the run has no stage "nosuch" \(it holds finetune, pretrain, tokenizer\)/)
+          assert.match(String(error), /choose finetune, pretrain or tokenizer$/)
+        }
+        assert.isTrue(yield* Effect.isFailure(said("inspect", join(run, "checkpoints"))))
+        for (const [verb, key] of [["knn", "probe.l2"], ["probe", "knn.neighbours"]] as const) {
+          const error = yield* refused(verb, `${run}/pretrain`, ...plainly, "--set", `${key}=1`)
+          assert.include(String(error), `--set: ${key}: expected a value of ${verb}, for this command reads no other`)
+        }
 
         const vectors = (name: string, ...flags: ReadonlyArray<string>) =>
           Effect.map(
@@ -340,7 +366,7 @@ describe("the commands", () => {
       const { engines, fastest, why } = yield* found(...quickly)
       assert.strictEqual(fastest, "onnx-cpu")
       assert.match(String(why), /^onnx-cpu is the fastest engine/)
-      assert.containsSubset(engines, [{ _tag: "Available", name: "onnx-cpu", precisions: ["fp32"] }, {
+      assert.containsSubset(engines, [{ kind: "Available", name: "onnx-cpu", precisions: ["fp32"] }, {
         name: "onnx-coreml"
       }])
       const text = yield* said(...quickly)
@@ -369,12 +395,12 @@ describe("the commands", () => {
         [
           64,
           ["probe", at("run/pretrain"), "--precision", "tf32"],
-          /expected --precision fp32; choose tensorflow for tf32/
+          /expected --precision fp32; leave out --precision, or take tensorflow for tf32/
         ],
         [
           64,
           ["probe", at("run/pretrain"), "--engine", "openvino", "--precision", "tf32"],
-          /expected --precision fp32 or bf16; choose tensorflow for tf32/
+          /expected --precision fp32 or bf16; leave out --precision tf32, or write --engine tensorflow/
         ],
         [
           64,
@@ -387,6 +413,19 @@ describe("the commands", () => {
           /lrr: unknown key; did you mean lr\?/
         ],
         [66, ["encode", at("nothing")], /nothing/],
+        [
+          64,
+          ["encode", run, "--out", at("x.npz")],
+          /^--out: expected a name that ends in \.safetensors, .*x\.npz; write --out \S+\/x\.safetensors$/
+        ],
+        [64, ["features", run, "--out", at("x")], /write --out \S+\/x\.safetensors$/],
+        [64, ["predict", run, "--out", at("x.json")], /write --out \S+\/x\.csv$/],
+        [64, ["export", run, "--what", "codes", "--out", at(".pt")], /write --out \S+\/\.pt\.onnx$/],
+        [
+          66,
+          ["plan", ...common, "--stages", "finetune", "--set", "finetune.optimizer.batchSize=99"],
+          /^finetune: train has 25 images, but one update takes 99; add 74 .* optimizer\.batchSize to 25 or less$/
+        ],
         [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
         [65, ["inspect", images], /this folder is no run; give safetensors/],
@@ -404,7 +443,7 @@ describe("the commands", () => {
       }
       writeFileSync(at("bad.yaml"), "pretrain:\n  optimizer: {lr: fast}\n")
       const wrong = yield* refused("pretrain", "--tokenizer", run, "--config", at("bad.yaml"), "--out", at("x"))
-      assert.match((wrong as Error).message, /bad\.yaml.*pretrain\.optimizer\.lr: expected number, got "fast"/)
+      assert.match((wrong as Error).message, /bad\.yaml.*pretrain\.optimizer\.lr: expected a number, got "fast"/)
       writeFileSync(at("broken.yaml"), "pretrain: {")
       const broken = yield* refused("pretrain", "--tokenizer", run, "--config", at("broken.yaml"), "--out", at("x"))
       assert.match((broken as Error).message, /broken\.yaml: /)

@@ -156,6 +156,58 @@ describe("the help", () => {
       assert.include(lines[0]!, told)
     }).pipe(Effect.provide(NodeServices.layer)))
 
+  it.effect("says for each flag in words which values it takes", () =>
+    Effect.gen(function*() {
+      const raw = /expected expected|Expected|Path |representing|Failed|Invalid|undefined|\bstring\b|got .*, got/
+      const [file, long] = [join(folder, "a-file"), "x".repeat(5000)]
+      writeFileSync(file, "")
+      const wrong: Readonly<Record<string, ReadonlyArray<string>>> = {
+        integer: ["x", "1.5", "1e999", "1,5", " "],
+        number: ["x", "NaN", "Infinity"],
+        file: [folder, long, join(file, "below")],
+        directory: [file, long],
+        "key=value": ["x", "=1", "x="],
+        boolean: ["maybe"]
+      }
+      const edges: Readonly<Record<string, string>> = {
+        threads: "-1",
+        holdout: "1",
+        "pixel-limit": "0",
+        top: "0",
+        batch: "0",
+        seconds: "0",
+        seed: "0.5",
+        "teacher-skip": "-1",
+        "teacher-heads": "0",
+        "teacher-width": "0"
+      }
+      const tried = new Set<string>()
+      for (const { args = [], commandPath = [], flags, subcommands } of yield* verbsUnder([])) {
+        if (subcommands !== undefined) continue
+        const operands = args.filter(({ required }) => required).map(({ name }) => name === "repository" ? "a/b" : "x")
+        for (const { description, name, type } of flags) {
+          const flag = `--${name} ${Option.getOrThrow(description)}`
+          if (tried.has(flag)) continue
+          tried.add(flag)
+          const others = flags.filter((other) => other.required && other.name !== name)
+            .flatMap((other) => [`--${other.name}`, other.name === "what" ? "codes" : "x"])
+          const values = [
+            ...(wrong[type] ?? (type.includes("|") || type === "choice" ? ["nope", ""] : [])),
+            ...(edges[name] === undefined ? [] : [edges[name]])
+          ]
+          for (const value of values) {
+            const { code, told } = yield* failed(...commandPath.slice(1), ...operands, ...others, `--${name}=${value}`)
+            const place = `${commandPath.join(" ")} --${name}=${value.slice(0, 20)}: ${told.slice(0, 300)}`
+            assert.strictEqual(code, 64, place)
+            assert.match(told, new RegExp(`--${name}(: expected | has no value)`), place)
+            assert.notMatch(told, raw, place)
+            assert.isBelow(told.length, 1000, place)
+          }
+        }
+      }
+      assert.isAbove(tried.size, 50)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("has the exit codes of the README", () =>
     Effect.gen(function*() {
       const topic = yield* said("help", "exit-codes")
@@ -219,7 +271,7 @@ describe("a failure for a program", () => {
           exitCode: 64,
           lines: 1,
           message: "preset: expected one of tiny, base, base300, basePaper, large, large300, " +
-            "largePaper, 24x544, huge14, giant14, got \"bas\"; did you mean base? Correct this and run again."
+            "largePaper, 24x544, huge14, giant14, got \"bas\"; did you mean base? Choose one of these."
         }],
         [["inspect", join(folder, "none")], {
           tag: "FileError",

@@ -160,7 +160,7 @@ describe("cacheFeatures", () => {
         assert.strictEqual((yield* filled(false)).calls, 0)
         assert.match(heard[0]!, /0 steps to go after 5 that were taken before/)
         const absent = yield* Effect.flip(fromCache(directory).pipe(Effect.provide(replaced)))
-        assert.include(absent.message, "fill it with --again")
+        assert.include(absent.message, "fill it by tokenizer cache --again")
         assert.isAbove((yield* filled(true)).calls, 0)
         assert.match(heard[1]!, /5 steps to go, 5 of them again/)
         assert.strictEqual((yield* filled(true)).calls, 0)

@@ -150,7 +150,11 @@ describe("stages refuse", () => {
           "TooFewImages"
         )
         assert.strictEqual(error[Runtime.errorExitCode], 66)
-        assert.include(error.message, "train has 7 images, but one update takes 8")
+        assert.strictEqual(
+          error.message,
+          "tokenizer: train has 7 images, but one update takes 8; " +
+            "add 1 image or more, or lower optimizer.batchSize to 7 or less"
+        )
       }))
 
     it.effect("another configuration or other data for a stage that the run has finished", () =>

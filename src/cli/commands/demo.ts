@@ -33,13 +33,14 @@ export const demo = Command.make("demo", {
 }, (given) =>
   Effect.gen(function*() {
     const { out } = given
+    yield* ConfigFlags.onlyOf(ConfigFlags.STAGES.filter((name) => name !== "segmentation"), given)
     const name = yield* ConfigFlags.presetName(given)
     const preset = yield* ConfigFlags.resolve({ ...given, preset: Option.some(name) })
     const { augment, encoder: { imageSize, patchSize }, seed } = preset.tokenizer
     const services = Layer.mergeAll(
       EngineFlags.layer(given),
       Teacher.layerHog({ patchSize, imageSize, seed, augment }),
-      Runs.layer(out, { config: yield* ConfigFlags.toJson(preset) })
+      Runs.layer(out, { config: yield* ConfigFlags.toJson(preset), stages: ConfigFlags.STAGES })
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))
     const report = yield* Demo.demo(preset, { preset: name, credits }).pipe(Effect.provide(services))
     yield* Console.log(ReportTable.render(report))

@@ -33,7 +33,7 @@ export const encode = Command.make("encode", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    yield* OutputFile.check(Option.toArray(given.out).flatMap(ImageRows.filesOf), given.replace)
+    yield* OutputFile.check({ ...given, ending: ImageRows.ENDING, beside: (file) => [ImageRows.tableOf(file)] })
     const tokenizer = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
       given.colour

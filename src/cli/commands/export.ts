@@ -34,9 +34,13 @@ export const exported = Command.make("export", {
   json: Flags.json
 }, ({ batch, finalNorm, json, network, out, pooling, replace, what }) =>
   Effect.gen(function*() {
-    yield* OutputFile.check([out], replace)
+    yield* OutputFile.check({ out: Option.some(out), replace, ending: ".onnx" })
     if (what !== "features" && (Option.isSome(pooling) || Option.isSome(finalNorm))) {
-      return yield* Config.refusal(`--what ${what}`, "expected --what features beside --pooling and --final-norm")
+      return yield* Config.refusal(
+        `--what ${what}`,
+        "expected --what features beside --pooling and --final-norm",
+        "leave out --pooling and --final-norm, or write --what features"
+      )
     }
     const found = yield* NetworkFlags.chosen<Artifact.Artifact, FileSystem.FileSystem | Path.Path>(
       network,

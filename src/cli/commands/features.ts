@@ -33,7 +33,7 @@ export const features = Command.make("features", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    yield* OutputFile.check(Option.toArray(given.out).flatMap(ImageRows.filesOf), given.replace)
+    yield* OutputFile.check({ ...given, ending: ImageRows.ENDING, beside: (file) => [ImageRows.tableOf(file)] })
     const found = yield* NetworkFlags.open(given)
     const pooled = yield* PoolingFlags.resolve(given, found._tag)
     yield* Effect.gen(function*() {

@@ -63,7 +63,8 @@ export const finetune = Command.make("finetune", {
     if (given.randomBaseline && Option.isNone(given.from)) {
       return yield* Config.refusal(
         "--random-baseline",
-        "expected --from beside it; without, the training begins at random"
+        "expected --from beside it; without, the training begins at random",
+        "add --from RUN, or leave out --random-baseline"
       )
     }
     const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)

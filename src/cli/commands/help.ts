@@ -38,7 +38,7 @@ export const help = (root: () => Root) =>
   Command.make("help", {
     about: Argument.String("about").pipe(
       Argument.withDescription(
-        `a verb, as tokenizer train, or a topic: ${Topics.names.join(", ")} (default: all verbs)`
+        `a verb, for example tokenizer train, or a topic: ${Topics.names.join(", ")} (default: all verbs)`
       ),
       Argument.variadic()
     )

@@ -1,5 +1,5 @@
 /** `patchword knn`: how well the nearest neighbours in the features of a frozen network classify. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
@@ -7,6 +7,7 @@ import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Knn from "../../pipelines/evaluate/Knn.ts"
 import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
@@ -15,10 +16,14 @@ import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
 
+// Nothing is drawn at random.
+const { seed: _, ...flags } = EvaluationFlags.flags
+
 /** The command. */
-export const knn = Command.make("knn", EvaluationFlags.flags, (given) =>
+export const knn = Command.make("knn", flags, (given) =>
   Effect.gen(function*() {
-    const { knn: config } = yield* RunConfig.resolve(given)
+    yield* ConfigFlags.onlyOf(["knn"], given)
+    const { knn: config } = yield* RunConfig.resolve({ ...given, seed: Option.none() })
     const found = yield* NetworkFlags.open(given)
     yield* Effect.gen(function*() {
       const sets = yield* EvaluationFlags.splits(given)

@@ -7,6 +7,7 @@ import { Images } from "../../layers/images/Images.ts"
 import * as Card from "../../layers/pjrt/Card.ts"
 import * as DevicePlan from "../../pipelines/DevicePlan.ts"
 import * as Plan from "../../pipelines/Plan.ts"
+import * as Batches from "../../pipelines/training/Batches.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
@@ -14,6 +15,7 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as Services from "../flags/Services.ts"
+import * as Count from "../terminal/Count.ts"
 import * as Duration from "../terminal/Duration.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
@@ -37,7 +39,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
   return [
     `${engine}, ${here.cores} cores, ${Memory.show(here.memory)}`,
     row("", ({ stage }) => stage),
-    row("parameters", ({ parameters }) => `${figure(parameters / 1e6)} M`),
+    row("parameters", ({ parameters }) => Count.show(parameters)),
     row("GFLOP per image", ({ flopsPerImage }) => figure(flopsPerImage / 1e9)),
     row("batch", ({ batchSize }) => String(batchSize)),
     row("images per second", ({ imagesPerSecond }) => imagesPerSecond === null ? UNKNOWN : figure(imagesPerSecond)),
@@ -80,7 +82,7 @@ export const plan = Command.make("plan", {
     Described.withDefault("channels of the teacher's features: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B", 48)
   ),
   stages: Flag.String("stages").pipe(
-    Described.withDefault("the stages, as tokenizer,pretrain", Plan.StageName.literals.join(",")),
+    Described.withDefault("the stages, for example tokenizer,pretrain", Plan.StageName.literals.join(",")),
     Flag.map(Flags.names)
   ),
   ...EngineFlags.flags,
@@ -90,8 +92,10 @@ export const plan = Command.make("plan", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* ConfigFlags.resolve(given)
     const stages = yield* Effect.forEach(given.stages, Config.decode(Plan.StageName, "--stages"))
+    // Pretraining needs the sizes of a tokenizer.
+    yield* ConfigFlags.onlyOf([...new Set(["tokenizer", ...stages])], given)
+    const preset = yield* ConfigFlags.resolve(given)
     const loaded = Effect.flatMap(Images, ({ load }) => load(given.split))
     const colours = preset.tokenizer.augment
     const planned = Effect.gen(function*() {
@@ -104,6 +108,17 @@ export const plan = Command.make("plan", {
         stages
       })
       yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : table(found))
+      const [first] = found.stages
+      if (first !== undefined && found.stages.every(({ stepsPerEpoch }) => stepsPerEpoch === 0)) {
+        const { accumulate = 1, batchSize } = preset[first.stage].optimizer
+        return yield* new Batches.TooFewImages({
+          stage: first.stage,
+          set: set.name,
+          images: set.length,
+          needed: batchSize * accumulate,
+          fitting: Math.floor(set.length / accumulate)
+        })
+      }
     })
     if (Option.isNone(given.device)) {
       return yield* planned.pipe(Effect.provide(Services.imagesAndEngine(given, colours)))

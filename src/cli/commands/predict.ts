@@ -78,7 +78,7 @@ export const predict = Command.make("predict", {
   )
 }, (given) =>
   Effect.gen(function*() {
-    yield* OutputFile.check(Option.toArray(given.out), given.replace)
+    yield* OutputFile.check({ ...given, ending: ".csv" })
     const classifier = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.classifier, Artifact.classifier),
       given.colour

@@ -8,6 +8,7 @@ import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as Backbone from "../../pipelines/trained/Backbone.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Flags from "../flags/Flags.ts"
+import * as Count from "../terminal/Count.ts"
 import * as Duration from "../terminal/Duration.ts"
 import * as Failure from "../terminal/Failure.ts"
 
@@ -58,11 +59,13 @@ type Summary = ReturnType<typeof summary>
 const told = (found: Summary): string => {
   const { codes, data, expected, imageSize, images, measured, name, network, parameters, pretraining, recipe } = found
   const time = measured ??
-    `about ${Duration.show(found.secondsAt100Teraflops, rounded)} of pretraining at 100 Tflop/s, as of a large GPU`
+    `about ${
+      Duration.show(found.secondsAt100Teraflops, rounded)
+    } of pretraining at 100 Tflop/s, the speed of a large GPU`
   const reached = expected.map(({ method, source, top1 }) => `${method} ${top1} % (${source})`).join(", ")
   return [
     name,
-    `  network  ${network}, ${(parameters / 1e6).toPrecision(3)} M parameters, ${imageSize} px, ${codes} codes`,
+    `  network  ${network}, ${Count.show(parameters)} parameters, ${imageSize} px, ${codes} codes`,
     `  data     ${data}, ${images} images`,
     `  recipe   ${recipe}; pretraining takes ${pretraining}`,
     `  time     ${time}`,

@@ -8,6 +8,7 @@ import { features } from "../../pipelines/evaluate/Features.ts"
 import * as Probe from "../../pipelines/evaluate/Probe.ts"
 import * as Network from "../../pipelines/trained/Network.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
+import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
@@ -28,6 +29,7 @@ export const probe = Command.make("probe", {
   )
 }, (given) =>
   Effect.gen(function*() {
+    yield* ConfigFlags.onlyOf(["probe"], given)
     const { probe: config } = yield* RunConfig.resolve(given)
     const found = yield* NetworkFlags.open(given)
     yield* Effect.gen(function*() {

@@ -24,7 +24,8 @@ export const pull = Command.make("pull", {
     if (names.length > 0 && Option.isNone(yield* ModelFolder.weightsOf(out))) {
       return yield* Config.refusal(
         `--out ${out}`,
-        "expected a new folder or the folder of a network, got a folder with other files"
+        "expected a new folder or the folder of a network, got a folder with other files",
+        "name another folder"
       )
     }
     const files = yield* Hub.download(repository, out, yield* HubFlags.options(revision))

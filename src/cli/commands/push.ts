@@ -37,7 +37,7 @@ export const push = Command.make("push", {
   repository: HubFlags.repository,
   public: Described.flag("public", "make a new repository public, not private"),
   licence: Flag.String("licence").pipe(
-    Described.optional("the licence on the card of a folder that is made, as mit", "none")
+    Described.optional("the licence on the card of a folder that is made, for example mit", "none")
   ),
   title: Flag.String("title").pipe(Described.withDefault("the title of the commit", "Upload model")),
   revision: HubFlags.revision,

@@ -70,6 +70,7 @@ const cache = Command.make("cache", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
+    yield* ConfigFlags.onlyOf(["tokenizer"], given)
     const preset = yield* ConfigFlags.resolve(given)
     const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
       Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment))

@@ -44,14 +44,19 @@ export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(gi
   const place = placeOf(given)
   if (Option.isNone(place)) {
     if (Option.isNone(given.schedule)) return undefined
-    return yield* Config.refusal("--schedule", "expected --continue RUN, whose schedule goes on or begins anew")
+    return yield* Config.refusal(
+      "--schedule",
+      "expected --continue beside it, which names the run whose schedule goes on or begins anew",
+      "add --continue RUN, or leave out --schedule"
+    )
   }
   const { at, named, run } = place.value
   const fs = yield* FileSystem.FileSystem
   if (run === named && named.includes("@") && !(yield* Effect.orElseSucceed(fs.exists(named), () => false))) {
     return yield* Config.refusal(
       "--continue",
-      `expected RUN, RUN@newest, RUN@previous, RUN@finished, or RUN@ with a number of steps, got ${named}`
+      `expected RUN, RUN@newest, RUN@previous, RUN@finished, or RUN@ with a number of steps, got ${named}`,
+      `write ${named.slice(0, named.lastIndexOf("@"))}@newest for the last state`
     )
   }
   const step = at === "newest" || at === "previous" || at === "finished" ? at : Number(at)

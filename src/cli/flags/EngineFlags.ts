@@ -43,31 +43,52 @@ export interface EngineFlags {
 export const layer = (
   { engine: name, memory, precision, threads, xla }: EngineFlags
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
-  const refused = (message: string) =>
-    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message)))
+  const refused = (message: string, advice: string) =>
+    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message, advice)))
   const own = threads > 0 ? { threads } : {}
-  if (memory === "low" && name !== "onnx") return refused("expected --memory high; only onnx computes blocks again")
-  if (xla && name !== "tensorflow") return refused("expected no --xla, which is for --engine tensorflow")
+  if (memory === "low" && name !== "onnx") {
+    return refused(
+      "expected --memory high; only onnx computes blocks again",
+      "leave out --memory low, or write --engine onnx"
+    )
+  }
+  if (xla && name !== "tensorflow") {
+    return refused(
+      "expected no --xla, which is for --engine tensorflow",
+      "leave out --xla, or write --engine tensorflow"
+    )
+  }
   switch (name) {
     case "openvino":
       return precision === "tf32"
-        ? refused("expected --precision fp32 or bf16; choose tensorflow for tf32")
+        ? refused(
+          "expected --precision fp32 or bf16",
+          "leave out --precision tf32, or write --engine tensorflow"
+        )
         : Engine.layerOpenVino({ ...own, precision })
     case "tensorflow":
       return threads > 0
-        ? refused("expected no --threads; TensorFlow takes them from TF_NUM_INTRAOP_THREADS")
+        ? refused(
+          "expected no --threads",
+          `leave out --threads, and set the variable TF_NUM_INTRAOP_THREADS to ${threads}`
+        )
         : Engine.layerTensorFlow({ precision, xla })
     case "xla":
-      return threads > 0 ? refused("expected no --threads; XLA takes all cores") : Engine.layerXla({ precision })
+      return threads > 0
+        ? refused("expected no --threads; XLA takes all cores", "leave out --threads")
+        : Engine.layerXla({ precision })
     case "auto":
       return threads > 0 || precision !== "fp32"
-        ? refused("expected neither --threads nor another --precision than fp32; engines are measured as they come")
+        ? refused(
+          "expected neither --threads nor another --precision than fp32; engines are measured as they come",
+          "leave out --threads and --precision"
+        )
         : Engine.layerAuto()
     case "onnx":
     case "reference":
       if (precision !== "fp32") {
         const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow"
-        return refused(`expected --precision fp32; choose ${able} for ${precision}`)
+        return refused("expected --precision fp32", `leave out --precision, or take ${able} for ${precision}`)
       }
       return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
   }

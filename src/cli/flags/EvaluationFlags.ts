@@ -19,7 +19,7 @@ export const flags = {
   classes: Flags.classes,
   randomBaseline: Flags.randomBaseline,
   out: Flag.Directory("out").pipe(
-    Described.optional("a folder for the figures, as OUT/results/*.json", "the run of the network")
+    Described.optional("a folder for the figures, which are OUT/results/*.json", "the run of the network")
   ),
   ...ConfigFlags.flags,
   preset: Flag.String("preset").pipe(

@@ -16,7 +16,7 @@ export const names = (list: string): ReadonlyArray<string> => [...new Set(list.s
 
 /** The splits that a network is tested on. */
 export const tests = Flag.String("tests").pipe(
-  Described.withDefault("the splits that are tested, as val,in-new", "val"),
+  Described.withDefault("the splits that are tested, for example val,in-new", "val"),
   Flag.map(names)
 )
 

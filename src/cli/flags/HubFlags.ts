@@ -10,7 +10,7 @@ export const repository = Argument.String("repository").pipe(
   Argument.withDescription("OWNER/NAME on the Hugging Face Hub"),
   Argument.filter(
     (name) => /^[\w.-]+\/[\w.-]+$/.test(name),
-    (name) => `expected OWNER/NAME, got "${name}"`
+    () => "OWNER/NAME"
   )
 )
 
@@ -41,7 +41,8 @@ export const withToken = Effect.fnUntraced(function*(revision: Option.Option<str
   return token === undefined
     ? yield* PatchwordConfig.refusal(
       "HF_TOKEN",
-      "expected a token of your account with the right to write; set the variable HF_TOKEN"
+      "expected a token of your account with the right to write",
+      "make one at huggingface.co/settings/tokens, and set the variable HF_TOKEN to it"
     )
     : { ...rest, token }
 })

@@ -36,14 +36,14 @@ export type Colours = Pick<AugmentConfig, "colour">
 export const flags = {
   images: Flag.String("images").pipe(
     Described.optional(
-      "emoji, a folder of images, a folder of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet) as " +
-        "train=a-{000..099}.tar,val=b.tar; patchword help images has examples",
+      "emoji, a folder of images, a folder of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet), for " +
+        "example train=a-{000..099}.tar,val=b.tar; patchword help images has examples",
       EMOJI
     )
   ),
   splits: Flag.String("splits").pipe(
     Described.optional(
-      "the sub-folders of a folder that are splits, as train,val; none: all sub-folders are classes",
+      "the sub-folders of a folder that are splits, for example train,val; none: all sub-folders are classes",
       "told from their names"
     )
   ),
@@ -56,7 +56,7 @@ export const flags = {
   holdout: Flag.Finite("holdout").pipe(
     Flag.filter((share) => share > 0 && share < 1, () => "above 0 and below 1"),
     Described.optional(
-      "hold this share of each class of train out as the split val, as 0.2; the same images in every verb",
+      "hold this share of each class of train out as the split val, for example 0.2; the same images in every verb",
       "none"
     )
   ),
@@ -132,8 +132,15 @@ export const checkDivision = (
 }
 
 // Flags for other sources than the one that is named would be passed over.
-const refused = (flag: string, message: string): Layer.Layer<Images.Images, ImagesError> =>
-  Layer.effect(Images.Images, Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message) })))
+const refused = (
+  flag: string,
+  message: string,
+  advice = `leave out ${flag}`
+): Layer.Layer<Images.Images, ImagesError> =>
+  Layer.effect(
+    Images.Images,
+    Effect.fail(new ImagesError({ source: flag, reason: Config.refusal(flag, message, advice) }))
+  )
 
 /** Adds the place that `--images` names to an error that names none. */
 const placed = (given: ImagesFlags) => (error: ImagesError): ImagesError => {
@@ -182,7 +189,12 @@ const source = (
   }
   const asked = Option.map(splits, (text) => text === NONE ? [] : text.split(",").map((name) => name.trim()))
   if (Option.exists(asked, (names) => new Set(names).size < names.length || names.includes(""))) {
-    return refused("--splits", `expected names of sub-folders, each once, got "${Option.getOrElse(splits, () => "")}"`)
+    const given = Option.getOrElse(splits, () => "")
+    return refused(
+      "--splits",
+      `expected names of sub-folders, each once, got "${given}"`,
+      `join the names by commas, or leave out --splits`
+    )
   }
   const noFolder = refused("--splits", `expected a folder of images by --images, got ${given}`)
   if (given === EMOJI) return Option.isSome(splits) ? noFolder : Images.layerEmoji()
@@ -221,7 +233,7 @@ export const layer = (given: ImagesFlags, colours: Colours, run?: string) => {
   const images = source(given, colours, run)
   const { holdout } = recorded(given)
   if (holdout === undefined && Option.isSome(given.holdoutSeed)) {
-    return refused("--holdout-seed", "expected --holdout beside it")
+    return refused("--holdout-seed", "expected --holdout beside it", "add --holdout 0.2, or leave out --holdout-seed")
   }
   return Layer.provide(remarked(given), holdout === undefined ? images : Images.holdout(holdout)(images))
 }

@@ -1,13 +1,33 @@
 /** Files that a command writes. A file that exists may be an input, or the work of hours. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
+import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Described from "./Described.ts"
 
 /** The flag with which a command writes over files. */
 export const replace = Described.flag("replace", "write over a file that exists at --out")
 
-/** Fails with `FileError` if the files cannot be written, or if there are such files and they may not be replaced. */
-export const check = Effect.fnUntraced(function*(outputs: ReadonlyArray<string>, mayReplace: boolean) {
+/**
+ * Fails with `ConfigError` if the name of the file does not end as its kind does: other programs go by the ending. Fails with
+ * `FileError` if it, or a file that is written `beside` it, cannot be written, or if there is such a file and it may not be replaced.
+ */
+export const check = Effect.fnUntraced(function*(
+  { ending, out, replace, beside = () => [] }: {
+    readonly out: Option.Option<string>
+    readonly ending: string
+    readonly replace: boolean
+    readonly beside?: (file: string) => ReadonlyArray<string>
+  }
+) {
+  if (Option.isNone(out)) return
+  const file = out.value
+  if (!file.endsWith(ending)) {
+    return yield* Config.refusal(
+      "--out",
+      `expected a name that ends in ${ending}, the kind of file that is written, got ${file}`,
+      `write --out ${file.replace(/(?<=[^/\\])\.[^./\\]*$/, "")}${ending}`
+    )
+  }
   const files = yield* Files.make
-  yield* Effect.forEach(outputs, mayReplace ? files.checkPlace : files.checkFree, { discard: true })
+  yield* Effect.forEach([file, ...beside(file)], replace ? files.checkPlace : files.checkFree, { discard: true })
 })

@@ -24,7 +24,7 @@ export const flags = {
   ),
   teacherSkip: Flag.Int("teacher-skip").pipe(
     Flag.filter((skip) => skip >= 0, () => "0 or more"),
-    Described.optional("tokens of onnx:FILE before the first patch, as 1 for a class token", "0")
+    Described.optional("tokens of onnx:FILE before the first patch, for example 1 for a class token", "0")
   ),
   teacherChannels: Flag.String("teacher-channels").pipe(
     Described.optional(
@@ -82,8 +82,9 @@ const channelsOf = (text: string | undefined): Effect.Effect<Channels | undefine
     ? Effect.succeed({ mean: [a, b, c], std: [d, e, f] })
     : Effect.fail(Config.refusal(
       "--teacher-channels",
-      `expected ${Object.keys(CHANNELS).join(", ")}, or three means and three deviations greater than 0 (as ` +
-        `0.5,0.5,0.5,0.25,0.25,0.25), got ${text}`
+      `expected ${Object.keys(CHANNELS).join(", ")}, or three means and three deviations greater than 0 (for example ` +
+        `0.5,0.5,0.5,0.25,0.25,0.25), got ${text}`,
+      "name the normalisation that the teacher was trained with"
     ))
 }
 
@@ -104,7 +105,7 @@ const made = Effect.fnUntraced(function*(
   for (const [key, flag, ...kinds] of TAKEN) {
     if (given[key]._tag === "None" || kinds.some((one) => one === kind)) continue
     const wanted = kinds.map((one) => `${one}:FILE`).join(" or ")
-    return yield* Config.refusal(flag, `expected --teacher ${wanted}, got ${teacher}`)
+    return yield* Config.refusal(flag, `expected --teacher ${wanted}, got ${teacher}`, `leave out ${flag}`)
   }
   const channels = Option.fromUndefinedOr(yield* channelsOf(Option.getOrUndefined(teacherChannels)))
   const own = { ...of("heads", teacherHeads), ...of("channels", channels) }
@@ -128,11 +129,19 @@ const made = Effect.fnUntraced(function*(
         const found = yield* NetworkFlags.chosen(file, Artifact.open)
         if (found._tag === "Backbone") return SelfDistillation.layerBackbone(found)
         if (found._tag === "Tokenizer") return SelfDistillation.layerTokenizer(found)
-        return yield* Config.refusal("--teacher", `expected a tokenizer or a backbone at ${file}, got a classifier`)
+        return yield* Config.refusal(
+          "--teacher",
+          `expected a tokenizer or a backbone at ${file}, got a classifier`,
+          "name the network that the classifier was trained from"
+        )
       }
     }
   }
-  return yield* Config.refusal("--teacher", `expected ${TEACHERS}, got ${teacher}`)
+  return yield* Config.refusal(
+    "--teacher",
+    `expected ${TEACHERS}, got ${teacher}`,
+    "see patchword help teachers"
+  )
 })
 
 /** The teacher that the flags name, for a preset's tokenizer. Fails with 64 when they name none that there is. */

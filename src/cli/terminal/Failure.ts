@@ -80,7 +80,8 @@ export const show = (machine: boolean) => (failure: Failure): Effect.Effect<void
   Console.error(
     machine
       ? object(failure)
-      : CliOutput.defaultFormatter().formatError(
+      // By itself, the library goes by standard output.
+      : CliOutput.defaultFormatter({ colors: process.stderr.isTTY && !process.env["NO_COLOR"] }).formatError(
         new CliError.UserError({ cause: failure, userMessage: failure.message })
       )
   )

@@ -34,11 +34,11 @@ function* table(set: ImageSet.ImageSet): Generator<Uint8Array> {
   }
 }
 
-/** `codes.csv` of `codes.safetensors`. */
-const tableOf = (file: string): string => `${file.replace(/\.safetensors$/, "")}.csv`
+/** The ending of files of arrays. */
+export const ENDING = ".safetensors"
 
-/** The two files of {@link write}. */
-export const filesOf = (file: string): ReadonlyArray<string> => [file, tableOf(file)]
+/** `codes.csv` of `codes.safetensors`: the file that {@link write} writes beside the one of the arrays. */
+export const tableOf = (file: string): string => `${file.slice(0, -ENDING.length)}.csv`
 
 /**
  * Writes arrays with a row per image and the labels into a safetensors file, and beside it a CSV file with the columns `row`,

@@ -13,7 +13,10 @@ const meant = (names: ReadonlyArray<string>): string =>
   names.length === 0 ? "" : `, did you mean ${Suggest.either(names)}?`
 
 const FORMS: ReadonlyArray<readonly [RegExp, string]> = [
-  [/^Invalid key=value format.*$/, "key=value"],
+  [/^Invalid key=value format/, "key=value"],
+  [/^Path is not a file/, "a file"],
+  [/^Path is not a directory/, "a folder"],
+  [/^Failed to (?:check|stat) path/, "a path that can be read"],
   [/^a string representing a finite number$/, "a number"],
   [/^string$/, "a text"]
 ]
@@ -25,13 +28,18 @@ const form = (expected: string): string => {
   return FORMS.find(([pattern]) => pattern.test(text))?.[1] ?? Suggest.either(choices)
 }
 
+/** So many characters of a value are told. */
+const LONGEST = 80
+
+const cut = (value: string): string => value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value
+
 const valueOf = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
   const name = kind === "flag" ? `--${option}` : `the argument ${option}`
   const times = /^(\d+) occurrences$/.exec(value)?.[1]
   if (times !== undefined) return `${name} is given ${times} times, but takes one value`
   return value === "" && kind === "flag"
     ? `${name} has no value, expected ${form(expected)}`
-    : `${name}: expected ${form(expected)}, got "${value}"`
+    : `${name}: expected ${form(expected)}, got "${cut(value)}"`
 }
 
 const sentence = (error: CliError.CliError, command: string): string => {

@@ -22,10 +22,10 @@ A folder of images (jpg, png, webp, gif, avif, tif, svg)
 
 A manifest (.yaml, .json): places and names
   root: /data/imagenet            # paths are relative to it; default the manifest's folder
-  synsets: synsets.txt            # lines as "n01440764 tench"; or classes: [cat, dog]
+  synsets: synsets.txt            # lines such as "n01440764 tench"; or classes: [cat, dog]
   splits:
     train: {folder: train}        # a sub-folder per class
-    val: {folder: val, list: val.txt}   # lines as "ILSVRC2012_val_00000001.JPEG 65"
+    val: {folder: val, list: val.txt}   # lines such as "ILSVRC2012_val_00000001.JPEG 65"
   A split also takes subset: imagenet-a or imagenet-r, and annotations: a folder of PNGs with the
   classes of pixels.
   patchword probe runs/base/pretrain --images imagenet.yaml --tests val

@@ -16,18 +16,24 @@ import * as EvaluationMetrics from "./EvaluationMetrics.ts"
 
 /** There are fewer images than one update needs. */
 export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
+  stage: Schema.String,
   set: Schema.String,
   images: Schema.Int,
   /** Number of images of one update. */
-  needed: Schema.Int
+  needed: Schema.Int,
+  /** The largest batch that the images fill. */
+  fitting: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
-    return `${this.set} has ${this.images} images, but one update takes ${this.needed}`
+    return `${this.stage}: ${this.set} has ${this.images} images, but one update takes ${this.needed}`
   }
   get remedy() {
-    return "add images, or lower " +
-      "optimizer.batchSize or optimizer.accumulate"
+    const { fitting, images, needed } = this
+    const more = needed - images
+    return `add ${more} ${more === 1 ? "image" : "images"} or more, or lower optimizer.${
+      fitting > 0 ? `batchSize to ${fitting} or less` : "accumulate"
+    }`
   }
 }
 
@@ -159,7 +165,9 @@ export const training = Effect.fnUntraced(function*(options: {
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, accumulate, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {
-    return yield* new TooFewImages({ set: set.name, images, needed: batchSize * accumulate * shard.count })
+    const updates = accumulate * shard.count
+    const fitting = Math.floor(images / updates)
+    return yield* new TooFewImages({ stage, set: set.name, images, needed: batchSize * updates, fitting })
   }
   const { memory, recycle } = recycler()
   const put = yield* ViewWorkers.make({ size, secondSize, augment, policies })

@@ -21,6 +21,7 @@ import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
+import { Progress } from "../../layers/run/Progress.ts"
 import { Runs } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
@@ -41,8 +42,7 @@ export class OtherStage extends TaggedError<OtherStage>()("OtherStage", {
       `(${Json.showDifferences(this.differences)})`
   }
   get remedy() {
-    return "choose another run folder, or another name for the " +
-      "stage. Stages of another run can use this result (--from or --tokenizer)"
+    return "choose another run folder: its stages can take the weights of this one"
   }
 }
 
@@ -132,6 +132,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
       const differences = differencesOf(finished.value, { ...about, ...identity }, known.value.provenance)
       return yield* new OtherStage({ stage, differences })
     }
+    yield* (yield* Progress).message(`${stage}: finished already, so it is not trained again`)
     return known.value.tensors
   }
   const { computedOn, tensors } = yield* compute
@@ -306,7 +307,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
     })
     const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
-    const continued = continueFrom && { continuedFrom: continueFrom.from }
+    const continued = continueFrom && { continuedFrom: ContinuedFrom.portable(continueFrom.from) }
     return yield* unlessFinished(
       { stage, config, dataDigest, seed, step: total, model, holdout, ...taught, ...continued },
       Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
