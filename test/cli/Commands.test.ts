@@ -210,14 +210,13 @@ describe("the commands", () => {
         assert.isAbove(second!.imagesPerSecond!, 0)
         assert.isAbove(third!.disk!, 4 * third!.parameters!)
         assert.deepStrictEqual(planned.problems, [])
-        const tight = yield* found(
-          "plan",
-          ...common,
-          "--stages",
-          "pretrain",
-          "--set",
-          "pretrain.optimizer.batchSize=25"
+        const large = ["plan", ...common, "--set", "pretrain.optimizer.batchSize=25", "--stages"]
+        const nothing = yield* refused(...large, "pretrain")
+        assert.match(
+          String(nothing),
+          /pretrain: train has 24 images, but one update takes 25; add 1 image or more, or lower .*batchSize to 24 or less$/
         )
+        const tight = yield* found(...large, "pretrain,finetune")
         assert.match(
           String(tight.problems),
           /pretrain: too few images: one update takes 25, and there are 24\. Nothing would be trained; add images, or lower pretrain\.opt/
@@ -421,11 +420,6 @@ describe("the commands", () => {
         [64, ["features", run, "--out", at("x")], /write --out \S+\/x\.safetensors$/],
         [64, ["predict", run, "--out", at("x.json")], /write --out \S+\/x\.csv$/],
         [64, ["export", run, "--what", "codes", "--out", at(".pt")], /write --out \S+\/\.pt\.onnx$/],
-        [
-          66,
-          ["plan", ...common, "--stages", "finetune", "--set", "finetune.optimizer.batchSize=99"],
-          /^finetune: train has 25 images, but one update takes 99; add 74 .* optimizer\.batchSize to 25 or less$/
-        ],
         [64, ["plan", "--stages", "tokeniser", ...plainly], /--stages.*tokenizer/],
         [66, ["inspect", at("nothing")], /nothing: there is no such file/],
         [65, ["inspect", images], /this folder is no run; give safetensors/],

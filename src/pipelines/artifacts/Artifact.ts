@@ -76,9 +76,7 @@ export class NoStage extends TaggedError<NoStage>()("NoStage", {
   get finding() {
     const { begun, stage, stages } = this
     const held = stages.length === 0 ? "no finished stage" : stages.join(", ")
-    return `the run ${begun ? "has begun the stage" : "has no stage"} "${stage}"${
-      begun ? " only" : ""
-    } (it holds ${held})`
+    return begun ? `the stage "${stage}" is not finished` : `the run has no stage "${stage}" (it holds ${held})`
   }
   get remedy() {
     if (this.begun) return "run the stage again to finish it"
