@@ -72,7 +72,7 @@ describe("a start that fails", () => {
       const before = readdirSync(folder)
       const error = yield* Effect.flip(said(...train("--out", at("failed"), ...args.split(" "))))
       if (args.includes("@")) assert.match(String(error), /--continue: expected RUN, RUN@newest, .*, got .*@/)
-      if (args.includes("schedule")) assert.match(String(error), /--schedule: expected --continue RUN/)
+      if (args.includes("schedule")) assert.match(String(error), /--schedule: expected --continue beside it/)
       assert.deepStrictEqual(readdirSync(folder), before)
     }).pipe(Effect.provide(NodeServices.layer)))
 })

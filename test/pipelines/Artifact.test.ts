@@ -46,7 +46,7 @@ describe("what stages left", () => {
         assert.deepStrictEqual(three.tensors, classifier.tensors)
 
         const several = yield* Effect.flip(Artifact.classifier(run))
-        assert.include(several.message, "more than one classifier; name one, as RUN/finetune or RUN/scratch")
+        assert.include(several.message, "more than one classifier; name one: RUN/finetune or RUN/scratch")
         assert.strictEqual(several[Runtime.errorExitCode], 64)
         const other = yield* Effect.flip(Artifact.tokenizer(`${run}/pretrain`))
         assert.include(other.message, "these are the weights of a backbone, not of a tokenizer")
