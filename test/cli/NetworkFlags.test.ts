@@ -127,9 +127,9 @@ describe("a network that a command line names", () => {
   it.effect("is asked for where none is obvious", () =>
     Effect.gen(function*() {
       const several = yield* Effect.flip(said("predict", at("two"), ...plainly))
-      assert.match(String(several), /more than one classifier; name one: RUN\/first or RUN\/first-random/)
+      assert.match(String(several), /more than one classifier; name one: RUN\/first, RUN\/first-random or RUN\/second/)
       const mixed = yield* Effect.flip(said("features", run, ...plainly))
-      assert.match(String(mixed), /more than one network; name one: RUN\/finetune or /)
+      assert.match(String(mixed), /more than one network; name one: RUN\/finetune/)
       const none = yield* Effect.flip(said("export", at("tuned"), "--what", "codes", "--out", at("x.onnx")))
       assert.match(String(none), /holds no tokenizer \(it holds finetune, finetune-random\)/)
     }).pipe(Effect.provide(NodeServices.layer)))
