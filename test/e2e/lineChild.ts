@@ -20,5 +20,5 @@ Stage.train({
   batch: (step, hyper) => Effect.sync(() => ({ ...Steps.batch(step), hyper }))
 }).pipe(
   Effect.provide([Engine.layerXla(), Runs.layer(folder!, { config: { test: "resume" } })]),
-  Signals.runMain("pretrain")
+  Signals.runMain(["pretrain"])
 )
