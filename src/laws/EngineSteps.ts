@@ -37,7 +37,7 @@ const line = { weight: f32(2, 3), bias: f32(2) }
 export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
   state: AdamW.stateSpec(line, accumulate),
-  batch: { x: f32(4, 3), y: f32(4, 2), hyper: AdamW.hyperSpec(accumulate) },
+  batch: { x: { ...f32(4, 3), split: "rows" }, y: { ...f32(4, 2), split: "rows" }, hyper: AdamW.hyperSpec(accumulate) },
   run: (state, { hyper, x, y }) => {
     const { gradients, loss } = Gradient.valueAndGradient(
       (p: Line) => ({

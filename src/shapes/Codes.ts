@@ -16,11 +16,11 @@ import * as Axis from "./Axis.ts"
 import type { Mul, Show, ShowShape, Sized } from "./Dim.ts"
 import * as Elementwise from "./Elementwise.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import { untaped } from "./gradients/Untaped.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
-import { untaped } from "./Untaped.ts"
 
 /**
  * Returns the index of the largest value along the last axis: `[..., K]` to `[...]`. On ties it is the lowest index. If any

@@ -13,11 +13,11 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import { untaped } from "./gradients/Untaped.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, assertShape, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
-import { untaped } from "./Untaped.ts"
 
 /** An operation on one operand of `In` elements, with a result of `Out` elements. */
 export interface Unary<Name extends string, In extends DType = "float32", Out extends DType = In> {

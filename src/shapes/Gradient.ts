@@ -13,6 +13,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs-core"
+import { pmean } from "./Collective.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
@@ -21,7 +22,8 @@ import * as Tree from "./Tree.ts"
 
 /**
  * Computes the loss, its gradients as a record like the parameters, and the auxiliary outputs of the function. Parameters that
- * the loss does not depend on get zeros.
+ * the loss does not depend on get zeros. On several devices, loss and gradients are the means over the devices. The auxiliary
+ * outputs are those of each device.
  */
 export const valueAndGradient = <P extends object, A extends object>(
   lossOf: (params: P) => { readonly loss: Tensor<[]>; readonly aux: A },
@@ -50,7 +52,11 @@ export const valueAndGradient = <P extends object, A extends object>(
   const gradients = new Map(
     leaves.map(([path, leaf], index) => [path, grads[index] ?? tf.zerosLike(untyped(leaf))] as const)
   )
-  return { loss: unsafeTyped(value), aux, gradients: Tree.map<P>(params, (_, path) => gradients.get(path)) }
+  return {
+    loss: pmean(unsafeTyped<[]>(value)),
+    aux,
+    gradients: pmean(Tree.map<P>(params, (_, path) => gradients.get(path)))
+  }
 }
 
 const boundaryGrad = tf.customGrad((x, save) => {

@@ -12,11 +12,11 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Show, ShowShape } from "./Dim.ts"
 import * as FusedKernel from "./FusedKernel.ts"
+import { untaped } from "./gradients/Untaped.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
-import { untaped } from "./Untaped.ts"
 
 const logSoftmax = (x: tf.Tensor): tf.Tensor =>
   FusedKernel.run("PatchwordLogSoftmax", { x }, {}, () => [tf.logSoftmax(x)])[0]!

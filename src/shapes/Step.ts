@@ -26,10 +26,18 @@ import type { DType, HostTensor } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import type { Any } from "./Tensor.ts"
 
+/**
+ * How several devices share an array of a batch. `rows` cuts the first axis into equal parts, in order. `placesOf` does so too, with an
+ * array of places among that many rows of the whole batch: a device gets the places of its own rows, counted from the first of them.
+ */
+export type Split = "rows" | { readonly placesOf: number }
+
 /** The shape and element type of one argument. */
 export interface TensorSpec<in out S extends Shape = Shape, out D extends DType = DType> {
   readonly shape: S
   readonly dtype: D
+  /** How several devices share an array of a batch. By default each gets all of it. */
+  readonly split?: Split | undefined
 }
 
 /** The type of a record of tensors or host arrays with a specification in place of every leaf. */

@@ -20,9 +20,10 @@ export interface Sizes {
   readonly image: number
   readonly batch: number
   readonly accumulate?: number
+  readonly small?: boolean
 }
 
-const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
+const stepsOf = ({ accumulate = 1, batch, image, small = false }: Sizes) => {
   const adamw = { ...options, accumulate }
   const side = Dim.named("image", image)
   const size = Dim.named("batch", batch)
@@ -34,14 +35,14 @@ const stepsOf = ({ accumulate = 1, batch, image }: Sizes) => {
     ...vit,
     hidden,
     relativeRows,
-    depth: 2,
+    depth: small ? 1 : 2,
     absolutePositions: false,
-    qkvBias: true,
-    layerScale: 0.1
+    qkvBias: !small,
+    layerScale: small ? 0 : 0.1
   } as const
   return {
     tokenizer: TokenizerStep.step(
-      { ...vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 },
+      { ...vit, hidden, depth: 1, decoderDepth: 1, qkvBias: !small, codes: 5, codeWidth: 3, teacherWidth: 4 },
       size,
       {
         quantizer: MovingAverage.make({

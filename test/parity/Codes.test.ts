@@ -152,11 +152,7 @@ describe.each(engines)("codes, %s", (_, layer) => {
           MovingAverage.updateCodebook(
             inputs.state,
             MovingAverage.quantize(inputs.state.embedding.weight, inputs.vectors),
-            {
-              decay: 0.9,
-              revival: null,
-              vectors: 6
-            }
+            { decay: 0.9, revival: null }
           )
       )
       assert.deepStrictEqual([...counts.data], [1, 1, 1, 1, 1, 1, 0, 0])

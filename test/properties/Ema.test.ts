@@ -11,7 +11,6 @@ import * as Eager from "../parity/eager.ts"
 import * as Vectors from "./vectors.ts"
 
 type State = MovingAverage.QuantizerState<number, number>
-type Options = Omit<MovingAverage.UpdateOptions<number>, "vectors">
 
 const decays = fc.double({ min: 0.5, max: 0.995, noNaN: true })
 
@@ -24,7 +23,12 @@ const beginning = ({ codebook, seed }: Vectors.Problem): HostOf<State> => {
   }
 }
 
-const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Options, rows: ArrayLike<number> = []) =>
+const followed = (
+  state: HostOf<State>,
+  vectors: Vectors.Matrix,
+  options: MovingAverage.UpdateOptions,
+  rows: ArrayLike<number> = []
+) =>
   Eager.eagerly(
     { state, vectors, rows: HostTensor.make([rows.length], "int32", Int32Array.from(rows)) },
     (given: {
@@ -33,14 +37,13 @@ const followed = (state: HostOf<State>, vectors: Vectors.Matrix, options: Option
       readonly rows: Tensor<[number], "int32">
     }) => {
       const { codes, z } = MovingAverage.quantize(given.state.embedding.weight, given.vectors)
-      const [count] = vectors.shape
       return {
         codes,
         z,
         ...MovingAverage.updateCodebook(
           given.state,
           { codes, z },
-          { ...options, vectors: count },
+          options,
           options.revival === null ? undefined : given.rows
         )
       }
@@ -53,7 +56,7 @@ holds(
     const { state: next } = MovingAverage.updateCodebook(
       { embedding: { weight: state.codebook }, cluster_size: state.uses },
       batch,
-      { decay, revival: null, vectors: batch.z.shape[0] }
+      { decay, revival: null }
     )
     return { codebook: next.embedding.weight, uses: next.cluster_size }
   })

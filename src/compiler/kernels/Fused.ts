@@ -1,5 +1,6 @@
 /** Layers, products and updates that typed operations call by these names. */
 import * as FusedAdamW from "../../shapes/FusedAdamW.ts"
+import * as Collective from "../operations/Collective.ts"
 import * as Normalization from "../operations/Normalization.ts"
 import * as Product from "../operations/Product.ts"
 import * as Update from "../operations/Update.ts"
@@ -30,6 +31,9 @@ export const translations: Translations = {
     t.boundaries.push({ value: t.value(x), gradient: t.value(dy) })
     return t.alias(dy, dy.shape)
   },
+  PatchwordPsum: (t, { x }: { x: Info }) => t.emit(Collective.psum, [x], { devices: t.devices }),
+  PatchwordPmean: (t, { x }: { x: Info }) => t.emit(Collective.pmean, [x], { devices: t.devices }),
+  PatchwordRank: (t) => t.emit(Collective.rank, [], {}),
   [FusedAdamW.NAME]: (t, inputs: Record<string, Info>) =>
     t.emitAll(Update.adamW, Object.values(inputs), {
       operands: Object.keys(inputs),

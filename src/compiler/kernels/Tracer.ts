@@ -39,6 +39,12 @@ export class Tracer {
   /** A forbidden read that cannot be thrown at once: a promise of values. It is checked after the step returns. */
   refusal: NotTraceable | undefined = undefined
   private readonly values = new Map<object, { value: Value; references: number }>()
+  /** The number of devices that will run the step together. */
+  readonly devices: number
+
+  constructor(devices = 1) {
+    this.devices = devices
+  }
 
   valueOf(tensor: tf.TensorInfo): Value {
     const found = this.values.get(tensor.dataId)

@@ -1,4 +1,5 @@
 /** All operations, by name. */
+import * as Collective from "./Collective.ts"
 import * as Elementwise from "./Elementwise.ts"
 import * as Indexing from "./Indexing.ts"
 import * as Movement from "./Movement.ts"
@@ -10,6 +11,7 @@ import * as Update from "./Update.ts"
 
 /** All operations. */
 export const all: ReadonlyArray<Operation> = [
+  Collective,
   Elementwise,
   Indexing,
   Movement,

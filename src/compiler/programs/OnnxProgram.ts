@@ -112,8 +112,10 @@ export const of = (traced: Trace.Traced): OnnxProgram => {
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Trace.Options = {}): OnnxProgram =>
-  of(Trace.trainStep(step, options))
+export const trainStep = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  options: Omit<Trace.Options, "devices"> = {}
+): OnnxProgram => of(Trace.trainStep(step, options))
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): OnnxProgram => of(Trace.inference(step))

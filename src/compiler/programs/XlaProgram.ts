@@ -16,29 +16,41 @@
  * assert.match(text, /func\.func public @main\(%arg0: tensor<2x3xf32>\) -> tensor<2x3xf32>/)
  * ```
  */
-import type { Inference, TrainStep } from "../../shapes/Step.ts"
+import type { Inference, Split, TrainStep } from "../../shapes/Step.ts"
+import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
 import type { Call, Operation } from "../operations/Operation.ts"
 import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import * as Autocast from "../trace/Autocast.ts"
+import type { Splittable } from "../trace/Split.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as Writing from "./Writing.ts"
 
-/** Options for compiling a step. */
+/** Options for compiling a training step. */
 export interface Options {
   /**
    * The precision of matrix products; default `fp32`. In `tf32` a device without it computes in fp32. In `bf16` values between products
    * are bf16, too (`Autocast`). State, batch and results are always fp32.
    */
   readonly precision?: Graph.Precision
+  /** The number of devices that run the step together, each on its share of the batch; default 1. */
+  readonly devices?: number
+}
+
+/** An array of the batch as a whole, and how the devices share it. */
+export interface Port extends Graph.Value {
+  readonly split?: Split | undefined
 }
 
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
 export interface XlaProgram {
   readonly text: string
+  /** The number of devices that run the program together. Each has the whole state. */
+  readonly devices: number
   /** The state. A training step returns the next state first, in the same order and in the same memory. Others only read it. */
   readonly state: ReadonlyArray<Graph.Value>
-  readonly batch: ReadonlyArray<Graph.Value>
+  /** The batch. On several devices, `main` takes the share of one (`Split.part`). */
+  readonly batch: ReadonlyArray<Port>
   /** The results after the next state. */
   readonly results: ReadonlyArray<Graph.Value>
   /** The record of metrics or of outputs, with a specification in place of every tensor. */
@@ -67,17 +79,26 @@ const call =
     return made.map((value, i) => as(outputs[i]!.dtype)(value))
   }
 
+/** Returns the inputs of a share of the batch as those of the whole batch. */
+const whole = (shares: ReadonlyArray<Graph.Value>, batch: object): ReadonlyArray<Port> => {
+  const leaves = new Map(Tree.leaves<Splittable>(batch).map(([path, leaf]) => [`batch.${path}`, leaf]))
+  return shares.map(({ dtype, name }) => {
+    const { shape, split } = leaves.get(name)!
+    return { name, shape, dtype, split }
+  })
+}
+
 const written = (
   { graph: traced, result }: Trace.Traced,
   state: ReadonlyArray<Graph.Value>,
-  { precision = "fp32" }: Options,
-  donates: boolean
+  specs: object,
+  { devices = 1, donates, precision = "fp32" }: Options & { readonly donates: boolean }
 ): XlaProgram => {
   const graph = Autocast.apply(traced, precision)
   const w = new StableHloWriter(precision)
   const isHeld = new Set(state.map(({ name }) => name))
-  const batch = graph.inputs.filter(({ name }) => !isHeld.has(name))
-  const given = [...state, ...batch]
+  const share = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  const given = [...state, ...share]
   const values = new Map(given.map((value, i): [string, Value] => [value.name, { ...value, name: `%arg${i}` }]))
   const value = Writing.write(graph, values, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
@@ -93,7 +114,7 @@ const written = (
     `%arg${i}: ${typeOf(value)}${donates && i < state.length ? ` {tf.aliasing_output = ${i} : i32}` : ""}`
   )
   const text = [
-    "module @step {",
+    devices === 1 ? "module @step {" : `module @step attributes {mhlo.num_replicas = ${devices} : i32} {`,
     `func.func public @main(${parameters.join(", ")}) -> ${parenthesised(returned)} {`,
     ...w.lines,
     returned.length === 0 ? "return" : `return ${namesOf(returned)} : ${typesOf(returned)}`,
@@ -101,13 +122,22 @@ const written = (
     "}",
     ""
   ].join("\n")
-  return { text, state, batch, results, result }
+  return { text, devices, state, batch: whole(share, specs), results, result }
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram =>
-  written(Trace.trainStep(step), Writing.held("state", step.state as object), options, true)
+  written(Trace.trainStep(step, options), Writing.held("state", step.state as object), step.batch as object, {
+    ...options,
+    donates: true
+  })
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
-export const inference = <W, B, O>(step: Inference<W, B, O>, options: Options = {}): XlaProgram =>
-  written(Trace.inference(step), Writing.held("weights", step.weights as object), options, false)
+export const inference = <W, B, O>(
+  step: Inference<W, B, O>,
+  { precision = "fp32" }: Pick<Options, "precision"> = {}
+): XlaProgram =>
+  written(Trace.inference(step), Writing.held("weights", step.weights as object), step.batch as object, {
+    precision,
+    donates: false
+  })

@@ -267,6 +267,26 @@ export class StableHloWriter {
     return found!
   }
 
+  /** Sums a value over all devices. */
+  allReduce(x: Value, devices: number): Value {
+    const { dtype, shape } = x
+    const one = typeOf({ shape: [], dtype })
+    const groups = `dense<[[${
+      Array.from({ length: devices }, (_, device) => device).join(", ")
+    }]]> : tensor<1x${devices}xi64>`
+    return this.put(
+      [
+        `"stablehlo.all_reduce"(${x.name}) <{replica_groups = ${groups}}> ({`,
+        `^bb0(%a: ${one}, %b: ${one}):`,
+        `  %c = stablehlo.add %a, %b : ${one}`,
+        `  stablehlo.return %c : ${one}`,
+        `}) : (${typeOf(x)}) -> ${typeOf(x)}`
+      ].join("\n"),
+      shape,
+      dtype
+    )
+  }
+
   /** Sums all elements of a window that ends at each element, or that begins there. */
   windowSum(x: Value, axis: number, fromEnd: boolean): Value {
     const { dtype, shape } = x

@@ -11,8 +11,10 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as AdamWSplit from "../graph/AdamWSplit.ts"
 import * as Graph from "../graph/Graph.ts"
 import * as Recompute from "../graph/Recompute.ts"
-import type { Tracer } from "../kernels/Tracer.ts"
+import * as Varying from "../graph/Varying.ts"
+import { NotTraceable, type Tracer } from "../kernels/Tracer.ts"
 import type { Fusion } from "../kernels/Translations.ts"
+import type * as Split from "./Split.ts"
 import * as TraceBackend from "./TraceBackend.ts"
 import * as TracedStep from "./TracedStep.ts"
 
@@ -25,6 +27,8 @@ export interface Options {
   readonly external?: boolean
   /** Keeps only the values at boundaries from the forward pass, and computes the others again. */
   readonly recompute?: boolean
+  /** The number of devices that run the step together, each on its share of the batch; default 1. */
+  readonly devices?: number
 }
 
 /** A traced step, whose values have the element types `D`. */
@@ -51,20 +55,42 @@ const graphOf = (name: string, { graph, inputs }: Tracer, results: ReadonlyArray
   outputs: results
 })
 
-const traced = <S, B, M>(step: TrainStep<S, B, M>, fusion: Fusion, { recompute = false }: Options): Traced =>
+/** Refuses a step of which devices would have different results, or whose batch they do not share. */
+const checkDevices = (batch: object, graph: Graph.Graph): void => {
+  const shared = Tree.leaves<Split.Splittable>(batch).filter(([, { split }]) => split !== undefined)
+  if (shared.length === 0) throw new NotTraceable("no array of its batch says how several devices share it (split)")
+  const { outputs, sumsEqual } = Varying.of(graph, shared.map(([path]) => `batch.${path}`))
+  if (sumsEqual) {
+    throw new NotTraceable("it sums a value over devices that is the same on all of them (Collective.psum)")
+  }
+  const [first] = outputs
+  if (first === undefined) return
+  throw new NotTraceable(
+    `${first.name} would differ between devices; take its sum or its mean over them (Collective.psum, Collective.pmean)`
+  )
+}
+
+const traced = <S, B, M>(
+  step: TrainStep<S, B, M>,
+  fusion: Fusion,
+  { devices = 1, recompute = false }: Options
+): Traced =>
   TraceBackend.run(fusion, (tracer, tensorOf) => {
     const { metrics, next } = TracedStep.train(step, tracer, tensorOf)
     const results = [...outputs(tracer, "metrics", metrics), ...outputs(tracer, "next", next)]
-    const { adamw, graph } = AdamWSplit.split(graphOf(step.name, tracer, results))
+    const made = graphOf(step.name, tracer, results)
+    if (devices > 1) checkDevices(step.batch as object, made)
+    const { adamw, graph } = AdamWSplit.split(made)
     const whole = recompute ? Recompute.apply(graph, tracer.boundaries) : graph
     return { graph: Graph.live(whole), result: TracedStep.specOf(metrics), adamw }
-  })
+  }, devices)
 
 /**
  * Traces a training step.
  *
- * @throws NotTraceable when the step reads values or uses an operation that has no translation; ShapeError when its operands do
- * not fit, or when it does not return a state like the one it takes.
+ * @throws NotTraceable when the step reads values or uses an operation that has no translation, or when several devices would have
+ * different results; ShapeError when its operands do not fit, or when it does not return a state like the one it takes; `Split.Uneven`
+ * when the devices cannot share its batch.
  */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Traced => {
   if (options.external !== true) return traced(step, "layers", options)

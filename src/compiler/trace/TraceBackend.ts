@@ -16,6 +16,10 @@ const FOLDED_UP_TO = 65_536
 class TraceBackend extends tf.KernelBackend {
   tracer = new Tracer()
 
+  /** The number of devices that will run the step together (`Collective.size`). */
+  get devices(): number {
+    return this.tracer.devices
+  }
   override write(values: tf.BackendValues | null, shape: Array<number>, dtype: tf.DataType): object {
     return this.tracer.constant((values ?? []) as ArrayLike<number>, shape, dtype as DType).dataId
   }
@@ -130,11 +134,12 @@ export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
  * Runs `body` synchronously on the tracing backend, and restores the previous backend. Tensors that `body` made are freed, also
- * when it throws.
+ * when it throws. `devices` is the number of devices that will run the step together.
  */
 export const run = <A>(
   fusion: Translations.Fusion,
-  body: (tracer: Tracer, tensorOf: TensorOf) => A
+  body: (tracer: Tracer, tensorOf: TensorOf) => A,
+  devices = 1
 ): A => {
   const engine = tf.engine()
   // Fused kernels that a backend lacks are made of plain ones.
@@ -143,7 +148,7 @@ export const run = <A>(
   const backend = engine.findBackend(name) as TraceBackend
   // A step that compiles another one goes on with its own trace.
   const outer = backend.tracer
-  const tracer = new Tracer()
+  const tracer = new Tracer(devices)
   return BackendScope.run(name, () => {
     backend.tracer = tracer
     const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))

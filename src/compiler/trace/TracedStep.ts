@@ -4,6 +4,7 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type { Tracer } from "../kernels/Tracer.ts"
+import * as Split from "./Split.ts"
 import type { TensorOf } from "./TraceBackend.ts"
 
 const declare = (tracer: Tracer, tensorOf: TensorOf, group: string, spec: object): object =>
@@ -30,7 +31,8 @@ export const keepsShapes = (state: object, next: object): void => {
 /**
  * Returns the metrics and the next state of a training step on the inputs `state.<path>` and `batch.<path>`.
  *
- * @throws ShapeError when its operands do not fit, or when it does not return a state like the one it takes.
+ * @throws ShapeError when its operands do not fit, or when it does not return a state like the one it takes. `Split.Uneven` when the
+ * devices cannot share its batch.
  */
 export const train = <S, B, M>(
   step: TrainStep<S, B, M>,
@@ -38,7 +40,7 @@ export const train = <S, B, M>(
   tensorOf: TensorOf
 ): { readonly metrics: object; readonly next: object } => {
   const state = declare(tracer, tensorOf, "state", step.state as object) as S
-  const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
+  const batch = declare(tracer, tensorOf, "batch", Split.specs(step.batch as object, tracer.devices)) as B
   const { metrics, state: next } = step.run(state, batch) as { metrics: object; state: object }
   keepsShapes(step.state as object, next)
   return { metrics, next }

@@ -25,7 +25,9 @@ export const ComputedOn = Schema.Struct({
   version: Schema.String,
   threads: Schema.Int,
   /** The precision of matrix products. */
-  precision: Schema.String
+  precision: Schema.String,
+  /** The number of devices that shared the batches of training; absent for one. */
+  devices: Schema.optionalKey(Schema.Int)
 })
 export type ComputedOn = typeof ComputedOn.Type
 
@@ -38,7 +40,8 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
   engine: computedOn.engine,
   version: computedOn.version,
   threads: computedOn.threads,
-  precision: computedOn.precision
+  precision: computedOn.precision,
+  ...(computedOn.devices === undefined ? {} : { devices: computedOn.devices })
 })
 
 /** Lists the differences. */
@@ -62,8 +65,9 @@ export const extend = (before: History, now: ComputedOn, from: number): History 
 
 /** Formats it as text: `onnx cpu 1.30.0, 1 thread, fp32`. */
 export const show = (computedOn: ComputedOn): string => {
-  const { engine, precision, threads, version } = computedOn
-  return `${engine} ${version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
+  const { devices, engine, precision, threads, version } = computedOn
+  const shared = devices === undefined ? "" : `, ${devices} devices`
+  return `${engine} ${version}${shared}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
 }
 
 /** Formats a history as text, with the steps. */

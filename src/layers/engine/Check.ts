@@ -1,6 +1,7 @@
 /** Checks of an engine's inputs and results, and the reasons of its errors. */
 import { Effect, Result } from "effect"
 import * as Tracer from "../../compiler/kernels/Tracer.ts"
+import * as Split from "../../compiler/trace/Split.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf } from "../../shapes/Step.ts"
@@ -16,6 +17,7 @@ import {
   NotTraceable,
   OutOfMemory,
   type Reason,
+  UnevenBatch,
   UnsupportedOperation,
   WrongShape
 } from "./EngineError.ts"
@@ -49,6 +51,29 @@ export const arrays = (
   return Effect.map(checked, (entries) => new Map(entries))
 }
 
+/** Fails with `BadInput` if devices would get places of rows that others have. */
+export const shares = (
+  program: string,
+  spec: object,
+  arrays: ReadonlyMap<string, HostTensor.Any>,
+  devices: number
+): Effect.Effect<void, EngineError> => {
+  const wrong = Tree.leaves<Split.Splittable>(spec)
+    .find(([path, { split }]) => !Split.fits(arrays.get(path)!, split, devices))
+  if (wrong === undefined) return Effect.void
+  const [path, { shape: [count = 1] }] = wrong
+  return Effect.fail(
+    new EngineError({
+      program,
+      reason: new BadInput({
+        input: `batch.${path}`,
+        expected: `${count / devices} places of the rows of each of ${devices} devices, in their order`,
+        given: "another number of places for some of them, or in another order"
+      })
+    })
+  )
+}
+
 // The last is OpenVINO's message on an array that is too large for any memory.
 const ALLOCATION =
   /failed to allocate|OOM when allocating|bad_alloc|out of memory|allocation failed|array length|construct a memory desc|shape is too large/i
@@ -69,6 +94,9 @@ const ELSEWHERE = /Cannot parse data from external tensors\..* for tensor: (\S+)
 /** Returns the reason for an error that a runtime threw or reported. */
 export const reasonOf = (cause: unknown): Reason => {
   const detail = (cause instanceof Error ? cause.message : String(cause)).trim()
+  if (cause instanceof Split.Uneven) {
+    return new UnevenBatch({ array: cause.array, rows: cause.rows, devices: cause.devices })
+  }
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
   if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
   const operation = UNSUPPORTED.map((pattern) => pattern.exec(detail)?.[1]).find((found) => found !== undefined)

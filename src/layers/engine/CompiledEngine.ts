@@ -36,6 +36,8 @@ export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpda
 export interface Kind {
   readonly name: string
   readonly about: About
+  /** The number of devices that share the batch of a training step; default 1. */
+  readonly devices?: number
   readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
   readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
   readonly open?: Open
@@ -70,6 +72,7 @@ export const make = (
   {
     about,
     ahead = 0,
+    devices = 1,
     inference: compileInference,
     name,
     open: openProgram = (program, ask, buffers) => call(program, "open", ask, buffers),
@@ -136,6 +139,7 @@ export const make = (
         ahead,
         run: Effect.fnUntraced(function*(batch: HostOf<B>, number?: number) {
           const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+          if (devices > 1) yield* Check.shares(step.name, step.batch as object, given, devices)
           const taken = Effect.gen(function*() {
             yield* intact
             if (number !== undefined && number !== steps + running + 1) {

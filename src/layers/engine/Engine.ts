@@ -48,6 +48,7 @@ export {
   ProviderUnavailable,
   Reason,
   StateCorrupted,
+  UnevenBatch,
   UnsupportedOperation,
   WorkerLost,
   WrongShape

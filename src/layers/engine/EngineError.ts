@@ -133,6 +133,22 @@ export class BadInput extends TaggedError<BadInput>()("BadInput", {
   }
 }
 
+/** The devices cannot share the batch equally. */
+export class UnevenBatch extends TaggedError<UnevenBatch>()("UnevenBatch", {
+  /** The array of the batch, and the number of its rows. */
+  array: Schema.String,
+  rows: Schema.Int,
+  devices: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `${this.devices} devices cannot share the ${this.rows} rows of batch.${this.array} equally`
+  }
+  get remedy() {
+    return "choose a batch size that is a multiple of the number of devices"
+  }
+}
+
 /** An index or a label of the batch is outside of the array that it counts in. */
 export class IndexOutOfRange extends TaggedError<IndexOutOfRange>()("IndexOutOfRange", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -205,6 +221,7 @@ export const Reason = Schema.Union([
   ProviderUnavailable,
   PrecisionUnavailable,
   BadInput,
+  UnevenBatch,
   IndexOutOfRange,
   ExternalDataMissing,
   WorkerLost,

@@ -29,6 +29,11 @@ export interface XlaOptions {
    * lookups of codes are always fp32.
    */
   readonly precision?: "fp32" | "tf32" | "bf16"
+  /**
+   * The number of devices that train together, each on its share of the batch; default 1. Inferences run on the first. With the platform
+   * `cpu` they are parts of one processor, for tests.
+   */
+  readonly devices?: number
   /** The share of a GPU's memory that XLA may take; default 0.75, by XLA. It takes memory as it needs it. */
   readonly memoryFraction?: number
   /**
@@ -80,8 +85,19 @@ const opening = (
 
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: XlaOptions) {
-  const { deterministic = false, memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
+  const { deterministic = false, devices = 1, memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
   const file = plugin ?? (yield* PluginFile.cached(platform))
+  const unavailable = (detail: string) =>
+    new EngineError({
+      program: "start",
+      reason: new ProviderUnavailable({
+        provider: `xla ${platform}`,
+        detail,
+        remedy: `run "patchword setup xla --platform ${platform}", name the file of a plugin in the option plugin` +
+          (devices === 1 ? "" : ", or ask for fewer devices")
+      })
+    })
+  if (!(Number.isSafeInteger(devices) && devices > 0)) return yield* unavailable(`there are no ${devices} devices`)
   const cache = yield* Caches.folder("xla-programs")
   // The flag also turns off the choice among algorithms by their speed.
   const compiler: CompileOptions = deterministic && platform !== "cpu"
@@ -89,21 +105,14 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
     : {}
   const given: Options = {
     file,
+    devices,
     options: {
       ...(platform === "cpu" ? {} : { preallocate: false }),
+      ...(platform === "cpu" && devices > 1 ? { cpu_device_count: BigInt(devices) } : {}),
       ...(memoryFraction === undefined ? {} : { memory_fraction: memoryFraction })
     },
     compiler
   }
-  const unavailable = (detail: string) =>
-    new EngineError({
-      program: "start",
-      reason: new ProviderUnavailable({
-        provider: `xla ${platform}`,
-        detail,
-        remedy: `run "patchword setup xla --platform ${platform}", or name the file of a plugin in the option plugin`
-      })
-    })
   // A survey of engines starts no thread for what is not installed.
   if (!existsSync(file)) return yield* unavailable(`there is no plugin ${file}`)
   const call = yield* Thread.start(Thread.file("XlaWorker"), given)
@@ -129,9 +138,10 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
   const service = CompiledEngine.make(call, {
     open: opening(call, cache, origin),
     ahead: 1,
-    name: `xla ${about.version} ${precision}`,
-    about: { ...about, engine: `xla ${platform}`, precision },
-    trainStep: (step) => program(XlaProgram.trainStep(step, { precision })),
+    devices,
+    name: `xla ${about.version} ${precision}${devices === 1 ? "" : `, ${devices} devices`}`,
+    about: { ...about, engine: `xla ${platform}`, precision, ...(devices === 1 ? {} : { devices }) },
+    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices })),
     inference: (inference) => program(XlaProgram.inference(inference, { precision }))
   })
   return { ...service, load: Check.noForeignModels }

@@ -1,11 +1,12 @@
 /**
- * The worker thread of XLA. It holds programs and their states on a device, and takes one call at a time. The batch of the next step
- * goes to the device while a step runs.
+ * The worker thread of XLA. It holds programs and their states on devices, and takes one call at a time. The batch of the next step
+ * goes to the devices while a step runs.
  */
 import { Effect, Exit, Option, Result, Scope } from "effect"
 import { availableParallelism } from "node:os"
 import { deserialize } from "node:v8"
 import { workerData } from "node:worker_threads"
+import * as Split from "../../compiler/trace/Split.ts"
 import * as Files from "../files/Files.ts"
 import * as Client from "../pjrt/Client.ts"
 import type { CompileOptions } from "../pjrt/CompileOptions.ts"
@@ -22,9 +23,10 @@ import type { Answer, Arrays, Calls, Request } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 import * as TensorFloat32 from "./TensorFloat32.ts"
 
-/** Options of the thread: the plugin's file, and the options of its client and its compiler. */
+/** Options of the thread: the plugin's file, the number of devices that train together, and the options of its client and its compiler. */
 export interface Options {
   readonly file: string
+  readonly devices: number
   readonly options: Client.Options
   readonly compiler: CompileOptions
 }
@@ -37,7 +39,7 @@ interface Open {
   isLost: boolean
 }
 
-const { compiler, file, options } = workerData as Options
+const { compiler, devices, file, options } = workerData as Options
 const opened = new Map<number, Open>()
 const compiled = new Map<string, Executable.Executable>()
 let handles = 0
@@ -94,6 +96,8 @@ const start = (): Answer<"start"> => {
   // The client lives as long as the thread.
   const [made] = scoped(Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options)))
   client = made
+  const found = made.devices.length
+  if (found < devices) throw new Error(`the plugin has ${found} of the ${devices} devices`)
   const [device] = made.devices
   return [{
     version: `${made.platform} (PJRT ${made.plugin.version}${device === undefined ? "" : `, ${device.kind}`})`,
@@ -112,12 +116,18 @@ interface Compiled {
 }
 
 /** Loads a compiled program from bytes, or compiles its text. */
-const made = Effect.fnUntraced(function*(given: Client.Client, text: string, stored: Uint8Array | undefined) {
+const made = Effect.fnUntraced(function*(
+  given: Client.Client,
+  { devices, text }: Pick<XlaSession.Program, "text" | "devices">,
+  stored: Uint8Array | undefined
+) {
   const loaded = stored && (yield* Effect.result(given.handles.attempt(() => Executable.deserialize(given, stored))))
   if (loaded !== undefined && Result.isSuccess(loaded)) {
     return { executable: loaded.success, keys: [Files.sha256(stored!)] } satisfies Compiled
   }
-  const executable = yield* given.handles.attempt(() => Executable.compile(given, text, compiler))
+  const executable = yield* given.handles.attempt(() =>
+    Executable.compile(given, text, { ...compiler, replicas: devices })
+  )
   // A plugin that cannot say its programs as bytes compiles them each time.
   const bytes = Option.getOrUndefined(
     yield* Effect.option(given.handles.attempt(() => Executable.serialize(given, executable)))
@@ -135,18 +145,18 @@ const open = ({ compiled: stored, held: given, model }: Calls["open"]["ask"]): A
   const program: XlaSession.Program = deserialize(model)
   let fresh: Compiled | undefined
   // Evaluations open the same program again and again. Compiled programs live as long as the thread.
-  const compile: XlaSession.Compile = (given, text) => {
-    const known = compiled.get(stored === undefined ? text : Files.sha256(stored))
+  const compile: XlaSession.Compile = (given, program) => {
+    const known = compiled.get(stored === undefined ? program.text : Files.sha256(stored))
     if (known !== undefined) return Effect.as(DeviceMemory.holdsCall(given, known), known)
-    return Effect.flatMap(made(given, text, stored), (one) => {
+    return Effect.flatMap(made(given, program, stored), (one) => {
       fresh = one
       for (const key of one.keys) compiled.set(key, one.executable)
       return Effect.as(DeviceMemory.holdsCall(given, one.executable), one.executable)
     })
   }
-  const { batch, results, state } = program
+  const { batch, devices, results, state } = program
   const fits = Effect.andThen(
-    DeviceMemory.holdsArrays(client!, [...state, ...batch, ...results]),
+    DeviceMemory.holdsArrays(client!, [...state, ...Split.specs(batch, devices), ...results]),
     DeviceMemory.canCount(client!, program.text)
   )
   const [session, scope] = scoped(Effect.andThen(fits, XlaSession.open(client!, program, given, compile)))

@@ -1,6 +1,7 @@
-/** Runs a program in StableHLO, whose state lives on a device. */
+/** Runs a program in StableHLO, whose state lives on one device, or as a whole on each of several. */
 import { Effect, Result, type Scope } from "effect"
 import type { XlaProgram } from "../../compiler/programs/XlaProgram.ts"
+import * as Split from "../../compiler/trace/Split.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Client } from "./Client.ts"
 import * as DeviceArray from "./DeviceArray.ts"
@@ -16,10 +17,10 @@ export type Arrays = Readonly<Record<string, HostTensor.Any>>
 
 /** The memory of a session, in bytes. */
 export interface Memory {
-  /** Number of arrays in the state, and their size on the device. */
+  /** Number of arrays that the state has on all devices, and their size there. */
   readonly arrays: number
   readonly bytes: number
-  /** The memory that a step takes, if the plugin tells it. */
+  /** The memory that a step takes on each device, if the plugin tells it. */
   readonly step: Executable.Memory | undefined
 }
 
@@ -74,24 +75,24 @@ const matched = (program: Program, found: ReadonlyArray<Executable.ResultType>) 
   return expected === given ? Effect.void : Effect.fail(new WrongProgram({ expected, given }))
 }
 
-/** Compiles a StableHLO module. */
+/** Compiles a program. */
 export type Compile = (
   client: Client,
-  text: string
+  program: Pick<Program, "text" | "devices">
 ) => Effect.Effect<Executable.Executable, PjrtError | TooLarge, Scope.Scope>
 
-const compileOnce: Compile = (client, text) =>
+const compileOnce: Compile = (client, { devices, text }) =>
   Effect.acquireRelease(
-    client.handles.attempt(() => Executable.compile(client, text)),
+    client.handles.attempt(() => Executable.compile(client, text, { replicas: devices })),
     (compiled) => Effect.sync(() => Executable.free(client, compiled))
   )
 
 /**
- * Compiles a program for the first device of the client, and puts a state there. All of it is freed when the scope closes; `compile`
- * may give a program that lives longer. A program that donates an array of the state (`tf.aliasing_output`) returns the whole next
- * state first, in the same order. Any other program only reads it. Fails with
- * `WrongArray` if an array of the state does not fit, with `PjrtError` if the program does not compile, and with `WrongProgram` if it
- * returns something else than its ports.
+ * Compiles a program for the first devices of the client, as many as it wants, and puts a state on each of them. All of it is freed when
+ * the scope closes; `compile` may give a program that lives longer. A program that donates an array of the state
+ * (`tf.aliasing_output`) returns the whole next state first, in the same order. Any other program only reads it. On several devices each
+ * gets its share of the batch, and all must return the same. Fails with `WrongArray` if an array of the state does not fit, with
+ * `PjrtError` if the program does not compile, and with `WrongProgram` if it returns something else than its ports.
  */
 export const open = Effect.fnUntraced(function*(
   client: Client,
@@ -100,13 +101,31 @@ export const open = Effect.fnUntraced(function*(
   compile: Compile = compileOnce
 ) {
   const { handles } = client
-  const device = client.devices[0]!
+  const devices = client.devices.slice(0, program.devices)
   const free = (arrays: ReadonlyArray<DeviceArray.DeviceArray>) => arrays.forEach((array) => handles.free(array))
+
+  /** Begins to copy to each device its share of the arrays of ports. Those of the first device come first. */
+  const begun = (ports: Program["batch"], arrays: ReadonlyArray<HostTensor.Any>): DeviceArray.Upload => {
+    const uploads = devices.map((device, place) =>
+      DeviceArray.upload(
+        client,
+        device,
+        arrays.map((array, i) => Split.part(array, ports[i]!.split, devices.length, place))
+      )
+    )
+    return { arrays: uploads.flatMap((upload) => upload.arrays), sent: uploads.flatMap(({ sent }) => sent) }
+  }
+
+  /** Returns the arrays of one device. */
+  const own = (arrays: ReadonlyArray<DeviceArray.DeviceArray>, place: number) => {
+    const count = arrays.length / devices.length
+    return arrays.slice(place * count, (place + 1) * count)
+  }
 
   const placed = Effect.fnUntraced(function*(arrays: Arrays) {
     const host = yield* ordered(program.state, arrays)
     return yield* handles.attempt(() => {
-      const { arrays, sent } = DeviceArray.upload(client, device, host)
+      const { arrays, sent } = begun(program.state, host)
       handles.settle(sent)
       return arrays
     })
@@ -126,24 +145,22 @@ export const open = Effect.fnUntraced(function*(
 
   yield* Effect.addFinalizer(() => Effect.sync(() => free(held)))
   yield* load(state)
-  const executable = yield* compile(client, program.text)
+  const executable = yield* compile(client, program)
   yield* matched(program, executable.results)
   const replaces = isReplacing(program)
 
   const taken = Effect.fnUntraced(function*({ arrays, sent }: DeviceArray.Upload) {
-    const { completed, results } = yield* handles.attempt(() =>
-      Executable.execute(client, executable, [[...held, ...arrays]])
-    )
-    const made = results[0]!
-    const first = replaces ? held.length : 0
-    const told = made.slice(first)
+    const given = devices.map((_, place) => [...own(held, place), ...own(arrays, place)])
+    const { completed, results } = yield* handles.attempt(() => Executable.execute(client, executable, given))
+    const first = replaces ? program.state.length : 0
+    const told = results.map((made) => made.slice(first))
     const ended = Effect.andThen(
       handles.settled([...sent, ...completed]),
-      handles.attempt(() => DeviceArray.download(client, told, program.results))
+      handles.attempt(() => DeviceArray.download(client, told[0]!, program.results))
     )
-    const metrics = yield* Effect.onError(ended, () => Effect.sync(() => free(made)))
-    free([...told, ...(replaces ? held : [])])
-    if (replaces) held = made.slice(0, first)
+    const metrics = yield* Effect.onError(ended, () => Effect.sync(() => free(results.flat())))
+    free([...told.flat(), ...(replaces ? held : [])])
+    if (replaces) held = results.flatMap((made) => made.slice(0, first))
     steps++
     return named(program.results, metrics)
   })
@@ -161,7 +178,7 @@ export const open = Effect.fnUntraced(function*(
   const send: Session["send"] = (batch) =>
     Effect.flatMap(
       ordered(program.batch, batch),
-      (host) => handles.attempt(() => DeviceArray.upload(client, device, host))
+      (host) => handles.attempt(() => begun(program.batch, host))
     )
 
   const take: Session["take"] = (upload) =>
@@ -177,7 +194,8 @@ export const open = Effect.fnUntraced(function*(
     step: (batch) => Effect.uninterruptible(Effect.andThen(intact, Effect.flatMap(send(batch), take))),
     read: Effect.flatMap(
       intact,
-      (arrays) => handles.attempt(() => named(program.state, DeviceArray.download(client, arrays, program.state)))
+      (arrays) =>
+        handles.attempt(() => named(program.state, DeviceArray.download(client, own(arrays, 0), program.state)))
     ),
     memory: Effect.flatMap(intact, (arrays) =>
       handles.attempt(() => ({

@@ -25,7 +25,7 @@ export interface Factors<in out B extends number> {
 
 /** Specifies the factors of `depth` blocks in a batch. */
 export const spec = <B extends number>(depth: number, batch: B): ReadonlyArray<SpecOf<Factors<B>>> => {
-  const factors: SpecOf<Tensor<[B]>> = { shape: [batch], dtype: "float32" }
+  const factors: SpecOf<Tensor<[B]>> = { shape: [batch], dtype: "float32", split: "rows" }
   return Array.from({ length: depth }, () => ({ attention: factors, mlp: factors }))
 }
 

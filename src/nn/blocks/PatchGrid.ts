@@ -69,5 +69,5 @@ export const grid = (sizes: { readonly image: Readonly<Sides>; readonly patch: n
 /** Specifies the images of a batch. */
 export const images = <B extends number, N extends Sizes>(sizes: Readonly<N>, batch: B): SpecOf<Images<B, N>> => {
   const { 0: height, 1: width } = sides(sizes)
-  return { shape: [batch, 3, height, width], dtype: "float32" }
+  return { shape: [batch, 3, height, width], dtype: "float32", split: "rows" }
 }

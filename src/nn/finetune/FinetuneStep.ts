@@ -24,6 +24,7 @@
  * assert.deepStrictEqual(batch.images.shape, [64, 3, 224, 224])
  * ```
  */
+import { pmean } from "../../shapes/Collective.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy, softCrossEntropy } from "../../shapes/Loss.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
@@ -68,8 +69,8 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
     state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
     batch: {
       images: PatchGrid.images(sizes, size),
-      labels: { shape: [size], dtype: "int32" },
-      ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32" } } : {}),
+      labels: { shape: [size], dtype: "int32", split: "rows" },
+      ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32", split: "rows" } } : {}),
       ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
       hyper: AdamW.hyperSpec(adamw.accumulate)
     },
@@ -85,7 +86,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
         }
       }, state.parameters)
       const updated = AdamW.update(state, gradients, hyper, adamw, loss)
-      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+      return { metrics: { loss, ...pmean(aux), gradientNorm: updated.norm }, state: updated.state }
     }
   }
 }

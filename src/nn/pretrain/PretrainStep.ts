@@ -29,6 +29,7 @@
  * ```
  */
 import { argMax } from "../../shapes/Codes.ts"
+import { pmean } from "../../shapes/Collective.ts"
 import { add } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy } from "../../shapes/Loss.ts"
@@ -68,9 +69,9 @@ const masked = <B extends number, M extends number, N extends Mim.Sizes>(
   batch: { readonly size: B; readonly masked: M }
 ): SpecOf<Masked<B, M, N>> => ({
   images: PatchGrid.images(sizes, batch.size),
-  mask: { shape: [batch.size, PatchGrid.patches(sizes)], dtype: "bool" },
-  rows: { shape: [batch.masked], dtype: "int32" },
-  labels: { shape: [batch.masked], dtype: "int32" }
+  mask: { shape: [batch.size, PatchGrid.patches(sizes)], dtype: "bool", split: "rows" },
+  rows: { shape: [batch.masked], dtype: "int32", split: { placesOf: batch.size * PatchGrid.patches(sizes) } },
+  labels: { shape: [batch.masked], dtype: "int32", split: "rows" }
 })
 
 /** The metrics of a step, of the last block (`1`) and of the aggregation head (`2`, absent without a head). */
@@ -114,7 +115,7 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
         return { loss: add(loss_1, loss_2), aux: { ...first, loss_2, accuracy_2: accuracy(aggregated, labels) } }
       }, state.parameters)
       const updated = AdamW.update(state, gradients, hyper, adamw, loss)
-      return { metrics: { loss, ...aux, gradientNorm: updated.norm }, state: updated.state }
+      return { metrics: { loss, ...pmean(aux), gradientNorm: updated.norm }, state: updated.state }
     }
   }
 }

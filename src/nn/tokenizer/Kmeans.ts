@@ -12,7 +12,8 @@
  * assert.deepStrictEqual(Kmeans.kmeans(vectors, start).means.shape, [2, 2])
  * ```
  */
-import { countByCode, lookup, nearest, sumByCode } from "../../shapes/Codes.ts"
+import { countByCode, nearest, sumByCode } from "../../shapes/Codes.ts"
+import * as Collective from "../../shapes/Collective.ts"
 import { isBelow, toFloat, whereRows } from "../../shapes/Elementwise.ts"
 import { l2Normalize } from "../../shapes/Normalization.ts"
 import type { Inference } from "../../shapes/Step.ts"
@@ -33,12 +34,12 @@ export const kmeans = <M extends number, K extends number, E extends number>(
   rounds = ROUNDS
 ): { readonly means: Tensor<[K, E]>; readonly counts: Tensor<[K]> } => {
   const [size] = start.shape
-  let means = lookup(vectors, start)
+  let means = Collective.lookup(vectors, start)
   let counts = toFloat(start)
   for (let round = 0; round < rounds; round++) {
     const codes = nearest(vectors, means)
-    counts = countByCode(codes, size)
-    const next = l2Normalize(sumByCode(vectors, codes, size))
+    counts = Collective.psum(countByCode(codes, size))
+    const next = l2Normalize(Collective.psum(sumByCode(vectors, codes, size)))
     means = whereRows(isBelow(counts, 0.5), means, next)
   }
   return { means, counts }

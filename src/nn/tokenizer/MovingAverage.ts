@@ -14,6 +14,7 @@
  * ```
  */
 import { countByCode, lookup, nearest, straightThrough, sumByCode } from "../../shapes/Codes.ts"
+import * as Collective from "../../shapes/Collective.ts"
 import { add, isBelow, scale, shift, square, stopGradient, sub, where, whereRows } from "../../shapes/Elementwise.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import { l2Normalize } from "../../shapes/Normalization.ts"
@@ -55,7 +56,7 @@ export const quantize = <M extends number, K extends number, E extends number>(
 }
 
 /** The options of the codebook update. */
-export interface UpdateOptions<M extends number> {
+export interface UpdateOptions {
   /** The decay of the moving average: the share of a code that stays. */
   readonly decay: number
   /** The revival of rarely used codes, or null as published. */
@@ -63,8 +64,6 @@ export interface UpdateOptions<M extends number> {
     /** A code is revived when its moving count falls below this share of the count under uniform use. */
     readonly threshold: number
   } | null
-  /** The number of vectors of a batch, which gives the count under uniform use. */
-  readonly vectors: M
 }
 
 /** The number of steps for which a revived code may stay unused before it is revived again. */
@@ -89,23 +88,24 @@ export const freshCount = (options: {
 export const updateCodebook = <M extends number, K extends number, E extends number>(
   state: QuantizerState<K, E>,
   quantized: Pick<Quantized<M, E>, "codes" | "z"> & { readonly counts?: Tensor<[K]> },
-  options: UpdateOptions<M>,
+  options: UpdateOptions,
   rows?: Tensor<[K], "int32">
 ): { readonly state: QuantizerState<K, E>; readonly counts: Tensor<[K]> } => {
   const { codes, counts: given, z } = quantized
-  const { decay, revival, vectors } = options
+  const { decay, revival } = options
   const codebook = state.embedding.weight
   const [size] = codebook.shape
-  const counts = given ?? countByCode(codes, size)
-  const direction = l2Normalize(sumByCode(z, codes, size))
+  const counts = given ?? Collective.psum(countByCode(codes, size))
+  const direction = l2Normalize(Collective.psum(sumByCode(z, codes, size)))
   const target = whereRows(isBelow(counts, 0.5), codebook, direction)
   const moved = l2Normalize(add(scale(codebook, decay), scale(target, 1 - decay)))
   const used = add(scale(state.cluster_size, decay), scale(counts, 1 - decay))
   if (revival === null || rows === undefined) {
     return { state: { embedding: { weight: moved }, cluster_size: used }, counts }
   }
+  const vectors = z.shape[0] * Collective.size()
   const dead = isBelow(used, revival.threshold * vectors / size)
-  const fresh = lookup(z, rows)
+  const fresh = Collective.lookup(z, rows)
   const begun = freshCount({ decay, threshold: revival.threshold, vectors, size })
   return {
     state: {
@@ -127,7 +127,7 @@ export interface Parts<K extends number, E extends number> extends Quantizer.Not
 }
 
 /** The options of the quantizer. */
-export interface Options<K extends number, E extends number> extends Omit<UpdateOptions<number>, "vectors"> {
+export interface Options<K extends number, E extends number> extends UpdateOptions {
   readonly codes: K
   readonly codeWidth: E
   /** True if k-means over the first batch initialises the codes. Otherwise they start as random directions. */
@@ -150,8 +150,7 @@ export const make = <K extends number, E extends number>(
       const { commitment, ...quantized } = quantize(embedding.weight, vectors)
       return { ...quantized, losses: { commitment } }
     },
-    update: (moved, batch, { revive }) =>
-      updateCodebook(moved, batch, { decay, revival, vectors: batch.z.shape[0] }, revive).state,
+    update: (moved, batch, { revive }) => updateCodebook(moved, batch, { decay, revival }, revive).state,
     draw: (keyOf, vectors) => revival === null ? {} : { revive: Rows.drawn(codes, vectors, keyOf("revive")) },
     initial: (keyOf, vectors) => ({
       embedding: {

@@ -15,6 +15,7 @@
  * ```
  */
 import { countByCode } from "../../shapes/Codes.ts"
+import { pmean, psum } from "../../shapes/Collective.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import { add, select } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
@@ -100,7 +101,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
   const { codes, heads, teacherWidth } = sizes
   const inputs = {
     images: PatchGrid.images(sizes, batchSize),
-    targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32" },
+    targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32", split: "rows" },
     hyper: AdamW.hyperSpec(adamw.accumulate)
   }
   return {
@@ -129,13 +130,14 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
         return { loss, aux: { reconstruction, losses, z, codes } }
       }, state.parameters)
       const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
-      const counts = countByCode(aux.codes, codes)
+      const counts = psum(countByCode(aux.codes, codes))
       const after = Quantizer.update(quantizer, moved, { z: aux.z, codes: aux.codes, counts }, batch)
       const before = new Map(Tree.leaves<Tensor<Shape>>(moved))
-      const metrics = { loss, reconstruction: aux.reconstruction, gradientNorm: norm, counts }
-      Quantizer.checkNames(quantizer.name, "losses", aux.losses, [...Object.keys(metrics), ...columns])
+      const { losses, reconstruction } = pmean({ losses: aux.losses, reconstruction: aux.reconstruction })
+      const metrics = { loss, reconstruction, gradientNorm: norm, counts }
+      Quantizer.checkNames(quantizer.name, "losses", losses, [...Object.keys(metrics), ...columns])
       return {
-        metrics: { ...metrics, ...aux.losses },
+        metrics: { ...metrics, ...losses },
         state: {
           ...next,
           quantize: Tree.map<Quantizer.Moved<Q>>(

@@ -16,7 +16,7 @@ const port = (name: string, dtype: HostTensor.DType, ...shape: ReadonlyArray<num
 })
 
 const program = (
-  { batch, results, state }: Omit<XlaSession.Program, "text">,
+  { batch, results, state }: Omit<XlaSession.Program, "text" | "devices">,
   lines: ReadonlyArray<string>,
   returned: ReadonlyArray<string>
 ): XlaSession.Program => {
@@ -30,7 +30,7 @@ func.func public @main(${given.join(", ")}) -> (${types}) {
 ${lines.join("\n")}
 return ${returned.join(", ")} : ${types}
 } }`
-  return { text, state, batch, results }
+  return { text, devices: 1, state, batch, results }
 }
 
 const adding = program(
@@ -103,6 +103,7 @@ onCpu("a session", ({ isOldest, opened }) => {
         state: [port("weights.w", "float32", 2)],
         batch: [port("batch.x", "float32", 2)],
         results: [port("outputs.y", "float32", 2)],
+        devices: 1,
         text: `module @reading {
           func.func public @main(%w: tensor<2xf32>, %x: tensor<2xf32>) -> tensor<2xf32> {
             %y = stablehlo.multiply %w, %x : tensor<2xf32>
