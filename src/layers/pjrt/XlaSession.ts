@@ -154,9 +154,13 @@ export const open = Effect.fnUntraced(function*(
     const { completed, results } = yield* handles.attempt(() => Executable.execute(client, executable, given))
     const first = replaces ? program.state.length : 0
     const told = results.map((made) => made.slice(first))
+    // A batch has arrived when the step is done, and each wait takes a thread.
     const ended = Effect.andThen(
-      handles.settled([...sent, ...completed]),
-      handles.attempt(() => DeviceArray.download(client, told[0]!, program.results))
+      handles.settled(completed),
+      handles.attempt(() => {
+        handles.settle(sent)
+        return DeviceArray.download(client, told[0]!, program.results)
+      })
     )
     const metrics = yield* Effect.onError(ended, () => Effect.sync(() => free(results.flat())))
     free([...told.flat(), ...(replaces ? held : [])])
