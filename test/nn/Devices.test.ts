@@ -10,7 +10,7 @@ import { l2Normalize } from "../../src/shapes/Normalization.ts"
 import type { HostOf, TrainStep } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
-import { NOTHING, onCpu, opened } from "../layers/pjrt/cpuPlugin.ts"
+import { type CpuPlugin, NOTHING, onNewest } from "../layers/pjrt/cpuPlugin.ts"
 import { casesOf } from "./steps.ts"
 
 const STEPS = Array.from({ length: 10 }, (_, i) => i)
@@ -33,15 +33,13 @@ const compile: XlaSession.Compile = (client, { devices, text }) =>
     (made) => Effect.sync(() => Executable.free(client, made))
   )
 
-const opening = (devices: number) => opened({ cpu_device_count: BigInt(devices) })
-
 type Arrays = ReadonlyMap<string, HostTensor.Any>
 
 const listed = (steps: ReadonlyArray<XlaSession.Arrays>): Arrays =>
   new Map(steps.flatMap((arrays, i) => Object.entries(arrays).map(([name, array]) => [`${i} ${name}`, array])))
 
-const together = Effect.fnUntraced(function*<S, B, M>(of: Case<S, B, M>, devices: number) {
-  const client = yield* opening(devices)
+const together = Effect.fnUntraced(function*<S, B, M>({ opened }: CpuPlugin, of: Case<S, B, M>, devices: number) {
+  const client = yield* opened({ cpu_device_count: BigInt(devices) })
   const found = yield* Effect.scoped(Effect.gen(function*() {
     const program = XlaProgram.trainStep(of.step, { devices })
     const session = yield* XlaSession.open(client, program, named("state", of.state(0) as object), compile)
@@ -66,10 +64,10 @@ const compare = (found: Arrays, expected: Arrays) => {
   }
 }
 
-const agrees = <S, B, M>(name: string, of: Case<S, B, M>, devices = 4) =>
+const agrees = <S, B, M>(plugin: CpuPlugin, name: string, of: Case<S, B, M>, devices = 4) =>
   it.effect(`${name}, on ${devices} devices`, () =>
     Effect.gen(function*() {
-      compare(yield* together(of, devices), yield* Effect.provide(alone(of), Engine.layerOnnx()))
+      compare(yield* together(plugin, of, devices), yield* Effect.provide(alone(of), Engine.layerOnnx()))
     }), 180_000)
 
 interface Vectors {
@@ -99,9 +97,9 @@ const clusters: Case<{ readonly means: Tensor<[3, 2]> }, Vectors, { readonly cou
 
 const { finetune, pretrain, tokenizer } = casesOf({ image: 16, batch: 4, small: true })
 
-onCpu("ten steps are those of one device", () => {
-  agrees("tokenizer", tokenizer)
-  agrees("k-means", clusters, 2)
-  agrees("pretraining", pretrain)
-  agrees("fine-tuning", finetune)
+onNewest("ten steps are those of one device", (plugin) => {
+  agrees(plugin, "tokenizer", tokenizer)
+  agrees(plugin, "k-means", clusters, 2)
+  agrees(plugin, "pretraining", pretrain)
+  agrees(plugin, "fine-tuning", finetune)
 })

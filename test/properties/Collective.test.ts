@@ -10,7 +10,7 @@ import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Reduction from "../../src/shapes/Reduction.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import type { Tensor } from "../../src/shapes/Tensor.ts"
-import { onCpu, opened } from "../layers/pjrt/cpuPlugin.ts"
+import { onNewest } from "../layers/pjrt/cpuPlugin.ts"
 import * as Eager from "../parity/eager.ts"
 
 type Rows = Tensor<[4, 3]>
@@ -67,7 +67,7 @@ const draws = fc.record({
   places: fc.tuple(fc.nat(3), fc.nat(3))
 })
 
-onCpu("sums and means over devices", () => {
+onNewest("sums and means over devices", ({ opened }) => {
   it.effect.each([2, 4])(
     "are those over all rows, are linear, and have their gradients, on %i devices",
     (devices) =>

@@ -9,7 +9,7 @@ import * as Reduction from "../../../src/shapes/Reduction.ts"
 import type { HostOf, TrainStep } from "../../../src/shapes/Step.ts"
 import type { Tensor } from "../../../src/shapes/Tensor.ts"
 import * as Tree from "../../../src/shapes/Tree.ts"
-import { onCpu } from "../pjrt/cpuPlugin.ts"
+import { onNewest } from "../pjrt/cpuPlugin.ts"
 
 const NONE = { handles: 0, tensors: 0, bytes: 0 }
 
@@ -44,7 +44,7 @@ const onDevices = <A, E>(
 const refusal = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
 
-onCpu("an engine of two devices", () => {
+onNewest("an engine of two devices", () => {
   it.effect("says so, trains as one device does, and frees what it held on both", () =>
     Effect.gen(function*() {
       const trained = (engine: Engine.Engine["Service"]) =>

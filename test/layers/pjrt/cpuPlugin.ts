@@ -19,12 +19,14 @@ export interface CpuPlugin {
 
 const oldest = Effect.runSync(oldestPlugin.file)
 
+const newest = {
+  name: "the CPU plugin",
+  file: Effect.runSync(PluginFile.cached("cpu")),
+  missing: "not set up, see patchword setup xla"
+}
+
 const plugins = [
-  {
-    name: "the CPU plugin",
-    file: Effect.runSync(PluginFile.cached("cpu")),
-    missing: "not set up, see patchword setup xla"
-  },
+  newest,
   {
     name: "the oldest plugin",
     file: oldest,
@@ -32,24 +34,27 @@ const plugins = [
   }
 ]
 
-export const onCpu = (what: string, body: (plugin: CpuPlugin) => void): void => {
-  for (const { file, missing, name } of plugins) {
-    const title = `${what} on ${name}`
-    if (existsSync(file)) {
-      describe(
-        title,
-        () =>
-          body({
-            file,
-            isOldest: file === oldest,
-            opened: (options) => Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options))
-          })
-      )
-    } else {
-      console.warn(`${title} is skipped: ${missing}`)
-      describe(title, () => it.skip(missing, () => {}))
-    }
+const on = ({ file, missing, name }: typeof newest, what: string, body: (plugin: CpuPlugin) => void): void => {
+  const title = `${what} on ${name}`
+  if (existsSync(file)) {
+    describe(
+      title,
+      () =>
+        body({
+          file,
+          isOldest: file === oldest,
+          opened: (options) => Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options))
+        })
+    )
+  } else {
+    console.warn(`${title} is skipped: ${missing}`)
+    describe(title, () => it.skip(missing, () => {}))
   }
 }
+
+export const onCpu = (what: string, body: (plugin: CpuPlugin) => void): void =>
+  plugins.forEach((plugin) => on(plugin, what, body))
+
+export const onNewest = (what: string, body: (plugin: CpuPlugin) => void): void => on(newest, what, body)
 
 export const NOTHING = { buffer: 0, loaded: 0, executable: 0, event: 0 }
