@@ -164,7 +164,7 @@ describe("stages refuse", () => {
         const error = tagged(yield* Effect.flip(trainTokenizer(other)), "OtherStage")
         assert.strictEqual(error[Runtime.errorExitCode], 73)
         assert.include(error.message, "(seed: the folder has 0, you ask for 1)")
-        assert.include(error.message, "choose another run folder, or another name for the stage. Stages of another run")
+        assert.include(error.message, "choose another run folder: its stages can take the weights of this one")
         const images = Images.layerMemory([set("train", 16)])
         const data = tagged(
           yield* Effect.flip(trainTokenizer(preset.tokenizer).pipe(Effect.provide(images))),
