@@ -393,8 +393,14 @@ describe("the commands", () => {
         ],
         [
           64,
+          ["probe", at("run/pretrain"), "--devices", "4"],
+          /--engine onnx.*expected no --devices 4, which is for --engine xla; leave out --devices 4, or write --engine xla/
+        ],
+        [64, ["probe", at("run/pretrain"), "--engine", "xla", "--devices", "0"], /a whole number from 1 to 64/],
+        [
+          64,
           ["probe", at("run/pretrain"), "--precision", "tf32"],
-          /expected --precision fp32; leave out --precision, or take tensorflow for tf32/
+          /expected --precision fp32; leave out --precision, or take tensorflow or xla for tf32/
         ],
         [
           64,

@@ -3,7 +3,6 @@ import { Effect, Layer } from "effect"
 import { Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Engine from "../../layers/engine/Engine.ts"
-
 import * as Described from "./Described.ts"
 
 /** The engine and its options. */
@@ -17,7 +16,7 @@ export const flags = {
   ),
   precision: Flag.Literals("precision", ["fp32", "tf32", "bf16"]).pipe(
     Described.withDefault(
-      "the number format of matrix products; bf16 on openvino, tensorflow and xla, tf32 on tensorflow with a GPU",
+      "the number format of matrix products; bf16 on openvino, tensorflow and xla, tf32 on tensorflow and xla with a GPU",
       "fp32"
     )
   ),
@@ -27,7 +26,18 @@ export const flags = {
       "high"
     )
   ),
-  xla: Described.flag("xla", "XLA compiles each step as one program; its first run takes long; on tensorflow only")
+  xla: Described.flag("xla", "XLA compiles each step as one program; its first run takes long; on tensorflow only"),
+  platform: Flag.Literals("platform", ["cpu", "cuda"]).pipe(
+    Described.withDefault("the kind of devices; cuda is an NVIDIA GPU; on xla only", "cpu")
+  ),
+  devices: Flag.Int("devices").pipe(
+    Flag.filter((devices) => devices >= 1 && devices <= 64, () => "a whole number from 1 to 64"),
+    Described.withDefault("devices that train together, each on its share of the batch; on xla only", 1)
+  ),
+  deterministic: Described.flag(
+    "deterministic",
+    "two runs on a GPU give the same bytes; steps are slower; on xla only"
+  )
 }
 
 /** The values of {@link flags}. */
@@ -37,25 +47,33 @@ export interface EngineFlags {
   readonly precision: "fp32" | "tf32" | "bf16"
   readonly memory: "high" | "low"
   readonly xla: boolean
+  readonly platform: "cpu" | "cuda"
+  readonly devices: number
+  readonly deterministic: boolean
 }
 
+/** The flags that one engine alone takes, if they are given. */
+const ofOneEngine = ({ deterministic, devices, memory, platform, xla }: EngineFlags) =>
+  [
+    { flag: "--memory low", engine: "onnx", isGiven: memory === "low" },
+    { flag: "--xla", engine: "tensorflow", isGiven: xla },
+    { flag: `--platform ${platform}`, engine: "xla", isGiven: platform !== "cpu" },
+    { flag: `--devices ${devices}`, engine: "xla", isGiven: devices !== 1 },
+    { flag: "--deterministic", engine: "xla", isGiven: deterministic }
+  ].filter(({ isGiven }) => isGiven)
+
 /** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
-export const layer = (
-  { engine: name, memory, precision, threads, xla }: EngineFlags
-): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
+export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
+  const { engine: name, memory, precision, threads, xla } = given
   const refused = (message: string, advice: string) =>
     Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message, advice)))
   const own = threads > 0 ? { threads } : {}
-  if (memory === "low" && name !== "onnx") {
+  const foreign = ofOneEngine(given).find(({ engine }) => engine !== name)
+  if (foreign !== undefined) {
+    const { engine, flag } = foreign
     return refused(
-      "expected --memory high; only onnx computes blocks again",
-      "leave out --memory low, or write --engine onnx"
-    )
-  }
-  if (xla && name !== "tensorflow") {
-    return refused(
-      "expected no --xla, which is for --engine tensorflow",
-      "leave out --xla, or write --engine tensorflow"
+      `expected no ${flag}, which is for --engine ${engine}`,
+      `leave out ${flag}, or write --engine ${engine}`
     )
   }
   switch (name) {
@@ -76,7 +94,12 @@ export const layer = (
     case "xla":
       return threads > 0
         ? refused("expected no --threads; XLA takes all cores", "leave out --threads")
-        : Engine.layerXla({ precision })
+        : Engine.layerXla({
+          precision,
+          platform: given.platform,
+          devices: given.devices,
+          deterministic: given.deterministic
+        })
     case "auto":
       return threads > 0 || precision !== "fp32"
         ? refused(
@@ -87,7 +110,7 @@ export const layer = (
     case "onnx":
     case "reference":
       if (precision !== "fp32") {
-        const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow"
+        const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow or xla"
         return refused("expected --precision fp32", `leave out --precision, or take ${able} for ${precision}`)
       }
       return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
