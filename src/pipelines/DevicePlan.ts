@@ -8,7 +8,6 @@ import * as XlaProgram from "../compiler/programs/XlaProgram.ts"
 import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
 import * as Card from "../layers/pjrt/Card.ts"
-import * as Topology from "../layers/pjrt/Topology.ts"
 import type { Inference, TrainStep } from "../shapes/Step.ts"
 import * as StageSteps from "./StageSteps.ts"
 import { StageName } from "./StageSteps.ts"
@@ -56,6 +55,8 @@ export interface DevicePlanOptions extends StageSteps.Sizes {
 export const devicePlan = Effect.fn("patchword.devicePlan")(function*(preset: Preset, options: DevicePlanOptions) {
   const { precision = "fp32", stages = StageName.literals } = options
   const card = Card.cards[options.card]
+  // Only this plan needs koffi.
+  const Topology = yield* Effect.promise(() => import("../layers/pjrt/Topology.ts"))
   const topology = yield* Topology.ofCard(card)
   const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
     stage: StageName,

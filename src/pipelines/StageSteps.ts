@@ -33,10 +33,11 @@ const none = () => undefined
 /** Passes each of these stages to a visitor. Fails with `ConfigError` if the preset's quantizer is not known. */
 export const visit = Effect.fnUntraced(function*<A, E, R>(
   preset: Preset,
-  { classes, teacherWidth }: Sizes,
+  sizes: Sizes,
   stages: ReadonlyArray<StageName>,
   visitor: Visitor<Effect.Effect<A, E, R>>
 ) {
+  const { classes, teacherWidth } = sizes
   const codes = preset.tokenizer.codebook.size
   const vocabulary = Tokenizer.sizes(preset.tokenizer, teacherWidth)
   const quantizer = yield* Effect.fromResult(Tokenizer.quantizer({ config: preset.tokenizer }))

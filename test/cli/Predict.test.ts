@@ -86,7 +86,7 @@ describe("predict", () => {
       const input = yield* Effect.flip(said("predict", at("classifier"), "--images", picture, "--out", picture))
       assert.match(
         String(input),
-        /disc, 0\.png: there is a file already; name another file, or have it replaced \(--replace\)/
+        /expected a name that ends in \.csv, the kind of file that is written, got .*disc, 0\.png/
       )
       assert.deepStrictEqual(readFileSync(picture), before)
       const out = at("out", "again.csv")

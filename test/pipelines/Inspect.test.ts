@@ -29,7 +29,6 @@ describe("inspecting a file", () => {
       ["a.txt", Buffer.from("abc")],
       ["a.json", Buffer.from("{}")],
       ["empty.bin", Buffer.of()],
-      ["log.jsonl", Buffer.from(ROW)],
       ["a.png", Buffer.from("89504e470d0a1a0a0000000d49484452", "hex")],
       ["random.pth", Buffer.alloc(100, 0xa7)],
       ["random.safetensors", Buffer.alloc(100, 0xa7)]

@@ -122,7 +122,7 @@ describe("Preset.with", () => {
     const { message } = Effect.runSync(
       Effect.flip(Config.merge(Preset.Preset, "it")(Presets.tiny, { pretrain: value as Json.Changes }))
     )
-    assert.include(message, "pretrain.")
+    assert.include(message, "pretrain: missing keys: ")
   })
 
   it("takes changes one after the other as it takes them together, in whatever order", () => {
@@ -156,8 +156,8 @@ describe("Preset.with", () => {
     const problems = Result.isFailure(given) && Array.isArray(given.failure) ? given.failure : []
     assert.isNotEmpty(problems)
     for (const { message, path: at } of problems) {
-      assert.strictEqual(message, "missing key")
-      assert.isTrue(at.startsWith(`${path}.`))
+      assert.match(message, /^missing keys?\b/)
+      assert.strictEqual(at, path)
     }
   })
 

@@ -43,7 +43,12 @@ describe("the examples of the module headers", () => {
   it("exist in every public module but those that only a run can show", () => {
     assert.deepStrictEqual(
       modules.filter((module) => examples(module).length === 0).map(({ path }) => path),
-      ["src/pipelines/report/ReportPage.ts", "src/pipelines/training/Batches.ts"]
+      [
+        "src/pipelines/evaluate/TestFolders.ts",
+        "src/pipelines/report/ReportPage.ts",
+        "src/pipelines/report/RobustnessPage.ts",
+        "src/pipelines/training/Batches.ts"
+      ]
     )
   })
 

@@ -12,13 +12,14 @@ export const replace = Described.flag("replace", "write over a file that exists 
  * `FileError` if it, or a file that is written `beside` it, cannot be written, or if there is such a file and it may not be replaced.
  */
 export const check = Effect.fnUntraced(function*(
-  { ending, out, replace, beside = () => [] }: {
+  output: {
     readonly out: Option.Option<string>
     readonly ending: string
     readonly replace: boolean
     readonly beside?: (file: string) => ReadonlyArray<string>
   }
 ) {
+  const { ending, out, replace, beside = () => [] } = output
   if (Option.isNone(out)) return
   const file = out.value
   if (!file.endsWith(ending)) {

@@ -135,9 +135,9 @@ export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(
   step: Inference<W, B, O>,
-  { precision = "fp32" }: Pick<Options, "precision"> = {}
+  options: Pick<Options, "precision"> = {}
 ): XlaProgram =>
   written(Trace.inference(step), Writing.held("weights", step.weights as object), step.batch as object, {
-    precision,
+    ...options,
     donates: false
   })

@@ -53,11 +53,12 @@ export const specs = <T extends object>(batch: T, devices: number): T =>
 
 /** Returns the part of an array that a device gets. It shares the array's memory where it can. */
 export const part = (
-  { data, dtype, shape }: HostTensor.Any,
+  array: HostTensor.Any,
   split: Split | undefined,
   devices: number,
   device: number
 ): HostTensor.Any => {
+  const { data, dtype, shape } = array
   if (split === undefined || devices === 1) return { data, dtype, shape }
   const length = data.length / devices
   const own = data.subarray(device * length, (device + 1) * length)

@@ -55,7 +55,8 @@ export interface Tally {
 }
 
 /** Begins to count the right answers on a split. Scores are not kept. */
-export const tally = ({ among, classes, labels, set }: Classes.Met): Tally => {
+export const tally = (met: Classes.Met): Tally => {
+  const { among, classes, labels, set } = met
   const possible = among?.length ?? classes.length
   const answers = among === undefined ? undefined : new Map(Array.from(among, (number, place) => [number, place]))
   const counts = { 1: 0, [TOP]: 0 }

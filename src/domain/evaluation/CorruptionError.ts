@@ -64,11 +64,9 @@ const whole = (values: ReadonlyArray<number | undefined>): number | undefined =>
 /** Computes the errors from those of each severity, as shares. `clean` is the error on the same images without corruption. */
 export const measure = (
   severities: ReadonlyMap<Kind, ReadonlyArray<number>>,
-  { alexnetClean = ALEXNET_CLEAN, clean }: {
-    readonly clean?: number | undefined
-    readonly alexnetClean?: number | undefined
-  } = {}
+  options: { readonly clean?: number | undefined; readonly alexnetClean?: number | undefined } = {}
 ): Measured => {
+  const { alexnetClean = ALEXNET_CLEAN, clean } = options
   const errors = new Map(Array.from(severities, ([kind, values]) => {
     const alexnet = values.length === SEVERITIES ? ALEXNET.get(kind) : undefined
     const own = mean(values)

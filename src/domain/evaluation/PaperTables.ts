@@ -80,7 +80,8 @@ export interface Sizes {
 }
 
 /** Returns the paper's name of a network's size at 224 pixels; `undefined` for other sizes. */
-export const sizeOf = ({ depth, imageSize, patchSize, width }: Sizes): "ViT-B/16" | "ViT-L/16" | undefined => {
+export const sizeOf = (sizes: Sizes): "ViT-B/16" | "ViT-L/16" | undefined => {
+  const { depth, imageSize, patchSize, width } = sizes
   if (imageSize !== 224 || patchSize !== 16) return undefined
   if (width === 768 && depth === 12) return "ViT-B/16"
   return width === 1024 && depth === 24 ? "ViT-L/16" : undefined
@@ -112,9 +113,11 @@ export interface Evaluated {
  * 1600 epochs of pretraining, the validation set's number is that of 300 epochs.
  */
 export const counterpart = (
-  { epochs = 0, verb, vit }: Evaluated,
-  { classes, split }: { readonly split: string; readonly classes: number }
+  evaluated: Evaluated,
+  on: { readonly split: string; readonly classes: number }
 ): Entry | undefined => {
+  const { epochs = 0, verb, vit } = evaluated
+  const { classes, split } = on
   const size = sizeOf(vit)
   if (size === undefined || verb === "knn") return undefined
   const isValidation = VALIDATION.test(split) && classes === CLASSES

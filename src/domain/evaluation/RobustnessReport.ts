@@ -69,7 +69,7 @@ const present = <const K extends string>(key: K, value: number | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: number }
 
 /** Makes the report of figures. `clean` is the name of the set that the corrupted images are made of. */
-export const make = ({ alexnetClean = CorruptionError.ALEXNET_CLEAN, clean, ...found }: {
+export const make = (figures: {
   readonly network: string
   readonly measure: RobustnessReport["measure"]
   readonly sets: ReadonlyArray<SetFigure>
@@ -77,6 +77,7 @@ export const make = ({ alexnetClean = CorruptionError.ALEXNET_CLEAN, clean, ...f
   readonly clean?: string | undefined
   readonly alexnetClean?: number | undefined
 }): RobustnessReport => {
+  const { alexnetClean = CorruptionError.ALEXNET_CLEAN, clean, ...found } = figures
   const isClassifier = found.measure === "top-1"
   const byKind = Map.groupBy(found.corruptions, ({ kind }) => kind)
   const severities = new Map(Array.from(byKind, ([kind, figures]) => [

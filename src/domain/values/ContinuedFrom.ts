@@ -46,8 +46,10 @@ export const show = (continuedFrom: ContinuedFrom): string => {
 }
 
 /** Returns the record without the folders above the run, for files that are shared: they belong to a machine. */
-export const portable = ({ run, ...from }: ContinuedFrom): ContinuedFrom =>
-  run === undefined ? from : { ...from, run: run.split(/[/\\]/).findLast((name) => name !== "") ?? run }
+export const portable = (from: ContinuedFrom): ContinuedFrom => {
+  const { run, ...rest } = from
+  return run === undefined ? rest : { ...rest, run: run.split(/[/\\]/).findLast((name) => name !== "") ?? run }
+}
 
 /** Returns the identity of a stage's computation: its configuration, and the state that it continues from, without its path. */
 export const within = (config: Json.Json, from: ContinuedFrom | undefined): Json.Json => {

@@ -15,7 +15,6 @@
  * ```
  */
 import { Effect, Runtime, Schema } from "effect"
-import sharp from "sharp"
 import type { AugmentConfig } from "../../domain/config/AugmentConfig.ts"
 import * as Corruption from "../../domain/corruptions/Corruption.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
@@ -58,6 +57,8 @@ export interface Options {
 /** Writes a picture as JPEG, and decodes it. */
 const compressed = ({ data, height, width }: Picture, quality: number): Effect.Effect<Picture> =>
   Effect.promise(async () => {
+    // Only this kind needs it, and importing it takes time.
+    const { default: sharp } = await import("sharp")
     const file = await sharp(data, { raw: { width, height, channels: 3 } }).jpeg({ quality }).toBuffer()
     const read = await sharp(file).toColourspace("srgb").raw().toBuffer()
     return { width, height, data: new Uint8Array(read.buffer, read.byteOffset, read.length) }

@@ -37,7 +37,8 @@ const absent = (part: XlaCuda.Part): string =>
  * with `FileError` where the folder cannot be written.
  */
 export const install = Effect.fn("patchword.setup.xla")(
-  function*({ part, platform }: XlaSetupOptions, report: SetupCommand.Report) {
+  function*(options: XlaSetupOptions, report: SetupCommand.Report) {
+    const { part, platform } = options
     const files = yield* Files.make
     const folder = yield* PluginFile.folder(platform)
     const { megabytes, sha256, version, wheel } = PluginFile.PLUGINS[platform]
