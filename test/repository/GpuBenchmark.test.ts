@@ -170,7 +170,7 @@ describe("the process of a part", () => {
       }
     }
     assert.isAbove(pid, 0)
-    assert.match(state(), /^(gone|Z|X)$/)
+    await vi.waitFor(() => assert.match(state(), /^(gone|Z|X)$/))
   })
 })
 
