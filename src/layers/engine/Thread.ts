@@ -1,14 +1,13 @@
 /** Worker threads that run programs. */
 import { Effect, Schema } from "effect"
-import { Worker } from "node:worker_threads"
+import * as WorkerThread from "../machine/WorkerThread.ts"
 import * as Check from "./Check.ts"
 import type { Call } from "./CompiledEngine.ts"
 import { EngineError, Reason, WorkerLost } from "./EngineError.ts"
 import type { Calls, Response } from "./Protocol.ts"
 
-/** Returns the file of a worker's program: TypeScript in the sources, JavaScript in a build. */
-export const file = (name: string): URL =>
-  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+/** Returns the file of a worker's program. */
+export const file = (name: string): URL => WorkerThread.file(name, import.meta.url)
 
 const reasonOf = Schema.decodeSync(Reason)
 
@@ -18,9 +17,7 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object) 
   let lost: WorkerLost | undefined
   let calls = 0
   const worker = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      new Worker(program, { workerData: options, execArgv: ["--disable-warning=ExperimentalWarning"] })
-    ),
+    Effect.sync(() => WorkerThread.start(program, options)),
     (running) => {
       // The layer's finalizer waits for the end of the worker.
       running.ref()

@@ -1,11 +1,11 @@
 /** Draws the initial values of large networks in worker threads. */
 import { Effect } from "effect"
 import { availableParallelism } from "node:os"
-import { Worker } from "node:worker_threads"
 import * as Parameter from "../../nn/blocks/Parameter.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import * as WorkerThread from "../machine/WorkerThread.ts"
 
 type Parameters = Record<string, Parameter.Parameter<Shape>>
 
@@ -21,12 +21,12 @@ export interface Share {
 /** Number of values from which on a thread is worth its start. */
 const LARGE = 2 ** 22
 
-const program = new URL(`./InitialValuesWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+const program = WorkerThread.file("InitialValuesWorker", import.meta.url)
 
 /** Draws a share in a thread of its own, or here if the thread is lost. */
 const drawnByThread = (share: Share): Effect.Effect<Values> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => new Worker(program, { workerData: share, execArgv: ["--disable-warning=ExperimentalWarning"] })),
+    Effect.sync(() => WorkerThread.start(program, share)),
     (worker) =>
       Effect.callback<Values>((resume) => {
         const here = () => resume(Effect.sync(() => Parameter.initialise(share.spec, share.seed)))

@@ -22,9 +22,10 @@
  */
 import { Effect } from "effect"
 import { availableParallelism } from "node:os"
-import { Worker } from "node:worker_threads"
+import type { Worker } from "node:worker_threads"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import type * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
+import * as WorkerThread from "../../machine/WorkerThread.ts"
 import * as Augment from "./Augment.ts"
 
 /** A task of a thread: write the views of an image to a position of a batch in shared memory. */
@@ -41,7 +42,7 @@ const LARGE = 2 ** 15
 // One thread makes views at about the speed at which two others decode.
 const MOST = 4
 
-const program = new URL(`./ViewWorker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+const program = WorkerThread.file("ViewWorker", import.meta.url)
 
 /** A thread with its present task and its waiting tasks. */
 interface ViewWorker {
@@ -64,7 +65,7 @@ export const make = Effect.fnUntraced(function*(
   let closed = false
 
   const begin = (): ViewWorker => {
-    const worker = new Worker(program, { workerData: recipe, execArgv: ["--disable-warning=ExperimentalWarning"] })
+    const worker = WorkerThread.start(program, recipe)
     const begun: ViewWorker = { worker, tasks: new Map() }
     const end = () => {
       lost = true
