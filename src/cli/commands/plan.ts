@@ -33,9 +33,12 @@ const VALUES = 14
 const timeOf = ({ imagesPerSecond }: typeof Plan.StagePlan.Type, seconds: number | null): string =>
   seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : Duration.show(seconds, figure)
 
+/** Makes the rows of a table, with a column for each stage. */
+const rowsOf = <S>(stages: ReadonlyArray<S>) => (name: string, of: (stage: S) => string): string =>
+  name.padEnd(NAMES) + stages.map((stage) => of(stage).padStart(VALUES)).join("")
+
 const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.Plan): string => {
-  const row = (name: string, of: (stage: typeof Plan.StagePlan.Type) => string) =>
-    name.padEnd(NAMES) + stages.map((stage) => of(stage).padStart(VALUES)).join("")
+  const row = rowsOf(stages)
   return [
     `${engine}, ${here.cores} cores, ${Memory.show(here.memory)}`,
     row("", ({ stage }) => stage),
@@ -56,8 +59,7 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
 }
 
 const deviceTable = ({ device, memory, precision, problems, stages }: DevicePlan.DevicePlan): string => {
-  const row = (name: string, of: (stage: typeof DevicePlan.DeviceStage.Type) => string) =>
-    name.padEnd(NAMES) + stages.map((stage) => of(stage).padStart(VALUES)).join("")
+  const row = rowsOf(stages)
   return [
     `${device}, ${Memory.show(memory)}, ${precision}, by XLA's compiler`,
     row("", ({ stage }) => stage),
@@ -111,13 +113,8 @@ export const plan = Command.make("plan", {
       const [first] = found.stages
       if (first !== undefined && found.stages.every(({ stepsPerEpoch }) => stepsPerEpoch === 0)) {
         const { accumulate = 1, batchSize } = preset[first.stage].optimizer
-        return yield* new Batches.TooFewImages({
-          stage: first.stage,
-          set: set.name,
-          images: set.length,
-          needed: batchSize * accumulate,
-          fitting: Math.floor(set.length / accumulate)
-        })
+        const { length: images, name } = set
+        return yield* Batches.tooFewImages({ stage: first.stage, set: name, images, batchSize, batches: accumulate })
       }
     })
     if (Option.isNone(given.device)) {

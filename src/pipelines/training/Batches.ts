@@ -37,6 +37,20 @@ export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
   }
 }
 
+/** Makes the error of images that do not fill the batches of one update. */
+export const tooFewImages = (
+  found: {
+    readonly stage: string
+    readonly set: string
+    readonly images: number
+    readonly batchSize: number
+    readonly batches: number
+  }
+): TooFewImages => {
+  const { batches, batchSize, images, set, stage } = found
+  return new TooFewImages({ stage, set, images, needed: batchSize * batches, fitting: Math.floor(images / batches) })
+}
+
 /** The images are decoded with other colours than the network's configuration asks for. */
 export class OtherColours extends TaggedError<OtherColours>()("OtherColours", {
   set: Schema.String,
@@ -165,9 +179,7 @@ export const training = Effect.fnUntraced(function*(options: {
   const sampler = Sampling.make({ ...sampling, stage, seed, labels: set.labels, batchSize, accumulate, shard })
   const { images, stepsPerEpoch } = sampler
   if (stepsPerEpoch === 0) {
-    const updates = accumulate * shard.count
-    const fitting = Math.floor(images / updates)
-    return yield* new TooFewImages({ stage, set: set.name, images, needed: batchSize * updates, fitting })
+    return yield* tooFewImages({ stage, set: set.name, images, batchSize, batches: accumulate * shard.count })
   }
   const { memory, recycle } = recycler()
   const put = yield* ViewWorkers.make({ size, secondSize, augment, policies })
