@@ -1,5 +1,5 @@
 /** `patchword robustness`: how a network does on unusual and on corrupted images. */
-import { Console, Effect, Layer, Option } from "effect"
+import { Console, Effect, Layer, Option, Record } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import type { Corruption } from "../../domain/corruptions/Corruption.ts"
@@ -81,13 +81,16 @@ export const robustness = Command.make("robustness", {
     const network = NetworkFlags.withColour(yield* chosen(given.network), given.colour)
     const { augment } = network.config
     const size = network._tag === "Tokenizer" ? network.config.encoder.imageSize : network.config.vit.imageSize
-    const folders = Object.fromEntries(
-      Object.keys(layouts).map((key) => [key, Option.getOrUndefined(given[key as keyof typeof layouts])])
-    ) as { readonly [K in keyof typeof layouts]: string | undefined }
-    const named = Object.entries(FOLDERS).filter(([key]) => folders[key as keyof typeof FOLDERS] !== undefined)
-    if (network._tag === "Tokenizer" && named.length > 0) {
+    const folders = {
+      imagenetA: Option.getOrUndefined(given.imagenetA),
+      imagenetR: Option.getOrUndefined(given.imagenetR),
+      sketch: Option.getOrUndefined(given.sketch),
+      imagenetC: Option.getOrUndefined(given.imagenetC)
+    }
+    const [named] = Record.toEntries(FOLDERS).flatMap(([key, flag]) => folders[key] === undefined ? [] : [flag])
+    if (network._tag === "Tokenizer" && named !== undefined) {
       return yield* Config.refusal(
-        named[0]![1],
+        named,
         "expected a classifier; a tokenizer is measured on the images of --images"
       )
     }
@@ -103,7 +106,7 @@ export const robustness = Command.make("robustness", {
     const stage = network.provenance?.stage ?? network._tag.toLowerCase()
     const folder = Option.isSome(given.out) ? given.out : yield* Results.runOf(given.network)
     // With sets of their own, the images of --images are optional.
-    const hasClean = named.length === 0 || Option.isSome(given.images)
+    const hasClean = named === undefined || Option.isSome(given.images)
     const { report, sets } = yield* Effect.gen(function*() {
       const clean = hasClean ? yield* (yield* Images).load(given.split) : undefined
       const sets = clean === undefined ? [] : [clean]

@@ -77,7 +77,8 @@ export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   ).join("\n")
 }
 
-const percent = (share: number): string => (100 * share).toFixed(1)
+/** Formats a share in percent without the sign, or an empty cell. */
+export const percent = (share: number | undefined): string => share === undefined ? "" : (100 * share).toFixed(1)
 
 /** Figures, those of the network before training where they were measured, and the paper's numbers where it has any. */
 interface Measured {
@@ -109,7 +110,7 @@ const table = ({ found, paper = [], random }: Measured): string => {
       String(classes),
       percent(top1),
       `${percent(low)} to ${percent(high)}`,
-      ...some(five, top5 === undefined ? "" : percent(top5)),
+      ...some(five, percent(top5)),
       percent(largestClass),
       ...some(random !== undefined, percent(random?.[i]?.top1 ?? 0)),
       ...some(known, PaperTables.show(paper[i]))

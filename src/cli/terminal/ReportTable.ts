@@ -1,18 +1,16 @@
 /** The evaluation of a run as plain text. */
 import type { Report, Scores } from "../../domain/evaluation/Report.ts"
 import * as Numbers from "../../pipelines/report/Numbers.ts"
+import * as Print from "./Print.ts"
 
 // All columns together are narrower than a terminal of 80 characters.
 const NAMES = 23
 const WIDTH = 11
 
-const percent = (share: number | undefined): string =>
-  (share === undefined ? "" : (100 * share).toFixed(1)).padStart(WIDTH)
-
 const row = (name: string, pick: (scores: Scores) => number | undefined, report: Report): string =>
   name.padEnd(NAMES) +
   [report, report.rendition.flat, report.rendition["3d"], report.renditionSeen.flat, report.renditionSeen["3d"]]
-    .map((scores) => percent(pick(scores))).join("")
+    .map((scores) => Print.percent(pick(scores)).padStart(WIDTH)).join("")
 
 const plain = (text: string): string => text.replaceAll(Numbers.SPACE, " ")
 

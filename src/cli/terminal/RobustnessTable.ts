@@ -3,7 +3,7 @@ import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import type { RobustnessReport } from "../../domain/evaluation/RobustnessReport.ts"
 import * as Print from "./Print.ts"
 
-const percent = (share: number | undefined): string => share === undefined ? "" : (100 * share).toFixed(1)
+const { percent } = Print
 
 const sets = ({ measure, sets: all }: RobustnessReport): string => {
   const known = all.some(({ paper }) => paper !== undefined)

@@ -1,15 +1,16 @@
 /** Refuses programs that no device could hold, before XLA sees them: its plugin for processors ends the process then. */
 import { Effect, Result } from "effect"
 import { totalmem } from "node:os"
-import type * as HostTensor from "../../shapes/HostTensor.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Client from "./Client.ts"
 import * as Executable from "./Executable.ts"
 import { TooLarge } from "./XlaSessionError.ts"
 
-const BYTES: Readonly<Record<HostTensor.DType, number>> = { float32: 4, int32: 4, bool: 1 }
-
 const bytesOf = (ports: ReadonlyArray<Pick<HostTensor.Any, "shape" | "dtype">>): number =>
-  ports.reduce((sum, { dtype, shape }) => sum + shape.reduce((size, length) => size * length, BYTES[dtype]), 0)
+  ports.reduce(
+    (sum, { dtype, shape }) => sum + HostTensor.size(shape) * HostTensor.ARRAYS[dtype].BYTES_PER_ELEMENT,
+    0
+  )
 
 const within = (client: Client.Client, what: string, bytes: number): Effect.Effect<void, TooLarge> => {
   const limit = Client.memory(client, client.devices[0]!)?.limit ?? totalmem()

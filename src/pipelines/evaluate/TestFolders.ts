@@ -1,5 +1,5 @@
 /** ImageNet's test sets in the layouts in which they are published: ImageNet-A, -R, -Sketch and -C. */
-import { Effect, Runtime, Schema } from "effect"
+import { Effect, Option, Runtime, Schema } from "effect"
 import type { Corruption } from "../../domain/corruptions/Corruption.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -72,7 +72,7 @@ export const tests = Effect.fnUntraced(function*(
     }))
   ]
   const isThere = (folder: string) =>
-    Effect.map(Effect.option(fs.stat(folder)), (info) => info._tag === "Some" && info.value.type === "Directory")
+    Effect.map(Effect.option(fs.stat(folder)), Option.exists(({ type }) => type === "Directory"))
   const missing = yield* Effect.filter(found, ({ folder }) => Effect.map(isThere(folder), (there) => !there))
   const [first] = missing
   if (first !== undefined) {
