@@ -77,8 +77,6 @@ const free = ({ buffer, byteLength }: Packed["data"]): void => {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
-const WIDTH: Readonly<Record<DType, number>> = { float32: 4, int32: 4, bool: 1 }
-
 /**
  * Returns the message of an error of a run: the operator and its problem. TensorFlow adds its places in the graph, and the addon
  * cuts the message.
@@ -200,7 +198,7 @@ export const open = Effect.fnUntraced(function*(binding: Binding, name: string, 
     }),
     close: Effect.sync(() => binding.deleteSavedModel(session)),
     tensors: state.length,
-    bytes: state.reduce((sum, { dtype, shape }) => sum + WIDTH[dtype] * HostTensor.size(shape), 0)
+    bytes: state.reduce((sum, { dtype, shape }) => sum + HostTensor.bytes({ dtype, shape }), 0)
   }
   return opened
 })

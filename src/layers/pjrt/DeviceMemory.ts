@@ -7,10 +7,7 @@ import * as Executable from "./Executable.ts"
 import { TooLarge } from "./XlaSessionError.ts"
 
 const bytesOf = (ports: ReadonlyArray<Pick<HostTensor.Any, "shape" | "dtype">>): number =>
-  ports.reduce(
-    (sum, { dtype, shape }) => sum + HostTensor.size(shape) * HostTensor.ARRAYS[dtype].BYTES_PER_ELEMENT,
-    0
-  )
+  ports.reduce((sum, port) => sum + HostTensor.bytes(port), 0)
 
 const within = (client: Client.Client, what: string, bytes: number): Effect.Effect<void, TooLarge> => {
   const limit = Client.memory(client, client.devices[0]!)?.limit ?? totalmem()
