@@ -8,11 +8,13 @@ import * as Hf from "./fixtures/hf.ts"
 import { imageOps } from "./fixtures/imageOps.ts"
 import { masks } from "./fixtures/masks.ts"
 import { mim } from "./fixtures/mim.ts"
+import { miou } from "./fixtures/miou.ts"
 import { misc } from "./fixtures/misc.ts"
 import { mixup } from "./fixtures/mixup.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
 import { relpos } from "./fixtures/relpos.ts"
 import { robustness } from "./fixtures/robustness.ts"
+import { segAugment } from "./fixtures/segAugment.ts"
 import { segmentation } from "./fixtures/segmentation.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import * as Timm from "./fixtures/timm.ts"
@@ -31,11 +33,13 @@ const handlers: Readonly<Record<string, Handler>> = {
   image_ops: imageOps,
   masks,
   mim,
+  miou,
   misc,
   mixup,
   quantizer,
   relpos,
   robustness,
+  seg_augment: segAugment,
   seg_backbone: segmentation,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,

@@ -13,6 +13,7 @@
  * assert.strictEqual(pixelAccuracy, 2 / 3)
  * ```
  */
+import { IGNORED } from "../pixels/LabelMap.ts"
 
 /** Pixel counts of each class: by label, by prediction, and by both. Pixels without a label are not counted. */
 export interface Counts {
@@ -21,8 +22,7 @@ export interface Counts {
   readonly both: Float64Array
 }
 
-/** The label of pixels that are not counted. */
-export const IGNORED = 255
+export { IGNORED }
 
 /** Returns counts of no pixels. */
 export const empty = (classes: number): Counts => ({
@@ -32,14 +32,20 @@ export const empty = (classes: number): Counts => ({
 })
 
 /** Adds the pixels of one or more images to counts. Pixels whose label is `ignored` are left out. */
-export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, ignored: number = IGNORED): Counts => {
+export const add = (
+  counts: Counts,
+  predicted: Int32Array | Uint8Array,
+  labels: Int32Array | Uint8Array,
+  ignored: number = IGNORED
+): Counts => {
   if (predicted.length !== labels.length) {
     throw new RangeError(`mean IoU: ${predicted.length} predictions but ${labels.length} labels`)
   }
   const classes = counts.both.length
   const next = { labelled: counts.labelled.slice(), predicted: counts.predicted.slice(), both: counts.both.slice() }
-  labels.forEach((label, i) => {
-    if (label === ignored) return
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i]!
+    if (label === ignored) continue
     const guess = predicted[i]!
     if (!(label >= 0 && label < classes && guess >= 0 && guess < classes)) {
       throw new RangeError(`mean IoU: pixel ${i} is ${guess} with label ${label}, but there are ${classes} classes`)
@@ -47,7 +53,7 @@ export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, i
     next.labelled[label]!++
     next.predicted[guess]!++
     if (label === guess) next.both[label]!++
-  })
+  }
   return next
 }
 
@@ -55,12 +61,11 @@ export const add = (counts: Counts, predicted: Int32Array, labels: Int32Array, i
 export interface Scores {
   /** IoU of each class; `undefined` for classes that are neither labelled nor predicted. */
   readonly iou: ReadonlyArray<number | undefined>
+  /** The share of each class's pixels that were predicted correctly; `undefined` for classes without labels. */
+  readonly accuracy: ReadonlyArray<number | undefined>
   /** Mean IoU over the classes that have one. */
   readonly meanIou: number
-  /**
-   * Mean accuracy over the classes that have labels. A class's accuracy is the share of its pixels that were predicted
-   * correctly.
-   */
+  /** Mean accuracy over the classes that have labels. */
   readonly meanAccuracy: number
   /** The share of labelled pixels that were predicted correctly. */
   readonly pixelAccuracy: number
@@ -84,10 +89,12 @@ export const scores = (counts: Counts): Scores => {
   const { both, labelled, predicted } = counts
   const hits = Array.from(both)
   const iou = hits.map((hit, label) => ratio(hit, labelled[label]! + predicted[label]! - hit))
+  const accuracy = hits.map((hit, label) => ratio(hit, labelled[label]!))
   return {
     iou,
+    accuracy,
     meanIou: meanOf(iou),
-    meanAccuracy: meanOf(hits.map((hit, label) => ratio(hit, labelled[label]!))),
+    meanAccuracy: meanOf(accuracy),
     pixelAccuracy: ratio(total(hits), total(labelled)) ?? 0
   }
 }
