@@ -52,7 +52,9 @@ const unbent = (value: number, level: number): number => {
 
 const scalars = FiniteScalar.make({ codes: 60, codeWidth: 3, levels: LEVELS })
 
-const gradient = LearnedCodes.make({ codes: CODES, codeWidth: 3, commitment: 0.25, kmeans: false })
+const learned = { codes: CODES, codeWidth: 3, commitment: 0.25, kmeans: false } as const
+const gradient = LearnedCodes.make(learned)
+const plain = LearnedCodes.make({ ...learned, l2Normalize: false })
 
 describe("finite scalar quantization", () => {
   const quantize = <M extends number>(x: Tensor.Tensor<[M, 3]>) => scalars.quantize({}, x)
@@ -172,8 +174,13 @@ describe("finite scalar quantization", () => {
       }))))
 })
 
-describe("codes that learn by gradient", () => {
-  const unit = (vector: ReadonlyArray<number>) => vector.map((x) => x / Math.hypot(...vector))
+const onSphere = (vector: ReadonlyArray<number>) => vector.map((x) => x / Math.hypot(...vector))
+const asIs = (vector: ReadonlyArray<number>) => vector
+
+describe.each([
+  { kind: "codes that learn by gradient", quantizer: gradient, unit: onSphere },
+  { kind: "codes of plain VQ", quantizer: plain, unit: asIs }
+])("$kind", ({ quantizer, unit }) => {
   const distance = (x: ReadonlyArray<number>, table: ReadonlyArray<number>, chosen: ReadonlyArray<number>) =>
     rows(x).reduce((sum, vector, at) => {
       const [z, code] = [unit(vector), unit(rows(table)[chosen[at]!]!)]
@@ -182,16 +189,16 @@ describe("codes that learn by gradient", () => {
   const slopes = (of: (values: ReadonlyArray<number>) => number, values: ReadonlyArray<number>) =>
     values.map((value, at) => (of(values.with(at, value + 1e-4)) - of(values.with(at, value - 1e-4))) / 2e-4)
 
-  it("are the nearest on the sphere, and each loss pulls at one side", () =>
+  it("are the nearest, and each loss pulls at one side", () =>
     fc.assert(fc.property(fc.nat(), (seed) =>
       tf.tidy(() => {
         const [x, table] = [drawn(seed, "vectors", ROWS, 3), drawn(seed, "codebook", CODES, 3)]
         const params = { x: Tensor.constant(x), codebook: Tensor.constant(table) }
-        const quantized = (p: typeof params) => gradient.quantize({ embedding: { weight: p.codebook } }, p.x)
+        const quantized = (p: typeof params) => quantizer.quantize({ embedding: { weight: p.codebook } }, p.x)
         const chosen = read(quantized(params).codes)
         const entries = rows(Array.from(table.data)).map(unit)
         for (const [at, vector] of rows(Array.from(x.data)).entries()) {
-          const nearness = entries.map((entry) => entry.reduce((sum, value, i) => sum + value * unit(vector)[i]!, 0))
+          const nearness = entries.map((entry) => -Math.hypot(...entry.map((value, i) => value - unit(vector)[i]!)))
           assert.closeTo(nearness[chosen[at]!]!, Math.max(...nearness), 1e-5)
         }
         const pulled = (member: "codebook" | "commitment") => {
@@ -232,12 +239,16 @@ interface Metrics {
   readonly codes: Tensor.Tensor<[typeof ROWS], "int32">
 }
 
+const extra = (found: ReturnType<typeof gradient.quantize<typeof ROWS>>) => ({
+  ...found,
+  extra: Elementwise.add(found.losses.codebook, found.losses.commitment)
+})
+
 const quantizers = {
   "finite scalars": (x: Vectors) => ({ ...scalars.quantize({}, x), extra: Tensor.zeros([]) }),
-  "learned codes": (x: Vectors, weight: Autoencoder["codebook"]) => {
-    const found = gradient.quantize({ embedding: { weight } }, x)
-    return { ...found, extra: Elementwise.add(found.losses.codebook, found.losses.commitment) }
-  }
+  "learned codes": (x: Vectors, weight: Autoencoder["codebook"]) =>
+    extra(gradient.quantize({ embedding: { weight } }, x)),
+  "plain codes": (x: Vectors, weight: Autoencoder["codebook"]) => extra(plain.quantize({ embedding: { weight } }, x))
 }
 
 const training = (name: keyof typeof quantizers): Step.TrainStep<Autoencoder, Batch, Metrics> => ({
@@ -278,7 +289,7 @@ const trained = Effect.fnUntraced(function*(name: keyof typeof quantizers) {
 
 const low = { name: "onnx with low memory", layer: Engine.layerOnnx({ memory: "low" }) }
 
-describe.each(["finite scalars", "learned codes"] as const)("an autoencoder over %s", (name) => {
+describe.each(["finite scalars", "learned codes", "plain codes"] as const)("an autoencoder over %s", (name) => {
   for (const candidate of [onnx, low, openvino, tensorflow]) {
     on(candidate, (it) => {
       it.effect("learns as on the reference", () =>

@@ -56,6 +56,15 @@ const codebooks: Readonly<Record<string, { readonly codebook: Json.Json; readonl
     codebook: { decay: null, revival: null, kmeans: false, quantizer: { kind: "gradient", commitment: 0.25 } },
     losses: ["codebook", "commitment"]
   },
+  "codes of plain VQ": {
+    codebook: {
+      decay: null,
+      revival: null,
+      kmeans: false,
+      quantizer: { kind: "gradient", commitment: 0.25, l2Normalize: false }
+    },
+    losses: ["codebook", "commitment"]
+  },
   "finite scalars": { codebook: scalars([4, 2, 2]), losses: [] },
   "a quantizer of one's own": { codebook: { size: 16, dim: 4, kmeans: false, revival: null }, losses: ["commitment"] }
 }

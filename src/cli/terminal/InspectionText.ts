@@ -57,8 +57,10 @@ const quantizer = ({ decay, dim, kmeans, quantizer, revival }: CodebookConfig): 
         revival === null ? "no revival" : `revival below ${revival.threshold}`
       ].join(", ")
     case "gradient":
-      return `learned by gradient, ${dim} channels, commitment ${quantizer.commitment}, ` +
-        `begins with ${kmeans ? "k-means" : "random directions"}`
+      return quantizer.l2Normalize === false
+        ? `plain VQ, ${dim} channels, commitment ${quantizer.commitment}, without l2 normalisation`
+        : `learned by gradient, ${dim} channels, commitment ${quantizer.commitment}, ` +
+          `begins with ${kmeans ? "k-means" : "random directions"}`
     case "finiteScalar":
       return `finite scalars, levels ${quantizer.levels.join(" x ")}`
     case "own":

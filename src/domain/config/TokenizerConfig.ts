@@ -32,11 +32,17 @@ const MovingAverage = Schema.Struct({
   kind: Schema.Literal("movingAverage").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." })
 })
 
-/** Codes that learn by gradient. `commitment` is the factor of the loss that pulls vectors to their codes. */
+/**
+ * Codes that learn by gradient. `commitment` is the factor of the loss that pulls vectors to their codes. `l2Normalize: false`
+ * compares vectors and codes as they are, as plain VQ does.
+ */
 const GradientCodes = Schema.Struct({
   kind: Schema.Literal("gradient").annotateKey({ description: "movingAverage, gradient, finiteScalar, or own." }),
   commitment: Quantity.NonNegative.annotateKey({
     description: "Factor of the loss that pulls vectors to their codes."
+  }),
+  l2Normalize: Schema.optionalKey(Schema.Boolean).annotateKey({
+    description: "False: vectors and codes are compared as they are, not on the unit sphere. Default: true."
   })
 })
 
@@ -87,8 +93,10 @@ const demands = ({ decay, dim, kmeans, quantizer, revival, size }: Given): Reado
       ]
     case "own":
       return [revives]
-    case "gradient":
-      return [revives, averages]
+    case "gradient": {
+      const why = "because k-means makes codes on the unit sphere, and l2Normalize is false"
+      return [revives, averages, [kmeans && quantizer.l2Normalize === false, "kmeans", `expected false, ${why}`]]
+    }
     case "finiteScalar": {
       const { levels } = quantizer
       const product = ScalarLevels.codes(levels)

@@ -26,7 +26,12 @@ export const of = (config: CodebookConfig): Quantizer.Named | undefined => {
       // The configuration has refused null.
       return MovingAverage.make({ ...sizes, kmeans, revival, decay: decay! })
     case "gradient":
-      return LearnedCodes.make({ ...sizes, commitment: quantizer.commitment, kmeans })
+      return LearnedCodes.make({
+        ...sizes,
+        commitment: quantizer.commitment,
+        kmeans,
+        l2Normalize: quantizer.l2Normalize
+      })
     case "finiteScalar":
       return FiniteScalar.make({ ...sizes, levels: quantizer.levels })
     case "own":
