@@ -24,7 +24,7 @@ export {
 } from "./evaluate/Evaluate.ts"
 export { type Featured, type FeatureOptions, features, streamFeatures } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
-export { knn } from "./evaluate/Knn.ts"
+export { compareNeighbours, knn, type KnnFigures } from "./evaluate/Knn.ts"
 export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"
 export { NothingToChooseOn, probe, type Probed, type ProbeSets } from "./evaluate/Probe.ts"
 export {

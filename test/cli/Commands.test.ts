@@ -62,6 +62,26 @@ describe("the commands", () => {
         const all = yield* found("knn", `${run}/tokenizer`, ...common, ...many)
         assert.strictEqual(all.neighbours, 24)
         assert.match(String(all.fewer), /^99 neighbours are asked for, and train has 24 images/)
+        const several = ["--set", "knn.neighbours=[3,5]", "--set", "knn.fewShot.perClass=[2]", "--out", at("several")]
+        const compared = yield* found("knn", `${run}/tokenizer`, ...common, ...several)
+        assert.deepStrictEqual(
+          compared.accuracy,
+          yield* Effect.map(
+            found("knn", `${run}/tokenizer`, ...common, "--set", "knn.neighbours=3", "--out", at("several")),
+            ({ accuracy }) => accuracy
+          )
+        )
+        const variants = compared.variants as ReadonlyArray<Readonly<Record<string, unknown>>>
+        assert.deepStrictEqual(
+          variants.map(({ neighbours, perClass, tries }) => [neighbours, perClass, tries]),
+          [[3, undefined, undefined], [5, undefined, undefined], [2, 2, 5]]
+        )
+        assert.hasAllKeys(variants[2]!.deviations, ["val"])
+        assert.lengthOf(compared.results as ReadonlyArray<string>, 3)
+        assert.match(
+          yield* said("knn", `${run}/tokenizer`, ...common, ...several),
+          /\nsplit  k  per class  ± of tries  images .*\nval +3 +all +12 .*\nval +5 +all +12 .*\nval +2 +2 +[\d.]+ +12 .*$/
+        )
         const [whole] = all.results as ReadonlyArray<string>
         assert.include(readFileSync(whole!, "utf8"), "\"neighbours\": 24")
         assert.deepStrictEqual((near.figures as ReadonlyArray<{ split: string }>).map(({ split }) => split), [

@@ -72,7 +72,7 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["finetune.autoAugment", "v1", "expected original, originalr, v0 or v0r, got \"v1\""],
   ["knn.pooling", undefined, "missing key"],
   ["tokenizer.codebook.revivel", null, "unknown key; did you mean revival?"],
-  ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature"]
+  ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature, fewShot"]
 ]
 
 const meant: ReadonlyArray<readonly [path: string, said: string]> = [

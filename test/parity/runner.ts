@@ -6,6 +6,7 @@ import { corruptions } from "./fixtures/corruptions.ts"
 import { finetune } from "./fixtures/finetune.ts"
 import * as Hf from "./fixtures/hf.ts"
 import { imageOps } from "./fixtures/imageOps.ts"
+import { knn } from "./fixtures/knn.ts"
 import { masks } from "./fixtures/masks.ts"
 import { mim } from "./fixtures/mim.ts"
 import { miou } from "./fixtures/miou.ts"
@@ -31,6 +32,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   hf_dino_vit: Hf.dino,
   hf_dinov2: Hf.dinov2,
   image_ops: imageOps,
+  knn,
   masks,
   mim,
   miou,

@@ -1,9 +1,10 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import * as PerClass from "../../src/domain/evaluation/PerClass.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as FeatureSets from "../../src/pipelines/evaluate/FeatureSet.ts"
 import type { FeatureSet } from "../../src/pipelines/evaluate/FeatureSet.ts"
-import { knn } from "../../src/pipelines/evaluate/Knn.ts"
+import { compareNeighbours, knn } from "../../src/pipelines/evaluate/Knn.ts"
 import { probe } from "../../src/pipelines/evaluate/Probe.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { engine, micro } from "./kit.ts"
@@ -179,6 +180,44 @@ describe("evaluations", () => {
         const far = { ...query, features: rows(1, 2, [-3, 0]) }
         const [cold] = yield* knn({ ...preset.knn, neighbours: 3, temperature: 1e-4 }, bank, [far], "fewer")
         assert.strictEqual(cold!.top1, 0)
+      }))
+
+    it.effect("several numbers of neighbours are compared in one pass", () =>
+      Effect.gen(function*() {
+        const [bank, test] = [around("bank", 60, 1.5), around("test", 90, 1.5)]
+        const found = yield* compareNeighbours({ ...preset.knn, neighbours: [7, 1, 60, 7] }, bank, [test])
+        assert.deepStrictEqual(found.map(({ neighbours }) => neighbours), [7, 1, 60])
+        for (const { figures, neighbours } of found) {
+          assert.deepStrictEqual(yield* knn({ ...preset.knn, neighbours }, bank, [test]), figures)
+        }
+      }))
+
+    it.effect("a few images of each class are drawn anew in each try", () =>
+      Effect.gen(function*() {
+        const [bank, test] = [around("bank", 60, 1.5), around("test", 90, 1.5)]
+        const config = { ...preset.knn, neighbours: [3, 9], fewShot: { perClass: [1, 4, 20], tries: 3 } } as const
+        const found = yield* compareNeighbours(config, bank, [test])
+        assert.deepStrictEqual(
+          found.map(({ neighbours, perClass }) => [perClass, neighbours]),
+          [[undefined, 3], [undefined, 9], [1, 1], [4, 3], [4, 4], [20, 3], [20, 9], [20, 20]]
+        )
+        const [all, , one, , , whole] = found
+        assert.deepStrictEqual(whole!.figures, all!.figures)
+        assert.deepStrictEqual(whole!.deviations, [0])
+        const tries = yield* Effect.forEach([0, 1, 2], (seed) => {
+          const places = PerClass.draw(bank, { seed, purpose: "knn/few shots" }, () => 1)
+          assert.deepStrictEqual(Array.from(places, (place) => bank.labels[place]!).toSorted(), [0, 1, 2])
+          return knn({ ...preset.knn, neighbours: 1 }, FeatureSets.rows(bank, places), [test])
+        })
+        const shares = tries.map(([figure]) => figure!.top1)
+        const mean = (shares[0]! + shares[1]! + shares[2]!) / 3
+        assert.closeTo(one!.figures[0]!.top1, mean, 1e-12)
+        const squares = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0)
+        assert.closeTo(one!.deviations![0]!, Math.sqrt(squares / 2), 1e-12)
+        assert.isAbove(one!.deviations![0]!, 0)
+        assert.strictEqual(one!.tries, 3)
+        const { interval: [low, high] } = one!.figures[0]!
+        assert.isTrue(low < mean && mean < high)
       }))
   })
 })

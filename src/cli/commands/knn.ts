@@ -15,6 +15,7 @@ import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
+import * as Print from "../terminal/Print.ts"
 
 // Nothing is drawn at random.
 const { seed: _, ...flags } = EvaluationFlags.flags
@@ -30,25 +31,56 @@ export const knn = Command.make("knn", flags, (given) =>
       yield* ImagesFlags.checkDivision(found.provenance, [sets.learned, ...sets.held])
       const measured = Effect.fnUntraced(function*(network: Artifact.Artifact) {
         const [bank, ...held] = yield* features(network, [sets.learned, ...sets.held], config)
-        return { tensors: network.tensors, figures: yield* Knn.knn(config, bank!, held, given.classes) }
+        const found = yield* Knn.compareNeighbours(config, bank!, held, given.classes)
+        return { tensors: network.tensors, found }
       })
-      const { figures } = yield* measured(found)
+      const { found: compared } = yield* measured(found)
       const random = given.randomBaseline ? yield* measured(Network.untrained(found)) : undefined
       const size = sets.learned.length
+      const several = compared.length > 1
+      const few = compared.some(({ perClass }) => perClass !== undefined)
+      const variants = compared.map((one, i): Figures.Variant => {
+        const { deviations, figures, neighbours, perClass, tries } = one
+        return {
+          how: {
+            ...(neighbours > size
+              ? {
+                neighbours: size,
+                fewer: `${neighbours} neighbours are asked for, and ${given.train} has ${size} images: all of them vote`
+              }
+              : several
+              ? { neighbours }
+              : {}),
+            perClass,
+            tries,
+            deviations: deviations && Object.fromEntries(figures.map(({ split }, at) => [split, deviations[at]!]))
+          },
+          ...(several
+            ? {
+              columns: figures.map((_, at) => ({
+                k: String(Math.min(neighbours, size)),
+                ...(few ? { "per class": perClass === undefined ? "all" : String(perClass) } : {}),
+                ...(few ? { "± of tries": Print.percent(deviations?.[at]) } : {})
+              }))
+            }
+            : {}),
+          figures,
+          random: random?.found[i]?.figures
+        }
+      })
       yield* Figures.keep(given, found, sets, {
         verb: "knn",
         recorded: ImagesFlags.recorded(given),
         config: Stage.toJson(KnnConfig, config),
-        how: config.neighbours <= size ? {} : {
-          neighbours: size,
-          fewer:
-            `${config.neighbours} neighbours are asked for, and ${given.train} has ${size} images: all of them vote`
-        },
-        figures,
-        random
+        variants,
+        randomTensors: random?.tensors
       })
     }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),
-    Command.withExamples([{ command: "patchword knn runs/one/pretrain --images emoji --tests in-new" }])
+    Command.withExamples([
+      { command: "patchword knn runs/one/pretrain --images emoji --tests in-new" },
+      { command: "patchword knn runs/one/pretrain --images emoji --tests in-new --set knn.neighbours=[10,20,100,200]" },
+      { command: "patchword knn runs/one/pretrain --images emoji --tests in-new --set knn.fewShot.perClass=[1,5,10]" }
+    ])
   )

@@ -55,19 +55,22 @@ export const probe = Command.make("probe", {
         verb: "probe",
         recorded: ImagesFlags.recorded(given),
         config: Stage.toJson(ProbeConfig, config),
-        how: {
-          l2,
-          chosenOn,
-          tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
-          ...(atEdge
-            ? {
-              edge:
-                `${l2} is the last of the tried values, and a better one may lie beyond; try others by --set probe.l2`
-            }
-            : {})
-        },
-        figures,
-        random
+        variants: [{
+          how: {
+            l2,
+            chosenOn,
+            tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
+            ...(atEdge
+              ? {
+                edge:
+                  `${l2} is the last of the tried values, and a better one may lie beyond; try others by --set probe.l2`
+              }
+              : {})
+          },
+          figures,
+          random: random?.figures
+        }],
+        randomTensors: random?.tensors
       })
     }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
   }).pipe(Failure.mapErrors)).pipe(

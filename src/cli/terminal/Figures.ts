@@ -17,7 +17,21 @@ interface Given {
   readonly json: boolean
 }
 
-/** Keeps figures where they belong, and prints them with how they came about. */
+/** Figures under one setting. */
+export interface Variant {
+  /** The setting, and how the figures came about. */
+  readonly how: Readonly<Record<string, Json.Json | undefined>>
+  /** The setting in the columns of a table, if there are several variants. */
+  readonly columns?: ReadonlyArray<Readonly<Record<string, string>>>
+  readonly figures: ReadonlyArray<Accuracy>
+  /** Those of the network with random weights, if they were asked for. */
+  readonly random?: ReadonlyArray<Accuracy> | undefined
+}
+
+const known = (how: Variant["how"]): Readonly<Record<string, Json.Json>> =>
+  Object.fromEntries(Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]]))
+
+/** Keeps figures where they belong, and prints them with how they came about. There is at least one variant. */
 export const keep = Effect.fnUntraced(function*(
   given: Given,
   found: Artifact.Artifact,
@@ -31,46 +45,59 @@ export const keep = Effect.fnUntraced(function*(
     readonly config: Json.Json
     /** The part of the images that is held out. */
     readonly recorded: Readonly<Record<string, Json.Json>>
-    readonly how: Readonly<Record<string, Json.Json | undefined>>
-    readonly figures: ReadonlyArray<Accuracy>
-    /** The same of the network with random weights, where it was asked for. */
-    readonly random?: { readonly tensors: Weights.Tensors; readonly figures: ReadonlyArray<Accuracy> } | undefined
+    readonly variants: ReadonlyArray<Variant>
+    /** The random weights of the network that was measured for comparison. */
+    readonly randomTensors?: Weights.Tensors | undefined
   }
 ) {
   const { held, learned, others = [] } = sets
-  const { config, figures, how, random, recorded, verb } = result
+  const { config, randomTensors, recorded, variants, verb } = result
   const { classes, json, network, out, train } = given
-  const known = Object.fromEntries(
-    Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
-  )
   const about: Results.About = {
     verb,
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
     weights: Weights.digest(found.tensors),
     train: learned.digest,
-    settings: { config, train, classes, ...known, ...recorded },
+    settings: {},
     vit: "encoder" in found.config ? found.config.encoder : found.config.vit
   }
-  const kept = yield* Results.make(about, held, figures)
+  const made = yield* Effect.forEach(variants, (variant) => {
+    const settings = { config, train, classes, ...known(variant.how), ...recorded }
+    const { figures, random } = variant
+    return Effect.all({
+      found: Results.make({ ...about, settings }, held, figures),
+      random: random === undefined || randomTensors === undefined ? Effect.succeed([]) : Results.make(
+        { ...about, settings, network: "random", weights: Weights.digest(randomTensors), vit: undefined },
+        held,
+        random
+      )
+    })
+  })
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
   const files = Option.isNone(folder)
     ? undefined
-    : yield* Results.save(folder.value, [
-      ...kept,
-      ...(random === undefined
-        ? []
-        : yield* Results.make(
-          { ...about, network: "random", weights: Weights.digest(random.tensors), vit: undefined },
-          held,
-          random.figures
-        ))
-    ])
+    : yield* Results.save(folder.value, made.flatMap((one) => [...one.found, ...one.random]))
   const results = json ? files ?? [] : files?.join(", ") ??
     "not kept: the network belongs to no run; name a folder with --out"
+  const several = variants.length > 1
+  const [first, ...more] = variants.map(({ columns, figures, random }, i) => ({
+    found: figures,
+    random,
+    columns,
+    paper: made[i]!.found.map(({ paper }) => paper)
+  }))
   yield* Print.evaluation(
     json,
-    { network, ...known, results },
-    { found: figures, random: random?.figures, paper: kept.map(({ paper }) => paper) },
-    [learned, ...held, ...others]
+    {
+      network,
+      ...(several ? {} : known(variants[0]!.how)),
+      ...(several && json
+        ? { variants: variants.map(({ figures, how, random }) => ({ ...known(how), figures, random })) }
+        : {}),
+      results
+    },
+    first!,
+    [learned, ...held, ...others],
+    more
   )
 })

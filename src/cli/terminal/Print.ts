@@ -85,35 +85,44 @@ interface Measured {
   readonly found: ReadonlyArray<Accuracy>
   readonly random?: ReadonlyArray<Accuracy> | undefined
   readonly paper?: ReadonlyArray<PaperTables.Entry | undefined>
+  /** Further cells of each split, by the title of their column. */
+  readonly columns?: ReadonlyArray<Readonly<Record<string, string>>> | undefined
 }
 
 /** Figures as a table, a row for each split, and what to compare them with. */
-const table = ({ found, paper = [], random }: Measured): string => {
+const table = (measured: ReadonlyArray<Measured>): string => {
   const some = <A>(shown: boolean, ...cells: ReadonlyArray<A>) => shown ? cells : []
-  const five = found.some(({ top5 }) => top5 !== undefined)
-  const known = paper.some((entry) => entry !== undefined)
+  const rows = measured.flatMap(({ columns: more, found, paper, random }) =>
+    found.map((figure, i) => ({ ...figure, paper: paper?.[i], random: random?.[i]?.top1, more: more?.[i] ?? {} }))
+  )
+  const five = rows.some(({ top5 }) => top5 !== undefined)
+  const compared = rows.some(({ random }) => random !== undefined)
+  const known = rows.some(({ paper }) => paper !== undefined)
+  const titles = [...new Set(rows.flatMap(({ more }) => Object.keys(more)))]
   return columns([
     [
       "split",
+      ...titles,
       "images",
       "classes",
       "top-1, %",
       "95 % interval",
       ...some(five, "top-5, %"),
       "largest class, %",
-      ...some(random !== undefined, "random weights, %"),
+      ...some(compared, "random weights, %"),
       ...some(known, `${PaperTables.TITLE}, %`)
     ],
-    ...found.map(({ classes, images, interval: [low, high], largestClass, split, top1, top5 }, i) => [
+    ...rows.map(({ classes, images, interval: [low, high], largestClass, more, paper, random, split, top1, top5 }) => [
       split,
+      ...titles.map((title) => more[title] ?? ""),
       String(images),
       String(classes),
       percent(top1),
       `${percent(low)} to ${percent(high)}`,
       ...some(five, percent(top5)),
       percent(largestClass),
-      ...some(random !== undefined, percent(random?.[i]?.top1 ?? 0)),
-      ...some(known, PaperTables.show(paper[i]))
+      ...some(compared, percent(random ?? 0)),
+      ...some(known, PaperTables.show(paper))
     ])
   ])
 }
@@ -121,17 +130,19 @@ const table = ({ found, paper = [], random }: Measured): string => {
 /**
  * Prints what an evaluation found. For machines one object, with top-1 alone as `accuracy`, all figures, those of random
  * weights as `random`, where they were measured, and the paper's numbers by split as `paper`; for people the fields and a table.
+ * `more` are rows of further settings, for people only.
  */
 export const evaluation = Effect.fnUntraced(function*(
   json: boolean,
   fields: object,
   figures: Measured,
-  sets: ReadonlyArray<ImageSet>
+  sets: ReadonlyArray<ImageSet>,
+  more: ReadonlyArray<Measured> = []
 ) {
   const { found, paper = [], random } = figures
   if (!json) {
     yield* result(false, fields, sets)
-    return yield* Console.log(`\n${table(figures)}`)
+    return yield* Console.log(`\n${table([figures, ...more])}`)
   }
   const accuracy = Object.fromEntries(found.map(({ split, top1 }) => [split, top1]))
   const printed = found.flatMap(({ split }, i) => paper[i] === undefined ? [] : [[split, paper[i]] as const])

@@ -5,8 +5,8 @@
  * import assert from "node:assert"
  * import { ConfigKeys, KnnConfig } from "patchword/domain"
  *
- * const keys = ConfigKeys.of(KnnConfig.KnnConfig)
- * assert.deepStrictEqual(keys.map(({ path }) => path), [["pooling"], ["finalNorm"], ["neighbours"], ["temperature"]])
+ * const keys = ConfigKeys.of(KnnConfig.KnnConfig).filter(({ isLeaf }) => isLeaf)
+ * assert.deepStrictEqual(keys.at(-1)!.path, ["fewShot", "tries"])
  * ```
  */
 import { type Schema, SchemaAST } from "effect"

@@ -11,29 +11,28 @@
  * assert.deepStrictEqual([...held].map((place) => labels[place]), [0, 1])
  * ```
  */
-import * as KeyedRandom from "../values/KeyedRandom.ts"
+import type * as KeyedRandom from "../values/KeyedRandom.ts"
 import type { Labelled } from "./Classes.ts"
+import * as PerClass from "./PerClass.ts"
 
-/** The share of each class that is held out. */
+/** The share of each class that is held out by default. */
 export const SHARE = 0.2
 
 /**
- * Splits images into a fifth of each class and the rest. Both are ascending indices. The key and the name of the class
- * determine the draw. A class of two images or more has at least one held out, a class of one image none.
+ * Splits images into a share of each class, by default a fifth, and the rest. Both are ascending indices. The key and the name
+ * of the class determine the draw. A class of two images or more has at least one in both parts, a class of one image none that
+ * is held out.
  */
 export const split = (
   labelled: Pick<Labelled, "classes" | "labels">,
-  key: Pick<KeyedRandom.Key, "purpose" | "seed">
+  key: Pick<KeyedRandom.Key, "purpose" | "seed">,
+  share = SHARE
 ): { readonly held: Int32Array; readonly rest: Int32Array } => {
-  const { classes, labels } = labelled
-  const places = Int32Array.from(labels.keys())
-  const out = new Set(
-    [...Map.groupBy(places, (place) => labels[place]!)].flatMap(([label, members]) => {
-      const count = members.length < 2 ? 0 : Math.max(1, Math.round(SHARE * members.length))
-      const own = { seed: key.seed, purpose: `${key.purpose}/${classes[label]}`, epoch: 0, index: 0 }
-      const order = KeyedRandom.permutation(own, members.length)
-      return Array.from(order.subarray(0, count), (which) => members[which]!)
-    })
+  const held = PerClass.draw(
+    labelled,
+    key,
+    (size) => size < 2 ? 0 : Math.min(size - 1, Math.max(1, Math.round(share * size)))
   )
-  return { held: places.filter((place) => out.has(place)), rest: places.filter((place) => !out.has(place)) }
+  const out = new Set(held)
+  return { held, rest: Int32Array.from(labelled.labels.keys()).filter((place) => !out.has(place)) }
 }
