@@ -17,6 +17,7 @@ import { relpos } from "./fixtures/relpos.ts"
 import { robustness } from "./fixtures/robustness.ts"
 import { segAugment } from "./fixtures/segAugment.ts"
 import { segmentation } from "./fixtures/segmentation.ts"
+import { slideInference } from "./fixtures/slideInference.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import * as Timm from "./fixtures/timm.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
@@ -43,6 +44,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   robustness,
   seg_augment: segAugment,
   seg_backbone: segmentation,
+  slide_inference: slideInference,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
   timm_beit: Timm.beit,
