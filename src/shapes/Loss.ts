@@ -94,6 +94,59 @@ export function crossEntropy(logits: Any, labels: Any, smoothing = 0): Any {
   return unsafeTyped(crossEntropyGrad(untyped(labels), smoothing)(untyped(logits)))
 }
 
+const exceptGrad = (labels: tf.Tensor, ignored: number) =>
+  tf.customGrad((logits, saveUntyped) => {
+    const x = logits as tf.Tensor
+    const save = saveUntyped as tf.GradSaveFunc
+    const [rows, classes] = x.shape as [number, number]
+    const column = tf.reshape(labels, [rows, 1])
+    const counted = tf.notEqual(column, tf.scalar(ignored, "int32"))
+    const safe = tf.where(counted, column, tf.zerosLike(column))
+    const share = tf.mul(tf.cast(counted, "float32"), 1 / rows)
+    const logProbabilities = logSoftmax(x)
+    const picked = FusedKernel.run(
+      "PatchwordGatherElements",
+      { x: logProbabilities, indices: safe },
+      {},
+      () => [tf.sum(tf.mul(logProbabilities, oneHot(safe, classes)), 1, true)]
+    )[0]!
+    save([logProbabilities, safe, share])
+    return {
+      value: tf.neg(tf.sum(tf.mul(picked, share))),
+      gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
+        const [p, c, s] = saved as [tf.Tensor, tf.Tensor, tf.Tensor]
+        const hit = tf.mul(s, dy)
+        const probabilities = tf.mul(tf.exp(p), hit)
+        return FusedKernel.run(
+          "PatchwordScatterElementsAdd",
+          { x: probabilities, indices: c, updates: tf.neg(hit) },
+          {},
+          () => [tf.sub(probabilities, tf.mul(oneHot(c, classes), hit))]
+        )[0]!
+      }
+    }
+  })
+
+/**
+ * The cross entropy of pixels, some of which have the label `ignored`. Their loss and gradient are 0, but they count in the mean
+ * over all `M` rows (mmsegmentation's `cross_entropy`). Logits are `[M, K]` and labels `[M]`.
+ */
+export function crossEntropyExcept<M extends number, K extends number>(
+  logits: Tensor<[M, K]>,
+  labels: Tensor<[NoInfer<M>], "int32">,
+  ignored: number
+): Tensor<[]>
+export function crossEntropyExcept<M extends number, K extends number, S extends Shape, D extends DType>(
+  logits: Tensor<[M, K]>,
+  labels: Tensor<S, D> & WrongLabels<"crossEntropyExcept", M, S, D>,
+  ignored: number
+): never
+export function crossEntropyExcept(logits: Any, labels: Any, ignored: number): Any {
+  ShapeError.floats("crossEntropyExcept", { logits })
+  checkLabels("crossEntropyExcept", logits, labels)
+  return unsafeTyped(exceptGrad(untyped(labels), ignored)(untyped(logits)))
+}
+
 /**
  * The cross entropy with soft targets (mixup, cutmix): the mean over rows of `-Σ target · log softmax(logits)`, both `[M, K]`.
  */

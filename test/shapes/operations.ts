@@ -6,10 +6,12 @@ import {
   Activation,
   Arrange,
   Attention,
+  BatchNorm,
   Codes,
   Convolution,
   Dim,
   Elementwise,
+  FeatureMap,
   HostTensor,
   Linear,
   Loss,
@@ -83,6 +85,8 @@ const layer = ({ rows, width, out }: Sizes) => ({ x: [rows, width], weight: [out
 const logits = ({ rows, codes }: Sizes) => ({ x: [rows, codes], labels: { codes: [rows], below: codes } })
 const image = ({ batch, patch, down, across }: Sizes) => [batch, 3, down * patch, across * patch]
 const patches = ({ batch, patch, down, across }: Sizes) => [batch, down * across, 3 * patch * patch]
+const field = ({ batch, patch, down, across, channels }: Sizes) => [batch, down * patch, across * patch, channels]
+const norm = (size: Sizes) => ({ x: field(size), weight: [size.channels], bias: [size.channels] })
 const codebook = ({ rows, codes, width }: Sizes) => ({ x: [rows, width], table: [codes, width] })
 const rowCodes = ({ rows, codes }: Sizes) => ({ codes: [rows], below: codes })
 
@@ -316,6 +320,30 @@ export const operations: ReadonlyArray<Operation> = [
         1e-3
       )
   ),
+  operation(
+    "BatchNorm.train",
+    (size) => ({ ...norm(size), x: [size.batch, size.down + 1, size.across, size.channels] }),
+    ({ x, weight, bias: offset }) => BatchNorm.train(steep(x), { weight, bias: offset }, 1e-3).y
+  ),
+  operation(
+    "BatchNorm.evaluate",
+    (size) => ({ ...norm(size), mean: [size.channels], spread: [size.channels] }),
+    ({ x, weight, bias: offset, mean, spread }) =>
+      BatchNorm.evaluate(
+        x,
+        { weight, bias: offset },
+        { running_mean: mean, running_var: Elementwise.shift(Elementwise.square(spread), 1) },
+        1e-3
+      )
+  ),
+  operation(
+    "BatchNorm.follow",
+    ({ channels }) => ({ running_mean: [channels], running_var: [channels], mean: [channels], variance: [channels] }),
+    ({ mean, running_mean, running_var, variance }) => ({
+      ...BatchNorm.follow({ running_mean, running_var }, { mean, variance, count: 5 }, 0.1)
+    }),
+    discrete
+  ),
   operation("Normalization.l2Normalize", one, ({ x }) => Normalization.l2Normalize(x)),
   operation(
     "Normalization.standardise",
@@ -345,7 +373,33 @@ export const operations: ReadonlyArray<Operation> = [
     ({ rows, codes }) => ({ x: [rows, codes], targets: [rows, codes] }),
     ({ x, targets }) => Loss.softCrossEntropy(x, targets)
   ),
+  operation("Loss.crossEntropyExcept", logits, ({ x, labels: y }) => Loss.crossEntropyExcept(x, y, 1)),
   operation("Loss.accuracy", logits, ({ x, labels: y }) => Loss.accuracy(x, y), discrete),
+
+  operation(
+    "FeatureMap.ofTokens",
+    ({ batch, down, across, width }) => ({ x: [batch, down * across, width] }),
+    ({ x }, { down, across }) => FeatureMap.ofTokens(x, down, across)
+  ),
+  operation("FeatureMap.channelsLast", (size) => ({ x: image(size) }), ({ x }) => FeatureMap.channelsLast(x)),
+  operation("FeatureMap.channelsFirst", (size) => ({ x: field(size) }), ({ x }) => FeatureMap.channelsFirst(x)),
+  ...[1, 3, 5].map((side) =>
+    operation(
+      `FeatureMap.convolve by ${side}`,
+      (size) => ({ x: field(size), weight: [size.out, size.channels, side, side] }),
+      ({ x, weight }) => FeatureMap.convolve(x, weight)
+    )
+  ),
+  operation(
+    "FeatureMap.resize",
+    (size) => ({ x: field(size) }),
+    ({ x }, { rows, codes }) => FeatureMap.resize(x, rows, codes)
+  ),
+  operation(
+    "FeatureMap.adaptiveAveragePool",
+    (size) => ({ x: field(size) }),
+    ({ x }, { rows, codes }) => FeatureMap.adaptiveAveragePool(x, rows, codes)
+  ),
 
   operation("Tokens.patchify", (size) => ({ x: image(size) }), ({ x }, { patch }) => Tokens.patchify(x, patch)),
   operation(
@@ -522,9 +576,11 @@ const rooms = {
   Activation,
   Arrange,
   Attention,
+  BatchNorm,
   Codes,
   Convolution,
   Elementwise,
+  FeatureMap,
   Linear,
   Loss,
   Normalization,

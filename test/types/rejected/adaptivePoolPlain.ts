@@ -1,0 +1,6 @@
+// error: a plain number is not a dimension: write a literal, or name it with Dim.named
+// compile time only
+import { FeatureMap, Tensor } from "../../../src/shapes/index.ts"
+
+const bins: number = 3
+FeatureMap.adaptiveAveragePool(Tensor.zeros([2, 4, 4, 3]), 3, bins)
