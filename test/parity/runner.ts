@@ -2,6 +2,7 @@ import { Cause, Effect, type Scope } from "effect"
 import { readdirSync } from "node:fs"
 import type { Engine } from "../../src/layers/engine/Engine.ts"
 import { type Check, type Fixture, open, type Report } from "./fixture.ts"
+import { batchNorm } from "./fixtures/batchNorm.ts"
 import { corruptions } from "./fixtures/corruptions.ts"
 import { finetune } from "./fixtures/finetune.ts"
 import * as Hf from "./fixtures/hf.ts"
@@ -25,6 +26,7 @@ import { vqkd } from "./fixtures/vqkd.ts"
 type Handler = (fixture: Fixture) => Effect.Effect<void, unknown, Engine | Scope.Scope>
 
 const handlers: Readonly<Record<string, Handler>> = {
+  batch_norm: batchNorm,
   corruptions,
   finetune,
   hf_beit_classifier: Hf.classifier,

@@ -119,9 +119,17 @@ describe("folders", () => {
       fixture("src/nn/a/A.ts", "import \"../c/C.ts\"\nconst later = import(\"../b/d/D.ts\")"),
       fixture("src/nn/b/d/D.ts", "import type { C } from \"../../c/C.ts\""),
       fixture("src/nn/c/C.ts", "import \"../../shapes/S.ts\""),
-      fixture("src/shapes/S.ts", "")
+      fixture("src/shapes/S.ts", ""),
+      fixture("src/shapes/t/T.ts", "import \"../S.ts\"")
     ]
-    const lines = ["shapes", "", "nn/c", `nn/b/d${" ".repeat(16)}──▶ c`, `nn/a${" ".repeat(18)}──▶ b/d, c`]
+    const lines = [
+      "shapes",
+      `shapes/t${" ".repeat(14)}──▶ shapes`,
+      "",
+      "nn/c",
+      `nn/b/d${" ".repeat(16)}──▶ c`,
+      `nn/a${" ".repeat(18)}──▶ b/d, c`
+    ]
     assert.strictEqual(drawing(files), lines.join("\n"))
   })
 

@@ -144,7 +144,7 @@ export const drawing = (files: ReadonlyArray<File>): string => {
   const inRoom = (folder: string) => graph.get(folder)!.filter((other) => roomOf(other) === roomOf(folder))
   const depth = (folder: string): number => Math.max(0, ...inRoom(folder).map((other) => 1 + depth(other)))
   const line = (folder: string): string => {
-    const known = inRoom(folder).map((other) => other.slice(`src/${roomOf(folder)}/`.length))
+    const known = inRoom(folder).map((other) => other.slice(`src/${roomOf(folder)}/`.length) || roomOf(folder))
     return known.length === 0 ? folder.slice(4) : `${folder.slice(4).padEnd(22)}──▶ ${known.join(", ")}`
   }
   return Object.keys(rooms).map((room) =>

@@ -19,6 +19,9 @@ import type { Shape } from "../Shape.ts"
 import * as ShapeError from "../ShapeError.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "../Tensor.ts"
 
+/** The shape of a map, `[B, H, W, C]`. */
+type Map = [number, number, number, number]
+
 const checkMap = (name: string, x: Any): void => {
   ShapeError.floats(name, { x })
   ShapeError.shaped(name, x, ["B", "H", "W", "C"])
@@ -158,14 +161,10 @@ const convolution = tf.customGrad((...args) => {
  *
  * @throws ShapeError when the kernel is not a square with an odd side.
  */
-export function convolve<
-  B extends number,
-  H extends number,
-  W extends number,
-  I extends number,
-  O extends number,
-  K extends number
->(x: Tensor<[B, H, W, I]>, weight: Tensor<[O, NoInfer<I>, K, K]>): Tensor<[B, H, W, O]>
+export function convolve<M extends Map, O extends number, K extends number>(
+  x: Tensor<M>,
+  weight: Tensor<[O, NoInfer<M[3]>, K, K]>
+): Tensor<[M[0], M[1], M[2], O]>
 export function convolve<X extends Shape, I extends number, O extends number, K extends number, L extends number>(
   x: Tensor<X>,
   weight:
@@ -256,14 +255,11 @@ const sized = (name: string, x: Any, sides: ReadonlyArray<number>): void => {
  *
  * @throws ShapeError when a side is 0.
  */
-export const resize = <
-  B extends number,
-  H extends number,
-  W extends number,
-  C extends number,
-  Y extends number,
-  X extends number
->(x: Tensor<[B, H, W, C]>, height: Y & Sized<Y>, width: X & Sized<X>): Tensor<[B, Y, X, C]> => {
+export const resize = <M extends Map, Y extends number, X extends number>(
+  x: Tensor<M>,
+  height: Y & Sized<Y>,
+  width: X & Sized<X>
+): Tensor<[M[0], Y, X, M[3]]> => {
   sized("resize", x, [height, width])
   const [, rows, columns] = untyped(x).shape as [number, number, number, number]
   if (rows === height && columns === width) return unsafeTyped(untyped(x))
@@ -277,14 +273,11 @@ export const resize = <
  *
  * @throws ShapeError when a side is 0.
  */
-export const adaptiveAveragePool = <
-  B extends number,
-  H extends number,
-  W extends number,
-  C extends number,
-  Y extends number,
-  X extends number
->(x: Tensor<[B, H, W, C]>, rows: Y & Sized<Y>, columns: X & Sized<X>): Tensor<[B, Y, X, C]> => {
+export const adaptiveAveragePool = <M extends Map, Y extends number, X extends number>(
+  x: Tensor<M>,
+  rows: Y & Sized<Y>,
+  columns: X & Sized<X>
+): Tensor<[M[0], Y, X, M[3]]> => {
   sized("adaptiveAveragePool", x, [rows, columns])
   const [, height, width] = untyped(x).shape as [number, number, number, number]
   return unsafeTyped(separable(untyped(x), means(height, rows), means(width, columns)))
