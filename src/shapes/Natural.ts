@@ -47,11 +47,30 @@ type Lessened<X extends string, Y extends ReadonlyArray<1>, S extends string, T 
     ? `${D["length"]}${Minus<S, T, [1]>}`
   : never
 
-type Before = { 1: 0; 2: 1; 3: 2; 4: 3; 5: 4; 6: 5; 7: 6; 8: 7; 9: 8 }
-type Row<A extends string, D extends string> = D extends `${infer N extends keyof Before}`
-  ? Plus<A, Row<A, `${Before[N]}`>>
-  : "0"
-type Times<A extends string, B extends string> = A extends `${infer X}${infer S}` ? Plus<Row<B, X>, `0${Times<S, B>}`>
+/** `D` lists joined to one. */
+interface Repeated<C extends ReadonlyArray<1>> {
+  readonly 0: []
+  readonly 1: C
+  readonly 2: [...C, ...C]
+  readonly 3: [...C, ...C, ...C]
+  readonly 4: [...C, ...C, ...C, ...C]
+  readonly 5: [...C, ...C, ...C, ...C, ...C]
+  readonly 6: [...C, ...C, ...C, ...C, ...C, ...C]
+  readonly 7: [...C, ...C, ...C, ...C, ...C, ...C, ...C]
+  readonly 8: [...C, ...C, ...C, ...C, ...C, ...C, ...C, ...C]
+  readonly 9: [...C, ...C, ...C, ...C, ...C, ...C, ...C, ...C, ...C]
+}
+
+/** `A` times one digit. */
+type Row<A extends string, D extends keyof Counts, Carry extends ReadonlyArray<1> = []> = A extends
+  `${infer X extends keyof Counts}${infer S}` ? Carried<[...Repeated<Counts[D]>[X], ...Carry]["length"], S, D>
+  : Carry extends [] ? ""
+  : `${Carry["length"]}`
+type Carried<N, S extends string, D extends keyof Counts> = `${N & number}` extends
+  `${infer T extends keyof Counts}${infer O extends Digit}` ? `${O}${Row<S, D, Counts[T]>}`
+  : `${N & number}${Row<S, D>}`
+type Times<A extends string, B extends string> = A extends `${infer X extends keyof Counts}${infer S}`
+  ? Plus<Row<B, X>, `0${Times<S, B>}`>
   : ""
 
 /** Long division: the quotient and remainder so far, and the remaining digits of `A` with the ones last. */

@@ -5,6 +5,7 @@ import * as Clip from "../../src/nn/teachers/Clip.ts"
 import * as Dino from "../../src/nn/teachers/Dino.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { Inference } from "../../src/shapes/Step.ts"
+import * as Tree from "../../src/shapes/Tree.ts"
 import * as Eager from "../parity/eager.ts"
 
 const grid = { height: 4, width: 4 }
@@ -17,46 +18,46 @@ const bigger = { size: 1, height: 48, width: 48 } as const
 const tolerance = { relative: 2e-5 }
 const engines = { compiled: Engine.layerOnnx({ threads: 1 }), reference: Engine.layerReference }
 
-const run = <W, I, O>(
+const agrees = <W, I, O>(
   inference: Inference<W, { readonly images: I }, O>,
   fixture: Eager.Fixture,
-  key: string
-) =>
+  images: string,
+  outputs: Readonly<Record<string, string>>
+): Effect.Effect<void, Engine.EngineError, Engine.Engine> =>
   Effect.gen(function*() {
     const engine = yield* Engine.Engine
     const weights = Eager.filled<W>(inference.weights as object, (path) => fixture.numbers(`state/${path}`))
     const handle = yield* engine.infer(inference, weights)
-    return yield* handle.run(
-      Eager.filled<{ readonly images: I }>(inference.batch as object, () => fixture.numbers(`out/${key}`))
+    const found: object = yield* handle.run(
+      Eager.filled<{ readonly images: I }>(inference.batch as object, () => fixture.numbers(`out/${images}`))
     )
+    const arrays = new Map(Tree.leaves<HostTensor.Any>(found))
+    for (const [output, key] of Object.entries(outputs)) {
+      Eager.close(key, arrays.get(output)!.data, fixture.numbers(`out/${key}`), tolerance)
+    }
   }).pipe(Effect.scoped)
 
 describe.each(Object.keys(engines) as ReadonlyArray<keyof typeof engines>)("on the %s engine", (name) => {
-  const close = (fixture: Eager.Fixture, key: string, { data }: { readonly data: ArrayLike<number> }) =>
-    Eager.close(key, data, fixture.numbers(`out/${key}`), tolerance)
-
   it.effect("CLIP gives the official features", () =>
     Effect.gen(function*() {
       const fixture = Eager.fixture("teacher_clip")
-      const native = yield* run(Clip.features(clipSizes, own), fixture, "normalised")
-      close(fixture, "target", native.target)
-      close(fixture, "ln_post_patch_tokens", native.patches)
-      close(fixture, "pooled_projected_cls", native.pooled)
-      const stretched = yield* run(Clip.features(clipSizes, bigger), fixture, "normalised_bigger")
-      close(fixture, "target_bigger", stretched.target)
-      close(fixture, "ln_post_patch_tokens_bigger", stretched.patches)
+      yield* agrees(Clip.features(clipSizes, own), fixture, "normalised", {
+        target: "target",
+        patches: "ln_post_patch_tokens",
+        pooled: "pooled_projected_cls"
+      })
+      yield* agrees(Clip.features(clipSizes, bigger), fixture, "normalised_bigger", {
+        target: "target_bigger",
+        patches: "ln_post_patch_tokens_bigger"
+      })
     }).pipe(Effect.provide(engines[name])))
 
   it.effect("DINO gives the official features", () =>
     Effect.gen(function*() {
       const fixture = Eager.fixture("teacher_dino")
-      const native = yield* run(Dino.features(dinoSizes, own), fixture, "normalised")
-      close(fixture, "target", native.target)
-      close(fixture, "cls", native.pooled)
-      const stretched = yield* run(Dino.features(dinoSizes, bigger), fixture, "normalised_bigger")
-      close(fixture, "target_bigger", stretched.target)
-      const attention = yield* run(Dino.attention(dinoSizes, own), fixture, "normalised")
-      close(fixture, "last_selfattention", attention.attention)
+      yield* agrees(Dino.features(dinoSizes, own), fixture, "normalised", { target: "target", pooled: "cls" })
+      yield* agrees(Dino.features(dinoSizes, bigger), fixture, "normalised_bigger", { target: "target_bigger" })
+      yield* agrees(Dino.attention(dinoSizes, own), fixture, "normalised", { attention: "last_selfattention" })
     }).pipe(Effect.provide(engines[name])))
 })
 

@@ -79,9 +79,9 @@ const answered = async (server: Server, request: IncomingMessage, response: Serv
 
 /** A server that stands for the Hub. */
 export const serving = Effect.acquireRelease(
-  Effect.promise(async () => {
+  Effect.gen(function*() {
     const http = createServer()
-    await new Promise<void>((ready) => http.listen(0, "127.0.0.1", ready))
+    yield* Effect.promise(() => new Promise<void>((ready) => http.listen(0, "127.0.0.1", ready)))
     const { port } = http.address() as AddressInfo
     const server: Server = {
       hubUrl: `http://127.0.0.1:${port}`,
