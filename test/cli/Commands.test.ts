@@ -45,6 +45,10 @@ describe("the commands", () => {
         const classifier = yield* found("finetune", "--from", run, "--tests", "val,test", ...common, "--out", run)
         assert.hasAllKeys(classifier.accuracy, ["val", "test"])
 
+        const encoder = yield* found("finetune", "--from", `${run}/tokenizer`, ...common, "--out", at("encoder"))
+        assert.hasAllKeys(encoder.accuracy, ["val"])
+        assert.property(tensors(String(encoder.weights)), "pos_embed")
+
         const bare = at("bare.safetensors")
         writeFileSync(bare, Safetensors.encode(tensors(String(backbone.weights))))
         const tuned = yield* found("finetune", "--from", bare, "--tests", "val,test", ...common, "--out", at("tuned"))

@@ -1,16 +1,19 @@
 /** `patchword finetune`: train a classifier from a pretrained network. */
-import { Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
+import { Preset } from "../../domain/config/Preset.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
 import { Images } from "../../layers/images/Images.ts"
 import * as Results from "../../layers/run/Results.ts"
+import * as TeacherEncoder from "../../layers/teacher/TeacherEncoder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { evaluateClassifier } from "../../pipelines/evaluate/Classify.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
+import * as OtherEncoder from "../../pipelines/training/OtherEncoder.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
@@ -26,16 +29,37 @@ import * as Print from "../terminal/Print.ts"
 
 type Opened = Start & { readonly provenance?: Weights.Provenance }
 
-/** The network at a path, or weights from elsewhere, whoever named them. */
-const opened = (path: string) =>
-  NetworkFlags.chosen(path, Artifact.trained).pipe(
+/** The teacher that is named, as `--teacher` names it. */
+const TEACHER = /^dino:(.+)$/
+
+/** The network at a path, a teacher, or weights from elsewhere, whoever named them. */
+const opened = (path: string) => {
+  const [, file] = TEACHER.exec(path) ?? []
+  if (file !== undefined) return Effect.map(TeacherEncoder.dino(file), (found): Opened => OtherEncoder.ofTeacher(found))
+  return NetworkFlags.chosen(path, Artifact.trained).pipe(
     Effect.map((found): Opened => found),
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "OtherKind" && reason.found === "Tokenizer",
+      () =>
+        Effect.map(Artifact.tokenizer(path), (found): Opened => ({
+          ...OtherEncoder.ofTokenizer(found, path),
+          ...(found.provenance && { provenance: found.provenance })
+        }))
+    ),
     Effect.catchIf(({ reason }) => reason._tag === "NotAnArtifact", () =>
       Effect.map(
         Weights.read(path, { network: Naming.beitNetwork }),
         ({ tensors }): Opened => ({ source: path, tensors })
       ))
   )
+}
+
+/** The configuration for a start. The encoder of another kind of network brings its own sizes. */
+const configured = Effect.fnUntraced(function*(preset: Preset, start: Start | undefined) {
+  if (start === undefined || !("encoder" in start)) return preset
+  yield* Console.error(`finetune.vit: as ${start.source} has it, with its absolute positions and its channels`)
+  return new Preset({ ...preset, finetune: yield* OtherEncoder.configOf(preset.finetune, start) })
+})
 
 const epochsOf = (from: Start): number | undefined =>
   "codes" in from && from.config.optimizer.unit === "epochs" ? from.config.optimizer.duration : undefined
@@ -45,7 +69,8 @@ export const finetune = Command.make("finetune", {
   from: Flag.String("from").pipe(
     Described.optional(
       "the network to begin with: a run with a pretrained or a fine-tuned network, RUN/STAGE, a folder of the Hugging Face " +
-        "Hub, or a file of weights, which fits the preset's network where it is not patchword's own",
+        "Hub, or a file of weights, which fits the preset's network where it is not patchword's own; RUN/tokenizer takes the " +
+        "tokenizer's encoder, and dino:FILE a teacher",
       "random weights"
     )
   ),
@@ -58,7 +83,7 @@ export const finetune = Command.make("finetune", {
   ...TrainingFlags.flags
 }, (given) =>
   Effect.gen(function*() {
-    const preset = yield* RunConfig.begin(given, given.from)
+    const begun = yield* RunConfig.begin(given, given.from)
     const continueFrom = yield* ContinueFlags.resolve(given, "finetune")
     if (given.randomBaseline && Option.isNone(given.from)) {
       return yield* Config.refusal(
@@ -68,6 +93,7 @@ export const finetune = Command.make("finetune", {
       )
     }
     const start = Option.isNone(given.from) ? undefined : yield* opened(given.from.value)
+    const preset = yield* configured(begun, start)
     yield* Effect.gen(function*() {
       const { load } = yield* Images
       const train = yield* load(given.split)

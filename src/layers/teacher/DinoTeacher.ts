@@ -21,7 +21,8 @@ const withRegisters = (given: Weights.Weights): Weights.Weights => {
   return Weights.rename(weights, (name) => name === "reg_token" ? "register_tokens" : name)
 }
 
-const network = Effect.fnUntraced(function*(given: Weights.Weights, origin: Origin, options: NetworkOptions) {
+/** Reads the sizes and the parameters of a network. */
+export const described = Effect.fnUntraced(function*(given: Weights.Weights, origin: Origin, options: NetworkOptions) {
   yield* Published.activationOf(origin, "gelu")
   const { channels, epsilon, unusual } = yield* Published.norms(origin, options, Dino)
   const weights = withRegisters(given)
@@ -38,9 +39,14 @@ const network = Effect.fnUntraced(function*(given: Weights.Weights, origin: Orig
   })
   const sizes = { ...(yield* Published.sizesOf(origin, options, "pos_embed", found)), epsilon, ...own }
   const { digest, parameters } = yield* Published.fitted(Dino.spec(sizes), weights, origin, sizes.heads, ...unusual)
+  return { channels, digest, epsilon, parameters, sizes }
+})
+
+const network = Effect.fnUntraced(function*(given: Weights.Weights, origin: Origin, options: NetworkOptions) {
+  const { channels, digest, parameters, sizes } = yield* described(given, origin, options)
   const made: NetworkTeacher.Network = {
-    patch: found.patch,
-    width: found.width,
+    patch: sizes.patch,
+    width: sizes.width,
     channels,
     digest,
     open: (batch) =>

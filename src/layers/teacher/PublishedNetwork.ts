@@ -204,18 +204,15 @@ export const named = (batch: NetworkTeacher.Batch) =>
   }) as const
 
 /**
- * Makes a teacher from weights, from a file of weights, or from a folder with such a file. `network` builds the network
- * from weights under official names.
+ * Reads a network from weights, from a file of weights, or from a folder with such a file. `network` builds it from weights under
+ * official names.
  */
-export const make = (
+export const read = <A>(
   name: "clip" | "dino",
   given: Weights.Weights | string,
-  network: (
-    weights: Weights.Weights,
-    origin: Origin
-  ) => Effect.Effect<NetworkTeacher.Network, Weights.WeightsError | ModelInvalid>
-) => {
-  const made = Effect.gen(function*() {
+  network: (weights: Weights.Weights, origin: Origin) => Effect.Effect<A, Weights.WeightsError | ModelInvalid>
+) =>
+  Effect.gen(function*() {
     const file = typeof given === "string" ? yield* TeacherConfig.fileOf(given) : undefined
     const source = file ?? name
     const weights = typeof given === "string" ? yield* Weights.read(source) : given
@@ -226,5 +223,13 @@ export const make = (
       Effect.catchTag("WeightsError", (error) => Weights.describing(tensors)(Effect.fail(error)))
     )
   })
-  return NetworkTeacher.make(name, made)
-}
+
+/** Makes a teacher from a network that {@link read} reads. */
+export const make = (
+  name: "clip" | "dino",
+  given: Weights.Weights | string,
+  network: (
+    weights: Weights.Weights,
+    origin: Origin
+  ) => Effect.Effect<NetworkTeacher.Network, Weights.WeightsError | ModelInvalid>
+) => NetworkTeacher.make(name, read(name, given, network))

@@ -1,13 +1,14 @@
 /** The start of a classifier's training: other networks or weights, and the check that they fit. */
 import { Equal, Record } from "effect"
+import type { AugmentConfig } from "../../domain/config/AugmentConfig.ts"
 import type { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
-import type { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as Block from "../../nn/blocks/Block.ts"
 import type { Backbone } from "../trained/Backbone.ts"
 import type { Classifier } from "../trained/Classifier.ts"
+import type { OtherEncoder } from "./OtherEncoder.ts"
 import * as Stage from "./Stage.ts"
 
 /** Weights of others, with names and shapes only. All other settings are assumed to be as configured. */
@@ -18,16 +19,19 @@ export interface Bare {
 }
 
 /** A start for the training of a classifier. */
-export type Start = Backbone | Classifier | Bare
+export type Start = Backbone | Classifier | OtherEncoder | Bare
 
-const epsilonOf = ({ normEpsilon }: VitConfig): number => normEpsilon ?? Block.EPSILON
+const epsilonOf = ({ normEpsilon }: Pick<VitConfig, "normEpsilon">): number => normEpsilon ?? Block.EPSILON
 
 type Seen = Readonly<Record<string, Json.Json>>
 
 /** Selects the settings that change the outputs of a network and do not show in its weights. */
 const unseen = (
-  { augment: { mean, std }, vit }: FinetuneConfig | PretrainConfig
-): Readonly<Record<string, Json.Json>> => ({
+  { augment: { mean, std }, vit }: {
+    readonly augment: Pick<AugmentConfig, "mean" | "std">
+    readonly vit: Pick<VitConfig, "heads" | "normEpsilon">
+  }
+): Seen => ({
   "vit.heads": vit.heads,
   "vit.normEpsilon": epsilonOf(vit),
   "augment.mean": mean,
@@ -47,6 +51,8 @@ export const checkAgreement = (stage: string, config: FinetuneConfig, start: Sta
   const asked = { ...unseen(config), ...pooled(config) }
   const given: Seen = "config" in start
     ? { ...unseen(start.config), ...("classes" in start ? pooled(start.config) : {}) }
+    : "encoder" in start
+    ? unseen({ augment: start.channels, vit: start.encoder })
     : pooledBy(start)
   return Stage.requireConfig(
     stage,
@@ -75,7 +81,7 @@ export const tensorsOf = (config: FinetuneConfig, classes: ReadonlyArray<string>
       `(${showClasses(start.classes)}), the images have ${classes.length} (${showClasses(classes)})`
     return { tensors: headless, said: [said] }
   }
-  if ("codes" in start) return { tensors, said: [] }
+  if ("codes" in start || "encoder" in start) return { tensors, said: [] }
   const tables = Object.keys(tensors).some((name) => name.endsWith("relative_position_bias_table"))
   const assumed = Object.entries(unseen(config)).filter(([key]) => key !== "vit.heads" || !tables)
     .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
