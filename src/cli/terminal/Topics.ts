@@ -27,7 +27,7 @@ A manifest (.yaml, .json): places and names
     train: {folder: train}        # a sub-folder per class
     val: {folder: val, list: val.txt}   # lines such as "ILSVRC2012_val_00000001.JPEG 65"
   A split also takes subset: imagenet-a or imagenet-r, and annotations: a folder of PNGs with the
-  classes of pixels.
+  classes of pixels. pixelClasses: names.txt names these; reduceZeroLabel: true if 0 stands for none.
   patchword probe runs/base/pretrain --images imagenet.yaml --tests val
 
 Parquet files, as the Hugging Face Hub has them

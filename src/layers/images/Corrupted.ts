@@ -71,7 +71,7 @@ const compressed = ({ data, height, width }: Picture, quality: number): Effect.E
 export const of = (set: ImageSet.ImageSet, options: Options): ImageSet.ImageSet => {
   const { augment, corruption, frost = [], seed = 0, size } = options
   const { kind, severity } = corruption
-  const { annotation: _, ...rest } = set
+  const { annotation: _, pixelClasses: __, ...rest } = set
   const { evaluationCrop, evaluationOffset, evaluationSides, interpolation } = augment
   const view = { evaluationCrop, evaluationOffset, evaluationSides, interpolation, size }
   return {

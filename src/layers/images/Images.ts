@@ -281,6 +281,8 @@ export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.La
  *   adversarial: { folder: imagenet-a, subset: imagenet-a }
  *   sketch: { folder: sketch }
  *   scenes: { folder: images, annotations: annotations }   # a PNG for each image, with grey values or a palette
+ * pixelClasses: objectInfo150.txt           # their classes: [..], or a file of names, or a table with a column Name
+ * reduceZeroLabel: true                     # 0 stands for no class, and 1 for the first one, as in ADE20K
  * ```
  *
  * Each line of `synsets` begins with the name in folders and labels; the rest is the name of the class. A `subset` holds 200

@@ -2,8 +2,9 @@
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import sharp from "sharp"
+import * as LabelMap from "../../../domain/pixels/LabelMap.ts"
 import * as Decode from "./Decode.ts"
-import { ImageBroken } from "./ImagesError.ts"
+import { ImageBroken, LabelUnknown } from "./ImagesError.ts"
 import type { Annotation } from "./ImageSet.ts"
 
 /** Offsets in a PNG chunk, after its length: its type and its content. A checksum follows the content. */
@@ -108,3 +109,25 @@ export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint
   }
   return turned
 })
+
+/** The classes of pixels in a collection. */
+export interface PixelClasses {
+  readonly names: ReadonlyArray<string>
+  /** True if 0 stands for no class, and the first class has the number 1. */
+  readonly reduceZero: boolean
+}
+
+/** Numbers the labels of an annotation by classes. Fails with `LabelUnknown` at the first pixel whose label is no class. */
+export const numbered = (annotation: Annotation, classes: PixelClasses): Effect.Effect<Annotation, LabelUnknown> => {
+  const { names, reduceZero } = classes
+  const found = reduceZero ? LabelMap.reduceZero(annotation) : annotation
+  const { data, width } = found
+  const at = data.findIndex((label) => label >= names.length && label !== LabelMap.IGNORED)
+  return at === -1 ? Effect.succeed(found) : Effect.fail(
+    new LabelUnknown({
+      image: `the pixel in column ${at % width + 1} of row ${Math.floor(at / width) + 1}`,
+      label: String(annotation.data[at]),
+      classes: names.length
+    })
+  )
+}

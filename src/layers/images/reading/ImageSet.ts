@@ -17,6 +17,7 @@ import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import type { Colour } from "../../../domain/config/AugmentConfig.ts"
 import type { Drawn } from "../../../domain/evaluation/Holdout.ts"
+import type { LabelMap } from "../../../domain/pixels/LabelMap.ts"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import * as Files from "../../files/Files.ts"
 import type { ImagesError } from "./ImagesError.ts"
@@ -24,12 +25,11 @@ import type { LeftOut } from "./LeftOut.ts"
 
 export { LeftOut, toldLeftOut } from "./LeftOut.ts"
 
-/** The class of each pixel of an image: `height * width` numbers, row-major. The collection defines the meaning of 0. */
-export interface Annotation {
-  readonly width: number
-  readonly height: number
-  readonly data: Uint8Array
-}
+/**
+ * The class of each pixel of an image. If the set has `pixelClasses`, the numbers are indices of these, and 255 stands for none.
+ * Otherwise they are those of the file.
+ */
+export type Annotation = LabelMap
 
 /** Images with their classes. */
 export interface ImageSet {
@@ -56,6 +56,8 @@ export interface ImageSet {
   readonly image: (index: number) => Effect.Effect<Picture, ImagesError>
   /** Returns the classes of an image's pixels, at the size of its file. Absent if the collection has none. */
   readonly annotation?: (index: number) => Effect.Effect<Annotation, ImagesError>
+  /** The names of the classes of pixels, if they are known. */
+  readonly pixelClasses?: ReadonlyArray<string>
   /** Returns the path or the name of an image, for reports. */
   readonly describe: (index: number) => string
 }

@@ -77,6 +77,18 @@ export const namesOf = (text: string): Effect.Effect<ReadonlyArray<string>, Labe
     })
 }
 
+/**
+ * Reads the names of classes from a table with tabs and a heading: those of its column `Name`, as in ADE20K's `objectInfo150.txt`. A
+ * text of another form has one name per line.
+ */
+export const namesOfTable = (text: string): ReturnType<typeof namesOf> => {
+  const rows = text.trimEnd().split(/\r?\n/).map((line) => line.split("\t").map((cell) => cell.trim()))
+  const column = rows[0]!.indexOf("Name")
+  return rows[0]!.length < 2 || column === -1
+    ? namesOf(text)
+    : namesOf(rows.slice(1).map((row) => row[column] ?? "").join("\n"))
+}
+
 const isInteger = (label: Label): label is bigint => typeof label === "bigint"
 
 // A number could be the index of a class or the name of a class.

@@ -3,12 +3,13 @@ import { Effect, Schema } from "effect"
 import * as Config from "../../../domain/config/Config.ts"
 import * as ImageNetSubset from "../../../domain/evaluation/ImageNetSubset.ts"
 import * as Label from "../../../domain/evaluation/Label.ts"
+import * as LabelMap from "../../../domain/pixels/LabelMap.ts"
 import * as ConfigFile from "../../files/ConfigFile.ts"
 import * as Files from "../../files/Files.ts"
 import { memoize } from "../../files/Memoize.ts"
 import * as Annotation from "../reading/Annotation.ts"
 import * as EncodedImages from "../reading/EncodedImages.ts"
-import { FolderMissing, LabelUnknown, UnknownSplit, within } from "../reading/ImagesError.ts"
+import { FolderMissing, LabelsUnusable, LabelUnknown, UnknownSplit, within } from "../reading/ImagesError.ts"
 import { type ImageSet, outside } from "../reading/ImageSet.ts"
 import * as Labels from "./Labels.ts"
 import * as Scan from "./Scan.ts"
@@ -38,11 +39,17 @@ const Manifest = Schema.Struct({
   classes: Schema.optionalKey(Schema.Union([Schema.NonEmptyArray(Schema.String), Schema.String])),
   /** File with one class per line: the name in folders and lists, then the name for readers. */
   synsets: Schema.optionalKey(Schema.String),
+  /** The names of the classes of pixels, or a file: one per line, or a table with tabs and a column `Name`. */
+  pixelClasses: Schema.optionalKey(Schema.Union([Schema.NonEmptyArray(Schema.String), Schema.String])),
+  /** True if 0 in an annotation stands for no class, and the first class has the number 1, as in ADE20K; default false. */
+  reduceZeroLabel: Schema.optionalKey(Schema.Boolean),
   splits: Schema.Record(Schema.String, Split)
 }).check(
-  Schema.makeFilter(({ classes, synsets }) =>
-    classes === undefined || synsets === undefined || "classes and synsets are both given; keep one of them"
-  )
+  Schema.makeFilter(({ classes, pixelClasses, reduceZeroLabel, synsets }) => {
+    if (classes !== undefined && synsets !== undefined) return "classes and synsets are both given; keep one of them"
+    return reduceZeroLabel === undefined || pixelClasses !== undefined ||
+      "reduceZeroLabel is given without pixelClasses; add these"
+  })
 )
 
 const IMAGENET_CLASSES = 1000
@@ -77,6 +84,25 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     if (classes === undefined) return undefined
     const names = typeof classes === "string" ? yield* namesIn(at(classes)) : classes
     return { keys: names, classes: names }
+  }))
+
+  /** Reads the names of the classes of pixels. */
+  const pixels = yield* Effect.cached(Effect.gen(function*() {
+    const { pixelClasses, reduceZeroLabel: reduceZero = false } = manifest
+    if (pixelClasses === undefined) return undefined
+    const from = typeof pixelClasses === "string" ? at(pixelClasses) : file
+    return yield* within(from)(Effect.gen(function*() {
+      const names = typeof pixelClasses === "string"
+        ? yield* Effect.flatMap(textOf(from), Labels.namesOfTable)
+        : pixelClasses
+      yield* Labels.distinct(names)
+      if (names.length > LabelMap.IGNORED) {
+        const problem =
+          `there are ${names.length} classes of pixels, but annotations of 8 bits hold ${LabelMap.IGNORED} at most`
+        return yield* new LabelsUnusable({ problem, remedy: "merge classes" })
+      }
+      return { names, reduceZero }
+    }))
   }))
 
   const listed = Effect.fnUntraced(function*(list: string, folder: string) {
@@ -121,7 +147,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
   )
 
   /** Finds the annotation file of an image, by the name of the image. */
-  const annotations = (images: string, folder: string) => {
+  const annotations = (images: string, folder: string, classes: Annotation.PixelClasses | undefined) => {
     const placed = (image: string) => path.isAbsolute(image) ? path.relative(images, image) : image
     const fileOf = (image: string) => path.join(folder, placed(image).replace(/\.[^./]*$/, ".png"))
     const bounds = EncodedImages.bounds(options)
@@ -131,6 +157,7 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
         const shown = yield* within(picture)(scan.read(picture))
         return yield* scan.read(fileOf(image)).pipe(
           Effect.flatMap((bytes) => Annotation.read(bytes, shown, bounds)),
+          Effect.flatMap((read) => classes === undefined ? Effect.succeed(read) : Annotation.numbered(read, classes)),
           within(fileOf(image))
         )
       }),
@@ -143,7 +170,11 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     }
   }
 
-  const annotate = Effect.fnUntraced(function*(set: ImageSet, { identify, of }: ReturnType<typeof annotations>) {
+  const annotate = Effect.fnUntraced(function*(
+    set: ImageSet,
+    { identify, of }: ReturnType<typeof annotations>,
+    classes: Annotation.PixelClasses | undefined
+  ) {
     const identities = yield* Effect.forEach(
       Array.from(set.labels.keys()),
       (index) => identify(set.describe(index)),
@@ -151,7 +182,10 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     )
     const annotated: ImageSet = {
       ...set,
-      digest: Files.sha256([set.digest, ...identities].join("\n")),
+      digest: Files.sha256(
+        [set.digest, ...identities, ...(classes === undefined ? [] : [JSON.stringify(classes)])].join("\n")
+      ),
+      ...(classes === undefined ? {} : { pixelClasses: classes.names }),
       annotation: (index) => index in set.labels ? of(set.describe(index)) : outside(set.name, index, set.length)
     }
     return annotated
@@ -183,16 +217,17 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
       }
     }
     const listing = scan.listing({ split, folder, ...numbered, images, leftOut: [...leftOut, ...idle] })
+    const pixelClasses = described.annotations === undefined ? undefined : yield* pixels
     const annotated = described.annotations === undefined
       ? undefined
-      : annotations(folder, at(described.annotations))
+      : annotations(folder, at(described.annotations), pixelClasses)
     const made = yield* makeSet(
       annotated === undefined ? listing : { ...listing, verify: (index) => annotated.of(describe(index)) }
     )
     const set: ImageSet = described.subset === undefined
       ? made
       : { ...made, among: ImageNetSubset.classes(described.subset) }
-    return annotated === undefined ? set : yield* annotate(set, annotated)
+    return annotated === undefined ? set : yield* annotate(set, annotated, pixelClasses)
   })
 
   return { splits, load: yield* memoize(load) }
