@@ -17,10 +17,14 @@ import { fc } from "./FastCheck.ts"
 import { type Law, make, type Options } from "./Law.ts"
 import { refused } from "./Refused.ts"
 
-/** Takes five steps of a small regression, with one update for `accumulate` steps. */
-export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 0) {
+/**
+ * Takes five steps of a small regression, with one update for `accumulate` steps. `ema` is the decay of the weights' moving
+ * average, null for none.
+ */
+export const trainedBy = Effect.fnUntraced(function*(accumulate: number, seed = 0, ema: number | null = null) {
   const engine = yield* Engine
-  const handle = yield* engine.train(Steps.regressionOf(accumulate), Steps.initial(accumulate, seed))
+  const initial = Steps.initial(accumulate, seed, ema !== null)
+  const handle = yield* engine.train(Steps.regressionOf(accumulate, ema), initial)
   const metrics = yield* Effect.forEach(
     [0, 1, 2, 3, 4],
     (step) => handle.run(Steps.batchOf(accumulate, seed)(step))
@@ -123,10 +127,10 @@ export const engine = <E>(
     }, options)
   const once = { numRuns: 1 }
 
-  const asReference = (accumulate: number) =>
+  const asReference = (accumulate: number, ema: number | null = null) =>
     Effect.fnUntraced(function*({ seed }: Given) {
-      const found = yield* trainedBy(accumulate, seed)
-      const expected = yield* Effect.provide(trainedBy(accumulate, seed), layerReference)
+      const found = yield* trainedBy(accumulate, seed, ema)
+      const expected = yield* Effect.provide(trainedBy(accumulate, seed, ema), layerReference)
       agree(found.metrics, expected.metrics, within, "the metrics")
       agree(found.state, expected.state, within, "the state")
     })
@@ -135,6 +139,8 @@ export const engine = <E>(
     law("takes five steps with the reference's numbers", asReference(1)),
 
     law("takes several steps for one update with the reference's numbers", asReference(2)),
+
+    law("averages the weights with the reference's numbers", asReference(2, 0.8)),
 
     law(
       "infers with the reference's numbers, for all element types and with several programs open",

@@ -33,10 +33,10 @@ const f32 = <const S extends ReadonlyArray<number>>(...shape: S) =>
 
 const line = { weight: f32(2, 3), bias: f32(2) }
 
-/** Makes a linear regression with AdamW and one update for `accumulate` steps. */
-export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metrics> => ({
+/** Makes a linear regression with AdamW and one update for `accumulate` steps. `ema` is the decay of the weights' average. */
+export const regressionOf = (accumulate: number, ema: number | null = null): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
-  state: AdamW.stateSpec(line, accumulate),
+  state: AdamW.stateSpec(line, accumulate, ema !== null),
   batch: { x: { ...f32(4, 3), split: "rows" }, y: { ...f32(4, 2), split: "rows" }, hyper: AdamW.hyperSpec(accumulate) },
   run: (state, { hyper, x, y }) => {
     const { gradients, loss } = Gradient.valueAndGradient(
@@ -46,7 +46,7 @@ export const regressionOf = (accumulate: number): TrainStep<State, Batch, Metric
       }),
       state.parameters
     )
-    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true, accumulate } as const
+    const options = { betas: [0.9, 0.99], weightDecay: 0.1, clipNorm: 1, decays: () => true, accumulate, ema } as const
     const updated = AdamW.update(state, gradients, hyper, options, loss)
     return { metrics: { loss, norms: [updated.norm, Reduction.globalNorm(state.parameters)] }, state: updated.state }
   }
@@ -188,11 +188,12 @@ const fixedLine = (at: (index: number) => number): HostOf<Line> => ({
 })
 
 /** Creates the state before the first step. Different seeds give different states. */
-export const initial = (accumulate = 1, seed = 0): HostOf<State> => ({
+export const initial = (accumulate = 1, seed = 0, averaged = false): HostOf<State> => ({
   parameters: fixedLine((i) => Math.sin(i + 1 + seed)),
   first: fixedLine(() => 0),
   second: fixedLine(() => 0),
-  ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) })
+  ...(accumulate === 1 ? {} : { mean: fixedLine(() => 0) }),
+  ...(averaged ? { ema: fixedLine((i) => Math.sin(i + 1 + seed)) } : {})
 })
 
 /** Creates the batch of a step. Different seeds give different batches. */

@@ -1,5 +1,5 @@
 /** Fine-tuning: trains a classifier from a pretrained network, with all of its weights (`run_class_finetuning.py`). */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
 import * as Model from "../domain/config/Model.ts"
@@ -13,6 +13,7 @@ import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
+import { Runs } from "../layers/run/Runs.ts"
 import * as InitialValues from "../layers/weights/InitialValues.ts"
 import * as PretrainedWeights from "../layers/weights/PretrainedWeights.ts"
 import * as Weights from "../layers/weights/Weights.ts"
@@ -28,14 +29,29 @@ import * as Batches from "./training/Batches.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Start from "./training/Start.ts"
 
+/** The ending of the name under which a run keeps the averaged network: `finetune-ema`. */
+export const EMA = "ema"
+
+/** A trained classifier, with the moving average of its weights if the configuration asks for one (`ema`). */
+export interface Finetuned extends Classifier.Classifier {
+  readonly averaged?: Classifier.Classifier
+}
+
+/** Lists the networks that a run keeps beside a trained classifier, with their names there. */
+export const beside = (
+  stage: string,
+  { averaged }: Finetuned
+): ReadonlyArray<readonly [name: string, classifier: Classifier.Classifier]> =>
+  averaged === undefined ? [] : [[`${stage}-${EMA}`, averaged]]
+
 /** Makes the step that trains a classifier for a number of classes. `images` is the batch size. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
-  const { labelSmoothing, layerDecay, mixup, optimizer, vit } = config
+  const { ema = null, labelSmoothing, layerDecay, mixup, optimizer, vit } = config
   const batch = { size: Dim.named("batch", images), dropPath: vit.dropPath > 0, mixed: mixup !== null }
   return FinetuneStep.step(Classifier.sizes(config, classes), batch, {
     labelSmoothing,
     adamw: AdamW.of(
-      optimizer,
+      { ...optimizer, ema },
       WeightDecay.decays("finetune"),
       (name) => LayerDecay.scale(name, { decay: layerDecay, depth: vit.depth })
     )
@@ -129,7 +145,7 @@ const initial = Effect.fnUntraced(function*(
   start: Start.Start | undefined,
   tensors: Weights.Tensors | undefined
 ) {
-  const { optimizer, seed, vit } = config
+  const { ema = null, optimizer, seed, vit } = config
   const spec = Classifier.spec(config, classes)
   const own = Weights.flatten(yield* InitialValues.draw(spec, seed))
   const grids = {
@@ -139,7 +155,7 @@ const initial = Effect.fnUntraced(function*(
   const loaded = tensors ? yield* Effect.fromResult(PretrainedWeights.load(own, tensors, grids, stage)) : own
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes), optimizer.batchSize)
   const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
-  return AdamW.initial(parameters, spec, optimizer.accumulate)
+  return AdamW.initial(parameters, spec, optimizer.accumulate, ema !== null)
 })
 
 /** Returns the row of a step in the log. */
@@ -151,7 +167,8 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
 
 /**
  * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others. Without
- * one, it starts from random weights. The head of a classifier for other classes is left out, with a message.
+ * one, it starts from random weights. The head of a classifier for other classes is left out, with a message. If the
+ * configuration asks for it, the run also keeps the moving average of the weights, as `STAGE-ema`.
  *
  * Fails with `ClassesError` if a label is not a class or all images belong to one class, with `ConfigError` if the
  * configuration contradicts that of the network that it starts from, with `WeightsError` if the weights do not fit, with
@@ -195,9 +212,18 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     step,
     ...(yield* data(config, set, step.batch)),
     optimizer: config.optimizer,
+    also: ({ ema }) => ema === undefined ? {} : { [EMA]: ema },
     initial: initial(stage, config, classes.length, start, begun?.tensors),
     measure
   })
-  const classifier: Classifier.Classifier = { config, classes, tensors }
-  return classifier
+  const kept = yield* (yield* Runs).weights(`${stage}-${EMA}`)
+  const trained: Finetuned = {
+    config,
+    classes,
+    tensors,
+    ...(typeof config.ema === "number" && Option.isSome(kept)
+      ? { averaged: { config, classes, tensors: kept.value.tensors } }
+      : {})
+  }
+  return trained
 }, Effect.scoped)

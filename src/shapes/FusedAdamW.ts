@@ -39,6 +39,8 @@ export interface Moments<in out S extends Shape> {
   readonly second: Tensor<S>
   /** The mean gradient so far, if several steps make one update. */
   readonly mean?: Tensor<S> | undefined
+  /** The moving average of the parameter, if one is kept. */
+  readonly ema?: Tensor<S> | undefined
 }
 
 /** The factors of one step. */
@@ -59,6 +61,9 @@ export interface Factors {
   /** The decay of the mean gradient, and the factor of the new gradient, if there is a mean gradient. */
   readonly keepMean?: Scalar | undefined
   readonly takeMean?: Scalar | undefined
+  /** The decay of the moving average, and the factor of the new parameter, if there is a moving average. */
+  readonly keepEma?: Scalar | undefined
+  readonly takeEma?: Scalar | undefined
 }
 
 /**
@@ -67,8 +72,8 @@ export interface Factors {
  */
 export const NAME = "PatchwordAdamW"
 
-/** The inputs that the results replace, in the order of the results. `mean` is optional. */
-export const REPLACED = ["parameter", "first", "second", "mean"] as const
+/** The inputs that the results replace, in the order of the results. `mean` and `ema` are optional. */
+export const REPLACED = ["parameter", "first", "second", "mean", "ema"] as const
 
 /** Computes `keep mean + take value`. */
 export const average = <S extends Shape>(mean: Tensor<S>, keep: Scalar, value: Tensor<S>, take: Scalar): Tensor<S> =>
@@ -77,7 +82,7 @@ export const average = <S extends Shape>(mean: Tensor<S>, keep: Scalar, value: T
 /**
  * Updates the moments and the parameter: `m ← keepFirst m + takeFirst g`, `v ← keepSecond v + takeSecond g²`,
  * `p ← keep p - step m / (√v + epsilon)`. If there is a mean gradient, `mean ← keepMean mean + takeMean g` is computed first
- * and takes the place of `g`.
+ * and takes the place of `g`. If there is a moving average, `ema ← keepEma ema + takeEma p` follows, with the new `p`.
  */
 export const update = <S extends Shape>(
   moments: Moments<S>,
@@ -90,7 +95,8 @@ export const update = <S extends Shape>(
   const inputs = Object.entries({ ...factors, ...moments, gradient })
     .flatMap(([name, tensor]) => (tensor === undefined ? [] : [[name, untyped(tensor)] as const]))
   const results = FusedKernel.run(NAME, Object.fromEntries(inputs), {}, () => {
-    const { epsilon, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = numbers
+    const { epsilon, keep, keepFirst, keepSecond, step, takeFirst, takeSecond } = numbers
+    const { keepEma, keepMean, takeEma, takeMean } = numbers
     const taken = zeroUnless(finite, gradient)
     const mean = moments.mean && keepMean && takeMean && average(moments.mean, keepMean, taken, takeMean)
     const g = mean ?? taken
@@ -98,8 +104,17 @@ export const update = <S extends Shape>(
     const v = average(moments.second, keepSecond, square(g), takeSecond)
     const direction = div(m, shiftBy(sqrt(v), epsilon))
     const p = keep === undefined ? moments.parameter : scaleBy(moments.parameter, keep)
-    return [sub(p, scaleBy(direction, step)), m, v, ...(mean === undefined ? [] : [mean])].map(untyped)
+    const next = sub(p, scaleBy(direction, step))
+    const ema = moments.ema && keepEma && takeEma && average(moments.ema, keepEma, next, takeEma)
+    return [next, m, v, ...[mean, ema].filter((made) => made !== undefined)].map(untyped)
   })
-  const [parameter, first, second, mean] = results.map((result) => unsafeTyped<S, "float32">(result))
-  return { parameter: parameter!, first: first!, second: second!, mean }
+  const replaced = REPLACED.filter((name) => moments[name] !== undefined)
+  const made = new Map(replaced.map((name, i) => [name, unsafeTyped<S, "float32">(results[i]!)]))
+  return {
+    parameter: made.get("parameter")!,
+    first: made.get("first")!,
+    second: made.get("second")!,
+    mean: made.get("mean"),
+    ema: made.get("ema")
+  }
 }

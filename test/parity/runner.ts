@@ -13,6 +13,7 @@ import { mim } from "./fixtures/mim.ts"
 import { miou } from "./fixtures/miou.ts"
 import { misc } from "./fixtures/misc.ts"
 import { mixup } from "./fixtures/mixup.ts"
+import { modelEma } from "./fixtures/modelEma.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
 import { relpos } from "./fixtures/relpos.ts"
 import { robustness } from "./fixtures/robustness.ts"
@@ -41,6 +42,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   miou,
   misc,
   mixup,
+  model_ema: modelEma,
   quantizer,
   relpos,
   robustness,

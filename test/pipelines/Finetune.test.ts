@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Runtime } from "effect"
+import { Effect, FileSystem, Layer, Option, Runtime } from "effect"
 import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
@@ -133,6 +133,30 @@ describe("fine-tuning", () => {
         const vit = new VitConfig({ ...config.vit, relativePositions: "none" })
         const absolute = yield* begun({ source: "w.pth", tensors: none }, train, new FinetuneConfig({ ...config, vit }))
         assert.include(absolute.said[0], "Assumed as configured: vit.heads 2, vit.normEpsilon 0.000001, augment.mean")
+      }))
+
+    it.effect("keeps the moving average of the weights beside them", () =>
+      Effect.gen(function*() {
+        const preset = micro({ duration: 3, batchSize: 4, accumulate: 2 })
+        const trained = (ema: number | null) =>
+          Effect.gen(function*() {
+            const given = new FinetuneConfig({ ...preset.finetune, ema })
+            const found = yield* finetune(given, undefined)
+            const kept = yield* (yield* Runs.Runs).weights("finetune-ema")
+            return { ...found, kept: Option.getOrUndefined(kept) }
+          }).pipe(Effect.provide(Layer.merge(Runs.layerMemory(), Images.layerMemory([train])), { local: true }))
+        const plain = yield* trained(null)
+        assert.isUndefined(plain.averaged)
+        assert.isUndefined(plain.kept)
+        const none = yield* trained(0)
+        assert.deepStrictEqual(Safetensors.encode(none.tensors), Safetensors.encode(plain.tensors))
+        assert.deepStrictEqual(Safetensors.encode(none.averaged!.tensors), Safetensors.encode(plain.tensors))
+        const half = yield* trained(0.5)
+        assert.deepStrictEqual(Safetensors.encode(half.tensors), Safetensors.encode(plain.tensors))
+        assert.isFalse(near(half.averaged!.tensors, plain.tensors, "head.weight"))
+        const known = Option.getOrThrow(half.kept!.provenance)
+        assert.deepStrictEqual([known.stage, known.model?._tag], ["finetune-ema", "Classifier"])
+        assert.deepStrictEqual(half.kept!.tensors, half.averaged!.tensors)
       }))
 
     it.effect("takes classifiers under every name, from files, runs and folders", () =>

@@ -1,5 +1,6 @@
 import { afterAll, assert, describe, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger, ManagedRuntime } from "effect"
+import type { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Laws from "../../src/laws/index.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
@@ -16,36 +17,42 @@ const STEPS = 8
 
 const plain = micro({ duration: STEPS })
 
-const accumulating = micro({ duration: 3, batchSize: 4, accumulate: 3 })
+const summing = micro({ duration: 3, batchSize: 4, accumulate: 3 })
 
-const program = Effect.fnUntraced(function*(options: StageOptions, preset = plain) {
+const accumulating = { ...summing, finetune: { ...summing.finetune, ema: 0.5 } }
+
+type Stages = Pick<Preset, "tokenizer" | "pretrain" | "finetune">
+
+const program = Effect.fnUntraced(function*(options: StageOptions, preset: Stages = plain) {
   const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
   const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
   const classifier = yield* finetune(preset.finetune, backbone, options)
   const { readLog } = yield* Runs.Runs
   return {
     log: yield* readLog,
-    bytes: [tokenizer, backbone, classifier].map(({ tensors }) =>
+    bytes: [tokenizer, backbone, classifier, classifier.averaged ?? classifier].map(({ tensors }) =>
       Buffer.from(Safetensors.encode(tensors)).toString("hex")
     )
   }
 })
 
-const interruptedAt = Effect.fnUntraced(function*(stage: string, step: number, options: StageOptions, preset = plain) {
-  const reached = yield* Deferred.make<void>()
-  const progress = recording(
-    [],
-    (report) => report.stage === stage && report.step === step ? Deferred.succeed(reached, undefined) : Effect.void
-  )
-  const fiber = yield* Effect.forkChild(program(options, preset).pipe(Effect.provideService(Progress, progress)))
-  yield* Deferred.await(reached)
-  yield* Fiber.interrupt(fiber)
-})
+const interruptedAt = Effect.fnUntraced(
+  function*(stage: string, step: number, options: StageOptions, preset: Stages = plain) {
+    const reached = yield* Deferred.make<void>()
+    const progress = recording(
+      [],
+      (report) => report.stage === stage && report.step === step ? Deferred.succeed(reached, undefined) : Effect.void
+    )
+    const fiber = yield* Effect.forkChild(program(options, preset).pipe(Effect.provideService(Progress, progress)))
+    yield* Deferred.await(reached)
+    yield* Fiber.interrupt(fiber)
+  }
+)
 
 const runtime = ManagedRuntime.make(machine)
 afterAll(() => runtime.dispose())
 
-const laws = (preset: typeof plain, steps: number) =>
+const laws = (preset: Stages, steps: number) =>
   Laws.stage(runtime, {
     train: (options: StageOptions) => Effect.map(program(options, preset), ({ bytes }) => bytes),
     steps

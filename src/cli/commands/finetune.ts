@@ -13,6 +13,7 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { evaluateClassifier } from "../../pipelines/evaluate/Classify.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
+import type { Classifier } from "../../pipelines/trained/Classifier.ts"
 import * as OtherEncoder from "../../pipelines/training/OtherEncoder.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import type { Start } from "../../pipelines/training/Start.ts"
@@ -102,16 +103,16 @@ export const finetune = Command.make("finetune", {
       // Before hours of training, not after.
       yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
       const measured = Effect.fnUntraced(function*(stage: string, from: Start | undefined, more: Stage.StageOptions) {
-        const { tensors, ...rest } = yield* Finetune.finetune(preset.finetune, from, {
-          split: given.split,
-          stage,
-          ...more
-        })
-        const figures = yield* evaluateClassifier({ ...rest, tensors }, sets, given.classes)
+        const trained = yield* Finetune.finetune(preset.finetune, from, { split: given.split, stage, ...more })
+        const networks = [[stage, trained] as const, ...Finetune.beside(stage, trained)]
+        return yield* Effect.forEach(networks, ([network, classifier]) => evaluated(network, classifier, from))
+      })
+      const evaluated = Effect.fnUntraced(function*(network: string, classifier: Classifier, from: Start | undefined) {
+        const figures = yield* evaluateClassifier(classifier, sets, given.classes)
         const about: Results.About = {
           verb: "finetune",
-          network: stage,
-          weights: Weights.digest(tensors),
+          network,
+          weights: Weights.digest(classifier.tensors),
           train: train.digest,
           settings: {
             config: Stage.toJson(FinetuneConfig, preset.finetune),
@@ -121,20 +122,30 @@ export const finetune = Command.make("finetune", {
           },
           ...(from === undefined ? {} : { vit: preset.finetune.vit, epochs: epochsOf(from) })
         }
-        return { figures, results: yield* Results.make(about, sets, figures) }
+        return { network, figures, results: yield* Results.make(about, sets, figures) }
       })
-      const { figures, results } = yield* measured("finetune", start, { continueFrom })
-      const random = given.randomBaseline ? yield* measured("finetune-random", undefined, {}) : undefined
-      const files = yield* Results.save(given.out, [...results, ...(random?.results ?? [])])
+      const [own, ...beside] = yield* measured("finetune", start, { continueFrom })
+      const random = given.randomBaseline ? yield* measured("finetune-random", undefined, {}) : []
+      const files = yield* Results.save(given.out, [own!, ...beside, ...random].flatMap(({ results }) => results))
+      const named = (network: string) => beside.length === 0 ? undefined : sets.map(() => ({ network }))
       yield* Print.evaluation(
         given.json,
         {
           stage: "finetune",
           weights: `${given.out}/stages/finetune.safetensors`,
-          results: given.json ? files : files.join(", ")
+          results: given.json ? files : files.join(", "),
+          ...(given.json && beside.length > 0
+            ? { others: Object.fromEntries(beside.map(({ figures, network }) => [network, figures])) }
+            : {})
         },
-        { found: figures, random: random?.figures, paper: results.map(({ paper }) => paper) },
-        [train, ...sets]
+        {
+          found: own!.figures,
+          random: random[0]?.figures,
+          paper: own!.results.map(({ paper }) => paper),
+          columns: named(own!.network)
+        },
+        [train, ...sets],
+        beside.map(({ figures, network }) => ({ found: figures, columns: named(network) }))
       )
     }).pipe(
       Effect.provide(

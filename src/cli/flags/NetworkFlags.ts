@@ -29,8 +29,8 @@ export const network = Argument.String("network").pipe(
   Argument.withDescription("RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub")
 )
 
-/** The ending of a stage that begins with random weights, to be compared with the stage of the name before it. */
-const BASELINE = "-random"
+/** The endings of networks that a stage keeps beside its own: of random weights, averaged, the best of its epochs. */
+const BESIDE = /-(?:random|ema|best)$/
 
 type Open<A, R> = (path: string) => Effect.Effect<A, Artifact.OpenError, R>
 
@@ -38,14 +38,14 @@ const ofSeveral = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R
   Effect.catchIf(open(path), Artifact.isSeveral, (error) => {
     const { stages } = error.reason
     const [only, ...more] = stages.filter((stage) =>
-      !(stage.endsWith(BASELINE) && stages.includes(stage.slice(0, -BASELINE.length)))
+      !(BESIDE.test(stage) && stages.includes(stage.replace(BESIDE, "")))
     )
     return only === undefined || more.length > 0 ? Effect.fail(error) : open(`${path}/${only}`)
   })
 
 /**
  * Opens a network with `open`. Where a run holds several, it takes the one that `fitting` opens, and leaves out baselines with
- * random weights. It says so on standard error. Fails as `open` does.
+ * random weights, averaged networks, and the best of an epoch. It says so on standard error. Fails as `open` does.
  */
 export const chosen = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R>, fitting = open) =>
   Effect.catchIf(

@@ -121,7 +121,7 @@ const table = (measured: ReadonlyArray<Measured>): string => {
       `${percent(low)} to ${percent(high)}`,
       ...some(five, percent(top5)),
       percent(largestClass),
-      ...some(compared, percent(random ?? 0)),
+      ...some(compared, percent(random)),
       ...some(known, PaperTables.show(paper))
     ])
   ])

@@ -18,6 +18,8 @@ export interface AdamWUpdate {
   readonly second: string
   /** The mean gradient, if several steps make one update. */
   readonly mean?: string
+  /** The moving average of the parameter, if one is kept. */
+  readonly ema?: string
   readonly gradient: string
   readonly factors: Factors
 }
@@ -48,7 +50,7 @@ const updateOf = (
   const given = Object.fromEntries(operands.map((key, i) => [key, inputs[i]!]))
   const made = replaced.map((key) => given[key]!.name.replace(/^state\./, "next."))
   if (made.some((name, i) => name !== byValue.get(outputs[i]!.name)?.name)) return []
-  const { first, gradient, mean, parameter, second, ...numbers } = given
+  const { ema, first, gradient, mean, parameter, second, ...numbers } = given
   const output = (value: Value, name: string): Output => ({ name, value })
   const factors = Object.entries(numbers).map(([key, value]) => [key, output(value, `factor.${value.name}`)] as const)
   const read = output(gradient!, parameter!.name.replace("state.", "gradient."))
@@ -60,6 +62,7 @@ const updateOf = (
       first: first!.name,
       second: second!.name,
       ...(mean === undefined ? {} : { mean: mean.name }),
+      ...(ema === undefined ? {} : { ema: ema.name }),
       gradient: read.name,
       factors: Object.fromEntries(factors.map(([key, { name }]) => [key, name])) as Factors
     }

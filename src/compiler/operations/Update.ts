@@ -7,7 +7,7 @@ import { type Operation, same } from "./Operation.ts"
 
 /**
  * Updates a parameter and its moments (`FusedAdamW.update`). The attribute `operands` names the operands in order. Results are
- * the parameter, the moments, and the mean gradient if it is among the operands.
+ * the parameter, the moments, and the mean gradient and the moving average if they are among the operands.
  *
  * No engine has it in its graph: `AdamWSplit` takes it out, and the engine updates the state after the graph.
  */

@@ -18,6 +18,8 @@ export interface AdamW {
   readonly second: string
   /** The mean gradient, if several steps make one update. */
   readonly mean?: string | undefined
+  /** The moving average of the parameter, if one is kept. */
+  readonly ema?: string | undefined
   readonly gradient: Id
   readonly factors: Variables.Factors
 }
@@ -113,13 +115,14 @@ export const writer = (): TensorFlowWriter => {
       const held = found(name)
       assignments.push({ held, next: step.cast(next, inside(held.dtype), held.dtype) })
     },
-    adamW: ({ first, mean, parameter, second, ...values }) => {
+    adamW: ({ ema, first, mean, parameter, second, ...values }) => {
       updates.push({
         ...values,
         parameter: found(parameter),
         first: found(first),
         second: found(second),
-        mean: mean === undefined ? undefined : found(mean)
+        mean: mean === undefined ? undefined : found(mean),
+        ema: ema === undefined ? undefined : found(ema)
       })
     },
     result: ({ dtype, name, shape }, value) => {

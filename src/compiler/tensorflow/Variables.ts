@@ -22,6 +22,7 @@ export interface AdamW {
   readonly first: Held
   readonly second: Held
   readonly mean?: Held | undefined
+  readonly ema?: Held | undefined
   readonly gradient: Id
   readonly factors: Factors
 }
@@ -84,11 +85,11 @@ const shares = (nodes: NodeWriter, updates: ReadonlyArray<AdamW>): ReadonlyMap<A
 /** Emits an update whose writes wait for `begun`. Returns the inputs by which others wait for them. */
 const update = (
   nodes: NodeWriter,
-  { factors, first, gradient, mean, parameter, second }: AdamW,
+  { ema, factors, first, gradient, mean, parameter, second }: AdamW,
   share: Id,
   begun: Id
 ): ReadonlyArray<Id> => {
-  const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeMean } = factors
+  const { epsilon, finite, keep, keepEma, keepFirst, keepMean, keepSecond, step, takeEma, takeMean } = factors
   const product = (...inputs: ReadonlyArray<Id>): Id => nodes.emit("Mul", inputs, FLOAT)
   const writes: Array<Id> = []
   let taken = gradient
@@ -105,7 +106,13 @@ const update = (
   const clipped = nodes.emit("MulNoNan", [taken, share], FLOAT)
   const places = [parameter.variable, first.variable, second.variable]
   const numbers = [nodes.scalar(0), nodes.scalar(0), step, keepFirst, keepSecond, epsilon]
-  return [...writes, nodes.act("ResourceApplyAdam", [...places, ...numbers, clipped, decayed], FLOAT)]
+  const updated = nodes.act("ResourceApplyAdam", [...places, ...numbers, clipped, decayed], FLOAT)
+  if (ema !== undefined && keepEma !== undefined && takeEma !== undefined) {
+    const moved = nodes.emit("ReadVariableOp", [parameter.variable, updated], { dtype: { type: "float32" } })
+    const next = nodes.emit("AddV2", [product(ema.read, keepEma), product(moved, takeEma)], FLOAT)
+    writes.push(assign(nodes, ema.variable, next, ema.dtype, [updated]))
+  }
+  return [...writes, updated]
 }
 
 /**

@@ -79,8 +79,8 @@ const sections = (graph: Graph.Graph<Graph.Element>): ReadonlyArray<string> => {
 const factorsOf = ({ factors }: AdamWUpdate): string =>
   `AdamW[${Object.entries(factors).map(([key, name]) => `${key}=${name}`).join(", ")}]`
 
-const adamw = ({ first, gradient, mean, parameter, second }: AdamWUpdate): string =>
-  `${[parameter, first, second, ...(mean === undefined ? [] : [mean])].join(", ")} by ${gradient}`
+const adamw = ({ ema, first, gradient, mean, parameter, second }: AdamWUpdate): string =>
+  `${[parameter, first, second, mean, ema].filter((name) => name !== undefined).join(", ")} by ${gradient}`
 
 /**
  * Prints a traced step as text: its graph, the states that the engine updates itself with AdamW, and the number of operations

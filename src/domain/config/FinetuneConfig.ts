@@ -52,6 +52,13 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
     headScale: Quantity.Positive.annotateKey({ description: "Factor of the classifier's initial weights." }),
     /** Mixup and CutMix; null for none. */
     mixup: Schema.NullOr(Mixup).annotateKey({ description: "Mixup and CutMix; null for none." }),
+    /**
+     * Decay of the exponential moving average of the weights (timm's `ModelEma`); null or absent for none. The run keeps the
+     * averaged network beside the trained one.
+     */
+    ema: Schema.optionalKey(Schema.NullOr(Quantity.Rate)).annotateKey({
+      description: "Decay of the moving average of the weights, such as 0.9999; null for none. Default null."
+    }),
     /** RandAugment; null for none. It replaces `augment.jitter`, as in timm. */
     randAugment: Schema.NullOr(RandAugment).annotateKey({ description: "RandAugment; null for none." }),
     /** An AutoAugment policy, in place of `randAugment`. */

@@ -50,17 +50,18 @@ interface Places {
   readonly first: number
   readonly second: number
   readonly mean: number | undefined
+  readonly ema: number | undefined
 }
 
 /** True if AdamW with these factors would change nothing. */
 const isStill = ([, keepFirst, takeFirst, keepSecond, takeSecond, , step, keep]: ReadonlyArray<number>): boolean =>
   keepFirst === 1 && takeFirst === 0 && keepSecond === 1 && takeSecond === 0 && step === 0 && keep === 1
 
-/** Makes the update of one parameter. Each of its arrays has `bytes` bytes. */
-const runner = (
+/** Makes the update of one parameter without its moving average. Each of its arrays has `bytes` bytes. */
+const stepper = (
   { adamw, mean: take, transpose }: Kernels,
   bytes: number,
-  { first, gradient, mean, parameter, second }: Places,
+  { first, gradient, mean, parameter, second }: Omit<Places, "ema">,
   transposed: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
 ): Kernel => {
   if (mean !== undefined) {
@@ -80,11 +81,27 @@ const runner = (
   }
 }
 
+/** Makes the update of one parameter, and of its moving average if it has one. */
+const runner = (
+  kernels: Kernels,
+  bytes: number,
+  { ema, ...places }: Places,
+  transposed: { readonly shape: Packed["shape"]; readonly scratch: number } | undefined
+): Kernel => {
+  const step = stepper(kernels, bytes, places, transposed)
+  if (ema === undefined) return step
+  return (keepEma, takeEma, ...factors) => {
+    step(...factors)
+    if (keepEma !== 1 || takeEma !== 0) kernels.mean(bytes, places.parameter, ema, 1, keepEma!, takeEma!)
+  }
+}
+
 /** Lays out the arrays of a program's updates in the kernel's memory. It takes over the buffers that it is given. */
 export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layout => {
   const groups: Array<{ readonly updates: Array<AdamWUpdate>; bytes: number }> = []
   for (const update of updates) {
-    const [bytes, last] = [(update.mean === undefined ? 4 : 5) * sizeOf(given[update.parameter]!), groups.at(-1)]
+    const arrays = 4 + [update.mean, update.ema].filter((name) => name !== undefined).length
+    const [bytes, last] = [arrays * sizeOf(given[update.parameter]!), groups.at(-1)]
     if (last === undefined || last.bytes + bytes > GROUP) groups.push({ updates: [update], bytes })
     else {
       last.updates.push(update)
@@ -101,7 +118,7 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
     const { adamw, mean, transpose } = exports as Record<keyof Kernels, Kernel>
     const kernels = { adamw, mean, transpose }
     let free = 0
-    return together.map(({ factors, first, gradient, mean, parameter, second, transposed }) => {
+    return together.map(({ ema, factors, first, gradient, mean, parameter, second, transposed }) => {
       const { data: { length }, dtype, shape } = given[parameter]!
       const size = sizeOf(given[parameter]!)
       const place = (name: string) => {
@@ -123,10 +140,15 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
         parameter: place(parameter),
         first: place(first),
         second: place(second),
-        mean: mean === undefined ? undefined : place(mean)
+        mean: mean === undefined ? undefined : place(mean),
+        ema: ema === undefined ? undefined : place(ema)
       }
-      const { epsilon, finite, keep, keepFirst, keepMean, keepSecond, step, takeFirst, takeMean, takeSecond } = factors
-      const adding = mean === undefined ? [] : [keepMean, takeMean]
+      const { epsilon, finite, keep, keepFirst, keepSecond, step, takeFirst, takeSecond } = factors
+      const { keepEma, keepMean, takeEma, takeMean } = factors
+      const adding = [
+        ...(ema === undefined ? [] : [keepEma, takeEma]),
+        ...(mean === undefined ? [] : [keepMean, takeMean])
+      ]
       return {
         run: runner(kernels, size, places, transposed ? { shape, scratch } : undefined),
         factors: [...adding, finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon, step, keep]

@@ -66,7 +66,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
   const { adamw, labelSmoothing } = options
   return {
     name: "finetune",
-    state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate),
+    state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate, typeof adamw.ema === "number"),
     batch: {
       images: PatchGrid.images(sizes, size),
       labels: { shape: [size], dtype: "int32", split: "rows" },

@@ -33,13 +33,14 @@ type Scalar = Tensor<[]>
 
 /**
  * Parameters with their first and second moments (`exp_avg`, `exp_avg_sq`). If several steps make one update, there is also
- * the mean gradient of the steps so far.
+ * the mean gradient of the steps so far. If the weights are averaged, there is their exponential moving average.
  */
 export interface State<P> {
   readonly parameters: P
   readonly first: P
   readonly second: P
   readonly mean?: P
+  readonly ema?: P
 }
 
 /** The values that change from step to step. `hyper` makes them on the host. */
@@ -67,6 +68,8 @@ export interface Options {
   readonly clipNorm: number | null
   /** The number of steps that make one update. 1 by default. */
   readonly accumulate?: number | undefined
+  /** The share of the moving average of the weights that an update leaves; null or absent for no average. */
+  readonly ema?: number | null | undefined
   /** True for parameters that weight decay acts on. */
   readonly decays: (name: string, rank: number) => boolean
   /** The factor of a parameter's learning rate. 1 by default. */
@@ -82,8 +85,14 @@ export const of = (
   decays: Options["decays"],
   scale: (name: string) => number = () => 1
 ): Options => {
-  const { accumulate, betas, clipNorm, weightDecay } = config
-  return { accumulate, betas, clipNorm, weightDecay, decays, scale }
+  const { accumulate, betas, clipNorm, ema, weightDecay } = config
+  return { accumulate, betas, clipNorm, ema, weightDecay, decays, scale }
+}
+
+/** Copies the arrays of a record, because an engine takes over the arrays of a state. */
+const copied = <T extends object>(parameters: T): T => {
+  const arrays = new Map(Tree.leaves<HostTensor.Any>(parameters))
+  return Tree.map<T>(parameters, (leaf, path) => ({ ...leaf, data: arrays.get(path)!.data.slice() }))
 }
 
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
@@ -96,23 +105,30 @@ export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
   ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
 })
 
-/** Specifies the state of parameters. */
-export const stateSpec = <P extends object>(parameters: P, accumulate = 1) => ({
+/** Specifies the state of parameters. `averaged` adds the moving average of the weights. */
+export const stateSpec = <P extends object>(parameters: P, accumulate = 1, averaged = false) => ({
   parameters,
   first: parameters,
   second: parameters,
-  ...(accumulate > 1 ? { mean: parameters } : {})
+  ...(accumulate > 1 ? { mean: parameters } : {}),
+  ...(averaged ? { ema: parameters } : {})
 })
 
-/** Creates the state before the first step. */
-export const initial = <P extends object>(parameters: Parameter.ValuesOf<P>, spec: P, accumulate = 1) => ({
+/** Creates the state before the first step. The moving average begins as a copy of the weights (timm's `ModelEma`). */
+export const initial = <P extends object>(
+  parameters: Parameter.ValuesOf<P>,
+  spec: P,
+  accumulate = 1,
+  averaged = false
+) => ({
   parameters,
   first: Parameter.zerosLike(spec),
   second: Parameter.zerosLike(spec),
-  ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {})
+  ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {}),
+  ...(averaged ? { ema: copied(parameters) } : {})
 })
 
-/** Splits a state into the weights, with a step's own buffers, and the optimizer state, which only further training needs. */
+/** Splits a state into the weights, with their moving average and a step's own buffers, and the optimizer state, which only further training needs. */
 export const split = <P extends object, S extends object>(state: State<P> & S) => {
   const { first, mean, second, ...weights } = state
   return { weights, optimizer: { first, second, ...(mean === undefined ? {} : { mean }) } }
@@ -160,16 +176,19 @@ const averaged = <P extends object>(mean: P, keep: Scalar, gradients: P, share: 
 
 /** Applies the update to every parameter, with the factors for its name and rank. */
 const each = <P extends object>(
-  { first, mean, parameters, second }: State<P>,
+  { ema, first, mean, parameters, second }: State<P>,
   gradients: P,
   factorsOf: (name: string, rank: number) => FusedAdamW.Factors
 ): State<P> => {
-  const [gradientOf, firstOf, secondOf, meanOf] = [gradients, first, second, mean].map(byPath)
+  const [gradientOf, firstOf, secondOf, meanOf, emaOf] = [gradients, first, second, mean, ema].map(byPath)
   const next = new Map(
     Tree.leaves<Tensor<Shape>>(parameters).map(([path, parameter]) => {
-      const [first, second, mean] = [firstOf!.get(path)!, secondOf!.get(path)!, meanOf!.get(path)]
-      const factors = factorsOf(path, parameter.shape.length)
-      return [path, FusedAdamW.update({ parameter, first, second, mean }, gradientOf!.get(path)!, factors)] as const
+      const [first, second] = [firstOf!.get(path)!, secondOf!.get(path)!]
+      const moments = { parameter, first, second, mean: meanOf!.get(path), ema: emaOf!.get(path) }
+      return [
+        path,
+        FusedAdamW.update(moments, gradientOf!.get(path)!, factorsOf(path, parameter.shape.length))
+      ] as const
     })
   )
   const pick = (key: keyof FusedAdamW.Moments<Shape>) => Tree.map<P>(parameters, (_, path) => next.get(path)![key])
@@ -177,16 +196,18 @@ const each = <P extends object>(
     parameters: pick("parameter"),
     first: pick("first"),
     second: pick("second"),
-    ...(mean === undefined ? {} : { mean: pick("mean") })
+    ...(mean === undefined ? {} : { mean: pick("mean") }),
+    ...(ema === undefined ? {} : { ema: pick("ema") })
   }
 }
 
 /**
  * Returns the state after one step, the norm of the gradients before clipping, and `finite`: true if that norm and the loss are
  * finite. Otherwise the state stays as it was. A loss can overflow while its gradients do not. If several steps make one
- * update, the norm is that of the mean gradient so far.
+ * update, the norm is that of the mean gradient so far. A moving average of the weights takes the new weights after each update.
  *
- * @throws ShapeError when options, state and hyper are for different numbers of steps per update.
+ * @throws ShapeError when options, state and hyper are for different numbers of steps per update, or state and options differ
+ * about the moving average.
  */
 export const update = <P extends object>(
   state: State<P>,
@@ -201,6 +222,15 @@ export const update = <P extends object>(
   if (new Set(several).size > 1) {
     throw new ShapeError.ShapeError(
       `AdamW: ${accumulate} steps make one update, but state or hyper are for another number; use the same \`accumulate\` for all`
+    )
+  }
+  const { ema: decayOfEma = null } = options
+  if ((state.ema === undefined) !== (decayOfEma === null)) {
+    throw new ShapeError.ShapeError(
+      `AdamW: ${
+        state.ema === undefined ? "the options" : "the state"
+      } alone ask for a moving average of the weights; ` +
+        "give `ema` to both or to none"
     )
   }
   const one = fill([], 1)
@@ -223,6 +253,10 @@ export const update = <P extends object>(
   const shared = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon }
   const means = mean && { keepMean: select(finite, mean.keep, one), takeMean: select(finite, share, fill([], 0)) }
 
+  const ema = decayOfEma === null
+    ? undefined
+    : { keepEma: either(fill([], decayOfEma), 1), takeEma: either(fill([], 1 - decayOfEma), 0) }
+
   // Parameters that share a factor share the scalars.
   const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
   const lengthsAt = (factor: number) => {
@@ -234,7 +268,7 @@ export const update = <P extends object>(
   }
   const next = each(state, gradients, (name, rank) => {
     const { keep, step } = lengthsAt(scaleOf(name))
-    return { ...shared, step, keep: weightDecay > 0 && decays(name, rank) ? keep : undefined, ...means }
+    return { ...shared, step, keep: weightDecay > 0 && decays(name, rank) ? keep : undefined, ...means, ...ema }
   })
   return { state: next, norm, finite }
 }

@@ -277,8 +277,22 @@ export const here: (
 /** Matches the members of a configuration that no size of a network depends on. */
 const WITHOUT_SIZES = /^(seed|optimizer|augment|sampling|continuedFrom)\b/
 
+/** Leaves out the moving average of the weights where the step keeps none, or begins it with the weights. */
+const withEma = (spec: object, weights: Weights.Tensors): Weights.Tensors => {
+  const kept = Record.filter(weights, (_, path) => !path.startsWith("ema."))
+  const wanted = Tree.leaves(spec).flatMap(([path]) => path.startsWith("ema.") ? [path] : [])
+  return {
+    ...kept,
+    ...Object.fromEntries(wanted.flatMap((path) => {
+      const begun = weights[path] ?? kept[path.replace("ema.", "parameters.")]
+      return begun === undefined ? [] : [[path, { ...begun, data: begun.data.slice() }] as const]
+    }))
+  }
+}
+
 /**
- * Makes the first state of a step that continues from another state. Missing optimizer arrays are zeros.
+ * Makes the first state of a step that continues from another state. Missing optimizer arrays are zeros. A missing moving average
+ * of the weights begins with them.
  *
  * Fails with {@link OtherNetwork} if the networks differ in size. `config` belongs to the step.
  */
@@ -301,7 +315,10 @@ export const stateOf = Effect.fnUntraced(function*<S extends AdamW.State<object>
   const tensors: Weights.Tensors = {
     ...zeros,
     ...Record.filter(optimizer, (_, path) => !path.startsWith("mean.") || Object.hasOwn(zeros, path)),
-    ...(from.state === "finished" ? Record.mapKeys(weights, (name) => pathOf.get(name) ?? name) : weights)
+    ...withEma(
+      spec,
+      from.state === "finished" ? Record.mapKeys(weights, (name) => pathOf.get(name) ?? name) : weights
+    )
   }
   const source = `step ${from.step} of ${from.stage}${from.run === undefined ? "" : ` in ${from.run}`}`
   yield* Effect.fromResult(Weights.conform(spec as object, Weights.make(tensors), source)).pipe(

@@ -10,7 +10,7 @@
  * assert.deepStrictEqual(keyOf("rows", 3), { seed: 7, purpose: "autoencoder/rows", epoch: 0, index: 3 })
  * ```
  */
-import { Effect, Option, Runtime, Schedule, Schema } from "effect"
+import { Effect, Option, Record, Runtime, Schedule, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import * as Model from "../../domain/config/Model.ts"
 import type { OptimizerConfig } from "../../domain/config/OptimizerConfig.ts"
@@ -114,12 +114,19 @@ const differencesOf = (
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
 }
 
+/** The weights of a stage, and the engines that computed them. */
+interface Computed extends Pick<Weights.Provenance, "computedOn"> {
+  readonly tensors: Weights.Tensors
+  /** Other networks of the stage, by the ending of their names in the run. */
+  readonly also?: Readonly<Record<string, Weights.Tensors>>
+}
+
 /**
  * Returns the weights of a finished stage from the run. If there are none, runs `compute` and stores its weights in the run.
  */
 export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
-  compute: Effect.Effect<Pick<Weights.Provenance, "computedOn"> & { readonly tensors: Weights.Tensors }, E, R>
+  compute: Effect.Effect<Computed, E, R>
 ) {
   const { config, dataDigest, holdout, model, stage, ...more } = about
   const runs = yield* Runs
@@ -135,7 +142,7 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
     yield* (yield* Progress).message(`${stage}: finished already, so it is not trained again`)
     return known.value.tensors
   }
-  const { computedOn, tensors } = yield* compute
+  const { also = {}, computedOn, tensors } = yield* compute
   const provenance = new Weights.Provenance({
     ...identity,
     ...more,
@@ -144,6 +151,10 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
     stage,
     ...(computedOn && { computedOn })
   })
+  yield* Effect.forEach(Object.entries(also), ([ending, other]) => {
+    const name = `${stage}-${ending}`
+    return runs.saveWeights(name, Weights.make(other, new Weights.Provenance({ ...provenance, stage: name })))
+  }, { discard: true })
   yield* runs.saveWeights(stage, Weights.make(tensors, provenance))
   yield* runs.done(stage, identity)
   return tensors
@@ -197,6 +208,8 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
   /** Selects the weights to keep from the last state, under official names; by default the parameters. */
   readonly trained?: (state: HostOf<S>) => object
+  /** Selects other networks of the last state, of the same model. The run keeps the network `ema` as `STAGE-ema`. */
+  readonly also?: (state: HostOf<S>) => Readonly<Record<string, object>>
 }
 
 /** Selects the metrics that are one number. */
@@ -241,6 +254,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       stepsPerEpoch,
       teacher,
       teacherDigest,
+      also = () => ({}),
       trained = parametersOf
     } = options
     const config = toJson(schema, yield* Config.check(schema, stage)(options.config))
@@ -310,7 +324,11 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const continued = continueFrom && { continuedFrom: ContinuedFrom.portable(continueFrom.from) }
     return yield* unlessFinished(
       { stage, config, dataDigest, seed, step: total, model, holdout, ...taught, ...continued },
-      Effect.map(last, ({ computedOn, state }) => ({ tensors: Weights.flatten(trained(state)), computedOn }))
+      Effect.map(last, ({ computedOn, state }): Computed => ({
+        tensors: Weights.flatten(trained(state)),
+        also: Record.map(also(state), Weights.flatten),
+        computedOn
+      }))
     )
   }))
 
