@@ -61,6 +61,31 @@ describe("the commands", () => {
         assert.strictEqual(chosen.chosenOn, "val")
         const both = yield* found("probe", `${run}/pretrain`, "--tests", "val", "--validation", "val", ...common)
         assert.deepStrictEqual([both.chosenOn, both.tried], [probed.chosenOn, probed.tried])
+        const regressed = yield* found(
+          "probe",
+          `${run}/pretrain`,
+          "--tests",
+          "test",
+          "--method",
+          "logreg",
+          "--set",
+          "probe.logreg.c=[0.1, 1]",
+          "--out",
+          at("logreg"),
+          ...common
+        )
+        assert.deepInclude(regressed, { method: "logreg", chosenOn: "a held-out part of train (3 of 24 images)" })
+        assert.deepStrictEqual((regressed.tried as ReadonlyArray<{ c: number }>).map(({ c }) => c), [0.1, 1])
+        const wrong = yield* refused(
+          "probe",
+          `${run}/pretrain`,
+          "--method",
+          "logreg",
+          "--set",
+          "probe.l2=[1]",
+          ...common
+        )
+        assert.match(String(wrong), /--set: probe\.l2: expected a value that --method logreg reads/)
         const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test,val", ...common)
         const many = ["--set", "knn.neighbours=99", "--out", at("many")]
         const all = yield* found("knn", `${run}/tokenizer`, ...common, ...many)

@@ -8,6 +8,7 @@ import { finetune } from "./fixtures/finetune.ts"
 import * as Hf from "./fixtures/hf.ts"
 import { imageOps } from "./fixtures/imageOps.ts"
 import { knn } from "./fixtures/knn.ts"
+import { logreg } from "./fixtures/logreg.ts"
 import { masks } from "./fixtures/masks.ts"
 import { mim } from "./fixtures/mim.ts"
 import { miou } from "./fixtures/miou.ts"
@@ -37,6 +38,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   hf_dinov2: Hf.dinov2,
   image_ops: imageOps,
   knn,
+  logreg,
   masks,
   mim,
   miou,

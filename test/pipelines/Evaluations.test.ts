@@ -5,6 +5,7 @@ import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as FeatureSets from "../../src/pipelines/evaluate/FeatureSet.ts"
 import type { FeatureSet } from "../../src/pipelines/evaluate/FeatureSet.ts"
 import { compareNeighbours, knn } from "../../src/pipelines/evaluate/Knn.ts"
+import { logisticRegression } from "../../src/pipelines/evaluate/LogisticRegression.ts"
 import { probe } from "../../src/pipelines/evaluate/Probe.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { engine, micro } from "./kit.ts"
@@ -218,6 +219,28 @@ describe("evaluations", () => {
         assert.strictEqual(one!.tries, 3)
         const { interval: [low, high] } = one!.figures[0]!
         assert.isTrue(low < mean && mean < high)
+      }))
+
+    it.effect("logistic regression is fitted again on the images of the choice as well", () =>
+      Effect.gen(function*() {
+        const [train, val, test] = [around("train", 60, 1.5), around("val", 40, 1.5), around("test", 90, 1.5)]
+        const config = { ...preset.probe, logreg: { c: [1e-4, 0.1, 100] as const } }
+        const found = yield* logisticRegression(config, { train, validation: val, tests: [test] })
+        assert.strictEqual(found.chosenOn, "val")
+        assert.deepStrictEqual(found.tried.map(({ value }) => value), [1e-4, 0.1, 100])
+        const best = Math.max(...found.tried.map(({ score }) => score))
+        assert.strictEqual(found.tried.find(({ score }) => score === best)!.value, found.c)
+        const single = { ...config, logreg: { c: [found.c] as const } }
+        const alone = (set: FeatureSet) => logisticRegression(single, { train: set, tests: [test] })
+        const both = yield* alone(FeatureSets.join(train, val))
+        assert.deepStrictEqual(both, { figures: found.figures, c: found.c, tried: [], atEdge: false })
+        const part = yield* logisticRegression(config, { train, validation: test, tests: [test] })
+        assert.strictEqual(part.chosenOn, "a held-out part of train (6 of 60 images)")
+        assert.deepStrictEqual(
+          part.figures,
+          (yield* logisticRegression({ ...config, logreg: { c: [part.c] } }, { train, tests: [test] })).figures
+        )
+        assert.isAbove(found.figures[0]!.top1, 0.6)
       }))
   })
 })

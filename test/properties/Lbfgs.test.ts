@@ -63,4 +63,26 @@ describe("Lbfgs", () => {
     const { values } = minimise(Float64Array.of(1, 2), 10, () => ({ value: 0, gradient: new Float64Array(2) }))
     assert.strictEqual(values.length, 1)
   })
+
+  it("goes on below the rounding of values where it is told of it", () => {
+    const objective: Objective = (point) => {
+      const offset = point.map((value, i) => (value - 1) * Math.sqrt(1 + 30 * i))
+      return {
+        value: 1000 + offset.reduce((sum, x) => sum + x * x, 0) / 2,
+        gradient: offset.map((x, i) => x * Math.sqrt(1 + 30 * i))
+      }
+    }
+    const found = (rounding: number | undefined) => {
+      const search = Lbfgs.minimise(new Float64Array(5), {
+        iterations: 200,
+        tolerance: 1e-12,
+        ...(rounding === undefined ? {} : { rounding })
+      })
+      let next = search.next()
+      while (next.done !== true) next = search.next(objective(next.value))
+      return Math.hypot(...objective(next.value).gradient)
+    }
+    assert.isBelow(found(1e-14), 1e-10)
+    assert.isAbove(found(undefined), 1e-10)
+  })
 })

@@ -11,6 +11,7 @@
 import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import * as FeatureConfig from "./FeatureConfig.ts"
+import { LogregConfig } from "./LogregConfig.ts"
 
 /**
  * The settings of a linear probe. The paper gives results but no procedure. The problem is convex, so it needs no learning
@@ -31,5 +32,9 @@ export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfi
     description: "L2 penalties to try. The best one on the validation split is used."
   }),
   /** Largest number of iterations of the solver. */
-  iterations: Quantity.Count.annotateKey({ description: "Largest number of iterations of the solver." })
+  iterations: Quantity.Count.annotateKey({ description: "Largest number of iterations of the solver." }),
+  /** The settings of the method `logreg`, which replace `standardise`, `l2` and `iterations`. */
+  logreg: Schema.optionalKey(LogregConfig).annotateKey({
+    description: "Settings of --method logreg, in place of standardise, l2 and iterations. Default the published ones."
+  })
 }, { description: "Linear probe: logistic regression on frozen features." }) {}

@@ -15,14 +15,13 @@
  */
 import { Result, Runtime, Schema } from "effect"
 import * as KeyedRandom from "../values/KeyedRandom.ts"
+import * as Quantity from "../values/Quantity.ts"
 import { TaggedError } from "../values/TaggedError.ts"
 import * as Classes from "./Classes.ts"
 
 /** The share of each class that is held out, and the seed that selects the images. */
 export const Holdout = Schema.Struct({
-  share: Schema.Finite.check(
-    Schema.makeFilter((n: number) => n > 0 && n < 1, { expected: "a number above 0 and below 1" })
-  ),
+  share: Quantity.Part,
   seed: Schema.Int
 })
 export type Holdout = typeof Holdout.Type

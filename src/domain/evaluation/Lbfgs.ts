@@ -28,6 +28,11 @@ export interface Options {
   readonly iterations: number
   /** The gradient norm below which the solver stops; default 1e-5. */
   readonly tolerance?: number
+  /**
+   * The relative rounding error of values. A step that changes the value by no more is taken if it shortens the gradient. By
+   * default such a step is not taken, which ends the search.
+   */
+  readonly rounding?: number
 }
 
 const MEMORY = 10
@@ -69,7 +74,7 @@ export function* minimise(
   start: Float64Array,
   options: Options
 ): Generator<Float64Array, Float64Array, Evaluation> {
-  const { iterations, tolerance = 1e-5 } = options
+  const { iterations, rounding, tolerance = 1e-5 } = options
   let point = start
   let here: Evaluation = yield point
   let pairs: ReadonlyArray<Pair> = []
@@ -77,15 +82,19 @@ export function* minimise(
     if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
     const heading = direction(here.gradient, pairs)
     const slope = dot(heading, here.gradient)
+    const sameButFlatter = ({ gradient, value }: Evaluation): boolean =>
+      rounding !== undefined && Math.abs(value - here.value) <= rounding * Math.abs(here.value) &&
+      dot(gradient, gradient) < dot(here.gradient, here.gradient)
+    const lower = ({ value }: Evaluation): boolean => value <= here.value + SUFFICIENT * length * slope
     let length = 1
     let next = along(point, length, heading)
     let there: Evaluation = yield next
-    for (let halving = 0; halving < HALVINGS && !(there.value <= here.value + SUFFICIENT * length * slope); halving++) {
+    for (let halving = 0; halving < HALVINGS && !lower(there) && !sameButFlatter(there); halving++) {
       length /= 2
       next = along(point, length, heading)
       there = yield next
     }
-    if (!(there.value < here.value)) break
+    if (!(there.value < here.value) && !sameButFlatter(there)) break
     const step = along(next, -1, point)
     const change = along(there.gradient, -1, here.gradient)
     const curvature = dot(step, change)

@@ -30,7 +30,7 @@ export interface Found {
   readonly best: number
   /** All values that were tried, ascending. */
   readonly tried: ReadonlyArray<Tried>
-  /** True if the best value is still at an end after {@link BEYOND} values beyond the grid. */
+  /** True if the best value is still at an end after the most values beyond the grid. */
   readonly atEdge: boolean
 }
 
@@ -47,10 +47,10 @@ const beyond = (values: ReadonlyArray<number>, best: number): number | undefined
 }
 
 /**
- * Yields the values of a grid, then values beyond it. The caller sends back their scores. Of equal scores the first is best.
- * The value of a one-value grid is returned at once.
+ * Yields the values of a grid, then values beyond it, at most `most`. The caller sends back their scores. Of equal scores the
+ * first is best. The value of a one-value grid is returned at once.
  */
-export function* search(grid: ReadonlyArray<number>): Generator<number, Found, number> {
+export function* search(grid: ReadonlyArray<number>, most = BEYOND): Generator<number, Found, number> {
   const given = [...new Set(grid)]
   const [only, ...more] = given
   if (only === undefined) throw new RangeError("penalty search: expected at least one value, got none")
@@ -61,7 +61,7 @@ export function* search(grid: ReadonlyArray<number>): Generator<number, Found, n
   const sorted = () => tried.toSorted((one, other) => one.value - other.value)
   const next = () => beyond(sorted().map(({ value }) => value), best())
   let value = next()
-  for (let count = 0; count < BEYOND && value !== undefined; count++) {
+  for (let count = 0; count < most && value !== undefined; count++) {
     tried.push({ value, score: yield value })
     value = next()
   }

@@ -59,6 +59,11 @@ export const Factor = Schema.Finite.check(
   Schema.makeFilter((n: number) => n > 0 && n <= 1, { expected: "a number above 0 and at most 1" })
 )
 
+/** A number greater than 0 and less than 1: a part of a whole that leaves a rest. */
+export const Part = Schema.Finite.check(
+  Schema.makeFilter((n: number) => n > 0 && n < 1, { expected: "a number above 0 and below 1" })
+)
+
 /** Two numbers greater than 0, the first at most the second. */
 export const Range = Schema.Tuple([Positive, Positive]).check(
   Schema.makeFilter(([low, high]: readonly [number, number]) => low <= high, {

@@ -22,6 +22,20 @@ export const rows = (set: FeatureSet, places: Int32Array): FeatureSet => {
   }
 }
 
+/** Joins sets with the same classes into one. The first one names it. */
+export const join = (first: FeatureSet, second: Pick<FeatureSet, "features" | "labels">): FeatureSet => {
+  const [count, width] = first.features.shape
+  const [more] = second.features.shape
+  const data = new Float32Array((count + more) * width)
+  data.set(first.features.data)
+  data.set(second.features.data, count * width)
+  return {
+    ...first,
+    labels: Int32Array.from([first.labels, second.labels].flatMap((labels) => Array.from(labels))),
+    features: { ...first.features, shape: [count + more, width], data }
+  }
+}
+
 const identities = ({ features: { data, shape: [count, width] } }: FeatureSet): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, row) => {
     const { buffer, byteLength, byteOffset } = data.subarray(row * width, (row + 1) * width)

@@ -2,20 +2,18 @@
  * The linear probe: logistic regression on the features of a frozen network. Its L2 penalty is chosen on images that no result
  * is reported of. Nothing else is tuned.
  */
-import { Effect, Runtime, Schema } from "effect"
+import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
-import * as ValidationSplit from "../../domain/evaluation/ValidationSplit.ts"
-import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as FeatureSets from "./FeatureSet.ts"
+import * as ChoiceSplit from "./ChoiceSplit.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 /** The accuracy on each test set, and the choice of the penalty. */
@@ -28,20 +26,6 @@ export interface Probed {
   readonly tried: ReadonlyArray<PenaltySearch.Tried>
   /** True if the best penalty is still at an end of the tried values. A better one may lie beyond. */
   readonly atEdge: boolean
-}
-
-/** No images can be held out for the choice of the penalty. */
-export class NothingToChooseOn extends TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
-  split: Schema.String
-}) {
-  override readonly [Runtime.errorExitCode] = 66
-  get finding() {
-    return `no class of ${this.split} has two images, so no image can be held out to choose the penalty probe.l2`
-  }
-  get remedy() {
-    return "choose it " +
-      "on a split that is not tested (--validation), or give one value (--set probe.l2=[0.01])"
-  }
 }
 
 interface Scale {
@@ -133,14 +117,6 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
   return { fit, measure, choose }
 })
 
-/** The sets of a probe. */
-export interface ProbeSets {
-  readonly train: FeatureSet
-  /** The set for the choice of the penalty; by default a part of `train` that is held out. */
-  readonly validation?: FeatureSet | undefined
-  readonly tests: ReadonlyArray<FeatureSet>
-}
-
 /**
  * Fits the probe on `train`, and measures it on every test set. The penalty is chosen on `validation`. A fifth of `train` is
  * held out by key instead if there is no `validation`, if it has the images of `train`, or if one of its images is tested under
@@ -151,10 +127,10 @@ export interface ProbeSets {
  */
 export const probe = Effect.fn("patchword.probe")(function*(
   given: ProbeConfig,
-  sets: ProbeSets,
+  sets: ChoiceSplit.ProbeSets,
   rule: Classes.Rule = "same"
 ) {
-  const { tests, train, validation } = sets
+  const { tests, train } = sets
   const config = yield* Config.check(ProbeConfig, "probe")(given)
   yield* Effect.annotateCurrentSpan({
     "patchword.split": train.name,
@@ -163,30 +139,20 @@ export const probe = Effect.fn("patchword.probe")(function*(
     "patchword.engine": (yield* Engine).name
   })
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
-  const nothing = new Set(config.l2).size === 1
-  const apart = validation !== undefined &&
-    [train, ...tests].every(({ digest }) => digest !== validation.digest) && !FeatureSets.overlaps(validation, tests)
-
-  const choice = nothing || apart ? undefined : yield* Effect.scoped(Effect.gen(function*() {
-    const { held, rest } = ValidationSplit.split(train, { seed: config.seed, purpose: "probe/held out" })
-    if (held.length === 0) return yield* new NothingToChooseOn({ split: train.name })
-    const on = yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, held), "fewer"))
-    const { atEdge, best, tried } = yield* (yield* fitter(config, FeatureSets.rows(train, rest))).choose(on)
-    const chosenOn = `a held-out part of ${train.name} (${held.length} of ${train.labels.length} images)`
-    return { atEdge, best, tried, chosenOn, point: undefined }
-  }))
+  const choice = new Set(config.l2).size === 1
+    ? undefined
+    : yield* ChoiceSplit.of(sets, rule, { seed: config.seed, purpose: "probe/held out", setting: "probe.l2" })
+  const apart = choice === undefined || choice.rest === train
+    ? undefined
+    : yield* Effect.scoped(Effect.flatMap(fitter(config, choice.rest), ({ choose }) => choose(choice.on)))
   const full = yield* fitter(config, train)
-  const { atEdge, best, chosenOn, point, tried } = choice ?? (nothing || validation === undefined
-    ? { atEdge: false, best: config.l2[0], tried: [], chosenOn: undefined, point: undefined }
-    : {
-      ...(yield* full.choose(yield* Effect.fromResult(Classes.meet(train, validation, rule)))),
-      chosenOn: validation.name
-    })
-  const fitted = point ?? (yield* full.fit(best))
+  const chosen = apart ?? (choice && (yield* full.choose(choice.on)))
+  const { atEdge, best, tried } = chosen ?? { atEdge: false, best: config.l2[0], tried: [] }
+  const fitted = (apart === undefined ? chosen?.point : undefined) ?? (yield* full.fit(best))
   const probed: Probed = {
     figures: met.map((test) => full.measure(test, fitted)),
     l2: best,
-    ...(chosenOn === undefined ? {} : { chosenOn }),
+    ...(choice === undefined ? {} : { chosenOn: choice.chosenOn }),
     tried,
     atEdge
   }

@@ -1,0 +1,70 @@
+/** The images that a setting of a probe is chosen on. No result is reported of them. */
+import { Effect, Runtime, Schema } from "effect"
+import * as Classes from "../../domain/evaluation/Classes.ts"
+import * as ValidationSplit from "../../domain/evaluation/ValidationSplit.ts"
+import type * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import { TaggedError } from "../../domain/values/TaggedError.ts"
+import * as FeatureSets from "./FeatureSet.ts"
+import type { FeatureSet } from "./FeatureSet.ts"
+
+/** No images can be held out for the choice of a setting. */
+export class NothingToChooseOn extends TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
+  split: Schema.String,
+  /** The key of the setting in the configuration. */
+  setting: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  get finding() {
+    return `no class of ${this.split} has two images, so no image can be held out to choose ${this.setting}`
+  }
+  get remedy() {
+    return `choose it on a split that is not tested (--validation), or give one value (--set ${this.setting}=[...])`
+  }
+}
+
+/** The sets of a probe. */
+export interface ProbeSets {
+  readonly train: FeatureSet
+  /** The set for the choice of a setting; by default a part of `train` that is held out. */
+  readonly validation?: FeatureSet | undefined
+  readonly tests: ReadonlyArray<FeatureSet>
+}
+
+/** The images to learn from and to choose on. */
+export interface ChoiceSplit {
+  /** `train`, or the part of it that is not held out. */
+  readonly rest: FeatureSet
+  readonly on: Classes.Met<FeatureSet>
+  /** The split, or the part of a split, for the choice. */
+  readonly chosenOn: string
+}
+
+/**
+ * Selects the images for a choice: `validation`, or a share of `train` that is held out by key. The share is taken if there is
+ * no `validation`, if it has the images of `train`, or if one of its images is tested under any name.
+ *
+ * Fails with {@link NothingToChooseOn} if no image can be held out, and with `ClassesError`.
+ */
+export const of = Effect.fnUntraced(function*(
+  sets: ProbeSets,
+  rule: Classes.Rule,
+  held: Pick<KeyedRandom.Key, "purpose" | "seed"> & { readonly share?: number; readonly setting: string }
+) {
+  const { tests, train, validation } = sets
+  if (
+    validation !== undefined && [train, ...tests].every(({ digest }) => digest !== validation.digest) &&
+    !FeatureSets.overlaps(validation, tests)
+  ) {
+    const on = yield* Effect.fromResult(Classes.meet(train, validation, rule))
+    const given: ChoiceSplit = { rest: train, on, chosenOn: validation.name }
+    return given
+  }
+  const parts = ValidationSplit.split(train, held, held.share)
+  if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, setting: held.setting })
+  const part: ChoiceSplit = {
+    rest: FeatureSets.rows(train, parts.rest),
+    on: yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, parts.held), "fewer")),
+    chosenOn: `a held-out part of ${train.name} (${parts.held.length} of ${train.labels.length} images)`
+  }
+  return part
+})

@@ -1,0 +1,130 @@
+/**
+ * Logistic regression on the features of a frozen network, as DINOv2 and DINOv3 evaluate (`dinov3/eval/log_regression.py`). It is
+ * computed in 64 bits, without an engine.
+ */
+import { Effect } from "effect"
+import * as Config from "../../domain/config/Config.ts"
+import * as LogregConfig from "../../domain/config/LogregConfig.ts"
+import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
+import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
+import * as Classes from "../../domain/evaluation/Classes.ts"
+import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
+import * as LogisticRegression from "../../domain/evaluation/LogisticRegression.ts"
+import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
+import * as ChoiceSplit from "./ChoiceSplit.ts"
+import * as FeatureSets from "./FeatureSet.ts"
+import type { FeatureSet } from "./FeatureSet.ts"
+
+/** The accuracy on each test set, and the choice of C. */
+export interface Regressed {
+  readonly figures: ReadonlyArray<Accuracy.Accuracy>
+  readonly c: number
+  /** The split, or the part of a split, for the choice of C. Undefined if only one value was given. */
+  readonly chosenOn?: string
+  /** All values of C that were tried, ascending, with their top-1 accuracy on that split. */
+  readonly tried: ReadonlyArray<PenaltySearch.Tried>
+  /** True if the best C is at an end of the tried values. A better one may lie beyond. */
+  readonly atEdge: boolean
+}
+
+/** The relative rounding error of a sum of 64 bits. */
+const ROUNDING = 1e-14
+
+/**
+ * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum.
+ */
+export const fit = Effect.fnUntraced(function*(
+  examples: LogisticRegression.Examples,
+  c: number,
+  options: Pick<Required<LogregConfig.LogregConfig>, "iterations" | "tolerance">,
+  from: Float64Array = LogisticRegression.start(examples)
+) {
+  const { iterations, tolerance } = options
+  const l2 = 1 / (c * examples.labels.length)
+  const search = Lbfgs.minimise(from, { iterations, tolerance, rounding: ROUNDING })
+  let next = search.next()
+  while (next.done !== true) {
+    const run = LogisticRegression.steps(examples, next.value, l2)
+    let part = run.next()
+    while (part.done !== true) {
+      yield* Effect.yieldNow
+      part = run.next()
+    }
+    next = search.next(part.value)
+    yield* Effect.yieldNow
+  }
+  return next.value
+})
+
+const examplesOf = ({ classes, features, labels }: FeatureSet): LogisticRegression.Examples => ({
+  features: features.data,
+  labels,
+  width: features.shape[1],
+  classes: classes.length
+})
+
+const measure = (
+  test: Classes.Met<FeatureSet>,
+  { classes, width }: LogisticRegression.Examples,
+  point: Float64Array
+): Accuracy.Accuracy =>
+  Accuracy.measure(
+    test,
+    LogisticRegression.logits({ features: test.set.features.data, classes, width }, point)
+  )
+
+/**
+ * Chooses C on `validation`, or on a share of `train` that is held out, then fits on both parts, and measures every test set. Of
+ * equal accuracies the first C is taken. The features are used as they are. The classes of the sets are matched with those of
+ * `train` by name.
+ *
+ * `validation` is left out as {@link ChoiceSplit.of} says. With one value of C there is no choice, and `train` alone is fitted.
+ *
+ * Fails with `ClassesError` if labels are not classes or classes do not match, and with `NothingToChooseOn`.
+ */
+export const logisticRegression = Effect.fn("patchword.logisticRegression")(function*(
+  given: ProbeConfig,
+  sets: ChoiceSplit.ProbeSets,
+  rule: Classes.Rule = "same"
+) {
+  const { tests, train } = sets
+  const config = yield* Config.check(ProbeConfig, "probe")(given)
+  yield* Effect.annotateCurrentSpan({
+    "patchword.split": train.name,
+    "patchword.splits": tests.map(({ name }) => name),
+    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0)
+  })
+  const options = LogregConfig.complete(config.logreg)
+  const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
+  const finished = (
+    { choice, point }: {
+      readonly choice: Omit<Regressed, "figures">
+      readonly point: Float64Array
+    }
+  ): Regressed => ({ ...choice, figures: met.map((test) => measure(test, examplesOf(train), point)) })
+  if (new Set(options.c).size === 1) {
+    const c = options.c[0]
+    return finished({ choice: { c, tried: [], atEdge: false }, point: yield* fit(examplesOf(train), c, options) })
+  }
+  const { chosenOn, on, rest } = yield* ChoiceSplit.of(sets, rule, {
+    seed: config.seed,
+    purpose: "logreg/held out",
+    share: options.heldOut,
+    setting: "probe.logreg.c"
+  })
+  const examples = examplesOf(rest)
+  const points = new Map<number, Float64Array>()
+  let before: Float64Array | undefined
+  const search = PenaltySearch.search(options.c, 0)
+  let next = search.next()
+  while (next.done !== true) {
+    // The optimum is the same from anywhere, and near that of a near value of C.
+    before = yield* fit(examples, next.value, options, before)
+    points.set(next.value, before)
+    next = search.next(measure(on, examples, before).top1)
+  }
+  const { atEdge, best, tried } = next.value
+  const both = FeatureSets.join(rest, { features: on.set.features, labels: on.labels })
+  const point = yield* fit(examplesOf(both), best, options, points.get(best))
+  return finished({ choice: { c: best, chosenOn, tried, atEdge }, point })
+})
