@@ -95,11 +95,12 @@ const clusters: Case<{ readonly means: Tensor<[3, 2]> }, Vectors, { readonly cou
   })
 }
 
-const { finetune, pretrain, tokenizer } = casesOf({ image: 16, batch: 4, small: true })
+const { finetune, pretrain, segment, tokenizer } = casesOf({ image: 16, batch: 4, small: true })
 
 onNewest("ten steps are those of one device", (plugin) => {
   agrees(plugin, "tokenizer", tokenizer)
   agrees(plugin, "k-means", clusters, 2)
   agrees(plugin, "pretraining", pretrain)
   agrees(plugin, "fine-tuning", finetune)
+  agrees(plugin, "segmentation", segment)
 })

@@ -164,6 +164,11 @@ describe("finetune", () => {
   keeps(cases.finetune, ofLogits("head"))
 })
 
+describe("segment", () => {
+  check(cases.segment)
+  keeps(cases.segment, ofLogits("decode_head.conv_seg"))
+})
+
 describe.each([
   ["a batch of one", { image: 16, batch: 1 }],
   ["a grid of one patch", { image: 8, batch: 3 }]

@@ -5,6 +5,8 @@ import * as Vit from "../../src/nn/blocks/Vit.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../../src/nn/pretrain/PretrainStep.ts"
+import * as LinearHead from "../../src/nn/segmentation/LinearHead.ts"
+import * as SegmentStep from "../../src/nn/segmentation/SegmentStep.ts"
 import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import * as TokenizerStep from "../../src/nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
@@ -75,6 +77,11 @@ const stepsOf = ({ accumulate = 1, batch, image, small = false }: Sizes) => {
       { ...network, relativePositions: "perBlock", pooling: "mean", headScale: 1, classes: 5 },
       { size, dropPath: true, mixed: false },
       { adamw: { ...adamw, scale: (path) => (path.startsWith("blocks") ? 0.5 : 1) }, labelSmoothing: 0.1 }
+    ),
+    segment: SegmentStep.step(
+      { ...network, relativePositions: "perBlock", taps: [1, 1, 1, network.depth], classes: 5 },
+      { size, dropPath: true, dropout: false },
+      { head: LinearHead.make({ width: vit.width, classes: 5 }), adamw }
     )
   }
 }
@@ -109,13 +116,14 @@ const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(
 })
 
 export const casesOf = (sizes: Sizes) => {
-  const { finetune, plain, pretrain, tokenizer } = stepsOf(sizes)
+  const { finetune, plain, pretrain, segment, tokenizer } = stepsOf(sizes)
   const patches = sizes.batch * (sizes.image / 8) ** 2
   return {
     tokenizer: caseOf(tokenizer, patches, sizes.accumulate),
     pretrain: caseOf(pretrain, patches, sizes.accumulate),
     plain: caseOf(plain, patches, sizes.accumulate),
-    finetune: caseOf(finetune, patches, sizes.accumulate)
+    finetune: caseOf(finetune, patches, sizes.accumulate),
+    segment: caseOf(segment, patches, sizes.accumulate)
   }
 }
 

@@ -390,6 +390,23 @@ export const operations: ReadonlyArray<Operation> = [
       ({ x, weight }) => FeatureMap.convolve(x, weight)
     )
   ),
+  operation("FeatureMap.pixels", (size) => ({ x: field(size) }), ({ x }) => FeatureMap.pixels(x)),
+  operation(
+    "FeatureMap.labels",
+    ({ batch, down, across }) => ({ labels: { codes: [batch, down, across], below: 9 } }),
+    ({ labels }) => FeatureMap.labels(labels),
+    discrete
+  ),
+  operation(
+    "FeatureMap.join",
+    (size) => ({ x: field(size) }),
+    ({ x }, { channels }) => FeatureMap.join([x, x], 2 * channels)
+  ),
+  operation(
+    "FeatureMap.scaleChannels",
+    (size) => ({ x: field(size), factors: [size.batch, size.channels] }),
+    ({ x, factors }) => FeatureMap.scaleChannels(x, factors)
+  ),
   operation(
     "FeatureMap.resize",
     (size) => ({ x: field(size) }),

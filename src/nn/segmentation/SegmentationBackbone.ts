@@ -3,8 +3,7 @@
  * 1/4, 1/8, 1/16 and 1/32 of the image's size (`semantic_segmentation/backbone/beit.py`). Transposed convolutions enlarge the
  * first maps, and pooling shrinks the last.
  *
- * Its only batch normalisation uses the running statistics of the weights, as in evaluation. Training of segmentation is not
- * included.
+ * Its inferences normalise by the running statistics of the weights. `SegmentStep` trains it with a head.
  *
  * ```ts
  * import assert from "node:assert"
@@ -44,14 +43,19 @@ export const EPSILON = 1e-5
 /** The parameters of a transposed convolution that doubles the sides of a map. */
 export type Double<C extends number> = Convolution.TransposedParams<C, C, 2>
 
+/** The transposed convolutions of the pyramid for a network with 16-pixel patches, under the official names. */
+export interface Enlarging16<in out C extends number> {
+  readonly fpn1: { readonly 0: Double<C>; readonly 3: Double<C> }
+  readonly fpn2: { readonly 0: Double<C> }
+}
+
 /** The pyramid's parameters for a network with 16-pixel patches, under the official names. */
-export interface Pyramid16<in out C extends number> {
+export interface Pyramid16<in out C extends number> extends Enlarging16<C> {
   readonly fpn1: {
     readonly 0: Double<C>
     readonly 1: BatchNormParams<C>
     readonly 3: Double<C>
   }
-  readonly fpn2: { readonly 0: Double<C> }
 }
 
 /** The pyramid's parameters for a network with 8-pixel patches. */
@@ -83,14 +87,20 @@ export interface Maps8<B extends number, C extends number, H extends number, W e
   readonly f4: Tensor<[B, C, Dim.DivFloor<H, 4>, Dim.DivFloor<W, 4>]>
 }
 
-/** Computes the pyramid from the maps of 16-pixel patches. */
-export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
-  params: Pyramid16<C>,
-  taps: Taps<B, C, H, W>
+/** A map of twice the sides, which the first map of the pyramid is made of. */
+export type Half<B extends number, C extends number, H extends number, W extends number> = Tensor<
+  [B, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>]
+>
+
+/** Computes the pyramid from the maps of 16-pixel patches. `normalise` is the batch normalisation of its first map. */
+export const pyramid16By = <B extends number, C extends number, H extends number, W extends number>(
+  params: Enlarging16<C>,
+  taps: Taps<B, C, H, W>,
+  normalise: (half: Half<B, C, H, W>) => Half<B, C, H, W>
 ): Maps16<B, C, H, W> => {
   const { fpn1, fpn2 } = params
   const [first, second, third, fourth] = taps
-  const half = batchNorm(Convolution.transposed(first, fpn1[0]), fpn1[1], EPSILON)
+  const half = normalise(Convolution.transposed(first, fpn1[0]))
   return {
     // Named type arguments: to infer products of products the compiler goes too deep.
     f1: Convolution.transposed<B, C, C, Dim.Mul<H, 2>, Dim.Mul<W, 2>, 2>(gelu(half), fpn1[3]),
@@ -99,6 +109,12 @@ export const pyramid16 = <B extends number, C extends number, H extends number, 
     f4: Convolution.maxPool(fourth, 2)
   }
 }
+
+/** Computes the pyramid from the maps of 16-pixel patches, with the running statistics of its parameters. */
+export const pyramid16 = <B extends number, C extends number, H extends number, W extends number>(
+  params: Pyramid16<C>,
+  taps: Taps<B, C, H, W>
+): Maps16<B, C, H, W> => pyramid16By(params, taps, (half) => batchNorm(half, params.fpn1[1], EPSILON))
 
 /** Computes the pyramid from the maps of 8-pixel patches. */
 export const pyramid8 = <B extends number, C extends number, H extends number, W extends number>(
@@ -125,11 +141,12 @@ export interface Sizes extends VitParams.Sizes {
 export const taps = <B extends number, N extends Sizes>(
   params: VitParams.VitParams<VitParams.Encoder<N>>,
   images: PatchGrid.GivenImages<B, N>,
-  sizes: Readonly<N>
+  sizes: Readonly<N>,
+  options: Pick<Vit.Context<NoInfer<B>, VitParams.Encoder<N>>, "dropPath" | "epsilon"> = {}
 ): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
   const patches = patchEmbed(images, params.patch_embed.proj)
   const tokens = Vit.withClassToken(params, patches)
-  const outputs = Vit.blocks(params, tokens, { heads: sizes.heads, index: Vit.relativeIndex(sizes) })
+  const outputs = Vit.blocks(params, tokens, { ...options, heads: sizes.heads, index: Vit.relativeIndex(sizes) })
   const mapOf = (place: number) => {
     const output = outputs[place - 1]
     if (output === undefined) {

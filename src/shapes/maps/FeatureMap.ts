@@ -13,7 +13,7 @@
  * ```
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { Mul, Show, ShowShape, Sized } from "../Dim.ts"
+import type { Dim, Mul, Show, ShowShape, Sized } from "../Dim.ts"
 import * as FusedKernel from "../FusedKernel.ts"
 import type { Shape } from "../Shape.ts"
 import * as ShapeError from "../ShapeError.ts"
@@ -63,6 +63,52 @@ export const channelsFirst = <B extends number, C extends number, H extends numb
 ): Tensor<[B, C, H, W]> => {
   checkMap("channelsFirst", x)
   return unsafeTyped(tf.transpose(untyped(x), [0, 3, 1, 2]))
+}
+
+/** Lists the pixels of maps as rows: `[B, H, W, C]` to `[B·H·W, C]`. */
+export const pixels = <M extends Map>(x: Tensor<M>): Tensor<[Dim<"pixels">, M[3]]> => {
+  checkMap("pixels", x)
+  return unsafeTyped(tf.reshape(untyped(x), [-1, x.shape[3]]))
+}
+
+/** Lists the labels of pixels: `[B, H, W]` to `[B·H·W]`, in the order of {@link pixels}. */
+export const labels = <B extends number, H extends number, W extends number>(
+  x: Tensor<[B, H, W], "int32">
+): Tensor<[Dim<"pixels">], "int32"> => {
+  ShapeError.elements("labels", "int32", x)
+  ShapeError.shaped("labels", x, ["B", "H", "W"])
+  return unsafeTyped(tf.reshape(untyped(x), [-1]))
+}
+
+/** Joins maps of the same sides along their channels. `channels` is the sum of the maps' channels. */
+export const join = <B extends number, H extends number, W extends number, T extends number>(
+  maps: ReadonlyArray<Tensor<[B, H, W, number]>>,
+  channels: T
+): Tensor<[B, H, W, T]> => {
+  for (const [at, x] of maps.entries()) {
+    checkMap("join", x)
+    const sides = maps[0]!.shape.slice(0, 3)
+    if (!ShapeError.agree(x.shape.slice(0, 3), sides)) {
+      throw new ShapeError.ShapeError(
+        `join: map ${at} is ${ShapeError.show(x.shape)} but must be [${sides.join(", ")}, C]`
+      )
+    }
+  }
+  const sum = maps.reduce((total, { shape }) => total + shape[3], 0)
+  if (sum !== channels) throw new ShapeError.ShapeError(`join: the maps have ${sum} channels but not ${channels}`)
+  return unsafeTyped(tf.concat(maps.map(untyped), 3))
+}
+
+/** Multiplies every channel of every map by its own factor: `[B, H, W, C]` by `[B, C]` (Dropout2d). */
+export const scaleChannels = <M extends Map>(
+  x: Tensor<M>,
+  factors: Tensor<[NoInfer<M[0]>, NoInfer<M[3]>]>
+): Tensor<M> => {
+  checkMap("scaleChannels", x)
+  ShapeError.floats("scaleChannels", { factors })
+  const [batch, , , channels] = untyped(x).shape as Map
+  ShapeError.shaped("scaleChannels", factors, [batch, channels], "factors")
+  return unsafeTyped(tf.mul(untyped(x), tf.reshape(untyped(factors), [batch, 1, 1, channels])))
 }
 
 /** The windows of a map that is padded with zeros: for each row of the kernel a matrix `[positions, K·I]`. */
