@@ -390,6 +390,7 @@ export const operations: ReadonlyArray<Operation> = [
       ({ x, weight }) => FeatureMap.convolve(x, weight)
     )
   ),
+  operation("FeatureMap.anySides", (size) => ({ x: field(size) }), ({ x }) => FeatureMap.anySides(x)),
   operation("FeatureMap.pixels", (size) => ({ x: field(size) }), ({ x }) => FeatureMap.pixels(x)),
   operation(
     "FeatureMap.labels",

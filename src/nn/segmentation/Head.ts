@@ -10,8 +10,8 @@
  * assert.strictEqual(head.name, "linear")
  * ```
  */
+import type { Pixels } from "../../shapes/maps/FeatureMap.ts"
 import type { SpecOf } from "../../shapes/Step.ts"
-import type { Tensor } from "../../shapes/Tensor.ts"
 import type * as Parameter from "../blocks/Parameter.ts"
 import type { Norms } from "./Norms.ts"
 
@@ -24,9 +24,6 @@ export interface Parts {
   /** The factors of dropped channels in a training step, which the host draws. Each has one row per image. */
   readonly dropout: object
 }
-
-/** Maps with the channels last, `[B, H, W, C]`. Their sides follow from the image's. */
-export type Pixels<B extends number, C extends number> = Tensor<[B, number, number, C]>
 
 /** The maps of four blocks, `[B, H, W, C]`, one pixel for each patch. */
 export type Maps<B extends number, C extends number> = readonly [

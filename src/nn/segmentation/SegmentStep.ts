@@ -104,7 +104,8 @@ export const step = <B extends number, const N extends Segmenter.Sizes, Q extend
     }),
     run: ({ running, ...state }, { dropPath, dropout, hyper, images, labels }) => {
       const truth = FeatureMap.labels(labels)
-      const pixelsOf = (logits: Head.Pixels<B, N["classes"]>) => FeatureMap.pixels(Segmenter.enlarged(logits, sizes))
+      const pixelsOf = (logits: FeatureMap.Pixels<B, N["classes"]>) =>
+        FeatureMap.pixels(Segmenter.enlarged(logits, sizes))
       const { aux, gradients, loss } = valueAndGradient((params: Segmenter.Params<N, Q>) => {
         const norms = Norms.training()
         const logits = Segmenter.forward<B, N, Q>(head, params, images, sizes, { norms, running, dropPath, dropout })

@@ -26,7 +26,7 @@
  * ```
  */
 import * as FeatureMap from "../../shapes/maps/FeatureMap.ts"
-import { type Tensor, unsafeTyped, untyped } from "../../shapes/Tensor.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as DropPath from "../blocks/DropPath.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -78,15 +78,15 @@ export const forward = <B extends number, N extends Sizes, Q extends Head.Parts>
 ): Head.Logits<B, N["classes"]> => {
   const { dropPath, ...rest } = context
   const taps = SegmentationBackbone.taps<B, N>(params.backbone, images, sizes, { dropPath, epsilon: sizes.epsilon })
-  const last = (tap: (typeof taps)[number]): Head.Pixels<B, N["width"]> =>
-    unsafeTyped(untyped(FeatureMap.channelsLast(tap)))
+  const last = (tap: (typeof taps)[number]): FeatureMap.Pixels<B, N["width"]> =>
+    FeatureMap.anySides(FeatureMap.channelsLast(tap))
   const [first, second, third, fourth] = taps
   return head.forward(params, [last(first), last(second), last(third), last(fourth)], rest)
 }
 
 /** Enlarges logits to the image by bilinear interpolation: to `[B, Y, X, K]`. */
 export const enlarged = <B extends number, K extends number, N extends PatchGrid.Sizes>(
-  logits: Head.Pixels<B, K>,
+  logits: FeatureMap.Pixels<B, K>,
   sizes: Readonly<N>
 ): Tensor<[B, N["image"][0], N["image"][1], K]> => {
   const image: Readonly<N["image"]> = sizes.image

@@ -65,6 +65,17 @@ export const channelsFirst = <B extends number, C extends number, H extends numb
   return unsafeTyped(tf.transpose(untyped(x), [0, 3, 1, 2]))
 }
 
+/** Maps whose sides the compiler does not know, `[B, H, W, C]`. They are checked at run time. */
+export type Pixels<B extends number, C extends number> = Tensor<[B, number, number, C]>
+
+/** Returns a map of sides that the compiler does not know, for networks whose sides follow from the image's. */
+export const anySides = <B extends number, H extends number, W extends number, C extends number>(
+  x: Tensor<[B, H, W, C]>
+): Pixels<B, C> => {
+  checkMap("anySides", x)
+  return unsafeTyped(untyped(x))
+}
+
 /** Lists the pixels of maps as rows: `[B, H, W, C]` to `[B·H·W, C]`. */
 export const pixels = <M extends Map>(x: Tensor<M>): Tensor<[Dim<"pixels">, M[3]]> => {
   checkMap("pixels", x)
