@@ -17,6 +17,9 @@ const CIFAR = ["batches.meta.txt", "fine_label_names.txt"]
 /** The images of a command line that names none. */
 const EMOJI = "emoji"
 
+/** Made-up scenes of these, with the classes of their pixels. */
+const SCENES = "scenes"
+
 /** The value of a flag that stands for nothing. */
 const NONE = "none"
 
@@ -36,7 +39,7 @@ export type Colours = Pick<AugmentConfig, "colour">
 export const flags = {
   images: Flag.String("images").pipe(
     Described.optional(
-      "emoji, a folder of images, a folder of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet), for " +
+      "emoji, scenes of emoji, a folder of images, a folder of CIFAR, a manifest (.yaml, .json), or shards (.tar, .tar.gz, .parquet), for " +
         "example train=a-{000..099}.tar,val=b.tar; patchword help images has examples",
       EMOJI
     )
@@ -198,6 +201,7 @@ const source = (
   }
   const noFolder = refused("--splits", `expected a folder of images by --images, got ${given}`)
   if (given === EMOJI) return Option.isSome(splits) ? noFolder : Images.layerEmoji()
+  if (given === SCENES) return Option.isSome(splits) ? noFolder : Images.layerScenes()
   if (isShard) {
     if (Option.isSome(splits)) return noFolder
     const label = Option.match(labelColumn, {

@@ -10,6 +10,9 @@ emoji
     npm install ${EmojiPackages.packages.slice(0, 3).join(" ")} \\
       ${EmojiPackages.packages.slice(3).join(" ")}
 
+scenes
+  Made-up scenes of these emoji on textured grounds, with the classes of their pixels, for segment.
+
 A folder of images (jpg, png, webp, gif, avif, tif, svg)
   With splits and classes:           With classes alone, all of split train:
     photos/train/cat/1.jpg             photos/cat/1.jpg

@@ -27,6 +27,7 @@ import type * as Emoji from "./sources/Emoji.ts"
 import type * as Folder from "./sources/Folder.ts"
 import type * as Manifest from "./sources/Manifest.ts"
 import type * as Parquet from "./sources/Parquet.ts"
+import type * as Scenes from "./sources/Scenes.ts"
 import type * as InShards from "./sources/Shards.ts"
 import type * as WebDataset from "./sources/WebDataset.ts"
 
@@ -57,6 +58,9 @@ export type FolderOptions = Folder.Options
 
 /** Options of the emoji: their labels, and the folder for their drawings. */
 export type EmojiOptions = Emoji.Options
+
+/** Options of scenes of emoji: their seed, and their number in each split. */
+export type ScenesOptions = Scenes.Options
 
 /** Options of a manifest. */
 export type ManifestOptions = Manifest.Options
@@ -209,6 +213,12 @@ export const layerManifestNoDeps = (
 ): Layer.Layer<Images, ImagesError, FileSystem.FileSystem | Path.Path> =>
   loaded(() => import("./sources/Manifest.ts"), ({ make }) => make(file, options))
 
+/** {@link layerScenes} without its services: the file system and the paths come from the environment. */
+export const layerScenesNoDeps = (
+  options: ScenesOptions = {}
+): Layer.Layer<Images, never, FileSystem.FileSystem | Path.Path> =>
+  loaded(() => import("./sources/Scenes.ts"), ({ make }) => make(options))
+
 /** {@link layerCifar} without its services: the file system and the paths come from the environment. */
 export const layerCifarNoDeps = (
   directory: string
@@ -314,3 +324,12 @@ export const layerCifar = (directory: string): Layer.Layer<Images, ImagesError> 
  */
 export const layerEmoji = (options?: EmojiOptions): Layer.Layer<Images> =>
   layerEmojiNoDeps(options).pipe(Layer.provide(Files.layerNode))
+
+/**
+ * Serves scenes of {@link layerEmoji}'s drawings on textured grounds, at 96 × 96 pixels, with the classes of their pixels: the
+ * ground, and nine classes of objects. A scene depends on the seed, its split and its index. `train` has 2000 scenes; `val`,
+ * `in-new`, `flat-new` and `3d-new` have 200 each, of the emoji of that split. Loaded scenes are kept: 36 KB each. `load` fails with
+ * `PackageMissing`, as that of the emoji.
+ */
+export const layerScenes = (options?: ScenesOptions): Layer.Layer<Images> =>
+  layerScenesNoDeps(options).pipe(Layer.provide(Files.layerNode))

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import sharp from "sharp"
-import type { Picture } from "../../../domain/pixels/Picture.ts"
+import type { Drawing } from "../../../domain/pixels/Scene.ts"
 import * as Json from "../../../domain/values/Json.ts"
 import * as Files from "../../files/Files.ts"
 import { memoize } from "../../files/Memoize.ts"
@@ -95,8 +95,15 @@ const Manifest = Json.text(Schema.Struct({ version: Schema.String }))
 /** Header of a cache file: the emoji of one style in order, and the SHA-256 of the pixels that follow. */
 const Header = Json.text(Schema.Struct({ emoji: Schema.Array(Schema.String), sha256: Schema.String }))
 
-/** All emoji of one style, by code points. */
-type Drawings = ReadonlyMap<string, Picture>
+/** The bytes of all emoji of one style, by code points. */
+type Drawings = ReadonlyMap<string, Uint8Array>
+
+/** An emoji of a split, drawn with alpha. */
+export interface Drawn extends Drawing {
+  readonly group: string
+  readonly subgroup: string
+  readonly concept: number
+}
 
 // The split file leaves out the variation selector and leading zeros.
 const plain = (codePoints: string): string => codePoints.replaceAll("-fe0f", "").replaceAll(/(^|-)0+/g, "$1")
@@ -118,15 +125,16 @@ const reaches = (length: number, side: number) => {
 }
 
 /**
- * Computes the mean colour of each of 48 × 48 equal parts of a drawing on mid-grey. `data` is RGBA, not premultiplied. A
- * drawing that is not square is centred.
+ * Computes, for each of 48 × 48 equal parts of a drawing, the sums of its colours and of its alpha, times 255: `[48, 48, 4]`. The
+ * colours are multiplied by alpha, and `ground` is subtracted from them. `data` is RGBA, not premultiplied. A drawing that is not
+ * square is centred.
  */
-const reduce = (data: Uint8Array, width: number, height: number): Picture => {
+const reduce = (data: Uint8Array, width: number, height: number, ground: number): Float64Array => {
   const side = Math.max(width, height)
   const columns = reaches(width, side)
   // One more place than parts, because the last pixel overlaps a next part by 0.
-  const line = new Float64Array((SIDE + 1) * 3)
-  const sums = new Float64Array((SIDE + 1) * SIDE * 3)
+  const line = new Float64Array((SIDE + 1) * 4)
+  const sums = new Float64Array((SIDE + 1) * SIDE * 4)
   reaches(height, side).forEach(({ first, part, second }, y) => {
     line.fill(0)
     for (let x = 0; x < width; x++) {
@@ -134,20 +142,51 @@ const reduce = (data: Uint8Array, width: number, height: number): Picture => {
       const alpha = data[from + 3]!
       if (alpha === 0) continue
       const column = columns[x]!
-      for (let channel = 0; channel < 3; channel++) {
-        const value = alpha * (data[from + channel]! - GROUND)
-        line[column.part * 3 + channel]! += column.first * value
-        line[column.part * 3 + 3 + channel]! += column.second * value
+      for (let channel = 0; channel < 4; channel++) {
+        const value = alpha * (channel === 3 ? 255 : data[from + channel]! - ground)
+        line[column.part * 4 + channel]! += column.first * value
+        line[column.part * 4 + 4 + channel]! += column.second * value
       }
     }
-    const to = part * SIDE * 3
-    for (let i = 0; i < SIDE * 3; i++) {
+    const to = part * SIDE * 4
+    for (let i = 0; i < SIDE * 4; i++) {
       sums[to + i]! += first * line[i]!
-      sums[to + SIDE * 3 + i]! += second * line[i]!
+      sums[to + SIDE * 4 + i]! += second * line[i]!
     }
   })
-  const pixels = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => Math.round(GROUND + sums[i]! / 255))
-  return { width: SIDE, height: SIDE, data: pixels }
+  return sums
+}
+
+/** The form of drawings in memory and in their cache. */
+interface Form {
+  /** The extension of their files. */
+  readonly name: string
+  /** Bytes of a drawing. */
+  readonly length: number
+  readonly of: (data: Uint8Array, width: number, height: number) => Uint8Array
+}
+
+/** RGB on mid-grey. */
+const OPAQUE: Form = {
+  name: "pixels",
+  length: SIDE * SIDE * 3,
+  of: (data, width, height) => {
+    const sums = reduce(data, width, height, GROUND)
+    return Uint8Array.from(
+      { length: SIDE * SIDE * 3 },
+      (_, i) => Math.round(GROUND + sums[Math.floor(i / 3) * 4 + i % 3]! / 255)
+    )
+  }
+}
+
+/** RGBA, multiplied by alpha. */
+const CLEAR: Form = {
+  name: "rgba",
+  length: SIDE * SIDE * 4,
+  of: (data, width, height) => {
+    const sums = reduce(data, width, height, 0)
+    return Uint8Array.from({ length: SIDE * SIDE * 4 }, (_, i) => Math.round(sums[i]! / 255))
+  }
 }
 
 export const make = Effect.fnUntraced(function*(options: Options) {
@@ -229,7 +268,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     })
   })
 
-  const draw = Effect.fnUntraced(function*(style: Style) {
+  const draw = Effect.fnUntraced(function*(style: Style, form: Form) {
     const { package: name } = STYLES[style]
     const sources = yield* sourcesOf(style)
     const progress = yield* Progress
@@ -239,57 +278,78 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         try: () => sharp(source).ensureAlpha().raw().toBuffer({ resolveWithObject: true }),
         catch: (cause) => new PackageDamaged({ package: name, problem: `${codePoints}: ${String(cause)}` })
       }).pipe(
-        Effect.map(({ data, info }) => [codePoints, reduce(data, info.width, info.height)] as const)
+        Effect.map(({ data, info }) => [codePoints, form.of(data, info.width, info.height)] as const)
       ), { concurrency: 8 })
     return new Map(drawn)
   })
 
   const encode = (drawings: Drawings): ReadonlyArray<Uint8Array> => {
-    const pixels = Array.from(drawings.values(), ({ data }) => data)
+    const pixels = [...drawings.values()]
     const hash = createHash("sha256")
     for (const data of pixels) hash.update(data)
     const header = Schema.encodeSync(Header)({ emoji: [...drawings.keys()], sha256: hash.digest("hex") })
     return [Buffer.from(`${header}\n`), ...pixels]
   }
 
-  const decode = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const decode = Effect.fnUntraced(function*(bytes: Uint8Array, { length }: Form) {
     const end = bytes.indexOf(10)
     const header = yield* Schema.decodeEffect(Header)(new TextDecoder().decode(bytes.subarray(0, end)))
     const pixels = bytes.subarray(end + 1)
-    const length = SIDE * SIDE * 3
     if (pixels.length !== length * header.emoji.length || Files.sha256(pixels) !== header.sha256) {
       return yield* Effect.fail("damaged")
     }
     return new Map(header.emoji.map((codePoints, i) => [
       codePoints,
-      { width: SIDE, height: SIDE, data: pixels.subarray(i * length, (i + 1) * length) }
+      pixels.subarray(i * length, (i + 1) * length)
     ]))
   })
 
   /** Returns the emoji of a style, from the cache if it holds them undamaged. */
-  const drawings = yield* memoize(Effect.fnUntraced(function*(style: string) {
-    const known = style as Style
-    const { package: name } = STYLES[known]
-    const { version } = yield* read(name, "package.json", Manifest)
-    const folder = Option.getOrThrow(folderOf(name))
-    const directory = options.cache ?? path.join(folder, "..", "..", ".cache", "patchword")
-    // Other rasterisers draw other pixels.
-    const recipe = Files.sha256(JSON.stringify([PROTOCOL, yield* splitText, sharp.versions]))
-    const file = path.join(directory, `emoji-${style}-${version}-${recipe.slice(0, 16)}.pixels`)
-    return yield* Effect.flatMap(fs.readFile(file), decode).pipe(
-      Effect.catch(() =>
-        Effect.tap(draw(known), (drawn) =>
-          files.write(file, encode(drawn)).pipe(
-            Effect.catch(({ message }) => Effect.logWarning(`emoji are drawn again in every run: ${message}`))
-          ))
+  const drawingsIn = (form: Form) =>
+    memoize(Effect.fnUntraced(function*(style: string) {
+      const known = style as Style
+      const { package: name } = STYLES[known]
+      const { version } = yield* read(name, "package.json", Manifest)
+      const folder = Option.getOrThrow(folderOf(name))
+      const directory = options.cache ?? path.join(folder, "..", "..", ".cache", "patchword")
+      // Other rasterisers draw other pixels.
+      const recipe = Files.sha256(JSON.stringify([PROTOCOL, yield* splitText, sharp.versions]))
+      const file = path.join(directory, `emoji-${style}-${version}-${recipe.slice(0, 16)}.${form.name}`)
+      return yield* Effect.flatMap(fs.readFile(file), (bytes) => decode(bytes, form)).pipe(
+        Effect.catch(() =>
+          Effect.tap(draw(known, form), (drawn) =>
+            files.write(file, encode(drawn)).pipe(
+              Effect.catch(({ message }) => Effect.logWarning(`emoji are drawn again in every run: ${message}`))
+            ))
+        )
       )
-    )
-  }))
+    }))
 
-  const load = Effect.fnUntraced(function*(split: string) {
+  const drawings = yield* drawingsIn(OPAQUE)
+  const clear = yield* drawingsIn(CLEAR)
+
+  const wantedOf = Effect.fnUntraced(function*(split: string) {
     const wanted = Object.hasOwn(SPLITS, split) ? SPLITS[split] : undefined
     if (wanted === undefined) return yield* new UnknownSplit({ split, splits })
     yield* check(wanted.styles)
+    return wanted
+  })
+
+  /** Returns all drawings of a split with alpha, also the variants of a concept. */
+  const drawn = Effect.fnUntraced(function*(split: string) {
+    const { part: wanted, styles } = yield* wantedOf(split)
+    const { rows } = yield* table
+    const all = yield* Effect.forEach(styles, (style) => clear(style))
+    return all.flatMap((drawn) =>
+      rows.flatMap(([codePoints, group, subgroup, concept, part]): ReadonlyArray<Drawn> => {
+        const data = drawn.get(codePoints)
+        return data === undefined || part !== wanted ? [] : [{ side: SIDE, data, group, subgroup, concept }]
+      })
+    )
+  }, about("emoji"))
+
+  const load = Effect.fnUntraced(function*(split: string) {
+    const wanted = yield* wantedOf(split)
     const { rows } = yield* table
     const column = options.labels === "subgroups" ? 2 : 1
     const concepts = Map.groupBy(rows, (row) => row[column])
@@ -303,12 +363,16 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const seen = new Set<number>()
       return rows.flatMap((row) => {
         const [codePoints, , , concept, part] = row
-        const picture = drawn[i]?.get(codePoints)
+        const data = drawn[i]?.get(codePoints)
         const label = classes.indexOf(row[column])
-        if (part !== wanted.part || picture === undefined || label === -1) return []
+        if (part !== wanted.part || data === undefined || label === -1) return []
         if (wanted.once && seen.has(concept)) return []
         seen.add(concept)
-        return [{ picture, label, name: `${common.get(codePoints) ?? codePoints} (${style})` }]
+        return [{
+          picture: { width: SIDE, height: SIDE, data },
+          label,
+          name: `${common.get(codePoints) ?? codePoints} (${style})`
+        }]
       })
     })
     const set = memory(
@@ -321,5 +385,5 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return { ...set, labelSource: `the ${options.labels ?? "groups"} of the emoji` }
   }, about("emoji"))
 
-  return { splits, load: yield* memoize(load) }
+  return { splits, load: yield* memoize(load), drawn }
 })
