@@ -19,9 +19,11 @@ export {
   type EncodedImage,
   evaluatePretraining,
   evaluateTokenizer,
+  measureTokenizer,
   type PredictedImage,
   type PretrainEvaluation,
-  type TokenizerEvaluation
+  type TokenizerEvaluation,
+  type TokenizerFigures
 } from "./evaluate/Evaluate.ts"
 export { type Featured, type FeatureOptions, features, streamFeatures } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
@@ -45,6 +47,7 @@ export * as Atlas from "./report/Atlas.ts"
 export * as ReportPage from "./report/ReportPage.ts"
 export * as RobustnessPage from "./report/RobustnessPage.ts"
 export * as SelfDistillation from "./SelfDistillation.ts"
+export { study, type StudyOptions, type StudyTeacher } from "./study/Study.ts"
 export * as Backbone from "./trained/Backbone.ts"
 export * as Classifier from "./trained/Classifier.ts"
 export * as Network from "./trained/Network.ts"

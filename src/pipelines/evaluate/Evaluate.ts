@@ -15,24 +15,92 @@ import * as Targets from "../training/Targets.ts"
 
 const BATCH = 64
 
-/** The tokenizer's result for one image: the codes of its patches, and the cosine similarity of the reconstructed features. */
+/** The tokenizer's result for one image. */
 export interface EncodedImage {
+  /** The codes of its patches. */
   readonly codes: Int32Array
+  /** The cosine similarity of the reconstructed and the teacher's features, of each patch and on average. */
+  readonly cosines: Float32Array
   readonly cosine: number
 }
 
-/** The tokenizer's result for a set of images. */
-export interface TokenizerEvaluation {
+/** The figures of a tokenizer on a set of images. */
+export interface TokenizerFigures {
   /** Mean cosine similarity of the reconstructed and the teacher's features, over all patches. */
   readonly cosine: number
+  /** The reconstruction loss: one minus the cosine similarity (paper, table 4). */
+  readonly reconstruction: number
   /** Number of codes that occur, and their perplexity. */
   readonly usage: number
   readonly perplexity: number
+  /** The share of the codebook that occurs (paper, table 4). */
+  readonly usedShare: number
+}
+
+/** The tokenizer's result for a set of images. */
+export interface TokenizerEvaluation extends TokenizerFigures {
   readonly images: ReadonlyArray<EncodedImage>
 }
 
 const average = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
+
+/** Encodes a set, and passes each image to `use`. Only a few are held. Returns the figures of all. */
+const encoding = Effect.fnUntraced(function*(
+  tokenizer: Tokenizer.Tokenizer,
+  set: ImageSet,
+  use: (image: EncodedImage) => void
+) {
+  yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
+  const { config } = tokenizer
+  const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
+  const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH), quantizer)
+  const handle = yield* Inference.open(inference, tensors)
+  const { augment, codebook, encoder } = config
+  const { patches } = encoder
+  const counts = new Float64Array(codebook.size)
+  let similarity = 0
+  yield* Batches.evaluation(
+    { set, batchSize: BATCH, size: encoder.imageSize, augment },
+    Effect.fnUntraced(function*(shown) {
+      const { unit, valid } = shown
+      const targets = yield* Targets.of(config, shown, set)
+      const { codes, cosine } = yield* handle.run({
+        images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
+        targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
+      })
+      yield* Tokenizer.checkCodes(quantizer, codes.data)
+      for (let i = 0; i < valid; i++) {
+        const image = {
+          codes: codes.data.slice(i * patches, (i + 1) * patches),
+          cosines: cosine.data.slice(i * patches, (i + 1) * patches)
+        }
+        const mean = average(image.cosines)
+        similarity += mean
+        image.codes.forEach((code) => counts[code]!++)
+        use({ ...image, cosine: mean })
+      }
+    })
+  )
+  const usage = Codebook.usage(counts)
+  const cosine = similarity / set.length
+  const figures: TokenizerFigures = {
+    cosine,
+    reconstruction: 1 - cosine,
+    usage,
+    perplexity: Codebook.perplexity(counts),
+    usedShare: usage / codebook.size
+  }
+  return figures
+}, Effect.scoped)
+
+/**
+ * Measures a tokenizer on a set that it was not trained on: the reconstruction loss, and the share of the codebook that occurs
+ * (paper, table 4). Memory does not grow with the set. Fails as the engine, the images and the teacher fail.
+ */
+export const measureTokenizer = Effect.fn("patchword.measureTokenizer")(
+  (tokenizer: Tokenizer.Tokenizer, set: ImageSet) => encoding(tokenizer, set, () => {})
+)
 
 /**
  * Encodes a set, and compares the reconstructed features with the teacher's. Fails as the engine, the images and the teacher
@@ -40,39 +108,11 @@ const average = (values: ArrayLike<number>): number =>
  */
 export const evaluateTokenizer = Effect.fn("patchword.evaluateTokenizer")(
   function*(tokenizer: Tokenizer.Tokenizer, set: ImageSet) {
-    yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
-    const { config } = tokenizer
-    const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
-    const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH), quantizer)
-    const handle = yield* Inference.open(inference, tensors)
-    const { augment, codebook, encoder } = config
-    const { patches } = encoder
-    const images = (yield* Batches.evaluation(
-      { set, batchSize: BATCH, size: encoder.imageSize, augment },
-      Effect.fnUntraced(function*(shown) {
-        const { unit, valid } = shown
-        const targets = yield* Targets.of(config, shown, set)
-        const { codes, cosine } = yield* handle.run({
-          images: HostTensor.make(inference.batch.images.shape, "float32", unit.data),
-          targets: HostTensor.make(inference.batch.targets.shape, "float32", targets.data)
-        })
-        yield* Tokenizer.checkCodes(quantizer, codes.data)
-        return Array.from({ length: valid }, (_, i): EncodedImage => ({
-          codes: codes.data.slice(i * patches, (i + 1) * patches),
-          cosine: average(cosine.data.subarray(i * patches, (i + 1) * patches))
-        }))
-      })
-    )).flat()
-    const counts = Codebook.count(images.flatMap(({ codes }) => Array.from(codes)), codebook.size)
-    const evaluated: TokenizerEvaluation = {
-      cosine: average(images.map(({ cosine }) => cosine)),
-      usage: Codebook.usage(counts),
-      perplexity: Codebook.perplexity(counts),
-      images
-    }
+    const images: Array<EncodedImage> = []
+    const figures = yield* encoding(tokenizer, set, (image) => images.push(image))
+    const evaluated: TokenizerEvaluation = { ...figures, images }
     return evaluated
-  },
-  Effect.scoped
+  }
 )
 
 /**
