@@ -70,7 +70,10 @@ const stepOf = (
   return {
     name: "autoencoder",
     state: AdamW.stateSpec(specOf(sizes), adamw.accumulate),
-    batch: { codes: { shape: [batch, patches], dtype: "int32" }, hyper: AdamW.hyperSpec(adamw.accumulate) },
+    batch: {
+      codes: { shape: [batch, patches], dtype: "int32" },
+      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
+    },
     run: (state, { codes, hyper }) => {
       const { aux, gradients, loss } = Gradient.valueAndGradient(({ down, table, up }: Params) => {
         const seen = Arrange.reshape(Codes.lookup(table, codes), [batch, flat])

@@ -29,16 +29,6 @@ const refused: ReadonlyArray<readonly [Json.Changes, string, string]> = [
   [{ warmupEpochs: 1, warmupSteps: 1, epochs: 9 }, "warmupSteps", "expected warmupEpochs or warmupSteps, got both"],
   [{ warmupSteps: 1, warmup: 1 }, "warmup", "expected warmupSteps or warmup, got both"],
   [{ epochs: 1, unit: "steps" }, "unit", "expected epochs, the unit of the length, got \"steps\""],
-  [
-    { epochs: 9, warmupSteps: 1 },
-    "warmupSteps",
-    "expected a warmup in epochs, the unit of the duration; give both in steps, or use warmupEpochs"
-  ],
-  [
-    { warmupEpochs: 1 },
-    "warmupEpochs",
-    "expected a warmup in steps, the unit of the duration; give both in epochs, or use warmupSteps"
-  ],
   [{ epochs: -1 }, "epochs", "expected a whole number of at least 1, got -1"],
   [{ epochs: -1.5 }, "epochs", "expected a whole number of at least 1, got -1.5"],
   [{ epochs: 0, warmupEpochs: 0 }, "epochs", "expected a whole number of at least 1, got 0"],
@@ -47,6 +37,22 @@ const refused: ReadonlyArray<readonly [Json.Changes, string, string]> = [
 ]
 
 describe("the length of a training", () => {
+  it.effect("has a warmup in another unit than its own, and goes back to one unit", () =>
+    Effect.gen(function*() {
+      const lengthOf = ({ tokenizer: { optimizer } }: Preset.Preset) => {
+        const { duration, unit, warmup, warmupUnit = unit } = optimizer
+        return [unit, duration, warmup, warmupUnit]
+      }
+      const apart = yield* merged({ epochs: 9, warmupSteps: 100 })
+      assert.deepStrictEqual(lengthOf(apart), ["epochs", 9, 100, "steps"])
+      assert.deepStrictEqual(apart.tokenizer.optimizer.steps(50), { total: 450, warmup: 100 })
+      assert.deepStrictEqual(lengthOf(yield* merged({ epochs: 3 }, apart)), ["epochs", 3, 100, "steps"])
+      assert.deepStrictEqual(lengthOf(yield* merged({ warmupEpochs: 1 }, apart)), ["epochs", 9, 1, "epochs"])
+      assert.deepStrictEqual(lengthOf(yield* merged({ warmupEpochs: 1 })), ["steps", 300, 1, "epochs"])
+      const summed = yield* merged({ epochs: 9, warmupSteps: 100, accumulate: 2 })
+      assert.deepStrictEqual(summed.tokenizer.optimizer.steps(50), { total: 450, warmup: 200 })
+    }))
+
   it.effect.each(accepted)("%j", ([said, [unit, duration, warmup]]) =>
     Effect.gen(function*() {
       const { tokenizer: { optimizer } } = yield* merged(said)

@@ -18,6 +18,8 @@ const TERMS: Readonly<Record<string, string>> = {
   batchSize: "bs batch train_batch_size batch_size_per_gpu per_device_train_batch_size",
   accumulate: "update_freq accum_iter accum_steps gradient_accumulation_steps accumulate_grad_batches",
   weightDecay: "wd",
+  weightDecayEnd: "weight_decay_end wd_end",
+  ema: "model_ema model_ema_decay",
   betas: "beta1 beta2 adam_beta1 adam_beta2 opt_betas momentum",
   eps: "epsilon adam_epsilon opt_eps",
   clipNorm: "clip_grad grad_clip max_grad_norm gradient_clip_val clip",

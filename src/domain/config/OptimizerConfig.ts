@@ -32,6 +32,13 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     weightDecay: Quantity.NonNegative.annotateKey({
       description: "Decoupled weight decay. It is multiplied by the learning rate."
     }),
+    /**
+     * Weight decay at the end of a cosine schedule from `weightDecay`, which changes with each update; constant when absent. It
+     * may be larger or smaller. Without `weightDecay`, nothing decays (`weight_decay_end` of the official code).
+     */
+    weightDecayEnd: Schema.optionalKey(Quantity.NonNegative).annotateKey({
+      description: "Weight decay at the end of a cosine schedule. Default: constant."
+    }),
     /** The largest global norm of the gradient; null for no clipping. */
     clipNorm: Schema.NullOr(Quantity.Positive).annotateKey({
       description: "Largest global norm of the gradient; null for no clipping."
@@ -55,11 +62,15 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     }),
     /** Length of the stage, in `unit`. */
     duration: Quantity.Count.annotateKey({ description: "Length of the stage, in the unit." }),
-    /** Length of the linear warmup from 0, in `unit`. */
-    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in the unit." })
+    /** Length of the linear warmup from 0, in `unit` or in `warmupUnit`. */
+    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in the unit." }),
+    /** The unit of `warmup`, if it is not `unit`: a warmup in updates of a training in epochs, or the other way round. */
+    warmupUnit: Schema.optionalKey(Schema.Literals(["steps", "epochs"])).annotateKey({
+      description: "Unit of the warmup, if it is another one: steps or epochs."
+    })
   }).check(
     Schema.makeFilter((optimizer) => [
-      ...(optimizer.warmup < optimizer.duration
+      ...(optimizer.warmup < optimizer.duration || (optimizer.warmupUnit ?? optimizer.unit) !== optimizer.unit
         ? []
         : [{
           path: ["warmup"],
@@ -80,8 +91,9 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
 
   /** Converts the lengths of the stage and of its warmup to steps. */
   steps(stepsPerEpoch: number): { readonly total: number; readonly warmup: number } {
-    const factor = this.unit === "steps" ? this.accumulate ?? 1 : stepsPerEpoch
-    return { total: this.duration * factor, warmup: this.warmup * factor }
+    const { accumulate = 1, duration, unit, warmup, warmupUnit = unit } = this
+    const factor = { steps: accumulate, epochs: stepsPerEpoch }
+    return { total: duration * factor[unit], warmup: warmup * factor[warmupUnit] }
   }
 
   /**
@@ -92,5 +104,16 @@ export class OptimizerConfig extends Schema.Class<OptimizerConfig>("patchword/Op
     const { total, warmup } = this.steps(stepsPerEpoch)
     const rate = Schedule.cosine({ peak: lr, floor: minLr, total: total / accumulate, warmup: warmup / accumulate })
     return (step) => rate(Math.floor(step / accumulate))
+  }
+
+  /**
+   * Returns the weight decay as a function of the step, counted from 0. It changes with each update, without a warmup, if there
+   * is a `weightDecayEnd`. See `Schedule.cosine`.
+   */
+  weightDecayAt(stepsPerEpoch: number): (step: number) => number {
+    const { accumulate = 1, weightDecay, weightDecayEnd = weightDecay } = this
+    const total = this.steps(stepsPerEpoch).total / accumulate
+    const at = Schedule.cosine({ peak: weightDecay, floor: weightDecayEnd, total, warmup: 0 })
+    return weightDecayEnd === weightDecay ? () => weightDecay : (step) => at(Math.floor(step / accumulate))
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The length of a training in common words: `epochs`, `steps`, `warmupEpochs` and `warmupSteps` replace `unit`, `duration` and
- * `warmup`.
+ * `warmup`. A warmup in the other unit than the duration's sets `warmupUnit`.
  *
  * ```ts
  * import assert from "node:assert"
@@ -62,21 +62,23 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
     }
   }
   const counted = warmup === "warmupEpochs" ? "epochs" : warmup === "warmupSteps" ? "steps" : unit
-  if (counted !== unit) {
-    const message = `expected a warmup in ${
-      String(unit)
-    }, the unit of the duration; give both in ${counted}, or use warmup${unit === "steps" ? "Steps" : "Epochs"}`
-    return { _tag: "Contradiction", key: warmup!, message }
-  }
+  // The former warmup keeps its unit. A new one has that of its name, or the duration's.
+  const own = warmup === undefined ? changes.warmupUnit ?? stored.warmupUnit : changes.warmupUnit ?? counted
+  const apart = own !== undefined && own !== unit
   const duration = length === undefined ? stored.duration! : changes[length]!
-  const fits = unit === stored.unit && Number(stored.warmup) < Number(duration)
+  const fits = apart || unit === stored.unit && Number(stored.warmup) < Number(duration)
   // A share of a wrong duration would be a second complaint.
   const share = !fits && typeof duration === "number" && duration >= 1
     ? Math.floor(duration * Number(stored.warmup) / Number(stored.duration))
     : stored.warmup!
   return {
     _tag: "Length",
-    length: { unit, duration, warmup: warmup === undefined ? share : changes[warmup]! },
+    length: {
+      unit,
+      duration,
+      warmup: warmup === undefined ? share : changes[warmup]!,
+      ...(apart || stored.warmupUnit !== undefined ? { warmupUnit: own ?? unit } : {})
+    },
     saidAs: { duration: length ?? "duration", warmup: warmup ?? "warmup" }
   }
 }

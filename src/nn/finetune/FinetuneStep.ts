@@ -72,7 +72,7 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
       labels: { shape: [size], dtype: "int32", split: "rows" },
       ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32", split: "rows" } } : {}),
       ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate)
+      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
     },
     run: (state, { dropPath, hyper, images, labels, targets }) => {
       const context = Vit.contextOf(sizes, dropPath)

@@ -51,6 +51,8 @@ export interface Hyper {
   readonly correction: Scalar
   /** `ε √(1-β₂ᵗ)`. */
   readonly epsilon: Scalar
+  /** The weight decay, if it changes from update to update. */
+  readonly weightDecay?: Scalar
   /** The mean gradient in this step, if several steps make one update. */
   readonly mean?: {
     /** The factor of the mean gradient so far: 0 in the first step of an update. */
@@ -64,6 +66,8 @@ export interface Hyper {
 export interface Options {
   readonly betas: readonly [number, number]
   readonly weightDecay: number
+  /** Weight decay at the end of its schedule, which `Hyper` follows; absent if it is constant. */
+  readonly weightDecayEnd?: number | undefined
   /** The maximal global norm of the gradients, or null for no clipping. */
   readonly clipNorm: number | null
   /** The number of steps that make one update. 1 by default. */
@@ -85,8 +89,8 @@ export const of = (
   decays: Options["decays"],
   scale: (name: string) => number = () => 1
 ): Options => {
-  const { accumulate, betas, clipNorm, ema, weightDecay } = config
-  return { accumulate, betas, clipNorm, ema, weightDecay, decays, scale }
+  const { accumulate, betas, clipNorm, ema, weightDecay, weightDecayEnd } = config
+  return { accumulate, betas, clipNorm, ema, weightDecay, weightDecayEnd, decays, scale }
 }
 
 /** Copies the arrays of a record, because an engine takes over the arrays of a state. */
@@ -97,11 +101,17 @@ const copied = <T extends object>(parameters: T): T => {
 
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
-/** Specifies `Hyper` in a batch. */
-export const hyperSpec = (accumulate = 1): SpecOf<Hyper> => ({
+/** Tests whether the weight decay changes from update to update. */
+export const isScheduled = (
+  { weightDecay, weightDecayEnd }: Pick<Options, "weightDecay" | "weightDecayEnd">
+): boolean => weightDecayEnd !== undefined && weightDecayEnd !== weightDecay
+
+/** Specifies `Hyper` in a batch. `scheduled` adds a weight decay that changes ({@link isScheduled}). */
+export const hyperSpec = (accumulate = 1, scheduled = false): SpecOf<Hyper> => ({
   rate: scalarSpec,
   correction: scalarSpec,
   epsilon: scalarSpec,
+  ...(scheduled ? { weightDecay: scalarSpec } : {}),
   ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
 })
 
@@ -141,13 +151,14 @@ export const join = <W extends object, O extends object>(
 
 /**
  * Computes the values of step `step`, counted from 0, at a learning rate. `before` is the number of updates that the initial
- * moments contain.
+ * moments contain. `weightDecay` is that of the step, if it changes.
  */
 export const hyper = (
   step: number,
   rate: number,
   options: Pick<Options, "betas" | "accumulate"> & { readonly eps: number },
-  before = 0
+  before = 0,
+  weightDecay?: number
 ) => {
   const { accumulate = 1, betas: [beta1, beta2], eps } = options
   const updates = Math.floor(step / accumulate) + 1 + before
@@ -157,6 +168,7 @@ export const hyper = (
     rate: HostTensor.scalar(rate),
     correction: HostTensor.scalar(root / (1 - beta1 ** updates)),
     epsilon: HostTensor.scalar(eps * root),
+    ...(weightDecay === undefined ? {} : { weightDecay: HostTensor.scalar(weightDecay) }),
     ...(accumulate === 1 ? {} : {
       mean: {
         keep: HostTensor.scalar(place === 0 ? 0 : 1),
@@ -207,7 +219,7 @@ const each = <P extends object>(
  * update, the norm is that of the mean gradient so far. A moving average of the weights takes the new weights after each update.
  *
  * @throws ShapeError when options, state and hyper are for different numbers of steps per update, or state and options differ
- * about the moving average.
+ * about the moving average, or hyper and options about the weight decay.
  */
 export const update = <P extends object>(
   state: State<P>,
@@ -233,6 +245,11 @@ export const update = <P extends object>(
         "give `ema` to both or to none"
     )
   }
+  if (isScheduled(options) !== (hyper.weightDecay !== undefined)) {
+    throw new ShapeError.ShapeError(
+      "AdamW: options and hyper differ about a weight decay that changes; give `hyperSpec` the result of `isScheduled`"
+    )
+  }
   const one = fill([], 1)
   const share = fill([], 1 / accumulate)
   const norm = globalNorm(state.mean && mean ? averaged(state.mean, mean.keep, gradients, share) : gradients)
@@ -249,7 +266,7 @@ export const update = <P extends object>(
   const takeFirst = either(scale(clip, 1 - beta1), 0)
   const takeSecond = either(scale(square(clip), 1 - beta2), 0)
   const step = either(mul(rate, correction), 0)
-  const decay = either(scale(rate, weightDecay), 0)
+  const decay = either(hyper.weightDecay === undefined ? scale(rate, weightDecay) : mul(rate, hyper.weightDecay), 0)
   const shared = { finite, keepFirst, takeFirst, keepSecond, takeSecond, epsilon }
   const means = mean && { keepMean: select(finite, mean.keep, one), takeMean: select(finite, share, fill([], 0)) }
 

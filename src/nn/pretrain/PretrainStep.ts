@@ -98,7 +98,7 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
     batch: {
       ...masked(sizes, batch),
       ...(batch.dropPath ? { dropPath: DropPath.spec(dropped, batch.size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate)
+      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
       const context = {

@@ -102,7 +102,7 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
   const inputs = {
     images: PatchGrid.images(sizes, batchSize),
     targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32", split: "rows" },
-    hyper: AdamW.hyperSpec(adamw.accumulate)
+    hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
   }
   return {
     name: "tokenizer",

@@ -260,7 +260,9 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
     const config = toJson(schema, yield* Config.check(schema, stage)(options.config))
     const { total } = optimizer.steps(stepsPerEpoch)
     const rate = optimizer.learningRate(stepsPerEpoch)
+    const weightDecay = optimizer.weightDecayAt(stepsPerEpoch)
     const { accumulate = 1, batchSize } = optimizer
+    const { warmup } = optimizer.steps(stepsPerEpoch)
     const first = continueFrom === undefined ? 0 : Continuation.begin(continueFrom)
     yield* requireConfig(stage, {
       model: [model === "", "expected a name, got \"\""],
@@ -272,6 +274,10 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       checkpointEvery: [
         !(checkpointEvery >= 1 && (Number.isInteger(checkpointEvery) || checkpointEvery === Infinity)),
         `expected a whole number of steps from 1, or Infinity for none, got ${checkpointEvery}`
+      ],
+      "optimizer.warmup": [
+        stepsPerEpoch >= 1 && warmup >= total,
+        `expected a warmup that is shorter than the ${total} steps of the stage, got ${warmup} steps`
       ],
       "optimizer.duration": [
         stepsPerEpoch >= 1 && first >= total,
@@ -307,7 +313,7 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
           (step + 1) % accumulate === 0 ? measured : others
         )
       },
-      settings: (step) => ({ lr: rate(step), weightDecay: optimizer.weightDecay }),
+      settings: (step) => ({ lr: rate(step), weightDecay: weightDecay(step) }),
       initial,
       ...(continueFrom && {
         begin: {
@@ -318,7 +324,10 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       }),
       steps: total,
       batchSize,
-      batch: (step) => options.batch(step, AdamW.hyper(step, rate(step), optimizer, before))
+      batch: (step) => {
+        const decay = AdamW.isScheduled(optimizer) ? weightDecay(step) : undefined
+        return options.batch(step, AdamW.hyper(step, rate(step), optimizer, before, decay))
+      }
     })
     const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
     const continued = continueFrom && { continuedFrom: ContinuedFrom.portable(continueFrom.from) }
