@@ -1,4 +1,4 @@
-/** Rebuilds the codes of emoji from few numbers, about a minute: `npm run example examples/autoencoder.ts`. */
+/** Rebuilds the codes of emoji from few numbers, half a minute: `npm run example examples/autoencoder.ts`. */
 import { Console, Effect, Layer, Schema } from "effect"
 import { KeyedRandom, OptimizerConfig, Preset, Presets, Quantity } from "patchword/domain"
 import { Engine, Images, type ImageSet, Runs, Teacher, Weights } from "patchword/layers"
@@ -148,7 +148,7 @@ export const steadily = (config: AutoencoderConfig, tokenizer: Tokenizer.Tokeniz
     return autoencoder({ ...config, optimizer }, tokenizer, set, { ...options, checkpointEvery: 2 })
   })
 
-const short = { optimizer: { duration: 30, warmup: 3 } }
+const short = { optimizer: { duration: 15, warmup: 2 } }
 
 /** The tokenizer, the autoencoder of its codes, and how many codes it rebuilt in the last step. */
 export const emoji = Effect.gen(function*() {

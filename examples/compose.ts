@@ -1,4 +1,4 @@
-/** Learns from the demo's emoji for about a minute: `npm run example examples/compose.ts`. */
+/** Learns from the demo's emoji for half a minute: `npm run example examples/compose.ts`. */
 import { Console, Effect, Layer } from "effect"
 import { Preset, Presets } from "patchword/domain"
 import { Engine, Images, Runs, Teacher } from "patchword/layers"
@@ -14,7 +14,7 @@ export const learn = Effect.fn("learn")(function*(preset: Preset.Preset, split: 
   return yield* probe(preset.probe, { train: seen!, tests: [held!] })
 })
 
-const short = { optimizer: { duration: 60, warmup: 6 } }
+const short = { optimizer: { duration: 30, warmup: 3 } }
 
 /** With everything that it needs; `Images.layerFolder("birds")` would take a folder of yours, `Presets.tiny` minutes. */
 export const emoji = Preset.with(Presets.tiny, { tokenizer: short, pretrain: short }).pipe(

@@ -28,7 +28,7 @@ export const signs = (channels: number): Quantizer.Named => {
   }
 }
 
-const short = { optimizer: { duration: 30, warmup: 3 }, codebook: { size: 256, dim: 8, kmeans: false, revival: null } }
+const short = { optimizer: { duration: 15, warmup: 2 }, codebook: { size: 256, dim: 8, kmeans: false, revival: null } }
 
 /** Trains it on the demo's emoji, and tells how many codes occur in them. */
 export const emoji = Effect.gen(function*() {

@@ -54,7 +54,7 @@ describe("the server of the examples", () => {
       assert.strictEqual((await ask("POST")).status, 202)
       for await (const step of stepsOf(await resumed)) {
         steps.push(step)
-        if (step === 200) break
+        if (step >= 40) break
       }
       assert.deepStrictEqual(steps, [...new Set(steps)].toSorted((a, b) => a - b))
     } finally {
