@@ -61,8 +61,8 @@ export const make = <const S extends Shape, D extends DType>(
 export const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
 
 /** Counts the bytes of an array. */
-export const bytes = ({ dtype, shape }: Pick<Any, "shape" | "dtype">): number =>
-  size(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT
+export const bytes = (array: Pick<Any, "shape" | "dtype">): number =>
+  size(array.shape) * ARRAYS[array.dtype].BYTES_PER_ELEMENT
 
 /** Creates an array of zeros. */
 export const zeros = <const S extends Shape, D extends DType>(
