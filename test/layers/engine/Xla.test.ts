@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Steps from "../../../src/laws/EngineSteps.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
 import * as CompiledPrograms from "../../../src/layers/files/CompiledPrograms.ts"
 import * as Files from "../../../src/layers/files/Files.ts"
@@ -93,6 +94,27 @@ for (const { name } of present([xla])) {
           yield* CompiledPrograms.keep([run], only(run).origin, only(other).program)
           assert.deepStrictEqual(yield* multiplied(2, run), { values: [3, 6, 9], lines: [] })
           assert.deepStrictEqual(yield* multiplied(2), { values: [2, 4, 6], lines: [] })
+        }))
+
+      it.effect("for one device and for several are kept apart, and give the same steps again", () =>
+        Effect.gen(function*() {
+          const run = join(root, "devices")
+          const trained = (devices: number) =>
+            Effect.gen(function*() {
+              const handle = yield* (yield* Engine.Engine).train(Steps.regression, Steps.initial())
+              const metrics = yield* Effect.forEach([0, 1], (step) => handle.run(Steps.batch(step)))
+              return { metrics, state: (yield* handle.snapshot).state }
+            }).pipe(
+              Effect.scoped,
+              Effect.provide(Engine.layerXla({ plugin, devices })),
+              Effect.provideService(CompiledPrograms.Folders, [run])
+            )
+          const first = yield* trained(2)
+          const { origin } = only(run)
+          assert.deepStrictEqual(yield* trained(2), first)
+          assert.deepStrictEqual(only(run).origin, origin)
+          yield* trained(1)
+          assert.lengthOf(readdirSync(run), 2)
         }))
 
       it.effect("and that it does not load are told of once, and compiled again", () =>

@@ -170,40 +170,43 @@ onCpu("a session", ({ isOldest, opened }) => {
       assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: 3 })
     }))
 
-  it.effect("keeps its state after a step without memory, or says that it is lost, until it is loaded again", () =>
-    Effect.gen(function*() {
-      const client = yield* opened()
-      const HUGE = 2 ** 45
-      const growing = program(
-        {
-          state: [port("state.x", "float32", 4)],
-          batch: [port("batch.d", "float32", 4)],
-          results: [port("metrics.huge", "float32", 4, HUGE)]
-        },
-        [`%huge = stablehlo.broadcast_in_dim %b0, dims = [0] : (tensor<4xf32>) -> tensor<4x${HUGE}xf32>`],
-        ["%s0", "%huge"]
-      )
-      yield* Effect.scoped(Effect.gen(function*() {
-        const session = yield* XlaSession.open(client, growing, { "state.x": floats(1, 2, 3, 4) })
-        const first = yield* Effect.flip(session.step(ten()))
-        if (isOldest) {
-          assert.deepInclude(first, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
-          assert.deepStrictEqual(yield* session.read, { "state.x": floats(1, 2, 3, 4) })
-          return assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: 1 })
-        }
-        if (first._tag !== "StateLost") return assert.fail(first.message)
-        assert.deepInclude(first, { step: 1 })
-        assert.deepInclude(first.reason, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
-        assert.include(first.message, "and its state is lost; load a saved state")
-        assert.deepStrictEqual(client.handles.counts, ONE)
-        assert.strictEqual(yield* Effect.flip(session.step(ten())), first)
-        assert.strictEqual(yield* Effect.flip(session.read), first)
-        assert.strictEqual(yield* Effect.flip(session.memory), first)
-        yield* session.load({ "state.x": floats(5, 6, 7, 8) })
-        assert.deepStrictEqual(yield* session.read, { "state.x": floats(5, 6, 7, 8) })
-      }))
-      assert.deepStrictEqual(client.handles.counts, NOTHING)
-    }))
+  it.effect.each([1, 2])(
+    "keeps its state after a step without memory on %i devices, or says that it is lost, until it is loaded again",
+    (devices) =>
+      Effect.gen(function*() {
+        const client = yield* opened({ cpu_device_count: BigInt(devices) })
+        const HUGE = 2 ** 45
+        const growing = program(
+          {
+            state: [port("state.x", "float32", 4)],
+            batch: [port("batch.d", "float32", 4)],
+            results: [port("metrics.huge", "float32", 4, HUGE)]
+          },
+          [`%huge = stablehlo.broadcast_in_dim %b0, dims = [0] : (tensor<4xf32>) -> tensor<4x${HUGE}xf32>`],
+          ["%s0", "%huge"]
+        )
+        yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* XlaSession.open(client, { ...growing, devices }, { "state.x": floats(1, 2, 3, 4) })
+          const first = yield* Effect.flip(session.step(ten()))
+          if (isOldest) {
+            assert.deepInclude(first, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
+            assert.deepStrictEqual(yield* session.read, { "state.x": floats(1, 2, 3, 4) })
+            return assert.deepStrictEqual(client.handles.counts, { ...ONE, buffer: devices })
+          }
+          if (first._tag !== "StateLost") return assert.fail(first.message)
+          assert.deepInclude(first, { step: 1 })
+          assert.deepInclude(first.reason, { call: "PJRT_LoadedExecutable_Execute", code: "RESOURCE_EXHAUSTED" })
+          assert.include(first.message, "and its state is lost; load a saved state")
+          assert.deepStrictEqual(client.handles.counts, ONE)
+          assert.strictEqual(yield* Effect.flip(session.step(ten())), first)
+          assert.strictEqual(yield* Effect.flip(session.read), first)
+          assert.strictEqual(yield* Effect.flip(session.memory), first)
+          yield* session.load({ "state.x": floats(5, 6, 7, 8) })
+          assert.deepStrictEqual(yield* session.read, { "state.x": floats(5, 6, 7, 8) })
+        }))
+        assert.deepStrictEqual(client.handles.counts, NOTHING)
+      })
+  )
 
   it.effect("leaves nothing of any batches that are sent, taken, discarded or refused", () =>
     Effect.gen(function*() {
