@@ -1,5 +1,5 @@
 /** Fine-tuning: trains a classifier from a pretrained network, with all of its weights (`run_class_finetuning.py`). */
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { FinetuneConfig } from "../domain/config/FinetuneConfig.ts"
 import * as Model from "../domain/config/Model.ts"
@@ -9,6 +9,7 @@ import * as Mixup from "../domain/method/Mixup.ts"
 import * as Schedule from "../domain/method/Schedule.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as RandomErasing from "../domain/pixels/RandomErasing.ts"
+import type * as Json from "../domain/values/Json.ts"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
@@ -23,6 +24,7 @@ import * as AdamW from "../nn/optimizer/AdamW.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
+import { examineClassifier } from "./evaluate/Classify.ts"
 import * as Classifier from "./trained/Classifier.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Batches from "./training/Batches.ts"
@@ -32,17 +34,37 @@ import * as Start from "./training/Start.ts"
 /** The ending of the name under which a run keeps the averaged network: `finetune-ema`. */
 export const EMA = "ema"
 
-/** A trained classifier, with the moving average of its weights if the configuration asks for one (`ema`). */
+/** The ending of the name under which a run keeps the network that was best on the validation images: `finetune-best`. */
+export const BEST = "best"
+
+/**
+ * A trained classifier. `averaged` is the moving average of its weights, if the configuration asks for one (`ema`). `best` is the
+ * network that was best on the validation images, if there are any.
+ */
 export interface Finetuned extends Classifier.Classifier {
   readonly averaged?: Classifier.Classifier
+  readonly best?: Classifier.Classifier & { readonly step: number }
+}
+
+/** The options of fine-tuning in addition to its configuration. */
+export interface FinetuneOptions extends Stage.StageOptions {
+  /**
+   * The split that chooses the best network, by its top-1 accuracy after each epoch (`evaluateEvery`). By default, nothing is
+   * evaluated during training.
+   */
+  readonly validation?: string | undefined
+  /** The allowed differences between the classes of both splits; default `same`. */
+  readonly classes?: Classes.Rule
 }
 
 /** Lists the networks that a run keeps beside a trained classifier, with their names there. */
 export const beside = (
   stage: string,
-  { averaged }: Finetuned
+  { averaged, best }: Finetuned
 ): ReadonlyArray<readonly [name: string, classifier: Classifier.Classifier]> =>
-  averaged === undefined ? [] : [[`${stage}-${EMA}`, averaged]]
+  ([[EMA, averaged], [BEST, best]] as const).flatMap(([ending, network]) =>
+    network === undefined ? [] : [[`${stage}-${ending}`, network] as const]
+  )
 
 /** Makes the step that trains a classifier for a number of classes. `images` is the batch size. */
 export const stepOf = (config: FinetuneConfig, classes: number, images = config.optimizer.batchSize) => {
@@ -165,10 +187,74 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
   gradientNorm: HostTensor.item(gradientNorm)
 })
 
+/** The best network so far. */
+const Best = Schema.Struct({
+  /** The steps after which it was evaluated. */
+  step: Schema.Int,
+  /** Its ending in the run, if it is the moving average. */
+  network: Schema.optionalKey(Schema.Literal(EMA)),
+  top1: Schema.Finite
+})
+
+/**
+ * Evaluates the trained network, and the moving average of its weights, on a set. It selects the first of the networks with the
+ * highest top-1 accuracy: a later one must be better.
+ */
+const choosing = Effect.fnUntraced(function*(
+  stage: string,
+  config: FinetuneConfig,
+  classes: ReadonlyArray<string>,
+  set: ImageSet,
+  rule: Classes.Rule,
+  stepsPerEpoch: number
+) {
+  const { message } = yield* Progress
+  const every = (config.evaluateEvery ?? 1) * stepsPerEpoch
+  const { total } = config.optimizer.steps(stepsPerEpoch)
+  const examine = Effect.fnUntraced(function*(parameters: object) {
+    const [examined] = yield* examineClassifier({ config, classes, tensors: Weights.flatten(parameters) }, [set], rule)
+    return { top1: examined!.figure.top1, loss: examined!.report.loss }
+  })
+  return {
+    at: (steps: number) => steps % every === 0 || steps === total,
+    measure: Effect.fnUntraced(function*(
+      { ema, parameters }: { readonly parameters: object; readonly ema?: object },
+      step: number,
+      before: Json.Json | undefined
+    ) {
+      const former = Option.getOrUndefined(Schema.decodeUnknownOption(Best)(before))
+      const plain = yield* examine(parameters)
+      const averaged = ema && (yield* examine(ema))
+      const candidates = [
+        { parameters, best: { step, top1: plain.top1 } },
+        ...(averaged ? [{ parameters: ema!, best: { step, network: EMA, top1: averaged.top1 } as const }] : [])
+      ]
+      const [first, second] = candidates
+      const chosen = second !== undefined && second.best.top1 > first!.best.top1 ? second : first!
+      const better = former === undefined || chosen.best.top1 > former.top1
+      const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+      yield* message(
+        `${stage}: top-1 on ${set.name} after step ${step}: ${percent(plain.top1)}` +
+          (averaged ? `, ${percent(averaged.top1)} with averaged weights` : "") +
+          (better ? "; the best so far" : `; the best is ${percent(former.top1)} after step ${former.step}`)
+      )
+      return {
+        row: {
+          ...plain,
+          ...(averaged ? { averagedTop1: averaged.top1, averagedLoss: averaged.loss } : {})
+        },
+        value: Schema.encodeSync(Best)(better ? chosen.best : former),
+        ...(better ? { keep: { [BEST]: chosen.parameters } } : {})
+      }
+    })
+  }
+})
+
 /**
  * Trains a classifier from a backbone, from another classifier (intermediate fine-tuning), or from weights of others. Without
  * one, it starts from random weights. The head of a classifier for other classes is left out, with a message. If the
- * configuration asks for it, the run also keeps the moving average of the weights, as `STAGE-ema`.
+ * configuration asks for it, the run also keeps the moving average of the weights, as `STAGE-ema`. With `validation`, it keeps the
+ * network of the epoch with the highest top-1 accuracy, as `STAGE-best`. What was best so far is part of the checkpoints.
  *
  * Fails with `ClassesError` if a label is not a class or all images belong to one class, with `ConfigError` if the
  * configuration contradicts that of the network that it starts from, with `WeightsError` if the weights do not fit, with
@@ -177,18 +263,20 @@ const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>)
 export const finetune = Effect.fn("patchword.finetune")(function*(
   given: typeof FinetuneConfig.Encoded,
   start: Start.Start | undefined,
-  options: Stage.StageOptions = {}
+  options: FinetuneOptions = {}
 ) {
-  const { split = "train", stage = "finetune" } = options
+  const { classes: rule = "same", split = "train", stage = "finetune", validation } = options
   const config = yield* Config.check(FinetuneConfig, stage)(given)
-  const set = yield* (yield* Images).load(split)
+  const { load } = yield* Images
+  const set = yield* load(split)
+  const chooser = validation === undefined ? undefined : yield* load(validation)
   yield* Effect.annotateCurrentSpan({
     "patchword.stage": stage,
     "patchword.split": split,
     "patchword.images": set.length
   })
   const { classes } = set
-  yield* Effect.fromResult(Classes.check(set))
+  yield* Effect.fromResult(Classes.meetAll(set, chooser === undefined ? [] : [chooser], rule))
   yield* Stage.requireConfig(stage, {
     "": [
       start !== undefined && options.continueFrom !== undefined,
@@ -200,30 +288,46 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   const { message } = yield* Progress
   for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
   const step = stepOf(config, classes.length)
+  const made = yield* data(config, set, step.batch)
+  const evaluation = chooser && (yield* choosing(stage, config, classes, chooser, rule, made.stepsPerEpoch))
   const tensors = yield* Stage.train({
     ...options,
     stage,
     schema: FinetuneConfig,
     config,
-    dataDigest: `${set.digest} ${start === undefined ? "random" : Weights.digest(start.tensors)}`,
+    dataDigest: [
+      set.digest,
+      start === undefined ? "random" : Weights.digest(start.tensors),
+      ...(chooser === undefined ? [] : [chooser.digest])
+    ].join(" "),
     holdout: set.holdout,
     model: Model.Classifier.make({ config, classes }),
     seed: config.seed,
     step,
-    ...(yield* data(config, set, step.batch)),
+    ...made,
+    evaluation,
     optimizer: config.optimizer,
     also: ({ ema }) => ema === undefined ? {} : { [EMA]: ema },
     initial: initial(stage, config, classes.length, start, begun?.tensors),
     measure
   })
-  const kept = yield* (yield* Runs).weights(`${stage}-${EMA}`)
+  const { weights } = yield* Runs
+  const kept = (ending: string) => Effect.map(weights(`${stage}-${ending}`), Option.getOrUndefined)
+  const averaged = typeof config.ema === "number" ? yield* kept(EMA) : undefined
+  const best = chooser === undefined ? undefined : yield* kept(BEST)
   const trained: Finetuned = {
     config,
     classes,
     tensors,
-    ...(typeof config.ema === "number" && Option.isSome(kept)
-      ? { averaged: { config, classes, tensors: kept.value.tensors } }
-      : {})
+    ...(averaged === undefined ? {} : { averaged: { config, classes, tensors: averaged.tensors } }),
+    ...(best === undefined ? {} : {
+      best: {
+        config,
+        classes,
+        tensors: best.tensors,
+        step: Option.match(best.provenance, { onNone: () => 0, onSome: ({ step }) => step })
+      }
+    })
   }
   return trained
 }, Effect.scoped)

@@ -7,12 +7,14 @@ import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
+import * as Checkpoints from "../../src/layers/run/Checkpoints.ts"
 import { Progress, silent } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
+import { examineClassifier } from "../../src/pipelines/evaluate/Classify.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
@@ -157,6 +159,48 @@ describe("fine-tuning", () => {
         const known = Option.getOrThrow(half.kept!.provenance)
         assert.deepStrictEqual([known.stage, known.model?._tag], ["finetune-ema", "Classifier"])
         assert.deepStrictEqual(half.kept!.tensors, half.averaged!.tensors)
+      }))
+
+    it.effect("keeps the first network of those with the highest accuracy on other images", () =>
+      Effect.gen(function*() {
+        const preset = micro({ unit: "epochs", duration: 4, warmup: 0 })
+        const given = new FinetuneConfig({ ...preset.finetune, ema: 0.9 })
+        const others = set("val", 12)
+        const checkpoints = Runs.layerMemory({ keep: 100 })
+        yield* Effect.gen(function*() {
+          const trained = yield* finetune(given, undefined, { validation: "val", checkpointEvery: 3 })
+          const rows = (yield* (yield* Runs.Runs).readLog).filter(({ stage }) => stage === "finetune-validation")
+          const figures = rows.flatMap(({ averagedTop1, step, top1 }) => [
+            { step, top1: Number(top1), network: "parameters" },
+            { step, top1: Number(averagedTop1), network: "ema" }
+          ])
+          const most = Math.max(...figures.map(({ top1 }) => top1))
+          const chosen = figures.find(({ top1 }) => top1 === most)!
+          assert.strictEqual(trained.best!.step, chosen.step)
+          const [last] = yield* examineClassifier(trained, [others])
+          assert.strictEqual(last!.figure.top1, rows.at(-1)!.top1)
+          assert.strictEqual(last!.report.loss, rows.at(-1)!.loss)
+          const [averaged] = yield* examineClassifier(trained.averaged!, [others])
+          assert.strictEqual(averaged!.figure.top1, rows.at(-1)!.averagedTop1)
+          const [best] = yield* examineClassifier(trained.best!, [others])
+          assert.strictEqual(best!.figure.top1, most)
+          const kept = Option.getOrThrow(yield* (yield* Runs.Runs).weights("finetune-best"))
+          const known = Option.getOrThrow(kept.provenance)
+          assert.deepStrictEqual([known.stage, known.step, known.model?._tag], [
+            "finetune-best",
+            chosen.step,
+            "Classifier"
+          ])
+          if (chosen.step < 12) {
+            const { weights } = yield* (yield* Checkpoints.Checkpoints).read("finetune", chosen.step)
+            const name = "head.weight"
+            assert.deepStrictEqual(kept.tensors[name]!.data, weights[`${chosen.network}.${name}`]!.data)
+          }
+          const again = yield* finetune(given, undefined, { validation: "val" })
+          assert.strictEqual(again.best!.step, chosen.step)
+          const other = yield* Effect.flip(finetune(given, undefined))
+          assert.include(other.message, "validation images")
+        }).pipe(Effect.provide(Layer.merge(checkpoints, Images.layerMemory([train, others])), { local: true }))
       }))
 
     it.effect("takes classifiers under every name, from files, runs and folders", () =>

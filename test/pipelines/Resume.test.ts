@@ -1,17 +1,19 @@
 import { afterAll, assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger, ManagedRuntime } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, ManagedRuntime } from "effect"
 import type { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Laws from "../../src/laws/index.ts"
 import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import { finetune } from "../../src/pipelines/Finetune.ts"
+import * as Finetune from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { holds } from "../laws/kit.ts"
 import { machine, micro, recording } from "./kit.ts"
+
+const { finetune } = Finetune
 
 const STEPS = 8
 
@@ -26,13 +28,14 @@ type Stages = Pick<Preset, "tokenizer" | "pretrain" | "finetune">
 const program = Effect.fnUntraced(function*(options: StageOptions, preset: Stages = plain) {
   const tokenizer = yield* trainTokenizer(preset.tokenizer, options)
   const backbone = yield* pretrain(preset.pretrain, tokenizer, options)
-  const classifier = yield* finetune(preset.finetune, backbone, options)
+  const validation = typeof preset.finetune.ema === "number" ? "val" : undefined
+  const classifier = yield* finetune(preset.finetune, backbone, { ...options, validation })
   const { readLog } = yield* Runs.Runs
   return {
     log: yield* readLog,
-    bytes: [tokenizer, backbone, classifier, classifier.averaged ?? classifier].map(({ tensors }) =>
-      Buffer.from(Safetensors.encode(tensors)).toString("hex")
-    )
+    bytes: [tokenizer, backbone, classifier, ...Finetune.beside("finetune", classifier).map(([, one]) => one)].map((
+      { tensors }
+    ) => Buffer.from(Safetensors.encode(tensors)).toString("hex"))
   }
 })
 
@@ -79,6 +82,42 @@ describe("a run that is interrupted and started again", () => {
         assert.lengthOf(warnings, 1)
         assert.match(warnings[0]!, /^tokenizer: the log has \d rows of the \d steps of the checkpoint\. /)
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("repeats an evaluation that was interrupted, and keeps the best network so far", () =>
+      Effect.gen(function*() {
+        const preset = micro({ unit: "epochs", duration: 4, warmup: 1 })
+        const trained = (message: (text: string) => Effect.Effect<void>) =>
+          Effect.gen(function*() {
+            const { best } = yield* finetune(preset.finetune, undefined, { validation: "val", checkpointEvery: 2 })
+            const rows = yield* (yield* Runs.Runs).readLog
+            return { best: best!, rows }
+          }).pipe(Effect.provideService(Progress, { ...recording([]), message }))
+        const whole = yield* trained(() => Effect.void).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        const measured = whole.rows.filter(({ stage }) => stage === "finetune-validation")
+        assert.deepStrictEqual(measured.map(({ step }) => step), [3, 6, 9, 12])
+        const top = measured.map(({ top1 }) => Number(top1))
+        const first = top.indexOf(Math.max(...top))
+        assert.strictEqual(whole.best.step, measured[first]!.step)
+        for (const stop of measured.map(({ step }) => `after step ${step}:`)) {
+          yield* Effect.gen(function*() {
+            const told: Array<string> = []
+            const broken = yield* Effect.exit(
+              trained((text) => text.includes(stop) ? Effect.interrupt : Effect.sync(() => void told.push(text)))
+            )
+            assert.isTrue(Exit.hasInterrupts(broken))
+            const resumed = yield* trained(() => Effect.void)
+            const places = (rows: typeof whole.rows, name: string) => rows.filter(({ stage }) => stage === name)
+            for (const name of ["finetune", "finetune-validation"]) {
+              assert.deepStrictEqual(places(resumed.rows, name), places(whole.rows, name))
+            }
+            assert.strictEqual(resumed.best.step, whole.best.step)
+            assert.deepStrictEqual(
+              Safetensors.encode(resumed.best.tensors),
+              Safetensors.encode(whole.best.tensors)
+            )
+          }).pipe(Effect.provide(Runs.layerMemory(), { local: true }))
+        }
+      }))
 
     it.effect("goes on after its last step", () =>
       Effect.gen(function*() {

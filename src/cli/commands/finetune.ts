@@ -77,6 +77,13 @@ export const finetune = Command.make("finetune", {
   ),
   tests: Flags.tests,
   classes: Flags.classes,
+  validation: Flag.String("validation").pipe(
+    Described.optional(
+      "a split that is evaluated after each epoch (finetune.evaluateEvery); the run keeps the network that is best on it, as " +
+        "finetune-best",
+      "nothing is evaluated during training"
+    )
+  ),
   randomBaseline: Described.flag(
     "random-baseline",
     "train from random weights, too, as the stage finetune-random, to see what pretraining gave; it takes as long again"
@@ -99,11 +106,21 @@ export const finetune = Command.make("finetune", {
       const { load } = yield* Images
       const train = yield* load(given.split)
       const sets = yield* Effect.forEach(given.tests, load)
-      yield* ImagesFlags.checkDivision(start?.provenance, [train, ...sets])
+      const chooser = yield* Effect.forEach(Option.toArray(given.validation), load)
+      yield* ImagesFlags.checkDivision(start?.provenance, [train, ...sets, ...chooser])
       // Before hours of training, not after.
-      yield* Effect.fromResult(Classes.meetAll(train, sets, given.classes))
-      const measured = Effect.fnUntraced(function*(stage: string, from: Start | undefined, more: Stage.StageOptions) {
-        const trained = yield* Finetune.finetune(preset.finetune, from, { split: given.split, stage, ...more })
+      yield* Effect.fromResult(Classes.meetAll(train, [...sets, ...chooser], given.classes))
+      const measured = Effect.fnUntraced(function*(
+        stage: string,
+        from: Start | undefined,
+        more: Finetune.FinetuneOptions
+      ) {
+        const trained = yield* Finetune.finetune(preset.finetune, from, {
+          split: given.split,
+          stage,
+          classes: given.classes,
+          ...more
+        })
         const networks = [[stage, trained] as const, ...Finetune.beside(stage, trained)]
         return yield* Effect.forEach(networks, ([network, classifier]) => evaluated(network, classifier, from))
       })
@@ -124,7 +141,10 @@ export const finetune = Command.make("finetune", {
         }
         return { network, figures, results: yield* Results.make(about, sets, figures) }
       })
-      const [own, ...beside] = yield* measured("finetune", start, { continueFrom })
+      const [own, ...beside] = yield* measured("finetune", start, {
+        continueFrom,
+        validation: Option.getOrUndefined(given.validation)
+      })
       const random = given.randomBaseline ? yield* measured("finetune-random", undefined, {}) : []
       const files = yield* Results.save(given.out, [own!, ...beside, ...random].flatMap(({ results }) => results))
       const named = (network: string) => beside.length === 0 ? undefined : sets.map(() => ({ network }))

@@ -59,6 +59,13 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
     ema: Schema.optionalKey(Schema.NullOr(Quantity.Rate)).annotateKey({
       description: "Decay of the moving average of the weights, such as 0.9999; null for none. Default null."
     }),
+    /**
+     * Epochs between two evaluations on the images that choose the best network, if there are any; 1 when absent. The last
+     * state is always evaluated.
+     */
+    evaluateEvery: Schema.optionalKey(Quantity.Count).annotateKey({
+      description: "Epochs between evaluations on the images that choose the best network. Default 1."
+    }),
     /** RandAugment; null for none. It replaces `augment.jitter`, as in timm. */
     randAugment: Schema.NullOr(RandAugment).annotateKey({ description: "RandAugment; null for none." }),
     /** An AutoAugment policy, in place of `randAugment`. */

@@ -132,11 +132,18 @@ const State = Schema.Struct({
 
 const Sealed = Json.text(Schema.Struct({ sha256: Schema.String, state: Schema.JsonObject }), { space: 2 })
 
-/** Returns the differences between two digests of a stage's data: images, and the teacher, tokenizer or first weights. */
+/**
+ * Returns the differences between two digests of a stage's data: images, the teacher, tokenizer or first weights, and the images
+ * that choose the best network.
+ */
 export const dataDifferences = (stored: string, asked: string): ReadonlyArray<Json.Difference> => {
   const of = (digest: string) => {
-    const [images = "", source] = digest.split(" ")
-    return { images, ...(source === undefined ? {} : { "teacher, tokenizer or first weights": source }) }
+    const [images = "", source, validation] = digest.split(" ")
+    return {
+      images,
+      ...(source === undefined ? {} : { "teacher, tokenizer or first weights": source }),
+      ...(validation === undefined ? {} : { "validation images": validation })
+    }
   }
   return Json.differences(of(stored), of(asked))
 }

@@ -2,6 +2,7 @@
 import { Effect, Result } from "effect"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
+import * as ClassReport from "../../domain/evaluation/ClassReport.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Classifier from "../trained/Classifier.ts"
 import * as Logits from "./Logits.ts"
@@ -23,11 +24,17 @@ export const classify = Effect.fn("patchword.classify")(
   Effect.scoped
 )
 
+/** The figures of a classifier on one set: the accuracy, the loss, and the accuracy of each class. */
+export interface Examined {
+  readonly figure: Accuracy.Accuracy
+  readonly report: ClassReport.ClassReport
+}
+
 /**
- * Computes the accuracy of a classifier on sets of images, a few images at a time. Their classes are matched with its own by name. Fails with
+ * Computes the accuracy of a classifier on sets of images, its loss, and the accuracy of each class, a few images at a time. Their classes are matched with its own by name. Fails with
  * `ClassesError` if labels are not classes or classes do not match, and as the engine and the images fail.
  */
-export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(function*(
+export const examineClassifier = Effect.fn("patchword.evaluateClassifier")(function*(
   classifier: Classifier.Classifier,
   sets: ReadonlyArray<ImageSet>,
   rule: Classes.Rule = "same"
@@ -40,7 +47,22 @@ export const evaluateClassifier = Effect.fn("patchword.evaluateClassifier")(func
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
   const logitsOf = yield* Logits.open(classifier)
   return yield* Effect.forEach(met, (test) => {
-    const { add, figure } = Accuracy.tally(test)
-    return Effect.map(logitsOf(test.set, (logits, places) => Effect.sync(() => add(logits, places))), figure)
+    const [accuracy, classes] = [Accuracy.tally(test), ClassReport.tally(test)]
+    const add = (logits: Float32Array, places: ReadonlyArray<number>) =>
+      Effect.sync(() => {
+        accuracy.add(logits, places)
+        classes.add(logits, places)
+      })
+    return Effect.map(logitsOf(test.set, add), (): Examined => ({
+      figure: accuracy.figure(),
+      report: classes.report()
+    }))
   })
 }, Effect.scoped)
+
+/** Computes the accuracy of a classifier on sets of images, as {@link examineClassifier} does. */
+export const evaluateClassifier = (
+  classifier: Classifier.Classifier,
+  sets: ReadonlyArray<ImageSet>,
+  rule: Classes.Rule = "same"
+) => Effect.map(examineClassifier(classifier, sets, rule), (examined) => examined.map(({ figure }) => figure))

@@ -22,7 +22,7 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { dataDifferences } from "../../layers/run/Checkpoints.ts"
 import { Progress } from "../../layers/run/Progress.ts"
-import { Runs } from "../../layers/run/Runs.ts"
+import { Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
@@ -114,6 +114,35 @@ const differencesOf = (
   return found.length > 0 ? found : Json.differences(stored, { configDigest, dataDigest })
 }
 
+/** The digests that tell whether a stage was computed before. */
+const identityOf = (
+  { config, continuedFrom, dataDigest }: Pick<Identity, "config" | "continuedFrom" | "dataDigest">
+) => ({
+  configDigest: Files.sha256(Json.canonical(ContinuedFrom.within(config, continuedFrom))),
+  dataDigest
+})
+
+/** Says where weights of a stage come from. */
+const provenanceOf = (
+  about: Identity,
+  { computedOn, name = about.stage, step = about.step }: {
+    readonly computedOn?: Weights.Provenance["computedOn"] | undefined
+    readonly name?: string
+    readonly step?: number
+  }
+) => {
+  const { config, dataDigest: _, holdout, model, ...more } = about
+  return new Weights.Provenance({
+    ...identityOf(about),
+    ...more,
+    step,
+    ...(holdout && { holdout }),
+    ...(typeof model === "string" ? { custom: { name: model, config } } : { model }),
+    stage: name,
+    ...(computedOn && { computedOn })
+  })
+}
+
 /** The weights of a stage, and the engines that computed them. */
 interface Computed extends Pick<Weights.Provenance, "computedOn"> {
   readonly tensors: Weights.Tensors
@@ -128,10 +157,9 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
   about: Identity,
   compute: Effect.Effect<Computed, E, R>
 ) {
-  const { config, dataDigest, holdout, model, stage, ...more } = about
+  const { stage } = about
   const runs = yield* Runs
-  const configDigest = Files.sha256(Json.canonical(ContinuedFrom.within(config, more.continuedFrom)))
-  const identity = { configDigest, dataDigest }
+  const identity = identityOf(about)
   const finished = yield* runs.result(stage)
   const known = yield* runs.weights(stage)
   if (Option.isSome(finished) && Option.isSome(known)) {
@@ -143,19 +171,11 @@ export const unlessFinished = Effect.fnUntraced(function*<E, R>(
     return known.value.tensors
   }
   const { also = {}, computedOn, tensors } = yield* compute
-  const provenance = new Weights.Provenance({
-    ...identity,
-    ...more,
-    ...(holdout && { holdout }),
-    ...(typeof model === "string" ? { custom: { name: model, config } } : { model }),
-    stage,
-    ...(computedOn && { computedOn })
-  })
   yield* Effect.forEach(Object.entries(also), ([ending, other]) => {
     const name = `${stage}-${ending}`
-    return runs.saveWeights(name, Weights.make(other, new Weights.Provenance({ ...provenance, stage: name })))
+    return runs.saveWeights(name, Weights.make(other, provenanceOf(about, { computedOn, name })))
   }, { discard: true })
-  yield* runs.saveWeights(stage, Weights.make(tensors, provenance))
+  yield* runs.saveWeights(stage, Weights.make(tensors, provenanceOf(about, { computedOn })))
   yield* runs.done(stage, identity)
   return tensors
 })
@@ -178,8 +198,20 @@ export const columns: ReadonlyArray<string> = ["stage", "step", "lr", "weightDec
 
 const isWhole = Schema.is(Schema.Int)
 
+/** The result of an evaluation during training, with networks that the run keeps from now on. */
+export interface Evaluated extends Training.Evaluated {
+  /** Networks of the state, of the stage's model. The run keeps the network `best` as `STAGE-best`, in place of a former one. */
+  readonly keep?: Readonly<Record<string, object>>
+}
+
+/** An evaluation of a stage's state after some steps: see `Training.Evaluation`. */
+export interface Evaluation<S, E, R> extends Pick<Training.Evaluation<S, E, R>, "at"> {
+  /** Evaluates a state after a number of steps. `before` is the value of the evaluation before. */
+  readonly measure: (state: S, steps: number, before: Json.Json | undefined) => Effect.Effect<Evaluated, E, R>
+}
+
 /** The parts of a training stage. */
-export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>
+export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2, E3 = never, R3 = never>
   extends
     Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "holdout" | "seed">,
     Pick<StageOptions, "checkpointEvery" | "continueFrom">
@@ -208,9 +240,29 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
   /** Selects the weights to keep from the last state, under official names; by default the parameters. */
   readonly trained?: (state: HostOf<S>) => object
+  /** Evaluates the state during training, for the log, and to keep the best network. */
+  readonly evaluation?: Evaluation<HostOf<S>, E3, R3> | undefined
   /** Selects other networks of the last state, of the same model. The run keeps the network `ema` as `STAGE-ema`. */
   readonly also?: (state: HostOf<S>) => Readonly<Record<string, object>>
 }
+
+/** Keeps the networks that an evaluation selects. */
+const evaluating = <S, E, R>(
+  { at, measure }: Evaluation<S, E, R>,
+  about: Identity
+): Training.Evaluation<S, E | RunsError | Weights.WeightsError, R | Runs> => ({
+  at,
+  run: Effect.fnUntraced(function*(state, { before, computedOn, steps }) {
+    const { keep = {}, ...evaluated } = yield* measure(state, steps, before)
+    const { saveWeights } = yield* Runs
+    yield* Effect.forEach(Object.entries(keep), ([ending, network]) => {
+      const name = `${about.stage}-${ending}`
+      const provenance = provenanceOf(about, { computedOn, name, step: steps })
+      return saveWeights(name, Weights.make(Weights.flatten(network), provenance))
+    }, { discard: true })
+    return evaluated
+  })
+})
 
 /** Selects the metrics that are one number. */
 export const scalars = (metrics: object): Readonly<Record<string, number>> =>
@@ -235,8 +287,19 @@ const parametersOf = ({ parameters }: AdamW.State<object>): object => parameters
  * finite loss, with `ConfigError` for invalid options and for a metric with the name of one of {@link columns}, with
  * `ConfigError` and `OtherNetwork` if `continueFrom` does not fit, and as `initial`, `batch`, the engine and the run fail.
  */
-export const train = <C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
-  options: Stage<C, S, B, M, E1, R1, E2, R2>
+export const train = <
+  C,
+  S extends AdamW.State<object>,
+  B extends object,
+  M,
+  E1,
+  R1,
+  E2,
+  R2,
+  E3 = never,
+  R3 = never
+>(
+  options: Stage<C, S, B, M, E1, R1, E2, R2, E3, R3>
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const {
@@ -293,8 +356,13 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
       // A state that does not fit leaves no trace in the run.
       : Effect.tap(Continuation.stateOf(continueFrom, step.state, trained, config), () =>
         runs.continues(stage, continueFrom.from))
+    const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
+    const continued = continueFrom && { continuedFrom: ContinuedFrom.portable(continueFrom.from) }
+    const about: Identity = { stage, config, dataDigest, seed, step: total, model, holdout, ...taught, ...continued }
+    const evaluation = options.evaluation && evaluating(options.evaluation, about)
     const last = Training.train({
       ...options,
+      evaluation,
       config: ContinuedFrom.within(config, continueFrom?.from),
       checkpointEvery,
       measure: (metrics, step) => {
@@ -329,10 +397,8 @@ export const train = <C, S extends AdamW.State<object>, B extends object, M, E1,
         return options.batch(step, AdamW.hyper(step, rate(step), optimizer, before, decay))
       }
     })
-    const taught = { ...(teacher !== undefined && { teacher }), ...(teacherDigest !== undefined && { teacherDigest }) }
-    const continued = continueFrom && { continuedFrom: ContinuedFrom.portable(continueFrom.from) }
     return yield* unlessFinished(
-      { stage, config, dataDigest, seed, step: total, model, holdout, ...taught, ...continued },
+      about,
       Effect.map(last, ({ computedOn, state }): Computed => ({
         tensors: Weights.flatten(trained(state)),
         also: Record.map(also(state), Weights.flatten),

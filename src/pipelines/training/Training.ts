@@ -46,8 +46,34 @@ export class TrainingError extends TaggedError<TrainingError>()("TrainingError",
   }
 }
 
+/** The result of an evaluation during training. */
+export interface Evaluated {
+  /** A row of the log, under the stage `STAGE-validation`. */
+  readonly row: Readonly<Record<string, number>>
+  /** A value for the next evaluation. It is part of the checkpoints. */
+  readonly value: Json.Json
+}
+
+/** An evaluation of the state after some steps, before the next one. */
+export interface Evaluation<S, E, R> {
+  /** Tests whether the state after this number of steps is evaluated. */
+  readonly at: (steps: number) => boolean
+  /** Evaluates a state. `before` is the value of the evaluation before. A resumed stage may repeat an evaluation. */
+  readonly run: (
+    state: S,
+    about: {
+      readonly steps: number
+      readonly before: Json.Json | undefined
+      readonly computedOn: ComputedOn.History
+    }
+  ) => Effect.Effect<Evaluated, E, R>
+}
+
+/** The name of the rows of evaluations in the log. */
+const rowsOf = (stage: string): string => `${stage}-validation`
+
 /** The parts of a stage that the loop needs. */
-export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
+export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3 = never, R3 = never> {
   readonly stage: string
   readonly step: TrainStep<S, B, M>
   /** The identity of the stage's computation. Checkpoints of another one are refused. */
@@ -78,9 +104,14 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2> {
     metrics: HostOf<M>,
     step: number
   ) => Effect.Effect<Readonly<Record<string, number>>, Config.ConfigError>
+  readonly evaluation?: Evaluation<HostOf<S>, E3, R3> | undefined
   /** Returns the settings of a step, for the log. */
   readonly settings: (step: number) => Readonly<Record<string, number>>
 }
+
+/** The last evaluation before a checkpoint. */
+const Last = Schema.Struct({ evaluation: Schema.Struct({ steps: Schema.Int, value: Schema.Json }) })
+type Last = typeof Last.Type["evaluation"]
 
 /** A training on the engine: its step, the number of steps that were taken before, and the engines of all steps. */
 interface Resumed<S, B, M> {
@@ -89,6 +120,8 @@ interface Resumed<S, B, M> {
   /** True if the run has a checkpoint of its state. */
   readonly saved: boolean
   readonly computedOn: ComputedOn.History
+  /** The last evaluation, if there was one. */
+  readonly evaluated: Last | undefined
 }
 
 /** A step that the engine takes when its metrics are asked for, or has taken in before. */
@@ -101,13 +134,14 @@ interface Begun<B, M> {
 }
 
 /** Opens the step on the engine, in the state of the newest checkpoint, or in its first state. */
-const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
-  { begin, config, dataDigest, initial, stage, step, steps }: Training<S, B, M, E1, R1, E2, R2>
+const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3, R3>(
+  options: Training<S, B, M, E1, R1, E2, R2, E3, R3>
 ) {
+  const { begin, config, dataDigest, initial, stage, step, steps } = options
   const engine = yield* Engine
   const runs = yield* Runs
   // The first state is a copy of what the engine holds from here on; nothing may keep it alive.
-  const { before, handle, saved, start } = yield* Effect.gen(function*() {
+  const { before, evaluated, handle, saved, start } = yield* Effect.gen(function*() {
     const latest = Option.getOrUndefined(yield* (yield* Checkpoints).latest({ stage, config, dataDigest }))
     const first = begin?.step ?? 0
     const start = latest?.step ?? first
@@ -121,7 +155,10 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
           "The curves have gaps, but the weights are right"
       )
     }
+    const last = Option.getOrUndefined(Schema.decodeUnknownOption(Last)(latest?.extra))?.evaluation
+    if (options.evaluation !== undefined) yield* runs.rewind(rowsOf(stage), (last?.steps ?? 0) + 1)
     return {
+      evaluated: last,
       handle: yield* engine.train(step, state, start),
       start,
       before: (latest ?? begin)?.computedOn ?? [],
@@ -139,6 +176,7 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
     handle,
     start,
     saved,
+    evaluated,
     computedOn: start < steps ? ComputedOn.extend(before, engine.about, start + 1) : before
   }
   return resumed
@@ -151,9 +189,10 @@ const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, 
   ))
 
 /** Makes the function that saves a checkpoint. `logged` is the last step with a row in the log. */
-const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2>(
-  { begin, config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2>,
-  { computedOn, handle, saved: there, start }: Resumed<S, B, M>
+const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3, R3>(
+  { begin, config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2, E3, R3>,
+  { computedOn, handle, saved: there, start }: Resumed<S, B, M>,
+  evaluated: () => Last | undefined
 ) {
   const checkpoints = yield* Checkpoints
   let saved = there ? start : undefined
@@ -163,6 +202,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
     // A step whose row could not be logged is taken again.
     if (step === saved || step !== logged) return
     const { optimizer, weights } = AdamW.split(state)
+    const last = evaluated()
     yield* checkpoints.save({
       stage,
       config,
@@ -173,7 +213,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
       computedOn,
       step,
       epoch: Math.floor(step / stepsPerEpoch),
-      extra: begin?.extra(step) ?? {}
+      extra: Json.merge(begin?.extra(step) ?? {}, last === undefined ? {} : { evaluation: last })
     })
     saved = step
   })
@@ -204,14 +244,22 @@ const saveBatch = Effect.fnUntraced(function*(
  * fails, its error is a defect, in addition to the interruption.
  */
 export const train = Effect.fn("patchword.train")(
-  function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2>(
-    options: Training<S, B, M, E1, R1, E2, R2>
+  function*<S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2, E3 = never, R3 = never>(
+    options: Training<S, B, M, E1, R1, E2, R2, E3, R3>
   ): Effect.fn.Return<
     { readonly state: HostOf<S>; readonly computedOn: ComputedOn.History },
-    E1 | E2 | Config.ConfigError | TrainingError | EngineError | CheckpointsError | RunsError | Weights.WeightsError,
-    R1 | R2 | Engine | Checkpoints | Runs | Scope.Scope
+    | E1
+    | E2
+    | E3
+    | Config.ConfigError
+    | TrainingError
+    | EngineError
+    | CheckpointsError
+    | RunsError
+    | Weights.WeightsError,
+    R1 | R2 | R3 | Engine | Checkpoints | Runs | Scope.Scope
   > {
-    const { batchSize, checkpointEvery, stage, step, steps } = options
+    const { batchSize, checkpointEvery, evaluation, stage, step, steps } = options
     yield* Effect.annotateCurrentSpan({
       "patchword.stage": stage,
       "patchword.steps": steps,
@@ -228,7 +276,8 @@ export const train = Effect.fn("patchword.train")(
       "patchword.run": Option.getOrElse(runs.directory, () => "in memory"),
       "patchword.steps_before": start
     })
-    const save = yield* saving(options, resumed)
+    let { evaluated } = resumed
+    const save = yield* saving(options, resumed, () => evaluated)
     let logged = start
     // The state that is gone on from may not stay where it is.
     if (!resumed.saved) yield* save(logged)
@@ -293,12 +342,28 @@ export const train = Effect.fn("patchword.train")(
         bytesOfBatches: timing.held()
       })
       yield* progress.report({ stage, step: number, total: steps, metrics, imagesPerSecond })
+      if (isEvaluated(number)) yield* evaluate(number)
       if (isSaved(number)) {
         yield* save(logged)
         yield* recordMemory
       }
       yield* timing.done(bytes)
     })
+    const evaluate = Effect.fnUntraced(function*(steps: number) {
+      if (evaluation === undefined) return
+      const { state } = yield* handle.snapshot
+      const { row, value } = yield* evaluation.run(state, { steps, before: evaluated?.value, computedOn })
+      // An interruption between the two would leave a second row.
+      yield* Effect.uninterruptible(
+        Effect.tap(runs.log({ stage: rowsOf(stage), step: steps, ...row }), () =>
+          Effect.sync(() => {
+            evaluated = { steps, value }
+          }))
+      )
+    })
+    const isEvaluated = (number: number): boolean => evaluation?.at(number) === true
+    // The process was killed or interrupted before this evaluation, or during it.
+    if (start > (options.begin?.step ?? 0) && isEvaluated(start) && evaluated?.steps !== start) yield* evaluate(start)
     const begun: Array<Begun<B, M>> = []
     // Steps that the engine has are in its state, so they must get into the log.
     yield* Effect.addFinalizer(() =>
@@ -315,8 +380,8 @@ export const train = Effect.fn("patchword.train")(
       Stream.runForEach(Effect.fnUntraced(function*({ batch, bytes, number }) {
         const secondsWaitedForData = yield* timing.begun
         const step = { batch, bytes, number, secondsWaitedForData, metrics: handle.run(batch, number) }
-        // A checkpoint is of a state that no later step changes.
-        const ahead = isSaved(number) || number === steps ? 0 : handle.ahead
+        // A checkpoint or an evaluation is of a state that no later step changes.
+        const ahead = isSaved(number) || isEvaluated(number) || number === steps ? 0 : handle.ahead
         if (ahead > 0) {
           const fiber = yield* Effect.forkDetach(step.metrics, { startImmediately: true, uninterruptible: true })
           begun.push({ ...step, metrics: Fiber.join(fiber) })
