@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
+import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import type { Channels } from "../../domain/pixels/Normalize.ts"
 import type * as TeacherEncoder from "../../layers/teacher/TeacherEncoder.ts"
@@ -31,12 +32,16 @@ export interface OtherEncoder {
 
 const ENCODER = "encoder."
 
+/** Returns the settings of a tokenizer's encoder. It sees images from -1 to 1. */
+export const settingsOf = ({ encoder }: TokenizerConfig): Pick<OtherEncoder, "encoder" | "channels"> => ({
+  encoder,
+  channels: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+})
+
 /** Takes the encoder of a tokenizer: `encoder.` is stripped from its names, and the rest is left out. */
 export const ofTokenizer = (tokenizer: Tokenizer.Tokenizer, source = "the tokenizer's encoder"): OtherEncoder => ({
   source,
-  encoder: tokenizer.config.encoder,
-  // It sees images from -1 to 1.
-  channels: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  ...settingsOf(tokenizer.config),
   tensors: Object.fromEntries(
     Object.entries(tokenizer.tensors)
       .filter(([name]) => name.startsWith(ENCODER))
