@@ -20,6 +20,7 @@ import { relpos } from "./fixtures/relpos.ts"
 import { robustness } from "./fixtures/robustness.ts"
 import { segAugment } from "./fixtures/segAugment.ts"
 import { segmentation } from "./fixtures/segmentation.ts"
+import * as Segmenter from "./fixtures/segmenter.ts"
 import { slideInference } from "./fixtures/slideInference.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import * as Timm from "./fixtures/timm.ts"
@@ -50,12 +51,15 @@ const handlers: Readonly<Record<string, Handler>> = {
   robustness,
   seg_augment: segAugment,
   seg_backbone: segmentation,
+  seg_schedule: Segmenter.schedule,
+  segmenter: Segmenter.whole,
   slide_inference: slideInference,
   teacher_clip: Teacher.teacherClip,
   teacher_dino: Teacher.teacherDino,
   timm_beit: Timm.beit,
   timm_clip_names: Timm.clipNames,
   timm_relpos_resize: Timm.relativePositions,
+  upernet_fcn: Segmenter.heads,
   vqkd
 }
 

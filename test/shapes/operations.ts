@@ -399,9 +399,15 @@ export const operations: ReadonlyArray<Operation> = [
     discrete
   ),
   operation(
+    "FeatureMap.labelsOfAnySides",
+    ({ batch, down, across }) => ({ labels: { codes: [batch, down, across], below: 9 } }),
+    ({ labels }) => FeatureMap.labelsOfAnySides(labels),
+    discrete
+  ),
+  operation(
     "FeatureMap.join",
     (size) => ({ x: field(size) }),
-    ({ x }, { channels }) => FeatureMap.join([x, x], 2 * channels)
+    ({ x }, { channels }) => FeatureMap.join(x, [x], named(2 * channels))
   ),
   operation(
     "FeatureMap.scaleChannels",

@@ -13,11 +13,12 @@
 
 /**
  * Returns the layer of a parameter, by its official name. It is 0 for the embedding (patches, class and mask token, absolute
- * positions), `i + 1` for block `i`, and `depth + 1` for all parameters after the blocks or shared between them.
+ * positions), `i + 1` for block `i`, and `depth + 1` for all parameters after the blocks or shared between them. In a segmenter,
+ * these names begin with `backbone.` (`layer_decay_optimizer_constructor.py`).
  */
 export const layer = (name: string, depth: number): number => {
-  if (/^(cls_token|mask_token|pos_embed)$|^patch_embed\./.test(name)) return 0
-  const block = /^blocks\.(\d+)\./.exec(name)
+  if (/^(?:backbone\.)?(?:(?:cls_token|mask_token|pos_embed)$|patch_embed\.)/.test(name)) return 0
+  const block = /^(?:backbone\.)?blocks\.(\d+)\./.exec(name)
   return block === null ? depth + 1 : Number(block[1]) + 1
 }
 

@@ -35,6 +35,27 @@ export const cosine = (options: Cosine) => {
   }
 }
 
+/** The parameters of a linear decay to 0 with linear warmup. `warmup` and `total` count optimizer steps. */
+export interface Linear {
+  readonly peak: number
+  readonly warmup: number
+  readonly total: number
+  /** The share of the rate at the first step of the warmup. */
+  readonly start: number
+}
+
+/**
+ * Returns the official learning rate of segmentation as a function of the step, counted from 0 (the policy `poly` of mmcv with
+ * the power 1). Warmup multiplies the decaying rate by a factor that rises from `start` to 1 over `warmup` steps.
+ */
+export const linear = (options: Linear) => {
+  const { peak, start, total, warmup } = options
+  return (step: number): number => {
+    const rate = peak * Math.max(0, 1 - step / total)
+    return step < warmup ? rate * (1 - (1 - step / warmup) * (1 - start)) : rate
+  }
+}
+
 const linspace = (from: number, to: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => (count === 1 ? from : from + (i * (to - from)) / (count - 1)))
 

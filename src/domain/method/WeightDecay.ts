@@ -14,7 +14,7 @@
  */
 
 /** The stages that train with AdamW. */
-export type Stage = "tokenizer" | "pretrain" | "finetune"
+export type Stage = "tokenizer" | "pretrain" | "finetune" | "segment"
 
 const vit: ReadonlySet<string> = new Set(["pos_embed", "cls_token"])
 
@@ -27,12 +27,15 @@ const spared: { readonly [S in Stage]: ReadonlySet<string> } = {
     "quantize.embedding.weight"
   ]),
   pretrain: vit,
-  finetune: vit
+  finetune: vit,
+  // The official code names tokens and positions without `backbone.`, so it spares none of them.
+  segment: new Set()
 }
 
 /**
  * Tests whether weight decay acts on a parameter, by its official name and the number of its axes. It does not act on vectors,
- * biases, class tokens and absolute positions. It acts on the mask token, relative position tables and the head over codes.
+ * biases, class tokens and absolute positions. It acts on the mask token, relative position tables and the head over codes. In
+ * segmentation it also acts on the class token and absolute positions.
  */
 export const decays = (stage: Stage) => (name: string, rank: number): boolean =>
   rank > 1 && !name.endsWith(".bias") && !spared[stage].has(name)

@@ -23,6 +23,7 @@
  * ```
  */
 import { pmean } from "../../shapes/Collective.ts"
+import * as Dim from "../../shapes/Dim.ts"
 import { add, scale, select } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropyExcept } from "../../shapes/Loss.ts"
@@ -74,13 +75,36 @@ export interface Metrics {
   readonly gradientNorm: Tensor<[]>
 }
 
+/** Lists the logits of all pixels of a label map, which they are enlarged to: `[P, K]`. */
+const pixelsOf = <B extends number, K extends number>(
+  logits: FeatureMap.Pixels<B, K>,
+  labels: FeatureMap.Labels<B>
+) => {
+  const [, height, width] = labels.shape
+  return FeatureMap.pixels(FeatureMap.resize(logits, Dim.named("height", height), Dim.named("width", width)))
+}
+
+/**
+ * Computes losses and accuracy of logits, which are enlarged to the labels `[B, Y, X]`. A loss is the mean cross entropy over all
+ * pixels, ignored ones included (`cross_entropy_loss.py` of mmsegmentation).
+ */
+export const losses = <B extends number, K extends number>(
+  logits: Head.Logits<B, K>,
+  labels: FeatureMap.Labels<B>
+): Pick<Metrics, "loss" | "main" | "auxiliary" | "accuracy"> => {
+  const truth = FeatureMap.labels(labels)
+  const pixels = pixelsOf(logits.main, labels)
+  const main = crossEntropyExcept(pixels, truth, IGNORED)
+  const right = accuracy(pixels, truth)
+  if (logits.auxiliary === undefined) return { loss: main, main, accuracy: right }
+  const auxiliary = scale(crossEntropyExcept(pixelsOf(logits.auxiliary, labels), truth, IGNORED), AUXILIARY)
+  return { loss: add(main, auxiliary), main, auxiliary, accuracy: right }
+}
+
 // The parts of a head are a type parameter, so TypeScript cannot compute the type of a record with them.
 const typed = <A>(record: object): A => Tree.map<A>(record, (leaf) => leaf)
 
-/**
- * Makes a step of supervised training on batches of `B` images. The loss is the mean cross entropy over all pixels, ignored ones
- * included (`cross_entropy_loss.py` of mmsegmentation).
- */
+/** Makes a step of supervised training on batches of `B` images. */
 export const step = <B extends number, const N extends Segmenter.Sizes, Q extends Head.Parts>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly dropPath: boolean; readonly dropout: boolean },
@@ -100,30 +124,14 @@ export const step = <B extends number, const N extends Segmenter.Sizes, Q extend
       labels: { shape: [size, image[0], image[1]], dtype: "int32", split: "rows" },
       ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
       ...(dropout ? { dropout: head.dropout(size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate)
+      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
     }),
     run: ({ running, ...state }, { dropPath, dropout, hyper, images, labels }) => {
-      const truth = FeatureMap.labels(labels)
-      const pixelsOf = (logits: FeatureMap.Pixels<B, N["classes"]>) =>
-        FeatureMap.pixels(Segmenter.enlarged(logits, sizes))
       const { aux, gradients, loss } = valueAndGradient((params: Segmenter.Params<N, Q>) => {
         const norms = Norms.training()
         const logits = Segmenter.forward<B, N, Q>(head, params, images, sizes, { norms, running, dropPath, dropout })
-        const pixels = pixelsOf(logits.main)
-        const main = crossEntropyExcept(pixels, truth, IGNORED)
-        const auxiliary = logits.auxiliary &&
-          scale(crossEntropyExcept(pixelsOf(logits.auxiliary), truth, IGNORED), AUXILIARY)
-        return {
-          loss: auxiliary === undefined ? main : add(main, auxiliary),
-          aux: {
-            metrics: {
-              main,
-              ...(auxiliary === undefined ? {} : { auxiliary }),
-              accuracy: accuracy(pixels, truth)
-            },
-            running: norms.after(running)
-          }
-        }
+        const { loss, ...metrics } = losses(logits, FeatureMap.labelsOfAnySides(labels))
+        return { loss, aux: { metrics, running: norms.after(running) } }
       }, state.parameters)
       const { finite, norm, state: next } = AdamW.update(state, gradients, hyper, adamw, loss)
       const before = new Map(Tree.leaves<Tensor<Shape>>(running))

@@ -60,20 +60,26 @@ const statisticsOf = (rows: tf.Tensor, count: number): readonly [mean: tf.Tensor
   return [mean, variance]
 }
 
-const normalised = (mean: tf.Tensor, inverse: tf.Tensor, count: number) =>
+const normalised = (mean: tf.Tensor, variance: tf.Tensor, epsilon: number, count: number) =>
   tf.customGrad((...args) => {
     const [x, weight, bias] = args.slice(0, 3) as [tf.Tensor, tf.Tensor, tf.Tensor]
-    ;(args[3] as tf.GradSaveFunc)([x, weight, mean, inverse])
+    const spread = tf.add(variance, epsilon)
+    const inverse = tf.rsqrt(spread)
+    ;(args[3] as tf.GradSaveFunc)([x, weight, mean, inverse, spread])
     return {
       value: tf.add(tf.mul(tf.sub(x, mean), tf.mul(inverse, weight)), bias),
       gradFunc: (dy: tf.Tensor, saved: Array<tf.Tensor>) => {
-        const [x0, w, m, r] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
-        const centred = tf.sub(x0, m)
-        const along = tf.sum(tf.mul(dy, centred), 0)
-        const bias = tf.sum(dy, 0)
+        const [x0, w, m, r, v] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
         const all = (x: tf.Tensor) => tf.div(untyped(Collective.psum(unsafeTyped<[number]>(x))), count)
-        const steep = tf.mul(all(along), tf.square(r))
-        const dx = tf.mul(tf.sub(tf.sub(dy, all(bias)), tf.mul(centred, steep)), tf.mul(r, w))
+        const centred = tf.sub(x0, m)
+        const bias = tf.sum(dy, 0)
+        const upstream = tf.sub(dy, all(bias))
+        const along = tf.sum(tf.mul(upstream, centred), 0)
+        // Of two values, only the epsilon's share is left. The difference would be nothing but rounding errors.
+        const left = count === 2
+          ? tf.div(tf.mul(upstream, epsilon), v)
+          : tf.sub(upstream, tf.mul(centred, tf.div(all(along), v)))
+        const dx = tf.mul(left, tf.mul(r, w))
         return [dx, tf.mul(along, r), bias]
       }
     }
@@ -109,8 +115,7 @@ export function train(x: Any, params: NormParams<number>, epsilon: number): obje
     )
   }
   const [mean, variance] = statisticsOf(rows, count)
-  const inverse = tf.rsqrt(tf.add(variance, epsilon))
-  const y = normalised(mean, inverse, count)(rows, untyped(weight), untyped(bias))
+  const y = normalised(mean, variance, epsilon, count)(rows, untyped(weight), untyped(bias))
   return {
     y: unsafeTyped(tf.reshape(y, x.shape)),
     statistics: { mean: unsafeTyped(mean), variance: unsafeTyped(variance), count }

@@ -76,6 +76,18 @@ export const anySides = <B extends number, H extends number, W extends number, C
   return unsafeTyped(untyped(x))
 }
 
+/** The labels of pixels of maps whose sides the compiler does not know, `[B, H, W]`. */
+export type Labels<B extends number> = Tensor<[B, number, number], "int32">
+
+/** Returns labels of sides that the compiler does not know. */
+export const labelsOfAnySides = <B extends number, H extends number, W extends number>(
+  x: Tensor<[B, H, W], "int32">
+): Labels<B> => {
+  ShapeError.elements("labelsOfAnySides", "int32", x)
+  ShapeError.shaped("labelsOfAnySides", x, ["B", "H", "W"])
+  return unsafeTyped(untyped(x))
+}
+
 /** Lists the pixels of maps as rows: `[B, H, W, C]` to `[B·H·W, C]`. */
 export const pixels = <M extends Map>(x: Tensor<M>): Tensor<[Dim<"pixels">, M[3]]> => {
   checkMap("pixels", x)
@@ -91,21 +103,20 @@ export const labels = <B extends number, H extends number, W extends number>(
   return unsafeTyped(tf.reshape(untyped(x), [-1]))
 }
 
-/** Joins maps of the same sides along their channels. `channels` is the sum of the maps' channels. */
-export const join = <B extends number, H extends number, W extends number, T extends number>(
-  maps: ReadonlyArray<Tensor<[B, H, W, number]>>,
-  channels: T
-): Tensor<[B, H, W, T]> => {
-  for (const [at, x] of maps.entries()) {
+/** Joins maps of the same sides along their channels, in order. `channels` is the sum of the maps' channels. */
+export const join = <M extends Map, T extends number>(
+  first: Tensor<M>,
+  others: ReadonlyArray<Any>,
+  channels: T & Sized<T>
+): Tensor<[M[0], M[1], M[2], T]> => {
+  checkMap("join", first)
+  const sides = first.shape.slice(0, 3)
+  const maps = [first, ...others]
+  for (const x of others) {
     checkMap("join", x)
-    const sides = maps[0]!.shape.slice(0, 3)
-    if (!ShapeError.agree(x.shape.slice(0, 3), sides)) {
-      throw new ShapeError.ShapeError(
-        `join: map ${at} is ${ShapeError.show(x.shape)} but must be [${sides.join(", ")}, C]`
-      )
-    }
+    ShapeError.shaped("join", x, [...sides, "C"])
   }
-  const sum = maps.reduce((total, { shape }) => total + shape[3], 0)
+  const sum = maps.reduce((total: number, { shape }) => total + shape[3], 0)
   if (sum !== channels) throw new ShapeError.ShapeError(`join: the maps have ${sum} channels but not ${channels}`)
   return unsafeTyped(tf.concat(maps.map(untyped), 3))
 }
