@@ -4,6 +4,7 @@ import { config } from "./commands/config.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
 import { engines } from "./commands/engines.ts"
+import { evaluate } from "./commands/evaluate.ts"
 import { exported } from "./commands/export.ts"
 import { features } from "./commands/features.ts"
 import { finetune } from "./commands/finetune.ts"
@@ -31,7 +32,7 @@ export const patchword: Root = Command.make("patchword").pipe(
   Command.withSubcommands([
     { group: "Start here", commands: [demo, help(() => patchword)] },
     { group: "Train", commands: [tokenizer, pretrain, finetune] },
-    { group: "Evaluate", commands: [probe, knn, robustness, study] },
+    { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
     { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
     { group: "Look and plan", commands: [presets, config, plan, inspect, engines, setup] }
   ]),

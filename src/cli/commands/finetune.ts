@@ -7,11 +7,9 @@ import { Preset } from "../../domain/config/Preset.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
 import { Images } from "../../layers/images/Images.ts"
-import * as Results from "../../layers/run/Results.ts"
 import * as TeacherEncoder from "../../layers/teacher/TeacherEncoder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
-import { evaluateClassifier } from "../../pipelines/evaluate/Classify.ts"
 import * as Finetune from "../../pipelines/Finetune.ts"
 import type { Classifier } from "../../pipelines/trained/Classifier.ts"
 import * as OtherEncoder from "../../pipelines/training/OtherEncoder.ts"
@@ -25,8 +23,8 @@ import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
+import * as Classified from "../terminal/Classified.ts"
 import * as Failure from "../terminal/Failure.ts"
-import * as Print from "../terminal/Print.ts"
 
 type Opened = Start & { readonly provenance?: Weights.Provenance }
 
@@ -124,12 +122,9 @@ export const finetune = Command.make("finetune", {
         const networks = [[stage, trained] as const, ...Finetune.beside(stage, trained)]
         return yield* Effect.forEach(networks, ([network, classifier]) => evaluated(network, classifier, from))
       })
-      const evaluated = Effect.fnUntraced(function*(network: string, classifier: Classifier, from: Start | undefined) {
-        const figures = yield* evaluateClassifier(classifier, sets, given.classes)
-        const about: Results.About = {
-          verb: "finetune",
+      const evaluated = (network: string, classifier: Classifier, from: Start | undefined) =>
+        Classified.measure(classifier, sets, given.classes, {
           network,
-          weights: Weights.digest(classifier.tensors),
           train: train.digest,
           settings: {
             config: Stage.toJson(FinetuneConfig, preset.finetune),
@@ -138,34 +133,18 @@ export const finetune = Command.make("finetune", {
             ...ImagesFlags.recorded(given)
           },
           ...(from === undefined ? {} : { vit: preset.finetune.vit, epochs: epochsOf(from) })
-        }
-        return { network, figures, results: yield* Results.make(about, sets, figures) }
-      })
+        })
       const [own, ...beside] = yield* measured("finetune", start, {
         continueFrom,
         validation: Option.getOrUndefined(given.validation)
       })
       const random = given.randomBaseline ? yield* measured("finetune-random", undefined, {}) : []
-      const files = yield* Results.save(given.out, [own!, ...beside, ...random].flatMap(({ results }) => results))
-      const named = (network: string) => beside.length === 0 ? undefined : sets.map(() => ({ network }))
-      yield* Print.evaluation(
-        given.json,
-        {
-          stage: "finetune",
-          weights: `${given.out}/stages/finetune.safetensors`,
-          results: given.json ? files : files.join(", "),
-          ...(given.json && beside.length > 0
-            ? { others: Object.fromEntries(beside.map(({ figures, network }) => [network, figures])) }
-            : {})
-        },
-        {
-          found: own!.figures,
-          random: random[0]?.figures,
-          paper: own!.results.map(({ paper }) => paper),
-          columns: named(own!.network)
-        },
-        [train, ...sets],
-        beside.map(({ figures, network }) => ({ found: figures, columns: named(network) }))
+      yield* Classified.keep(
+        { json: given.json, folder: Option.some(given.out) },
+        { stage: "finetune", weights: `${given.out}/stages/finetune.safetensors` },
+        [own!, ...beside],
+        random,
+        [train, ...sets]
       )
     }).pipe(
       Effect.provide(

@@ -12,8 +12,10 @@
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
+import * as ClassReport from "../../domain/evaluation/ClassReport.ts"
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Csv from "../../domain/values/Csv.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Version from "../../domain/values/Version.ts"
@@ -36,9 +38,17 @@ export const Result = Schema.Struct({
   computedOn: ComputedOn.ComputedOn,
   patchword: Schema.String,
   /** The paper's number for this evaluation. Absent if it has none. */
-  paper: Schema.optionalKey(PaperTables.Entry)
+  paper: Schema.optionalKey(PaperTables.Entry),
+  /** The loss, the accuracy of each class and the confusions of a classifier. */
+  report: Schema.optionalKey(ClassReport.ClassReport)
 })
 export type Result = typeof Result.Type
+
+/** Returns the accuracy that a result holds. */
+export const figure = (result: Result): Accuracy.Accuracy => {
+  const { classes, images, interval, largestClass, split, top1, top5 } = result
+  return { split, images, classes, top1, ...(top5 === undefined ? {} : { top5 }), interval, largestClass }
+}
 
 /** The file is not a result. */
 export class NoResult extends TaggedError<NoResult>()("NoResult", { problem: Schema.String }) {
@@ -89,11 +99,15 @@ export interface About {
   readonly epochs?: number | undefined
 }
 
-/** Makes the results of figures. `sets` are the sets that these were measured on, in the same order. */
+/**
+ * Makes the results of figures. `sets` are the sets that these were measured on, and `reports` what else was found there, in the
+ * same order.
+ */
 export const make = Effect.fnUntraced(function*(
   about: About,
   sets: ReadonlyArray<{ readonly digest: string }>,
-  figures: ReadonlyArray<Accuracy.Accuracy>
+  figures: ReadonlyArray<Accuracy.Accuracy>,
+  reports: ReadonlyArray<ClassReport.ClassReport> = []
 ) {
   const { network, settings, train, verb, weights } = about
   const { about: engine } = yield* Engine
@@ -108,15 +122,34 @@ export const make = Effect.fnUntraced(function*(
       settings,
       computedOn: ComputedOn.of(engine),
       patchword: Version.version,
-      ...(paper === undefined ? {} : { paper })
+      ...(paper === undefined ? {} : { paper }),
+      ...(reports[i] === undefined ? {} : { report: reports[i] })
     }
   })
 })
 
 const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
 
+/** Formats the classes of a result and its confusions as CSV files, by the ending of their names. */
+const tables = ({ report }: Result): ReadonlyArray<readonly [ending: string, text: string]> => {
+  if (report === undefined) return []
+  const { confusions, perClass } = report
+  const shares = perClass.map((
+    { class: name, images, right }
+  ) => [name, images, right, images === 0 ? "" : right / images])
+  return [
+    [".classes.csv", [["class", "images", "right", "top1"], ...shares].map(Csv.line).join("")],
+    [
+      ".confusions.csv",
+      [["class", "as", "images"], ...confusions.map(({ as, class: name, images }) => [name, as, images])].map(Csv.line)
+        .join("")
+    ]
+  ]
+}
+
 /**
- * Writes results to a run's folder, each atomically. Returns their files. Fails with `FileError` if one cannot be written.
+ * Writes results to a run's folder, each atomically. Those with a report of classes also get CSV files beside them,
+ * `….classes.csv` and `….confusions.csv`. Returns the files of the results. Fails with `FileError` if one cannot be written.
  */
 export const save: (
   run: string,
@@ -131,8 +164,12 @@ export const save: (
     return yield* Effect.forEach(results, (result) =>
       Effect.gen(function*() {
         const content = `${yield* Effect.orDie(encode(result))}\n`
-        const name = `${result.verb}-${encodeURIComponent(result.split)}-${Files.sha256(content).slice(0, 12)}.json`
-        const file = path.join(folder, name)
+        const name = `${result.verb}-${encodeURIComponent(result.split)}-${Files.sha256(content).slice(0, 12)}`
+        for (const [ending, table] of tables(result)) {
+          const place = path.join(folder, `${name}${ending}`)
+          yield* within(place)(write(place, table))
+        }
+        const file = path.join(folder, `${name}.json`)
         yield* within(file)(write(file, content))
         return file
       }))

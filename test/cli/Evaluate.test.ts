@@ -1,0 +1,68 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import * as Weights from "../../src/layers/weights/Weights.ts"
+import * as Parameter from "../../src/nn/blocks/Parameter.ts"
+import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
+import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
+import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import { classes, micro } from "../pipelines/kit.ts"
+import { draw, found, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-evaluate-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const { finetune, pretrain } = micro()
+const common = [at("classifier"), "--images", at("images"), "--tests", "val", "--threads", "1"]
+
+const written = Effect.gen(function*() {
+  const tensors = Weights.flatten(Parameter.initialise(Classifier.spec({ ...finetune, headScale: 1 }, 3), 1))
+  yield* ModelFolder.write(at("classifier"), { _tag: "Classifier", config: finetune, classes, tensors }, {
+    name: "any"
+  })
+  const backbone = { _tag: "Backbone", ...Backbone.untrained(pretrain, 16) } as const
+  yield* ModelFolder.write(at("backbone"), backbone, { name: "any" })
+})
+
+describe("evaluate", () => {
+  beforeAll(async () => {
+    await draw(at("images"))
+    await Effect.runPromise(Effect.provide(written, NodeServices.layer))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.live("measures a classifier, and keeps its classes and confusions", () =>
+    Effect.gen(function*() {
+      const shown = yield* found("evaluate", ...common, "--out", at("kept"))
+      const [file] = shown.results as ReadonlyArray<string>
+      const kept = JSON.parse(readFileSync(file!, "utf8"))
+      assert.deepInclude(kept, { verb: "finetune", split: "val", images: 12 })
+      assert.deepStrictEqual(shown.accuracy, { val: kept.top1 })
+      assert.deepStrictEqual(shown.loss, { val: kept.report.loss })
+      const right = kept.report.perClass.reduce((sum: number, one: { readonly right: number }) => sum + one.right, 0)
+      assert.strictEqual(right / 12, kept.top1)
+      const csv = (ending: string) => readFileSync(file!.replace(/\.json$/, ending), "utf8").trim().split("\n")
+      const [title, ...rows] = csv(".classes.csv")
+      assert.strictEqual(title, "class,images,right,top1")
+      assert.deepStrictEqual(rows.map((row) => row.split(",").slice(0, 2)), classes.map((name) => [name, "4"]))
+      const confused = csv(".confusions.csv").slice(1).map((row) => Number(row.split(",")[2]))
+      assert.strictEqual(confused.reduce((a, b) => a + b, 0), 12 - right)
+
+      const text = yield* said("evaluate", ...common)
+      assert.match(text, /results +not kept: the network belongs to no run/)
+      assert.match(text, new RegExp(`val +${kept.report.loss.toFixed(3)} +12 +3`))
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.live("takes another crop, and says what cannot be", () =>
+    Effect.gen(function*() {
+      const losses = yield* Effect.forEach(["1", "0.5"], (crop) => found("evaluate", ...common, "--crop", crop))
+      assert.notDeepEqual(losses[0]!.loss, losses[1]!.loss)
+      const crop = yield* Effect.flip(said("evaluate", ...common, "--crop", "2"))
+      assert.include(String(crop), "evaluationCrop: expected a number above 0 and at most 1, got 2")
+      const backbone = yield* Effect.flip(said("evaluate", at("backbone"), ...common.slice(1)))
+      assert.include(String(backbone), "these are the weights of a backbone, not of a classifier")
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
