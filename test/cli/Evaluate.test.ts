@@ -1,17 +1,19 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { Effect, Schema } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
 import { classes, micro } from "../pipelines/kit.ts"
-import { draw, found, said } from "./kit.ts"
+import { draw, found, hearing, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-evaluate-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -55,6 +57,36 @@ describe("evaluate", () => {
       assert.match(text, /results +not kept: the network belongs to no run/)
       assert.match(text, new RegExp(`val +${kept.report.loss.toFixed(3)} +12 +3`))
     }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.live(
+    "measures the averaged and the best network beside a fine-tuned one, and takes each of them",
+    () =>
+      Effect.gen(function*() {
+        const run = at("run")
+        const config = at("micro.yaml")
+        const preset = micro({ unit: "epochs", duration: 2, warmup: 1 })
+        writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(preset)))
+        const sets = ["--images", at("images"), "--tests", "test", "--threads", "1"]
+        const tuning = ["finetune", ...sets, "--config", config, "--set", "finetune.ema=0.5", "--validation", "val"]
+        const tuned = yield* found(...tuning, "--out", run)
+        assert.hasAllKeys(tuned.others, ["finetune-ema", "finetune-best"])
+        const others = tuned.others as Readonly<Record<string, { readonly loss: object }>>
+        const told: Array<string> = []
+        const whole = yield* found("evaluate", run, ...sets).pipe(hearing(told))
+        assert.match(told.join("\n"), /stage: finetune of .*, which holds finetune, finetune-best, finetune-ema/)
+        assert.deepStrictEqual(whole.loss, tuned.loss)
+        for (const name of ["finetune-ema", "finetune-best"]) {
+          const one = yield* found("evaluate", `${run}/${name}`, ...sets)
+          assert.deepStrictEqual(one.loss, others[name]!.loss)
+        }
+        const text = yield* said(...tuning, "--out", run)
+        assert.match(
+          text,
+          /\nsplit +network +loss +images .*\ntest +finetune .*\ntest +finetune-ema .*\ntest +finetune-best /
+        )
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
 
   it.live("takes another crop, and says what cannot be", () =>
     Effect.gen(function*() {

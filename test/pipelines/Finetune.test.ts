@@ -4,6 +4,8 @@ import { Effect, FileSystem, Layer, Option, Runtime } from "effect"
 import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
+import * as AbsolutePosition from "../../src/domain/method/AbsolutePosition.ts"
+import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
@@ -14,11 +16,12 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
-import { examineClassifier } from "../../src/pipelines/evaluate/Classify.ts"
+import { evaluateClassifier, examineClassifier } from "../../src/pipelines/evaluate/Classify.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
 import type { Start } from "../../src/pipelines/training/Start.ts"
+import type * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
 const { finetune: asked, pretrain } = micro({ duration: 2, warmup: 1, lr: 1e-12, minLr: 1e-12, weightDecay: 0 })
@@ -136,6 +139,44 @@ describe("fine-tuning", () => {
         const absolute = yield* begun({ source: "w.pth", tensors: none }, train, new FinetuneConfig({ ...config, vit }))
         assert.include(absolute.said[0], "Assumed as configured: vit.heads 2, vit.normEpsilon 0.000001, augment.mean")
       }))
+
+    it.effect.each(["relative", "absolute"] as const)(
+      "goes on at a larger size with resized %s positions",
+      (kind) =>
+        Effect.gen(function*() {
+          const vitOf = (imageSize: number) =>
+            new VitConfig({
+              ...config.vit,
+              imageSize,
+              ...(kind === "absolute" ? { absolutePositions: true, relativePositions: "none" } : {})
+            })
+          const small = new FinetuneConfig({ ...config, vit: vitOf(32) })
+          const large = new FinetuneConfig({ ...config, vit: vitOf(48) })
+          const start = {
+            config: small,
+            classes,
+            tensors: Weights.flatten(
+              Parameter.initialise(Classifier.spec({ ...small, headScale: 1 }, classes.length), 5)
+            )
+          }
+          const { said, tensors } = yield* begun(start, train, large)
+          assert.deepStrictEqual(said, [])
+          const name = kind === "absolute" ? "pos_embed" : "blocks.0.attn.relative_position_bias_table"
+          const before = start.tensors[name]! as HostTensor.HostTensor<ReadonlyArray<number>, "float32">
+          const grids = [{ height: 4, width: 4 }, { height: 6, width: 6 }] as const
+          const resize = kind === "absolute" ? AbsolutePosition.resize : RelativePosition.resize
+          const resized = resize(before.data, before.shape.at(-1)!, ...grids)
+          assert.deepStrictEqual(tensors[name]!.shape.slice(-2), kind === "absolute" ? [37, 16] : [124, 2])
+          assert.isTrue(tensors[name]!.data.every((value, i) => Math.abs(value - resized[i]!) < 1e-6))
+          for (const same of ["head.weight", "fc_norm.weight", "patch_embed.proj.weight", "blocks.1.mlp.fc1.weight"]) {
+            assert.isTrue(near(tensors, start.tensors, same), same)
+          }
+          const wide = yield* begun({ ...start, classes: ["a", "b", "c"] }, train, large)
+          assert.include(wide.said[0], "the head is left out, and a new one is trained")
+          const [figure] = yield* evaluateClassifier({ config: large, classes, tensors }, [set("val", 12)])
+          assert.strictEqual(figure!.images, 12)
+        })
+    )
 
     it.effect("keeps the moving average of the weights beside them", () =>
       Effect.gen(function*() {

@@ -78,14 +78,20 @@ export class FinetuneConfig extends Schema.Class<FinetuneConfig>("patchword/Fine
     augment: AugmentConfig,
     sampling: Schema.optionalKey(Sampling)
   }).check(
-    Schema.makeFilter(({ autoAugment, randAugment }) =>
-      autoAugment === undefined || randAugment === null
+    Schema.makeFilter(({ autoAugment, mixup, optimizer: { batchSize }, randAugment }) => [
+      ...(autoAugment === undefined || randAugment === null
         ? []
         : [{
           path: ["autoAugment"],
           issue: "expected none together with randAugment; set randAugment to null, or remove this key"
-        }]
-    )
+        }]),
+      ...(mixup === null || batchSize % 2 === 0
+        ? []
+        : [{
+          path: ["optimizer", "batchSize"],
+          issue: `expected an even number, because mixup mixes images in pairs, got ${batchSize}; or set mixup to null`
+        }])
+    ])
   ),
   { description: "Fine-tuning: a classifier and the network below it are trained." }
 ) {}
