@@ -12,6 +12,7 @@ export * as ModelFolder from "./artifacts/ModelFolder.ts"
 export { type Cached, cacheFeatures, type CacheOptions } from "./CacheFeatures.ts"
 export { demo, type DemoOptions } from "./Demo.ts"
 export { type DevicePlan, devicePlan, type DevicePlanOptions } from "./DevicePlan.ts"
+export * as BlockFeatures from "./evaluate/BlockFeatures.ts"
 export { NothingToChooseOn, type ProbeSets } from "./evaluate/ChoiceSplit.ts"
 export { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 export { encode, type Encoded } from "./evaluate/Encode.ts"
@@ -25,12 +26,13 @@ export {
   type TokenizerEvaluation,
   type TokenizerFigures
 } from "./evaluate/Evaluate.ts"
-export { type Featured, type FeatureOptions, features, streamFeatures } from "./evaluate/Features.ts"
+export { blockFeatures, type Featured, type FeatureOptions, features, streamFeatures } from "./evaluate/Features.ts"
 export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { compareNeighbours, knn, type KnnFigures } from "./evaluate/Knn.ts"
 export { logisticRegression, type Regressed } from "./evaluate/LogisticRegression.ts"
 export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"
 export { probe, type Probed } from "./evaluate/Probe.ts"
+export { probeSweep, type SweepOptions, type Swept } from "./evaluate/ProbeSweep.ts"
 export {
   changedCodes,
   type ClassifierOptions,

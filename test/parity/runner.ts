@@ -15,6 +15,7 @@ import { miou } from "./fixtures/miou.ts"
 import { misc } from "./fixtures/misc.ts"
 import { mixup } from "./fixtures/mixup.ts"
 import { modelEma } from "./fixtures/modelEma.ts"
+import { probeSweep } from "./fixtures/probeSweep.ts"
 import { quantizer } from "./fixtures/quantizer.ts"
 import { relpos } from "./fixtures/relpos.ts"
 import { robustness } from "./fixtures/robustness.ts"
@@ -46,6 +47,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   misc,
   mixup,
   model_ema: modelEma,
+  probe_sweep: probeSweep,
   quantizer,
   relpos,
   robustness,

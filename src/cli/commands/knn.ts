@@ -42,6 +42,8 @@ export const knn = Command.make("knn", flags, (given) =>
       const variants = compared.map((one, i): Figures.Variant => {
         const { deviations, figures, neighbours, perClass, tries } = one
         return {
+          verb: "knn",
+          config: Stage.toJson(KnnConfig, config),
           how: {
             ...(neighbours > size
               ? {
@@ -69,9 +71,7 @@ export const knn = Command.make("knn", flags, (given) =>
         }
       })
       yield* Figures.keep(given, found, sets, {
-        verb: "knn",
         recorded: ImagesFlags.recorded(given),
-        config: Stage.toJson(KnnConfig, config),
         variants,
         randomTensors: random?.tensors
       })

@@ -19,8 +19,12 @@ interface Given {
 
 /** Figures under one setting. */
 export interface Variant {
+  readonly verb: "probe" | "knn"
+  readonly config: Json.Json
   /** The setting, and how the figures came about. */
   readonly how: Readonly<Record<string, Json.Json | undefined>>
+  /** More of that, which is too long for people. */
+  readonly details?: Readonly<Record<string, Json.Json>>
   /** The setting in the columns of a table, if there are several variants. */
   readonly columns?: ReadonlyArray<Readonly<Record<string, string>>>
   readonly figures: ReadonlyArray<Accuracy>
@@ -41,8 +45,6 @@ export const keep = Effect.fnUntraced(function*(
     readonly others?: ReadonlyArray<ImageSet>
   },
   result: {
-    readonly verb: "probe" | "knn"
-    readonly config: Json.Json
     /** The part of the images that is held out. */
     readonly recorded: Readonly<Record<string, Json.Json>>
     readonly variants: ReadonlyArray<Variant>
@@ -51,23 +53,21 @@ export const keep = Effect.fnUntraced(function*(
   }
 ) {
   const { held, learned, others = [] } = sets
-  const { config, randomTensors, recorded, variants, verb } = result
+  const { randomTensors, recorded, variants } = result
   const { classes, json, network, out, train } = given
-  const about: Results.About = {
-    verb,
+  const about = {
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
     weights: Weights.digest(found.tensors),
     train: learned.digest,
-    settings: {},
     vit: "encoder" in found.config ? found.config.encoder : found.config.vit
   }
   const made = yield* Effect.forEach(variants, (variant) => {
-    const settings = { config, train, classes, ...known(variant.how), ...recorded }
-    const { figures, random } = variant
+    const { config, details, figures, how, random, verb } = variant
+    const settings = { config, train, classes, ...known(how), ...details, ...recorded }
     return Effect.all({
-      found: Results.make({ ...about, settings }, held, figures),
+      found: Results.make({ ...about, verb, settings }, held, figures),
       random: random === undefined || randomTensors === undefined ? Effect.succeed([]) : Results.make(
-        { ...about, settings, network: "random", weights: Weights.digest(randomTensors), vit: undefined },
+        { ...about, verb, settings, network: "random", weights: Weights.digest(randomTensors), vit: undefined },
         held,
         random
       )
@@ -90,9 +90,17 @@ export const keep = Effect.fnUntraced(function*(
     json,
     {
       network,
-      ...(several ? {} : known(variants[0]!.how)),
+      ...(several ? {} : { ...known(variants[0]!.how), ...(json ? variants[0]!.details : {}) }),
       ...(several && json
-        ? { variants: variants.map(({ figures, how, random }) => ({ ...known(how), figures, random })) }
+        ? {
+          variants: variants.map(({ details, figures, how, random, verb }) => ({
+            verb,
+            ...known(how),
+            ...details,
+            figures,
+            random
+          }))
+        }
         : {}),
       results
     },

@@ -69,6 +69,10 @@ const TERMS: Readonly<Record<string, string>> = {
   evaluationCrop: "crop_pct",
   neighbours: "k n_neighbors neighbors nb_knn",
   temperature: "t temp tau",
+  perClass: "n_per_class n_per_class_list shots n_shot",
+  tries: "n_tries",
+  rates: "learning_rates lrs",
+  blocks: "n_last_blocks n_last_blocks_list",
   l2: "c penalty regularization regularisation weight_decay",
   iterations: "max_iter"
 }

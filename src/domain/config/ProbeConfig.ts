@@ -12,6 +12,7 @@ import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import * as FeatureConfig from "./FeatureConfig.ts"
 import { LogregConfig } from "./LogregConfig.ts"
+import { SweepConfig } from "./SweepConfig.ts"
 
 /**
  * The settings of a linear probe. The paper gives results but no procedure. The problem is convex, so it needs no learning
@@ -36,5 +37,10 @@ export class ProbeConfig extends Schema.Class<ProbeConfig>("patchword/ProbeConfi
   /** The settings of the method `logreg`, which replace `standardise`, `l2` and `iterations`. */
   logreg: Schema.optionalKey(LogregConfig).annotateKey({
     description: "Settings of --method logreg, in place of standardise, l2 and iterations. Default the published ones."
+  }),
+  /** The settings of the method `sweep`, which replace those of the other methods, and `pooling`. */
+  sweep: Schema.optionalKey(SweepConfig).annotateKey({
+    description:
+      "Settings of --method sweep, in place of pooling and those of the other methods. Default those of DINOv2."
   })
 }, { description: "Linear probe: logistic regression on frozen features." }) {}

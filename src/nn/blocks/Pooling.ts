@@ -47,3 +47,32 @@ export const pool = <B extends number, N extends number, C extends number>(
   const mean = meanTokens(patchTokens(normed, patches))
   return fc_norm === undefined ? mean : layerNorm(mean, fc_norm, epsilon)
 }
+
+/** The pooled tokens of several blocks, each `[B, C]`, the oldest block first. */
+export interface Blocks<in out B extends number, in out C extends number> {
+  readonly cls: ReadonlyArray<Tensor<[B, C]>>
+  readonly mean: ReadonlyArray<Tensor<[B, C]>>
+}
+
+/** Options of the features of several blocks. */
+export interface BlockOptions {
+  /** The number of blocks, counted from the last one. */
+  readonly blocks: number
+  /** True if the tokens of each block go through the network's final norm. */
+  readonly finalNorm: boolean
+}
+
+/** Pools the tokens of the last blocks in both ways. `outputs` are those of all blocks, `[B, N+1, C]`. */
+export const poolBlocks = <B extends number, N extends number, C extends number>(
+  outputs: ReadonlyArray<Tensor<[B, NoInfer<Dim.Plus<N, 1>>, C]>>,
+  patches: N,
+  blocks: number,
+  norms: Norms<NoInfer<C>>,
+  epsilon = Block.EPSILON
+): Blocks<B, C> => {
+  const last = outputs.slice(-blocks)
+  return {
+    cls: last.map((tokens) => pool(tokens, patches, "cls", norms, epsilon)),
+    mean: last.map((tokens) => pool(tokens, patches, "mean", norms, epsilon))
+  }
+}

@@ -153,3 +153,13 @@ export const tokensOf = <B extends number, N extends Network>(
   const patches = patchEmbed(images, params.patch_embed.proj)
   return forward(params, patches, contextOf(sizes))
 }
+
+/** Returns the output of every block for images, in order, without a final norm. */
+export const blocksOf = <B extends number, const N extends Network>(
+  sizes: Readonly<N>,
+  params: VitParams<Encoder<N>>,
+  images: PatchGrid.GivenImages<B, N>
+): ReadonlyArray<Sequence<B, Encoder<N>>> => {
+  const patches = patchEmbed(images, params.patch_embed.proj)
+  return blocks(params, withClassToken(params, patches), contextOf(sizes))
+}

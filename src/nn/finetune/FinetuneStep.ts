@@ -122,6 +122,22 @@ export const features = <B extends number, const N extends Classifier.Sizes>(
   }
 })
 
+/** Makes the inference of the pooled tokens of the last blocks of standardised images, in both ways, each `[B, C]`. */
+export const blockFeatures = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  options: Pooling.BlockOptions
+): Seeing<B, N, Pooling.Blocks<B, N["width"]>> => ({
+  name: "block features",
+  weights: weights(sizes),
+  batch: { images: PatchGrid.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const outputs = Vit.blocksOf(sizes, parameters, images)
+    const norms = options.finalNorm ? parameters : {}
+    return Pooling.poolBlocks(outputs, PatchGrid.patches(sizes), options.blocks, norms, sizes.epsilon)
+  }
+})
+
 /** Makes the inference of logits of standardised images. */
 export const logits = <B extends number, const N extends Classifier.Sizes>(
   sizes: Readonly<N>,

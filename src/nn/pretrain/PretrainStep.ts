@@ -172,6 +172,22 @@ export const features = <B extends number, const N extends Mim.Sizes>(
   }
 })
 
+/** Makes the inference of the pooled tokens of the last blocks of standardised images, in both ways, each `[B, C]`. */
+export const blockFeatures = <B extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  options: Pooling.BlockOptions
+): Seeing<B, N, Pooling.Blocks<B, N["width"]>> => ({
+  name: "block features",
+  weights: weights(sizes),
+  batch: { images: PatchGrid.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const outputs = Vit.blocksOf(sizes, parameters, images)
+    const norms = options.finalNorm ? { norm: parameters.norm } : {}
+    return Pooling.poolBlocks(outputs, PatchGrid.patches(sizes), options.blocks, norms, sizes.epsilon)
+  }
+})
+
 /** Makes the inference of patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
 export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,

@@ -29,7 +29,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as Block from "../blocks/Block.ts"
 import type * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
-import type * as Pooling from "../blocks/Pooling.ts"
+import * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
 import type * as VitParams from "../blocks/VitParams.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
@@ -278,6 +278,23 @@ export const features = <B extends number, const N extends Vqkd.Sizes>(
         ? meanTokens(norm(patchTokens(tokens, patches.shape[1])))
         : squeeze(norm(classToken(tokens)))
     }
+  }
+})
+
+/** Makes the inference of the pooled tokens of the encoder's last blocks, in both ways, each `[B, C]`. */
+export const blockFeatures = <B extends number, const N extends Vqkd.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  options: Pooling.BlockOptions
+): Seeing<B, N, Network<N>, Pooling.Blocks<B, N["width"]>> => ({
+  ...seeing(sizes, batchSize),
+  name: "tokenizer block features",
+  run: ({ parameters: { encoder } }, { images }) => {
+    const trunk: VitParams.VitParams<Vqkd.Encoder<N>> = encoder
+    const patches = patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
+    const outputs = Vit.blocks(trunk, Vit.withClassToken(trunk, patches), { heads: sizes.heads })
+    const norms = options.finalNorm ? { norm: encoder.fc_norm } : {}
+    return Pooling.poolBlocks(outputs, patches.shape[1], options.blocks, norms)
   }
 })
 

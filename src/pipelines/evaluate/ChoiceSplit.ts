@@ -23,18 +23,18 @@ export class NothingToChooseOn extends TaggedError<NothingToChooseOn>()("Nothing
 }
 
 /** The sets of a probe. */
-export interface ProbeSets {
-  readonly train: FeatureSet
+export interface ProbeSets<S extends FeatureSet = FeatureSet> {
+  readonly train: S
   /** The set for the choice of a setting; by default a part of `train` that is held out. */
-  readonly validation?: FeatureSet | undefined
-  readonly tests: ReadonlyArray<FeatureSet>
+  readonly validation?: S | undefined
+  readonly tests: ReadonlyArray<S>
 }
 
 /** The images to learn from and to choose on. */
-export interface ChoiceSplit {
+export interface ChoiceSplit<S extends FeatureSet = FeatureSet> {
   /** `train`, or the part of it that is not held out. */
-  readonly rest: FeatureSet
-  readonly on: Classes.Met<FeatureSet>
+  readonly rest: S
+  readonly on: Classes.Met<S>
   /** The split, or the part of a split, for the choice. */
   readonly chosenOn: string
 }
@@ -45,8 +45,8 @@ export interface ChoiceSplit {
  *
  * Fails with {@link NothingToChooseOn} if no image can be held out, and with `ClassesError`.
  */
-export const of = Effect.fnUntraced(function*(
-  sets: ProbeSets,
+export const of = Effect.fnUntraced(function*<S extends FeatureSet>(
+  sets: ProbeSets<S>,
   rule: Classes.Rule,
   held: Pick<KeyedRandom.Key, "purpose" | "seed"> & { readonly share?: number; readonly setting: string }
 ) {
@@ -56,12 +56,12 @@ export const of = Effect.fnUntraced(function*(
     !FeatureSets.overlaps(validation, tests)
   ) {
     const on = yield* Effect.fromResult(Classes.meet(train, validation, rule))
-    const given: ChoiceSplit = { rest: train, on, chosenOn: validation.name }
+    const given: ChoiceSplit<S> = { rest: train, on, chosenOn: validation.name }
     return given
   }
   const parts = ValidationSplit.split(train, held, held.share)
   if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, setting: held.setting })
-  const part: ChoiceSplit = {
+  const part: ChoiceSplit<S> = {
     rest: FeatureSets.rows(train, parts.rest),
     on: yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, parts.held), "fewer")),
     chosenOn: `a held-out part of ${train.name} (${parts.held.length} of ${train.labels.length} images)`

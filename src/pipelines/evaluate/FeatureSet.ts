@@ -11,7 +11,7 @@ export interface FeatureSet extends Labelled {
 }
 
 /** Selects the rows at `places`, in that order. */
-export const rows = (set: FeatureSet, places: Int32Array): FeatureSet => {
+export const rows = <S extends FeatureSet>(set: S, places: Int32Array): S => {
   const [, width] = set.features.shape
   const data = new Float32Array(places.length * width)
   places.forEach((place, row) => data.set(set.features.data.subarray(place * width, (place + 1) * width), row * width))

@@ -1,5 +1,7 @@
 /** The features of a frozen network: one vector per image. */
 import { Effect } from "effect"
+import * as Config from "../../domain/config/Config.ts"
+import type { EngineError } from "../../layers/engine/Engine.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import type * as Pooling from "../../nn/blocks/Pooling.ts"
@@ -8,7 +10,7 @@ import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type { Inference as InferenceOf } from "../../shapes/Step.ts"
+import type { HostOf, Inference as InferenceOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Backbone from "../trained/Backbone.ts"
 import * as Classifier from "../trained/Classifier.ts"
@@ -16,6 +18,7 @@ import * as Inference from "../trained/Inference.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
+import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 /** A network with features: the last block of a backbone or a classifier, or the encoder of a tokenizer. */
@@ -29,38 +32,68 @@ export type FeatureOptions = Pooling.Options
 
 const BATCH = 128
 
-const running = Effect.fnUntraced(function*<
-  W,
-  B extends number,
-  Y extends number,
-  X extends number,
-  C extends number
->(
-  inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, { readonly features: Tensor<[B, C]> }>,
+/** Computes the features of a batch, row-major. */
+type Rows = (batch: Batches.EvaluationBatch) => Effect.Effect<Float32Array, EngineError>
+
+const running = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
+  inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, O>,
   tensors: Weights.Tensors,
-  images: "normalised" | "unit"
+  images: "normalised" | "unit",
+  rowsOf: (outputs: HostOf<O>) => Float32Array
 ) {
   const handle = yield* Inference.open(inference, tensors)
   const { shape } = inference.batch.images
-  return (batch: Batches.EvaluationBatch) =>
-    Effect.map(
-      handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }),
-      ({ features }) => features.data
-    )
+  const rows: Rows = (batch) =>
+    Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
+  return rows
 })
+
+const vectors = ({ features }: { readonly features: HostTensor.HostTensor<[number, number], "float32"> }) =>
+  features.data
 
 const open = (network: Network, options: FeatureOptions) => {
   const batchSize = Dim.named("batch", BATCH)
   if ("teacherWidth" in network) {
     const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    return running(TokenizerStep.features(sizes, batchSize, options), Tokenizer.weights(network), "unit")
+    return running(TokenizerStep.features(sizes, batchSize, options), Tokenizer.weights(network), "unit", vectors)
   }
   if ("codes" in network) {
     const sizes = Backbone.sizes(network.config, network.codes)
-    return running(PretrainStep.features(sizes, batchSize, options), Backbone.weights(network), "normalised")
+    return running(PretrainStep.features(sizes, batchSize, options), Backbone.weights(network), "normalised", vectors)
   }
   const sizes = Classifier.sizes(network.config, network.classes.length)
-  return running(FinetuneStep.features(sizes, batchSize, options), Classifier.weights(network), "normalised")
+  return running(FinetuneStep.features(sizes, batchSize, options), Classifier.weights(network), "normalised", vectors)
+}
+
+type Vectors = ReadonlyArray<HostTensor.HostTensor<[number, number], "float32">>
+
+/** Joins the vectors of each image: `[B, parts * C]`. */
+const joined = ({ cls, mean }: { readonly cls: Vectors; readonly mean: Vectors }): Float32Array => {
+  const parts = [...cls, ...mean]
+  const [batch, width] = parts[0]!.shape
+  const rows = new Float32Array(batch * parts.length * width)
+  parts.forEach(({ data }, part) => {
+    for (let row = 0; row < batch; row++) {
+      rows.set(data.subarray(row * width, (row + 1) * width), (row * parts.length + part) * width)
+    }
+  })
+  return rows
+}
+
+const openBlocks = (network: Network, options: Pooling.BlockOptions) => {
+  const batchSize = Dim.named("batch", BATCH)
+  if ("teacherWidth" in network) {
+    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
+    return running(TokenizerStep.blockFeatures(sizes, batchSize, options), Tokenizer.weights(network), "unit", joined)
+  }
+  if ("codes" in network) {
+    const sizes = Backbone.sizes(network.config, network.codes)
+    const inference = PretrainStep.blockFeatures(sizes, batchSize, options)
+    return running(inference, Backbone.weights(network), "normalised", joined)
+  }
+  const sizes = Classifier.sizes(network.config, network.classes.length)
+  const inference = FinetuneStep.blockFeatures(sizes, batchSize, options)
+  return running(inference, Classifier.weights(network), "normalised", joined)
 }
 
 /** The features of one image. */
@@ -71,33 +104,66 @@ export interface Featured {
   readonly features: Float32Array
 }
 
+const vitOf = ({ config }: Network) => "encoder" in config ? config.encoder : config.vit
+
 /**
- * Opens a network on the engine. The returned function calls `use` with a set's features `[n, C]`, row-major, and their
- * indices, in order.
+ * Makes the function that calls `use` with a set's features `[n, width]`, row-major, and their indices, in order. `run` is an
+ * opened network.
  */
+const each = (network: Network, run: Rows, width: number) =>
+<A, E, R>(
+  set: ImageSet,
+  use: (rows: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
+) =>
+  Batches.evaluation(
+    { set, batchSize: BATCH, size: vitOf(network).imageSize, augment: network.config.augment },
+    Effect.fnUntraced(function*(batch) {
+      const rows = yield* run(batch)
+      yield* Outputs.checkFinite("features", rows, {
+        rows: BATCH,
+        valid: batch.valid,
+        describe: (row) => set.describe(batch.indices[row]!)
+      })
+      return yield* use(rows.subarray(0, batch.valid * width), batch.indices.slice(0, batch.valid))
+    })
+  )
+
+/** Opens a network on the engine for one vector per image. */
 const opened = Effect.fnUntraced(function*(network: Network, options: FeatureOptions) {
   if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
-  const run = yield* open(network, options)
-  const { config } = network
-  const { imageSize, width } = "encoder" in config ? config.encoder : config.vit
-  const each = <A, E, R>(
-    set: ImageSet,
-    use: (rows: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
-  ) =>
-    Batches.evaluation(
-      { set, batchSize: BATCH, size: imageSize, augment: config.augment },
-      Effect.fnUntraced(function*(batch) {
-        const rows = yield* run(batch)
-        yield* Outputs.checkFinite("features", rows, {
-          rows: BATCH,
-          valid: batch.valid,
-          describe: (row) => set.describe(batch.indices[row]!)
-        })
-        return yield* use(rows.subarray(0, batch.valid * width), batch.indices.slice(0, batch.valid))
-      })
-    )
-  return { width, each }
+  const { width } = vitOf(network)
+  return { width, each: each(network, yield* open(network, options), width) }
 })
+
+/** Collects the features of whole sets. */
+const collected = (
+  sets: ReadonlyArray<ImageSet>,
+  { each: eachOf, width }: Effect.Success<ReturnType<typeof opened>>
+) =>
+  Effect.forEach(
+    sets,
+    Effect.fnUntraced(function*(set) {
+      const values = new Float32Array(set.length * width)
+      yield* eachOf(set, (rows, [first = 0]) => Effect.sync(() => values.set(rows, first * width)))
+      const { among, classes, digest, labelSource, labels, name } = set
+      const found: FeatureSet = {
+        name,
+        classes,
+        labels,
+        digest,
+        ...(labelSource === undefined ? {} : { labelSource }),
+        ...(among === undefined ? {} : { among }),
+        features: HostTensor.make([set.length, width], "float32", values)
+      }
+      return found
+    })
+  )
+
+const annotated = (sets: ReadonlyArray<ImageSet>) =>
+  Effect.annotateCurrentSpan({
+    "patchword.splits": sets.map(({ name }) => name),
+    "patchword.images": sets.reduce((sum, { length }) => sum + length, 0)
+  })
 
 /**
  * Computes the features of the central views of a set, and calls `use` with a few images at a time, in order. Only these are
@@ -126,27 +192,34 @@ export const features = Effect.fn("patchword.features")(function*(
   sets: ReadonlyArray<ImageSet>,
   options: FeatureOptions
 ) {
-  yield* Effect.annotateCurrentSpan({
-    "patchword.splits": sets.map(({ name }) => name),
-    "patchword.images": sets.reduce((sum, { length }) => sum + length, 0)
-  })
-  const { each, width } = yield* opened(network, options)
-  return yield* Effect.forEach(
-    sets,
-    Effect.fnUntraced(function*(set) {
-      const values = new Float32Array(set.length * width)
-      yield* each(set, (rows, [first = 0]) => Effect.sync(() => values.set(rows, first * width)))
-      const { among, classes, digest, labelSource, labels, name } = set
-      const found: FeatureSet = {
-        name,
-        classes,
-        labels,
-        digest,
-        ...(labelSource === undefined ? {} : { labelSource }),
-        ...(among === undefined ? {} : { among }),
-        features: HostTensor.make([set.length, width], "float32", values)
-      }
-      return found
+  yield* annotated(sets)
+  return yield* collected(sets, yield* opened(network, options))
+}, Effect.scoped)
+
+/**
+ * Computes the features of several blocks of the central views of whole sets, in one pass over the images: class token and mean
+ * of the patch tokens of each of the last blocks. `BlockFeatures.select` then takes the features of an evaluation from them.
+ *
+ * Fails with `ConfigError` if the network has fewer blocks, or no norm for its class token, and as {@link features} does.
+ */
+export const blockFeatures = Effect.fn("patchword.blockFeatures")(function*(
+  network: Network,
+  sets: ReadonlyArray<ImageSet>,
+  options: Pooling.BlockOptions
+) {
+  yield* annotated(sets)
+  const { blocks, finalNorm } = options
+  const { depth, width } = vitOf(network)
+  if ("classes" in network) yield* Classifier.checkPooling(network.config, { pooling: "cls", finalNorm })
+  if (blocks < 1 || blocks > depth) {
+    return yield* new Config.ConfigError({
+      source: "features",
+      problems: [{ path: "blocks", message: `expected at most ${depth}, the blocks of the network, got ${blocks}` }],
+      advice: "choose fewer blocks (--set probe.sweep.blocks=[1])"
     })
-  )
+  }
+  const all = 2 * blocks * width
+  const run = yield* openBlocks(network, options)
+  const found = yield* collected(sets, { width: all, each: each(network, run, all) })
+  return found.map((set): BlockFeatureSet => ({ ...set, blocks }))
 }, Effect.scoped)
