@@ -24,14 +24,21 @@ const pythonOf = (folder: string): string =>
 /** The interpreter of `environment`. It need not be there. */
 export const PYTHON = pythonOf(folderOf(PACKAGES))
 
-/** The interpreter of an environment with these packages, which is made when there is none; PyTorch, timm and transformers. */
-export const environment = (packages: ReadonlyArray<string> = PACKAGES): string => {
-  const folder = folderOf(packages)
+/**
+ * The interpreter of an environment with these packages, which is made when there is none; PyTorch, timm and transformers. Those
+ * of `alone` are installed without what they ask for.
+ */
+export const environment = (
+  packages: ReadonlyArray<string> = PACKAGES,
+  alone: ReadonlyArray<string> = []
+): string => {
+  const folder = folderOf([...packages, ...alone])
   const python = pythonOf(folder)
   if (!existsSync(join(folder, "complete"))) {
     rmSync(folder, { recursive: true, force: true })
     succeed("python3", "-m", "venv", folder)
     succeed(python, "-m", "pip", "install", "--quiet", ...packages)
+    if (alone.length > 0) succeed(python, "-m", "pip", "install", "--quiet", "--no-deps", ...alone)
     writeFileSync(join(folder, "complete"), "")
   }
   return python
