@@ -40,6 +40,7 @@ describe("the demo", () => {
       assert.deepInclude(of("probe", "tokenizer", "in-new").settings, { chosenOn: "val" })
       const page = readFileSync(join(run, "report.html"), "utf8")
       assert.include(page, "finetune of finetune-pretrained")
+      assert.match(page, /<th scope="col">Setting<\/th>[^]*, chosen on val<\/td>/)
       assert.include(page, "finetune: accuracy of each training batch")
 
       yield* Results.save(run, results)

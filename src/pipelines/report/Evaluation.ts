@@ -1,6 +1,7 @@
 /** The evaluation of the frozen and fine-tuned networks: gains at a glance, a table of all results, confusion matrices. */
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as Report from "../../domain/evaluation/Report.ts"
+import { chosen } from "./Chosen.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { PageData } from "./PageData.ts"
@@ -144,21 +145,25 @@ const confusion = (report: Report.Report, { confusion: found }: PageData): Html 
 const results = ({ results: kept = [] }: PageData): Html | undefined => {
   if (kept.length === 0) return undefined
   const known = kept.some(({ paper }) => paper !== undefined)
+  const choices = kept.map(({ settings }) => chosen(settings))
+  const some = choices.some((choice) => choice !== "")
   return html`<details><summary>Every result in the run folder</summary>
 <p id="results" class="note">Top-1 with its 95 % interval, and top-5 if more than five answers are possible. Settings and digests are in <code>results/</code>.</p>
 <div class="scroll" role="region" aria-labelledby="results" tabindex="0"><table aria-labelledby="results">
 <thead><tr><th scope="col">Evaluation</th><th scope="col">Split</th><th scope="col" class="number">Images</th><th scope="col" class="number">Top-1</th><th scope="col" class="number">95 %</th><th scope="col" class="number">Top-5</th><th scope="col" class="number">Largest class</th>${
     known ? html`<th scope="col" class="number muted">${PaperTables.TITLE}, %</th>` : undefined
-  }</tr></thead>
+  }${some ? html`<th scope="col">Setting</th>` : undefined}</tr></thead>
 <tbody>${
-    kept.map(({ images, interval: [low, high], largestClass, network, paper, split, top1, top5, verb }) =>
+    kept.map(({ images, interval: [low, high], largestClass, network, paper, split, top1, top5, verb }, i) =>
       html`<tr><th scope="row">${verb} of ${network}</th><td>${split}</td><td class="number">${
         Numbers.count(images)
       }</td><td class="number">${Numbers.percent(top1)}</td><td class="number">${Numbers.percent(low)} to ${
         Numbers.percent(high)
       }</td><td class="number">${top5 === undefined ? "–" : Numbers.percent(top5)}</td><td class="number">${
         Numbers.percent(largestClass)
-      }</td>${known ? html`<td class="number muted">${PaperTables.show(paper)}</td>` : undefined}</tr>\n`
+      }</td>${known ? html`<td class="number muted">${PaperTables.show(paper)}</td>` : undefined}${
+        some ? html`<td>${choices[i]!}</td>` : undefined
+      }</tr>\n`
     )
   }</tbody></table></div></details>`
 }
