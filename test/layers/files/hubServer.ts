@@ -78,20 +78,18 @@ const answered = async (server: Server, request: IncomingMessage, response: Serv
 }
 
 /** A server that stands for the Hub. */
-export const serving = Effect.acquireRelease(
-  Effect.gen(function*() {
-    const http = createServer()
-    yield* Effect.promise(() => new Promise<void>((ready) => http.listen(0, "127.0.0.1", ready)))
-    const { port } = http.address() as AddressInfo
-    const server: Server = {
-      hubUrl: `http://127.0.0.1:${port}`,
-      repositories: new Map(),
-      visibility: new Map(),
-      breaking: false,
-      answer: undefined
-    }
-    http.on("request", (request, response) => void answered(server, request, response))
-    return { http, server }
-  }),
-  ({ http }) => Effect.promise(() => new Promise<void>((done) => http.close(() => done())))
-).pipe(Effect.map(({ server }) => server))
+export const serving = Effect.gen(function*() {
+  const http = createServer()
+  yield* Effect.addFinalizer(() => Effect.promise(() => new Promise<void>((done) => http.close(() => done()))))
+  yield* Effect.promise(() => new Promise<void>((ready) => http.listen(0, "127.0.0.1", ready)))
+  const { port } = http.address() as AddressInfo
+  const server: Server = {
+    hubUrl: `http://127.0.0.1:${port}`,
+    repositories: new Map(),
+    visibility: new Map(),
+    breaking: false,
+    answer: undefined
+  }
+  http.on("request", (request, response) => void answered(server, request, response))
+  return server
+})
