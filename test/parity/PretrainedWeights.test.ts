@@ -164,3 +164,62 @@ describe("PretrainedWeights.load", () => {
     )
   })
 })
+
+describe("PretrainedWeights.loadSegmenter", () => {
+  const segmenter = Golden.tensors("segmenter_p16")
+  const published: Weights.Tensors = Object.fromEntries(
+    Golden.keys("segmenter_p16").filter((key) => key.startsWith("state/")).map((key) => [key.slice(6), segmenter(key)])
+  )
+  const zeros = (name: string, { shape }: HostTensor.Any, classes = 5, rows = 52): HostTensor.Any =>
+    HostTensor.zeros(
+      name.includes("conv_seg")
+        ? [classes, ...shape.slice(1)]
+        : name.endsWith("relative_position_bias_table")
+        ? [rows, shape[1]!]
+        : shape,
+      "float32"
+    )
+  const network = (classes?: number, rows?: number): Weights.Tensors =>
+    Object.fromEntries(Object.entries(published).map(([name, tensor]) => [name, zeros(name, tensor, classes, rows)]))
+  const archive: Weights.Tensors = {
+    ...published,
+    "decode_head.bottleneck.bn.num_batches_tracked": HostTensor.make([], "int32", Int32Array.of(7)),
+    "backbone.fpn1.1.num_batches_tracked": HostTensor.make([], "int32", Int32Array.of(7)),
+    "backbone.blocks.0.attn.relative_position_index": HostTensor.zeros([17, 17], "int32")
+  }
+
+  it("reads the names of a published file, and leaves its counts and indices out", () => {
+    const loaded = Result.getOrThrow(PretrainedWeights.loadSegmenter(network(), archive, { grid: Grid.square(4) }))
+    assert.sameMembers(Object.keys(loaded), Object.keys(published))
+    for (const [name, tensor] of Object.entries(published)) {
+      assert.deepStrictEqual(loaded[name]!.data, tensor.data, name)
+    }
+  })
+
+  it("resizes positions as a classifier does, and keeps a head for other classes", () => {
+    const before = network(7, 124)
+    const loaded = Result.getOrThrow(PretrainedWeights.loadSegmenter(before, archive, { grid: Grid.square(6) }))
+    const table = "blocks.3.attn.relative_position_bias_table"
+    const alone = load({ [table]: before[`backbone.${table}`]! }, { [table]: published[`backbone.${table}`]! })
+    assert.deepStrictEqual(loaded[`backbone.${table}`]!.shape, [124, 2])
+    assert.deepStrictEqual(loaded[`backbone.${table}`]!.data, alone[table]!.data)
+    for (const name of ["decode_head.conv_seg.weight", "auxiliary_head.conv_seg.bias"]) {
+      assert.strictEqual(loaded[name], before[name])
+    }
+    assert.strictEqual(
+      loaded["decode_head.fpn_bottleneck.conv.weight"],
+      published["decode_head.fpn_bottleneck.conv.weight"]
+    )
+  })
+
+  it("keeps the heads of a network if the checkpoint is a backbone, and refuses tensors of other heads", () => {
+    const before = network()
+    const backbone = Object.fromEntries(Object.entries(published).filter(([name]) => name.startsWith("backbone.")))
+    const grids = { grid: Grid.square(4) }
+    const loaded = Result.getOrThrow(PretrainedWeights.loadSegmenter(before, backbone, grids))
+    assert.strictEqual(loaded["decode_head.bottleneck.bn.running_var"], before["decode_head.bottleneck.bn.running_var"])
+    const other = { ...published, "decode_head.mask.weight": HostTensor.zeros([2], "float32") }
+    const failed = Result.getOrThrow(Result.flip(PretrainedWeights.loadSegmenter(before, other, grids, "other.pth")))
+    assert.include(failed.message, "decode_head.mask.weight")
+  })
+})

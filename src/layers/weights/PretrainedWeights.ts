@@ -66,24 +66,8 @@ const table = (tensor: HostTensor.Any, grids: Grids): HostTensor.Any =>
 const positions = (tensor: HostTensor.Any, grids: Grids, resize: Resize): HostTensor.Any =>
   resized(tensor, grids, ({ height, width }) => 1 + height * width, (rows) => Math.sqrt(rows - 1), resize)
 
-/**
- * Returns the tensors of a network after a checkpoint is loaded into it. Both have official names; `network` holds the
- * tensors before.
- *
- * The whole encoder comes from the checkpoint. A table of relative positions that all blocks share is copied to each block
- * if the network wants one per block. Tables are resized to the network's grid: relative positions by a cubic spline,
- * absolute positions bicubically. The parts after the encoder (norms, the head) come from the checkpoint if it has them,
- * else from the network. Classifiers of the class token use a pretrained network's final norm; classifiers of mean tokens
- * do not. A head for another number of classes keeps its initial values. Parts that only pretraining needs are left out.
- *
- * Fails with `Mismatch`, which lists every tensor that is missing, unexpected or misshaped.
- */
-export const load = (
-  network: Weights.Tensors,
-  checkpoint: Weights.Tensors,
-  grids: Grids,
-  source = "checkpoint"
-): Result.Result<Weights.Tensors, Weights.WeightsError> => {
+/** Returns the tensors of {@link load} before they are compared with the network's. */
+const adapted = (network: Weights.Tensors, checkpoint: Weights.Tensors, grids: Grids): Weights.Tensors => {
   const own = Object.keys(network).filter((name) => OWN.test(name))
   const given = Object.entries(checkpoint)
     .filter(([name]) => !INDEX.test(name))
@@ -103,7 +87,72 @@ export const load = (
       return wanted === undefined ? !BEHIND.test(name) : !HEAD.test(name) || `${shape}` === `${wanted.shape}`
     })
   const kept = Object.entries(network).filter(([name]) => !ENCODER.test(name))
-  const tensors: Weights.Tensors = Object.fromEntries([...kept, ...given])
+  return Object.fromEntries([...kept, ...given])
+}
+
+/**
+ * Returns the tensors of a network after a checkpoint is loaded into it. Both have official names; `network` holds the
+ * tensors before.
+ *
+ * The whole encoder comes from the checkpoint. A table of relative positions that all blocks share is copied to each block
+ * if the network wants one per block. Tables are resized to the network's grid: relative positions by a cubic spline,
+ * absolute positions bicubically. The parts after the encoder (norms, the head) come from the checkpoint if it has them,
+ * else from the network. Classifiers of the class token use a pretrained network's final norm; classifiers of mean tokens
+ * do not. A head for another number of classes keeps its initial values. Parts that only pretraining needs are left out.
+ *
+ * Fails with `Mismatch`, which lists every tensor that is missing, unexpected or misshaped.
+ */
+export const load = (
+  network: Weights.Tensors,
+  checkpoint: Weights.Tensors,
+  grids: Grids,
+  source = "checkpoint"
+): Result.Result<Weights.Tensors, Weights.WeightsError> => {
+  const tensors = adapted(network, checkpoint, grids)
+  return Result.map(Weights.conform(network, Weights.make(tensors), source), () => tensors)
+}
+
+const BACKBONE = "backbone."
+const COUNT = /\.num_batches_tracked$/
+const CLASSIFIER = /\.conv_seg\.(?:weight|bias)$/
+
+/** Returns the tensors whose names begin with `backbone.`, without it, and the others. */
+const divided = (tensors: Weights.Tensors) => {
+  const [trunk, others]: [Record<string, HostTensor.Any>, Record<string, HostTensor.Any>] = [{}, {}]
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (COUNT.test(name)) continue
+    if (name.startsWith(BACKBONE)) trunk[name.slice(BACKBONE.length)] = tensor
+    else others[name] = tensor
+  }
+  return { trunk, others }
+}
+
+/**
+ * Returns the tensors of a segmenter after a checkpoint of mmsegmentation is loaded into it. Both have its names: `backbone.*`,
+ * `decode_head.*`, `auxiliary_head.*`. `network` holds the tensors before.
+ *
+ * Tables of positions are resized as {@link load} does. Layers that make logits for another number of classes keep their initial
+ * values. The counts of batches (`num_batches_tracked`) are left out, since nothing depends on them.
+ *
+ * Fails with `Mismatch`, which lists every tensor that is missing, unexpected or misshaped.
+ */
+export const loadSegmenter = (
+  network: Weights.Tensors,
+  checkpoint: Weights.Tensors,
+  grids: Grids,
+  source = "checkpoint"
+): Result.Result<Weights.Tensors, Weights.WeightsError> => {
+  const [own, given] = [divided(network), divided(checkpoint)]
+  const trunk = Object.entries(adapted(own.trunk, given.trunk, grids))
+  const heads = Object.entries(given.others).filter(([name, { shape }]) => {
+    const wanted = own.others[name]
+    return wanted === undefined || !CLASSIFIER.test(name) || `${shape}` === `${wanted.shape}`
+  })
+  const tensors: Weights.Tensors = {
+    ...Object.fromEntries(trunk.map(([name, tensor]) => [`${BACKBONE}${name}`, tensor])),
+    ...own.others,
+    ...Object.fromEntries(heads)
+  }
   return Result.map(Weights.conform(network, Weights.make(tensors), source), () => tensors)
 }
 
