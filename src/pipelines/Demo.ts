@@ -238,7 +238,8 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
   const held = set("in-new")
   const pictures = yield* Effect.forEach(
     vocabulary.images,
-    ({ codes }, index) => Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes }))
+    ({ codes, cosines }, index) =>
+      Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes, cosines }))
   )
   const atlas = Atlas.make(pictures, {
     patch: preset.tokenizer.encoder.patchSize,

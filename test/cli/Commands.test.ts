@@ -39,6 +39,17 @@ describe("the commands", () => {
         const tokenizer = yield* found("tokenizer", "train", ...common, "--out", run)
         assert.strictEqual(tokenizer.step, 2)
         assert.isTrue(existsSync(String(tokenizer.weights)))
+        const evaluated = yield* found("tokenizer", "evaluate", run, "--tests", "val,test", ...plainly)
+        const [onVal, onTest] = evaluated.figures as ReadonlyArray<Readonly<Record<string, number>>>
+        assert.deepInclude(onTest!, { split: "test", images: 12 } as object)
+        assert.closeTo(onVal!["reconstruction"]!, 1 - onVal!["cosine"]!, 1e-9)
+        assert.strictEqual(onVal!["usedShare"], onVal!["usage"]! / 16)
+        assert.match(
+          yield* said("tokenizer", "evaluate", run, ...plainly),
+          /val +12 +[01]\.\d{3} +\d+ of 16 +\d+\.\d +\d+\.\d/
+        )
+        const foreign = yield* refused("tokenizer", "evaluate", run, ...plainly, "--teacher", `run:${run}/tokenizer`)
+        assert.include((foreign as Error).message, "expected the teacher hog with its 48 channels")
         const backbone = yield* found("pretrain", "--tokenizer", run, ...common, "--out", run)
         assert.isNumber((backbone.lastBatch as { readonly loss: number }).loss)
         assert.notProperty(backbone, "accuracy_1")

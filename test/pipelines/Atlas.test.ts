@@ -41,4 +41,32 @@ describe("Atlas", () => {
     assert.deepStrictEqual(plain.map(({ code }) => code), [3])
     assert.deepStrictEqual([...means.keys()].toSorted(), [1, 2, 3])
   })
+
+  it("frames a patch in its picture, and keeps all of the patch", () => {
+    const side = 6
+    const whole = { width: side, height: side, data: new Uint8Array(3 * side * side).fill(9) }
+    const red = (window: ReturnType<typeof Atlas.framed>) =>
+      Array.from({ length: window.height }, (_, y) =>
+        Array.from(
+          { length: window.width },
+          (_, x) => window.data[3 * (y * window.width + x)] === 9 ? "." : "#"
+        ).join(""))
+    assert.deepStrictEqual(red(Atlas.framed(whole, 2, 4)), ["......", ".####.", ".#..#.", ".#..#.", ".####.", "......"])
+    assert.deepStrictEqual(red(Atlas.framed(whole, 2, 0)), ["..#...", "..#...", "###...", "......", "......", "......"])
+    assert.deepStrictEqual(red(Atlas.framed(whole, 1, 35, 1)), ["...", ".##", ".#."])
+  })
+
+  it("tells the patches that match their code from those that do not, each in another picture", () => {
+    const picturesOf = (shade: number) => ({ width: 4, height: 2, data: new Uint8Array(24).fill(shade) })
+    const given = [[0.9, 0.8], [0.1, 0.7], [0.5, 0.2], [0.6, 0.3]].map((cosines, i) => ({
+      picture: picturesOf(i),
+      codes: Int32Array.of(1, 1),
+      cosines: Float32Array.from(cosines)
+    }))
+    const { plain } = Atlas.make(given, { ...options, framed: 2 })
+    const shades = (pictures: typeof plain[number]["matching"]) => pictures?.map(({ data }) => Math.min(...data))
+    assert.deepStrictEqual(shades(plain[0]!.matching), [0, 1])
+    assert.deepStrictEqual(shades(plain[0]!.mismatching), [2, 3])
+    assert.notProperty(Atlas.make(encoded, options).rows[0]!, "matching")
+  })
 })

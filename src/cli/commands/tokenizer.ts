@@ -1,9 +1,15 @@
 /** `patchword tokenizer`: learn a visual vocabulary. */
-import { Effect, Layer } from "effect"
+import { Console, Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
+import { Preset } from "../../domain/config/Preset.ts"
+import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import { Images } from "../../layers/images/Images.ts"
+import { Teacher } from "../../layers/teacher/Teacher.ts"
+import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
+import { measureTokenizer } from "../../pipelines/evaluate/Evaluate.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as ContinueFlags from "../flags/ContinueFlags.ts"
@@ -11,6 +17,7 @@ import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
@@ -101,8 +108,68 @@ const cache = Command.make("cache", {
     ])
   )
 
+const evaluate = Command.make("evaluate", {
+  tokenizer: Argument.String("tokenizer").pipe(
+    Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
+  ),
+  ...ImagesFlags.flags,
+  ...TeacherFlags.flags,
+  ...EngineFlags.flags,
+  tests: Flags.tests,
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    const opened = yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer)
+    const found = NetworkFlags.withColour(opened, given.colour)
+    const preset = new Preset({ ...Presets.tiny, tokenizer: found.config })
+    const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
+      Layer.provideMerge(Services.imagesAndEngine(given, found.config.augment))
+    )
+    yield* Effect.gen(function*() {
+      const { digest, name, width } = yield* Teacher
+      const known = found.provenance?.teacherDigest
+      if (width !== found.teacherWidth || (known !== undefined && known !== digest)) {
+        return yield* Config.refusal(
+          "--teacher",
+          `expected the teacher ${
+            found.provenance?.teacher ?? "of the tokenizer"
+          } with its ${found.teacherWidth} channels, ` +
+            `got another one, ${name} with ${width}`,
+          "name the teacher that the tokenizer was trained with, on the same training images"
+        )
+      }
+      const sets = yield* Effect.forEach(given.tests, (yield* Images).load)
+      yield* ImagesFlags.checkDivision(found.provenance, sets)
+      const figures = yield* Effect.forEach(sets, (set) =>
+        Effect.map(measureTokenizer(found, set), (measured) => ({ split: set.name, images: set.length, ...measured })))
+      if (given.json) {
+        return yield* Print.result(true, { tokenizer: given.tokenizer, figures }, sets)
+      }
+      yield* Console.log(Print.columns([
+        ["split", "images", "reconstruction loss", "used codes", "used, %", "perplexity"],
+        ...figures.map(({ images, perplexity, reconstruction, split, usage, usedShare }) => [
+          split,
+          String(images),
+          reconstruction.toFixed(3),
+          `${usage} of ${found.config.codebook.size}`,
+          Print.percent(usedShare),
+          perplexity.toFixed(1)
+        ])
+      ]))
+    }).pipe(Effect.provide(services))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("measure a tokenizer: its reconstruction loss, and the share of the codebook that occurs"),
+    Command.withExamples([
+      { command: "patchword tokenizer evaluate runs/one --images emoji --tests val,in-new" },
+      {
+        command:
+          "patchword tokenizer evaluate runs/base --images imagenet.yaml --teacher clip:clip.safetensors --tests val"
+      }
+    ])
+  )
+
 /** The command. */
 export const tokenizer = Command.make("tokenizer").pipe(
-  Command.withDescription("learn a visual vocabulary: tokenizer train, tokenizer cache"),
-  Command.withSubcommands([train, cache])
+  Command.withDescription("learn a visual vocabulary: tokenizer train, tokenizer cache, tokenizer evaluate"),
+  Command.withSubcommands([train, cache, evaluate])
 )

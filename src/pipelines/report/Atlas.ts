@@ -1,6 +1,6 @@
 /**
- * The meaning of codes: real patches that the tokenizer gave them (as figure 5 of the paper; the official code has no tool for
- * it).
+ * The meaning of codes: real patches that the tokenizer gave them (as figure 4 of the paper), and patches in their pictures, those that
+ * match their code and those that do not (as figure 5). The official code has no tool for it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -19,6 +19,11 @@ import type { CodeRow } from "./PageData.ts"
 export interface Encoded {
   readonly picture: Picture
   readonly codes: Int32Array
+  /**
+   * The cosine similarity of each patch's reconstructed and the teacher's features. It tells how well a patch matches its code.
+   * Without it, rows have no framed patches.
+   */
+  readonly cosines?: Float32Array
 }
 
 /** The options of an atlas. */
@@ -31,6 +36,8 @@ export interface Options {
   readonly rows: number
   /** Largest number of patches of a row. */
   readonly patches: number
+  /** Largest number of framed patches of a row that match its code, and of those that do not; default 4. */
+  readonly framed?: number
 }
 
 /** Rows of patches for the most used codes that show something, and the mean patch of every code that occurs. */
@@ -52,6 +59,39 @@ export const cut = (picture: Picture, patch: number, index: number): Picture => 
     cutout.set(data.subarray(start, start + patch * 3), row * patch * 3)
   }
   return { width: patch, height: patch, data: cutout }
+}
+
+const FRAME = [224, 32, 32] as const
+
+/**
+ * Cuts a patch with its surroundings out of a picture, by its row-major number, and frames it in red. `around` is the number of
+ * patches on each side. At the border of the picture the window is moved inwards.
+ */
+export const framed = (picture: Picture, patch: number, index: number, around = 2): Picture => {
+  const { data, height, width } = picture
+  const columns = width / patch
+  const [top, left] = [Math.floor(index / columns) * patch, (index % columns) * patch]
+  const wanted = (2 * around + 1) * patch
+  const side = { width: Math.min(width, wanted), height: Math.min(height, wanted) }
+  const startOf = (at: number, whole: number, part: number) => Math.max(0, Math.min(at - around * patch, whole - part))
+  const [y0, x0] = [startOf(top, height, side.height), startOf(left, width, side.width)]
+  const window = new Uint8Array(side.width * side.height * 3)
+  for (let y = 0; y < side.height; y++) {
+    const start = ((y0 + y) * width + x0) * 3
+    window.set(data.subarray(start, start + side.width * 3), y * side.width * 3)
+  }
+  // The frame lies around the patch, so that all of it is seen.
+  const paint = (x: number, y: number) => {
+    if (x >= 0 && y >= 0 && x < side.width && y < side.height) window.set(FRAME, (y * side.width + x) * 3)
+  }
+  for (let i = -1; i <= patch; i++) {
+    const [x, y] = [left - x0, top - y0]
+    paint(x + i, y - 1)
+    paint(x + i, y + patch)
+    paint(x - 1, y + i)
+    paint(x + patch, y + i)
+  }
+  return { ...side, data: window }
 }
 
 const mean = (patches: ReadonlyArray<Picture>, side: number): Picture => {
@@ -84,25 +124,62 @@ const flat = ({ data }: Picture): boolean => {
 const plain = ({ patches }: CodeRow): boolean =>
   patches[0]!.data.length > 3 && patches.filter(flat).length >= MOSTLY * patches.length
 
+/** A patch of a picture with a code. */
+interface Place {
+  readonly picture: Picture
+  readonly index: number
+  /** How well it matches the code. */
+  readonly match: number
+}
+
+/** Returns the first places, each in another picture. */
+const apart = (places: ReadonlyArray<Place>, count: number, but: ReadonlyArray<Place> = []): ReadonlyArray<Place> => {
+  const seen = new Set(but.map(({ picture }) => picture))
+  return places.filter(({ picture }) => {
+    const isNew = !seen.has(picture)
+    seen.add(picture)
+    return isNew
+  }).slice(0, count)
+}
+
+/** Selects the patches that match their code most and least, each in another picture, and frames them. */
+const matches = (places: ReadonlyArray<Place>, patch: number, count: number) => {
+  if (places.some(({ match }) => Number.isNaN(match))) return {}
+  const ordered = places.toSorted((a, b) => b.match - a.match)
+  const matching = apart(ordered, count)
+  const show = ({ index, picture }: Place) => framed(picture, patch, index)
+  return {
+    matching: matching.map(show),
+    mismatching: apart(ordered.toReversed(), count, matching).map(show)
+  }
+}
+
 /** Makes the atlas of encoded pictures. */
 export const make = (encoded: ReadonlyArray<Encoded>, options: Options): Atlas => {
-  const { patch, patches, rows, size } = options
-  const places = new Map<number, Array<readonly [picture: Picture, index: number]>>()
-  for (const { codes, picture } of encoded) {
+  const { framed: examples = 4, patch, patches, rows, size } = options
+  const places = new Map<number, Array<Place>>()
+  for (const { codes, cosines, picture } of encoded) {
     codes.forEach((code, index) => {
+      const place = { picture, index, match: cosines?.[index] ?? NaN }
       const list = places.get(code)
-      if (list === undefined) places.set(code, [[picture, index]])
-      else list.push([picture, index])
+      if (list === undefined) places.set(code, [place])
+      else list.push(place)
     })
   }
-  const cutAll = (list: ReadonlyArray<readonly [Picture, number]>) =>
-    list.map(([picture, index]) => cut(picture, patch, index))
+  const cutAll = (list: ReadonlyArray<Place>) => list.map(({ index, picture }) => cut(picture, patch, index))
   const counts = Codebook.count(encoded.flatMap(({ codes }) => Array.from(codes)), size)
   const total = counts.reduce((sum, n) => sum + n, 0)
   const found: { rows: Array<CodeRow>; plain: Array<CodeRow> } = { rows: [], plain: [] }
   for (const { code, count } of Codebook.mostUsed(counts, size)) {
     if (found.rows.length === rows) break
-    const row = { code, count, share: count / total, patches: cutAll(spread(places.get(code)!, patches)) }
+    const all = places.get(code)!
+    const row = {
+      code,
+      count,
+      share: count / total,
+      patches: cutAll(spread(all, patches)),
+      ...matches(all, patch, examples)
+    }
     found[plain(row) ? "plain" : "rows"].push(row)
   }
   return {

@@ -80,6 +80,33 @@ export const atlas = Effect.fnUntraced(function*(page: PageData) {
 <ol class="atlas">${rows}</ol>`
 })
 
+// Codes with framed patches on the page.
+const FRAMED = 8
+
+/** Selects the codes with framed patches. */
+export const framed = ({ codes }: Pick<PageData, "codes">): PageData["codes"] =>
+  codes.filter(({ matching = [], mismatching = [] }) => matching.length > 0 && mismatching.length > 0).slice(0, FRAMED)
+
+const windows = (pictures: CodeRow["patches"], alt: string) => {
+  const on = Pictures.strip(pictures)
+  return Pictures.image(on, alt, Math.min(2, 320 / on.width), Math.min(1.5, 240 / on.width))
+}
+
+/** Renders the section of patches in their pictures: those that match their code, and those that do not. */
+export const examples = Effect.fnUntraced(function*(page: PageData) {
+  const cards = yield* Effect.forEach(
+    framed(page),
+    Effect.fnUntraced(function*({ code, matching = [], mismatching = [], share }: CodeRow) {
+      return panels([
+        ["match", yield* windows(matching, `${matching.length} patches that match code ${code}`)],
+        ["do not match", yield* windows(mismatching, `${mismatching.length} patches that do not match code ${code}`)]
+      ], html`code ${code} <span class="muted">${Numbers.percent(share)} of all patches</span>`)
+    })
+  )
+  return html`<p>Patches of a code in their images, framed in red. Those that match are those whose features the decoder reconstructs best from the code. It reconstructs the others worst. Patches that do not match show what the code does not tell.</p>
+<div class="cards">${cards}</div>`
+})
+
 const coded = Effect.fnUntraced(
   function*({ codes, cosine, grid, name, picture }: CodedImage, means: PageData["means"]) {
     const size = cellSize(grid)

@@ -24,6 +24,9 @@ export interface CodeRow {
   readonly count: number
   readonly share: number
   readonly patches: ReadonlyArray<Picture>
+  /** Patches framed in their pictures: those that match the code most, and those that match it least. Absent if that is unknown. */
+  readonly matching?: ReadonlyArray<Picture>
+  readonly mismatching?: ReadonlyArray<Picture>
 }
 
 /** An image and the codes of its patches, row-major on `grid`. */

@@ -57,6 +57,7 @@ export const render = Effect.fn("patchword.ReportPage.render")(
       if (present) sections.push({ id, title, content })
     }
     add(page.codes.length > 0, "codebook", "The codebook", yield* Codes.atlas(page))
+    add(Codes.framed(page).length > 0, "matches", "Codes in their images", yield* Codes.examples(page))
     add(page.coded.length > 0, "images", "Images as codes", yield* Codes.images(page))
     add(page.masked.length > 0, "masks", "Behind the mask", yield* Codes.predictions(page))
     add(curves.length > 0, "training", "Training", Charts.figures(curves, 0))
