@@ -79,6 +79,11 @@ describe("evaluate", () => {
           const one = yield* found("evaluate", `${run}/${name}`, ...sets)
           assert.deepStrictEqual(one.loss, others[name]!.loss)
         }
+        const inspected = yield* found("inspect", run)
+        const stages = inspected.stages as ReadonlyArray<{ readonly stage: string; readonly lastEvaluation?: object }>
+        assert.deepStrictEqual(stages.map(({ stage }) => stage), ["finetune", "finetune-best", "finetune-ema"])
+        assert.containsAllKeys(stages[0]!.lastEvaluation, ["top1", "loss", "averagedTop1", "averagedLoss"])
+        assert.match(yield* said("inspect", run), /evaluation +top1 [\d.]+, loss [\d.]+, .*, after step 6\n/)
         const text = yield* said(...tuning, "--out", run)
         assert.match(
           text,

@@ -193,8 +193,9 @@ const run = (found: Found<"Run">): ReadonlyArray<string> => [
     ["folder", found.path],
     ["computed on", found.computedOn.map(ComputedOn.show).join(", then ")]
   ]),
-  ...found.stages.flatMap(({ continuedFrom, lastBatch, stage, weights: left }) => {
+  ...found.stages.flatMap(({ continuedFrom, lastBatch, lastEvaluation, stage, weights: left }) => {
     const { stage: _, step, ...measured } = lastBatch ?? {}
+    const { stage: __, step: evaluated, ...found } = lastEvaluation ?? {}
     const shown = left === undefined
       ? [
         ["continued from", continuedFrom && ContinuedFrom.show(continuedFrom)],
@@ -207,6 +208,7 @@ const run = (found: Found<"Run">): ReadonlyArray<string> => [
       ...rows([
         ["step", step === undefined ? undefined : `${step}${left === undefined ? ", not finished" : ", finished"}`],
         ["last batch", measures(measured)],
+        ["evaluation", evaluated === undefined ? undefined : `${measures(found)}, after step ${evaluated}`],
         ...shown
       ])
     ]

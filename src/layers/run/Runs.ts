@@ -75,6 +75,9 @@ export const Row = Schema.StructWithRest(
 )
 export type Row = typeof Row.Type
 
+/** Returns the name under which the log has the evaluations of a stage during its training. */
+export const evaluationsOf = (stage: string): string => `${stage}-validation`
+
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
 const STAGES = "stages"

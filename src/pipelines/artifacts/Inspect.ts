@@ -26,7 +26,7 @@ import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import * as Results from "../../layers/run/Results.ts"
-import { Environment, Row, Unreadable } from "../../layers/run/Runs.ts"
+import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Runs.ts"
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
@@ -80,6 +80,8 @@ export const RunFolder = Schema.TaggedStruct("Run", {
     continuedFrom: Schema.optionalKey(ContinuedFrom.ContinuedFrom),
     /** The metrics of the last step, on its own batch. */
     lastBatch: Schema.optionalKey(Row),
+    /** The last evaluation during the training. */
+    lastEvaluation: Schema.optionalKey(Row),
     weights: Schema.optionalKey(WeightsFile)
   })),
   /** The engines of the stage, in order. */
@@ -494,16 +496,21 @@ const makeInspect = Effect.gen(function*() {
       Schema.decodeEffect(Json.text(Environment))((yield* text("environment.json")) || "{}"),
       ({ message }) => new Unreadable({ file: path.join(given, "environment.json"), problem: message })
     )
+    const logged = [...rows.map(({ stage }) => stage), ...saved]
+    const evaluations = new Set(logged.map(evaluationsOf))
+    const known = new Set(logged.filter((stage) => !evaluations.has(stage)))
     const stages = yield* Effect.forEach(
-      [...new Set([...rows.map(({ stage }) => stage), ...saved])],
+      known,
       Effect.fnUntraced(function*(stage) {
         const finished = saved.includes(stage)
         const lastBatch = rows.findLast((row) => row.stage === stage)
+        const lastEvaluation = rows.findLast((row) => row.stage === evaluationsOf(stage))
         return {
           stage,
           finished,
           ...(continuedFrom[stage] !== undefined && { continuedFrom: continuedFrom[stage] }),
           ...(lastBatch === undefined ? {} : { lastBatch }),
+          ...(lastEvaluation === undefined ? {} : { lastEvaluation }),
           ...(finished ? { weights: yield* weights(path.join(given, "stages", `${stage}.safetensors`)) } : {})
         }
       })

@@ -13,7 +13,7 @@ import { Engine, type EngineError, Reason, type TrainHandle } from "../../layers
 import * as Files from "../../layers/files/Files.ts"
 import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints.ts"
 import { Progress } from "../../layers/run/Progress.ts"
-import { Runs, type RunsError } from "../../layers/run/Runs.ts"
+import { evaluationsOf, Runs, type RunsError } from "../../layers/run/Runs.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AdamW from "../../nn/optimizer/AdamW.ts"
 import type { HostOf, TrainStep } from "../../shapes/Step.ts"
@@ -68,9 +68,6 @@ export interface Evaluation<S, E, R> {
     }
   ) => Effect.Effect<Evaluated, E, R>
 }
-
-/** The name of the rows of evaluations in the log. */
-const rowsOf = (stage: string): string => `${stage}-validation`
 
 /** The parts of a stage that the loop needs. */
 export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3 = never, R3 = never> {
@@ -156,7 +153,7 @@ const resume = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
       )
     }
     const last = Option.getOrUndefined(Schema.decodeUnknownOption(Last)(latest?.extra))?.evaluation
-    if (options.evaluation !== undefined) yield* runs.rewind(rowsOf(stage), (last?.steps ?? 0) + 1)
+    if (options.evaluation !== undefined) yield* runs.rewind(evaluationsOf(stage), (last?.steps ?? 0) + 1)
     return {
       evaluated: last,
       handle: yield* engine.train(step, state, start),
@@ -355,7 +352,7 @@ export const train = Effect.fn("patchword.train")(
       const { row, value } = yield* evaluation.run(state, { steps, before: evaluated?.value, computedOn })
       // An interruption between the two would leave a second row.
       yield* Effect.uninterruptible(
-        Effect.tap(runs.log({ stage: rowsOf(stage), step: steps, ...row }), () =>
+        Effect.tap(runs.log({ stage: evaluationsOf(stage), step: steps, ...row }), () =>
           Effect.sync(() => {
             evaluated = { steps, value }
           }))
