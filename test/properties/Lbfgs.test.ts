@@ -64,25 +64,21 @@ describe("Lbfgs", () => {
     assert.strictEqual(values.length, 1)
   })
 
-  it("goes on below the rounding of values where it is told of it", () => {
-    const objective: Objective = (point) => {
-      const offset = point.map((value, i) => (value - 1) * Math.sqrt(1 + 30 * i))
-      return {
-        value: 1000 + offset.reduce((sum, x) => sum + x * x, 0) / 2,
-        gradient: offset.map((x, i) => x * Math.sqrt(1 + 30 * i))
-      }
-    }
-    const found = (rounding: number | undefined) => {
-      const search = Lbfgs.minimise(new Float64Array(5), {
-        iterations: 200,
-        tolerance: 1e-12,
-        ...(rounding === undefined ? {} : { rounding })
-      })
+  it("stops at a step that decreases the value by little, where it is told so", () => {
+    const objective: Objective = (point) => ({
+      value: point.reduce((sum, x, i) => sum + (1 + i) * (x - 1) ** 4, 0),
+      gradient: point.map((x, i) => 4 * (1 + i) * (x - 1) ** 3)
+    })
+    const found = (decrease: number) => {
+      const search = Lbfgs.minimise(new Float64Array(5), { iterations: 200, tolerance: 1e-12, decrease })
+      let count = 0
       let next = search.next()
-      while (next.done !== true) next = search.next(objective(next.value))
-      return Math.hypot(...objective(next.value).gradient)
+      for (; next.done !== true; count++) next = search.next(objective(next.value))
+      return { count, value: objective(next.value).value }
     }
-    assert.isBelow(found(1e-14), 1e-10)
-    assert.isAbove(found(undefined), 1e-10)
+    const [soon, late] = [found(1e-3), found(0)]
+    assert.isBelow(soon.count, late.count)
+    assert.isBelow(soon.value, 0.1)
+    assert.isBelow(late.value, soon.value)
   })
 })

@@ -29,10 +29,10 @@ export interface Options {
   /** The gradient norm below which the solver stops; default 1e-5. */
   readonly tolerance?: number
   /**
-   * The relative rounding error of values. A step that changes the value by no more is taken if it shortens the gradient. By
-   * default such a step is not taken, which ends the search.
+   * The decrease of the value, over the value or 1, below which the solver stops (`ftol` of SciPy); default 0, which is a step
+   * that does not decrease it.
    */
-  readonly rounding?: number
+  readonly decrease?: number
 }
 
 const MEMORY = 10
@@ -74,7 +74,7 @@ export function* minimise(
   start: Float64Array,
   options: Options
 ): Generator<Float64Array, Float64Array, Evaluation> {
-  const { iterations, rounding, tolerance = 1e-5 } = options
+  const { decrease = 0, iterations, tolerance = 1e-5 } = options
   let point = start
   let here: Evaluation = yield point
   let pairs: ReadonlyArray<Pair> = []
@@ -82,25 +82,24 @@ export function* minimise(
     if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
     const heading = direction(here.gradient, pairs)
     const slope = dot(heading, here.gradient)
-    const sameButFlatter = ({ gradient, value }: Evaluation): boolean =>
-      rounding !== undefined && Math.abs(value - here.value) <= rounding * Math.abs(here.value) &&
-      dot(gradient, gradient) < dot(here.gradient, here.gradient)
     const lower = ({ value }: Evaluation): boolean => value <= here.value + SUFFICIENT * length * slope
     let length = 1
     let next = along(point, length, heading)
     let there: Evaluation = yield next
-    for (let halving = 0; halving < HALVINGS && !lower(there) && !sameButFlatter(there); halving++) {
+    for (let halving = 0; halving < HALVINGS && !lower(there); halving++) {
       length /= 2
       next = along(point, length, heading)
       there = yield next
     }
-    if (!(there.value < here.value) && !sameButFlatter(there)) break
+    if (!(there.value < here.value)) break
     const step = along(next, -1, point)
     const change = along(there.gradient, -1, here.gradient)
     const curvature = dot(step, change)
     if (curvature > 1e-12) pairs = [...pairs, { step, change, rho: 1 / curvature }].slice(-MEMORY)
+    const gain = (here.value - there.value) / Math.max(Math.abs(here.value), Math.abs(there.value), 1)
     point = next
     here = there
+    if (gain < decrease) break
   }
   return point
 }

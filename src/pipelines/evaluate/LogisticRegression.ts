@@ -27,8 +27,8 @@ export interface Regressed {
   readonly atEdge: boolean
 }
 
-/** The relative rounding error of a sum of 64 bits. */
-const ROUNDING = 1e-14
+/** The relative decrease of the loss below which scikit-learn stops as well. */
+const DECREASE = 64 * Number.EPSILON
 
 /**
  * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum.
@@ -41,7 +41,7 @@ export const fit = Effect.fnUntraced(function*(
 ) {
   const { iterations, tolerance } = options
   const l2 = 1 / (c * examples.labels.length)
-  const search = Lbfgs.minimise(from, { iterations, tolerance, rounding: ROUNDING })
+  const search = Lbfgs.minimise(from, { iterations, tolerance, decrease: DECREASE })
   let next = search.next()
   while (next.done !== true) {
     const run = LogisticRegression.steps(examples, next.value, l2)
