@@ -41,6 +41,13 @@ export {
   type Test,
   type Tested
 } from "./evaluate/Robustness.ts"
+export {
+  evaluateSegmenter,
+  type Example,
+  type LookOptions,
+  open as openSegmenter,
+  type Segmented
+} from "./evaluate/Segmentation.ts"
 export * as TestFolders from "./evaluate/TestFolders.ts"
 export { finetune } from "./Finetune.ts"
 export { type Plan, plan, type PlanOptions } from "./Plan.ts"
@@ -48,13 +55,17 @@ export { pretrain, type PretrainOptions } from "./Pretrain.ts"
 export * as Atlas from "./report/Atlas.ts"
 export * as ReportPage from "./report/ReportPage.ts"
 export * as RobustnessPage from "./report/RobustnessPage.ts"
+export { segment, type SegmentStart } from "./Segment.ts"
+export { segmentFrozen } from "./SegmentFrozen.ts"
 export * as SelfDistillation from "./SelfDistillation.ts"
 export { study, type StudyOptions, type StudyTeacher } from "./study/Study.ts"
 export { StudyPlan, studyPlan } from "./study/StudyPlan.ts"
 export * as Backbone from "./trained/Backbone.ts"
 export * as Classifier from "./trained/Classifier.ts"
 export * as Network from "./trained/Network.ts"
+export * as Segmenter from "./trained/Segmenter.ts"
 export * as Tokenizer from "./trained/Tokenizer.ts"
+export * as AnnotatedBatches from "./training/AnnotatedBatches.ts"
 export * as Batches from "./training/Batches.ts"
 export * as Continuation from "./training/Continuation.ts"
 export * as EvaluationMetrics from "./training/EvaluationMetrics.ts"

@@ -48,7 +48,8 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   [
     "segmentation",
     { stride: 1, batchSize: 2, taps: [1, 1, 1, 1], channels: 3, auxiliary: 0, layerDecay: 1, resize: [1, 1] },
-    "missing keys: seed, vit, lr, betas, weightDecay, steps, warmup, scale"
+    "missing keys: seed, vit, head, lr, backboneRate, schedule, betas, weightDecay, steps, warmup, scale, maxClassShare, " +
+    "distort, mean, std, frozen"
   ],
   ["pretrain.mask.count", 36, "expected fewer than the 36 patches, got 36"],
   ["pretrain.mask.minBlock", 15, "expected at most mask.count 14, got 15"],

@@ -1,5 +1,5 @@
 /**
- * The settings of training a segmenter (UperNet) on a pretrained network, as published for ADE20K. No stage uses them yet.
+ * The settings of training a segmenter on a pretrained network: UperNet, as published for ADE20K, or a linear head.
  *
  * ```ts
  * import assert from "node:assert"
@@ -12,6 +12,14 @@ import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
 import { VitConfig } from "./VitConfig.ts"
 
+/** The logistic regression that learns a linear head on the features of a frozen network. */
+export const Frozen = Schema.Struct({
+  imageSize: Quantity.Size.annotateKey({ description: "Side of the windows that the frozen network sees, in pixels." }),
+  images: Quantity.Count.annotateKey({ description: "Images that it learns from: the first ones of the split." }),
+  l2: Quantity.NonNegative.annotateKey({ description: "L2 penalty." }),
+  iterations: Quantity.Count.annotateKey({ description: "Largest number of iterations of the solver." })
+})
+
 /** The settings of a segmentation run. The number of classes comes with the data. */
 export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchword/SegmentationConfig")(
   Schema.Struct({
@@ -19,6 +27,10 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     seed: Schema.Int.annotateKey({ description: "Random seed of the stage." }),
     /** The network; `vit.imageSize` is the side of the crops. */
     vit: VitConfig.annotateKey({ description: "The network." }),
+    /** The head: UperNet on four blocks, or a linear layer on the last of them. */
+    head: Schema.Literals(["upernet", "linear"]).annotateKey({
+      description: "Head: upernet, or linear on the last of the taps."
+    }),
     /** The blocks whose patch tokens form the four levels of the feature pyramid, counted from 1. */
     taps: Schema.Tuple([Quantity.Count, Quantity.Count, Quantity.Count, Quantity.Count]).annotateKey({
       description: "Blocks whose patch tokens form the feature pyramid, counted from 1."
@@ -31,8 +43,14 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     layerDecay: Quantity.Factor.annotateKey({
       description: "Factor of the learning rate from each block to the one before it."
     }),
-    /** Peak learning rate. It falls linearly to 0. */
-    lr: Quantity.Positive.annotateKey({ description: "Peak learning rate. It falls linearly to 0." }),
+    /** Peak learning rate. */
+    lr: Quantity.Positive.annotateKey({ description: "Peak learning rate." }),
+    /** Factor of the backbone's learning rate. */
+    backboneRate: Quantity.Factor.annotateKey({ description: "Factor of the backbone's learning rate." }),
+    /** The way in which the learning rate falls to 0. */
+    schedule: Schema.Literals(["linear", "cosine"]).annotateKey({
+      description: "The way in which the learning rate falls to 0: linear or cosine."
+    }),
     /** Decay rates of the first and second moment. */
     betas: Schema.Tuple([Quantity.Rate, Quantity.Rate]).annotateKey({
       description: "Decay rates of the first and second moment of AdamW."
@@ -48,13 +66,28 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in steps." }),
     /**
      * The size that images are resized to fit, `[long, short]` side in pixels. It is multiplied by a random factor within
-     * `scale`.
+     * `scale`. Null for images that keep their size.
      */
-    resize: Schema.Tuple([Quantity.Count, Quantity.Count]).annotateKey({
-      description: "Long and short side that images are resized to fit, in pixels."
+    resize: Schema.NullOr(Schema.Tuple([Quantity.Count, Quantity.Count])).annotateKey({
+      description: "Long and short side that images are resized to fit, in pixels; null for none."
     }),
     scale: Schema.Tuple([Quantity.Positive, Quantity.Positive]).annotateKey({
       description: "Smallest and largest random factor of that size."
+    }),
+    /** Largest share of one class in a crop. Other crops are drawn again, ten times at most. */
+    maxClassShare: Quantity.Share.annotateKey({
+      description: "Largest share of one class in a crop; others are drawn again. 1 for any."
+    }),
+    /** True if the colours of the crops are distorted. */
+    distort: Schema.Boolean.annotateKey({ description: "True if the colours of the crops are distorted." }),
+    /** Mean and standard deviation of each channel, for values from 0 to 1. */
+    mean: Quantity.Channels.annotateKey({ description: "Mean of each channel, for values from 0 to 1." }),
+    std: Schema.Tuple([Quantity.Positive, Quantity.Positive, Quantity.Positive]).annotateKey({
+      description: "Standard deviation of each channel."
+    }),
+    /** Logistic regression on the features of the frozen network; null for none. */
+    frozen: Schema.NullOr(Frozen).annotateKey({
+      description: "Logistic regression on the features of the frozen network; null for none."
     }),
     /** Distance between the windows of sliding-window evaluation, in pixels. */
     stride: Quantity.Count.annotateKey({ description: "Distance between the windows of evaluation, in pixels." })
@@ -68,5 +101,5 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
         : [{ path: ["warmup"], issue: `expected fewer steps than the ${steps} of the stage, got ${warmup}` }])
     ])
   ),
-  { description: "Training of a segmenter (UperNet); null if no recipe is published. No stage uses it yet." }
+  { description: "Training of a segmenter; null if there is no recipe." }
 ) {}

@@ -224,6 +224,8 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   readonly schema: Schema.Codec<C, Json.Json>
   /** The optimizer: length of the stage, learning rates, weight decay. */
   readonly optimizer: OptimizerConfig
+  /** Returns the learning rate of a step, counted from 0; by default that of the optimizer's configuration. */
+  readonly rate?: (step: number) => number
   /** Number of steps of one epoch. */
   readonly stepsPerEpoch: number
   readonly step: TrainStep<S, B, M>
@@ -322,7 +324,7 @@ export const train = <
     } = options
     const config = toJson(schema, yield* Config.check(schema, stage)(options.config))
     const { total } = optimizer.steps(stepsPerEpoch)
-    const rate = optimizer.learningRate(stepsPerEpoch)
+    const rate = options.rate ?? optimizer.learningRate(stepsPerEpoch)
     const weightDecay = optimizer.weightDecayAt(stepsPerEpoch)
     const { accumulate = 1, batchSize } = optimizer
     const { warmup } = optimizer.steps(stepsPerEpoch)

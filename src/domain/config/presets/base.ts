@@ -161,11 +161,14 @@ export const segmentation = new SegmentationConfig({
     relativePositions: "perBlock", // code
     dropPath: 0.15 // code
   }),
+  head: "upernet", // section 3.2
   taps: [4, 6, 8, 12], // code: 3, 5, 7 and 11, counted from 0
   channels: 768, // code
   auxiliary: 0.4, // code
   layerDecay: 0.75, // code; table 11 searched 0.75, 0.8 and 0.85
   lr: 5e-5, // code; table 11 searched 5e-5, 8e-5 and 1e-4
+  backboneRate: 1, // code
+  schedule: "linear", // code: poly with the power 1
   betas: [0.9, 0.999], // code
   weightDecay: 0.05, // table 11, code
   batchSize: 16, // table 11, code: 8 times 2
@@ -173,6 +176,10 @@ export const segmentation = new SegmentationConfig({
   warmup: 1500, // table 11, code
   resize: [2048, 512], // code
   scale: [0.5, 2], // code
+  maxClassShare: 0.75, // code
+  distort: true, // code
+  ...imagenet, // code
+  frozen: null,
   stride: 341 // code
 })
 
