@@ -180,6 +180,16 @@ const initial = Effect.fnUntraced(function*(
   return AdamW.initial(parameters, spec, optimizer.accumulate, ema !== null)
 })
 
+/** The side from which on the official code evaluates whole images (`crop_pct`). */
+const WHOLE_FROM = 384
+
+/** Says so if large images are cropped for evaluation, unlike in the official code. */
+const croppedLate = ({ augment: { evaluationCrop }, vit: { imageSize } }: FinetuneConfig): ReadonlyArray<string> =>
+  imageSize < WHOLE_FROM || evaluationCrop === 1 ? [] : [
+    `evaluation crops ${evaluationCrop} of each image. From ${WHOLE_FROM} pixels on, the official code takes the whole image: ` +
+    "set augment.evaluationCrop to 1"
+  ]
+
 /** Returns the row of a step in the log. */
 const measure = ({ accuracy, gradientNorm, loss }: HostOf<FinetuneStep.Metrics>) => ({
   loss: HostTensor.item(loss),
@@ -286,7 +296,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   if (start !== undefined) yield* Start.checkAgreement(stage, config, start)
   const begun = start && Start.tensorsOf(config, classes, start)
   const { message } = yield* Progress
-  for (const line of begun?.said ?? []) yield* message(`${stage}: ${line}`)
+  for (const line of [...begun?.said ?? [], ...croppedLate(config)]) yield* message(`${stage}: ${line}`)
   const step = stepOf(config, classes.length)
   const made = yield* data(config, set, step.batch)
   const evaluation = chooser && (yield* choosing(stage, config, classes, chooser, rule, made.stepsPerEpoch))

@@ -178,6 +178,19 @@ describe("fine-tuning", () => {
         })
     )
 
+    it.effect("says that large images are evaluated as a whole in the official code", () =>
+      Effect.gen(function*() {
+        const large = (evaluationCrop: number) =>
+          new FinetuneConfig({
+            ...config,
+            vit: new VitConfig({ ...config.vit, imageSize: 384, patchSize: 96 }),
+            augment: { ...config.augment, evaluationCrop }
+          })
+        const cropped = yield* begun(undefined, train, large(0.875))
+        assert.match(cropped.said.join(), /^finetune: evaluation crops 0\.875 .*set augment\.evaluationCrop to 1$/)
+        assert.deepStrictEqual((yield* begun(undefined, train, large(1))).said, [])
+      }))
+
     it.effect("keeps the moving average of the weights beside them", () =>
       Effect.gen(function*() {
         const preset = micro({ duration: 3, batchSize: 4, accumulate: 2 })
