@@ -247,16 +247,16 @@ export const table6: Ablation = {
 export const all: ReadonlyArray<Ablation> = [table4, table5, table6]
 
 /** Returns the paper's number for a figure of a row, as it is printed; `null` if the paper has none. */
-export const paper = ({ number }: Ablation, { place }: Row, measure: Measure): number | null =>
-  place === undefined
+export const paper = (table: Ablation, row: Row, measure: Measure): number | null =>
+  row.place === undefined
     ? null
-    : PaperTables.find({ table: number, ...place, column: measures[measure].column })?.value ?? null
+    : PaperTables.find({ table: table.number, ...row.place, column: measures[measure].column })?.value ?? null
 
 /** Returns the changes of a row with a random seed for all stages. */
-export const seeded = ({ changes }: Row, seed: number): Preset.Changes => ({
-  ...changes,
-  tokenizer: { ...changes.tokenizer, seed },
-  pretrain: { ...changes.pretrain, seed },
-  finetune: { ...changes.finetune, seed },
-  probe: { ...changes.probe, seed }
+export const seeded = (row: Row, seed: number): Preset.Changes => ({
+  ...row.changes,
+  tokenizer: { ...row.changes.tokenizer, seed },
+  pretrain: { ...row.changes.pretrain, seed },
+  finetune: { ...row.changes.finetune, seed },
+  probe: { ...row.changes.probe, seed }
 })

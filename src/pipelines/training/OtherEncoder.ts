@@ -33,8 +33,8 @@ export interface OtherEncoder {
 const ENCODER = "encoder."
 
 /** Returns the settings of a tokenizer's encoder. It sees images from -1 to 1. */
-export const settingsOf = ({ encoder }: TokenizerConfig): Pick<OtherEncoder, "encoder" | "channels"> => ({
-  encoder,
+export const settingsOf = (config: TokenizerConfig): Pick<OtherEncoder, "encoder" | "channels"> => ({
+  encoder: config.encoder,
   channels: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
 })
 
@@ -78,8 +78,9 @@ export const ofTeacher = (teacher: TeacherEncoder.TeacherEncoder): OtherEncoder 
  */
 export const configOf = (
   config: FinetuneConfig,
-  { channels, encoder }: Pick<OtherEncoder, "channels" | "encoder">
+  other: Pick<OtherEncoder, "channels" | "encoder">
 ): Effect.Effect<FinetuneConfig, Config.ConfigError> => {
+  const { channels, encoder } = other
   const { depth, heads, layerScale, mlpRatio, normEpsilon, patchSize, qkvBias, relativePositions, width } = encoder
   const { normEpsilon: _, ...own } = config.vit
   return Config.check(FinetuneConfig, "finetune")({
