@@ -102,9 +102,10 @@ const copied = <T extends object>(parameters: T): T => {
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
 /** Tests whether the weight decay changes from update to update. */
-export const isScheduled = (
-  { weightDecay, weightDecayEnd }: Pick<Options, "weightDecay" | "weightDecayEnd">
-): boolean => weightDecayEnd !== undefined && weightDecayEnd !== weightDecay
+export const isScheduled = (options: Pick<Options, "weightDecay" | "weightDecayEnd">): boolean => {
+  const { weightDecay, weightDecayEnd } = options
+  return weightDecayEnd !== undefined && weightDecayEnd !== weightDecay
+}
 
 /** Specifies `Hyper` in a batch. `scheduled` adds a weight decay that changes ({@link isScheduled}). */
 export const hyperSpec = (accumulate = 1, scheduled = false): SpecOf<Hyper> => ({
