@@ -1,6 +1,17 @@
 /**
  * An encoder that was not pretrained as a backbone, as the start of a classifier: that of a tokenizer, or a teacher (paper,
  * table 6).
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Presets } from "patchword/domain"
+ * import { OtherEncoder } from "patchword/pipelines"
+ *
+ * const { finetune, tokenizer } = Presets.tiny
+ * const config = Effect.runSync(OtherEncoder.configOf(finetune, OtherEncoder.settingsOf(tokenizer)))
+ * assert.deepStrictEqual([config.vit.absolutePositions, config.vit.relativePositions], [true, "none"])
+ * ```
  */
 import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
