@@ -33,7 +33,12 @@ const CACHE: Stop = {
 }
 const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
 
-const VERBS: Readonly<Record<string, Stop>> = { demo: TRAINING, pretrain: TRAINING, finetune: TRAINING }
+const VERBS: Readonly<Record<string, Stop>> = {
+  demo: TRAINING,
+  pretrain: TRAINING,
+  finetune: TRAINING,
+  segment: TRAINING
+}
 
 const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop =>
   verb === "tokenizer" ? below === "cache" ? CACHE : TRAINING : VERBS[verb] ?? OTHER

@@ -1,0 +1,139 @@
+/**
+ * The scores of a segmenter as one self-contained HTML page, with images beside their labels and predictions. It has no script.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { SegmentationPage } from "patchword/pipelines"
+ *
+ * const page = await Effect.runPromise(SegmentationPage.render({ stage: "segment", found: [] }, []))
+ * assert.ok(page.includes("<h1>Segmentation by segment</h1>"))
+ * ```
+ */
+import { Effect } from "effect"
+import * as LabelMap from "../../domain/pixels/LabelMap.ts"
+import { version } from "../../domain/values/Version.ts"
+import type { Example, Segmented } from "../evaluate/Segmentation.ts"
+import { type Html, html, raw } from "./Html.ts"
+import * as Numbers from "./Numbers.ts"
+import * as Pictures from "./Pictures.ts"
+import { style } from "./Style.ts"
+
+/** The scores of a stage on each split, and those of random weights. */
+export interface Figures {
+  readonly stage: string
+  readonly found: ReadonlyArray<Segmented>
+  readonly random?: ReadonlyArray<Segmented>
+}
+
+/** An image of a split. */
+export interface Shown extends Example {
+  readonly split: string
+}
+
+const UNKNOWN: Pictures.Colour = [128, 128, 128]
+
+/** Sides of pictures on the page, at most. */
+const SIDE = 192
+
+/** Returns the colour of a class. Neighbouring numbers get colours that are far apart. */
+const colourOf = (label: number): Pictures.Colour => {
+  if (label === LabelMap.IGNORED) return UNKNOWN
+  if (label === 0) return [40, 40, 48]
+  const turn = label * 0.618034 % 1 * 2 * Math.PI
+  const light = 150 + 35 * (label % 3)
+  const channel = (at: number): number => Math.round(Math.min(255, Math.max(0, light + 75 * Math.cos(turn + at))))
+  return [channel(0), channel(2.1), channel(4.2)]
+}
+
+const css = ([red, green, blue]: Pictures.Colour): string => `rgb(${red} ${green} ${blue})`
+
+/** Draws an image, its labels and the prediction side by side. Large images are thinned out. */
+const drawn = ({ labels, picture, predicted }: Shown): Pictures.Canvas => {
+  const step = Math.max(1, Math.ceil(Math.max(picture.width, picture.height) / SIDE))
+  const [width, height] = [Math.ceil(picture.width / step), Math.ceil(picture.height / step)]
+  const on = Pictures.canvas(3 * width + 2, height)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = y * step * picture.width + x * step
+      const colours = [
+        Pictures.pixel(picture, x * step, y * step),
+        colourOf(labels.data[at]!),
+        colourOf(predicted.data[at]!)
+      ]
+      colours.forEach((colour, i) => Pictures.fill(on, colour, i * (width + 1) + x, y, 1, 1))
+    }
+  }
+  return on
+}
+
+const percent = (share: number | undefined): string => share === undefined ? "–" : (100 * share).toFixed(1)
+
+const table = ({ found, random }: Figures): Html =>
+  html`<section aria-labelledby="splits"><h2 id="splits">Splits</h2>
+<div class="scroll" role="region" aria-labelledby="splits" tabindex="0"><table>
+<thead><tr><th scope="col">Split</th><th scope="col" class="number">Images</th><th scope="col" class="number">mIoU, %</th><th scope="col" class="number">mAcc, %</th><th scope="col" class="number">aAcc, %</th>${
+    random === undefined ? undefined : html`<th scope="col" class="number">Random weights, mIoU, %</th>`
+  }</tr></thead>
+<tbody>${
+    found.map(({ images, meanAccuracy, meanIou, pixelAccuracy, split }, i) =>
+      html`<tr><th scope="row">${split}</th><td class="number">${Numbers.count(images)}</td>${
+        [meanIou, meanAccuracy, pixelAccuracy].map((share) => html`<td class="number">${percent(share)}</td>`)
+      }${random === undefined ? undefined : html`<td class="number">${percent(random[i]?.meanIou)}</td>`}</tr>\n`
+    )
+  }</tbody></table></div>
+<p class="note after">mIoU: the mean over classes of intersection over union, over all pixels of a split. mAcc: the mean share of a class's pixels that are found. aAcc: the share of all pixels. Pixels without a label do not count.</p></section>`
+
+const classes = ({ found }: Figures): Html =>
+  html`<section aria-labelledby="classes"><h2 id="classes">Classes</h2>
+<div class="scroll" role="region" aria-labelledby="classes" tabindex="0"><table>
+<thead><tr><th scope="col">IoU, %</th>${
+    found.map(({ split }) => html`<th scope="col" class="number">${split}</th>`)
+  }</tr></thead>
+<tbody>${
+    (found[0]?.classes ?? []).map((name, at) =>
+      html`<tr><th scope="row"><span class="swatch" style="background:${css(colourOf(at))}"></span>${name}</th>${
+        found.map(({ iou }) => html`<td class="number">${percent(iou[at])}</td>`)
+      }</tr>\n`
+    )
+  }</tbody></table></div></section>`
+
+const own = `
+.swatch { display: inline-block; width: .8em; height: .8em; margin-right: .5em; vertical-align: baseline }
+.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem }
+.examples figure { margin: 0 }
+.examples img { width: 100%; height: auto; image-rendering: pixelated }
+`
+
+/** Renders the page. */
+export const render = Effect.fnUntraced(function*(figures: Figures, examples: ReadonlyArray<Shown>) {
+  const figuresOf = yield* Effect.forEach(
+    examples,
+    Effect.fnUntraced(function*(shown) {
+      const alt = `${shown.name} of ${shown.split}: the image, its labels, the prediction`
+      const image = yield* Pictures.image(drawn(shown), alt, 1)
+      return html`<figure>${image}<figcaption class="muted">${shown.split}: ${shown.name}</figcaption></figure>\n`
+    })
+  )
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>patchword: segmentation by ${figures.stage}</title>
+<style>${raw(style)}${raw(own)}</style>
+</head>
+<body>
+<header><p class="kicker">patchword ${version}</p><h1>Segmentation by ${figures.stage}</h1></header>
+<main>
+${table(figures)}
+<section aria-labelledby="examples"><h2 id="examples">Images</h2>
+<p class="note">Each row: the image, its labels, the prediction.</p>
+<div class="examples">${figuresOf}</div></section>
+${classes(figures)}
+</main>
+</body>
+</html>
+`.html
+})
