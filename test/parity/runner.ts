@@ -22,7 +22,7 @@ import { robustness } from "./fixtures/robustness.ts"
 import { segAugment } from "./fixtures/segAugment.ts"
 import { segmentation } from "./fixtures/segmentation.ts"
 import * as Segmenter from "./fixtures/segmenter.ts"
-import { slideInference } from "./fixtures/slideInference.ts"
+import { multiscaleFlip, slideInference } from "./fixtures/slideInference.ts"
 import * as Teacher from "./fixtures/teacher.ts"
 import * as Timm from "./fixtures/timm.ts"
 import { vqkd } from "./fixtures/vqkd.ts"
@@ -47,6 +47,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   misc,
   mixup,
   model_ema: modelEma,
+  multiscale_flip: multiscaleFlip,
   probe_sweep: probeSweep,
   quantizer,
   relpos,
