@@ -64,9 +64,11 @@ const patchesOf = Effect.fnUntraced(function*(
   tensors: Weights.Tensors,
   count: number
 ) {
-  const { mean, resize, std, stride, vit: { grid, imageSize: size, patchSize, width } } = config
+  const { finalNorm, mean, resize, std, stride, vit: { grid, imageSize: size, patchSize, width } } = config
   const classes = set.pixelClasses.length
-  const inference = PatchFeatures.inference(Segmenter.sizes(config, classes), Dim.named("windows", BATCH))
+  const inference = PatchFeatures.inference(Segmenter.sizes(config, classes), Dim.named("windows", BATCH), {
+    finalNorm
+  })
   const backbone = Inference.renamed(tensors, (name) => name.startsWith("backbone.") ? name : undefined)
   const handle = yield* Inference.open(inference, Inference.parameters(backbone))
   const { report } = yield* Progress
@@ -180,9 +182,10 @@ const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes
 type Frozen = NonNullable<SegmentationConfig["frozen"]>
 
 /** The configuration of a frozen segmenter: its network sees whole windows, side by side. */
-const frozenConfig = (config: SegmentationConfig, { imageSize }: Frozen): SegmentationConfig =>
+const frozenConfig = (config: SegmentationConfig, { finalNorm, imageSize }: Frozen): SegmentationConfig =>
   new SegmentationConfig({
     ...config,
+    finalNorm,
     vit: new VitConfig({ ...config.vit, imageSize, dropPath: 0 }),
     stride: imageSize
   })

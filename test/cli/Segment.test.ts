@@ -34,7 +34,12 @@ const flags = [...common, "--threads", "1", "--tests", "val"]
 interface Found {
   readonly page: string
   readonly found: ReadonlyArray<
-    { readonly split: string; readonly meanIou: number; readonly iou: ReadonlyArray<number> }
+    {
+      readonly split: string
+      readonly meanIou: number
+      readonly foregroundIou: number
+      readonly iou: ReadonlyArray<number>
+    }
   >
   readonly random?: ReadonlyArray<object>
 }
@@ -58,7 +63,7 @@ describe("patchword segment", () => {
     const splits = ["train", "val"].map((name) =>
       `  ${name}: { folder: images/${name}, annotations: labels/${name} }\n`
     )
-    writeFileSync(at("images.yaml"), `pixelClasses: [dark, <light>]\nsplits:\n${splits.join("")}`)
+    writeFileSync(at("images.yaml"), `pixelClasses: [background, <light>]\nsplits:\n${splits.join("")}`)
     writeFileSync(at("settings.json"), JSON.stringify({ segmentation }))
     mkdirSync(at("run", "stages"), { recursive: true })
     writeFileSync(at("run", "config.json"), "{}")
@@ -80,9 +85,13 @@ describe("patchword segment", () => {
       assert.strictEqual(first.random?.length, 1)
       const page = readFileSync(first.page, "utf8")
       assert.strictEqual(page.match(/<img src="data:image\/png/g)?.length, 4)
+      const { foregroundIou, iou } = first.found[0]!
+      assert.strictEqual(foregroundIou, iou[1])
+      assert.include(page, "Foreground IoU, %</th>")
       assert.isTrue(page.includes("&lt;light&gt;</th>") && !page.includes("<light>"))
       const again = yield* said(...flags, "--out", at("all"))
       assert.include(again, (100 * first.found[0]!.meanIou).toFixed(1))
+      assert.include(again, "foreground IoU, %")
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
 
   it.live("learns the head of a frozen network", () =>

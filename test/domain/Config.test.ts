@@ -48,8 +48,18 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   [
     "segmentation",
     { stride: 1, batchSize: 2, taps: [1, 1, 1, 1], channels: 3, auxiliary: 0, layerDecay: 1, resize: [1, 1] },
-    "missing keys: seed, vit, head, lr, backboneRate, schedule, betas, weightDecay, steps, warmup, scale, maxClassShare, " +
-    "distort, mean, std, frozen"
+    "missing keys: seed, vit, head, finalNorm, lr, backboneRate, schedule, betas, weightDecay, steps, warmup, scale, maxClassShare, " +
+    "distortion, mean, std, frozen"
+  ],
+  [
+    "segmentation.distortion",
+    true,
+    "expected mmsegmentation, an object with brightness, contrast and saturation, or null, got true"
+  ],
+  [
+    "segmentation.distortion",
+    { brightness: -1, contrast: 0, saturation: 0 },
+    "expected a number of at least 0, got -1"
   ],
   ["pretrain.mask.count", 36, "expected fewer than the 36 patches, got 36"],
   ["pretrain.mask.minBlock", 15, "expected at most mask.count 14, got 15"],

@@ -31,6 +31,13 @@ describe("mean IoU", () => {
     assert.closeTo(found.pixelAccuracy, aAcc, 1e-12)
   })
 
+  it("of the foreground counts all objects as one class", () => {
+    const counts = MeanIou.add(MeanIou.empty(3), Int32Array.of(0, 0, 1, 2, 2, 1), Int32Array.of(0, 1, 1, 1, 0, 255))
+    assert.strictEqual(MeanIou.foreground(counts), 2 / 4)
+    const ground = MeanIou.add(MeanIou.empty(3), Int32Array.of(0, 1), Int32Array.of(0, 255))
+    assert.isUndefined(MeanIou.foreground(ground))
+  })
+
   it("is 0 where nothing counts, and refuses what cannot be counted", () => {
     assert.strictEqual(MeanIou.scores(MeanIou.empty(2)).meanIou, 0)
     const add = (predicted: Int32Array, labels: Int32Array) => () => MeanIou.add(MeanIou.empty(2), predicted, labels)

@@ -3,7 +3,18 @@ import { Effect } from "effect"
 import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
-import { AdamW, Dropout, LinearHead, Parameter, Segmenter, SegmentStep, UperNet, Vit } from "../../src/nn/index.ts"
+import {
+  AdamW,
+  Dropout,
+  LinearHead,
+  Parameter,
+  PatchFeatures,
+  Segmenter,
+  SegmentStep,
+  UperNet,
+  Vit,
+  WindowLogits
+} from "../../src/nn/index.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { ShapeError } from "../../src/shapes/ShapeError.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
@@ -71,6 +82,43 @@ describe.each(present([onnx, tensorflow, reference]))("a linear head, $name", (e
         const moved = running.decode_head.bn.running_var.data
         assert.isTrue(moved.every((value) => value !== 1 && Number.isFinite(value)))
       }))
+
+    it.effect("sees normalised tokens behind a final norm, as those who fit it do", () =>
+      Effect.gen(function*() {
+        const { infer } = yield* Engine.Engine
+        const { parameters, running } = initial()
+        const weights = { parameters: { backbone: parameters.backbone } }
+        const rows = Effect.fnUntraced(function*(finalNorm: boolean) {
+          const seen = yield* infer(PatchFeatures.inference(sizes, 2, { finalNorm }), weights as never)
+          const { features: { data } } = yield* seen.run({ images })
+          const patches = data.length / 16
+          return Array.from({ length: 2 * patches }, (_, row) => {
+            const [image, patch] = [Math.floor(row / patches), row % patches]
+            return Array.from({ length: 8 }, (_, channel) => data[(image * 8 + channel) * patches + patch]!)
+          })
+        })
+        const normed = yield* rows(true)
+        const close = (found: Iterable<number>, expected: ReadonlyArray<number>) =>
+          Array.from(found, (x, i) => assert.closeTo(x, expected[i]!, 1e-4))
+        for (const [at, row] of (yield* rows(false)).entries()) {
+          const mean = row.reduce((sum, x) => sum + x / 8, 0)
+          const variance = row.reduce((sum, x) => sum + (x - mean) ** 2 / 8, 0)
+          close(normed[at]!, row.map((x) => (x - mean) / Math.sqrt(variance + 1e-6)))
+        }
+        const behind = LinearHead.make(sizes, { finalNorm: true })
+        const seen = yield* infer(WindowLogits.inference(sizes, 2, behind), { parameters, running } as never)
+        const { logits: { data, shape: [, classes] } } = yield* seen.run({ images })
+        const { bias, weight } = parameters.decode_head.conv_seg
+        const patches = normed.length / 2
+        for (const [row, tokens] of normed.entries()) {
+          const [image, patch] = [Math.floor(row / patches), row % patches]
+          close(
+            Array.from({ length: classes }, (_, kind) => data[(image * classes + kind) * patches + patch]!),
+            Array.from({ length: classes }, (_, kind) =>
+              tokens.reduce((sum, x, at) => sum + x * weight.data[8 * kind + at]!, bias.data[kind]!))
+          )
+        }
+      }).pipe(Effect.scoped))
   })
 })
 

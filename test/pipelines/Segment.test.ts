@@ -61,7 +61,7 @@ const config = new SegmentationConfig({
   steps: 6,
   warmup: 2,
   stride: 24,
-  frozen: { imageSize: 40, images: 20, l2: 1e-3, iterations: 20 }
+  frozen: { imageSize: 40, finalNorm: true, images: 20, l2: 1e-3, iterations: 20 }
 })
 
 const machine = Layer.mergeAll(engine, NodeServices.layer, Images.layerMemory([train, scenes("val", 6)]))
@@ -106,11 +106,12 @@ describe("a segmenter", () => {
     it.effect("learns 20 images far better than the most frequent class", () =>
       Effect.gen(function*() {
         const { seen } = yield* sets
-        const long = new SegmentationConfig({ ...config, steps: 80, warmup: 4, distort: false })
+        const long = new SegmentationConfig({ ...config, steps: 80, warmup: 4, distortion: null })
         const trained = yield* segment(long, undefined).pipe(Effect.provide(Runs.layerMemory(), inMemory))
         const { examples, scores } = yield* Segmentation.evaluateSegmenter(trained, seen, { examples: 2 })
         assert.isAbove(scores.meanIou, (yield* majority(seen)) + 0.2)
         assert.deepStrictEqual(scores.classes, CLASSES)
+        assert.isAbove(scores.foregroundIou!, scores.meanIou - 0.3)
         assert.deepStrictEqual(examples.map(({ name, predicted }) => [name, predicted.width]), [["0", 40], ["1", 40]])
       }), 60_000)
 
@@ -125,6 +126,11 @@ describe("a segmenter", () => {
         const other = new SegmentationConfig({ ...upernet, auxiliary: 0.3 })
         const refused = yield* Effect.flip(segment(other, backbone).pipe(Effect.provide(Runs.layerMemory(), inMemory)))
         assert.include(refused.message, "auxiliary: expected 0.4")
+        const normed = { ...upernet, finalNorm: true }
+        const contradicted = yield* Effect.flip(
+          segment(normed, backbone).pipe(Effect.provide(Runs.layerMemory(), inMemory))
+        )
+        assert.include(contradicted.message, "finalNorm: expected false, because the head is upernet, got true")
       }), 60_000)
 
     it.effect("learns its head alone, leaves the network as it is, and is kept", () =>

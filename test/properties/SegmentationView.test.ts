@@ -36,7 +36,7 @@ const reds = ({ data }: Picture) => data.filter((_, i) => i % 3 === 0)
 
 const drawsOf = (index: number) => KeyedRandom.generator({ seed: 0, purpose: "view", epoch: 0, index })
 
-const still = { size: 8, resize: null, scale: [1, 1], maxClassShare: 0.75, flip: 0.5, distort: false } as const
+const still = { size: 8, resize: null, scale: [1, 1], maxClassShare: 0.75, flip: 0.5, distortion: null } as const
 
 describe("views for segmentation", () => {
   it("crop and mirror an image and its labels alike, and depend on their key alone", () => {
@@ -46,6 +46,34 @@ describe("views for segmentation", () => {
       assert.strictEqual(view.labels.width, Math.min(8, shown.labels.width))
       assert.deepStrictEqual(SegmentationView.random(shown, still, drawsOf(index)), view)
     }))
+  })
+
+  it("change the colours as they are told to, and the labels never", () => {
+    const jitter = { brightness: 0.3, contrast: 0.3, saturation: 0.3 }
+    const recipe = { ...still, flip: 0 }
+    const grey = (data: Uint8Array) => data.every((value, i) => value === data[i - i % 3])
+    fc.assert(fc.property(annotated, fc.nat(), (shown, index) => {
+      const plain = SegmentationView.random(shown, recipe, drawsOf(index))
+      const bright = { ...shown.picture, data: shown.picture.data.map((red) => 60 * red) }
+      const view = SegmentationView.random(
+        { ...shown, picture: bright },
+        { ...recipe, distortion: jitter },
+        drawsOf(index)
+      )
+      assert.deepStrictEqual(view.labels, plain.labels)
+      assert.isTrue(grey(view.picture.data))
+      const still0 = { ...recipe, distortion: { brightness: 0, contrast: 0, saturation: 0 } }
+      assert.deepStrictEqual(SegmentationView.random(shown, still0, drawsOf(index)), plain)
+    }))
+    const red = { width: 4, height: 4, data: Uint8Array.from({ length: 48 }, (_, i) => i % 3 === 0 ? 200 : 50) }
+    const shown = { picture: red, labels: { width: 4, height: 4, data: new Uint8Array(16) } }
+    const hues = (distortion: SegmentationView.Recipe["distortion"]) =>
+      new Set(Array.from({ length: 40 }, (_, index) => {
+        const { picture } = SegmentationView.random(shown, { ...recipe, distortion }, drawsOf(index))
+        return picture.data[1]! - picture.data[2]!
+      }))
+    assert.deepStrictEqual([...hues(jitter)], [0])
+    assert.isAbove(hues("mmsegmentation").size, 2)
   })
 
   it("fit into both sides, and touch one of them", () => {

@@ -8,14 +8,24 @@ const none = "–"
 
 /** Renders both tables. */
 export const render = ({ found, random }: Figures): string => {
+  const foreground = found.some(({ foregroundIou }) => foregroundIou !== undefined)
   const splits = Print.columns([
-    ["split", "images", "mIoU, %", "mAcc, %", "aAcc, %", ...(random === undefined ? [] : ["random weights, mIoU, %"])],
-    ...found.map(({ images, meanAccuracy, meanIou, pixelAccuracy, split }, i) => [
+    [
+      "split",
+      "images",
+      "mIoU, %",
+      "mAcc, %",
+      "aAcc, %",
+      ...(foreground ? ["foreground IoU, %"] : []),
+      ...(random === undefined ? [] : ["random weights, mIoU, %"])
+    ],
+    ...found.map(({ foregroundIou, images, meanAccuracy, meanIou, pixelAccuracy, split }, i) => [
       split,
       String(images),
       percent(meanIou),
       percent(meanAccuracy),
       percent(pixelAccuracy),
+      ...(foreground ? [percent(foregroundIou) || none] : []),
       ...(random === undefined ? [] : [percent(random[i]!.meanIou)])
     ])
   ])

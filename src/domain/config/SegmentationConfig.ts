@@ -10,14 +10,26 @@
  */
 import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
+import { Jitter } from "./AugmentConfig.ts"
 import { VitConfig } from "./VitConfig.ts"
 
 /** The logistic regression that learns a linear head on the features of a frozen network. */
 export const Frozen = Schema.Struct({
   imageSize: Quantity.Size.annotateKey({ description: "Side of the windows that the frozen network sees, in pixels." }),
+  finalNorm: Schema.Boolean.annotateKey({
+    description: "True if the layer norm behind the network is part of the features, as finalNorm."
+  }),
   images: Quantity.Count.annotateKey({ description: "Images that it learns from: the first ones of the split." }),
   l2: Quantity.NonNegative.annotateKey({ description: "L2 penalty." }),
   iterations: Quantity.Count.annotateKey({ description: "Largest number of iterations of the solver." })
+})
+
+/**
+ * Random changes of colour. `mmsegmentation` changes brightness, contrast, saturation and hue as its `PhotoMetricDistortion`. A
+ * jitter leaves the hue as it is. Null is no change.
+ */
+export const Distortion = Schema.Union([Schema.Literal("mmsegmentation"), Jitter, Schema.Null]).annotate({
+  expected: "mmsegmentation, an object with brightness, contrast and saturation, or null"
 })
 
 /** The settings of a segmentation run. The number of classes comes with the data. */
@@ -30,6 +42,12 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     /** The head: UperNet on four blocks, or a linear layer on the last of them. */
     head: Schema.Literals(["upernet", "linear"]).annotateKey({
       description: "Head: upernet, or linear on the last of the taps."
+    }),
+    /**
+     * True if a linear head sees the tokens behind a layer norm. It has no weights, because those of the linear layer do the same.
+     */
+    finalNorm: Schema.Boolean.annotateKey({
+      description: "True if a linear head sees the tokens behind a layer norm."
     }),
     /** The blocks whose patch tokens form the four levels of the feature pyramid, counted from 1. */
     taps: Schema.Tuple([Quantity.Count, Quantity.Count, Quantity.Count, Quantity.Count]).annotateKey({
@@ -78,8 +96,11 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     maxClassShare: Quantity.Share.annotateKey({
       description: "Largest share of one class in a crop; others are drawn again. 1 for any."
     }),
-    /** True if the colours of the crops are distorted. */
-    distort: Schema.Boolean.annotateKey({ description: "True if the colours of the crops are distorted." }),
+    /** Random changes of the colours of the crops: those of mmsegmentation, or a jitter of given size; null for none. */
+    distortion: Distortion.annotateKey({
+      description:
+        "Random changes of colour: mmsegmentation, or the largest relative change of each property; null for none."
+    }),
     /** Mean and standard deviation of each channel, for values from 0 to 1. */
     mean: Quantity.Channels.annotateKey({ description: "Mean of each channel, for values from 0 to 1." }),
     std: Schema.Tuple([Quantity.Positive, Quantity.Positive, Quantity.Positive]).annotateKey({
@@ -92,7 +113,10 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     /** Distance between the windows of sliding-window evaluation, in pixels. */
     stride: Quantity.Count.annotateKey({ description: "Distance between the windows of evaluation, in pixels." })
   }).check(
-    Schema.makeFilter(({ steps, taps, vit, warmup }) => [
+    Schema.makeFilter(({ finalNorm, head, steps, taps, vit, warmup }) => [
+      ...(finalNorm && head !== "linear"
+        ? [{ path: ["finalNorm"], issue: `expected false, because the head is ${head}, got true` }]
+        : []),
       ...(taps.every((tap, i) => tap <= vit.depth && tap > (taps[i - 1] ?? 0))
         ? []
         : [{ path: ["taps"], issue: `expected rising numbers up to vit.depth ${vit.depth}, got ${taps.join(", ")}` }]),

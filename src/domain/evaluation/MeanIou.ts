@@ -98,3 +98,17 @@ export const scores = (counts: Counts): Scores => {
     pixelAccuracy: ratio(total(hits), total(labelled)) ?? 0
   }
 }
+
+/**
+ * Computes the IoU of all classes except 0 as one class, for sets whose class 0 is the background. A foreground without any pixel has
+ * none.
+ */
+export const foreground = (counts: Counts): number | undefined => {
+  const [labelled, predicted, both] = [counts.labelled, counts.predicted, counts.both].map((of) => of[0] ?? 0) as [
+    number,
+    number,
+    number
+  ]
+  const pixels = total(counts.labelled)
+  return ratio(pixels - labelled - predicted + both, pixels - both)
+}

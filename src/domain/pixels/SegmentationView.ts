@@ -8,13 +8,14 @@
  *
  * const picture = { width: 60, height: 40, data: new Uint8Array(60 * 40 * 3).fill(128) }
  * const labels = { width: 60, height: 40, data: new Uint8Array(60 * 40) }
- * const recipe = { size: 32, resize: [80, 40], scale: [0.5, 2], maxClassShare: 0.75, flip: 0.5, distort: true } as const
+ * const recipe = { size: 32, resize: [80, 40], scale: [0.5, 2], maxClassShare: 0.75, flip: 0.5, distortion: null } as const
  * const draws = KeyedRandom.generator({ seed: 0, purpose: "segment/view", epoch: 0, index: 7 })
  * const view = SegmentationView.random({ picture, labels }, recipe, draws)
  * assert.ok(view.picture.width <= 32 && view.labels.width === view.picture.width)
  * ```
  */
 import type { Generator } from "../values/KeyedRandom.ts"
+import * as ColorJitter from "./ColorJitter.ts"
 import * as Crop from "./Crop.ts"
 import * as LabelMap from "./LabelMap.ts"
 import * as OpenCvResize from "./OpenCvResize.ts"
@@ -40,8 +41,8 @@ export interface Recipe {
   readonly maxClassShare: number
   /** Probability of mirroring. */
   readonly flip: number
-  /** True if the colours are distorted. */
-  readonly distort: boolean
+  /** Random changes of the colours: those of mmsegmentation, or a jitter; null for none. */
+  readonly distortion: "mmsegmentation" | ColorJitter.Amounts | null
 }
 
 const TRIES = 10
@@ -109,13 +110,19 @@ const resizeRandomly = (annotated: Annotated, recipe: Recipe, { uniform }: Gener
   return resize(annotated, fit(annotated.picture, [long, short]))
 }
 
+/** Changes the colours of an image at random. */
+const distorted = (picture: Picture, { distortion }: Recipe, draws: Generator): Picture => {
+  if (distortion === null) return picture
+  return distortion === "mmsegmentation"
+    ? PhotometricDistortion.random(picture, draws)
+    : ColorJitter.random(picture, distortion, draws)
+}
+
 /** Makes a view of at most `size` × `size` pixels. The image is not standardised yet, and a smaller view is not padded yet. */
 export const random = (annotated: Annotated, recipe: Recipe, draws: Generator): Annotated => {
   const cropped = crop(resizeRandomly(annotated, recipe, draws), recipe, draws)
   const turned = draws.uniform() < recipe.flip
     ? { picture: Crop.flip(cropped.picture), labels: LabelMap.flip(cropped.labels) }
     : cropped
-  return recipe.distort
-    ? { ...turned, picture: PhotometricDistortion.random(turned.picture, draws) }
-    : turned
+  return { ...turned, picture: distorted(turned.picture, recipe, draws) }
 }

@@ -12,8 +12,11 @@
  */
 import { linear } from "../../shapes/Linear.ts"
 import type { Running } from "../../shapes/maps/BatchNorm.ts"
+import { layerNorm } from "../../shapes/Normalization.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
 import type { PatchParams } from "../../shapes/Tokens.ts"
 import { asLinear } from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 import type * as Head from "./Head.ts"
 import * as Norms from "./Norms.ts"
@@ -34,9 +37,25 @@ export const classifier = <C extends number, K extends number>(
   bias: Parameter.zeros([classes])
 })
 
+/** Normalises the tokens of a map one by one, without weights: those of a linear layer behind it do the same. */
+export const finalNorm = <B extends number, H extends number, W extends number, C extends number>(
+  map: Tensor<[B, H, W, C]>,
+  width: C,
+  epsilon: number = Block.EPSILON
+): Tensor<[B, H, W, C]> => layerNorm<[B, H, W], C>(map, Norms.plain(width), epsilon)
+
+/** The options of the head. */
+export interface Options {
+  /** True if the head sees the tokens behind a layer norm; default false. */
+  readonly finalNorm?: boolean | undefined
+  /** The epsilon of that norm. `Block.EPSILON` by default. */
+  readonly epsilon?: number | undefined
+}
+
 /** Makes the head. */
 export const make = <C extends number, K extends number>(
-  sizes: { readonly width: C; readonly classes: K }
+  sizes: { readonly width: C; readonly classes: K },
+  options: Options = {}
 ): Head.Head<C, K, Parts<C, K>> => {
   const { classes, width } = sizes
   return {
@@ -46,7 +65,8 @@ export const make = <C extends number, K extends number>(
     running: { decode_head: { bn: Norms.runningSpec(width) } },
     dropout: () => ({}),
     forward: ({ decode_head }, maps, { norms, running }) => {
-      const normal = norms.normalise(maps[3], Norms.plain(width), running.decode_head.bn)
+      const map = options.finalNorm === true ? finalNorm(maps[3], width, options.epsilon) : maps[3]
+      const normal = norms.normalise(map, Norms.plain(width), running.decode_head.bn)
       return { main: linear(normal, asLinear(decode_head.conv_seg)) }
     }
   }

@@ -1,5 +1,6 @@
 /**
- * The inference of the features that a linear head sees: the patch tokens of a segmenter's last tap, without a norm.
+ * The inference of the features that a linear head sees: the patch tokens of a segmenter's last tap, without a norm or
+ * behind it.
  *
  * ```ts
  * import assert from "node:assert"
@@ -23,11 +24,13 @@
  * assert.deepStrictEqual(batch.images.shape, [2, 3, 64, 64])
  * ```
  */
+import * as FeatureMap from "../../shapes/maps/FeatureMap.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as VitParams from "../blocks/VitParams.ts"
+import * as LinearHead from "./LinearHead.ts"
 import * as SegmentationBackbone from "./SegmentationBackbone.ts"
 import type * as Segmenter from "./Segmenter.ts"
 
@@ -39,7 +42,8 @@ export interface Weights<N extends Segmenter.Sizes> {
 /** Makes the inference of features `[B, C, H, W]` of standardised images, one pixel for each patch. */
 export const inference = <B extends number, const N extends Segmenter.Sizes>(
   sizes: Readonly<N>,
-  batchSize: B
+  batchSize: B,
+  options: Pick<LinearHead.Options, "finalNorm"> = {}
 ): Inference<
   Weights<N>,
   { readonly images: PatchGrid.Images<B, N> },
@@ -54,8 +58,11 @@ export const inference = <B extends number, const N extends Segmenter.Sizes>(
     name: "patch features",
     weights: { parameters: { backbone } },
     batch: { images: PatchGrid.images(sizes, batchSize) },
-    run: ({ parameters }, { images }) => ({
-      features: SegmentationBackbone.taps<B, N>(parameters.backbone, images, sizes, { epsilon: sizes.epsilon })[3]
-    })
+    run: ({ parameters }, { images }) => {
+      const { epsilon, width } = sizes
+      const last = SegmentationBackbone.taps<B, N>(parameters.backbone, images, sizes, { epsilon })[3]
+      if (options.finalNorm !== true) return { features: last }
+      return { features: FeatureMap.channelsFirst(LinearHead.finalNorm(FeatureMap.channelsLast(last), width, epsilon)) }
+    }
   }
 }

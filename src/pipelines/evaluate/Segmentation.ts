@@ -93,7 +93,12 @@ export interface Segmented extends MeanIou.Scores {
   readonly split: string
   readonly images: number
   readonly classes: ReadonlyArray<string>
+  /** IoU of all objects as one class, if class 0 is called `ground` or `background`. Pixels of other classes are objects. */
+  readonly foregroundIou?: number | undefined
 }
+
+/** The names of a first class that is no object. */
+const GROUNDS: ReadonlySet<string | undefined> = new Set(["ground", "background"])
 
 /** An image with its annotation and what a segmenter sees. */
 export interface Example extends SegmentationView.Annotated {
@@ -132,7 +137,8 @@ export const evaluateSegmenter = Effect.fn("patchword.evaluateSegmenter")(
       split: set.name,
       images: set.length,
       classes: segmenter.classes,
-      ...MeanIou.scores(counts)
+      ...MeanIou.scores(counts),
+      ...(GROUNDS.has(segmenter.classes[0]) ? { foregroundIou: MeanIou.foreground(counts) } : {})
     }
     return { scores, examples }
   },

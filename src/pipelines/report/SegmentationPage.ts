@@ -69,20 +69,26 @@ const drawn = ({ labels, picture, predicted }: Shown): Pictures.Canvas => {
 
 const percent = (share: number | undefined): string => share === undefined ? "–" : (100 * share).toFixed(1)
 
-const table = ({ found, random }: Figures): Html =>
-  html`<section aria-labelledby="splits"><h2 id="splits">Splits</h2>
+const table = ({ found, random }: Figures): Html => {
+  const foreground = found.some(({ foregroundIou }) => foregroundIou !== undefined)
+  return html`<section aria-labelledby="splits"><h2 id="splits">Splits</h2>
 <div class="scroll" role="region" aria-labelledby="splits" tabindex="0"><table>
 <thead><tr><th scope="col">Split</th><th scope="col" class="number">Images</th><th scope="col" class="number">mIoU, %</th><th scope="col" class="number">mAcc, %</th><th scope="col" class="number">aAcc, %</th>${
-    random === undefined ? undefined : html`<th scope="col" class="number">Random weights, mIoU, %</th>`
-  }</tr></thead>
+    foreground ? html`<th scope="col" class="number">Foreground IoU, %</th>` : undefined
+  }${random === undefined ? undefined : html`<th scope="col" class="number">Random weights, mIoU, %</th>`}</tr></thead>
 <tbody>${
-    found.map(({ images, meanAccuracy, meanIou, pixelAccuracy, split }, i) =>
+    found.map(({ foregroundIou, images, meanAccuracy, meanIou, pixelAccuracy, split }, i) =>
       html`<tr><th scope="row">${split}</th><td class="number">${Numbers.count(images)}</td>${
-        [meanIou, meanAccuracy, pixelAccuracy].map((share) => html`<td class="number">${percent(share)}</td>`)
+        [meanIou, meanAccuracy, pixelAccuracy, ...(foreground ? [foregroundIou] : [])].map((share) =>
+          html`<td class="number">${percent(share)}</td>`
+        )
       }${random === undefined ? undefined : html`<td class="number">${percent(random[i]?.meanIou)}</td>`}</tr>\n`
     )
   }</tbody></table></div>
-<p class="note after">mIoU: the mean over classes of intersection over union, over all pixels of a split. mAcc: the mean share of a class's pixels that are found. aAcc: the share of all pixels. Pixels without a label do not count.</p></section>`
+<p class="note after">mIoU: the mean over classes of intersection over union, over all pixels of a split. mAcc: the mean share of a class's pixels that are found. aAcc: the share of all pixels. ${
+    foreground ? "Foreground IoU: the IoU of all objects as one class. " : undefined
+  }Pixels without a label do not count.</p></section>`
+}
 
 const classes = ({ found }: Figures): Html =>
   html`<section aria-labelledby="classes"><h2 id="classes">Classes</h2>

@@ -52,9 +52,9 @@ const AUXILIARY_CHANNELS = 256
 
 /** Returns the head of a segmenter. */
 export const headOf = (config: SegmentationConfig, classes: number): Network.HeadOf<Sizes, Head.Parts> => {
-  const { channels, head, vit: { patchSize, width } } = config
+  const { channels, finalNorm, head, vit: { normEpsilon, patchSize, width } } = config
   const sizes = { width: Dim.named("width", width), classes: Dim.named("classes", classes) }
-  if (head === "linear") return LinearHead.make(sizes)
+  if (head === "linear") return LinearHead.make(sizes, { finalNorm, epsilon: normEpsilon })
   // The parts of a head are hidden from here on: no stage reads them by name.
   const made: unknown = UperNet.make({
     ...sizes,

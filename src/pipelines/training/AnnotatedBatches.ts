@@ -126,7 +126,7 @@ export const recipeOf = (config: SegmentationConfig): SegmentationView.Recipe =>
   scale: config.scale,
   maxClassShare: config.maxClassShare,
   flip: 0.5,
-  distort: config.distort
+  distortion: config.distortion
 })
 
 /** Makes the training batches of a stage. Fails with `TooFewImages` if there is not even one batch. */

@@ -162,6 +162,7 @@ export const segmentation = new SegmentationConfig({
     dropPath: 0.15 // code
   }),
   head: "upernet", // section 3.2
+  finalNorm: false, // code
   taps: [4, 6, 8, 12], // code: 3, 5, 7 and 11, counted from 0
   channels: 768, // code
   auxiliary: 0.4, // code
@@ -177,7 +178,7 @@ export const segmentation = new SegmentationConfig({
   resize: [2048, 512], // code
   scale: [0.5, 2], // code
   maxClassShare: 0.75, // code
-  distort: true, // code
+  distortion: "mmsegmentation", // code
   ...imagenet, // code
   frozen: null,
   stride: 341 // code

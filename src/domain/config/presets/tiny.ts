@@ -113,6 +113,7 @@ export const tiny = new Preset({
     seed: 0,
     vit: new VitConfig({ ...tinyVit, imageSize: 64, relativePositions: "perBlock" }),
     head: "linear",
+    finalNorm: false,
     taps: [2, 3, 4, 5],
     channels: 64,
     auxiliary: 0.4,
@@ -128,10 +129,10 @@ export const tiny = new Preset({
     resize: null,
     scale: [1, 1],
     maxClassShare: 1,
-    distort: true,
+    distortion: tinyAugment.jitter,
     mean: tinyAugment.mean,
     std: tinyAugment.std,
-    frozen: { imageSize: 96, images: 300, l2: 1e-3, iterations: 40 },
+    frozen: { imageSize: 96, finalNorm: true, images: 300, l2: 1e-3, iterations: 40 },
     stride: 32
   })
 })
