@@ -75,7 +75,7 @@ const waves = <S extends Shape>(shape: S): HostTensor.HostTensor<S, "float32"> =
 })
 
 const random = <T extends object>(spec: T, accumulate: number | undefined) =>
-  AdamW.initial(Parameter.initialise(spec, 0), spec, accumulate)
+  AdamW.initial(Parameter.initialise(spec, 0), spec, { accumulate })
 
 const quantizerOf = ({ tokenizer: { codebook } }: Preset, sizes: Tokenizer.Sizes) =>
   MovingAverage.make({ ...codebook, ...sizes, decay: codebook.decay!, revival: null })

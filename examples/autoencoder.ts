@@ -69,11 +69,8 @@ const stepOf = (
   const rows = Dim.mul(batch, patches)
   return {
     name: "autoencoder",
-    state: AdamW.stateSpec(specOf(sizes), adamw.accumulate),
-    batch: {
-      codes: { shape: [batch, patches], dtype: "int32" },
-      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
-    },
+    state: AdamW.stateSpec(specOf(sizes), adamw),
+    batch: { codes: { shape: [batch, patches], dtype: "int32" }, hyper: AdamW.hyperSpec(adamw) },
     run: (state, { codes, hyper }) => {
       const { aux, gradients, loss } = Gradient.valueAndGradient(({ down, table, up }: Params) => {
         const seen = Arrange.reshape(Codes.lookup(table, codes), [batch, flat])
@@ -125,7 +122,7 @@ export const autoencoder = Effect.fn("autoencoder")(function*(
     step: stepOf(config, sizes),
     initial: Effect.sync(() => {
       const spec = specOf(sizes)
-      return AdamW.initial(Parameter.initialise(spec, seed), spec, optimizer.accumulate)
+      return AdamW.initial(Parameter.initialise(spec, seed), spec, optimizer)
     }),
     batch: (step, hyper) =>
       Effect.sync(() => {

@@ -36,8 +36,8 @@ const line = { weight: f32(2, 3), bias: f32(2) }
 /** Makes a linear regression with AdamW and one update for `accumulate` steps. `ema` is the decay of the weights' average. */
 export const regressionOf = (accumulate: number, ema: number | null = null): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
-  state: AdamW.stateSpec(line, accumulate, ema !== null),
-  batch: { x: { ...f32(4, 3), split: "rows" }, y: { ...f32(4, 2), split: "rows" }, hyper: AdamW.hyperSpec(accumulate) },
+  state: AdamW.stateSpec(line, { accumulate, ema }),
+  batch: { x: { ...f32(4, 3), split: "rows" }, y: { ...f32(4, 2), split: "rows" }, hyper: AdamW.hyperSpec({ accumulate }) },
   run: (state, { hyper, x, y }) => {
     const { gradients, loss } = Gradient.valueAndGradient(
       (p: Line) => ({

@@ -177,7 +177,7 @@ const initial = Effect.fnUntraced(function*(
   const loaded = tensors ? yield* Effect.fromResult(PretrainedWeights.load(own, tensors, grids, stage)) : own
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes), optimizer.batchSize)
   const { parameters } = yield* Inference.loadWeights(logits, Inference.parameters(loaded))
-  return AdamW.initial(parameters, spec, optimizer.accumulate, ema !== null)
+  return AdamW.initial(parameters, spec, { ...optimizer, ema })
 })
 
 /** The side from which on the official code evaluates whole images (`crop_pct`). */

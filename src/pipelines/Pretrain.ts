@@ -103,7 +103,7 @@ const data = Effect.fnUntraced(function*(
 /** Makes the state before the first step. */
 const initial = Effect.fnUntraced(function*(config: PretrainConfig, codes: number) {
   const spec = Backbone.spec(config, codes)
-  return AdamW.initial(yield* InitialValues.draw(spec, config.seed), spec, config.optimizer.accumulate)
+  return AdamW.initial(yield* InitialValues.draw(spec, config.seed), spec, config.optimizer)
 })
 
 /** Returns the row of a step in the log. */

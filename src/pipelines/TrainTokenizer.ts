@@ -259,7 +259,7 @@ const initial = Effect.fnUntraced(function*<E, R>(
     const seen = yield* encoded(sizes, quantizer, drawn, { ...parameters.quantize, ...quantize }, yield* first)
     yield* Tokenizer.checkCodes(quantizer, seen.codes.data)
   }
-  return { ...AdamW.initial(parameters, spec, optimizer.accumulate), quantize }
+  return { ...AdamW.initial(parameters, spec, optimizer), quantize }
 })
 
 /** The options of tokenizer training in addition to its configuration. */

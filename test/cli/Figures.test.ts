@@ -101,7 +101,7 @@ describe("figures", () => {
           verb === "finetune" ? ["finetune", "finetune-random"] : ["tokenizer", "random"]
         )
         const shown = yield* said(...asked)
-        assert.match(shown, /largest class, %  random weights, %\nval +12 .* [\d.]+ +[\d.]+$/)
+        assert.match(shown, /largest class, % +random weights, %\nval .* 12 .* [\d.]+ +[\d.]+$/)
         assert.match(shown, new RegExp(` ${(100 * found.random[0].top1).toFixed(1)}$`))
       }).pipe(Effect.provide(NodeServices.layer)),
     60_000
@@ -119,7 +119,7 @@ describe("figures", () => {
       assert.strictEqual(readdirSync(join(run, "results")).length, 2)
       assert.match(
         yield* evaluate("finetune", "train", "fewer", "--classes", "subset"),
-        /\nsplit  images  classes  top-1, %  95 % interval  largest class, %\nval +6 +2 +[\d.]+ +[\d.]+ to [\d.]+ +50\.0$/
+        /\nsplit +loss +images +classes +top-1, % +95 % interval +largest class, %\nval +[\d.]+ +6 +2 +[\d.]+ +[\d.]+ to [\d.]+ +50\.0$/
       )
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -19,8 +19,8 @@ const betas = [0.9, 0.999] as const
 
 const stepOf = (adamw: AdamW.Options): TrainStep<AdamW.State<Weights>, { readonly hyper: AdamW.Hyper }, object> => ({
   name: "decay",
-  state: AdamW.stateSpec(spec, adamw.accumulate),
-  batch: { hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw)) },
+  state: AdamW.stateSpec(spec, adamw),
+  batch: { hyper: AdamW.hyperSpec(adamw) },
   run: (state, { hyper }) => {
     const { bias, table } = state.parameters
     const still = { table: Elementwise.scale(table, 0), bias: Elementwise.scale(bias, 0) }
@@ -68,7 +68,7 @@ describe("a weight decay that changes", () => {
       const constant = { ...options, weightDecayEnd: undefined }
       const [table] = yield* decayed(constant, [undefined])
       assert.closeTo(table!, 1 - 0.1 * 0.5, 1e-6)
-      const step = { ...stepOf(constant), batch: { hyper: AdamW.hyperSpec(1, true) } }
+      const step = { ...stepOf(constant), batch: { hyper: AdamW.hyperSpec({ weightDecay: 0, weightDecayEnd: 1 }) } }
       assert.throws(() => Trace.trainStep(step), "differ about a weight decay that changes")
     }))
 })

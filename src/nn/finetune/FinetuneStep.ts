@@ -66,13 +66,13 @@ export const step = <B extends number, const N extends Classifier.Sizes>(
   const { adamw, labelSmoothing } = options
   return {
     name: "finetune",
-    state: AdamW.stateSpec(Classifier.spec(sizes), adamw.accumulate, typeof adamw.ema === "number"),
+    state: AdamW.stateSpec(Classifier.spec(sizes), adamw),
     batch: {
       images: PatchGrid.images(sizes, size),
       labels: { shape: [size], dtype: "int32", split: "rows" },
       ...(mixed ? { targets: { shape: [size, sizes.classes], dtype: "float32", split: "rows" } } : {}),
       ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
+      hyper: AdamW.hyperSpec(adamw)
     },
     run: (state, { dropPath, hyper, images, labels, targets }) => {
       const context = Vit.contextOf(sizes, dropPath)

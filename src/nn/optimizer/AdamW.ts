@@ -102,41 +102,43 @@ const copied = <T extends object>(parameters: T): T => {
 const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
 /** Tests whether the weight decay changes from update to update. */
-export const isScheduled = (options: Pick<Options, "weightDecay" | "weightDecayEnd">): boolean => {
+export const isScheduled = (options: Partial<Pick<Options, "weightDecay" | "weightDecayEnd">>): boolean => {
   const { weightDecay, weightDecayEnd } = options
   return weightDecayEnd !== undefined && weightDecayEnd !== weightDecay
 }
 
-/** Specifies `Hyper` in a batch. `scheduled` adds a weight decay that changes ({@link isScheduled}). */
-export const hyperSpec = (accumulate = 1, scheduled = false): SpecOf<Hyper> => ({
+/** The options that the members of a state and of `Hyper` depend on. */
+type Members = Partial<Pick<Options, "accumulate" | "ema" | "weightDecay" | "weightDecayEnd">>
+
+/** Specifies `Hyper` in a batch. */
+export const hyperSpec = (options: Members = {}): SpecOf<Hyper> => ({
   rate: scalarSpec,
   correction: scalarSpec,
   epsilon: scalarSpec,
-  ...(scheduled ? { weightDecay: scalarSpec } : {}),
-  ...(accumulate > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
+  ...(isScheduled(options) ? { weightDecay: scalarSpec } : {}),
+  ...((options.accumulate ?? 1) > 1 ? { mean: { keep: scalarSpec, taken: { shape: [], dtype: "bool" } } } : {})
 })
 
-/** Specifies the state of parameters. `averaged` adds the moving average of the weights. */
-export const stateSpec = <P extends object>(parameters: P, accumulate = 1, averaged = false) => ({
+/** Specifies the state of parameters. */
+export const stateSpec = <P extends object>(parameters: P, options: Members = {}) => ({
   parameters,
   first: parameters,
   second: parameters,
-  ...(accumulate > 1 ? { mean: parameters } : {}),
-  ...(averaged ? { ema: parameters } : {})
+  ...((options.accumulate ?? 1) > 1 ? { mean: parameters } : {}),
+  ...(typeof options.ema === "number" ? { ema: parameters } : {})
 })
 
 /** Creates the state before the first step. The moving average begins as a copy of the weights (timm's `ModelEma`). */
 export const initial = <P extends object>(
   parameters: Parameter.ValuesOf<P>,
   spec: P,
-  accumulate = 1,
-  averaged = false
+  options: Members = {}
 ) => ({
   parameters,
   first: Parameter.zerosLike(spec),
   second: Parameter.zerosLike(spec),
-  ...(accumulate > 1 ? { mean: Parameter.zerosLike(spec) } : {}),
-  ...(averaged ? { ema: copied(parameters) } : {})
+  ...((options.accumulate ?? 1) > 1 ? { mean: Parameter.zerosLike(spec) } : {}),
+  ...(typeof options.ema === "number" ? { ema: copied(parameters) } : {})
 })
 
 /** Splits a state into the weights, with their moving average and a step's own buffers, and the optimizer state, which only further training needs. */
@@ -248,7 +250,7 @@ export const update = <P extends object>(
   }
   if (isScheduled(options) !== (hyper.weightDecay !== undefined)) {
     throw new ShapeError.ShapeError(
-      "AdamW: options and hyper differ about a weight decay that changes; give `hyperSpec` the result of `isScheduled`"
+      "AdamW: options and hyper differ about a weight decay that changes; give both the same options"
     )
   }
   const one = fill([], 1)

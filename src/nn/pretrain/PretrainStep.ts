@@ -94,11 +94,11 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
   const dropped = depth + (aggregation?.headDepth ?? 0)
   return {
     name: "pretrain",
-    state: AdamW.stateSpec(Mim.spec(sizes), adamw.accumulate),
+    state: AdamW.stateSpec(Mim.spec(sizes), adamw),
     batch: {
       ...masked(sizes, batch),
       ...(batch.dropPath ? { dropPath: DropPath.spec(dropped, batch.size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
+      hyper: AdamW.hyperSpec(adamw)
     },
     run: (state, { dropPath, hyper, images, labels, mask, rows }) => {
       const context = {

@@ -116,7 +116,7 @@ export const step = <B extends number, const N extends Segmenter.Sizes, Q extend
   return {
     name: "segment",
     state: typed<SpecOf<State<N, Q>>>({
-      ...AdamW.stateSpec(Segmenter.spec(sizes, head), adamw.accumulate),
+      ...AdamW.stateSpec(Segmenter.spec(sizes, head), adamw),
       running: head.running
     }),
     batch: typed<SpecOf<Batch<B, N, Q>>>({
@@ -124,7 +124,7 @@ export const step = <B extends number, const N extends Segmenter.Sizes, Q extend
       labels: { shape: [size, image[0], image[1]], dtype: "int32", split: "rows" },
       ...(dropPath ? { dropPath: DropPath.spec(sizes.depth, size) } : {}),
       ...(dropout ? { dropout: head.dropout(size) } : {}),
-      hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
+      hyper: AdamW.hyperSpec(adamw)
     }),
     run: ({ running, ...state }, { dropPath, dropout, hyper, images, labels }) => {
       const { aux, gradients, loss } = valueAndGradient((params: Segmenter.Params<N, Q>) => {

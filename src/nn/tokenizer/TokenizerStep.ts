@@ -102,12 +102,12 @@ export const step = <B extends number, const N extends Vqkd.Sizes, Q extends Qua
   const inputs = {
     images: PatchGrid.images(sizes, batchSize),
     targets: { shape: [batchSize, PatchGrid.patches(sizes), teacherWidth], dtype: "float32", split: "rows" },
-    hyper: AdamW.hyperSpec(adamw.accumulate, AdamW.isScheduled(adamw))
+    hyper: AdamW.hyperSpec(adamw)
   }
   return {
     name: "tokenizer",
     state: typed<SpecOf<State<N, Q>>>({
-      ...AdamW.stateSpec(spec(sizes, quantizer), adamw.accumulate),
+      ...AdamW.stateSpec(spec(sizes, quantizer), adamw),
       quantize: { ...quantizer.state, ...quantizer.statistics }
     }),
     batch: typed<SpecOf<Batch<B, N, Q>>>({ ...inputs, ...quantizer.draws }),
