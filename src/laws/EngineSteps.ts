@@ -37,7 +37,11 @@ const line = { weight: f32(2, 3), bias: f32(2) }
 export const regressionOf = (accumulate: number, ema: number | null = null): TrainStep<State, Batch, Metrics> => ({
   name: "regression",
   state: AdamW.stateSpec(line, { accumulate, ema }),
-  batch: { x: { ...f32(4, 3), split: "rows" }, y: { ...f32(4, 2), split: "rows" }, hyper: AdamW.hyperSpec({ accumulate }) },
+  batch: {
+    x: { ...f32(4, 3), split: "rows" },
+    y: { ...f32(4, 2), split: "rows" },
+    hyper: AdamW.hyperSpec({ accumulate })
+  },
   run: (state, { hyper, x, y }) => {
     const { gradients, loss } = Gradient.valueAndGradient(
       (p: Line) => ({

@@ -1,6 +1,6 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -67,6 +67,10 @@ describe("the examples of the module headers", () => {
 
 describe("the files of examples", () => {
   const folder = checkout()
+  const shortened = (name: string): void => {
+    const file = join(folder, "examples", name)
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll(/duration: \d+, warmup: \d+/g, "duration: 4, warmup: 1"))
+  }
   const ending = readdirSync(join(root, "examples")).filter((name) => !["server.ts", "telemetry.ts"].includes(name))
 
   afterAll(() => rmSync(folder, { recursive: true }))
@@ -74,6 +78,7 @@ describe("the files of examples", () => {
   it.each(ending)("%s runs by the command that stands in it", (name) => {
     const command = `npm run example examples/${name}`
     assert.include([command, undefined], commandOf(name))
+    shortened(name)
     const { status, stderr } = spawnSync(command, { shell: true, cwd: folder, encoding: "utf8" })
     assert.strictEqual(status, 0, stderr)
   }, 300_000)

@@ -1,11 +1,14 @@
-import { mkdtempSync, readFileSync, symlinkSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { root } from "./rules.ts"
 
 export const checkout = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "patchword-checkout-"))
-  for (const part of ["package.json", "node_modules", "examples"]) symlinkSync(join(root, part), join(folder, part))
+  for (const part of ["package.json", "node_modules", "src", "assets"]) {
+    symlinkSync(join(root, part), join(folder, part))
+  }
+  cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true })
   return folder
 }
 
