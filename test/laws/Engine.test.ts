@@ -101,12 +101,15 @@ const named = () => {
   })
 }
 
-const moment = () =>
+const wrongPart = (part: "second" | "ema") =>
   changed({
     train: ({ snapshot }) => ({
       snapshot: Effect.map(snapshot, (all) => {
-        const state = all.state as { readonly second: object }
-        return { ...all, state: { ...state, second: times(1.01)(state.second) } }
+        const state = all.state as Readonly<Record<string, object>>
+        return {
+          ...all,
+          state: { ...state, ...(state[part] === undefined ? {} : { [part]: times(1.01)(state[part]) }) }
+        }
       })
     })
   })
@@ -194,7 +197,10 @@ refuses("an engine", Laws.engine, changed({}), {
   },
   "takes several steps for one update with the reference's numbers": [
     { mutant: wrongNumbers(), said: /number 0 of 0\.loss in the metrics is/ },
-    { mutant: moment(), said: /number \d of second\.weight in the state is/ }
+    { mutant: wrongPart("second"), said: /number \d of second\.weight in the state is/ }
+  ],
+  "averages the weights with the reference's numbers": [
+    { mutant: wrongPart("ema"), said: /number \d of ema\.\w+ in the state is/ }
   ],
   "infers with the reference's numbers, for all element types and with several programs open": [
     {
