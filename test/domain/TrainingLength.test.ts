@@ -47,6 +47,13 @@ describe("the length of a training", () => {
       assert.deepStrictEqual(lengthOf(apart), ["epochs", 9, 100, "steps"])
       assert.deepStrictEqual(apart.tokenizer.optimizer.steps(50), { total: 450, warmup: 100 })
       assert.deepStrictEqual(lengthOf(yield* merged({ epochs: 3 }, apart)), ["epochs", 3, 100, "steps"])
+      assert.deepStrictEqual(lengthOf(yield* merged({ steps: 500 }, apart)), ["steps", 500, 100, "steps"])
+      assert.deepStrictEqual(
+        (yield* Effect.flip(merged({ steps: 50 }, apart))).problems.map(({ message }) => message),
+        ["expected fewer steps than the duration of 50, got 100"]
+      )
+      const early = yield* merged({ steps: 900, warmupEpochs: 2 })
+      assert.deepStrictEqual(lengthOf(yield* merged({ epochs: 30 }, early)), ["epochs", 30, 2, "epochs"])
       assert.deepStrictEqual(lengthOf(yield* merged({ warmupEpochs: 1 }, apart)), ["epochs", 9, 1, "epochs"])
       assert.deepStrictEqual(lengthOf(yield* merged({ warmupEpochs: 1 })), ["steps", 300, 1, "epochs"])
       const summed = yield* merged({ epochs: 9, warmupSteps: 100, accumulate: 2 })

@@ -1,11 +1,12 @@
 /** The figures of classifiers: measured, kept in a folder, and printed. */
-import { Effect, Option } from "effect"
+import { Effect, type Option } from "effect"
 import type * as Classes from "../../domain/evaluation/Classes.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import { examineClassifier } from "../../pipelines/evaluate/Classify.ts"
 import type { Classifier } from "../../pipelines/trained/Classifier.ts"
+import * as Kept from "./Kept.ts"
 import * as Print from "./Print.ts"
 
 /** A classifier's results on the sets. */
@@ -41,9 +42,6 @@ export const keep = Effect.fnUntraced(function*(
 ) {
   const { folder, json } = given
   const [own, ...beside] = found
-  const files = Option.isNone(folder)
-    ? undefined
-    : yield* Results.save(folder.value, [...found, ...random].flatMap(({ results }) => results))
   const columnsOf = ({ network, results }: Classified) =>
     results.map(({ report }) => ({
       ...(beside.length === 0 ? {} : { network }),
@@ -51,28 +49,29 @@ export const keep = Effect.fnUntraced(function*(
     }))
   const lossOf = ({ results }: Classified) =>
     Object.fromEntries(results.map(({ report, split }) => [split, report?.loss]))
-  yield* Print.evaluation(
-    json,
-    {
-      ...fields,
-      results: json ? files ?? [] : files?.join(", ") ??
-        "not kept: the network belongs to no run; name a folder with --out",
-      ...(json ? { loss: lossOf(own) } : {}),
-      ...(json && beside.length > 0
-        ? {
-          others: Object.fromEntries(
-            beside.map((one) => [one.network, { figures: one.results.map(Results.figure), loss: lossOf(one) }])
-          )
-        }
-        : {})
-    },
-    {
-      found: own.results.map(Results.figure),
-      random: random[0]?.results.map(Results.figure),
-      paper: own.results.map(({ paper }) => paper),
-      columns: columnsOf(own)
-    },
-    sets,
-    beside.map((one) => ({ found: one.results.map(Results.figure), columns: columnsOf(one) }))
-  )
+  const results = [...found, ...random].flatMap((one) => one.results)
+  yield* Kept.keep(folder, results, json, (results) =>
+    Print.evaluation(
+      json,
+      {
+        ...fields,
+        results,
+        ...(json ? { loss: lossOf(own) } : {}),
+        ...(json && beside.length > 0
+          ? {
+            others: Object.fromEntries(
+              beside.map((one) => [one.network, { figures: one.results.map(Results.figure), loss: lossOf(one) }])
+            )
+          }
+          : {})
+      },
+      {
+        found: own.results.map(Results.figure),
+        random: random[0]?.results.map(Results.figure),
+        paper: own.results.map(({ paper }) => paper),
+        columns: columnsOf(own)
+      },
+      sets,
+      beside.map((one) => ({ found: one.results.map(Results.figure), columns: columnsOf(one) }))
+    ))
 })

@@ -6,6 +6,7 @@ import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Artifact from "../../pipelines/artifacts/Artifact.ts"
+import * as Kept from "./Kept.ts"
 import * as Print from "./Print.ts"
 
 /** The origin of figures, and the place where they are kept. */
@@ -74,11 +75,6 @@ export const keep = Effect.fnUntraced(function*(
     })
   })
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
-  const files = Option.isNone(folder)
-    ? undefined
-    : yield* Results.save(folder.value, made.flatMap((one) => [...one.found, ...one.random]))
-  const results = json ? files ?? [] : files?.join(", ") ??
-    "not kept: the network belongs to no run; name a folder with --out"
   const several = variants.length > 1
   const [first, ...more] = variants.map(({ columns, figures, random }, i) => ({
     found: figures,
@@ -86,26 +82,28 @@ export const keep = Effect.fnUntraced(function*(
     columns,
     paper: made[i]!.found.map(({ paper }) => paper)
   }))
-  yield* Print.evaluation(
-    json,
-    {
-      network,
-      ...(several ? {} : { ...known(variants[0]!.how), ...(json ? variants[0]!.details : {}) }),
-      ...(several && json
-        ? {
-          variants: variants.map(({ details, figures, how, random, verb }) => ({
-            verb,
-            ...known(how),
-            ...details,
-            figures,
-            random
-          }))
-        }
-        : {}),
-      results
-    },
-    first!,
-    [learned, ...held, ...others],
-    more
-  )
+  const kept = made.flatMap((one) => [...one.found, ...one.random])
+  yield* Kept.keep(folder, kept, json, (results) =>
+    Print.evaluation(
+      json,
+      {
+        network,
+        ...(several ? {} : { ...known(variants[0]!.how), ...(json ? variants[0]!.details : {}) }),
+        ...(several && json
+          ? {
+            variants: variants.map(({ details, figures, how, random, verb }) => ({
+              verb,
+              ...known(how),
+              ...details,
+              figures,
+              random
+            }))
+          }
+          : {}),
+        results
+      },
+      first!,
+      [learned, ...held, ...others],
+      more
+    ))
 })

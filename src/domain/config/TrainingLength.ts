@@ -38,7 +38,7 @@ export type Resolved =
 
 /**
  * Computes the stored length from changes. If no warmup is given, and the unit changes or the former warmup is not shorter than
- * the duration, the warmup keeps its share of the duration, rounded down.
+ * the duration, the warmup keeps its share of the duration, rounded down. A warmup with a unit of its own stays.
  *
  * @returns undefined if the changes hold none of {@link names}.
  */
@@ -66,7 +66,9 @@ export const resolve = (stored: Members, changes: Members): Resolved | undefined
   const own = warmup === undefined ? changes.warmupUnit ?? stored.warmupUnit : changes.warmupUnit ?? counted
   const apart = own !== undefined && own !== unit
   const duration = length === undefined ? stored.duration! : changes[length]!
-  const fits = apart || unit === stored.unit && Number(stored.warmup) < Number(duration)
+  // A warmup in another unit than the former duration has no share of it.
+  const fits = apart || (stored.warmupUnit ?? stored.unit) !== stored.unit ||
+    unit === stored.unit && Number(stored.warmup) < Number(duration)
   // A share of a wrong duration would be a second complaint.
   const share = !fits && typeof duration === "number" && duration >= 1
     ? Math.floor(duration * Number(stored.warmup) / Number(stored.duration))

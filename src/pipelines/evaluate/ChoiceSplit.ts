@@ -10,15 +10,17 @@ import type { FeatureSet } from "./FeatureSet.ts"
 /** No images can be held out for the choice of a setting. */
 export class NothingToChooseOn extends TaggedError<NothingToChooseOn>()("NothingToChooseOn", {
   split: Schema.String,
-  /** The key of the setting in the configuration. */
-  setting: Schema.String
+  /** The keys of the settings in the configuration. */
+  settings: Schema.NonEmptyArray(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
-    return `no class of ${this.split} has two images, so no image can be held out to choose ${this.setting}`
+    return `no class of ${this.split} has two images, so no image can be held out to choose ${this.settings.join(", ")}`
   }
   get remedy() {
-    return `choose it on a split that is not tested (--validation), or give one value (--set ${this.setting}=[...])`
+    const flags = this.settings.map((setting) => `--set ${setting}=[...]`).join(" ")
+    const [it, one] = this.settings.length === 1 ? ["it", "one value"] : ["them", "one value of each"]
+    return `choose ${it} on a split that is not tested (--validation), or give ${one} (${flags})`
   }
 }
 
@@ -48,7 +50,10 @@ export interface ChoiceSplit<S extends FeatureSet = FeatureSet> {
 export const of = Effect.fnUntraced(function*<S extends FeatureSet>(
   sets: ProbeSets<S>,
   rule: Classes.Rule,
-  held: Pick<KeyedRandom.Key, "purpose" | "seed"> & { readonly share?: number; readonly setting: string }
+  held: Pick<KeyedRandom.Key, "purpose" | "seed"> & {
+    readonly share?: number
+    readonly settings: readonly [string, ...ReadonlyArray<string>]
+  }
 ) {
   const { tests, train, validation } = sets
   if (
@@ -60,7 +65,7 @@ export const of = Effect.fnUntraced(function*<S extends FeatureSet>(
     return given
   }
   const parts = ValidationSplit.split(train, held, held.share)
-  if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, setting: held.setting })
+  if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, settings: held.settings })
   const part: ChoiceSplit<S> = {
     rest: FeatureSets.rows(train, parts.rest),
     on: yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, parts.held), "fewer")),

@@ -8,6 +8,7 @@ import * as Metrics from "../../domain/evaluation/Metrics.ts"
 import * as Neighbours from "../../domain/evaluation/Neighbours.ts"
 import * as PerClass from "../../domain/evaluation/PerClass.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
+import { Progress } from "../../layers/run/Progress.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Linear from "../../shapes/Linear.ts"
@@ -74,6 +75,26 @@ const partsOf = (config: KnnConfig, bank: FeatureSet): ReadonlyArray<Part> => {
     )
   ]
 }
+
+/** Says which demands the training images cannot meet. */
+const shortages = Effect.fnUntraced(function*({ fewShot, neighbours }: KnnConfig, bank: FeatureSet) {
+  const { message } = yield* Progress
+  const sizes = Array.from(Map.groupBy(bank.labels, (label) => label).values(), ({ length }) => length)
+  for (const count of new Set(fewShot?.perClass ?? [])) {
+    const short = sizes.filter((size) => size < count).length
+    if (short === 0) continue
+    yield* message(
+      `knn: ${short} of ${sizes.length} classes of ${bank.name} have fewer than ${count} images, so all of theirs are used` +
+        (sizes.every((size) => size <= count) ? ", and all draws are equal" : "")
+    )
+  }
+  const most = Math.max(...[neighbours].flat())
+  if (most > bank.labels.length) {
+    yield* message(
+      `knn: ${bank.name} has ${bank.labels.length} images, so no more than these are the ${most} neighbours`
+    )
+  }
+})
 
 const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -148,6 +169,7 @@ export const compareNeighbours = Effect.fn("patchword.knn")(function*(
     bank: HostTensor.make(inference.weights.bank.shape, "float32", bank.features.data)
   })
   const parts = partsOf(config, bank)
+  yield* shortages(config, bank)
   const found = yield* Effect.forEach(
     met,
     Effect.fnUntraced(function*(test) {

@@ -110,7 +110,7 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
     seed: config.seed,
     purpose: "logreg/held out",
     share: options.heldOut,
-    setting: "probe.logreg.c"
+    settings: ["probe.logreg.c"]
   })
   const examples = examplesOf(rest)
   const points = new Map<number, Float64Array>()

@@ -141,7 +141,7 @@ export const probe = Effect.fn("patchword.probe")(function*(
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const choice = new Set(config.l2).size === 1
     ? undefined
-    : yield* ChoiceSplit.of(sets, rule, { seed: config.seed, purpose: "probe/held out", setting: "probe.l2" })
+    : yield* ChoiceSplit.of(sets, rule, { seed: config.seed, purpose: "probe/held out", settings: ["probe.l2"] })
   const apart = choice === undefined || choice.rest === train
     ? undefined
     : yield* Effect.scoped(Effect.flatMap(fitter(config, choice.rest), ({ choose }) => choose(choice.on)))

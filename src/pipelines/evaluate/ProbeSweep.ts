@@ -174,7 +174,7 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
     seed,
     purpose: `${stage}/held out`,
     share: sweep.heldOut,
-    setting: "probe.sweep.rates"
+    settings: ["probe.sweep.blocks", "probe.sweep.pooling", "probe.sweep.rates"]
   })
   const learned = choice?.rest ?? train
   const sizes = {
