@@ -1,12 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Effect, Option, Schema } from "effect"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
+import * as Kept from "../../src/cli/terminal/Kept.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Results from "../../src/layers/run/Results.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
@@ -56,6 +58,20 @@ describe("evaluate", () => {
       const text = yield* said("evaluate", ...common)
       assert.match(text, /results +not kept: the network belongs to no run/)
       assert.match(text, new RegExp(`val +${kept.report.loss.toFixed(3)} +12 +3`))
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.live("prints figures that it cannot keep, then fails", () =>
+    Effect.gen(function*() {
+      mkdirSync(at("taken"))
+      writeFileSync(at("taken", "results"), "")
+      const lines: Array<string> = []
+      const print = (results: string | ReadonlyArray<string>) => Effect.sync(() => void lines.push(String(results)))
+      const shown = yield* found("evaluate", ...common, "--out", at("kept"))
+      const [file] = shown.results as ReadonlyArray<string>
+      const result = Schema.decodeUnknownSync(Results.Result)(JSON.parse(readFileSync(file!, "utf8")))
+      const error = yield* Effect.flip(Kept.keep(Option.some(at("taken")), [result], false, print))
+      assert.include(error.message, at("taken", "results"))
+      assert.deepStrictEqual(lines, ["not kept: see below"])
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live(
