@@ -212,7 +212,7 @@ export const digestOf = (set: AnnotatedBatches.AnnotatedSet, start: SegmentStart
 /**
  * Trains a segmenter from a pretrained network, or from a classifier. Without one, it starts from random weights.
  *
- * Fails with `NoPixelClasses` if the images have no annotations with named classes, with `ConfigError` if the configuration
+ * Fails with `NoPixelClasses` if the images have no annotations with named classes, with `NoLabelledPixels` if these ignore all pixels, with `ConfigError` if the configuration
  * contradicts that of the network that it starts from, with `WeightsError` if the weights do not fit, with `TooFewImages`, with
  * `TrainingError` if a step gives no finite loss, and as the engine, the images and the run fail.
  */
@@ -224,6 +224,7 @@ export const segment = Effect.fn("patchword.segment")(function*(
   const { split = "train", stage = "segment" } = options
   const config = yield* Config.check(SegmentationConfig, stage)(given)
   const set = yield* AnnotatedBatches.annotated(yield* (yield* Images).load(split))
+  yield* AnnotatedBatches.checkLabels(set)
   const { pixelClasses: classes } = set
   yield* Effect.annotateCurrentSpan({
     "patchword.stage": stage,

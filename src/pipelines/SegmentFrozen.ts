@@ -213,6 +213,7 @@ export const segmentFrozen = Effect.fn("patchword.segmentFrozen")(function*(
   const settings = frozen!
   const config = frozenConfig(whole, settings)
   const set = yield* AnnotatedBatches.annotated(yield* (yield* Images).load(split))
+  yield* AnnotatedBatches.checkLabels(set)
   const { pixelClasses: classes } = set
   yield* Effect.annotateCurrentSpan({
     "patchword.stage": stage,

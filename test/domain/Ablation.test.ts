@@ -108,6 +108,16 @@ describe("the report of a study", () => {
     assert.deepStrictEqual([of("shared").finetune!.difference, of("none").finetune!.difference], [null, null])
   })
 
+  it("sees no difference between equal figures without a deviation", () => {
+    const equal = new Map(["shared", "late"].map((row) => [row, [{ probe: 1 }, { probe: 1 }]]))
+    const made = StudyReport.make(Ablation.table5, Ablation.table5.rows(base, []), equal, {
+      seeds: [0, 1],
+      train: "a",
+      test: "b"
+    })
+    assert.strictEqual(made.rows.find(({ row }) => row === "late")!.figures.probe!.note, StudyReport.NO_DIFFERENCE)
+  })
+
   it("is CSV with a line for each figure", () => {
     const lines = StudyReport.csv(report).trim().split("\n")
     assert.strictEqual(lines.length, 1 + 2 * rows.length)

@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { afterAll, assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer, ManagedRuntime, Runtime } from "effect"
+import * as Config from "../../src/domain/config/Config.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { SegmentationConfig } from "../../src/domain/config/SegmentationConfig.ts"
@@ -115,6 +116,24 @@ describe("a segmenter", () => {
         assert.deepStrictEqual(examples.map(({ name, predicted }) => [name, predicted.width]), [["0", 40], ["1", 40]])
       }), 60_000)
 
+    it.effect("refuses annotations that ignore all pixels, to learn from and to measure on", () =>
+      Effect.gen(function*() {
+        const { seen } = yield* sets
+        const annotation: AnnotatedBatches.AnnotatedSet["annotation"] = (index) =>
+          Effect.map(seen.annotation(index), (labels) => ({ ...labels, data: labels.data.map(() => 255) }))
+        const blank = { ...seen, annotation }
+        const said = "train: no pixel of its annotations has a class"
+        const images = Images.layerMemory([blank])
+        for (const stage of [segment(config, backbone), segmentFrozen(config, backbone)]) {
+          const error = yield* stage.pipe(Effect.flip, Effect.provide([Runs.layerMemory(), images], inMemory))
+          assert.include(error.message, said)
+        }
+        const trained = yield* segment(new SegmentationConfig({ ...config, steps: 3 }), backbone).pipe(
+          Effect.provide(Runs.layerMemory(), inMemory)
+        )
+        assert.include((yield* Effect.flip(Segmentation.evaluateSegmenter(trained, blank))).message, said)
+      }))
+
     it.effect("trains UperNet, and refuses what it has no recipe for", () =>
       Effect.gen(function*() {
         const { held } = yield* sets
@@ -130,6 +149,9 @@ describe("a segmenter", () => {
         const contradicted = yield* Effect.flip(
           segment(normed, backbone).pipe(Effect.provide(Runs.layerMemory(), inMemory))
         )
+        const wide = { ...upernet, stride: 500, scale: [2, 1] as const, maxClassShare: 0 }
+        const { problems } = yield* Effect.flip(Config.decode(SegmentationConfig, "it")(wide))
+        assert.deepStrictEqual(problems.map(({ path }) => path), ["stride", "scale", "maxClassShare"])
         assert.include(contradicted.message, "finalNorm: expected false, because the head is upernet, got true")
       }), 60_000)
 

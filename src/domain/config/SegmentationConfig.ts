@@ -113,7 +113,16 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     /** Distance between the windows of sliding-window evaluation, in pixels. */
     stride: Quantity.Count.annotateKey({ description: "Distance between the windows of evaluation, in pixels." })
   }).check(
-    Schema.makeFilter(({ finalNorm, head, steps, taps, vit, warmup }) => [
+    Schema.makeFilter(({ finalNorm, head, maxClassShare, scale, steps, stride, taps, vit, warmup }) => [
+      ...(stride <= vit.imageSize
+        ? []
+        : [{ path: ["stride"], issue: `expected at most vit.imageSize ${vit.imageSize}, got ${stride}` }]),
+      ...(scale[0] <= scale[1]
+        ? []
+        : [{ path: ["scale"], issue: `expected the smaller factor first, got ${scale.join(", ")}` }]),
+      ...(maxClassShare > 0
+        ? []
+        : [{ path: ["maxClassShare"], issue: `expected more than 0, got ${maxClassShare}` }]),
       ...(finalNorm && head !== "linear"
         ? [{ path: ["finalNorm"], issue: `expected false, because the head is ${head}, got true` }]
         : []),

@@ -83,7 +83,7 @@ const deviationOf = (values: ReadonlyArray<number>): number | null => {
 
 // One figure of a row varies as the row does, so that of a difference varies as both do.
 const isWithin = (difference: number, a: number | null, b: number | null): boolean =>
-  a !== null && b !== null && Math.abs(difference) < DEVIATIONS * Math.hypot(a, b)
+  a !== null && b !== null && (difference === 0 || Math.abs(difference) < DEVIATIONS * Math.hypot(a, b))
 
 type Plain = Pick<Figure, "values" | "mean" | "deviation">
 

@@ -110,7 +110,7 @@ export interface Example extends SegmentationView.Annotated {
  * Measures a segmenter on annotated images, one after another. Returns the scores, and the first `examples` images with what it
  * sees in them.
  *
- * Fails with `OtherPixelClasses` if the images have other classes, and as the engine and the images fail.
+ * Fails with `OtherPixelClasses` if the images have other classes, with `NoLabelledPixels` if no pixel counts, and as the engine and the images fail.
  */
 export const evaluateSegmenter = Effect.fn("patchword.evaluateSegmenter")(
   function*(
@@ -132,6 +132,9 @@ export const evaluateSegmenter = Effect.fn("patchword.evaluateSegmenter")(
         examples.push({ name: set.describe(index), picture, labels, predicted })
       }
       yield* report({ stage: `segment ${set.name}`, step: index + 1, total: set.length, metrics: {} })
+    }
+    if (counts.labelled.every((pixels) => pixels === 0)) {
+      return yield* new AnnotatedBatches.NoLabelledPixels({ set: set.name })
     }
     const scores: Segmented = {
       split: set.name,

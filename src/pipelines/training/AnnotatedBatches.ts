@@ -63,6 +63,26 @@ export class OtherPixelClasses extends TaggedError<OtherPixelClasses>()("OtherPi
   }
 }
 
+/** All pixels of all annotations are ignored. */
+export class NoLabelledPixels extends TaggedError<NoLabelledPixels>()("NoLabelledPixels", { set: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 66
+  get finding() {
+    return `${this.set}: no pixel of its annotations has a class; all of them are ignored`
+  }
+  get remedy() {
+    return "check the annotations, and reduceZeroLabel in the manifest, which makes 0 the number of ignored pixels"
+  }
+}
+
+/** Fails if no pixel of a set has a class. It reads annotations up to the first one with a class. */
+export const checkLabels = Effect.fnUntraced(function*(set: AnnotatedSet) {
+  for (let index = 0; index < set.length; index++) {
+    const { data } = yield* set.annotation(index)
+    if (data.some((label) => label !== LabelMap.IGNORED)) return
+  }
+  return yield* new NoLabelledPixels({ set: set.name })
+})
+
 /** Fails if the pixels of a set have other classes, or others under the same numbers. */
 export const checkClasses = (
   set: AnnotatedSet,
@@ -138,7 +158,7 @@ export const training = Effect.fnUntraced(function*(
   const { batchSize, mean, seed, std, vit: { imageSize: size } } = config
   const { images, ...sampler } = Sampling.make({ stage, seed, labels: set.labels, batchSize })
   if (sampler.stepsPerEpoch === 0) {
-    return yield* Batches.tooFewImages({ stage, set: set.name, images, batchSize, batches: 1 })
+    return yield* Batches.tooFewImages({ stage, set: set.name, images, batchSize, batches: 1, config: "segmentation" })
   }
   const recipe = recipeOf(config)
   return {

@@ -22,18 +22,21 @@ export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
   /** Number of images of one update. */
   needed: Schema.Int,
   /** The largest batch that the images fill. */
-  fitting: Schema.Int
+  fitting: Schema.Int,
+  /** The part of the configuration with the batch size. */
+  config: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
-    return `${this.stage}: ${this.set} has ${this.images} images, but one update takes ${this.needed}`
+    return `${this.stage}: ${this.set} has ${this.images} ${
+      this.images === 1 ? "image" : "images"
+    }, but one update takes ${this.needed}`
   }
   get remedy() {
-    const { fitting, images, needed } = this
+    const { config, fitting, images, needed } = this
     const more = needed - images
-    return `add ${more} ${more === 1 ? "image" : "images"} or more, or lower optimizer.${
-      fitting > 0 ? `batchSize to ${fitting} or less` : "accumulate"
-    }`
+    const lower = fitting > 1 ? `batchSize to ${fitting} or less` : fitting === 1 ? "batchSize to 1" : "accumulate"
+    return `add ${more} ${more === 1 ? "image" : "images"} or more, or lower ${config}.${lower}`
   }
 }
 
@@ -45,10 +48,13 @@ export const tooFewImages = (
     readonly images: number
     readonly batchSize: number
     readonly batches: number
+    /** The part of the configuration with the batch size; default `optimizer`. */
+    readonly config?: string
   }
 ): TooFewImages => {
-  const { batches, batchSize, images, set, stage } = found
-  return new TooFewImages({ stage, set, images, needed: batchSize * batches, fitting: Math.floor(images / batches) })
+  const { batches, batchSize, config = "optimizer", images, set, stage } = found
+  const fitting = Math.floor(images / batches)
+  return new TooFewImages({ stage, set, images, needed: batchSize * batches, fitting, config })
 }
 
 /** The images are decoded with other colours than the network's configuration asks for. */
