@@ -266,9 +266,11 @@ const discrete: Readonly<Record<string, Cases>> = {
 
 const memory = Effect.flatMap(Engine.Engine, (engine) => engine.memory)
 
+const tensors = tf.memory().numTensors
+
 afterAll(async () => {
   assert.deepStrictEqual(await eager.runPromise(memory), { handles: 0, tensors: 0, bytes: 0 })
-  assert.strictEqual(tf.memory().numTensors, 0)
+  assert.strictEqual(tf.memory().numTensors, tensors)
   await eager.dispose()
 })
 
