@@ -14,7 +14,7 @@ export { demo, type DemoOptions } from "./Demo.ts"
 export { type DevicePlan, devicePlan, type DevicePlanOptions } from "./DevicePlan.ts"
 export * as BlockFeatures from "./evaluate/BlockFeatures.ts"
 export { NothingToChooseOn, type ProbeSets } from "./evaluate/ChoiceSplit.ts"
-export { classify, evaluateClassifier } from "./evaluate/Classify.ts"
+export { classify, evaluateClassifier, examineClassifier, type Examined } from "./evaluate/Classify.ts"
 export { encode, type Encoded } from "./evaluate/Encode.ts"
 export {
   type EncodedImage,

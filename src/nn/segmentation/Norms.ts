@@ -27,6 +27,7 @@ export const MOMENTUM = 0.1
 
 /** A way to normalise maps `[B, H, W, C]`. */
 export interface Norms {
+  /** Normalises the channels of maps `[B, H, W, C]`. */
   normalise<B extends number, H extends number, W extends number, C extends number>(
     x: Tensor<[B, H, W, C]>,
     affine: NormParams<NoInfer<C>>,

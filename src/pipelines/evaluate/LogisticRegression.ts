@@ -78,7 +78,7 @@ const measure = (
  * equal accuracies the first C is taken. The features are used as they are. The classes of the sets are matched with those of
  * `train` by name.
  *
- * `validation` is left out as {@link ChoiceSplit.of} says. With one value of C there is no choice, and `train` alone is fitted.
+ * `validation` is left out as `ChoiceSplit.of` says. With one value of C there is no choice, and `train` alone is fitted.
  *
  * Fails with `ClassesError` if labels are not classes or classes do not match, and with `NothingToChooseOn`.
  */

@@ -136,7 +136,7 @@ const measured = Effect.fnUntraced(function*(
 
 /**
  * Trains every classifier of the sweep on `train`, chooses the best one on `validation`, and measures it on every test set. A
- * share of `train` is held out for the choice as {@link ChoiceSplit.of} says; the classifiers do not learn from it. The classes
+ * share of `train` is held out for the choice as `ChoiceSplit.of` says; the classifiers do not learn from it. The classes
  * of the sets are matched with those of `train` by name.
  *
  * The training is a stage of the run, by the name `probe-sweep`. An interrupted sweep resumes from its newest checkpoint.

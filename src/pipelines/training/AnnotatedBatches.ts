@@ -163,6 +163,7 @@ export const training = Effect.fnUntraced(function*(
   const recipe = recipeOf(config)
   return {
     stepsPerEpoch: sampler.stepsPerEpoch,
+    /** Makes the batch of a step. */
     batch: Effect.fnUntraced(function*(step: number) {
       const { draws, epoch, places } = sampler.batch(step)
       const shown = new Float32Array(batchSize * 3 * size * size)
