@@ -23,6 +23,7 @@ import * as Knn from "../../pipelines/evaluate/Knn.ts"
 import { logisticRegression } from "../../pipelines/evaluate/LogisticRegression.ts"
 import * as Probe from "../../pipelines/evaluate/Probe.ts"
 import { probeSweep } from "../../pipelines/evaluate/ProbeSweep.ts"
+import * as Chosen from "../../pipelines/report/Chosen.ts"
 import * as Stage from "../../pipelines/training/Stage.ts"
 import type * as Figures from "../terminal/Figures.ts"
 import * as Print from "../terminal/Print.ts"
@@ -214,17 +215,11 @@ export const measure = Effect.fnUntraced(function*(
       how: { neighbours: one.neighbours, perClass: one.perClass, tries: one.tries }
     }))
   ]
-  return variants.map((variant): Figures.Variant => {
-    const { c, l2, neighbours, perClass, winner } = variant.how
-    const name = variant.verb === "knn" ? "k-NN" : variant.how.method ?? "lbfgs"
-    const setting = l2 === undefined
-      ? c === undefined
-        ? winner ?? `k ${neighbours}${perClass === undefined ? "" : `, ${perClass} per class`}`
-        : `C ${Number(Number(c).toPrecision(3))}`
-      : `l2 ${l2}`
-    return {
-      ...variant,
-      columns: variant.figures.map(() => ({ method: String(name), setting: String(setting) }))
-    }
-  })
+  return variants.map((variant): Figures.Variant => ({
+    ...variant,
+    columns: variant.figures.map(() => ({
+      method: variant.verb === "knn" ? "k-NN" : String(variant.how.method ?? "lbfgs"),
+      setting: Chosen.setting(variant.how)
+    }))
+  }))
 })

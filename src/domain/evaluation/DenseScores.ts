@@ -44,8 +44,11 @@ export interface Look {
 
 type Size = Pick<LabelMap, "width" | "height">
 
+/** Counts the windows over each pixel of a look. */
+const countsOf = (look: Look): Int32Array => SlidingWindows.counts(look, look.windows.map(({ box }) => box))
+
 /** Computes the mean logits of a class at the size that was looked at. */
-const meanOf = ({ height, size, width, windows }: Look, kind: number): Plane.Plane => {
+const meanOf = ({ height, size, width, windows }: Look, kind: number, counts: Int32Array): Plane.Plane => {
   const sums = new Float64Array(width * height)
   for (const { box, logits } of windows) {
     const length = logits.height * logits.width
@@ -56,24 +59,26 @@ const meanOf = ({ height, size, width, windows }: Look, kind: number): Plane.Pla
       for (let at = 0; at < box.width; at++) sums[to + at]! += enlarged[row * size + at]!
     }
   }
-  const counts = SlidingWindows.counts({ width, height }, windows.map(({ box }) => box))
   return { width, height, data: sums.map((sum, at) => sum / counts[at]!) }
 }
 
-/** Computes the mean logits of a class, of the upright image in its original size. */
-export const logits = (look: Look, kind: number, size: Size): Plane.Plane => {
-  const resized = Plane.resize(meanOf(look, kind), size)
+/**
+ * Computes the mean logits of a class, of the upright image in its original size. `counts` are the windows over each pixel, which are
+ * the same for all classes.
+ */
+export const logits = (look: Look, kind: number, size: Size, counts = countsOf(look)): Plane.Plane => {
+  const resized = Plane.resize(meanOf(look, kind, counts), size)
   return look.mirrored ? Plane.flip(resized) : resized
 }
 
 const classesOf = ([first]: ReadonlyArray<Look>): number => first?.windows[0]?.logits.classes ?? 0
 
 /** Computes the logarithm of the sum of all exponentials of a look's logits, for each pixel. */
-const normaliser = (look: Look, classes: number, size: Size): Float64Array => {
+const normaliser = (look: Look, classes: number, size: Size, counts: Int32Array): Float64Array => {
   const greatest = new Float64Array(size.width * size.height).fill(-Infinity)
   const sums = new Float64Array(size.width * size.height)
   for (let kind = 0; kind < classes; kind++) {
-    const { data } = logits(look, kind, size)
+    const { data } = logits(look, kind, size, counts)
     for (let at = 0; at < sums.length; at++) {
       const most = Math.max(greatest[at]!, data[at]!)
       sums[at] = sums[at]! * Math.exp(greatest[at]! - most) + Math.exp(data[at]! - most)
@@ -86,11 +91,12 @@ const normaliser = (look: Look, classes: number, size: Size): Float64Array => {
 /** Yields the mean probabilities of each class over all looks. */
 export function* probabilities(looks: ReadonlyArray<Look>, size: Size): Generator<Plane.Plane> {
   const classes = classesOf(looks)
-  const normalisers = looks.map((look) => normaliser(look, classes, size))
+  const counts = looks.map(countsOf)
+  const normalisers = looks.map((look, i) => normaliser(look, classes, size, counts[i]!))
   for (let kind = 0; kind < classes; kind++) {
     const sums = new Float64Array(size.width * size.height)
     looks.forEach((look, i) => {
-      const { data } = logits(look, kind, size)
+      const { data } = logits(look, kind, size, counts[i])
       for (let at = 0; at < sums.length; at++) sums[at]! += Math.exp(data[at]! - normalisers[i]![at]!) / looks.length
     })
     yield { ...size, data: sums }
@@ -101,7 +107,8 @@ export function* probabilities(looks: ReadonlyArray<Look>, size: Size): Generato
 function* deciding(looks: ReadonlyArray<Look>, size: Size): Generator<Plane.Plane> {
   const [only, second] = looks
   if (only === undefined || second !== undefined) return yield* probabilities(looks, size)
-  for (let kind = 0; kind < classesOf(looks); kind++) yield logits(only, kind, size)
+  const counts = countsOf(only)
+  for (let kind = 0; kind < classesOf(looks); kind++) yield logits(only, kind, size, counts)
 }
 
 /** Finds the class of each pixel of an image of `size`. Of equal scores, the first class is taken. */

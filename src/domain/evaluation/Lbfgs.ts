@@ -82,11 +82,10 @@ export function* minimise(
     if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
     const heading = direction(here.gradient, pairs)
     const slope = dot(heading, here.gradient)
-    const lower = ({ value }: Evaluation): boolean => value <= here.value + SUFFICIENT * length * slope
     let length = 1
     let next = along(point, length, heading)
     let there: Evaluation = yield next
-    for (let halving = 0; halving < HALVINGS && !lower(there); halving++) {
+    for (let halving = 0; halving < HALVINGS && !(there.value <= here.value + SUFFICIENT * length * slope); halving++) {
       length /= 2
       next = along(point, length, heading)
       there = yield next

@@ -1,4 +1,5 @@
 /** The features of a set of images, with their labels. The evaluations compare such sets. */
+import { Effect } from "effect"
 import type { Labelled } from "../../domain/evaluation/Classes.ts"
 import * as Files from "../../layers/files/Files.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
@@ -9,6 +10,14 @@ export interface FeatureSet extends Labelled {
   /** The digest of the images. */
   readonly digest: string
 }
+
+/** Names the sets of an evaluation in its span. */
+export const annotateSpan = (train: FeatureSet, tests: ReadonlyArray<FeatureSet>): Effect.Effect<void> =>
+  Effect.annotateCurrentSpan({
+    "patchword.split": train.name,
+    "patchword.splits": tests.map(({ name }) => name),
+    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0)
+  })
 
 /** Selects the rows at `places`, in that order. */
 export const rows = <S extends FeatureSet>(set: S, places: Int32Array): S => {

@@ -15,6 +15,7 @@ import * as Linear from "../../shapes/Linear.ts"
 import * as Normalization from "../../shapes/Normalization.ts"
 import type { Inference } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 const QUERIES = 256
@@ -76,8 +77,8 @@ const partsOf = (config: KnnConfig, bank: FeatureSet): ReadonlyArray<Part> => {
   ]
 }
 
-/** Says which demands the training images cannot meet. */
-const shortages = Effect.fnUntraced(function*({ fewShot, neighbours }: KnnConfig, bank: FeatureSet) {
+/** Says which classes have fewer images than few-shot learning asks for. */
+const shortages = Effect.fnUntraced(function*({ fewShot }: KnnConfig, bank: FeatureSet) {
   const { message } = yield* Progress
   const sizes = Array.from(Map.groupBy(bank.labels, (label) => label).values(), ({ length }) => length)
   for (const count of new Set(fewShot?.perClass ?? [])) {
@@ -86,12 +87,6 @@ const shortages = Effect.fnUntraced(function*({ fewShot, neighbours }: KnnConfig
     yield* message(
       `knn: ${short} of ${sizes.length} classes of ${bank.name} have fewer than ${count} images, so all of theirs are used` +
         (sizes.every((size) => size <= count) ? ", and all draws are equal" : "")
-    )
-  }
-  const most = Math.max(...[neighbours].flat())
-  if (most > bank.labels.length) {
-    yield* message(
-      `knn: ${bank.name} has ${bank.labels.length} images, so no more than these are the ${most} neighbours`
     )
   }
 })
@@ -155,12 +150,8 @@ export const compareNeighbours = Effect.fn("patchword.knn")(function*(
   rule: Classes.Rule = "same"
 ) {
   const config = yield* Config.check(KnnConfig, "knn")(given)
-  yield* Effect.annotateCurrentSpan({
-    "patchword.split": bank.name,
-    "patchword.splits": tests.map(({ name }) => name),
-    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0),
-    "patchword.engine": (yield* Engine).name
-  })
+  yield* FeatureSets.annotateSpan(bank, tests)
+  yield* Effect.annotateCurrentSpan("patchword.engine", (yield* Engine).name)
   const met = yield* Effect.fromResult(Classes.meetAll(bank, tests, rule))
   const engine = yield* Engine
   const width = Dim.named("width", bank.features.shape[1])

@@ -89,11 +89,7 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
 ) {
   const { tests, train } = sets
   const config = yield* Config.check(ProbeConfig, "probe")(given)
-  yield* Effect.annotateCurrentSpan({
-    "patchword.split": train.name,
-    "patchword.splits": tests.map(({ name }) => name),
-    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0)
-  })
+  yield* FeatureSets.annotateSpan(train, tests)
   const options = LogregConfig.complete(config.logreg)
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const finished = (

@@ -14,6 +14,7 @@ import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
+import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 
 /** The accuracy on each test set, and the choice of the penalty. */
@@ -132,12 +133,8 @@ export const probe = Effect.fn("patchword.probe")(function*(
 ) {
   const { tests, train } = sets
   const config = yield* Config.check(ProbeConfig, "probe")(given)
-  yield* Effect.annotateCurrentSpan({
-    "patchword.split": train.name,
-    "patchword.splits": tests.map(({ name }) => name),
-    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0),
-    "patchword.engine": (yield* Engine).name
-  })
+  yield* FeatureSets.annotateSpan(train, tests)
+  yield* Effect.annotateCurrentSpan("patchword.engine", (yield* Engine).name)
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const choice = new Set(config.l2).size === 1
     ? undefined

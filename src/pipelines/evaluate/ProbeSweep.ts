@@ -22,6 +22,7 @@ import * as Stage from "../training/Stage.ts"
 import * as BlockFeatures from "./BlockFeatures.ts"
 import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
+import * as FeatureSets from "./FeatureSet.ts"
 
 /** A classifier of the sweep with its top-1 accuracy on the images of the choice. */
 export interface Tried extends ProbeSweep.Head {
@@ -153,12 +154,8 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
   const { tests, train } = sets
   const { stage = "probe-sweep" } = options
   const config = yield* Config.check(ProbeConfig, "probe")(given)
-  yield* Effect.annotateCurrentSpan({
-    "patchword.split": train.name,
-    "patchword.splits": tests.map(({ name }) => name),
-    "patchword.images": tests.reduce((sum, { labels }) => sum + labels.length, 0),
-    "patchword.engine": (yield* Engine).name
-  })
+  yield* FeatureSets.annotateSpan(train, tests)
+  yield* Effect.annotateCurrentSpan("patchword.engine", (yield* Engine).name)
   const { finalNorm, seed } = config
   const sweep = SweepConfig.complete(config.sweep)
   const most = Math.max(...sweep.blocks)

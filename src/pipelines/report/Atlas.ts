@@ -13,6 +13,7 @@
  */
 import * as Codebook from "../../domain/method/Codebook.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
+import * as Resample from "../../domain/pixels/Resample.ts"
 import type { CodeRow } from "./PageData.ts"
 
 /** A picture and the codes of its patches, row-major. */
@@ -50,15 +51,9 @@ export interface Atlas {
 
 /** Cuts one patch out of a picture, by its row-major number. */
 export const cut = (picture: Picture, patch: number, index: number): Picture => {
-  const { data, width } = picture
-  const columns = width / patch
+  const columns = picture.width / patch
   const [top, left] = [Math.floor(index / columns) * patch, (index % columns) * patch]
-  const cutout = new Uint8Array(patch * patch * 3)
-  for (let row = 0; row < patch; row++) {
-    const start = ((top + row) * width + left) * 3
-    cutout.set(data.subarray(start, start + patch * 3), row * patch * 3)
-  }
-  return { width: patch, height: patch, data: cutout }
+  return Resample.cut(picture, { left, top, width: patch, height: patch })
 }
 
 const FRAME = [224, 32, 32] as const
@@ -68,18 +63,15 @@ const FRAME = [224, 32, 32] as const
  * patches on each side. At the border of the picture the window is moved inwards.
  */
 export const framed = (picture: Picture, patch: number, index: number, around = 2): Picture => {
-  const { data, height, width } = picture
+  const { height, width } = picture
   const columns = width / patch
   const [top, left] = [Math.floor(index / columns) * patch, (index % columns) * patch]
   const wanted = (2 * around + 1) * patch
   const side = { width: Math.min(width, wanted), height: Math.min(height, wanted) }
   const startOf = (at: number, whole: number, part: number) => Math.max(0, Math.min(at - around * patch, whole - part))
   const [y0, x0] = [startOf(top, height, side.height), startOf(left, width, side.width)]
-  const window = new Uint8Array(side.width * side.height * 3)
-  for (let y = 0; y < side.height; y++) {
-    const start = ((y0 + y) * width + x0) * 3
-    window.set(data.subarray(start, start + side.width * 3), y * side.width * 3)
-  }
+  // A window of the whole picture is the picture itself, which the frame would change.
+  const window = Resample.cut(picture, { left: x0, top: y0, ...side }).data.slice()
   // The frame lies around the patch, so that all of it is seen.
   const paint = (x: number, y: number) => {
     if (x >= 0 && y >= 0 && x < side.width && y < side.height) window.set(FRAME, (y * side.width + x) * 3)
