@@ -6,7 +6,6 @@ import { Effect } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { SegmentationConfig } from "../domain/config/SegmentationConfig.ts"
 import { VitConfig } from "../domain/config/VitConfig.ts"
-import * as Lbfgs from "../domain/evaluation/Lbfgs.ts"
 import * as LabelMap from "../domain/pixels/LabelMap.ts"
 import * as Resample from "../domain/pixels/Resample.ts"
 import * as SegmentationView from "../domain/pixels/SegmentationView.ts"
@@ -22,6 +21,7 @@ import * as PatchFeatures from "../nn/segmentation/PatchFeatures.ts"
 import { EPSILON } from "../nn/segmentation/SegmentationBackbone.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
+import * as LinearFit from "./evaluate/LinearFit.ts"
 import * as Segment from "./Segment.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Segmenter from "./trained/Segmenter.ts"
@@ -124,19 +124,10 @@ const patchesOf = Effect.fnUntraced(function*(
   return found
 }, Effect.scoped)
 
-/** Computes the mean and the variance of each channel of rows. */
-const statistics = ({ count, features }: Patches, width: number) => {
-  const mean = new Float64Array(width)
-  const variance = new Float64Array(width)
-  features.forEach((value, i) => (mean[i % width]! += value / count))
-  features.forEach((value, i) => (variance[i % width]! += (value - mean[i % width]!) ** 2 / count))
-  return { mean, variance }
-}
-
 /** Fits the head. Returns its arrays. */
 const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes: number, settings: Frozen) {
   const { count, features, targets } = patches
-  const { mean, variance } = statistics(patches, width)
+  const { mean, variance } = LinearFit.moments(features, width)
   const inference = LinearProbe.softObjective(
     Dim.named("examples", count),
     Dim.named("width", width),
@@ -147,32 +138,22 @@ const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes
     features: HostTensor.make(inference.weights.features.shape, "float32", scaled),
     targets: HostTensor.make(inference.weights.targets.shape, "float32", targets)
   })
-  const { bias, weight } = inference.batch.classifier
   const { report } = yield* Progress
+  const { iterations, l2 } = settings
+  let step = 0
+  const point = yield* LinearFit.fit(handle, inference.batch, {
+    l2,
+    iterations,
+    tried: (loss) => report({ stage: "segment head", step: ++step, total: iterations, metrics: { loss } })
+  })
   const length = width * classes
-  const search = Lbfgs.minimise(new Float64Array(length + classes), { iterations: settings.iterations })
-  let next = search.next()
-  let tried = 0
-  while (next.done !== true) {
-    const { gradient, loss } = yield* handle.run({
-      classifier: {
-        weight: HostTensor.make(weight.shape, "float32", Float32Array.from(next.value.subarray(0, length))),
-        bias: HostTensor.make(bias.shape, "float32", Float32Array.from(next.value.subarray(length)))
-      },
-      l2: HostTensor.scalar(settings.l2)
-    })
-    const value = HostTensor.item(loss)
-    tried++
-    yield* report({ stage: "segment head", step: tried, total: settings.iterations, metrics: { loss: value } })
-    next = search.next({ value, gradient: Float64Array.of(...gradient.weight.data, ...gradient.bias.data) })
-  }
   const head: Weights.Tensors = {
     "decode_head.conv_seg.weight": HostTensor.make(
       [classes, width, 1, 1],
       "float32",
-      Float32Array.from(next.value.subarray(0, length))
+      Float32Array.from(point.subarray(0, length))
     ),
-    "decode_head.conv_seg.bias": HostTensor.make([classes], "float32", Float32Array.from(next.value.subarray(length))),
+    "decode_head.conv_seg.bias": HostTensor.make([classes], "float32", Float32Array.from(point.subarray(length))),
     "decode_head.bn.running_mean": HostTensor.make([width], "float32", Float32Array.from(mean)),
     "decode_head.bn.running_var": HostTensor.make([width], "float32", Float32Array.from(variance))
   }

@@ -7,7 +7,6 @@ import * as Config from "../../domain/config/Config.ts"
 import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
-import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
@@ -16,6 +15,7 @@ import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
 import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
+import * as LinearFit from "./LinearFit.ts"
 
 /** The accuracy on each test set, and the choice of the penalty. */
 export interface Probed {
@@ -35,16 +35,11 @@ interface Scale {
 }
 
 const scaleOf = ({ features }: FeatureSet, standardise: boolean): Scale => {
-  const [rows, width] = features.shape
-  const mean = new Float64Array(width)
-  const deviation = new Float64Array(width).fill(1)
-  if (!standardise) return { mean, deviation }
-  features.data.forEach((value, i) => (mean[i % width]! += value / rows))
-  const variance = new Float64Array(width)
-  features.data.forEach((value, i) => (variance[i % width]! += (value - mean[i % width]!) ** 2 / rows))
+  const [, width] = features.shape
+  if (!standardise) return { mean: new Float64Array(width), deviation: new Float64Array(width).fill(1) }
+  const { mean, variance } = LinearFit.moments(features.data, width)
   // A feature that never varies says nothing; dividing by nothing would make it say too much.
-  variance.forEach((value, i) => (deviation[i] = value > 1e-12 ? Math.sqrt(value) : 1))
-  return { mean, deviation }
+  return { mean, deviation: variance.map((value) => value > 1e-12 ? Math.sqrt(value) : 1) }
 }
 
 const scaled = ({ features }: FeatureSet, { deviation, mean }: Scale): Float32Array =>
@@ -78,26 +73,8 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
     features: HostTensor.make(inference.weights.features.shape, "float32", scaled(train, scale)),
     labels: HostTensor.make(inference.weights.labels.shape, "int32", train.labels)
   })
-  const { bias, weight } = inference.batch.classifier
 
-  const fit = Effect.fnUntraced(function*(l2: number) {
-    const search = Lbfgs.minimise(new Float64Array((width + 1) * classes), { iterations: config.iterations })
-    let next = search.next()
-    while (next.done !== true) {
-      const { gradient, loss } = yield* handle.run({
-        classifier: {
-          weight: HostTensor.make(weight.shape, "float32", Float32Array.from(next.value.subarray(0, width * classes))),
-          bias: HostTensor.make(bias.shape, "float32", Float32Array.from(next.value.subarray(width * classes)))
-        },
-        l2: HostTensor.scalar(l2)
-      })
-      next = search.next({
-        value: HostTensor.item(loss),
-        gradient: Float64Array.of(...gradient.weight.data, ...gradient.bias.data)
-      })
-    }
-    return next.value
-  })
+  const fit = (l2: number) => LinearFit.fit(handle, inference.batch, { l2, iterations: config.iterations })
 
   const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Accuracy.Accuracy =>
     Accuracy.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
