@@ -86,22 +86,16 @@ export const stepOf = (config: SegmentationConfig, classes: number, images = con
   return step as Step
 }
 
-/** The backbone's arrays of a start, at the size of the segmenter's images. */
+/** The arrays of a segmenter with the backbone of a start, at the size of the segmenter's images. */
 export const backboneOf = (
   stage: string,
   config: SegmentationConfig,
   own: Weights.Tensors,
   start: SegmentStart
 ) => {
-  const stripped = Inference.renamed(
-    own,
-    (name) => name.startsWith(BACKBONE) ? name.slice(BACKBONE.length) : undefined
-  )
+  const given = Inference.renamed(start.tensors, (name) => `${BACKBONE}${name}`)
   const grids = { grid: config.vit.grid, from: start.config.vit.grid }
-  return Effect.map(
-    Effect.fromResult(PretrainedWeights.load(stripped, start.tensors, grids, stage)),
-    (loaded): Weights.Tensors => ({ ...own, ...Inference.renamed(loaded, (name) => `${BACKBONE}${name}`) })
-  )
+  return Effect.fromResult(PretrainedWeights.loadSegmenter(own, given, grids, stage))
 }
 
 /** Refuses settings that differ from those that the start was trained with, and show in no weight. */

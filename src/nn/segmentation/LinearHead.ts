@@ -37,12 +37,12 @@ export const classifier = <C extends number, K extends number>(
   bias: Parameter.zeros([classes])
 })
 
-/** Normalises the tokens of a map one by one, without weights: those of a linear layer behind it do the same. */
-export const finalNorm = <B extends number, H extends number, W extends number, C extends number>(
-  map: Tensor<[B, H, W, C]>,
+/** Normalises tokens `[..., C]` one by one, without weights: those of a linear layer behind it do the same. */
+export const finalNorm = <L extends ReadonlyArray<number>, C extends number>(
+  tokens: Tensor<[...L, C]>,
   width: C,
   epsilon: number = Block.EPSILON
-): Tensor<[B, H, W, C]> => layerNorm<[B, H, W], C>(map, Norms.plain(width), epsilon)
+): Tensor<[...L, C]> => layerNorm<L, C>(tokens, Norms.plain(width), epsilon)
 
 /** The options of the head. */
 export interface Options {

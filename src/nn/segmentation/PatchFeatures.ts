@@ -24,7 +24,7 @@
  * assert.deepStrictEqual(batch.images.shape, [2, 3, 64, 64])
  * ```
  */
-import * as FeatureMap from "../../shapes/maps/FeatureMap.ts"
+import * as Convolution from "../../shapes/Convolution.ts"
 import type { Inference, SpecOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -60,9 +60,9 @@ export const inference = <B extends number, const N extends Segmenter.Sizes>(
     batch: { images: PatchGrid.images(sizes, batchSize) },
     run: ({ parameters }, { images }) => {
       const { epsilon, width } = sizes
-      const last = SegmentationBackbone.taps<B, N>(parameters.backbone, images, sizes, { epsilon })[3]
-      if (options.finalNorm !== true) return { features: last }
-      return { features: FeatureMap.channelsFirst(LinearHead.finalNorm(FeatureMap.channelsLast(last), width, epsilon)) }
+      const last = SegmentationBackbone.tapTokens<B, N>(parameters.backbone, images, sizes, { epsilon })[3]
+      const seen = options.finalNorm === true ? LinearHead.finalNorm(last, width, epsilon) : last
+      return { features: Convolution.map(seen, PatchGrid.rows(sizes), PatchGrid.columns(sizes)) }
     }
   }
 }

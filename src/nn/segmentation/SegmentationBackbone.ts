@@ -130,6 +130,15 @@ export const pyramid8 = <B extends number, C extends number, H extends number, W
   }
 }
 
+/** The patch tokens after four blocks. */
+export type Tokens<B extends number, N extends Sizes> = readonly [
+  Patches<B, N>,
+  Patches<B, N>,
+  Patches<B, N>,
+  Patches<B, N>
+]
+type Patches<B extends number, N extends Sizes> = Tensor<[B, PatchGrid.Patches<N>, N["width"]]>
+
 /** The sizes of a backbone. */
 export interface Sizes extends VitParams.Sizes {
   readonly depth: number
@@ -137,29 +146,41 @@ export interface Sizes extends VitParams.Sizes {
   readonly taps: readonly [number, number, number, number]
 }
 
-/** Computes the maps of patch tokens after four blocks, for standardised images. */
-export const taps = <B extends number, N extends Sizes>(
+/** Computes the patch tokens after four blocks, each `[B, N, C]`, for standardised images. */
+export const tapTokens = <B extends number, N extends Sizes>(
   params: VitParams.VitParams<VitParams.Encoder<N>>,
   images: PatchGrid.GivenImages<B, N>,
   sizes: Readonly<N>,
   options: Pick<Vit.Context<NoInfer<B>, VitParams.Encoder<N>>, "dropPath" | "epsilon"> = {}
-): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
+): Tokens<B, N> => {
   const patches = patchEmbed(images, params.patch_embed.proj)
   const tokens = Vit.withClassToken(params, patches)
   const outputs = Vit.blocks(params, tokens, { ...options, heads: sizes.heads, index: Vit.relativeIndex(sizes) })
-  const mapOf = (place: number) => {
+  const tokensOf = (place: number) => {
     const output = outputs[place - 1]
     if (output === undefined) {
       throw new ShapeError.ShapeError(`taps: there is no block ${place} among ${outputs.length}`)
     }
-    return Convolution.map(
-      patchTokens(output, PatchGrid.patches(sizes)),
-      PatchGrid.rows(sizes),
-      PatchGrid.columns(sizes)
-    )
+    return patchTokens(output, PatchGrid.patches(sizes))
   }
   const [first, second, third, fourth] = sizes.taps
-  return [mapOf(first), mapOf(second), mapOf(third), mapOf(fourth)]
+  return [tokensOf(first), tokensOf(second), tokensOf(third), tokensOf(fourth)]
+}
+
+/** Computes the maps of patch tokens after four blocks, for standardised images. */
+export const taps = <B extends number, N extends Sizes>(
+  params: VitParams.VitParams<VitParams.Encoder<N>>,
+  images: PatchGrid.GivenImages<B, N>,
+  sizes: Readonly<N>
+): Taps<B, N["width"], PatchGrid.Rows<N>, PatchGrid.Columns<N>> => {
+  const [first, second, third, fourth] = tapTokens<B, N>(params, images, sizes)
+  const [rows, columns] = [PatchGrid.rows(sizes), PatchGrid.columns(sizes)]
+  return [
+    Convolution.map(first, rows, columns),
+    Convolution.map(second, rows, columns),
+    Convolution.map(third, rows, columns),
+    Convolution.map(fourth, rows, columns)
+  ]
 }
 
 const spec = <N extends Sizes>(sizes: Readonly<N>) =>

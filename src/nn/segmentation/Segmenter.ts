@@ -30,7 +30,7 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as DropPath from "../blocks/DropPath.ts"
 import * as Parameter from "../blocks/Parameter.ts"
-import type * as PatchGrid from "../blocks/PatchGrid.ts"
+import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as VitParams from "../blocks/VitParams.ts"
 import type * as Head from "./Head.ts"
 import * as SegmentationBackbone from "./SegmentationBackbone.ts"
@@ -77,11 +77,14 @@ export const forward = <B extends number, N extends Sizes, Q extends Head.Parts>
   context: Context<B, Q>
 ): Head.Logits<B, N["classes"]> => {
   const { dropPath, ...rest } = context
-  const taps = SegmentationBackbone.taps<B, N>(params.backbone, images, sizes, { dropPath, epsilon: sizes.epsilon })
-  const last = (tap: (typeof taps)[number]): FeatureMap.Pixels<B, N["width"]> =>
-    FeatureMap.anySides(FeatureMap.channelsLast(tap))
+  const taps = SegmentationBackbone.tapTokens<B, N>(params.backbone, images, sizes, {
+    dropPath,
+    epsilon: sizes.epsilon
+  })
+  const map = (tap: (typeof taps)[number]): FeatureMap.Pixels<B, N["width"]> =>
+    FeatureMap.anySides(FeatureMap.ofTokens(tap, PatchGrid.rows(sizes), PatchGrid.columns(sizes)))
   const [first, second, third, fourth] = taps
-  return head.forward(params, [last(first), last(second), last(third), last(fourth)], rest)
+  return head.forward(params, [map(first), map(second), map(third), map(fourth)], rest)
 }
 
 /** Enlarges logits to the image by bilinear interpolation: to `[B, Y, X, K]`. */
