@@ -30,12 +30,8 @@ export function map<B extends number, N extends number, C extends number, H exte
   width: W
 ): never
 export function map(tokens: Any, height: number, width: number): Any {
-  ShapeError.floats("map", { tokens })
-  ShapeError.shaped("map", tokens, ["B", "N", "C"], "tokens")
-  const [batch, count, channels] = tokens.shape
-  if (count !== height * width) {
-    throw new ShapeError.ShapeError(`map: ${count} tokens do not fill ${height} rows of ${width}`)
-  }
+  ShapeError.fills("map", tokens, height, width)
+  const [batch, , channels] = tokens.shape
   return unsafeTyped(tf.reshape(tf.transpose(untyped(tokens), [0, 2, 1]), [batch, channels, height, width]))
 }
 

@@ -82,3 +82,16 @@ export const shaped = (
 export const same = (name: string, a: { readonly shape: Shape }, b: { readonly shape: Shape }): void => {
   if (!agree(a.shape, b.shape)) throw new ShapeError(`${name}: left is ${show(a.shape)} but right is ${show(b.shape)}`)
 }
+
+/** Refuses tokens `[B, H·W, C]` that do not fill a grid, and what is no float. */
+export const fills = (
+  name: string,
+  tokens: { readonly shape: Shape; readonly dtype: string },
+  height: number,
+  width: number
+): void => {
+  floats(name, { tokens })
+  shaped(name, tokens, ["B", "N", "C"], "tokens")
+  const [, count] = tokens.shape
+  if (count !== height * width) throw new ShapeError(`${name}: ${count} tokens do not fill ${height} rows of ${width}`)
+}

@@ -22,18 +22,16 @@ import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
 import * as Services from "../flags/Services.ts"
+import * as TeacherFlags from "../flags/TeacherFlags.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Classified from "../terminal/Classified.ts"
 import * as Failure from "../terminal/Failure.ts"
 
 type Opened = Start & { readonly provenance?: Weights.Provenance }
 
-/** The teacher that is named, as `--teacher` names it. */
-const TEACHER = /^dino:(.+)$/
-
 /** The network at a path, a teacher, or weights from elsewhere, whoever named them. */
 const opened = (path: string) => {
-  const [, file] = TEACHER.exec(path) ?? []
+  const file = TeacherFlags.dinoFile(path)
   if (file !== undefined) return Effect.map(TeacherEncoder.dino(file), (found): Opened => OtherEncoder.ofTeacher(found))
   return NetworkFlags.chosen(path, Artifact.trained).pipe(
     Effect.map((found): Opened => found),

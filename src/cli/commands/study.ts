@@ -60,7 +60,7 @@ const teachersOf = (given: TeacherFlags.TeacherFlags, list: Option.Option<string
   return asked.map((teacher, i) => {
     const kind = kinds[i]!
     const before = kinds.slice(0, i).filter((one) => one === kind).length
-    const file = /^dino:(.+)$/.exec(teacher)?.[1]
+    const file = TeacherFlags.dinoFile(teacher)
     const heads = Option.match(given.teacherHeads, { onNone: () => ({}), onSome: (heads) => ({ heads }) })
     return {
       kind,

@@ -56,6 +56,9 @@ export interface TeacherFlags {
   readonly teacherHeads: Option.Option<number>
 }
 
+/** Returns the file of a network of DINO, if a teacher is one: `dino:FILE`. */
+export const dinoFile = (teacher: string): string | undefined => /^dino:(.+)$/.exec(teacher)?.[1]
+
 const TEACHERS = "hog, clip:FILE, dino:FILE, onnx:FILE#OUTPUT, run:RUN or cache:FOLDER"
 
 /** The flags that change what a teacher says, and the teachers that take them. */

@@ -1,10 +1,9 @@
 /** The robustness of a network as one self-contained HTML page: a plot, and a table. It has no script. */
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import type { RobustnessReport } from "../../domain/evaluation/RobustnessReport.ts"
-import { version } from "../../domain/values/Version.ts"
-import { type Html, html, raw } from "./Html.ts"
+import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
-import { style } from "./Style.ts"
+import * as PlainPage from "./PlainPage.ts"
 
 /** A figure of a line in the plot. */
 interface Point {
@@ -161,22 +160,11 @@ const own = `
 
 /** Renders the page. */
 export const render = (report: RobustnessReport): string =>
-  html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>patchword: robustness of ${report.network}</title>
-<style>${raw(style)}${raw(own)}</style>
-</head>
-<body>
-<header><p class="kicker">patchword ${version}</p><h1>Robustness of ${report.network}</h1></header>
-<main>
-${plot(report)}
+  PlainPage.render({
+    title: `robustness of ${report.network}`,
+    heading: `Robustness of ${report.network}`,
+    style: own,
+    main: html`${plot(report)}
 ${sets(report)}
-${corruptions(report)}
-</main>
-</body>
-</html>
-`.html
+${corruptions(report)}`
+  })

@@ -12,12 +12,11 @@
  */
 import { Effect } from "effect"
 import * as LabelMap from "../../domain/pixels/LabelMap.ts"
-import { version } from "../../domain/values/Version.ts"
 import type { Example, Segmented } from "../evaluate/Segmentation.ts"
-import { type Html, html, raw } from "./Html.ts"
+import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import * as Pictures from "./Pictures.ts"
-import { style } from "./Style.ts"
+import * as PlainPage from "./PlainPage.ts"
 
 /** The scores of a stage on each split, and those of random weights. */
 export interface Figures {
@@ -121,25 +120,15 @@ export const render = Effect.fnUntraced(function*(figures: Figures, examples: Re
       return html`<figure>${image}<figcaption class="muted">${shown.split}: ${shown.name}</figcaption></figure>\n`
     })
   )
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>patchword: segmentation by ${figures.stage}</title>
-<style>${raw(style)}${raw(own)}</style>
-</head>
-<body>
-<header><p class="kicker">patchword ${version}</p><h1>Segmentation by ${figures.stage}</h1></header>
-<main>
-${table(figures)}
+  return PlainPage.render({
+    title: `segmentation by ${figures.stage}`,
+    heading: `Segmentation by ${figures.stage}`,
+    style: own,
+    hasImages: true,
+    main: html`${table(figures)}
 <section aria-labelledby="examples"><h2 id="examples">Images</h2>
 <p class="note">Each row: the image, its labels, the prediction.</p>
 <div class="examples">${figuresOf}</div></section>
-${classes(figures)}
-</main>
-</body>
-</html>
-`.html
+${classes(figures)}`
+  })
 })

@@ -39,12 +39,8 @@ export function ofTokens<B extends number, N extends number, C extends number, H
   width: W
 ): never
 export function ofTokens(tokens: Any, height: number, width: number): Any {
-  ShapeError.floats("ofTokens", { tokens })
-  ShapeError.shaped("ofTokens", tokens, ["B", "N", "C"], "tokens")
-  const [batch, count, channels] = tokens.shape
-  if (count !== height * width) {
-    throw new ShapeError.ShapeError(`ofTokens: ${count} tokens do not fill ${height} rows of ${width}`)
-  }
+  ShapeError.fills("ofTokens", tokens, height, width)
+  const [batch, , channels] = tokens.shape
   return unsafeTyped(tf.reshape(untyped(tokens), [batch, height, width, channels]))
 }
 
