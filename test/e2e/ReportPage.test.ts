@@ -4,6 +4,7 @@ import { Context, Effect, Layer } from "effect"
 import type { Browser as Chromium } from "playwright-core"
 import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.ts"
 import * as Charts from "../../src/pipelines/report/Charts.ts"
+import * as Codes from "../../src/pipelines/report/Codes.ts"
 import * as ReportPage from "../../src/pipelines/report/ReportPage.ts"
 import * as Browser from "./browser.ts"
 import * as sample from "./sample.ts"
@@ -131,7 +132,16 @@ describe("ReportPage", () => {
             images: [...document.images].map(({ alt, naturalWidth }) => ({ alt, naturalWidth }))
           }))
           assert.isAtMost(scroll, inner)
-          assert.strictEqual(images.length, sample.page.codes.length + 2 * 3 * 6)
+          assert.strictEqual(images.length, sample.page.codes.length + 2 * Codes.framed(sample.page).length + 2 * 3 * 6)
+          const panels = yield* inPage(
+            page,
+            () =>
+              [...document.querySelectorAll(".card")].map((card) => {
+                const boxes = [...card.querySelectorAll(".panel")].map((panel) => panel.getBoundingClientRect())
+                return boxes.every(({ right }) => right <= card.getBoundingClientRect().right + 1)
+              })
+          )
+          assert.isTrue(panels.every((isInside) => isInside))
           assert.isTrue(images.every(({ alt, naturalWidth }) => naturalWidth > 0 && alt.length > 0))
           assert.deepStrictEqual(page.complaints, [])
           assert.deepStrictEqual(page.requests, [page.address])

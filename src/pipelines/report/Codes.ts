@@ -104,7 +104,7 @@ export const examples = Effect.fnUntraced(function*(page: PageData) {
     })
   )
   return html`<p>Patches of a code in their images, framed in red. Those that match are those whose features the decoder reconstructs best from the code. It reconstructs the others worst. Patches that do not match show what the code does not tell.</p>
-<div class="cards">${cards}</div>`
+<div class="cards pairs">${cards}</div>`
 })
 
 const coded = Effect.fnUntraced(

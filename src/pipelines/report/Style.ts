@@ -116,6 +116,8 @@ figure { margin: 0; min-width: 0 }
 .panels { display: flex; gap: 8px }
 .panel { font-size: .75rem; line-height: 1.7 }
 .panel img { border-radius: 4px }
+.pairs { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)) }
+.pairs .panels { flex-direction: column }
 figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 2rem 1.5rem }
