@@ -62,13 +62,17 @@ interface Process extends Omit<Comparison.Contender, "rounds"> {
 const UNAVAILABLE = 69
 
 /** The figures of a process, or the reason why it does not run on this machine. */
-const run = ({ args, command, environment }: Process): Comparison.Figures | string => {
+const run = ({ args, by, command, environment, precision, way }: Process): Comparison.Figures | string => {
   const { status, stderr, stdout } = spawnSync(command, args, {
     encoding: "utf8",
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
-  if (status === 0) return JSON.parse(stdout)
+  if (status === 0) {
+    const figures: Comparison.Figures = JSON.parse(stdout)
+    process.stderr.write(`${by}, ${way}, ${precision}: ${figures.imagesPerSecond.toPrecision(3)} images/s\n`)
+    return figures
+  }
   if (status === UNAVAILABLE) return stderr.trimEnd().split("\n").at(-1)!
   process.stderr.write(`${stderr}${command} ${args.join(" ")} failed\n`)
   process.exit(status ?? 70)
