@@ -19,6 +19,7 @@ import { probe } from "./commands/probe.ts"
 import { pull } from "./commands/pull.ts"
 import { push } from "./commands/push.ts"
 import { robustness } from "./commands/robustness.ts"
+import { runs } from "./commands/runs.ts"
 import { segment } from "./commands/segment.ts"
 import { setup } from "./commands/setup.ts"
 import { study } from "./commands/study.ts"
@@ -35,7 +36,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune, segment] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
     { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
-    { group: "Look and plan", commands: [presets, config, plan, inspect, engines, setup] }
+    { group: "Look and plan", commands: [presets, config, plan, inspect, runs, engines, setup] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

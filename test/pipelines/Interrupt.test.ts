@@ -84,10 +84,14 @@ describe("a stage that is interrupted", () => {
             const runs = yield* Runs.Runs
             let timed = 0
             const broken = whole({ checkpointEvery: EVERY })
-            const timing = Effect.provideService(Runs.Runs, {
-              ...runs,
-              timing: (row) => Effect.sync(() => void (timed += Number(row["steps"])))
-            })
+            const timing = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+              Effect.suspend(() => {
+                let steps = 0
+                return Effect.provideService(self, Runs.Runs, {
+                  ...runs,
+                  timing: (row) => Effect.sync(() => void (steps = Number(row["steps"])))
+                }).pipe(Effect.ensuring(Effect.sync(() => timed += steps)))
+              })
             for (const trap of traps) {
               assert.isTrue(yield* timing(interruptedAt(trap, broken)), trap.point)
               const expected = kept.get((yield* steps(stage)).at(-1) ?? 0)

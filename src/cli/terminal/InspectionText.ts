@@ -11,24 +11,11 @@ import type * as Results from "../../layers/run/Results.ts"
 import type * as Inspect from "../../pipelines/artifacts/Inspect.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Count from "./Count.ts"
+import { columns, type Row, rows } from "./Layout.ts"
 import * as ReportTable from "./ReportTable.ts"
 
 type Weights = typeof Inspect.WeightsFile.Type
 type Found<Tag> = Extract<Inspect.Inspection, { readonly _tag: Tag }>
-
-const WIDTH = 14
-
-type Row = readonly [name: string, value: string | undefined]
-
-const rows = (all: ReadonlyArray<Row>): ReadonlyArray<string> => {
-  const width = Math.max(WIDTH, ...all.map(([name]) => name.length))
-  return all.flatMap(([name, value]) => value === undefined || value === "" ? [] : [`${name.padEnd(width)} ${value}`])
-}
-
-const columns = (all: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const width = (column: number) => Math.max(...all.map((cells) => cells[column]?.length ?? 0))
-  return all.map((cells) => cells.map((cell, column) => cell.padEnd(width(column))).join("  ").trimEnd())
-}
 
 // Under the names of safetensors and of PyTorch.
 const DTYPES: Readonly<Record<string, string>> = { F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16" }

@@ -96,7 +96,32 @@ with tag, message, file, remedy and exitCode.
   129, 130, 143  a signal ended it (SIGHUP, SIGINT, SIGTERM), and the state was saved
   141            the program that read the output has ended`
 
-const topics: Readonly<Record<string, string>> = { images, teachers, configuration, "exit-codes": exitCodes }
+const runFolders = `Run folders: what a training leaves, and what patchword runs tells of it. docs/runs.md tells all.
+
+  patchword runs list                        all runs in the folder runs; --tag paper: those with a tag
+  patchword runs show runs/demo              stages, speed, figures, notes
+  patchword runs diff runs/one runs/two      settings, machines, figures with intervals
+  patchword runs best probe/pretrain/in-new  a ranking by a figure; best pretrain/loss_1: by the log
+  patchword runs tag runs/one paper          tags, and notes: patchword runs note runs/one "a text"
+
+All of them only read the folder. So they work while another process or another machine trains
+the run.
+
+  running   a process has the folder locked
+  stopped   no process uses it, and a stage is not finished; the same command goes on with it
+  failed    a step failed; its batch is kept in stages/replay
+  finished  all stages that began are finished
+
+A figure is named VERB/NETWORK/SPLIT. A difference of two accuracies is within the noise where its
+95 % interval holds 0.`
+
+const topics: Readonly<Record<string, string>> = {
+  images,
+  teachers,
+  configuration,
+  "run-folders": runFolders,
+  "exit-codes": exitCodes
+}
 
 /** The names of the topics. */
 export const names: ReadonlyArray<string> = Object.keys(topics)

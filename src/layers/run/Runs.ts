@@ -13,6 +13,7 @@
  * | `stages/` | the result and the weights of every finished stage; a resumed run skips these stages |
  * | `results/` | results of evaluations; see `Results` |
  * | `report.json`, `report.html` | the demo's report on them |
+ * | `notes.jsonl` | tags and notes of people; see `Notes` |
  * | `lock` | the process that uses the folder |
  *
  * A run that has done nothing leaves no folder: it has no row, no checkpoint and no result.

@@ -25,6 +25,7 @@ import type * as Naming from "../../domain/weights/Naming.ts"
 import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Runs.ts"
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
@@ -408,6 +409,11 @@ const makeInspect = Effect.gen(function*() {
 
   const log = Effect.fnUntraced(function*(given: string) {
     if (!given.endsWith(".jsonl")) return undefined
+    if (path.basename(given) === Notes.FILE) {
+      const { notes, tags } = yield* Notes.read(path.dirname(given))
+      const content = { tags, notes: notes.map(({ at, id, text }) => ({ id, at, text })) }
+      return RunFile.make({ path: given, holds: "the tags and notes of a run", content, uses: [] })
+    }
     const byStage = Map.groupBy(yield* rowsIn(given, yield* files.readText(given)), ({ stage }) => stage)
     const stages = [...byStage].map(([stage, rows]) => ({ stage, rows: rows.length, last: rows.at(-1)! }))
     return LogFile.make({ path: given, stages, uses: [] })

@@ -8,6 +8,9 @@ import * as Tree from "../../shapes/Tree.ts"
 /** Returns the memory of the machine or of the process's container, in bytes. */
 export const total = (): number => Math.min(os.totalmem(), process.constrainedMemory() || Infinity)
 
+/** Returns the memory that the process holds now, in bytes. That of a GPU does not count. */
+export const used = (): number => process.memoryUsage.rss()
+
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"]
 
 /** Formats a number of bytes in a suitable unit: `598 KiB`, `1.01 TiB`. */

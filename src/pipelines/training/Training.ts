@@ -296,12 +296,15 @@ export const train = Effect.fn("patchword.train")(
     const recorder = TrainingMetrics.recorder(stage)
     const recordMemory = Effect.ignore(Effect.flatMap(engine.memory, recorder.memory))
     yield* recordMemory
+    let timed = start
+    const time = Effect.suspend(() => {
+      if (logged === timed) return Effect.void
+      timed = logged
+      const row = { stage, step: logged, total: steps, batchSize, ...timing.row(logged - start) }
+      return Effect.ignore(runs.timing(row), { log: true })
+    })
     // Also of the part that an interrupted process took.
-    yield* Effect.addFinalizer(() =>
-      logged === start
-        ? Effect.void
-        : Effect.ignore(runs.timing({ stage, step: logged, ...timing.row(logged - start) }), { log: true })
-    )
+    yield* Effect.addFinalizer(() => time)
 
     const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
       const name = yield* saveBatch(options, number, batch, computedOn)
@@ -345,6 +348,8 @@ export const train = Effect.fn("patchword.train")(
         yield* recordMemory
       }
       yield* timing.done(bytes)
+      // For those who look at the run while it trains.
+      if (timing.due()) yield* time
     })
     const evaluate = Effect.fnUntraced(function*(steps: number) {
       if (evaluation === undefined) return

@@ -1,0 +1,168 @@
+/** `patchword runs`: lists runs, shows and compares them, and keeps what people say of them. */
+import { Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Config from "../../domain/config/Config.ts"
+import * as Notes from "../../layers/run/Notes.ts"
+import { best as bestOf } from "../../pipelines/runs/Best.ts"
+import * as Comparison from "../../pipelines/runs/Comparison.ts"
+import * as Registry from "../../pipelines/runs/Registry.ts"
+import * as Described from "../flags/Described.ts"
+import * as Flags from "../flags/Flags.ts"
+import * as Failure from "../terminal/Failure.ts"
+import * as Print from "../terminal/Print.ts"
+import * as RunsText from "../terminal/RunsText.ts"
+
+const FOLDERS = ["runs"]
+
+const folders = Argument.String("folders").pipe(
+  Argument.withDescription("folders that are searched for runs, or runs (default: runs)"),
+  Argument.variadic()
+)
+
+const run = Argument.String("run").pipe(Argument.withDescription("a run folder"))
+
+const depth = Flag.Int("depth").pipe(Described.withDefault("levels of folders that are searched", 4))
+
+const tagged = Flag.String("tag").pipe(Described.optional("only runs with this tag", "all runs"))
+
+const searched = (given: ReadonlyArray<string>): ReadonlyArray<string> => given.length === 0 ? FOLDERS : given
+
+/** A run for a list: without its configuration and its machine, which `show` has. */
+const brief = (run: Registry.Run) => {
+  const { config: _, machine: __, ...rest } = run
+  return rest
+}
+
+const list = Command.make("list", { folders, depth, tag: tagged, json: Flags.json }, (given) =>
+  Effect.gen(function*() {
+    const { depth, json, tag } = given
+    const all = yield* Registry.list(searched(given.folders), { depth })
+    const runs = Option.match(tag, {
+      onNone: () => all,
+      onSome: (asked) => all.filter(({ tags }) => tags.includes(asked))
+    })
+    if (json) return yield* Console.log(Print.json({ runs: runs.map(brief) }))
+    yield* Console.log(runs.length === 0 ? `no runs in ${searched(given.folders).join(", ")}` : RunsText.list(runs))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("list the runs in folders: state, stage, steps, time, tags"),
+    Command.withExamples([{ command: "patchword runs list" }, {
+      command: "patchword runs list /data/runs --tag paper"
+    }])
+  )
+
+const show = Command.make("show", { run, json: Flags.json }, (given) =>
+  Effect.gen(function*() {
+    const found = yield* Registry.read(given.run)
+    yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("show a run: stages, speed, figures, notes; also while it trains"),
+    Command.withExamples([{ command: "patchword runs show runs/demo" }])
+  )
+
+const diff = Command.make("diff", {
+  runs: Argument.String("runs").pipe(
+    Argument.withDescription("two or more run folders; the others are compared with the first one"),
+    Argument.variadic()
+  ),
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    const { json, runs } = given
+    if (runs.length < 2) {
+      return yield* Config.refusal(
+        "runs diff",
+        `expected two runs or more, got ${runs.length}`,
+        "write for example patchword runs diff runs/one runs/two"
+      )
+    }
+    const found = yield* Comparison.diff(runs)
+    if (!json) return yield* Console.log(RunsText.comparison(found))
+    yield* Console.log(Print.json({ ...found, runs: found.runs.map(({ path, state }) => ({ path, state })) }))
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("compare runs: settings, machines, and figures with their intervals"),
+    Command.withExamples([{ command: "patchword runs diff runs/one runs/two" }])
+  )
+
+const best = Command.make("best", {
+  figure: Argument.String("figure").pipe(
+    Argument.withDescription(
+      "a figure such as probe/pretrain/in-new, or parts of it such as probe/in-new; or the last value of a metric in the log, " +
+        "such as pretrain/loss_1"
+    )
+  ),
+  folders,
+  depth,
+  lowest: Described.flag("lowest", "rank the smallest value first, as is done for losses and errors anyway"),
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    const { depth, figure, json, lowest } = given
+    const options = lowest ? { depth, lowest } : { depth }
+    const ranked = yield* bestOf(searched(given.folders), figure, options)
+    yield* Console.log(
+      json
+        ? Print.json({ runs: ranked.map(({ run, ...rest }) => ({ path: run.path, tags: run.tags, ...rest })) })
+        : RunsText.ranking(ranked)
+    )
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("rank runs by a figure, and say which are within the noise of the best one"),
+    Command.withExamples([
+      { command: "patchword runs best probe/pretrain/in-new" },
+      { command: "patchword runs best pretrain/loss_1 /data/runs" }
+    ])
+  )
+
+/** Prints the tags and notes that a run has now. */
+const told = Effect.fnUntraced(function*(folder: string, json: boolean) {
+  const { notes, tags } = yield* Notes.read(folder)
+  if (json) return yield* Console.log(Print.json({ run: folder, tags, notes }))
+  yield* Console.log(RunsText.noted(folder, tags, notes))
+})
+
+const tag = Command.make("tag", {
+  run,
+  tags: Argument.String("tags").pipe(
+    Argument.withDescription("tags to add, of letters, digits, _, -, . and : (default: prints those there are)"),
+    Argument.variadic()
+  ),
+  remove: Described.flag("remove", "remove these tags instead"),
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    yield* Registry.read(given.run)
+    yield* given.remove ? Notes.untag(given.run, given.tags) : Notes.tag(given.run, given.tags)
+    yield* told(given.run, given.json)
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("add tags to a run, or remove them; the run may be training"),
+    Command.withExamples([
+      { command: "patchword runs tag runs/demo paper good" },
+      { command: "patchword runs tag runs/demo good --remove" }
+    ])
+  )
+
+const note = Command.make("note", {
+  run,
+  text: Argument.String("text").pipe(
+    Argument.withDescription("a note to add (default: prints those there are)"),
+    Argument.optional
+  ),
+  remove: Flag.String("remove").pipe(Described.optional("remove the note of this id", "removes none")),
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    yield* Registry.read(given.run)
+    if (Option.isSome(given.remove)) yield* Notes.forget(given.run, given.remove.value)
+    if (Option.isSome(given.text)) yield* Notes.add(given.run, given.text.value)
+    yield* told(given.run, given.json)
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription("add a note to a run; the run may be training"),
+    Command.withExamples([{ command: "patchword runs note runs/demo \"with the larger codebook\"" }])
+  )
+
+/** The command. */
+export const runs = Command.make("runs").pipe(
+  Command.withDescription(
+    "look at runs: runs list, runs show, runs diff, runs best, runs tag, runs note"
+  ),
+  Command.withSubcommands([list, show, diff, best, tag, note])
+)

@@ -1,0 +1,253 @@
+/** Reading of a run: its state, stages, figures, settings, engines, tags and notes. */
+import { DateTime, Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import * as Report from "../../domain/evaluation/Report.ts"
+import * as Json from "../../domain/values/Json.ts"
+import * as Files from "../../layers/files/Files.ts"
+import * as Lock from "../../layers/files/Lock.ts"
+import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import * as Notes from "../../layers/run/Notes.ts"
+import * as Results from "../../layers/run/Results.ts"
+import { Environment, evaluationsOf, type Row } from "../../layers/run/Runs.ts"
+import * as Figures from "./Figures.ts"
+import * as Rows from "./Rows.ts"
+import type { Run, StageState, State } from "./Run.ts"
+import { NoRun, type RunFolderError, within } from "./RunFolderError.ts"
+import * as Timings from "./Timings.ts"
+
+/** One of them is beside the configuration of each run. */
+const SIGNS = ["environment.json", "log.jsonl", "stages"]
+
+const CONFIG = "config.json"
+
+/** Tests whether a folder with files of these names is a run. */
+export const isRun = (names: ReadonlyArray<string>): boolean =>
+  names.includes(CONFIG) && SIGNS.some((name) => names.includes(name))
+
+type Io = FileSystem.FileSystem | Path.Path
+
+const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
+const parseEnvironment = Schema.decodeEffect(Json.text(Environment))
+const parseReport = Schema.decodeEffect(Report.ReportJson)
+
+const Optimizer = Schema.Struct({
+  optimizer: Schema.Struct({
+    batchSize: Schema.Int,
+    unit: Schema.String,
+    duration: Schema.Int
+  })
+})
+
+/** Returns the length and the batches of a stage, as a run's configuration says. A length in epochs gives no steps. */
+export const lengthOf = (config: Json.Json, stage: string): { readonly total?: number; readonly batchSize?: number } => {
+  const [kind = stage] = stage.split("-", 1)
+  const known = Json.isObject(config) ? config : {}
+  const key = Object.keys(known).find((name) => name === stage) ?? Object.keys(known).find((name) => name.startsWith(kind))
+  const found = Schema.decodeUnknownOption(Optimizer)(key === undefined ? undefined : known[key])
+  if (Option.isNone(found)) return {}
+  const { batchSize, duration, unit } = found.value.optimizer
+  return { batchSize, ...(unit === "steps" ? { total: duration } : {}) }
+}
+
+const FAILED = /^(.+)-step-(\d+)\.safetensors$/
+
+/** The stages in a run folder. */
+interface Parts {
+  readonly checkpoints: ReadonlyMap<string, ReadonlyArray<number>>
+  /** Stages with their weights and their digests. */
+  readonly finished: ReadonlySet<string>
+  /** The failed steps of stages whose batches are kept. */
+  readonly failed: ReadonlyMap<string, number>
+  /** True if the run is a demo: it is done when its report is there. */
+  readonly isDemo: boolean
+}
+
+/** Reads what may be missing, or about to be replaced. Other failures are told, and `otherwise` is returned. */
+type Tolerant = <A, R>(self: Effect.Effect<A, Files.FileError, R>, otherwise: A) => Effect.Effect<A, never, R>
+
+const partsOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, run: string, tolerant: Tolerant) {
+  const namesIn = (folder: string) =>
+    tolerant(Files.onFailure(folder)(fs.readDirectory(folder)), [])
+  const folder = path.join(run, "checkpoints")
+  const reader = yield* Checkpoints.reading(folder)
+  const checkpoints = new Map<string, ReadonlyArray<number>>()
+  for (const stage of yield* namesIn(folder)) {
+    const steps = yield* Effect.orElseSucceed(reader.steps(stage), (): ReadonlyArray<number> => [])
+    if (steps.length > 0) checkpoints.set(stage, steps)
+  }
+  const names = yield* namesIn(path.join(run, "stages"))
+  const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
+  const failed = new Map<string, number>()
+  for (const name of yield* namesIn(path.join(run, "stages", "replay"))) {
+    const [, stage, step] = FAILED.exec(name) ?? []
+    if (stage !== undefined) failed.set(stage, Math.max(failed.get(stage) ?? 0, Number(step)))
+  }
+  const parts: Parts = {
+    checkpoints,
+    finished: new Set(saved.filter((stage) => names.includes(`${stage}.json`))),
+    failed,
+    isDemo: names.some((name) => name.endsWith("-seconds.json"))
+  }
+  return parts
+})
+
+const metricsOf = ({ stage: _, step: __, ...rest }: Row): Readonly<Record<string, number>> =>
+  Object.fromEntries(Object.entries(rest).flatMap(([name, value]) => typeof value === "number" ? [[name, value]] : []))
+
+const stageOf = (
+  stage: string,
+  about: {
+    readonly parts: Parts
+    readonly timed: Timings.Timed | undefined
+    readonly last: Row | undefined
+    readonly evaluation: Row | undefined
+    readonly config: Json.Json
+    readonly running: boolean
+    readonly continuedFrom: StageState["continuedFrom"]
+  }
+): StageState => {
+  const { config, continuedFrom, evaluation, last, parts, running, timed } = about
+  const checkpoints = parts.checkpoints.get(stage) ?? []
+  const configured = lengthOf(config, stage)
+  const step = Math.max(last?.step ?? 0, timed?.step ?? 0, checkpoints.at(-1) ?? 0)
+  const finished = parts.finished.has(stage)
+  const total = finished ? step : timed?.total ?? configured.total
+  const failedAt = parts.failed.get(stage)
+  const failed = !finished && !running && failedAt !== undefined && failedAt > step
+  const batchSize = timed?.batchSize ?? configured.batchSize
+  const each = timed?.secondsPerStep
+  return {
+    stage,
+    state: finished ? "finished" : running ? "running" : failed ? "failed" : "stopped",
+    step,
+    ...(total === undefined || total === 0 ? {} : { total }),
+    ...(timed === undefined ? {} : { seconds: timed.seconds }),
+    ...(each === undefined || each === 0 || batchSize === undefined ? {} : { imagesPerSecond: batchSize / each }),
+    ...(finished || each === undefined || total === undefined ? {} : { secondsLeft: Math.max(0, total - step) * each }),
+    checkpoints,
+    ...(failed ? { failedAt } : {}),
+    ...(last === undefined ? {} : { last: metricsOf(last) }),
+    ...(evaluation === undefined ? {} : { evaluation: { step: evaluation.step, ...metricsOf(evaluation) } }),
+    ...(continuedFrom === undefined ? {} : { continuedFrom })
+  }
+}
+
+const stateOf = (stages: ReadonlyArray<StageState>, facts: {
+  readonly isHeld: boolean
+  readonly isDone: boolean
+}): State => {
+  if (facts.isHeld) return "running"
+  if (stages.some(({ state }) => state === "failed")) return "failed"
+  const done = facts.isDone && stages.length > 0 && stages.every(({ state }) => state === "finished")
+  return done ? "finished" : "stopped"
+}
+
+const iso = (milliseconds: number): string => DateTime.formatIso(DateTime.makeUnsafe(milliseconds))
+
+/**
+ * Reads a run. Of a long log it reads the end alone, so it is quick. Files that are damaged are told in `problems`, and the rest of
+ * the run is returned.
+ *
+ * Fails with `NoRun` if the folder holds none, and with `FileError` if it is not there or cannot be read.
+ */
+export const read = Effect.fn("patchword.Registry.read")(
+  function*(run: string): Effect.fn.Return<Run, Files.FileError | NoRun, Io> {
+    const files = yield* Files.make
+    const { fs, path, readText } = files
+    const at = (name: string) => path.join(run, name)
+    const names = yield* Files.onFailure(run)(fs.readDirectory(run))
+    if (!isRun(names)) return yield* new NoRun()
+    const problems: Array<string> = []
+    const tolerant: Tolerant = (self, otherwise) =>
+      Effect.catch(self, ({ finding, kind }) =>
+        Effect.sync(() => {
+          if (kind !== "missing") problems.push(finding)
+          return otherwise
+        }))
+    const parsed = <A>(name: string, parse: (text: string) => Effect.Effect<A, { readonly message: string }>) =>
+      tolerant<string | undefined, never>(readText(at(name)), undefined).pipe(
+        Effect.flatMap((text) => text === undefined ? Effect.succeed(undefined) : parse(text)),
+        Effect.catch(({ message }) =>
+          Effect.sync(() => {
+            problems.push(`${name} is damaged (${message.split("\n")[0]})`)
+            return undefined
+          })
+        )
+      )
+    const config = (yield* parsed(CONFIG, parseJson)) ?? {}
+    const environment = (yield* parsed("environment.json", parseEnvironment)) ?? {}
+    const report = yield* parsed("report.json", parseReport)
+    const folder = at(Results.FOLDER)
+    const kept = (yield* tolerant(Files.onFailure(folder)(fs.readDirectory(folder)), []))
+      .filter((name) => /^[^.].*\.json$/.test(name))
+    const results = yield* Effect.forEach(
+      kept.toSorted(),
+      (name) => parsed(path.join(Results.FOLDER, name), Results.parse)
+    )
+    const noted = yield* tolerant(
+      Notes.read(run),
+      { tags: [], notes: [], damaged: 0 }
+    )
+    const log = yield* tolerant(Rows.last(fs, at("log.jsonl")), Rows.none)
+    const timings: Array<Row> = []
+    let lost = 0
+    yield* tolerant(
+      Rows.each(fs, at("timings.jsonl"), ({ damaged, rows }) => {
+        lost += damaged
+        timings.push(...rows)
+      }),
+      0
+    )
+    const damaged = { "log.jsonl": log.damaged, "timings.jsonl": lost, [Notes.FILE]: noted.damaged }
+    for (const [name, count] of Object.entries(damaged)) {
+      if (count > 0) problems.push(`${name} has ${count} ${count === 1 ? "line" : "lines"} that cannot be read`)
+    }
+    const timed = Timings.summary(timings)
+    const parts = yield* partsOf(files, run, tolerant)
+    const owner = Option.getOrUndefined(yield* tolerant(Lock.owner(files, run), Option.none()))
+    const isHeld = owner !== undefined && owner.alive !== false
+
+    const { computedOn = [], continuedFrom = {}, ...machine } = environment
+    const seen = [...timed.keys(), ...log.rows.map(({ stage }) => stage), ...parts.checkpoints.keys(), ...parts.finished]
+    const evaluations = new Set(seen.map(evaluationsOf))
+    const order = Json.isObject(config) ? Object.keys(config) : []
+    const rank = (stage: string): number => {
+      const place = order.findIndex((key) => key.startsWith(stage.split("-", 1)[0]!))
+      return place === -1 ? order.length : place
+    }
+    const known = [...new Set(seen)].filter((stage) => !evaluations.has(stage)).toSorted((a, b) => rank(a) - rank(b))
+    const newest = log.rows.findLast(({ stage }) => known.includes(stage))?.stage
+    const stages = known.map((stage) =>
+      stageOf(stage, {
+        parts,
+        timed: timed.get(stage),
+        last: log.rows.findLast((row) => row.stage === stage),
+        evaluation: log.rows.findLast((row) => row.stage === evaluationsOf(stage)),
+        config,
+        running: isHeld && stage === newest,
+        continuedFrom: continuedFrom[stage]
+      })
+    )
+    const changed = yield* Effect.forEach(["log.jsonl", "timings.jsonl", CONFIG], (name) =>
+      Effect.map(Effect.option(fs.stat(at(name))), (info) =>
+        Option.match(Option.flatMap(info, ({ mtime }) => mtime), { onNone: () => 0, onSome: (date) => date.getTime() })))
+    const began = [...timed.values()].flatMap((one) => one.began ?? []).reduce((a, b) => Math.min(a, b), Infinity)
+    const found: Run = {
+      path: run,
+      state: stateOf(stages, { isHeld, isDone: !parts.isDemo || names.includes("report.json") }),
+      ...(owner === undefined ? {} : { owner }),
+      ...(began === Infinity ? {} : { began: iso(began) }),
+      changed: iso(changed.reduce((a, b) => Math.max(a, b), 0)),
+      seconds: stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
+      stages,
+      figures: Figures.join(results.flatMap((result) => result === undefined ? [] : [result]), report),
+      config,
+      machine,
+      computedOn,
+      tags: noted.tags,
+      notes: noted.notes,
+      problems
+    }
+    return found
+  },
+  (self, run): Effect.Effect<Run, RunFolderError, Io> => within(run)(self)
+)
