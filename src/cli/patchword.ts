@@ -22,6 +22,7 @@ import { robustness } from "./commands/robustness.ts"
 import { runs } from "./commands/runs.ts"
 import { segment } from "./commands/segment.ts"
 import { setup } from "./commands/setup.ts"
+import { studio } from "./commands/studio.ts"
 import { study } from "./commands/study.ts"
 import { tokenizer } from "./commands/tokenizer.ts"
 
@@ -36,7 +37,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune, segment] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
     { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
-    { group: "Look and plan", commands: [presets, config, plan, inspect, runs, engines, setup] }
+    { group: "Look and plan", commands: [presets, config, plan, inspect, runs, studio, engines, setup] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

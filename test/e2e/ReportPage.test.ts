@@ -7,6 +7,7 @@ import * as Charts from "../../src/pipelines/report/Charts.ts"
 import * as Codes from "../../src/pipelines/report/Codes.ts"
 import * as ReportPage from "../../src/pipelines/report/ReportPage.ts"
 import * as Browser from "./browser.ts"
+import * as measures from "./measures.ts"
 import * as sample from "./sample.ts"
 
 class Fixture
@@ -64,35 +65,6 @@ const drawn = () => {
   })
 }
 
-const contrasts = () => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true })!
-  const luminance = (colour: string) => {
-    canvas.fillStyle = colour
-    canvas.fillRect(0, 0, 1, 1)
-    const linear = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) =>
-      value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4
-    )
-    return 0.2126 * linear[0]! + 0.7152 * linear[1]! + 0.0722 * linear[2]!
-  }
-  return [
-    ...document.querySelectorAll(
-      "h1, h2, p, dt, .value, .beside, .bound, .yes, .no, th, td:not(.heat), a, summary, .muted, .key"
-    )
-  ]
-    .filter((element) => element.textContent !== "")
-    .map((element) => {
-      let ground: Element | null = element
-      while (ground !== null && getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") {
-        ground = ground.parentElement
-      }
-      const [a, b] = [
-        luminance(getComputedStyle(element).color),
-        luminance(ground === null ? "white" : getComputedStyle(ground).backgroundColor)
-      ]
-      return { text: element.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), ground: b }
-    })
-}
-
 const tables = () =>
   [...document.querySelectorAll<HTMLElement>(".scroll")].map((scroller) => ({
     name: scroller.getAttribute("aria-labelledby") ?? scroller.ariaLabel,
@@ -105,11 +77,6 @@ const targets = () =>
     const { height, width } = element.getBoundingClientRect()
     return { text: element.textContent, height, width }
   })
-
-const focused = () => {
-  const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement!)
-  return { tag: document.activeElement!.tagName, seen: outlineStyle === "solid" && outlineWidth === "2px" }
-}
 
 const captions = () =>
   [...document.querySelectorAll(".chart")].map((chart) => ({
@@ -160,7 +127,7 @@ describe("ReportPage", () => {
 
       it.effect(`can be read in ${view.colorScheme} colours`, () =>
         Effect.gen(function*() {
-          const found = yield* inPage(yield* opened(view), contrasts)
+          const found = yield* inPage(yield* opened(view), measures.contrasts)
           assert.isAbove(found.length, 100)
           assert.deepStrictEqual(found.filter(({ ratio }) => ratio < 4.5), [])
           assert.isTrue(found.every(({ ground }) => view.colorScheme === "dark" ? ground < 0.1 : ground > 0.9))
@@ -185,7 +152,7 @@ describe("ReportPage", () => {
         assert.deepStrictEqual(touched.filter(({ height, width }) => height < 24 || width < 24), [])
         for (const tag of ["SUMMARY", "A", "A"]) {
           yield* Effect.promise(() => page.keyboard.press("Tab"))
-          assert.deepStrictEqual(yield* Effect.promise(() => page.evaluate(focused)), { tag, seen: true })
+          assert.deepInclude(yield* Effect.promise(() => page.evaluate(measures.focused)), { tag, seen: true })
         }
       }))
 

@@ -37,14 +37,8 @@ export interface Opened {
   readonly requests: ReadonlyArray<string>
 }
 
-/** Opens a page from a file; closed with the scope. */
-export const open = Effect.fnUntraced(function*(browser: Browser, html: string, view: View) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "patchword-page-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-  )
-  const file = join(folder, "report.html")
-  yield* Effect.promise(() => writeFile(file, html))
+/** Opens an address; closed with the scope. */
+export const visit = Effect.fnUntraced(function*(browser: Browser, address: string, view: View) {
   const page = yield* Effect.acquireRelease(
     Effect.promise(() =>
       browser.newPage({
@@ -60,8 +54,18 @@ export const open = Effect.fnUntraced(function*(browser: Browser, html: string, 
   page.on("console", (message) => message.type() === "log" || complaints.push(message.text()))
   page.on("pageerror", (error) => complaints.push(error.message))
   page.on("request", (request) => request.url().startsWith("data:") || requests.push(request.url()))
-  const address = pathToFileURL(file).href
   yield* Effect.promise(() => page.goto(address, { waitUntil: "load" }))
   const opened: Opened & { readonly address: string } = { page, complaints, requests, address }
   return opened
+})
+
+/** Opens a page from a file; closed with the scope. */
+export const open = Effect.fnUntraced(function*(browser: Browser, html: string, view: View) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "patchword-page-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+  )
+  const file = join(folder, "report.html")
+  yield* Effect.promise(() => writeFile(file, html))
+  return yield* visit(browser, pathToFileURL(file).href, view)
 })

@@ -191,6 +191,7 @@ describe("the package", () => {
     "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
+    "./studio": services,
     "./laws": services
   }
   const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }

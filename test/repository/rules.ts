@@ -57,7 +57,11 @@ const rooms: Readonly<Record<string, Room>> = {
     rooms: [...method, "layers", "pipelines"],
     packages: ["@tensorflow/tfjs-core", "effect", "fast-check", "node:util"]
   },
-  cli: { rooms: [...method, "layers", "pipelines"], packages: ["@effect/platform-node", "effect"] }
+  studio: {
+    rooms: [...method, "layers", "pipelines"],
+    packages: ["@effect/platform-node", "effect", "node:http"]
+  },
+  cli: { rooms: [...method, "layers", "pipelines", "studio"], packages: ["@effect/platform-node", "effect"] }
 }
 
 const specifiers = (text: string): ReadonlyArray<string> =>

@@ -4,8 +4,11 @@ import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Described from "./Described.ts"
 
+/** Makes the flag with which a command writes over the file that another flag names. */
+export const replaces = (flag: string) => Described.flag("replace", `write over a file that exists at ${flag}`)
+
 /** The flag with which a command writes over files. */
-export const replace = Described.flag("replace", "write over a file that exists at --out")
+export const replace = replaces("--out")
 
 /**
  * Fails with `ConfigError` if the name of the file does not end as its kind does: other programs go by the ending. Fails with
@@ -16,17 +19,19 @@ export const check = Effect.fnUntraced(function*(
     readonly out: Option.Option<string>
     readonly ending: string
     readonly replace: boolean
+    /** The flag that names the file; default `--out`. */
+    readonly flag?: string
     readonly beside?: (file: string) => ReadonlyArray<string>
   }
 ) {
-  const { ending, out, replace, beside = () => [] } = output
+  const { ending, flag = "--out", out, replace, beside = () => [] } = output
   if (Option.isNone(out)) return
   const file = out.value
   if (!file.endsWith(ending)) {
     return yield* Config.refusal(
-      "--out",
+      flag,
       `expected a name that ends in ${ending}, the kind of file that is written, got ${file}`,
-      `write --out ${file.replace(/(?<=[^/\\])\.[^./\\]*$/, "")}${ending}`
+      `write ${flag} ${file.replace(/(?<=[^/\\])\.[^./\\]*$/, "")}${ending}`
     )
   }
   const files = yield* Files.make

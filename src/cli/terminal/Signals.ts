@@ -33,11 +33,14 @@ const CACHE: Stop = {
 }
 const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
 
+const STUDIO: Stop = { first: "stops showing the pages", lost: "", resumes: false }
+
 const VERBS: Readonly<Record<string, Stop>> = {
   demo: TRAINING,
   pretrain: TRAINING,
   finetune: TRAINING,
-  segment: TRAINING
+  segment: TRAINING,
+  studio: STUDIO
 }
 
 const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop =>

@@ -1,5 +1,5 @@
 /** Charts of curves: the measured series, smoothed and raw, over the expected band. */
-import type { Band, Report } from "../../domain/evaluation/Report.ts"
+import type { Band } from "../../domain/evaluation/Report.ts"
 import { type Html, html } from "./Html.ts"
 import type { Curve } from "./PageData.ts"
 
@@ -7,6 +7,8 @@ import type { Curve } from "./PageData.ts"
 interface Line {
   readonly name: string
   readonly baseline: boolean
+  /** The number of its colour. The lines of a run have the same one. */
+  readonly tone: number
   readonly raw: boolean
 }
 
@@ -27,6 +29,9 @@ export interface Chart {
 const SMOOTHED_FROM = 120
 const WINDOWS = 40
 
+// Colours of lines that can be told apart.
+const TONES = 5
+
 /** Smooths values: the mean of each value and of the `window - 1` values before it. */
 const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
   let sum = 0
@@ -38,11 +43,12 @@ const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number
 
 const round = (value: number): number => Number(value.toPrecision(5))
 
-const lines = (curve: Curve): ReadonlyArray<Line & { readonly at: ReadonlyMap<number, number> }> => {
+const lines = (curve: Curve, tone: number): ReadonlyArray<Line & { readonly at: ReadonlyMap<number, number> }> => {
   const steps = Array.from(curve.steps)
   const line = (values: ArrayLike<number>, raw: boolean) => ({
     name: curve.run ?? curve.metric,
     baseline: curve.baseline ?? false,
+    tone,
     raw,
     at: new Map(steps.map((step, i) => [step, round(values[i]!)]))
   })
@@ -64,7 +70,8 @@ const summary = (curve: Curve): string => {
 
 const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: ReadonlyArray<Band>): Chart => {
   const [{ metric, stage }] = curves
-  const series = curves.flatMap(lines)
+  const others = [...new Set(curves.filter(({ baseline }) => baseline !== true).map(({ run }) => run))]
+  const series = curves.flatMap((curve) => lines(curve, Math.max(0, others.indexOf(curve.run)) % TONES))
   const steps = [...new Set(curves.flatMap((curve) => Array.from(curve.steps)))].toSorted((a, b) => a - b)
   const band = bands.find((one) => one.stage === stage && one.metric === metric)?.points ?? []
   const heights = [
@@ -79,15 +86,20 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
     title: `${stage}: ${axis}${axis === "accuracy" ? " of each training batch" : ""}`,
     axis,
     summary: curves.map(summary).join(", "),
-    series: series.map(({ baseline, name, raw }) => ({ name, baseline, raw })),
+    series: series.map(({ baseline, name, raw, tone }) => ({ name, baseline, tone, raw })),
     data: [steps, ...series.map(({ at }) => steps.map((step) => at.get(step) ?? null))],
     range: heights.length === 0 ? [0, 1] : [low - margin, high + margin],
     band: band.map(({ high: top, low: bottom, step }) => [step, bottom, top])
   }
 }
 
+/** The part of a report that charts read: the expected ranges of curves. */
+export interface Expected {
+  readonly expected: { readonly curves: ReadonlyArray<Band> }
+}
+
 /** Makes the charts of curves, in the order in which their stages and metrics first occur. */
-export const charts = (curves: ReadonlyArray<Curve>, report: Report): ReadonlyArray<Chart> =>
+export const charts = (curves: ReadonlyArray<Curve>, report: Expected): ReadonlyArray<Chart> =>
   Object.values(Object.groupBy(curves, ({ metric, stage }) => JSON.stringify([stage, metric])))
     .flatMap((group = []) => {
       const [first, ...rest] = group.filter(({ steps }) => steps.length > 0)
@@ -99,8 +111,8 @@ const keys = ({ band, series }: Chart): ReadonlyArray<Html> => {
   return [
     ...(drawn.length < 2 ?
       [] :
-      drawn.map(({ baseline, name }) =>
-        html` <span class="key"><i class="${baseline ? "line baseline" : "line"}"></i>${name}</span>`
+      drawn.map(({ baseline, name, tone }) =>
+        html` <span class="key"><i class="${baseline ? "line baseline" : `line tone-${tone}`}"></i>${name}</span>`
       )),
     ...(band.length === 0 ? [] : [html` <span class="key"><i class="band"></i>expected</span>`])
   ]

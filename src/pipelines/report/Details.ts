@@ -27,7 +27,10 @@ const credit = ({ author, licence, name, url }: Credit): Html =>
   } by ${author}, ${licence}</li>`
 
 /** Renders the section of the provenance. */
-export const provenance = (report: Report.Report, page: PageData): Html => {
+export const provenance = (
+  report: Report.Report,
+  page: Pick<PageData, "credits" | "provenance" | "config">
+): Html => {
   const images = Object.entries(report.counts).map(([split, count]) => `${split} ${Numbers.count(count)}`).join(", ")
   const { loss, steps } = report.pretrain
   const entries: PageData["provenance"] = [

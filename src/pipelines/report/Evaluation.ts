@@ -6,6 +6,9 @@ import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import type { PageData } from "./PageData.ts"
 
+/** The part of the page's data that the evaluation shows. */
+export type Evaluated = Pick<PageData, "subject" | "confusion" | "results">
+
 const methods = [["probe", "Linear probe"], ["finetune", "Fine-tuning"], ["knn", "Nearest neighbours"]] as const
 
 const networks = [
@@ -120,7 +123,7 @@ ${
 </div>`
 }
 
-const confusion = (report: Report.Report, { confusion: found }: PageData): Html | undefined => {
+const confusion = (report: Report.Report, { confusion: found }: Evaluated): Html | undefined => {
   if (found === undefined) return undefined
   return html`<details><summary>Confused classes</summary>
 <p id="confusion" class="note">Images by true class (rows) and predicted class (columns): ${found.evaluation}.</p>
@@ -142,7 +145,7 @@ const confusion = (report: Report.Report, { confusion: found }: PageData): Html 
   }</tbody></table></div></details>`
 }
 
-const results = ({ results: kept = [] }: PageData): Html | undefined => {
+const results = ({ results: kept = [] }: Evaluated): Html | undefined => {
   if (kept.length === 0) return undefined
   const known = kept.some(({ paper }) => paper !== undefined)
   const choices = kept.map(({ settings }) => chosen(settings))
@@ -169,7 +172,7 @@ const results = ({ results: kept = [] }: PageData): Html | undefined => {
 }
 
 /** Renders the section of the evaluation. */
-export const evaluation = (report: Report.Report, page: PageData): Html => {
+export const evaluation = (report: Report.Report, page: Evaluated): Html => {
   const noise = (share: number, split: Report.Split) => (100 * Report.deviation(share, report.counts[split])).toFixed(1)
   return html`<section aria-labelledby="evaluation"><h2 id="evaluation">Evaluation</h2>
 <p>The networks classify ${report.classes.length} classes of ${page.subject}. No stage was trained on these concepts. They are drawn in the styles of training, and in two styles that no stage has seen. Always naming the largest class is right in ${

@@ -2,8 +2,7 @@
  * The report of a run as one self-contained HTML file. It needs no network and no other file. It can be opened from disk,
  * printed, or sent to someone.
  */
-import { Effect, FileSystem } from "effect"
-import { createRequire } from "node:module"
+import { Effect, type FileSystem } from "effect"
 import type { Report } from "../../domain/evaluation/Report.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Charts from "./Charts.ts"
@@ -12,19 +11,11 @@ import * as Details from "./Details.ts"
 import { evaluation } from "./Evaluation.ts"
 import { type Html, html, json, raw } from "./Html.ts"
 import type { PageData } from "./PageData.ts"
-import { language, script } from "./Script.ts"
+import * as Script from "./Script.ts"
 import { style } from "./Style.ts"
 import { headline, summary } from "./Summary.ts"
 
 export type { CodedImage, CodeRow, Credit, Curve, MaskedImage, PageData } from "./PageData.ts"
-
-const require = createRequire(import.meta.url)
-
-const readPackaged = Effect.fnUntraced(function*(file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = require.resolve(file)
-  return yield* Files.onFailure(path)(fs.readFileString(path))
-})
 
 interface Section {
   readonly id: string
@@ -46,10 +37,7 @@ export const render = Effect.fn("patchword.ReportPage.render")(
     report: Report,
     page: PageData
   ): Effect.fn.Return<string, Files.FileError, FileSystem.FileSystem> {
-    const [plotScript, plotStyle] = yield* Effect.all([
-      readPackaged("uplot/dist/uPlot.iife.min.js"),
-      readPackaged("uplot/dist/uPlot.min.css")
-    ])
+    const [code, plotStyle] = yield* Effect.all([Script.code, Script.style])
     const curves = Charts.charts(page.curves, report)
     const codebook = Charts.charts(page.codebook, report)
     const sections: Array<Section> = []
@@ -68,7 +56,6 @@ export const render = Effect.fn("patchword.ReportPage.render")(
       ["time", "Time"],
       ["provenance", "Provenance"]
     ]
-    const code = `${language}${plotScript}\n${script}`
     return html`<!doctype html>
 <html lang="en">
 <head>

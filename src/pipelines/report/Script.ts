@@ -1,18 +1,32 @@
-/** The scripts of the page. They draw charts with uPlot, and draw them again if theme or width change. */
+/**
+ * The scripts of pages with charts. They draw charts with uPlot, and draw them again if theme or width change. A page that follows a
+ * run sends its charts anew in an event `charts` of the document, with the charts as its detail.
+ */
+import { Effect, FileSystem } from "effect"
+import { createRequire } from "node:module"
+import * as Files from "../../layers/files/Files.ts"
+
+const require = createRequire(import.meta.url)
+
+const readPackaged = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = require.resolve(file)
+  return yield* Files.onFailure(path)(fs.readFileString(path))
+})
 
 /**
  * Runs in the browser before uPlot, which passes the browser's language to `Intl`. A browser in a container may call its
  * language `en-US@posix`, which `Intl` refuses. The page is always in English.
  */
-export const language = `
+const language = `
 Object.defineProperty(navigator, "language", { value: document.documentElement.lang })
 `
 
 /** Runs in the browser after uPlot. It is a text, because tools that rewrite functions would break a function. */
-export const script = `
+const script = `
 "use strict"
 {
-  const charts = JSON.parse(document.getElementById("charts").textContent)
+  let charts = JSON.parse(document.getElementById("charts").textContent)
   const probe = document.body.appendChild(document.createElement("span"))
   probe.hidden = true
   const colour = (name) => {
@@ -34,13 +48,13 @@ export const script = `
     ctx.stroke()
     ctx.restore()
   }
-  const line = ({ name, baseline, raw }) => ({
+  const line = ({ name, baseline, raw, tone }) => ({
     label: name,
     class: raw ? "raw" : "line",
-    stroke: colour(baseline ? "muted" : "accent"),
+    stroke: colour(baseline ? "muted" : "tone-" + tone),
     width: raw ? 1 : 2,
     alpha: raw ? 0.3 : 1,
-    dash: baseline && !raw ? [6, 4] : undefined,
+    dash: raw ? undefined : baseline ? [6, 4] : [undefined, [12, 3], [2, 3], [12, 3, 2, 3], [4, 2]][tone],
     spanGaps: true,
     points: { show: false }
   })
@@ -52,7 +66,8 @@ export const script = `
       values.map(({ name, value }) => values.length > 1 ? name + " " + value : value).join(", ")
   }
   const HEIGHT = 204
-  const options = (chart, width, readout) => {
+  const options = (entry, width, readout) => {
+    const { chart } = entry
     const axis = {
       stroke: colour("muted"),
       font: "12px system-ui, sans-serif",
@@ -65,7 +80,7 @@ export const script = `
     return {
       width,
       height: HEIGHT,
-      scales: { x: { time: false }, y: { range: chart.range } },
+      scales: { x: { time: false }, y: { range: () => entry.chart.range } },
       axes: [
         { ...axis, label: "step", size: 26, grid: { show: false }, values: (_, at) => at.map(String) },
         { ...axis, label: chart.axis, size: 40, values: (_, at) => at.map(String) }
@@ -75,23 +90,45 @@ export const script = `
       series: [{}, ...chart.series.map(line)],
       cursor: { y: false, drag: { x: false, y: false } },
       hooks: {
-        drawClear: chart.band.length > 0 ? [band(chart.band)] : [],
+        drawClear: chart.band.length > 0 ? [(u) => band(entry.chart.band)(u)] : [],
         setCursor: [(u) => {
-          readout.textContent = told(chart, u)
+          readout.textContent = told(entry.chart, u)
         }]
       }
     }
   }
-  const plots = [...document.querySelectorAll("[data-chart]")].map((element) => ({ element, plot: undefined }))
+  const found = () =>
+    [...document.querySelectorAll("[data-chart]")].map((element) => ({
+      element,
+      chart: charts[Number(element.dataset.chart)],
+      plot: undefined
+    }))
+  let plots = found()
   const draw = () => {
     for (const entry of plots) {
-      const chart = charts[Number(entry.element.dataset.chart)]
       entry.plot?.destroy()
       const readout = entry.element.parentElement.querySelector("[data-readout]")
-      entry.plot = new uPlot(options(chart, entry.element.clientWidth, readout), chart.data, entry.element)
+      entry.plot = new uPlot(options(entry, entry.element.clientWidth, readout), entry.chart.data, entry.element)
     }
   }
   draw()
+  const linesOf = ({ band, series }) => JSON.stringify([band.length > 0, series])
+  const renew = ({ detail }) => {
+    charts = detail
+    const fresh = found()
+    const isSame = ({ chart, element }, i) => element === plots[i]?.element && linesOf(chart) === linesOf(plots[i].chart)
+    if (fresh.length === plots.length && fresh.every(isSame)) {
+      for (const [i, entry] of plots.entries()) {
+        entry.chart = fresh[i].chart
+        entry.plot.setData(entry.chart.data)
+      }
+    } else {
+      for (const { plot } of plots) plot.destroy()
+      plots = fresh
+      draw()
+    }
+  }
+  document.addEventListener("charts", renew)
   new ResizeObserver(() => {
     for (const { element, plot } of plots) {
       if (element.clientWidth > 0 && plot.width !== element.clientWidth) {
@@ -108,3 +145,14 @@ export const script = `
   addEventListener("afterprint", light(false))
 }
 `
+
+/** Reads the whole script of pages with charts. Fails with a `FileError` if the plotting library is not in its package. */
+export const code: Effect.Effect<string, Files.FileError, FileSystem.FileSystem> = Effect.map(
+  readPackaged("uplot/dist/uPlot.iife.min.js"),
+  (plotScript) => `${language}${plotScript}\n${script}`
+)
+
+/** Reads the style of the charts. Fails as `code` does. */
+export const style: Effect.Effect<string, Files.FileError, FileSystem.FileSystem> = readPackaged(
+  "uplot/dist/uPlot.min.css"
+)

@@ -12,6 +12,11 @@ export const style = `
   --band: light-dark(#f0dfb8, #4a3f22);
   --shade: light-dark(#0003, #fff4);
   --no: light-dark(#a8321a, #ff9c85);
+  --tone-0: var(--accent);
+  --tone-1: light-dark(#a8321a, #ff9c85);
+  --tone-2: light-dark(#1c7a4c, #6fd3a0);
+  --tone-3: light-dark(#7a3fb0, #cfa4f5);
+  --tone-4: light-dark(#8a6100, #e6c25c);
 }
 :root.light { color-scheme: light }
 * { box-sizing: border-box }
@@ -128,6 +133,10 @@ figcaption { margin-top: .15rem; font-size: .875rem; line-height: 1.5 }
 .key i { display: inline-block; width: 1.1em; margin: 0 .35em 0 .6em }
 .key .band { height: .75em; border-radius: 2px; background: var(--band); vertical-align: -.05em }
 .key .line { border-top: 2px solid var(--accent); vertical-align: .25em }
+.key .tone-1 { border-color: var(--tone-1) }
+.key .tone-2 { border-color: var(--tone-2) }
+.key .tone-3 { border-color: var(--tone-3) }
+.key .tone-4 { border-color: var(--tone-4) }
 .key .baseline { border-top: 2px dashed var(--muted) }
 .chart figcaption b { display: block }
 .chart figcaption b::first-letter { text-transform: uppercase }

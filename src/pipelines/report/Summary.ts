@@ -1,7 +1,7 @@
 /** The head of the page: the result in a sentence, the key figures, and their expectations. */
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as Expectations from "./Expectations.ts"
-import { type Content, type Html, html } from "./Html.ts"
+import { type Content, type Html, html, raw } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 
 const reached = (verdict: Report.Verdict): Html =>
@@ -85,8 +85,9 @@ const verdictOn = (figure: string, verdicts: ReadonlyArray<Report.Verdict>): Htm
     }</span></span>`
 }
 
-/** Renders the head of the page. */
-export const summary = (report: Report.Report, subject: string): Html => {
+/** Renders the head of the page. `level` is that of its heading: 1 for a page of its own. */
+export const summary = (report: Report.Report, subject: string, level: 1 | 2 = 1): Html => {
+  const heading = raw(`h${level}`)
   const { learning, time } = Expectations.verdicts(report)
   const { classes, majority, probe } = report
   const duration = Numbers.duration(Report.totalSeconds(report))
@@ -98,7 +99,7 @@ export const summary = (report: Report.Report, subject: string): Html => {
   const shown = tiles(report)
   return html`<header>
 <p class="kicker">patchword · preset ${report.preset} · seed ${report.seed} · ${report.engine}</p>
-<h1>${headline(report, subject)}</h1>
+<${heading}>${headline(report, subject)}</${heading}>
 <p class="lead">From ${Numbers.percent(probe.random)} with the same network at random initialisation to ${
     Numbers.percent(probe.pretrained)
   }, on ${classes.length} classes. The largest class has ${

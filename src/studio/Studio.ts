@@ -1,0 +1,275 @@
+/**
+ * The studio: a local web page that shows runs while they train and afterwards. It reads run folders and asks no other server.
+ *
+ * An app mounts the pages among its own routes (`routes`), and decides itself who may see them. `layer` is a server of its own, for the
+ * reader of this machine. If it listens to others, it asks them for a token.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Layer } from "effect"
+ * import { Studio } from "patchword/studio"
+ *
+ * const asked = Effect.gen(function*() {
+ *   const { address } = yield* Studio.Studio
+ *   const page = yield* Effect.promise(() => fetch(address).then((response) => response.text()))
+ *   assert.match(page, /There is no run/)
+ * })
+ * await Effect.runPromise(Effect.provide(asked, Studio.layer({ runs: ["examples"], port: 0 })))
+ * ```
+ */
+import { Context, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { Base64Url } from "effect/encoding"
+import { HttpRouter, HttpServer, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Told } from "../domain/values/TaggedError.ts"
+import * as Files from "../layers/files/Files.ts"
+import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
+import * as ListenError from "./ListenError.ts"
+import * as Compared from "./pages/Compared.ts"
+import * as Frame from "./pages/Frame.ts"
+import * as Links from "./pages/Links.ts"
+import { damaged, missing } from "./pages/Missing.ts"
+import * as RunList from "./pages/RunList.ts"
+import * as Views from "./pages/Views.ts"
+import * as Access from "./server/Access.ts"
+import * as Answers from "./server/Answers.ts"
+import * as Assets from "./server/Assets.ts"
+import * as Events from "./server/Events.ts"
+import * as Headers from "./server/Headers.ts"
+import * as RunFiles from "./server/RunFiles.ts"
+import * as Shelf from "./server/Shelf.ts"
+
+/** Options of the pages. */
+export interface Options {
+  /** Run folders, and folders that hold some. */
+  readonly runs: ReadonlyArray<string>
+  /** The path below which the pages lie; default that of the whole server. */
+  readonly prefix?: `/${string}`
+  /** The requests that are answered; default those to a name of this machine, without a token. */
+  readonly access?: Access.Rules
+}
+
+type Io = FileSystem.FileSystem | Path.Path
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+const LOCAL: Access.Rules = { hosts: Access.LOOPBACK }
+
+const frame = (title: string, main: Frame.Page["main"]): Frame.Page => ({ title, heading: title, main })
+
+/** Makes the routes of the pages. */
+const make = Effect.fnUntraced(function*(options: Options) {
+  const { access = LOCAL, runs } = options
+  const prefix = (options.prefix ?? "").replace(/\/+$/, "")
+  const assets = yield* Assets.read
+  const links = Links.served(prefix)
+  const asset = (name: string) => `${prefix}/assets/${name}`
+
+  const show = (page: Frame.Page, modules: ReadonlyArray<string> = [], status = 200): Response =>
+    Answers.page(
+      Frame.render(page, links, {
+        style: asset(Assets.STYLE),
+        charts: asset(Assets.CHARTS),
+        modules: modules.map(asset)
+      }),
+      status
+    )
+
+  const lost = (what: string) => show(frame("Not found", missing(`${what} is not here.`)), [], 404)
+
+  const answered = (
+    request: Request,
+    answer: Effect.Effect<Response, Told, Io>
+  ): Effect.Effect<Response, never, Io> => {
+    const { cookies, headers, method, url } = request
+    const asked = { method, url: `${prefix}${url}`, host: headers["host"], origin: headers["origin"], cookies }
+    const verdict = Access.judge(asked, access)
+    if (verdict._tag === "Refused") {
+      const allowed: Readonly<Record<string, string>> = verdict.status === 405 ? { allow: "GET, HEAD" } : {}
+      return Effect.succeed(Answers.sentence(verdict.why, verdict.status, allowed))
+    }
+    if (verdict._tag === "Entered") {
+      const entered = HttpServerResponse.empty({
+        status: 303,
+        headers: { location: verdict.location, "cache-control": "no-store" }
+      })
+      return Effect.succeed(HttpServerResponse.setCookieUnsafe(entered, verdict.cookie, Redacted.value(access.token!), {
+        httpOnly: true,
+        path: `${prefix}/`,
+        sameSite: "strict"
+      }))
+    }
+    return answer.pipe(Effect.catch((error) => Effect.succeed(show(frame("Not readable", damaged(error)), [], 500))))
+  }
+
+  const route = (
+    method: "GET" | "HEAD" | "*",
+    path: `/${string}` | "*",
+    answer: (
+      request: Request,
+      params: Readonly<Record<string, string | undefined>>
+    ) => Effect.Effect<Response, Told, Io>
+  ) =>
+    HttpRouter.route(
+      method,
+      path,
+      (request) =>
+        Effect.flatMap(
+          HttpRouter.params,
+          (params) => Effect.map(answered(request, Effect.suspend(() => answer(request, params))), Answers.secured)
+        )
+    )
+
+  const reading = (path: `/${string}`, answer: Parameters<typeof route>[2]) => [
+    route("GET", path, answer),
+    route("HEAD", path, answer)
+  ]
+
+  const ofRun = (
+    id: string | undefined,
+    answer: (found: Links.Named) => Effect.Effect<Response, Told, Io>
+  ): Effect.Effect<Response, Told, Io> =>
+    Effect.flatMap(
+      Shelf.find(runs, id ?? ""),
+      (found) => found === undefined ? Effect.succeed(lost(`The run ${id ?? ""}`)) : answer(found)
+    )
+
+  return [
+    ...reading("/compare", ({ url }) =>
+      Effect.gen(function*() {
+        const chosen = new Set(new URLSearchParams(url.split("?")[1] ?? "").getAll("run"))
+        const found = yield* Shelf.all(runs)
+        return show(yield* Compared.page(found.filter(({ id }) => chosen.has(id)), links))
+      })),
+    ...reading("/assets/*", (request, { "*": name = "" }) => {
+      const found = assets.get(name)
+      return Effect.succeed(found === undefined ? lost("The file") : Answers.asset(request, found))
+    }),
+    ...reading(
+      "/runs/:run",
+      (_, { run }) =>
+        ofRun(run, ({ id }) => Effect.succeed(HttpServerResponse.redirect(links.run(id, Views.all[0]!.id))))
+    ),
+    ...reading(
+      "/runs/:run/report.html",
+      (request, { run }) =>
+        ofRun(
+          run,
+          Effect.fnUntraced(function*({ run: { path: folder } }) {
+            const found = yield* RunFiles.report(folder)
+            if (found === undefined) return lost("The report")
+            return HttpServerResponse.setHeader(
+              yield* Answers.file(request, found),
+              "content-security-policy",
+              Headers.SANDBOX
+            )
+          })
+        )
+    ),
+    ...reading(
+      "/runs/:run/events",
+      (request, { run }) => ofRun(run, ({ run: found }) => Events.answer(request, found.path))
+    ),
+    ...reading(
+      "/runs/:run/files/*",
+      (request, { "*": name = "", run }) =>
+        ofRun(
+          run,
+          Effect.fnUntraced(function*({ run: { path: folder } }) {
+            const found = yield* RunFiles.find(folder, name)
+            return found === undefined ? lost("The file") : yield* Answers.file(request, found)
+          })
+        )
+    ),
+    ...reading(
+      "/runs/:run/:view/*",
+      (_, { "*": inner = "", run, view = "" }) =>
+        ofRun(
+          run,
+          Effect.fnUntraced(function*(named) {
+            const found = Views.find(view)
+            const shown = found && (yield* Views.page(found, { ...named, links, from: 0, inner }))
+            return shown === undefined
+              ? lost(`The view ${view}`)
+              : show(shown.page, shown.modules.map(BrowserModules.nameOf))
+          })
+        )
+    ),
+    // The router takes this one for the first page, too, where the pages have a prefix.
+    route("*", "*", ({ method, url }) => {
+      if (method !== "GET" && method !== "HEAD") {
+        return Effect.succeed(Answers.sentence("The studio answers GET and HEAD.", 405, { allow: "GET, HEAD" }))
+      }
+      return /^\/(?:\?|$)/.test(url)
+        ? Effect.map(Shelf.all(runs), (found) => show(RunList.page(found, runs, links)))
+        : Effect.succeed(lost("The page"))
+    })
+  ]
+})
+
+/** The routes of the pages, to be mounted in a router. Fails with a `FileError` if a script of the pages is missing. */
+export const routes = (options: Options) => HttpRouter.addAll(make(options), { prefix: options.prefix })
+
+/** Options of a server of its own. */
+export interface ServerOptions extends Pick<Options, "runs" | "prefix"> {
+  /** The address to listen at; default 127.0.0.1. Any but those of the machine itself makes it ask for a token. */
+  readonly host?: string
+  /** The port; default 7007. With 0, the system takes a free one. */
+  readonly port?: number
+}
+
+/** The default port. */
+export const PORT = 7007
+
+/** The server of the studio. */
+export class Studio extends Context.Service<Studio, {
+  /** The address to open. It holds the token, if there is one. */
+  readonly address: string
+}>()("patchword/studio/Studio") {}
+
+const TOKEN_BYTES = 32
+
+const isLoopback = (host: string): boolean => /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(host)
+
+/** The address by which a machine reaches a server on itself that listens at all of its addresses. */
+const reached = (host: string): string => host === "0.0.0.0" || host === "::" ? "localhost" : host
+
+/** Serves the studio while the layer lives. Fails with a `ListenError` if it cannot listen, with what to do. */
+export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.ListenError | Files.FileError> => {
+  const { host = "127.0.0.1", port = PORT, prefix, runs } = options
+  return Layer.unwrap(Effect.gen(function*() {
+    const [NodeHttpServer, { createServer }] = yield* Effect.promise(() =>
+      Promise.all([import("@effect/platform-node/NodeHttpServer"), import("node:http")])
+    )
+    const token = isLoopback(host)
+      ? Option.none()
+      : Option.some(Redacted.make(Base64Url.encode(SecureRandom.randomBytesUnsafe(TOKEN_BYTES))))
+    const access: Access.Rules = {
+      hosts: [...Access.LOOPBACK, host],
+      ...(Option.isSome(token) ? { token: token.value } : {})
+    }
+    const server = NodeHttpServer.layer(createServer, {
+      host,
+      port,
+      // Who follows a run would hold the server open for longer.
+      gracefulShutdownTimeout: "1 second"
+    }).pipe(
+      Layer.catchTag("ServeError", ({ cause }) => Layer.effectContext(Effect.fail(ListenError.of(host, port, cause))))
+    )
+    const pages = routes({ runs, access, ...(prefix === undefined ? {} : { prefix }) })
+    const studio = Layer.effect(
+      Studio,
+      Effect.map(HttpServer.HttpServer, ({ address }) => {
+        const asked = Option.isNone(token) ? "" : `?${Access.QUERY}=${Redacted.value(token.value)}`
+        const at = reached(host)
+        const taken = address._tag === "UnixPathAddress" ? port : address.port
+        return { address: `http://${at.includes(":") ? `[${at}]` : at}:${taken}${prefix ?? ""}/${asked}` }
+      })
+    )
+    return Layer.merge(
+      studio,
+      HttpRouter.serve(pages, { disableListenLog: true, disableLogger: true, routerConfig: { maxParamLength: 1024 } })
+    ).pipe(Layer.provide(server))
+  })).pipe(Layer.provide(Files.layerNode))
+}

@@ -1,0 +1,7 @@
+/** The modules for the browser that a page may begin with, by their places in the source without ending. */
+
+/** All of them. */
+export const all = ["studio/browser/Live"] as const
+
+/** One of them. */
+export type Module = typeof all[number]

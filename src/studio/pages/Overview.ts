@@ -1,0 +1,78 @@
+/** The first view of a run: its state, its stages, its figures, its settings. */
+import { type Html, html } from "../../pipelines/report/Html.ts"
+import * as Numbers from "../../pipelines/report/Numbers.ts"
+import type { Figure, Run, StageState } from "../../pipelines/runs/Run.ts"
+import { missing } from "./Missing.ts"
+import * as RunFacts from "./RunFacts.ts"
+
+const stage = (found: StageState): Html =>
+  html`<tr><th scope="row">${found.stage}</th><td>${RunFacts.state(found.state)}${
+    found.failedAt === undefined ? undefined : html` at step ${found.failedAt}`
+  }</td><td class="number">${RunFacts.steps(found)}</td><td class="number">${
+    found.seconds === undefined ? "–" : Numbers.duration(found.seconds)
+  }</td><td class="number">${RunFacts.speed(found.imagesPerSecond)}</td><td class="number">${
+    found.secondsLeft === undefined ? "–" : Numbers.duration(found.secondsLeft)
+  }</td><td class="number">${found.checkpoints.at(-1) ?? "–"}</td></tr>\n`
+
+const stages = ({ stages: all }: Run): Html =>
+  all.length === 0
+    ? missing("No stage of this run has begun.")
+    : html`<div class="scroll" role="region" aria-labelledby="stages" tabindex="0"><table>
+<thead><tr><th scope="col">Stage</th><th scope="col">State</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Time</th><th scope="col" class="number">Speed</th><th scope="col" class="number">Left</th><th scope="col" class="number">Checkpoint</th></tr></thead>
+<tbody>${all.map(stage)}</tbody></table></div>`
+
+const figure = (found: Figure): Html =>
+  html`<tr><th scope="row">${RunFacts.figureName(found)}</th><td class="number">${
+    RunFacts.value(found)
+  }</td><td class="number">${RunFacts.interval(found)}</td><td class="number">${
+    found.images === undefined ? "" : Numbers.count(found.images)
+  }</td></tr>\n`
+
+const figures = ({ figures: all, path }: Run): Html =>
+  all.length === 0
+    ? missing(
+      "This run has no figures yet.",
+      `patchword probe ${path}/pretrain --images IMAGES --tests val`
+    )
+    : html`<div class="scroll" role="region" aria-labelledby="figures" tabindex="0"><table>
+<thead><tr><th scope="col">Figure</th><th scope="col" class="number">Value</th><th scope="col" class="number">95 %</th><th scope="col" class="number">Images</th></tr></thead>
+<tbody>${all.map(figure)}</tbody></table></div>`
+
+const section = (id: string, title: string, content: Html): Html =>
+  html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>\n${content}\n</section>\n`
+
+const facts = (run: Run): ReadonlyArray<readonly [name: string, value: string]> => [
+  ["Folder", run.path],
+  ["First step", RunFacts.time(run.began)],
+  ["Last change", RunFacts.time(run.changed)],
+  ["Time of training", Numbers.duration(run.seconds)],
+  ["Computed on", run.computedOn.map(({ engine, version }) => `${engine} ${version}`).join(", then ") || "unknown"],
+  ...run.owner === undefined ? [] : [["In use by", `process ${run.owner.pid} of ${run.owner.host}`] as const],
+  ...run.tags.length === 0 ? [] : [["Tags", run.tags.join(", ")] as const]
+]
+
+/** Renders the view. */
+export const render = (run: Run): Html =>
+  html`<p>${RunFacts.state(run.state)}</p>
+${run.problems.map((problem) => html`<p class="no" role="alert">${problem}</p>`)}
+<dl class="facts columns">${facts(run).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+${section("stages", "Stages", stages(run))}${section("figures", "Figures", figures(run))}${
+    run.notes.length === 0
+      ? undefined
+      : section(
+        "notes",
+        "Notes",
+        html`<ul>${
+          run.notes.map(({ at, text }) => html`<li><span class="muted">${RunFacts.time(at)}</span> ${text}</li>`)
+        }</ul>`
+      )
+  }${
+    section(
+      "settings",
+      "Settings",
+      html`<details><summary>Configuration</summary><pre tabindex="0">${
+        JSON.stringify(run.config, undefined, 2)
+      }</pre></details>
+<details><summary>Machine</summary><pre tabindex="0">${JSON.stringify(run.machine, undefined, 2)}</pre></details>`
+    )
+  }`

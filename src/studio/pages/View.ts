@@ -1,0 +1,30 @@
+/** A view of a run: one of the tabs of its page. */
+import type { Effect, FileSystem, Path } from "effect"
+import type { Told } from "../../domain/values/TaggedError.ts"
+import type { Chart } from "../../pipelines/report/Charts.ts"
+import type { Html } from "../../pipelines/report/Html.ts"
+import type { Links, Named } from "./Links.ts"
+import type { Module } from "./Modules.ts"
+
+/** The place of a view: its run, the addresses of its page, and the number of charts before its own. */
+export interface Place extends Named {
+  readonly links: Links
+  readonly from: number
+  /** The path of a page within the view, without a slash at its ends; empty for its first page. */
+  readonly inner: string
+}
+
+/** A rendered view. */
+export interface Viewed {
+  readonly main: Html
+  readonly charts?: ReadonlyArray<Chart>
+  /** The browser modules that it needs on a page of a server. */
+  readonly modules?: ReadonlyArray<Module>
+}
+
+/** A view. It renders `undefined` if it has no page at the place. */
+export interface View {
+  readonly id: string
+  readonly title: string
+  readonly render: (place: Place) => Effect.Effect<Viewed | undefined, Told, FileSystem.FileSystem | Path.Path>
+}

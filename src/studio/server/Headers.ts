@@ -1,0 +1,40 @@
+/** The headers of every answer of the studio. */
+
+/** The policy of the pages: own scripts and styles, own pictures and those in the page, no other server, no frame. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "style-src-attr 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+/** Headers that make a browser treat an answer as what it is, keep it to its own site, and tell nobody where the reader was. */
+export const security: Readonly<Record<string, string>> = {
+  "content-security-policy": POLICY,
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=()",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY"
+}
+
+/**
+ * The policy of a report that a run left: a page of its own in a sandbox. It draws its charts, but reaches neither the studio nor
+ * any server.
+ */
+export const SANDBOX =
+  "sandbox allow-scripts allow-popups; default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; " +
+  "frame-ancestors 'none'"
+
+/** Answers are kept if they did not change. */
+export const REVALIDATED = "private, no-cache"
+
+/** Tests whether a browser has the version with this tag (`If-None-Match`, RFC 9110). */
+export const isKnown = (asked: string | undefined, tag: string): boolean =>
+  asked !== undefined && asked.split(",").some((one) => one.trim().replace(/^W\//, "") === tag || one.trim() === "*")

@@ -1,0 +1,55 @@
+/**
+ * The runs in the folders that the studio was given, by names for addresses. A name is looked up in this list and never joined to a path.
+ * So no address leads to another folder.
+ */
+import { Effect, type FileSystem, Path } from "effect"
+import * as Registry from "../../pipelines/runs/Registry.ts"
+import type { Named } from "../pages/Links.ts"
+
+type Io = FileSystem.FileSystem | Path.Path
+
+/**
+ * Finds the run folders, by their names: the path in the folder that was given, or its own name for a run. Of two with the same name,
+ * the second is named by its whole path.
+ */
+export const folders = Effect.fnUntraced(function*(
+  given: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyMap<string, string>, Registry.RunFolderError, Io> {
+  const path = yield* Path.Path
+  const found = new Map<string, string>()
+  for (const folder of given) {
+    for (const run of yield* Registry.find([folder])) {
+      const name = path.relative(folder, run) || path.basename(path.resolve(run))
+      if ([...found.values()].every((known) => path.resolve(known) !== path.resolve(run))) {
+        found.set(found.has(name) ? path.resolve(run) : name, run)
+      }
+    }
+  }
+  return found
+})
+
+/** Reads the run with a name. `undefined` if there is none. */
+export const find = Effect.fnUntraced(function*(
+  given: ReadonlyArray<string>,
+  id: string
+): Effect.fn.Return<Named | undefined, Registry.RunFolderError, Io> {
+  const folder = (yield* folders(given)).get(id)
+  return folder === undefined ? undefined : { id, run: yield* Registry.read(folder) }
+})
+
+/** Reads all runs. A folder that is removed meanwhile is left out. */
+export const all = Effect.fnUntraced(function*(
+  given: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<Named>, Registry.RunFolderError, Io> {
+  const found = yield* folders(given)
+  const named = yield* Effect.forEach(
+    found,
+    ([id, folder]) =>
+      Registry.read(folder).pipe(
+        Effect.map((run): ReadonlyArray<Named> => [{ id, run }]),
+        Effect.catch(() => Effect.succeed<ReadonlyArray<Named>>([]))
+      ),
+    { concurrency: 4 }
+  )
+  return named.flat()
+})

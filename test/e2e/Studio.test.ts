@@ -1,0 +1,187 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Exit, FileSystem, Layer, Path, Scope } from "effect"
+import type { Browser as Chromium } from "playwright-core"
+import * as Exported from "../../src/studio/Exported.ts"
+import * as Studio from "../../src/studio/Studio.ts"
+import { hostile, makeRun } from "../studio/kit.ts"
+import * as Browser from "./browser.ts"
+import { ended, start } from "./child.ts"
+import * as measures from "./measures.ts"
+
+class Fixture extends Context.Service<Fixture, {
+  readonly browser: Chromium
+  readonly address: string
+  readonly runs: string
+}>()("test/Studio") {
+  static readonly layer = Layer.effect(
+    Fixture,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const runs = yield* fs.makeTempDirectoryScoped()
+      yield* makeRun(path.join(runs, "demo"))
+      yield* makeRun(path.join(runs, "live"), 150)
+      yield* makeRun(path.join(runs, hostile.replaceAll("/", "")))
+      const context = yield* Layer.build(Studio.layer({ runs: [runs], port: 0 }))
+      const { address } = Context.get(context, Studio.Studio)
+      return Fixture.of({ browser: yield* Browser.launch, address, runs })
+    })
+  ).pipe(Layer.provideMerge(NodeServices.layer))
+}
+
+const narrow = { width: 360, height: 780, colorScheme: "light", locale: "en-GB" } as const
+const wide = { width: 1280, height: 900, colorScheme: "dark" } as const
+
+const views = ["", "runs/demo/overview", "runs/demo/training", "runs/demo/report", "compare?run=demo&run=live", "none"]
+
+const visited = Effect.fnUntraced(function*(path: string, view: Browser.View) {
+  const { address, browser } = yield* Fixture
+  return yield* Browser.visit(browser, address + path, view)
+})
+
+const inPage = <A>(found: Browser.Opened, read: () => A | Promise<A>) => Effect.promise(() => found.page.evaluate(read))
+
+const sizes = () => ({ scroll: document.scrollingElement!.scrollWidth, inner: innerWidth })
+
+describe("the pages of the studio", () => {
+  layer(Fixture.layer, { timeout: 60_000, excludeTestServices: true })((it) => {
+    for (const view of [narrow, wide]) {
+      it.effect(`are whole, silent and alone at ${view.width} pixels`, () =>
+        Effect.gen(function*() {
+          const { address } = yield* Fixture
+          for (const path of views) {
+            const found = yield* visited(path, view)
+            const { inner, scroll } = yield* inPage(found, sizes)
+            assert.isAtMost(scroll, inner, path)
+            const missing = path === "none" ? found.complaints.filter((text) => !/404/.test(text)) : found.complaints
+            assert.deepStrictEqual(missing, [], path)
+            assert.deepStrictEqual(found.requests.filter((url) => !url.startsWith(address)), [], path)
+            const found404 = yield* inPage(found, measures.contrasts)
+            assert.isAbove(found404.length, 3)
+            assert.deepStrictEqual(found404.filter(({ ratio }) => ratio < 4.5), [], path)
+            assert.isTrue(
+              found404.every(({ ground }) => view.colorScheme === "dark" ? ground < 0.1 : ground > 0.8),
+              path
+            )
+          }
+        }), 60_000)
+    }
+
+    it.effect("are walked by the keyboard", () =>
+      Effect.gen(function*() {
+        const { page } = yield* visited("", wide)
+        const walked: Array<string> = []
+        for (let i = 0; i < 8; i++) {
+          yield* Effect.promise(() => page.keyboard.press("Tab"))
+          const { seen, tag, text } = yield* Effect.promise(() => page.evaluate(measures.focused))
+          assert.isTrue(seen, `${tag} ${text}`)
+          walked.push(`${tag} ${text}`)
+        }
+        assert.includeMembers(walked, ["A Skip to the content", "A Runs", "A demo", "INPUT "])
+        yield* Effect.promise(() => page.getByRole("link", { name: "demo", exact: true }).press("Enter"))
+        yield* Effect.promise(() => page.waitForURL(/\/runs\/demo\/overview$/))
+        yield* Effect.promise(() => page.getByRole("link", { name: "Training" }).press("Enter"))
+        yield* Effect.promise(() => page.waitForURL(/\/runs\/demo\/training$/))
+        assert.strictEqual(yield* Effect.promise(() => page.locator("[aria-current]").innerText()), "Training")
+      }))
+
+    it.effect("compare the runs that were chosen", () =>
+      Effect.gen(function*() {
+        const { page } = yield* visited("", wide)
+        yield* Effect.promise(() => page.getByLabel("Compare demo", { exact: true }).check())
+        yield* Effect.promise(() => page.getByLabel("Compare live", { exact: true }).check())
+        yield* Effect.promise(() => page.getByRole("button", { name: "Compare" }).click())
+        yield* Effect.promise(() => page.waitForURL(/compare/))
+        const drawn = yield* Effect.promise(() => page.locator("[data-chart] canvas").count())
+        assert.isAbove(drawn, 1)
+        const keys = yield* Effect.promise(() => page.locator(".chart").first().locator(".key").allInnerTexts())
+        assert.deepStrictEqual(keys.map((key) => key.trim()), ["demo", "live"])
+      }))
+
+    it.effect("show user text as text", () =>
+      Effect.gen(function*() {
+        const found = yield* visited("", wide)
+        const name = hostile.replaceAll("/", "")
+        yield* Effect.promise(() => found.page.getByRole("link", { name }).click())
+        yield* Effect.promise(() => found.page.waitForURL(/overview/))
+        assert.strictEqual(yield* Effect.promise(() => found.page.locator("h1").innerText()), name)
+        assert.strictEqual(yield* inPage(found, () => document.querySelectorAll("img").length), 0)
+        assert.deepStrictEqual(found.complaints, [])
+      }))
+
+    it.effect("grow while another process trains, also after a lost connection", () =>
+      Effect.gen(function*() {
+        const { address, browser, runs } = yield* Fixture
+        const path = yield* Path.Path
+        const first = yield* Scope.make()
+        const served = (port: number) => Layer.build(Studio.layer({ runs: [runs], port }))
+        const own = Context.get(yield* Scope.provide(served(0), first), Studio.Studio)
+        assert.notStrictEqual(own.address, address)
+        const { complaints, page } = yield* Browser.visit(browser, `${own.address}runs/live/training`, wide)
+        yield* Effect.promise(() => page.locator("[data-live=connection]", { hasText: "connected" }).waitFor())
+        const steps = page.locator("[data-live=steps]")
+        const log = path.join(runs, "live/log.jsonl")
+        const trained = (from: number, to: number) =>
+          Effect.promise(async () => {
+            assert.strictEqual((await ended(start("test/e2e/studioChild.ts", [log, String(from), String(to)]))).code, 0)
+          })
+        yield* trained(151, 180)
+        yield* Effect.promise(() => steps.filter({ hasText: /^180 of 300$/ }).waitFor())
+        const readout = page.locator("[data-chart] .u-over").first()
+        const told = Effect.gen(function*() {
+          const box = (yield* Effect.promise(() => readout.boundingBox()))!
+          yield* Effect.promise(() => page.mouse.move(box.x + box.width - 2, box.y + box.height / 2))
+          return yield* Effect.promise(() => page.locator("[data-readout]").first().innerText())
+        })
+        assert.match(yield* told, /^step 1(?:79|80): /)
+        yield* Scope.close(first, Exit.void)
+        yield* Effect.promise(() => page.locator("[data-live=connection]", { hasText: "connection lost" }).waitFor())
+        yield* trained(181, 190)
+        yield* served(Number(new URL(own.address).port))
+        yield* Effect.promise(() => steps.filter({ hasText: /^190 of 300$/ }).waitFor())
+        assert.deepStrictEqual(
+          complaints.filter((text) => !/ERR_(?:CONNECTION_REFUSED|INCOMPLETE_CHUNKED)/.test(text)),
+          []
+        )
+      }), 60_000)
+
+    it.effect("are one file, too, that asks for nothing", () =>
+      Effect.gen(function*() {
+        const { browser, runs } = yield* Fixture
+        const html = yield* Exported.render([runs])
+        for (const view of [narrow, wide]) {
+          const found = yield* Browser.open(browser, html, view)
+          const shown = inPage(found, () =>
+            [...document.querySelectorAll<HTMLElement>(".page")].filter(({ offsetHeight }) =>
+              offsetHeight > 0
+            ).map(({ id }) =>
+              id
+            ))
+          assert.deepStrictEqual(yield* shown, ["runs"])
+          yield* Effect.promise(() => found.page.getByRole("link", { name: "demo", exact: true }).click())
+          assert.lengthOf(yield* shown, 1)
+          yield* Effect.promise(() =>
+            found.page.locator(".page:target").getByRole("link", { name: "Training" }).click()
+          )
+          const canvases = yield* inPage(
+            found,
+            () =>
+              [...document.querySelectorAll<HTMLElement>(".page:target canvas")].map(({ offsetWidth }) => offsetWidth)
+          )
+          assert.isAbove(canvases.length, 1)
+          yield* Effect.promise(() =>
+            found.page.waitForFunction(() =>
+              [...document.querySelectorAll<HTMLElement>(".page:target canvas")].every(({ offsetWidth }) =>
+                offsetWidth > 200
+              )
+            )
+          )
+          const { inner, scroll } = yield* inPage(found, sizes)
+          assert.isAtMost(scroll, inner)
+          assert.deepStrictEqual(found.complaints, [])
+          assert.deepStrictEqual(found.requests.map((url) => url.split("#")[0]), [found.address])
+        }
+      }), 60_000)
+  })
+})

@@ -1,0 +1,264 @@
+import { NodeHttpServer, NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import * as fc from "fast-check"
+import { createServer, get } from "node:http"
+import * as Events from "../../src/studio/server/Events.ts"
+import * as Studio from "../../src/studio/Studio.ts"
+import { ask, hostile, makeRun, row } from "./kit.ts"
+
+const folder = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const root = yield* fs.makeTempDirectoryScoped()
+  yield* makeRun(path.join(root, "runs/demo"))
+  yield* makeRun(path.join(root, "runs/study", hostile.replaceAll("/", "")))
+  yield* fs.writeFileString(path.join(root, "outside.json"), "outside")
+  return { fs, path, root, runs: [path.join(root, "runs")] }
+})
+
+const serve = Effect.fnUntraced(function*(options: Studio.ServerOptions) {
+  const context = yield* Layer.build(Studio.layer({ port: 0, ...options }))
+  return yield* Effect.provideContext(Effect.map(Studio.Studio, ({ address }) => address), context)
+})
+
+const open = (address: string, path: string): Promise<{ readonly end: () => void }> =>
+  new Promise((resolve, reject) => {
+    const sent = get(new URL(path, address), { agent: false }, (response) => {
+      response.resume()
+      response.on("error", () => undefined)
+      resolve({ end: () => sent.destroy() })
+    })
+    sent.on("error", reject)
+  })
+
+describe("the server of the studio", () => {
+  it.effect("shows its runs and their views, with all its headers", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      const list = yield* ask(address, "/")
+      assert.strictEqual(list.status, 200)
+      assert.include(list.text, `href="/runs/demo/overview"`)
+      assert.include(list.text, "study/")
+      for (
+        const path of [
+          "/",
+          "/runs/demo/overview",
+          "/runs/demo/training",
+          "/runs/demo/report",
+          "/none",
+          "/assets/style.css"
+        ]
+      ) {
+        const { headers, status, text } = yield* ask(address, path)
+        assert.strictEqual(status, path === "/none" ? 404 : 200, path)
+        assert.match(String(headers["content-security-policy"]), /default-src 'none'; script-src 'self';/)
+        assert.strictEqual(headers["x-content-type-options"], "nosniff")
+        assert.strictEqual(headers["referrer-policy"], "no-referrer")
+        assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
+        assert.notInclude(text, "This part cannot be shown", path)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("shows no text of users as markup", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      const paths = ["overview", "training", "report"].map((view) =>
+        `/runs/${encodeURIComponent(`study/${hostile.replaceAll("/", "")}`)}/${view}`
+      )
+      for (const path of ["/", "/compare?run=demo&run=" + encodeURIComponent(`study/${hostile}`), ...paths]) {
+        const { status, text } = yield* ask(address, path)
+        assert.strictEqual(status, 200, path)
+        assert.notInclude(text, "<img src=x", path)
+        assert.notInclude(text, "<script>alert", path)
+        assert.include(text, "&lt;img src=x onerror", path)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("serves nothing but its pages and pictures of its runs, whatever is asked", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      const found = yield* ask(address, "/runs/demo/files/atlas/sprite-0.png")
+      assert.deepStrictEqual([found.status, found.text, found.headers["content-type"]], [200, "picture", "image/png"])
+      const part = fc.oneof(
+        fc.constantFrom(
+          "..",
+          "%2e%2e",
+          "%2E.",
+          "..%2f",
+          "%252e%252e",
+          "..\\",
+          "%5c..",
+          "%00",
+          "C:",
+          "",
+          ".",
+          "outside.json"
+        ),
+        fc.constantFrom(
+          "runs",
+          "demo",
+          "files",
+          "atlas",
+          "secret.txt",
+          "page.html",
+          ".hidden.png",
+          "%",
+          "%zz",
+          "%c0%ae%c0%ae"
+        ),
+        fc.webSegment()
+      )
+      const paths = fc.tuple(
+        fc.constantFrom("/", "/runs/", "/runs/demo/files/", "/runs/demo/files/atlas/", "/assets/", "/runs/..%2f", "//"),
+        fc.array(part, { maxLength: 6 })
+      ).map(([begin, parts]) => begin + parts.join("/"))
+      yield* Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(paths, async (path) => {
+            const { headers, status, text } = await Effect.runPromise(ask(address, path))
+            assert.include([200, 302, 303, 304, 400, 404], status, path)
+            for (const secret of ["outside", "secret", "hidden", "alert(1)</script>"]) {
+              assert.isFalse(text === secret || text.startsWith("<script>"), path)
+            }
+            if (status === 200) assert.strictEqual(headers["x-content-type-options"], "nosniff", path)
+          }),
+          { numRuns: 150 }
+        )
+      )
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("answers reading alone, under its own names", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS"]) {
+        const { headers, status } = yield* ask(address, "/", { method })
+        assert.deepStrictEqual([status, headers["allow"]], [405, "GET, HEAD"])
+      }
+      assert.strictEqual((yield* ask(address, "/", { method: "POST" })).status, 403)
+      const own = { origin: address.slice(0, -1) }
+      assert.strictEqual((yield* ask(address, "/", { method: "POST", headers: own })).status, 405)
+      assert.strictEqual((yield* ask(address, "/", { headers: { host: "rebound.example" } })).status, 403)
+      const head = yield* ask(address, "/runs/demo/events", { method: "HEAD" })
+      assert.deepStrictEqual([head.status, head.text], [200, ""])
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("sends again only what has changed", () =>
+    Effect.gen(function*() {
+      const { fs, path, runs } = yield* folder
+      const address = yield* serve({ runs })
+      const name = "/runs/demo/files/atlas/sprite-0.png"
+      for (const asked of [name, "/assets/style.css", "/assets/charts.js"]) {
+        const first = yield* ask(address, asked)
+        const tag = String(first.headers["etag"])
+        const again = yield* ask(address, asked, { headers: { "if-none-match": `"other", W/${tag}` } })
+        assert.deepStrictEqual([again.status, again.text, again.headers["etag"]], [304, "", tag])
+      }
+      const before = String((yield* ask(address, name)).headers["etag"])
+      yield* fs.writeFileString(path.join(runs[0]!, "demo/atlas/sprite-0.png"), "another")
+      assert.strictEqual((yield* ask(address, name, { headers: { "if-none-match": before } })).text, "another")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("keeps a report that a run left in a sandbox", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const { headers, text } = yield* ask(yield* serve({ runs }), "/runs/demo/report.html")
+      assert.include(text, "<title>report</title>")
+      assert.match(
+        String(headers["content-security-policy"]),
+        /^sandbox allow-scripts allow-popups; default-src 'none'/
+      )
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("asks for a token where others can reach it", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs, host: "0.0.0.0" })
+      const { pathname, search } = new URL(address)
+      assert.match(search, /^\?token=[\w-]{43}$/)
+      for (
+        const path of ["/", "/assets/style.css", "/runs/demo/files/atlas/sprite-0.png", "/runs/demo/events", "/none"]
+      ) {
+        assert.strictEqual((yield* ask(address, path)).status, 401, path)
+      }
+      const entered = yield* ask(address, pathname + search)
+      const [cookie] = [entered.headers["set-cookie"] ?? []].flat()
+      assert.deepStrictEqual([entered.status, entered.headers["location"]], [303, "/"])
+      assert.match(cookie!, /; HttpOnly/)
+      assert.match(cookie!, /; SameSite=Strict/)
+      const page = yield* ask(address, "/", { headers: { cookie: cookie!.split(";")[0]!, host: "machine.example" } })
+      assert.strictEqual(page.status, 200)
+      assert.notInclude(page.text, search.slice("?token=".length))
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("says what to do if its port is in use", () =>
+    Effect.gen(function*() {
+      const address = yield* serve({ runs: [] })
+      const port = Number(new URL(address).port)
+      const error = yield* Effect.flip(serve({ runs: [], port }))
+      assert.deepInclude({ ...error }, { _tag: "ListenError", port, kind: "used" })
+      const foreign = yield* Effect.flip(serve({ runs: [], host: "192.0.2.1" }))
+      assert.deepInclude({ ...foreign }, { kind: "foreign" })
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("is mounted by an app under a path of its own", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const server = HttpRouter.serve(Studio.routes({ runs, prefix: "/studio" }), { disableListenLog: true }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+      )
+      const context = yield* Layer.build(server)
+      const address = yield* Effect.provideContext(HttpServer.addressFormattedWith(Effect.succeed), context)
+      const { text } = yield* ask(address, "/studio")
+      assert.include(text, `href="/studio/runs/demo/overview"`)
+      for (const [, asset] of text.matchAll(/(?:href|src)="(\/studio\/assets\/[^"]+)"/g)) {
+        assert.strictEqual((yield* ask(address, asset!)).status, 200)
+      }
+      assert.strictEqual((yield* ask(address, "/studio/runs/demo/training")).status, 200)
+      assert.strictEqual((yield* ask(address, "/runs/demo/training")).status, 404)
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
+
+describe("the news of a run", () => {
+  const quick = { every: "50 millis", least: "20 millis" } as const
+
+  const eventsOf = (texts: ReadonlyArray<string>) =>
+    texts.map((text) => /^event: (\w+)$/m.exec(text)?.[1] ?? "beat").filter((name) => name !== "beat")
+
+  it.live("begin with its curves, and go on with its rows", () =>
+    Effect.gen(function*() {
+      const { fs, path, runs } = yield* folder
+      const run = path.join(runs[0]!, "demo")
+      const reading = yield* Events.texts(run, quick).pipe(
+        Stream.takeUntil((text) => text.includes("event: points")),
+        Stream.runCollect,
+        Effect.forkChild
+      )
+      yield* Effect.sleep("300 millis")
+      yield* fs.writeFileString(path.join(run, "log.jsonl"), row(201), { flag: "a" })
+      const texts = yield* Fiber.join(reading)
+      assert.deepStrictEqual(eventsOf(texts), ["state", "speed", "measured", "points"])
+      assert.include(texts.at(-1), `["tokenizer","loss",201,`)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.live("are watched for nobody when all clients have left", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      const watchers = () => process.getActiveResourcesInfo().filter((name) => name === "FSEventWrap").length
+      const before = watchers()
+      const clients = yield* Effect.promise(() =>
+        Promise.all(Array.from({ length: 20 }, () => open(address, "/runs/demo/events")))
+      )
+      yield* Effect.sleep("500 millis")
+      assert.isAtLeast(watchers(), before + 1)
+      for (const client of clients) client.end()
+      yield* Effect.sleep("1 second")
+      assert.strictEqual(watchers(), before)
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
