@@ -1,6 +1,8 @@
 /** The command line as a value: all commands under one name. */
 import { Command } from "effect/cli"
+import { complete } from "./commands/complete.ts"
 import { config } from "./commands/config.ts"
+import { decoder } from "./commands/decoder.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
 import { engines } from "./commands/engines.ts"
@@ -34,9 +36,9 @@ export const patchword: Root = Command.make("patchword").pipe(
   ),
   Command.withSubcommands([
     { group: "Start here", commands: [demo, help(() => patchword)] },
-    { group: "Train", commands: [tokenizer, pretrain, finetune, segment] },
+    { group: "Train", commands: [tokenizer, pretrain, finetune, segment, decoder] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
-    { group: "Use what was learned", commands: [predict, encode, features, exported, pull, push] },
+    { group: "Use what was learned", commands: [predict, encode, features, complete, exported, pull, push] },
     { group: "Look and plan", commands: [presets, config, plan, inspect, runs, studio, engines, setup] }
   ]),
   Command.withExamples([

@@ -95,7 +95,7 @@ const clusters: Case<{ readonly means: Tensor<[3, 2]> }, Vectors, { readonly cou
   })
 }
 
-const { finetune, pretrain, segment, tokenizer } = casesOf({ image: 16, batch: 4, small: true })
+const { decoder, finetune, pretrain, segment, tokenizer } = casesOf({ image: 16, batch: 4, small: true })
 
 onNewest("ten steps are those of one device", (plugin) => {
   agrees(plugin, "tokenizer", tokenizer)
@@ -103,4 +103,5 @@ onNewest("ten steps are those of one device", (plugin) => {
   agrees(plugin, "pretraining", pretrain)
   agrees(plugin, "fine-tuning", finetune)
   agrees(plugin, "segmentation", segment)
+  agrees(plugin, "a pixel decoder", decoder)
 })

@@ -169,6 +169,11 @@ describe("segment", () => {
   keeps(cases.segment, ofLogits("decode_head.conv_seg"))
 })
 
+describe("decoder", () => {
+  check(cases.decoder)
+  keeps(cases.decoder, { metric: "loss", values: { "head.bias": 1e25 } })
+})
+
 describe.each([
   ["a batch of one", { image: 16, batch: 1 }],
   ["a grid of one patch", { image: 8, batch: 3 }]

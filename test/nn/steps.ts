@@ -2,6 +2,8 @@ import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as PatchGrid from "../../src/nn/blocks/PatchGrid.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
+import * as DecoderStep from "../../src/nn/decoder/DecoderStep.ts"
+import * as Perception from "../../src/nn/decoder/Perception.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as AdamW from "../../src/nn/optimizer/AdamW.ts"
 import * as PretrainStep from "../../src/nn/pretrain/PretrainStep.ts"
@@ -82,7 +84,17 @@ const stepsOf = ({ accumulate = 1, batch, image, small = false }: Sizes) => {
       { ...network, relativePositions: "perBlock", taps: [1, 1, 1, network.depth], classes: 5 },
       { size, dropPath: true, dropout: false },
       { head: LinearHead.make({ width: vit.width, classes: 5 }), adamw }
-    )
+    ),
+    decoder: DecoderStep.step({ ...vit, hidden, depth: 1, codes: 5, codeWidth: 3 }, size, {
+      adamw,
+      channels: { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] },
+      perceptual: {
+        factor: 0.5,
+        perception: Perception.ofTokenizer(
+          { ...vit, hidden, depth: 1, decoderDepth: 1, qkvBias: true, codes: 5, codeWidth: 3, teacherWidth: 4 }
+        )
+      }
+    })
   }
 }
 
@@ -116,14 +128,15 @@ const caseOf = <S, B extends { readonly hyper: AdamW.Hyper }, M>(
 })
 
 export const casesOf = (sizes: Sizes) => {
-  const { finetune, plain, pretrain, segment, tokenizer } = stepsOf(sizes)
+  const { decoder, finetune, plain, pretrain, segment, tokenizer } = stepsOf(sizes)
   const patches = sizes.batch * (sizes.image / 8) ** 2
   return {
     tokenizer: caseOf(tokenizer, patches, sizes.accumulate),
     pretrain: caseOf(pretrain, patches, sizes.accumulate),
     plain: caseOf(plain, patches, sizes.accumulate),
     finetune: caseOf(finetune, patches, sizes.accumulate),
-    segment: caseOf(segment, patches, sizes.accumulate)
+    segment: caseOf(segment, patches, sizes.accumulate),
+    decoder: caseOf(decoder, patches, sizes.accumulate)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The configuration of a run that a command line names: a run knows its settings. */
-import { Console, Effect, Option, Schema } from "effect"
+import { Console, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -53,13 +53,16 @@ export const resolve = Effect.fn("patchword.RunConfig.resolve")(function*(
   return yield* ConfigFlags.resolve(given, { name: run, preset: new Preset({ ...Presets.tiny, knn, probe }) })
 })
 
+/** The parts of a whole configuration. Runs of former versions lack those that came later. */
+const PARTS = Object.entries(Preset.fields).flatMap(([key, { ast }]) => SchemaAST.isOptional(ast) ? [] : [key])
+
 /** The first run among paths: its folder, and its configuration where it is whole. Nothing where there is none. */
 const first = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
   for (const path of paths) {
     const run = yield* Results.runOf(path)
     if (Option.isNone(run)) continue
     const { holdout: _, ...config } = yield* ConfigFile.read(Kept, `${run.value}/config.json`)
-    if (Object.keys(Preset.fields).every((key) => Object.hasOwn(config, key))) return { run: run.value, config }
+    if (PARTS.every((key) => Object.hasOwn(config, key))) return { run: run.value, config }
   }
   return undefined
 })

@@ -17,6 +17,7 @@
  */
 import { Schema } from "effect"
 import * as Config from "./Config.ts"
+import { DecoderConfig } from "./DecoderConfig.ts"
 import { FinetuneConfig } from "./FinetuneConfig.ts"
 import { KnnConfig } from "./KnnConfig.ts"
 import { PretrainConfig } from "./PretrainConfig.ts"
@@ -32,7 +33,9 @@ export class Preset extends Schema.Class<Preset>("patchword/Preset")({
   probe: ProbeConfig,
   knn: KnnConfig,
   /** Segmentation; null if no settings are published. */
-  segmentation: Schema.NullOr(SegmentationConfig)
+  segmentation: Schema.NullOr(SegmentationConfig),
+  /** The pixel decoder. Configurations of former versions have none. */
+  decoder: Schema.optionalKey(DecoderConfig)
 }) {}
 
 /** The changes of a preset: any value at any depth. */

@@ -14,7 +14,7 @@
  */
 
 /** The stages that train with AdamW. */
-export type Stage = "tokenizer" | "pretrain" | "finetune" | "segment"
+export type Stage = "tokenizer" | "pretrain" | "finetune" | "segment" | "decoder"
 
 const vit: ReadonlySet<string> = new Set(["pos_embed", "cls_token"])
 
@@ -28,6 +28,7 @@ const spared: { readonly [S in Stage]: ReadonlySet<string> } = {
   ]),
   pretrain: vit,
   finetune: vit,
+  decoder: vit,
   // The official code names tokens and positions without `backbone.`, so it spares none of them.
   segment: new Set()
 }

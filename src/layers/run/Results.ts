@@ -128,7 +128,9 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-const within = (file: string) => Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
+/** Adds the file to errors. */
+export const within = (file: string) =>
+  Effect.mapError((reason: ResultsError["reason"]) => new ResultsError({ file, reason }))
 
 /** Formats the classes of a result and its confusions as CSV files, by the ending of their names. */
 const tables = ({ report }: Result): ReadonlyArray<readonly [ending: string, text: string]> => {
@@ -147,6 +149,10 @@ const tables = ({ report }: Result): ReadonlyArray<readonly [ending: string, tex
   ]
 }
 
+/** The name of the file of a result without its ending. It depends on the content. */
+export const nameOf = (verb: string, split: string, content: string): string =>
+  `${verb}-${encodeURIComponent(split)}-${Files.sha256(content).slice(0, 12)}`
+
 /**
  * Writes results to a run's folder, each atomically. Those with a report of classes also get CSV files beside them,
  * `….classes.csv` and `….confusions.csv`. Returns the files of the results. Fails with `FileError` if one cannot be written.
@@ -164,7 +170,7 @@ export const save: (
     return yield* Effect.forEach(results, (result) =>
       Effect.gen(function*() {
         const content = `${yield* Effect.orDie(encode(result))}\n`
-        const name = `${result.verb}-${encodeURIComponent(result.split)}-${Files.sha256(content).slice(0, 12)}`
+        const name = nameOf(result.verb, result.split, content)
         for (const [ending, table] of tables(result)) {
           const place = path.join(folder, `${name}${ending}`)
           yield* within(place)(write(place, table))
@@ -180,26 +186,32 @@ export const save: (
 export const parse = (content: string): Effect.Effect<Result, NoResult> =>
   Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
 
+/**
+ * Reads the results of verbs in a run's folder, ordered by the names of their files. Fails with `NoResult` if `parse` does.
+ */
+export const readAll = Effect.fnUntraced(function*<A>(
+  run: string,
+  verbs: ReadonlyArray<string>,
+  parse: (content: string) => Effect.Effect<A, NoResult>
+) {
+  const { fs, path, readText } = yield* Files.make
+  const folder = path.join(run, FOLDER)
+  const names = yield* within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
+  const files = Option.getOrElse(names, () => []).filter((name) =>
+    name.endsWith(".json") && verbs.some((verb) => name.startsWith(`${verb}-`))
+  ).toSorted()
+  return yield* Effect.forEach(files, (name) => {
+    const file = path.join(folder, name)
+    return readText(file).pipe(Effect.flatMap(parse), within(file))
+  })
+})
+
 /** Reads all results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (
   run: string
 ) => Effect.Effect<ReadonlyArray<Result>, ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
   "patchword.Results.read"
-)(
-  function*(run) {
-    const { fs, path, readText } = yield* Files.make
-    const folder = path.join(run, FOLDER)
-    const names = yield* within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
-    const files = Option.getOrElse(names, () => []).filter((name) => /^[^.].*\.json$/.test(name)).toSorted()
-    return yield* Effect.forEach(files, (name) => {
-      const file = path.join(folder, name)
-      return readText(file).pipe(
-        Effect.flatMap(parse),
-        within(file)
-      )
-    })
-  }
-)
+)((run) => readAll(run, Verb.literals, parse))
 
 /**
  * Finds the run folder of a network, if it has one. `network` is the run folder itself, `RUN/STAGE`, or `RUN/stages/FILE`.

@@ -11,7 +11,8 @@
  * | `programs/` | the programs that the engine XLA compiled for the run, so that it goes on with the same ones |
  * | `image-lists/` | lists of the files of image folders, so that the next start need not list them again |
  * | `stages/` | the result and the weights of every finished stage; a resumed run skips these stages |
- * | `results/` | results of evaluations; see `Results` |
+ * | `results/` | results of evaluations; see `Results` and `FidelityResults` |
+ * | `completion/` | a few completed images of each split; see `CompletionSample` |
  * | `report.json`, `report.html` | the demo's report on them |
  * | `notes.jsonl` | tags and notes of people; see `Notes` |
  * | `lock` | the process that uses the folder |

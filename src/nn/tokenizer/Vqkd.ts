@@ -81,9 +81,13 @@ export interface TaskLayer<in out C extends number, in out O extends number> {
   readonly 2: LinearParams<C, O>
 }
 
-/** The parameters of a tokenizer under the official names. */
-export interface VqkdParams<in out N extends Sizes> {
+/** The parameters of a tokenizer's encoder. */
+export interface EncoderParams<in out N extends Sizes> {
   readonly encoder: TrunkParams<Encoder<N>>
+}
+
+/** The parameters of a tokenizer under the official names. */
+export interface VqkdParams<in out N extends Sizes> extends EncoderParams<N> {
   readonly decoder: TrunkParams<Decoder<N>>
   readonly encode_task_layer: TaskLayer<N["width"], N["codeWidth"]>
   readonly decode_task_layer: TaskLayer<N["width"], N["teacherWidth"]>
@@ -98,8 +102,8 @@ const task = <L extends Shape, C extends number, O extends number>(
 /** Scales images from the range 0 to 1 to the encoder's range -1 to 1. */
 export const preprocess = <S extends Shape>(images: Tensor<S>): Tensor<S> => shift(scale(images, 2), -1)
 
-/** Runs patches through a trunk and its final norm. */
-const through = <B extends number, N extends VitParams.Trunk>(
+/** Runs patches `[B, N, C]` through a trunk and its final norm. */
+export const through = <B extends number, N extends VitParams.Trunk>(
   params: TrunkParams<N>,
   patches: Tensor<[B, NoInfer<N["patches"]>, NoInfer<N["width"]>]>,
   heads: N["heads"]
@@ -111,7 +115,7 @@ const through = <B extends number, N extends VitParams.Trunk>(
 
 /** Computes the encoder's patch tokens after the norm, for images with values from 0 to 1. */
 export const encodeTokens = <B extends number, N extends Sizes>(
-  params: VqkdParams<N>,
+  params: EncoderParams<N>,
   images: PatchGrid.GivenImages<B, N>,
   heads: N["heads"]
 ): Tensor<[B, PatchGrid.Patches<N>, N["width"]]> => {

@@ -25,12 +25,15 @@ import type * as Naming from "../../domain/weights/Naming.ts"
 import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import * as CompletionSample from "../../layers/run/CompletionSample.ts"
+import * as FidelityResults from "../../layers/run/FidelityResults.ts"
 import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Runs.ts"
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as Decoder from "../trained/Decoder.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Artifact from "./Artifact.ts"
 import * as ModelFolder from "./ModelFolder.ts"
@@ -240,6 +243,8 @@ const usesOfModel = (model: Model.Model): ReadonlyArray<string> => ofOwnQuantize
 /** The uses of the network of a custom stage. */
 const CUSTOM: ReadonlyArray<string> = ["Artifact.custom, in code"]
 
+const DECODER: ReadonlyArray<string> = ["decoder evaluate", "complete --decoder"]
+
 const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
   clip: ["teacher of a tokenizer (--teacher clip:…)"],
   dino: ["teacher of a tokenizer (--teacher dino:…)"],
@@ -255,7 +260,7 @@ const usesOf = (
   { custom, model }: Pick<Weights.Provenance, "custom" | "model"> = {}
 ): ReadonlyArray<string> => {
   if (model !== undefined) return usesOfModel(model)
-  if (custom !== undefined) return CUSTOM
+  if (custom !== undefined) return custom.name === Decoder.NAME ? DECODER : CUSTOM
   const [nearest] = KnownNetworks.recognise(shapes)
   return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.known.network]
 }
@@ -434,7 +439,22 @@ const makeInspect = Effect.gen(function*() {
       ? "the description of a checkpoint"
       : folder === "stages"
       ? "the digests of a finished stage"
+      : folder === Results.FOLDER && Option.isSome(yield* Effect.option(FidelityResults.parse(text)))
+      ? "figures of pictures that networks draw"
       : undefined
+    const sample = folder === CompletionSample.FOLDER
+      ? Option.getOrUndefined(yield* Effect.option(CompletionSample.parse(text)))
+      : undefined
+    if (sample !== undefined) {
+      const { shown, ...content } = sample
+      const described = "completed images, with figures"
+      return RunFile.make({
+        path: given,
+        holds: described,
+        content: { ...content, shown: shown.map(({ name }) => name) },
+        uses: []
+      })
+    }
     const content = Schema.decodeOption(Json.text(Schema.Json))(text)
     return holds === undefined || Option.isNone(content)
       ? undefined

@@ -2,16 +2,15 @@
 import { Effect } from "effect"
 import * as Codebook from "../../domain/method/Codebook.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
-import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Backbone from "../trained/Backbone.ts"
+import type * as Backbone from "../trained/Backbone.ts"
 import * as Inference from "../trained/Inference.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
-import * as Masking from "../training/Masking.ts"
 import * as Targets from "../training/Targets.ts"
+import * as MaskedCodes from "./MaskedCodes.ts"
 
 const BATCH = 64
 
@@ -146,35 +145,21 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
   set: ImageSet
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
-  const { augment, mask, masking, seed, vit } = backbone.config
-  const { mask: drawn } = yield* Masking.of(backbone.config, backbone.mask)
-  const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
-    size: Dim.named("batch", BATCH),
-    masked: Dim.named("masked", BATCH * mask.count)
-  })
-  const handle = yield* Inference.open(inference, Backbone.weights(backbone))
-  const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
+  const { augment, vit } = backbone.config
+  const predict = yield* MaskedCodes.open(backbone, BATCH)
   const parts = yield* Batches.evaluation(
     { set, batchSize: BATCH, size: vit.imageSize, augment },
-    Effect.fnUntraced(function*({ indices, normalised, valid }) {
-      const keys = indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
-      const hidden = yield* Effect.fromResult(Masking.draw(drawn, masking, keys))
+    Effect.fnUntraced(function*(shown) {
+      const { indices, valid } = shown
       const truth = indices.flatMap((index) => Array.from(encoded[index]!.codes))
-      const { loss, predicted } = yield* handle.run({
-        images: HostTensor.make(imageSpec.shape, "float32", normalised.data),
-        mask: HostTensor.make(maskSpec.shape, "bool", hidden.mask),
-        rows: HostTensor.make(rowSpec.shape, "int32", hidden.rows),
-        labels: HostTensor.make(rowSpec.shape, "int32", hidden.rows.map((row) => truth[row]!))
-      })
-      const all = new Int32Array(truth.length)
-      hidden.rows.forEach((row, i) => (all[row] = predicted.data[i]!))
+      const { loss, mask, predicted } = yield* predict(shown, truth)
       const cut = (i: number): [number, number] => [i * vit.patches, (i + 1) * vit.patches]
       return {
-        loss: HostTensor.item(loss) * valid,
+        loss: loss * valid,
         images: Array.from({ length: valid }, (_, i): PredictedImage => ({
-          mask: hidden.mask.slice(...cut(i)),
+          mask: mask.slice(...cut(i)),
           truth: Int32Array.from(truth.slice(...cut(i))),
-          predicted: all.slice(...cut(i))
+          predicted: predicted.slice(...cut(i))
         }))
       }
     })

@@ -222,11 +222,14 @@ export const evaluation = <A, E, R>(
     readonly set: ImageSet.ImageSet
     readonly batchSize: number
     readonly size: number
+    /** The side of the views from 0 to 1, if these are separate views, such as the tokenizer's beside a network's. */
+    readonly secondSize?: number
     readonly augment: AugmentConfig
   },
   use: (batch: EvaluationBatch) => Effect.Effect<A, E, R>
 ) => {
-  const { augment, batchSize, set, size } = options
+  const { augment, batchSize, secondSize, set, size } = options
+  const second = { ...augment, interpolation: augment.secondInterpolation ?? augment.interpolation }
   const starts = Array.from({ length: Math.ceil(set.length / batchSize) }, (_, i) => i * batchSize)
   const metrics = EvaluationMetrics.of(set.name)
   return Effect.andThen(
@@ -237,11 +240,12 @@ export const evaluation = <A, E, R>(
         Effect.fnUntraced(function*(start) {
           const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
           const valid = Math.min(batchSize, set.length - start)
-          const shown = Augment.allocate(batchSize, size)
+          const shown = Augment.allocate(batchSize, size, secondSize)
           yield* fill(set, indices.slice(0, valid), (picture, at) =>
             Effect.sync(() => {
               const first = Augment.evaluationView(picture, size, augment)
-              Augment.put(shown, at, { first, second: first }, augment)
+              const other = secondSize === undefined ? first : Augment.evaluationView(picture, secondSize, second)
+              Augment.put(shown, at, { first, second: other }, augment)
             }))
           for (const { data } of [shown.unit, shown.normalised]) {
             const length = data.length / batchSize

@@ -1,4 +1,5 @@
 /** The presets of ViT-B/16. `Presets` explains the comments. The other published presets derive from these. */
+import { DecoderConfig } from "../DecoderConfig.ts"
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { KnnConfig } from "../KnnConfig.ts"
 import { OptimizerConfig } from "../OptimizerConfig.ts"
@@ -197,8 +198,30 @@ const probe = new ProbeConfig({
 // As DINO evaluates (arXiv 2104.14294 and its eval_knn.py).
 const knn = new KnnConfig({ pooling: "cls", finalNorm: true, neighbours: 20, temperature: 0.07 })
 
+/**
+ * A pixel decoder for the codes of the tokenizer. Neither the paper nor the repository has one. Its sizes are those of the
+ * decoder of masked autoencoders (arXiv 2111.06377, section 4), the rest is the tokenizer's. Nobody has trained it yet.
+ */
+const decoder = new DecoderConfig({
+  seed: 0,
+  width: 512,
+  depth: 8,
+  heads: 16,
+  mlpRatio: 4,
+  perceptual: 0.1,
+  optimizer: new OptimizerConfig({
+    ...tokenizer.optimizer,
+    betas: [0.9, 0.95],
+    weightDecay: 0.05,
+    clipNorm: 3,
+    duration: 20,
+    warmup: 1
+  }),
+  augment: { ...tokenizer.augment, cropScale: [0.2, 1], ...imagenet }
+})
+
 /** ViT-B/16 by the repository's commands, 1600 epochs of pretraining. */
-export const base = new Preset({ tokenizer, pretrain, finetune, probe, knn, segmentation })
+export const base = new Preset({ tokenizer, pretrain, finetune, probe, knn, segmentation, decoder })
 
 /** ViT-B/16 by the repository's commands, 300 epochs of pretraining. */
 export const base300 = new Preset({

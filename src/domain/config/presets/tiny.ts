@@ -1,5 +1,6 @@
 /** The preset of the demo. */
 import { AugmentConfig } from "../AugmentConfig.ts"
+import { DecoderConfig } from "../DecoderConfig.ts"
 import { FinetuneConfig } from "../FinetuneConfig.ts"
 import { KnnConfig } from "../KnnConfig.ts"
 import { OptimizerConfig } from "../OptimizerConfig.ts"
@@ -134,5 +135,15 @@ export const tiny = new Preset({
     std: tinyAugment.std,
     frozen: { imageSize: 96, finalNorm: true, images: 300, l2: 1e-3, iterations: 40 },
     stride: 32
+  }),
+  decoder: new DecoderConfig({
+    seed: 0,
+    width: 96,
+    depth: 2,
+    heads: 4,
+    mlpRatio: 4,
+    perceptual: 0,
+    optimizer: new OptimizerConfig({ ...tinyOptimizer, lr: 3e-3, betas: [0.9, 0.95], weightDecay: 0.05 }),
+    augment: new AugmentConfig({ ...tinyAugment, jitter: { brightness: 0, contrast: 0, saturation: 0 } })
   })
 })
