@@ -164,7 +164,7 @@ describe("a pixel decoder", () => {
           const other = yield* Effect.flip(evaluateDecoder(decoder, { ...tokenizer, tensors }, val))
           assert.strictEqual(other._tag, "OtherTokenizer")
           assert.strictEqual(other[Runtime.errorExitCode], 65)
-          assert.include(other.message, "the pixel decoder was trained with the codes of another tokenizer")
+          assert.include(other.message, "the pixel decoder belongs to other codes: to those of weights")
           const wide = new VitConfig({ ...preset.pretrain.vit, imageSize: 40 })
           const grid = Backbone.untrained({ ...preset.pretrain, vit: wide } as typeof preset.pretrain, 16)
           const cases = [

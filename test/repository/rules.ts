@@ -170,7 +170,7 @@ export const emptyNames = ({ path }: File): ReadonlyArray<string> =>
 
 /** Files whose names do not begin with a capital, save those that are called as a user calls what they hold. */
 export const lowerCase = ({ path }: File): ReadonlyArray<string> =>
-  /^src\/(?:cli\/(?:\w+|commands\/\w+)|domain\/config\/presets\/\w+|(?:\w+\/)?index)\.ts$/.test(path)
+  /^src\/(?:cli\/(?:\w+|commands\/(?:\w+\/)?\w+)|domain\/config\/presets\/\w+|(?:\w+\/)?index)\.ts$/.test(path)
     || /^[A-Z]/.test(basename(path))
     ? []
     : [`${path}: lower case`]

@@ -54,11 +54,13 @@ export class OtherTokenizer extends TaggedError<OtherTokenizer>()("OtherTokenize
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
     const { expected, found, network } = this
-    return `the ${network} was trained with the codes of another tokenizer (its weights have the digest ` +
-      `${expected.slice(0, 12)}, those of the given one have ${found.slice(0, 12)})`
+    return `the ${network} belongs to other codes: to those of weights with the digest ${
+      expected.slice(0, 12)
+    }, not of ` +
+      found.slice(0, 12)
   }
   get remedy() {
-    return `give the tokenizer that the ${this.network} was trained with`
+    return "give the tokenizer that it was trained with"
   }
 }
 
