@@ -1,5 +1,6 @@
 /** The command line as a value: all commands under one name. */
 import { Command } from "effect/cli"
+import { atlas } from "./commands/codes/atlas.ts"
 import { config } from "./commands/config.ts"
 import { demo } from "./commands/demo.ts"
 import { encode } from "./commands/encode.ts"
@@ -39,7 +40,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune, segment, decoder] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
     { group: "Use what was learned", commands: [predict, encode, features, complete, exported, pull, push] },
-    { group: "Look and plan", commands: [presets, config, plan, inspect, runs, studio, engines, setup] }
+    { group: "Look and plan", commands: [atlas, presets, config, plan, inspect, runs, studio, engines, setup] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

@@ -24,6 +24,7 @@ import * as Results from "../layers/run/Results.ts"
 import { type Row, Runs } from "../layers/run/Runs.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
 import * as Weights from "../layers/weights/Weights.ts"
+import { atlas } from "./atlas/BuildAtlas.ts"
 import { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./evaluate/Evaluate.ts"
 import { type FeatureOptions, features, type Network } from "./evaluate/Features.ts"
@@ -31,7 +32,7 @@ import { knn } from "./evaluate/Knn.ts"
 import { probe } from "./evaluate/Probe.ts"
 import { finetune } from "./Finetune.ts"
 import { pretrain } from "./Pretrain.ts"
-import * as Atlas from "./report/Atlas.ts"
+import * as CodeRows from "./report/CodeRows.ts"
 import * as ReportPage from "./report/ReportPage.ts"
 import * as Backbone from "./trained/Backbone.ts"
 import type { Classifier } from "./trained/Classifier.ts"
@@ -128,6 +129,14 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
       yield* progress.message("evaluating the tokenizer and the pretrained network")
       const vocabulary = yield* evaluateTokenizer(tokenizer.value, set("in-new"))
       const masked = yield* evaluatePretraining(backbone.value, vocabulary.images, set("in-new"))
+      if (Option.isSome(runs.directory)) {
+        yield* atlas(tokenizer.value, set("in-new"), runs.directory.value).pipe(
+          Effect.catchIf(
+            (error) => error._tag === "AtlasError" && error.reason._tag === "OtherAtlas",
+            () => progress.message("the run has the atlas of other images, which is kept")
+          )
+        )
+      }
 
       const frozen = Effect.fnUntraced(function*(name: string, network: Network) {
         const bankOf = (options: FeatureOptions) =>
@@ -239,9 +248,9 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
   const pictures = yield* Effect.forEach(
     vocabulary.images,
     ({ codes, cosines }, index) =>
-      Effect.map(held.image(index), (picture): Atlas.Encoded => ({ picture, codes, cosines }))
+      Effect.map(held.image(index), (picture): CodeRows.Encoded => ({ picture, codes, cosines }))
   )
-  const atlas = Atlas.make(pictures, {
+  const shown = CodeRows.make(pictures, {
     patch: preset.tokenizer.encoder.patchSize,
     size: preset.tokenizer.codebook.size,
     rows: 16,
@@ -260,9 +269,9 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
       { ...curve(rows, "finetune-pretrained", "accuracy"), stage: "finetune", run: "from pretrained" }
     ],
     codebook: [curve(rows, "tokenizer", "usage"), curve(rows, "tokenizer", "perplexity")],
-    codes: atlas.rows,
-    plain: atlas.plain,
-    means: atlas.means,
+    codes: shown.rows,
+    plain: shown.plain,
+    means: shown.means,
     coded: yield* codedImages(held, preset, vocabulary.images),
     masked: yield* maskedImages(held, preset, masked.images),
     confusion: {

@@ -2,7 +2,7 @@ import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.
 import { Report } from "../../src/domain/evaluation/Report.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
-import * as Atlas from "../../src/pipelines/report/Atlas.ts"
+import * as Patches from "../../src/pipelines/atlas/Patches.ts"
 import type { CodedImage, Curve, MaskedImage, PageData } from "../../src/pipelines/report/ReportPage.ts"
 
 const random = KeyedRandom.generator({ seed: 7, purpose: "sample", epoch: 0, index: 0 })
@@ -156,8 +156,8 @@ const codes = [...byCode]
     count: found.length,
     share: found.length / all,
     patches: found.slice(0, 12),
-    matching: faces.slice(0, 4).map((face, i) => Atlas.framed(face, PATCH, 6 * i)),
-    mismatching: faces.slice(4, 8).map((face, i) => Atlas.framed(face, PATCH, 6 * i + 5))
+    matching: faces.slice(0, 4).map((face, i) => Patches.framed(face, PATCH, 6 * i)),
+    mismatching: faces.slice(4, 8).map((face, i) => Patches.framed(face, PATCH, 6 * i + 5))
   }))
   .toSorted((a, b) => b.count - a.count)
   .slice(0, 16)

@@ -52,7 +52,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "yaml"
     ]
   },
-  pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp"] },
+  pipelines: { rooms: [...method, "layers"], packages: ["effect", "node:module", "node:os", "sharp", "umap-js"] },
   laws: {
     rooms: [...method, "layers", "pipelines"],
     packages: ["@tensorflow/tfjs-core", "effect", "fast-check", "node:util"]

@@ -292,6 +292,26 @@ export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
         ...found.stages.map(({ stage, steps }) => [stage, `after ${steps.join(" and ")} steps`] as const),
         ...used(found.uses)
       ])
+    case "Atlas": {
+      const { computedOn, figures, lists, map, split } = found.index
+      const { codes, images, mutualInformation: told, patches, perplexity, used: occurring } = figures
+      return rows([
+        ["is", "an atlas of codes"],
+        ["folder", found.path],
+        ["images", `${images} of split ${split}, ${patches} patches`],
+        ["codes", `${occurring} of ${codes} occur, perplexity ${short(perplexity)}`],
+        [
+          "classes",
+          told === null
+            ? undefined
+            : `${short(told.bits)} of ${short(told.classEntropy)} bits told by the code of a patch`
+        ],
+        ["lists", measures(lists)],
+        ["map", map ?? "none"],
+        ["computed on", ComputedOn.showHistory(computedOn).replaceAll(" from step ", " from image ")],
+        ...used(found.uses)
+      ])
+    }
     case "RunFile":
       return rows([
         ["is", found.holds],

@@ -31,11 +31,17 @@ const CACHE: Stop = {
   lost: "; the last features are then computed again",
   resumes: true
 }
+const ATLAS: Stop = {
+  first: "stops after the images at hand, and keeps what is scanned",
+  lost: "; the images since the last saved state are then scanned again",
+  resumes: true
+}
 const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
 
 const STUDIO: Stop = { first: "stops showing the pages", lost: "", resumes: false }
 
 const VERBS: Readonly<Record<string, Stop>> = {
+  atlas: ATLAS,
   demo: TRAINING,
   pretrain: TRAINING,
   finetune: TRAINING,

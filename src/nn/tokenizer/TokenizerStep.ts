@@ -14,13 +14,14 @@
  * assert.deepStrictEqual(weights.quantize.embedding.weight.shape, [8192, 32])
  * ```
  */
-import { countByCode } from "../../shapes/Codes.ts"
+import { argMax, countByCode, lookup, oneHot } from "../../shapes/Codes.ts"
 import { pmean, psum } from "../../shapes/Collective.ts"
 import * as Dim from "../../shapes/Dim.ts"
-import { add, select } from "../../shapes/Elementwise.ts"
+import { add, scale, select, square, sub } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
+import { linear } from "../../shapes/Linear.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
-import { meanTokens } from "../../shapes/Reduction.ts"
+import { meanTokens, sumLast } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import type { HostOf, Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
@@ -201,6 +202,69 @@ export const encode = <B extends number, const N extends Vqkd.Sizes, Q extends Q
     return { codes: Quantizer.quantize(quantizer, quantize, vectors).codes, vectors }
   }
 })
+
+/** A trained tokenizer, and the vectors of its codes in the form that vectors are compared with. */
+export interface WithTable<N extends Vqkd.Sizes, Q extends Quantizer.Parts> extends Weights<N, Q> {
+  readonly table: Tensor<[N["codes"], N["codeWidth"]]>
+}
+
+/** The choice of a code for each patch: all are `[B·N]`. */
+export interface Choices<B extends number, N extends Vqkd.Sizes> {
+  readonly codes: Tensor<[Vqkd.Vectors<B, N>], "int32">
+  /** The squared distance of the vector to its code. For unit vectors it is `2 - 2 cosine`. */
+  readonly distances: Tensor<[Vqkd.Vectors<B, N>]>
+}
+
+/** The choices with the second-nearest code. */
+export interface RankedChoices<B extends number, N extends Vqkd.Sizes> extends Choices<B, N> {
+  readonly seconds: Tensor<[Vqkd.Vectors<B, N>], "int32">
+  /** The squared distance to the second-nearest code. It is at least that to the code, up to rounding. */
+  readonly secondDistances: Tensor<[Vqkd.Vectors<B, N>]>
+}
+
+/** Makes the inference of codes and of the distances to them, for images with values from 0 to 1. */
+export const choose = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  quantizer: QuantizerOf<N, Q>
+): Seeing<B, N, Weights<N, Q>, Choices<B, N>> => ({
+  ...quantizing(sizes, batchSize, quantizer),
+  name: "choose",
+  run: ({ parameters, quantize }, { images }) => {
+    const { codes, z, z_q } = Quantizer.quantize(quantizer, quantize, Vqkd.encode(parameters, images, sizes.heads))
+    return { codes, distances: sumLast(square(sub(z, z_q))) }
+  }
+})
+
+// Larger than any distance of vectors that are close to codes.
+const FAR = 1e30
+
+/**
+ * Makes the inference of codes, of the second-nearest codes, and of the distances to both. `table` of its weights has the vectors of the
+ * codes. It compares every vector with every code once more than `encode` does.
+ */
+export const rank = <B extends number, const N extends Vqkd.Sizes, Q extends Quantizer.Parts>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  quantizer: QuantizerOf<N, Q>
+): Seeing<B, N, WithTable<N, Q>, RankedChoices<B, N>> => {
+  const { batch, weights } = quantizing(sizes, batchSize, quantizer)
+  const { codeWidth, codes: size } = sizes
+  return {
+    batch,
+    weights: { ...weights, table: { shape: [size, codeWidth], dtype: "float32" } },
+    name: "rank",
+    run: ({ parameters, quantize, table }, { images }) => {
+      const { codes, z } = Quantizer.quantize(quantizer, quantize, Vqkd.encode(parameters, images, sizes.heads))
+      // The square of the vector itself is the same for all codes.
+      const bias = scale(sumLast(square(table)), -0.5)
+      const nearness = linear(z, { weight: table, bias }, { exact: true })
+      const seconds = argMax(sub(nearness, scale(oneHot(codes, size), FAR)))
+      const distanceTo = (chosen: typeof codes) => sumLast(square(sub(z, lookup(table, chosen))))
+      return { codes, distances: distanceTo(codes), seconds, secondDistances: distanceTo(seconds) }
+    }
+  }
+}
 
 /**
  * Makes the inference of a quantizer's initial values, `quantize.*`, from the vectors `[B·N, E]` of the first batch and the

@@ -33,6 +33,7 @@ import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Ru
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as Decoder from "../trained/Decoder.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Artifact from "./Artifact.ts"
@@ -170,6 +171,13 @@ export const CheckpointsFolder = Schema.TaggedStruct("Checkpoints", {
   uses: Uses
 })
 
+/** The atlas of the codes of a run. */
+export const AtlasFolder = Schema.TaggedStruct("Atlas", {
+  path: Schema.String,
+  index: AtlasIndex.AtlasIndex,
+  uses: Uses
+})
+
 /** Another JSON file of a run. */
 export const RunFile = Schema.TaggedStruct("RunFile", {
   path: Schema.String,
@@ -193,6 +201,7 @@ export const Inspection = Schema.Union([
   LogFile,
   ReportFile,
   CheckpointsFolder,
+  AtlasFolder,
   RunFile
 ])
 export type Inspection = typeof Inspection.Type
@@ -395,6 +404,21 @@ const makeInspect = Effect.gen(function*() {
     })
   })
 
+  /** Describes the folder of an atlas, or its description. */
+  const atlas = Effect.fnUntraced(function*(given: string) {
+    const folder = path.basename(given) === AtlasIndex.INDEX ? path.dirname(given) : given
+    if (path.basename(folder) !== AtlasIndex.FOLDER) return undefined
+    const text = yield* Effect.option(files.readText(path.join(folder, AtlasIndex.INDEX)))
+    const found = Option.flatMap(text, Schema.decodeOption(AtlasIndex.IndexText))
+    return Option.isNone(found)
+      ? undefined
+      : AtlasFolder.make({
+        path: folder,
+        index: found.value,
+        uses: ["what the codes of a tokenizer mean (Atlas.open, in code)"]
+      })
+  })
+
   const config = Effect.fnUntraced(function*(given: string) {
     if (!/\.(json|ya?ml)$/.test(given)) return undefined
     const found = yield* Effect.option(ConfigFiles.read(Schema.Record(Schema.String, Schema.Json), given))
@@ -548,6 +572,7 @@ const makeInspect = Effect.gen(function*() {
   }, (self, given) => Files.onFailure(given)(self))
 
   return {
+    atlas,
     onnx,
     run,
     weights,
@@ -568,7 +593,7 @@ const makeInspect = Effect.gen(function*() {
  */
 export const inspect = Effect.fn("patchword.inspect")(
   function*(path: string) {
-    const { cache, checkpoint, checkpoints, config, kindOf, log, onnx, rowsOf, run, weights, written } =
+    const { atlas, cache, checkpoint, checkpoints, config, kindOf, log, onnx, rowsOf, run, weights, written } =
       yield* makeInspect
     const given = yield* Artifact.stageFile(path)
     const { type } = yield* kindOf(given)
@@ -587,10 +612,12 @@ export const inspect = Effect.fn("patchword.inspect")(
       return found
     }
     const found: Inspection = type === "Directory"
-      ? (yield* checkpoint(given)) ?? (yield* checkpoints(given)) ?? (yield* cache(given)) ?? (yield* run(given))
+      ? (yield* atlas(given)) ?? (yield* checkpoint(given)) ?? (yield* checkpoints(given)) ?? (yield* cache(given)) ??
+        (yield* run(given))
       : given.endsWith(".onnx")
       ? yield* onnx(given)
-      : (yield* log(given)) ?? (yield* written(given)) ?? (yield* config(given)) ?? (yield* rowsOf(given)) ??
+      : (yield* log(given)) ?? (yield* atlas(given)) ?? (yield* written(given)) ?? (yield* config(given)) ??
+        (yield* rowsOf(given)) ??
         (yield* weights(given))
     return found
   },

@@ -3,15 +3,13 @@ import { Effect } from "effect"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import { type Html, html } from "./Html.ts"
+import * as ListedCode from "./ListedCode.ts"
 import * as Numbers from "./Numbers.ts"
 import type { CodedImage, CodeRow, MaskedImage, PageData } from "./PageData.ts"
 import * as Pictures from "./Pictures.ts"
 
 // Width of a picture on the page, in CSS pixels.
 const WIDTH = 96
-
-// Patches in a row that is full.
-const FULL_ROW = 12
 
 const cellSize = (grid: Grid): number => Math.max(4, Math.floor(WIDTH / grid.width))
 
@@ -50,14 +48,11 @@ const patchOf = (means: PageData["means"]) => {
 }
 
 const row = Effect.fnUntraced(function*({ code, count, patches, share }: CodeRow, means: PageData["means"]) {
-  const width = FULL_ROW * (patches[0]!.width + 1)
-  const zoom = (space: number) => Math.max(1, Math.floor(space / width))
+  const zoom = (space: number) => ListedCode.zoomOf(patches[0]!.width, space)
   const name = `${patches.length} patches of code ${code}`
-  const image = yield* Pictures.image(Pictures.strip(patches), name, zoom(336), zoom(220))
-  const [r, g, b] = Pictures.colourOf(means)(code).map(Math.round)
-  return html`<li><span class="swatch" style="--code:rgb(${r!} ${g!} ${b!})"></span><span class="code"><b>${code}</b> <span class="muted">${
-    Numbers.percent(share)
-  }</span></span><span class="patches" title="${Numbers.count(count)} patches">${image}</span></li>`
+  const { narrow, wide } = ListedCode.SPACE
+  const image = yield* Pictures.image(Pictures.strip(patches), name, zoom(wide), zoom(narrow))
+  return ListedCode.render({ code, count, share, colour: Pictures.colourOf(means)(code), patches: image })
 })
 
 const ground = (plain: PageData["plain"]): string => {

@@ -1,103 +1,22 @@
 /** Small pictures of patches and codes, drawn pixel by pixel and shown enlarged. */
 import { Effect } from "effect"
+import { type Canvas, type Colour, mean, mix } from "../../domain/pixels/Canvas.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
-import type { Grid } from "../../domain/values/Grid.ts"
 import { type Html, html } from "./Html.ts"
 
-/** Red, green and blue, 0 to 255. */
-export type Colour = readonly [red: number, green: number, blue: number]
-
-/** `height * width` pixels, row-major, RGBA interleaved. Pixels without a drawing are transparent. */
-export interface Canvas {
-  readonly width: number
-  readonly height: number
-  readonly data: Uint8Array
-}
-
-export const canvas = (width: number, height: number): Canvas => ({
-  width,
-  height,
-  data: new Uint8Array(4 * width * height)
-})
-
-/** Fills a rectangle. */
-export const fill = (on: Canvas, colour: Colour, left: number, top: number, width: number, height: number): void => {
-  for (let y = top; y < top + height; y++) {
-    for (let x = left; x < left + width; x++) on.data.set([...colour, 255], 4 * (y * on.width + x))
-  }
-}
-
-/** Draws a rectangle's edge, `thickness` pixels wide, inside of it. */
-export const outline = (
-  on: Canvas,
-  colour: Colour,
-  [left, top, size]: readonly [left: number, top: number, size: number],
-  thickness: number
-): void => {
-  fill(on, colour, left, top, size, thickness)
-  fill(on, colour, left, top + size - thickness, size, thickness)
-  fill(on, colour, left, top, thickness, size)
-  fill(on, colour, left + size - thickness, top, thickness, size)
-}
-
-/** Returns the colour at a column and a row. */
-export const pixel = (picture: Picture, x: number, y: number): Colour => {
-  const at = 3 * (y * picture.width + x)
-  return [picture.data[at] ?? 0, picture.data[at + 1] ?? 0, picture.data[at + 2] ?? 0]
-}
-
-/** Copies a picture, each of its pixels `scale` pixels wide. */
-export const paste = (on: Canvas, picture: Picture, left: number, top: number, scale = 1): void => {
-  for (let y = 0; y < picture.height; y++) {
-    for (let x = 0; x < picture.width; x++) {
-      fill(on, pixel(picture, x, y), left + scale * x, top + scale * y, scale, scale)
-    }
-  }
-}
-
-/** Arranges pictures in a row, with a transparent pixel between them. */
-export const strip = (pictures: ReadonlyArray<Picture>): Canvas => {
-  const on = canvas(
-    pictures.reduce((width, picture) => width + picture.width + 1, -1),
-    Math.max(...pictures.map((picture) => picture.height))
-  )
-  let left = 0
-  for (const picture of pictures) {
-    paste(on, picture, left, 0)
-    left += picture.width + 1
-  }
-  return on
-}
-
-/** Draws each cell of a grid. `draw` gets the index of the cell and its left and top edge. */
-export const cells = (
-  grid: Grid,
-  size: number,
-  draw: (on: Canvas, cell: number, left: number, top: number) => void
-): Canvas => {
-  const on = canvas(grid.width * size, grid.height * size)
-  for (let cell = 0; cell < grid.width * grid.height; cell++) {
-    draw(on, cell, (cell % grid.width) * size, Math.floor(cell / grid.width) * size)
-  }
-  return on
-}
-
-/** Computes the mean colour of a picture. */
-export const mean = (picture: Picture): Colour => {
-  const sums = [0, 0, 0]
-  picture.data.forEach((value, i) => {
-    sums[i % 3]! += value
-  })
-  const pixels = Math.max(1, picture.width * picture.height)
-  return [sums[0]! / pixels, sums[1]! / pixels, sums[2]! / pixels]
-}
-
-/** Mixes two colours. `share` is that of the second. */
-export const mix = (a: Colour, b: Colour, share: number): Colour => [
-  a[0] + share * (b[0] - a[0]),
-  a[1] + share * (b[1] - a[1]),
-  a[2] + share * (b[2] - a[2])
-]
+export {
+  type Canvas,
+  canvas,
+  cells,
+  type Colour,
+  fill,
+  mean,
+  mix,
+  outline,
+  paste,
+  pixel,
+  strip
+} from "../../domain/pixels/Canvas.ts"
 
 // A multiplicative hash spreads neighbouring codes; its parts serve as independent fractions.
 const hash = (code: number): Colour => {

@@ -213,23 +213,55 @@ export interface EvaluationBatch extends ImageBatch {
   readonly valid: number
 }
 
+/** The set, the size of batches and the form of views of an evaluation. */
+export interface EvaluationOptions {
+  readonly set: ImageSet.ImageSet
+  readonly batchSize: number
+  readonly size: number
+  /** The side of the views from 0 to 1, if these are separate views, such as the tokenizer's beside a network's. */
+  readonly secondSize?: number
+  readonly augment: AugmentConfig
+}
+
+/** Makes one batch of central views, of the images from `start` on. Fails as the images do. */
+export const central = Effect.fnUntraced(function*(options: EvaluationOptions, start: number) {
+  const { augment, batchSize, secondSize, set, size } = options
+  const second = { ...augment, interpolation: augment.secondInterpolation ?? augment.interpolation }
+  const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
+  const valid = Math.min(batchSize, set.length - start)
+  const shown = Augment.allocate(batchSize, size, secondSize)
+  yield* fill(set, indices.slice(0, valid), (picture, at) =>
+    Effect.sync(() => {
+      const first = Augment.evaluationView(picture, size, augment)
+      const other = secondSize === undefined ? first : Augment.evaluationView(picture, secondSize, second)
+      Augment.put(shown, at, { first, second: other }, augment)
+    }))
+  for (const { data } of [shown.unit, shown.normalised]) {
+    const length = data.length / batchSize
+    for (let at = valid; at < batchSize; at++) {
+      data.copyWithin(at * length, (valid - 1) * length, valid * length)
+    }
+  }
+  const batch: EvaluationBatch = {
+    epoch: 0,
+    indices,
+    draws: indices,
+    valid,
+    labels: labelsOf(set, indices),
+    ...shown
+  }
+  return batch
+})
+
 /**
  * Makes the central views of a whole set in order, and calls `use` for each batch. Batches have one size. Fails with {@link
  * OtherColours}.
  */
 export const evaluation = <A, E, R>(
-  options: {
-    readonly set: ImageSet.ImageSet
-    readonly batchSize: number
-    readonly size: number
-    /** The side of the views from 0 to 1, if these are separate views, such as the tokenizer's beside a network's. */
-    readonly secondSize?: number
-    readonly augment: AugmentConfig
-  },
+  options: EvaluationOptions,
   use: (batch: EvaluationBatch) => Effect.Effect<A, E, R>
 ) => {
-  const { augment, batchSize, secondSize, set, size } = options
-  const second = { ...augment, interpolation: augment.secondInterpolation ?? augment.interpolation }
+  const { augment, batchSize, set } = options
   const starts = Array.from({ length: Math.ceil(set.length / batchSize) }, (_, i) => i * batchSize)
   const metrics = EvaluationMetrics.of(set.name)
   return Effect.andThen(
@@ -238,29 +270,9 @@ export const evaluation = <A, E, R>(
       Effect.forEach(
         starts,
         Effect.fnUntraced(function*(start) {
-          const indices = Array.from({ length: batchSize }, (_, i) => Math.min(start + i, set.length - 1))
-          const valid = Math.min(batchSize, set.length - start)
-          const shown = Augment.allocate(batchSize, size, secondSize)
-          yield* fill(set, indices.slice(0, valid), (picture, at) =>
-            Effect.sync(() => {
-              const first = Augment.evaluationView(picture, size, augment)
-              const other = secondSize === undefined ? first : Augment.evaluationView(picture, secondSize, second)
-              Augment.put(shown, at, { first, second: other }, augment)
-            }))
-          for (const { data } of [shown.unit, shown.normalised]) {
-            const length = data.length / batchSize
-            for (let at = valid; at < batchSize; at++) {
-              data.copyWithin(at * length, (valid - 1) * length, valid * length)
-            }
-          }
-          const used = yield* use({
-            epoch: 0,
-            indices,
-            draws: indices,
-            valid,
-            labels: labelsOf(set, indices),
-            ...shown
-          })
+          const batch = yield* central(options, start)
+          const { valid } = batch
+          const used = yield* use(batch)
           const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
           yield* Metric.update(metrics.images, valid)
           if (seconds > 0) yield* Metric.update(metrics.imagesPerSecond, (start + valid) / seconds)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Atlas from "../../src/pipelines/report/Atlas.ts"
+import * as Patches from "../../src/pipelines/atlas/Patches.ts"
+import * as CodeRows from "../../src/pipelines/report/CodeRows.ts"
 
 const picture = {
   width: 4,
@@ -15,9 +16,9 @@ const encoded = [
 ]
 const options = { patch: 2, size: 5, rows: 1, patches: 4 }
 
-describe("Atlas", () => {
+describe("CodeRows", () => {
   it("names plain codes beside the rows of the others", () => {
-    const { plain, rows } = Atlas.make(encoded, options)
+    const { plain, rows } = CodeRows.make(encoded, options)
     assert.deepStrictEqual(rows.map(({ code, count, share }) => [code, count, share]), [[2, 2, 1 / 3]])
     assert.deepStrictEqual(plain.map(({ code, count }) => [code, count]), [[3, 3]])
     assert.deepStrictEqual([...rows[0]!.patches[0]!.data.subarray(0, 6)], [0, 0, 0, 255, 0, 0])
@@ -30,13 +31,13 @@ describe("Atlas", () => {
       data: Uint8Array.from({ length: 75 }, (_, i) => dots.includes(Math.floor(i / 3)) ? 250 : 128 + i % 3)
     })
     const plainOf = (...pictures: ReadonlyArray<ReturnType<typeof patch>>) =>
-      Atlas.make(pictures.map((one) => ({ picture: one, codes: Int32Array.of(1) })), { ...options, patch: 5 }).plain
+      CodeRows.make(pictures.map((one) => ({ picture: one, codes: Int32Array.of(1) })), { ...options, patch: 5 }).plain
     assert.strictEqual(plainOf(patch(), patch(24), patch(0), patch(3, 4, 8, 9)).length, 1)
     assert.strictEqual(plainOf(patch(), patch(3, 4, 8, 9), patch(0, 1), patch(24)).length, 0)
   })
 
   it("takes all codes that occur when there are fewer than rows", () => {
-    const { means, plain, rows } = Atlas.make(encoded, { ...options, rows: 9 })
+    const { means, plain, rows } = CodeRows.make(encoded, { ...options, rows: 9 })
     assert.deepStrictEqual(rows.map(({ code }) => code), [2, 1])
     assert.deepStrictEqual(plain.map(({ code }) => code), [3])
     assert.deepStrictEqual([...means.keys()].toSorted(), [1, 2, 3])
@@ -45,15 +46,29 @@ describe("Atlas", () => {
   it("frames a patch in its picture, and keeps all of the patch", () => {
     const side = 6
     const whole = { width: side, height: side, data: new Uint8Array(3 * side * side).fill(9) }
-    const red = (window: ReturnType<typeof Atlas.framed>) =>
+    const red = (window: ReturnType<typeof Patches.framed>) =>
       Array.from({ length: window.height }, (_, y) =>
         Array.from(
           { length: window.width },
           (_, x) => window.data[3 * (y * window.width + x)] === 9 ? "." : "#"
         ).join(""))
-    assert.deepStrictEqual(red(Atlas.framed(whole, 2, 4)), ["......", ".####.", ".#..#.", ".#..#.", ".####.", "......"])
-    assert.deepStrictEqual(red(Atlas.framed(whole, 2, 0)), ["..#...", "..#...", "###...", "......", "......", "......"])
-    assert.deepStrictEqual(red(Atlas.framed(whole, 1, 35, 1)), ["...", ".##", ".#."])
+    assert.deepStrictEqual(red(Patches.framed(whole, 2, 4)), [
+      "......",
+      ".####.",
+      ".#..#.",
+      ".#..#.",
+      ".####.",
+      "......"
+    ])
+    assert.deepStrictEqual(red(Patches.framed(whole, 2, 0)), [
+      "..#...",
+      "..#...",
+      "###...",
+      "......",
+      "......",
+      "......"
+    ])
+    assert.deepStrictEqual(red(Patches.framed(whole, 1, 35, 1)), ["...", ".##", ".#."])
   })
 
   it("tells the patches that match their code from those that do not, each in another picture", () => {
@@ -63,10 +78,10 @@ describe("Atlas", () => {
       codes: Int32Array.of(1, 1),
       cosines: Float32Array.from(cosines)
     }))
-    const { plain } = Atlas.make(given, { ...options, framed: 2 })
+    const { plain } = CodeRows.make(given, { ...options, framed: 2 })
     const shades = (pictures: typeof plain[number]["matching"]) => pictures?.map(({ data }) => Math.min(...data))
     assert.deepStrictEqual(shades(plain[0]!.matching), [0, 1])
     assert.deepStrictEqual(shades(plain[0]!.mismatching), [2, 3])
-    assert.notProperty(Atlas.make(encoded, options).rows[0]!, "matching")
+    assert.notProperty(CodeRows.make(encoded, options).rows[0]!, "matching")
   })
 })

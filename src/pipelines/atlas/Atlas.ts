@@ -1,0 +1,258 @@
+/**
+ * A finished atlas, opened for reading: what is known of each code, and the codes of each image.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { Files } from "patchword/layers"
+ * import { Atlas } from "patchword/pipelines"
+ *
+ * const error = await Effect.runPromise(Effect.flip(Atlas.open("runs/none")).pipe(Effect.provide(Files.layerNode)))
+ * assert.match(error.message, /there is no atlas in it; make one by patchword atlas/)
+ * ```
+ */
+import { Effect, type FileSystem, Option, type Path } from "effect"
+import type { Grid } from "../../domain/values/Grid.ts"
+import type * as Safetensors from "../../domain/weights/Safetensors.ts"
+import * as Files from "../../layers/files/Files.ts"
+import { readAt } from "../../layers/files/ReadAt.ts"
+import { AtlasDamaged, type AtlasError, NoAtlas, within } from "./AtlasError.ts"
+import * as AtlasIndex from "./AtlasIndex.ts"
+import * as AtlasState from "./AtlasState.ts"
+import type * as CodeScan from "./CodeScan.ts"
+
+export { AtlasDamaged, AtlasError, NoAtlas, OtherAtlas, TooManyPatches } from "./AtlasError.ts"
+export { type AtlasIndex, type Figures, FOLDER, picture, type PictureKind, PICTURES } from "./AtlasIndex.ts"
+
+/** An opened atlas. Its arrays are in memory, and the codes of images are read when they are asked for. */
+export interface Atlas {
+  /** The folder of the atlas. */
+  readonly folder: string
+  readonly index: AtlasIndex.AtlasIndex
+  readonly tensors: Readonly<Record<string, Safetensors.Tensor>>
+}
+
+/** Opens the atlas of a run. Fails with `NoAtlas` if there is none or it is not finished, and with `AtlasDamaged`. */
+export const open: (
+  directory: string
+) => Effect.Effect<Atlas, AtlasError, FileSystem.FileSystem | Path.Path> = Effect.fn("patchword.Atlas.open")(
+  function*(directory: string) {
+    const files = yield* Files.make
+    const folder = files.path.join(directory, AtlasIndex.FOLDER)
+    const read = Effect.gen(function*() {
+      const text = yield* Files.ifThere(files.readText(files.path.join(folder, AtlasIndex.INDEX)))
+      if (Option.isNone(text)) {
+        const saved = yield* AtlasState.peek(files, folder)
+        return yield* new NoAtlas({ scanned: Option.isNone(saved) ? null : saved.value.scanned })
+      }
+      const index = yield* AtlasState.parse(text.value)
+      const damaged = (problem: string) => new AtlasDamaged({ file: AtlasIndex.ARRAYS, problem })
+      const { sha256, tensors } = yield* Effect.mapError(
+        files.readTensors(files.path.join(folder, AtlasIndex.ARRAYS)),
+        (error) => error._tag === "FileError" ? error : damaged(error.finding)
+      )
+      if (sha256 !== index.arrays) {
+        return yield* damaged(`it does not have the SHA-256 that ${AtlasIndex.INDEX} records`)
+      }
+      const atlas: Atlas = { folder, index, tensors }
+      return atlas
+    })
+    return yield* within(folder)(read)
+  }
+)
+
+/** A patch of an image. */
+export interface Place {
+  /** The index of the image in its set, and the patch, row-major. */
+  readonly image: number
+  readonly patch: number
+  /** The squared distance to the code; of a near miss, how much farther this code was than the one that it got. */
+  readonly value: number
+}
+
+/** A class that a code prefers. */
+export interface Preferred {
+  readonly name: string
+  /** The number of patches with the code in images of the class. */
+  readonly count: number
+  /** The share of them among the patches with the code, and that of the class among all patches. */
+  readonly share: number
+  readonly overall: number
+}
+
+/** A code as lists show it. */
+export interface Listed {
+  readonly code: number
+  readonly count: number
+  /** Its share of all patches. */
+  readonly share: number
+  /** Its mean colour, 0 to 255. */
+  readonly colour: readonly [red: number, green: number, blue: number]
+  /** The number of patches in its picture `patches`. */
+  readonly drawn: number
+  /** The information that the code gives about the class, in bits; undefined if classes were not counted. */
+  readonly classBits?: number
+  readonly classes: ReadonlyArray<Preferred>
+}
+
+/** All that is known of a code. */
+export interface Code extends Listed {
+  /** Its rank by frequency, from 1. */
+  readonly rank: number
+  readonly lists: Readonly<Record<CodeScan.ListName, ReadonlyArray<Place>>>
+  /** The nearest codes and their cosine similarities; empty if they are not known. */
+  readonly neighbours: ReadonlyArray<{ readonly code: number; readonly cosine: number }>
+  /** The number of its patches at each place of the grid, row-major. */
+  readonly positions: Int32Array
+  readonly grid: Grid
+}
+
+const dataOf = ({ tensors }: Atlas, name: string): Int32Array | Float32Array => {
+  const data = tensors[name]?.data
+  return data instanceof Int32Array || data instanceof Float32Array ? data : new Int32Array(0)
+}
+
+/** The row of an array that belongs to a code. */
+const rowOf = (atlas: Atlas, name: string, code: number): ReadonlyArray<number> => {
+  const width = atlas.tensors[name]?.shape[1] ?? 0
+  return Array.from(dataOf(atlas, name).subarray(code * width, (code + 1) * width))
+}
+
+/** Returns the number of patches of each code, `[codes]`. */
+export const counts = (atlas: Atlas): Int32Array | Float32Array => dataOf(atlas, "counts")
+
+/** Returns the mean colour of a code, 0 to 255. */
+export const colourOf = (atlas: Atlas, code: number): Listed["colour"] => {
+  const [red = 128, green = 128, blue = 128] = rowOf(atlas, "colours", code)
+  return [red, green, blue]
+}
+
+/** Returns the map of codes, `[codes, 2]`, in 0 to 1; undefined if the vectors of the codes are not known. */
+export const map = (atlas: Atlas): Float32Array | Int32Array | undefined =>
+  atlas.index.map === null ? undefined : dataOf(atlas, "map")
+
+const placesOf = (atlas: Atlas, list: CodeScan.ListName, code: number): ReadonlyArray<Place> => {
+  const [images, patches, values] = ["images", "patches", "values"].map((part) => rowOf(atlas, `${list}.${part}`, code))
+  return images!.flatMap((image, i) => image < 0 ? [] : [{ image, patch: patches![i]!, value: values![i]! }])
+}
+
+const classesOf = (atlas: Atlas, code: number, count: number): ReadonlyArray<Preferred> => {
+  const totals = Array.from(dataOf(atlas, "classes.totals"))
+  const all = totals.reduce((sum, one) => sum + one, 0)
+  const found = rowOf(atlas, "classes.counts", code)
+  return rowOf(atlas, "classes.classes", code).flatMap((one, i) =>
+    one < 0 ? [] : [{
+      name: atlas.index.classes[one] ?? String(one),
+      count: found[i]!,
+      share: found[i]! / count,
+      overall: totals[one]! / all
+    }]
+  )
+}
+
+/** Returns a code as lists show it; undefined if the codebook has no such code. */
+export const listed = (atlas: Atlas, code: number): Listed | undefined => {
+  const count = counts(atlas)[code]
+  if (count === undefined) return undefined
+  const bits = dataOf(atlas, "classes.bits")[code]
+  return {
+    code,
+    count,
+    share: count / Math.max(1, atlas.index.figures.patches),
+    colour: colourOf(atlas, code),
+    drawn: rowOf(atlas, "sample.images", code).filter((image) => image >= 0).length,
+    ...(bits === undefined ? {} : { classBits: bits }),
+    classes: classesOf(atlas, code, count)
+  }
+}
+
+/** Returns what is known of a code; undefined if the codebook has no such code. */
+export const code = (atlas: Atlas, code: number): Code | undefined => {
+  const found = listed(atlas, code)
+  if (found === undefined) return undefined
+  const cosines = rowOf(atlas, "neighbours.cosines", code)
+  const isBefore = (count: number, other: number) => count > found.count || (count === found.count && other < code)
+  return {
+    ...found,
+    rank: 1 + Array.from(counts(atlas)).filter(isBefore).length,
+    lists: {
+      nearest: placesOf(atlas, "nearest", code),
+      farthest: placesOf(atlas, "farthest", code),
+      misses: placesOf(atlas, "misses", code),
+      sample: placesOf(atlas, "sample", code)
+    },
+    neighbours: rowOf(atlas, "neighbours.codes", code).map((one, i) => ({ code: one, cosine: cosines[i]! })),
+    positions: Int32Array.from(rowOf(atlas, "positions", code)),
+    grid: atlas.index.grid
+  }
+}
+
+/** Returns the codes that occur, most frequent first; those of equal frequency by their numbers. */
+export const used = (atlas: Atlas): ReadonlyArray<number> => {
+  const all = counts(atlas)
+  return Array.from(all.keys()).filter((one) => all[one]! > 0).toSorted((a, b) => all[b]! - all[a]! || a - b)
+}
+
+/** An image and the codes of its patches, row-major. */
+export interface CodedImage {
+  readonly image: number
+  readonly name: string
+  /** The name of its class. */
+  readonly label: string
+  readonly grid: Grid
+  readonly codes: ReadonlyArray<number>
+}
+
+const nameOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, { folder, index }: Atlas, image: number) {
+  const file = path.join(folder, AtlasIndex.NAMES)
+  return yield* Files.onFailure(file)(Effect.gen(function*() {
+    const handle = yield* fs.open(file)
+    const ends = yield* readAt(handle, 8 * image, 16)
+    const damaged = (problem: string) => new AtlasDamaged({ file: AtlasIndex.NAMES, problem })
+    if (ends.length < 16) return yield* damaged("it ends too early")
+    const view = new DataView(ends.buffer, ends.byteOffset)
+    const [begin, end] = [Number(view.getBigUint64(0, true)), Number(view.getBigUint64(8, true))]
+    const size = Number((yield* handle.stat).size)
+    const texts = 8 * (index.figures.images + 1)
+    if (begin > end || texts + end > size) return yield* damaged(`the name of image ${image} lies outside of it`)
+    return new TextDecoder().decode(yield* readAt(handle, texts + begin, end - begin))
+  })).pipe(Effect.scoped)
+})
+
+/**
+ * Reads the codes of an image. Returns undefined if the set has no such image, or the codes of images were not kept. Fails with
+ * `AtlasDamaged`.
+ */
+export const image: (
+  atlas: Atlas,
+  image: number
+) => Effect.Effect<CodedImage | undefined, AtlasError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function*(atlas: Atlas, image: number) {
+    const { folder, index } = atlas
+    if (!index.keepsImages || !Number.isInteger(image) || image < 0 || image >= index.figures.images) return undefined
+    const files = yield* Files.make
+    const { height, width } = index.grid
+    const read = Effect.gen(function*() {
+      const array = AtlasState.arrayOf(index.figures.codes)
+      const length = height * width * array.BYTES_PER_ELEMENT
+      const file = files.path.join(folder, AtlasIndex.IMAGES)
+      const bytes = yield* Files.onFailure(file)(
+        Effect.flatMap(files.fs.open(file), (handle) => readAt(handle, image * length, length)).pipe(Effect.scoped)
+      )
+      const codes = Array.from(new array(bytes.slice().buffer, 0, Math.floor(bytes.length / array.BYTES_PER_ELEMENT)))
+      if (bytes.length < length || codes.some((one) => one >= index.figures.codes)) {
+        const problem = bytes.length < length ? "it ends too early" : `image ${image} has a code that does not exist`
+        return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
+      }
+      const found: CodedImage = {
+        image,
+        name: yield* nameOf(files, atlas, image),
+        label: index.classes[dataOf(atlas, "labels")[image] ?? 0] ?? "",
+        grid: index.grid,
+        codes
+      }
+      return found
+    })
+    return yield* within(folder)(read)
+  }
+)
