@@ -12,6 +12,7 @@ import { finetune } from "./commands/finetune.ts"
 import { help, type Root } from "./commands/help.ts"
 import { inspect } from "./commands/inspect.ts"
 import { knn } from "./commands/knn.ts"
+import { doctor } from "./commands/look/doctor.ts"
 import { complete } from "./commands/pictures/complete.ts"
 import { decoder } from "./commands/pictures/decoder.ts"
 import { plan } from "./commands/plan.ts"
@@ -40,7 +41,7 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Train", commands: [tokenizer, pretrain, finetune, segment, decoder] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
     { group: "Use what was learned", commands: [predict, encode, features, complete, exported, pull, push] },
-    { group: "Look and plan", commands: [atlas, presets, config, plan, inspect, runs, studio, engines, setup] }
+    { group: "Look and plan", commands: [atlas, presets, config, plan, inspect, doctor, runs, studio, engines, setup] }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

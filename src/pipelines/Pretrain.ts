@@ -18,6 +18,7 @@ import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
+import * as HealthWatch from "./doctor/HealthWatch.ts"
 import * as Backbone from "./trained/Backbone.ts"
 import type * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
@@ -146,6 +147,8 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
   const teacherDigest = Weights.digest(tokenizer.tensors)
+  const batches = yield* data(stage, config, tokenizer, set, mask, step.batch)
+  const look = HealthWatch.ofBackbone(stage, config, codes, config.optimizer.steps(batches.stepsPerEpoch))
   const tensors = yield* Stage.train({
     ...options,
     stage,
@@ -158,10 +161,12 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     teacherDigest,
     seed: config.seed,
     step,
-    ...(yield* data(stage, config, tokenizer, set, mask, step.batch)),
+    ...batches,
     optimizer: config.optimizer,
     initial: initial(config, codes),
-    measure
+    measure,
+    watch: ({ batch: { labels }, metrics: { loss_1 }, step }) =>
+      look({ step, labels: labels.data, loss: HostTensor.item(loss_1) })
   })
   const backbone: Backbone.Backbone = { config, codes, tensors, ...(own && { mask: own }) }
   return backbone

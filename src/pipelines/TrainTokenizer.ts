@@ -18,6 +18,7 @@ import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
+import * as HealthWatch from "./doctor/HealthWatch.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import type * as Continuation from "./training/Continuation.ts"
@@ -298,6 +299,7 @@ export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
     "patchword.teacher": teacher
   })
   const step = stepOf(config, teacherWidth, quantizer)
+  const look = HealthWatch.ofTokenizer(stage, config, config.optimizer.steps(images.stepsPerEpoch))
   const tensors = yield* Stage.train({
     ...options,
     stage,
@@ -314,6 +316,13 @@ export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
     optimizer: config.optimizer,
     initial: initial(stage, config, quantizer, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
     measure,
+    watch: ({ metrics: { counts, gradientNorm, reconstruction }, step }) =>
+      look({
+        step,
+        counts: counts.data,
+        cosine: 1 - HostTensor.item(reconstruction),
+        gradientNorm: HostTensor.item(gradientNorm)
+      }),
     trained: ({ parameters, quantize }) => ({ ...parameters, quantize: { ...parameters.quantize, ...quantize } })
   })
   const tokenizer: Tokenizer.Tokenizer = { config, teacherWidth, tensors, ...(own && { quantizer: own }) }

@@ -1,5 +1,6 @@
 /** The configuration of a run that a command line names: a run knows its settings. */
 import { Console, Effect, Option, Schema, SchemaAST } from "effect"
+import { Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Config from "../../domain/config/Config.ts"
 import { KnnConfig } from "../../domain/config/KnnConfig.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -25,6 +26,17 @@ export const of = Effect.fnUntraced(function*(network: string) {
     knn: yield* Config.decode(KnnConfig, file)(knn),
     probe: yield* Config.decode(ProbeConfig, file)(probe)
   }
+})
+
+const Coloured = Schema.Struct({ augment: Schema.Struct({ colour: Schema.optionalKey(Colour) }) })
+
+/** The colours in which a run's networks see images, as far as its configuration says so. */
+export const colours = Effect.fnUntraced(function*(run: string) {
+  const config = yield* Effect.orElseSucceed(ConfigFile.read(Kept, `${run}/config.json`), (): typeof Kept.Type => ({}))
+  const [found] = ["tokenizer", "pretrain"].flatMap((stage) =>
+    Option.toArray(Schema.decodeUnknownOption(Coloured)(config[stage]))
+  )
+  return found?.augment ?? {}
 })
 
 const same = (a: Json.Json, b: Json.Json): boolean => Json.canonical(a) === Json.canonical(b)

@@ -86,6 +86,7 @@ they go on with a run; probe and knn take their settings from there.`
 const exitCodes = `Exit codes, and the failures behind them. With --json, a failure is one JSON object on standard error
 with tag, message, file, remedy and exitCode.
 
+  1              patchword doctor found something ill
   64             the command line or a configuration is wrong
   65             an input is damaged, or is not what it should be
   66             an input is missing

@@ -33,6 +33,16 @@ export const usage = (counts: Counts): number => Array.from(counts).filter((n) =
 export const dead = (counts: Counts): ReadonlyArray<number> =>
   Array.from(counts, (n, code) => (n > 0 ? -1 : code)).filter((code) => code >= 0)
 
+/**
+ * Returns the number of codes that occur, but less often than `share` times the count of a uniformly used code. Nobody can learn
+ * much about such a code.
+ */
+export const rare = (counts: Counts, share: number): number => {
+  const all = Array.from(counts)
+  const limit = share * all.reduce((a, b) => a + b, 0) / all.length
+  return all.filter((n) => n > 0 && n < limit).length
+}
+
 /** Computes the entropy of the distribution of codes, in nats; 0 for empty counts. */
 export const entropy = (counts: Counts): number => {
   const all = Array.from(counts)

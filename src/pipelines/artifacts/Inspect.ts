@@ -461,6 +461,8 @@ const makeInspect = Effect.gen(function*() {
       ? "the machine and the engines of a run"
       : name === "state.json"
       ? "the description of a checkpoint"
+      : name === "health.json"
+      ? "the health of a run, as patchword doctor found it"
       : folder === "stages"
       ? "the digests of a finished stage"
       : folder === Results.FOLDER && Option.isSome(yield* Effect.option(FidelityResults.parse(text)))

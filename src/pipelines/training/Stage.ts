@@ -240,6 +240,8 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
    * has one of their names. If an update takes several steps, only the last one has a `gradientNorm`: that of the mean gradient.
    */
   readonly measure?: (metrics: HostOf<M>) => Readonly<Record<string, number>>
+  /** Looks at each step after it is logged, for example to warn of a training that goes wrong. It must be quick. */
+  readonly watch?: ((taken: Training.Watched<HostOf<B>, HostOf<M>>) => Effect.Effect<void>) | undefined
   /** Selects the weights to keep from the last state, under official names; by default the parameters. */
   readonly trained?: (state: HostOf<S>) => object
   /** Evaluates the state during training, for the log, and to keep the best network. */

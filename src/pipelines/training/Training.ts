@@ -69,6 +69,14 @@ export interface Evaluation<S, E, R> {
   ) => Effect.Effect<Evaluated, E, R>
 }
 
+/** A step that was taken. */
+export interface Watched<B, M> {
+  /** The number of steps taken. */
+  readonly step: number
+  readonly batch: B
+  readonly metrics: M
+}
+
 /** The parts of a stage that the loop needs. */
 export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3 = never, R3 = never> {
   readonly stage: string
@@ -101,6 +109,8 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E
     metrics: HostOf<M>,
     step: number
   ) => Effect.Effect<Readonly<Record<string, number>>, Config.ConfigError>
+  /** Looks at each step after it is logged, for example to warn of a training that goes wrong. It must be quick. */
+  readonly watch?: ((taken: Watched<HostOf<B>, HostOf<M>>) => Effect.Effect<void>) | undefined
   readonly evaluation?: Evaluation<HostOf<S>, E3, R3> | undefined
   /** Returns the settings of a step, for the log. */
   readonly settings: (step: number) => Readonly<Record<string, number>>
@@ -319,7 +329,7 @@ export const train = Effect.fn("patchword.train")(
       const row = yield* options.measure(metrics, number - 1)
       yield* runs.log({ stage, step: number, ...row, ...options.settings(number - 1) })
       logged = number
-      return row
+      return { metrics, row }
     })
     // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
     const take = Effect.fnUntraced(function*(step: Begun<B, M>) {
@@ -331,7 +341,8 @@ export const train = Effect.fn("patchword.train")(
     }, Effect.uninterruptible)
     const finish = Effect.fnUntraced(function*(step: Begun<B, M>) {
       const { batch, bytes, number, secondsWaitedForData } = step
-      const metrics = yield* take(step)
+      const { metrics: taken, row: metrics } = yield* take(step)
+      if (options.watch !== undefined) yield* options.watch({ step: number, batch, metrics: taken })
       options.used?.(batch)
       const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
       yield* recorder.step({

@@ -1,0 +1,48 @@
+/** The health of a run on the terminal: for each stage its findings, its figures, and what could not be measured. */
+import * as HealthFigure from "../../domain/health/HealthFigure.ts"
+import type { HealthReport, StageHealth } from "../../domain/health/HealthReport.ts"
+
+const verdicts = { true: "healthy", false: "ILL", undefined: "" } as const
+
+const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd())
+}
+
+const findings = ({ findings: all }: StageHealth): ReadonlyArray<string> =>
+  all.flatMap(({ cause, change, evidence, title }, i) => [
+    `${i + 1}. ${title}`,
+    `   cause     ${cause}`,
+    ...evidence.map((one, at) => `   ${at === 0 ? "shown by" : "        "}  ${one}`),
+    ...change.map((one, at) => `   ${at === 0 ? "change" : "      "}    ${one}`),
+    ""
+  ])
+
+const stage = (one: StageHealth): string => {
+  const { figures, finished, missing, step } = one
+  const count = one.findings.length
+  return [
+    `${one.stage}, step ${step}${finished ? "" : ", not finished"}: ${
+      count === 0 ? "nothing is wrong" : count === 1 ? "1 finding" : `${count} findings, the root of them first`
+    }`,
+    "",
+    ...findings(one),
+    ...columns([
+      ["figure", "value", "healthy", "verdict", "measured on"],
+      ...figures.map(({ healthy, name, on, value }) => [
+        HealthFigure.all[name].title,
+        HealthFigure.show(name, value),
+        HealthFigure.showBand(name) ?? "",
+        verdicts[`${healthy}`],
+        on
+      ])
+    ]),
+    ...missing.map(({ figures, why }) =>
+      `not measured: ${figures.map((name) => HealthFigure.all[name].title).join(", ")}: ${why}`
+    )
+  ].join("\n")
+}
+
+/** Renders the report. */
+export const render = (report: HealthReport): string =>
+  [...report.stages.map(stage), `The ${HealthFigure.MEASURED_ON}.`].join("\n\n")

@@ -1,0 +1,92 @@
+/**
+ * Figures of the last steps of a training, from the rows of its log.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { LogFigures } from "patchword/domain"
+ *
+ * const rows = Array.from({ length: 50 }, (_, i) => ({ usage: 16, perplexity: 8 + i / 50, cosine: i / 100, gradientNorm: 1 }))
+ * const { batchUsage, cosineLost, gradientGrowth } = LogFigures.ofTokenizer(rows, 16)
+ * assert.deepStrictEqual([batchUsage, cosineLost, gradientGrowth], [16, 0, 1])
+ * ```
+ */
+
+/** A row of the log. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Fewer rows than this tell nothing. */
+export const FEWEST = 25
+
+/** Pretraining needs so many steps before its loss tells anything. */
+export const FEWEST_OF_PRETRAINING = 100
+
+/** Computes the mean of numbers. */
+export const mean = (values: ReadonlyArray<number>): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Computes the median of numbers. */
+export const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
+}
+
+const valuesOf = (rows: ReadonlyArray<Row>, name: string): ReadonlyArray<number> =>
+  rows.flatMap((row) => {
+    const value = row[name]
+    return typeof value === "number" && Number.isFinite(value) ? [value] : []
+  })
+
+/** Returns the number of the last rows that the figures are of: a tenth of all rows, from 5 to 100. */
+export const window = (rows: number): number => Math.min(rows, 100, Math.max(5, Math.ceil(rows / 10)))
+
+/** Computes the mean of the last rows, if the log has the column. */
+const last = (rows: ReadonlyArray<Row>, name: string): number | undefined => {
+  const values = valuesOf(rows.slice(-window(rows.length)), name)
+  return values.length === 0 ? undefined : mean(values)
+}
+
+/** Keeps the members that are there. */
+const there = <K extends string>(
+  members: Readonly<Record<K, number | undefined>>
+): Readonly<Partial<Record<K, number>>> =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Partial<Record<K, number>>
+
+/** The best mean of a window, minus the last one. */
+const lost = (values: ReadonlyArray<number>): number | undefined => {
+  const size = window(values.length)
+  const blocks = Array.from(
+    { length: Math.floor(values.length / size) },
+    (_, i) => mean(values.slice(values.length - (i + 1) * size, values.length - i * size))
+  )
+  return blocks.length === 0 ? undefined : Math.max(...blocks) - blocks[0]!
+}
+
+/** The median of the last fifth over that of the second one. The first fifth has the warmup. */
+const growth = (values: ReadonlyArray<number>): number | undefined => {
+  const fifth = Math.floor(values.length / 5)
+  const before = fifth === 0 ? 0 : median(values.slice(fifth, 2 * fifth))
+  return before > 0 ? median(values.slice(-fifth)) / before : undefined
+}
+
+/** Computes the figures of a tokenizer's training. `most` is the greatest possible number of codes in a batch. */
+export const ofTokenizer = (rows: ReadonlyArray<Row>, most: number) => {
+  if (rows.length < FEWEST) return {}
+  const perplexity = last(rows, "perplexity")
+  return there({
+    batchUsage: last(rows, "usage"),
+    batchPerplexityShare: perplexity === undefined ? undefined : perplexity / most,
+    cosine: last(rows, "cosine"),
+    cosineLost: lost(valuesOf(rows, "cosine")),
+    gradientGrowth: growth(valuesOf(rows, "gradientNorm"))
+  })
+}
+
+/** Computes the figures of a pretraining. `entropy` is that of the codes in nats, if it is known. */
+export const ofBackbone = (rows: ReadonlyArray<Row>, entropy: number | undefined) => {
+  if (rows.length < FEWEST_OF_PRETRAINING) return {}
+  const loss = last(rows, "loss_1")
+  return there({
+    accuracy: last(rows, "accuracy_1"),
+    lossOverEntropy: loss === undefined || entropy === undefined || entropy <= 0 ? undefined : loss / entropy
+  })
+}

@@ -1,0 +1,246 @@
+/** The diagnosis of a run: reads its log, weights and checkpoints, and looks at images where they are given. */
+import { Effect } from "effect"
+import type { Figures } from "../../domain/health/Diagnosis.ts"
+import type * as HealthFigure from "../../domain/health/HealthFigure.ts"
+import * as HealthReport from "../../domain/health/HealthReport.ts"
+import * as LogFigures from "../../domain/health/LogFigures.ts"
+import { version } from "../../domain/values/Version.ts"
+import type { Engine } from "../../layers/engine/Engine.ts"
+import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
+import type * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
+import type * as Tokenizer from "../trained/Tokenizer.ts"
+import * as CodebookFigures from "./CodebookFigures.ts"
+import * as HealthFile from "./HealthFile.ts"
+import * as ImageFigures from "./ImageFigures.ts"
+import * as RunState from "./RunState.ts"
+
+/** The figures that a tokenizer and a pretrained network can have. */
+const EXPECTED: Readonly<Record<"Tokenizer" | "Backbone", ReadonlyArray<HealthFigure.Name>>> = {
+  Tokenizer: [
+    "usedShare",
+    "deadCodes",
+    "rareShare",
+    "entropy",
+    "perplexityShare",
+    "churn",
+    "stillShare",
+    "norm",
+    "normSpread",
+    "quantizationError",
+    "positionShare",
+    "positionPerplexity",
+    "codebookRank",
+    "vectorRank",
+    "batchUsage",
+    "batchPerplexityShare",
+    "cosine",
+    "cosineLost",
+    "gradientGrowth"
+  ],
+  Backbone: ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy", "accuracy"]
+}
+
+const ON_IMAGES: ReadonlySet<HealthFigure.Name> = new Set([
+  "usedShare",
+  "deadCodes",
+  "rareShare",
+  "entropy",
+  "perplexityShare",
+  "norm",
+  "normSpread",
+  "positionShare",
+  "positionPerplexity",
+  "vectorRank",
+  "tokenSimilarity",
+  "tokenSpread",
+  "featureRank"
+])
+
+const measured = (figures: Figures, on: string): ReadonlyArray<HealthReport.Measured> =>
+  Object.entries(figures).map(([name, value]) => ({ name: name as HealthFigure.Name, value, on }))
+
+/** Joins measurements. Of two of the same figure, the first one counts. */
+const joined = (all: ReadonlyArray<HealthReport.Measured>, order: ReadonlyArray<HealthFigure.Name>) =>
+  order.flatMap((name) => all.find((one) => one.name === name) ?? [])
+
+/** Says why figures are missing, by reason. */
+const missing = (
+  names: ReadonlyArray<HealthFigure.Name>,
+  found: ReadonlyArray<HealthReport.Measured>,
+  why: (name: HealthFigure.Name) => string
+): ReadonlyArray<HealthReport.Missing> => {
+  const absent = names.filter((name) => !found.some((one) => one.name === name))
+  return Array.from(Map.groupBy(absent, why), ([why, figures]) => ({ figures, why }))
+}
+
+type Rows = ReadonlyArray<LogFigures.Row>
+
+const lastRows = (rows: Rows): string => `the last ${LogFigures.window(rows.length)} steps of the log`
+
+/** The looks at images that a diagnosis takes. Without images there is none. */
+interface Looks<E, R> {
+  readonly tokenizer: (
+    tokenizer: Tokenizer.Tokenizer,
+    before: Tokenizer.Tokenizer | undefined
+  ) => Effect.Effect<Figures, E, R>
+  readonly backbone: (
+    backbone: Extract<RunState.RunState["network"], { _tag: "Backbone" }>
+  ) => Effect.Effect<Figures, E, R>
+  /** What it looks at; undefined without images. */
+  readonly on: string | undefined
+  readonly quantizer: Quantizer.Named | undefined
+}
+
+const ofTokenizer = Effect.fnUntraced(function*<E, R>(
+  state: RunState.RunState,
+  model: Extract<RunState.RunState["network"], { _tag: "Tokenizer" }>,
+  rows: Rows,
+  looks: Looks<E, R>
+) {
+  const { before, finished, stage, step } = state
+  const { config, tensors } = model
+  const { codebook, encoder, optimizer } = config
+  const isOwn = codebook.quantizer?.kind === "own"
+  const given = isOwn && looks.quantizer !== undefined ? { quantizer: looks.quantizer } : {}
+  const tokenizer: Tokenizer.Tokenizer = { ...model, ...given }
+  const canLook = looks.on !== undefined && (!isOwn || looks.quantizer !== undefined)
+  const seen = canLook
+    ? yield* looks.tokenizer(tokenizer, before && { ...tokenizer, tensors: before.tensors })
+    : {}
+  const now = CodebookFigures.codebookOf(tensors)
+  const vectors = now === undefined
+    ? {}
+    : CodebookFigures.ofVectors(config, now, before && CodebookFigures.codebookOf(before.tensors))
+  const running = CodebookFigures.ofRunningCounts(config, tensors) ?? {}
+  const logged = LogFigures.ofTokenizer(rows, Math.min(codebook.size, optimizer.batchSize * encoder.patches))
+  const states = before === undefined ? "" : `steps ${before.step} and ${step}`
+  const { churn, ...others } = seen
+  const { stillShare, ...still } = vectors
+  const found = joined([
+    ...measured(others, looks.on ?? ""),
+    ...measured(churn === undefined ? {} : { churn }, `${looks.on}, ${states}`),
+    ...measured(still, "the weights"),
+    ...measured(stillShare === undefined ? {} : { stillShare }, `the weights, ${states}`),
+    ...measured(running, "the running counts in the weights"),
+    ...measured(logged, lastRows(rows))
+  ], EXPECTED.Tokenizer)
+  const why = (name: HealthFigure.Name): string => {
+    if (now === undefined && (name === "codebookRank" || name === "quantizationError" || name === "stillShare")) {
+      return "the quantizer has no codebook of vectors"
+    }
+    if (before === undefined && (name === "churn" || name === "stillShare")) {
+      return "no checkpoint before this state is kept"
+    }
+    if (ON_IMAGES.has(name) || name === "churn" || name === "quantizationError") {
+      return looks.on === undefined
+        ? "these need images (--images)"
+        : "the quantizer was given in code, and is not there to be asked"
+    }
+    return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
+  }
+  const about = { stage, step, finished, missing: missing(EXPECTED.Tokenizer, found, why) }
+  return HealthReport.ofTokenizer(about, config, found)
+})
+
+const ofBackbone = Effect.fnUntraced(function*<E, R>(
+  state: RunState.RunState,
+  model: Extract<RunState.RunState["network"], { _tag: "Backbone" }>,
+  rows: Rows,
+  entropy: number | undefined,
+  looks: Looks<E, R>
+) {
+  const { finished, stage, step } = state
+  const seen = looks.on === undefined ? {} : yield* looks.backbone(model)
+  const found = joined([
+    ...measured(seen, looks.on ?? ""),
+    ...measured(LogFigures.ofBackbone(rows, entropy), lastRows(rows))
+  ], EXPECTED.Backbone)
+  const why = (name: HealthFigure.Name): string =>
+    ON_IMAGES.has(name)
+      ? "these need images (--images)"
+      : rows.length < LogFigures.FEWEST_OF_PRETRAINING
+      ? `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING}`
+      : "the run does not hold the tokenizer, so the entropy of codes is not known"
+  const about = { stage, step, finished, missing: missing(EXPECTED.Backbone, found, why) }
+  return HealthReport.ofBackbone(about, model.config, found)
+})
+
+const examined = Effect.fnUntraced(
+  function*<E, R>(run: string, images: HealthReport.HealthReport["images"], looks: Looks<E, R>) {
+    yield* Effect.annotateCurrentSpan("patchword.run", run)
+    const states = yield* RunState.read(run)
+    const log = yield* RunState.readLog(run)
+    const stages: Array<HealthReport.StageHealth> = []
+    let entropy: number | undefined
+    for (const state of states) {
+      const rows = log.get(state.stage) ?? []
+      const { network } = state
+      const health: HealthReport.StageHealth = network._tag === "Tokenizer"
+        ? yield* ofTokenizer(state, network, rows, looks)
+        : yield* ofBackbone(state, network, rows, entropy, looks)
+      entropy = health.figures.find(({ name }) => name === "entropy")?.value ?? entropy
+      stages.push(health)
+    }
+    const report: HealthReport.HealthReport = {
+      version: 1,
+      patchword: version,
+      ...(images === undefined ? {} : { images }),
+      stages
+    }
+    yield* HealthFile.save(run, report)
+    return report
+  }
+)
+
+const NOTHING: Looks<never, never> = {
+  tokenizer: () => Effect.succeed({}),
+  backbone: () => Effect.succeed({}),
+  on: undefined,
+  quantizer: undefined
+}
+
+/**
+ * Diagnoses a run from its log, weights and checkpoints alone, and keeps the report in the run. It computes nothing on an engine.
+ * The report lists the figures that need images.
+ *
+ * Fails with `NoRun` or {@link RunState.NothingToExamine} if there is nothing to examine, and with the errors of damaged files.
+ */
+export const diagnose = Effect.fn("patchword.diagnose")(function*(run: string) {
+  return yield* examined(run, undefined, NOTHING)
+})
+
+/** The errors of looks at images. */
+type LookError =
+  | Effect.Error<ReturnType<typeof ImageFigures.ofTokenizer>>
+  | Effect.Error<ReturnType<typeof ImageFigures.ofBackbone>>
+
+/** The options of a diagnosis on images. */
+export interface DiagnoseOptions {
+  /** The most images to look at; default 1024. They are spread evenly over the set. */
+  readonly most?: number
+  /** The quantizer of the tokenizer, if it was given in code. */
+  readonly quantizer?: Quantizer.Named
+}
+
+/**
+ * Diagnoses a run like {@link diagnose}, and also looks at images: their codes, their vectors, and their features.
+ *
+ * Fails as {@link diagnose} does, and as the engine and the images fail.
+ */
+export const diagnoseOn = Effect.fn("patchword.diagnoseOn")(function*(
+  run: string,
+  set: ImageSet.ImageSet,
+  options: DiagnoseOptions = {}
+) {
+  const { most = 1024, quantizer } = options
+  const count = Math.min(most, set.length)
+  const some = ImageSet.subset(set, Array.from({ length: count }, (_, i) => Math.floor(i * set.length / count)))
+  const looks: Looks<LookError, Engine> = {
+    tokenizer: (tokenizer, before) => ImageFigures.ofTokenizer(tokenizer, before, some),
+    backbone: (backbone) => ImageFigures.ofBackbone(backbone, some),
+    on: `${count} images of ${set.name}`,
+    quantizer
+  }
+  const images = { split: set.name, images: count, of: set.length, digest: some.digest }
+  return yield* examined(run, images, looks)
+})
