@@ -13,8 +13,10 @@ import { help, type Root } from "./commands/help.ts"
 import { inspect } from "./commands/inspect.ts"
 import { knn } from "./commands/knn.ts"
 import { doctor } from "./commands/look/doctor.ts"
+import { attention } from "./commands/pictures/attention.ts"
 import { complete } from "./commands/pictures/complete.ts"
 import { decoder } from "./commands/pictures/decoder.ts"
+import { pca } from "./commands/pictures/pca.ts"
 import { plan } from "./commands/plan.ts"
 import { predict } from "./commands/predict.ts"
 import { presets } from "./commands/presets.ts"
@@ -40,7 +42,10 @@ export const patchword: Root = Command.make("patchword").pipe(
     { group: "Start here", commands: [demo, help(() => patchword)] },
     { group: "Train", commands: [tokenizer, pretrain, finetune, segment, decoder] },
     { group: "Evaluate", commands: [evaluate, probe, knn, robustness, study] },
-    { group: "Use what was learned", commands: [predict, encode, features, complete, exported, pull, push] },
+    {
+      group: "Use what was learned",
+      commands: [predict, encode, features, complete, attention, pca, exported, pull, push]
+    },
     { group: "Look and plan", commands: [atlas, presets, config, plan, inspect, doctor, runs, studio, engines, setup] }
   ]),
   Command.withExamples([

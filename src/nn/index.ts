@@ -2,6 +2,7 @@
 import "../RequireNode.ts"
 export * as Block from "./blocks/Block.ts"
 export * as BlockParams from "./blocks/BlockParams.ts"
+export * as ClassAttention from "./blocks/ClassAttention.ts"
 export * as DropPath from "./blocks/DropPath.ts"
 export * as Parameter from "./blocks/Parameter.ts"
 export * as PatchGrid from "./blocks/PatchGrid.ts"

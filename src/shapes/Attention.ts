@@ -147,20 +147,42 @@ export function attention(query: Any, key: Any, value: Any, bias?: Any): Any {
   return unsafeTyped(attentionGrad(channels ** -0.5)(...inputs))
 }
 
+/** Checks queries, keys and a bias, and returns the size of the queries, `[B, H, N, E]`. */
+const weighed = (name: string, query: Any, key: Any, bias: Any | undefined) => {
+  ShapeError.floats(name, { query, key, bias })
+  ShapeError.same(name, query, key)
+  ShapeError.shaped(name, query, ["B", "H", "N", "E"], "query")
+  const size = untyped(query).shape as [number, number, number, number]
+  const [, heads, tokens] = size
+  if (bias !== undefined) ShapeError.shaped(name, bias, [heads, tokens, tokens], "bias")
+  return size
+}
+
 /** Computes the attention weights of `attention`, `[B, H, N, N]`. They are for inspection, not for training. */
 export const attentionWeights = <B extends number, H extends number, N extends number, E extends number>(
   query: Tensor<[B, H, N, E]>,
   key: Tensor<NoInfer<[B, H, N, E]>>,
   bias?: Tensor<NoInfer<[H, N, N]>>
 ): Tensor<[B, H, N, N]> => {
-  ShapeError.floats("attentionWeights", { query, key, bias })
-  ShapeError.same("attentionWeights", query, key)
-  ShapeError.shaped("attentionWeights", query, ["B", "H", "N", "E"], "query")
-  const [, heads, tokens, channels] = untyped(query).shape as [number, number, number, number]
-  if (bias !== undefined) ShapeError.shaped("attentionWeights", bias, [heads, tokens, tokens], "bias")
+  const [, , , channels] = weighed("attentionWeights", query, key, bias)
   return unsafeTyped(
     weights(untyped(query), untyped(key), channels ** -0.5, bias === undefined ? undefined : untyped(bias))
   )
+}
+
+/**
+ * Computes the attention weights of the first token over all tokens, `[B, H, N]`: the first rows of `attentionWeights`, without
+ * the others. They are for inspection, not for training.
+ */
+export const firstTokenWeights = <B extends number, H extends number, N extends number, E extends number>(
+  query: Tensor<[B, H, N, E]>,
+  key: Tensor<NoInfer<[B, H, N, E]>>,
+  bias?: Tensor<NoInfer<[H, N, N]>>
+): Tensor<[B, H, N]> => {
+  const [batch, heads, tokens, channels] = weighed("firstTokenWeights", query, key, bias)
+  const first = tf.slice(untyped(query), [0, 0, 0, 0], [batch, heads, 1, channels])
+  const row = bias === undefined ? undefined : tf.slice(untyped(bias), [0, 0, 0], [heads, 1, tokens])
+  return unsafeTyped(tf.squeeze(weights(first, untyped(key), channels ** -0.5, row), [2]))
 }
 
 /** Looks up the bias of every pair of tokens in a table `[R, H]` with a constant index `[N, N]`, as `[H, N, N]`. */

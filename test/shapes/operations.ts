@@ -259,6 +259,12 @@ export const operations: ReadonlyArray<Operation> = [
     { gradient: false }
   ),
   operation(
+    "Attention.firstTokenWeights",
+    (size) => ({ query: heads(size), key: heads(size), bias: bias(size) }),
+    (x) => Attention.firstTokenWeights(x.query, x.key, x.bias),
+    { gradient: false }
+  ),
+  operation(
     "Attention.relativeBias",
     (size) => ({ table: [size.codes, size.heads] }),
     ({ table }, { tokens, codes }) =>

@@ -12,7 +12,7 @@
  * assert.deepStrictEqual([...directions].map(Math.abs), [1, 1, 1, 1])
  * ```
  */
-import { EigenvalueDecomposition, Matrix } from "ml-matrix"
+import * as PrincipalComponents from "./PrincipalComponents.ts"
 
 /** A fitted projection from `width` numbers to `components`. */
 export interface PcaWhitening {
@@ -27,50 +27,21 @@ export interface PcaWhitening {
 // Of the largest variance, added to each: directions in which hardly anything varies are not blown up.
 const RIDGE = 0.02
 
-const moments = (rows: Float32Array, width: number) => {
-  const count = rows.length / width
-  const mean = new Float64Array(width)
-  for (let i = 0; i < rows.length; i++) mean[i % width]! += rows[i]! / count
-  const sums = new Float64Array(width * width)
-  const centred = new Float64Array(width)
-  for (let start = 0; start < rows.length; start += width) {
-    for (let i = 0; i < width; i++) centred[i] = rows[start + i]! - mean[i]!
-    for (let i = 0; i < width; i++) {
-      const value = centred[i]!
-      for (let j = i; j < width; j++) sums[i * width + j]! += value * centred[j]!
-    }
-  }
-  const covariance = Matrix.zeros(width, width)
-  for (let i = 0; i < width; i++) {
-    for (let j = i; j < width; j++) {
-      covariance.set(i, j, sums[i * width + j]! / count)
-      covariance.set(j, i, sums[i * width + j]! / count)
-    }
-  }
-  return { mean, covariance }
-}
-
 /**
  * Computes the first `components` principal components of rows of `width` numbers. The largest entry of an axis is positive.
  * Equal rows therefore give equal projections.
  */
 export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening => {
-  const { covariance, mean } = moments(rows, width)
-  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true })
-  const order = realEigenvalues.map((_, i) => i).toSorted((a, b) => realEigenvalues[b]! - realEigenvalues[a]!)
-  const largest = realEigenvalues[order[0]!]!
+  const { axes: found, mean, variances } = PrincipalComponents.fit(rows, width, components)
   const axes = new Float32Array(components * width)
   const origin = new Float32Array(components)
-  for (let component = 0; component < components; component++) {
-    const axis = eigenvectorMatrix.getColumn(order[component]!)
-    const peak = axis.reduce((most, value) => Math.abs(value) > Math.abs(most) ? value : most, 0)
-    const deviation = Math.sqrt(Math.max(0, realEigenvalues[order[component]!]!) + RIDGE * largest)
-    const scale = (peak < 0 ? -1 : 1) / deviation
+  found.forEach((axis, component) => {
+    const scale = 1 / Math.sqrt(variances[component]! + RIDGE * variances[0]!)
     axis.forEach((value, i) => {
       axes[component * width + i] = value * scale
       origin[component]! += value * scale * mean[i]!
     })
-  }
+  })
   return { width, components, axes, origin }
 }
 

@@ -13,9 +13,9 @@
  * | `stages/` | the result and the weights of every finished stage; a resumed run skips these stages |
  * | `results/` | results of evaluations; see `Results` and `FidelityResults` |
  * | `completion/` | a few completed images of each split; see `CompletionSample` |
- * | `results/` | results of evaluations; see `Results` |
  * | `atlas/` | what the codes of the tokenizer mean: `index.json`, arrays, and pictures of patches; `scan.safetensors` while it is made |
  * | `health.json` | the last diagnosis of `patchword doctor` |
+ * | `look/` | pictures of what the networks see; see `LookFolder` |
  * | `report.json`, `report.html` | the demo's report on them |
  * | `notes.jsonl` | tags and notes of people; see `Notes` |
  * | `lock` | the process that uses the folder |

@@ -27,8 +27,12 @@
 import { pmean } from "../../shapes/Collective.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy, softCrossEntropy } from "../../shapes/Loss.ts"
+import { layerNorm } from "../../shapes/Normalization.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
+import { patchTokens } from "../../shapes/Tokens.ts"
+import * as Block from "../blocks/Block.ts"
+import * as ClassAttention from "../blocks/ClassAttention.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Pooling from "../blocks/Pooling.ts"
@@ -149,4 +153,35 @@ export const logits = <B extends number, const N extends Classifier.Sizes>(
   run: ({ parameters }, { images }) => ({
     logits: Classifier.forward(parameters, images, Vit.contextOf(sizes))
   })
+})
+
+/**
+ * Makes the inference of patch tokens of standardised images after the last block, `[B, N, C]`. A classifier of class tokens has
+ * a norm for them. One of mean tokens has none, so they stay as they are.
+ */
+export const patchFeatures = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B
+): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
+  name: "patch features",
+  weights: weights(sizes),
+  batch: { images: PatchGrid.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => {
+    const tokens = Vit.tokensOf(sizes, parameters, images)
+    const { norm } = parameters
+    const normed = norm === undefined ? tokens : layerNorm(tokens, norm, sizes.epsilon ?? Block.EPSILON)
+    return { target: patchTokens(normed, PatchGrid.patches(sizes)) }
+  }
+})
+
+/** Makes the inference of the class token's attention in a block, `[B, H, N+1]`, for standardised images. */
+export const attention = <B extends number, const N extends Classifier.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  block: number
+): Seeing<B, N, ClassAttention.ClassAttention<B, N>> => ({
+  name: "attention",
+  weights: weights(sizes),
+  batch: { images: PatchGrid.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => ({ attention: ClassAttention.ofImages(sizes, parameters, images, block) })
 })

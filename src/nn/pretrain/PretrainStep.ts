@@ -38,6 +38,7 @@ import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { patchTokens } from "../../shapes/Tokens.ts"
 import * as Block from "../blocks/Block.ts"
+import * as ClassAttention from "../blocks/ClassAttention.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Pooling from "../blocks/Pooling.ts"
@@ -204,4 +205,16 @@ export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
     )
     return { target: patchTokens(normed, PatchGrid.patches(sizes)) }
   }
+})
+
+/** Makes the inference of the class token's attention in a block, `[B, H, N+1]`, for standardised images. */
+export const attention = <B extends number, const N extends Mim.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  block: number
+): Seeing<B, N, ClassAttention.ClassAttention<B, N>> => ({
+  name: "attention",
+  weights: weights(sizes),
+  batch: { images: PatchGrid.images(sizes, batchSize) },
+  run: ({ parameters }, { images }) => ({ attention: ClassAttention.ofImages(sizes, parameters, images, block) })
 })

@@ -28,6 +28,7 @@ import type { Tensor } from "../../shapes/Tensor.ts"
 import { classToken, patchEmbed, patchTokens, squeeze } from "../../shapes/Tokens.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Block from "../blocks/Block.ts"
+import * as ClassAttention from "../blocks/ClassAttention.ts"
 import type * as Parameter from "../blocks/Parameter.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
 import * as Pooling from "../blocks/Pooling.ts"
@@ -370,4 +371,19 @@ export const patchFeatures = <B extends number, const N extends Vqkd.Sizes>(
   ...seeing(sizes, batchSize),
   name: "tokenizer patch features",
   run: ({ parameters }, { images }) => ({ target: Vqkd.encodeTokens(parameters, images, sizes.heads) })
+})
+
+/** Makes the inference of the class token's attention in a block of the encoder, `[B, H, N+1]`, for images with values from 0 to 1. */
+export const attention = <B extends number, const N extends Vqkd.Sizes>(
+  sizes: Readonly<N>,
+  batchSize: B,
+  block: number
+): Seeing<B, N, Network<N>, ClassAttention.ClassAttention<B, N>> => ({
+  ...seeing(sizes, batchSize),
+  name: "tokenizer attention",
+  run: ({ parameters: { encoder } }, { images }) => {
+    const trunk: VitParams.VitParams<Vqkd.Encoder<N>> = encoder
+    const patches = patchEmbed(Vqkd.preprocess(images), encoder.patch_embed.proj)
+    return { attention: ClassAttention.ofPatches(trunk, patches, block, { heads: sizes.heads }) }
+  }
 })

@@ -463,6 +463,8 @@ const makeInspect = Effect.gen(function*() {
       ? "the description of a checkpoint"
       : name === "health.json"
       ? "the health of a run, as patchword doctor found it"
+      : name === "look.json"
+      ? "pictures of what a network sees"
       : folder === "stages"
       ? "the digests of a finished stage"
       : folder === Results.FOLDER && Option.isSome(yield* Effect.option(FidelityResults.parse(text)))

@@ -1,28 +1,19 @@
 /** The features of a frozen network: one vector per image. */
 import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
-import type { EngineError } from "../../layers/engine/Engine.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
-import type * as Weights from "../../layers/weights/Weights.ts"
 import type * as Pooling from "../../nn/blocks/Pooling.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import type { HostOf, Inference as InferenceOf } from "../../shapes/Step.ts"
-import type { Tensor } from "../../shapes/Tensor.ts"
 import * as Backbone from "../trained/Backbone.ts"
 import * as Classifier from "../trained/Classifier.ts"
-import * as Inference from "../trained/Inference.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
-import * as Batches from "../training/Batches.ts"
-import * as Outputs from "../training/Outputs.ts"
 import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
-
-/** A network with features: the last block of a backbone or a classifier, or the encoder of a tokenizer. */
-export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Tokenizer
+import * as NetworkRows from "./NetworkRows.ts"
 
 /**
  * The feature of an image: the mean of the last block's patch tokens or its class token, with or without the network's final
@@ -32,37 +23,38 @@ export type FeatureOptions = Pooling.Options
 
 const BATCH = 128
 
-/** Computes the features of a batch, row-major. */
-type Rows = (batch: Batches.EvaluationBatch) => Effect.Effect<Float32Array, EngineError>
-
-const running = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
-  inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, O>,
-  tensors: Weights.Tensors,
-  images: "normalised" | "unit",
-  rowsOf: (outputs: HostOf<O>) => Float32Array
-) {
-  const handle = yield* Inference.open(inference, tensors)
-  const { shape } = inference.batch.images
-  const rows: Rows = (batch) =>
-    Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
-  return rows
-})
+const ROWS = { batchSize: BATCH, what: "features" }
 
 const vectors = ({ features }: { readonly features: HostTensor.HostTensor<[number, number], "float32"> }) =>
   features.data
 
-const open = (network: Network, options: FeatureOptions) => {
+const open = (network: NetworkRows.Network, options: FeatureOptions) => {
   const batchSize = Dim.named("batch", BATCH)
   if ("teacherWidth" in network) {
     const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    return running(TokenizerStep.features(sizes, batchSize, options), Tokenizer.weights(network), "unit", vectors)
+    return NetworkRows.open(
+      TokenizerStep.features(sizes, batchSize, options),
+      Tokenizer.weights(network),
+      "unit",
+      vectors
+    )
   }
   if ("codes" in network) {
     const sizes = Backbone.sizes(network.config, network.codes)
-    return running(PretrainStep.features(sizes, batchSize, options), Backbone.weights(network), "normalised", vectors)
+    return NetworkRows.open(
+      PretrainStep.features(sizes, batchSize, options),
+      Backbone.weights(network),
+      "normalised",
+      vectors
+    )
   }
   const sizes = Classifier.sizes(network.config, network.classes.length)
-  return running(FinetuneStep.features(sizes, batchSize, options), Classifier.weights(network), "normalised", vectors)
+  return NetworkRows.open(
+    FinetuneStep.features(sizes, batchSize, options),
+    Classifier.weights(network),
+    "normalised",
+    vectors
+  )
 }
 
 type Vectors = ReadonlyArray<HostTensor.HostTensor<[number, number], "float32">>
@@ -80,20 +72,25 @@ const joined = ({ cls, mean }: { readonly cls: Vectors; readonly mean: Vectors }
   return rows
 }
 
-const openBlocks = (network: Network, options: Pooling.BlockOptions) => {
+const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions) => {
   const batchSize = Dim.named("batch", BATCH)
   if ("teacherWidth" in network) {
     const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    return running(TokenizerStep.blockFeatures(sizes, batchSize, options), Tokenizer.weights(network), "unit", joined)
+    return NetworkRows.open(
+      TokenizerStep.blockFeatures(sizes, batchSize, options),
+      Tokenizer.weights(network),
+      "unit",
+      joined
+    )
   }
   if ("codes" in network) {
     const sizes = Backbone.sizes(network.config, network.codes)
     const inference = PretrainStep.blockFeatures(sizes, batchSize, options)
-    return running(inference, Backbone.weights(network), "normalised", joined)
+    return NetworkRows.open(inference, Backbone.weights(network), "normalised", joined)
   }
   const sizes = Classifier.sizes(network.config, network.classes.length)
   const inference = FinetuneStep.blockFeatures(sizes, batchSize, options)
-  return running(inference, Classifier.weights(network), "normalised", joined)
+  return NetworkRows.open(inference, Classifier.weights(network), "normalised", joined)
 }
 
 /** The features of one image. */
@@ -104,35 +101,11 @@ export interface Featured {
   readonly features: Float32Array
 }
 
-const vitOf = ({ config }: Network) => "encoder" in config ? config.encoder : config.vit
-
-/**
- * Makes the function that calls `use` with a set's features `[n, width]`, row-major, and their indices, in order. `run` is an
- * opened network.
- */
-const each = (network: Network, run: Rows, width: number) =>
-<A, E, R>(
-  set: ImageSet,
-  use: (rows: Float32Array, places: ReadonlyArray<number>) => Effect.Effect<A, E, R>
-) =>
-  Batches.evaluation(
-    { set, batchSize: BATCH, size: vitOf(network).imageSize, augment: network.config.augment },
-    Effect.fnUntraced(function*(batch) {
-      const rows = yield* run(batch)
-      yield* Outputs.checkFinite("features", rows, {
-        rows: BATCH,
-        valid: batch.valid,
-        describe: (row) => set.describe(batch.indices[row]!)
-      })
-      return yield* use(rows.subarray(0, batch.valid * width), batch.indices.slice(0, batch.valid))
-    })
-  )
-
 /** Opens a network on the engine for one vector per image. */
-const opened = Effect.fnUntraced(function*(network: Network, options: FeatureOptions) {
+const opened = Effect.fnUntraced(function*(network: NetworkRows.Network, options: FeatureOptions) {
   if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
-  const { width } = vitOf(network)
-  return { width, each: each(network, yield* open(network, options), width) }
+  const { width } = NetworkRows.vitOf(network)
+  return { width, each: NetworkRows.each(network, yield* open(network, options), ROWS, width) }
 })
 
 /** Collects the features of whole sets. */
@@ -170,7 +143,7 @@ const annotated = (sets: ReadonlyArray<ImageSet>) =>
  * held in memory. Fails as {@link features} does, and as `use` fails.
  */
 export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E, R>(
-  network: Network,
+  network: NetworkRows.Network,
   set: ImageSet,
   options: FeatureOptions,
   use: (images: ReadonlyArray<Featured>) => Effect.Effect<void, E, R>
@@ -188,7 +161,7 @@ export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E,
  * and the images fail.
  */
 export const features = Effect.fn("patchword.features")(function*(
-  network: Network,
+  network: NetworkRows.Network,
   sets: ReadonlyArray<ImageSet>,
   options: FeatureOptions
 ) {
@@ -203,13 +176,13 @@ export const features = Effect.fn("patchword.features")(function*(
  * Fails with `ConfigError` if the network has fewer blocks, or no norm for its class token, and as {@link features} does.
  */
 export const blockFeatures = Effect.fn("patchword.blockFeatures")(function*(
-  network: Network,
+  network: NetworkRows.Network,
   sets: ReadonlyArray<ImageSet>,
   options: Pooling.BlockOptions
 ) {
   yield* annotated(sets)
   const { blocks, finalNorm } = options
-  const { depth, width } = vitOf(network)
+  const { depth, width } = NetworkRows.vitOf(network)
   if ("classes" in network) yield* Classifier.checkPooling(network.config, { pooling: "cls", finalNorm })
   if (blocks < 1 || blocks > depth) {
     return yield* new Config.ConfigError({
@@ -220,6 +193,6 @@ export const blockFeatures = Effect.fn("patchword.blockFeatures")(function*(
   }
   const all = 2 * blocks * width
   const run = yield* openBlocks(network, options)
-  const found = yield* collected(sets, { width: all, each: each(network, run, all) })
+  const found = yield* collected(sets, { width: all, each: NetworkRows.each(network, run, ROWS, all) })
   return found.map((set): BlockFeatureSet => ({ ...set, blocks }))
 }, Effect.scoped)

@@ -33,6 +33,16 @@ export const colourOf = (means: ReadonlyMap<number, Picture>) => (code: number):
   return known === undefined ? mix([128, 128, 128], hash(code), 0.7) : mix(mean(known), hash(code), 0.14)
 }
 
+/** Encodes a picture or a canvas as PNG. */
+export const png = Effect.fnUntraced(function*(drawn: Picture | Canvas) {
+  const { data, height, width } = drawn
+  const { default: sharp } = yield* Effect.promise(() => import("sharp"))
+  const channels = data.length === 3 * width * height ? 3 : 4
+  return yield* Effect.promise(() =>
+    sharp(data, { raw: { width, height, channels } }).png({ compressionLevel: 9 }).toBuffer()
+  )
+})
+
 /**
  * Renders a canvas as an `img`. Each of its pixels is `zoom` CSS pixels wide (`narrow` on small screens). The canvas is encoded
  * as PNG.
@@ -40,13 +50,10 @@ export const colourOf = (means: ReadonlyMap<number, Picture>) => (code: number):
 export const image = Effect.fnUntraced(
   function*(on: Canvas, alt: string, zoom: number, narrow = zoom): Effect.fn.Return<Html> {
     const { height, width } = on
-    const { default: sharp } = yield* Effect.promise(() => import("sharp"))
-    const png = yield* Effect.promise(() =>
-      sharp(on.data, { raw: { width, height, channels: 4 } }).png({ compressionLevel: 9 }).toBuffer()
-    )
+    const encoded = yield* png(on)
     const style = `--w:${width};--zoom:${zoom};--narrow:${narrow}`
     return html`<img src="data:image/png;base64,${
-      png.toString("base64")
+      encoded.toString("base64")
     }" alt="${alt}" width="${width}" height="${height}" style="${style}">`
   }
 )

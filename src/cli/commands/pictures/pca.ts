@@ -1,0 +1,37 @@
+/** `patchword pca`: the patches of images in colours, by the principal components of their features. */
+import { Command, Flag } from "effect/cli"
+import * as LookPictures from "../../../pipelines/look/LookPictures.ts"
+import * as Pca from "../../../pipelines/look/Pca.ts"
+import * as Described from "../../flags/Described.ts"
+import * as LookFlags from "../../flags/LookFlags.ts"
+import * as Failure from "../../terminal/Failure.ts"
+
+/** The command. */
+export const pca = Command.make("pca", {
+  ...LookFlags.flags,
+  foreground: Flag.Literals("foreground", ["none", "inner", "positive", "negative"]).pipe(
+    Described.withDefault(
+      "the patches that are coloured: all (none), those whose first component is positive or negative, or those with the sign " +
+        "that fewer patches at the edges of images have (inner)",
+      "none"
+    )
+  )
+}, (given) =>
+  LookFlags.opened(given, (found) => {
+    const { foreground } = given
+    return LookFlags.look(given, found, {
+      about: { kind: "pca", foreground },
+      compute: (set, use) => Pca.pca(found, set, use, { foreground }),
+      numbers: ({ foreground, values }) => ({ colours: Array.from(values), foreground: Array.from(foreground) }),
+      pictures: LookPictures.ofColours,
+      figures: ({ explained }) => ({ explained })
+    })
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription(
+      "show the patches of images in colours: the first three principal components of their features, of all images together"
+    ),
+    Command.withExamples([
+      { command: "patchword pca runs/one/pretrain --images photos --out colours" },
+      { command: "patchword pca runs/one/pretrain --images photos --foreground inner --out colours" }
+    ])
+  )

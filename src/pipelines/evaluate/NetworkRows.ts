@@ -1,0 +1,71 @@
+/** The numbers that a frozen network computes of images: one row for each image. */
+import { Effect } from "effect"
+import type { EngineError } from "../../layers/engine/Engine.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import type * as Weights from "../../layers/weights/Weights.ts"
+import * as HostTensor from "../../shapes/HostTensor.ts"
+import type { HostOf, Inference as InferenceOf } from "../../shapes/Step.ts"
+import type { Tensor } from "../../shapes/Tensor.ts"
+import type * as Backbone from "../trained/Backbone.ts"
+import type * as Classifier from "../trained/Classifier.ts"
+import * as Inference from "../trained/Inference.ts"
+import type * as Tokenizer from "../trained/Tokenizer.ts"
+import * as Batches from "../training/Batches.ts"
+import * as Outputs from "../training/Outputs.ts"
+
+/** A network with features: the last block of a backbone or a classifier, or the encoder of a tokenizer. */
+export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Tokenizer
+
+/** Returns the sizes of the transformer of a network. */
+export const vitOf = ({ config }: Network) => "encoder" in config ? config.encoder : config.vit
+
+/** Computes the rows of a batch, row-major. */
+export type Rows = (batch: Batches.EvaluationBatch) => Effect.Effect<Float32Array, EngineError>
+
+/** Opens an inference on the engine. `images` names the form of the images that it takes, `rowsOf` makes rows of its outputs. */
+export const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
+  inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, O>,
+  tensors: Weights.Tensors,
+  images: "normalised" | "unit",
+  rowsOf: (outputs: HostOf<O>) => Float32Array
+) {
+  const handle = yield* Inference.open(inference, tensors)
+  const { shape } = inference.batch.images
+  const rows: Rows = (batch) =>
+    Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
+  return rows
+})
+
+/** The size of the batches of an opened network, and the name of its rows in errors. */
+export interface About {
+  readonly batchSize: number
+  readonly what: string
+}
+
+/**
+ * Makes the function that calls `use` with the rows of a set's central views, `[n, width]`, row-major, with their indices, in order, and with
+ * the batch. `run` is an opened network. The function fails with `OutputError` if a number is not finite.
+ */
+export const each = (network: Network, run: Rows, about: About, width: number) =>
+<A, E, R>(
+  set: ImageSet,
+  use: (
+    rows: Float32Array,
+    places: ReadonlyArray<number>,
+    batch: Batches.EvaluationBatch
+  ) => Effect.Effect<A, E, R>
+) => {
+  const { batchSize, what } = about
+  return Batches.evaluation(
+    { set, batchSize, size: vitOf(network).imageSize, augment: network.config.augment },
+    Effect.fnUntraced(function*(batch) {
+      const rows = yield* run(batch)
+      yield* Outputs.checkFinite(what, rows, {
+        rows: batchSize,
+        valid: batch.valid,
+        describe: (row) => set.describe(batch.indices[row]!)
+      })
+      return yield* use(rows.subarray(0, batch.valid * width), batch.indices.slice(0, batch.valid), batch)
+    })
+  )
+}

@@ -1,0 +1,106 @@
+/** The patches of images as colours: the principal components of their features. */
+import { Effect } from "effect"
+import * as PatchColours from "../../domain/look/PatchColours.ts"
+import * as PrincipalComponents from "../../domain/method/PrincipalComponents.ts"
+import type { Picture } from "../../domain/pixels/Picture.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
+import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
+import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
+import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
+import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
+import * as Dim from "../../shapes/Dim.ts"
+import type { HostTensor } from "../../shapes/HostTensor.ts"
+import * as NetworkRows from "../evaluate/NetworkRows.ts"
+import * as Backbone from "../trained/Backbone.ts"
+import * as Classifier from "../trained/Classifier.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
+import * as ShownView from "./ShownView.ts"
+
+/** The options of the components. */
+export interface PcaOptions {
+  /** The patches that are coloured; default `none`, which colours all. */
+  readonly foreground?: PatchColours.Foreground
+  /** The largest number of images that the components are computed of: the first ones of the set; default 32. */
+  readonly fitOn?: number
+}
+
+/** The colours of one image's patches. */
+export interface Colours {
+  /** Its index in the set. */
+  readonly index: number
+  /** The view that the network sees. */
+  readonly picture: Picture
+  readonly grid: Grid
+  /** `[N, 3]`: red, green and blue of each patch, 0 to 1, row-major. Those of the background are 0. */
+  readonly values: Float32Array
+  /** `[N]`: 1 for each patch in the foreground. */
+  readonly foreground: Uint8Array
+}
+
+/** The figures of the components. */
+export interface PcaFigures {
+  /** The share of the variance of the coloured patches along each of the three components, 0 to 1. */
+  readonly explained: ReadonlyArray<number>
+  /** The same of the component that tells the foreground, among all patches. Absent if all patches are coloured. */
+  readonly ground?: number
+  /** The number of images that the components were computed of. */
+  readonly fitted: number
+}
+
+const BATCH = 16
+
+const FIT_ON = 32
+
+const rowsOf = (outputs: { readonly target: HostTensor<[number, number, number], "float32"> }) => outputs.target.data
+
+const open = (network: NetworkRows.Network) => {
+  const batchSize = Dim.named("batch", BATCH)
+  if ("teacherWidth" in network) {
+    const inference = TokenizerStep.patchFeatures(Tokenizer.sizes(network.config, network.teacherWidth), batchSize)
+    return NetworkRows.open(inference, Tokenizer.weights(network), "unit", rowsOf)
+  }
+  if ("codes" in network) {
+    const inference = PretrainStep.patchFeatures(Backbone.sizes(network.config, network.codes), batchSize)
+    return NetworkRows.open(inference, Backbone.weights(network), "normalised", rowsOf)
+  }
+  const inference = FinetuneStep.patchFeatures(Classifier.sizes(network.config, network.classes.length), batchSize)
+  return NetworkRows.open(inference, Classifier.weights(network), "normalised", rowsOf)
+}
+
+/**
+ * Computes the first three principal components of the patch features of a network, after its last block and final norm, as colours,
+ * and calls `use` with a few images at a time, in order. The components are those of the first `fitOn` images together. The features of
+ * these are held in memory. Later images get the colours of the same components.
+ *
+ * Returns the figures. Fails with `OutputError` if a feature is not finite, and as the engine, the images and `use` fail.
+ */
+export const pca = Effect.fn("patchword.pca")(function*<E, R>(
+  network: NetworkRows.Network,
+  set: ImageSet.ImageSet,
+  use: (images: ReadonlyArray<Colours>) => Effect.Effect<void, E, R>,
+  options: PcaOptions = {}
+) {
+  const { fitOn = FIT_ON, foreground = "none" } = options
+  yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
+  const { grid, patches, width } = NetworkRows.vitOf(network)
+  const length = patches * width
+  const eachOf = NetworkRows.each(network, yield* open(network), { batchSize: BATCH, what: "patch features" }, length)
+  const fitted = Math.min(fitOn, set.length)
+  const rows = new Float32Array(fitted * length)
+  const first = ImageSet.subset(set, Array.from({ length: fitted }, (_, i) => i))
+  yield* eachOf(first, (some, [start = 0]) => Effect.sync(() => rows.set(some, start * length)))
+  const found = PatchColours.fit(rows, width, { grid, foreground })
+  yield* eachOf(set, (some, places, batch) =>
+    use(places.map((index, at): Colours => ({
+      index,
+      picture: ShownView.pictureOf(batch.unit, at),
+      grid,
+      ...PatchColours.apply(found, some.subarray(at * length, (at + 1) * length))
+    }))))
+  const figures: PcaFigures = {
+    explained: PrincipalComponents.explained(found.components),
+    ...(found.ground === undefined ? {} : { ground: PrincipalComponents.explained(found.ground.components)[0]! }),
+    fitted
+  }
+  return figures
+}, Effect.scoped)
