@@ -19,11 +19,15 @@ import { version } from "../domain/values/Version.ts"
 import { Engine } from "../layers/engine/Engine.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import * as CompletionSample from "../layers/run/CompletionSample.ts"
+import * as FidelityResults from "../layers/run/FidelityResults.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import * as Results from "../layers/run/Results.ts"
 import { type Row, Runs } from "../layers/run/Runs.ts"
 import { Teacher } from "../layers/teacher/Teacher.ts"
 import * as Weights from "../layers/weights/Weights.ts"
+import * as CompletionView from "./completion/CompletionView.ts"
+import * as Sampled from "./completion/Sampled.ts"
 import { atlas } from "./atlas/BuildAtlas.ts"
 import { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./evaluate/Evaluate.ts"
@@ -35,6 +39,7 @@ import { finetune } from "./Finetune.ts"
 import { pretrain } from "./Pretrain.ts"
 import * as CodeRows from "./report/CodeRows.ts"
 import * as ReportPage from "./report/ReportPage.ts"
+import { trainDecoder } from "./TrainDecoder.ts"
 import * as Backbone from "./trained/Backbone.ts"
 import type { Classifier } from "./trained/Classifier.ts"
 import * as Stage from "./training/Stage.ts"
@@ -43,6 +48,9 @@ import { trainTokenizer } from "./TrainTokenizer.ts"
 
 /** The held-out sets: new concepts in the styles of training, new concepts in new styles, known concepts in new styles. */
 const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
+
+/** Number of completed images that the run keeps and the report shows. */
+const COMPLETED = 8
 
 /** The options of the demo in addition to its configuration. */
 export interface DemoOptions {
@@ -172,6 +180,23 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
   )
   const { masked, vocabulary } = coded.value
 
+  const { decoder: drawing } = preset
+  const completion = drawing && (yield* timed(
+    "completion",
+    Effect.gen(function*() {
+      const decoder = yield* trainDecoder(drawing, tokenizer.value)
+      yield* progress.message("completing masked images")
+      const networks = { backbone: backbone.value, decoder, tokenizer: tokenizer.value }
+      const sampled = yield* Sampled.of(networks, set("in-new"), { count: COMPLETED })
+      if (Option.isSome(runs.directory)) {
+        const result = yield* Sampled.result(networks, set("in-new"), sampled, "pretrain", {})
+        yield* FidelityResults.save(runs.directory.value, [result])
+        yield* CompletionSample.save(runs.directory.value, Sampled.sample(sampled, COMPLETED))
+      }
+      return sampled
+    })
+  ))
+
   const scratch = yield* timed("finetune-random", finetune(preset.finetune, undefined, { stage: "finetune-random" }))
   const tuned = yield* timed(
     "finetune-pretrained",
@@ -205,6 +230,7 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
     tokenizer,
     pretrain: backbone,
     evaluation: coded,
+    ...(completion && { completion }),
     "finetune from random": scratch,
     "finetune from pretrained": tuned
   }
@@ -275,6 +301,7 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
     means: shown.means,
     coded: yield* codedImages(held, preset, vocabulary.images),
     masked: yield* maskedImages(held, preset, masked.images),
+    ...(completion && { completion: CompletionView.render(Sampled.sample(completion.value, COMPLETED)) }),
     confusion: {
       evaluation: "fine-tuned from pretrained weights, new concepts in the styles of training",
       counts: classes.map((_, row) => Array.from(confusion.subarray(row * classes.length, (row + 1) * classes.length)))

@@ -5,7 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
+import { DecoderConfig } from "../../src/domain/config/DecoderConfig.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Images from "../../src/layers/images/Images.ts"
+import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Results from "../../src/layers/run/Results.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { demo } from "../../src/pipelines/Demo.ts"
@@ -22,7 +26,16 @@ describe("the demo", () => {
   it.effect("keeps every figure that it reports, and shows what is kept", () =>
     Effect.gen(function*() {
       const run = join(folder, "run")
-      const report = yield* demo(micro({ duration: 2, warmup: 1 }), { preset: "micro" }).pipe(
+      const plain = micro({ duration: 2, warmup: 1 })
+      const decoder = new DecoderConfig({
+        ...Presets.tiny.decoder!,
+        width: 16,
+        depth: 1,
+        heads: 2,
+        optimizer: plain.pretrain.optimizer,
+        augment: plain.pretrain.augment
+      })
+      const report = yield* demo(new Preset({ ...plain, decoder }), { preset: "micro" }).pipe(
         Effect.provide(
           Layer.mergeAll(engine, teacher, Runs.layer(run, { config: {} })).pipe(Layer.provideMerge(images))
         )
@@ -42,10 +55,16 @@ describe("the demo", () => {
       assert.include(page, "finetune of finetune-pretrained")
       assert.match(page, /<th scope="col">Setting<\/th>[^]*, chosen on val<\/td>/)
       assert.include(page, "finetune: accuracy of each training batch")
+      assert.include(page, "Behind the mask, drawn</h2>")
+      assert.isAbove(report.seconds["completion"]!, 0)
+      const [completed] = yield* CompletionSample.read(run)
+      assert.strictEqual(completed!.shown.length, 8)
+      assert.include(page, completed!.shown[7]!.completed)
 
       yield* Results.save(run, results)
-      assert.strictEqual(readdirSync(join(run, "results")).length, results.length)
+      const kept = () => readdirSync(join(run, "results")).filter((name) => !name.startsWith("complete-")).length
+      assert.strictEqual(kept(), results.length)
       yield* Results.save(run, [{ ...results[0]!, settings: { other: true } }])
-      assert.strictEqual(readdirSync(join(run, "results")).length, results.length + 1)
+      assert.strictEqual(kept(), results.length + 1)
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
 })

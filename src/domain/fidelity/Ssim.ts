@@ -78,14 +78,16 @@ export const ssim = (a: ArrayLike<number>, b: ArrayLike<number>, size: Size, ran
     )
   }
   const [c1, c2] = [(K1 * range) ** 2, (K2 * range) ** 2]
+  const plane = new Float64Array(pixels)
+  const means = (x: ArrayLike<number>, y: ArrayLike<number> | undefined, from: number): Float64Array => {
+    for (let i = 0; i < pixels; i++) plane[i] = y === undefined ? x[from + i]! : x[from + i]! * y[from + i]!
+    return windows(plane, height, width)
+  }
   let sum = 0
   for (let channel = 0; channel < channels; channel++) {
     const from = channel * pixels
-    const meanOf = (value: (at: number) => number) =>
-      windows(Float64Array.from({ length: pixels }, (_, i) => value(from + i)), height, width)
-    const [ma, mb] = [meanOf((at) => a[at]!), meanOf((at) => b[at]!)]
-    const [aa, bb] = [meanOf((at) => a[at]! ** 2), meanOf((at) => b[at]! ** 2)]
-    const ab = meanOf((at) => a[at]! * b[at]!)
+    const [ma, mb] = [means(a, undefined, from), means(b, undefined, from)]
+    const [aa, bb, ab] = [means(a, a, from), means(b, b, from), means(a, b, from)]
     const similarity = ma.reduce((total, m, i) => {
       const n = mb[i]!
       const spread = aa[i]! - m ** 2 + bb[i]! - n ** 2

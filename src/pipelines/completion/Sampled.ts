@@ -1,7 +1,10 @@
 /** A completed set: its figures, and the pictures of a few images that are spread over it. */
 import { Effect } from "effect"
+import type * as Json from "../../domain/values/Json.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as CompletionSample from "../../layers/run/CompletionSample.ts"
+import * as FidelityResults from "../../layers/run/FidelityResults.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
 import { complete, type CompleteOptions, type CompletionFigures, type Networks } from "./Complete.ts"
 import * as CompletionPictures from "./CompletionPictures.ts"
 
@@ -45,7 +48,31 @@ export const of = Effect.fnUntraced(function*(
   return sampled
 })
 
-/** Makes what a run keeps of a completed set: its figures, and the first `count` of its pictures. */
+/** Makes the result that a run keeps of a completed set. `network` is the name of the pretrained network. */
+export const result = Effect.fnUntraced(function*(
+  networks: Networks,
+  set: Pick<ImageSet, "digest">,
+  sampled: Sampled,
+  network: string,
+  settings: Readonly<Record<string, Json.Json>>
+) {
+  const { masked, patches, ...figures } = sampled.figures
+  const { backbone, decoder } = networks
+  return yield* FidelityResults.make({
+    verb: "complete",
+    network,
+    ...figures,
+    digests: {
+      backbone: Weights.digest(backbone.tensors),
+      decoder: Weights.digest(decoder.tensors),
+      tokenizer: decoder.tokenizer,
+      images: set.digest
+    },
+    settings: { visible: "keep", masked, patches, ...settings }
+  })
+})
+
+/** Makes what a run keeps of a completed set to show: its figures, and the first `count` of its pictures. */
 export const sample = ({ figures, shown, side }: Sampled, count: number): CompletionSample.Sample => ({
   ...figures,
   side,

@@ -3,6 +3,7 @@ import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type { Json } from "../../domain/values/Json.ts"
 import type { Result } from "../../layers/run/Results.ts"
+import type { Html } from "./Html.ts"
 
 /**
  * One measured series. Curves of the same stage and metric share a chart, and `run` distinguishes them. `baseline` marks the
@@ -76,6 +77,8 @@ export interface PageData {
   readonly means: ReadonlyMap<number, Picture>
   readonly coded: ReadonlyArray<CodedImage>
   readonly masked: ReadonlyArray<MaskedImage>
+  /** The section of completed images, if the run has a pixel decoder. */
+  readonly completion?: Html
   /** Images by true class (row) and predicted class (column), in the order of the report's classes. */
   readonly confusion?: {
     readonly evaluation: string

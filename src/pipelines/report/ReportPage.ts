@@ -48,6 +48,7 @@ export const render = Effect.fn("patchword.ReportPage.render")(
     add(Codes.framed(page).length > 0, "matches", "Codes in their images", yield* Codes.examples(page))
     add(page.coded.length > 0, "images", "Images as codes", yield* Codes.images(page))
     add(page.masked.length > 0, "masks", "Behind the mask", yield* Codes.predictions(page))
+    if (page.completion !== undefined) add(true, "completion", "Behind the mask, drawn", page.completion)
     add(curves.length > 0, "training", "Training", Charts.figures(curves, 0))
     add(codebook.length > 0, "usage", "Use of the codebook", Charts.figures(codebook, curves.length))
     const links = [

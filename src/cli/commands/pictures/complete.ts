@@ -7,7 +7,6 @@ import { Images } from "../../../layers/images/Images.ts"
 import * as CompletionSample from "../../../layers/run/CompletionSample.ts"
 import * as FidelityResults from "../../../layers/run/FidelityResults.ts"
 import * as Results from "../../../layers/run/Results.ts"
-import * as Weights from "../../../layers/weights/Weights.ts"
 import * as Artifact from "../../../pipelines/artifacts/Artifact.ts"
 import * as CompletionView from "../../../pipelines/completion/CompletionView.ts"
 import * as Sampled from "../../../pipelines/completion/Sampled.ts"
@@ -93,19 +92,13 @@ export const complete = Command.make("complete", {
       }
       yield* write(figuresFile, `${JSON.stringify({ visible, ...figures, images }, null, 2)}\n`)
 
-      const { masked, patches, ...measured } = figures
-      const result = yield* FidelityResults.make({
-        verb: "complete",
-        network: backbone.provenance?.stage ?? "backbone",
-        ...measured,
-        digests: {
-          backbone: Weights.digest(backbone.tensors),
-          decoder: Weights.digest(decoder.tensors),
-          tokenizer: decoder.tokenizer,
-          images: set.digest
-        },
-        settings: { visible, masked, patches, ...ImagesFlags.recorded(given) }
-      })
+      const result = yield* Sampled.result(
+        { backbone, decoder, tokenizer },
+        set,
+        sampled,
+        backbone.provenance?.stage ?? "backbone",
+        { visible, ...ImagesFlags.recorded(given) }
+      )
       const kept = Option.isNone(runFolder) ? [] : [
         ...(yield* FidelityResults.save(runFolder.value, [result])),
         yield* CompletionSample.save(runFolder.value, Sampled.sample(sampled, KEPT))

@@ -143,7 +143,15 @@ export const tiny = new Preset({
     heads: 4,
     mlpRatio: 4,
     perceptual: 0,
-    optimizer: new OptimizerConfig({ ...tinyOptimizer, lr: 3e-3, betas: [0.9, 0.95], weightDecay: 0.05 }),
+    // 300 steps give 0.2 dB more, and take twice as long.
+    optimizer: new OptimizerConfig({
+      ...tinyOptimizer,
+      lr: 3e-3,
+      betas: [0.9, 0.95],
+      weightDecay: 0.05,
+      duration: 150,
+      warmup: 12
+    }),
     augment: new AugmentConfig({ ...tinyAugment, jitter: { brightness: 0, contrast: 0, saturation: 0 } })
   })
 })
