@@ -78,6 +78,11 @@ export const noted = (run: string, tags: ReadonlyArray<string>, notes: ReadonlyA
 /** A run with its stages, figures, tags and notes. */
 export const show = (run: Run): string => {
   const { computedOn, figures, notes, problems, stages, tags } = run
+  const said = stages.flatMap(({ continuedFrom, evaluation, last, stage }): ReadonlyArray<Row> => [
+    ...(last === undefined ? [] : [[`${stage}, last batch`, measures(last)] as const]),
+    ...(evaluation === undefined ? [] : [[`${stage}, evaluation`, measures(evaluation)] as const]),
+    ...(continuedFrom === undefined ? [] : [[`${stage}, from`, ContinuedFrom.show(continuedFrom)] as const])
+  ])
   return [
     ...rows([
       ["run", run.path],
@@ -106,13 +111,7 @@ export const show = (run: Run): string => {
         ])
       ])
     ]),
-    ...stages.flatMap(({ continuedFrom, evaluation, last, stage }) =>
-      rows([
-        [`${stage}, last batch`, measures(last)],
-        [`${stage}, evaluation`, measures(evaluation)],
-        [`${stage}, from`, continuedFrom && ContinuedFrom.show(continuedFrom)]
-      ])
-    ),
+    ...(said.length === 0 ? [] : ["", ...rows(said)]),
     ...(figures.length === 0 ? [] : [
       "",
       ...columns([

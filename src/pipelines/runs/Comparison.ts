@@ -28,6 +28,7 @@ import { Effect, type FileSystem, type Path } from "effect"
 import * as AccuracyDifference from "../../domain/evaluation/AccuracyDifference.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
+import * as Numbers from "../report/Numbers.ts"
 import type { Curve } from "../report/PageData.ts"
 import * as Figures from "./Figures.ts"
 import * as ReadRun from "./ReadRun.ts"
@@ -157,15 +158,13 @@ export const curves = Effect.fn("patchword.Comparison.curves")(
   }
 )
 
-const points = (share: number): string => `${share < 0 ? "−" : "+"}${(100 * Math.abs(share)).toFixed(1)}`
-
 /** Says in words what the difference of the run at `index` to the first run means. Empty for the first run, and if it is unknown. */
 export const verdict = ({ differences, figures }: FigureRow, index: number): string => {
   const found = differences[index]
   const [one, other] = [figures[0], figures[index]]
   if (found === undefined || one === undefined || other === undefined) return ""
   const { difference, interval: [low, high], isClear } = found
-  const measured = `${points(difference)} points, 95 %: ${points(low)} to ${points(high)}`
+  const measured = `${Numbers.points(difference)} points, 95 %: ${Numbers.points(low)} to ${Numbers.points(high)}`
   const differing = [
     ...(one.measuredOn !== other.measuredOn && one.measuredOn !== undefined && other.measuredOn !== undefined
       ? ["other images"]
