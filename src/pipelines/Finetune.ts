@@ -28,6 +28,7 @@ import { examineClassifier } from "./evaluate/Classify.ts"
 import * as Classifier from "./trained/Classifier.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Batches from "./training/Batches.ts"
+import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Start from "./training/Start.ts"
 
@@ -155,6 +156,8 @@ const data = Effect.fnUntraced(function*(
         ...(vit.dropPath > 0 ? { dropPath: DropPath.draw(rates, size, keyOf("dropPath", index)) } : {})
       }
     }),
+    sample: ({ images }: { readonly images: Parameters<typeof SampleBatch.images>[0] }) =>
+      SampleBatch.images(images, augment),
     used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
   }
 })

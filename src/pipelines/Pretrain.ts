@@ -24,6 +24,7 @@ import type * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Encoder from "./training/Encoder.ts"
 import * as Masking from "./training/Masking.ts"
+import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 
 /** Makes the step that pretrains a network to predict `codes` codes. `images` is the batch size. */
@@ -97,9 +98,18 @@ const data = Effect.fnUntraced(function*(
           : {})
       }
     }),
+    sample: (batch: Masked) => ({
+      ...SampleBatch.images(batch.images, augment),
+      ...SampleBatch.masked(batch, vit.grid)
+    }),
     used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
   }
 })
+
+/** The part of a batch that a sample is made of. */
+type Masked =
+  & { readonly images: Parameters<typeof SampleBatch.images>[0] }
+  & Parameters<typeof SampleBatch.masked>[0]
 
 /** Makes the state before the first step. */
 const initial = Effect.fnUntraced(function*(config: PretrainConfig, codes: number) {

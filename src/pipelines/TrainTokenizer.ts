@@ -23,6 +23,7 @@ import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import type * as Continuation from "./training/Continuation.ts"
 import * as GivenInCode from "./training/GivenInCode.ts"
+import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 
@@ -177,6 +178,7 @@ const data = (
         ...quantizer.draw?.((purpose) => keyOf(purpose, index), vectorsOf(config))
       }
     }),
+    sample: ({ images }: { readonly images: Parameters<typeof SampleBatch.images>[0] }) => SampleBatch.images(images),
     used: ({ images }: { readonly images: { readonly data: Float32Array } }) => recycle([images.data])
   }
 }

@@ -2,12 +2,18 @@
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
+import * as Files from "../../layers/files/Files.ts"
 import * as Notes from "../../layers/run/Notes.ts"
+import * as PlainPage from "../../pipelines/report/PlainPage.ts"
 import { best as bestOf } from "../../pipelines/runs/Best.ts"
 import * as Comparison from "../../pipelines/runs/Comparison.ts"
 import * as Registry from "../../pipelines/runs/Registry.ts"
+import * as Sample from "../../pipelines/runs/Sample.ts"
+import * as SampleView from "../../pipelines/runs/SampleView.ts"
 import * as Described from "../flags/Described.ts"
+import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
+import * as OutputFile from "../flags/OutputFile.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 import * as RunsText from "../terminal/RunsText.ts"
@@ -112,6 +118,41 @@ const best = Command.make("best", {
     ])
   )
 
+const batch = Command.make("batch", {
+  run,
+  ...EngineFlags.flags,
+  out: Flag.String("out").pipe(Described.optional("a page with the images, .html", "prints the shares alone")),
+  replace: OutputFile.replace,
+  json: Flags.json
+}, (given) =>
+  Effect.gen(function*() {
+    const { json, out, replace } = given
+    yield* Registry.read(given.run)
+    yield* OutputFile.check({ out, ending: ".html", replace })
+    yield* Effect.provide(Sample.predict(given.run), EngineFlags.layer(given))
+    const samples = yield* Sample.read(given.run)
+    if (Option.isSome(out)) {
+      const page = { title: "batch", heading: given.run, hasImages: true, main: yield* SampleView.render(samples) }
+      yield* (yield* Files.make).write(out.value, PlainPage.render(page))
+    }
+    const shares = samples.flatMap((sample) => Sample.shares(sample))
+    const page = Option.getOrUndefined(out)
+    if (json) return yield* Console.log(Print.json({ run: given.run, images: shares, page }))
+    yield* Console.log(
+      Print.columns([
+        ["stage", "step", "image", "masked", "predicted right", "by the weights after step"],
+        ...shares.map(({ image, masked, right, stage, step, weights }) =>
+          [stage, step, image, masked, right, weights].map(String)
+        )
+      ])
+    )
+  }).pipe(Failure.mapErrors)).pipe(
+    Command.withDescription(
+      "look at the present batch of a pretraining: predict the masked codes of some of its images with the newest checkpoint"
+    ),
+    Command.withExamples([{ command: "patchword runs batch runs/demo --out batch.html" }])
+  )
+
 /** Prints the tags and notes that a run has now. */
 const told = Effect.fnUntraced(function*(folder: string, json: boolean) {
   const { notes, tags } = yield* Notes.read(folder)
@@ -162,7 +203,7 @@ const note = Command.make("note", {
 /** The command. */
 export const runs = Command.make("runs").pipe(
   Command.withDescription(
-    "look at runs: runs list, runs show, runs diff, runs best, runs tag, runs note"
+    "look at runs: runs list, runs show, runs diff, runs best, runs batch, runs tag, runs note"
   ),
-  Command.withSubcommands([list, show, diff, best, tag, note])
+  Command.withSubcommands([list, show, diff, best, batch, tag, note])
 )

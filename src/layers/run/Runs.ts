@@ -17,6 +17,7 @@
  * | `health.json` | the last diagnosis of `patchword doctor` |
  * | `look/` | pictures of what the networks see; see `LookFolder` |
  * | `report.json`, `report.html` | the demo's report on them |
+ * | `samples/` | some images of the present batch of each stage, with their masks and codes; see `SampleBatch` |
  * | `notes.jsonl` | tags and notes of people; see `Notes` |
  * | `lock` | the process that uses the folder |
  *
@@ -86,6 +87,8 @@ export const evaluationsOf = (stage: string): string => `${stage}-validation`
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
 const STAGES = "stages"
+/** Folder of a run for some images of the present batch of each stage. */
+export const SAMPLES = "samples"
 /** Folder for the batches of failed steps. */
 const REPLAY = "replay/"
 
@@ -218,6 +221,11 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
         const name = `${REPLAY}${stage}-step-${step}`
         return Effect.as(store.writeBatch(stageWeights(name), batch), name)
       },
+      inFiles,
+      weighed
+    ),
+    saveSample: Effect.fn("patchword.Runs.saveSample")(
+      (stage: string, batch: Weights.Weights) => store.writeBatch(`${SAMPLES}/${stage}.safetensors`, batch),
       inFiles,
       weighed
     ),
@@ -399,6 +407,11 @@ export class Runs extends Context.Service<Runs, {
     step: number,
     batch: Weights.Weights
   ) => Effect.Effect<string, RunsError | Weights.WeightsError>
+  /** Saves some images of a stage's present batch, for those who look at the run. They replace the former ones. */
+  readonly saveSample: (
+    stage: string,
+    batch: Weights.Weights
+  ) => Effect.Effect<void, RunsError | Weights.WeightsError>
   readonly writeReport: (json: Json.Json, html: string) => Effect.Effect<void, RunsError>
 }>()("patchword/layers/Runs") {}
 

@@ -152,7 +152,7 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
       }
     }
   }
-  const hit = (cell: number) => truth[cell] === predicted[cell]
+  const hit = (cell: number) => truth[cell] === predicted?.[cell]
   const input = Pictures.cells(
     grid,
     size,
@@ -172,16 +172,22 @@ const masked = Effect.fnUntraced(function*(example: MaskedImage, means: PageData
     })
   const asked = Array.from({ length: grid.width * grid.height }, (_, cell) => cell).filter((cell) => mask[cell])
   const hits = asked.filter(hit).length
-  const right = `${hits} of ${asked.length} right`
-  return panels([
+  const right = predicted === undefined ? `${asked.length} masked` : `${hits} of ${asked.length} right`
+  const images: Array<readonly [string, Html]> = [
     ["masked", yield* show(input, `${name} with ${asked.length} patches masked`)],
-    ["true codes", yield* show(map(truth, false), `True codes of the masked patches of ${name}`)],
-    ["predicted", yield* show(map(predicted, true), `Predicted codes of the masked patches of ${name}: ${right}`)]
-  ], html`${name} <span class="muted">${right}</span>`)
+    ["true codes", yield* show(map(truth, false), `True codes of the masked patches of ${name}`)]
+  ]
+  if (predicted !== undefined) {
+    images.push([
+      "predicted",
+      yield* show(map(predicted, true), `Predicted codes of the masked patches of ${name}: ${right}`)
+    ])
+  }
+  return panels(images, html`${name} <span class="muted">${right}</span>`)
 })
 
 /** Renders the section of predictions behind the mask. */
-export const predictions = Effect.fnUntraced(function*(page: PageData) {
+export const predictions = Effect.fnUntraced(function*(page: Pick<PageData, "masked" | "means">) {
   const { masked: shown, means } = page
   const cards = yield* Effect.forEach(shown, (example) => masked(example, means))
   return html`<p>The task of pretraining is to predict the codes of masked patches from the rest of the image. Outlined patches are predicted correctly. A wrong code of nearly the same colour often means nearly the same.</p>

@@ -48,8 +48,8 @@ export interface MaskedImage {
   /** Not 0 for masked patches. */
   readonly mask: ArrayLike<number>
   readonly truth: ArrayLike<number>
-  /** The most probable code. It is read for masked patches only. */
-  readonly predicted: ArrayLike<number>
+  /** The most probable code. It is read for masked patches only. Absent if nobody has predicted yet. */
+  readonly predicted?: ArrayLike<number>
 }
 
 /** A work whose pictures the page shows. */

@@ -236,6 +236,11 @@ export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1
   /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
   /**
+   * Copies what the run keeps of a batch, for those who look at it, before `used` receives the batch. It is called after the first
+   * step of a process, and at checkpoints. See `SampleBatch`.
+   */
+  readonly sample?: (batch: HostOf<B>) => Weights.Tensors
+  /**
    * Returns the row of a step in the log; by default all metrics that are one number. The log adds {@link columns}, so no metric
    * has one of their names. If an update takes several steps, only the last one has a `gradientNorm`: that of the mean gradient.
    */

@@ -104,6 +104,8 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E
   readonly batch: (step: number) => Effect.Effect<HostOf<B>, E2, R2>
   /** Receives each batch after its step, when it is no longer used. */
   readonly used?: (batch: HostOf<B>) => void
+  /** Copies what the run keeps of a batch, for those who look at it. It is called for few steps, before `used`. */
+  readonly sample?: (batch: HostOf<B>) => Weights.Tensors
   /** Returns the metrics of a step, for the progress display and the log. */
   readonly measure: (
     metrics: HostOf<M>,
@@ -228,19 +230,14 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
 
 const digestOf = (config: Json.Json): string => Files.sha256(Json.canonical(config))
 
-/** Saves the batch of a failed step for replay. Returns its name in the run. */
-const saveBatch = Effect.fnUntraced(function*(
+/** Says where the batch of a step comes from. */
+const provenanceOf = (
   { config, dataDigest, seed, stage }: Pick<Weights.Provenance, "stage" | "dataDigest" | "seed"> & {
     readonly config: Json.Json
   },
   step: number,
-  batch: object,
   computedOn: ComputedOn.History
-) {
-  const configDigest = digestOf(config)
-  const provenance = new Weights.Provenance({ stage, configDigest, dataDigest, step, computedOn, seed })
-  return yield* (yield* Runs).saveBatch(stage, step, Weights.make(Weights.flatten(batch), provenance))
-})
+) => new Weights.Provenance({ stage, configDigest: digestOf(config), dataDigest, step, computedOn, seed })
 
 /**
  * Takes all remaining steps of a stage. Returns its last state, and the engines of all steps.
@@ -317,7 +314,8 @@ export const train = Effect.fn("patchword.train")(
     yield* Effect.addFinalizer(() => time)
 
     const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
-      const name = yield* saveBatch(options, number, batch, computedOn)
+      const kept = Weights.make(Weights.flatten(batch), provenanceOf(options, number, computedOn))
+      const name = yield* runs.saveBatch(stage, number, kept)
       // Of a step that only gave no finite loss, the state is that of the step before.
       if (reason._tag === "NonFinite") yield* save(logged)
       return yield* new TrainingError({ stage, step: number, batch: name, reason })
@@ -331,6 +329,12 @@ export const train = Effect.fn("patchword.train")(
       logged = number
       return { metrics, row }
     })
+    // Nobody needs it to go on, so a full disk does not stop the stage here.
+    const show = (number: number, sample: Weights.Tensors | undefined) =>
+      sample === undefined ? Effect.void : Effect.ignore(
+        runs.saveSample(stage, Weights.make(sample, provenanceOf(options, number, computedOn))),
+        { log: true }
+      )
     // A step is in the state and in the log, or in neither: nobody is interrupted between the two.
     const take = Effect.fnUntraced(function*(step: Begun<B, M>) {
       const { batch, metrics, number } = step
@@ -343,6 +347,7 @@ export const train = Effect.fn("patchword.train")(
       const { batch, bytes, number, secondsWaitedForData } = step
       const { metrics: taken, row: metrics } = yield* take(step)
       if (options.watch !== undefined) yield* options.watch({ step: number, batch, metrics: taken })
+      const sample = number === start + 1 || isSaved(number) ? options.sample?.(batch) : undefined
       options.used?.(batch)
       const imagesPerSecond = (number - start) * batchSize / (yield* timing.seconds)
       yield* recorder.step({
@@ -358,6 +363,7 @@ export const train = Effect.fn("patchword.train")(
         yield* save(logged)
         yield* recordMemory
       }
+      yield* show(number, sample)
       yield* timing.done(bytes)
       // For those who look at the run while it trains.
       if (timing.due()) yield* time

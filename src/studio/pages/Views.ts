@@ -3,6 +3,8 @@ import { Effect, type FileSystem, type Path } from "effect"
 import type { Told } from "../../domain/values/TaggedError.ts"
 import type { Html } from "../../pipelines/report/Html.ts"
 import * as RunCurves from "../../pipelines/runs/RunCurves.ts"
+import * as Sample from "../../pipelines/runs/Sample.ts"
+import * as Batch from "./Batch.ts"
 import type { Page } from "./Frame.ts"
 import * as Missing from "./Missing.ts"
 import type { Module } from "./Modules.ts"
@@ -36,6 +38,11 @@ const training: View = {
 export const all: ReadonlyArray<View> = [
   plain("overview", "Overview", ({ run }) => Effect.succeed(Overview.render(run))),
   training,
+  plain(
+    "batch",
+    "Batch",
+    ({ run }) => Effect.flatMap(Sample.read(run.path), (samples) => Batch.render(samples, run.path))
+  ),
   plain("report", "Report", ({ id, links, run }) => Reported.render(run, links.report?.(id)))
 ]
 
