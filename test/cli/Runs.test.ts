@@ -21,11 +21,11 @@ const refused = (...args: ReadonlyArray<string>) =>
 describe("patchword runs", () => {
   beforeAll(() => {
     const log = { "log.jsonl": rows([...steps("tokenizer", 1, 20), ...steps("pretrain", 1, 5)]) }
-    run(one, { ...log, lock: lock(process.pid), "results/a.json": result() })
+    run(one, { ...log, lock: lock(process.pid), "results/probe-a.json": result() })
     run(two, {
       ...log,
       "config.json": { tokenizer: { optimizer: { batchSize: 8, unit: "steps", duration: 20, lr: 0.01 } } },
-      "results/a.json": result({ top1: 0.46, interval: [0.42, 0.5] })
+      "results/probe-a.json": result({ top1: 0.46, interval: [0.42, 0.5] })
     })
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -83,7 +83,7 @@ describe("follow", () => {
 
       write(place, {
         "checkpoints/pretrain/step-00002000/state.json": {},
-        "results/a.json": result(),
+        "results/probe-a.json": result(),
         "timings.jsonl": rows([{ stage: "pretrain", step: 2003, seconds: 10, steps: 2003, total: 3000, batchSize: 16 }])
       })
       const news = yield* next(4)

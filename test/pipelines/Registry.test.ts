@@ -94,9 +94,10 @@ describe("Registry", () => {
         "log.jsonl": `${rows(steps("pretrain", 1, 3))}garbage\n\u0000\n${rows(steps("pretrain", 4, 4))}{"stage":"pretr`,
         "timings.jsonl": "x\n",
         "notes.jsonl": "[\n",
-        "results/a.json": result(),
-        "results/b.json": "{}",
-        "results/.tmp-1-c.json": "{"
+        "results/probe-a.json": result(),
+        "results/probe-b.json": "{}",
+        "results/.tmp-1-probe-c.json": "{",
+        "results/other.json": "{"
       })
       const before = contents(odd)
       const found = yield* Registry.read(odd)
@@ -109,7 +110,7 @@ describe("Registry", () => {
         const name of [
           "environment.json",
           "report.json",
-          "results/b.json",
+          "results/probe-b.json",
           "log.jsonl has 2 lines",
           "timings.jsonl",
           "notes"
@@ -194,13 +195,17 @@ describe("Registry", () => {
       const one = at("pair", "one")
       const two = at("pair", "two")
       const log = { "log.jsonl": rows(steps("pretrain", 1, 3)) }
-      run(one, { ...log, "results/a.json": result(), "results/b.json": result({ split: "far", images: 300 }) })
+      run(one, {
+        ...log,
+        "results/probe-a.json": result(),
+        "results/probe-b.json": result({ split: "far", images: 300 })
+      })
       run(two, {
         ...log,
         "config.json": { pretrain: { optimizer: { batchSize: 16, unit: "epochs", duration: 3, lr: 0.004 } } },
         "environment.json": { node: "v23", cores: 2 },
-        "results/a.json": result({ top1: 0.47, interval: [0.43, 0.51] }),
-        "results/b.json": result({
+        "results/probe-a.json": result({ top1: 0.47, interval: [0.43, 0.51] }),
+        "results/probe-b.json": result({
           split: "far",
           top1: 0.6,
           interval: [0.57, 0.63],
@@ -233,14 +238,38 @@ describe("Registry", () => {
       assert.strictEqual(error[Runtime.errorExitCode], 66)
     })))
 
+  it.effect("has the figures of drawn pictures, in their units", () =>
+    provided(Effect.gen(function*() {
+      const drawn = (psnr: number) => ({
+        verb: "decoder",
+        network: "decoder",
+        split: "val",
+        images: 10,
+        methods: { decoder: { psnr: { mean: psnr, interval: [psnr - 1, psnr + 1] }, ssim: { mean: 0.5 } } },
+        digests: { images: "i" },
+        settings: {},
+        computedOn: result().computedOn,
+        patchword: "0.1.0"
+      })
+      run(at("drawn", "one"), { "results/decoder-val-1.json": drawn(20) })
+      run(at("drawn", "two"), { "results/decoder-val-2.json": drawn(25) })
+      const { figures } = yield* Comparison.diff([at("drawn", "one"), at("drawn", "two")])
+      assert.deepStrictEqual(figures.map(({ name }) => name), [
+        "decoder/decoder/val/decoder/psnr",
+        "decoder/decoder/val/decoder/ssim"
+      ])
+      assert.match(Comparison.verdict(figures[0]!, 1), /^\+5, 95 %: \+3\.586 to \+6\.414: a clear difference$/)
+      assert.strictEqual((yield* best([at("drawn")], "decoder/psnr"))[0]!.figure.value, 25)
+    })))
+
   it.effect("compares only equal settings where a run has several", () =>
     provided(Effect.gen(function*() {
       const knn = (neighbours: number, top1: number) => ({
         ...result({ verb: "knn", top1, interval: [top1 - 0.05, top1 + 0.05] }),
         settings: { config: {}, neighbours }
       })
-      run(at("knn", "one"), { "results/a.json": knn(5, 0.3), "results/b.json": knn(20, 0.4) })
-      run(at("knn", "two"), { "results/a.json": knn(20, 0.5) })
+      run(at("knn", "one"), { "results/knn-a.json": knn(5, 0.3), "results/knn-b.json": knn(20, 0.4) })
+      run(at("knn", "two"), { "results/knn-a.json": knn(20, 0.5) })
       const { figures } = yield* Comparison.diff([at("knn", "one"), at("knn", "two")])
       assert.deepStrictEqual(figures.map(({ figures, name }) => [name, ...figures.map((one) => one?.value)]), [
         ["knn/pretrain/val (k 20)", 0.4, 0.5],

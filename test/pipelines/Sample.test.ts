@@ -91,5 +91,5 @@ describe("a sample of the present batch", () => {
       const error = yield* Effect.flip(Sample.read(join(folder, "run")))
       assert.include(error.message, damaged)
       assert.strictEqual(error[Runtime.errorExitCode], 65)
-    }).pipe(Effect.provide(engine), Effect.provide(NodeServices.layer)))
+    }).pipe(Effect.provide(Layer.merge(engine, NodeServices.layer))))
 })

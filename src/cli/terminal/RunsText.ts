@@ -56,8 +56,11 @@ const number = (value: number): string => String(Number(value.toPrecision(4)))
 const value = (figure: Figure | undefined): string =>
   figure === undefined ? "" : figure.share ? `${Print.percent(figure.value)} %` : number(figure.value)
 
-const interval = ({ interval: found }: Figure): string =>
-  found === undefined ? "" : `${Print.percent(found[0])} to ${Print.percent(found[1])} %`
+const interval = ({ interval: found, share }: Figure): string => {
+  if (found === undefined) return ""
+  const [low, high] = found.map(share ? Print.percent : number)
+  return `${low} to ${high}${share ? " %" : ""}`
+}
 
 const measures = (measured: Readonly<Record<string, number>> | undefined): string =>
   Object.entries(measured ?? {}).map(([name, one]) => `${name} ${number(one)}`).join(", ")

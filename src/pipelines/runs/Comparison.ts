@@ -158,13 +158,16 @@ export const curves = Effect.fn("patchword.Comparison.curves")(
   }
 )
 
+const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Numbers.short(Math.abs(value))}`
+
 /** Says in words what the difference of the run at `index` to the first run means. Empty for the first run, and if it is unknown. */
 export const verdict = ({ differences, figures }: FigureRow, index: number): string => {
   const found = differences[index]
   const [one, other] = [figures[0], figures[index]]
   if (found === undefined || one === undefined || other === undefined) return ""
   const { difference, interval: [low, high], isClear } = found
-  const measured = `${Numbers.points(difference)} points, 95 %: ${Numbers.points(low)} to ${Numbers.points(high)}`
+  const show = other.share ? Numbers.points : signed
+  const measured = `${show(difference)}${other.share ? " points" : ""}, 95 %: ${show(low)} to ${show(high)}`
   const differing = [
     ...(one.measuredOn !== other.measuredOn && one.measuredOn !== undefined && other.measuredOn !== undefined
       ? ["other images"]

@@ -3,6 +3,7 @@ import * as Metrics from "../../domain/evaluation/Metrics.ts"
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
+import type { Result as Fidelity } from "../../layers/run/FidelityResults.ts"
 import type { Result } from "../../layers/run/Results.ts"
 import * as Chosen from "../report/Chosen.ts"
 import type { Figure } from "./Run.ts"
@@ -22,6 +23,31 @@ export const ofResult = (result: Result): Figure => {
     images,
     measuredOn: digests.images
   }
+}
+
+/** Returns the figures of a result about drawn pictures: PSNR and SSIM of each way to draw, and the accuracy of predicted codes. */
+export const ofFidelity = (result: Fidelity): ReadonlyArray<Figure> => {
+  const { codeAccuracy, digests, images, methods, network, settings, split, verb } = result
+  const name = `${verb}/${network}/${split}`
+  const measured = {
+    settings: Files.sha256(Json.canonical(settings)).slice(0, 8),
+    images,
+    ...(digests["images"] === undefined ? {} : { measuredOn: digests["images"] })
+  }
+  return [
+    ...(codeAccuracy === undefined
+      ? []
+      : [{ name: `${name}/codeAccuracy`, value: codeAccuracy, share: true, ...measured }]),
+    ...Object.entries(methods).flatMap(([method, estimates]) =>
+      Object.entries(estimates).map(([measure, { interval, mean }]): Figure => ({
+        name: `${name}/${method}/${measure}`,
+        value: mean,
+        share: false,
+        ...(interval === undefined ? {} : { interval }),
+        ...measured
+      }))
+    )
+  ]
 }
 
 // In the report, the three evaluations stand for each set of images.
@@ -67,12 +93,11 @@ export const ofReport = (report: Report.Report): ReadonlyArray<Figure> => [
   )
 ]
 
-/** Joins the figures of results and of a report. Of the same figure, that of the result is kept, since it knows its settings. */
+/** Joins the figures of results and those of a report. Of the same figure, that of the result is kept, since it knows its settings. */
 export const join = (
-  results: ReadonlyArray<Result>,
+  measured: ReadonlyArray<Figure>,
   report: Report.Report | undefined
 ): ReadonlyArray<Figure> => {
-  const measured = results.map(ofResult)
   const names = new Set(measured.map(({ name }) => name))
   const reported = report === undefined ? [] : ofReport(report)
   return [...reported.filter(({ name }) => !names.has(name)), ...measured].toSorted((a, b) =>

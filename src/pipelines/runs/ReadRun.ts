@@ -5,12 +5,13 @@ import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import * as FidelityResults from "../../layers/run/FidelityResults.ts"
 import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, evaluationsOf, type Row } from "../../layers/run/Runs.ts"
 import * as Figures from "./Figures.ts"
 import * as Rows from "./Rows.ts"
-import type { Run, StageState, State } from "./Run.ts"
+import type { Figure, Run, StageState, State } from "./Run.ts"
 import { NoRun, type RunFolderError, within } from "./RunFolderError.ts"
 import * as Timings from "./Timings.ts"
 
@@ -59,6 +60,18 @@ interface Parts {
   readonly failed: ReadonlyMap<string, number>
   /** True if the run is a demo: it is done when its report is there. */
   readonly isDemo: boolean
+}
+
+type Parse = (text: string) => Effect.Effect<ReadonlyArray<Figure>, Results.NoResult>
+
+const parseResult: Parse = (text) => Effect.map(Results.parse(text), (result) => [Figures.ofResult(result)])
+const parseFidelity: Parse = (text) => Effect.map(FidelityResults.parse(text), Figures.ofFidelity)
+
+/** Returns the function that reads the figures of a file of results; undefined for other files. */
+const parserOf = (name: string): Parse | undefined => {
+  const isOf = (verbs: ReadonlyArray<string>) => verbs.some((verb) => name.startsWith(`${verb}-`))
+  if (!name.endsWith(".json")) return undefined
+  return isOf(Results.Verb.literals) ? parseResult : isOf(FidelityResults.Verb.literals) ? parseFidelity : undefined
 }
 
 /** Reads what may be missing, or about to be replaced. Other failures are told, and `otherwise` is returned. */
@@ -177,12 +190,11 @@ export const read = Effect.fn("patchword.Registry.read")(
     const environment = (yield* parsed("environment.json", parseEnvironment)) ?? {}
     const report = yield* parsed("report.json", parseReport)
     const folder = at(Results.FOLDER)
-    const kept = (yield* tolerant(Files.onFailure(folder)(fs.readDirectory(folder)), []))
-      .filter((name) => /^[^.].*\.json$/.test(name))
-    const results = yield* Effect.forEach(
-      kept.toSorted(),
-      (name) => parsed(path.join(Results.FOLDER, name), Results.parse)
-    )
+    const kept = yield* tolerant(Files.onFailure(folder)(fs.readDirectory(folder)), [])
+    const measured = yield* Effect.forEach(kept.toSorted(), (name) => {
+      const parse = parserOf(name)
+      return parse === undefined ? Effect.succeed(undefined) : parsed(path.join(Results.FOLDER, name), parse)
+    })
     const noted = yield* tolerant(
       Notes.read(run),
       { tags: [], notes: [], damaged: 0 }
@@ -239,7 +251,7 @@ export const read = Effect.fn("patchword.Registry.read")(
       changed: iso(changed.reduce((a, b) => Math.max(a, b), 0)),
       seconds: stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
       stages,
-      figures: Figures.join(results.flatMap((result) => result === undefined ? [] : [result]), report),
+      figures: Figures.join(measured.flatMap((figures) => figures ?? []), report),
       config,
       machine,
       computedOn,
