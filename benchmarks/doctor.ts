@@ -5,11 +5,13 @@
  * * `healthy`: the preset tiny;
  * * `plain`: plain VQ without l2 normalisation;
  * * `batch`: k-means off, no revival, and batches of two images;
+ * * `revived`: k-means off and batches of two images, with the revival of the preset, which keeps them healthy;
+ * * `gradient`: codes that learn by gradient on the unit sphere;
  * * `published`: the preset tiny without revival, as the published method;
  * * `random`: the preset tiny without k-means.
  *
  * `small` is an encoder of one block of width 64 in place of the preset's three of width 128. Each run is trained on emoji for a short
- * time in a folder of its own, `batch` three times as long as the others. It is diagnosed without images, on images, and by the watch of
+ * time in a folder of its own, `batch` and `revived` three times as long as the others. It is diagnosed without images, on images, and by the watch of
  * its training. The benchmark prints a line of JSON for each run, and ends with 1 if a healthy run is accused or an ill one gets another
  * first cause.
  */
@@ -68,6 +70,15 @@ const kinds: Readonly<Record<string, Kind>> = {
     changes: { codebook: { kmeans: false, revival: null }, optimizer: { batchSize: 2 } },
     longer: 3,
     illness: "collapseOfTinyBatch"
+  },
+  revived: {
+    changes: { codebook: { kmeans: false }, optimizer: { batchSize: 2 } },
+    longer: 3,
+    illness: undefined
+  },
+  gradient: {
+    changes: { codebook: { decay: null, revival: null, quantizer: { kind: "gradient", commitment: 1 } } },
+    illness: undefined
   },
   published: { changes: { codebook: { revival: null } }, illness: undefined },
   random: { changes: { codebook: { kmeans: false } }, illness: undefined }

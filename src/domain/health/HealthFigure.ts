@@ -62,8 +62,8 @@ export interface HealthFigure {
 
 /** The runs that all bands are from. */
 export const MEASURED_ON =
-  "bands are from short runs on emoji with the sizes of the preset tiny and smaller (npm run bench -- doctor), and from a run of the " +
-  "demo; other data and sizes may have others"
+  "bands are from ten healthy and twenty ill tokenizers, trained on emoji for 100 to 300 steps (npm run bench -- doctor), and from a " +
+  "run of the demo; other data and sizes may have others"
 
 /** All figures. */
 export const all: Readonly<Record<Name, HealthFigure>> = {
@@ -170,7 +170,7 @@ export const all: Readonly<Record<Name, HealthFigure>> = {
     title: "spread of features",
     unit: "number",
     meaning: "The standard deviation of features of unit length, times the root of their width: 0 when all are alike.",
-    band: { least: 0.15 }
+    band: { least: 0.35 }
   },
   featureRank: {
     title: "rank of features",
