@@ -8,7 +8,6 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { Browser as Chromium, Page } from "playwright-core"
 import sharp from "sharp"
-import type * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import { type AtlasLinks, cssUrl } from "../../src/pipelines/atlas/views/AtlasLinks.ts"
 import * as AtlasStyle from "../../src/pipelines/atlas/views/AtlasStyle.ts"
@@ -18,79 +17,8 @@ import * as ImageCodes from "../../src/pipelines/atlas/views/ImageCodes.ts"
 import * as MapPage from "../../src/pipelines/atlas/views/MapPage.ts"
 import type { Html } from "../../src/pipelines/report/Html.ts"
 import { style } from "../../src/pipelines/report/Style.ts"
+import { atlas, CODES, HOSTILE } from "./atlasSample.ts"
 import * as Browser from "./browser.ts"
-
-const CODES = 600
-const HOSTILE = "</ol><script>document.title = 'taken over'</script>"
-
-const int32 = (shape: ReadonlyArray<number>, of: (at: number) => number): Safetensors.Tensor => ({
-  dtype: "int32",
-  shape,
-  data: Int32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, at) => of(at))
-})
-const float32 = (shape: ReadonlyArray<number>, of: (at: number) => number): Safetensors.Tensor => ({
-  dtype: "float32",
-  shape,
-  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, at) => of(at))
-})
-
-const listed = (name: string) => ({
-  [`${name}.images`]: int32([CODES, 2], (at) => at % 7),
-  [`${name}.patches`]: int32([CODES, 2], (at) => at % 4),
-  [`${name}.values`]: float32([CODES, 2], (at) => at / 10)
-})
-
-const identity = {
-  format: 1,
-  tokenizer: "0",
-  split: "val",
-  images: "0",
-  imageSize: 16,
-  patchSize: 8,
-  view: {},
-  lists: { nearest: 2, farthest: 2, misses: 2, sample: 2 },
-  keepsImages: true,
-  countsClasses: true
-} as const
-
-const atlas: Atlas.Atlas = {
-  folder: "none",
-  index: {
-    ...identity,
-    grid: { height: 2, width: 2 },
-    classes: ["cat", HOSTILE],
-    figures: {
-      images: 7,
-      patches: 28,
-      codes: CODES,
-      used: CODES - 1,
-      perplexity: 12,
-      mutualInformation: { bits: 0.5, classEntropy: 1, codeEntropy: 3, normalised: 0.5 }
-    },
-    window: 16,
-    map: "PCA",
-    arrays: "0",
-    computedOn: [],
-    patchword: "0"
-  },
-  tensors: {
-    counts: int32([CODES], (code) => code === 9 ? 0 : 1 + code % 50),
-    positions: int32([CODES, 4], (at) => at % 5),
-    labels: int32([7], (at) => at % 2),
-    colours: float32([CODES, 3], (at) => at % 255),
-    ...listed("nearest"),
-    ...listed("farthest"),
-    ...listed("misses"),
-    ...listed("sample"),
-    "neighbours.codes": int32([CODES, 3], (at) => (Math.floor(at / 3) + 1 + at % 3) % CODES),
-    "neighbours.cosines": float32([CODES, 3], (at) => 1 - at % 3 / 4),
-    map: float32([CODES, 2], (at) => (at % 2 === 0 ? Math.floor(at / 2) % 30 : Math.floor(at / 60)) / 30),
-    "classes.bits": float32([CODES], (code) => code / CODES),
-    "classes.classes": int32([CODES, 1], (code) => code % 2),
-    "classes.counts": int32([CODES, 1], () => 1),
-    "classes.totals": int32([2], () => 14)
-  }
-}
 
 class Fixture
   extends Context.Service<Fixture, { readonly browser: Chromium; readonly links: AtlasLinks }>()("Fixture")
@@ -200,7 +128,7 @@ describe("pages of an atlas", () => {
         const found = yield* Effect.promise(() =>
           code.page.evaluate(() => ({
             headings: [...document.querySelectorAll("h3")].map(({ textContent }) => textContent),
-            images: [...document.querySelectorAll<HTMLAnchorElement>(".tiles a")].map(({ hash }) => hash),
+            images: [...document.querySelectorAll<HTMLAnchorElement>(".windows a")].map(({ hash }) => hash),
             cells: document.querySelectorAll(".places rect").length,
             classes: [...document.querySelectorAll("tbody th")].map(({ textContent }) => textContent)
           }))

@@ -1,16 +1,17 @@
 /** The style of the pages of an atlas, in addition to that of all pages. */
 
 export const style = `
+h2 .swatch { display: inline-block; vertical-align: -.2em }
 .search { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; align-items: baseline; margin: 0 0 1.5rem }
 .search[hidden] { display: none }
 .search input, .search select { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 6px; background: var(--raised); color: var(--ink) }
 .search output { color: var(--muted); font-size: .875rem }
 .atlas.whole > li { content-visibility: auto; contain-intrinsic-size: auto 29rem auto 1.6rem; min-height: 1.6rem }
 .atlas.whole > li[hidden] { display: none }
-.tiles, .mosaic { margin: 0; padding: 0; list-style: none }
-.tiles { display: flex; flex-wrap: wrap; gap: .75rem }
-.tiles li { font-size: .75rem }
-.tile { display: block; width: min(calc(var(--side) * 2px), 160px); aspect-ratio: 1; border-radius: 4px; overflow: hidden;
+.windows, .mosaic { margin: 0; padding: 0; list-style: none }
+.windows { display: flex; flex-wrap: wrap; gap: .75rem }
+.windows li { font-size: .75rem }
+.window { display: block; width: min(calc(var(--side) * 2px), 160px); aspect-ratio: 1; border-radius: 4px; overflow: hidden;
   background-image: var(--picture); background-repeat: no-repeat; image-rendering: pixelated;
   --zoom: calc(min(var(--side) * 2px, 160px) / var(--side));
   background-size: auto 100%; background-position: calc(var(--i) * -1 * (var(--side) + 1) * var(--zoom)) 0 }

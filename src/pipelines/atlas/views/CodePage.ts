@@ -11,10 +11,10 @@ type List = "nearest" | "farthest" | "misses"
 /** Renders patches in their images. Each is a part of one picture, and links to its image. */
 const tiles = (atlas: Atlas.Atlas, code: Atlas.Code, list: List, links: AtlasLinks): Html => {
   const { keepsImages, window } = atlas.index
-  return html`<ul class="tiles" style="--side:${window};--picture:${cssUrl(links.picture(list, code.code))}">${
+  return html`<ul class="windows" style="--side:${window};--picture:${cssUrl(links.picture(list, code.code))}">${
     code.lists[list].map(({ image, patch, value }, i) => {
       const name = `image ${image}, patch ${patch}`
-      const tile = html`<span class="tile" role="img" aria-label="${name}" style="--i:${i}"></span>`
+      const tile = html`<span class="window" role="img" aria-label="${name}" style="--i:${i}"></span>`
       const shown = keepsImages ? html`<a href="${links.image(image)}" title="${name}">${tile}</a>` : tile
       return html`<li>${shown}<span class="muted">${Numbers.short(value)}</span></li>`
     })
