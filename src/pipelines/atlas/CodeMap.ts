@@ -40,7 +40,7 @@ export const of = Effect.fnUntraced(function*(vectors: Float32Array, width: numb
   const size = vectors.length / width
   if (size < FEWEST) return scaled(onCircle(size))
   const { UMAP } = yield* Effect.promise(() => import("umap-js"))
-  const others = Math.min(NEIGHBOURS, size) - 1
+  const others = Math.min(NEIGHBOURS, size - 1) - 1
   const { codes, cosines } = CodeNeighbours.of(vectors, width, others)
   const rows = Array.from({ length: size }, (_, code) => [code * others, (code + 1) * others] as const)
   const umap = new UMAP({
