@@ -238,8 +238,8 @@ export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyAr
       illness: "collapsedFeatures",
       title: "all images have nearly the same feature",
       cause: aggregation === null
-        ? "Nothing that tells images apart reaches the features."
-        : "The class token does not tell images apart. The aggregation head predicts codes without it.",
+        ? "Nothing that tells images apart reaches the features. The network has hardly learned."
+        : "The class token does not tell images apart. The network has hardly learned, or its aggregation head predicts codes without it.",
       evidence: told(figures, [...alike, ...low]),
       change: [
         ...rate,

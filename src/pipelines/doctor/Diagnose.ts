@@ -168,19 +168,20 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
 const examined = Effect.fnUntraced(
   function*<E, R>(run: string, images: HealthReport.HealthReport["images"], looks: Looks<E, R>) {
     yield* Effect.annotateCurrentSpan("patchword.run", run)
-    const states = yield* RunState.read(run)
     const log = yield* RunState.readLog(run)
-    const stages: Array<HealthReport.StageHealth> = []
     let entropy: number | undefined
-    for (const state of states) {
-      const rows = log.get(state.stage) ?? []
-      const { network } = state
-      const health: HealthReport.StageHealth = network._tag === "Tokenizer"
-        ? yield* ofTokenizer(state, network, rows, looks)
-        : yield* ofBackbone(state, network, rows, entropy, looks)
-      entropy = health.figures.find(({ name }) => name === "entropy")?.value ?? entropy
-      stages.push(health)
-    }
+    const stages = yield* RunState.each(
+      run,
+      Effect.fnUntraced(function*(state: RunState.RunState) {
+        const rows = log.get(state.stage) ?? []
+        const { network } = state
+        const health: HealthReport.StageHealth = network._tag === "Tokenizer"
+          ? yield* ofTokenizer(state, network, rows, looks)
+          : yield* ofBackbone(state, network, rows, entropy, looks)
+        entropy = health.figures.find(({ name }) => name === "entropy")?.value ?? entropy
+        return health
+      })
+    )
     const report: HealthReport.HealthReport = {
       version: 1,
       patchword: version,

@@ -73,8 +73,8 @@ const checked = (network: RunState["network"], source: string) => {
   return isOwn ? Effect.void : Effect.fromResult(Network.check(network, network.tensors, source))
 }
 
-/** Reads the states of a run's tokenizers and pretrained networks, tokenizers first. The run is only read, and may still be training. */
-export const read = Effect.fnUntraced(function*(run: string) {
+/** Opens the files of a run, to read one state at a time. */
+const opened = Effect.fnUntraced(function*(run: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const isThere = (name: string) => Effect.orElseSucceed(fs.exists(name), () => false)
@@ -83,45 +83,66 @@ export const read = Effect.fnUntraced(function*(run: string) {
     Effect.orElseSucceed(fs.readDirectory(path.join(run, folder)), (): ReadonlyArray<string> => [])
   const finished = (yield* namesIn("stages")).flatMap((name) => /^([^.].*)\.safetensors$/.exec(name)?.[1] ?? [])
   const begun = (yield* namesIn("checkpoints")).filter((name) => !name.startsWith("."))
-  const stages = [...new Set([...finished, ...begun])].toSorted()
   const checkpoints = yield* Checkpoints.reading(path.join(run, "checkpoints"))
+  const stepsOf = (stage: string) => begun.includes(stage) ? checkpoints.steps(stage) : Effect.succeed([])
+  const fileOf = (stage: string) => path.join(run, "stages", `${stage}.safetensors`)
 
-  const ofStage = Effect.fnUntraced(function*(stage: string) {
-    const steps = begun.includes(stage) ? yield* checkpoints.steps(stage) : []
-    const weightsAt = (step: number) => checkpoints.read(stage, step)
-    const older = Effect.fnUntraced(function*(step: number) {
-      const before = steps.findLast((one) => one < step)
-      return before === undefined
-        ? {}
-        : { before: { step: before, tensors: official((yield* weightsAt(before)).weights) } }
-    })
+  /** The model and the step of a stage, without its arrays; undefined if it is of another kind, or has no state yet. */
+  const about = Effect.fnUntraced(function*(stage: string) {
     if (finished.includes(stage)) {
-      const file = path.join(run, "stages", `${stage}.safetensors`)
-      const known = Option.getOrUndefined(yield* Weights.readProvenance(file))
-      if (known?.model === undefined || known.model._tag === "Classifier") return []
-      const { tensors } = yield* Weights.read(file)
-      const network = { ...known.model, tensors }
-      yield* checked(network, file)
-      const state: RunState = { stage, step: known.step, finished: true, network, ...(yield* older(known.step)) }
-      return [state]
+      const known = Option.getOrUndefined(yield* Weights.readProvenance(fileOf(stage)))
+      const model = known?.model
+      return known === undefined || model === undefined || model._tag === "Classifier"
+        ? undefined
+        : { stage, step: known.step, finished: true, model }
     }
-    const step = steps.at(-1)
-    if (step === undefined) return []
-    const { config, weights } = yield* weightsAt(step)
-    const tensors = official(weights)
-    const model = modelOf(config, tensors)
-    if (model === undefined) return []
-    const network = { ...model, tensors }
-    yield* checked(network, `step ${step} of ${stage}`)
-    const state: RunState = { stage, step, finished: false, network, ...(yield* older(step)) }
-    return [state]
+    const step = (yield* stepsOf(stage)).at(-1)
+    if (step === undefined) return undefined
+    const { config, weights } = yield* checkpoints.read(stage, step)
+    const model = modelOf(config, official(weights))
+    return model && { stage, step, finished: false, model }
   })
 
-  const states = (yield* Effect.forEach(stages, ofStage)).flat()
-  if (states.length === 0) return yield* new NothingToExamine({ directory: run, stages })
-  const order = (state: RunState): number => state.network._tag === "Tokenizer" ? 0 : 1
-  return states.toSorted((a, b) => order(a) - order(b))
+  const load = Effect.fnUntraced(function*(known: About) {
+    const { finished, model, stage, step } = known
+    const at = (step: number) => Effect.map(checkpoints.read(stage, step), ({ weights }) => official(weights))
+    const source = finished ? fileOf(stage) : `step ${step} of ${stage}`
+    const tensors = finished ? (yield* Weights.read(source)).tensors : yield* at(step)
+    const network = { ...model, tensors }
+    yield* checked(network, source)
+    // Only codes are compared with those of an earlier state.
+    const steps = model._tag === "Tokenizer" ? yield* stepsOf(stage) : []
+    const older = steps.findLast((one) => one < step)
+    const state: RunState = {
+      stage,
+      step,
+      finished,
+      network,
+      ...(older === undefined ? {} : { before: { step: older, tensors: yield* at(older) } })
+    }
+    return state
+  })
+
+  return { stages: [...new Set([...finished, ...begun])].toSorted(), about, load }
 })
+
+interface About extends Pick<RunState, "stage" | "step" | "finished"> {
+  readonly model: Examined
+}
+
+/**
+ * Reads the states of a run's tokenizers and pretrained networks, tokenizers first, and calls `use` with one after another. So the
+ * arrays of one stage are in memory at a time. The run is only read, and may still be training.
+ */
+export const each = Effect.fnUntraced(
+  function*<A, E, R>(run: string, use: (state: RunState) => Effect.Effect<A, E, R>) {
+    const { about, load, stages } = yield* opened(run)
+    const all = (yield* Effect.forEach(stages, about)).filter((one) => one !== undefined)
+    if (all.length === 0) return yield* new NothingToExamine({ directory: run, stages })
+    const order = ({ model }: About): number => model._tag === "Tokenizer" ? 0 : 1
+    return yield* Effect.forEach(all.toSorted((a, b) => order(a) - order(b)), (one) => Effect.flatMap(load(one), use))
+  }
+)
 
 const parseRow = Schema.decodeEffect(Json.text(Row))
 
