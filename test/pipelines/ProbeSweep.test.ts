@@ -1,8 +1,11 @@
 import { afterAll, assert, describe, layer } from "@effect/vitest"
 import { Effect, ManagedRuntime, Option } from "effect"
+import { AugmentConfig } from "../../src/domain/config/AugmentConfig.ts"
+import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Laws from "../../src/laws/index.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
+import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as BlockFeatures from "../../src/pipelines/evaluate/BlockFeatures.ts"
@@ -45,7 +48,8 @@ const sweep = {
   rates: [1e-4, 1] as const,
   batchSize: 16,
   steps: 60,
-  batchNorm: true
+  batchNorm: true,
+  augment: null
 }
 
 const config = { ...preset.probe, sweep }
@@ -70,6 +74,43 @@ holds(
         const weights = Option.getOrThrow(yield* (yield* Runs.Runs).weights("probe-sweep"))
         return [JSON.stringify(found), Weights.digest(weights.tensors)]
       })
+  }).slice(0, 1)
+)
+
+const square = { cropScale: [1, 1], cropRatio: [1, 1], flip: 0 } as const
+
+/** A backbone whose central views are whole images. */
+const backbone = Backbone.untrained(
+  new PretrainConfig({
+    ...preset.pretrain,
+    augment: new AugmentConfig({ ...preset.pretrain.augment, evaluationCrop: 1, interpolation: "bicubic" })
+  }),
+  16
+)
+
+const options = { blocks: 2, finalNorm: true }
+
+const learnt = (sweep: object, stage: string, images: ImageSet.ImageSet = sets[0]!) =>
+  Effect.gen(function*() {
+    const [train, val, test] = yield* blockFeatures(backbone, [sets[0]!, sets[1]!, sets[2]!], options)
+    const found = yield* probeSweep(
+      { ...short, finalNorm: true, sweep: { ...short.sweep, batchNorm: false, ...sweep } },
+      { train: train!, validation: val!, tests: [test!] },
+      "same",
+      { stage, source: { network: backbone, images }, checkpointEvery: 2 }
+    )
+    return { found, weights: Option.getOrThrow(yield* (yield* Runs.Runs).weights(stage)).tensors }
+  })
+
+holds(
+  "a sweep of probes on random views",
+  Laws.stage(runtime, {
+    steps: STEPS,
+    train: ({ stage = "probe-sweep" }) =>
+      Effect.map(
+        learnt({ augment: {} }, stage),
+        ({ found, weights }) => [JSON.stringify(found), Weights.digest(weights)]
+      )
   }).slice(0, 1)
 )
 
@@ -110,6 +151,34 @@ describe("a sweep of probes", () => {
           { stage: "only" }
         )
         assert.deepStrictEqual(only, { ...only, winner: given.winner, tried: [], figures: given.figures })
+      }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
+
+    it.effect("learns from random views of the images, anew in each epoch", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const before = yield* engine.memory
+        const alone = (sweep: object) =>
+          Effect.provide(learnt(sweep, "probe-sweep"), Runs.layerMemory(), { local: true })
+        const central = yield* alone({ augment: null })
+        const whole = yield* alone({ augment: square })
+        assert.deepStrictEqual(whole.found.tried.map(({ name }) => name), central.found.tried.map(({ name }) => name))
+        for (const [name, { data }] of Object.entries(central.weights)) {
+          whole.weights[name]!.data.forEach((value, i) => assert.closeTo(value, data[i]!, 2e-3, name))
+        }
+        const drawn = yield* alone({ augment: { ...square, cropScale: [0.1, 0.2] } })
+        assert.notStrictEqual(Weights.digest(drawn.weights), Weights.digest(whole.weights))
+        const mirrored = yield* alone({ augment: { ...square, flip: 1 } })
+        assert.notStrictEqual(Weights.digest(mirrored.weights), Weights.digest(whole.weights))
+        assert.deepStrictEqual(yield* engine.memory, before)
+      }))
+
+    it.effect("refuses random views without the images, or of others", () =>
+      Effect.gen(function*() {
+        const official = { ...config, sweep: { ...sweep, augment: {} } }
+        const none = yield* Effect.flip(probeSweep(official, { train, tests: [] }))
+        assert.match(none.message, /sweep\.augment: expected null, because the network and the images .* not given/)
+        const others = yield* Effect.flip(learnt({ augment: {} }, "others", sets[1]!))
+        assert.match(others.message, /sweep\.augment: expected null, because the images .* not those of train/)
       }).pipe(Effect.provide(Runs.layerMemory(), { local: true })))
 
     it.effect("takes its features from one pass, which are those of each evaluation", () =>

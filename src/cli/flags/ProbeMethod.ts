@@ -149,7 +149,10 @@ const sweep = Effect.fnUntraced(function*(
 ) {
   const settings = { seed: config.seed, finalNorm: config.finalNorm, ...SweepConfig.complete(config.sweep) }
   const run = yield* sweepRun(given, settings, evaluated)
-  const { atEdge, chosenOn, figures, tried, winner } = yield* probeSweep(config, sets, given.classes).pipe(
+  const { network, train: images } = evaluated
+  const { atEdge, chosenOn, figures, tried, winner } = yield* probeSweep(config, sets, given.classes, {
+    source: { network, images }
+  }).pipe(
     Effect.provide(Layer.merge(run, Print.progress(given.json)))
   )
   const found: Figures.Variant = {

@@ -12,12 +12,30 @@
  */
 import { Schema } from "effect"
 import * as Quantity from "../values/Quantity.ts"
+import { AugmentConfig } from "./AugmentConfig.ts"
 
 /**
  * The pooling of several blocks: the class tokens of all, the means of their patch tokens, or the class tokens of all and the
  * mean of the last one.
  */
 export const SweepPooling = Schema.Literals(["cls", "cls+mean", "mean"])
+
+const { cropRatio, cropScale, flip, interpolation } = AugmentConfig.fields
+
+/** The random views of the training images. */
+export const SweepViews = Schema.Struct({
+  cropScale: Schema.optionalKey(cropScale).annotateKey({
+    description: "Smallest and largest area of the random crop, as a share of the image. Default [0.08, 1]."
+  }),
+  cropRatio: Schema.optionalKey(cropRatio).annotateKey({
+    description: "Smallest and largest ratio of width to height of the random crop. Default [3/4, 4/3]."
+  }),
+  flip: Schema.optionalKey(flip).annotateKey({ description: "Probability of a horizontal flip. Default 0.5." }),
+  interpolation: Schema.optionalKey(interpolation).annotateKey({
+    description: "Filter that resizes the crops. Default bicubic."
+  })
+})
+export type SweepViews = typeof SweepViews.Type
 
 /** The settings. */
 export const SweepConfig = Schema.Struct({
@@ -39,6 +57,14 @@ export const SweepConfig = Schema.Struct({
   steps: Schema.optionalKey(Quantity.Count).annotateKey({
     description: "Steps; the rates fall along a cosine. Default 12500."
   }),
+  /**
+   * The random views of the training images, whose features are computed anew in each step. Null for the central views, whose
+   * features are computed once.
+   */
+  augment: Schema.optionalKey(Schema.NullOr(SweepViews)).annotateKey({
+    description:
+      "Random views that the classifiers learn from; null for central views, computed once. Default DINOv2's."
+  }),
   /** Momentum of SGD. */
   momentum: Schema.optionalKey(Quantity.Rate).annotateKey({ description: "Momentum of SGD. Default 0.9." }),
   /** True for a batch norm without parameters before each classifier, as in MAE. */
@@ -52,7 +78,17 @@ export const SweepConfig = Schema.Struct({
 })
 export type SweepConfig = typeof SweepConfig.Type
 
-const official: Required<SweepConfig> = {
+/** The settings without absent values. */
+export type Complete = Required<Omit<SweepConfig, "augment">> & { readonly augment: Required<SweepViews> | null }
+
+const views: Required<SweepViews> = {
+  cropScale: [0.08, 1],
+  cropRatio: [3 / 4, 4 / 3],
+  flip: 0.5,
+  interpolation: "bicubic"
+}
+
+const official: Required<Omit<SweepConfig, "augment">> = {
   blocks: [1, 4],
   pooling: ["cls", "cls+mean"],
   rates: [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1],
@@ -64,4 +100,8 @@ const official: Required<SweepConfig> = {
 }
 
 /** Returns the settings with DINOv2's values in place of those that are absent. */
-export const complete = (given: SweepConfig = {}): Required<SweepConfig> => ({ ...official, ...given })
+export const complete = (given: SweepConfig = {}): Complete => ({
+  ...official,
+  ...given,
+  augment: given.augment === null ? null : { ...views, ...given.augment }
+})

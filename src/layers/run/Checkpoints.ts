@@ -197,6 +197,8 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   readonly read: (stage: string, step: number) => Effect.Effect<Snapshot, CheckpointsError>
   /** Returns the steps at which a stage has checkpoints, in ascending order. */
   readonly steps: (stage: string) => Effect.Effect<ReadonlyArray<number>, CheckpointsError>
+  /** Removes all checkpoints of a stage. Fails with `FileError`. */
+  readonly clear: (stage: string) => Effect.Effect<void, CheckpointsError>
 }>()("patchword/layers/Checkpoints") {}
 
 /** Reads the checkpoints of a folder without any change to it. */
@@ -333,12 +335,20 @@ export const layerNoDeps = (
         }
       }).pipe(Files.onFailure(directory), Effect.mapError(failed))
 
+      const clear = Effect.fn("patchword.Checkpoints.clear")(function*(stage: string) {
+        yield* Effect.annotateCurrentSpan("patchword.stage", stage)
+        yield* StageName.check(stage)
+        const folder = path.join(directory, stage)
+        if (yield* Files.onFailure(folder)(fs.exists(folder))) yield* files.removeFolder(folder)
+      }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
+
       return Checkpoints.of({
         save,
         latest: newest(steps, load),
         load,
         read: (stage, step) => read(stage, step),
-        steps
+        steps,
+        clear
       })
     })
   )
@@ -374,7 +384,12 @@ export const layerMemory = (options: Options = {}): Layer.Layer<Checkpoints> =>
           read(request.stage, request.step),
           (snapshot) => checkOwner(nameOf(request.stage, request.step), snapshot, request)
         )
-      return Checkpoints.of({ save, latest: newest(steps, load), load, read, steps })
+      const clear = (stage: string) =>
+        Effect.andThen(
+          Effect.mapError(StageName.check(stage), failed),
+          Ref.update(saved, (all) => all.filter((one) => one.stage !== stage))
+        )
+      return Checkpoints.of({ save, latest: newest(steps, load), load, read, steps, clear })
     })
   )
 

@@ -26,8 +26,11 @@ export interface BlockFeatureSet extends FeatureSet {
   readonly blocks: number
 }
 
+/** The part of a set that has the features. */
+export type Blocks = Pick<BlockFeatureSet, "blocks" | "features">
+
 /** Returns the channels of a token. */
-export const channels = (set: BlockFeatureSet): number => set.features.shape[1] / (2 * set.blocks)
+export const channels = (set: Blocks): number => set.features.shape[1] / (2 * set.blocks)
 
 /** Returns the places of the parts of some features among the parts of a row. */
 const partsOf = (blocks: number, features: ProbeSweep.Features): ReadonlyArray<number> => {
@@ -39,7 +42,7 @@ const partsOf = (blocks: number, features: ProbeSweep.Features): ReadonlyArray<n
 
 /** Copies some features of the images at `places`, `[places, width]`, row-major. */
 export const copy = (
-  set: BlockFeatureSet,
+  set: Blocks,
   features: ProbeSweep.Features,
   places: ArrayLike<number>
 ): Float32Array => {

@@ -36,6 +36,8 @@ export interface ProbeSets<S extends FeatureSet = FeatureSet> {
 export interface ChoiceSplit<S extends FeatureSet = FeatureSet> {
   /** `train`, or the part of it that is not held out. */
   readonly rest: S
+  /** The places of `rest` in `train`. Undefined if it is the whole of it. */
+  readonly places?: Int32Array
   readonly on: Classes.Met<S>
   /** The split, or the part of a split, for the choice. */
   readonly chosenOn: string
@@ -68,6 +70,7 @@ export const of = Effect.fnUntraced(function*<S extends FeatureSet>(
   if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, settings: held.settings })
   const part: ChoiceSplit<S> = {
     rest: FeatureSets.rows(train, parts.rest),
+    places: parts.rest,
     on: yield* Effect.fromResult(Classes.meet(train, FeatureSets.rows(train, parts.held), "fewer")),
     chosenOn: `a held-out part of ${train.name} (${parts.held.length} of ${train.labels.length} images)`
   }

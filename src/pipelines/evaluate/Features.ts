@@ -72,8 +72,12 @@ const joined = ({ cls, mean }: { readonly cls: Vectors; readonly mean: Vectors }
   return rows
 }
 
-const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions) => {
-  const batchSize = Dim.named("batch", BATCH)
+/**
+ * Opens a network on the engine for the features of several blocks of `images` views at a time. A row is one of a
+ * `BlockFeatureSet`.
+ */
+export const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions, images = BATCH) => {
+  const batchSize = Dim.named("batch", images)
   if ("teacherWidth" in network) {
     const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
     return NetworkRows.open(

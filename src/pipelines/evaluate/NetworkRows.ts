@@ -20,7 +20,7 @@ export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Toke
 export const vitOf = ({ config }: Network) => "encoder" in config ? config.encoder : config.vit
 
 /** Computes the rows of a batch, row-major. */
-export type Rows = (batch: Batches.EvaluationBatch) => Effect.Effect<Float32Array, EngineError>
+export type Rows = (batch: Pick<Batches.ImageBatch, "normalised" | "unit">) => Effect.Effect<Float32Array, EngineError>
 
 /** Opens an inference on the engine. `images` names the form of the images that it takes, `rowsOf` makes rows of its outputs. */
 export const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(

@@ -1,6 +1,6 @@
 /**
- * A sweep of linear classifiers on the cached features of a frozen network (`dinov2/eval/linear.py`). All are trained in one
- * pass. The best one on images that no result is reported of is measured.
+ * A sweep of linear classifiers on the features of a frozen network (`dinov2/eval/linear.py`). All are trained in one pass, on
+ * random views of the images or on cached features. The best one on images that no result is reported of is measured.
  */
 import { Effect, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
@@ -12,6 +12,7 @@ import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Sampling from "../../domain/method/Sampling.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
+import { Checkpoints } from "../../layers/run/Checkpoints.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as ProbeSweep from "../../nn/finetune/ProbeSweep.ts"
 import * as Dim from "../../shapes/Dim.ts"
@@ -23,6 +24,7 @@ import * as BlockFeatures from "./BlockFeatures.ts"
 import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
 import * as FeatureSets from "./FeatureSet.ts"
+import * as RandomViews from "./RandomViews.ts"
 
 /** A classifier of the sweep with its top-1 accuracy on the images of the choice. */
 export interface Tried extends ProbeSweep.Head {
@@ -42,7 +44,10 @@ export interface Swept {
 }
 
 /** Options of a sweep. */
-export interface SweepOptions extends Pick<Stage.StageOptions, "checkpointEvery" | "stage"> {}
+export interface SweepOptions extends Pick<Stage.StageOptions, "checkpointEvery" | "stage"> {
+  /** The frozen network and the images of `train`. `sweep.augment` needs them. */
+  readonly source?: RandomViews.Source | undefined
+}
 
 const Trained = Schema.Struct({ seed: Schema.Int, finalNorm: Schema.Boolean, ...SweepConfig.SweepConfig.fields })
 
@@ -50,7 +55,7 @@ const Trained = Schema.Struct({ seed: Schema.Int, finalNorm: Schema.Boolean, ...
 const BATCH = 256
 
 /** A factor of the learning rates that falls from 1 to 0 along half a cosine. */
-const optimizerOf = ({ batchSize, momentum, steps }: Required<SweepConfig.SweepConfig>): OptimizerConfig =>
+const optimizerOf = ({ batchSize, momentum, steps }: SweepConfig.Complete): OptimizerConfig =>
   new OptimizerConfig({
     lr: 1,
     minLr: 0,
@@ -66,7 +71,7 @@ const optimizerOf = ({ batchSize, momentum, steps }: Required<SweepConfig.SweepC
 
 /** Copies the features of some images for a batch. */
 const rowsOf = (
-  set: BlockFeatureSet,
+  set: BlockFeatures.Blocks,
   heads: ReadonlyArray<ProbeSweep.Head>,
   spec: SpecOf<ProbeSweep.Rows>,
   places: ArrayLike<number>
@@ -135,15 +140,87 @@ const measured = Effect.fnUntraced(function*(
   )
 }, Effect.scoped)
 
+/** The batches of a training: labels, and features to take rows from. */
+interface Learned {
+  readonly stepsPerEpoch: number
+  readonly batch: (step: number) => Effect.Effect<
+    {
+      readonly labels: Int32Array
+      readonly features: BlockFeatures.Blocks
+      readonly places: ArrayLike<number>
+    },
+    RandomViews.BatchError
+  >
+}
+
+/** Makes the batches of the training: of the features that are there, or of random views. */
+const batchesOf = Effect.fnUntraced(function*(options: {
+  readonly stage: string
+  readonly seed: number
+  readonly finalNorm: boolean
+  readonly blocks: number
+  readonly sweep: SweepConfig.Complete
+  readonly learned: BlockFeatureSet
+  readonly places: Int32Array | undefined
+  readonly source: RandomViews.Source | undefined
+}) {
+  const { blocks, finalNorm, learned, places, seed, source, stage, sweep: { augment, batchSize } } = options
+  if (augment === null || source === undefined) {
+    const { batch, stepsPerEpoch } = Sampling.make({ stage, seed, labels: learned.labels, batchSize, rest: "pad" })
+    const kept: Learned = {
+      stepsPerEpoch,
+      batch: (step) =>
+        Effect.sync(() => {
+          const { places } = batch(step)
+          const labels = Int32Array.from(places, (place) => learned.labels[place]!)
+          return { labels, features: learned, places }
+        })
+    }
+    return kept
+  }
+  const { batch, stepsPerEpoch } = yield* RandomViews.open(source, {
+    stage,
+    seed,
+    blocks,
+    finalNorm,
+    batchSize,
+    places,
+    views: augment
+  })
+  const rows = Array.from({ length: batchSize }, (_, row) => row)
+  const drawn: Learned = {
+    stepsPerEpoch,
+    batch: (step) => Effect.map(batch(step), (found) => ({ ...found, places: rows }))
+  }
+  return drawn
+})
+
+/** Refuses random views without the images, or of other images. */
+const checkSource = (stage: string, { augment }: SweepConfig.Complete, train: BlockFeatureSet, {
+  source
+}: SweepOptions) =>
+  Stage.requireConfig(stage, {
+    "sweep.augment": [
+      augment !== null && source?.images.digest !== train.digest,
+      source === undefined
+        ? "expected null, because the network and the images of the training are not given (source)"
+        : `expected null, because the images that are given (source) are not those of ${train.name}`
+    ]
+  })
+
 /**
  * Trains every classifier of the sweep on `train`, chooses the best one on `validation`, and measures it on every test set. A
  * share of `train` is held out for the choice as `ChoiceSplit.of` says; the classifiers do not learn from it. The classes
  * of the sets are matched with those of `train` by name.
  *
+ * The classifiers learn from random views of the images, as `sweep.augment` says. Their features are computed in each step by the
+ * network of `source`. Without `augment`, the classifiers learn from the features of `train`.
+ *
  * The training is a stage of the run, by the name `probe-sweep`. An interrupted sweep resumes from its newest checkpoint.
  *
  * Fails with `ClassesError` if labels are not classes or classes do not match, with `NothingToChooseOn`, with `ConfigError` if
- * the sets have features of fewer blocks, and as `Stage.train` does.
+ * the sets have features of fewer blocks or there is no `source` for random views, and as `Stage.train`, the images and the
+ * engine do.
  */
 export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
   given: ProbeConfig,
@@ -152,7 +229,7 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
   options: SweepOptions = {}
 ) {
   const { tests, train } = sets
-  const { stage = "probe-sweep" } = options
+  const { source, stage = "probe-sweep", ...more } = options
   const config = yield* Config.check(ProbeConfig, "probe")(given)
   yield* FeatureSets.annotateSpan(train, tests)
   yield* Effect.annotateCurrentSpan("patchword.engine", (yield* Engine).name)
@@ -165,6 +242,7 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
       `expected at most ${train.blocks}, the blocks of the given features, got ${most}`
     ]
   })
+  yield* checkSource(stage, sweep, train, options)
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
   const heads = ProbeSweep.heads(sweep)
   const choice = heads.length === 1 ? undefined : yield* ChoiceSplit.of(sets, rule, {
@@ -182,11 +260,20 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
   }
   const batch = Dim.named("batch", sweep.batchSize)
   const step = ProbeSweep.step(sizes, batch, { momentum: sweep.momentum })
-  const sampler = Sampling.make({ stage, seed, labels: learned.labels, batchSize: batch, rest: "pad" })
+  const { batch: batchOf, stepsPerEpoch } = yield* batchesOf({
+    stage,
+    seed,
+    finalNorm,
+    blocks: most,
+    sweep,
+    learned,
+    places: choice?.places,
+    source
+  })
   const { buffer, byteLength, byteOffset } = learned.features.data
   const tensors = yield* Stage.train({
     checkpointEvery: 500,
-    ...options,
+    ...more,
     stage,
     schema: Trained,
     config: { seed, finalNorm, ...sweep },
@@ -195,23 +282,22 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
     seed,
     step,
     optimizer: optimizerOf(sweep),
-    stepsPerEpoch: sampler.stepsPerEpoch,
+    stepsPerEpoch,
     initial: Effect.sync(() => ProbeSweep.initial(sizes, seed)),
     batch: (number, { rate }) =>
-      Effect.sync(() => {
-        const { places } = sampler.batch(number)
-        return {
-          features: rowsOf(learned, heads, step.batch.features, places),
-          labels: HostTensor.make([batch], "int32", Int32Array.from(places, (place) => learned.labels[place]!)),
-          rate
-        }
-      }),
+      Effect.map(batchOf(number), ({ features, labels, places }) => ({
+        features: rowsOf(features, heads, step.batch.features, places),
+        labels: HostTensor.make([batch], "int32", labels),
+        rate
+      })),
     measure: ({ gradientNorm, loss }) => ({
       loss: HostTensor.item(loss) / heads.length,
       gradientNorm: HostTensor.item(gradientNorm)
     }),
     trained: ({ parameters, running }) => ({ heads: parameters, ...(running === undefined ? {} : { running }) })
   })
+  // Its weights are kept, and nothing goes on from a sweep.
+  yield* (yield* Checkpoints).clear(stage)
   const tried = choice === undefined ? [] : yield* compared(sizes, tensors, choice.on)
   const winner = tried.reduce<Tried | undefined>(
     (best, one) => best === undefined || one.top1 > best.top1 ? one : best,
@@ -226,4 +312,4 @@ export const probeSweep = Effect.fn("patchword.probeSweep")(function*(
     atEdge: new Set(sweep.rates).size > 1 && [Math.min(...sweep.rates), Math.max(...sweep.rates)].includes(rate)
   }
   return found
-})
+}, Effect.scoped)

@@ -92,6 +92,10 @@ const behaviour = (layer: (options?: Checkpoints.Options) => Layer.Layer<Checkpo
       assert.deepStrictEqual(yield* checkpoints.steps("pretrain"), [100, 1000])
       assert.deepStrictEqual(yield* checkpoints.steps("tokenizer"), [5])
       assert.strictEqual(Option.getOrThrow(yield* checkpoints.latest(request)).step, 1000)
+      yield* checkpoints.clear("pretrain")
+      yield* checkpoints.clear("pretrain")
+      assert.deepStrictEqual(yield* checkpoints.steps("pretrain"), [])
+      assert.deepStrictEqual(yield* checkpoints.steps("tokenizer"), [5])
     })
   )
 
