@@ -33,16 +33,29 @@ export interface Options {
    * that does not decrease it.
    */
   readonly decrease?: number
+  /**
+   * Multiplies a gradient by an estimate of the inverse of the second derivatives, up to a factor: a symmetric matrix without
+   * negative directions. By default, the gradient itself.
+   */
+  readonly precondition?: (gradient: Float64Array) => Float64Array
 }
 
 const MEMORY = 10
 const SUFFICIENT = 1e-4
 const HALVINGS = 30
 
-const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0)
+// Loops: the methods of typed arrays call a function for each element, which takes most of the time for small data.
+const dot = (a: Float64Array, b: Float64Array): number => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
+}
 
-const along = (a: Float64Array, factor: number, b: Float64Array): Float64Array =>
-  a.map((value, i) => value + factor * b[i]!)
+const along = (a: Float64Array, factor: number, b: Float64Array): Float64Array => {
+  const moved = new Float64Array(a.length)
+  for (let i = 0; i < a.length; i++) moved[i] = a[i]! + factor * b[i]!
+  return moved
+}
 
 interface Pair {
   readonly step: Float64Array
@@ -50,7 +63,11 @@ interface Pair {
   readonly rho: number
 }
 
-const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64Array => {
+const direction = (
+  gradient: Float64Array,
+  pairs: ReadonlyArray<Pair>,
+  precondition: (gradient: Float64Array) => Float64Array
+): Float64Array => {
   let q: Float64Array = gradient.slice()
   const alphas: Array<number> = []
   for (const { change, rho, step } of pairs.toReversed()) {
@@ -61,8 +78,8 @@ const direction = (gradient: Float64Array, pairs: ReadonlyArray<Pair>): Float64A
   const last = pairs.at(-1)
   const scale = last === undefined
     ? 1 / Math.max(1, Math.sqrt(dot(gradient, gradient)))
-    : 1 / (last.rho * dot(last.change, last.change))
-  let r: Float64Array = q.map((value) => value * scale)
+    : 1 / (last.rho * dot(last.change, precondition(last.change)))
+  let r: Float64Array = precondition(q).map((value) => value * scale)
   pairs.forEach(({ change, rho, step }, i) => {
     r = along(r, alphas[i]! - rho * dot(change, r), step)
   })
@@ -74,13 +91,13 @@ export function* minimise(
   start: Float64Array,
   options: Options
 ): Generator<Float64Array, Float64Array, Evaluation> {
-  const { decrease = 0, iterations, tolerance = 1e-5 } = options
+  const { decrease = 0, iterations, precondition = (gradient) => gradient, tolerance = 1e-5 } = options
   let point = start
   let here: Evaluation = yield point
   let pairs: ReadonlyArray<Pair> = []
   for (let iteration = 0; iteration < iterations; iteration++) {
     if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
-    const heading = direction(here.gradient, pairs)
+    const heading = direction(here.gradient, pairs, precondition)
     const slope = dot(heading, here.gradient)
     let length = 1
     let next = along(point, length, heading)

@@ -27,7 +27,7 @@ export interface Examples {
   readonly classes: number
 }
 
-/** So many rows share what is in the processor's cache. */
+/** So many rows are computed together. Four of them share each weight that is read. */
 const ROWS = 16
 
 /** Creates the point of zeros. A point holds the weights `[K, C]`, row-major, then the biases `[K]`. */
@@ -36,40 +36,106 @@ export const start = (examples: Pick<Examples, "classes" | "width">): Float64Arr
   return new Float64Array((width + 1) * classes)
 }
 
-/** Computes the logits of rows `from` to `to - 1`, `[to - from, K]`. */
-const score = (
-  { classes, features, width }: Omit<Examples, "labels">,
-  point: Float64Array,
-  [from, to]: readonly [number, number],
-  into: Float64Array
-): void => {
-  for (let k = 0; k < classes; k++) {
-    const weight = k * width
-    for (let row = from; row < to; row++) {
-      const first = row * width
-      // Sums in four parts do not wait for each other.
-      let [a, b, c, d] = [0, 0, 0, 0]
-      let i = 0
-      for (; i + 3 < width; i += 4) {
-        a += features[first + i]! * point[weight + i]!
-        b += features[first + i + 1]! * point[weight + i + 1]!
-        c += features[first + i + 2]! * point[weight + i + 2]!
-        d += features[first + i + 3]! * point[weight + i + 3]!
+/** Rows that are computed together. Rows after the end are zeros. */
+interface Block {
+  /** `[ROWS, C]` in 64 bits. */
+  readonly rows: Float64Array
+  /** Logits, then derivatives, `[ROWS, K]`. */
+  readonly logits: Float64Array
+}
+
+const blockOf = ({ classes, width }: Pick<Examples, "classes" | "width">): Block => ({
+  rows: new Float64Array(ROWS * width),
+  logits: new Float64Array(ROWS * classes)
+})
+
+/** Loads rows `from` to `to - 1` into a block. */
+const load = (features: Float32Array, width: number, from: number, to: number, { rows }: Block): void => {
+  rows.set(features.subarray(from * width, to * width))
+  rows.fill(0, (to - from) * width)
+}
+
+/** Computes the logits of a block. Two classes and four rows at a time: eight sums that do not wait for each other. */
+const score = (classes: number, width: number, point: Float64Array, { logits, rows }: Block): void => {
+  const bias = classes * width
+  for (let k = 0; k < classes; k += 2) {
+    const l = Math.min(k + 1, classes - 1)
+    const [one, two] = [k * width, l * width]
+    for (let row = 0; row < ROWS; row += 4) {
+      const [r, s, t, u] = [row * width, (row + 1) * width, (row + 2) * width, (row + 3) * width]
+      let [a, b, c, d, e, f, g, h] = [0, 0, 0, 0, 0, 0, 0, 0]
+      for (let i = 0; i < width; i++) {
+        const v = point[one + i]!
+        const w = point[two + i]!
+        const x = rows[r + i]!
+        const y = rows[s + i]!
+        const z = rows[t + i]!
+        const q = rows[u + i]!
+        a += x * v
+        b += y * v
+        c += z * v
+        d += q * v
+        e += x * w
+        f += y * w
+        g += z * w
+        h += q * w
       }
-      for (; i < width; i++) a += features[first + i]! * point[weight + i]!
-      into[(row - from) * classes + k] = a + b + (c + d) + point[classes * width + k]!
+      const at = row * classes
+      // Of an odd number of classes the last one is computed twice.
+      logits[at + l] = e + point[bias + l]!
+      logits[at + classes + l] = f + point[bias + l]!
+      logits[at + 2 * classes + l] = g + point[bias + l]!
+      logits[at + 3 * classes + l] = h + point[bias + l]!
+      logits[at + k] = a + point[bias + k]!
+      logits[at + classes + k] = b + point[bias + k]!
+      logits[at + 2 * classes + k] = c + point[bias + k]!
+      logits[at + 3 * classes + k] = d + point[bias + k]!
     }
   }
 }
 
-/** Replaces the logits of one row by the derivatives of its cross entropy, and returns the cross entropy. */
-const surprise = (row: Float64Array, label: number): number => {
-  const most = row.reduce((a, b) => Math.max(a, b), -Infinity)
-  const own = row[label]! - most
+/** Adds the derivatives of a block to those of the weights and biases. */
+const pull = (classes: number, width: number, gradient: Float64Array, { logits, rows }: Block): void => {
+  const bias = classes * width
+  for (let row = 0; row < ROWS; row += 4) {
+    const [r, s, t, u] = [row * width, (row + 1) * width, (row + 2) * width, (row + 3) * width]
+    const at = row * classes
+    for (let k = 0; k < classes; k += 2) {
+      // Of an odd number of classes the last one is computed twice, and stored once: both sums are read before.
+      const l = Math.min(k + 1, classes - 1)
+      const [one, two] = [k * width, l * width]
+      const [a, b] = [logits[at + k]!, logits[at + classes + k]!]
+      const [c, d] = [logits[at + 2 * classes + k]!, logits[at + 3 * classes + k]!]
+      const [e, f] = [logits[at + l]!, logits[at + classes + l]!]
+      const [g, h] = [logits[at + 2 * classes + l]!, logits[at + 3 * classes + l]!]
+      for (let i = 0; i < width; i++) {
+        const x = rows[r + i]!
+        const y = rows[s + i]!
+        const z = rows[t + i]!
+        const q = rows[u + i]!
+        const first = gradient[one + i]! + a * x + b * y + c * z + d * q
+        const second = gradient[two + i]! + e * x + f * y + g * z + h * q
+        gradient[one + i] = first
+        gradient[two + i] = second
+      }
+      const [first, second] = [gradient[bias + k]! + a + b + c + d, gradient[bias + l]! + e + f + g + h]
+      gradient[bias + k] = first
+      gradient[bias + l] = second
+    }
+  }
+}
+
+/**
+ * Replaces the logits of the row at `at` by the derivatives of its cross entropy times `share`, and returns the cross entropy.
+ */
+const surprise = (logits: Float64Array, at: number, classes: number, label: number, share: number): number => {
+  let most = -Infinity
+  for (let k = at; k < at + classes; k++) most = Math.max(most, logits[k]!)
+  const own = logits[at + label]! - most
   let total = 0
-  for (let k = 0; k < row.length; k++) total += row[k] = Math.exp(row[k]! - most)
-  for (let k = 0; k < row.length; k++) row[k]! /= total
-  row[label]! -= 1
+  for (let k = at; k < at + classes; k++) total += logits[k] = Math.exp(logits[k]! - most)
+  for (let k = at; k < at + classes; k++) logits[k]! *= share / total
+  logits[at + label]! -= share
   return Math.log(total) - own
 }
 
@@ -81,23 +147,18 @@ export function* steps(examples: Examples, point: Float64Array, l2: number): Gen
   const { classes, features, labels, width } = examples
   const count = labels.length
   const gradient = start(examples)
-  const block = new Float64Array(ROWS * classes)
+  const block = blockOf(examples)
   const rowsPerPause = Math.max(ROWS, ROWS * Math.floor(PAUSE / (ROWS * classes * width)))
   let value = 0
   for (let from = 0; from < count; from += ROWS) {
     const to = Math.min(count, from + ROWS)
-    score(examples, point, [from, to], block)
+    load(features, width, from, to, block)
+    score(classes, width, point, block)
     for (let row = from; row < to; row++) {
-      value += surprise(block.subarray((row - from) * classes, (row - from + 1) * classes), labels[row]!) / count
+      value += surprise(block.logits, (row - from) * classes, classes, labels[row]!, 1 / count) / count
     }
-    for (let k = 0; k < classes; k++) {
-      for (let row = from; row < to; row++) {
-        const pull = block[(row - from) * classes + k]! / count
-        const [own, first] = [k * width, row * width]
-        for (let i = 0; i < width; i++) gradient[own + i]! += pull * features[first + i]!
-        gradient[classes * width + k]! += pull
-      }
-    }
+    block.logits.fill(0, (to - from) * classes)
+    pull(classes, width, gradient, block)
     if (to % rowsPerPause === 0 && to < count) yield
   }
   for (let i = 0; i < classes * width; i++) {
@@ -123,11 +184,12 @@ export const logits = (rows: Omit<Examples, "labels">, point: Float64Array): Flo
   const { classes, features, width } = rows
   const count = features.length / width
   const found = new Float32Array(count * classes)
-  const block = new Float64Array(ROWS * classes)
+  const block = blockOf(rows)
   for (let from = 0; from < count; from += ROWS) {
     const to = Math.min(count, from + ROWS)
-    score(rows, point, [from, to], block)
-    found.set(block.subarray(0, (to - from) * classes), from * classes)
+    load(features, width, from, to, block)
+    score(classes, width, point, block)
+    found.set(block.logits.subarray(0, (to - from) * classes), from * classes)
   }
   return found
 }

@@ -11,6 +11,7 @@ import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as LogisticRegression from "../../domain/evaluation/LogisticRegression.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
+import * as Preconditioner from "../../domain/evaluation/Preconditioner.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
 import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
@@ -30,27 +31,38 @@ export interface Regressed {
 /** The relative decrease of the loss below which scikit-learn stops as well. */
 const DECREASE = 64 * Number.EPSILON
 
+/** Runs a long sum. Other fibers run in its pauses. */
+const pausing = Effect.fnUntraced(function*<A>(run: Generator<void, A, void>) {
+  let part = run.next()
+  while (part.done !== true) {
+    yield* Effect.yieldNow
+    part = run.next()
+  }
+  return part.value
+})
+
 /**
- * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum.
+ * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum. `moments` are those
+ * of the features, which fits of several C share.
  */
 export const fit = Effect.fnUntraced(function*(
   examples: LogisticRegression.Examples,
   c: number,
   options: Pick<Required<LogregConfig.LogregConfig>, "iterations" | "tolerance">,
-  from: Float64Array = LogisticRegression.start(examples)
+  from: Float64Array = LogisticRegression.start(examples),
+  moments?: Preconditioner.Moments
 ) {
   const { iterations, tolerance } = options
-  const l2 = 1 / (c * examples.labels.length)
-  const search = Lbfgs.minimise(from, { iterations, tolerance, decrease: DECREASE })
+  const { classes, labels } = examples
+  const l2 = 1 / (c * labels.length)
+  const precondition = Preconditioner.make(
+    moments ?? (yield* pausing(Preconditioner.steps(examples))),
+    { classes, l2 }
+  )
+  const search = Lbfgs.minimise(from, { iterations, tolerance, decrease: DECREASE, precondition })
   let next = search.next()
   while (next.done !== true) {
-    const run = LogisticRegression.steps(examples, next.value, l2)
-    let part = run.next()
-    while (part.done !== true) {
-      yield* Effect.yieldNow
-      part = run.next()
-    }
-    next = search.next(part.value)
+    next = search.next(yield* pausing(LogisticRegression.steps(examples, next.value, l2)))
     yield* Effect.yieldNow
   }
   return next.value
@@ -109,13 +121,14 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
     settings: ["probe.logreg.c"]
   })
   const examples = examplesOf(rest)
+  const moments = yield* pausing(Preconditioner.steps(examples))
   const points = new Map<number, Float64Array>()
   let before: Float64Array | undefined
   const search = PenaltySearch.search(options.c, 0)
   let next = search.next()
   while (next.done !== true) {
     // The optimum is the same from anywhere, and near that of a near value of C.
-    before = yield* fit(examples, next.value, options, before)
+    before = yield* fit(examples, next.value, options, before, moments)
     points.set(next.value, before)
     next = search.next(measure(on, examples, before).top1)
   }
