@@ -12,17 +12,25 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import * as Presets from "../src/domain/config/presets/Presets.ts"
+import { SegmentationConfig } from "../src/domain/config/SegmentationConfig.ts"
+import { VitConfig } from "../src/domain/config/VitConfig.ts"
 import * as Normalize from "../src/domain/pixels/Normalize.ts"
 import * as KeyedRandom from "../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
+import * as Weights from "../src/layers/weights/Weights.ts"
+import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
+import type * as Head from "../src/nn/segmentation/Head.ts"
+import * as SegmentStep from "../src/nn/segmentation/SegmentStep.ts"
 import * as TokenizerStep from "../src/nn/tokenizer/TokenizerStep.ts"
 import * as Artifact from "../src/pipelines/artifacts/Artifact.ts"
 import * as Export from "../src/pipelines/artifacts/Export.ts"
 import * as Backbone from "../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../src/pipelines/trained/Classifier.ts"
 import * as Inference from "../src/pipelines/trained/Inference.ts"
+import * as Segmenter from "../src/pipelines/trained/Segmenter.ts"
 import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
 import * as Dim from "../src/shapes/Dim.ts"
 import type * as HostTensor from "../src/shapes/HostTensor.ts"
@@ -36,6 +44,22 @@ const { positionals: [run = "runs/demo"], values } = parseArgs({
   allowPositionals: true,
   options: { python: { type: "string" } }
 })
+
+/** Outputs that do not have the name of their file. */
+const OUTPUTS: Readonly<Record<string, string>> = { segmentation: "logits" }
+
+/** A segmenter with random weights: a run of the demo has none. */
+const segmenterOf = (imageSize: number) => {
+  const own = Presets.tiny.segmentation!
+  const config = new SegmentationConfig({ ...own, vit: new VitConfig({ ...own.vit, imageSize }) })
+  const classes = ["ground", "cat", "dog"]
+  const spec = Segmenter.spec(config, classes.length) as Parameters<typeof Parameter.initialise>[0]
+  const tensors = {
+    ...Weights.flatten(Parameter.initialise(spec, 0)),
+    ...Weights.flatten(Segmenter.running(config, classes.length))
+  }
+  return { _tag: "Segmenter", config, classes, tensors } as const
+}
 
 const opened = <W, B, O>(
   inference: InferenceOf<W, B, O>,
@@ -69,6 +93,12 @@ const program = Effect.gen(function*() {
   const vectors = PretrainStep.features(Backbone.sizes(backbone.config, backbone.codes), COUNT, pooling)
   const { classes, config } = classifier
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes.length), COUNT)
+  const segmenter = segmenterOf(imageSize)
+  const pixelLogits = SegmentStep.logits<typeof COUNT, Segmenter.Sizes, Head.Parts>(
+    Segmenter.sizes(segmenter.config, segmenter.classes.length),
+    COUNT,
+    Segmenter.headOf(segmenter.config, segmenter.classes.length)
+  )
   const expected: Readonly<Record<string, HostTensor.Any>> = {
     codes: (yield* opened(encode, vocabulary.tensors, shown(encode.batch.images.shape))).codes,
     patches: (yield* opened(
@@ -82,7 +112,12 @@ const program = Effect.gen(function*() {
       shown(vectors.batch.images.shape, backbone.config.augment)
     )).features,
     logits:
-      (yield* opened(logits, Classifier.weights(classifier), shown(logits.batch.images.shape, config.augment))).logits
+      (yield* opened(logits, Classifier.weights(classifier), shown(logits.batch.images.shape, config.augment))).logits,
+    segmentation: (yield* opened(
+      pixelLogits,
+      Segmenter.weights(segmenter),
+      shown(pixelLogits.batch.images.shape, segmenter.config)
+    )).logits
   }
 
   const folder = mkdtempSync(join(tmpdir(), "patchword-exported-"))
@@ -90,6 +125,7 @@ const program = Effect.gen(function*() {
   yield* Export.write(join(folder, "features.onnx"), backbone, "features", backbone)
   yield* Export.write(join(folder, "patches.onnx"), backbone, "patches", backbone)
   yield* Export.write(join(folder, "logits.onnx"), classifier, "logits", classifier)
+  yield* Export.write(join(folder, "segmentation.onnx"), segmenter, "segmentation")
   writeFileSync(join(folder, "images.bin"), pixels)
   const python = values.python ?? Python.environment(["onnxruntime==1.32.0"])
   const shape = JSON.stringify([COUNT, 3, imageSize, imageSize])
@@ -104,7 +140,7 @@ const program = Effect.gen(function*() {
   let failed = 0
   for (const [name, { data }] of Object.entries(expected)) {
     for (const count of [COUNT, 1]) {
-      const found = results[`${name}, ${count} images`]![name]!
+      const found = results[`${name}, ${count} images`]![OUTPUTS[name] ?? name]!
       const whole = found.length * COUNT === data.length * count
       const worst = Math.max(...found.map((value, i) => Math.abs(value - data[i]!)))
       const passed = whole && worst <= TOLERANCE

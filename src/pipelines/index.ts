@@ -50,6 +50,7 @@ export type { FeatureSet } from "./evaluate/FeatureSet.ts"
 export { compareNeighbours, knn, type KnnFigures } from "./evaluate/Knn.ts"
 export { logisticRegression, type Regressed } from "./evaluate/LogisticRegression.ts"
 export { predict, type Predicted, type Prediction, type PredictOptions } from "./evaluate/Predict.ts"
+export { type PredictedPixels, predictPixels, type Share } from "./evaluate/PredictPixels.ts"
 export { probe, type Probed } from "./evaluate/Probe.ts"
 export { probeSweep, type SweepOptions, type Swept } from "./evaluate/ProbeSweep.ts"
 export {

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
+import * as Annotation from "../../src/layers/images/reading/Annotation.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import { micro, set } from "../pipelines/kit.ts"
@@ -43,6 +44,21 @@ interface Found {
   >
   readonly random?: ReadonlyArray<object>
 }
+
+interface Line {
+  readonly image: string
+  readonly shares: ReadonlyArray<{ readonly class: string; readonly share: number }>
+}
+
+interface Named {
+  readonly label: number
+  readonly class: string
+  readonly colour: Array<number>
+}
+
+const bounds = { pixelLimit: 1e6, minimumSide: 1, colour: "managed" } as const
+
+const awaited = <A>(promise: Promise<A>) => Effect.promise(() => promise)
 
 const drawn = async (split: string, length: number) => {
   const images = set(split, length)
@@ -92,6 +108,48 @@ describe("patchword segment", () => {
       const again = yield* said(...flags, "--out", at("all"))
       assert.include(again, (100 * first.found[0]!.meanIou).toFixed(1))
       assert.include(again, "foreground IoU, %")
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+
+  it.live("is described, predicts, and is exported", () =>
+    Effect.gen(function*() {
+      yield* found(...flags, "--out", at("used"))
+      const stage = at("used", "segment")
+      const told = yield* said("inspect", stage)
+      assert.match(told, /head +linear, on block 4/)
+      assert.match(told, /pixel classes +2: background, <light>/)
+      assert.match(told, /use it for +predict/)
+
+      const images = ["--images", at("images", "val"), "--threads", "1"]
+      const lines = (yield* said("predict", stage, ...images, "--json")).split("\n").map((line) =>
+        JSON.parse(line) as Line
+      )
+      assert.lengthOf(lines, 4)
+      for (const { shares } of lines) {
+        assert.approximately(shares.reduce((sum, { share }) => sum + share, 0), 1, 1e-9)
+      }
+      const out = at("labels-of-val")
+      assert.deepInclude(yield* found("predict", stage, ...images, "--out", out), { folder: out, images: 4 })
+      const named = JSON.parse(readFileSync(join(out, "classes.json"), "utf8")) as ReadonlyArray<Named>
+      assert.deepStrictEqual(named.map((one) => [one.label, one.class]), [[0, "background"], [1, "<light>"]])
+      for (const { image, shares } of lines) {
+        const file = join(out, image)
+        const coloured = awaited(sharp(file).removeAlpha().raw().toBuffer())
+        const bytes = readFileSync(file)
+        const map = yield* Annotation.read(bytes, readFileSync(at("images", "val", image)), bounds)
+        const pixels = yield* coloured
+        map.data.forEach((label, i) =>
+          assert.deepStrictEqual([...pixels.subarray(3 * i, 3 * i + 3)], named[label]!.colour)
+        )
+        const light = map.data.filter((label) => label === 1).length / map.data.length
+        assert.approximately(shares.find((one) => one.class === "<light>")?.share ?? 0, light, 1e-9)
+      }
+      const again = yield* Effect.flip(said("predict", stage, ...images, "--out", out))
+      assert.include(String(again), "there are files in this folder already")
+      yield* found("predict", stage, ...images, "--out", out, "--replace")
+
+      const file = at("segmenter.onnx")
+      yield* found("export", stage, "--what", "segmentation", "--batch", "1", "--out", file)
+      assert.match(yield* said("inspect", file), /outputs +logits \[1, 2, 32, 32\]; labels \[1, 32, 32\]/)
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
 
   it.live("learns the head of a frozen network", () =>

@@ -3,6 +3,9 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Runtime } from "effect"
 import { InferenceSession, Tensor } from "onnxruntime-node"
 import { Model } from "../../src/compiler/onnx/OnnxSchema.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import { SegmentationConfig } from "../../src/domain/config/SegmentationConfig.ts"
+import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
@@ -11,9 +14,11 @@ import * as Export from "../../src/pipelines/artifacts/Export.ts"
 import { classify } from "../../src/pipelines/evaluate/Classify.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
+import * as Segmentation from "../../src/pipelines/evaluate/Segmentation.ts"
 import * as SelfDistillation from "../../src/pipelines/SelfDistillation.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Classifier from "../../src/pipelines/trained/Classifier.ts"
+import * as Segmenter from "../../src/pipelines/trained/Segmenter.ts"
 import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
@@ -53,6 +58,19 @@ const classifier = {
   classes,
   tensors: drawn(Classifier.spec(preset.finetune, classes.length), 20)
 } as const
+
+const segmenterOf = (head: "linear" | "upernet") => {
+  const config = new SegmentationConfig({
+    ...Presets.tiny.segmentation!,
+    vit: new VitConfig({ ...preset.finetune.vit, depth: 4, dropPath: 0 }),
+    head,
+    taps: [1, 2, 3, 4],
+    channels: 8
+  })
+  const spec = Segmenter.spec(config, classes.length) as Parameters<typeof Parameter.initialise>[0]
+  const tensors = { ...drawn(spec, 20), ...Weights.flatten(Segmenter.running(config, classes.length)) }
+  return { _tag: "Segmenter", config, classes, tensors } as const
+}
 
 const shown = Effect.gen(function*() {
   const [batch] = yield* Batches.evaluation(
@@ -161,6 +179,30 @@ describe("an exported network", () => {
         const [expected] = yield* classify(classifier, [few])
         near(numbers(logits!), expected!, "logits")
       }))
+
+    it.effect.each(["linear", "upernet"] as const)(
+      "gives the class of each pixel with the head %s",
+      (head) =>
+        Effect.gen(function*() {
+          const segmenter = segmenterOf(head)
+          const { data } = yield* shown
+          const labelsOf = yield* Segmentation.open(segmenter)
+          const bytes = yield* Export.onnx(segmenter, "segmentation", { images: 5 })
+          const { labels, logits } = yield* run(bytes, data)
+          assert.deepStrictEqual([labels!.dims, logits!.dims], [[5, 32, 32], [5, 3, 32, 32]])
+          let same = 0
+          for (let index = 0; index < 5; index++) {
+            const expected = yield* labelsOf(yield* few.image(index), String(index))
+            const found = (labels!.data as Int32Array).subarray(index * 1024, (index + 1) * 1024)
+            same += expected.data.filter((label, at) => label === found[at]).length
+          }
+          assert.isAbove(same, 0.999 * 5 * 1024)
+          assert.isAbove(new Set(labels!.data as Int32Array).size, 1)
+          assert.include(Buffer.from(bytes).toString("latin1"), JSON.stringify(classes))
+          const other = yield* Effect.flip(Export.onnx(segmenter, "logits"))
+          assert.include(other.message, "a segmenter has no output logits; choose segmentation")
+        }).pipe(Effect.scoped)
+    )
 
     it.effect("is a teacher, and says what it is", () =>
       Effect.gen(function*() {

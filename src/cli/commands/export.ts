@@ -15,13 +15,16 @@ import * as Print from "../terminal/Print.ts"
 /** Opens the only kind of network that has the output. */
 const ONLY = { codes: Artifact.tokenizer, logits: Artifact.classifier, features: undefined, patches: undefined }
 
+type Opened = Artifact.Artifact | Artifact.SegmenterArtifact
+
 /** The command. */
 export const exported = Command.make("export", {
   network: NetworkFlags.network,
   what: Flag.Literals("what", Export.What.literals).pipe(
     Described.required(
       "codes [images, patches] of a tokenizer; features [images, width] of any network, as the verb features gives them; " +
-        "patches [images, patches, width] of a tokenizer or a backbone; logits [images, classes] of a classifier"
+        "patches [images, patches, width] of a tokenizer or a backbone; logits [images, classes] of a classifier; segmentation: " +
+        "logits [images, classes, height, width] and labels [images, height, width] of a segmenter, of whole images of its size"
     )
   ),
   ...PoolingFlags.flags,
@@ -42,13 +45,13 @@ export const exported = Command.make("export", {
         "leave out --pooling and --final-norm, or write --what features"
       )
     }
-    const found = yield* NetworkFlags.chosen<Artifact.Artifact, FileSystem.FileSystem | Path.Path>(
-      network,
-      Artifact.open,
-      ONLY[what]
-    )
+    const found = yield* what === "segmentation"
+      ? NetworkFlags.chosen<Opened, FileSystem.FileSystem | Path.Path>(network, Artifact.segmenter)
+      : NetworkFlags.chosen<Opened, FileSystem.FileSystem | Path.Path>(network, Artifact.open, ONLY[what])
     yield* Export.write(out, found, what, {
-      pooling: yield* PoolingFlags.resolve({ network, pooling, finalNorm }, found._tag),
+      ...(found._tag === "Segmenter"
+        ? {}
+        : { pooling: yield* PoolingFlags.resolve({ network, pooling, finalNorm }, found._tag) }),
       ...(found.provenance === undefined ? {} : { provenance: found.provenance }),
       ...Option.match(batch, { onNone: () => ({}), onSome: (images) => ({ images }) })
     })
@@ -60,6 +63,7 @@ export const exported = Command.make("export", {
     Command.withExamples([
       { command: "patchword export runs/one/tokenizer --what codes --out codes.onnx" },
       { command: "patchword export runs/one/pretrain --what features --pooling cls --out features.onnx" },
-      { command: "patchword export runs/one/finetune --what logits --batch 1 --out classifier.onnx" }
+      { command: "patchword export runs/one/finetune --what logits --batch 1 --out classifier.onnx" },
+      { command: "patchword export runs/scenes/segment --what segmentation --out segmenter.onnx" }
     ])
   )

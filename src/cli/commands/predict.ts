@@ -1,12 +1,14 @@
-/** `patchword predict`: images to classes. */
+/** `patchword predict`: images to their classes, or to the classes of their pixels. */
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Colour } from "../../domain/config/AugmentConfig.ts"
 import * as Csv from "../../domain/values/Csv.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Predict from "../../pipelines/evaluate/Predict.ts"
+import { predictPixels } from "../../pipelines/evaluate/PredictPixels.ts"
 import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -15,6 +17,7 @@ import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
+import * as LabelMaps from "../terminal/LabelMaps.ts"
 import * as Print from "../terminal/Print.ts"
 
 type Lines = (set: ImageSet, classes: ReadonlyArray<string>) => (image: Predict.Predicted) => string
@@ -45,11 +48,74 @@ const asCsv: Lines = (set) => ({ index, predictions }) =>
 const header = (top: number): string =>
   Csv.line(["image", ...Array.from({ length: top }, (_, i) => [`class_${i + 1}`, `probability_${i + 1}`]).flat()])
 
+/** The flags of both kinds of predictions. */
+interface Given extends ImagesFlags.ImagesFlags, EngineFlags.EngineFlags {
+  readonly colour: Option.Option<Colour>
+  readonly split: string
+  readonly top: number
+  readonly out: Option.Option<string>
+  readonly replace: boolean
+  readonly json: boolean
+}
+
+const classes = Effect.fnUntraced(function*(given: Given, classifier: Artifact.Artifact<"Classifier">) {
+  yield* OutputFile.check({ ...given, ending: ".csv" })
+  yield* Effect.gen(function*() {
+    const set = yield* (yield* Images).load(given.split)
+    yield* ImagesFlags.checkDivision(classifier.provenance, [set])
+    const { json, out } = given
+    const top = Math.min(given.top, classifier.classes.length)
+    if (Option.isNone(out)) {
+      const line = (json ? asJson : asTable)(set, classifier.classes)
+      return yield* Predict.predict(
+        classifier,
+        set,
+        (some) => Console.log(some.map(line).join("\n")),
+        { top }
+      )
+    }
+    const line = asCsv(set, classifier.classes)
+    const files = yield* Files.make
+    yield* files.writeTexts(out.value, (append) =>
+      Effect.andThen(
+        append(header(top)),
+        Predict.predict(classifier, set, (some) => append(some.map(line).join("")), { top })
+      ))
+    yield* Print.result(json, { file: out.value, images: set.length, top }, [set])
+  }).pipe(Effect.provide(Services.imagesAndEngine(given, classifier.config.augment)))
+})
+
+const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.SegmenterArtifact) {
+  const { json, out, replace, top } = given
+  const folder = Option.getOrUndefined(out)
+  if (folder !== undefined) yield* OutputFile.checkFolder({ folder, replace })
+  yield* Effect.gen(function*() {
+    const set = yield* (yield* Images).load(given.split)
+    yield* ImagesFlags.checkDivision(segmenter.provenance, [set])
+    if (folder === undefined) {
+      const line = LabelMaps.line(json, set, top)
+      return yield* predictPixels(segmenter, set, (image) => Console.log(line(image)))
+    }
+    const names = LabelMaps.namesOf(set)
+    yield* predictPixels(segmenter, set, (image) => LabelMaps.write(folder, names[image.index]!, image))
+    yield* LabelMaps.describe(folder, segmenter.classes)
+    yield* Print.result(json, { folder, images: set.length, classes: `${folder}/${LabelMaps.CLASSES}` }, [set])
+  }).pipe(
+    Effect.provide(Services.imagesAndEngine(
+      given,
+      Option.match(given.colour, {
+        onNone: () => ({}),
+        onSome: (colour) => ({ colour })
+      })
+    ))
+  )
+})
+
 /** The command. */
 export const predict = Command.make("predict", {
-  classifier: Argument.String("classifier").pipe(
+  network: Argument.String("network").pipe(
     Argument.withDescription(
-      "a run with a classifier, RUN/STAGE, a weights file, or a folder of the Hugging Face Hub"
+      "a run with a classifier or a segmenter, RUN/STAGE, a weights file, or a folder of the Hugging Face Hub"
     )
   ),
   ...ImagesFlags.flags,
@@ -63,11 +129,11 @@ export const predict = Command.make("predict", {
   split: Flags.split,
   top: Flag.Int("top").pipe(
     Flag.filter((top) => top >= 1, () => "1 or more"),
-    Described.withDefault("the number of classes of each image, the most probable first", 5)
+    Described.withDefault("the number of classes of each image, the most probable or the most frequent first", 5)
   ),
-  out: Flag.File("out").pipe(
+  out: Flag.String("out").pipe(
     Described.optional(
-      "a CSV file with the columns image, class_1, probability_1, ...",
+      "a CSV file with the columns image, class_1, probability_1, ...; with a segmenter a folder of label maps, one PNG for each image",
       "none; a table is printed, or lines of JSON with --json"
     )
   ),
@@ -78,38 +144,17 @@ export const predict = Command.make("predict", {
   )
 }, (given) =>
   Effect.gen(function*() {
-    yield* OutputFile.check({ ...given, ending: ".csv" })
-    const classifier = NetworkFlags.withColour(
-      yield* NetworkFlags.chosen(given.classifier, Artifact.classifier),
-      given.colour
-    )
-    yield* Effect.gen(function*() {
-      const set = yield* (yield* Images).load(given.split)
-      yield* ImagesFlags.checkDivision(classifier.provenance, [set])
-      const { json, out } = given
-      const top = Math.min(given.top, classifier.classes.length)
-      if (Option.isNone(out)) {
-        const line = (json ? asJson : asTable)(set, classifier.classes)
-        return yield* Predict.predict(
-          classifier,
-          set,
-          (some) => Console.log(some.map(line).join("\n")),
-          { top }
-        )
-      }
-      const line = asCsv(set, classifier.classes)
-      const files = yield* Files.make
-      yield* files.writeTexts(out.value, (append) =>
-        Effect.andThen(
-          append(header(top)),
-          Predict.predict(classifier, set, (some) => append(some.map(line).join("")), { top })
-        ))
-      yield* Print.result(json, { file: out.value, images: set.length, top }, [set])
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, classifier.config.augment)))
+    const found = yield* NetworkFlags.chosen(given.network, Artifact.predicting)
+    yield* found._tag === "Segmenter"
+      ? pixels(given, found)
+      : classes(given, NetworkFlags.withColour(found, given.colour))
   }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("name the classes that a trained classifier sees in images, with their probabilities"),
+    Command.withDescription(
+      "name the classes that a trained classifier sees in images, or a trained segmenter in their pixels"
+    ),
     Command.withExamples([
       { command: "patchword predict runs/one/finetune --images photos" },
-      { command: "patchword predict runs/one/finetune --images photos --top 1 --out classes.csv" }
+      { command: "patchword predict runs/one/finetune --images photos --top 1 --out classes.csv" },
+      { command: "patchword predict runs/scenes/segment --images photos --out labels" }
     ])
   )

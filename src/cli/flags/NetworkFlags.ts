@@ -34,7 +34,10 @@ const BESIDE = /-(?:random|ema|best)$/
 
 type Open<A, R> = (path: string) => Effect.Effect<A, Artifact.OpenError, R>
 
-const ofSeveral = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R>) =>
+/** An opened network, which may know the stage that it comes from. */
+type Opened = Pick<Artifact.Artifact, "provenance">
+
+const ofSeveral = <A extends Opened, R>(path: string, open: Open<A, R>) =>
   Effect.catchIf(open(path), Artifact.isSeveral, (error) => {
     const { stages } = error.reason
     const [only, ...more] = stages.filter((stage) =>
@@ -47,7 +50,7 @@ const ofSeveral = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R
  * Opens a network with `open`. Where a run holds several, it takes the one that `fitting` opens, and leaves out baselines with
  * random weights, averaged networks, and the best of an epoch. It says so on standard error. Fails as `open` does.
  */
-export const chosen = <A extends Artifact.Artifact, R>(path: string, open: Open<A, R>, fitting = open) =>
+export const chosen = <A extends Opened, R>(path: string, open: Open<A, R>, fitting = open) =>
   Effect.catchIf(
     open(path),
     Artifact.isSeveral,

@@ -1,4 +1,5 @@
 /** An inspection in words: what a person wants to know of each kind of file. The rest is in `--json`. */
+import { Option, Schema } from "effect"
 import type * as Model from "../../domain/config/Model.ts"
 import * as Origins from "../../domain/config/Origins.ts"
 import type { CodebookConfig } from "../../domain/config/TokenizerConfig.ts"
@@ -9,12 +10,14 @@ import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import type * as Results from "../../layers/run/Results.ts"
 import type * as Inspect from "../../pipelines/artifacts/Inspect.ts"
+import * as Segmenter from "../../pipelines/trained/Segmenter.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Count from "./Count.ts"
 import { columns, type Row, rows } from "./Layout.ts"
 import * as ReportTable from "./ReportTable.ts"
 
 type Weights = typeof Inspect.WeightsFile.Type
+type Provenance = NonNullable<Weights["provenance"]>
 type Found<Tag> = Extract<Inspect.Inspection, { readonly _tag: Tag }>
 
 // Under the names of safetensors and of PyTorch.
@@ -68,6 +71,22 @@ const networkOf = (model: Model.Model): ReadonlyArray<Row> => {
   }
 }
 
+const segmenterOf = Schema.decodeUnknownOption(Segmenter.Described)
+
+/** Describes the network of a custom stage, if it is known: a segmenter. */
+const customOf = ({ config, name }: NonNullable<Provenance["custom"]>): ReadonlyArray<Row> => {
+  const found = name === Segmenter.NAME ? Option.getOrUndefined(segmenterOf(config)) : undefined
+  if (found === undefined) return []
+  const { config: { head, stride, taps, vit: own }, classes } = found
+  const blocks = head === "linear" ? `block ${taps.at(-1)}` : `blocks ${taps.join(", ")}`
+  return [
+    ["network", vit(own)],
+    ["head", `${head}, on ${blocks}`],
+    ["windows", `${own.imageSize} px, ${stride} px apart`],
+    ["pixel classes", listed(classes)]
+  ]
+}
+
 const weights = (found: Weights): ReadonlyArray<Row> => {
   const { dtypes, parameters, provenance, tensors } = found
   const { computedOn, continuedFrom, custom, holdout, model, seed, stage, step, teacher, version } = provenance ?? {}
@@ -75,6 +94,7 @@ const weights = (found: Weights): ReadonlyArray<Row> => {
     ["is", model?._tag.toLowerCase() ?? custom?.name ?? found.looksLike ?? "weights of no known network"],
     ["file", place(found)],
     ...(model === undefined ? [] : networkOf(model)),
+    ...(custom === undefined ? [] : customOf(custom)),
     [
       "parameters",
       `${Count.show(parameters)} in ${tensors} tensors, ${

@@ -29,6 +29,8 @@ import * as Safetensors from "../../domain/weights/Safetensors.ts"
 const SENTENCES = {
   missing: ["there is no such file", "check the path"],
   full: ["the disk is full", "free some space and run the command again"],
+  readonly: ["the file system is mounted for reading only", "choose another place, or mount it for writing"],
+  filled: ["there are files in this folder already", "name another folder, or have files replaced (--replace)"],
   denied: ["permission is denied", "change the permissions of the file or choose another place"],
   circle: ["the symbolic link leads back to itself", "make it point to a file"],
   special: ["this is not a regular file", "name a regular one"],
@@ -48,7 +50,18 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
 /** An operation of the file system failed. */
 export class FileError extends TaggedError<FileError>()("FileError", {
   path: Schema.String,
-  kind: Schema.Literals(["missing", "full", "denied", "circle", "special", "unwritable", "taken", "other"]),
+  kind: Schema.Literals([
+    "missing",
+    "full",
+    "readonly",
+    "filled",
+    "denied",
+    "circle",
+    "special",
+    "unwritable",
+    "taken",
+    "other"
+  ]),
   cause: Schema.Defect()
 }) {
   override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
@@ -77,7 +90,7 @@ const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (errno === "ELOOP") return "circle"
   // A part of the path is a file.
   if (errno === "ENOTDIR") return "missing"
-  return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "denied" : "other"
+  return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "readonly" : "other"
 }
 
 const unwritable = (path: string, why: string) => new FileError({ path, kind: "unwritable", cause: new Error(why) })

@@ -20,6 +20,7 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as Network from "../trained/Network.ts"
+import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as ModelFolder from "./ModelFolder.ts"
 
@@ -315,3 +316,34 @@ export const custom: <C>(
   },
   (self, path) => within(path)(self)
 )
+
+/** A segmenter with its weights, from a stage of a run or from a file. */
+export interface SegmenterArtifact extends Segmenter.Segmenter {
+  readonly _tag: "Segmenter"
+  readonly provenance: Weights.Provenance
+}
+
+/** Opens the segmenter at a path. Fails as {@link custom} does. */
+export const segmenter = (
+  path: string
+): Effect.Effect<SegmenterArtifact, OpenError, FileSystem.FileSystem | Path.Path> =>
+  Effect.map(
+    custom(path, Segmenter.NAME, Segmenter.Described),
+    ({ config, provenance, tensors }) => ({ _tag: "Segmenter", ...config, tensors, provenance })
+  )
+
+/**
+ * Opens the network at a path that predicts: its classifier, or else its segmenter. Fails as {@link classifier} does.
+ */
+export const predicting = (
+  path: string
+): Effect.Effect<
+  Artifact<"Classifier"> | SegmenterArtifact,
+  OpenError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Effect.catchIf(
+    classifier(path),
+    ({ reason }) => reason._tag === "NotInRun" || (reason._tag === "OtherKind" && reason.found === Segmenter.NAME),
+    (error) => Effect.mapError(segmenter(path), (other) => other.reason._tag === "NotInRun" ? error : other)
+  )

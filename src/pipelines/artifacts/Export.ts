@@ -25,10 +25,13 @@ import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Pooling from "../../nn/blocks/Pooling.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
+import type * as Head from "../../nn/segmentation/Head.ts"
+import * as SegmentStep from "../../nn/segmentation/SegmentStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Codes from "../../shapes/Codes.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
+import * as FeatureMap from "../../shapes/maps/FeatureMap.ts"
 import * as Normalization from "../../shapes/Normalization.ts"
 import type { Inference as InferenceOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
@@ -36,6 +39,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import * as Backbone from "../trained/Backbone.ts"
 import * as Classifier from "../trained/Classifier.ts"
 import * as Inference from "../trained/Inference.ts"
+import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 
 /** The outputs of a file, for images `[B, 3, H, W]` from 0 to 1. */
@@ -47,7 +51,9 @@ export const What = Schema.Literals([
   /** `patches` `[B, N, C]` of a tokenizer or a backbone: one vector per patch, after the final norm. */
   "patches",
   /** `logits` `[B, K]` of a classifier. */
-  "logits"
+  "logits",
+  /** `logits` `[B, K, H, W]` and `labels` `[B, H, W]` int32 of a segmenter: scores and class of each pixel of whole images. */
+  "segmentation"
 ])
 export type What = typeof What.Type
 
@@ -111,11 +117,12 @@ export class ExportError extends TaggedError<ExportError>()("ExportError", {
   }
 }
 
-/** A network with its weights. An `Artifact` is one. */
+/** A network with its weights. An `Artifact` is one, and so is `Artifact.segmenter`. */
 export type Network =
   | { readonly _tag: "Tokenizer" } & Tokenizer.Tokenizer
   | { readonly _tag: "Backbone" } & Backbone.Backbone
   | { readonly _tag: "Classifier" } & Classifier.Classifier
+  | { readonly _tag: "Segmenter" } & Segmenter.Segmenter
 
 /** The options of an export. */
 export interface Options {
@@ -144,6 +151,11 @@ const described = (what: What, { finalNorm, pooling }: Pooling.Options): Readonl
       return { patches: PATCHES }
     case "logits":
       return { logits: "[images, classes]: the score of each class. The softmax gives probabilities" }
+    case "segmentation":
+      return {
+        logits: "[images, classes, height, width]: the score of each class for each pixel",
+        labels: "[images, height, width]: the class of each pixel, the one with the greatest score"
+      }
   }
 }
 
@@ -267,6 +279,27 @@ const modelsOf = Effect.fnUntraced(function*(network: Network, pooling: Pooling.
         })
       }
     }
+    case "Segmenter": {
+      const { classes, config: { mean, std, vit }, config } = network
+      const sizes = Segmenter.sizes(config, classes.length)
+      return {
+        segmentation: model({
+          make: (images) =>
+            SegmentStep.logits<Count, Segmenter.Sizes, Head.Parts>(
+              sizes,
+              images,
+              Segmenter.headOf(config, classes.length)
+            ),
+          finish: ({ logits }) => ({
+            logits,
+            labels: Codes.argMax(FeatureMap.channelsLast(logits))
+          }),
+          tensors: Segmenter.weights(network),
+          imageSize: vit.imageSize,
+          channels: { mean, std }
+        })
+      }
+    }
   }
 })
 
@@ -298,7 +331,7 @@ export const onnx: (
       "patchword.kind": network._tag,
       "patchword.imageSize": String(imageSize),
       "patchword.outputs": JSON.stringify(described(what, pooling)),
-      ...(network._tag === "Classifier" ? { "patchword.classes": JSON.stringify(network.classes) } : {}),
+      ...("classes" in network ? { "patchword.classes": JSON.stringify(network.classes) } : {}),
       ...(provenance === undefined
         ? {}
         : { "patchword.provenance": JSON.stringify(Schema.encodeSync(Weights.Provenance)(provenance)) })

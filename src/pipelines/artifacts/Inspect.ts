@@ -35,6 +35,7 @@ import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as Decoder from "../trained/Decoder.ts"
+import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Artifact from "./Artifact.ts"
 import * as ModelFolder from "./ModelFolder.ts"
@@ -252,7 +253,11 @@ const usesOfModel = (model: Model.Model): ReadonlyArray<string> => ofOwnQuantize
 /** The uses of the network of a custom stage. */
 const CUSTOM: ReadonlyArray<string> = ["Artifact.custom, in code"]
 
-const DECODER: ReadonlyArray<string> = ["decoder evaluate", "complete --decoder"]
+/** The uses of the networks of custom stages of this library, by their names. */
+const OF_STAGES: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  [Decoder.NAME, ["decoder evaluate", "complete --decoder"]],
+  [Segmenter.NAME, ["predict", "export --what segmentation"]]
+])
 
 const FOREIGN: Readonly<Record<Naming.Network, ReadonlyArray<string>>> = {
   clip: ["teacher of a tokenizer (--teacher clip:…)"],
@@ -269,7 +274,7 @@ const usesOf = (
   { custom, model }: Pick<Weights.Provenance, "custom" | "model"> = {}
 ): ReadonlyArray<string> => {
   if (model !== undefined) return usesOfModel(model)
-  if (custom !== undefined) return custom.name === Decoder.NAME ? DECODER : CUSTOM
+  if (custom !== undefined) return OF_STAGES.get(custom.name) ?? CUSTOM
   const [nearest] = KnownNetworks.recognise(shapes)
   return nearest === undefined || nearest.share < NEAR ? [] : FOREIGN[nearest.known.network]
 }

@@ -11,7 +11,7 @@
  * ```
  */
 import { Effect } from "effect"
-import * as LabelMap from "../../domain/pixels/LabelMap.ts"
+import * as ClassColours from "../../domain/pixels/ClassColours.ts"
 import type { Example, Segmented } from "../evaluate/Segmentation.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
@@ -30,37 +30,35 @@ export interface Shown extends Example {
   readonly split: string
 }
 
-const UNKNOWN: Pictures.Colour = [128, 128, 128]
-
 /** Sides of pictures on the page, at most. */
 const SIDE = 192
 
-/** Returns the colour of a class. Neighbouring numbers get colours that are far apart. */
-const colourOf = (label: number): Pictures.Colour => {
-  if (label === LabelMap.IGNORED) return UNKNOWN
-  if (label === 0) return [40, 40, 48]
-  const turn = label * 0.618034 % 1 * 2 * Math.PI
-  const light = 150 + 35 * (label % 3)
-  const channel = (at: number): number => Math.round(Math.min(255, Math.max(0, light + 75 * Math.cos(turn + at))))
-  return [channel(0), channel(2.1), channel(4.2)]
-}
+const css = ([red, green, blue]: ClassColours.Colour): string => `rgb(${red} ${green} ${blue})`
 
-const css = ([red, green, blue]: Pictures.Colour): string => `rgb(${red} ${green} ${blue})`
+/** So many times wider than high, an image is above its labels, not beside them. */
+const WIDE = 2
 
-/** Draws an image, its labels and the prediction side by side. Large images are thinned out. */
+/**
+ * Draws an image, its labels and the prediction, side by side, or one below the other if the image is wide. Large images are
+ * thinned out.
+ */
 const drawn = ({ labels, picture, predicted }: Shown): Pictures.Canvas => {
   const step = Math.max(1, Math.ceil(Math.max(picture.width, picture.height) / SIDE))
   const [width, height] = [Math.ceil(picture.width / step), Math.ceil(picture.height / step)]
-  const on = Pictures.canvas(3 * width + 2, height)
+  const below = picture.width > WIDE * picture.height
+  const on = below ? Pictures.canvas(width, 3 * height + 2) : Pictures.canvas(3 * width + 2, height)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const at = y * step * picture.width + x * step
       const colours = [
         Pictures.pixel(picture, x * step, y * step),
-        colourOf(labels.data[at]!),
-        colourOf(predicted.data[at]!)
+        ClassColours.of(labels.data[at]!),
+        ClassColours.of(predicted.data[at]!)
       ]
-      colours.forEach((colour, i) => Pictures.fill(on, colour, i * (width + 1) + x, y, 1, 1))
+      colours.forEach((colour, i) => {
+        const [left, top] = below ? [0, i * (height + 1)] : [i * (width + 1), 0]
+        Pictures.fill(on, colour, left + x, top + y, 1, 1)
+      })
     }
   }
   return on
@@ -97,7 +95,7 @@ const classes = ({ found }: Figures): Html =>
   }</tr></thead>
 <tbody>${
     (found[0]?.classes ?? []).map((name, at) =>
-      html`<tr><th scope="row"><span class="swatch" style="background:${css(colourOf(at))}"></span>${name}</th>${
+      html`<tr><th scope="row"><span class="swatch" style="background:${css(ClassColours.of(at))}"></span>${name}</th>${
         found.map(({ iou }) => html`<td class="number">${percent(iou[at])}</td>`)
       }</tr>\n`
     )
@@ -105,8 +103,8 @@ const classes = ({ found }: Figures): Html =>
 
 const own = `
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .5em; vertical-align: baseline }
-.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem }
-.examples figure { margin: 0 }
+.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1rem }
+.examples figure { margin: 0; min-width: 0; overflow-wrap: anywhere }
 .examples img { width: 100%; height: auto; image-rendering: pixelated }
 `
 
@@ -127,7 +125,9 @@ export const render = Effect.fnUntraced(function*(figures: Figures, examples: Re
     hasImages: true,
     main: html`${table(figures)}
 <section aria-labelledby="examples"><h2 id="examples">Images</h2>
-<p class="note">Each row: the image, its labels, the prediction.</p>
+<p class="note">The image, its labels, the prediction: from left to right, or from top to bottom. <span class="swatch" style="background:${
+      css(ClassColours.UNKNOWN)
+    }"></span>Grey pixels have no label.</p>
 <div class="examples">${figuresOf}</div></section>
 ${classes(figures)}`
   })

@@ -141,7 +141,7 @@ describe("Files", () => {
       ["PermissionDenied", "EACCES", "denied", 74],
       ["Unknown", "ENOSPC", "full", 74],
       ["Unknown", "EDQUOT", "full", 74],
-      ["Unknown", "EROFS", "denied", 74],
+      ["Unknown", "EROFS", "readonly", 74],
       ["Unknown", "EIO", "other", 74]
     ] as const
   )("calls %s by %s %s", ([tag, code, kind, exit]) =>
