@@ -222,11 +222,31 @@ const choosing = Effect.fnUntraced(function*(
   stepsPerEpoch: number
 ) {
   const { message } = yield* Progress
+  const { weights } = yield* Runs
   const every = (config.evaluateEvery ?? 1) * stepsPerEpoch
   const { total } = config.optimizer.steps(stepsPerEpoch)
-  const examine = Effect.fnUntraced(function*(parameters: object) {
-    const [examined] = yield* examineClassifier({ config, classes, tensors: Weights.flatten(parameters) }, [set], rule)
+  const examine = Effect.fnUntraced(function*(tensors: Weights.Tensors) {
+    const [examined] = yield* examineClassifier({ config, classes, tensors }, [set], rule)
     return { top1: examined!.figure.top1, loss: examined!.report.loss }
+  })
+  let compared = false
+  /**
+   * Returns the best network so far. A process that was killed may have kept one of a later step than its last checkpoint. On
+   * another engine, that step need not come again. So the network that is there is evaluated, and is the best so far.
+   */
+  const formerOf = Effect.fnUntraced(function*(before: Json.Json | undefined) {
+    const known = Option.getOrUndefined(Schema.decodeUnknownOption(Best)(before))
+    if (compared) return known
+    compared = true
+    const kept = Option.getOrUndefined(yield* weights(`${stage}-${BEST}`))
+    const step = kept && Option.getOrUndefined(kept.provenance)?.step
+    if (kept === undefined || step === undefined || step === known?.step) return known
+    const { top1 } = yield* examine(kept.tensors)
+    yield* message(
+      `${stage}: the run keeps a network of step ${step}, which is after its last checkpoint; it is evaluated again`
+    )
+    const found: typeof Best.Type = { step, top1 }
+    return found
   })
   return {
     at: (steps: number) => steps % every === 0 || steps === total,
@@ -235,16 +255,17 @@ const choosing = Effect.fnUntraced(function*(
       step: number,
       before: Json.Json | undefined
     ) {
-      const former = Option.getOrUndefined(Schema.decodeUnknownOption(Best)(before))
-      const plain = yield* examine(parameters)
-      const averaged = ema && (yield* examine(ema))
+      const former = yield* formerOf(before)
+      const plain = yield* examine(Weights.flatten(parameters))
+      const averaged = ema && (yield* examine(Weights.flatten(ema)))
       const candidates = [
         { parameters, best: { step, top1: plain.top1 } },
         ...(averaged ? [{ parameters: ema!, best: { step, network: EMA, top1: averaged.top1 } as const }] : [])
       ]
       const [first, second] = candidates
       const chosen = second !== undefined && second.best.top1 > first!.best.top1 ? second : first!
-      const better = former === undefined || chosen.best.top1 > former.top1
+      const again = chosen.best.step === former?.step && chosen.best.top1 === former.top1
+      const better = former === undefined || chosen.best.top1 > former.top1 || again
       const percent = (share: number) => `${(100 * share).toFixed(1)} %`
       yield* message(
         `${stage}: top-1 on ${set.name} after step ${step}: ${percent(plain.top1)}` +

@@ -50,7 +50,10 @@ export const StagePlan = Schema.Struct({
   seconds: Schema.NullOr(Schema.Finite),
   /** Memory of the whole process, approximately. Without a measurement, that of the weights, their update and a few images. */
   memory: Schema.Finite,
-  /** Disk space of the two checkpoints that are kept and of the final weights. */
+  /**
+   * Disk space of the two checkpoints that are kept and of the final weights. Those of fine-tuning are also those of the moving
+   * average, if there is one (`ema`), and of the best network, which a run with a validation split keeps.
+   */
   disk: Schema.Finite
 })
 
@@ -121,6 +124,7 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     before: (images: number) => Inference<W, I, O> | undefined
   ) {
     const { batchSize } = optimizer
+    const kept = stage !== "finetune" ? 1 : typeof preset.finetune.ema === "number" ? 3 : 2
     const one = before(1)
     const step = stepOf(1)
     const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true }).graph) +
@@ -142,7 +146,7 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
       batchSize,
       stepsPerEpoch,
       steps: total,
-      disk: 2 * state + 4 * parameters
+      disk: 2 * state + 4 * kept * parameters
     }
     // A trial holds what the engine is given twice: here, and there.
     if (2 * (state + weights + batch) + gradients > process.availableMemory()) {

@@ -37,7 +37,7 @@ const WARMUP_START = 1e-6
 
 /** Returns the optimizer of a segmentation run. */
 const optimizerOf = (config: SegmentationConfig): OptimizerConfig => {
-  const { batchSize, betas, lr, steps, warmup, weightDecay } = config
+  const { accumulate, batchSize, betas, lr, steps, warmup, weightDecay } = config
   return new OptimizerConfig({
     lr,
     minLr: 0,
@@ -46,10 +46,17 @@ const optimizerOf = (config: SegmentationConfig): OptimizerConfig => {
     weightDecay,
     clipNorm: null,
     batchSize,
+    ...(accumulate === undefined ? {} : { accumulate }),
     unit: "steps",
     duration: steps,
     warmup
   })
+}
+
+/** Returns the learning rate of a step under a linear schedule. It changes with each update. */
+const linear = ({ accumulate = 1, lr, steps, warmup }: SegmentationConfig) => {
+  const rate = Schedule.linear({ peak: lr, total: steps, warmup, start: WARMUP_START })
+  return (step: number): number => rate(Math.floor(step / accumulate))
 }
 
 /** The state of training, without the types of its many shapes: the compiler would take long to compare them. */
@@ -152,7 +159,7 @@ const initial = Effect.fnUntraced(function*(
     weights,
     (_, path) => tensors[path]
   )
-  const begun: HostOf<State> = { ...AdamW.initial(parameters, spec), running }
+  const begun: HostOf<State> = { ...AdamW.initial(parameters, spec, optimizerOf(config)), running }
   return begun
 })
 
@@ -241,9 +248,7 @@ export const segment = Effect.fn("patchword.segment")(function*(
     // Whatever the stage is called: whoever compares two starts shows them the same.
     ...(yield* data("segment", config, set, step.batch)),
     optimizer: optimizerOf(config),
-    ...(config.schedule === "cosine" ? {} : {
-      rate: Schedule.linear({ peak: config.lr, total: config.steps, warmup: config.warmup, start: WARMUP_START })
-    }),
+    ...(config.schedule === "cosine" ? {} : { rate: linear(config) }),
     initial: initial(stage, config, classes.length, start),
     measure,
     trained: ({ parameters, running }) => ({ ...Weights.flatten(parameters as object), ...Weights.flatten(running) })

@@ -144,7 +144,14 @@ const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes
   const point = yield* LinearFit.fit(handle, inference.batch, {
     l2,
     iterations,
-    tried: (loss) => report({ stage: "segment head", step: ++step, total: iterations, metrics: { loss } })
+    // An iteration may try several points.
+    tried: (loss) =>
+      report({
+        stage: "segment head",
+        step: step = Math.min(step + 1, iterations),
+        total: iterations,
+        metrics: { loss }
+      })
   })
   const length = width * classes
   const head: Weights.Tensors = {

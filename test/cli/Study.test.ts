@@ -54,6 +54,10 @@ describe("patchword study", () => {
       const told: Array<string> = []
       const table = yield* hearing(told)(said("study", ...asked))
       assert.match(table, /none +\d+\.\d +84\.7/)
+      assert.match(
+        table,
+        /not run here[\s\S]*without patch aggregation +ADE20K mIoU +51\.9 +segmentation: patchword segment/
+      )
       assert.include(table, `${out}/table5.html`)
       const report = yield* found("study", ...asked)
       const { files, ...rest } = report
@@ -68,9 +72,10 @@ describe("patchword study", () => {
       const [code, message] = yield* refused("table9")
       assert.strictEqual(code, 64)
       assert.include(message, "expected table4, table5 or table6, got table9")
+      assert.include((yield* refused("table5", "--seeds", "0,0"))[1], "expected different whole numbers")
       assert.include(
         (yield* refused("table5", "--seeds", "0,x"))[1],
-        "expected whole numbers joined by commas, got 0,x"
+        "expected different whole numbers joined by commas, got 0,x"
       )
       assert.include((yield* refused("table5", "--teachers", "hog"))[1], "expected table6, got table5")
       assert.include((yield* refused("table5/last", ...common, "--out", at("no")))[1], "none, shared, separate")

@@ -33,6 +33,24 @@ describe("the ablations", () => {
     )
   })
 
+  it.each(Ablation.all)(
+    "of $name leave the other numbers of the paper's table, each with a reason",
+    ({ number, rows, measures }) => {
+      const left = Ablation.notRun(number)
+      const all = PaperTables.entries.filter(({ table, value }) => table === number && value !== null)
+      const told = rows(base, teachers).flatMap((row) =>
+        measures.map((measure) => Ablation.paper({ number } as Ablation.Ablation, row, measure))
+      ).filter((value) => value !== null)
+      // The paper's number of CLIP itself is a row of these teachers, which no study can run.
+      assert.strictEqual(left.length + told.length, all.length + (number === 6 ? 1 : 0))
+      assert.isTrue(
+        left.some(({ column, reason }) => column.startsWith("ADE20K") && reason.includes("patchword segment"))
+      )
+      assert.strictEqual(left.some(({ row }) => row.includes("1600")), number === 6)
+      assert.strictEqual(left.some(({ row }) => row.startsWith("CLIP,")), number === 6)
+    }
+  )
+
   it.effect.each(Object.entries(presets))("fit the preset %s", ([, preset]) =>
     Effect.gen(function*() {
       for (const table of Ablation.all) {

@@ -82,6 +82,9 @@ const cases: ReadonlyArray<readonly [path: string, value: unknown, message: stri
   ["finetune.randAugment", { operations: 2, magnitude: 11, deviation: 0 }, "expected a number from 0 to 10, got 11"],
   ["finetune.autoAugment", "v1", "expected original, originalr, v0 or v0r, got \"v1\""],
   ["knn.pooling", undefined, "missing key"],
+  ["knn.neighbours", [], "expected a list of at least 1 value, got []"],
+  ["segmentation.taps", [9], "expected a list of 4 values, got [9]"],
+  ["pretrain.augment.cropScale", [0.5], "expected a list of 2 values, got [0.5]"],
   ["tokenizer.codebook.revivel", null, "unknown key; did you mean revival?"],
   ["knn.flavour", 1, "unknown key; known ones are pooling, finalNorm, neighbours, temperature, fewShot"]
 ]

@@ -257,6 +257,39 @@ describe("fine-tuning", () => {
         }).pipe(Effect.provide(Layer.merge(checkpoints, Images.layerMemory([train, others])), { local: true }))
       }))
 
+    it.effect("measures the best network again, if a killed process kept it after its last checkpoint", () =>
+      Effect.gen(function*() {
+        const preset = micro({ unit: "epochs", duration: 2, warmup: 0, lr: 1e-12, minLr: 1e-12 })
+        const given = preset.finetune
+        const images = Images.layerMemory([train, set("val", 12)])
+        const good = yield* finetune(micro({ unit: "epochs", duration: 30 }).finetune, undefined).pipe(
+          Effect.provide(Layer.merge(Runs.layerMemory(), images), { local: true })
+        )
+        const [expected] = yield* evaluateClassifier(good, [set("val", 12)])
+        yield* Effect.gen(function*() {
+          const runs = yield* Runs.Runs
+          const made = new Weights.Provenance({
+            stage: "finetune-best",
+            configDigest: "",
+            dataDigest: "",
+            step: 5,
+            seed: 0,
+            model: { _tag: "Classifier", config: given, classes }
+          })
+          yield* runs.saveWeights("finetune-best", Weights.make(good.tensors, made))
+          const said: Array<string> = []
+          const hear = { ...silent, message: (text: string) => Effect.sync(() => void said.push(text)) }
+          const trained = yield* finetune(given, undefined, { validation: "val" }).pipe(
+            Effect.provideService(Progress, hear)
+          )
+          assert.strictEqual(trained.best!.step, 5)
+          assert.deepStrictEqual(trained.best!.tensors["head.weight"]!.data, good.tensors["head.weight"]!.data)
+          const told = `the best is ${(100 * expected!.top1).toFixed(1)} % after step 5`
+          assert.lengthOf(said.filter((line) => line.includes(told)), 2)
+          assert.lengthOf(said.filter((line) => line.includes("which is after its last checkpoint")), 1)
+        }).pipe(Effect.provide(Layer.merge(Runs.layerMemory(), images), { local: true }))
+      }))
+
     it.effect("takes classifiers under every name, from files, runs and folders", () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem

@@ -68,6 +68,21 @@ describe("plan", () => {
       assert.strictEqual(two.disk, 4 * 9 * two.parameters)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
 
+  it.live("counts the networks that fine-tuning keeps beside its own", () =>
+    Effect.gen(function*() {
+      const planned = (ema: number | null) =>
+        Effect.map(
+          Plan.plan(
+            new Preset({ ...preset, finetune: new FinetuneConfig({ ...preset.finetune, ema }) }),
+            { ...given, stages: ["finetune"] }
+          ),
+          ({ stages }) => stages[0]!
+        )
+      const [none, averaged] = [yield* planned(null), yield* planned(0.9)]
+      assert.strictEqual(none.disk, 4 * (2 * 3 + 2) * none.parameters)
+      assert.strictEqual(averaged.disk, 4 * (2 * 4 + 3) * averaged.parameters)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
   it.live("allocates nothing of a network that the machine cannot hold, and says so", () =>
     Effect.gen(function*() {
       const wide = new VitConfig({ ...preset.finetune.vit, mlpRatio: 1e10 })

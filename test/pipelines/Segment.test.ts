@@ -155,6 +155,32 @@ describe("a segmenter", () => {
         assert.include(contradicted.message, "finalNorm: expected false, because the head is upernet, got true")
       }), 60_000)
 
+    it.effect("makes one update from several steps", () =>
+      Effect.gen(function*() {
+        const several = new SegmentationConfig({
+          ...config,
+          batchSize: 2,
+          accumulate: 2,
+          steps: 3,
+          warmup: 1,
+          schedule: "linear"
+        })
+        const seen: Array<string> = []
+        yield* segment(several, backbone).pipe(
+          Effect.andThen(Effect.flatMap(Runs.Runs, ({ readLog }) => readLog)),
+          Effect.map((rows) => rows.map(({ gradientNorm, lr }) => seen.push(`${lr} ${gradientNorm !== undefined}`))),
+          Effect.provide(Runs.layerMemory(), inMemory)
+        )
+        assert.lengthOf(seen, 6)
+        const [rates, ends] = [0, 1].map((part) => seen.map((row) => row.split(" ")[part]!)) as [
+          Array<string>,
+          Array<string>
+        ]
+        assert.deepStrictEqual(ends, ["false", "true", "false", "true", "false", "true"])
+        for (const at of [0, 2, 4]) assert.strictEqual(rates[at], rates[at + 1])
+        assert.strictEqual(new Set(rates).size, 3)
+      }))
+
     it.effect("learns its head alone, leaves the network as it is, and is kept", () =>
       Effect.gen(function*() {
         const { held, seen } = yield* sets

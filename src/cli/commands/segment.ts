@@ -61,7 +61,7 @@ export const segment = Command.make("segment", {
       return yield* Config.refusal(
         "segmentation",
         "expected settings, but this configuration has none",
-        "take another --preset"
+        "name a preset that has them (--preset tiny), or give them (--config). A run of an earlier version has none"
       )
     }
     const stage = given.frozen ? "segment-frozen" : "segment"

@@ -41,16 +41,15 @@ const named = Effect.fnUntraced(function*(given: Option.Option<string>) {
 })
 
 const seedsOf = (list: string): Effect.Effect<ReadonlyArray<number>, Config.ConfigError> => {
-  const seeds = Flags.names(list).map((part) => /^-?\d+$/.test(part) ? Number(part) : NaN)
-  return seeds.every(Number.isSafeInteger)
-    ? Effect.succeed(seeds)
-    : Effect.fail(
-      Config.refusal(
-        "--seeds",
-        `expected whole numbers joined by commas, got ${list}`,
-        "write for example --seeds 0,1,2"
-      )
+  const seeds = list.split(",").map((part) => /^-?\d+$/.test(part) ? Number(part) : NaN)
+  if (seeds.every(Number.isSafeInteger) && new Set(seeds).size === seeds.length) return Effect.succeed(seeds)
+  return Effect.fail(
+    Config.refusal(
+      "--seeds",
+      `expected different whole numbers joined by commas, got ${list}`,
+      "write for example --seeds 0,1,2"
     )
+  )
 }
 
 /** The teachers that are named: a kind that is named twice has a number. */

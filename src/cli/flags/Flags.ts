@@ -14,8 +14,12 @@ export const split = Flag.String("split").pipe(Described.withDefault("the split 
 /** The names in a list, each once. */
 export const names = (list: string): ReadonlyArray<string> => [...new Set(list.split(","))]
 
+/** Tests whether a list has no name twice. */
+export const isOnce = (list: string): boolean => names(list).length === list.split(",").length
+
 /** The splits that a network is tested on. */
 export const tests = Flag.String("tests").pipe(
+  Flag.filter(isOnce, () => "each split once"),
   Described.withDefault("the splits that are tested, for example val,in-new", "val"),
   Flag.map(names)
 )

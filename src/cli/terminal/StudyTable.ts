@@ -23,7 +23,11 @@ export const render = (report: StudyReport.StudyReport): string => {
           StudyReport.show(measure, figures[measure]?.paper)
         ])
       ])
-    )
+    ),
+    Print.columns([
+      ["not run here", "", PaperTables.TITLE, "reason"],
+      ...Ablation.notRun(number).map(({ column, reason, row, value }) => [row, column, value.toFixed(1), reason])
+    ])
   ].join("\n\n")
 }
 

@@ -129,6 +129,15 @@ const unknownKey = (
   }`
 }
 
+/** Says how many values a list needs, if it is too short. */
+const tooShort = ({ ast, input, issues }: SchemaIssue.Composite): string | undefined => {
+  const lacks = issues.some((inner) => inner._tag === "Pointer" && inner.issue._tag === "MissingKey")
+  if (ast._tag !== "Arrays" || !lacks) return undefined
+  const count = ast.elements.length
+  const values = `${ast.rest.length > 0 ? "at least " : ""}${count} ${count === 1 ? "value" : "values"}`
+  return inWords(`expected a list of ${values}, got ${JSON.stringify(input)}`)
+}
+
 const problems = (
   issue: SchemaIssue.Issue,
   path: ReadonlyArray<PropertyKey>,
@@ -141,7 +150,12 @@ const problems = (
       return problems(issue.issue, path, all)
     case "UnexpectedKey":
       return [{ path: show(path), message: unknownKey(issue, path.map(String), all()) }]
-    case "Composite":
+    case "Composite": {
+      const short = tooShort(issue)
+      return short === undefined
+        ? issue.issues.flatMap((inner) => problems(inner, path, all))
+        : [{ path: show(path), message: short }]
+    }
     case "AnyOf":
       if (issue.issues.length > 0) return issue.issues.flatMap((inner) => problems(inner, path, all))
   }

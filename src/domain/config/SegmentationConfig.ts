@@ -79,9 +79,16 @@ export class SegmentationConfig extends Schema.Class<SegmentationConfig>("patchw
     }),
     /** Images of one step. */
     batchSize: Quantity.Count.annotateKey({ description: "Images of one step." }),
-    /** Length of the stage and of its linear warmup, in steps. */
-    steps: Quantity.Count.annotateKey({ description: "Length of the stage, in steps." }),
-    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in steps." }),
+    /**
+     * Steps of one update; 1 when absent. Their gradients are averaged. A batch normalisation sees the images of one step, so two
+     * steps of 8 images are not equal to one of 16.
+     */
+    accumulate: Schema.optionalKey(Quantity.Count).annotateKey({
+      description: "Steps whose gradients make one update; batch norms see the images of one step. Default 1."
+    }),
+    /** Length of the stage and of its linear warmup, in updates. An update takes `accumulate` steps. */
+    steps: Quantity.Count.annotateKey({ description: "Length of the stage, in updates." }),
+    warmup: Quantity.Whole.annotateKey({ description: "Length of the linear warmup, in updates." }),
     /**
      * The size that images are resized to fit, `[long, short]` side in pixels. It is multiplied by a random factor within
      * `scale`. Null for images that keep their size.

@@ -252,6 +252,34 @@ export const paper = (table: Ablation, row: Row, measure: Measure): number | nul
     ? null
     : PaperTables.find({ table: table.number, ...row.place, column: measures[measure].column })?.value ?? null
 
+/** A number of the paper that no study measures. */
+export interface NotRun {
+  /** The section and the row of the paper's table. */
+  readonly row: string
+  readonly column: string
+  readonly value: number
+  readonly reason: string
+}
+
+const reasonOf = ({ column, row, section }: PaperTables.Entry): string | undefined => {
+  if (column.startsWith("ADE20K")) return "segmentation: patchword segment trains and measures it"
+  if (section === "pretrained 1600 epochs") {
+    return "longer pretraining: run the study again with pretrain.optimizer.epochs=1600"
+  }
+  return section === "target models themselves" && row === "CLIP"
+    ? "CLIP's network has a norm before its blocks, which the classifier has not"
+    : undefined
+}
+
+/** Lists the numbers of a table of the paper that no study measures, with the reasons. */
+export const notRun = (table: number): ReadonlyArray<NotRun> =>
+  PaperTables.entries.flatMap((entry) => {
+    const { column, row, section, value } = entry
+    const reason = entry.table === table ? reasonOf(entry) : undefined
+    if (reason === undefined || value === null) return []
+    return [{ row: row === section ? row : `${row}, ${section}`, column, value, reason }]
+  })
+
 /** Returns the changes of a row with a random seed for all stages. */
 export const seeded = (row: Row, seed: number): Preset.Changes => ({
   ...row.changes,

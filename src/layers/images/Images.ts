@@ -32,6 +32,7 @@ import type * as InShards from "./sources/Shards.ts"
 import type * as WebDataset from "./sources/WebDataset.ts"
 
 export {
+  AnnotationUnusable,
   FileDamaged,
   FilesMissing,
   FileTruncated,

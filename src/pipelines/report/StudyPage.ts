@@ -37,6 +37,16 @@ export const render = (report: StudyReport.StudyReport): string => {
         }<td class="muted">${row.paperRow ?? "not in the paper"}</td></tr>\n`
       )
     }</tbody></table></div>
+<section aria-labelledby="not-run"><h2 id="not-run">Not run here</h2>
+<div class="scroll" role="region" aria-labelledby="not-run" tabindex="0"><table>
+<thead><tr><th scope="col">The paper's row</th><th scope="col">Figure</th><th scope="col" class="number">${PaperTables.TITLE}</th><th scope="col">Reason</th></tr></thead>
+<tbody>${
+      Ablation.notRun(number).map(({ column, reason, row, value }) =>
+        html`<tr><th scope="row">${row}</th><td>${column}</td><td class="number muted">${
+          value.toFixed(1)
+        }</td><td>${reason}</td></tr>\n`
+      )
+    }</tbody></table></div></section>
 <p class="muted">${table}: training images ${train.slice(0, 12)}, measured images ${
       test.slice(0, 12)
     }. The paper's numbers are of other images and of larger networks.</p>`

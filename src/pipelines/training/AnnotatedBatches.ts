@@ -155,10 +155,17 @@ export const training = Effect.fnUntraced(function*(
   config: SegmentationConfig,
   set: AnnotatedSet
 ) {
-  const { batchSize, mean, seed, std, vit: { imageSize: size } } = config
-  const { images, ...sampler } = Sampling.make({ stage, seed, labels: set.labels, batchSize })
+  const { accumulate = 1, batchSize, mean, seed, std, vit: { imageSize: size } } = config
+  const { images, ...sampler } = Sampling.make({ stage, seed, labels: set.labels, batchSize, accumulate })
   if (sampler.stepsPerEpoch === 0) {
-    return yield* Batches.tooFewImages({ stage, set: set.name, images, batchSize, batches: 1, config: "segmentation" })
+    return yield* Batches.tooFewImages({
+      stage,
+      set: set.name,
+      images,
+      batchSize,
+      batches: accumulate,
+      config: "segmentation"
+    })
   }
   const recipe = recipeOf(config)
   return {

@@ -266,13 +266,13 @@ describe("Images.layerManifest", () => {
         assert.include(message, "of its picture, 8 × 8 as it is stored, but this file is 3 × 2)")
         assert.include(
           message,
-          "maps/1.png: the image cannot be decoded (an annotation has one channel of 8 bits, or a palette, but"
+          "maps/1.png: the annotation cannot be used (an annotation has one channel of 8 bits, or a palette, but"
         )
         yield* refused(load(open({ onBroken: "skip" })(folder)), "ImagesBroken", 65)
         const unseen = yield* load(open({ check: "names" })(folder))
-        yield* refused(unseen.annotation!(0), "ImageBroken", 65)
+        yield* refused(unseen.annotation!(0), "AnnotationUnusable", 65)
         yield* write(folder, { "maps/0.png": Buffer.from(SYNSETS) })
-        yield* refused(unseen.annotation!(0), "ImageBroken", 65)
+        yield* refused(unseen.annotation!(0), "AnnotationUnusable", 65)
       }))
   })
 

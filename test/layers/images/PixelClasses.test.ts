@@ -124,12 +124,12 @@ describe("classes of pixels", () => {
       }),
       (folder) =>
         Effect.gen(function*() {
-          const message = yield* refused(load(layerOf(folder)), "ImageBroken", 65)
+          const message = yield* refused(load(layerOf(folder)), "AnnotationUnusable", 65)
           assert.include(
             message,
             "an annotation has one channel of 8 bits, or a palette, but this file has 3 of 8 bits"
           )
-          assert.include(yield* refused(load(layerOf(folder), "val"), "ImageBroken", 65), "this file is 4 × 3")
+          assert.include(yield* refused(load(layerOf(folder), "val"), "AnnotationUnusable", 65), "this file is 4 × 3")
         })
     ))
 

@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib"
 import sharp from "sharp"
 import * as LabelMap from "../../../domain/pixels/LabelMap.ts"
 import * as Decode from "./Decode.ts"
-import { ImageBroken, LabelUnknown } from "./ImagesError.ts"
+import { AnnotationUnusable, ImageBroken, LabelUnknown } from "./ImagesError.ts"
 import type { Annotation } from "./ImageSet.ts"
 
 /** Offsets in a PNG chunk, after its length: its type and its content. A checksum follows the content. */
@@ -23,13 +23,13 @@ const CHANNELS: Readonly<Record<number, number>> = { 2: 3, 4: 2, 6: 4 }
 const greysOf = Effect.fnUntraced(function*(bytes: Uint8Array) {
   const head = SIGNATURE.length + CONTENT
   if (bytes.length < head + 13 || SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
-    return yield* new ImageBroken({ problem: "an annotation has to be a PNG file, but this file is not" })
+    return yield* new AnnotationUnusable({ problem: "an annotation has to be a PNG file, but this file is not" })
   }
   const [depth = 0, kind = 0] = bytes.subarray(head + 8)
   if ((kind !== GREYS && kind !== PALETTE) || depth > 8) {
     const problem = "an annotation has one channel of 8 bits, or a palette, but this file has " +
       `${CHANNELS[kind] ?? 1} of ${depth} bits`
-    return yield* new ImageBroken({ problem })
+    return yield* new AnnotationUnusable({ problem })
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const kept: Array<Uint8Array> = [bytes.subarray(0, SIGNATURE.length)]
@@ -82,19 +82,28 @@ export const orient = ({ data, height, width }: Annotation, orientation: number)
   return { ...turned, data: numbers }
 }
 
+const ofAnnotation = <A, E, R>(self: Effect.Effect<A, E | ImageBroken, R>) =>
+  Effect.mapError(
+    self,
+    (error): Exclude<E, ImageBroken> | AnnotationUnusable =>
+      error instanceof ImageBroken
+        ? new AnnotationUnusable({ problem: error.problem })
+        : error as Exclude<E, ImageBroken>
+  )
+
 /**
  * Reads the annotation of an image. It is oriented as the image is on decoding, or by its own orientation if it has one. It
  * has to have the size of the image.
  */
 export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint8Array, bounds: Decode.Bounds) {
-  const own = yield* Decode.header(bytes)
+  const own = yield* ofAnnotation(Decode.header(bytes))
   const { depth, png } = yield* greysOf(bytes)
   const { data, info: { height, width } } = yield* Effect.tryPromise({
     try: () =>
       sharp(png, { failOn: "error", limitInputPixels: bounds.pixelLimit })
         .toColourspace("b-w").raw().toBuffer({ resolveWithObject: true }),
     catch: Decode.broken
-  }).pipe(Effect.catch((why) => Decode.whyBroken(png, bounds.pixelLimit, why)))
+  }).pipe(Effect.catch((why) => Decode.whyBroken(png, bounds.pixelLimit, why)), ofAnnotation)
   const shown = yield* Decode.header(picture)
   const orientation = Decode.orientationOf(own, bounds) === 1 ? Decode.orientationOf(shown, bounds) : own.orientation
   // Decoders scale values of fewer than 8 bits to the range of 8 bits.
@@ -105,7 +114,7 @@ export const read = Effect.fnUntraced(function*(bytes: Uint8Array, picture: Uint
     const problem =
       `an annotation has the size of its picture, ${shown.width} × ${shown.height} as it is stored, but ` +
       `this file is ${width} × ${height}`
-    return yield* new ImageBroken({ problem })
+    return yield* new AnnotationUnusable({ problem })
   }
   return turned
 })

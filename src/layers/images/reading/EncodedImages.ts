@@ -81,7 +81,7 @@ const CHECK = "write --check contents (in code check: \"contents\"), or leave ou
 const SHRUNK = "expected the colour managed with shrinkTo; the official code does not shrink images"
 
 const isBroken = (reason: ImagesError["reason"], { file }: Listing): boolean =>
-  ["ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
+  ["AnnotationUnusable", "ImageBroken", "ImageTooSmall", "ImageTooLarge"].includes(reason._tag) ||
   // One unreadable file must not stop the check of the others.
   (file !== undefined && reason._tag === "FileError")
 

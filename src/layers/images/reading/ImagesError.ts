@@ -191,6 +191,19 @@ export class ImageBroken extends TaggedError<ImageBroken>()("ImageBroken", { pro
   }
 }
 
+/** The classes of an image's pixels cannot be read. */
+export class AnnotationUnusable extends TaggedError<AnnotationUnusable>()("AnnotationUnusable", {
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `the annotation cannot be used (${this.problem})`
+  }
+  get remedy() {
+    return "write it as a PNG of the size of its image, with one channel of 8 bits or a palette, or remove it and its image"
+  }
+}
+
 /** The image has fewer pixels than needed. */
 export class ImageTooSmall extends TaggedError<ImageTooSmall>()("ImageTooSmall", {
   width: Schema.Int,
@@ -303,6 +316,7 @@ export class ImagesError extends TaggedError<ImagesError>()("ImagesError", {
     Holdout.ClassesOfOne,
     Holdout.PartEmpty,
     ImageBroken,
+    AnnotationUnusable,
     ImageTooSmall,
     ImageTooLarge,
     ImagesBroken,
