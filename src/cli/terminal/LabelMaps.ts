@@ -1,8 +1,8 @@
 /** The classes of the pixels of images: label maps in a folder, and lines that tell the share of each class. */
 import { Effect } from "effect"
 import * as ClassColours from "../../domain/pixels/ClassColours.ts"
-import * as IndexedPng from "../../domain/pixels/IndexedPng.ts"
 import * as Files from "../../layers/files/Files.ts"
+import * as IndexedPng from "../../layers/files/IndexedPng.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type { PredictedPixels } from "../../pipelines/evaluate/PredictPixels.ts"
 import * as Print from "./Print.ts"

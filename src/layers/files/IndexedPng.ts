@@ -4,15 +4,15 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { IndexedPng } from "patchword/domain"
+ * import { IndexedPng } from "patchword/layers"
  *
  * const bytes = IndexedPng.encode({ width: 2, height: 1, data: Uint8Array.of(0, 1) })
  * assert.deepStrictEqual([...bytes.subarray(1, 4)], [...Buffer.from("PNG")])
  * ```
  */
 import { crc32, deflateSync } from "node:zlib"
-import * as ClassColours from "./ClassColours.ts"
-import type { LabelMap } from "./LabelMap.ts"
+import * as ClassColours from "../../domain/pixels/ClassColours.ts"
+import type { LabelMap } from "../../domain/pixels/LabelMap.ts"
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
 
