@@ -44,6 +44,7 @@ const linksOf = (runs: ReadonlyArray<Named>): Links => ({
   run: (id, view) => `#run-${runs.findIndex((one) => one.id === id)}-${view}`,
   compare: undefined,
   events: undefined,
+  notes: undefined,
   report: undefined,
   address: undefined,
   file: ({ run }, name) =>

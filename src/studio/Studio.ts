@@ -17,7 +17,7 @@
  * await Effect.runPromise(Effect.provide(asked, Studio.layer({ runs: ["examples"], port: 0 })))
  * ```
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, Predicate, Redacted, Runtime } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Base64Url } from "effect/encoding"
 import { HttpRouter, HttpServer, type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -28,12 +28,13 @@ import * as ListenError from "./ListenError.ts"
 import * as Compared from "./pages/Compared.ts"
 import * as Frame from "./pages/Frame.ts"
 import * as Links from "./pages/Links.ts"
-import { damaged, missing } from "./pages/Missing.ts"
+import { failed, missing } from "./pages/Missing.ts"
 import * as RunList from "./pages/RunList.ts"
 import * as Views from "./pages/Views.ts"
 import * as Access from "./server/Access.ts"
 import * as Answers from "./server/Answers.ts"
 import * as Assets from "./server/Assets.ts"
+import * as Changes from "./server/Changes.ts"
 import * as Events from "./server/Events.ts"
 import * as Headers from "./server/Headers.ts"
 import * as RunFiles from "./server/RunFiles.ts"
@@ -55,6 +56,10 @@ type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
 const LOCAL: Access.Rules = { hosts: Access.LOOPBACK }
+
+/** An error of the request itself has the exit code of a wrong command line. */
+const statusOf = (error: Told): 400 | 500 =>
+  Predicate.hasProperty(error, Runtime.errorExitCode) && error[Runtime.errorExitCode] === 64 ? 400 : 500
 
 const frame = (title: string, main: Frame.Page["main"]): Frame.Page => ({ title, heading: title, main })
 
@@ -100,11 +105,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
         sameSite: "strict"
       }))
     }
-    return answer.pipe(Effect.catch((error) => Effect.succeed(show(frame("Not readable", damaged(error)), [], 500))))
+    return answer.pipe(
+      Effect.catch((error) => Effect.succeed(show(frame("Not possible", failed(error)), [], statusOf(error))))
+    )
   }
 
   const route = (
-    method: "GET" | "HEAD" | "*",
+    method: "GET" | "HEAD" | "POST" | "*",
     path: `/${string}` | "*",
     answer: (
       request: Request,
@@ -150,6 +157,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
       "/runs/:run",
       (_, { run }) =>
         ofRun(run, ({ id }) => Effect.succeed(HttpServerResponse.redirect(links.run(id, Views.all[0]!.id))))
+    ),
+    route(
+      "POST",
+      "/runs/:run/notes",
+      (request, { run }) =>
+        ofRun(run, ({ id, run: { path: folder } }) => Changes.answer(request, folder, links.run(id, "overview")))
     ),
     ...reading(
       "/runs/:run/report.html",

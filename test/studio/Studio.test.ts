@@ -4,6 +4,7 @@ import { Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as fc from "fast-check"
 import { createServer, get } from "node:http"
+import * as Notes from "../../src/layers/run/Notes.ts"
 import * as Events from "../../src/studio/server/Events.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { ask, hostile, makeRun, row } from "./kit.ts"
@@ -146,6 +147,31 @@ describe("the server of the studio", () => {
       assert.strictEqual((yield* ask(address, "/", { headers: { host: "rebound.example" } })).status, 403)
       const head = yield* ask(address, "/runs/demo/events", { method: "HEAD" })
       assert.deepStrictEqual([head.status, head.text], [200, ""])
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("keeps tags and notes that its own pages send", () =>
+    Effect.gen(function*() {
+      const { path, runs } = yield* folder
+      const address = yield* serve({ runs })
+      const run = path.join(runs[0]!, "demo")
+      const headers = { origin: address.slice(0, -1), "content-type": "application/x-www-form-urlencoded" }
+      const post = (body: string, given: Readonly<Record<string, string>> = headers) =>
+        ask(address, "/runs/demo/notes", { method: "POST", headers: given, body })
+      const kept = yield* post("tag=good")
+      assert.deepStrictEqual([kept.status, kept.headers["location"]], [303, "/runs/demo/overview"])
+      assert.strictEqual((yield* post(new URLSearchParams({ note: hostile }).toString())).status, 303)
+      for (const body of ["", "tag=a&tag=b", "config=x", `note=${"x".repeat(200_000)}`]) {
+        assert.strictEqual((yield* post(body)).status, 400, body.slice(0, 20))
+      }
+      assert.strictEqual((yield* post("tag=%2F")).status, 400)
+      assert.strictEqual((yield* post("tag=bad", { ...headers, origin: "http://other.example" })).status, 403)
+      const { notes, tags } = yield* Notes.read(run)
+      assert.deepStrictEqual([tags, notes.map(({ text }) => text)], [["good"], [hostile]])
+      const { text } = yield* ask(address, "/runs/demo/overview")
+      assert.include(text, "&lt;img src=x onerror")
+      assert.strictEqual((yield* post("untag=good")).status, 303)
+      assert.strictEqual((yield* post(`forget=${notes[0]!.id}`)).status, 303)
+      assert.deepStrictEqual(yield* Notes.read(run), { tags: [], notes: [], damaged: 0 })
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("sends again only what has changed", () =>

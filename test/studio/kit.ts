@@ -60,7 +60,7 @@ export interface Answer {
 export const ask = (
   address: string,
   path: string,
-  given: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> } = {}
+  given: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {}
 ): Effect.Effect<Answer> =>
   Effect.callback((resume) => {
     const { hostname, port } = new URL(address)
@@ -78,5 +78,5 @@ export const ask = (
       }
     )
     sent.on("error", (error) => resume(Effect.die(error)))
-    sent.end()
+    sent.end(given.body)
   })

@@ -19,6 +19,8 @@ export interface Links {
   readonly compare: string | undefined
   /** The news of a run. `undefined` where nobody sends them. */
   readonly events: ((id: string) => string) | undefined
+  /** The place that takes tags and notes. `undefined` where nobody does. */
+  readonly notes: ((id: string) => string) | undefined
   /** The report that the run left, as a page of its own. `undefined` where it is not there. */
   readonly report: ((id: string) => string) | undefined
   /** The address of a file in the run folder on a server, by its name there. `undefined` where there is no server. */
@@ -36,6 +38,7 @@ export const served = (prefix: string): Links => {
     run: (id, tab) => `${run(id)}/${tab}`,
     compare: `${prefix}/compare`,
     events: (id) => `${run(id)}/events`,
+    notes: (id) => `${run(id)}/notes`,
     report: (id) => `${run(id)}/report.html`,
     address,
     file: ({ id }, name) => Effect.succeed(address(id, name))

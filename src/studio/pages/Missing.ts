@@ -1,4 +1,5 @@
 /** A part of a page that has no data yet, with the command that makes it. */
+import type { Told } from "../../domain/values/TaggedError.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
 
 /** Tells that something is not there, and how to make it. */
@@ -7,6 +8,9 @@ export const missing = (told: string, command?: string): Html =>
     command === undefined ? undefined : html`<p>This command makes it: <code>${command}</code></p>`
   }</div>`
 
+/** Tells what went wrong, and what to do. */
+export const failed = (error: Told, about = ""): Html =>
+  html`<div class="empty" role="alert"><p>${about}${error.finding}.</p><p>${error.remedy}.</p></div>`
+
 /** Tells that a part of the run cannot be shown, and why. */
-export const damaged = (error: { readonly finding: string; readonly remedy: string }): Html =>
-  html`<div class="empty" role="alert"><p>This part cannot be shown: ${error.finding}.</p><p>${error.remedy}.</p></div>`
+export const damaged = (error: Told): Html => failed(error, "This part cannot be shown: ")

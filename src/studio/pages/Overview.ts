@@ -47,26 +47,40 @@ const facts = (run: Run): ReadonlyArray<readonly [name: string, value: string]> 
   ["Last change", RunFacts.time(run.changed)],
   ["Time of training", Numbers.duration(run.seconds)],
   ["Computed on", run.computedOn.map(({ engine, version }) => `${engine} ${version}`).join(", then ") || "unknown"],
-  ...run.owner === undefined ? [] : [["In use by", `process ${run.owner.pid} of ${run.owner.host}`] as const],
-  ...run.tags.length === 0 ? [] : [["Tags", run.tags.join(", ")] as const]
+  ...run.owner === undefined ? [] : [["In use by", `process ${run.owner.pid} of ${run.owner.host}`] as const]
 ]
 
-/** Renders the view. */
-export const render = (run: Run): Html =>
+/** A button that sends one field. */
+const sending = (to: string, name: string, value: string, label: string): Html =>
+  html` <form method="post" action="${to}" class="inline"><button name="${name}" value="${value}" aria-label="${label}">×</button></form>`
+
+/** A field that is sent by a button. */
+const asking = (to: string, name: string, label: string, longest: number): Html =>
+  html`<form method="post" action="${to}" class="notes"><label>${label} <input name="${name}" required maxlength="${longest}" autocomplete="off"></label> <button>Add</button></form>`
+
+/** Renders tags and notes. `to` is the place that takes changes, if somebody does. */
+const notes = ({ notes: all, tags }: Run, to: string | undefined): Html | undefined =>
+  to === undefined && all.length === 0 && tags.length === 0
+    ? undefined
+    : section(
+      "notes",
+      "Tags and notes",
+      html`<ul>${tags.map((tag) => html`<li>${tag}${to && sending(to, "untag", tag, `Remove the tag ${tag}`)}</li>`)}${
+        all.map(({ at, id, text }) =>
+          html`<li><span class="muted">${RunFacts.time(at)}</span> ${text}${
+            to && sending(to, "forget", id, "Remove the note")
+          }</li>`
+        )
+      }</ul>
+${to && html`${asking(to, "tag", "Tag", 64)}${asking(to, "note", "Note", 10_000)}`}`
+    )
+
+/** Renders the view. `to` is the place that takes tags and notes, if somebody does. */
+export const render = (run: Run, to: string | undefined): Html =>
   html`<p>${RunFacts.state(run.state)}</p>
 ${run.problems.map((problem) => html`<p class="no" role="alert">${problem}</p>`)}
 <dl class="facts columns">${facts(run).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-${section("stages", "Stages", stages(run))}${section("figures", "Figures", figures(run))}${
-    run.notes.length === 0
-      ? undefined
-      : section(
-        "notes",
-        "Notes",
-        html`<ul>${
-          run.notes.map(({ at, text }) => html`<li><span class="muted">${RunFacts.time(at)}</span> ${text}</li>`)
-        }</ul>`
-      )
-  }${
+${section("stages", "Stages", stages(run))}${section("figures", "Figures", figures(run))}${notes(run, to)}${
     section(
       "settings",
       "Settings",

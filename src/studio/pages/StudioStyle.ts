@@ -20,6 +20,10 @@ main > section:first-child { margin-top: 0 }
 button { font: inherit; min-height: 2.25rem; padding: .25rem 1rem; border: 1px solid var(--accent); border-radius: 6px; background: var(--raised); color: var(--accent); cursor: pointer }
 button:focus-visible, input:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px }
 input[type=checkbox] { width: 1.5rem; height: 1.5rem; margin: 0; accent-color: var(--accent); vertical-align: middle }
+.inline { display: inline }
+.inline button { min-height: 1.5rem; min-width: 1.5rem; padding: 0 }
+.notes { margin-top: .75rem }
+.notes input { font: inherit; min-height: 2.25rem; width: min(100%, 24rem); padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 6px; background: var(--raised); color: var(--ink) }
 .page + .page { margin-top: 4.5rem }
 .tiles.live { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)) }
 .columns { columns: 16rem; margin-bottom: 1rem }

@@ -36,7 +36,7 @@ const training: View = {
 
 /** The views, in the order of their tabs. */
 export const all: ReadonlyArray<View> = [
-  plain("overview", "Overview", ({ run }) => Effect.succeed(Overview.render(run))),
+  plain("overview", "Overview", ({ id, links, run }) => Effect.succeed(Overview.render(run, links.notes?.(id)))),
   training,
   plain(
     "batch",
