@@ -2,6 +2,7 @@
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Files from "../../layers/files/Files.ts"
+import * as Registry from "../../pipelines/runs/Registry.ts"
 import * as Exported from "../../studio/Exported.ts"
 import * as Studio from "../../studio/Studio.ts"
 import * as Described from "../flags/Described.ts"
@@ -45,6 +46,8 @@ export const studio = Command.make("studio", {
       return yield* Console.log(given.json ? JSON.stringify({ page }) : `The pages are ${page}`)
     }
     const { host, port } = given
+    // A folder that is not there is told at once, and not by a page.
+    yield* Registry.find(folders)
     const served = Effect.gen(function*() {
       const { address } = yield* Studio.Studio
       yield* Console.log(given.json ? JSON.stringify({ address }) : `The studio is at ${address}\nCtrl-C ends it.`)
