@@ -33,7 +33,16 @@ class Fixture extends Context.Service<Fixture, {
 const narrow = { width: 360, height: 780, colorScheme: "light", locale: "en-GB" } as const
 const wide = { width: 1280, height: 900, colorScheme: "dark" } as const
 
-const views = ["", "runs/demo/overview", "runs/demo/training", "runs/demo/report", "compare?run=demo&run=live", "none"]
+const views = [
+  "",
+  "runs/demo/overview",
+  "runs/demo/training",
+  "runs/demo/report",
+  "runs/demo/doctor",
+  "runs/demo/atlas",
+  "compare?run=demo&run=live",
+  "none"
+]
 
 const visited = Effect.fnUntraced(function*(path: string, view: Browser.View) {
   const { address, browser } = yield* Fixture

@@ -191,7 +191,7 @@ describe("the package", () => {
     "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
-    "./studio": services,
+    "./studio": ["@effect/platform-node", "effect", "pure-rand"],
     "./laws": services
   }
   const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }

@@ -4,7 +4,9 @@ import { Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as fc from "fast-check"
 import { createServer, get } from "node:http"
+import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Notes from "../../src/layers/run/Notes.ts"
+import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as Events from "../../src/studio/server/Events.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { ask, hostile, makeRun, row } from "./kit.ts"
@@ -46,9 +48,7 @@ describe("the server of the studio", () => {
       for (
         const path of [
           "/",
-          "/runs/demo/overview",
-          "/runs/demo/training",
-          "/runs/demo/report",
+          ...["overview", "training", "doctor", "atlas", "completion", "report"].map((view) => `/runs/demo/${view}`),
           "/none",
           "/assets/style.css"
         ]
@@ -60,6 +60,39 @@ describe("the server of the studio", () => {
         assert.strictEqual(headers["referrer-policy"], "no-referrer")
         assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
         assert.notInclude(text, "This part cannot be shown", path)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("says which commands make what is missing, and shows what they made", () =>
+    Effect.gen(function*() {
+      const { fs, path, runs } = yield* folder
+      const run = path.join(runs[0]!, "demo")
+      const address = yield* serve({ runs })
+      const shown = (view: string) => Effect.map(ask(address, `/runs/demo/${view}`), ({ text }) => text)
+      assert.include(yield* shown("doctor"), "patchword doctor")
+      assert.include(yield* shown("atlas"), "patchword atlas")
+      assert.include(yield* shown("completion"), "patchword complete")
+      yield* HealthFile.save(run, { version: 1, patchword: "0.1.0", stages: [] })
+      const png = Buffer.from("picture").toString("base64")
+      yield* CompletionSample.save(run, {
+        split: hostile,
+        images: 1,
+        masked: 14,
+        patches: 36,
+        codeAccuracy: 0.25,
+        methods: { completed: { psnr: { mean: 20, interval: [19, 21] }, ssim: { mean: 0.6, interval: [0.5, 0.7] } } },
+        side: 48,
+        shown: [{ name: hostile, original: png, decoded: png, masked: png, completed: png }]
+      })
+      assert.include(yield* shown("doctor"), `class="health"`)
+      const completed = yield* shown("completion")
+      assert.include(completed, `data:image/png;base64,${png}`)
+      assert.notInclude(completed, "<img src=x")
+      yield* fs.writeFileString(path.join(run, "health.json"), "{")
+      assert.include(yield* shown("doctor"), "This part cannot be shown")
+      for (const inner of ["atlas/codes/1", "atlas/none", "doctor/none"]) {
+        const { status } = yield* ask(address, `/runs/demo/${inner}`)
+        assert.strictEqual(status, inner.startsWith("atlas") ? 200 : 404, inner)
       }
     }).pipe(Effect.provide(NodeServices.layer)))
 

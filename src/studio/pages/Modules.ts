@@ -1,7 +1,11 @@
 /** The modules for the browser that a page may begin with, by their places in the source without ending. */
 
 /** All of them. */
-export const all = ["studio/browser/Live"] as const
+export const all = [
+  "studio/browser/Live",
+  "pipelines/atlas/browser/CodeSearch",
+  "pipelines/atlas/browser/MapCanvas"
+] as const
 
 /** One of them. */
 export type Module = typeof all[number]

@@ -1,6 +1,8 @@
-/** The style of the studio, after that of the report: a bar on top, tabs of a run, a table of runs. */
+/** The style of the studio, after that of the report: a bar on top, tabs of a run, a table of runs, and the styles of the views. */
+import * as AtlasStyle from "../../pipelines/atlas/views/AtlasStyle.ts"
+import * as HealthView from "../../pipelines/doctor/HealthView.ts"
 
-export const style = `
+const own = `
 .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.5rem; margin-bottom: 2rem; font-size: .9375rem }
 .bar a { text-decoration: none }
 .bar b { font-weight: 600 }
@@ -32,3 +34,5 @@ input[type=checkbox] { width: 1.5rem; height: 1.5rem; margin: 0; accent-color: v
 progress { width: 100%; accent-color: var(--accent) }
 @media (max-width: 480px) { .tiles.live { grid-template-columns: 1fr 1fr } }
 `
+
+export const style = `${own}${AtlasStyle.style}${HealthView.style}`

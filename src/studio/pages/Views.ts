@@ -5,7 +5,10 @@ import type { Html } from "../../pipelines/report/Html.ts"
 import * as RunCurves from "../../pipelines/runs/RunCurves.ts"
 import * as Sample from "../../pipelines/runs/Sample.ts"
 import * as Batch from "./Batch.ts"
+import * as Atlased from "./Atlased.ts"
+import * as Completed from "./Completed.ts"
 import type { Page } from "./Frame.ts"
+import * as Healthy from "./Healthy.ts"
 import * as Missing from "./Missing.ts"
 import type { Module } from "./Modules.ts"
 import * as Overview from "./Overview.ts"
@@ -43,6 +46,9 @@ export const all: ReadonlyArray<View> = [
     "Batch",
     ({ run }) => Effect.flatMap(Sample.read(run.path), (samples) => Batch.render(samples, run.path))
   ),
+  plain("doctor", "Doctor", ({ run }) => Healthy.render(run)),
+  { id: Atlased.ID, title: "Atlas", render: Atlased.render },
+  plain("completion", "Completion", ({ run }) => Completed.render(run)),
   plain("report", "Report", ({ id, links, run }) => Reported.render(run, links.report?.(id)))
 ]
 
