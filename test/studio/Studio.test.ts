@@ -48,7 +48,9 @@ describe("the server of the studio", () => {
       for (
         const path of [
           "/",
-          ...["overview", "training", "doctor", "atlas", "completion", "report"].map((view) => `/runs/demo/${view}`),
+          ...["overview", "training", "doctor", "atlas", "completion", "attention", "report"].map((view) =>
+            `/runs/demo/${view}`
+          ),
           "/none",
           "/assets/style.css"
         ]
@@ -72,6 +74,7 @@ describe("the server of the studio", () => {
       assert.include(yield* shown("doctor"), "patchword doctor")
       assert.include(yield* shown("atlas"), "patchword atlas")
       assert.include(yield* shown("completion"), "patchword complete")
+      assert.include(yield* shown("attention"), "patchword attention")
       yield* HealthFile.save(run, { version: 1, patchword: "0.1.0", stages: [] })
       const png = Buffer.from("picture").toString("base64")
       yield* CompletionSample.save(run, {

@@ -9,6 +9,7 @@ import * as Atlased from "./Atlased.ts"
 import * as Completed from "./Completed.ts"
 import type { Page } from "./Frame.ts"
 import * as Healthy from "./Healthy.ts"
+import * as Looked from "./Looked.ts"
 import * as Missing from "./Missing.ts"
 import type { Module } from "./Modules.ts"
 import * as Overview from "./Overview.ts"
@@ -49,6 +50,7 @@ export const all: ReadonlyArray<View> = [
   plain("doctor", "Doctor", ({ run }) => Healthy.render(run)),
   { id: Atlased.ID, title: "Atlas", render: Atlased.render },
   plain("completion", "Completion", ({ run }) => Completed.render(run)),
+  plain("attention", "Attention", ({ id, links, run }) => Looked.render(id, run, links)),
   plain("report", "Report", ({ id, links, run }) => Reported.render(run, links.report?.(id)))
 ]
 

@@ -1,0 +1,39 @@
+/** The view of what networks see: attention of the class token, and patch features as colours. */
+import { Effect, type FileSystem, Path } from "effect"
+import type { Told } from "../../domain/values/TaggedError.ts"
+import * as LookFolder from "../../pipelines/look/LookFolder.ts"
+import * as LookView from "../../pipelines/look/LookView.ts"
+import { type Html, html } from "../../pipelines/report/Html.ts"
+import type { Run } from "../../pipelines/runs/Run.ts"
+import type { Links } from "./Links.ts"
+import { missing } from "./Missing.ts"
+
+/** Reads and renders the looks of a run. */
+export const render: (
+  id: string,
+  run: Run,
+  links: Links
+) => Effect.Effect<Html, Told, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function*(id, run, links) {
+  const path = yield* Path.Path
+  const looks = yield* LookFolder.ofRun(run.path)
+  const sections = yield* Effect.forEach(
+    looks,
+    Effect.fnUntraced(function*({ folder, look }) {
+      const names = look.shown.flatMap(({ maps, picture }) => [picture, ...maps.map(({ file }) => file)])
+      const inside = path.relative(run.path, folder).split(path.sep).join("/")
+      const found = new Map(
+        yield* Effect.forEach(
+          names,
+          (name) => Effect.map(links.file({ id, run }, `${inside}/${name}`), (address) => [name, address] as const)
+        )
+      )
+      return LookView.section(look, (name) => found.get(name) ?? "")
+    })
+  )
+  return sections.length === 0
+    ? missing(
+      "Nobody has looked at what the networks of this run see.",
+      `patchword attention ${run.path}/pretrain --images IMAGES`
+    )
+    : html`${sections}`
+})
