@@ -6,7 +6,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
 import * as Normalize from "../../src/domain/pixels/Normalize.ts"
+import * as Files from "../../src/layers/files/Files.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Sample from "../../src/pipelines/runs/Sample.ts"
@@ -60,6 +62,8 @@ describe("a sample of the present batch", () => {
         })
       })
 
+      const kind = yield* inspect(join(run, "samples", "pretrain.safetensors"))
+      assert.match(kind._tag === "Weights" ? kind.looksLike! : "", /^some images of the present batch/)
       const predicted = yield* Effect.provide(Sample.predict(run), engine)
       assert.strictEqual(predicted.step, 4)
       const [again] = yield* Sample.read(run)
@@ -78,6 +82,20 @@ describe("a sample of the present batch", () => {
       const { problems, state } = yield* Registry.read(run)
       assert.deepStrictEqual([state, problems], ["finished", []])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.live("does not stop a training where it cannot be kept", () =>
+    Effect.gen(function*() {
+      const runs = yield* Runs.Runs
+      const full = new Files.FileError({ path: "samples", kind: "full", cause: undefined })
+      yield* trainTokenizer(micro({ duration: 3 }).tokenizer).pipe(
+        Effect.provideService(Runs.Runs, {
+          ...runs,
+          saveSample: () => Effect.fail(new Runs.RunsError({ directory: "run", reason: full }))
+        }),
+        Effect.provide(machine)
+      )
+      assert.strictEqual((yield* runs.readLog).length, 3)
+    }).pipe(Effect.provide(Runs.layerMemory())))
 
   it.effect("is refused where it is damaged, and told where it is not there", () =>
     Effect.gen(function*() {

@@ -293,6 +293,14 @@ const State = Json.text(Schema.Struct({
   })
 }))
 
+/** Says what a file of a run's present batch holds; undefined for other files. */
+const ofBatch = (path: string): string | undefined =>
+  /[/\\]samples[/\\][^/\\]+$/.test(path)
+    ? "some images of the present batch of a stage, with their masks and codes"
+    : /[/\\]samples[/\\]predicted[/\\][^/\\]+$/.test(path)
+    ? "predicted codes of the present batch of a stage"
+    : undefined
+
 const weighed = (
   path: string,
   file: { readonly bytes: number; readonly digest: string },
@@ -305,7 +313,8 @@ const weighed = (
   const shapes = Record.map(tensors, ({ shape }) => shape)
   const known = Option.getOrUndefined(provenance)
   const model = known?.model
-  const looksLike = model?._tag === "Tokenizer" ? Tokenizer.describe(model.config) : KnownNetworks.describe(shapes)
+  const looksLike = ofBatch(path) ??
+    (model?._tag === "Tokenizer" ? Tokenizer.describe(model.config) : KnownNetworks.describe(shapes))
   return WeightsFile.make({
     path,
     ...file,
