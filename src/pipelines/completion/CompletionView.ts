@@ -25,8 +25,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   meanColour: "mean colour of the visible patches"
 }
 
-/** Width of a picture on the page, in CSS pixels. */
-const WIDTH = 96
+/** Width of a picture on the page, in CSS pixels: four fit beside each other on a phone. */
+const WIDTH = 70
 
 const picture = (png: string, alt: string, side: number): Html => {
   const style = `--w:${side};--zoom:${WIDTH / side};--narrow:${WIDTH / side}`
@@ -36,7 +36,7 @@ const picture = (png: string, alt: string, side: number): Html => {
 const card = ({ completed, decoded, masked, name, original }: Shown, side: number): Html => {
   const panels = [
     ["image", original, name],
-    ["what the codes keep", decoded, `${name}, drawn from its codes`],
+    ["from its codes", decoded, `${name}, drawn from its codes`],
     ["masked", masked, `${name} with masked patches`],
     ["completed", completed, `${name} with masked patches drawn from predicted codes`]
   ] as const
@@ -69,5 +69,5 @@ export const render = (sample: Sample): Html => {
 <p class="note after">${
     Numbers.count(images)
   } images of ${split}. PSNR: on masked patches alone. SSIM: on the whole image. Larger is better.</p>
-<div class="cards pairs">${shown.map((one) => card(one, side))}</div>`
+<div class="cards">${shown.map((one) => card(one, side))}</div>`
 }

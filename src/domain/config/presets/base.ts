@@ -208,7 +208,7 @@ const decoder = new DecoderConfig({
   depth: 8,
   heads: 16,
   mlpRatio: 4,
-  perceptual: 0.1,
+  perceptual: 0,
   optimizer: new OptimizerConfig({
     ...tokenizer.optimizer,
     betas: [0.9, 0.95],
