@@ -31,7 +31,8 @@ export const open = Effect.fnUntraced(function*(decoder: Decoder.Decoder, batchS
     /** Number of values of a picture. */
     length,
     /** Draws the pictures of a batch from their codes `[B·N]`. */
-    draw: Effect.fnUntraced(function*(codes: Int32Array, { describe, valid }: Rows) {
+    draw: Effect.fnUntraced(function*(codes: Int32Array, rows: Rows) {
+      const { describe, valid } = rows
       const { images: { data } } = yield* handle.run({
         codes: HostTensor.make(inference.batch.codes.shape, "int32", codes)
       })

@@ -31,9 +31,10 @@ export const open = Effect.fnUntraced(function*(backbone: Backbone.Backbone, bat
   const handle = yield* Inference.open(inference, Backbone.weights(backbone))
   const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
   return Effect.fnUntraced(function*(
-    { indices, normalised }: Pick<Batches.ImageBatch, "indices" | "normalised">,
+    images: Pick<Batches.ImageBatch, "indices" | "normalised">,
     truth: ArrayLike<number>
   ) {
+    const { indices, normalised } = images
     const keys = indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
     const hidden = yield* Effect.fromResult(Masking.draw(drawn, masking, keys))
     const { loss, predicted } = yield* handle.run({
