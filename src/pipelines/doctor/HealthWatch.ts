@@ -41,6 +41,7 @@ export interface Warning {
 
 /** The receiver of warnings. */
 export interface HealthWatch {
+  /** Receives a warning, once for each kind of illness of a stage. */
   readonly warn: (warning: Warning) => Effect.Effect<void>
 }
 
