@@ -49,9 +49,10 @@ export const fill = (on: Canvas, colour: Colour, left: number, top: number, widt
 export const outline = (
   on: Canvas,
   colour: Colour,
-  [left, top, size]: readonly [left: number, top: number, size: number],
+  square: readonly [left: number, top: number, size: number],
   thickness: number
 ): void => {
+  const [left, top, size] = square
   fill(on, colour, left, top, size, thickness)
   fill(on, colour, left, top + size - thickness, size, thickness)
   fill(on, colour, left, top, thickness, size)

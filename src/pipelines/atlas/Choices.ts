@@ -38,8 +38,8 @@ export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, 
   const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
   const { patches } = tokenizer.config.encoder
   const vectors = yield* vectorsOf(tokenizer)
-  const batch = Dim.named("batch", images)
-  const plain = TokenizerStep.choose(sizes, batch, quantizer)
+  const size = Dim.named("batch", images)
+  const plain = TokenizerStep.choose(sizes, size, quantizer)
   const shape = plain.batch.images.shape
   const run = Option.isNone(vectors)
     ? Effect.map(
@@ -51,7 +51,7 @@ export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, 
         }))
     )
     : Effect.map(
-      Inference.open(TokenizerStep.rank(sizes, batch, quantizer), {
+      Inference.open(TokenizerStep.rank(sizes, size, quantizer), {
         ...tensors,
         table: vectors.value
       }),
@@ -64,7 +64,8 @@ export const open = Effect.fnUntraced(function*(tokenizer: Tokenizer.Tokenizer, 
         }))
     )
   const choose = yield* run
-  return Effect.fnUntraced(function*({ indices, labels, unit, valid }: Batches.EvaluationBatch) {
+  return Effect.fnUntraced(function*(batch: Batches.EvaluationBatch) {
+    const { indices, labels, unit, valid } = batch
     const found: Omit<Chosen, "index" | "label"> = yield* choose(unit.data)
     const { codes, distances, secondDistances, seconds } = found
     yield* Outputs.checkFinite("distances to codes", distances, {
