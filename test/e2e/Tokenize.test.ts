@@ -14,6 +14,7 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
+import * as BrowserModules from "../../src/pipelines/report/BrowserModules.ts"
 import { html, raw } from "../../src/pipelines/report/Html.ts"
 import { style } from "../../src/pipelines/report/Style.ts"
 import * as TokenizeFiles from "../../src/pipelines/tokenize/TokenizeFiles.ts"
@@ -68,21 +69,24 @@ const draw = async (folder: string): Promise<ReadonlyArray<string>> =>
 const CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data:"
 
 const served = Effect.gen(function*() {
-  const files = Option.getOrThrow(yield* TokenizeFiles.files(tokenizer))
+  const files = Option.getOrThrow(yield* TokenizeFiles.files(Effect.succeed(tokenizer)))
+  const scripts = yield* BrowserModules.read([TokenizeFiles.MODULE])
   const page = html`<!doctype html><html lang="en"><link rel="icon" href="data:,"><style>${raw(style)}${
     raw(TokenizeView.style)
-  }</style><body>${
-    TokenizeView.section({ base: "/tokenize/", config })
-  }<script type="module" src="/tokenize/${TokenizeView.SCRIPT}"></script></body></html>`
-  const context = yield* Effect.context<Effect.Services<ReturnType<typeof TokenizeFiles.files>>>()
+  }</style><body>${TokenizeView.section({ base: "/tokenize/", config })}<script type="module" src="/tokenize/${
+    BrowserModules.nameOf(TokenizeFiles.MODULE)
+  }"></script></body></html>`
   const server = createServer((request, response) => {
     if (request.url === "/") {
       return response.writeHead(200, { "content-type": "text/html", "content-security-policy": CSP }).end(page.html)
     }
-    const file = files.get(request.url!.slice("/tokenize/".length))
+    const name = request.url!.slice("/tokenize/".length)
+    const script = scripts.get(name)
+    if (script !== undefined) return response.writeHead(200, { "content-type": "text/javascript" }).end(script)
+    const file = files.get(name)
     if (file === undefined) return response.writeHead(404).end()
     response.writeHead(200, { "content-type": file.type })
-    Effect.runPromise(Effect.provideContext(file.bytes, context)).then((bytes) => response.end(bytes))
+    Effect.runPromise(file.bytes).then((bytes) => response.end(bytes))
   })
   yield* Effect.acquireRelease(
     Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),

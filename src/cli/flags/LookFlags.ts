@@ -108,7 +108,7 @@ export const look = Effect.fnUntraced(function*<A extends { readonly index: numb
   const run = yield* Results.runOf(network)
   const sample = Option.map(
     run,
-    (folder) => `${folder}/${LookFolder.FOLDER}/${about.kind}-${encodeURIComponent(about.network)}`
+    (folder) => `${folder}/${LookFolder.FOLDER}/${about.kind}-${about.network.replaceAll(/[^\w-]+/g, "-")}`
   )
   if (Option.isSome(out)) {
     yield* Print.result(json, {

@@ -41,9 +41,6 @@ export const settings = (config: TokenizerConfig, base: string): Settings => {
   }
 }
 
-/** The module that makes the part work, by its name in the source. */
-export const SCRIPT = TokenizeNames.SCRIPT
-
 /** The side of a picture on the page, in CSS pixels. */
 const SIDE = 224
 
@@ -62,7 +59,7 @@ const frame = (content: Html): Html =>
 ${content}</section>`
 
 /**
- * Renders the part. `base` is the address of the folder with its files, with a slash at its end. The page also needs the module {@link SCRIPT}
+ * Renders the part. `base` is the address of the folder with its files, with a slash at its end. The page also needs the module `TokenizeFiles.MODULE`
  * and the rules {@link style}. Its Content-Security-Policy needs `script-src 'self' 'wasm-unsafe-eval'` and `connect-src 'self'`.
  */
 export const section = (given: Tokenize): Html => {
