@@ -24,12 +24,14 @@ import { HttpRouter, HttpServer, type HttpServerRequest, HttpServerResponse } fr
 import type { Told } from "../domain/values/TaggedError.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
+import * as RunTokenizer from "../pipelines/tokenize/RunTokenizer.ts"
 import * as ListenError from "./ListenError.ts"
 import * as Compared from "./pages/Compared.ts"
 import * as Frame from "./pages/Frame.ts"
 import * as Links from "./pages/Links.ts"
 import { failed, missing } from "./pages/Missing.ts"
 import * as RunList from "./pages/RunList.ts"
+import * as Tokenized from "./pages/Tokenized.ts"
 import * as Views from "./pages/Views.ts"
 import * as Access from "./server/Access.ts"
 import * as Answers from "./server/Answers.ts"
@@ -196,6 +198,19 @@ const make = Effect.fnUntraced(function*(options: Options) {
         )
     ),
     ...reading(
+      `/runs/:run/${Tokenized.FILES}/*`,
+      (_, { "*": name = "", run }) =>
+        ofRun(
+          run,
+          Effect.fnUntraced(function*({ run: { path: folder } }) {
+            const stage = yield* RunTokenizer.find(folder)
+            const files = Option.isNone(stage) ? stage : yield* RunTokenizer.files(folder, stage.value.stage)
+            const found = Option.isNone(files) ? undefined : files.value.get(name)
+            return found === undefined ? lost("The file") : Answers.bytes(yield* found.bytes, found.type)
+          })
+        )
+    ),
+    ...reading(
       "/runs/:run/:view/*",
       (_, { "*": inner = "", run, view = "" }) =>
         ofRun(
@@ -203,9 +218,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
           Effect.fnUntraced(function*(named) {
             const found = Views.find(view)
             const shown = found && (yield* Views.page(found, { ...named, links, from: 0, inner }))
-            return shown === undefined
-              ? lost(`The view ${view}`)
-              : show(shown.page, shown.modules.map(BrowserModules.nameOf))
+            if (shown === undefined) return lost(`The view ${view}`)
+            const answer = show(shown.page, shown.modules.map(BrowserModules.nameOf))
+            return shown.runsWasm
+              ? HttpServerResponse.setHeader(answer, "content-security-policy", Headers.WASM)
+              : answer
           })
         )
     ),

@@ -10,6 +10,9 @@ const colourOf = (code: number): string => {
   return `hsl(${bits % 360} ${45 + (bits >>> 9) % 40}% ${35 + (bits >>> 17) % 35}%)`
 }
 
+/** The side of a patch on the map of codes, in pixels of its canvas. */
+const CELL = 32
+
 /** The number of codes that are listed by name. */
 const LISTED = 12
 
@@ -31,7 +34,7 @@ const start = (root: HTMLElement): void => {
 
   const paint = (): void => {
     const context = map.getContext("2d")!
-    const [wide, high] = [size / grid.width, size / grid.height]
+    const [wide, high] = [map.width / grid.width, map.height / grid.height]
     codes.forEach((code, patch) => {
       const [left, top] = [(patch % grid.width) * wide, Math.floor(patch / grid.width) * high]
       context.fillStyle = colourOf(code)
@@ -62,10 +65,10 @@ const start = (root: HTMLElement): void => {
     for (let pixel = 0; pixel < size * size; pixel++) {
       image.data.set([...view.data.subarray(3 * pixel, 3 * pixel + 3), 255], 4 * pixel)
     }
-    for (const canvas of [seen, map]) {
-      canvas.width = size
-      canvas.height = size
-    }
+    seen.width = size
+    seen.height = size
+    map.width = grid.width * CELL
+    map.height = grid.height * CELL
     seen.getContext("2d")!.putImageData(image, 0, 0)
     const counts = new Map<number, number>()
     for (const code of codes) counts.set(code, (counts.get(code) ?? 0) + 1)

@@ -6,7 +6,7 @@
  * import assert from "node:assert"
  * import { TokenizeView } from "patchword/pipelines"
  *
- * const missing = TokenizeView.section({ base: "/tokenize/", install: "npm install onnxruntime-web" })
+ * const missing = TokenizeView.section({ install: "npm install onnxruntime-web" })
  * assert.ok(missing.html.includes("<code>npm install onnxruntime-web</code>"))
  * ```
  */
@@ -17,8 +17,8 @@ import * as TokenizeNames from "./TokenizeNames.ts"
 
 /** A page that can tokenize, or the command that installs what it lacks. */
 export type Tokenize =
-  & { readonly base: string }
-  & ({ readonly config: TokenizerConfig } | { readonly install: string })
+  | { readonly base: string; readonly config: TokenizerConfig }
+  | { readonly install: string }
 
 /** Returns the settings of the script for a tokenizer. */
 export const settings = (config: TokenizerConfig, base: string): Settings => {

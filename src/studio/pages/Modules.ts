@@ -4,7 +4,8 @@
 export const all = [
   "studio/browser/Live",
   "pipelines/atlas/browser/CodeSearch",
-  "pipelines/atlas/browser/MapCanvas"
+  "pipelines/atlas/browser/MapCanvas",
+  "pipelines/tokenize/TokenizeScript"
 ] as const
 
 /** One of them. */

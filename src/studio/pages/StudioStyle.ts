@@ -1,6 +1,7 @@
 /** The style of the studio, after that of the report: a bar on top, tabs of a run, a table of runs, and the styles of the views. */
 import * as AtlasStyle from "../../pipelines/atlas/views/AtlasStyle.ts"
 import * as HealthView from "../../pipelines/doctor/HealthView.ts"
+import * as TokenizeView from "../../pipelines/tokenize/TokenizeView.ts"
 
 const own = `
 .bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.5rem; margin-bottom: 2rem; font-size: .9375rem }
@@ -35,4 +36,4 @@ progress { width: 100%; accent-color: var(--accent) }
 @media (max-width: 480px) { .tiles.live { grid-template-columns: 1fr 1fr } }
 `
 
-export const style = `${own}${AtlasStyle.style}${HealthView.style}`
+export const style = `${own}${AtlasStyle.style}${HealthView.style}${TokenizeView.style}`

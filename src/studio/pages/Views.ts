@@ -14,6 +14,7 @@ import * as Missing from "./Missing.ts"
 import type { Module } from "./Modules.ts"
 import * as Overview from "./Overview.ts"
 import * as Reported from "./Reported.ts"
+import * as Tokenized from "./Tokenized.ts"
 import * as Training from "./Training.ts"
 import type { Place, View, Viewed } from "./View.ts"
 
@@ -51,6 +52,7 @@ export const all: ReadonlyArray<View> = [
   { id: Atlased.ID, title: "Atlas", render: Atlased.render },
   plain("completion", "Completion", ({ run }) => Completed.render(run)),
   plain("attention", "Attention", ({ id, links, run }) => Looked.render(id, run, links)),
+  { id: Tokenized.ID, title: "Your picture", render: Tokenized.render },
   plain("report", "Report", ({ id, links, run }) => Reported.render(run, links.report?.(id)))
 ]
 
@@ -61,6 +63,7 @@ export const find = (id: string): View | undefined => all.find((view) => view.id
 export interface Shown {
   readonly page: Page
   readonly modules: ReadonlyArray<Module>
+  readonly runsWasm: boolean
 }
 
 /** Renders a view with its heading and its tabs. `undefined` if it has no page at the place. */
@@ -73,9 +76,10 @@ export const page = Effect.fnUntraced(function*(
     Effect.catch((error) => Effect.succeed<Viewed>({ main: Missing.damaged(error) }))
   )
   if (viewed === undefined) return undefined
-  const { charts = [], main, modules = [] } = viewed
+  const { charts = [], main, modules = [], runsWasm = false } = viewed
   return {
     modules,
+    runsWasm,
     page: {
       title: `${id}: ${view.title}`,
       heading: id,

@@ -38,6 +38,10 @@ export const asset = (request: Request, found: Asset): Response =>
     ? unchanged(found.tag)
     : HttpServerResponse.text(found.content, { contentType: found.type, headers: kept(found.tag) })
 
+/** Answers with bytes that are made for the answer. */
+export const bytes = (content: Uint8Array, contentType: string): Response =>
+  HttpServerResponse.uint8Array(content, { contentType, headers: { "cache-control": "no-store" } })
+
 /** Answers with a file, part by part. */
 export const file = Effect.fnUntraced(function*(request: Request, found: Served) {
   const { path, size, tag, type } = found

@@ -1,9 +1,9 @@
 /** The headers of every answer of the studio. */
 
-/** The policy of the pages: own scripts and styles, own pictures and those in the page, no other server, no frame. */
-const POLICY = [
+/** Makes the policy of a page: own scripts and styles, own pictures and those in the page, no other server, no frame. */
+const policy = (scripts: string) => [
   "default-src 'none'",
-  "script-src 'self'",
+  `script-src ${scripts}`,
   "style-src 'self'",
   "style-src-attr 'unsafe-inline'",
   "img-src 'self' data: blob:",
@@ -13,9 +13,12 @@ const POLICY = [
   "frame-ancestors 'none'"
 ].join("; ")
 
+/** The policy of a page that compiles WebAssembly. Text is still no program. */
+export const WASM = policy("'self' 'wasm-unsafe-eval'")
+
 /** Headers that make a browser treat an answer as what it is, keep it to its own site, and tell nobody where the reader was. */
 export const security: Readonly<Record<string, string>> = {
-  "content-security-policy": POLICY,
+  "content-security-policy": policy("'self'"),
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
