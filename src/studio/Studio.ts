@@ -203,9 +203,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ofRun(
           run,
           Effect.fnUntraced(function*({ run: { path: folder } }) {
-            const stage = yield* RunTokenizer.find(folder)
-            const files = Option.isNone(stage) ? stage : yield* RunTokenizer.files(folder, stage.value.stage)
-            const found = Option.isNone(files) ? undefined : files.value.get(name)
+            const found = yield* RunTokenizer.file(folder, name)
             return found === undefined ? lost("The file") : Answers.bytes(yield* found.bytes, found.type)
           })
         )

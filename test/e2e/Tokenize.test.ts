@@ -1,9 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
@@ -14,14 +12,11 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as Vqkd from "../../src/nn/tokenizer/Vqkd.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
-import * as BrowserModules from "../../src/pipelines/report/BrowserModules.ts"
-import { html, raw } from "../../src/pipelines/report/Html.ts"
-import { style } from "../../src/pipelines/report/Style.ts"
-import * as TokenizeFiles from "../../src/pipelines/tokenize/TokenizeFiles.ts"
-import * as TokenizeView from "../../src/pipelines/tokenize/TokenizeView.ts"
 import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
+import * as Studio from "../../src/studio/Studio.ts"
 import { engine, micro } from "../pipelines/kit.ts"
+import { makeRun } from "../studio/kit.ts"
 import * as Browser from "./browser.ts"
 
 const { tokenizer: config } = micro()
@@ -66,33 +61,14 @@ const draw = async (folder: string): Promise<ReadonlyArray<string>> =>
     })
   )
 
-const CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data:"
-
-const served = Effect.gen(function*() {
-  const files = Option.getOrThrow(yield* TokenizeFiles.files(Effect.succeed(tokenizer)))
-  const scripts = yield* BrowserModules.read([TokenizeFiles.MODULE])
-  const page = html`<!doctype html><html lang="en"><link rel="icon" href="data:,"><style>${raw(style)}${
-    raw(TokenizeView.style)
-  }</style><body>${TokenizeView.section({ base: "/tokenize/", config })}<script type="module" src="/tokenize/${
-    BrowserModules.nameOf(TokenizeFiles.MODULE)
-  }"></script></body></html>`
-  const server = createServer((request, response) => {
-    if (request.url === "/") {
-      return response.writeHead(200, { "content-type": "text/html", "content-security-policy": CSP }).end(page.html)
-    }
-    const name = request.url!.slice("/tokenize/".length)
-    const script = scripts.get(name)
-    if (script !== undefined) return response.writeHead(200, { "content-type": "text/javascript" }).end(script)
-    const file = files.get(name)
-    if (file === undefined) return response.writeHead(404).end()
-    response.writeHead(200, { "content-type": file.type })
-    Effect.runPromise(file.bytes).then((bytes) => response.end(bytes))
-  })
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
-    () => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
+const written = Effect.fnUntraced(function*(runs: string) {
+  const run = yield* makeRun(join(runs, "demo"))
+  const model = { _tag: "Tokenizer", config, teacherWidth: tokenizer.teacherWidth } as const
+  const made = { stage: "tokenizer", configDigest: "c", dataDigest: "d", step: 1, seed: 0, model }
+  yield* Weights.write(
+    join(run, "stages", "tokenizer.safetensors"),
+    Weights.make(tokenizer.tensors, new Weights.Provenance(made))
   )
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 })
 
 class Fixture extends Context.Service<Fixture, {
@@ -111,7 +87,15 @@ class Fixture extends Context.Service<Fixture, {
         (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
       )
       const files = yield* Effect.promise(() => draw(folder))
-      const origin = yield* served
+      const runs = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "patchword-tokenize-runs-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+      )
+      yield* written(runs)
+      const { address: origin } = Context.get(
+        yield* Layer.build(Studio.layer({ runs: [runs], port: 0 })),
+        Studio.Studio
+      )
       const browser = yield* Browser.launch
       const page = yield* Effect.promise(() => browser.newPage())
       const complaints: Array<string> = []
@@ -119,7 +103,7 @@ class Fixture extends Context.Service<Fixture, {
       page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
       page.on("pageerror", (error) => complaints.push(error.message))
       page.on("request", (request) => requests.push(request.url()))
-      yield* Effect.promise(() => page.goto(origin, { waitUntil: "load" }))
+      yield* Effect.promise(() => page.goto(`${origin}runs/demo/tokenize`, { waitUntil: "load" }))
       return { page, folder, files, complaints, requests, origin }
     })
   ).pipe(Layer.provide(NodeServices.layer))

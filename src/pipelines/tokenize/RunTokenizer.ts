@@ -37,12 +37,16 @@ export const find = Effect.fnUntraced(function*(
   return Option.none()
 })
 
-/** Returns the files of {@link TokenizeFiles.files} for a stage of a run. */
-export const files = (
+/** A file of {@link TokenizeFiles.files}. */
+export type Served = TokenizeFiles.Served<TokenizeFiles.ServedError | Artifact.OpenError, Io>
+
+/** Finds a file of {@link TokenizeFiles.files} for the tokenizer of a run. `undefined` if the run has no tokenizer, or there is no such file. */
+export const file = Effect.fnUntraced(function*(
   run: string,
-  stage: string
-): Effect.Effect<
-  Option.Option<ReadonlyMap<string, TokenizeFiles.Served<TokenizeFiles.ServedError | Artifact.OpenError, Io>>>,
-  never,
-  Io
-> => TokenizeFiles.files(Artifact.tokenizer(`${run}/${stage}`))
+  name: string
+): Effect.fn.Return<Served | undefined, Files.FileError | Weights.WeightsError, Io> {
+  const found = yield* find(run)
+  if (Option.isNone(found)) return undefined
+  const files = yield* TokenizeFiles.files(Artifact.tokenizer(`${run}/${found.value.stage}`))
+  return Option.isNone(files) ? undefined : files.value.get(name)
+})

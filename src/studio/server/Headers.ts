@@ -1,17 +1,18 @@
 /** The headers of every answer of the studio. */
 
 /** Makes the policy of a page: own scripts and styles, own pictures and those in the page, no other server, no frame. */
-const policy = (scripts: string) => [
-  "default-src 'none'",
-  `script-src ${scripts}`,
-  "style-src 'self'",
-  "style-src-attr 'unsafe-inline'",
-  "img-src 'self' data: blob:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'none'"
-].join("; ")
+const policy = (scripts: string) =>
+  [
+    "default-src 'none'",
+    `script-src ${scripts}`,
+    "style-src 'self'",
+    "style-src-attr 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'"
+  ].join("; ")
 
 /** The policy of a page that compiles WebAssembly. Text is still no program. */
 export const WASM = policy("'self' 'wasm-unsafe-eval'")
