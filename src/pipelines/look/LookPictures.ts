@@ -1,4 +1,15 @@
-/** Draws what a network sees: attention as heat maps, patches in colours. All pictures have the size of the view. */
+/**
+ * Draws what a network sees: attention as heat maps, patches in colours. All pictures have the size of the view.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { LookPictures } from "patchword/pipelines"
+ *
+ * const picture = { width: 2, height: 1, data: new Uint8Array(6).fill(200) }
+ * const { data } = LookPictures.dimmed(picture, { width: 2, height: 1 }, Uint8Array.of(1, 0))
+ * assert.deepStrictEqual([...data], [200, 200, 200, 40, 40, 40])
+ * ```
+ */
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type { Attended, Attention } from "./Attention.ts"
