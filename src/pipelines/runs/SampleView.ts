@@ -1,4 +1,16 @@
-/** The view of a run's present batch: its images, masks, codes and predictions. */
+/**
+ * The view of a run's present batch: its images, masks, codes and predictions.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { SampleView } from "patchword/pipelines"
+ *
+ * const pictures = [{ width: 8, height: 8, data: new Uint8Array(192) }]
+ * const view = await Effect.runPromise(SampleView.render([{ stage: "tokenizer", step: 40, pictures }]))
+ * assert.match(view.html, /The first images of the batch of step 40/)
+ * ```
+ */
 import { Effect } from "effect"
 import * as Codes from "../report/Codes.ts"
 import { type Html, html } from "../report/Html.ts"
