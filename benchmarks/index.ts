@@ -7,7 +7,7 @@ const folder = new URL(".", import.meta.url)
 const names = readdirSync(folder)
   .filter((file) =>
     file.endsWith(".ts") &&
-    !["comparison.ts", "index.ts", "recorder.ts", "same.ts", "sizes.ts", "steps.ts"].includes(file)
+    !["comparison.ts", "index.ts", "recorder.ts", "same.ts", "sizes.ts", "steps.ts", "syntheticAtlas.ts"].includes(file)
   )
   .map((file) => file.slice(0, -3))
 const [name, ...rest] = process.argv.slice(2)
