@@ -70,13 +70,10 @@ export const texts = (
   )
 
 /** Answers with the events. */
-export const answer = Effect.fnUntraced(function*(
-  { method }: HttpServerRequest.HttpServerRequest,
-  run: string
-) {
+export const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, run: string) {
   const headers = { "cache-control": "no-store", "x-accel-buffering": "no" }
   const contentType = "text/event-stream"
-  if (method === "HEAD") return HttpServerResponse.text("", { contentType, headers })
+  if (request.method === "HEAD") return HttpServerResponse.text("", { contentType, headers })
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const bytes = Stream.encodeText(texts(run)).pipe(Stream.provideContext(context))
   return HttpServerResponse.stream(bytes, { contentType, headers })
