@@ -45,8 +45,9 @@ type Io = FileSystem.FileSystem | Path.Path
 export const find = Effect.fnUntraced(
   function*(
     folders: ReadonlyArray<string>,
-    { depth = DEPTH }: ListOptions = {}
+    options: ListOptions = {}
   ): Effect.fn.Return<ReadonlyArray<string>, RunFolderError, Io> {
+    const { depth = DEPTH } = options
     const { fs, path } = yield* Files.make
     const found: Array<string> = []
     let left = MOST_FOLDERS
