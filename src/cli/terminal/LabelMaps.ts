@@ -42,7 +42,8 @@ export const describe = Effect.fnUntraced(function*(folder: string, classes: Rea
 })
 
 /** Writes a label map into a folder. */
-export const write = Effect.fnUntraced(function*(folder: string, name: string, { labels }: PredictedPixels) {
+export const write = Effect.fnUntraced(function*(folder: string, name: string, found: PredictedPixels) {
+  const { labels } = found
   const files = yield* Files.make
   yield* files.write(files.path.join(folder, name), [IndexedPng.encode(labels)])
 })

@@ -32,7 +32,7 @@ const SAME = { brightness: 0, contrast: 0, saturation: 0 }
  * fail.
  */
 export const open = Effect.fnUntraced(function*(
-  { images, network }: Source,
+  source: Source,
   options: Pooling.BlockOptions & {
     readonly stage: string
     readonly seed: number
@@ -41,6 +41,7 @@ export const open = Effect.fnUntraced(function*(
     readonly views: Required<SweepViews>
   }
 ) {
+  const { images, network } = source
   const { batchSize, blocks, finalNorm, places, seed, stage, views } = options
   const { imageSize: size, width } = NetworkRows.vitOf(network)
   const set = places === undefined ? images : subset(images, places)
