@@ -191,7 +191,7 @@ describe("the package", () => {
     "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
-    "./studio": ["@effect/platform-node", "effect", "protobufjs", ...nn],
+    "./studio": ["@effect/platform-node", "effect", ...nn],
     "./laws": services
   }
   const peers: Readonly<Record<string, string>> = { "./laws": "fast-check" }

@@ -3,7 +3,8 @@
  * without a bundler. A server offers them under their places in the source, so that their imports find each other.
  */
 import { Effect, type FileSystem, Path } from "effect"
-import { stripTypeScriptTypes } from "node:module"
+// An older Node.js has no such name, and is to say so in a sentence of patchword.
+import * as NodeModule from "node:module"
 import * as Files from "../../layers/files/Files.ts"
 
 // `.ts` in a checkout, `.js` in the package.
@@ -25,7 +26,7 @@ export const read = Effect.fnUntraced(function*(
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (found.has(name)) continue
     const text = yield* readText(path.join(source, name))
-    const script = ENDING === ".ts" ? stripTypeScriptTypes(text) : text
+    const script = ENDING === ".ts" ? NodeModule.stripTypeScriptTypes(text) : text
     found.set(name, script)
     const place = new URL(name, "file:///")
     for (const [, specifier] of script.matchAll(IMPORTED)) waiting.push(new URL(specifier!, place).pathname.slice(1))

@@ -3,8 +3,7 @@ import { Effect, type FileSystem, Option, type Path } from "effect"
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
-import * as Quantizers from "../../nn/tokenizer/Quantizers.ts"
-import * as Artifact from "../artifacts/Artifact.ts"
+import type * as Artifact from "../artifacts/Artifact.ts"
 import * as TokenizeFiles from "./TokenizeFiles.ts"
 
 type Io = FileSystem.FileSystem | Path.Path
@@ -30,7 +29,7 @@ export const find = Effect.fnUntraced(function*(
   const files = Option.getOrElse(names, (): ReadonlyArray<string> => []).filter((name) => name.endsWith(ENDING))
   for (const name of files.toSorted()) {
     const model = Option.getOrUndefined(yield* Weights.readProvenance(path.join(folder, name)))?.model
-    if (model?._tag === "Tokenizer" && Quantizers.of(model.config.codebook) !== undefined) {
+    if (model?._tag === "Tokenizer" && model.config.codebook.quantizer?.kind !== "own") {
       return Option.some({ stage: name.slice(0, -ENDING.length), config: model.config })
     }
   }
@@ -47,6 +46,11 @@ export const file = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Served | undefined, Files.FileError | Weights.WeightsError, Io> {
   const found = yield* find(run)
   if (Option.isNone(found)) return undefined
-  const files = yield* TokenizeFiles.files(Artifact.tokenizer(`${run}/${found.value.stage}`))
+  // Networks and their compiler are loaded when a tokenizer is asked for, so that pages need none of them.
+  const opened = Effect.flatMap(
+    Effect.promise(() => import("../artifacts/Artifact.ts")),
+    ({ tokenizer }) => tokenizer(`${run}/${found.value.stage}`)
+  )
+  const files = yield* TokenizeFiles.files(opened)
   return Option.isNone(files) ? undefined : files.value.get(name)
 })

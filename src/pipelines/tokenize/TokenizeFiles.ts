@@ -16,7 +16,7 @@ import { Effect, type FileSystem, Option, Path } from "effect"
 import { createRequire } from "node:module"
 import * as Files from "../../layers/files/Files.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
-import * as Export from "../artifacts/Export.ts"
+import type * as Export from "../artifacts/Export.ts"
 import type * as Tokenizer from "../trained/Tokenizer.ts"
 import * as TokenizeNames from "./TokenizeNames.ts"
 
@@ -65,7 +65,11 @@ export const files: <E, R>(
   const folder = yield* runtime
   if (Option.isNone(folder)) return Option.none()
   const model = yield* Effect.cached(
-    Effect.flatMap(tokenizer, (opened) => Export.onnx({ _tag: "Tokenizer", ...opened }, "codes", { images: 1 }))
+    Effect.gen(function*() {
+      const opened = yield* tokenizer
+      const { onnx } = yield* Effect.promise(() => import("../artifacts/Export.ts"))
+      return yield* onnx({ _tag: "Tokenizer", ...opened }, "codes", { images: 1 })
+    })
   )
   const installed = (name: string, type: string) => {
     const file = path.join(folder.value, name)
