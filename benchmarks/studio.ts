@@ -24,10 +24,16 @@ const weigh = async () => {
     }).observe({ type: "paint", buffered: true })
   )
   const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-  const sizes = entries.map((entry) => (entry as PerformanceResourceTiming).encodedBodySize)
+  // The timings leave out the size of what came from a cache.
+  const loaded = entries.map(({ name }) => name).filter((name) =>
+    !name.startsWith("data:") && !name.endsWith("/events")
+  )
+  const sizes = await Promise.all(
+    loaded.map(async (name) => (await (await fetch(name)).arrayBuffer()).byteLength)
+  )
   return {
     kilobytes: Number((sizes.reduce((sum, size) => sum + size, 0) / 1000).toFixed(1)),
-    requests: entries.length,
+    requests: loaded.length,
     firstPaint
   }
 }
