@@ -27,16 +27,17 @@ const PAUSE = 1e7
 
 /** Computes the second moments of rows `[N, C]`. The generator pauses a few times in a second for large data. */
 export function* steps(
-  { features, width }: { readonly features: Float32Array; readonly width: number }
+  rows: { readonly features: Float32Array; readonly width: number }
 ): Generator<void, Moments, void> {
+  const { features, width } = rows
   const side = width + 1
   const count = features.length / width
   const data = new Float64Array(side * side)
-  const rows = Array.from({ length: ROWS }, () => new Float64Array(side))
-  const [x, y, z, q] = rows as [Float64Array, Float64Array, Float64Array, Float64Array]
+  const read = Array.from({ length: ROWS }, () => new Float64Array(side))
+  const [x, y, z, q] = read as [Float64Array, Float64Array, Float64Array, Float64Array]
   const perPause = ROWS * Math.max(1, Math.floor(PAUSE / (ROWS * side * side)))
   for (let from = 0; from < count; from += ROWS) {
-    rows.forEach((row, at) => {
+    read.forEach((row, at) => {
       const there = from + at < count
       row.fill(0)
       if (there) row.set(features.subarray((from + at) * width, (from + at + 1) * width))
@@ -101,9 +102,11 @@ const solve = (lower: Float64Array, side: number, v: Float64Array): void => {
  * classes are taken as equally probable, and as independent of each other.
  */
 export const make = (
-  { data, side }: Moments,
-  { classes, l2 }: { readonly classes: number; readonly l2: number }
+  moments: Moments,
+  options: { readonly classes: number; readonly l2: number }
 ): (gradient: Float64Array) => Float64Array => {
+  const { data, side } = moments
+  const { classes, l2 } = options
   const width = side - 1
   const share = (1 - 1 / classes) / classes
   let trace = 0

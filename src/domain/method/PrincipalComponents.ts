@@ -70,8 +70,8 @@ export const fit = (rows: Float32Array, width: number, components: number): Prin
 }
 
 /** Returns the share of the variance along each axis, 0 to 1. Rows that are all equal have no variance, so the shares are 0. */
-export const explained = ({ total, variances }: PrincipalComponents): ReadonlyArray<number> =>
-  variances.map((variance) => total > 0 ? variance / total : 0)
+export const explained = (components: PrincipalComponents): ReadonlyArray<number> =>
+  components.variances.map((variance) => components.total > 0 ? variance / components.total : 0)
 
 /** Projects rows onto the axes, around the mean row: `[M, components]`, row-major. */
 export const project = (components: PrincipalComponents, rows: Float32Array): Float64Array => {

@@ -30,7 +30,8 @@ const chunk = (kind: string, content: Uint8Array): ReadonlyArray<Uint8Array> => 
 }
 
 /** Encodes a label map. The palette has a colour for each of the 256 numbers. */
-export const encode = ({ data, height, width }: LabelMap): Uint8Array => {
+export const encode = (map: LabelMap): Uint8Array => {
+  const { data, height, width } = map
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)

@@ -161,7 +161,8 @@ export const curves = Effect.fn("patchword.Comparison.curves")(
 const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Numbers.short(Math.abs(value))}`
 
 /** Says in words what the difference of the run at `index` to the first run means. Empty for the first run, and if it is unknown. */
-export const verdict = ({ differences, figures }: FigureRow, index: number): string => {
+export const verdict = (row: FigureRow, index: number): string => {
+  const { differences, figures } = row
   const found = differences[index]
   const [one, other] = [figures[0], figures[index]]
   if (found === undefined || one === undefined || other === undefined) return ""

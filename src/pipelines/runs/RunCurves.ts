@@ -54,7 +54,8 @@ export const collect = (points: number = POINTS) => {
   return {
     add,
     /** Adds the numbers of a row. A value that was not finite is `null` in the log, and leaves a gap. */
-    row: ({ stage, step, ...rest }: Row): void => {
+    row: (row: Row): void => {
+      const { stage, step, ...rest } = row
       for (const [metric, value] of Object.entries(rest)) if (typeof value === "number") add(stage, metric, step, value)
     },
     curves: (): ReadonlyArray<Curve> =>

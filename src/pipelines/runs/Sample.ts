@@ -236,9 +236,11 @@ export interface Share {
 }
 
 /** Counts the right predictions of each image of a sample. There are none without predictions. */
-export const shares = ({ masks, predicted, stage, step }: Sample): ReadonlyArray<Share> =>
-  masks === undefined || predicted === undefined ? [] : masks.masks.map((mask, i): Share => {
+export const shares = (sample: Sample): ReadonlyArray<Share> => {
+  const { masks, predicted, stage, step } = sample
+  return masks === undefined || predicted === undefined ? [] : masks.masks.map((mask, i): Share => {
     const asked = Array.from(mask.keys()).filter((place) => mask[place] === 1)
     const right = asked.filter((place) => masks.codes[i]![place] === predicted.codes[i]![place]).length
     return { stage, step, weights: predicted.step, image: i + 1, masked: asked.length, right }
   })
+}

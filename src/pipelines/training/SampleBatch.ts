@@ -51,10 +51,10 @@ export const masked = (
     readonly rows: HostTensor.HostTensor<readonly [number], "int32">
     readonly labels: HostTensor.HostTensor<readonly [number], "int32">
   },
-  { height, width }: Grid
+  grid: Grid
 ): Tensors => {
   const mask = first(batch.mask)
-  const shape = [mask.shape[0]!, height, width] as const
+  const shape = [mask.shape[0]!, grid.height, grid.width] as const
   const truth = new Int32Array(HostTensor.size(shape)).fill(NONE)
   batch.rows.data.forEach((row, i) => {
     if (row < truth.length) truth[row] = batch.labels.data[i]!
