@@ -41,9 +41,7 @@ export const check = Effect.fnUntraced(function*(
 /**
  * Fails with `FileError` if there is a folder that is not empty, unless its files may be replaced, or if a file is in its place.
  */
-export const checkFolder = Effect.fnUntraced(function*(
-  output: { readonly folder: string; readonly replace: boolean }
-) {
+export const checkFolder = Effect.fnUntraced(function*(output: { readonly folder: string; readonly replace: boolean }) {
   const { folder, replace } = output
   const { fs } = yield* Files.make
   const there = yield* Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder)))

@@ -42,10 +42,9 @@ export const describe = Effect.fnUntraced(function*(folder: string, classes: Rea
 })
 
 /** Writes a label map into a folder. */
-export const write = Effect.fnUntraced(function*(folder: string, name: string, found: PredictedPixels) {
-  const { labels } = found
+export const write = Effect.fnUntraced(function*(folder: string, name: string, image: PredictedPixels) {
   const files = yield* Files.make
-  yield* files.write(files.path.join(folder, name), [IndexedPng.encode(labels)])
+  yield* files.write(files.path.join(folder, name), [IndexedPng.encode(image.labels)])
 })
 
 /** The classes of an image with their shares, as a line of JSON or for people. */
