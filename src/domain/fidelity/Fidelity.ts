@@ -73,6 +73,7 @@ const spread = () => {
 
 /** The fidelities of images, while they arrive. */
 export interface Tally {
+  /** Adds the figures of an image. */
   readonly add: (one: Single) => void
   /** Returns the means so far; 0 without any image. */
   readonly figures: () => Fidelity

@@ -25,6 +25,7 @@ export const SCAN = "scan.safetensors"
 
 /** The folders of pictures. Each has one picture for every code that occurs. */
 export const PICTURES = ["patches", "nearest", "farthest", "misses"] as const
+/** A folder of pictures. */
 export type PictureKind = typeof PICTURES[number]
 
 /** Returns the name of a picture, within the folder of the atlas. */

@@ -52,12 +52,14 @@ export const collect = (points: number = POINTS) => {
     known.points.add(step, value)
   }
   return {
+    /** Adds a point to the curve of a metric of a stage. */
     add,
     /** Adds the numbers of a row. A value that was not finite is `null` in the log, and leaves a gap. */
     row: (row: Row): void => {
       const { stage, step, ...rest } = row
       for (const [metric, value] of Object.entries(rest)) if (typeof value === "number") add(stage, metric, step, value)
     },
+    /** Returns the curves that were collected. */
     curves: (): ReadonlyArray<Curve> =>
       Array.from(series.values(), ({ metric, points, stage }) => ({ stage, metric, ...points.series() }))
   }

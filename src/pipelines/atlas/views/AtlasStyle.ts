@@ -1,4 +1,13 @@
-/** The style of the pages of an atlas, in addition to that of all pages. */
+/**
+ * The style of the pages of an atlas, in addition to that of all pages.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { AtlasStyle } from "patchword/pipelines"
+ *
+ * assert.match(AtlasStyle.style, /content-visibility/)
+ * ```
+ */
 
 export const style = `
 h2 .swatch { display: inline-block; vertical-align: -.2em }

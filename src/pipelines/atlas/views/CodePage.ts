@@ -1,4 +1,14 @@
-/** The page of one code: its patches in their images, near misses, neighbours, places in images, and classes. */
+/**
+ * The page of one code: its patches in their images, near misses, neighbours, places in images, and classes.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { CodePage } from "patchword/pipelines"
+ *
+ * const code = { code: 7, grid: { height: 1, width: 2 }, positions: Int32Array.of(3, 5) }
+ * assert.match(CodePage.positions(code).html, /most often in row 1 of 1, column 2 of 2, 5 times/)
+ * ```
+ */
 import { type Html, html } from "../../report/Html.ts"
 import * as ListedCode from "../../report/ListedCode.ts"
 import * as Numbers from "../../report/Numbers.ts"
