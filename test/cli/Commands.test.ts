@@ -97,7 +97,7 @@ describe("the commands", () => {
           ...common
         )
         assert.match(String(wrong), /--set: probe\.l2: expected a value that --method logreg reads/)
-        const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test,val", ...common)
+        const near = yield* found("knn", `${run}/tokenizer`, "--tests", "val,test", ...common)
         const many = ["--set", "knn.neighbours=99", "--out", at("many")]
         const all = yield* found("knn", `${run}/tokenizer`, ...common, ...many)
         assert.strictEqual(all.neighbours, 24)
@@ -404,11 +404,23 @@ describe("the commands", () => {
 
   it.effect("help with a working example for every verb", () =>
     Effect.gen(function*() {
-      const verbs = [...(yield* said("help")).matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, verb]) => verb!).filter(
-        (verb) => verb !== "tokenizer"
-      )
-      assert.includeMembers(verbs, ["demo", "pretrain", "plan", "engines", "help"])
-      for (const verb of [...verbs, "tokenizer train", "tokenizer cache"]) {
+      const listed = (text: string) => Array.from(text.matchAll(/^ {2}(\w+) {2,}\w/gm), ([, verb]) => verb!)
+      const groups = ["tokenizer", "decoder", "runs"]
+      const verbs = listed(yield* said("help")).filter((verb) => !groups.includes(verb))
+      for (const group of groups) {
+        const text = yield* said("help", group)
+        verbs.push(...listed(text.slice(text.indexOf("COMMANDS\n"))).map((verb) => `${group} ${verb}`))
+      }
+      assert.includeMembers(verbs, [
+        "demo",
+        "pretrain",
+        "plan",
+        "help",
+        "tokenizer cache",
+        "decoder train",
+        "runs note"
+      ])
+      for (const verb of verbs) {
         const text = yield* said("help", ...verb.split(" "))
         const [, ...examples] = text.slice(text.indexOf("EXAMPLES")).split("\n").map((line) => line.trim())
         assert.isAbove(examples.length, 0, verb)
