@@ -77,7 +77,7 @@ describe("the spans of a run", () => {
         })
         const first = yield* spansOf(interrupted)
         assert.deepStrictEqual(failed(first), [])
-        assert.deepStrictEqual(tree(first).slice(0, 14), [
+        assert.deepStrictEqual(tree(first).slice(0, 18), [
           "trainTokenizer",
           "  Runs.result",
           "  Runs.weights",
@@ -86,9 +86,13 @@ describe("the spans of a run", () => {
           "      Checkpoints.steps",
           "    Runs.rewind",
           "    Runs.computesOn",
+          "    Runs.saveSample",
+          "      Weights.writeBatch",
           "    train.save",
           "      Checkpoints.save",
           "        Checkpoints.steps",
+          "    Runs.saveSample",
+          "      Weights.writeBatch",
           "  Runs.saveWeights",
           "    Weights.write",
           "  Runs.done"
@@ -116,6 +120,8 @@ describe("the spans of a run", () => {
           "      Checkpoints.load",
           "    Runs.rewind",
           "    Runs.computesOn",
+          "    Runs.saveSample",
+          "      Weights.writeBatch",
           "  Runs.saveWeights",
           "    Weights.write",
           "  Runs.done",
