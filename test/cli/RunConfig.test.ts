@@ -77,14 +77,15 @@ describe("a run", () => {
 
   const begun = (
     paths: { readonly out?: string; readonly from?: string; readonly continue?: string },
-    preset?: string
+    preset?: string,
+    set: Readonly<Record<string, string>> = { "knn.neighbours": "3" }
   ) => {
     const told: Array<string> = []
     const console = { ...globalThis.console, error: (line: string) => void told.push(line) }
     return RunConfig.begin({
       preset: Option.fromUndefinedOr(preset),
       config: Option.none(),
-      set: { "knn.neighbours": "3" },
+      set,
       seed: Option.none(),
       continue: Option.fromUndefinedOr(paths.continue),
       out: paths.out ?? join(folder, "new")
@@ -121,7 +122,11 @@ describe("a run", () => {
         told[0]!,
         /^preset: tiny, in place of the configuration of the run .*base \(.*: .* there, .* here, .*and \d+ more\)$/
       )
-      assert.deepStrictEqual((yield* begun({ from: plain }, "base")).told, [])
+      assert.deepStrictEqual((yield* begun({ from: plain }, "base", {})).told, [])
+      assert.deepStrictEqual((yield* begun({ out: run }, "base", { "knn.neighbours": "7" })).told, [])
+      assert.deepStrictEqual((yield* begun({ out: run }, "base")).told, [
+        `preset: base, in place of the configuration of the run ${run} (knn.neighbours: 7 there, 3 here)`
+      ])
       for (const from of [own, join(folder, "lone.safetensors")]) {
         const none = yield* begun({ from })
         assert.deepStrictEqual(none, {
@@ -131,6 +136,18 @@ describe("a run", () => {
         })
       }
       assert.include((yield* Effect.flip(begun({ from: broken }))).message, join(broken, "config.json"))
+    }))
+
+  it.effect("of a former version has no settings of a decoder, and says so first", () =>
+    Effect.gen(function*() {
+      const { decoder: _, ...former } = base
+      const old = runOf("former", former)
+      const error = yield* Effect.flip(begun({ out: old }, undefined, { "decoder.optimizer.steps": "30" }))
+      assert.strictEqual(
+        error.message,
+        "--set: decoder: expected settings, but this configuration is of a former version and has none; give a --preset"
+      )
+      assert.deepStrictEqual((yield* begun({ out: old }, "base", { "knn.neighbours": "3" })).knn, 3)
     }))
 
   it.effect("is a configuration file as it was written", () =>

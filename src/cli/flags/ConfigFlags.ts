@@ -93,6 +93,24 @@ const configOf = Effect.fnUntraced(function*(file: string, given: ConfigFlags) {
   return config
 })
 
+/** Says that a configuration has no such part. */
+export const FORMER = "expected settings, but this configuration is of a former version and has none"
+
+/** What to do about {@link FORMER}. */
+export const GIVE_PRESET = "give a --preset"
+
+/** Names first the parts that the preset lacks and that single values change. The keys that these parts miss are not listed. */
+const lacking =
+  (preset: Preset, changes: ReadonlyArray<Json.Json>) => (error: Config.ConfigError): Config.ConfigError => {
+    const parts = STAGES.filter((part) =>
+      !Object.hasOwn(preset, part) && changes.some((change) => Json.isObject(change) && Object.hasOwn(change, part))
+    )
+    const [first, ...more] = parts.map((path): Config.Problem => ({ path, message: FORMER }))
+    if (first === undefined) return error
+    const others = error.problems.filter(({ path }) => !parts.includes(path.split(".", 1)[0]!))
+    return new Config.ConfigError({ source: error.source, problems: [first, ...more, ...others], advice: GIVE_PRESET })
+  }
+
 /**
  * The configuration after each of its sources, the last one being what is asked for. It begins with the preset, or with `start`.
  * Fails as {@link resolve} does.
@@ -102,7 +120,12 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: L
   const layers: Array<Layer> = [start ?? (yield* named(given))]
   const add = Effect.fnUntraced(function*(name: string, changes: ReadonlyArray<Json.Json>) {
     const { preset } = layers.at(-1)!
-    if (changes.length > 0) layers.push({ name, preset: yield* Config.merge(Preset, name)(preset, ...changes) })
+    if (changes.length === 0) return
+    const merged = Config.merge(Preset, name)(preset, ...changes)
+    layers.push({
+      name,
+      preset: yield* name === "--set" ? Effect.mapError(merged, lacking(preset, changes)) : merged
+    })
   })
   if (Option.isSome(config)) yield* add(config.value, [yield* configOf(config.value, given)])
   const { preset } = layers.at(-1)!

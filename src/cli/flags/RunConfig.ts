@@ -103,8 +103,8 @@ export const begin = Effect.fn("patchword.RunConfig.begin")(function*(
     const preset = yield* Config.decode(Preset, `${run}/config.json`)(config)
     return yield* ConfigFlags.resolve(given, { name: run, preset })
   }
-  const named = yield* ConfigFlags.toJson(yield* Presets.preset(given.preset.value))
-  const differences = Json.differences(config, named).map(({ asked, key, stored }) =>
+  const asked = yield* ConfigFlags.resolve(given)
+  const differences = Json.differences(config, yield* ConfigFlags.toJson(asked)).map(({ asked, key, stored }) =>
     `${key}: ${stored} there, ${asked} here`
   )
   if (differences.length > 0) {
@@ -114,5 +114,5 @@ export const begin = Effect.fn("patchword.RunConfig.begin")(function*(
         `(${differences.slice(0, NAMED).join(", ")}${more})`
     )
   }
-  return yield* ConfigFlags.resolve(given)
+  return asked
 })

@@ -35,11 +35,7 @@ const train = Command.make("train", {
     const preset = yield* RunConfig.begin(given, Option.some(given.tokenizer))
     const { decoder: config } = preset
     if (config === undefined) {
-      return yield* Config.refusal(
-        "decoder",
-        "expected settings, but this configuration is of a former version and has none",
-        "give a --preset"
-      )
+      return yield* Config.refusal("decoder", ConfigFlags.FORMER, ConfigFlags.GIVE_PRESET)
     }
     const continueFrom = yield* ContinueFlags.resolve(given, "decoder")
     const tokenizer = yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer)
