@@ -48,7 +48,7 @@ describe("attention and pca", () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it.live("print the numbers of each image, and leave a sample in the run", () =>
+  it.live("print the numbers of each image, and write nothing into the run", () =>
     Effect.gen(function*() {
       const lines = (yield* said("attention", ...common, "--first", "3")).split("\n").map((line) =>
         JSON.parse(line) as Line
@@ -58,11 +58,11 @@ describe("attention and pca", () => {
         assert.lengthOf(heads, 2)
         assert.approximately(mean.patches.reduce((sum, weight) => sum + weight, mean.self), 1, 1e-5)
       }
-      assert.include(readdirSync(at("run", "look", "attention-pretrain")), "0002-15-head-1.png")
       const [line] = (yield* said("pca", ...common, "--first", "2")).split("\n").map((text) =>
         JSON.parse(text) as object
       )
       assert.hasAllKeys(line, ["image", "label", "class", "colours", "foreground"])
+      assert.isFalse(existsSync(at("run", "look")))
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("write pictures into a new folder, and replace nothing unless asked", () =>
@@ -71,12 +71,32 @@ describe("attention and pca", () => {
       const first = yield* found("attention", ...common, "--first", "2", "--block", "0", "--keep", "0.6", "--out", out)
       assert.deepInclude(first, { folder: out, images: 2, of: 24, kind: "attention", block: 0, keep: 0.6 })
       assert.lengthOf(readdirSync(out), 2 * 7 + 1)
+      const sample = at("run", "look", "attention-pretrain")
+      assert.strictEqual(first["sample"], sample)
+      const pictures = readdirSync(sample).toSorted()
+      assert.deepStrictEqual(pictures, readdirSync(out).toSorted())
+      yield* said("attention", ...common, "--first", "1")
+      assert.deepStrictEqual(readdirSync(sample).toSorted(), pictures)
       const kept = readFileSync(join(out, "look.json"), "utf8")
       const again = yield* Effect.flip(said("pca", ...common, "--out", out))
       assert.include(again.message, "expected a new folder, got one with pictures")
       assert.strictEqual(readFileSync(join(out, "look.json"), "utf8"), kept)
 
-      const colours = yield* found("pca", ...common, "--first", "2", "--foreground", "inner", "--out", out, "--replace")
+      const colours = yield* found(
+        "pca",
+        ...common,
+        "--first",
+        "2",
+        "--foreground",
+        "inner",
+        "--fit-on",
+        "1",
+        "--out",
+        out,
+        "--replace"
+      )
+      assert.strictEqual(colours["fitted"], 1)
+      assert.include(readFileSync(join(out, "look.json"), "utf8"), "\"fitted\": 1")
       assert.lengthOf(colours["explained"] as ReadonlyArray<number>, 3)
       assert.deepStrictEqual(readdirSync(out).toSorted(), [
         "0000-0-components.png",

@@ -149,6 +149,17 @@ describe("looking at what a network sees", () => {
         assert.include(page, "cats/&lt;b&gt;.png")
         assert.notInclude(page, "<b>")
 
+        const colours = {
+          kind: "pca",
+          network: "pretrain",
+          weights: "w",
+          split: "few",
+          images: "i",
+          shown: []
+        } as const
+        assert.include(LookView.section({ ...colours, fitted: 32 }, String).html, "of the first 32 images together")
+        assert.notInclude(LookView.section(colours, String).html, "all images")
+
         yield* fs.writeFileString(
           `${folder}/look.json`,
           JSON.stringify({ ...about, shown: [{ ...shown, picture: "../a.png" }] })

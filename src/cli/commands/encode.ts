@@ -25,7 +25,8 @@ export const encode = Command.make("encode", {
   split: Flags.split,
   out: Flag.File("out").pipe(
     Described.optional(
-      "a safetensors file for codes [images, patches] and labels; beside it, FILE.csv names the image and the class of each row",
+      "a safetensors file, such as codes.safetensors, for codes [images, patches] and labels; beside it, codes.csv names the image " +
+        "and the class of each row",
       "none; a line of JSON for each image is printed"
     )
   ),

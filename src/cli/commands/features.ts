@@ -24,8 +24,8 @@ export const features = Command.make("features", {
   ...PoolingFlags.flags,
   out: Flag.File("out").pipe(
     Described.optional(
-      "a safetensors file for features [images, width] and labels; beside it, FILE.csv names the image and the class of each " +
-        "row",
+      "a safetensors file, such as features.safetensors, for features [images, width] and labels; beside it, features.csv names " +
+        "the image and the class of each row",
       "none; a line of JSON for each image is printed"
     )
   ),

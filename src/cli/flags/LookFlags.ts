@@ -34,8 +34,9 @@ export const flags = {
   ),
   out: Flag.Directory("out").pipe(
     Described.optional(
-      "a new folder for PNG files, and look.json, which lists them",
-      "none; a line of JSON with the numbers is printed for each image"
+      "a new folder for PNG files, and look.json, which lists them; the run of the network keeps the first 8 images, too, in " +
+        "RUN/look, in place of those before",
+      "none; a line of JSON with the numbers is printed for each image, and nothing is written"
     )
   ),
   replace: Described.flag("replace", "replace a folder of such pictures at --out"),
@@ -63,12 +64,12 @@ export interface Kind<A extends { readonly index: number }, F, E, R> {
   ) => Effect.Effect<F, E, R>
   readonly numbers: (image: A) => object
   readonly pictures: (name: string, image: A) => LookFolder.Shown
-  readonly figures: (found: F) => Pick<LookFolder.Look, "explained">
+  readonly figures: (found: F) => Pick<LookFolder.Look, "explained" | "fitted">
 }
 
 /**
- * Looks at images with an opened network. Prints the numbers, or writes the pictures into `--out`. A run that has the network keeps the
- * pictures of a few images.
+ * Looks at images with an opened network. Without `--out`, prints the numbers, and writes nothing. With it, writes the pictures there. Then
+ * the run that has the network also keeps the pictures of a few images.
  */
 export const look = Effect.fnUntraced(function*<A extends { readonly index: number }, F, E, R>(
   given: LookFlags,
@@ -100,26 +101,15 @@ export const look = Effect.fnUntraced(function*<A extends { readonly index: numb
     split: set.name,
     images: first.digest
   }
-  const figures = Option.isNone(out)
-    ? kind.figures(
-      yield* computed((_, image) => Console.log(ImageRows.lines(first, [image], kind.numbers)))
-    )
-    : kind.figures(yield* LookFolder.write(out.value, about, (put) => computed(put), kind.figures))
-  const run = yield* Results.runOf(network)
+  if (Option.isNone(out)) {
+    yield* computed((_, image) => Console.log(ImageRows.lines(first, [image], kind.numbers)))
+    return
+  }
+  const figures = kind.figures(yield* LookFolder.write(out.value, about, (put) => computed(put), kind.figures))
   const sample = Option.map(
-    run,
+    yield* Results.runOf(network),
     (folder) => `${folder}/${LookFolder.FOLDER}/${about.kind}-${about.network.replaceAll(/[^\w-]+/g, "-")}`
   )
-  if (Option.isSome(out)) {
-    yield* Print.result(json, {
-      folder: out.value,
-      images: total,
-      of: set.length,
-      ...kind.about,
-      ...figures,
-      ...(Option.isSome(sample) ? { sample: sample.value } : {})
-    }, [set])
-  }
   if (Option.isSome(sample)) {
     yield* LookFolder.write(
       sample.value,
@@ -128,6 +118,14 @@ export const look = Effect.fnUntraced(function*<A extends { readonly index: numb
       () => figures
     )
   }
+  yield* Print.result(json, {
+    folder: out.value,
+    images: total,
+    of: set.length,
+    ...kind.about,
+    ...figures,
+    ...(Option.isSome(sample) ? { sample: sample.value } : {})
+  }, [set])
 })
 
 /** Opens the network that is named, and runs a program with the images and the engine of the flags. */

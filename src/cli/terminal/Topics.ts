@@ -18,7 +18,7 @@ A folder of images (jpg, png, webp, gif, avif, tif, svg)
     photos/train/cat/1.jpg             photos/cat/1.jpg
     photos/train/dog/2.jpg             photos/dog/2.jpg
     photos/val/cat/3.jpg
-  Images without sub-folders have no labels. They are enough for tokenizer train and pretrain.
+  Images without sub-folders are all of one class, ".". They are enough for tokenizer train and pretrain.
   --splits train,val   names the sub-folders that are splits; --splits none: all are classes
   --holdout 0.2        holds a fifth of each class of train out as val; the same in every verb
   patchword tokenizer train --images photos --out runs/one

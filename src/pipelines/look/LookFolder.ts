@@ -1,5 +1,5 @@
 /**
- * Folders of pictures of what a network sees: `look.json`, and the PNG files that it names. A run keeps small samples in such folders,
+ * Folders of pictures of what a network sees: `look.json`, and the PNG files that it names. A run may keep small samples in such folders,
  * `look/attention-STAGE` and `look/pca-STAGE`.
  *
  * ```ts
@@ -48,6 +48,8 @@ export const Look = Schema.Struct({
   ...About.fields,
   /** The share of the variance along each component. */
   explained: Schema.optionalKey(Schema.Array(Schema.Finite)),
+  /** The number of images that the components were computed of: the first ones. */
+  fitted: Schema.optionalKey(Schema.Int),
   shown: Schema.Array(Schema.Struct({
     name: Schema.String,
     picture: Name,
@@ -136,13 +138,13 @@ export const write: <A, E, R>(
   folder: string,
   about: About,
   fill: (put: (shown: Shown) => Effect.Effect<void, Files.FileError>) => Effect.Effect<A, E, R>,
-  finished?: (filled: A) => Pick<Look, "explained">
+  finished?: (filled: A) => Pick<Look, "explained" | "fitted">
 ) => Effect.Effect<A, E | Files.FileError, R | FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
   function*<A, E, R>(
     folder: string,
     about: About,
     fill: (put: (shown: Shown) => Effect.Effect<void, Files.FileError>) => Effect.Effect<A, E, R>,
-    finished: (filled: A) => Pick<Look, "explained"> = () => ({})
+    finished: (filled: A) => Pick<Look, "explained" | "fitted"> = () => ({})
   ) {
     const files = yield* Files.make
     const context = yield* Effect.context<R>()

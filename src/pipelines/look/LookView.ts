@@ -29,9 +29,10 @@ const attention = ({ block, keep }: Look): string =>
     ? ""
     : ` In the pictures after them, the patches that hold ${percent(keep)} of the mass are bright.`)
 
-const components = ({ explained = [], foreground = "none" }: Look): string =>
-  "The first three principal components of the features of patches, of all images together, as red, green and blue. Patches of " +
-  "the same colour have similar features." +
+const components = ({ explained = [], fitted, foreground = "none" }: Look): string =>
+  "The first three principal components of the features of patches, " +
+  (fitted === undefined ? "" : fitted === 1 ? "of the first image, " : `of the first ${fitted} images together, `) +
+  "as red, green and blue. Patches of the same colour have similar features." +
   (explained.length === 0 ? "" : ` They explain ${explained.map(percent).join(", ")} of the variance.`) +
   (foreground === "none" ? "" : " The first component of all patches tells the background, which is black.")
 

@@ -49,7 +49,8 @@ export interface PcaFigures {
 
 const BATCH = 16
 
-const FIT_ON = 32
+/** The number of images that the components are computed of, at most, unless told otherwise. */
+export const FIT_ON = 32
 
 const rowsOf = (outputs: { readonly target: HostTensor<[number, number, number], "float32"> }) => outputs.target.data
 

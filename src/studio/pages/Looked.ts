@@ -33,7 +33,7 @@ export const render: (
   return sections.length === 0
     ? missing(
       "Nobody has looked at what the networks of this run see.",
-      `patchword attention ${run.path}/pretrain --images IMAGES`
+      `patchword attention ${run.path}/pretrain --images IMAGES --out FOLDER`
     )
     : html`${sections}`
 })

@@ -15,20 +15,27 @@ export const pca = Command.make("pca", {
         "that fewer patches at the edges of images have (inner)",
       "none"
     )
+  ),
+  fitOn: Flag.Int("fit-on").pipe(
+    Flag.filter((fitOn) => fitOn >= 1, () => "1 or more"),
+    Described.withDefault(
+      "the largest number of images that the components are computed of: the first ones of those that are looked at",
+      Pca.FIT_ON
+    )
   )
 }, (given) =>
   LookFlags.opened(given, (found) => {
-    const { foreground } = given
+    const { fitOn, foreground } = given
     return LookFlags.look(given, found, {
       about: { kind: "pca", foreground },
-      compute: (set, use) => Pca.pca(found, set, use, { foreground }),
+      compute: (set, use) => Pca.pca(found, set, use, { fitOn, foreground }),
       numbers: ({ foreground, values }) => ({ colours: Array.from(values), foreground: Array.from(foreground) }),
       pictures: LookPictures.ofColours,
-      figures: ({ explained }) => ({ explained })
+      figures: ({ explained, fitted }) => ({ explained, fitted })
     })
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "show the patches of images in colours: the first three principal components of their features, of all images together"
+      "show the patches of images in colours: the first three principal components of their features, of the first images together"
     ),
     Command.withExamples([
       { command: "patchword pca runs/one/pretrain --images photos --out colours" },
