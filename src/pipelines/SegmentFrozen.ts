@@ -141,18 +141,19 @@ const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes
   const { report } = yield* Progress
   const { iterations, l2 } = settings
   let step = 0
+  let least = Number.POSITIVE_INFINITY
+  const told = (step: number, loss: number) =>
+    report({ stage: "segment head", step, total: iterations, metrics: { loss } })
   const point = yield* LinearFit.fit(handle, inference.batch, {
     l2,
     iterations,
-    // An iteration may try several points.
-    tried: (loss) =>
-      report({
-        stage: "segment head",
-        step: step = Math.min(step + 1, iterations),
-        total: iterations,
-        metrics: { loss }
-      })
+    // An iteration may try several points, and the search may end early.
+    tried: (loss) => {
+      least = Math.min(least, loss)
+      return told(step = Math.min(step + 1, iterations - 1), loss)
+    }
   })
+  yield* told(iterations, least)
   const length = width * classes
   const head: Weights.Tensors = {
     "decode_head.conv_seg.weight": HostTensor.make(

@@ -13,6 +13,7 @@ import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as Images from "../../src/layers/images/Images.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
+import * as Progress from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Segmentation from "../../src/pipelines/evaluate/Segmentation.ts"
 import { segment } from "../../src/pipelines/Segment.ts"
@@ -184,7 +185,14 @@ describe("a segmenter", () => {
     it.effect("learns its head alone, leaves the network as it is, and is kept", () =>
       Effect.gen(function*() {
         const { held, seen } = yield* sets
-        const first = yield* segmentFrozen(config, backbone)
+        const steps: Array<readonly [step: number, total: number]> = []
+        const report = ({ stage, step, total }: Progress.Report) =>
+          Effect.sync(() => void (stage === "segment head" && steps.push([step, total])))
+        const first = yield* segmentFrozen(config, backbone).pipe(
+          Effect.provideService(Progress.Progress, { ...Progress.silent, report })
+        )
+        assert.isAbove(steps.length, 2)
+        assert.deepStrictEqual(steps.filter(([step, total]) => step === total), [steps.at(-1)!])
         assert.deepStrictEqual(first.tensors["backbone.cls_token"]!.data, backbone.tensors["cls_token"]!.data)
         assert.strictEqual(first.config.vit.imageSize, 40)
         const { scores } = yield* Segmentation.evaluateSegmenter(first, seen)

@@ -232,10 +232,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   const beside = <A, E, R>(target: string, use: (temporary: string) => Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Effect.sync(() => {
-        const temporary = path.join(
-          path.dirname(target),
-          `.tmp-${process.pid}-${writers++}-${path.basename(target)}`
-        )
+        // The name of the target would make it too long for the file system, if that one is nearly so.
+        const temporary = path.join(path.dirname(target), `.tmp-${process.pid}-${writers++}`)
         active.add(temporary)
         return temporary
       }),

@@ -34,6 +34,21 @@ describe("Files", () => {
       assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/a`), ["b.txt"])
     })))
 
+  it.effect("writes files and folders of the longest names", () =>
+    inFolder(
+      Effect.fnUntraced(function*({ create, fs, makeFolder, removeFolder, write, writeFolder, writeTexts }, folder) {
+        const name = (ending: string) => `${"é".repeat(125)}${ending}`
+        yield* write(`${folder}/${name(".png")}`, "one")
+        yield* writeTexts(`${folder}/${name(".csv")}`, (append) => append("two"))
+        assert.isTrue(yield* create(`${folder}/${name(".txt")}`, "three"))
+        yield* writeFolder(`${folder}/${name(".dir")}`, () => Effect.void)
+        yield* makeFolder(`${folder}/${name(".old")}`)
+        yield* removeFolder(`${folder}/${name(".old")}`)
+        const names = yield* fs.readDirectory(folder)
+        assert.sameMembers(names, [".png", ".csv", ".txt", ".dir"].map(name))
+      })
+    ))
+
   it.effect("opens nothing but regular files, and follows links to them", () =>
     inFolder(Effect.fnUntraced(function*({ fs, readHeader, readTensors, regular }, folder) {
       const at = (name: string) => `${folder}/${name}`
