@@ -22,6 +22,7 @@ class Fixture extends Context.Service<Fixture, {
       const runs = yield* fs.makeTempDirectoryScoped()
       yield* makeRun(path.join(runs, "demo"))
       yield* makeRun(path.join(runs, "live"), 150)
+      yield* makeRun(path.join(runs, "fresh"), 0)
       yield* makeRun(path.join(runs, hostile.replaceAll("/", "")))
       const context = yield* Layer.build(Studio.layer({ runs: [runs], port: 0 }))
       const { address } = Context.get(context, Studio.Studio)
@@ -118,6 +119,45 @@ describe("the pages of the studio", () => {
         assert.strictEqual(yield* inPage(found, () => document.querySelectorAll("img").length), 0)
         assert.deepStrictEqual(found.complaints, [])
       }))
+
+    it.effect("keep tags and notes that are typed", () =>
+      Effect.gen(function*() {
+        const { complaints, page } = yield* visited("runs/demo/overview", wide)
+        for (const [label, text] of [["Tag", "good"], ["Note", "looks well"]] as const) {
+          yield* Effect.promise(() => page.getByLabel(label, { exact: true }).fill(text))
+          yield* Effect.promise(() => page.getByLabel(label, { exact: true }).press("Enter"))
+          yield* Effect.promise(() => page.locator("main").getByText(text).first().waitFor())
+        }
+        yield* Effect.promise(() => page.getByRole("button", { name: "Remove the note" }).click())
+        yield* Effect.promise(() => page.locator("main").getByText("looks well").waitFor({ state: "detached" }))
+        assert.deepStrictEqual(complaints, [])
+      }))
+
+    it.effect("draw the charts of a run that was opened before its first row", () =>
+      Effect.gen(function*() {
+        const { runs } = yield* Fixture
+        const path = yield* Path.Path
+        const { complaints, page } = yield* visited("runs/fresh/training", wide)
+        yield* Effect.promise(() => page.locator("[data-live=connection]", { hasText: "connected" }).waitFor())
+        const log = path.join(runs, "fresh/log.jsonl")
+        const trained = (from: number, to: number) =>
+          Effect.promise(() => ended(start("test/e2e/studioChild.ts", [log, String(from), String(to)])))
+        yield* trained(1, 10)
+        yield* Effect.promise(() => page.locator("[data-chart] canvas").first().waitFor())
+        const charts = page.locator("[data-chart]")
+        const loss = page.locator(".chart", { hasText: "tokenizer: loss" })
+        assert.strictEqual(
+          yield* Effect.promise(() => page.locator("[data-chart] canvas").count()),
+          yield* Effect.promise(() => charts.count())
+        )
+        yield* trained(11, 20)
+        yield* Effect.promise(() => loss.getByText("1 → 0.05").waitFor())
+        assert.match(
+          (yield* Effect.promise(() => loss.locator("[data-chart]").getAttribute("aria-label")))!,
+          /: 1 → 0\.05$/
+        )
+        assert.deepStrictEqual(complaints, [])
+      }), 60_000)
 
     it.effect("grow while another process trains, also after a lost connection", () =>
       Effect.gen(function*() {

@@ -59,7 +59,7 @@ describe("the server of the studio", () => {
         assert.strictEqual(status, path === "/none" ? 404 : 200, path)
         assert.match(String(headers["content-security-policy"]), /default-src 'none'; script-src 'self';/)
         assert.strictEqual(headers["x-content-type-options"], "nosniff")
-        assert.strictEqual(headers["referrer-policy"], "no-referrer")
+        assert.strictEqual(headers["referrer-policy"], "same-origin")
         assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
         assert.notInclude(text, "This part cannot be shown", path)
       }

@@ -68,7 +68,17 @@ const summary = (curve: Curve): string => {
   return `${curve.run === undefined ? "" : `${curve.run} `}${rough(first)} → ${rough(last)}`
 }
 
-const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: ReadonlyArray<Band>): Chart => {
+// Of a stage that logs both `loss` and `loss_1`, each has a name of its own.
+const axisOf = (metric: string, metrics: ReadonlySet<string>): string => {
+  const name = names[metric] ?? metric
+  return name !== metric && metrics.has(name) ? `${name} of the last layer` : name
+}
+
+const chart = (
+  curves: readonly [Curve, ...ReadonlyArray<Curve>],
+  metrics: ReadonlySet<string>,
+  bands: ReadonlyArray<Band>
+): Chart => {
   const [{ metric, stage }] = curves
   const others = [...new Set(curves.filter(({ baseline }) => baseline !== true).map(({ run }) => run))]
   const series = curves.flatMap((curve) => lines(curve, Math.max(0, others.indexOf(curve.run)) % TONES))
@@ -80,8 +90,8 @@ const chart = (curves: readonly [Curve, ...ReadonlyArray<Curve>], bands: Readonl
   ].filter(Number.isFinite)
   const low = heights.reduce((a, b) => Math.min(a, b), Infinity)
   const high = heights.reduce((a, b) => Math.max(a, b), -Infinity)
-  const margin = (high - low) * 0.06 || 1
-  const axis = names[metric] ?? metric
+  const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1
+  const axis = axisOf(metric, metrics)
   return {
     title: `${stage}: ${axis}${axis === "accuracy" ? " of each training batch" : ""}`,
     axis,
@@ -103,7 +113,9 @@ export const charts = (curves: ReadonlyArray<Curve>, report: Expected): Readonly
   Object.values(Object.groupBy(curves, ({ metric, stage }) => JSON.stringify([stage, metric])))
     .flatMap((group = []) => {
       const [first, ...rest] = group.filter(({ steps }) => steps.length > 0)
-      return first === undefined ? [] : [chart([first, ...rest], report.expected.curves)]
+      if (first === undefined) return []
+      const metrics = new Set(curves.filter(({ stage }) => stage === first.stage).map(({ metric }) => metric))
+      return [chart([first, ...rest], metrics, report.expected.curves)]
     })
 
 const keys = ({ band, series }: Chart): ReadonlyArray<Html> => {
@@ -118,6 +130,9 @@ const keys = ({ band, series }: Chart): ReadonlyArray<Html> => {
   ]
 }
 
+/** Formats the text of a chart for readers who do not see it. */
+export const label = ({ summary: text, title }: Chart): string => `Chart of ${title} by step: ${text}`
+
 /** Renders the figures that the script fills. `from` is the index of the first one in the script's list. */
 export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
   html`<div class="charts">${
@@ -125,7 +140,7 @@ export const figures = (all: ReadonlyArray<Chart>, from: number): Html =>
       const { summary: text, title } = chart
       return html`<figure class="chart">
 <figcaption><b>${title}</b> <span class="muted" data-readout>${text}</span>${keys(chart)}</figcaption>
-<div data-chart="${from + i}" role="img" aria-label="Chart of ${title} by step: ${text}"></div>
+<div data-chart="${from + i}" role="img" aria-label="${label(chart)}"></div>
 </figure>`
     })
   }</div>`

@@ -103,12 +103,13 @@ const script = `
       chart: charts[Number(element.dataset.chart)],
       plot: undefined
     }))
+  const readoutOf = (element) => element.parentElement.querySelector("[data-readout]")
   let plots = found()
   const draw = () => {
     for (const entry of plots) {
       entry.plot?.destroy()
-      const readout = entry.element.parentElement.querySelector("[data-readout]")
-      entry.plot = new uPlot(options(entry, entry.element.clientWidth, readout), entry.chart.data, entry.element)
+      const { chart, element } = entry
+      entry.plot = new uPlot(options(entry, element.clientWidth, readoutOf(element)), chart.data, element)
     }
   }
   draw()
@@ -119,8 +120,10 @@ const script = `
     const isSame = ({ chart, element }, i) => element === plots[i]?.element && linesOf(chart) === linesOf(plots[i].chart)
     if (fresh.length === plots.length && fresh.every(isSame)) {
       for (const [i, entry] of plots.entries()) {
-        entry.chart = fresh[i].chart
-        entry.plot.setData(entry.chart.data)
+        const { chart, element } = fresh[i]
+        entry.chart = chart
+        entry.plot.setData(chart.data)
+        readoutOf(element).textContent = told(chart, entry.plot)
       }
     } else {
       for (const { plot } of plots) plot.destroy()

@@ -44,6 +44,10 @@ const follow = ({ events, expected }: Following): void => {
     // All text in it is escaped by the template of the report.
     if (place.querySelectorAll("[data-chart]").length !== charts.length) {
       place.innerHTML = Charts.figures(charts, 0).html
+    } else {
+      for (const [i, drawn] of place.querySelectorAll("[data-chart]").entries()) {
+        drawn.setAttribute("aria-label", Charts.label(charts[i]!))
+      }
     }
     document.dispatchEvent(new CustomEvent("charts", { detail: charts }))
   }

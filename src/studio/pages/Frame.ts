@@ -47,7 +47,7 @@ ${page.main}
 
 /** Renders a page of a server. */
 export const render = (page: Page, links: Links, loaded: Loaded): string => {
-  const { charts = [], title } = page
+  const { charts, title } = page
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -57,7 +57,7 @@ export const render = (page: Page, links: Links, loaded: Loaded): string => {
 <title>${title} · patchword studio</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${loaded.style}">
-${charts.length === 0 ? undefined : html`<script defer src="${loaded.charts}"></script>`}
+${charts === undefined ? undefined : html`<script defer src="${loaded.charts}"></script>`}
 ${loaded.modules.map((name) => html`<script type="module" src="${name}"></script>`)}
 </head>
 <body>
@@ -66,7 +66,7 @@ ${loaded.modules.map((name) => html`<script type="module" src="${name}"></script
 <div id="content">
 ${body(page)}
 </div>
-${charts.length === 0 ? undefined : html`<script type="application/json" id="charts">${json(charts)}</script>`}
+${charts === undefined ? undefined : html`<script type="application/json" id="charts">${json(charts)}</script>`}
 </body>
 </html>
 `.html

@@ -17,13 +17,15 @@ const policy = (scripts: string) =>
 /** The policy of a page that compiles WebAssembly. Text is still no program. */
 export const WASM = policy("'self' 'wasm-unsafe-eval'")
 
-/** Headers that make a browser treat an answer as what it is, keep it to its own site, and tell nobody where the reader was. */
+// With `no-referrer`, a browser would send the origin `null` with the studio's own forms.
+
+/** Headers that make a browser treat an answer as what it is, keep it to its own site, and tell no other site where the reader was. */
 export const security: Readonly<Record<string, string>> = {
   "content-security-policy": policy("'self'"),
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
-  "referrer-policy": "no-referrer",
+  "referrer-policy": "same-origin",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY"
 }
